@@ -1,0 +1,157 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// Versions that the rendered roots require and the driver installs.
+const (
+	// TerraformVersion is installed where no suitable Terraform is found.
+	TerraformVersion = "1.11.4"
+	// TerraformConstraint admits write-only arguments, which 1.11 brought.
+	TerraformConstraint = ">= 1.11.0, < 2.0.0"
+	// ProviderConstraint is for hashicorp/aws.
+	ProviderConstraint = "~> 5.100"
+)
+
+// SharedRoot is the root of what exists once per account: repositories, zone,
+// GitHub's roles.
+const SharedRoot = "shared"
+
+// Roots lists the names of all roots in the order they depend on each other:
+// shared first, then the environments as declared.
+func (p Platform) Roots() []string {
+	roots := []string{SharedRoot}
+	for _, e := range p.Environments {
+		roots = append(roots, e.Name)
+	}
+	return roots
+}
+
+// Environment returns the environment of that name.
+func (p Platform) Environment(name string) (Environment, bool) {
+	i := slices.IndexFunc(p.Environments, func(e Environment) bool { return e.Name == name })
+	if i < 0 {
+		return Environment{}, false
+	}
+	return p.Environments[i], true
+}
+
+// Service returns the service of that name.
+func (p Platform) Service(name string) (Service, bool) {
+	i := slices.IndexFunc(p.Services, func(s Service) bool { return s.Name == name })
+	if i < 0 {
+		return Service{}, false
+	}
+	return p.Services[i], true
+}
+
+// Task returns the one-off task of that name.
+func (p Platform) Task(name string) (Task, bool) {
+	i := slices.IndexFunc(p.Tasks, func(t Task) bool { return t.Name == name })
+	if i < 0 {
+		return Task{}, false
+	}
+	return p.Tasks[i], true
+}
+
+// Secret returns the secret of that name.
+func (p Platform) Secret(name string) (Secret, bool) {
+	i := slices.IndexFunc(p.Secrets, func(s Secret) bool { return s.Name == name })
+	if i < 0 {
+		return Secret{}, false
+	}
+	return p.Secrets[i], true
+}
+
+// DatabaseSecret returns the secret that holds the database's credentials.
+func (p Platform) DatabaseSecret() (Secret, bool) {
+	i := slices.IndexFunc(p.Secrets, func(s Secret) bool { return s.Kind == DatabaseCredentials })
+	if i < 0 {
+		return Secret{}, false
+	}
+	return p.Secrets[i], true
+}
+
+// SizeOf returns the size of a service: the environment's, unless overridden.
+func (e Environment) SizeOf(service string) Size {
+	if s, ok := e.Sizes[service]; ok {
+		return s
+	}
+	return e.Size
+}
+
+// Host is the environment's public DNS name.
+func (p Platform) Host(e Environment) string {
+	if e.Subdomain == "" {
+		return p.Domain
+	}
+	return e.Subdomain + "." + p.Domain
+}
+
+// Prefix begins the AWS names of an environment: "doc-platform-staging". It is
+// the ECS cluster, the load balancer, the database and the cache.
+func (p Platform) Prefix(env string) string { return p.Name + "-" + env }
+
+// Cluster is the ECS cluster of an environment.
+func (p Platform) Cluster(env string) string { return p.Prefix(env) }
+
+// Family is the task definition family of a service or one-off task.
+func (p Platform) Family(env, name string) string { return p.Prefix(env) + "-" + name }
+
+// TargetGroup is the load balancer's target group of a service.
+func (p Platform) TargetGroup(env, service string) string { return p.Prefix(env) + "-" + service }
+
+// LogGroup is the CloudWatch log group of a service or one-off task.
+func (p Platform) LogGroup(env, name string) string { return "/" + p.Name + "/" + env + "/" + name }
+
+// SecretPrefix begins the names of an environment's secrets:
+// "staging/doc-platform".
+func (p Platform) SecretPrefix(env string) string { return env + "/" + p.Name }
+
+// SecretName is the full name of a secret in Secrets Manager.
+func (p Platform) SecretName(env, secret string) string { return p.SecretPrefix(env) + "/" + secret }
+
+// RepositoryName is the ECR repository of a service's image:
+// "doc-platform/api".
+func (p Platform) RepositoryName(service string) string { return p.Name + "/" + service }
+
+// Registry is the host of the account's ECR registry.
+func (p Platform) Registry() string { return p.Account + ".dkr.ecr." + p.Region + ".amazonaws.com" }
+
+// RepositoryURL is where images of a service are pushed to and pulled from.
+func (p Platform) RepositoryURL(service string) string {
+	return p.Registry() + "/" + p.RepositoryName(service)
+}
+
+// DatabaseName is the PostgreSQL database: letters, digits and underscores.
+func (p Platform) DatabaseName() string { return strings.ReplaceAll(p.Name, "-", "_") }
+
+// DatabaseUser is the PostgreSQL master user.
+func (p Platform) DatabaseUser() string { return strings.ReplaceAll(p.Name, "-", "_") }
+
+// StateBucket holds Terraform's state, the history and the locks. It carries
+// the account, since bucket names are global.
+func (p Platform) StateBucket() string { return p.Name + "-state-" + p.Account }
+
+// StateKey is the object that holds a root's Terraform state.
+func (p Platform) StateKey(root string) string { return "terraform/" + root + ".tfstate" }
+
+// HistoryPrefix begins the keys of an environment's deployment records.
+func (p Platform) HistoryPrefix(env string) string { return "history/" + env + "/" }
+
+// LockKey is the object that holds an environment's deployment lock.
+func (p Platform) LockKey(env string) string { return "locks/" + env + ".json" }
+
+// RolePath is the IAM path of an environment's roles; a deploy role may create
+// roles under its own environment's path only.
+func (p Platform) RolePath(env string) string { return "/" + p.Name + "/" + env + "/" }
+
+// Role is the name of one of GitHub's roles: "plan", "build",
+// "deploy-staging" ….
+func (p Platform) Role(purpose string) string { return p.Name + "-" + purpose }
+
+// BoundaryName is the permissions boundary that every role of an environment
+// carries.
+func (p Platform) BoundaryName(env string) string { return p.Prefix(env) + "-boundary" }

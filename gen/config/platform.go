@@ -1,0 +1,209 @@
+// Package config holds the one description of the platform: what runs, where,
+// and what differs between environments. Everything else is derived from it:
+// the Terraform in modules/ and envs/, the guard that protects data, the order
+// and the proof of a promotion.
+package config
+
+import "time"
+
+// Platform is a set of services on ECS Fargate behind one load balancer, with
+// one PostgreSQL database and one Redis cache per environment, in one AWS
+// account and region.
+type Platform struct {
+	// Name prefixes every AWS name, such as "doc-platform".
+	Name string
+	// Region is the AWS region, such as "us-west-2".
+	Region string
+	// AvailabilityZones are the zones of every network, in order. Literals,
+	// so that a plan needs no lookup; RDS and the load balancer need two.
+	AvailabilityZones []string
+	// Account is the twelve-digit AWS account; Terraform refuses any other.
+	Account string
+	// Domain is the apex of the hosted zone, such as "specboard.io".
+	Domain string
+	// ZoneID is the hosted zone's id. Empty: roots look the zone up by Domain.
+	ZoneID string
+	// Repository is the GitHub repository whose workflows deploy.
+	Repository Repository
+	// PostgresVersion is the engine's major version, such as "16".
+	PostgresVersion string
+	// RedisVersion is the engine's major and minor version, such as "7.1".
+	RedisVersion string
+
+	Services     []Service
+	Tasks        []Task
+	Secrets      []Secret
+	Environments []Environment
+}
+
+// Repository names a GitHub repository.
+type Repository struct {
+	Owner, Name string
+	// Branch is the branch whose pushes build images and deploy the first
+	// environment, such as "main".
+	Branch string
+}
+
+// Service is a long-running container with its own image, task definition,
+// roles and security group.
+type Service struct {
+	// Name is the ECS service, the container, the image and the Service
+	// Connect name, such as "api".
+	Name string
+	// Port is what the container listens on.
+	Port int
+	// Routes are the path patterns that the load balancer forwards here, such
+	// as "/api/*". None, and not Default: the service is internal.
+	Routes []string
+	// Priority is the listener rule's, 1 to 50000, unique among services that
+	// have Routes; the lowest is matched first.
+	Priority int
+	// Default makes the service answer every path that no route matches.
+	// At most one service is the default.
+	Default bool
+	// HealthPath answers GET with 200 while the container can serve.
+	HealthPath string
+	// Database and Cache open the way to the data stores and pass their
+	// coordinates (DB_HOST …, REDIS_URL) to the container.
+	Database, Cache bool
+	// Calls names the services this one talks to by Service Connect; each
+	// adds a variable <NAME>_URL and opens the callee's security group.
+	Calls []string
+	// Secrets names the Secrets that the container receives by reference.
+	Secrets []string
+	// Environment holds further variables with fixed, public values.
+	Environment map[string]string
+}
+
+// Public reports whether the load balancer forwards to the service.
+func (s Service) Public() bool { return s.Default || len(s.Routes) > 0 }
+
+// Task is a one-off container that runs to its end, such as migrate.
+type Task struct {
+	// Name is the container and the last part of the task definition's family.
+	Name string
+	// Service names the service whose image the task runs.
+	Service string
+	// Command replaces the image's command.
+	Command []string
+	// CPU is in units of 1/1024 vCPU, Memory in MiB; a Fargate pair.
+	CPU, Memory int
+	// Database, Cache, Secrets, Environment: as in Service.
+	Database, Cache bool
+	Secrets         []string
+	Environment     map[string]string
+}
+
+// SecretKind says where a secret's value comes from.
+type SecretKind string
+
+const (
+	// Generated secrets get a random value from AWS, once, through a
+	// write-only argument: no plan and no state ever holds it.
+	Generated SecretKind = "generated"
+	// Provided secrets are created empty; a person stores the value.
+	Provided SecretKind = "provided"
+	// DatabaseCredentials is the JSON document of the database's master user.
+	// Its password is generated, and reaches containers as DB_PASSWORD.
+	DatabaseCredentials SecretKind = "database"
+)
+
+// Secret is one Secrets Manager secret per environment, under the
+// environment's prefix.
+type Secret struct {
+	// Name is the last part of the secret's path, such as "session-secret".
+	Name string
+	Kind SecretKind
+	// Variable is the environment variable that containers receive it in.
+	Variable string
+	// Length is that of a generated value, in characters (8 to 4096).
+	Length int
+	// Hint tells a person what to store in a provided secret.
+	Hint string
+}
+
+// Environment is everything that differs between two copies of the platform.
+type Environment struct {
+	// Name is the root's folder in envs/, the GitHub environment, the value of
+	// APP_ENV and a part of every AWS name, such as "staging".
+	Name string
+	// Subdomain of Platform.Domain; empty is the apex.
+	Subdomain string
+	// Protected environments promise Multi-AZ, deletion protection, two tasks
+	// a service and a week of backups, and the guard keeps their data.
+	Protected bool
+	Network   Network
+	Database  Database
+	Cache     Cache
+	// Size is that of every service; Sizes overrides it by service name.
+	Size  Size
+	Sizes map[string]Size
+	// Alarms are the thresholds that notify.
+	Alarms Alarms
+	// LogRetentionDays is one of CloudWatch's retention periods.
+	LogRetentionDays int
+	// Proof, if set, is what a release must have done elsewhere before it may
+	// be promoted here.
+	Proof *Proof
+}
+
+// Network is one VPC: a public, a private and an isolated subnet per zone.
+type Network struct {
+	// CIDR is the VPC's block, a /16 to /20.
+	CIDR string
+	// NATGateways is 1, or one per availability zone.
+	NATGateways int
+}
+
+// Database is one PostgreSQL instance on RDS.
+type Database struct {
+	// InstanceClass, such as "db.t4g.micro".
+	InstanceClass string
+	// StorageGiB is allocated; MaxStorageGiB is where autoscaling stops.
+	StorageGiB, MaxStorageGiB int
+	MultiAZ                   bool
+	// BackupRetentionDays allows point-in-time recovery for so long (0–35).
+	BackupRetentionDays int
+	DeletionProtection  bool
+}
+
+// Cache is one Redis replication group on ElastiCache.
+type Cache struct {
+	// NodeType, such as "cache.t4g.micro".
+	NodeType string
+	// Nodes counts the primary and its replicas; from 2, failover is automatic.
+	Nodes int
+}
+
+// Size is how large a task is and how many of them run.
+type Size struct {
+	// CPU is in units of 1/1024 vCPU, Memory in MiB; a Fargate pair.
+	CPU, Memory int
+	// MinTasks run at least; from MaxTasks > MinTasks the service scales.
+	MinTasks, MaxTasks int
+	// TargetCPUPercent is the average that autoscaling aims at.
+	TargetCPUPercent int
+}
+
+// Autoscaled reports whether the number of tasks follows the load.
+func (s Size) Autoscaled() bool { return s.MaxTasks > s.MinTasks }
+
+// Alarms are thresholds, each evaluated over Period.
+type Alarms struct {
+	CPUPercent, MemoryPercent int
+	// HTTP5xx counts the responses of the targets, and those of the load
+	// balancer itself.
+	HTTP5xx int
+	Period  time.Duration
+	// Emails receive what the alarms say.
+	Emails []string
+}
+
+// Proof is the evidence that a promotion asks for: the very same image
+// digests, deployed successfully to another environment.
+type Proof struct {
+	// From names that environment.
+	From string
+	// MinimumBake is how long they must have run there.
+	MinimumBake time.Duration
+}
