@@ -1,0 +1,159 @@
+package render
+
+import "strings"
+
+// alarms is where alarms go, those that belong to no service, and the
+// dashboard.
+func alarms() module {
+	return module{
+		name: "alarms",
+		about: []string{
+			"The topic that every alarm of an environment notifies, its subscribers, the alarms of the load balancer, the database and the cache, and a CloudWatch dashboard of the whole environment.",
+			"An e-mail subscription starts once the recipient has followed the link that AWS sends.",
+		},
+		files: []source{
+			{"main.tf", alarmsMain()},
+			{"dashboard.tf", alarmsDashboard()},
+		},
+		variables: []variable{
+			{name: "account", kind: "string", description: "AWS account whose alarms may notify.", example: "123456789012"},
+			{name: "cache_replication_group_id", kind: "string", description: "Replication group of the cache.", example: expr("module.cache.replication_group_id")},
+			{name: "cluster_name", kind: "string", description: "ECS cluster on the dashboard.", example: expr("module.cluster.name")},
+			{name: "database_identifier", kind: "string", description: "Instance of the database.", example: expr("module.database.identifier")},
+			{name: "database_storage_gib", kind: "number", description: "Allocated storage, in GiB; the alarm rings when less than a tenth is free.", example: 20},
+			{name: "emails", kind: "list(string)", description: "Addresses that are notified.", fallback: list{}},
+			{name: "load_balancer_arn_suffix", kind: "string", description: "Dimension of the load balancer.", example: expr("module.load_balancer.arn_suffix")},
+			{name: "name", kind: "string", description: "Name of the topic and the dashboard, and prefix of the alarms.", example: "doc-platform-staging"},
+			{name: "region", kind: "string", description: "AWS region of the metrics.", example: "us-west-2"},
+			{name: "service_names", kind: "list(string)", description: "ECS services on the dashboard.", example: list{"api", "frontend"}},
+			{name: "thresholds", kind: "object({\n    cpu_percent    = number\n    http_5xx       = number\n    memory_percent = number\n    period_seconds = number\n  })",
+				description: "Thresholds, each over period_seconds.",
+				example: object{
+					{"cpu_percent", 80},
+					{"http_5xx", 10},
+					{"memory_percent", 80},
+					{"period_seconds", 300},
+				}},
+		},
+		outputs: []output{
+			{"dashboard_name", "CloudWatch dashboard.", "aws_cloudwatch_dashboard.this.dashboard_name"},
+			{"topic_arn", "Topic that alarms notify.", "aws_sns_topic.this.arn"},
+		},
+	}
+}
+
+func alarmsMain() []node {
+	alarm := func(resourceName, about, namespace, metric, statistic, comparison string, dimensions object, threshold, period expr) block {
+		evaluations := any(expr("var.thresholds.period_seconds / 60"))
+		if statistic == "Sum" {
+			evaluations = 1
+		}
+		return resource("aws_cloudwatch_metric_alarm", resourceName,
+			set("alarm_name", expr(`"${var.name}-`+strings.ReplaceAll(resourceName, "_", "-")+`"`)),
+			set("alarm_description", about),
+			set("namespace", namespace),
+			set("metric_name", metric),
+			set("dimensions", dimensions),
+			set("statistic", statistic),
+			set("period", period),
+			set("evaluation_periods", evaluations),
+			set("comparison_operator", comparison),
+			set("threshold", threshold),
+			set("treat_missing_data", "notBreaching"),
+			set("alarm_actions", row{expr("aws_sns_topic.this.arn")}),
+			set("ok_actions", row{expr("aws_sns_topic.this.arn")}),
+		)
+	}
+	database := object{{"DBInstanceIdentifier", expr("var.database_identifier")}}
+	cache := object{{"CacheClusterId", expr(`"${var.cache_replication_group_id}-001"`)}}
+	return []node{
+		resource("aws_sns_topic", "this",
+			set("name", expr(`"${var.name}-alarms"`)),
+		),
+		comment("Only this account's alarms may publish."),
+		resource("aws_sns_topic_policy", "this",
+			set("arn", expr("aws_sns_topic.this.arn")),
+			set("policy", policy(object{
+				{"Sid", "Alarms"},
+				{"Effect", "Allow"},
+				{"Principal", object{{"Service", "cloudwatch.amazonaws.com"}}},
+				{"Action", "sns:Publish"},
+				{"Resource", expr("aws_sns_topic.this.arn")},
+				{"Condition", object{{"StringEquals", object{{"aws:SourceAccount", expr("var.account")}}}}},
+			})),
+		),
+		resource("aws_sns_topic_subscription", "email",
+			set("for_each", expr("toset(var.emails)")),
+			set("topic_arn", expr("aws_sns_topic.this.arn")),
+			set("protocol", "email"),
+			set("endpoint", expr("each.value")),
+		),
+		comment("Responses of the load balancer itself: no healthy target, or none that answered."),
+		alarm("load_balancer_5xx", "The load balancer answers 5xx by itself", "AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", "Sum", "GreaterThanThreshold",
+			object{{"LoadBalancer", expr("var.load_balancer_arn_suffix")}}, "var.thresholds.http_5xx", "var.thresholds.period_seconds"),
+		alarm("database_cpu", "The database is short of CPU", "AWS/RDS", "CPUUtilization", "Average", "GreaterThanThreshold",
+			database, "var.thresholds.cpu_percent", "60"),
+		alarm("database_storage", "Less than a tenth of the database's storage is free", "AWS/RDS", "FreeStorageSpace", "Average", "LessThanThreshold",
+			database, "var.database_storage_gib * 1024 * 1024 * 1024 / 10", "60"),
+		comment("Redis does its work on one core: this metric is that core's, not the machine's."),
+		alarm("cache_cpu", "The cache is short of CPU", "AWS/ElastiCache", "EngineCPUUtilization", "Average", "GreaterThanThreshold",
+			cache, "var.thresholds.cpu_percent", "60"),
+		alarm("cache_memory", "The cache is short of memory", "AWS/ElastiCache", "DatabaseMemoryUsagePercentage", "Average", "GreaterThanThreshold",
+			cache, "var.thresholds.memory_percent", "60"),
+	}
+}
+
+func alarmsDashboard() []node {
+	widget := func(title, column, line string, metrics any) object {
+		return object{
+			{"type", "metric"},
+			{"x", expr(column)},
+			{"y", expr(line)},
+			{"width", 12},
+			{"height", 6},
+			{"properties", object{
+				{"title", title},
+				{"region", expr("var.region")},
+				{"view", "timeSeries"},
+				{"stat", "Average"},
+				{"period", 60},
+				{"metrics", metrics},
+			}},
+		}
+	}
+	perService := func(metric string) expr {
+		return expr(`[for service in var.service_names : ["AWS/ECS", "` + metric + `", "ClusterName", var.cluster_name, "ServiceName", service]]`)
+	}
+	tasks := expr(`[for service in var.service_names : ["ECS/ContainerInsights", "RunningTaskCount", "ClusterName", var.cluster_name, "ServiceName", service]]`)
+	loadBalancer := func(metrics ...string) list {
+		var l list
+		for _, m := range metrics {
+			l = append(l, row{"AWS/ApplicationELB", m, "LoadBalancer", expr("var.load_balancer_arn_suffix"), object1("stat", "Sum")})
+		}
+		return l
+	}
+	return []node{
+		resource("aws_cloudwatch_dashboard", "this",
+			set("dashboard_name", expr("var.name")),
+			set("dashboard_body", call{"jsonencode", object{
+				{"widgets", list{
+					widget("CPU of services, percent", "0", "0", perService("CPUUtilization")),
+					widget("Memory of services, percent", "12", "0", perService("MemoryUtilization")),
+					widget("Running tasks", "0", "6", tasks),
+					widget("Requests and errors", "12", "6", loadBalancer("RequestCount", "HTTPCode_Target_5XX_Count", "HTTPCode_ELB_5XX_Count")),
+					widget("Database", "0", "12", list{
+						row{"AWS/RDS", "CPUUtilization", "DBInstanceIdentifier", expr("var.database_identifier")},
+						row{"AWS/RDS", "DatabaseConnections", "DBInstanceIdentifier", expr("var.database_identifier")},
+					}),
+					widget("Cache, percent", "12", "12", list{
+						row{"AWS/ElastiCache", "EngineCPUUtilization", "CacheClusterId", expr(`"${var.cache_replication_group_id}-001"`)},
+						row{"AWS/ElastiCache", "DatabaseMemoryUsagePercentage", "CacheClusterId", expr(`"${var.cache_replication_group_id}-001"`)},
+					}),
+				}},
+			}}),
+		),
+	}
+}
+
+// object1 is an object of one field, on one line.
+func object1(key, value string) expr { return expr(`{ ` + key + ` = "` + value + `" }`) }

@@ -1,0 +1,45 @@
+package render
+
+// cluster is the ECS cluster and the namespace services find each other in.
+func cluster() module {
+	return module{
+		name: "cluster",
+		about: []string{
+			"An ECS cluster for Fargate, with Container Insights, and the Service Connect namespace in which its services find each other by name.",
+		},
+		files: []source{{"main.tf", []node{
+			resource("aws_service_discovery_http_namespace", "this",
+				set("name", expr("var.name")),
+				set("description", expr(`"Service Connect names of ${var.name}"`)),
+			),
+			resource("aws_ecs_cluster", "this",
+				set("name", expr("var.name")),
+				nested("setting",
+					set("name", "containerInsights"),
+					set("value", "enabled"),
+				),
+				nested("service_connect_defaults",
+					set("namespace", expr("aws_service_discovery_http_namespace.this.arn")),
+				),
+			),
+			resource("aws_ecs_cluster_capacity_providers", "this",
+				set("cluster_name", expr("aws_ecs_cluster.this.name")),
+				set("capacity_providers", row{"FARGATE"}),
+				nested("default_capacity_provider_strategy",
+					set("capacity_provider", "FARGATE"),
+					set("weight", 1),
+				),
+			),
+		}}},
+		variables: []variable{{
+			name: "name", kind: "string",
+			description: "Name of the cluster and of the namespace.",
+			example:     "doc-platform-staging",
+		}},
+		outputs: []output{
+			{"arn", "The cluster.", "aws_ecs_cluster.this.arn"},
+			{"name", "Name of the cluster.", "aws_ecs_cluster.this.name"},
+			{"namespace_arn", "Service Connect namespace.", "aws_service_discovery_http_namespace.this.arn"},
+		},
+	}
+}

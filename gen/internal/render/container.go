@@ -1,0 +1,225 @@
+package render
+
+// What services and one-off tasks have in common: roles that can read their
+// own image, secrets and log and nothing else, and rules that let them reach
+// their peers and nothing else.
+
+// containerVariables are the inputs of a container, service or task.
+func containerVariables() []variable {
+	return []variable{
+		{name: "account", kind: "string", description: "AWS account, for the names of roles and logs.", example: "123456789012"},
+		{name: "cpu", kind: "number", description: "CPU units of a task; 1024 are one vCPU.", example: 256,
+			validations: []validation{{
+				"contains([256, 512, 1024, 2048, 4096, 8192, 16384], var.cpu)",
+				"A Fargate size: 256, 512, 1024, 2048, 4096, 8192 or 16384.",
+			}}},
+		{name: "environment", kind: "map(string)", description: "Environment variables with public values.", fallback: object{}},
+		{name: "environment_name", kind: "string", description: "Name of the environment, a part of names and paths.", example: "staging"},
+		{name: "image", kind: "string", example: "123456789012.dkr.ecr.us-west-2.amazonaws.com/doc-platform/api:template",
+			description: "Placeholder image of the template. It never runs: a promotion copies the template and puts a release's digest in."},
+		{name: "log_retention_days", kind: "number", description: "Days that CloudWatch keeps the log.", fallback: 30},
+		{name: "memory", kind: "number", description: "Memory of a task in MiB; Fargate allows certain values for each cpu.", example: 512,
+			validations: []validation{{
+				"var.memory >= 512 && var.memory % 512 == 0",
+				"A multiple of 512 MiB that Fargate pairs with the cpu.",
+			}}},
+		{name: "name", kind: "string", description: "Name of the container, its log group and the end of its family.", example: "api"},
+		{name: "peers", kind: "map(object({\n    port              = number\n    security_group_id = string\n  }))",
+			description: "What it may open connections to inside the VPC, by name. Both security groups get their rule.",
+			fallback:    object{}},
+		{name: "permissions_boundary", kind: "string",
+			description: "ARN of the policy that bounds both roles.",
+			example:     "arn:aws:iam::123456789012:policy/doc-platform-staging-boundary"},
+		{name: "platform", kind: "string", description: "Name of the platform, the first part of names and paths.", example: "doc-platform"},
+		{name: "region", kind: "string", description: "AWS region of the log.", example: "us-west-2"},
+		{name: "repository_arn", kind: "string", description: "ECR repository that the image is pulled from.",
+			example: "arn:aws:ecr:us-west-2:123456789012:repository/doc-platform/api"},
+		{name: "secrets", kind: "map(string)",
+			description: "Secrets by environment variable: ARNs, with a JSON key appended where only that is wanted. The values reach the container and no one else.",
+			fallback:    object{}},
+		{name: "vpc_id", kind: "string", description: "VPC of the tasks.", example: expr("module.network.vpc_id")},
+	}
+}
+
+// containerLocals are the names both kinds derive.
+func containerLocals() block {
+	return locals(
+		set("prefix", expr(`"${var.platform}-${var.environment_name}"`)),
+		set("family", expr(`"${local.prefix}-${var.name}"`)),
+		comment("A reference may end in :key::, to take one key of a JSON document; permission is given for the whole secret, whose ARN has seven parts."),
+		set("secret_arns", expr(`distinct([for reference in values(var.secrets) : join(":", slice(split(":", reference), 0, 7))])`)),
+	)
+}
+
+// containerIAM is the two roles: one for ECS to start the container with, one
+// for the container itself.
+func containerIAM() []node {
+	role := func(name, about, suffix string) []node {
+		return []node{
+			comment(about),
+			resource("aws_iam_role", name,
+				set("name", expr(`"${local.family}-`+suffix+`"`)),
+				set("path", expr(`"/${var.platform}/${var.environment_name}/"`)),
+				set("permissions_boundary", expr("var.permissions_boundary")),
+				set("assume_role_policy", expr("local.assumed_by_tasks")),
+			),
+		}
+	}
+	nodes := []node{
+		locals(
+			set("assumed_by_tasks", policy(object{
+				{"Effect", "Allow"},
+				{"Action", "sts:AssumeRole"},
+				{"Principal", object{{"Service", "ecs-tasks.amazonaws.com"}}},
+				{"Condition", object{{"StringEquals", object{{"aws:SourceAccount", expr("var.account")}}}}},
+			})),
+		),
+	}
+	nodes = append(nodes, role("execution", "ECS acts under this role before the container starts: it pulls the image, reads the secrets and opens the log.", "execution")...)
+	nodes = append(nodes,
+		resource("aws_iam_role_policy", "execution",
+			set("name", "execution"),
+			set("role", expr("aws_iam_role.execution.id")),
+			set("policy", call{"jsonencode", object{
+				{"Version", "2012-10-17"},
+				{"Statement", expr("concat(local.execution_statements, local.secret_statements)")},
+			}}),
+		),
+		locals(
+			set("execution_statements", list{
+				object{
+					{"Sid", "Registry"},
+					{"Effect", "Allow"},
+					note("The one action that AWS does not limit to a repository."),
+					{"Action", "ecr:GetAuthorizationToken"},
+					{"Resource", "*"},
+				},
+				object{
+					{"Sid", "Image"},
+					{"Effect", "Allow"},
+					{"Action", list{"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"}},
+					{"Resource", expr("var.repository_arn")},
+				},
+				object{
+					{"Sid", "Log"},
+					{"Effect", "Allow"},
+					{"Action", list{"logs:CreateLogStream", "logs:PutLogEvents"}},
+					{"Resource", expr(`"${aws_cloudwatch_log_group.this.arn}:*"`)},
+				},
+			}),
+			comment("IAM takes no statement without a resource, so a container without secrets gets none."),
+			set("secret_statements", expr(`length(var.secrets) == 0 ? [] : [{
+    Sid      = "Secrets"
+    Effect   = "Allow"
+    Action   = "secretsmanager:GetSecretValue"
+    Resource = local.secret_arns
+  }]`)),
+		),
+	)
+	return append(nodes, role("task", "The container's own role. It has no permissions until the application needs one.", "task")...)
+}
+
+// policy is an IAM policy document.
+func policy(statements ...any) call {
+	return call{"jsonencode", object{{"Version", "2012-10-17"}, {"Statement", list(statements)}}}
+}
+
+// containerNetwork is the security group of a container, its way to AWS and
+// the rules towards its peers.
+func containerNetwork() []node {
+	return []node{
+		resource("aws_security_group", "this",
+			set("name", expr("local.family")),
+			set("description", expr(`"Tasks of ${local.family}"`)),
+			set("vpc_id", expr("var.vpc_id")),
+			named(expr("local.family")),
+		),
+		comment("Images, secrets and logs come from AWS's own endpoints, by HTTPS through the NAT gateway."),
+		resource("aws_vpc_security_group_egress_rule", "https",
+			set("security_group_id", expr("aws_security_group.this.id")),
+			set("description", "HTTPS out"),
+			set("cidr_ipv4", "0.0.0.0/0"),
+			set("ip_protocol", "tcp"),
+			set("from_port", 443),
+			set("to_port", 443),
+		),
+		resource("aws_vpc_security_group_egress_rule", "to_peer",
+			set("for_each", expr("var.peers")),
+			set("security_group_id", expr("aws_security_group.this.id")),
+			set("description", expr(`"${var.name} to ${each.key}"`)),
+			set("referenced_security_group_id", expr("each.value.security_group_id")),
+			set("ip_protocol", "tcp"),
+			set("from_port", expr("each.value.port")),
+			set("to_port", expr("each.value.port")),
+		),
+		resource("aws_vpc_security_group_ingress_rule", "at_peer",
+			set("for_each", expr("var.peers")),
+			set("security_group_id", expr("each.value.security_group_id")),
+			set("description", expr(`"${each.key} from ${var.name}"`)),
+			set("referenced_security_group_id", expr("aws_security_group.this.id")),
+			set("ip_protocol", "tcp"),
+			set("from_port", expr("each.value.port")),
+			set("to_port", expr("each.value.port")),
+		),
+	}
+}
+
+// containerLog is the log group; the name is known to the promotion, which
+// reads it when something fails.
+func containerLog() block {
+	return resource("aws_cloudwatch_log_group", "this",
+		set("name", expr(`"/${var.platform}/${var.environment_name}/${var.name}"`)),
+		set("retention_in_days", expr("var.log_retention_days")),
+	)
+}
+
+// taskDefinition is the template that a promotion copies. definition holds
+// what differs in the container between services and one-off tasks.
+func taskDefinition(definition ...field) []node {
+	container := append(object{
+		{"name", expr("var.name")},
+		{"image", expr("var.image")},
+		{"essential", true},
+	}, definition...)
+	container = append(container,
+		note("Sorted by name, as ECS returns them: an order of our own would look like a change."),
+		field{"environment", expr("[for name, value in var.environment : { name = name, value = value }]")},
+		field{"secrets", expr("[for name, reference in var.secrets : { name = name, valueFrom = reference }]")},
+		field{"logConfiguration", object{
+			{"logDriver", "awslogs"},
+			{"options", object{
+				{"awslogs-group", expr("aws_cloudwatch_log_group.this.name")},
+				{"awslogs-region", expr("var.region")},
+				{"awslogs-stream-prefix", expr("var.name")},
+			}},
+		}},
+	)
+	return []node{
+		comment("A template: a promotion registers copies of it that run a release's image. Terraform registers a new revision when the shape changes and never deregisters one, since a rollback may need it."),
+		resource("aws_ecs_task_definition", "template",
+			set("family", expr("local.family")),
+			set("requires_compatibilities", row{"FARGATE"}),
+			set("network_mode", "awsvpc"),
+			set("cpu", expr("var.cpu")),
+			set("memory", expr("var.memory")),
+			set("execution_role_arn", expr("aws_iam_role.execution.arn")),
+			set("task_role_arn", expr("aws_iam_role.task.arn")),
+			set("skip_destroy", true),
+			set("track_latest", false),
+			set("container_definitions", call{"jsonencode", list{container}}),
+			nested("runtime_platform",
+				set("operating_system_family", "LINUX"),
+				set("cpu_architecture", "X86_64"),
+			),
+		),
+	}
+}
+
+// containerOutputs are what a promotion and other modules need of either kind.
+func containerOutputs() []output {
+	return []output{
+		{"log_group", "Log group of the container.", "aws_cloudwatch_log_group.this.name"},
+		{"security_group_id", "Security group of the tasks.", "aws_security_group.this.id"},
+		{"template_arn", "The template: the task definition revision that Terraform last registered.", "aws_ecs_task_definition.template.arn"},
+	}
+}

@@ -1,0 +1,157 @@
+package render
+
+// loadBalancer is the one way in: ALB, certificate and DNS name.
+func loadBalancer() module {
+	return module{
+		name: "load_balancer",
+		about: []string{
+			"The public application load balancer of an environment, its certificate and its DNS record. HTTP is redirected to HTTPS, TLS starts at 1.2, and a path that no service claims is answered with 404.",
+			"Services add their own listener rules and the rules of their security groups (see the service module).",
+		},
+		files: []source{
+			{"main.tf", loadBalancerMain()},
+			{"dns.tf", loadBalancerDNS()},
+		},
+		variables: []variable{
+			{
+				name: "deletion_protection", kind: "bool",
+				description: "Whether AWS refuses to delete the load balancer.",
+				fallback:    true,
+			},
+			{
+				name: "domain", kind: "string",
+				description: "DNS name that users type, and that the certificate is for.",
+				example:     "staging.specboard.io",
+			},
+			{
+				name: "name", kind: "string",
+				description: "Name of the load balancer and prefix of its security group.",
+				example:     "doc-platform-staging",
+				validations: []validation{{
+					`can(regex("^[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?$", var.name)) && !startswith(var.name, "internal-")`,
+					"Up to 32 letters, digits and hyphens, no hyphen at either end, and not beginning with internal-.",
+				}},
+			},
+			{
+				name: "subnet_ids", kind: "list(string)",
+				description: "Public subnets, in at least two availability zones.",
+				example:     expr("module.network.public_subnet_ids"),
+			},
+			{
+				name: "vpc_id", kind: "string",
+				description: "VPC of the load balancer.",
+				example:     expr("module.network.vpc_id"),
+			},
+			{
+				name: "zone_id", kind: "string",
+				description: "Hosted zone that domain lies in.",
+				example:     expr("data.aws_route53_zone.this.zone_id"),
+			},
+		},
+		outputs: []output{
+			{"arn_suffix", "The load balancer's dimension in CloudWatch.", "aws_lb.this.arn_suffix"},
+			{"dns_name", "AWS's own name of the load balancer.", "aws_lb.this.dns_name"},
+			{"listener_arn", "HTTPS listener, for listener rules.", "aws_lb_listener.https.arn"},
+			{"security_group_id", "Security group of the load balancer.", "aws_security_group.this.id"},
+		},
+	}
+}
+
+func loadBalancerMain() []node {
+	fromInternet := func(name string, port int) block {
+		return resource("aws_vpc_security_group_ingress_rule", name,
+			set("security_group_id", expr("aws_security_group.this.id")),
+			set("description", name+" from the internet"),
+			set("cidr_ipv4", "0.0.0.0/0"),
+			set("ip_protocol", "tcp"),
+			set("from_port", port),
+			set("to_port", port),
+		)
+	}
+	return []node{
+		comment("The only security group that is open to the world. Each service adds the way from here to itself."),
+		resource("aws_security_group", "this",
+			set("name", expr(`"${var.name}-load-balancer"`)),
+			set("description", "Public load balancer"),
+			set("vpc_id", expr("var.vpc_id")),
+			named(expr(`"${var.name}-load-balancer"`)),
+		),
+		fromInternet("http", 80),
+		fromInternet("https", 443),
+		resource("aws_lb", "this",
+			set("name", expr("var.name")),
+			set("load_balancer_type", "application"),
+			set("subnets", expr("var.subnet_ids")),
+			set("security_groups", row{expr("aws_security_group.this.id")}),
+			set("drop_invalid_header_fields", true),
+			set("enable_deletion_protection", expr("var.deletion_protection")),
+		),
+		resource("aws_lb_listener", "http",
+			set("load_balancer_arn", expr("aws_lb.this.arn")),
+			set("port", 80),
+			set("protocol", "HTTP"),
+			nested("default_action",
+				set("type", "redirect"),
+				nested("redirect",
+					set("port", "443"),
+					set("protocol", "HTTPS"),
+					set("status_code", "HTTP_301"),
+				),
+			),
+		),
+		resource("aws_lb_listener", "https",
+			set("load_balancer_arn", expr("aws_lb.this.arn")),
+			set("port", 443),
+			set("protocol", "HTTPS"),
+			comment("TLS 1.2 and 1.3 only, with forward secrecy."),
+			set("ssl_policy", "ELBSecurityPolicy-TLS13-1-2-2021-06"),
+			set("certificate_arn", expr("aws_acm_certificate_validation.this.certificate_arn")),
+			nested("default_action",
+				set("type", "fixed-response"),
+				nested("fixed_response",
+					set("content_type", "text/plain"),
+					set("message_body", "Not found"),
+					set("status_code", "404"),
+				),
+			),
+		),
+	}
+}
+
+func loadBalancerDNS() []node {
+	validation := func(attribute string) expr {
+		return expr("one([for option in aws_acm_certificate.this.domain_validation_options : option.resource_record_" + attribute + "])")
+	}
+	return []node{
+		resource("aws_acm_certificate", "this",
+			set("domain_name", expr("var.domain")),
+			set("validation_method", "DNS"),
+			nested("lifecycle", set("create_before_destroy", true)),
+		),
+		comment("The certificate has one name, so it has one validation record; no for_each over values that are known at apply only."),
+		resource("aws_route53_record", "validation",
+			set("zone_id", expr("var.zone_id")),
+			set("name", validation("name")),
+			set("type", validation("type")),
+			set("records", row{validation("value")}),
+			set("ttl", 60),
+			comment("A certificate of the same name asks for the same record, also from another account or an earlier attempt."),
+			set("allow_overwrite", true),
+		),
+		comment("Waits until AWS has issued the certificate, which needs the domain to be delegated to the zone."),
+		resource("aws_acm_certificate_validation", "this",
+			set("certificate_arn", expr("aws_acm_certificate.this.arn")),
+			set("validation_record_fqdns", row{expr("aws_route53_record.validation.fqdn")}),
+		),
+		resource("aws_route53_record", "this",
+			set("zone_id", expr("var.zone_id")),
+			set("name", expr("var.domain")),
+			set("type", "A"),
+			nested("alias",
+				set("name", expr("aws_lb.this.dns_name")),
+				set("zone_id", expr("aws_lb.this.zone_id")),
+				set("evaluate_target_health", true),
+			),
+		),
+	}
+}

@@ -1,0 +1,140 @@
+package render
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/hashicorp/hcl/v2/hclwrite"
+)
+
+// node is what stands in the body of a file or block: an argument, a nested
+// block or a comment.
+type node interface {
+	appendTo(*hclwrite.Body) error
+}
+
+// argument is one name = value.
+type argument struct {
+	name  string
+	value any
+}
+
+// set makes an argument.
+func set(name string, value any) argument { return argument{name, value} }
+
+func (a argument) appendTo(b *hclwrite.Body) error {
+	ts, err := appendValue(make(hclwrite.Tokens, 0, 8), a.value)
+	if err != nil {
+		return fmt.Errorf("%s: %w", a.name, err)
+	}
+	b.SetAttributeRaw(a.name, ts)
+	return nil
+}
+
+// block is a nested or top-level block.
+type block struct {
+	kind   string
+	labels []string
+	body   []node
+}
+
+func (bl block) appendTo(b *hclwrite.Body) error {
+	if err := appendNodes(b.AppendNewBlock(bl.kind, bl.labels).Body(), bl.body); err != nil {
+		return fmt.Errorf("%s: %w", strings.Join(append([]string{bl.kind}, bl.labels...), "."), err)
+	}
+	return nil
+}
+
+func nested(kind string, body ...node) block { return block{kind, nil, body} }
+func resource(kind, name string, body ...node) block {
+	return block{"resource", []string{kind, name}, body}
+}
+func data(kind, name string, body ...node) block { return block{"data", []string{kind, name}, body} }
+func ephemeral(kind, name string, body ...node) block {
+	return block{"ephemeral", []string{kind, name}, body}
+}
+func labelled(kind, name string, body ...node) block { return block{kind, []string{name}, body} }
+
+// locals makes a locals block.
+func locals(body ...node) block { return nested("locals", body...) }
+
+// comment is one paragraph; it is wrapped to 80 columns and stands directly
+// above what follows it.
+type comment string
+
+func (c comment) tokens() hclwrite.Tokens {
+	var ts hclwrite.Tokens
+	for _, line := range wrap(string(c), 76) {
+		ts = append(ts, &hclwrite.Token{Type: hclsyntax.TokenComment, Bytes: []byte("# " + line + "\n")})
+	}
+	return ts
+}
+
+func (c comment) appendTo(b *hclwrite.Body) error {
+	b.AppendUnstructuredTokens(c.tokens())
+	return nil
+}
+
+// wrap breaks text into lines of at most width bytes, at spaces.
+func wrap(text string, width int) []string {
+	var lines []string
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		switch {
+		case line == "":
+			line = word
+		case len(line)+1+len(word) > width:
+			lines = append(lines, line)
+			line = word
+		default:
+			line += " " + word
+		}
+	}
+	return append(lines, line)
+}
+
+// sortArguments puts the arguments of a module call in alphabetical order, the
+// order of the module's variables.tf.
+func sortArguments(body []node) {
+	slices.SortFunc(body, func(a, b node) int {
+		return strings.Compare(a.(argument).name, b.(argument).name)
+	})
+}
+
+// leading are the arguments that stand first, with a blank line after them.
+var leading = []string{"count", "for_each", "source"}
+
+// appendNodes writes a body with the blank lines of HashiCorp's style guide:
+// one after the meta-arguments that lead, one around every block, none between
+// a comment and what it is about.
+func appendNodes(b *hclwrite.Body, nodes []node) error {
+	for i, n := range nodes {
+		if i > 0 && blankBetween(nodes[i-1], n, nodes[i+1:]) {
+			b.AppendNewline()
+		}
+		if err := n.appendTo(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func blankBetween(before, n node, after []node) bool {
+	if _, ok := before.(comment); ok {
+		return false
+	}
+	if _, ok := before.(block); ok {
+		return true
+	}
+	if a, ok := before.(argument); ok && slices.Contains(leading, a.name) {
+		return true
+	}
+	if _, ok := n.(comment); ok && len(after) > 0 {
+		// A comment belongs to what follows it.
+		return blankBetween(before, after[0], nil)
+	}
+	_, ok := n.(block)
+	return ok
+}

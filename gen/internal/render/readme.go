@@ -1,0 +1,87 @@
+package render
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2/hclwrite"
+
+	"github.com/specboard/platform/gen/internal/tree"
+)
+
+// readme documents a module: what it is for, how it is called, inputs and
+// outputs.
+func (m module) readme() ([]byte, error) {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s\n\n# %s\n", tree.HeaderLine("README.md"), m.name)
+	for _, p := range m.about {
+		b.WriteString("\n" + strings.Join(wrap(p, 80), "\n") + "\n")
+	}
+
+	call := []node{set("source", "../../modules/"+m.name)}
+	for _, v := range m.variables {
+		if v.fallback != nil {
+			continue
+		}
+		if v.example == nil {
+			return nil, fmt.Errorf("variable %s: a required variable has no example", v.name)
+		}
+		call = append(call, set(v.name, v.example))
+	}
+	usage, err := formatNodes([]node{labelled("module", m.name, call...)})
+	if err != nil {
+		return nil, fmt.Errorf("usage: %w", err)
+	}
+	fmt.Fprintf(&b, "\n## Usage\n\n```hcl\n%s```\n", usage)
+
+	b.WriteString("\n## Inputs\n\n| Name | Description | Type | Default |\n|---|---|---|---|\n")
+	for _, v := range m.variables {
+		fallback := "required"
+		if v.fallback != nil {
+			text, err := inline(v.fallback)
+			if err != nil {
+				return nil, fmt.Errorf("variable %s: %w", v.name, err)
+			}
+			fallback = "`" + text + "`"
+		}
+		kind, err := inline(v.kind)
+		if err != nil {
+			return nil, fmt.Errorf("variable %s: %w", v.name, err)
+		}
+		fmt.Fprintf(&b, "| %s | %s | `%s` | %s |\n", v.name, cell(v.description), kind, fallback)
+	}
+	if len(m.outputs) > 0 {
+		b.WriteString("\n## Outputs\n\n| Name | Description |\n|---|---|\n")
+		for _, o := range m.outputs {
+			fmt.Fprintf(&b, "| %s | %s |\n", o.name, cell(o.description))
+		}
+	}
+	return b.Bytes(), nil
+}
+
+// inline writes a value on one line, for a table's cell.
+func inline(v any) (string, error) {
+	ts, err := appendValue(nil, v)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for line := range strings.Lines(string(hclwrite.Format(ts.Bytes()))) {
+		line = strings.Join(strings.Fields(line), " ")
+		if so := b.String(); so != "" {
+			switch {
+			case strings.HasSuffix(so, "(") || strings.HasSuffix(so, "["):
+			case strings.HasSuffix(so, "{") || strings.HasSuffix(so, ",") || strings.HasPrefix(line, "}"):
+				b.WriteByte(' ')
+			default:
+				b.WriteString(", ")
+			}
+		}
+		b.WriteString(line)
+	}
+	return cell(b.String()), nil
+}
+
+// cell keeps text inside its cell of a Markdown table.
+func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }

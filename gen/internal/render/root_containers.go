@@ -1,0 +1,171 @@
+package render
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/specboard/platform/gen/config"
+)
+
+// defaultPriority is the listener rule of the service that answers what no
+// other route matches; the highest number is looked at last.
+const defaultPriority = 50000
+
+func environmentServices(p config.Platform, e config.Environment) []node {
+	var nodes []node
+	for _, s := range p.Services {
+		size := e.SizeOf(s.Name)
+		body := containerArguments(p, e, container{
+			name: s.Name, image: s.Name, cpu: size.CPU, memory: size.Memory,
+			port: s.Port, database: s.Database, cache: s.Cache, calls: s.Calls,
+			secrets: s.Secrets, environment: s.Environment,
+		})
+		body = append(body,
+			set("alarms", expr("merge(local.thresholds, { topic_arn = module.alarms.topic_arn })")),
+			set("cluster_name", expr("module.cluster.name")),
+			set("health_check_path", s.HealthPath),
+			set("namespace_arn", expr("module.cluster.namespace_arn")),
+			set("port", s.Port),
+			set("subnet_ids", expr("module.network.private_subnet_ids")),
+		)
+		if size.Autoscaled() {
+			body = append(body, set("autoscaling", object{
+				{"max_tasks", size.MaxTasks},
+				{"target_cpu_percent", size.TargetCPUPercent},
+			}))
+		}
+		if s.Public() {
+			routes, priority := s.Routes, s.Priority
+			if s.Default {
+				routes, priority = []string{"/*"}, defaultPriority
+			}
+			body = append(body, set("load_balancer", object{
+				{"arn_suffix", expr("module.load_balancer.arn_suffix")},
+				{"listener_arn", expr("module.load_balancer.listener_arn")},
+				{"priority", priority},
+				{"routes", list(strs(routes))},
+				{"security_group_id", expr("module.load_balancer.security_group_id")},
+			}))
+		}
+		sortArguments(body)
+		nodes = append(nodes, moduleCall(identifier(s.Name), "service", body...))
+	}
+	return nodes
+}
+
+func environmentTasks(p config.Platform, e config.Environment) []node {
+	var nodes []node
+	for _, t := range p.Tasks {
+		body := containerArguments(p, e, container{
+			name: t.Name, image: t.Service, cpu: t.CPU, memory: t.Memory,
+			database: t.Database, cache: t.Cache, secrets: t.Secrets, environment: t.Environment,
+		})
+		body = append(body, set("command", list(strs(t.Command))))
+		sortArguments(body)
+		nodes = append(nodes, moduleCall(identifier(t.Name), "task", body...))
+	}
+	return nodes
+}
+
+// container is what a service and a one-off task have in common.
+type container struct {
+	name, image     string
+	cpu, memory     int
+	port            int // 0: listens on none
+	database, cache bool
+	calls           []string
+	secrets         []string
+	environment     map[string]string
+}
+
+func containerArguments(p config.Platform, e config.Environment, c container) []node {
+	body := []node{
+		set("account", p.Account),
+		set("cpu", c.cpu),
+		set("environment", containerEnvironment(p, e, c)),
+		set("environment_name", e.Name),
+		set("image", p.RepositoryURL(c.image)+":template"),
+		set("log_retention_days", e.LogRetentionDays),
+		set("memory", c.memory),
+		set("name", c.name),
+		set("permissions_boundary", p.BoundaryARN(e.Name)),
+		set("platform", p.Name),
+		set("region", p.Region),
+		set("repository_arn", p.RepositoryARN(c.image)),
+		set("vpc_id", expr("module.network.vpc_id")),
+	}
+	if peers := containerPeers(p, c); len(peers) > 0 {
+		body = append(body, set("peers", peers))
+	}
+	if secrets := containerSecrets(p, c); len(secrets) > 0 {
+		body = append(body, set("secrets", secrets))
+	}
+	return body
+}
+
+// containerEnvironment are the variables that hold no secret.
+func containerEnvironment(p config.Platform, e config.Environment, c container) object {
+	values := map[string]any{"APP_ENV": e.Name}
+	if c.port != 0 {
+		values["PORT"] = strconv.Itoa(c.port)
+	}
+	if c.database {
+		values["DB_HOST"] = expr("module.database.address")
+		values["DB_PORT"] = expr("tostring(module.database.port)")
+		values["DB_NAME"] = p.DatabaseName()
+		values["DB_USER"] = p.DatabaseUser()
+	}
+	if c.cache {
+		values["REDIS_URL"] = expr(`"rediss://${module.cache.address}:${module.cache.port}"`)
+	}
+	for _, name := range c.calls {
+		if s, ok := p.Service(name); ok {
+			values[config.URLVariable(name)] = "http://" + name + ":" + strconv.Itoa(s.Port)
+		}
+	}
+	for k, v := range c.environment {
+		values[k] = v
+	}
+	return fields(slices.Sorted(maps.Keys(values)), func(k string) any { return values[k] })
+}
+
+// containerSecrets are references by variable, sorted.
+func containerSecrets(p config.Platform, c container) object {
+	references := map[string]any{}
+	for _, s := range p.Secrets {
+		switch {
+		case s.Kind == config.DatabaseCredentials && c.database:
+			references[s.Variable] = expr(`"${module.secrets.stored_arns["` + s.Name + `"]}:password::"`)
+		case !slices.Contains(c.secrets, s.Name):
+		case s.Kind == config.Provided:
+			references[s.Variable] = expr(`module.secrets.arns["` + s.Name + `"]`)
+		case s.Kind == config.Generated:
+			references[s.Variable] = expr(`module.secrets.stored_arns["` + s.Name + `"]`)
+		}
+	}
+	return fields(slices.Sorted(maps.Keys(references)), func(k string) any { return references[k] })
+}
+
+// containerPeers are what the container may connect to.
+func containerPeers(p config.Platform, c container) object {
+	var peers object
+	peer := func(key, module string, port any) {
+		peers = append(peers, field{key, object{
+			{"port", port},
+			{"security_group_id", at(module, "security_group_id")},
+		}})
+	}
+	for _, name := range c.calls {
+		if s, ok := p.Service(name); ok {
+			peer(name, name, s.Port)
+		}
+	}
+	if c.cache {
+		peer("cache", "cache", expr("module.cache.port"))
+	}
+	if c.database {
+		peer("database", "database", expr("module.database.port"))
+	}
+	return peers
+}

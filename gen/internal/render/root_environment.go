@@ -1,0 +1,205 @@
+package render
+
+import (
+	"fmt"
+
+	"github.com/specboard/platform/gen/config"
+)
+
+// environmentRoot is one environment: every value that differs from another
+// environment stands in it as a literal.
+func environmentRoot(p config.Platform, e config.Environment) (root, error) {
+	database, ok := p.DatabaseSecret()
+	if !ok {
+		return root{}, fmt.Errorf("render %s: no secret of kind %q for the database's credentials", e.Name, config.DatabaseCredentials)
+	}
+	files := append(rootSettings(p, e.Name),
+		source{"network.tf", []node{
+			moduleCall("network", "network",
+				set("availability_zones", list(strs(p.AvailabilityZones))),
+				set("cidr_block", e.Network.CIDR),
+				set("name", p.Prefix(e.Name)),
+				set("nat_gateway_count", e.Network.NATGateways),
+				set("region", p.Region),
+			),
+		}},
+		source{"load_balancer.tf", environmentLoadBalancer(p, e)},
+		source{"cluster.tf", []node{
+			moduleCall("cluster", "cluster", set("name", p.Cluster(e.Name))),
+		}},
+		source{"secrets.tf", environmentSecrets(p, e, database)},
+		source{"database.tf", environmentDatabase(p, e, database)},
+		source{"cache.tf", []node{
+			moduleCall("cache", "cache",
+				set("engine_version", p.RedisVersion),
+				set("name", p.Prefix(e.Name)),
+				set("node_count", e.Cache.Nodes),
+				set("node_type", e.Cache.NodeType),
+				set("subnet_ids", expr("module.network.isolated_subnet_ids")),
+				set("vpc_id", expr("module.network.vpc_id")),
+			),
+		}},
+		source{"services.tf", environmentServices(p, e)},
+		source{"tasks.tf", environmentTasks(p, e)},
+		source{"alarms.tf", environmentAlarms(p, e)},
+		source{"outputs.tf", environmentOutputs(p, e)},
+	)
+	return root{e.Name, files}, nil
+}
+
+func environmentLoadBalancer(p config.Platform, e config.Environment) []node {
+	zone := any(p.ZoneID)
+	var nodes []node
+	if p.ZoneID == "" {
+		nodes = append(nodes,
+			comment("The zone belongs to the shared root."),
+			data("aws_route53_zone", "this", set("name", p.Domain)))
+		zone = expr("data.aws_route53_zone.this.zone_id")
+	}
+	return append(nodes, moduleCall("load_balancer", "load_balancer",
+		set("deletion_protection", e.Protected),
+		set("domain", p.Host(e)),
+		set("name", p.Prefix(e.Name)),
+		set("subnet_ids", expr("module.network.public_subnet_ids")),
+		set("vpc_id", expr("module.network.vpc_id")),
+		set("zone_id", zone),
+	))
+}
+
+// environmentSecrets declares where generated values come from. The ephemeral
+// blocks stand in the root and not in the module, since mock providers know no
+// ephemeral types and the module has tests.
+func environmentSecrets(p config.Platform, e config.Environment, database config.Secret) []node {
+	var nodes []node
+	var declared, values object
+	for i, s := range p.Secrets {
+		about := object{{"description", secretAbout(s)}}
+		if s.Kind == config.Provided {
+			declared = append(declared, field{s.Name, about})
+			continue
+		}
+		if i == 0 || len(nodes) == 0 {
+			nodes = append(nodes, comment("Random values live in memory only. Terraform draws them at every run and stores them once, when a secret is created or its version is raised."))
+		}
+		declared = append(declared, field{s.Name, append(about, field{"version", 1})})
+		nodes = append(nodes, ephemeral("aws_secretsmanager_random_password", identifier(s.Name),
+			set("password_length", s.Length),
+			set("exclude_punctuation", true),
+		))
+		value := expr("ephemeral.aws_secretsmanager_random_password." + identifier(s.Name) + ".random_password")
+		if s.Kind == config.DatabaseCredentials {
+			values = append(values, field{s.Name, call{"jsonencode", object{
+				{"username", p.DatabaseUser()},
+				{"password", value},
+			}}})
+		} else {
+			values = append(values, field{s.Name, value})
+		}
+	}
+	recovery := 30
+	if !e.Protected {
+		// The name is free again at once after a destroy.
+		recovery = 0
+	}
+	return append(nodes,
+		moduleCall("secrets", "secrets",
+			set("prefix", p.SecretPrefix(e.Name)),
+			set("recovery_window_days", recovery),
+			set("secrets", declared),
+			set("values", values),
+		),
+		comment("The database gets the password that is stored, not the one that was drawn, so that an apply that dies between the two cannot leave them different. timestamp() is unknown while planning: that puts the reading off to the apply, and a plan needs no permission to read secrets."),
+		ephemeral("aws_secretsmanager_secret_version", identifier(database.Name),
+			set("secret_id", expr(`timestamp() == "" ? "" : module.secrets.stored_arns["`+database.Name+`"]`)),
+		),
+	)
+}
+
+func secretAbout(s config.Secret) string {
+	switch s.Kind {
+	case config.DatabaseCredentials:
+		return "User and password of the database"
+	case config.Provided:
+		return "Provided by a person: " + s.Hint
+	default:
+		return "Generated; containers receive it as " + s.Variable
+	}
+}
+
+func environmentDatabase(p config.Platform, e config.Environment, secret config.Secret) []node {
+	return []node{
+		moduleCall("database", "database",
+			set("backup_retention_days", e.Database.BackupRetentionDays),
+			set("database_name", p.DatabaseName()),
+			set("deletion_protection", e.Database.DeletionProtection),
+			set("engine_version", p.PostgresVersion),
+			set("instance_class", e.Database.InstanceClass),
+			set("max_storage_gib", e.Database.MaxStorageGiB),
+			set("multi_az", e.Database.MultiAZ),
+			set("name", p.Prefix(e.Name)),
+			set("password", expr("jsondecode(ephemeral.aws_secretsmanager_secret_version."+identifier(secret.Name)+".secret_string).password")),
+			set("storage_gib", e.Database.StorageGiB),
+			set("subnet_ids", expr("module.network.isolated_subnet_ids")),
+			set("username", p.DatabaseUser()),
+			set("vpc_id", expr("module.network.vpc_id")),
+		),
+	}
+}
+
+func environmentAlarms(p config.Platform, e config.Environment) []node {
+	var services list
+	for _, s := range p.Services {
+		services = append(services, s.Name)
+	}
+	return []node{
+		locals(
+			set("thresholds", object{
+				{"cpu_percent", e.Alarms.CPUPercent},
+				{"http_5xx", e.Alarms.HTTP5xx},
+				{"memory_percent", e.Alarms.MemoryPercent},
+				{"period_seconds", int(e.Alarms.Period.Seconds())},
+			}),
+		),
+		moduleCall("alarms", "alarms",
+			set("account", p.Account),
+			set("cache_replication_group_id", expr("module.cache.replication_group_id")),
+			set("cluster_name", expr("module.cluster.name")),
+			set("database_identifier", expr("module.database.identifier")),
+			set("database_storage_gib", e.Database.StorageGiB),
+			set("emails", list(strs(e.Alarms.Emails))),
+			set("load_balancer_arn_suffix", expr("module.load_balancer.arn_suffix")),
+			set("name", p.Prefix(e.Name)),
+			set("region", p.Region),
+			set("service_names", services),
+			set("thresholds", expr("local.thresholds")),
+		),
+	}
+}
+
+func environmentOutputs(p config.Platform, e config.Environment) []node {
+	var services, tasks object
+	for _, s := range p.Services {
+		services = append(services, field{s.Name, object{
+			{"security_group_id", at(s.Name, "security_group_id")},
+			{"target_group_arn", at(s.Name, "target_group_arn")},
+			{"template_arn", at(s.Name, "template_arn")},
+		}})
+	}
+	for _, t := range p.Tasks {
+		tasks = append(tasks, field{t.Name, object{
+			{"security_group_id", at(t.Name, "security_group_id")},
+			{"template_arn", at(t.Name, "template_arn")},
+		}})
+	}
+	out := func(name, about string, value any) block {
+		return labelled("output", name, set("description", about), set("value", value))
+	}
+	return []node{
+		out("cluster_name", "ECS cluster.", expr("module.cluster.name")),
+		out("load_balancer_dns_name", "AWS's own name of the load balancer.", expr("module.load_balancer.dns_name")),
+		out("services", "What a promotion needs of each service.", services),
+		out("task_subnet_ids", "Subnets that one-off tasks run in.", expr("module.network.private_subnet_ids")),
+		out("tasks", "What a promotion needs of each one-off task.", tasks),
+		out("url", "Where users find the platform.", "https://"+p.Host(e)),
+	}
+}

@@ -1,0 +1,71 @@
+package render
+
+import (
+	"slices"
+
+	"github.com/specboard/platform/gen/config"
+)
+
+// sharedRoot is what exists once per account. A person applies it, since it
+// holds the roles that everything else is deployed with.
+func sharedRoot(p config.Platform) root {
+	files := rootSettings(p, config.SharedRoot)
+
+	var names []string
+	for _, s := range p.Services {
+		names = append(names, s.Name)
+	}
+	slices.Sort(names)
+	repositories := list{}
+	for _, n := range names {
+		repositories = append(repositories, p.RepositoryName(n))
+	}
+	var environments object
+	for _, e := range p.Environments {
+		environments = append(environments, field{e.Name, object{{"domain", p.Host(e)}}})
+	}
+
+	outputs := []node{}
+	if p.ZoneID == "" {
+		files = append(files, source{"dns.tf", []node{
+			comment("Delegate the domain to this zone's name servers before the first environment is created: certificates wait for it."),
+			resource("aws_route53_zone", "this",
+				set("name", p.Domain),
+				set("comment", p.Name),
+			),
+		}})
+		outputs = append(outputs,
+			output{"name_servers", "Name servers that the domain's registrar must point to.", "aws_route53_zone.this.name_servers"}.block())
+	}
+	outputs = append(outputs,
+		output{"repository_urls", "Where the images of each service are pushed to.", "{ for name, repository in module.repository : name => repository.url }"}.block(),
+		output{"role_arns", "Roles of GitHub's workflows, by purpose.", "module.github.role_arns"}.block(),
+	)
+	if p.ZoneID == "" {
+		outputs = append(outputs, output{"zone_id", "Hosted zone of the domain.", "aws_route53_zone.this.zone_id"}.block())
+	}
+
+	files = append(files,
+		source{"repositories.tf", []node{
+			labelled("module", "repository",
+				set("source", "../../modules/repository"),
+				set("for_each", call{"toset", repositories}),
+				set("name", expr("each.key")),
+			),
+		}},
+		source{"github.tf", []node{
+			moduleCall("github", "github",
+				set("account", p.Account),
+				set("branch", p.Repository.Branch),
+				set("environments", environments),
+				set("platform", p.Name),
+				set("region", p.Region),
+				set("repository", p.Repository.Owner+"/"+p.Repository.Name),
+				set("repository_arns", expr("[for repository in module.repository : repository.arn]")),
+				set("state_bucket", p.StateBucket()),
+			),
+		}},
+		source{"outputs.tf", outputs},
+	)
+	return root{config.SharedRoot, files}
+}

@@ -1,0 +1,25 @@
+package render
+
+// task is a one-off container, such as the database migration.
+func task() module {
+	variables := append(containerVariables(),
+		variable{name: "command", kind: "list(string)",
+			description: "Command that replaces the image's own.",
+			example:     row{"migrate", "up"}},
+	)
+	nodes := []node{containerLocals(), containerLog()}
+	nodes = append(nodes, taskDefinition(field{"command", expr("var.command")})...)
+	return module{
+		name: "task",
+		about: []string{
+			"A one-off task on ECS Fargate, such as a migration: task definition, roles, security group and log group, and no service. A promotion copies the template, puts the release's image in, runs it once and waits for its exit code.",
+		},
+		files: []source{
+			{"main.tf", nodes},
+			{"iam.tf", containerIAM()},
+			{"network.tf", containerNetwork()},
+		},
+		variables: variables,
+		outputs:   containerOutputs(),
+	}
+}

@@ -1,0 +1,162 @@
+package render
+
+// What terraform test proves with a mock provider: the contracts of a module
+// that its users rely on and that a change could break without any error.
+
+// run is one run block of a test: a plan, with variables and assertions.
+func run(name string, variables []node, assertions ...block) block {
+	body := []node{set("command", expr("plan"))}
+	if len(variables) > 0 {
+		body = append(body, nested("variables", variables...))
+	}
+	for _, a := range assertions {
+		body = append(body, a)
+	}
+	return labelled("run", name, body...)
+}
+
+func assert(condition expr, message string) block {
+	return nested("assert", set("condition", condition), set("error_message", message))
+}
+
+// refuses is a run whose plan must fail on a variable's validation.
+func refuses(name, variable string, value any) block {
+	return labelled("run", name,
+		set("command", expr("plan")),
+		nested("variables", set(variable, value)),
+		set("expect_failures", row{expr("var." + variable)}),
+	)
+}
+
+func networkTest() []node {
+	return []node{
+		labelled("mock_provider", "aws"),
+		nested("variables",
+			set("name", "test"),
+			set("region", "us-west-2"),
+			set("cidr_block", "10.0.0.0/16"),
+			set("availability_zones", row{"us-west-2a", "us-west-2b"}),
+		),
+		run("one_nat_gateway_serves_all_zones", nil,
+			assert("length(aws_nat_gateway.this) == 1", "One NAT gateway is enough unless more are asked for."),
+			assert("length(aws_route.private_nat) == 2", "Every private subnet has a way out."),
+		),
+		run("a_nat_gateway_in_each_zone", []node{set("nat_gateway_count", 2)},
+			assert("length(aws_nat_gateway.this) == 2", "Each zone has a NAT gateway of its own."),
+		),
+		run("subnets_do_not_overlap", nil,
+			assert(`length(distinct(concat(
+      [for subnet in aws_subnet.public : subnet.cidr_block],
+      [for subnet in aws_subnet.private : subnet.cidr_block],
+      [for subnet in aws_subnet.isolated : subnet.cidr_block],
+    ))) == 6`, "Six subnets, six blocks."),
+		),
+		run("another_zone_moves_no_subnet", []node{set("availability_zones", row{"us-west-2a", "us-west-2b", "us-west-2c"})},
+			assert(`aws_subnet.private["us-west-2b"].cidr_block == "10.0.96.0/20"`, "A zone at the end leaves the others where they were."),
+		),
+		refuses("a_block_that_is_too_small", "cidr_block", "10.0.0.0/24"),
+	}
+}
+
+func databaseTest() []node {
+	return []node{
+		labelled("mock_provider", "aws"),
+		nested("variables",
+			set("name", "test-db"),
+			set("backup_retention_days", 7),
+			set("database_name", "test"),
+			set("engine_version", "16"),
+			set("instance_class", "db.t4g.micro"),
+			set("max_storage_gib", 100),
+			set("password", "not-a-real-password"),
+			set("storage_gib", 20),
+			set("subnet_ids", row{"subnet-1", "subnet-2"}),
+			set("username", "test"),
+			set("vpc_id", "vpc-1"),
+		),
+		run("protected_unless_asked_otherwise", nil,
+			assert("aws_db_instance.this.deletion_protection", "Deletion protection is on by default."),
+			assert("!aws_db_instance.this.skip_final_snapshot", "A protected database leaves a final snapshot."),
+			assert("aws_db_instance.this.storage_encrypted", "Storage is encrypted."),
+			assert("!aws_db_instance.this.publicly_accessible", "The database has no public address."),
+			assert(`anytrue([for p in aws_db_parameter_group.this.parameter : p.name == "rds.force_ssl" && p.value == "1"])`, "Connections without TLS are refused."),
+		),
+		run("unprotected_goes_without_a_trace", []node{set("deletion_protection", false)},
+			assert("aws_db_instance.this.skip_final_snapshot", "An unprotected database leaves no snapshot."),
+		),
+		refuses("no_backups", "backup_retention_days", 0),
+	}
+}
+
+func secretsTest() []node {
+	return []node{
+		labelled("mock_provider", "aws"),
+		nested("variables",
+			set("prefix", "test/platform"),
+			set("secrets", object{
+				{"generated", object{{"description", "Generated"}, {"version", 1}}},
+				{"provided", object{{"description", "Provided"}}},
+			}),
+			set("values", object{{"generated", "not-a-real-secret"}}),
+		),
+		run("provided_secrets_stay_empty", nil,
+			assert("length(aws_secretsmanager_secret.this) == 2", "Both secrets exist."),
+			assert(`keys(aws_secretsmanager_secret_version.generated) == ["generated"]`, "Only the generated one gets a value."),
+			assert(`aws_secretsmanager_secret.this["provided"].name == "test/platform/provided"`, "The name is the prefix and the secret's own."),
+		),
+		refuses("a_recovery_window_that_aws_refuses", "recovery_window_days", 3),
+	}
+}
+
+func serviceTest() []node {
+	return []node{
+		labelled("mock_provider", "aws"),
+		nested("variables",
+			set("account", "123456789012"),
+			set("alarms", object{
+				{"cpu_percent", 80}, {"http_5xx", 10}, {"memory_percent", 80}, {"period_seconds", 300},
+				{"topic_arn", "arn:aws:sns:us-west-2:123456789012:test"},
+			}),
+			set("cluster_name", "test"),
+			set("cpu", 256),
+			set("environment_name", "test"),
+			set("image", "123456789012.dkr.ecr.us-west-2.amazonaws.com/platform/api:template"),
+			set("memory", 512),
+			set("name", "api"),
+			set("namespace_arn", "arn:aws:servicediscovery:us-west-2:123456789012:namespace/ns-1"),
+			set("permissions_boundary", "arn:aws:iam::123456789012:policy/test-boundary"),
+			set("platform", "platform"),
+			set("port", 3001),
+			set("region", "us-west-2"),
+			set("repository_arn", "arn:aws:ecr:us-west-2:123456789012:repository/platform/api"),
+			set("subnet_ids", row{"subnet-1", "subnet-2"}),
+			set("vpc_id", "vpc-1"),
+		),
+		run("internal_and_fixed_by_default", nil,
+			assert("length(aws_lb_target_group.this) == 0", "An internal service has no target group."),
+			assert("length(aws_appautoscaling_target.this) == 0", "Without autoscaling the number of tasks is fixed."),
+			assert("aws_ecs_service.this.desired_count == 0", "Nothing runs before the first promotion."),
+			assert("aws_ecs_service.this.deployment_minimum_healthy_percent == 100 && aws_ecs_service.this.deployment_maximum_percent == 200", "New tasks serve before old ones go."),
+			assert("aws_ecs_service.this.deployment_circuit_breaker[0].rollback", "A failed deployment goes back by itself."),
+			assert("aws_ecs_task_definition.template.skip_destroy && !aws_ecs_task_definition.template.track_latest", "No revision that a rollback needs is deregistered."),
+			assert("length(local.secret_statements) == 0", "A service without secrets may read none."),
+		),
+		run("public_and_scaled", []node{
+			set("autoscaling", object{{"max_tasks", 4}, {"target_cpu_percent", 60}}),
+			set("load_balancer", object{
+				{"arn_suffix", "app/test/1"},
+				{"listener_arn", "arn:aws:elasticloadbalancing:us-west-2:123456789012:listener/app/test/1/2"},
+				{"priority", 100},
+				{"routes", row{"/api/*"}},
+				{"security_group_id", "sg-1"},
+			}),
+			set("secrets", object{{"DB_PASSWORD", "arn:aws:secretsmanager:us-west-2:123456789012:secret:test/platform/db-AbCdEf:password::"}}),
+			set("peers", object{{"database", object{{"port", 5432}, {"security_group_id", "sg-2"}}}}),
+		},
+			assert("aws_appautoscaling_target.this[0].min_capacity == 0", "The lower bound is a promotion's to raise."),
+			assert(`aws_vpc_security_group_ingress_rule.at_peer["database"].from_port == 5432`, "The peer lets the service in."),
+			assert(`local.secret_arns == ["arn:aws:secretsmanager:us-west-2:123456789012:secret:test/platform/db-AbCdEf"]`, "Permission is given for the secret, not for its key."),
+		),
+		refuses("a_size_that_fargate_does_not_have", "cpu", 300),
+	}
+}
