@@ -155,7 +155,7 @@ func serviceTest() []node {
 		},
 			assert("aws_appautoscaling_target.this[0].min_capacity == 0", "The lower bound is a promotion's to raise."),
 			assert(`aws_vpc_security_group_ingress_rule.at_peer["database"].from_port == 5432`, "The peer lets the service in."),
-			assert(`local.secret_arns == ["arn:aws:secretsmanager:us-west-2:123456789012:secret:test/platform/db-AbCdEf"]`, "Permission is given for the secret, not for its key."),
+			assert(`one(local.secret_arns) == "arn:aws:secretsmanager:us-west-2:123456789012:secret:test/platform/db-AbCdEf"`, "Permission is given for the secret, not for its key."),
 		),
 		refuses("a_size_that_fargate_does_not_have", "cpu", 300),
 	}
