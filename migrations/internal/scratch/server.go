@@ -1,0 +1,184 @@
+// Package scratch starts a PostgreSQL server that is thrown away: for tests,
+// and for measuring what a migration does before it does so in earnest.
+//
+// The server listens on a unix socket only, waits for no disk, and is gone
+// with the process that started it, however that ends.
+package scratch
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// URLVariable names the environment variable that gives the URL of a running
+// server to use instead, as a role that may create databases.
+const URLVariable = "SCRATCH_POSTGRES_URL"
+
+// startTimeout is how long initdb, and then the server, may take to start.
+const startTimeout = 60 * time.Second
+
+// Server is a running PostgreSQL whose databases may all be lost.
+type Server struct {
+	config *pgx.ConnConfig // of the maintenance database
+	prefix string          // of database names, on a server that is not ours
+	made   []string        // databases to drop, on a server that is not ours
+
+	dir   string
+	lines io.WriteCloser // the server stops when it closes
+	done  chan error
+}
+
+// Start starts a server, or connects to the one that URLVariable names in the
+// environment. Settings such as "autovacuum=off" are added to the server's.
+func Start(ctx context.Context, settings ...string) (*Server, error) {
+	if url := os.Getenv(URLVariable); url != "" {
+		return connect(ctx, url)
+	}
+	bin, err := programs()
+	if err != nil {
+		return nil, err
+	}
+	owner, name, err := unprivileged()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := makeDir(owner)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{dir: dir}
+	if err := s.start(ctx, bin, name, owner, settings); err != nil {
+		return nil, errors.Join(err, s.Close(context.WithoutCancel(ctx)))
+	}
+	return s, nil
+}
+
+// stopper runs the server and stops it when standard input ends, which also
+// happens when the process at its other end is killed.
+const stopper = `dir=$1; shift; exec 3<&0
+"$@" </dev/null & pid=$!
+(cat <&3; kill -QUIT "$pid") >/dev/null 2>&1 & watch=$!
+wait "$pid"; kill "$watch" 2>/dev/null
+rm -rf "$dir"`
+
+func (s *Server) start(ctx context.Context, bin, user string, owner *syscall.Credential, settings []string) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	data := filepath.Join(s.dir, "data")
+	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "--pgdata="+data, "--username="+user,
+		"--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C")
+	initdb.Dir = s.dir
+	initdb.SysProcAttr = &syscall.SysProcAttr{Credential: owner}
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return fmt.Errorf("create a scratch database cluster: %w\n%s", err, out)
+	}
+	args := []string{"-c", stopper, "sh", s.dir, filepath.Join(bin, "postgres"), "-D", data, "-k", s.dir}
+	for _, setting := range append([]string{
+		"listen_addresses=", "fsync=off", "synchronous_commit=off", "full_page_writes=off",
+		"max_connections=100", "shared_buffers=64MB", "wal_level=minimal", "max_wal_senders=0", "timezone=UTC",
+	}, settings...) {
+		args = append(args, "-c", setting)
+	}
+	log := new(bytes.Buffer)
+	server := exec.Command("/bin/sh", args...)
+	server.Dir = s.dir
+	server.Stdout, server.Stderr = log, log
+	// Its own process group: Ctrl-C is for the program at the terminal, which
+	// stops the server in its own time.
+	server.SysProcAttr = &syscall.SysProcAttr{Credential: owner, Setpgid: true}
+	lines, err := server.StdinPipe()
+	if err != nil {
+		return fmt.Errorf("start a scratch server: %w", err)
+	}
+	if err := server.Start(); err != nil {
+		return fmt.Errorf("start a scratch server: %w", err)
+	}
+	s.lines, s.done = lines, make(chan error, 1)
+	go func() { s.done <- server.Wait() }()
+
+	s.config, err = pgx.ParseConfig(fmt.Sprintf("host=%s port=5432 user=%s dbname=postgres sslmode=disable", s.dir, user))
+	if err != nil {
+		return fmt.Errorf("address a scratch server: %w", err)
+	}
+	for {
+		conn, err := pgx.ConnectConfig(ctx, s.config)
+		if err == nil {
+			return conn.Close(ctx)
+		}
+		select {
+		case <-s.done:
+			s.done <- nil // for Close
+			return fmt.Errorf("start a scratch server: it stopped by itself\n%s", log)
+		case <-ctx.Done():
+			return fmt.Errorf("start a scratch server: %w", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// Close stops the server and removes what it wrote. On a server that is not
+// ours it drops the databases that were made.
+func (s *Server) Close(ctx context.Context) error {
+	if s.dir == "" {
+		return s.dropAll(ctx)
+	}
+	if s.lines != nil {
+		if err := s.lines.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+			return fmt.Errorf("stop the scratch server: %w", err)
+		}
+		<-s.done // what it exits with after SIGQUIT says nothing
+		s.lines = nil
+	}
+	return os.RemoveAll(s.dir)
+}
+
+// unprivileged returns whom to run the server as, and that user's name: this
+// one, or another if this is root, since PostgreSQL refuses root.
+func unprivileged() (*syscall.Credential, string, error) {
+	if os.Geteuid() != 0 {
+		return nil, "scratch", nil
+	}
+	for _, name := range []string{"postgres", "nobody"} {
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, uerr := strconv.ParseUint(u.Uid, 10, 32)
+		gid, gerr := strconv.ParseUint(u.Gid, 10, 32)
+		if uerr == nil && gerr == nil && uid != 0 {
+			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, "scratch", nil
+		}
+	}
+	return nil, "", errors.New("start a scratch server: PostgreSQL refuses to run as root, and there is no user postgres or nobody to run it as; run this as another user")
+}
+
+// makeDir makes a folder whose path is short enough for a socket and that its
+// owner can reach.
+func makeDir(owner *syscall.Credential) (string, error) {
+	parent := os.TempDir()
+	if owner != nil || len(parent) > 60 {
+		parent = "/tmp"
+	}
+	dir, err := os.MkdirTemp(parent, "scratch-postgres-")
+	if err != nil {
+		return "", fmt.Errorf("make a scratch folder: %w", err)
+	}
+	if owner != nil {
+		if err := os.Chown(dir, int(owner.Uid), int(owner.Gid)); err != nil {
+			return "", errors.Join(fmt.Errorf("make a scratch folder: %w", err), os.Remove(dir))
+		}
+	}
+	return dir, nil
+}
