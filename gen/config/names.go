@@ -113,6 +113,12 @@ func (p Platform) SecretPrefix(env string) string { return env + "/" + p.Name }
 // SecretName is the full name of a secret in Secrets Manager.
 func (p Platform) SecretName(env, secret string) string { return p.SecretPrefix(env) + "/" + secret }
 
+// URLVariable is the environment variable in which callers of a service find
+// its URL: "API_URL".
+func URLVariable(service string) string {
+	return strings.ToUpper(strings.ReplaceAll(service, "-", "_")) + "_URL"
+}
+
 // RepositoryName is the ECR repository of a service's image:
 // "doc-platform/api".
 func (p Platform) RepositoryName(service string) string { return p.Name + "/" + service }
@@ -151,6 +157,16 @@ func (p Platform) RolePath(env string) string { return "/" + p.Name + "/" + env 
 // Role is the name of one of GitHub's roles: "plan", "build",
 // "deploy-staging" ….
 func (p Platform) Role(purpose string) string { return p.Name + "-" + purpose }
+
+// BoundaryARN is the policy of that name, which the shared root creates.
+func (p Platform) BoundaryARN(env string) string {
+	return "arn:aws:iam::" + p.Account + ":policy/" + p.Name + "/" + p.BoundaryName(env)
+}
+
+// RepositoryARN is the ECR repository of a service's image.
+func (p Platform) RepositoryARN(service string) string {
+	return "arn:aws:ecr:" + p.Region + ":" + p.Account + ":repository/" + p.RepositoryName(service)
+}
 
 // BoundaryName is the permissions boundary that every role of an environment
 // carries.
