@@ -55,11 +55,11 @@ type Service struct {
 	// Routes are the path patterns that the load balancer forwards here, such
 	// as "/api/*". None, and not Default: the service is internal.
 	Routes []string
-	// Priority is the listener rule's, 1 to 50000, unique among services that
+	// Priority is the listener rule's, 1 to 49999, unique among services that
 	// have Routes; the lowest is matched first.
 	Priority int
 	// Default makes the service answer every path that no route matches.
-	// At most one service is the default.
+	// At most one service is the default; it has neither Routes nor Priority.
 	Default bool
 	// HealthPath answers GET with 200 while the container can serve.
 	HealthPath string
@@ -162,7 +162,7 @@ type Database struct {
 	// StorageGiB is allocated; MaxStorageGiB is where autoscaling stops.
 	StorageGiB, MaxStorageGiB int
 	MultiAZ                   bool
-	// BackupRetentionDays allows point-in-time recovery for so long (0–35).
+	// BackupRetentionDays allows point-in-time recovery for so long (1–35).
 	BackupRetentionDays int
 	DeletionProtection  bool
 }

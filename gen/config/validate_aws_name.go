@@ -1,0 +1,117 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// The most characters that AWS allows in the names we derive. Of those made of
+// platform and environment alone the load balancer's is the shortest: what
+// fits there fits ElastiCache (40), RDS and S3 (63) and every role of GitHub.
+const (
+	loadBalancerName = 32
+	targetGroupName  = 32
+	roleName         = 64
+)
+
+// Roles of a service or one-off task, besides its family.
+const (
+	taskRoleSuffix      = "-task"
+	executionRoleSuffix = "-execution"
+)
+
+// environmentNameFits checks the names made of platform and environment.
+func (c *checker) environmentNameFits(path, env string) {
+	room := loadBalancerName - len(c.Prefix(""))
+	if !isName(c.Name) || !isName(env) || room < 1 {
+		return
+	}
+	c.must(len(env) <= room, path, env, "makes "+tooLong("load balancer", c.Prefix(env), loadBalancerName), shorten(env, room))
+}
+
+// containerNameFits checks the names made of platform, environment and service
+// or one-off task, in the environment with the longest name that fits itself.
+func (c *checker) containerNameFits(path, name string, public bool) {
+	env := c.longestEnvironment()
+	if env == "" || !isName(name) {
+		return
+	}
+	if public {
+		group := c.TargetGroup(env, name)
+		c.must(len(group) <= targetGroupName, path, name,
+			"makes "+tooLong("target group", group, targetGroupName), shorten(name, targetGroupName-len(c.TargetGroup(env, ""))))
+	}
+	role := c.Family(env, name) + executionRoleSuffix
+	c.must(len(role) <= roleName, path, name,
+		"makes "+tooLong("execution role", role, roleName), shorten(name, roleName-len(role)+len(name)))
+}
+
+// longestEnvironment is the environment whose names are the longest among
+// those that fit; empty if there is none.
+func (c *checker) longestEnvironment() string {
+	longest := ""
+	for _, e := range c.Environments {
+		if isName(c.Name) && isName(e.Name) && len(c.Prefix(e.Name)) <= loadBalancerName && len(e.Name) > len(longest) {
+			longest = e.Name
+		}
+	}
+	return longest
+}
+
+func tooLong(what, name string, most int) string {
+	return "the " + what + " " + show(name) + " " + plural(len(name), "character") + " long, where AWS allows " + show(most)
+}
+
+// shorten cuts a name to so many characters; nil if none would be left.
+func shorten(name string, room int) any {
+	if room < 1 {
+		return nil
+	}
+	return strings.Trim(name[:min(room, len(name))], "-")
+}
+
+// reservedNames are modules of every environment's root and endings of its
+// security groups and alarms; a container of that name would take their place.
+func reservedNames() []string {
+	return []string{"alarms", "cache", "cluster", "database", "load-balancer", "network", "secrets"}
+}
+
+func (c *checker) containerName(path, name, kind string) bool {
+	return c.must(isName(name), path, name, nameRule, "storage") &&
+		c.must(!slices.Contains(reservedNames(), name), path, name,
+			"is what an environment's own parts are called ("+strings.Join(reservedNames(), ", ")+"), so no "+kind+" may be", name+"-"+kind)
+}
+
+// ambiguousNames finds names that two environments would both give: service
+// "eu-api" in "staging" and service "api" in "staging-eu" are one and the same
+// target group. Each environment's own names are checked for duplicates before.
+func (c *checker) ambiguousNames() {
+	names := reservedNames()
+	for _, s := range c.Services {
+		names = append(names, s.Name)
+	}
+	for _, t := range c.Tasks {
+		names = append(names, t.Name)
+	}
+	type owner struct{ env, name string }
+	owners := map[string]owner{}
+	blamed := map[string]bool{}
+	for _, e := range c.Environments {
+		for _, n := range names {
+			family := c.Family(e.Name, n)
+			first, taken := owners[family]
+			if !taken {
+				owners[family] = owner{e.Name, n}
+				continue
+			}
+			if first.env == e.Name || blamed[e.Name] {
+				continue
+			}
+			// One such pair says enough.
+			blamed[e.Name] = true
+			c.must(false, keyed("environments", e.Name)+".name", e.Name,
+				"gives "+show(n)+" the AWS name "+show(family)+", which is that of "+show(first.name)+" in "+show(first.env),
+				strings.ReplaceAll(e.Name, "-", ""))
+		}
+	}
+}

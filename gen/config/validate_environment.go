@@ -1,0 +1,90 @@
+package config
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// environments checks every environment, and what must differ between them.
+func (c *checker) environments() {
+	c.must(len(c.Environments) > 0, "environments", nil, "are missing: there is nowhere to run", literal(`{Name: "staging", Subdomain: "staging", …}`))
+	used := firsts(c.Environments, func(e Environment) string { return e.Name })
+	hosts := firsts(c.Environments, func(e Environment) string { return e.Subdomain })
+	proofs := c.proofCycles()
+	for i, e := range c.Environments {
+		path := element("environments", i, e.Name, used)
+		if c.must(isName(e.Name), path+".name", e.Name, nameRule, "staging") &&
+			c.must(e.Name != SharedRoot, path+".name", e.Name, "is the root of what exists once per account", "staging") &&
+			c.must(used[e.Name] == i, path+".name", e.Name, "is declared twice", e.Name+"-2") {
+			c.environmentNameFits(path+".name", e.Name)
+		}
+		c.subdomain(path, i, e, hosts)
+		c.network(path, i, e.Network)
+		c.database(path+".database", e)
+		c.cache(path+".cache", e.Cache)
+		c.size(path+".size", e.Size, e.Protected)
+		for _, name := range slices.Sorted(maps.Keys(e.Sizes)) {
+			at := keyed(path+".sizes", name)
+			if _, ok := c.Service(name); !ok {
+				c.must(false, at, nil, "is the size of no service", mostAlike(name, c.serviceNames()))
+			}
+			c.size(at, e.Sizes[name], e.Protected)
+		}
+		c.alarms(path+".alarms", e.Alarms)
+		c.must(slices.Contains(logRetentions(), e.LogRetentionDays), path+".logRetentionDays", e.LogRetentionDays,
+			"is not a period that CloudWatch keeps logs for: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096 … 3653 days", 30)
+		c.proof(path+".proof", i, e, proofs)
+	}
+	if len(used) == len(c.Environments) {
+		c.ambiguousNames()
+	}
+}
+
+func logRetentions() []int {
+	return []int{
+		1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731,
+		1096, 1827, 2192, 2557, 2922, 3288, 3653,
+	}
+}
+
+func (c *checker) subdomain(path string, i int, e Environment, hosts map[string]int) {
+	at := path + ".subdomain"
+	if !c.must(e.Subdomain == "" || isDNS(e.Subdomain, 1), at, e.Subdomain,
+		"is not the labels of a DNS name in lower case, without the domain", "staging") {
+		return
+	}
+	if first := hosts[e.Subdomain]; first != i {
+		example := any(e.Name)
+		if !isName(e.Name) {
+			example = nil
+		}
+		c.must(false, at, e.Subdomain, "is that of "+show(c.Environments[first].Name)+" already", example)
+		return
+	}
+	host := c.Host(e)
+	c.must(e.Subdomain == "" || len(host) <= certificateName, at, e.Subdomain,
+		"makes a name of "+plural(len(host), "character")+", and a certificate's may have 64", "staging")
+}
+
+var emailPattern = regexp.MustCompile(`^[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@[A-Za-z0-9.-]+$`)
+
+func (c *checker) alarms(path string, a Alarms) {
+	percent := func(field string, n int) {
+		c.must(n >= 1 && n <= 99, path+field, n, "is not a percentage that can be exceeded, 1 to 99", 80)
+	}
+	percent(".cpuPercent", a.CPUPercent)
+	percent(".memoryPercent", a.MemoryPercent)
+	c.must(a.HTTP5xx >= 1 && a.HTTP5xx <= 1_000_000, path+".http5xx", a.HTTP5xx, "is not a number of responses, 1 to 1000000", 10)
+	c.must(a.Period >= time.Minute && a.Period <= 24*time.Hour && a.Period%time.Minute == 0, path+".period", a.Period,
+		"is not a number of whole minutes, up to a day", 5*time.Minute)
+	for i, email := range a.Emails {
+		at := path + ".emails[" + show(i) + "]"
+		domain := strings.ToLower(email[strings.LastIndex(email, "@")+1:])
+		if c.must(emailPattern.MatchString(email) && isDNS(domain, 2), at, email, "is not an e-mail address", "on-call@specboard.io") {
+			c.must(slices.Index(a.Emails, email) == i, at, email, "is listed twice", nil)
+		}
+	}
+}

@@ -1,0 +1,61 @@
+package config
+
+import "net/netip"
+
+// privateRanges are those of RFC 1918.
+func privateRanges() []netip.Prefix {
+	return []netip.Prefix{
+		netip.MustParsePrefix("10.0.0.0/8"),
+		netip.MustParsePrefix("172.16.0.0/12"),
+		netip.MustParsePrefix("192.168.0.0/16"),
+	}
+}
+
+// network checks the i-th environment's network.
+func (c *checker) network(path string, i int, n Network) {
+	at := path + ".network.cidr"
+	block, ok := networkBlock(n.CIDR)
+	switch {
+	case !ok || block.Bits() < 16 || block.Bits() > 20:
+		c.must(false, at, n.CIDR, "is not a /16 to /20 IPv4 block", "10.10.0.0/16")
+	case block != block.Masked():
+		c.must(false, at, n.CIDR, "is not the address of a network: it has bits set behind the prefix", block.Masked().String())
+	default:
+		private := false
+		for _, r := range privateRanges() {
+			private = private || r.Bits() <= block.Bits() && r.Contains(block.Addr())
+		}
+		c.must(private, at, n.CIDR, "is not private: outside 10.0.0.0/8, 172.16.0.0/12 and 192.168.0.0/16 it would hide a part of the internet", "10.10.0.0/16")
+		for _, earlier := range c.Environments[:i] {
+			if other, ok := networkBlock(earlier.Network.CIDR); ok && block.Overlaps(other) {
+				c.must(false, at, n.CIDR, "overlaps "+show(earlier.Network.CIDR)+" of "+show(earlier.Name)+", so the two could never be connected", c.freeBlock())
+				break
+			}
+		}
+	}
+
+	zones := len(c.AvailabilityZones)
+	c.must(n.NATGateways == 1 || n.NATGateways >= 1 && n.NATGateways == zones, path+".network.natGateways", n.NATGateways,
+		"is neither 1 nor one per availability zone ("+show(zones)+")", 1)
+}
+
+func networkBlock(cidr string) (netip.Prefix, bool) {
+	p, err := netip.ParsePrefix(cidr)
+	return p, err == nil && p.Addr().Is4()
+}
+
+// freeBlock proposes a block that no environment has; nil if all are taken.
+func (c *checker) freeBlock() any {
+	for second := 10; second < 256; second += 10 {
+		candidate := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(second), 0, 0}), 16)
+		free := true
+		for _, e := range c.Environments {
+			other, ok := networkBlock(e.Network.CIDR)
+			free = free && !(ok && candidate.Overlaps(other))
+		}
+		if free {
+			return candidate.String()
+		}
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+package config
+
+import (
+	"slices"
+	"strconv"
+)
+
+// services checks every service, and what they share: routes and priorities.
+func (c *checker) services() {
+	c.must(len(c.Services) > 0, "services", nil, "are missing: there is nothing to run", literal(`{Name: "api", Port: 3001, …}`))
+	used := firsts(c.Services, func(s Service) string { return s.Name })
+	router := newRouter(c)
+	for i, s := range c.Services {
+		path := element("services", i, s.Name, used)
+		if c.containerName(path+".name", s.Name, "service") &&
+			c.must(used[s.Name] == i, path+".name", s.Name, "is declared twice", s.Name+"-2") {
+			c.containerNameFits(path+".name", s.Name, s.Public())
+		}
+		// Containers run without root's right to the ports below 1024.
+		c.must(s.Port >= 1024 && s.Port <= 65535, path+".port", s.Port,
+			"is not a port that a container may listen on without privileges, 1024 to 65535", 3000)
+		router.service(path, s)
+		c.must(isPath(s.HealthPath), path+".healthPath", s.HealthPath,
+			"is not the path of a URL: a slash, then up to 1023 printable ASCII characters without spaces", "/health")
+		c.calls(path, s)
+		c.secretReferences(path, s.Secrets)
+		c.variables(path, container{
+			service: true, database: s.Database, cache: s.Cache,
+			calls: s.Calls, secrets: s.Secrets, environment: s.Environment,
+		})
+	}
+	router.unreachable()
+
+	// A quota that AWS does not raise.
+	public := 0
+	for _, s := range c.Services {
+		if s.Public() {
+			public++
+		}
+	}
+	c.must(public <= 100, "services", literal(strconv.Itoa(public)+" services behind the load balancer"),
+		"are more than 100, the most target groups that a load balancer takes", nil)
+}
+
+// calls checks the references to other services.
+func (c *checker) calls(path string, s Service) {
+	for i, name := range s.Calls {
+		at := path + ".calls[" + strconv.Itoa(i) + "]"
+		if !c.must(slices.Index(s.Calls, name) == i, at, name, "is listed twice", nil) ||
+			!c.must(name != s.Name, at, name, "is the service itself, which needs no way to itself", nil) {
+			continue
+		}
+		_, ok := c.Service(name)
+		if !ok {
+			c.must(false, at, name, "is not a service", mostAlike(name, c.serviceNames()))
+		}
+	}
+}
+
+// secretReferences checks the names of secrets that a container receives.
+func (c *checker) secretReferences(path string, secrets []string) {
+	for i, name := range secrets {
+		at := path + ".secrets[" + strconv.Itoa(i) + "]"
+		if !c.must(slices.Index(secrets, name) == i, at, name, "is listed twice", nil) {
+			continue
+		}
+		s, ok := c.Secret(name)
+		if !ok {
+			c.must(false, at, name, "is not a secret", mostAlike(name, names(c.Secrets, func(s Secret) string { return s.Name })))
+			continue
+		}
+		c.must(s.Kind != DatabaseCredentials, at, name,
+			"holds the database's credentials, which a container receives by its field database", literal("Database: true"))
+	}
+}
+
+func (c *checker) serviceNames() []string {
+	return names(c.Services, func(s Service) string { return s.Name })
+}
+
+func names[E any](list []E, name func(E) string) []string {
+	out := make([]string, len(list))
+	for i, e := range list {
+		out[i] = name(e)
+	}
+	return out
+}
+
+// mostAlike proposes the most alike of the names that exist; nil without any.
+func mostAlike(wrong string, known []string) any {
+	var best any
+	fewest := 0
+	for _, k := range known {
+		if d := distance(wrong, k); k != "" && (best == nil || d < fewest) {
+			best, fewest = k, d
+		}
+	}
+	return best
+}
+
+// distance is the number of letters to add, drop or change between two words
+// (Levenshtein); a long word is as unlike as it is long.
+func distance(a, b string) int {
+	if len(a) > 64 || len(b) > 64 {
+		return max(len(a), len(b))
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,84 @@
+package config
+
+import (
+	"slices"
+	"strconv"
+)
+
+// fargateMemory is what Fargate pairs with a number of CPU units: memory from
+// least to most, in steps, all in MiB.
+type fargateMemory struct{ cpu, least, most, step int }
+
+func fargateSizes() []fargateMemory {
+	return []fargateMemory{
+		{256, 512, 2048, 512}, // and not 1536, see pairs
+		{512, 1024, 4096, 1024},
+		{1024, 2048, 8192, 1024},
+		{2048, 4096, 16384, 1024},
+		{4096, 8192, 30720, 1024},
+		{8192, 16384, 61440, 4096},
+		{16384, 32768, 122880, 8192},
+	}
+}
+
+func (f fargateMemory) pairs(memory int) bool {
+	return memory >= f.least && memory <= f.most && memory%f.step == 0 && (f.cpu != 256 || memory != 1536)
+}
+
+// nearest is the allowed memory next above, or the most.
+func (f fargateMemory) nearest(memory int) int {
+	for m := f.least; m < f.most; m += f.step {
+		if m >= memory && f.pairs(m) {
+			return m
+		}
+	}
+	return f.most
+}
+
+func (f fargateMemory) String() string {
+	if f.cpu == 256 {
+		return "512, 1024 or 2048"
+	}
+	return strconv.Itoa(f.least) + " to " + strconv.Itoa(f.most) + " in steps of " + strconv.Itoa(f.step)
+}
+
+// fargatePair checks the cpu and memory of a task.
+func (c *checker) fargatePair(path string, cpu, memory int) {
+	sizes := fargateSizes()
+	i := slices.IndexFunc(sizes, func(f fargateMemory) bool { return f.cpu == cpu })
+	if !c.must(i >= 0, path+".cpu", cpu, "is not a size of Fargate: 256, 512, 1024, 2048, 4096, 8192 or 16384 CPU units", 256) {
+		return
+	}
+	f := sizes[i]
+	c.must(f.pairs(memory), path+".memory", memory, "MiB is not what Fargate pairs with "+strconv.Itoa(cpu)+" CPU units: "+f.String(), f.nearest(memory))
+}
+
+// mostTasks is how many targets a load balancer takes by default.
+const mostTasks = 1000
+
+// size checks how large a service's tasks are and how many run.
+func (c *checker) size(path string, s Size, protected bool) {
+	c.fargatePair(path, s.CPU, s.Memory)
+	switch {
+	case s.MinTasks < 1 || s.MinTasks > mostTasks:
+		c.must(false, path+".minTasks", s.MinTasks, "is not a number of tasks, 1 to 1000", 2)
+	case protected && s.MinTasks < 2:
+		c.promise(path+".minTasks", s.MinTasks, "two tasks of every service", 2)
+	}
+	if !c.must(s.MaxTasks >= s.MinTasks && s.MaxTasks <= mostTasks, path+".maxTasks", s.MaxTasks,
+		"is not a number of tasks from minTasks ("+strconv.Itoa(s.MinTasks)+") to 1000", min(max(s.MinTasks, 2), mostTasks)) {
+		return
+	}
+	if s.Autoscaled() {
+		c.must(s.TargetCPUPercent >= 10 && s.TargetCPUPercent <= 90, path+".targetCPUPercent", s.TargetCPUPercent,
+			"is not a percentage that autoscaling can aim at, 10 to 90", 60)
+		return
+	}
+	c.must(s.TargetCPUPercent == 0, path+".targetCPUPercent", s.TargetCPUPercent,
+		"has no effect: the service does not scale while maxTasks is minTasks", 0)
+}
+
+// promise records that a protected environment does not keep one of its own.
+func (c *checker) promise(path string, value any, promised string, example any) {
+	c.must(false, path, value, "breaks a promise of protected environments: "+promised, example)
+}

@@ -1,0 +1,97 @@
+package config
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// database checks an environment's PostgreSQL instance.
+func (c *checker) database(path string, e Environment) {
+	d := e.Database
+	c.instance(path+".instanceClass", "db", d.InstanceClass, "an instance class of PostgreSQL on RDS", databaseFamilies())
+	// Between 20 GiB and 64 TiB, and at least a tenth of room to grow, RDS
+	// takes any storage.
+	const most = 65536
+	c.must(d.StorageGiB >= 20 && d.StorageGiB <= most, path+".storageGiB", d.StorageGiB, "is not storage that gp3 offers, 20 to 65536 GiB", 20)
+	least := d.StorageGiB + max(1, (min(max(d.StorageGiB, 0), most)+9)/10)
+	c.must(d.MaxStorageGiB >= least && d.MaxStorageGiB <= most, path+".maxStorageGiB", d.MaxStorageGiB,
+		"does not let the storage of "+strconv.Itoa(d.StorageGiB)+" GiB grow by a tenth, and to 65536 at most, as RDS's storage autoscaling wants it", max(100, min(2*least, most)))
+	c.must(d.BackupRetentionDays >= 1 && d.BackupRetentionDays <= 35, path+".backupRetentionDays", d.BackupRetentionDays,
+		"is not a number of days that RDS keeps backups for, 1 to 35; without any there is no point-in-time recovery", 7)
+	if !e.Protected {
+		return
+	}
+	if !d.MultiAZ {
+		c.promise(path+".multiAZ", d.MultiAZ, "a standby of the database in a second zone", true)
+	}
+	if d.BackupRetentionDays >= 1 && d.BackupRetentionDays < 7 {
+		c.promise(path+".backupRetentionDays", d.BackupRetentionDays, "a week of backups", 7)
+	}
+	if !d.DeletionProtection {
+		c.promise(path+".deletionProtection", d.DeletionProtection, "a database that AWS refuses to delete", true)
+	}
+}
+
+// cache checks an environment's Redis.
+func (c *checker) cache(path string, cache Cache) {
+	c.instance(path+".nodeType", "cache", cache.NodeType, "a node type of Redis on ElastiCache", cacheFamilies())
+	c.must(cache.Nodes >= 1 && cache.Nodes <= 6, path+".nodes", cache.Nodes, "is not a number of nodes: the primary and up to five replicas", 2)
+}
+
+// family is a family of instances with the sizes it comes in, as a range of
+// sizes, and those sizes of the range that do not exist.
+type family struct {
+	name, sizes string
+}
+
+// The sizes that families have in common.
+const (
+	burstable = "micro small medium large xlarge 2xlarge"
+	upTo16    = "large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge"
+	upTo24    = upTo16 + " 24xlarge"
+	upTo32    = upTo24 + " 32xlarge"
+	upTo48    = upTo24 + " 48xlarge"
+)
+
+// databaseFamilies are those that PostgreSQL runs on, with encryption at rest.
+func databaseFamilies() []family {
+	return []family{
+		{"t3", burstable}, {"t4g", burstable},
+		{"m5", upTo24}, {"m5d", upTo24},
+		{"m6g", upTo16}, {"m6gd", upTo16}, {"m6i", upTo32}, {"m6id", upTo32}, {"m6idn", upTo32}, {"m6in", upTo32},
+		{"m7g", upTo16}, {"m7i", upTo48}, {"m8g", upTo48}, {"m8gd", upTo48},
+		{"r5", upTo24}, {"r5b", upTo24}, {"r5d", upTo24},
+		{"r6g", upTo16}, {"r6gd", upTo16}, {"r6i", upTo32}, {"r6id", upTo32}, {"r6idn", upTo32}, {"r6in", upTo32},
+		{"r7g", upTo16}, {"r7i", upTo48}, {"r8g", upTo48}, {"r8gd", upTo48},
+		{"x2g", upTo16}, {"x2idn", "16xlarge 24xlarge 32xlarge"}, {"x2iedn", "xlarge 2xlarge 4xlarge 8xlarge 16xlarge 24xlarge 32xlarge"},
+	}
+}
+
+// cacheFamilies leaves out r6gd: its data tiering has to be asked for.
+func cacheFamilies() []family {
+	return []family{
+		{"t3", "micro small medium"}, {"t4g", "micro small medium"},
+		{"m5", "large xlarge 2xlarge 4xlarge 12xlarge 24xlarge"}, {"m6g", upTo16}, {"m7g", upTo16},
+		{"r5", "large xlarge 2xlarge 4xlarge 12xlarge 24xlarge"}, {"r6g", upTo16}, {"r7g", upTo16},
+		{"c7gn", upTo16},
+	}
+}
+
+// instance checks a name such as db.t4g.micro: kind, family and size.
+func (c *checker) instance(path, kind, name, what string, families []family) {
+	example := kind + ".t4g.micro"
+	parts := strings.Split(name, ".")
+	if !c.must(len(parts) == 3 && parts[0] == kind, path, name, "is not "+what+": "+kind+", family and size, with dots between", example) {
+		return
+	}
+	i := slices.IndexFunc(families, func(f family) bool { return f.name == parts[1] })
+	if i < 0 {
+		known := names(families, func(f family) string { return f.name })
+		c.must(false, path, name, "is not "+what+", whose families are "+strings.Join(known, ", "), example)
+		return
+	}
+	sizes := strings.Fields(families[i].sizes)
+	c.must(slices.Contains(sizes, parts[2]), path, name, "is not "+what+": "+parts[1]+" comes in "+strings.Join(sizes, ", "),
+		kind+"."+parts[1]+"."+sizes[0])
+}

@@ -1,0 +1,41 @@
+package config
+
+// MigrateTask is the one-off task that a promotion runs before the services
+// are updated; every platform has it.
+const MigrateTask = "migrate"
+
+// tasks checks the one-off tasks.
+func (c *checker) tasks() {
+	used := firsts(c.Tasks, func(t Task) string { return t.Name })
+	for i, t := range c.Tasks {
+		path := element("tasks", i, t.Name, used)
+		_, taken := c.Service(t.Name)
+		if c.containerName(path+".name", t.Name, "task") &&
+			c.must(!taken, path+".name", t.Name, "is the name of a service, and both would have the same log group and task definitions", t.Name+"-once") &&
+			c.must(used[t.Name] == i, path+".name", t.Name, "is declared twice", t.Name+"-2") {
+			c.containerNameFits(path+".name", t.Name, false)
+		}
+		if _, ok := c.Service(t.Service); !ok {
+			c.must(false, path+".service", t.Service, "is not a service whose image the task could run", mostAlike(t.Service, c.serviceNames()))
+		}
+		c.must(len(t.Command) > 0, path+".command", nil, "is missing: the image's own command would start the service", literal(`{"migrate", "up"}`))
+		for j, word := range t.Command {
+			at := path + ".command[" + show(j) + "]"
+			if j == 0 {
+				c.must(word != "", at, word, "is not a command", "migrate")
+			}
+			c.must(isPrintable(word), at, word, printableRule, "migrate")
+		}
+		c.fargatePair(path, t.CPU, t.Memory)
+		c.secretReferences(path, t.Secrets)
+		c.variables(path, container{
+			database: t.Database, cache: t.Cache,
+			secrets: t.Secrets, environment: t.Environment,
+		})
+	}
+	migrate, ok := c.Task(MigrateTask)
+	if c.must(ok, "tasks", nil, "have no "+show(MigrateTask)+", which every promotion runs before it updates the services",
+		literal(`{Name: "migrate", Service: "api", Command: []string{"migrate", "up"}, CPU: 256, Memory: 512, Database: true}`)) {
+		c.must(migrate.Database, keyed("tasks", MigrateTask)+".database", false, "leaves migrations without the database", true)
+	}
+}

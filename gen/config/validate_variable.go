@@ -1,0 +1,73 @@
+package config
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// container is what decides the environment variables of a service or task.
+type container struct {
+	service         bool
+	database, cache bool
+	calls, secrets  []string
+	environment     map[string]string
+}
+
+// variables checks that no two sources set the same environment variable: the
+// platform, the services called, the secrets, and the fixed values.
+func (c *checker) variables(path string, of container) {
+	owners := map[string]string{"APP_ENV": "the platform"}
+	claim := func(name, owner string) { owners[name] = owner }
+	if of.service {
+		claim("PORT", "the platform")
+	}
+	if of.database {
+		for _, v := range []string{"DB_HOST", "DB_PORT", "DB_NAME", "DB_USER"} {
+			claim(v, "the platform")
+		}
+		if s, ok := c.DatabaseSecret(); ok {
+			c.claimOnce(owners, path+".database", literal("true"), s.Variable, "secret "+show(s.Name))
+		}
+	}
+	if of.cache {
+		claim("REDIS_URL", "the platform")
+	}
+	for i, name := range of.calls {
+		if name != "" && slices.Index(of.calls, name) == i {
+			c.claimOnce(owners, path+".calls["+strconv.Itoa(i)+"]", name, URLVariable(name), "the way to service "+show(name))
+		}
+	}
+	for i, name := range of.secrets {
+		if s, ok := c.Secret(name); ok && slices.Index(of.secrets, name) == i && s.Kind != DatabaseCredentials {
+			c.claimOnce(owners, path+".secrets["+strconv.Itoa(i)+"]", name, s.Variable, "secret "+show(name))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(of.environment)) {
+		at, value := keyed(path+".environment", name), of.environment[name]
+		c.variableName(at, name)
+		owner, taken := owners[name]
+		c.must(!taken, at, value, "sets a variable that "+owner+" sets", literal("another name"))
+		c.must(isPrintable(value), at, value, printableRule, "https://specboard.io")
+	}
+}
+
+// claimOnce notes who sets a variable, or that it is set already.
+func (c *checker) claimOnce(owners map[string]string, path string, value any, variable, owner string) {
+	if first, taken := owners[variable]; taken {
+		c.must(false, path, value, "sets the variable "+variable+", as "+first+" does", nil)
+		return
+	}
+	owners[variable] = owner
+}
+
+// variableName checks the name of an environment variable.
+func (c *checker) variableName(path, name string) {
+	if !c.must(variablePattern.MatchString(name), path, name, variableRule, "LOG_LEVEL") {
+		return
+	}
+	for _, prefix := range []string{"AWS_CONTAINER_", "AWS_EXECUTION_ENV", "ECS_AGENT_URI", "ECS_CONTAINER_"} {
+		c.must(!strings.HasPrefix(name, prefix), path, name, "is set by ECS itself, which finds credentials and metadata by it", "LOG_LEVEL")
+	}
+}
