@@ -1,0 +1,80 @@
+# Every target says what it does: make help.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# A pinned linter, built by Go itself; nothing to install.
+GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.0
+
+# Signals must reach tfpipeline and not stop at make or go run: it is built
+# first and takes the shell's place (exec).
+TFPIPELINE := bin/tfpipeline
+
+##@ Use
+
+.PHONY: plan
+plan: $(TFPIPELINE) ## Plan an environment: make plan ENV=production (offline without AWS credentials)
+	@exec $(TFPIPELINE) plan -env "$(ENV)" $(ARGS)
+
+.PHONY: apply
+apply: $(TFPIPELINE) ## Plan, guard, show, confirm, apply: make apply ENV=staging
+	@exec $(TFPIPELINE) apply -env "$(ENV)" $(ARGS)
+
+.PHONY: bootstrap
+bootstrap: $(TFPIPELINE) ## From an empty account to a running environment: make bootstrap ENV=staging
+	@exec $(TFPIPELINE) bootstrap -env "$(ENV)" $(ARGS)
+
+.PHONY: gen
+gen: ## Render modules/ and envs/ from gen/config
+	@go run ./gen
+
+.PHONY: migration
+migration: ## Create a migration file: make migration NAME=add_x
+	@go run ./migrations/migrate new -name "$(NAME)"
+
+##@ Check
+
+.PHONY: check
+check: lint gen-check migrations-check validate ## Everything static: lint, generated tree, migrations, terraform fmt/validate/test
+
+.PHONY: lint
+lint: ## Formatting, go vet and the linters
+	@test -z "$$(gofmt -l gen migrations tfpipeline | tee /dev/stderr)" || { echo "gofmt: run gofmt -w on these"; exit 1; }
+	@go vet ./...
+	@$(GOLANGCI_LINT) run ./...
+
+.PHONY: gen-check
+gen-check: ## Whether modules/ and envs/ are what gen renders
+	@go run ./gen -check
+
+.PHONY: migrations-check
+migrations-check: ## Lint the migrations (a dry run for CI)
+	@go run ./migrations/check lint
+
+.PHONY: validate
+validate: $(TFPIPELINE) ## terraform fmt, validate and test, of every root and module
+	@exec $(TFPIPELINE) validate
+
+.PHONY: test
+test: ## All tests that need only Go, offline
+	@go test -race -shuffle=on ./...
+
+.PHONY: e2e
+e2e: ## The rest: real Terraform, provider, moto and PostgreSQL (about 15 minutes)
+	@E2E=1 go test -count=1 -timeout 25m -p 2 ./...
+
+.PHONY: bench
+bench: $(TFPIPELINE) ## The figures of the README
+	@go test -run '^$$' -bench . -benchmem ./gen/... ./migrations/... ./tfpipeline/...
+
+##@ Other
+
+.PHONY: build
+build: $(TFPIPELINE) ## Build bin/tfpipeline
+
+.PHONY: $(TFPIPELINE)
+$(TFPIPELINE):
+	@go build -o $@ ./tfpipeline
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
