@@ -10,7 +10,7 @@ import (
 
 // environments checks every environment, and what must differ between them.
 func (c *checker) environments() {
-	c.must(len(c.Environments) > 0, "environments", nil, "are missing: there is nowhere to run", literal(`{Name: "staging", Subdomain: "staging", …}`))
+	c.must(len(c.Environments) > 0, "environments", nil, "none, so there is nowhere to run", literal(`{Name: "staging", Subdomain: "staging", …}`))
 	used := firsts(c.Environments, func(e Environment) string { return e.Name })
 	hosts := firsts(c.Environments, func(e Environment) string { return e.Subdomain })
 	proofs := c.proofCycles()

@@ -16,7 +16,7 @@ func (c *checker) network(path string, i int, n Network) {
 	at := path + ".network.cidr"
 	block, ok := networkBlock(n.CIDR)
 	switch {
-	case !ok || block.Bits() < 16 || block.Bits() > 20:
+	case !ok:
 		c.must(false, at, n.CIDR, "is not a /16 to /20 IPv4 block", "10.10.0.0/16")
 	case block != block.Masked():
 		c.must(false, at, n.CIDR, "is not the address of a network: it has bits set behind the prefix", block.Masked().String())
@@ -39,9 +39,10 @@ func (c *checker) network(path string, i int, n Network) {
 		"is neither 1 nor one per availability zone ("+show(zones)+")", 1)
 }
 
+// networkBlock reads a block of a size that a network may have.
 func networkBlock(cidr string) (netip.Prefix, bool) {
 	p, err := netip.ParsePrefix(cidr)
-	return p, err == nil && p.Addr().Is4()
+	return p, err == nil && p.Addr().Is4() && p.Bits() >= 16 && p.Bits() <= 20
 }
 
 // freeBlock proposes a block that no environment has; nil if all are taken.

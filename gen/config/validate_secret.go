@@ -19,7 +19,7 @@ func (c *checker) secrets() {
 			database = s.Name
 		}
 	}
-	c.must(database != "", "secrets", nil, "have none of kind "+show(DatabaseCredentials)+", which holds the database's user and password",
+	c.must(database != "", "secrets", nil, "none of kind "+show(DatabaseCredentials)+", which holds the database's user and password",
 		literal(`{Name: "db-credentials", Kind: DatabaseCredentials, Variable: "DB_PASSWORD", Length: 48}`))
 }
 

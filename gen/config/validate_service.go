@@ -7,7 +7,7 @@ import (
 
 // services checks every service, and what they share: routes and priorities.
 func (c *checker) services() {
-	c.must(len(c.Services) > 0, "services", nil, "are missing: there is nothing to run", literal(`{Name: "api", Port: 3001, …}`))
+	c.must(len(c.Services) > 0, "services", nil, "none, so there is nothing to run", literal(`{Name: "api", Port: 3001, …}`))
 	used := firsts(c.Services, func(s Service) string { return s.Name })
 	router := newRouter(c)
 	for i, s := range c.Services {

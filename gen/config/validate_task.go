@@ -18,7 +18,7 @@ func (c *checker) tasks() {
 		if _, ok := c.Service(t.Service); !ok {
 			c.must(false, path+".service", t.Service, "is not a service whose image the task could run", mostAlike(t.Service, c.serviceNames()))
 		}
-		c.must(len(t.Command) > 0, path+".command", nil, "is missing: the image's own command would start the service", literal(`{"migrate", "up"}`))
+		c.must(len(t.Command) > 0, path+".command", nil, "none, and the image's own command would start the service", literal(`{"migrate", "up"}`))
 		for j, word := range t.Command {
 			at := path + ".command[" + show(j) + "]"
 			if j == 0 {
@@ -34,7 +34,7 @@ func (c *checker) tasks() {
 		})
 	}
 	migrate, ok := c.Task(MigrateTask)
-	if c.must(ok, "tasks", nil, "have no "+show(MigrateTask)+", which every promotion runs before it updates the services",
+	if c.must(ok, "tasks", nil, "no "+show(MigrateTask)+", which every promotion runs before it updates the services",
 		literal(`{Name: "migrate", Service: "api", Command: []string{"migrate", "up"}, CPU: 256, Memory: 512, Database: true}`)) {
 		c.must(migrate.Database, keyed("tasks", MigrateTask)+".database", false, "leaves migrations without the database", true)
 	}

@@ -1,0 +1,88 @@
+package config_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/specboard/platform/gen/config"
+)
+
+func TestInvalidService(t *testing.T) {
+	t.Parallel()
+	type P = config.Platform
+	internal := func(name string) config.Service {
+		return config.Service{Name: name, Port: 3003, HealthPath: "/health"}
+	}
+	add := func(s config.Service) func(*P) { return func(p *P) { p.Services = append(p.Services, s) } }
+	checkInvalid(t, []invalid{
+		{"service without a name", add(internal("")), `services[3].name: "" is not lower-case letters, digits and single hyphens between them, beginning with a letter; for example "storage"`},
+		{"service with an underscore", add(internal("file_store")), `services["file_store"].name: "file_store" is not lower-case letters, digits and single hyphens between them, beginning with a letter; for example "storage"`},
+		{"service twice", add(internal("api")), `services[3].name: "api" is declared twice; for example "api-2"`},
+		{"service named like the environment's own parts", add(internal("database")), `services["database"].name: "database" is what an environment's own parts are called (alarms, cache, cluster, database, load-balancer, network, secrets), so no service may be; for example "database-service"`},
+		{"service too long for its target group", func(p *P) { p.Services[1].Name = "frontend-web" }, `services["frontend-web"].name: "frontend-web" makes the target group "doc-platform-production-frontend-web" 36 characters long, where AWS allows 32; for example "frontend"`},
+		{"service too long for its role", add(internal("a-service-with-a-very-long-name")), `services["a-service-with-a-very-long-name"].name: "a-service-with-a-very-long-name" makes the execution role "doc-platform-production-a-service-with-a-very-long-name-execution" 65 characters long, where AWS allows 64; for example "a-service-with-a-very-long-nam"`},
+		{"port of the system", func(p *P) { p.Services[1].Port = 443 }, `services["frontend"].port: 443 is not a port that a container may listen on without privileges, 1024 to 65535; for example 3000`},
+		{"port too high", func(p *P) { p.Services[1].Port = 65536 }, `services["frontend"].port: 65536 is not a port that a container may listen on without privileges, 1024 to 65535; for example 3000`},
+		{"health path without a slash", func(p *P) { p.Services[1].HealthPath = "health" }, `services["frontend"].healthPath: "health" is not the path of a URL: a slash, then up to 1023 printable ASCII characters without spaces; for example "/health"`},
+		{"health path with a space", func(p *P) { p.Services[1].HealthPath = "/a b" }, `services["frontend"].healthPath: "/a b" is not the path of a URL: a slash, then up to 1023 printable ASCII characters without spaces; for example "/health"`},
+		{"call of an unknown service", func(p *P) { p.Services[1].Calls = []string{"apis"} }, `services["frontend"].calls[0]: "apis" is not a service; for example "api"`},
+		{"call of itself", func(p *P) { p.Services[2].Calls = []string{"mcp"} }, `services["mcp"].calls[0]: "mcp" is the service itself, which needs no way to itself`},
+		{"call twice", func(p *P) { p.Services[2].Calls = []string{"api", "api"} }, `services["mcp"].calls[1]: "api" is listed twice`},
+		{"unknown secret", func(p *P) { p.Services[0].Secrets = []string{"session-secrets"} }, `services["api"].secrets[0]: "session-secrets" is not a secret; for example "session-secret"`},
+		{"secret twice in a service", func(p *P) { p.Services[0].Secrets = []string{"session-secret", "session-secret"} }, `services["api"].secrets[1]: "session-secret" is listed twice`},
+		{"database's secret by name", func(p *P) { p.Services[0].Secrets = []string{"db-credentials"} }, `services["api"].secrets[0]: "db-credentials" holds the database's credentials, which a container receives by its field database; for example Database: true`},
+		{"variable with a hyphen", func(p *P) { p.Services[1].Environment = map[string]string{"LOG-LEVEL": "info"} }, `services["frontend"].environment["LOG-LEVEL"]: "LOG-LEVEL" is not the name of an environment variable: letters, digits and underscores, not beginning with a digit; for example "LOG_LEVEL"`},
+		{"variable with a control character", func(p *P) { p.Services[1].Environment = map[string]string{"MOTD": "a\x00b"} }, `services["frontend"].environment["MOTD"]: its value holds a control character or is not UTF-8, which a plan or a terminal would garble; for example "https://specboard.io"`},
+		{"variable of the platform", func(p *P) { p.Services[1].Environment = map[string]string{"PORT": "80", "APP_ENV": "test"} }, `
+services["frontend"].environment["APP_ENV"]: "APP_ENV" is a variable that the platform sets; for example "CUSTOM_APP_ENV"
+services["frontend"].environment["PORT"]: "PORT" is a variable that the platform sets; for example "CUSTOM_PORT"
+`},
+		{"variable of the cache", func(p *P) { p.Services[1].Environment = map[string]string{"REDIS_URL": "redis://localhost"} }, `services["frontend"].environment["REDIS_URL"]: "REDIS_URL" is a variable that the platform sets; for example "CUSTOM_REDIS_URL"`},
+		{"variable of a call", func(p *P) { p.Services[2].Environment = map[string]string{"API_URL": "http://localhost"} }, `services["mcp"].environment["API_URL"]: "API_URL" is a variable that the way to service "api" sets; for example "CUSTOM_API_URL"`},
+		{"variable of a secret", func(p *P) { p.Services[0].Environment = map[string]string{"SESSION_SECRET": "hunter2"} }, `services["api"].environment["SESSION_SECRET"]: "SESSION_SECRET" is a variable that secret "session-secret" sets; for example "CUSTOM_SESSION_SECRET"`},
+		{"variable of ECS", func(p *P) {
+			p.Services[1].Environment = map[string]string{"ECS_CONTAINER_METADATA_URI": "http://localhost"}
+		}, `services["frontend"].environment["ECS_CONTAINER_METADATA_URI"]: "ECS_CONTAINER_METADATA_URI" is set by ECS itself, which finds credentials and metadata by it; for example "LOG_LEVEL"`},
+		{"two secrets in one variable", func(p *P) { p.Secrets[3].Variable = "SESSION_SECRET" }, `services["api"].secrets[1]: "invite-keys" sets the variable SESSION_SECRET, as secret "session-secret" does`},
+		{"a call and the cache in one variable", func(p *P) {
+			p.Services = append(p.Services, internal("redis"))
+			p.Services[0].Calls = []string{"redis"}
+		}, `services["api"].calls[0]: "redis" sets the variable REDIS_URL, as the platform does`},
+		{"more services than target groups", func(p *P) {
+			for i := range 98 {
+				p.Services = append(p.Services, config.Service{
+					Name: fmt.Sprintf("s%d", i), Port: 3003, HealthPath: "/health",
+					Routes: []string{fmt.Sprintf("/s%d", i)}, Priority: 1000 + i,
+				})
+			}
+		}, `services: 101 services behind the load balancer are more than 100, the most target groups that a load balancer takes`},
+	})
+}
+
+func TestInvalidRoute(t *testing.T) {
+	t.Parallel()
+	type P = config.Platform
+	routes := func(r ...string) func(*P) { return func(p *P) { p.Services[2].Routes = r } }
+	checkInvalid(t, []invalid{
+		{"route without a slash", routes("mcp/*"), `services["mcp"].routes[0]: "mcp/*" is not a path pattern: a slash, then letters, digits, wildcards (* and ?) and any of _-.$/~"'@:+&; for example "/api/*"`},
+		{"route with a space", routes("/mcp /*"), `services["mcp"].routes[0]: "/mcp /*" is not a path pattern: a slash, then letters, digits, wildcards (* and ?) and any of _-.$/~"'@:+&; for example "/api/*"`},
+		{"route too long", routes("/" + strings.Repeat("m", 128)), `services["mcp"].routes[0]: "/mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm" is longer than 128 characters, the most that a path pattern has; for example "/api/*"`},
+		{"route twice in a service", routes("/mcp", "/mcp"), `services["mcp"].routes[1]: "/mcp" is a route of "mcp" already`},
+		{"route of another service", routes("/api/*"), `services["mcp"].routes[0]: "/api/*" is a route of "api" already`},
+		{"route that another service hides", routes("/mcp", "/api/v1/mcp*"), `services["mcp"].routes[1]: "/api/v1/mcp*" is never reached: route "/api/*" of "api" takes every such path at the lower priority 100`},
+		{"six routes", routes("/a", "/b", "/c", "/d", "/e", "/f"), `services["mcp"].routes: 6 routes are more than 5, the most that a listener rule takes; for example a pattern that covers several`},
+		{"six wildcards", routes("/*/a/*", "/*/b/*", "/c?", "/d*"), `services["mcp"].routes: 6 wildcards are more than 5, the most that a listener rule takes; for example fewer patterns`},
+		{"no priority", func(p *P) { p.Services[2].Priority = 0 }, `services["mcp"].priority: 0 is not the priority of a listener rule, 1 to 49999 (50000 is the default service's); for example 200`},
+		{"priority of the default service", func(p *P) { p.Services[2].Priority = 50000 }, `services["mcp"].priority: 50000 is not the priority of a listener rule, 1 to 49999 (50000 is the default service's); for example 200`},
+		{"priority of another service", func(p *P) { p.Services[2].Priority = 100 }, `services["mcp"].priority: 100 is the priority of "api" already; for example 200`},
+		{"priority without routes", func(p *P) { p.Services[2].Routes = nil }, `services["mcp"].priority: 200 has no effect: the service has no routes; for example 0`},
+		{"two default services", func(p *P) {
+			p.Services[2].Routes, p.Services[2].Priority, p.Services[2].Default = nil, 0, true
+		}, `services["mcp"].default: true makes a second default service beside "frontend"; for example false`},
+		{"default service with routes", func(p *P) { p.Services[1].Routes, p.Services[1].Priority = []string{"/", "/*"}, 300 }, `
+services["frontend"].routes: 2 routes of the default service have no effect: it answers whatever no other service does; for example Routes: nil
+services["frontend"].priority: 300 has no effect: the default service is matched last; for example 0
+`},
+	})
+}
