@@ -2,11 +2,11 @@ package migrations
 
 import "strings"
 
-// indexTarget is what a CONCURRENTLY statement works on, quoted for SQL.
+// indexTarget is what CREATE INDEX CONCURRENTLY works on.
 type indexTarget struct {
-	// Index is the index's own name, without a schema for CREATE INDEX.
+	// Index is the index's own name; it never has a schema.
 	Index string
-	// Table is that of CREATE INDEX, with its schema if written.
+	// Table is quoted for SQL, with its schema if written.
 	Table string
 }
 
@@ -21,12 +21,12 @@ func (s Statement) target() *indexTarget {
 	if i >= len(s.tokens) || s.tokens[i].is("on") {
 		return nil
 	}
-	index, i := s.name(i)
-	if index == "" || i >= len(s.tokens) || !s.tokens[i].is("on") {
+	name := s.tokens[i]
+	if name.kind != wordToken && name.kind != quotedToken || i+1 >= len(s.tokens) || !s.tokens[i+1].is("on") {
 		return nil
 	}
-	table, _ := s.name(s.skip(i+1, "only"))
-	return &indexTarget{Index: index, Table: table}
+	table, _ := s.name(s.skip(i+2, "only"))
+	return &indexTarget{Index: name.text, Table: table}
 }
 
 // skip passes over optional keywords.

@@ -1,0 +1,160 @@
+package migrations
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Table is where the database keeps what was applied to it.
+const Table = "public.schema_migrations"
+
+// tableSQL makes the table. Columns are only ever added to it.
+const tableSQL = `CREATE TABLE IF NOT EXISTS public.schema_migrations (
+    number        integer PRIMARY KEY,
+    name          text NOT NULL,
+    checksum      text NOT NULL,
+    phase         text NOT NULL,
+    unused_since  text NOT NULL DEFAULT '',
+    state         text NOT NULL CHECK (state IN ('running', 'failed', 'applied')),
+    statements    integer NOT NULL,
+    hashes        text[] NOT NULL DEFAULT '{}',
+    executing     text NOT NULL DEFAULT '',
+    cursor        text,
+    cursor_of     text NOT NULL DEFAULT '',
+    walked        bigint NOT NULL DEFAULT 0,
+    rows          bigint NOT NULL DEFAULT 0,
+    release       text NOT NULL DEFAULT '',
+    started_at    timestamptz NOT NULL DEFAULT now(),
+    finished_at   timestamptz,
+    duration_ms   bigint NOT NULL DEFAULT 0,
+    lock_waits    integer NOT NULL DEFAULT 0,
+    lock_wait_ms  bigint NOT NULL DEFAULT 0,
+    error         text NOT NULL DEFAULT ''
+)`
+
+// State is where a migration stands in a database.
+type State string
+
+const (
+	// Pending has not begun.
+	Pending State = "pending"
+	// Running has begun and is recorded in part: a run is at it, or was
+	// killed.
+	Running State = "running"
+	// Failed stopped with Record.Error.
+	Failed State = "failed"
+	// Done is applied.
+	Done State = "applied"
+)
+
+// Record is what the database keeps of one migration.
+type Record struct {
+	Number      int    `json:"number"`
+	Name        string `json:"name"`
+	Checksum    string `json:"checksum,omitempty"`
+	Phase       Phase  `json:"phase"`
+	UnusedSince string `json:"unused_since,omitempty"`
+	State       State  `json:"state"`
+	// Statements is how many the file has, Hashes those that are applied.
+	Statements int      `json:"statements"`
+	Hashes     []string `json:"-"`
+	// Executing is the hash of a statement that has no transaction and was
+	// about to run.
+	Executing string `json:"-"`
+	// Cursor is the last key that a backfill has passed, CursorOf the table
+	// and column it is of; Walked and Rows count what was passed and changed.
+	Cursor   *string `json:"cursor,omitempty"`
+	CursorOf string  `json:"-"`
+	Walked   int64   `json:"walked,omitempty"`
+	Rows     int64   `json:"rows,omitempty"`
+	// Release is the one whose run applied it.
+	Release    string     `json:"release,omitempty"`
+	StartedAt  time.Time  `json:"started_at,omitzero"`
+	FinishedAt *time.Time `json:"finished_at,omitempty"`
+	// Duration is the time at work, LockWait the part of it lost to LockWaits
+	// tries that did not get their locks.
+	Duration  Duration `json:"duration_ms"`
+	LockWaits int      `json:"lock_waits"`
+	LockWait  Duration `json:"lock_wait_ms"`
+	Error     string   `json:"error,omitempty"`
+}
+
+// ID is number and name, such as "0001_create_users".
+func (r Record) ID() string { return id(r.Number, r.Name) }
+
+// newRecord is that of a migration of which nothing is applied.
+func newRecord(m Migration, release string) Record {
+	r := Record{Number: m.Number, StartedAt: time.Now(), State: Running}
+	r.take(m, release)
+	return r
+}
+
+// take updates what a file may have changed since a failed run.
+func (r *Record) take(m Migration, release string) {
+	r.Name, r.Checksum, r.Phase, r.UnusedSince = m.Name, m.Checksum, m.Phase, m.UnusedSince
+	r.Statements, r.Release = len(m.Statements), release
+	if r.Hashes == nil {
+		r.Hashes = []string{} // NULL in the table otherwise
+	}
+	if m.Backfill != nil {
+		r.CursorOf = m.Backfill.Table + "." + m.Backfill.Key
+	}
+}
+
+// hash identifies a statement.
+func (s Statement) hash() string {
+	sum := sha256.Sum256([]byte(s.SQL))
+	return hex.EncodeToString(sum[:8])
+}
+
+const recordColumns = `number, name, checksum, phase, unused_since, state, statements, hashes, executing, cursor, cursor_of, walked, rows,
+	release, started_at, finished_at, duration_ms, lock_waits, lock_wait_ms, error`
+
+// read returns the records of a database in order, none if it has no table.
+func (s *session) read(ctx context.Context) ([]Record, error) {
+	var exists bool
+	if err := s.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", Table).Scan(&exists); err != nil {
+		return nil, fmt.Errorf("look for the table of applied migrations: %w", err)
+	}
+	if !exists {
+		return nil, nil
+	}
+	rows, err := s.Query(ctx, "SELECT "+recordColumns+" FROM "+Table+" ORDER BY number")
+	if err != nil {
+		return nil, fmt.Errorf("read the applied migrations: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r Record, err error) {
+		var duration, wait int64
+		err = row.Scan(&r.Number, &r.Name, &r.Checksum, &r.Phase, &r.UnusedSince, &r.State, &r.Statements, &r.Hashes, &r.Executing,
+			&r.Cursor, &r.CursorOf, &r.Walked, &r.Rows, &r.Release, &r.StartedAt, &r.FinishedAt, &duration, &r.LockWaits, &wait, &r.Error)
+		r.Duration, r.LockWait = Duration(duration*int64(time.Millisecond)), Duration(wait*int64(time.Millisecond))
+		return r, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the applied migrations: %w", err)
+	}
+	return list, nil
+}
+
+// write stores a record, in the transaction that is open if one is.
+func (s *session) write(ctx context.Context, r Record) error {
+	_, err := s.Exec(ctx, `INSERT INTO `+Table+` (`+recordColumns+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+		ON CONFLICT (number) DO UPDATE SET (name, checksum, phase, unused_since, state, statements, hashes, executing, cursor, cursor_of, walked, rows,
+			release, started_at, finished_at, duration_ms, lock_waits, lock_wait_ms, error)
+		= (excluded.name, excluded.checksum, excluded.phase, excluded.unused_since, excluded.state, excluded.statements, excluded.hashes,
+			excluded.executing, excluded.cursor, excluded.cursor_of, excluded.walked, excluded.rows, excluded.release, excluded.started_at,
+			excluded.finished_at, excluded.duration_ms, excluded.lock_waits, excluded.lock_wait_ms, excluded.error)`,
+		r.Number, r.Name, r.Checksum, r.Phase, r.UnusedSince, r.State, r.Statements, r.Hashes, r.Executing,
+		r.Cursor, r.CursorOf, r.Walked, r.Rows, r.Release, r.StartedAt, r.FinishedAt,
+		time.Duration(r.Duration).Milliseconds(), r.LockWaits, time.Duration(r.LockWait).Milliseconds(), r.Error)
+	if err != nil {
+		return fmt.Errorf("record %s: %w", r.ID(), err)
+	}
+	return nil
+}

@@ -1,0 +1,207 @@
+package migrations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Result is what a run did.
+type Result struct {
+	// Applied are the migrations of this run, in order.
+	Applied []Record `json:"applied"`
+	// Before is how many were applied already.
+	Before int `json:"before"`
+}
+
+// Up applies what is pending of list to the database, one migration after the
+// other, and records each. Any number of runs may start at once: one works,
+// the others wait for it. When ctx ends, the statement at work is rolled back
+// and the run stops. A stop inside a migration is a *PartialError; a database
+// and files that do not belong together are a *MismatchError, and another run
+// that does not end is a *LockedError.
+func Up(ctx context.Context, config *pgx.ConnConfig, list []Migration, o Options) (result Result, err error) {
+	if err := o.Validate(); err != nil {
+		return result, fmt.Errorf("check the options: %w", err)
+	}
+	if o.Report == nil {
+		o.Report = func(Event) {}
+	}
+	s, err := openSession(ctx, config, o.Release)
+	if err != nil {
+		return result, err
+	}
+	// Closing the session releases the lock.
+	defer func() { err = errors.Join(err, s.close(ctx)) }()
+	if err := s.lock(ctx, o.RunnerWait, o.Report); err != nil {
+		return result, err
+	}
+	r := &runner{session: s, options: o, watcher: new(watcher)}
+	if conn, err := connect(ctx, config, application(o.Release)+" (watcher)"); err == nil {
+		r.watcher.conn = conn
+	}
+	defer func() { err = errors.Join(err, r.watcher.close(ctx)) }()
+
+	if err := s.prepare(ctx); err != nil {
+		return result, err
+	}
+	if err := r.makeTable(ctx); err != nil {
+		return result, err
+	}
+	records, err := s.read(ctx)
+	if err != nil {
+		return result, err
+	}
+	pending, err := verify(list, records, o.AllowAhead)
+	if err != nil {
+		return result, err
+	}
+	result.Before = len(list) - len(pending)
+	o.Report(Event{Kind: Locked, Total: int64(len(pending))})
+	for _, m := range pending {
+		record, err := r.apply(ctx, m, find(records, m))
+		if err != nil {
+			if partial, ok := errors.AsType[*PartialError](err); ok {
+				for _, a := range result.Applied {
+					partial.Applied = append(partial.Applied, a.ID())
+				}
+			}
+			return result, err
+		}
+		result.Applied = append(result.Applied, record)
+	}
+	return result, nil
+}
+
+// find returns the record of a migration that began before, or nil.
+func find(records []Record, m Migration) *Record {
+	for i := range records {
+		if records[i].Number == m.Number {
+			return &records[i]
+		}
+	}
+	return nil
+}
+
+// runner applies migrations on a session that holds the lock.
+type runner struct {
+	*session
+	options Options
+	watcher *watcher
+}
+
+// makeTable makes the table of records. Others may hold locks on it only for
+// moments, so that the short limit suits it too.
+func (r *runner) makeTable(ctx context.Context) error {
+	if err := r.limit(ctx, limits{r.options.LockTimeout, r.options.StatementTimeout}); err != nil {
+		return err
+	}
+	if _, err := retry(ctx, r.options.LockWait, func(int, time.Duration) {}, func() error { return r.run(ctx, tableSQL) }); err != nil {
+		return fmt.Errorf("make the table of applied migrations: %w", err)
+	}
+	return nil
+}
+
+// attempt is one migration at work.
+type attempt struct {
+	*runner
+	migration Migration
+	record    Record
+	began     time.Time
+	earlier   Duration // at work in earlier runs
+	at        int      // the statement, from 0; -1 is none
+	limits    limits   // what the file has set, zero where it has not
+}
+
+// apply runs one migration, from the place where an earlier run stopped.
+func (r *runner) apply(ctx context.Context, m Migration, before *Record) (Record, error) {
+	a := &attempt{runner: r, migration: m, record: newRecord(m, r.options.Release), began: time.Now(), at: -1}
+	if before != nil {
+		a.record = *before
+		a.record.take(m, r.options.Release)
+		a.earlier = before.Duration
+	}
+	a.record.State, a.record.Error = Running, ""
+	event := Event{Kind: Started, Statement: len(a.record.Hashes) + 1}
+	if a.record.Cursor != nil {
+		event.Cursor = *a.record.Cursor
+	}
+	a.report(event)
+
+	err := r.prepare(ctx)
+	if err == nil {
+		switch m.Mode {
+		case Whole:
+			err = a.whole(ctx)
+		case Single:
+			err = a.single(ctx)
+		case Batched:
+			err = a.batched(ctx)
+		}
+	}
+	if err != nil {
+		return a.record, a.failed(ctx, err)
+	}
+	a.report(Event{Kind: Applied, Duration: a.record.Duration, Rows: a.record.Rows})
+	return a.record, nil
+}
+
+// report adds what every event of the migration says.
+func (a *attempt) report(e Event) {
+	e.Migration, e.Statements = a.migration.ID(), len(a.migration.Statements)
+	if e.Statement == 0 && a.at >= 0 {
+		e.Statement = a.at + 1
+	}
+	if e.Statement > 0 && e.Statement <= len(a.migration.Statements) {
+		e.Line = a.migration.Statements[e.Statement-1].Line
+	}
+	a.options.Report(e)
+}
+
+// finish marks the record applied; the caller writes it.
+func (a *attempt) finish() {
+	now := time.Now()
+	a.record.State, a.record.FinishedAt, a.record.Executing = Done, &now, ""
+	a.clock()
+}
+
+func (a *attempt) clock() { a.record.Duration = a.earlier + Duration(time.Since(a.began)) }
+
+// failed records an error and says how things are left. Where even that
+// cannot be recorded, the record of what is applied is still true.
+func (a *attempt) failed(ctx context.Context, cause error) error {
+	e := &PartialError{Failed: a.migration.ID(), Mode: a.migration.Mode, Statements: len(a.migration.Statements), Err: cause}
+	if ctx.Err() != nil {
+		e.Err = ctx.Err()
+	}
+	if a.at >= 0 {
+		e.Statement, e.Line = a.at+1, a.migration.Statements[a.at].Line
+	}
+	e.Kept = len(a.record.Hashes)
+	if a.record.Cursor != nil {
+		e.Cursor = *a.record.Cursor
+	}
+	if passing(cause) {
+		e.Blockers = a.watcher.seen()
+	}
+	a.record.State, a.record.Error, a.record.FinishedAt = Failed, Explain(e.Err), nil
+	if e.Interrupted() {
+		a.record.Error = "interrupted"
+	}
+	a.clock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	if a.IsClosed() {
+		return e
+	}
+	if err := a.prepare(ctx); err != nil {
+		return e
+	}
+	if err := a.write(ctx, a.record); err != nil {
+		e.Err = errors.Join(e.Err, err)
+	}
+	return e
+}

@@ -1,0 +1,174 @@
+package migrations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+)
+
+const (
+	// minServer is the oldest server that the runner knows, as the server
+	// numbers versions.
+	minServer = 130000
+	// cleanupTimeout bounds what is put right after a failure or a signal;
+	// a container has 30 s until it is killed.
+	cleanupTimeout = 15 * time.Second
+	// cancelDelay is how long a cancelled statement may take to end before
+	// the connection is cut.
+	cancelDelay = 10 * time.Second
+)
+
+// errUncertain means that nobody here knows whether a transaction was
+// committed. The record inside it tells the next run.
+var errUncertain = errors.New("the connection broke during COMMIT")
+
+// session is the one connection that holds the lock and runs statements: if
+// it breaks, both end together.
+type session struct {
+	*pgx.Conn
+	version int
+}
+
+// connect opens a connection whose statements are cancelled on the server when
+// their context ends.
+func connect(ctx context.Context, config *pgx.ConnConfig, application string) (*pgx.Conn, error) {
+	c := config.Copy()
+	if c.RuntimeParams == nil {
+		c.RuntimeParams = map[string]string{}
+	}
+	c.RuntimeParams["application_name"] = application
+	c.RuntimeParams["TimeZone"] = "UTC"
+	c.RuntimeParams["DateStyle"] = "ISO"
+	// Files are cut into statements by this rule.
+	c.RuntimeParams["standard_conforming_strings"] = "on"
+	c.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelDelay}
+	}
+	conn, err := pgx.ConnectConfig(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the database: %w", err)
+	}
+	return conn, nil
+}
+
+// openSession connects and makes sure that the server and the way to it are
+// fit for migrations.
+func openSession(ctx context.Context, config *pgx.ConnConfig, release string) (*session, error) {
+	conn, err := connect(ctx, config, application(release))
+	if err != nil {
+		return nil, err
+	}
+	s := &session{Conn: conn}
+	if err := s.check(ctx); err != nil {
+		return nil, errors.Join(err, s.close(ctx))
+	}
+	return s, nil
+}
+
+// application is the name that other sessions see.
+func application(release string) string {
+	if release == "" {
+		return "migrate"
+	}
+	return "migrate " + release
+}
+
+func (s *session) check(ctx context.Context) error {
+	var version string
+	var pid uint32
+	if err := s.QueryRow(ctx, "SELECT current_setting('server_version_num'), pg_backend_pid()").Scan(&version, &pid); err != nil {
+		return fmt.Errorf("ask the server's version: %w", err)
+	}
+	var err error
+	if s.version, err = strconv.Atoi(version); err != nil {
+		return fmt.Errorf("read the server's version %q: %w", version, err)
+	}
+	if s.version < minServer {
+		return fmt.Errorf("the server is PostgreSQL %d; migrations need 13 or later", s.version/10000)
+	}
+	// A pooler invents the process id that a client gets at start, and may
+	// hand every transaction another session: neither the lock nor a limit
+	// would hold there.
+	if given := s.PgConn().PID(); given != pid {
+		return fmt.Errorf("a connection pooler stands before the database (it gave process id %d, the server has %d): migrations need the database's own host and port, not RDS Proxy's or PgBouncer's", given, pid)
+	}
+	return nil
+}
+
+// prepare resets the session to what every file starts from.
+func (s *session) prepare(ctx context.Context) error {
+	sql := "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; SET idle_in_transaction_session_timeout = '1min'"
+	if s.version >= 140000 {
+		// A runner that was killed must not leave its statement running,
+		// since that keeps the lock.
+		sql += "; SET client_connection_check_interval = '1s'"
+	}
+	if err := s.run(ctx, sql); err != nil {
+		return fmt.Errorf("prepare the session: %w", err)
+	}
+	return nil
+}
+
+// limits are the bounds of one statement.
+type limits struct{ lock, statement time.Duration }
+
+// limit sets the bounds of the next statement, whatever a file has set.
+func (s *session) limit(ctx context.Context, l limits) error {
+	return s.run(ctx, fmt.Sprintf("SET lock_timeout = %d; SET statement_timeout = %d", l.lock.Milliseconds(), l.statement.Milliseconds()))
+}
+
+// run executes SQL by the simple protocol, as it is written.
+func (s *session) run(ctx context.Context, sql string) error {
+	_, err := s.PgConn().Exec(ctx, sql).ReadAll()
+	return err
+}
+
+// runParams executes one statement whose parameters are given as text, their
+// types taken from where they stand, and returns how many rows it changed.
+func (s *session) runParams(ctx context.Context, sql string, params ...string) (int64, error) {
+	values := make([][]byte, len(params))
+	for i, p := range params {
+		values[i] = []byte(p)
+	}
+	result := s.PgConn().ExecParams(ctx, sql, values, nil, nil, nil).Read()
+	return result.CommandTag.RowsAffected(), result.Err
+}
+
+// inTransaction runs do between BEGIN and COMMIT. A COMMIT that is on its way
+// is not cancelled, so that its outcome is known.
+func (s *session) inTransaction(ctx context.Context, do func() error) error {
+	if err := s.run(ctx, "BEGIN"); err != nil {
+		return err
+	}
+	err := do()
+	if err == nil {
+		err = ctx.Err()
+	}
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	if err != nil {
+		if rollback := s.run(after, "ROLLBACK"); rollback != nil && !s.IsClosed() {
+			return errors.Join(err, fmt.Errorf("roll back: %w", rollback))
+		}
+		return err
+	}
+	if err := s.run(after, "COMMIT"); err != nil {
+		if s.IsClosed() {
+			return fmt.Errorf("%w: %w", errUncertain, err)
+		}
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+func (s *session) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	return s.Close(ctx)
+}
