@@ -73,6 +73,16 @@ func Read(fsys fs.FS) ([]Migration, []Problem, error) {
 	return list, problems, nil
 }
 
+// FileName returns the name of a migration's file, such as
+// "0007_add_due_date.sql".
+func FileName(number int, name string) (string, error) {
+	file := id(number, name) + ".sql"
+	if _, _, ok := parseName(file); !ok {
+		return "", fmt.Errorf("%q is not a migration's name; words in lower case with underscores between: add_due_date", name)
+	}
+	return file, nil
+}
+
 var fileName = regexp.MustCompile(`^([0-9]{4})_([a-z][a-z0-9]*(?:_[a-z0-9]+)*)\.sql$`)
 
 func parseName(file string) (number int, name string, ok bool) {

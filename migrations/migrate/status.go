@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/specboard/platform/migrations"
+)
+
+const aboutStatus = `migrate status shows what is applied, by which release, what is pending, and
+what does not match the files. It changes nothing and waits for nobody. It
+exits 1 if migrate up would refuse to run.`
+
+func status(ctx context.Context, p *program, args []string) error {
+	f := newFlags("status")
+	var from source
+	from.register(f, p)
+	asJSON := f.Bool("json", false, "one JSON object on standard output")
+	detailed := f.Bool("detailed-exitcode", false, "exit 2 if something is pending")
+	if err := p.parse(f, aboutStatus, args); err != nil {
+		return err
+	}
+	list, err := from.load()
+	if err != nil {
+		return err
+	}
+	config, where, err := database(p.env, os.ReadFile)
+	if err != nil {
+		return err
+	}
+	s, err := migrations.Look(ctx, config, list)
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		e := json.NewEncoder(p.stdout)
+		e.SetIndent("", "  ")
+		if err := e.Encode(s); err != nil {
+			return fmt.Errorf("write the output: %w", err)
+		}
+	} else {
+		fmt.Fprintln(p.stderr, where)
+		if err := writeStatus(p.stdout, s); err != nil {
+			return fmt.Errorf("write the output: %w", err)
+		}
+	}
+	switch {
+	case len(s.Mismatch) > 0:
+		return &migrations.MismatchError{Problems: s.Mismatch}
+	case *detailed && len(s.Pending()) > 0:
+		return errPending
+	}
+	return nil
+}
+
+// writeStatus writes the table, and below it what needs attention.
+func writeStatus(w io.Writer, s migrations.Status) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "MIGRATION\tPHASE\tSTATE\tRELEASE\tAPPLIED\tTOOK\tLOCK WAITS")
+	for _, r := range s.Migrations {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID(), phase(r), state(r), dash(r.Release), applied(r), took(r), lockWaits(r))
+	}
+	err := t.Flush()
+	for _, r := range s.Migrations {
+		if r.Error != "" {
+			fmt.Fprintf(w, "\n%s stopped:\n%s\n", r.ID(), indent(r.Error))
+		}
+	}
+	if s.Holder != nil {
+		fmt.Fprintf(w, "\na run is at work: %s\n", s.Holder)
+	}
+	if len(s.InvalidIndexes) > 0 {
+		fmt.Fprintf(w, "\ninvalid indexes, which serve no query and slow every write: %s\n", strings.Join(s.InvalidIndexes, ", "))
+	}
+	_, last := fmt.Fprintf(w, "\n%d pending\n", len(s.Pending()))
+	return errors.Join(err, last)
+}
+
+func phase(r migrations.Record) string {
+	if r.Phase == migrations.Contract {
+		return fmt.Sprintf("contract (unused since %s)", r.UnusedSince)
+	}
+	return string(r.Phase)
+}
+
+// state adds how far a migration has come that is applied in part.
+func state(r migrations.Record) string {
+	switch {
+	case r.State == migrations.Done || r.State == migrations.Pending:
+		return string(r.State)
+	case r.Cursor != nil:
+		return fmt.Sprintf("%s, %d rows passed", r.State, r.Walked)
+	case len(r.Hashes) > 0:
+		return fmt.Sprintf("%s, %d of %d", r.State, len(r.Hashes), r.Statements)
+	}
+	return string(r.State)
+}
+
+func applied(r migrations.Record) string {
+	if r.FinishedAt == nil {
+		return "-"
+	}
+	return r.FinishedAt.UTC().Format("2006-01-02 15:04:05Z")
+}
+
+func took(r migrations.Record) string {
+	if r.State == migrations.Pending {
+		return "-"
+	}
+	return r.Duration.String()
+}
+
+func lockWaits(r migrations.Record) string {
+	if r.LockWaits == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%d (%v)", r.LockWaits, time.Duration(r.LockWait).Round(time.Millisecond))
+}
+
+func dash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
