@@ -127,9 +127,20 @@ func mustUp(t *testing.T, config *pgx.ConnConfig, list []Migration, o Options) R
 // table and the records without their times.
 func snapshot(t *testing.T, config *pgx.ConnConfig) string {
 	t.Helper()
-	conn := open(t, config)
-	defer conn.Close(t.Context())
-	rows, err := conn.Query(t.Context(), `
+	text, err := describeSchema(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func describeSchema(ctx context.Context, config *pgx.ConnConfig) (string, error) {
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close(ctx)
+	rows, err := conn.Query(ctx, `
 		SELECT format('column %s.%s %s null=%s default=%s', c.relname, a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, pg_get_expr(d.adbin, d.adrelid))
 		  FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'v') AND c.relnamespace = 'public'::regnamespace
 		  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE a.attnum > 0 AND NOT a.attisdropped
@@ -143,13 +154,10 @@ func snapshot(t *testing.T, config *pgx.ConnConfig) string {
 		            FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'schema_migrations'
 		ORDER BY 1`)
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	lines, err := collect(rows)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.Join(lines, "\n")
+	return strings.Join(lines, "\n"), err
 }
 
 // childTask is what a runner in its own process does.
