@@ -1,0 +1,209 @@
+package terraform
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/terraform-exec/tfexec"
+)
+
+// patience is how long an interrupted Terraform may take to stop. Terraform
+// finishes the calls it has begun, saves its state and releases its lock; a
+// second signal, or a kill, would lose one of these. Whoever runs the driver
+// sets the bound that counts.
+const patience = 1000 * time.Hour
+
+// Driver runs Terraform in one workspace.
+type Driver struct {
+	workspace *Workspace
+	program   string
+	env       map[string]string
+	// talking runs init, plan and apply, whose output people may see. What
+	// prints values runs without terraform-exec, which copies the output of
+	// every command to the same writer.
+	talking *tfexec.Terraform
+}
+
+// Options are what New needs.
+type Options struct {
+	// Program is the Terraform to run, as Installation.Find found it.
+	Program   string
+	Workspace *Workspace
+	// Environ is what Environ returned; New adds to a copy of it.
+	Environ map[string]string
+	// PluginCache keeps downloaded providers between runs; used unless the
+	// environment names another.
+	PluginCache string
+	// Output receives what Terraform says of its progress; nil discards it.
+	Output io.Writer
+}
+
+// New prepares a driver: it chooses where providers come from and asks
+// Terraform for its version, once.
+func New(ctx context.Context, o Options) (*Driver, error) {
+	env := map[string]string{}
+	for k, v := range o.Environ {
+		env[k] = v
+	}
+	locked, err := lockedProviders(o.Workspace.locked)
+	if err != nil {
+		return nil, err
+	}
+	if err := cliConfig(env, locked, o.Workspace.top); err != nil {
+		return nil, fmt.Errorf("configure terraform: %w", err)
+	}
+	if o.PluginCache != "" && env["TF_PLUGIN_CACHE_DIR"] == "" && env["TF_CLI_CONFIG_FILE"] == "" {
+		if err := os.MkdirAll(o.PluginCache, 0o755); err != nil {
+			return nil, fmt.Errorf("configure terraform: %w", err)
+		}
+		env["TF_PLUGIN_CACHE_DIR"] = o.PluginCache
+	}
+	tf, err := tfexec.NewTerraform(o.Workspace.Dir, o.Program)
+	if err != nil {
+		return nil, fmt.Errorf("configure terraform: %w", err)
+	}
+	// The version is asked for through the same writer as everything else, so
+	// it comes before the writer is set.
+	if err := errors.Join(tf.SetEnv(env), tf.SetWaitDelay(patience)); err != nil {
+		return nil, fmt.Errorf("configure terraform: %w", err)
+	}
+	if _, _, err := tf.Version(ctx, true); err != nil {
+		return nil, fmt.Errorf("ask terraform for its version: %w", explain(ctx, err))
+	}
+	if o.Output != nil {
+		tf.SetStdout(o.Output)
+		tf.SetStderr(o.Output)
+	}
+	return &Driver{workspace: o.Workspace, program: o.Program, env: env, talking: tf}, nil
+}
+
+// Init installs the providers that the root has locked and opens its backend.
+func (d *Driver) Init(ctx context.Context) error {
+	if err := d.talking.Init(ctx, tfexec.Upgrade(false)); err != nil {
+		return fmt.Errorf("init: %w", explain(ctx, err))
+	}
+	return d.workspace.checkLock()
+}
+
+// PlanOptions are the choices of one plan.
+type PlanOptions struct {
+	// LockTimeout is how long a held state lock is waited for.
+	LockTimeout time.Duration
+	// NoLock plans without taking the lock: for roles that may not write.
+	NoLock bool
+	// Destroy plans the destruction of everything.
+	Destroy bool
+}
+
+// Plan saves a plan and returns it as JSON. A plan that failed half-way, such
+// as one that a check refused, may still have been saved: then both the JSON
+// and the error are returned.
+func (d *Driver) Plan(ctx context.Context, o PlanOptions) ([]byte, error) {
+	_, planErr := d.talking.Plan(ctx,
+		tfexec.Out(d.workspace.Plan),
+		tfexec.Lock(!o.NoLock),
+		tfexec.LockTimeout(o.LockTimeout.String()),
+		tfexec.Destroy(o.Destroy),
+	)
+	if planErr != nil {
+		planErr = fmt.Errorf("plan: %w", explain(ctx, planErr))
+		if _, err := os.Stat(d.workspace.Plan); err != nil || ctx.Err() != nil {
+			return nil, planErr
+		}
+	}
+	out, err := d.quiet(ctx, "show", "-json", "-no-color", d.workspace.Plan)
+	if err != nil {
+		return nil, errors.Join(planErr, fmt.Errorf("show the plan: %w", err))
+	}
+	return out, planErr
+}
+
+// Apply applies the saved plan. It has no deadline of its own: an interrupt
+// through ctx is passed on once, and waited for.
+func (d *Driver) Apply(ctx context.Context, lockTimeout time.Duration) error {
+	// Terraform checks the saved plan against the state, so options that
+	// would change it (targets, variables) have no place here.
+	err := d.talking.Apply(ctx, tfexec.DirOrPlan(d.workspace.Plan), tfexec.LockTimeout(lockTimeout.String()))
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("apply: %w", explain(ctx, err))
+	if saved, saveErr := d.rescueState(); saveErr != nil {
+		return errors.Join(err, saveErr)
+	} else if saved != "" {
+		return &UnsavedStateError{Path: saved, Err: err}
+	}
+	return err
+}
+
+// Outputs returns the root's outputs as JSON, sensitive ones included: it is
+// for the program, not for people.
+func (d *Driver) Outputs(ctx context.Context) ([]byte, error) {
+	out, err := d.quiet(ctx, "output", "-json", "-no-color")
+	if err != nil {
+		return nil, fmt.Errorf("read outputs: %w", err)
+	}
+	return out, nil
+}
+
+// State returns the state's resource addresses.
+func (d *Driver) State(ctx context.Context) ([]byte, error) {
+	out, err := d.quiet(ctx, "state", "list")
+	if err != nil {
+		return nil, fmt.Errorf("list the state: %w", err)
+	}
+	return out, nil
+}
+
+// Unlock removes a state lock by its id.
+func (d *Driver) Unlock(ctx context.Context, id string) error {
+	if _, err := d.quiet(ctx, "force-unlock", "-force", id); err != nil {
+		return fmt.Errorf("unlock: %w", err)
+	}
+	return nil
+}
+
+// quiet runs a command whose output goes to the caller and nowhere else.
+func (d *Driver) quiet(ctx context.Context, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, d.program, args...)
+	cmd.Dir = d.workspace.Dir
+	cmd.Env = list(d.env)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.SysProcAttr = ownGroup()
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
+	cmd.WaitDelay = patience
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, classify(fmt.Errorf("%w\n%s", err, stderr.Bytes()))
+	}
+	return stdout.Bytes(), nil
+}
+
+// rescueState moves a state that Terraform could not save out of the
+// workspace, which is about to be removed.
+func (d *Driver) rescueState() (string, error) {
+	from := filepath.Join(d.workspace.Dir, "errored.tfstate")
+	content, err := os.ReadFile(from)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("rescue the state that could not be saved: %w", err)
+	}
+	to := filepath.Join(filepath.Dir(d.workspace.top), filepath.Base(d.workspace.top)+".errored.tfstate")
+	if err := os.WriteFile(to, content, 0o600); err != nil {
+		return "", fmt.Errorf("rescue the state that could not be saved: %w", err)
+	}
+	return to, nil
+}

@@ -1,0 +1,11 @@
+//go:build !linux
+
+package terraform
+
+import "syscall"
+
+// ownGroup keeps a terminal's Ctrl-C away from Terraform, which gets one
+// interrupt from the driver instead.
+func ownGroup() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true}
+}

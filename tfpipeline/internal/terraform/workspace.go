@@ -1,0 +1,126 @@
+package terraform
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// lockFile is Terraform's own record of the providers a root has selected.
+const lockFile = ".terraform.lock.hcl"
+
+// overrideFile is merged into the root's configuration by Terraform.
+const overrideFile = "tfpipeline_override.tf"
+
+// Workspace is a temporary copy of one root in which Terraform works: the
+// repository stays free of .terraform folders, and an override can be put
+// beside the committed files. It holds plans, which contain everything in
+// clear, so only its owner can enter it.
+type Workspace struct {
+	// Dir is the root's folder, with modules/ where its sources look for it.
+	Dir string
+	// Plan is where the saved plan goes.
+	Plan string
+
+	top    string
+	locked []byte
+}
+
+// NewWorkspace copies envs/<root> of the repository into a folder below
+// parent and links modules/ beside it. override, if any, is written as an
+// override file.
+func NewWorkspace(repository, root, parent, override string) (*Workspace, error) {
+	source := filepath.Join(repository, "envs", root)
+	if _, err := os.Stat(source); err != nil {
+		return nil, fmt.Errorf("prepare %s: %w (run make gen)", root, err)
+	}
+	modules, err := filepath.Abs(filepath.Join(repository, "modules"))
+	if err != nil {
+		return nil, fmt.Errorf("prepare %s: %w", root, err)
+	}
+	if err := os.MkdirAll(parent, 0o700); err != nil {
+		return nil, fmt.Errorf("prepare %s: %w", root, err)
+	}
+	top, err := os.MkdirTemp(parent, root+"-")
+	if err != nil {
+		return nil, fmt.Errorf("prepare %s: %w", root, err)
+	}
+	w := &Workspace{Dir: filepath.Join(top, "envs", root), Plan: filepath.Join(top, "plan"), top: top}
+	err = errors.Join(
+		os.MkdirAll(w.Dir, 0o700),
+		// Roots refer to ../../modules; a link serves as well as a copy.
+		os.Symlink(modules, filepath.Join(top, "modules")),
+		w.copyRoot(source),
+	)
+	if err == nil && override != "" {
+		err = os.WriteFile(filepath.Join(w.Dir, overrideFile), []byte(override), 0o600)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("prepare %s: %w", root, errors.Join(err, w.Close()))
+	}
+	return w, nil
+}
+
+func (w *Workspace) copyRoot(source string) error {
+	entries, err := os.ReadDir(source)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !e.Type().IsRegular() || !strings.HasSuffix(e.Name(), ".tf") && e.Name() != lockFile {
+			continue
+		}
+		content, err := os.ReadFile(filepath.Join(source, e.Name()))
+		if err != nil {
+			return err
+		}
+		if e.Name() == lockFile {
+			w.locked = content
+		}
+		if err := os.WriteFile(filepath.Join(w.Dir, e.Name()), content, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkLock fails if init selected other providers than the committed lock
+// says. Terraform may add checksums of this platform to the copy; that is not
+// a change of what is run.
+func (w *Workspace) checkLock() error {
+	after, err := os.ReadFile(filepath.Join(w.Dir, lockFile))
+	if errors.Is(err, fs.ErrNotExist) && w.locked == nil {
+		return nil // a root without providers
+	}
+	if err != nil {
+		return fmt.Errorf("check the provider lock: %w", err)
+	}
+	if bytes.Equal(after, w.locked) {
+		return nil
+	}
+	before, err := lockedProviders(w.locked)
+	if err != nil {
+		return err
+	}
+	now, err := lockedProviders(after)
+	if err != nil {
+		return err
+	}
+	for _, p := range now {
+		found := false
+		for _, b := range before {
+			found = found || b == p
+		}
+		if !found {
+			return fmt.Errorf("check the provider lock: init selected %s %s, which the committed %s does not: run terraform init in the root and commit the lock", p.Source, p.Version, lockFile)
+		}
+	}
+	return nil
+}
+
+// Close removes the workspace, and with it every plan.
+func (w *Workspace) Close() error { return os.RemoveAll(w.top) }
