@@ -1,0 +1,211 @@
+// Gen renders the platform in gen/config to Terraform: reusable modules in
+// modules/ and one root per state in envs/. It is offline and deterministic.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/internal/reference"
+	"github.com/specboard/platform/gen/internal/render"
+	"github.com/specboard/platform/gen/internal/tree"
+)
+
+// Exit codes.
+const (
+	done    = 0
+	failed  = 1
+	badCall = 2
+)
+
+func main() {
+	// A run allocates less than this and ends: collecting garbage would be a
+	// third of its time.
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(512 << 20)
+	os.Exit(run(os.Args[1:], config.Default(), os.Stdout, os.Stderr))
+}
+
+const usage = `usage: go run ./gen [-check] [-C DIR]
+
+Gen renders the platform that gen/config describes to Terraform: reusable
+modules in modules/, one root per state in envs/. It needs neither Terraform
+nor AWS.
+
+Before anything is written, the platform is validated and the rendered tree is
+checked: every reference resolves, every variable is used, every module gets
+its arguments. Files without the header of generated files are never replaced,
+generated files that are no longer rendered are removed, and
+.terraform.lock.hcl is left to Terraform.
+
+Flags:
+`
+
+const examples = `
+Examples:
+  go run ./gen           write what changed
+  go run ./gen -check    list what differs, write nothing (for CI)
+
+To add a service or an environment, add one literal in gen/config/default.go
+and run make gen.
+
+Exit codes: 0 as asked; 1 something differs (-check), or nothing could be
+rendered or written; 2 wrong usage.
+`
+
+// run is gen without the operating system.
+func run(args []string, p config.Platform, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("gen", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	check := flags.Bool("check", false, "list the files that differ from what would be rendered, and write nothing")
+	dir := flags.String("C", "", "the repository's root `folder` (default: the nearest one above with a go.mod)")
+	help := func(w io.Writer) {
+		fmt.Fprint(w, usage)
+		flags.SetOutput(w)
+		flags.PrintDefaults()
+		fmt.Fprint(w, examples)
+	}
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		help(stdout)
+		return done
+	case err == nil && flags.NArg() > 0:
+		err = fmt.Errorf("unknown argument %q", flags.Arg(0))
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "gen: %v\nRun go run ./gen -h to see how it is used.\n", err)
+		return badCall
+	}
+
+	code, err := generate(p, *dir, *check, stdout)
+	if err != nil {
+		fmt.Fprintf(stderr, "gen: %v\n", err)
+		if h, ok := errors.AsType[hinted](err); ok {
+			fmt.Fprintln(stderr, h.hint)
+		}
+		return failed
+	}
+	return code
+}
+
+// generate renders the platform and writes it, or says what differs.
+func generate(p config.Platform, dir string, check bool, stdout io.Writer) (code int, err error) {
+	if dir == "" {
+		if dir, err = repository(); err != nil {
+			return failed, err
+		}
+	}
+	files, err := rendered(p)
+	if err != nil {
+		return failed, hinted{err, "Nothing was written."}
+	}
+	t, err := tree.Open(dir, files)
+	if err != nil {
+		return failed, err
+	}
+	defer func() { err = errors.Join(err, t.Close()) }()
+
+	if check {
+		return compare(t, len(files), stdout)
+	}
+	return write(t, len(files), stdout)
+}
+
+// rendered is the whole tree in memory, proved to hang together.
+func rendered(p config.Platform) (map[string][]byte, error) {
+	if err := p.Validate(); err != nil {
+		return nil, fmt.Errorf("the platform in gen/config is not valid:\n%w", indented{err})
+	}
+	list, err := render.Render(p)
+	if err != nil {
+		return nil, err
+	}
+	files := make(map[string][]byte, len(list))
+	for _, f := range list {
+		files[f.Path] = f.Content
+	}
+	if err := reference.Check(files); err != nil {
+		return nil, fmt.Errorf("gen/internal/render renders Terraform that does not hang together:\n%w", indented{err})
+	}
+	return files, nil
+}
+
+func compare(t *tree.Tree, files int, stdout io.Writer) (int, error) {
+	differences, err := t.Compare()
+	if err != nil {
+		return failed, err
+	}
+	if len(differences) == 0 {
+		fmt.Fprintf(stdout, "modules/ and envs/ are up to date (%d files).\n", files)
+		return done, nil
+	}
+	foreign := false
+	for _, d := range differences {
+		fmt.Fprintf(stdout, "%-9s %s\n", d.State, d.Path)
+		foreign = foreign || d.State == tree.Foreign
+	}
+	if foreign {
+		fmt.Fprintln(stdout, "A foreign file stands where a generated one belongs: move it away, or delete it if it may be replaced.")
+	}
+	fmt.Fprintln(stdout, "modules/ and envs/ are not what gen/config renders. Run make gen and commit what it writes.")
+	return failed, nil
+}
+
+func write(t *tree.Tree, files int, stdout io.Writer) (int, error) {
+	changed, err := t.Write()
+	for _, d := range changed {
+		action := "wrote"
+		if d.State == tree.Orphaned {
+			action = "removed"
+		}
+		fmt.Fprintf(stdout, "%-7s %s\n", action, d.Path)
+	}
+	if err != nil {
+		if _, ok := errors.AsType[*tree.ForeignError](err); ok {
+			return failed, hinted{err, "Nothing was written."}
+		}
+		return failed, hinted{err, fmt.Sprintf("Of %d files those above were written or removed; run make gen again to go on.", files)}
+	}
+	if len(changed) == 0 {
+		fmt.Fprintf(stdout, "modules/ and envs/ were up to date (%d files).\n", files)
+	}
+	return done, nil
+}
+
+// repository is the nearest folder at or above the current one with a go.mod.
+func repository() (string, error) {
+	here, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("find the repository: %w", err)
+	}
+	for dir := here; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", fmt.Errorf("find the repository: no go.mod in %s or above; name the folder with -C", here)
+		}
+	}
+}
+
+// hinted is an error and how things were left.
+type hinted struct {
+	error
+	hint string
+}
+
+func (h hinted) Unwrap() error { return h.error }
+
+// indented sets a list of problems off from the sentence before it.
+type indented struct{ error }
+
+func (e indented) Error() string { return "  " + strings.ReplaceAll(e.error.Error(), "\n", "\n  ") }
+func (e indented) Unwrap() error { return e.error }
