@@ -77,7 +77,7 @@ func reservedNames() []string {
 }
 
 func (c *checker) containerName(path, name, kind string) bool {
-	return c.must(isName(name), path, name, nameRule, "storage") &&
+	return c.name(path, name, "storage") &&
 		c.must(!slices.Contains(reservedNames(), name), path, name,
 			"is what an environment's own parts are called ("+strings.Join(reservedNames(), ", ")+"), so no "+kind+" may be", name+"-"+kind)
 }

@@ -16,7 +16,7 @@ func (c *checker) environments() {
 	proofs := c.proofCycles()
 	for i, e := range c.Environments {
 		path := element("environments", i, e.Name, used)
-		if c.must(isName(e.Name), path+".name", e.Name, nameRule, "staging") &&
+		if c.name(path+".name", e.Name, "staging") &&
 			c.must(e.Name != SharedRoot, path+".name", e.Name, "is the root of what exists once per account", "staging") &&
 			c.must(used[e.Name] == i, path+".name", e.Name, "is declared twice", e.Name+"-2") {
 			c.environmentNameFits(path+".name", e.Name)

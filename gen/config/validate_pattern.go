@@ -13,10 +13,21 @@ import (
 // What is left to check of a derived name is its length.
 var namePattern = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 
-const nameRule = "is not lower-case letters, digits and single hyphens between them, beginning with a letter"
+// forKeyword cannot be the key of a map in Terraform: { for = … } begins a for
+// expression. Names and variables all are keys of maps somewhere.
+const forKeyword = "for"
+
+const forRule = "is a keyword of Terraform wherever a map has it for a key"
 
 // isName reports whether s is a name.
-func isName(s string) bool { return namePattern.MatchString(s) }
+func isName(s string) bool { return s != forKeyword && namePattern.MatchString(s) }
+
+// name checks a name of ours.
+func (c *checker) name(path, name, example string) bool {
+	return c.must(name != forKeyword, path, name, forRule, example) &&
+		c.must(isName(name), path, name,
+			"is not lower-case letters, digits and single hyphens between them, beginning with a letter", example)
+}
 
 var labelPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 

@@ -39,7 +39,7 @@ func redisVersions() []string { return []string{"7.0", "7.1"} }
 
 func (c *checker) platformName() {
 	name := c.Name
-	if !c.must(isName(name), "name", name, nameRule, "doc-platform") {
+	if !c.name("name", name, "doc-platform") {
 		return
 	}
 	c.reservedPrefixes()

@@ -6,7 +6,7 @@ func (c *checker) secrets() {
 	database := ""
 	for i, s := range c.Secrets {
 		path := element("secrets", i, s.Name, used)
-		if c.must(isName(s.Name), path+".name", s.Name, nameRule, "session-secret") &&
+		if c.name(path+".name", s.Name, "session-secret") &&
 			c.must(used[s.Name] == i, path+".name", s.Name, "is declared twice", s.Name+"-2") {
 			// The ARN of a secret has 512 characters for its name; the
 			// longest environment has 30, and so has the platform.

@@ -18,6 +18,8 @@ func TestInvalidService(t *testing.T) {
 	checkInvalid(t, []invalid{
 		{"service without a name", add(internal("")), `services[3].name: "" is not lower-case letters, digits and single hyphens between them, beginning with a letter; for example "storage"`},
 		{"service with an underscore", add(internal("file_store")), `services["file_store"].name: "file_store" is not lower-case letters, digits and single hyphens between them, beginning with a letter; for example "storage"`},
+		{"service named like a keyword of Terraform", add(internal("for")), `services["for"].name: "for" is a keyword of Terraform wherever a map has it for a key; for example "storage"`},
+		{"variable named like a keyword of Terraform", func(p *P) { p.Services[1].Environment = map[string]string{"for": "x"} }, `services["frontend"].environment["for"]: "for" is a keyword of Terraform wherever a map has it for a key; for example "FOR"`},
 		{"service twice", add(internal("api")), `services[3].name: "api" is declared twice; for example "api-2"`},
 		{"service named like the environment's own parts", add(internal("database")), `services["database"].name: "database" is what an environment's own parts are called (alarms, cache, cluster, database, load-balancer, network, secrets), so no service may be; for example "database-service"`},
 		{"service too long for its target group", func(p *P) { p.Services[1].Name = "frontend-web" }, `services["frontend-web"].name: "frontend-web" makes the target group "doc-platform-production-frontend-web" 36 characters long, where AWS allows 32; for example "frontend"`},

@@ -66,7 +66,8 @@ func (c *checker) claimOnce(owners map[string]string, path string, value any, va
 
 // variableName checks the name of an environment variable.
 func (c *checker) variableName(path, name string) {
-	if !c.must(variablePattern.MatchString(name), path, name, variableRule, "LOG_LEVEL") {
+	if !c.must(variablePattern.MatchString(name), path, name, variableRule, "LOG_LEVEL") ||
+		!c.must(name != forKeyword, path, name, forRule, "FOR") {
 		return
 	}
 	for _, prefix := range []string{"AWS_CONTAINER_", "AWS_EXECUTION_ENV", "ECS_AGENT_URI", "ECS_CONTAINER_"} {
