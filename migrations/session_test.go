@@ -28,7 +28,8 @@ func TestPooler(t *testing.T) {
 			if err != nil {
 				return
 			}
-			server, err := net.Dial(pgconn.NetworkAddress(config.Host, config.Port))
+			network, address := pgconn.NetworkAddress(config.Host, config.Port)
+			server, err := net.Dial(network, address)
 			if err != nil {
 				client.Close()
 				return
