@@ -1,0 +1,88 @@
+package render
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Terraform itself, with the real AWS provider's schema, accepts what random
+// valid platforms render to.
+func TestTerraformValidatesRandomPlatforms(t *testing.T) {
+	if os.Getenv("E2E") != "1" {
+		t.Skip("needs Terraform and the AWS provider; E2E=1 runs it")
+	}
+	terraform, err := exec.LookPath("terraform")
+	if err != nil {
+		t.Fatal("E2E=1 needs terraform on PATH")
+	}
+	env := terraformEnvironment(t)
+	for seed := range uint64(3) {
+		dir := t.TempDir()
+		p := randomPlatform(seed)
+		if err := p.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		for name, content := range renderTree(t, p) {
+			file := filepath.Join(dir, filepath.FromSlash(name))
+			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, content, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		command := func(root string, args ...string) error {
+			cmd := exec.CommandContext(t.Context(), terraform, args...)
+			cmd.Dir, cmd.Env = filepath.Join(dir, "envs", root), env
+			if out, err := cmd.CombinedOutput(); err != nil {
+				return fmt.Errorf("seed %d, %s: terraform %s: %w\n%s", seed, root, strings.Join(args, " "), err, bytes.TrimSpace(out))
+			}
+			return nil
+		}
+		if err := command("..", "fmt", "-check", "-recursive", ".."); err != nil {
+			t.Error(err)
+		}
+		// Environments of one platform have the same shape: two say enough.
+		for _, root := range p.Roots()[:min(3, len(p.Roots()))] {
+			if err := command(root, "init", "-backend=false", "-input=false", "-no-color"); err != nil {
+				t.Fatal(err)
+			}
+			if err := command(root, "validate", "-no-color"); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// terraformEnvironment is the environment for Terraform. A CLI configuration
+// of the user's wins, then a folder of providers named by TF_PLUGIN_MIRROR;
+// otherwise Terraform looks into its own folders and asks the registry.
+func terraformEnvironment(t *testing.T) []string {
+	t.Helper()
+	const variable = "TF_CLI_CONFIG_FILE"
+	var env []string
+	for _, e := range os.Environ() {
+		if !strings.HasPrefix(e, variable+"=") {
+			env = append(env, e)
+		}
+	}
+	file := os.Getenv(variable)
+	if _, err := os.Stat(file); err == nil {
+		return append(env, variable+"="+file)
+	}
+	mirror := os.Getenv("TF_PLUGIN_MIRROR")
+	if mirror == "" {
+		return env
+	}
+	file = filepath.Join(t.TempDir(), "terraform.rc")
+	config := fmt.Sprintf("provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", mirror)
+	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return append(env, variable+"="+file)
+}
