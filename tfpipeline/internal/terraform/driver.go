@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,6 +27,7 @@ type Driver struct {
 	workspace *Workspace
 	program   string
 	env       map[string]string
+	planEnv   map[string]string
 	// talking runs init, plan and apply, whose output people may see. What
 	// prints values runs without terraform-exec, which copies the output of
 	// every command to the same writer.
@@ -39,6 +41,8 @@ type Options struct {
 	Workspace *Workspace
 	// Environ is what Environ returned; New adds to a copy of it.
 	Environ map[string]string
+	// PlanEnviron is added while planning only.
+	PlanEnviron map[string]string
 	// PluginCache keeps downloaded providers between runs; used unless the
 	// environment names another.
 	PluginCache string
@@ -49,10 +53,7 @@ type Options struct {
 // New prepares a driver: it chooses where providers come from and asks
 // Terraform for its version, once.
 func New(ctx context.Context, o Options) (*Driver, error) {
-	env := map[string]string{}
-	for k, v := range o.Environ {
-		env[k] = v
-	}
+	env := maps.Clone(o.Environ)
 	locked, err := lockedProviders(o.Workspace.locked)
 	if err != nil {
 		return nil, err
@@ -82,7 +83,9 @@ func New(ctx context.Context, o Options) (*Driver, error) {
 		tf.SetStdout(o.Output)
 		tf.SetStderr(o.Output)
 	}
-	return &Driver{workspace: o.Workspace, program: o.Program, env: env, talking: tf}, nil
+	planEnv := maps.Clone(env)
+	maps.Copy(planEnv, o.PlanEnviron)
+	return &Driver{workspace: o.Workspace, program: o.Program, env: env, planEnv: planEnv, talking: tf}, nil
 }
 
 // Init installs the providers that the root has locked and opens its backend.
@@ -107,6 +110,9 @@ type PlanOptions struct {
 // as one that a check refused, may still have been saved: then both the JSON
 // and the error are returned.
 func (d *Driver) Plan(ctx context.Context, o PlanOptions) ([]byte, error) {
+	if err := d.talking.SetEnv(d.planEnv); err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
+	}
 	_, planErr := d.talking.Plan(ctx,
 		tfexec.Out(d.workspace.Plan),
 		tfexec.Lock(!o.NoLock),
@@ -129,6 +135,9 @@ func (d *Driver) Plan(ctx context.Context, o PlanOptions) ([]byte, error) {
 // Apply applies the saved plan. It has no deadline of its own: an interrupt
 // through ctx is passed on once, and waited for.
 func (d *Driver) Apply(ctx context.Context, lockTimeout time.Duration) error {
+	if err := d.talking.SetEnv(d.env); err != nil {
+		return fmt.Errorf("apply: %w", err)
+	}
 	// Terraform checks the saved plan against the state, so options that
 	// would change it (targets, variables) have no place here.
 	err := d.talking.Apply(ctx, tfexec.DirOrPlan(d.workspace.Plan), tfexec.LockTimeout(lockTimeout.String()))

@@ -1,0 +1,263 @@
+package localaws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// accessKey and secretKey are what clients sign with; nothing verifies them.
+const accessKey, secretKey = "localaws", "localaws"
+
+// DefaultAccount is the account that resources belong to unless Options names
+// another.
+const DefaultAccount = "123456789012"
+
+// Options say what the endpoint is like. The zero value will do.
+type Options struct {
+	// Region is for requests that are signed for none and for Environ;
+	// Account is the number of the one account there is.
+	Region, Account string
+	// Listener is where to answer; a random port of 127.0.0.1 if nil. Who
+	// needs the URL before Start, listens first. Start and Close own it.
+	Listener net.Listener
+	// ECS answers every request of Amazon ECS, with X-Amz-Target
+	// AmazonEC2ContainerServiceV20141113.*; moto does if nil.
+	ECS http.Handler
+	// TargetHealth reports the targets of a target group, for
+	// DescribeTargetHealth; ok is false for a group it knows nothing of, and
+	// then moto answers. It is called from many goroutines.
+	TargetHealth func(ctx context.Context, targetGroupARN string) (targets []Target, ok bool)
+	// Database says where the database instance of that identifier really
+	// listens; instances are described with that address and port. With ok
+	// false, or a nil function, they keep a name that resolves nowhere.
+	Database func(identifier string) (host string, port int, ok bool)
+	// Environ is the environment that moto is looked for and started with;
+	// that of this process if nil.
+	Environ []string
+	// CacheDir is where moto is installed if it is found nowhere; the user's
+	// cache folder if "".
+	CacheDir string
+	// Upstream is the URL of a moto_server that runs already; if "", one is
+	// started, and stopped by Close.
+	Upstream string
+	// Log receives what moto prints. Progress is told what takes long. Trace
+	// is told of every call that was answered, from many goroutines. Each may
+	// be nil.
+	Log      io.Writer
+	Progress func(string)
+	Trace    func(Call)
+}
+
+// Call is one answered request.
+type Call struct {
+	Service, Operation string
+	Status             int
+	Begin              time.Time
+	Duration           time.Duration
+}
+
+// Endpoint answers as AWS does until it is closed.
+type Endpoint struct {
+	region, account string
+	listener        net.Listener
+	server          *http.Server
+	control         *upstream
+	child           *child // nil with Options.Upstream
+	operations      map[string]operation
+	ecs             http.Handler
+	trace           func(Call)
+
+	closing sync.Once
+	detach  func() bool
+	done    chan struct{} // closed when everything has stopped
+	err     error         // why, if not by Close; set before done is closed
+}
+
+// Start starts moto and the endpoint, and returns once both answer. The
+// endpoint runs until Close is called, ctx ends or this process does,
+// whatever way; nothing is left running then.
+func Start(ctx context.Context, o Options) (*Endpoint, error) {
+	fillIn(&o)
+	e := &Endpoint{
+		region: o.Region, account: o.Account,
+		listener: o.Listener, ecs: o.ECS, trace: o.Trace,
+		done: make(chan struct{}),
+	}
+	abandon := func(err error) (*Endpoint, error) {
+		if o.Listener != nil {
+			o.Listener.Close()
+		}
+		return nil, fmt.Errorf("start the local endpoint: %w", err)
+	}
+	if err := e.connect(ctx, o); err != nil {
+		return abandon(err)
+	}
+	if e.listener == nil {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			if e.child != nil {
+				e.child.stop()
+			}
+			return abandon(err)
+		}
+		e.listener = l
+	}
+	e.operations = e.answers(o)
+	e.server = &http.Server{Handler: e, ReadHeaderTimeout: time.Minute}
+	go e.serve()
+	// Close by another goroutine must not wait for this one.
+	e.detach = context.AfterFunc(ctx, func() { e.shut(context.Cause(ctx)) })
+	return e, nil
+}
+
+func fillIn(o *Options) {
+	if o.Region == "" {
+		o.Region = "us-west-2"
+	}
+	if o.Account == "" {
+		o.Account = DefaultAccount
+	}
+	if o.Environ == nil {
+		o.Environ = os.Environ()
+	}
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	if o.Trace == nil {
+		o.Trace = func(Call) {}
+	}
+	if o.CacheDir == "" {
+		if dir, err := os.UserCacheDir(); err == nil {
+			o.CacheDir = filepath.Join(dir, "tfpipeline")
+		} else {
+			o.CacheDir = filepath.Join(os.TempDir(), "tfpipeline")
+		}
+	}
+}
+
+// connect finds or starts the control plane.
+func (e *Endpoint) connect(ctx context.Context, o Options) error {
+	if o.Upstream != "" {
+		base, err := url.Parse(o.Upstream)
+		if err != nil {
+			return err
+		}
+		e.control = newUpstream(base)
+		return nil
+	}
+	env := environment(o.Environ)
+	command, err := findMoto(ctx, env, o.CacheDir, o.Progress)
+	if err != nil {
+		return err
+	}
+	e.child, err = startChild(ctx, command, motoEnvironment(env, o.Account), o.Log)
+	if err != nil {
+		return err
+	}
+	e.control = newUpstream(e.child.url)
+	e.control.lacks = e.child.log.lacks
+	e.control.died = func() error {
+		select {
+		case <-e.child.done:
+			return e.child.err
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// motoEnvironment is what moto runs with. It never sees real credentials.
+func motoEnvironment(env environment, account string) environment {
+	return append(env.without("MOTO_", "AWS_"),
+		"AWS_ACCESS_KEY_ID="+accessKey,
+		"AWS_SECRET_ACCESS_KEY="+secretKey,
+		"MOTO_ACCOUNT_ID="+account,
+		// Roles attach policies that AWS manages.
+		"MOTO_IAM_LOAD_MANAGED_POLICIES=true",
+		// Certificates are issued at once and not after a minute.
+		"MOTO_ACM_VALIDATION_WAIT=0",
+		// Nothing here starts a virtual machine; loading images takes seconds.
+		"MOTO_EC2_LOAD_DEFAULT_AMIS=false",
+		"PYTHONUNBUFFERED=1",
+	)
+}
+
+// URL is where the endpoint answers: http://127.0.0.1:PORT, without a slash at
+// the end. The number and not a name: S3 clients put the bucket into the path
+// then.
+func (e *Endpoint) URL() string { return "http://" + e.listener.Addr().String() }
+
+// Environ is what a process must have in its environment for its AWS calls to
+// end here: NAME=value, to be added behind what it has. Configuration of the
+// user, such as profiles, is switched off.
+func (e *Endpoint) Environ() []string {
+	return []string{
+		"AWS_ENDPOINT_URL=" + e.URL(),
+		"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=false",
+		"AWS_ACCESS_KEY_ID=" + accessKey,
+		"AWS_SECRET_ACCESS_KEY=" + secretKey,
+		"AWS_SESSION_TOKEN=",
+		"AWS_REGION=" + e.region,
+		"AWS_DEFAULT_REGION=" + e.region,
+		"AWS_PROFILE=",
+		"AWS_CONFIG_FILE=" + os.DevNull,
+		"AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull,
+		"AWS_EC2_METADATA_DISABLED=true",
+	}
+}
+
+// Done is closed when the endpoint has stopped, for whatever reason.
+func (e *Endpoint) Done() <-chan struct{} { return e.done }
+
+// Err says why the endpoint has stopped: nil while it runs and after Close.
+func (e *Endpoint) Err() error {
+	select {
+	case <-e.done:
+		return e.err
+	default:
+		return nil
+	}
+}
+
+// Close stops the endpoint and moto, and returns when both are gone. Requests
+// in flight are cut off. It may be called more than once.
+func (e *Endpoint) Close() error {
+	e.detach()
+	e.shut(nil)
+	<-e.done
+	return nil
+}
+
+func (e *Endpoint) shut(cause error) {
+	e.closing.Do(func() {
+		e.server.Close()
+		if e.child != nil {
+			e.child.stop()
+		}
+		e.err = cause
+		close(e.done)
+	})
+}
+
+// serve answers until the listener is closed, or moto has died.
+func (e *Endpoint) serve() {
+	if e.child != nil {
+		go func() {
+			<-e.child.done
+			e.shut(e.child.err)
+		}()
+	}
+	if err := e.server.Serve(e.listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		e.shut(err)
+	}
+}

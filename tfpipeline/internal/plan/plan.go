@@ -1,0 +1,218 @@
+// Package plan is a Terraform plan as data: what would change, why, and
+// whether it may. Plans are judged here by their JSON, never by their text and
+// never by an exit code alone.
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	tfjson "github.com/hashicorp/terraform-json"
+)
+
+// Action is what happens to one resource.
+type Action string
+
+// The actions, in the order of how much they matter to a reader.
+const (
+	Delete  Action = "delete"
+	Replace Action = "replace"
+	Forget  Action = "forget"
+	Update  Action = "update"
+	Create  Action = "create"
+	Import  Action = "import"
+	Move    Action = "move"
+	Read    Action = "read"
+)
+
+// Actions lists all actions in that order.
+func Actions() []Action {
+	return []Action{Delete, Replace, Forget, Update, Create, Import, Move, Read}
+}
+
+// Destructive reports whether the action ends a resource that exists.
+func (a Action) Destructive() bool { return a == Delete || a == Replace || a == Forget }
+
+// Plan is what one root's plan says.
+type Plan struct {
+	// Root is the root's name: shared, or an environment.
+	Root string
+	// Changes are the resources that something happens to, by address.
+	Changes []Change
+	// Outputs are the names of outputs that change, sorted.
+	Outputs []string
+	// Drift is what changed outside of Terraform since the last apply.
+	Drift []Change
+	// Errored plans are incomplete: they say what was blocked, and cannot be
+	// applied.
+	Errored bool
+	// Applyable is Terraform's own word on whether an apply would do anything.
+	Applyable bool
+}
+
+// Change is what happens to one resource.
+type Change struct {
+	Address string
+	// PreviousAddress is where the resource was before it moved.
+	PreviousAddress string
+	// Type is the resource's, such as aws_db_instance.
+	Type   string
+	Action Action
+	// CreateBeforeDestroy replacements overlap instead of leaving a gap.
+	CreateBeforeDestroy bool
+	// Reason says why, in words, where Terraform gives one.
+	Reason string
+	// ReplacePaths are the attributes that force a replacement.
+	ReplacePaths []string
+	// Raw is the change with all its values, sensitive ones included: for
+	// judging, not for showing.
+	Raw *tfjson.Change
+}
+
+// Parse reads what terraform show -json prints of a saved plan.
+func Parse(root string, showJSON []byte) (*Plan, error) {
+	var p tfjson.Plan
+	if err := json.Unmarshal(showJSON, &p); err != nil {
+		return nil, fmt.Errorf("read the plan of %s: %w", root, err)
+	}
+	// terraform-json leaves these two out.
+	var flags struct{ Errored, Applyable bool }
+	if err := json.Unmarshal(showJSON, &flags); err != nil {
+		return nil, fmt.Errorf("read the plan of %s: %w", root, err)
+	}
+	out := &Plan{Root: root, Errored: flags.Errored, Applyable: flags.Applyable}
+	for _, c := range p.ResourceChanges {
+		if ch, ok := change(c); ok {
+			out.Changes = append(out.Changes, ch)
+		}
+	}
+	for _, c := range p.ResourceDrift {
+		if ch, ok := change(c); ok {
+			out.Drift = append(out.Drift, ch)
+		}
+	}
+	for name, c := range p.OutputChanges {
+		if !c.Actions.NoOp() {
+			out.Outputs = append(out.Outputs, name)
+		}
+	}
+	slices.Sort(out.Outputs)
+	byAddress := func(a, b Change) int { return strings.Compare(a.Address, b.Address) }
+	slices.SortStableFunc(out.Changes, byAddress)
+	slices.SortStableFunc(out.Drift, byAddress)
+	return out, nil
+}
+
+// change classifies one change; false means that nothing happens.
+func change(c *tfjson.ResourceChange) (Change, bool) {
+	out := Change{
+		Address:         c.Address,
+		PreviousAddress: c.PreviousAddress,
+		Type:            c.Type,
+		Reason:          reason(c.ActionReason),
+		Raw:             c.Change,
+	}
+	if c.DeposedKey != "" {
+		out.Address += " (deposed " + c.DeposedKey + ")"
+	}
+	if c.Change == nil {
+		return out, false
+	}
+	for _, p := range c.Change.ReplacePaths {
+		out.ReplacePaths = append(out.ReplacePaths, attributePath(p))
+	}
+	a := c.Change.Actions
+	has := func(want tfjson.Action) bool { return slices.Contains(a, want) }
+	switch {
+	case has(tfjson.ActionCreate) && has(tfjson.ActionDelete):
+		out.Action, out.CreateBeforeDestroy = Replace, a[0] == tfjson.ActionCreate
+	case has(tfjson.ActionCreate) && has(tfjson.ActionForget):
+		// The old object stays behind and nobody manages it any more.
+		out.Action = Replace
+	case has(tfjson.ActionDelete):
+		out.Action = Delete
+	case has(tfjson.ActionForget):
+		out.Action = Forget
+	case has(tfjson.ActionCreate):
+		out.Action = Create
+	case has(tfjson.ActionUpdate):
+		out.Action = Update
+	case has(tfjson.ActionRead):
+		out.Action = Read
+	case c.Change.Importing != nil:
+		out.Action = Import
+	case c.PreviousAddress != "" && c.PreviousAddress != c.Address:
+		out.Action = Move
+	default:
+		return out, false
+	}
+	return out, true
+}
+
+// reasons are Terraform's action reasons in words.
+var reasons = map[tfjson.ActionReason]string{
+	"replace_because_cannot_update":     "an attribute cannot be changed in place",
+	"replace_because_tainted":           "an earlier attempt to create it failed",
+	"replace_by_request":                "asked for",
+	"replace_by_triggers":               "something it depends on is replaced",
+	"delete_because_no_resource_config": "it is no longer in the configuration",
+	"delete_because_wrong_repetition":   "its count or for_each changed its kind",
+	"delete_because_count_index":        "the count became smaller",
+	"delete_because_each_key":           "its key is no longer in for_each",
+	"delete_because_no_module":          "its module is no longer in the configuration",
+	"delete_because_no_move_target":     "the target of its move does not exist",
+	"read_because_config_unknown":       "its arguments are known at apply only",
+	"read_because_dependency_pending":   "something it depends on changes",
+	"read_because_check_nested":         "a check needs it",
+}
+
+func reason(r tfjson.ActionReason) string {
+	if r == "" {
+		return ""
+	}
+	if words, ok := reasons[r]; ok {
+		return words
+	}
+	return strings.ReplaceAll(string(r), "_", " ")
+}
+
+// attributePath writes a path such as ["ingress", 0, "port"] as ingress[0].port.
+func attributePath(path any) string {
+	steps, ok := path.([]any)
+	if !ok {
+		return fmt.Sprint(path)
+	}
+	var b strings.Builder
+	for _, s := range steps {
+		switch s := s.(type) {
+		case string:
+			if b.Len() > 0 {
+				b.WriteByte('.')
+			}
+			b.WriteString(s)
+		default:
+			fmt.Fprintf(&b, "[%v]", s)
+		}
+	}
+	return b.String()
+}
+
+// Counts is how many resources each action happens to. Reads change nothing
+// and are not counted.
+func (p *Plan) Counts() map[Action]int {
+	counts := map[Action]int{}
+	for _, c := range p.Changes {
+		if c.Action != Read {
+			counts[c.Action]++
+		}
+	}
+	return counts
+}
+
+// Empty reports whether an apply would change nothing: no resource, no output,
+// no move.
+func (p *Plan) Empty() bool {
+	return !p.Errored && len(p.Counts()) == 0 && len(p.Outputs) == 0
+}

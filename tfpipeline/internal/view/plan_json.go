@@ -1,0 +1,61 @@
+package view
+
+import (
+	"encoding/json"
+	"io"
+
+	"github.com/specboard/platform/tfpipeline/internal/plan"
+)
+
+// planJSON is a plan for machines. It has no values: names, actions, reasons.
+type planJSON struct {
+	Root string `json:"root"`
+	// Target is what was planned against: aws, a local endpoint, or offline.
+	Target  string              `json:"target"`
+	Counts  map[plan.Action]int `json:"counts"`
+	Changes []changeJSON        `json:"changes"`
+	Outputs []string            `json:"outputs"`
+	Drift   []changeJSON        `json:"drift"`
+	Errored bool                `json:"errored"`
+}
+
+type changeJSON struct {
+	Address         string   `json:"address"`
+	PreviousAddress string   `json:"previous_address,omitempty"`
+	Type            string   `json:"type"`
+	Action          string   `json:"action"`
+	Actions         []string `json:"actions"`
+	Reason          string   `json:"reason,omitempty"`
+	ReplacePaths    []string `json:"replace_paths,omitempty"`
+}
+
+// PlanJSON writes one object.
+func PlanJSON(w io.Writer, target string, p *plan.Plan) error {
+	out := planJSON{
+		Root: p.Root, Target: target, Counts: p.Counts(), Errored: p.Errored,
+		Changes: changesJSON(p.Changes), Drift: changesJSON(p.Drift),
+		Outputs: append([]string{}, p.Outputs...),
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(out)
+}
+
+func changesJSON(changes []plan.Change) []changeJSON {
+	out := make([]changeJSON, 0, len(changes))
+	for _, c := range changes {
+		j := changeJSON{
+			Address: c.Address, PreviousAddress: c.PreviousAddress, Type: c.Type,
+			Action: string(c.Action), Reason: c.Reason, ReplacePaths: c.ReplacePaths,
+			Actions: []string{},
+		}
+		if c.Raw != nil {
+			for _, a := range c.Raw.Actions {
+				j.Actions = append(j.Actions, string(a))
+			}
+		}
+		out = append(out, j)
+	}
+	return out
+}

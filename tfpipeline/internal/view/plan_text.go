@@ -1,0 +1,135 @@
+// Package view writes what people and machines see: plans and, later,
+// promotions, as text for a terminal, Markdown for a pull request, JSON for a
+// program. It decides nothing.
+package view
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/specboard/platform/tfpipeline/internal/plan"
+)
+
+// Text is how a terminal is written to.
+type Text struct {
+	// Colour marks what matters with ANSI colours.
+	Colour bool
+}
+
+var signs = map[plan.Action]string{
+	plan.Create: "+", plan.Update: "~", plan.Replace: "±", plan.Delete: "-",
+	plan.Forget: ".", plan.Import: "<", plan.Move: ">", plan.Read: " ",
+}
+
+func (t Text) paint(a plan.Action, s string) string {
+	if !t.Colour {
+		return s
+	}
+	code := map[plan.Action]string{
+		plan.Create: "32", plan.Update: "33", plan.Replace: "31", plan.Delete: "31", plan.Forget: "31",
+	}[a]
+	if code == "" {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
+
+// Plan writes a plan so that it is understood at a glance: what is new by
+// module, everything else by address with its reason, and the counts last.
+func (t Text) Plan(w io.Writer, p *plan.Plan) error {
+	var b strings.Builder
+	created := map[string]int{}
+	for _, c := range p.Changes {
+		switch c.Action {
+		case plan.Create:
+			created[moduleOf(c.Address)]++
+		case plan.Read:
+		default:
+			fmt.Fprintf(&b, "  %s %s%s\n", t.paint(c.Action, signs[c.Action]+" "+string(c.Action)), c.Address, because(c))
+		}
+	}
+	if len(created) > 0 {
+		fmt.Fprintf(&b, "  %s\n", t.paint(plan.Create, "+ create"))
+		width := 0
+		for m := range created {
+			width = max(width, len(m))
+		}
+		for _, m := range slices.Sorted(maps.Keys(created)) {
+			fmt.Fprintf(&b, "      %-*s %4d\n", width, m, created[m])
+		}
+	}
+	for _, c := range p.Drift {
+		fmt.Fprintf(&b, "  ! changed outside of Terraform: %s\n", c.Address)
+	}
+	if len(p.Outputs) > 0 && len(p.Counts()) == 0 {
+		fmt.Fprintf(&b, "  outputs: %s\n", strings.Join(p.Outputs, ", "))
+	}
+	if b.Len() > 0 {
+		b.WriteByte('\n')
+	}
+	b.WriteString(Verdict(p) + "\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// because explains a change in as few words as there are.
+func because(c plan.Change) string {
+	var parts []string
+	if c.PreviousAddress != "" && c.PreviousAddress != c.Address {
+		parts = append(parts, "was "+c.PreviousAddress)
+	}
+	if len(c.ReplacePaths) > 0 {
+		parts = append(parts, strings.Join(c.ReplacePaths, ", ")+" cannot be changed in place")
+	} else if c.Reason != "" {
+		parts = append(parts, c.Reason)
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, "; ") + ")"
+}
+
+// moduleOf is the outermost module of an address, without its key, or the
+// root.
+func moduleOf(address string) string {
+	rest, ok := strings.CutPrefix(address, "module.")
+	if !ok {
+		return "(root)"
+	}
+	name := rest
+	if i := strings.IndexAny(rest, ".["); i >= 0 {
+		name = rest[:i]
+	}
+	return "module." + name
+}
+
+// Verdict is a plan in one line.
+func Verdict(p *plan.Plan) string {
+	counts := p.Counts()
+	var parts []string
+	for _, a := range []plan.Action{plan.Create, plan.Update, plan.Replace, plan.Delete, plan.Forget, plan.Import, plan.Move} {
+		if n := counts[a]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d to %s", n, a))
+		}
+	}
+	switch {
+	case p.Errored:
+		return p.Root + ": the plan failed; what it would have done is incomplete: " + orNothing(parts)
+	case p.Empty():
+		return p.Root + ": no changes"
+	case len(parts) == 0:
+		return p.Root + ": only outputs change"
+	default:
+		return p.Root + ": " + strings.Join(parts, ", ")
+	}
+}
+
+func orNothing(parts []string) string {
+	if len(parts) == 0 {
+		return "nothing yet"
+	}
+	return strings.Join(parts, ", ")
+}

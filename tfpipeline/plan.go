@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"time"
+
+	"github.com/specboard/platform/tfpipeline/internal/plan"
+	"github.com/specboard/platform/tfpipeline/internal/terraform"
+	"github.com/specboard/platform/tfpipeline/internal/view"
+)
+
+func planCommand() command {
+	return command{
+		name:    "plan",
+		summary: "show what an apply would change",
+		usage:   "-env ENV [-json] [-detailed-exitcode] [-offline]",
+		long: `
+Plans one root: an environment, or shared. Without AWS credentials and outside
+CI the plan is offline: real Terraform and the real provider against an empty
+state, which shows everything as new and proves that the configuration holds
+together. The first line says so.
+
+Examples:
+  tfpipeline plan -env staging
+  tfpipeline plan -env production -json | jq .counts
+  tfpipeline plan -env production -offline`,
+		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
+			var o planOptions
+			set.StringVar(&o.env, "env", "", "root to plan: an environment, or shared")
+			set.BoolVar(&o.json, "json", false, "print one JSON object: root, target, counts, changes")
+			set.BoolVar(&o.detailed, "detailed-exitcode", false, "exit 2 if changes are pending")
+			set.BoolVar(&o.offline, "offline", false, "plan against an empty state, without AWS")
+			set.BoolVar(&o.noLock, "no-lock", false, "do not take the state lock, for roles that may not write")
+			set.DurationVar(&o.lockTimeout, "lock-timeout", 5*time.Minute, "how long to wait for a state lock that somebody holds")
+			return func(ctx context.Context, a *app, args []string) error {
+				if len(args) > 0 {
+					return usageError{fmt.Sprintf("plan takes no argument %q", args[0]), "tfpipeline plan -env " + args[0]}
+				}
+				return a.plan(ctx, o)
+			}
+		},
+	}
+}
+
+type planOptions struct {
+	env                             string
+	json, detailed, offline, noLock bool
+	lockTimeout                     time.Duration
+}
+
+func (a *app) plan(ctx context.Context, o planOptions) error {
+	if err := a.checkRoot(o.env); err != nil {
+		return err
+	}
+	t, cfg, err := a.findTarget(ctx, o.offline)
+	if err != nil {
+		return err
+	}
+	if !o.json {
+		// Said first, so that nobody takes the rest for more than it is.
+		fmt.Fprintln(a.stdout, headline(o.env, t, o.offline))
+	}
+	r, err := a.openRoot(ctx, o.env, t, cfg, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+
+	a.progress("%s: terraform plan", o.env)
+	p, planErr := a.planRoot(ctx, r, terraform.PlanOptions{LockTimeout: o.lockTimeout, NoLock: o.noLock})
+	if p == nil {
+		return planErr
+	}
+	if o.json {
+		err = view.PlanJSON(a.stdout, string(t), p)
+	} else {
+		err = view.Text{Colour: a.colour(a.stdout)}.Plan(a.stdout, p)
+	}
+	switch {
+	case planErr != nil:
+		return planErr
+	case err != nil:
+		return fmt.Errorf("print the plan: %w", err)
+	case o.detailed && !p.Empty():
+		return errChanges
+	}
+	return nil
+}
+
+// planRoot plans an opened root. A plan that failed half-way comes back
+// together with its error.
+func (a *app) planRoot(ctx context.Context, r *root, o terraform.PlanOptions) (*plan.Plan, error) {
+	document, planErr := r.Driver.Plan(ctx, o)
+	if planErr != nil {
+		planErr = a.advise(r.name, planErr)
+	}
+	if document == nil {
+		return nil, planErr
+	}
+	p, err := plan.Parse(r.name, document)
+	if err != nil {
+		return nil, errors.Join(planErr, err)
+	}
+	return p, planErr
+}
+
+func headline(name string, t target, asked bool) string {
+	switch {
+	case t == targetOffline && asked:
+		return name + ": offline plan, as asked: real Terraform and provider, empty state, no AWS"
+	case t == targetOffline:
+		return name + ": offline plan, since there are no AWS credentials: real Terraform and provider, empty state"
+	case t == targetLocal:
+		return name + ": plan against the local endpoint"
+	default:
+		return name + ": plan against AWS"
+	}
+}
