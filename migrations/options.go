@@ -3,6 +3,7 @@ package migrations
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -120,6 +121,16 @@ type Duration time.Duration
 // MarshalJSON writes the milliseconds.
 func (d Duration) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, "%d", time.Duration(d).Milliseconds()), nil
+}
+
+// UnmarshalJSON reads them.
+func (d *Duration) UnmarshalJSON(data []byte) error {
+	ms, err := strconv.ParseInt(string(data), 10, 64)
+	if err != nil {
+		return fmt.Errorf("read a duration in milliseconds: %w", err)
+	}
+	*d = Duration(time.Duration(ms) * time.Millisecond)
+	return nil
 }
 
 func (d Duration) String() string {

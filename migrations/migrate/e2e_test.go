@@ -1,0 +1,184 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"debug/elf"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/specboard/platform/migrations"
+	"github.com/specboard/platform/migrations/internal/scratch"
+)
+
+// built builds the binary as an image does: without a C compiler.
+func built(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "migrate")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return path
+}
+
+// TestBinary runs the built binary against a real server: up, up again,
+// status, a migration that fails, and SIGTERM inside a statement.
+func TestBinary(t *testing.T) {
+	if os.Getenv("E2E") != "1" {
+		t.Skip("needs PostgreSQL; run with E2E=1")
+	}
+	binary := built(t)
+	info, err := os.Stat(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Size() > 15<<20 {
+		t.Errorf("the binary has %d MiB", info.Size()>>20)
+	}
+	if runtime.GOOS == "linux" {
+		file, err := elf.Open(binary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		for _, p := range file.Progs {
+			if p.Type == elf.PT_INTERP {
+				t.Error("the binary is linked dynamically")
+			}
+		}
+	}
+	server, err := scratch.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	config, err := server.Create(t.Context(), "app", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := func(args ...string) *exec.Cmd {
+		cmd := exec.Command(binary, args...)
+		document, err := json.Marshal(map[string]any{"username": config.User, "password": "c4nary", "host": config.Host, "port": config.Port, "dbname": config.Database})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd.Env = []string{"DB_SECRET=" + string(document), "RELEASE=v1.2.3"}
+		return cmd
+	}
+	do := func(want int, args ...string) (stdout, stderr string) {
+		t.Helper()
+		var out, errs bytes.Buffer
+		cmd := command(args...)
+		cmd.Stdout, cmd.Stderr = &out, &errs
+		_ = cmd.Run() // the exit code is what counts
+		if got := cmd.ProcessState.ExitCode(); got != want {
+			t.Errorf("migrate %v: exit %d, want %d\n%s%s", args, got, want, &out, &errs)
+		}
+		if strings.Contains(out.String()+errs.String(), "c4nary") {
+			t.Errorf("migrate %v shows the password", args)
+		}
+		return out.String(), errs.String()
+	}
+	contains := func(text string, parts ...string) {
+		t.Helper()
+		for _, part := range parts {
+			if !strings.Contains(text, part) {
+				t.Errorf("missing %q in:\n%s", part, text)
+			}
+		}
+	}
+
+	out, _ := do(exitPending, "status", "-detailed-exitcode")
+	contains(out, "0001_create_users", "pending", "16 pending")
+	out, errs := do(exitDone, "up")
+	contains(out, "applied 16 migrations: the schema is at 0016_drop_project_archived")
+	contains(errs, "as scratch, plain, since it is this machine", "0010_index_document_slug", "applied in")
+	out, _ = do(exitDone, "up")
+	contains(out, "nothing to do: the schema is at 0016_drop_project_archived")
+	out, _ = do(exitDone, "status", "-detailed-exitcode")
+	contains(out, "contract (unused since v0.2.0)", "v1.2.3", "0 pending")
+	out, _ = do(exitDone, "status", "-json")
+	var status migrations.Status
+	if err := json.Unmarshal([]byte(out), &status); err != nil {
+		t.Fatal(err)
+	}
+	if status.Database != "app" || len(status.Migrations) != 16 {
+		t.Errorf("%+v", status)
+	}
+
+	dir := t.TempDir()
+	own, err := migrations.Load(migrations.Files())
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, m := range own {
+		write(m.File, m.SQL)
+	}
+	write("0017_add_x.sql", "ALTER TABLE users ADD COLUMN x int;\nSELECT 1 / 0;")
+	out, errs = do(exitFailed, "up", "-dir", dir, "-json")
+	contains(errs, "0017_add_x failed at statement 2 of 2 (line 2): division by zero", "left: nothing of it")
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	contains(lines[0], `"event":"locked"`)
+	contains(lines[len(lines)-1], `"event":"failed"`, `"failed":"0017_add_x"`, `"statement":2`)
+	out, _ = do(exitDone, "status", "-dir", dir)
+	contains(out, "0017_add_x", "failed", "division by zero", "1 pending")
+
+	write("0001_create_users.sql", own[0].SQL+"\n-- edited\n")
+	_, errs = do(exitFailed, "up", "-dir", dir)
+	contains(errs, "0001_create_users.sql was edited after it was applied")
+	do(exitFailed, "status", "-dir", dir)
+	write("0001_create_users.sql", own[0].SQL)
+
+	write("0017_add_x.sql", "ALTER TABLE users ADD COLUMN x int;\nSELECT pg_sleep(60);")
+	cmd := command("up", "-dir", dir, "-json")
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var last string
+	began := time.Time{}
+	for scan := bufio.NewScanner(pipe); scan.Scan(); {
+		last = scan.Text()
+		if strings.Contains(last, `"executing"`) && strings.Contains(last, `"statement":2`) {
+			began = time.Now()
+			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted || began.IsZero() || time.Since(began) > 5*time.Second {
+		t.Errorf("exit %d after %v", code, time.Since(began))
+	}
+	contains(said.String(), "0017_add_x interrupted at statement 2 of 2 (line 2)", "left: nothing of it", "next: run migrate up again")
+	contains(last, `"event":"interrupted"`)
+	write("0017_add_x.sql", "ALTER TABLE users ADD COLUMN x int;")
+	do(exitDone, "up", "-dir", dir)
+	_, errs = do(exitFailed, "up")
+	contains(errs, "the database is ahead: 0017_add_x is applied by release v1.2.3")
+	do(exitDone, "up", "-allow-ahead")
+}
