@@ -1,0 +1,117 @@
+package catalog
+
+import (
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/specboard/platform/migrations/check/internal/builtin"
+	"github.com/specboard/platform/migrations/check/internal/syntax"
+)
+
+func (s *Schema) createFunction(n *pg.CreateFunctionStmt) {
+	f := &Function{Name: s.newObject(n.GetFuncname()), Volatile: true, Language: "sql", Create: n, File: s.File, SQL: s.source.sql, Line: s.source.line}
+	for _, p := range n.GetParameters() {
+		switch param := p.GetFunctionParameter(); param.GetMode() {
+		case pg.FunctionParameterMode_FUNC_PARAM_OUT, pg.FunctionParameterMode_FUNC_PARAM_TABLE:
+		case pg.FunctionParameterMode_FUNC_PARAM_VARIADIC:
+			f.Args = 1000
+		default:
+			f.Args++
+			if param.GetDefexpr() == nil {
+				f.Required++
+			}
+		}
+	}
+	for _, o := range n.GetOptions() {
+		e := o.GetDefElem()
+		switch e.GetDefname() {
+		case "volatility":
+			f.Volatile = e.GetArg().GetString_().GetSval() == "volatile"
+		case "language":
+			f.Language = strings.ToLower(e.GetArg().GetString_().GetSval())
+		case "as":
+			f.Body = first(syntax.Strings(e.GetArg().GetList().GetItems()))
+			if at := strings.Index(f.SQL, f.Body); f.Body != "" && at >= 0 {
+				f.Line += strings.Count(f.SQL[:at], "\n")
+			}
+		}
+	}
+	list := s.Functions[f.Name]
+	for i, old := range list {
+		if sameParameters(old.Create, n) {
+			f.File = old.File
+			list[i] = f
+			return
+		}
+	}
+	s.Functions[f.Name] = append(list, f)
+}
+
+// sameParameters reports whether two functions of one name are the same one.
+func sameParameters(a, b *pg.CreateFunctionStmt) bool {
+	return inputs(a) == inputs(b)
+}
+
+func inputs(n *pg.CreateFunctionStmt) string {
+	var b strings.Builder
+	for _, p := range n.GetParameters() {
+		switch param := p.GetFunctionParameter(); param.GetMode() {
+		case pg.FunctionParameterMode_FUNC_PARAM_OUT, pg.FunctionParameterMode_FUNC_PARAM_TABLE:
+		default:
+			names := syntax.Strings(param.GetArgType().GetNames())
+			b.WriteString(last(names) + strings.Repeat("[]", len(param.GetArgType().GetArrayBounds())) + ",")
+		}
+	}
+	return b.String()
+}
+
+// Volatile finds the first call in an expression whose value differs from row
+// to row, or that nothing is known of: its name, and whether it is known.
+func (s *Schema) Volatile(expr *pg.Node) (call string, known, volatile bool) {
+	syntax.Walk(expr, func(n *pg.Node) bool {
+		f := n.GetFuncCall()
+		if f == nil || volatile {
+			return !volatile
+		}
+		names := syntax.Strings(f.GetFuncname())
+		v := s.callVolatility(names, len(f.GetArgs()))
+		if v != builtin.Steady {
+			call, known, volatile = strings.Join(names, "."), v == builtin.Volatile, true
+		}
+		return !volatile
+	})
+	return call, known, volatile
+}
+
+func (s *Schema) callVolatility(names []string, args int) builtin.Volatility {
+	schema, name := splitName(names)
+	if schema != "" && schema != "pg_catalog" {
+		return s.ownVolatility(names, args)
+	}
+	if v := builtin.Function(name, args); v != builtin.Unknown {
+		return v
+	}
+	return s.ownVolatility(names, args)
+}
+
+func (s *Schema) ownVolatility(names []string, args int) builtin.Volatility {
+	v := builtin.Unknown
+	for _, f := range s.FindFunctions(names, args) {
+		if f.Volatile {
+			return builtin.Volatile
+		}
+		v = builtin.Steady
+	}
+	if v == builtin.Unknown && extensionVolatile[last(names)] {
+		return builtin.Volatile
+	}
+	return v
+}
+
+// extensionVolatile names functions of the usual extensions (uuid-ossp,
+// pgcrypto, tablefunc), which no CREATE FUNCTION shows.
+var extensionVolatile = map[string]bool{
+	"uuid_generate_v1": true, "uuid_generate_v1mc": true, "uuid_generate_v4": true,
+	"gen_salt": true, "gen_random_bytes": true, "normal_rand": true,
+}

@@ -1,0 +1,182 @@
+package catalog
+
+import (
+	"slices"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/specboard/platform/migrations/check/internal/syntax"
+)
+
+// relationKinds are the objects that share one name space.
+var relationKinds = map[pg.ObjectType]Kind{
+	pg.ObjectType_OBJECT_TABLE: Table, pg.ObjectType_OBJECT_FOREIGN_TABLE: ForeignTable, pg.ObjectType_OBJECT_VIEW: View,
+	pg.ObjectType_OBJECT_MATVIEW: MaterializedView, pg.ObjectType_OBJECT_SEQUENCE: Sequence, pg.ObjectType_OBJECT_INDEX: IndexKind,
+}
+
+// RelationKind returns the kind of relation that an object type is.
+func RelationKind(o pg.ObjectType) (Kind, bool) {
+	k, ok := relationKinds[o]
+	return k, ok
+}
+
+func (s *Schema) renameObject(n *pg.RenameStmt) {
+	if kind, ok := relationKinds[n.GetRenameType()]; ok {
+		r := s.relation(n.GetRelation().GetSchemaname(), n.GetRelation().GetRelname(), kind)
+		s.rename(r, n.GetNewname())
+		return
+	}
+	switch n.GetRenameType() {
+	case pg.ObjectType_OBJECT_COLUMN, pg.ObjectType_OBJECT_ATTRIBUTE:
+		if n.GetRelation() != nil {
+			for _, r := range s.Relation(n.GetRelation()).Family() {
+				renameColumn(r, n.GetSubname(), n.GetNewname())
+			}
+		}
+	case pg.ObjectType_OBJECT_TABCONSTRAINT:
+		if c := s.Relation(n.GetRelation()).Constraint(n.GetSubname()); c != nil {
+			c.Name = n.GetNewname()
+			if c.Index != nil {
+				s.rename(c.Index.Relation, n.GetNewname())
+			}
+		}
+	case pg.ObjectType_OBJECT_TRIGGER:
+		r := s.Relation(n.GetRelation())
+		if file, ok := r.Triggers[n.GetSubname()]; ok {
+			delete(r.Triggers, n.GetSubname())
+			r.trigger(n.GetNewname(), file)
+		}
+	case pg.ObjectType_OBJECT_TYPE, pg.ObjectType_OBJECT_DOMAIN:
+		old := s.ObjectName(syntax.Strings(n.GetObject().GetList().GetItems()))
+		if t := s.Types[old]; t != nil {
+			delete(s.Types, old)
+			t.Name.Name = n.GetNewname()
+			s.Types[t.Name] = t
+		}
+	case pg.ObjectType_OBJECT_SCHEMA:
+		s.renameSchema(n.GetSubname(), n.GetNewname())
+	}
+}
+
+func renameColumn(r *Relation, old, name string) {
+	if c := r.Column(old); c != nil {
+		c.Name = name
+	}
+	swap := func(list []string) []string {
+		list = slices.Clone(list)
+		for i := range list {
+			if list[i] == old {
+				list[i] = name
+			}
+		}
+		return list
+	}
+	for _, c := range r.Constraints {
+		c.Columns = swap(c.Columns)
+	}
+	for _, i := range r.Indexes {
+		i.Columns = swap(i.Columns)
+	}
+	r.Key = swap(r.Key)
+}
+
+func (s *Schema) renameSchema(old, name string) {
+	s.Schemas[name] = s.Schemas[old]
+	delete(s.Schemas, old)
+	for n, r := range s.Relations {
+		if n.Schema == old {
+			s.move(r, Name{name, n.Name})
+		}
+	}
+	for n, t := range s.Types {
+		if n.Schema == old {
+			delete(s.Types, n)
+			t.Name.Schema = name
+			s.Types[t.Name] = t
+		}
+	}
+	for n, f := range s.Functions {
+		if n.Schema == old {
+			delete(s.Functions, n)
+			s.Functions[Name{name, n.Name}] = f
+		}
+	}
+}
+
+func (s *Schema) setSchema(n *pg.AlterObjectSchemaStmt) {
+	if kind, ok := relationKinds[n.GetObjectType()]; ok {
+		r := s.relation(n.GetRelation().GetSchemaname(), n.GetRelation().GetRelname(), kind)
+		s.move(r, Name{n.GetNewschema(), r.Name.Name})
+		for _, i := range r.Indexes {
+			s.move(i.Relation, Name{n.GetNewschema(), i.Relation.Name.Name})
+		}
+	}
+}
+
+func (s *Schema) drop(n *pg.DropStmt) {
+	for _, o := range n.GetObjects() {
+		parts := ObjectParts(o)
+		switch n.GetRemoveType() {
+		case pg.ObjectType_OBJECT_INDEX:
+			r := s.Find(splitName(parts))
+			if i := s.IndexOf(r); i != nil {
+				s.dropIndex(i)
+			} else if r != nil {
+				s.forget(r)
+			}
+		case pg.ObjectType_OBJECT_TYPE, pg.ObjectType_OBJECT_DOMAIN:
+			delete(s.Types, s.ObjectName(parts))
+		case pg.ObjectType_OBJECT_FUNCTION, pg.ObjectType_OBJECT_PROCEDURE, pg.ObjectType_OBJECT_ROUTINE:
+			name := s.ObjectName(parts)
+			if len(s.Functions[name]) <= 1 {
+				delete(s.Functions, name)
+			}
+		case pg.ObjectType_OBJECT_SCHEMA:
+			s.dropSchema(first(parts))
+		case pg.ObjectType_OBJECT_TRIGGER:
+			if len(parts) > 1 {
+				delete(s.RelationAs(parts[:len(parts)-1], Table).Triggers, last(parts))
+			}
+		default:
+			if _, ok := relationKinds[n.GetRemoveType()]; ok {
+				if r := s.Find(splitName(parts)); r != nil {
+					s.forget(r)
+				}
+			}
+		}
+	}
+}
+
+func (s *Schema) dropSchema(name string) {
+	delete(s.Schemas, name)
+	for n := range s.Relations {
+		if n.Schema == name {
+			delete(s.Relations, n)
+		}
+	}
+	for n := range s.Types {
+		if n.Schema == name {
+			delete(s.Types, n)
+		}
+	}
+	for n := range s.Functions {
+		if n.Schema == name {
+			delete(s.Functions, n)
+		}
+	}
+}
+
+// ObjectParts returns the parts of the name of an object in a DROP statement.
+func ObjectParts(o *pg.Node) []string {
+	switch o := o.GetNode().(type) {
+	case *pg.Node_List:
+		return syntax.Strings(o.List.GetItems())
+	case *pg.Node_TypeName:
+		return syntax.Strings(o.TypeName.GetNames())
+	case *pg.Node_ObjectWithArgs:
+		return syntax.Strings(o.ObjectWithArgs.GetObjname())
+	case *pg.Node_String_:
+		return []string{o.String_.GetSval()}
+	}
+	return nil
+}

@@ -1,0 +1,193 @@
+package lint
+
+import (
+	"fmt"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/specboard/platform/migrations"
+	"github.com/specboard/platform/migrations/check/internal/catalog"
+	"github.com/specboard/platform/migrations/check/internal/syntax"
+)
+
+// alterTable judges an ALTER TABLE, INDEX, VIEW … action by action, each on the
+// schema that those before it leave.
+func (j *judge) alterTable(n *pg.AlterTableStmt) {
+	t := j.schema.AlterTarget(n)
+	isNew := j.schema.New(t)
+	strong := false
+	for _, c := range n.GetCmds() {
+		cmd := c.GetAlterTableCmd()
+		if cmd == nil {
+			continue
+		}
+		if cmd.GetSubtype() != pg.AlterTableType_AT_ValidateConstraint {
+			strong = true
+		}
+	}
+	for _, c := range n.GetCmds() {
+		cmd := c.GetAlterTableCmd()
+		if cmd == nil {
+			continue
+		}
+		if cmd.GetSubtype() == pg.AlterTableType_AT_ValidateConstraint && strong && !isNew && !j.constraintDone(t, cmd.GetName()) {
+			j.report(0, "validate-with-lock-held", fmt.Sprintf("VALIDATE CONSTRAINT %s reads all of %s under the lock that the other actions of this ALTER TABLE take",
+				syntax.Quote(cmd.GetName()), t.Name), "-- the other actions, then in a file of its own:\n", fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", t.Name, syntax.Quote(cmd.GetName())))
+		}
+		if !isNew {
+			j.action(t, cmd)
+		} else {
+			j.newTableAction(t, cmd)
+		}
+		j.schema.AlterTable(t, cmd)
+	}
+}
+
+// constraintDone reports whether a constraint is known to be valid already.
+func (j *judge) constraintDone(t *catalog.Relation, name string) bool {
+	c := t.Constraint(name)
+	return c != nil && c.Valid
+}
+
+// newTableAction judges what an action means beyond a table that the file made.
+func (j *judge) newTableAction(t *catalog.Relation, cmd *pg.AlterTableCmd) {
+	if def := cmd.GetDef().GetColumnDef(); def != nil && cmd.GetSubtype() == pg.AlterTableType_AT_AddColumn {
+		j.columnDesign(def)
+	}
+	if cmd.GetSubtype() == pg.AlterTableType_AT_AttachPartition {
+		j.attachPartition(t, cmd.GetDef().GetPartitionCmd())
+	}
+}
+
+// action judges one action on a relation that was there before the file.
+func (j *judge) action(t *catalog.Relation, cmd *pg.AlterTableCmd) {
+	if t.Kind == catalog.ForeignTable {
+		j.foreignTableAction(t, cmd)
+		return
+	}
+	switch cmd.GetSubtype() {
+	case pg.AlterTableType_AT_AddColumn:
+		j.addColumn(t, cmd)
+	case pg.AlterTableType_AT_DropColumn:
+		if c := t.Column(cmd.GetName()); c != nil && c.File == j.schema.File {
+			return
+		}
+		if cmd.GetMissingOk() && t.Known && t.Column(cmd.GetName()) == nil {
+			return
+		}
+		j.reportf(0, "drop-column", "column %s of %s goes away", syntax.Quote(cmd.GetName()), t.Name)
+		j.cascade(cmd.GetBehavior(), "column "+syntax.Quote(cmd.GetName()))
+	case pg.AlterTableType_AT_AlterColumnType:
+		j.changeType(t, cmd)
+	case pg.AlterTableType_AT_SetNotNull:
+		j.setNotNull(t, cmd.GetName())
+	case pg.AlterTableType_AT_DropNotNull:
+		if c := t.Column(cmd.GetName()); c == nil || c.NotNull && c.File != j.schema.File {
+			j.reportf(0, "drop-not-null", "column %s of %s may be NULL from now on", syntax.Quote(cmd.GetName()), t.Name)
+		}
+	case pg.AlterTableType_AT_ColumnDefault:
+		if cmd.GetDef() == nil || syntax.IsNull(cmd.GetDef()) {
+			j.dropDefault(t, cmd.GetName(), "default")
+		}
+	case pg.AlterTableType_AT_DropIdentity:
+		j.dropDefault(t, cmd.GetName(), "identity")
+	case pg.AlterTableType_AT_AddIdentity, pg.AlterTableType_AT_SetIdentity:
+		j.identity(t, cmd)
+	case pg.AlterTableType_AT_DropExpression:
+		// the old rows keep their values, and new ones get none
+		j.reportf(0, "drop-default", "column %s of %s is no longer computed: rows that the running release inserts lack it", syntax.Quote(cmd.GetName()), t.Name)
+	case pg.AlterTableType_AT_SetExpression:
+		j.reportf(0, "set-expression", "column %s of %s is computed anew for every row", syntax.Quote(cmd.GetName()), t.Name)
+		j.needs(17, "SET EXPRESSION")
+	case pg.AlterTableType_AT_AddConstraint:
+		j.addConstraint(t, cmd.GetDef().GetConstraint())
+	case pg.AlterTableType_AT_DropConstraint:
+		j.dropConstraint(t, cmd)
+	case pg.AlterTableType_AT_AttachPartition:
+		j.attachPartition(t, cmd.GetDef().GetPartitionCmd())
+	case pg.AlterTableType_AT_DetachPartition:
+		j.detachPartition(t, cmd.GetDef().GetPartitionCmd())
+	case pg.AlterTableType_AT_SetLogged, pg.AlterTableType_AT_SetUnLogged:
+		if to := cmd.GetSubtype() == pg.AlterTableType_AT_SetUnLogged; !t.Known || t.Unlogged != to {
+			j.reportf(0, "set-logged", "%s is rewritten", t.Name)
+		}
+	case pg.AlterTableType_AT_SetTableSpace:
+		j.setTablespace(t, cmd.GetName())
+	case pg.AlterTableType_AT_SetAccessMethod:
+		j.reportf(0, "set-access-method", "%s is rewritten", t.Name)
+		j.needs(15, "SET ACCESS METHOD")
+	case pg.AlterTableType_AT_EnableRowSecurity, pg.AlterTableType_AT_ForceRowSecurity:
+		if !t.RowSecurity || cmd.GetSubtype() == pg.AlterTableType_AT_ForceRowSecurity {
+			j.reportf(0, "enable-row-security", "rows of %s are hidden from roles that no policy lets through", t.Name)
+		}
+	case pg.AlterTableType_AT_SetCompression:
+		j.needs(14, "SET COMPRESSION")
+	case pg.AlterTableType_AT_EnableTrig, pg.AlterTableType_AT_EnableAlwaysTrig, pg.AlterTableType_AT_EnableReplicaTrig,
+		pg.AlterTableType_AT_EnableTrigAll, pg.AlterTableType_AT_EnableTrigUser:
+	case pg.AlterTableType_AT_DisableTrig, pg.AlterTableType_AT_DisableTrigAll, pg.AlterTableType_AT_DisableTrigUser:
+		if _, known := t.Triggers[cmd.GetName()]; !known || t.Triggers[cmd.GetName()] != j.schema.File {
+			j.reportf(0, "drop-trigger", "DISABLE TRIGGER on %s: the running release relies on what it does", t.Name)
+		}
+	case pg.AlterTableType_AT_ValidateConstraint, pg.AlterTableType_AT_SetStatistics, pg.AlterTableType_AT_SetOptions, pg.AlterTableType_AT_ResetOptions,
+		pg.AlterTableType_AT_SetStorage, pg.AlterTableType_AT_AlterConstraint, pg.AlterTableType_AT_ChangeOwner, pg.AlterTableType_AT_ClusterOn,
+		pg.AlterTableType_AT_DropCluster, pg.AlterTableType_AT_SetRelOptions, pg.AlterTableType_AT_ResetRelOptions, pg.AlterTableType_AT_ReplaceRelOptions,
+		pg.AlterTableType_AT_DisableRowSecurity, pg.AlterTableType_AT_NoForceRowSecurity, pg.AlterTableType_AT_ReplicaIdentity,
+		pg.AlterTableType_AT_DetachPartitionFinalize, pg.AlterTableType_AT_EnableRule, pg.AlterTableType_AT_EnableAlwaysRule,
+		pg.AlterTableType_AT_EnableReplicaRule, pg.AlterTableType_AT_DisableRule, pg.AlterTableType_AT_AddInherit, pg.AlterTableType_AT_AddOf,
+		pg.AlterTableType_AT_DropOf, pg.AlterTableType_AT_GenericOptions, pg.AlterTableType_AT_AlterColumnGenericOptions:
+	case pg.AlterTableType_AT_DropInherit:
+		j.reportf(0, "detach-partition", "rows of %s leave its parent at once", t.Name)
+	default:
+		j.reportf(0, "not-judged", "%s: this linter does not know what the action locks or breaks", cmd.GetSubtype())
+	}
+}
+
+// foreignTableAction judges a table whose rows are elsewhere: nothing is read or
+// written, but names still break.
+func (j *judge) foreignTableAction(t *catalog.Relation, cmd *pg.AlterTableCmd) {
+	if cmd.GetSubtype() == pg.AlterTableType_AT_DropColumn {
+		j.reportf(0, "drop-column", "column %s of %s goes away", syntax.Quote(cmd.GetName()), t.Name)
+	}
+}
+
+// needs reports a statement that the server's version does not know.
+func (j *judge) needs(version int, what string) {
+	if j.postgres < version {
+		j.reportf(0, migrations.RuleUnsupported, "%s needs PostgreSQL %d; this is for %d", what, version, j.postgres)
+	}
+}
+
+func (j *judge) cascade(behavior pg.DropBehavior, what string) {
+	if behavior == pg.DropBehavior_DROP_CASCADE {
+		j.reportf(0, "drop-cascade", "whatever depends on %s is dropped as well", what)
+	}
+}
+
+func (j *judge) dropDefault(t *catalog.Relation, column, what string) {
+	c := t.Column(column)
+	if c != nil && (!c.NotNull || c.File == j.schema.File || what == "default" && (c.Default == nil || syntax.IsNull(c.Default))) {
+		return
+	}
+	if c == nil && t.Known {
+		return
+	}
+	j.reportf(0, "drop-default", "column %s of %s loses its %s and cannot be NULL: an INSERT that leaves it out fails", syntax.Quote(column), t.Name, what)
+}
+
+func (j *judge) identity(t *catalog.Relation, cmd *pg.AlterTableCmd) {
+	always := cmd.GetDef().GetConstraint().GetGeneratedWhen() == "a"
+	for _, o := range cmd.GetDef().GetList().GetItems() {
+		e := o.GetDefElem()
+		always = always || e.GetDefname() == "generated" && e.GetArg().GetInteger().GetIval() == 'a'
+	}
+	if c := t.Column(cmd.GetName()); always && (c == nil || c.File != j.schema.File) {
+		j.reportf(0, "identity-always", "column %s of %s takes no value from an INSERT any more", syntax.Quote(cmd.GetName()), t.Name)
+	}
+}
+
+func (j *judge) setTablespace(t *catalog.Relation, space string) {
+	if t.Kind == catalog.Partitioned {
+		return // only where new partitions go
+	}
+	j.reportf(0, "set-tablespace", "the files of %s are copied to %s", t.Name, syntax.Quote(space))
+}

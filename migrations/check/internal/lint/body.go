@@ -1,0 +1,204 @@
+package lint
+
+import (
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/specboard/platform/migrations"
+	"github.com/specboard/platform/migrations/check/internal/catalog"
+	"github.com/specboard/platform/migrations/check/internal/syntax"
+)
+
+// Functions may call one another this deep before the linter gives up.
+const maxCalls = 20
+
+// do judges the body of a DO block as if every branch ran.
+func (j *judge) do(n *pg.DoStmt) {
+	body, language := "", "plpgsql"
+	for _, a := range n.GetArgs() {
+		switch e := a.GetDefElem(); e.GetDefname() {
+		case "as":
+			body = e.GetArg().GetString_().GetSval()
+		case "language":
+			language = e.GetArg().GetString_().GetSval()
+		}
+	}
+	if !strings.EqualFold(language, "plpgsql") {
+		j.reportf(0, "not-judged", "DO in language %s: this linter reads PL/pgSQL", language)
+		return
+	}
+	steps, err := syntax.Body("", body)
+	if err != nil {
+		j.report(0, migrations.RuleSyntax, "DO: "+err.Error())
+		return
+	}
+	line, _ := j.position(0)
+	if at := strings.Index(j.at.statement.SQL, body); j.at.line == 0 && at >= 0 {
+		line += strings.Count(j.at.statement.SQL[:at], "\n")
+	}
+	j.steps(steps, func(s syntax.Step) place {
+		return place{statement: j.at.statement, line: line + s.Line - 1, in: "in DO"}
+	})
+}
+
+// steps judges the statements of a body, each at its own place.
+func (j *judge) steps(steps []syntax.Step, at func(syntax.Step) place) {
+	outer := j.at
+	defer func() { j.at = outer }()
+	for _, s := range steps {
+		j.at = outer
+		j.at = at(s)
+		switch {
+		case s.Control != "":
+			j.reportf(0, migrations.RuleTransaction, "%s ends the runner's transaction", s.Control)
+		case s.Dynamic != "":
+			j.execute(s.Dynamic)
+		default:
+			j.nested(s.SQL)
+		}
+	}
+}
+
+// execute judges EXECUTE of a text that can be computed here.
+func (j *judge) execute(expression string) {
+	node, err := syntax.Expression(expression)
+	if err == nil {
+		if sql, ok := syntax.Fold(node); ok {
+			j.nested(sql)
+			return
+		}
+	}
+	j.reportf(0, "not-judged", "EXECUTE %s: the text is made at run time", shorten(expression))
+}
+
+func shorten(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	if r := []rune(text); len(r) > 60 {
+		return string(r[:59]) + "…"
+	}
+	return text
+}
+
+// nested judges the SQL of one step.
+func (j *judge) nested(sql string) {
+	nodes, err := syntax.ParseAll(sql)
+	if err != nil {
+		j.report(0, migrations.RuleSyntax, shorten(sql)+": "+err.Error())
+		return
+	}
+	for _, node := range nodes {
+		j.statement(node)
+	}
+}
+
+// createFunction judges what a definition brings along; its body is judged
+// where the migration calls it.
+func (j *judge) createFunction(n *pg.CreateFunctionStmt) {
+	j.setOptions(n.GetOptions())
+	language, body := "sql", ""
+	for _, o := range n.GetOptions() {
+		switch e := o.GetDefElem(); e.GetDefname() {
+		case "language":
+			language = strings.ToLower(e.GetArg().GetString_().GetSval())
+		case "as":
+			if parts := syntax.Strings(e.GetArg().GetList().GetItems()); len(parts) > 0 {
+				body = parts[0]
+			}
+		}
+	}
+	switch {
+	case language == "plpgsql" && j.at.line == 0:
+		if _, err := syntax.Body(j.at.statement.SQL, body); err != nil {
+			j.report(0, migrations.RuleSyntax, "in the function: "+err.Error())
+		}
+	case language == "sql" && body != "":
+		if _, err := syntax.ParseAll(body); err != nil {
+			j.report(0, migrations.RuleSyntax, "in the function: "+err.Error())
+		}
+	}
+}
+
+func (j *judge) selectStatement(node *pg.Node, n *pg.SelectStmt) {
+	for _, cte := range n.GetWithClause().GetCtes() {
+		switch q := cte.GetCommonTableExpr().GetCtequery(); q.GetNode().(type) {
+		case *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_InsertStmt, *pg.Node_MergeStmt:
+			j.write(q)
+		}
+	}
+	j.calledFunctions(node)
+}
+
+// calledFunctions judges the bodies of functions that a statement calls.
+func (j *judge) calledFunctions(node *pg.Node) {
+	syntax.Walk(node, func(n *pg.Node) bool {
+		if f := n.GetFuncCall(); f != nil {
+			j.call(f)
+		}
+		return true
+	})
+}
+
+// call judges the body of a function that runs now, or its effect on settings.
+func (j *judge) call(f *pg.FuncCall) {
+	names := syntax.Strings(f.GetFuncname())
+	if len(names) == 0 {
+		return
+	}
+	if names[len(names)-1] == "set_config" {
+		j.setConfig(f)
+		return
+	}
+	if j.calls >= maxCalls {
+		return
+	}
+	j.calls++
+	defer func() { j.calls-- }()
+	for _, fn := range j.schema.FindFunctions(names, len(f.GetArgs())) {
+		j.functionBody(fn)
+	}
+}
+
+func (j *judge) functionBody(fn *catalog.Function) {
+	line, _ := j.position(0)
+	here := place{statement: j.at.statement, line: line, in: "in " + fn.Name.String() + "()"}
+	at := func(syntax.Step) place { return here }
+	switch fn.Language {
+	case "plpgsql":
+		steps, err := syntax.Body(fn.SQL, fn.Body)
+		if err != nil {
+			j.reportf(0, "not-judged", "the body of %s() cannot be read: %v", fn.Name, err)
+			return
+		}
+		j.steps(steps, at)
+	case "sql":
+		outer := j.at
+		j.at = here
+		defer func() { j.at = outer }()
+		if body := fn.Create.GetSqlBody(); body != nil {
+			for _, n := range atomic(body) {
+				j.statement(n)
+			}
+			return
+		}
+		j.nested(fn.Body)
+	case "internal", "c":
+	default:
+		j.reportf(0, "not-judged", "%s() is in language %s: this linter reads SQL and PL/pgSQL", fn.Name, fn.Language)
+	}
+}
+
+// atomic returns the statements of a BEGIN ATOMIC body.
+func atomic(body *pg.Node) []*pg.Node {
+	if list := body.GetList(); list != nil {
+		var out []*pg.Node
+		for _, item := range list.GetItems() {
+			out = append(out, atomic(item)...)
+		}
+		return out
+	}
+	if body.GetReturnStmt() != nil {
+		return nil
+	}
+	return []*pg.Node{body}
+}

@@ -1,0 +1,192 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/specboard/platform/migrations/check/internal/catalog"
+	"github.com/specboard/platform/migrations/check/internal/syntax"
+)
+
+// addConstraint judges ADD CONSTRAINT on a table that was there before.
+func (j *judge) addConstraint(t *catalog.Relation, c *pg.Constraint) {
+	at := c.GetLocation()
+	switch c.GetContype() {
+	case pg.ConstrType_CONSTR_CHECK:
+		if c.GetSkipValidation() {
+			return
+		}
+		column := ""
+		if columns := syntax.Columns(c.GetRawExpr()); len(columns) == 1 {
+			column = columns[0]
+		}
+		name := constraintName(c.GetConname(), t, column, "check")
+		expr, err := syntax.DeparseExpression(c.GetRawExpr())
+		if err != nil {
+			expr = "…"
+		}
+		j.report(at, "check-not-valid-missing", fmt.Sprintf("the check is tested against every row of %s", t.Name),
+			fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s) NOT VALID;", t.Name, name, expr),
+			fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", t.Name, name))
+	case pg.ConstrType_CONSTR_FOREIGN:
+		j.addForeignKey(t, c)
+	case pg.ConstrType_CONSTR_UNIQUE:
+		if c.GetIndexname() == "" {
+			j.addUnique(t, c)
+		}
+	case pg.ConstrType_CONSTR_PRIMARY:
+		j.addPrimaryKey(t, c)
+	case pg.ConstrType_CONSTR_EXCLUSION:
+		j.reportf(at, "exclusion-constraint", "its index is built while %s is locked", t.Name)
+	case pg.ConstrType_CONSTR_NOTNULL:
+		j.setNotNull(t, strings.Join(syntax.Strings(c.GetKeys()), ""))
+	}
+	j.checkLength(c.GetConname(), at)
+}
+
+func (j *judge) addForeignKey(t *catalog.Relation, c *pg.Constraint) {
+	columns := syntax.Strings(c.GetFkAttrs())
+	target := j.schema.Relation(c.GetPktable())
+	j.wantIndex(t, columns, c.GetLocation())
+	if c.GetSkipValidation() {
+		if t.Kind == catalog.Partitioned && j.postgres < 18 {
+			j.reportf(c.GetLocation(), "not-valid-on-partitioned", "PostgreSQL %d refuses NOT VALID on the partitioned table %s", j.postgres, t.Name)
+		}
+		return
+	}
+	name := constraintName(c.GetConname(), t, strings.Join(columns, "_"), "fkey")
+	var steps []string
+	if t.Kind == catalog.Partitioned {
+		var add, validate []string
+		for _, p := range t.Children {
+			add = append(add, fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s NOT VALID;", p.Name, name, quoteAll(columns), references(target, c)))
+			validate = append(validate, fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", p.Name, name))
+		}
+		steps = append(append(add, validate...), fmt.Sprintf("-- waive: fk-not-valid-missing every partition has the same key, validated\nALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s;", t.Name, name, quoteAll(columns), references(target, c)))
+	} else {
+		steps = []string{
+			fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s NOT VALID;", t.Name, name, quoteAll(columns), references(target, c)),
+			fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", t.Name, name),
+		}
+	}
+	j.report(c.GetLocation(), "fk-not-valid-missing", fmt.Sprintf("every row of %s is looked up in %s, and nobody writes to either meanwhile", t.Name, target.Name), steps...)
+}
+
+func (j *judge) addUnique(t *catalog.Relation, c *pg.Constraint) {
+	columns := syntax.Strings(c.GetKeys())
+	name := constraintName(c.GetConname(), t, strings.Join(columns, "_"), "key")
+	var steps []string
+	if t.Kind != catalog.Partitioned {
+		steps = []string{
+			fmt.Sprintf("CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s);", name, t.Name, quoteAll(columns)),
+			fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s UNIQUE USING INDEX %s;", t.Name, name, name),
+		}
+	}
+	j.report(c.GetLocation(), "unique-constraint", fmt.Sprintf("an index on (%s) is built while %s is locked", quoteAll(columns), t.Name), steps...)
+}
+
+func (j *judge) addPrimaryKey(t *catalog.Relation, c *pg.Constraint) {
+	columns := syntax.Strings(c.GetKeys())
+	using := c.GetIndexname()
+	if using != "" {
+		columns = nil
+		for _, i := range t.Indexes {
+			if i.Relation.Name.Name == using {
+				columns = i.Columns
+			}
+		}
+	}
+	if using == "" {
+		name := constraintName(c.GetConname(), t, "", "pkey")
+		steps := []string{fmt.Sprintf("CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s);", name, t.Name, quoteAll(columns))}
+		for _, column := range columns {
+			if !j.provenNotNull(t, column) {
+				steps = append(steps, requireNotNull(t, column)...)
+			}
+		}
+		steps = append(steps, fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s PRIMARY KEY USING INDEX %s;", t.Name, name, name))
+		if t.Kind == catalog.Partitioned {
+			steps = nil
+		}
+		j.report(c.GetLocation(), "primary-key", fmt.Sprintf("an index on (%s) is built while %s is locked", quoteAll(columns), t.Name), steps...)
+		return
+	}
+	if columns == nil {
+		j.reportf(c.GetLocation(), "primary-key-nullable", "nothing is known of the columns of index %s: if one may be NULL, every row of %s is read", syntax.Quote(using), t.Name)
+	}
+	for _, column := range columns {
+		if !j.provenNotNull(t, column) {
+			j.report(c.GetLocation(), "primary-key-nullable", fmt.Sprintf("column %s may be NULL: every row of %s is read", syntax.Quote(column), t.Name),
+				append(requireNotNull(t, column), fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s PRIMARY KEY USING INDEX %s;", t.Name, constraintName(c.GetConname(), t, "", "pkey"), syntax.Quote(using)))...)
+		}
+	}
+}
+
+// provenNotNull reports whether SET NOT NULL on a column needs no look at the
+// rows: it is so already, or a validated check says so.
+func (j *judge) provenNotNull(t *catalog.Relation, column string) bool {
+	if c := t.Column(column); c != nil && c.NotNull {
+		return true
+	}
+	if j.postgres < 12 {
+		return false
+	}
+	return slices.ContainsFunc(t.Constraints, func(c *catalog.Constraint) bool {
+		return c.Kind == catalog.Check && c.Valid && provesNotNull(c.Expr, column)
+	})
+}
+
+// provesNotNull reports whether a check holds only if the column is not NULL,
+// as PostgreSQL sees it: column IS NOT NULL, perhaps joined by AND.
+func provesNotNull(expr *pg.Node, column string) bool {
+	for _, part := range syntax.Conjuncts(expr) {
+		test := part.GetNullTest()
+		if test == nil || test.GetNulltesttype() != pg.NullTestType_IS_NOT_NULL {
+			continue
+		}
+		if names := syntax.Columns(test.GetArg()); test.GetArg().GetColumnRef() != nil && len(names) == 1 && names[0] == column {
+			return true
+		}
+	}
+	return false
+}
+
+// requireNotNull is the safe way to SET NOT NULL, file by file.
+func requireNotNull(t *catalog.Relation, column string) []string {
+	name := syntax.Quote(t.Name.Name + "_" + column + "_not_null")
+	return []string{
+		fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s IS NOT NULL) NOT VALID;", t.Name, name, syntax.Quote(column)),
+		fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", t.Name, name),
+		fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s SET NOT NULL;\nALTER TABLE %s DROP CONSTRAINT %s;", t.Name, syntax.Quote(column), t.Name, name),
+	}
+}
+
+func (j *judge) setNotNull(t *catalog.Relation, column string) {
+	if j.provenNotNull(t, column) {
+		return
+	}
+	steps := requireNotNull(t, column)
+	if j.postgres < 12 {
+		// The check stays: before 12 nothing spares the look at every row.
+		steps = steps[:2]
+	}
+	j.report(0, "set-not-null", fmt.Sprintf("every row of %s is read to be sure that %s is not NULL", t.Name, syntax.Quote(column)), steps...)
+}
+
+// dropConstraint judges what a dropped constraint did for the running release.
+func (j *judge) dropConstraint(t *catalog.Relation, cmd *pg.AlterTableCmd) {
+	c := t.Constraint(cmd.GetName())
+	j.cascade(cmd.GetBehavior(), "constraint "+syntax.Quote(cmd.GetName()))
+	if c == nil || c.File == j.schema.File {
+		return
+	}
+	switch c.Kind {
+	case catalog.Unique, catalog.Primary, catalog.Exclude:
+		if c.Kind == catalog.Exclude || !t.UniqueOn(c.Columns, c.Index) {
+			j.reportf(0, "drop-unique", "%s %s of %s goes away, and no other unique index has its columns", c.Kind, syntax.Quote(c.Name), t.Name)
+		}
+	}
+}

@@ -1,0 +1,201 @@
+package lint
+
+import (
+	"fmt"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/specboard/platform/migrations/check/internal/catalog"
+	"github.com/specboard/platform/migrations/check/internal/syntax"
+)
+
+var dropRules = map[pg.ObjectType]string{
+	pg.ObjectType_OBJECT_TABLE: "drop-table", pg.ObjectType_OBJECT_FOREIGN_TABLE: "drop-table", pg.ObjectType_OBJECT_VIEW: "drop-view",
+	pg.ObjectType_OBJECT_MATVIEW: "drop-materialized-view", pg.ObjectType_OBJECT_SEQUENCE: "drop-sequence", pg.ObjectType_OBJECT_SCHEMA: "drop-schema",
+	pg.ObjectType_OBJECT_TYPE: "drop-type", pg.ObjectType_OBJECT_DOMAIN: "drop-type",
+	pg.ObjectType_OBJECT_FUNCTION: "drop-function", pg.ObjectType_OBJECT_PROCEDURE: "drop-function", pg.ObjectType_OBJECT_ROUTINE: "drop-function",
+	pg.ObjectType_OBJECT_AGGREGATE: "drop-function", pg.ObjectType_OBJECT_OPERATOR: "drop-function", pg.ObjectType_OBJECT_CAST: "drop-function",
+	pg.ObjectType_OBJECT_TRIGGER: "drop-trigger", pg.ObjectType_OBJECT_RULE: "drop-trigger", pg.ObjectType_OBJECT_EXTENSION: "drop-extension",
+	pg.ObjectType_OBJECT_POLICY: "drop-trigger", pg.ObjectType_OBJECT_COLLATION: "drop-type",
+}
+
+func (j *judge) drop(n *pg.DropStmt) {
+	if n.GetRemoveType() == pg.ObjectType_OBJECT_INDEX {
+		j.dropIndex(n)
+		return
+	}
+	kind := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(n.GetRemoveType().String(), "OBJECT_")), "matview", "materialized view")
+	cascades := n.GetBehavior() == pg.DropBehavior_DROP_CASCADE
+	for _, o := range n.GetObjects() {
+		parts := catalog.ObjectParts(o)
+		if j.ours(n.GetRemoveType(), parts) {
+			continue
+		}
+		name := catalog.Name{Name: strings.Join(parts, ".")}.Name
+		switch rule, breaking := dropRules[n.GetRemoveType()]; {
+		case n.GetRemoveType() == pg.ObjectType_OBJECT_TRIGGER && j.recreated["trigger "+name]:
+		case n.GetMissingOk() && j.unknown(n.GetRemoveType(), parts):
+		case breaking:
+			j.reportf(0, rule, "%s %s goes away", kind, name)
+		case n.GetRemoveType() == pg.ObjectType_OBJECT_STATISTIC_EXT, n.GetRemoveType() == pg.ObjectType_OBJECT_PUBLICATION,
+			n.GetRemoveType() == pg.ObjectType_OBJECT_EVENT_TRIGGER, n.GetRemoveType() == pg.ObjectType_OBJECT_TRANSFORM,
+			n.GetRemoveType() == pg.ObjectType_OBJECT_OPCLASS, n.GetRemoveType() == pg.ObjectType_OBJECT_OPFAMILY,
+			n.GetRemoveType() == pg.ObjectType_OBJECT_CONVERSION:
+		default:
+			j.reportf(0, "not-judged", "DROP %s %s: this linter does not know what it breaks", strings.ToUpper(kind), name)
+		}
+		if cascades {
+			j.reportf(0, "drop-cascade", "whatever depends on %s %s is dropped as well", kind, name)
+		}
+	}
+}
+
+// ours reports whether the file itself made the object.
+func (j *judge) ours(kind pg.ObjectType, parts []string) bool {
+	switch kind {
+	case pg.ObjectType_OBJECT_TYPE, pg.ObjectType_OBJECT_DOMAIN:
+		t := j.schema.Types[j.schema.ObjectName(parts)]
+		return t != nil && t.File == j.schema.File
+	case pg.ObjectType_OBJECT_FUNCTION, pg.ObjectType_OBJECT_PROCEDURE, pg.ObjectType_OBJECT_ROUTINE:
+		list := j.schema.FindFunctions(parts, -1)
+		for _, f := range list {
+			if f.File != j.schema.File {
+				return false
+			}
+		}
+		return len(list) > 0
+	case pg.ObjectType_OBJECT_SCHEMA:
+		file, ok := j.schema.Schemas[strings.Join(parts, "")]
+		return ok && file == j.schema.File
+	case pg.ObjectType_OBJECT_TRIGGER, pg.ObjectType_OBJECT_RULE, pg.ObjectType_OBJECT_POLICY:
+		if len(parts) < 2 {
+			return false
+		}
+		t := j.schema.RelationAs(parts[:len(parts)-1], catalog.Table)
+		file, ok := t.Triggers[parts[len(parts)-1]]
+		return j.schema.New(t) || ok && file == j.schema.File
+	}
+	relation, ok := catalog.RelationKind(kind)
+	return ok && j.schema.New(j.schema.RelationAs(parts, relation))
+}
+
+// unknown reports whether an object that need not exist is known not to.
+func (j *judge) unknown(kind pg.ObjectType, parts []string) bool {
+	if !j.schema.Complete {
+		return false
+	}
+	switch kind {
+	case pg.ObjectType_OBJECT_TRIGGER:
+		if len(parts) < 2 {
+			return false
+		}
+		t := j.schema.RelationAs(parts[:len(parts)-1], catalog.Table)
+		_, there := t.Triggers[parts[len(parts)-1]]
+		return t.Known && !there
+	case pg.ObjectType_OBJECT_FUNCTION, pg.ObjectType_OBJECT_PROCEDURE:
+		return len(j.schema.FindFunctions(parts, -1)) == 0
+	}
+	// ours has just made a relation that was never seen known as a stub
+	if relation, ok := catalog.RelationKind(kind); ok {
+		r := j.schema.RelationAs(parts, relation)
+		return !r.Known && r.Columns == nil && r.File == 0 && j.schema.Stub(r)
+	}
+	return false
+}
+
+var renameRules = map[pg.ObjectType]string{
+	pg.ObjectType_OBJECT_COLUMN: "rename-column", pg.ObjectType_OBJECT_TABLE: "rename-table", pg.ObjectType_OBJECT_FOREIGN_TABLE: "rename-table",
+	pg.ObjectType_OBJECT_VIEW: "rename-view", pg.ObjectType_OBJECT_MATVIEW: "rename-view", pg.ObjectType_OBJECT_SEQUENCE: "rename-sequence",
+	pg.ObjectType_OBJECT_SCHEMA: "rename-schema", pg.ObjectType_OBJECT_TYPE: "rename-type", pg.ObjectType_OBJECT_DOMAIN: "rename-type",
+	pg.ObjectType_OBJECT_ATTRIBUTE: "rename-type",
+	pg.ObjectType_OBJECT_FUNCTION:  "rename-function", pg.ObjectType_OBJECT_PROCEDURE: "rename-function", pg.ObjectType_OBJECT_ROUTINE: "rename-function",
+	pg.ObjectType_OBJECT_AGGREGATE: "rename-function",
+}
+
+func (j *judge) rename(n *pg.RenameStmt) {
+	rule, breaking := renameRules[n.GetRenameType()]
+	j.checkLength(n.GetNewname(), 0)
+	if !breaking {
+		switch n.GetRenameType() {
+		case pg.ObjectType_OBJECT_INDEX, pg.ObjectType_OBJECT_TABCONSTRAINT, pg.ObjectType_OBJECT_DOMCONSTRAINT, pg.ObjectType_OBJECT_TRIGGER,
+			pg.ObjectType_OBJECT_POLICY, pg.ObjectType_OBJECT_RULE, pg.ObjectType_OBJECT_STATISTIC_EXT, pg.ObjectType_OBJECT_PUBLICATION,
+			pg.ObjectType_OBJECT_EVENT_TRIGGER:
+		default:
+			j.reportf(0, "not-judged", "RENAME of %s: this linter does not know what it breaks", strings.ToLower(strings.TrimPrefix(n.GetRenameType().String(), "OBJECT_")))
+		}
+		return
+	}
+	old := n.GetSubname()
+	if n.GetRelation() != nil {
+		kind, ok := catalog.RelationKind(n.GetRenameType())
+		if !ok {
+			kind = catalog.Table
+		}
+		t := j.schema.RelationAs(rangeParts(n.GetRelation()), kind)
+		if j.schema.New(t) {
+			return
+		}
+		if n.GetRenameType() == pg.ObjectType_OBJECT_COLUMN {
+			j.renameColumn(n, t, old)
+			return
+		}
+		old = t.Name.String()
+		if rule == "rename-table" {
+			j.renameTable(n, t)
+			return
+		}
+	} else if object := n.GetObject(); object != nil {
+		parts := catalog.ObjectParts(object)
+		if j.ours(n.GetRenameType(), parts) {
+			return
+		}
+		old = strings.Join(parts, ".")
+	} else if n.GetRenameType() == pg.ObjectType_OBJECT_SCHEMA && j.ours(n.GetRenameType(), []string{old}) {
+		return
+	}
+	j.reportf(0, rule, "%s gets the name %s", old, syntax.Quote(n.GetNewname()))
+}
+
+func (j *judge) renameColumn(n *pg.RenameStmt, t *catalog.Relation, old string) {
+	c := t.Column(old)
+	if c != nil && c.File == j.schema.File {
+		return
+	}
+	if c == nil || t.Kind == catalog.View || t.Kind == catalog.MaterializedView {
+		j.reportf(0, "rename-column", "column %s of %s gets the name %s", syntax.Quote(old), t.Name, syntax.Quote(n.GetNewname()))
+		return
+	}
+	from, to := syntax.Quote(old), syntax.Quote(n.GetNewname())
+	function := syntax.Quote("sync_" + t.Name.Name + "_" + n.GetNewname())
+	j.report(0, "rename-column", fmt.Sprintf("column %s of %s gets the name %s", from, t.Name, to),
+		fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s;\n\nCREATE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n    IF TG_OP = 'INSERT' THEN\n        NEW.%s := coalesce(NEW.%s, NEW.%s);\n    ELSIF NEW.%s IS DISTINCT FROM OLD.%s THEN\n        NEW.%s := NEW.%s;\n    END IF;\n    NEW.%s := NEW.%s;\n    RETURN NEW;\nEND\n$$;\n\nCREATE TRIGGER %s BEFORE INSERT OR UPDATE ON %s\n    FOR EACH ROW EXECUTE FUNCTION %s();",
+			t.Name, to, c.Type, function, to, to, from, from, from, to, from, from, to, function, t.Name, function),
+		fill(t, to, from),
+		fmt.Sprintf("-- phase: contract\n-- unused-since: v1.4.0\n\nDROP TRIGGER %s ON %s;\nDROP FUNCTION %s();\nALTER TABLE %s DROP COLUMN %s;", function, t.Name, function, t.Name, from))
+}
+
+func (j *judge) renameTable(n *pg.RenameStmt, t *catalog.Relation) {
+	if j.recreated["view "+t.Name.Name] {
+		return
+	}
+	j.report(0, "rename-table", fmt.Sprintf("%s gets the name %s", t.Name, syntax.Quote(n.GetNewname())),
+		fmt.Sprintf("ALTER TABLE %s RENAME TO %s;\nCREATE VIEW %s AS SELECT * FROM %s;", t.Name, syntax.Quote(n.GetNewname()), t.Name, catalog.Name{Schema: t.Name.Schema, Name: n.GetNewname()}))
+}
+
+func (j *judge) setSchema(n *pg.AlterObjectSchemaStmt) {
+	if n.GetRelation() == nil {
+		parts := catalog.ObjectParts(n.GetObject())
+		if !j.ours(n.GetObjectType(), parts) {
+			j.reportf(0, "set-schema", "%s moves to schema %s", strings.Join(parts, "."), syntax.Quote(n.GetNewschema()))
+		}
+		return
+	}
+	kind, ok := catalog.RelationKind(n.GetObjectType())
+	if !ok {
+		kind = catalog.Table
+	}
+	if t := j.schema.RelationAs(rangeParts(n.GetRelation()), kind); !j.schema.New(t) {
+		j.reportf(0, "set-schema", "%s moves to schema %s", t.Name, syntax.Quote(n.GetNewschema()))
+	}
+}

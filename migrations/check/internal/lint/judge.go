@@ -1,0 +1,228 @@
+package lint
+
+import (
+	"fmt"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/specboard/platform/migrations"
+	"github.com/specboard/platform/migrations/check/internal/catalog"
+	"github.com/specboard/platform/migrations/check/internal/syntax"
+)
+
+// judge looks at one file, statement by statement.
+type judge struct {
+	schema    *catalog.Schema
+	migration migrations.Migration
+	postgres  int
+	findings  []Finding
+	// covered counts findings that the contract covers.
+	covered int
+
+	at place
+	// held are the locks that the transaction has so far, of statements before.
+	held []heldLock
+	// added are the enum values that the transaction added.
+	added []enumValue
+	// utc is set once the file sets its time zone to UTC.
+	utc bool
+	// recreated are the triggers and views that a later statement of the file
+	// makes again.
+	recreated map[string]bool
+	// calls is how deep functions call one another.
+	calls int
+	// last is the plain statement of a backfill.
+	last *pg.Node
+}
+
+// place is where a statement stands: in the file, or in a body on one line.
+type place struct {
+	statement migrations.Statement
+	// line is set inside a body, and in says which.
+	line int
+	in   string
+}
+
+func (j *judge) enter(s migrations.Statement) { j.at = place{statement: s} }
+
+// position returns line and column of an offset in the statement.
+func (j *judge) position(offset int32) (line, column int) {
+	if j.at.line > 0 {
+		return j.at.line, 0
+	}
+	at := j.at.statement.Offset + min(max(int(offset), 0), len(j.at.statement.SQL))
+	before := j.migration.SQL[:min(at, len(j.migration.SQL))]
+	return j.at.statement.Line + strings.Count(before[min(j.at.statement.Offset, len(before)):], "\n"), len(before) - strings.LastIndexByte(before, '\n')
+}
+
+// report adds a finding at an offset of the statement at hand.
+func (j *judge) report(offset int32, rule, message string, instead ...string) {
+	r, ok := findRule(rule)
+	if !ok {
+		r = Rule{ID: rule, Severity: Error}
+	}
+	if r.Class == Breaking && j.migration.Phase == migrations.Contract {
+		j.covered++
+		return
+	}
+	line, column := j.position(offset)
+	if j.at.in != "" {
+		message = j.at.in + ": " + message
+	}
+	j.findings = append(j.findings, Finding{File: j.migration.File, Line: line, Column: column, Rule: rule,
+		Severity: r.Severity, Message: message, Why: r.Why, Lock: r.Lock, Instead: instead})
+}
+
+func (j *judge) reportf(offset int32, rule, format string, args ...any) {
+	j.report(offset, rule, fmt.Sprintf(format, args...))
+}
+
+// alone reports whether every statement is a transaction of its own.
+func (j *judge) alone() bool { return j.migration.Mode != migrations.Whole }
+
+// statement judges one statement and applies it to the schema.
+func (j *judge) statement(node *pg.Node) {
+	locks := j.locks(node)
+	j.enumUse(node)
+	j.transaction(node, locks)
+	j.judge(node)
+	switch {
+	case node.GetAlterTableStmt() != nil: // applied action by action
+	case j.at.line > 0:
+		j.schema.ApplyAt(node, "", j.at.line)
+	default:
+		j.schema.ApplyAt(node, j.at.statement.SQL, j.at.statement.Line)
+	}
+	j.hold(locks)
+	if j.alone() && j.at.line == 0 {
+		j.held, j.added = nil, nil
+	}
+}
+
+// judge looks at one statement by itself.
+func (j *judge) judge(node *pg.Node) {
+	switch n := node.GetNode().(type) {
+	case *pg.Node_AlterTableStmt:
+		j.alterTable(n.AlterTableStmt)
+	case *pg.Node_CreateStmt:
+		j.createTable(n.CreateStmt)
+	case *pg.Node_CreateForeignTableStmt:
+		j.createTable(n.CreateForeignTableStmt.GetBaseStmt())
+	case *pg.Node_CreateTableAsStmt:
+		j.calledFunctions(node)
+	case *pg.Node_IndexStmt:
+		j.createIndex(node, n.IndexStmt)
+	case *pg.Node_DropStmt:
+		j.drop(n.DropStmt)
+	case *pg.Node_RenameStmt:
+		j.rename(n.RenameStmt)
+	case *pg.Node_AlterObjectSchemaStmt:
+		j.setSchema(n.AlterObjectSchemaStmt)
+	case *pg.Node_ReindexStmt:
+		j.reindex(n.ReindexStmt)
+	case *pg.Node_RefreshMatViewStmt:
+		j.refresh(n.RefreshMatViewStmt)
+	case *pg.Node_ClusterStmt:
+		j.cluster(n.ClusterStmt)
+	case *pg.Node_VacuumStmt:
+		j.vacuum(n.VacuumStmt)
+	case *pg.Node_LockStmt:
+		j.lockTable(n.LockStmt)
+	case *pg.Node_AlterDomainStmt:
+		j.alterDomain(n.AlterDomainStmt)
+	case *pg.Node_AlterEnumStmt:
+		j.alterEnum(n.AlterEnumStmt)
+	case *pg.Node_AlterTableMoveAllStmt:
+		j.report(0, "set-tablespace", "it moves every table or index of a tablespace, one after the other")
+	case *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_InsertStmt, *pg.Node_MergeStmt:
+		j.write(node)
+		j.calledFunctions(node)
+	case *pg.Node_SelectStmt:
+		j.selectStatement(node, n.SelectStmt)
+	case *pg.Node_TruncateStmt:
+		j.truncate(n.TruncateStmt)
+	case *pg.Node_DoStmt:
+		j.do(n.DoStmt)
+	case *pg.Node_CallStmt:
+		j.call(n.CallStmt.GetFunccall())
+	case *pg.Node_CreateFunctionStmt:
+		j.createFunction(n.CreateFunctionStmt)
+	case *pg.Node_VariableSetStmt:
+		j.set(n.VariableSetStmt)
+	case *pg.Node_AlterRoleSetStmt:
+		j.set(n.AlterRoleSetStmt.GetSetstmt())
+	case *pg.Node_AlterDatabaseSetStmt:
+		j.set(n.AlterDatabaseSetStmt.GetSetstmt())
+	case *pg.Node_AlterFunctionStmt:
+		j.setOptions(n.AlterFunctionStmt.GetActions())
+	case *pg.Node_TransactionStmt:
+		j.transactionStatement(n.TransactionStmt)
+	case *pg.Node_DropOwnedStmt:
+		j.report(0, "drop-owned", "it drops whatever "+roles(n.DropOwnedStmt.GetRoles())+" owns")
+	case *pg.Node_GrantStmt:
+		j.grant(n.GrantStmt)
+	case *pg.Node_GrantRoleStmt:
+		if !n.GrantRoleStmt.GetIsGrant() {
+			j.report(0, "revoke", "it takes the membership of a role away")
+		}
+	case *pg.Node_AlterOwnerStmt, *pg.Node_CreateTrigStmt, *pg.Node_ViewStmt, *pg.Node_CreateEnumStmt, *pg.Node_CompositeTypeStmt,
+		*pg.Node_CreateRangeStmt, *pg.Node_DefineStmt, *pg.Node_CreateDomainStmt, *pg.Node_CreateSchemaStmt, *pg.Node_CreateSeqStmt,
+		*pg.Node_AlterSeqStmt, *pg.Node_CreateExtensionStmt, *pg.Node_AlterExtensionStmt, *pg.Node_CommentStmt, *pg.Node_CreateStatsStmt,
+		*pg.Node_AlterStatsStmt, *pg.Node_CreatePolicyStmt, *pg.Node_AlterPolicyStmt, *pg.Node_AlterDefaultPrivilegesStmt,
+		*pg.Node_CreateRoleStmt, *pg.Node_AlterRoleStmt, *pg.Node_CreateCastStmt, *pg.Node_CreateOpClassStmt, *pg.Node_CreateOpFamilyStmt,
+		*pg.Node_CreatePublicationStmt, *pg.Node_AlterPublicationStmt, *pg.Node_VariableShowStmt, *pg.Node_NotifyStmt,
+		*pg.Node_ConstraintsSetStmt, *pg.Node_CreatePlangStmt, *pg.Node_AlterTypeStmt, *pg.Node_CreateConversionStmt,
+		*pg.Node_SecLabelStmt, *pg.Node_ExplainStmt, *pg.Node_CreateEventTrigStmt, *pg.Node_AlterEventTrigStmt,
+		*pg.Node_CreateFdwStmt, *pg.Node_CreateForeignServerStmt, *pg.Node_CreateUserMappingStmt, *pg.Node_CreateTransformStmt,
+		*pg.Node_AlterTsconfigurationStmt, *pg.Node_AlterTsdictionaryStmt, *pg.Node_AlterExtensionContentsStmt, *pg.Node_CreateAmStmt,
+		*pg.Node_RuleStmt, *pg.Node_AlterObjectDependsStmt:
+		j.harmless(node)
+	default:
+		j.refusedOrUnknown(node)
+	}
+}
+
+// refusedOrUnknown reports what no case above knows, unless the file's reader
+// refuses it anyhow.
+func (j *judge) refusedOrUnknown(node *pg.Node) {
+	if reportedAt(j.findings, j.at.statement) {
+		return
+	}
+	kind := strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%T", node.GetNode()), "*pg_query.Node_"), "Stmt")
+	j.reportf(0, "not-judged", "%s: this linter does not know what the statement locks or breaks", kind)
+}
+
+// harmless looks at statements that create something new or change something
+// for a moment: only at what they bring along.
+func (j *judge) harmless(node *pg.Node) {
+	switch n := node.GetNode().(type) {
+	case *pg.Node_CreateSchemaStmt:
+		for _, e := range n.CreateSchemaStmt.GetSchemaElts() {
+			j.judge(e)
+		}
+	case *pg.Node_RuleStmt:
+		if n.RuleStmt.GetEvent() == pg.CmdType_CMD_SELECT || n.RuleStmt.GetReplace() {
+			return
+		}
+		if r := j.schema.Relation(n.RuleStmt.GetRelation()); !j.schema.New(r) {
+			j.reportf(0, "not-judged", "CREATE RULE on %s changes what the running release's statements do", r.Name)
+		}
+	case *pg.Node_ExplainStmt:
+		for _, o := range n.ExplainStmt.GetOptions() {
+			if o.GetDefElem().GetDefname() == "analyze" {
+				j.judge(n.ExplainStmt.GetQuery())
+			}
+		}
+	case *pg.Node_CompositeTypeStmt, *pg.Node_CreateDomainStmt:
+		j.longNames(node)
+	}
+}
+
+func roles(list []*pg.Node) string {
+	var names []string
+	for _, n := range list {
+		names = append(names, syntax.Quote(n.GetRoleSpec().GetRolename()))
+	}
+	return strings.Join(names, ", ")
+}

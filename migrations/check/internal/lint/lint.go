@@ -1,0 +1,185 @@
+// Package lint judges migrations by what PostgreSQL would do: which statement
+// stops readers or writers, takes away what the running release uses, or
+// cannot run. It reads SQL with PostgreSQL's own grammar and carries the schema
+// along from file to file, and needs no server.
+package lint
+
+import (
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/specboard/platform/migrations"
+	"github.com/specboard/platform/migrations/check/internal/catalog"
+	"github.com/specboard/platform/migrations/check/internal/syntax"
+)
+
+// The PostgreSQL versions that can be asked for.
+const (
+	OldestPostgres  = 10
+	DefaultPostgres = 16
+	NewestPostgres  = 18
+)
+
+// File is one migration to judge.
+type File struct {
+	Name string
+	Data []byte
+}
+
+// Base is the state that is already deployed, as plain SQL.
+type Base struct {
+	Name string
+	SQL  string
+}
+
+// Folder judges the migrations at the top of fsys in their order, from an
+// empty database on, or behind base if that is not nil. The error is that of
+// reading.
+func Folder(fsys fs.FS, base *Base, postgres int) ([]Finding, error) {
+	list, problems, err := migrations.Read(fsys)
+	if err != nil {
+		return nil, err
+	}
+	schema, statements, err := baseSchema(base, postgres)
+	if err != nil {
+		return nil, err
+	}
+	schema.Complete = true
+	apply(schema, statements)
+	var findings []Finding
+	for i, m := range list {
+		schema.File = i + 1
+		findings = append(findings, judgeFile(schema, m, problems)...)
+	}
+	judged := map[string]bool{}
+	for _, m := range list {
+		judged[m.File] = true
+	}
+	for _, p := range problems {
+		if !judged[p.File] {
+			findings = append(findings, order([]Finding{fromProblem(p)})...)
+		}
+	}
+	return findings, nil
+}
+
+// Files judges each file as the next migration behind base. Without a base
+// nothing is known of the database, and everything that a file does not create
+// is taken to be there and full of rows.
+func Files(files []File, base *Base, postgres int) ([]Finding, error) {
+	_, statements, err := baseSchema(base, postgres)
+	if err != nil {
+		return nil, err
+	}
+	var findings []Finding
+	for _, f := range files {
+		schema := catalog.New(postgres, base != nil)
+		apply(schema, statements)
+		schema.File = 1
+		m, problems := migrations.Parse(f.Name, f.Data)
+		findings = append(findings, judgeFile(schema, m, problems)...)
+	}
+	return findings, nil
+}
+
+type baseStatement struct {
+	node *pg.Node
+	sql  string
+	line int
+}
+
+// baseSchema parses the deployed state once; it is applied for each file anew.
+func baseSchema(base *Base, postgres int) (*catalog.Schema, []baseStatement, error) {
+	schema := catalog.New(postgres, base != nil)
+	if base == nil {
+		return schema, nil, nil
+	}
+	list, _, wrong := migrations.Split(syntax.CleanDump(base.SQL))
+	if wrong != nil {
+		return nil, nil, fmt.Errorf("read the schema: %s:%d: %s", base.Name, wrong.Line, wrong.Message)
+	}
+	var statements []baseStatement
+	for _, s := range list {
+		nodes, err := syntax.ParseAll(s.SQL)
+		if err != nil {
+			return nil, nil, fmt.Errorf("read the schema: %s:%d: %w", base.Name, s.Line, err)
+		}
+		for _, node := range nodes {
+			statements = append(statements, baseStatement{node, s.SQL, s.Line})
+		}
+	}
+	return schema, statements, nil
+}
+
+func apply(schema *catalog.Schema, statements []baseStatement) {
+	for _, s := range statements {
+		schema.ApplyAt(s.node, s.sql, s.line)
+	}
+	schema.ResetPath()
+}
+
+func fromProblem(p migrations.Problem) Finding {
+	f := Finding{File: p.File, Line: p.Line, Rule: p.Rule, Severity: Error, Message: p.Message}
+	if r, ok := findRule(p.Rule); ok {
+		f.Why, f.Lock = r.Why, r.Lock
+	}
+	return f
+}
+
+// judgeFile judges one migration and applies it to the schema.
+func judgeFile(schema *catalog.Schema, m migrations.Migration, problems []migrations.Problem) []Finding {
+	j := &judge{schema: schema, migration: m, postgres: schema.Postgres}
+	for _, p := range problems {
+		if p.File == m.File {
+			j.findings = append(j.findings, fromProblem(p))
+		}
+	}
+	refused := slices.Clone(j.findings)
+	j.lookAhead()
+	for _, s := range m.Statements {
+		j.enter(s)
+		nodes, err := syntax.ParseAll(s.SQL)
+		switch e := err.(type) {
+		case nil:
+		case *syntax.Error:
+			if !reportedAt(refused, s) {
+				j.report(syntaxPlace(e), migrations.RuleSyntax, e.Message+rowHint(e))
+			}
+			continue
+		default:
+			j.report(0, migrations.RuleSyntax, err.Error())
+			continue
+		}
+		for _, node := range nodes {
+			j.statement(node)
+		}
+	}
+	schema.ResetPath()
+	j.backfill()
+	return order(j.settle())
+}
+
+// reportedAt reports whether the file's reader has already refused the
+// statement, so that saying it cannot be parsed would add nothing.
+func reportedAt(found []Finding, s migrations.Statement) bool {
+	last := s.Line + strings.Count(s.SQL, "\n")
+	return slices.ContainsFunc(found, func(f Finding) bool { return f.Line >= s.Line && f.Line <= last })
+}
+
+func syntaxPlace(e *syntax.Error) int32 {
+	if e.Offset < 0 {
+		return 0
+	}
+	return int32(e.Offset)
+}
+
+func rowHint(e *syntax.Error) string {
+	if strings.Contains(e.Message, "syntax error") {
+		return fmt.Sprintf(" (by the grammar of PostgreSQL %d)", syntax.Version)
+	}
+	return ""
+}

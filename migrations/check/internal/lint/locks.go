@@ -1,0 +1,197 @@
+package lint
+
+import (
+	"slices"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/specboard/platform/migrations/check/internal/catalog"
+)
+
+// Mode is a table lock's, weakest first, as PostgreSQL numbers them.
+type Mode int
+
+const (
+	AccessShare Mode = iota + 1
+	RowShare
+	RowExclusive
+	ShareUpdateExclusive
+	Share
+	ShareRowExclusive
+	Exclusive
+	AccessExclusive
+)
+
+var modeNames = [...]string{"", "ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE"}
+
+func (m Mode) String() string { return modeNames[m] }
+
+// BlocksWriters reports whether nobody can write under the lock.
+func (m Mode) BlocksWriters() bool { return m >= Share }
+
+// Lock is one that a statement takes until its transaction ends.
+type Lock struct {
+	Relation *catalog.Relation
+	Mode     Mode
+	// Second is set for a table that the statement only refers to: a foreign
+	// key's target.
+	Second bool
+}
+
+// locks returns what a statement locks among relations that were there before
+// the file, from ShareUpdateExclusive up.
+func (j *judge) locks(node *pg.Node) []Lock {
+	l := &lockList{schema: j.schema}
+	switch n := node.GetNode().(type) {
+	case *pg.Node_AlterTableStmt:
+		l.alterTable(n.AlterTableStmt)
+	case *pg.Node_CreateStmt:
+		l.createTable(n.CreateStmt)
+	case *pg.Node_IndexStmt:
+		mode := Share
+		if n.IndexStmt.GetConcurrent() {
+			mode = ShareUpdateExclusive
+		}
+		l.family(j.schema.Relation(n.IndexStmt.GetRelation()), n.IndexStmt.GetRelation().GetInh(), mode)
+	case *pg.Node_DropStmt:
+		l.drop(n.DropStmt)
+	case *pg.Node_RenameStmt:
+		l.rename(n.RenameStmt)
+	case *pg.Node_AlterObjectSchemaStmt:
+		if kind, ok := catalog.RelationKind(n.AlterObjectSchemaStmt.GetObjectType()); ok {
+			l.add(j.schema.RelationAs(rangeParts(n.AlterObjectSchemaStmt.GetRelation()), kind), AccessExclusive)
+		}
+	case *pg.Node_CreateTrigStmt:
+		l.family(j.schema.Relation(n.CreateTrigStmt.GetRelation()), n.CreateTrigStmt.GetRow(), ShareRowExclusive)
+	case *pg.Node_RuleStmt:
+		l.add(j.schema.Relation(n.RuleStmt.GetRelation()), AccessExclusive)
+	case *pg.Node_CreatePolicyStmt:
+		l.add(j.schema.Relation(n.CreatePolicyStmt.GetTable()), AccessExclusive)
+	case *pg.Node_AlterPolicyStmt:
+		l.add(j.schema.Relation(n.AlterPolicyStmt.GetTable()), AccessExclusive)
+	case *pg.Node_TruncateStmt:
+		for _, r := range n.TruncateStmt.GetRelations() {
+			l.family(j.schema.Relation(r.GetRangeVar()), r.GetRangeVar().GetInh(), AccessExclusive)
+		}
+	case *pg.Node_ClusterStmt:
+		if n.ClusterStmt.GetRelation() != nil {
+			l.add(j.schema.Relation(n.ClusterStmt.GetRelation()), AccessExclusive)
+		}
+	case *pg.Node_LockStmt:
+		for _, r := range n.LockStmt.GetRelations() {
+			l.family(j.schema.Relation(r.GetRangeVar()), r.GetRangeVar().GetInh(), Mode(n.LockStmt.GetMode()))
+		}
+	case *pg.Node_ReindexStmt:
+		l.reindex(n.ReindexStmt)
+	case *pg.Node_RefreshMatViewStmt:
+		mode := AccessExclusive
+		if n.RefreshMatViewStmt.GetConcurrent() {
+			mode = Exclusive
+		}
+		l.add(j.schema.RelationAs(rangeParts(n.RefreshMatViewStmt.GetRelation()), catalog.MaterializedView), mode)
+	case *pg.Node_ViewStmt:
+		if r := j.schema.Find(n.ViewStmt.GetView().GetSchemaname(), n.ViewStmt.GetView().GetRelname()); r != nil {
+			l.add(r, AccessExclusive)
+		}
+	case *pg.Node_AlterDomainStmt:
+		l.domain(n.AlterDomainStmt)
+	}
+	return l.list
+}
+
+func rangeParts(v *pg.RangeVar) []string {
+	if v.GetSchemaname() != "" {
+		return []string{v.GetSchemaname(), v.GetRelname()}
+	}
+	return []string{v.GetRelname()}
+}
+
+type lockList struct {
+	schema *catalog.Schema
+	list   []Lock
+}
+
+func (l *lockList) add(r *catalog.Relation, mode Mode) { l.put(Lock{Relation: r, Mode: mode}) }
+
+func (l *lockList) put(lock Lock) {
+	if lock.Relation == nil || l.schema.New(lock.Relation) {
+		return
+	}
+	if i := slices.IndexFunc(l.list, func(o Lock) bool { return o.Relation == lock.Relation }); i >= 0 {
+		l.list[i].Mode = max(l.list[i].Mode, lock.Mode)
+		l.list[i].Second = l.list[i].Second && lock.Second
+		return
+	}
+	l.list = append(l.list, lock)
+}
+
+// family locks a table and, unless ONLY it is named, what inherits from it.
+func (l *lockList) family(r *catalog.Relation, inherit bool, mode Mode) {
+	if !inherit {
+		l.add(r, mode)
+		return
+	}
+	for _, one := range r.Family() {
+		l.add(one, mode)
+	}
+}
+
+func (l *lockList) createTable(n *pg.CreateStmt) {
+	if r := l.schema.Find(n.GetRelation().GetSchemaname(), n.GetRelation().GetRelname()); r != nil && n.GetIfNotExists() && l.schema.Complete {
+		return
+	}
+	for _, p := range n.GetInhRelations() {
+		mode := ShareUpdateExclusive
+		parent := l.schema.Relation(p.GetRangeVar())
+		if n.GetPartbound() != nil {
+			mode = AccessExclusive
+			l.add(parent.DefaultPartition(), AccessExclusive)
+		}
+		l.add(parent, mode)
+	}
+	for _, e := range n.GetTableElts() {
+		l.foreign(e.GetConstraint(), ShareRowExclusive)
+		for _, c := range e.GetColumnDef().GetConstraints() {
+			l.foreign(c.GetConstraint(), ShareRowExclusive)
+		}
+	}
+}
+
+// foreign locks what a foreign key refers to.
+func (l *lockList) foreign(c *pg.Constraint, mode Mode) {
+	if c.GetContype() == pg.ConstrType_CONSTR_FOREIGN {
+		l.put(Lock{Relation: l.schema.Relation(c.GetPktable()), Mode: mode, Second: true})
+	}
+}
+
+func (l *lockList) reindex(n *pg.ReindexStmt) {
+	concurrent := hasOption(n.GetParams(), "concurrently")
+	switch n.GetKind() {
+	case pg.ReindexObjectType_REINDEX_OBJECT_TABLE:
+		mode := Share
+		if concurrent {
+			mode = ShareUpdateExclusive
+		}
+		l.family(l.schema.Relation(n.GetRelation()), true, mode)
+	case pg.ReindexObjectType_REINDEX_OBJECT_INDEX:
+		index := l.schema.RelationAs(rangeParts(n.GetRelation()), catalog.IndexKind)
+		if concurrent {
+			l.add(index.Owner, ShareUpdateExclusive)
+			return
+		}
+		l.add(index, AccessExclusive)
+		if index.Owner != nil && index.Owner.Name.Name != "" {
+			l.add(index.Owner, Share)
+		}
+	}
+}
+
+func (l *lockList) domain(n *pg.AlterDomainStmt) {
+	check := n.GetSubtype() == "C" && !n.GetDef().GetConstraint().GetSkipValidation()
+	if !check && n.GetSubtype() != "O" && n.GetSubtype() != "V" {
+		return
+	}
+	for _, r := range l.schema.DomainUsers(n) {
+		l.add(r, Share)
+	}
+}

@@ -1,0 +1,202 @@
+package lint
+
+import (
+	"fmt"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/specboard/platform/migrations/check/internal/catalog"
+	"github.com/specboard/platform/migrations/check/internal/syntax"
+)
+
+func (j *judge) attachPartition(parent *catalog.Relation, cmd *pg.PartitionCmd) {
+	if parent.Kind == catalog.IndexKind {
+		return
+	}
+	child := j.schema.Relation(cmd.GetName())
+	bound := cmd.GetBound()
+	if !j.schema.New(child) && !bound.GetIsDefault() && !j.provesBound(parent, child, bound) {
+		j.report(0, "attach-partition-scan", fmt.Sprintf("every row of %s is read to be sure that it belongs there", child.Name), boundSteps(parent, child, bound)...)
+	}
+	if bound.GetIsDefault() && !j.schema.New(child) && len(parent.Children) > 0 {
+		j.reportf(0, "attach-partition-scan", "every row of %s is read to be sure that it belongs into no other partition", child.Name)
+	}
+	j.defaultPartition(parent, bound)
+}
+
+// defaultPartition reports that a new partition makes PostgreSQL read the
+// default one.
+func (j *judge) defaultPartition(parent *catalog.Relation, bound *pg.PartitionBoundSpec) {
+	d := parent.DefaultPartition()
+	if d == nil || j.schema.New(d) || bound.GetIsDefault() {
+		return
+	}
+	j.reportf(0, "attach-partition-scan", "every row of the default partition %s is read to be sure that none belongs into the new one", d.Name)
+}
+
+func (j *judge) detachPartition(parent *catalog.Relation, cmd *pg.PartitionCmd) {
+	if cmd.GetConcurrent() {
+		j.needs(14, "DETACH PARTITION CONCURRENTLY")
+		if parent.DefaultPartition() != nil {
+			j.reportf(0, "concurrently-on-partitioned", "%s has a default partition: PostgreSQL refuses DETACH CONCURRENTLY", parent.Name)
+		}
+		return
+	}
+	child := j.schema.Relation(cmd.GetName())
+	if j.schema.New(child) {
+		return
+	}
+	var steps []string
+	if j.postgres >= 14 && parent.DefaultPartition() == nil {
+		steps = []string{fmt.Sprintf("ALTER TABLE %s DETACH PARTITION %s CONCURRENTLY;", parent.Name, child.Name)}
+	}
+	j.report(0, "detach-partition", fmt.Sprintf("%s and %s are locked for readers and writers", parent.Name, child.Name), steps...)
+}
+
+// provesBound reports whether validated checks and NOT NULL say what the bounds
+// of a partition demand: only then is it not read.
+func (j *judge) provesBound(parent, child *catalog.Relation, bound *pg.PartitionBoundSpec) bool {
+	if parent.Strategy == "hash" || len(parent.Key) != 1 || parent.Key[0] == "" {
+		return false
+	}
+	column := parent.Key[0]
+	var facts []*pg.Node
+	for _, c := range child.Constraints {
+		if c.Kind == catalog.Check && c.Valid {
+			facts = append(facts, syntax.Conjuncts(c.Expr)...)
+		}
+	}
+	allowsNull := false
+	for _, d := range bound.GetListdatums() {
+		allowsNull = allowsNull || syntax.IsNull(d)
+	}
+	if !allowsNull && !j.provenNotNull(child, column) {
+		return false
+	}
+	if parent.Strategy == "list" {
+		return provesList(facts, column, bound.GetListdatums())
+	}
+	return provesRange(facts, column, ">=", first(bound.GetLowerdatums())) && provesRange(facts, column, "<", first(bound.GetUpperdatums()))
+}
+
+func first(list []*pg.Node) *pg.Node {
+	if len(list) == 0 {
+		return nil
+	}
+	return list[0]
+}
+
+// provesRange looks for column OP value among the facts. MINVALUE and MAXVALUE
+// demand nothing.
+func provesRange(facts []*pg.Node, column, operator string, value *pg.Node) bool {
+	if names := syntax.Columns(value); value.GetColumnRef() != nil && len(names) == 1 && (names[0] == "minvalue" || names[0] == "maxvalue") {
+		return true
+	}
+	for _, f := range facts {
+		e := f.GetAExpr()
+		if e == nil || !isColumn(e.GetLexpr(), column) || len(e.GetName()) == 0 {
+			continue
+		}
+		if e.GetName()[0].GetString_().GetSval() == operator && sameConstant(e.GetRexpr(), value) {
+			return true
+		}
+	}
+	return false
+}
+
+// provesList looks for column = value or column IN (values).
+func provesList(facts []*pg.Node, column string, values []*pg.Node) bool {
+	for _, f := range facts {
+		e := f.GetAExpr()
+		if e == nil || !isColumn(e.GetLexpr(), column) || len(e.GetName()) == 0 || e.GetName()[0].GetString_().GetSval() != "=" {
+			continue
+		}
+		given := []*pg.Node{e.GetRexpr()}
+		if l := e.GetRexpr().GetList(); l != nil {
+			given = l.GetItems()
+		}
+		all := true
+		for _, g := range given {
+			found := false
+			for _, v := range values {
+				found = found || sameConstant(g, v)
+			}
+			all = all && found
+		}
+		if all {
+			return true
+		}
+	}
+	return false
+}
+
+func isColumn(n *pg.Node, column string) bool {
+	if c := n.GetTypeCast(); c != nil {
+		n = c.GetArg()
+	}
+	names := syntax.Columns(n)
+	return n.GetColumnRef() != nil && len(names) == 1 && names[0] == column
+}
+
+func sameConstant(a, b *pg.Node) bool {
+	return constant(a) != "" && constant(a) == constant(b)
+}
+
+// constant writes a constant without its cast.
+func constant(n *pg.Node) string {
+	if c := n.GetTypeCast(); c != nil {
+		return constant(c.GetArg())
+	}
+	if text, ok := syntax.Text(n); ok {
+		return text
+	}
+	if !syntax.Constant(n) {
+		return ""
+	}
+	sql, err := syntax.DeparseExpression(n)
+	if err != nil {
+		return ""
+	}
+	return sql
+}
+
+// boundSteps is the safe way to attach: a check that says the same first.
+func boundSteps(parent, child *catalog.Relation, bound *pg.PartitionBoundSpec) []string {
+	if len(parent.Key) != 1 || parent.Key[0] == "" || parent.Strategy == "hash" || parent.Strategy == "" {
+		return nil
+	}
+	column := syntax.Quote(parent.Key[0])
+	parts := []string{column + " IS NOT NULL"}
+	clause := ""
+	text := func(n *pg.Node) string {
+		sql, err := syntax.DeparseExpression(n)
+		if err != nil {
+			return "…"
+		}
+		return sql
+	}
+	if parent.Strategy == "list" {
+		values := make([]string, len(bound.GetListdatums()))
+		for i, d := range bound.GetListdatums() {
+			values[i] = text(d)
+		}
+		parts = append(parts, fmt.Sprintf("%s IN (%s)", column, strings.Join(values, ", ")))
+		clause = fmt.Sprintf("IN (%s)", strings.Join(values, ", "))
+	} else {
+		low, high := first(bound.GetLowerdatums()), first(bound.GetUpperdatums())
+		if low.GetColumnRef() == nil {
+			parts = append(parts, column+" >= "+text(low))
+		}
+		if high.GetColumnRef() == nil {
+			parts = append(parts, column+" < "+text(high))
+		}
+		clause = fmt.Sprintf("FROM (%s) TO (%s)", text(low), text(high))
+	}
+	name := syntax.Quote(child.Name.Name + "_bounds")
+	return []string{
+		fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s) NOT VALID;", child.Name, name, strings.Join(parts, " AND ")),
+		fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", child.Name, name),
+		fmt.Sprintf("ALTER TABLE %s ATTACH PARTITION %s FOR VALUES %s;\nALTER TABLE %s DROP CONSTRAINT %s;", parent.Name, child.Name, clause, child.Name, name),
+	}
+}

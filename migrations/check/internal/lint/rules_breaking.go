@@ -1,0 +1,59 @@
+package lint
+
+const contractInstead = "let no running release use it any more, then drop it in a contract: -- phase: contract and -- unused-since: v1.4.0"
+
+const renameInstead = "add the new one, write both, let the code change over release by release, then drop the old one in a contract"
+
+func breaks(id, title, why, instead string) Rule {
+	return Rule{ID: id, Class: Breaking, Severity: Error, Title: title, Why: why, Instead: instead, Lock: "ACCESS EXCLUSIVE, for a moment"}
+}
+
+func breaksUnlocked(id, title, why, instead string) Rule {
+	r := breaks(id, title, why, instead)
+	r.Lock = ""
+	return r
+}
+
+var breakingRules = []Rule{
+	breaks("add-required-column", "ADD COLUMN … NOT NULL without a default",
+		"It fails on a table that has rows, and every INSERT of the running release, which knows nothing of the column, fails after it.",
+		"give it a DEFAULT, or add it as NULL and require it once every running release writes it"),
+	breaks("drop-column", "DROP COLUMN", "The running release still reads or writes it; indexes and constraints on it go as well.", contractInstead),
+	breaks("drop-table", "DROP TABLE", "The running release still uses it.", contractInstead),
+	breaks("drop-view", "DROP VIEW", "The running release still reads it.", contractInstead),
+	breaks("drop-materialized-view", "DROP MATERIALIZED VIEW", "The running release still reads it.", contractInstead),
+	breaks("drop-sequence", "DROP SEQUENCE", "The running release, or a default, still takes numbers from it.", contractInstead),
+	breaks("drop-schema", "DROP SCHEMA", "The running release still uses what is in it.", contractInstead),
+	breaksUnlocked("drop-type", "DROP TYPE or DROP DOMAIN", "The running release still casts to it or sends it as a parameter.", contractInstead),
+	breaksUnlocked("drop-function", "DROP FUNCTION, PROCEDURE or AGGREGATE", "The running release still calls it.", contractInstead),
+	breaks("drop-trigger", "DROP TRIGGER", "The running release relies on what it does, such as filling a column.", contractInstead),
+	breaksUnlocked("drop-extension", "DROP EXTENSION", "The running release still uses its functions and types.", contractInstead),
+	breaks("drop-owned", "DROP OWNED", "It drops whatever a role owns and takes its rights away; nobody can see here what that is.",
+		"drop each object by name, in a contract"),
+	breaks("drop-cascade", "DROP … CASCADE", "It drops whatever depends on the object: views, foreign keys, columns. The statement hides how much.",
+		"drop each dependent object by name first, then the object without CASCADE"),
+	breaks("drop-unique", "dropping a unique index or constraint, or the last one on those columns",
+		"INSERT … ON CONFLICT of the running release fails without it, and duplicates come in.",
+		"build the index that replaces it CONCURRENTLY first; else let no running release rely on it and drop it in a contract"),
+	breaks("rename-column", "RENAME COLUMN", "The running release uses the old name.", renameInstead),
+	breaks("rename-table", "ALTER TABLE … RENAME TO", "The running release uses the old name.", "rename it and create a view of the old name in the same file as an interim (a simple view takes writes), or add a new table and write both"),
+	breaks("rename-view", "ALTER VIEW … RENAME TO, also of a materialized view", "The running release uses the old name.", "create a second view of the new name, and drop the old one in a contract"),
+	breaks("rename-sequence", "ALTER SEQUENCE … RENAME TO", "The running release uses the old name in nextval().", "leave the name, or add a second sequence and let the code change over"),
+	breaksUnlocked("rename-schema", "ALTER SCHEMA … RENAME TO", "The running release uses the old name, also through search_path.", "create the new schema, move by views, let the code change over"),
+	breaksUnlocked("rename-type", "ALTER TYPE or DOMAIN … RENAME TO, or of an attribute", "The running release casts to the old name.", "add a new type, and let the code change over"),
+	breaksUnlocked("rename-enum-value", "ALTER TYPE … RENAME VALUE", "The running release reads and writes the old value.", "add the new value, change the rows in batches, and leave the old value"),
+	breaksUnlocked("rename-function", "ALTER FUNCTION … RENAME TO", "The running release calls the old name.", "create a second function of the new name, and drop the old one in a contract"),
+	breaks("set-schema", "ALTER … SET SCHEMA", "The running release looks for it in the old schema.", "create a view in the old schema in the same file as an interim, or add a new one and write both"),
+	breaks("drop-default", "DROP DEFAULT or DROP IDENTITY on a NOT NULL column",
+		"The running release leaves the column out of its INSERT, which fails after it.", "drop it in a contract, once every running release writes the column"),
+	breaks("drop-not-null", "DROP NOT NULL", "The running release meets a NULL that it never expected.",
+		"let every running release accept NULL first; then declare a contract, or waive this with the reason"),
+	{ID: "type-change", Class: Breaking, Severity: Warning, Lock: "ACCESS EXCLUSIVE, for a moment",
+		Title: "ALTER COLUMN … TYPE that keeps the rows as they are", Why: "It is quick, but the running release may meet values that it cannot hold: longer texts, larger numbers.",
+		Instead: "be sure that every running release takes the wider type; prepared statements with SELECT * fail once"},
+	breaks("enable-row-security", "ENABLE ROW LEVEL SECURITY, or FORCE", "Without a policy that lets them through, the rows vanish for every role but the owner.",
+		"create the policies in the same file first, and try them with the application's role; then waive this with the reason"),
+	breaksUnlocked("revoke", "REVOKE from a role", "The running release may no longer do what it does.", "let no running release need the right, then revoke it in a contract"),
+	breaks("identity-always", "an existing column becomes GENERATED ALWAYS AS IDENTITY", "INSERT of the running release that gives the column a value fails.",
+		"GENERATED BY DEFAULT AS IDENTITY"),
+}

@@ -1,0 +1,99 @@
+package lint
+
+import (
+	"fmt"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/specboard/platform/migrations/check/internal/catalog"
+	"github.com/specboard/platform/migrations/check/internal/syntax"
+)
+
+// createTable judges CREATE TABLE: it locks only what it refers to.
+func (j *judge) createTable(n *pg.CreateStmt) {
+	j.checkLength(n.GetRelation().GetRelname(), n.GetRelation().GetLocation())
+	for _, e := range n.GetTableElts() {
+		if def := e.GetColumnDef(); def != nil {
+			j.columnDesign(def)
+		}
+		if c := e.GetConstraint(); c != nil {
+			j.checkLength(c.GetConname(), c.GetLocation())
+		}
+	}
+	if n.GetPartbound() != nil && len(n.GetInhRelations()) > 0 {
+		j.defaultPartition(j.schema.Relation(n.GetInhRelations()[0].GetRangeVar()), n.GetPartbound())
+	}
+}
+
+// columnDesign judges a new column's type and names.
+func (j *judge) columnDesign(def *pg.ColumnDef) {
+	j.checkLength(def.GetColname(), def.GetLocation())
+	if t := j.schema.ResolveType(def.GetTypeName()); t.Builtin() == "json" {
+		j.reportf(def.GetLocation(), "json-column", "column %s is json", syntax.Quote(def.GetColname()))
+	}
+	for _, c := range def.GetConstraints() {
+		if con := c.GetConstraint(); con.GetContype() == pg.ConstrType_CONSTR_GENERATED {
+			j.needs(12, "GENERATED … STORED")
+		}
+	}
+}
+
+// longNames checks the names in a type's definition.
+func (j *judge) longNames(node *pg.Node) {
+	syntax.Walk(node, func(n *pg.Node) bool {
+		if def := n.GetColumnDef(); def != nil {
+			j.checkLength(def.GetColname(), def.GetLocation())
+		}
+		return true
+	})
+}
+
+// The longest name that PostgreSQL keeps whole, in bytes.
+const maxName = 63
+
+func (j *judge) checkLength(name string, at int32) {
+	if len(name) > maxName {
+		j.reportf(at, "long-identifier", "%s has %d bytes; PostgreSQL keeps %d", syntax.Quote(name), len(name), maxName)
+	}
+}
+
+// wantIndex warns of a foreign key whose columns no index begins with; one that
+// a later statement of the file creates counts.
+func (j *judge) wantIndex(t *catalog.Relation, columns []string, at int32) {
+	if !t.Known || leads(t, columns) || j.recreated["index "+t.Name.Name+" "+columns[0]] {
+		return
+	}
+	j.report(at, "fk-without-index", fmt.Sprintf("no index of %s begins with %s", t.Name, quoteAll(columns)),
+		fmt.Sprintf("CREATE INDEX CONCURRENTLY %s ON %s (%s);", syntax.Quote(t.Name.Name+"_"+strings.Join(columns, "_")+"_idx"), t.Name, quoteAll(columns)))
+}
+
+// lookAhead notes what later statements of the file make again: a trigger or
+// view that is dropped to be replaced breaks nothing in one transaction.
+func (j *judge) lookAhead() {
+	j.recreated = map[string]bool{}
+	if j.alone() {
+		return
+	}
+	for _, s := range j.migration.Statements {
+		head := strings.ToLower(s.SQL[:min(len(s.SQL), 60)])
+		if !strings.HasPrefix(head, "create") || !strings.Contains(head, "trigger") && !strings.Contains(head, "view") && !strings.Contains(head, "index") {
+			continue
+		}
+		node, err := syntax.Parse(s.SQL)
+		if err != nil {
+			continue
+		}
+		switch n := node.GetNode().(type) {
+		case *pg.Node_CreateTrigStmt:
+			v := n.CreateTrigStmt.GetRelation()
+			j.recreated["trigger "+strings.Join(append(rangeParts(v), n.CreateTrigStmt.GetTrigname()), ".")] = true
+		case *pg.Node_ViewStmt:
+			j.recreated["view "+n.ViewStmt.GetView().GetRelname()] = true
+		case *pg.Node_IndexStmt:
+			if params := n.IndexStmt.GetIndexParams(); len(params) > 0 {
+				j.recreated["index "+n.IndexStmt.GetRelation().GetRelname()+" "+params[0].GetIndexElem().GetName()] = true
+			}
+		}
+	}
+}

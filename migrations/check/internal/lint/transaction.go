@@ -1,0 +1,214 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/specboard/platform/migrations"
+	"github.com/specboard/platform/migrations/check/internal/catalog"
+	"github.com/specboard/platform/migrations/check/internal/syntax"
+)
+
+// heldLock is one that the transaction took in an earlier statement.
+type heldLock struct {
+	Lock
+	line int
+}
+
+func (j *judge) hold(locks []Lock) {
+	line, _ := j.position(0)
+	for _, l := range locks {
+		j.held = append(j.held, heldLock{l, line})
+	}
+}
+
+// strongest returns the strongest lock of earlier statements that stops
+// writers, on a table that clients write or, if it stops readers, read.
+func (j *judge) strongest() (heldLock, bool) {
+	var best heldLock
+	for _, h := range j.held {
+		blocks := h.Mode.BlocksWriters() && h.Relation.IsTable() || h.Mode == AccessExclusive && h.Relation.Kind != catalog.Sequence
+		if blocks && h.Mode > best.Mode {
+			best = h
+		}
+	}
+	return best, best.Mode > 0
+}
+
+// transaction judges what a statement means for the transaction that it is in.
+func (j *judge) transaction(node *pg.Node, locks []Lock) {
+	if held, ok := j.strongest(); ok {
+		j.workUnderLock(node, held)
+	}
+	j.twoTables(locks)
+}
+
+func (h heldLock) String() string {
+	return fmt.Sprintf("%s on %s, taken in line %d", h.Mode, h.Relation.Name, h.line)
+}
+
+// workUnderLock reports statements that take their time while a lock of an
+// earlier statement keeps others out.
+func (j *judge) workUnderLock(node *pg.Node, held heldLock) {
+	switch n := node.GetNode().(type) {
+	case *pg.Node_AlterTableStmt:
+		// VALIDATE of a constraint that this transaction added is judged with
+		// the ALTER TABLE, also in the same statement.
+		for _, c := range n.AlterTableStmt.GetCmds() {
+			if cmd := c.GetAlterTableCmd(); cmd.GetSubtype() == pg.AlterTableType_AT_ValidateConstraint {
+				t := j.schema.AlterTarget(n.AlterTableStmt)
+				if !j.schema.New(t) {
+					j.report(0, "validate-with-lock-held", fmt.Sprintf("VALIDATE CONSTRAINT %s reads all of %s while the transaction holds %s", syntax.Quote(cmd.GetName()), t.Name, held),
+						fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", t.Name, syntax.Quote(cmd.GetName())))
+				}
+			}
+		}
+	case *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_MergeStmt:
+		if t := j.writeTarget(node); !j.schema.New(t) && !j.bounded(node, t) {
+			j.reportf(0, "backfill-with-ddl", "rows of %s are changed while the transaction holds %s", t.Name, held)
+		}
+	case *pg.Node_InsertStmt:
+		if source := j.readsExisting(n.InsertStmt.GetSelectStmt()); source != nil {
+			j.reportf(0, "backfill-with-ddl", "rows are copied from %s while the transaction holds %s", source.Name, held)
+		}
+	case *pg.Node_SelectStmt, *pg.Node_CreateTableAsStmt:
+		if source := j.readsExisting(node); source != nil {
+			j.reportf(0, "lock-held", "%s is read while the transaction holds %s", source.Name, held)
+		}
+	case *pg.Node_RefreshMatViewStmt:
+		j.reportf(0, "lock-held", "the view's query runs while the transaction holds %s", held)
+	case *pg.Node_VacuumStmt:
+		if !n.VacuumStmt.GetIsVacuumcmd() {
+			j.reportf(0, "lock-held", "ANALYZE samples the table while the transaction holds %s", held)
+		}
+	}
+}
+
+// readsExisting returns a table that a query reads row by row and that was
+// there before the file, or nil.
+func (j *judge) readsExisting(query *pg.Node) *catalog.Relation {
+	var found *catalog.Relation
+	local := map[string]bool{}
+	syntax.Walk(query, func(n *pg.Node) bool {
+		if c := n.GetCommonTableExpr(); c != nil {
+			local[c.GetCtename()] = true
+		}
+		return true
+	})
+	syntax.Walk(query, func(n *pg.Node) bool {
+		if select_ := n.GetSelectStmt(); select_ != nil && smallLimit(select_) {
+			return false
+		}
+		v := n.GetRangeVar()
+		if v == nil || found != nil || v.GetSchemaname() == "" && local[v.GetRelname()] || systemSchema(v) {
+			return found == nil
+		}
+		if r := j.schema.Relation(v); !j.schema.New(r) && r.Kind != catalog.Sequence {
+			found = r
+		}
+		return found == nil
+	})
+	return found
+}
+
+func systemSchema(v *pg.RangeVar) bool {
+	return v.GetSchemaname() == "pg_catalog" || v.GetSchemaname() == "information_schema" ||
+		v.GetSchemaname() == "" && strings.HasPrefix(v.GetRelname(), "pg_")
+}
+
+// A query that stops after so many rows is a batch.
+const batchLimit = 10_000
+
+func smallLimit(s *pg.SelectStmt) bool {
+	limit, ok := s.GetLimitCount().GetAConst().GetVal().(*pg.A_Const_Ival)
+	return ok && limit.Ival.GetIval() <= batchLimit && len(s.GetSortClause()) == 0
+}
+
+// twoTables warns of a second table that the transaction locks.
+func (j *judge) twoTables(locks []Lock) {
+	for _, l := range locks {
+		if l.Second || !l.Mode.BlocksWriters() || !l.Relation.IsTable() || j.holds(l.Relation) {
+			continue
+		}
+		for _, h := range j.held {
+			if h.Second || !h.Mode.BlocksWriters() || !h.Relation.IsTable() || related(h.Relation, l.Relation) {
+				continue
+			}
+			j.reportf(0, "two-tables", "%s is locked (%s) while the transaction holds %s", l.Relation.Name, l.Mode, h)
+			return
+		}
+	}
+}
+
+func (j *judge) holds(r *catalog.Relation) bool {
+	return slices.ContainsFunc(j.held, func(h heldLock) bool { return h.Relation == r && h.Mode.BlocksWriters() })
+}
+
+// related reports whether two tables are partitions of one.
+func related(a, b *catalog.Relation) bool {
+	root := func(r *catalog.Relation) *catalog.Relation {
+		for len(r.Parents) > 0 {
+			r = r.Parents[0]
+		}
+		return r
+	}
+	return root(a) == root(b)
+}
+
+// enumValue is one that the transaction added and cannot use yet.
+type enumValue struct {
+	typ   *catalog.UserType
+	value string
+	line  int
+}
+
+func (j *judge) alterEnum(n *pg.AlterEnumStmt) {
+	name := j.schema.ObjectName(syntax.Strings(n.GetTypeName()))
+	t := j.schema.Types[name]
+	isNew := t != nil && t.File == j.schema.File
+	if n.GetOldVal() != "" {
+		if !isNew {
+			j.reportf(0, "rename-enum-value", "value %s of %s gets the name %s", n.GetOldVal(), name, n.GetNewVal())
+		}
+		return
+	}
+	if isNew {
+		return
+	}
+	line, _ := j.position(0)
+	if j.postgres < 12 && !j.alone() {
+		j.reportf(0, migrations.RuleTransaction, "PostgreSQL %d refuses ADD VALUE in a transaction: declare -- transaction: none", j.postgres)
+	}
+	if !j.alone() || j.at.line > 0 {
+		j.added = append(j.added, enumValue{t, n.GetNewVal(), line})
+	}
+}
+
+// enumUse reports the use of a value that the same transaction added.
+func (j *judge) enumUse(node *pg.Node) {
+	if len(j.added) == 0 || node.GetAlterEnumStmt() != nil || node.GetCommentStmt() != nil {
+		return
+	}
+	syntax.Walk(node, func(n *pg.Node) bool {
+		c, ok := n.GetAConst().GetVal().(*pg.A_Const_Sval)
+		if !ok {
+			return true
+		}
+		for _, v := range j.added {
+			if v.value == c.Sval.GetSval() {
+				j.reportf(n.GetAConst().GetLocation(), "enum-value-used", "value %q is used in the transaction that adds it (line %d)", v.value, v.line)
+			}
+		}
+		return true
+	})
+}
+
+func (j *judge) transactionStatement(n *pg.TransactionStmt) {
+	if j.at.line == 0 {
+		return // the file's reader has refused it
+	}
+	j.reportf(0, migrations.RuleTransaction, "%s ends the runner's transaction", strings.TrimPrefix(n.GetKind().String(), "TRANS_STMT_"))
+}

@@ -1,0 +1,204 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/specboard/platform/migrations/check/internal/builtin"
+	"github.com/specboard/platform/migrations/check/internal/catalog"
+	"github.com/specboard/platform/migrations/check/internal/syntax"
+)
+
+// changeType judges ALTER COLUMN … TYPE on a table that was there before.
+func (j *judge) changeType(t *catalog.Relation, cmd *pg.AlterTableCmd) {
+	def := cmd.GetDef().GetColumnDef()
+	name := cmd.GetName()
+	column := t.Column(name)
+	to := j.schema.ResolveType(def.GetTypeName())
+	if column == nil {
+		j.report(0, "type-change-rewrite", fmt.Sprintf("nothing is known of the type that %s of %s has now: give the deployed schema with -schema, or every row may be rewritten", syntax.Quote(name), t.Name), j.widen(t, name, to)...)
+		return
+	}
+	collation := lastPart(def.GetCollClause())
+	if column.File == j.schema.File && t.File == j.schema.File {
+		return
+	}
+	if !usingColumn(def.GetRawDefault(), name) || j.rewrites(column.Type, to) {
+		j.report(0, "type-change-rewrite", fmt.Sprintf("from %s to %s every row of %s is rewritten", column.Type, to, t.Name), j.widen(t, name, to)...)
+		return
+	}
+	if column.Type.Equal(to) && collation == column.Collation {
+		return
+	}
+	quick := true
+	for _, r := range t.Family() {
+		for _, i := range r.Indexes {
+			if !i.Uses(name) {
+				continue
+			}
+			if why := rebuilt(i, name, column, to, collation); why != "" {
+				quick = false
+				j.report(0, "type-change-index-rebuild", fmt.Sprintf("index %s is built anew: %s", i.Relation.Name, why), j.widen(t, name, to)...)
+			}
+		}
+		for _, c := range r.Constraints {
+			if c.Kind != catalog.Check || !c.Valid || !slices.Contains(c.Columns, name) {
+				continue
+			}
+			quick = false
+			j.report(0, "type-change-check-rescan", fmt.Sprintf("check %s is tested again against every row of %s", syntax.Quote(c.Name), r.Name), recheck(r, c, name, to)...)
+		}
+	}
+	if quick {
+		j.reportf(0, "type-change", "column %s of %s changes from %s to %s", syntax.Quote(name), t.Name, column.Type, to)
+	}
+}
+
+func lastPart(c *pg.CollateClause) string {
+	names := syntax.Strings(c.GetCollname())
+	if len(names) == 0 {
+		return ""
+	}
+	return names[len(names)-1]
+}
+
+// usingColumn reports whether a USING expression only casts the column, which
+// is what happens without one as well.
+func usingColumn(expr *pg.Node, column string) bool {
+	if expr == nil {
+		return true
+	}
+	if c := expr.GetTypeCast(); c != nil {
+		expr = c.GetArg()
+	}
+	names := syntax.Columns(expr)
+	return expr.GetColumnRef() != nil && len(names) == 1 && names[0] == column
+}
+
+// rewrites reports whether values of one type must be stored anew as the other.
+func (j *judge) rewrites(from, to catalog.Type) bool {
+	if j.schema.Constrained(to) && from.Name != to.Name {
+		return true
+	}
+	if from.Name != to.Name || from.Array != to.Array {
+		from, to = j.schema.Base(from), j.schema.Base(to)
+	}
+	if from.Array || to.Array {
+		return from.Name != to.Name || from.Array != to.Array || !from.Equal(to) && len(to.Mods) > 0
+	}
+	a, b := from.Builtin(), to.Builtin()
+	switch {
+	case from.Name == to.Name:
+		return !widens(from, to)
+	case a == "timestamp" && b == "timestamptz" || a == "timestamptz" && b == "timestamp":
+		return j.postgres < 12 || !j.utc || !precise(from, to)
+	case citext(from) && (b == "text" || b == "varchar") || (a == "text" || a == "varchar") && citext(to):
+		return len(to.Mods) > 0
+	case a == "" || b == "":
+		return true
+	}
+	return !builtin.SameBytes(a, b) || !sameLength(from, to)
+}
+
+// citext is the usual extension's type, which stores text.
+func citext(t catalog.Type) bool { return t.Name.Name == "citext" && !t.Array }
+
+// sameLength reports whether a cast between two types of the same bytes leaves
+// their length alone.
+func sameLength(from, to catalog.Type) bool {
+	if len(to.Mods) == 0 {
+		return true
+	}
+	return to.Builtin() == "varchar" && from.Builtin() == "varchar" && widens(from, to)
+}
+
+// widens reports whether every value of a type fits the same type with other
+// modifiers, as PostgreSQL can tell without looking.
+func widens(from, to catalog.Type) bool {
+	if from.Equal(to) {
+		return true
+	}
+	switch to.Builtin() {
+	case "varchar", "varbit":
+		return len(to.Mods) == 0 || len(from.Mods) > 0 && to.Mods[0] >= from.Mods[0]
+	case "numeric":
+		return len(to.Mods) == 0 || len(from.Mods) == 2 && to.Mods[1] == from.Mods[1] && to.Mods[0] >= from.Mods[0]
+	case "timestamp", "timestamptz", "time", "timetz":
+		return precise(from, to)
+	case "interval":
+		if len(to.Mods) == 0 && !to.Fields {
+			return true
+		}
+		return !to.Fields && !from.Fields && precise(from, to)
+	}
+	return len(to.Mods) == 0 && (to.Builtin() == "bpchar" || to.Builtin() == "bit")
+}
+
+// precise reports whether no fraction of a second is lost.
+func precise(from, to catalog.Type) bool {
+	const most = 6
+	if len(to.Mods) == 0 || to.Mods[0] >= most {
+		return true
+	}
+	return len(from.Mods) > 0 && to.Mods[0] >= from.Mods[0]
+}
+
+// rebuilt says why an index on the column cannot stay as it is; "" if it can.
+func rebuilt(i *catalog.Index, name string, column *catalog.Column, to catalog.Type, collation string) string {
+	if i.Where != nil {
+		return "it is partial"
+	}
+	if len(i.Exprs) > 0 {
+		return "it is on an expression"
+	}
+	at := slices.Index(i.Columns, name)
+	if at < 0 {
+		return ""
+	}
+	if (len(i.Collations) <= at || i.Collations[at] == "") && collation != column.Collation {
+		return "its collation changes"
+	}
+	if len(i.Opclasses) > at && i.Opclasses[at] != "" {
+		return ""
+	}
+	from, into := column.Type.Builtin(), to.Builtin()
+	switch {
+	case column.Type.Name == to.Name:
+		return ""
+	case citext(column.Type) || citext(to):
+		return "citext orders otherwise than text"
+	case from == "" || into == "":
+		return ""
+	case builtin.Opclass(from) != builtin.Opclass(into):
+		return fmt.Sprintf("%s orders otherwise than %s", to, column.Type)
+	}
+	return ""
+}
+
+// widen is the safe way to another type: a second column.
+func (j *judge) widen(t *catalog.Relation, name string, to catalog.Type) []string {
+	second := syntax.Quote(name + "_new")
+	function := syntax.Quote("copy_" + t.Name.Name + "_" + name)
+	old := syntax.Quote(name)
+	return []string{
+		fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s;\n\nCREATE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n    NEW.%s := NEW.%s;\n    RETURN NEW;\nEND\n$$;\n\nCREATE TRIGGER %s BEFORE INSERT OR UPDATE ON %s\n    FOR EACH ROW EXECUTE FUNCTION %s();",
+			t.Name, second, to, function, second, old, function, t.Name, function),
+		fill(t, second, old),
+	}
+}
+
+// recheck is the safe way to change a type under a check.
+func recheck(t *catalog.Relation, c *catalog.Constraint, column string, to catalog.Type) []string {
+	expr, err := syntax.DeparseExpression(c.Expr)
+	if err != nil {
+		return nil
+	}
+	name := syntax.Quote(c.Name)
+	return []string{
+		fmt.Sprintf("ALTER TABLE %s DROP CONSTRAINT %s;\nALTER TABLE %s ALTER COLUMN %s TYPE %s;\nALTER TABLE %s ADD CONSTRAINT %s CHECK (%s) NOT VALID;",
+			t.Name, name, t.Name, syntax.Quote(column), to, t.Name, name, expr),
+		fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", t.Name, name),
+	}
+}

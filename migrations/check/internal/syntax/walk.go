@@ -1,0 +1,117 @@
+package syntax
+
+import (
+	pg "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// Walk calls visit for every node of a tree, parents first; visit returns
+// whether to go on below a node.
+func Walk(node *pg.Node, visit func(*pg.Node) bool) {
+	if node == nil || node.Node == nil {
+		return
+	}
+	walk(node.ProtoReflect(), visit)
+}
+
+// WalkList is Walk for a list.
+func WalkList(list []*pg.Node, visit func(*pg.Node) bool) {
+	for _, node := range list {
+		Walk(node, visit)
+	}
+}
+
+func walk(m protoreflect.Message, visit func(*pg.Node) bool) {
+	if node, ok := m.Interface().(*pg.Node); ok && !visit(node) {
+		return
+	}
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case f.Message() == nil:
+		case f.IsList():
+			list := v.List()
+			for i := range list.Len() {
+				walk(list.Get(i).Message(), visit)
+			}
+		default:
+			walk(v.Message(), visit)
+		}
+		return true
+	})
+}
+
+// Columns returns the names of the columns that an expression uses, each once,
+// in no particular order.
+func Columns(expr *pg.Node) []string {
+	var list []string
+	seen := map[string]bool{}
+	Walk(expr, func(n *pg.Node) bool {
+		fields := n.GetColumnRef().GetFields()
+		if len(fields) == 0 {
+			return true
+		}
+		if name := fields[len(fields)-1].GetString_().GetSval(); name != "" && !seen[name] {
+			seen[name] = true
+			list = append(list, name)
+		}
+		return true
+	})
+	return list
+}
+
+// Strings returns the parts of a list of names.
+func Strings(list []*pg.Node) []string {
+	parts := make([]string, 0, len(list))
+	for _, n := range list {
+		parts = append(parts, n.GetString_().GetSval())
+	}
+	return parts
+}
+
+// Text returns a string constant, looking through casts.
+func Text(node *pg.Node) (string, bool) {
+	if c := node.GetTypeCast(); c != nil {
+		return Text(c.GetArg())
+	}
+	if s, ok := node.GetAConst().GetVal().(*pg.A_Const_Sval); ok {
+		return s.Sval.GetSval(), true
+	}
+	return "", false
+}
+
+// Constant reports whether an expression is a constant, perhaps with a sign or
+// a cast.
+func Constant(node *pg.Node) bool {
+	switch n := node.GetNode().(type) {
+	case *pg.Node_AConst:
+		return true
+	case *pg.Node_TypeCast:
+		return Constant(n.TypeCast.GetArg())
+	case *pg.Node_AExpr:
+		return n.AExpr.GetLexpr() == nil && Constant(n.AExpr.GetRexpr())
+	}
+	return false
+}
+
+// IsNull reports whether an expression is the constant NULL.
+func IsNull(node *pg.Node) bool {
+	if c := node.GetTypeCast(); c != nil {
+		return IsNull(c.GetArg())
+	}
+	return node.GetAConst().GetIsnull()
+}
+
+// Conjuncts returns the parts that AND joins.
+func Conjuncts(node *pg.Node) []*pg.Node {
+	if b := node.GetBoolExpr(); b != nil && b.GetBoolop() == pg.BoolExprType_AND_EXPR {
+		var list []*pg.Node
+		for _, arg := range b.GetArgs() {
+			list = append(list, Conjuncts(arg)...)
+		}
+		return list
+	}
+	if node == nil {
+		return nil
+	}
+	return []*pg.Node{node}
+}
