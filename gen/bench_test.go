@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"testing"
 
@@ -42,4 +43,26 @@ func BenchmarkGen(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkGenServices is validation, rendering and checking of a platform
+// grown to many services; the time is linear in them.
+func BenchmarkGenServices(b *testing.B) {
+	for _, n := range []int{3, 300, 900} {
+		p := config.Default()
+		for i := len(p.Services); i < n; i++ {
+			// A load balancer takes a hundred services, so these are internal.
+			p.Services = append(p.Services, config.Service{
+				Name: fmt.Sprintf("s%d", i), Port: 3003, HealthPath: "/health",
+				Database: true, Cache: true, Calls: []string{"api"}, Secrets: []string{"session-secret"},
+			})
+		}
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := rendered(p); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

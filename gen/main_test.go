@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/internal/reference"
 )
 
 // gen runs the program on a repository and wants an exit code.
@@ -81,6 +82,13 @@ func TestCommittedTreeIsCurrent(t *testing.T) {
 	var out, errs bytes.Buffer
 	if code := run([]string{"-check", "-C", ".."}, config.Default(), &out, &errs); code != done {
 		t.Errorf("exit code %d\n%s%s", code, &out, &errs)
+	}
+	files, err := rendered(config.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := reference.CheckFormat(files); err != nil {
+		t.Error(err)
 	}
 }
 

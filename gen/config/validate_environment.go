@@ -69,7 +69,7 @@ func (c *checker) subdomain(path string, i int, e Environment, hosts map[string]
 		"makes a name of "+plural(len(host), "character")+", and a certificate's may have 64", "staging")
 }
 
-var emailPattern = regexp.MustCompile(`^[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@[A-Za-z0-9.-]+$`)
+var emailPattern = regexp.MustCompile(`^[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]+@[A-Za-z0-9.-]+$`)
 
 func (c *checker) alarms(path string, a Alarms) {
 	percent := func(field string, n int) {
@@ -83,7 +83,7 @@ func (c *checker) alarms(path string, a Alarms) {
 	for i, email := range a.Emails {
 		at := path + ".emails[" + show(i) + "]"
 		domain := strings.ToLower(email[strings.LastIndex(email, "@")+1:])
-		if c.must(emailPattern.MatchString(email) && isDNS(domain, 2), at, email, "is not an e-mail address", "on-call@specboard.io") {
+		if c.must(len(email) <= 254 && emailPattern.MatchString(email) && isDNS(domain, 2), at, email, "is not an e-mail address", "on-call@specboard.io") {
 			c.must(slices.Index(a.Emails, email) == i, at, email, "is listed twice", nil)
 		}
 	}

@@ -7,6 +7,9 @@ import (
 	"unicode/utf8"
 )
 
+// Lengths are checked apart from patterns: a count such as {1,200} makes a
+// pattern that takes longer to compile than everything else here to run.
+
 // Every name of ours is of this form, which is what all AWS names allow that
 // are derived from it: ALB, target groups and S3 want no hyphen at an end, RDS
 // and ElastiCache no two in a row and a letter first, ECR and S3 no capitals.
@@ -29,13 +32,13 @@ func (c *checker) name(path, name, example string) bool {
 			"is not lower-case letters, digits and single hyphens between them, beginning with a letter", example)
 }
 
-var labelPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+var labelPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 
 // isDNS reports whether s is made of at least so many DNS labels.
 func isDNS(s string, labels int) bool {
 	parts := strings.Split(s, ".")
 	for _, l := range parts {
-		if !labelPattern.MatchString(l) {
+		if len(l) > 63 || !labelPattern.MatchString(l) {
 			return false
 		}
 	}

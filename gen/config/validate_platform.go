@@ -19,7 +19,7 @@ func (c *checker) platform() {
 		c.must(len(c.Domain) <= certificateName, "domain", c.Domain,
 			"is longer than 64 characters, the most that a certificate's name may have", "specboard.io")
 	}
-	c.must(c.ZoneID == "" || regexp.MustCompile(`^Z[A-Z0-9]{1,31}$`).MatchString(c.ZoneID), "zoneID", c.ZoneID,
+	c.must(c.ZoneID == "" || len(c.ZoneID) <= 32 && regexp.MustCompile(`^Z[A-Z0-9]+$`).MatchString(c.ZoneID), "zoneID", c.ZoneID,
 		"is not the id of a Route 53 hosted zone; leave it empty to look the zone up by its domain", "Z0123456789ABCDEFGHIJ")
 	c.repository()
 
@@ -97,19 +97,19 @@ func (c *checker) repository() {
 	owner := regexp.MustCompile(`^[A-Za-z0-9]+(-[A-Za-z0-9]+)*(_[A-Za-z0-9]+)?$`)
 	c.must(owner.MatchString(r.Owner) && len(r.Owner) <= 39, "repository.owner", r.Owner,
 		"is not a GitHub user or organization: up to 39 letters, digits and single hyphens", "specboard")
-	name := regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
-	c.must(name.MatchString(r.Name) && strings.Trim(r.Name, ".") != "" && !strings.HasSuffix(r.Name, ".git"),
+	name := regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+	c.must(len(r.Name) <= 100 && name.MatchString(r.Name) && strings.Trim(r.Name, ".") != "" && !strings.HasSuffix(r.Name, ".git"),
 		"repository.name", r.Name,
 		"is not a GitHub repository without its owner: up to 100 letters, digits, dots, hyphens and underscores", "doc-platform")
 	c.must(isBranch(r.Branch), "repository.branch", r.Branch, "is not the name of a branch, as git check-ref-format has it", "main")
 }
 
-var branchPattern = regexp.MustCompile(`^[A-Za-z0-9._/@+=#,%-]{1,200}$`)
+var branchPattern = regexp.MustCompile(`^[A-Za-z0-9._/@+=#,%-]+$`)
 
 // isBranch is git's rule for branches, on printable ASCII: the name also
 // stands in the condition of an IAM policy, where * and ? would match others.
 func isBranch(s string) bool {
-	if !branchPattern.MatchString(s) || strings.HasPrefix(s, "-") || strings.Contains(s, "..") || s == "@" || strings.HasSuffix(s, ".") {
+	if len(s) > 200 || !branchPattern.MatchString(s) || strings.HasPrefix(s, "-") || strings.Contains(s, "..") || s == "@" || strings.HasSuffix(s, ".") {
 		return false
 	}
 	for part := range strings.SplitSeq(s, "/") {

@@ -1,7 +1,6 @@
 package reference
 
 import (
-	"bytes"
 	"maps"
 	"runtime"
 	"slices"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
-	"github.com/hashicorp/hcl/v2/hclwrite"
 )
 
 // file is one file of HCL, parsed once.
@@ -22,23 +20,27 @@ type file struct {
 	problems Problems
 }
 
-// parse reads every file of HCL, on all processors: it is most of the work.
-func parse(files map[string][]byte) []file {
+// parse reads every file of HCL: it is most of the work.
+func parse(files map[string][]byte) []file { return eachFile(files, parseFile) }
+
+// eachFile does something with every file of HCL, on all processors. The
+// results are in the order of the names.
+func eachFile[R any](files map[string][]byte, do func(name string, content []byte) R) []R {
 	names := slices.DeleteFunc(slices.Sorted(maps.Keys(files)), func(n string) bool {
 		return !strings.HasSuffix(n, ".tf") && !strings.HasSuffix(n, ".tftest.hcl")
 	})
-	parsed := make([]file, len(names))
+	results := make([]R, len(names))
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(names)) {
 		workers.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(names); i = int(next.Add(1)) - 1 {
-				parsed[i] = parseFile(names[i], files[names[i]])
+				results[i] = do(names[i], files[names[i]])
 			}
 		})
 	}
 	workers.Wait()
-	return parsed
+	return results
 }
 
 func parseFile(name string, content []byte) file {
@@ -55,22 +57,5 @@ func parseFile(name string, content []byte) file {
 		return f
 	}
 	f.body = parsed.Body.(*hclsyntax.Body)
-	if formatted := hclwrite.Format(content); !bytes.Equal(formatted, content) {
-		f.problems = append(f.problems, Problem{name, firstDifference(content, formatted), "is not formatted as terraform fmt does it"})
-	}
 	return f
-}
-
-// firstDifference is the first line, counted from 1, in which two texts differ.
-func firstDifference(a, b []byte) int {
-	line := 1
-	for i := range min(len(a), len(b)) {
-		if a[i] != b[i] {
-			break
-		}
-		if a[i] == '\n' {
-			line++
-		}
-	}
-	return line
 }

@@ -1,6 +1,6 @@
 // Package reference proves, with no provider at hand, that generated Terraform
-// hangs together: what is referred to exists, what is declared is used, every
-// module gets the arguments it asks for, and terraform fmt has nothing to do.
+// hangs together: what is referred to exists, what is declared is used, and
+// every module gets the arguments it asks for.
 package reference
 
 import (
@@ -36,8 +36,8 @@ func (ps Problems) Error() string {
 }
 
 // Check checks a tree of files by path, with slashes. A folder with .tf files
-// is a module. Files that end in .tftest.hcl have to parse and to be formatted
-// and no more; others are not looked at. It returns nil or Problems.
+// is a module. Files that end in .tftest.hcl have to parse and no more; others
+// are not looked at. It returns nil or Problems.
 func Check(files map[string][]byte) error {
 	var problems Problems
 	modules := map[string]*module{}

@@ -13,8 +13,8 @@ import (
 	"github.com/specboard/platform/gen/internal/reference"
 )
 
-// Each archive is a tree. What stands before its first file is what Check has
-// to say: all of it and nothing else. A line with # at its beginning is prose.
+// Each archive is a tree. What stands before its first file is what Check
+// and CheckFormat have to say: all of it and nothing else. A line with # at its beginning is prose.
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	archives, err := filepath.Glob("testdata/*.txtar")
@@ -39,8 +39,10 @@ func TestCheck(t *testing.T) {
 				}
 			}
 			var got []string
-			if err := reference.Check(files); err != nil {
-				got = strings.Split(err.Error(), "\n")
+			for _, err := range []error{reference.Check(files), reference.CheckFormat(files)} {
+				if err != nil {
+					got = append(got, strings.Split(err.Error(), "\n")...)
+				}
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("problems (-want +got):\n%s", diff)

@@ -52,6 +52,10 @@ func checkRendered(t *testing.T, p config.Platform) bool {
 		t.Errorf("references:\n%v", err)
 		return false
 	}
+	if err := reference.CheckFormat(tree); err != nil {
+		t.Errorf("format:\n%v", err)
+		return false
+	}
 	ok := true
 	for _, e := range p.Environments {
 		for _, s := range p.Services {
