@@ -77,16 +77,15 @@ func readCall(r *http.Request, defaultRegion string) (*call, error) {
 	return c, nil
 }
 
-// upstreamRequest is the same request, for the control plane at base.
+// upstreamRequest is the same request, for the control plane at base. The body
+// has been read.
 func (c *call) upstreamRequest(base *url.URL) *http.Request {
 	r := c.request.Clone(c.request.Context())
 	r.RequestURI = ""
 	r.URL.Scheme, r.URL.Host = base.Scheme, base.Host
 	// The name that the client used says which service or bucket is meant.
 	r.Host = c.request.Host
-	if c.body != nil {
-		setBody(r, c.body)
-	}
+	setBody(r, c.body)
 	return r
 }
 
@@ -102,4 +101,12 @@ func setBody(r *http.Request, body []byte) {
 	r.ContentLength = int64(len(body))
 	r.TransferEncoding = nil
 	r.Header.Del("Content-Length")
+}
+
+func (rep *reply) write(w http.ResponseWriter) {
+	for k, v := range rep.header {
+		w.Header()[k] = v
+	}
+	w.WriteHeader(rep.status)
+	_, _ = w.Write(rep.body) // the client has gone: nobody to tell
 }

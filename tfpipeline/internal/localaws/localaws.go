@@ -73,13 +73,15 @@ type Endpoint struct {
 	control         *upstream
 	child           *child // nil with Options.Upstream
 	operations      map[string]operation
+	images          *images
 	ecs             http.Handler
 	trace           func(Call)
 
-	closing sync.Once
-	detach  func() bool
-	done    chan struct{} // closed when everything has stopped
-	err     error         // why, if not by Close; set before done is closed
+	detach   func() bool
+	closing  sync.Once
+	finished sync.Once
+	done     chan struct{} // closed by finish
+	err      error         // why, if not by Close; set before done is closed
 }
 
 // Start starts moto and the endpoint, and returns once both answer. The
@@ -111,6 +113,7 @@ func Start(ctx context.Context, o Options) (*Endpoint, error) {
 		}
 		e.listener = l
 	}
+	e.images = newImages(e.account, e.control)
 	e.operations = e.answers(o)
 	e.server = &http.Server{Handler: e, ReadHeaderTimeout: time.Minute}
 	go e.serve()
@@ -216,10 +219,11 @@ func (e *Endpoint) Environ() []string {
 	}
 }
 
-// Done is closed when the endpoint has stopped, for whatever reason.
+// Done is closed when the endpoint is of no more use: closed, or without its
+// moto. Close must be called all the same.
 func (e *Endpoint) Done() <-chan struct{} { return e.done }
 
-// Err says why the endpoint has stopped: nil while it runs and after Close.
+// Err says why Done is closed: nil before, and nil after Close.
 func (e *Endpoint) Err() error {
 	select {
 	case <-e.done:
@@ -234,30 +238,37 @@ func (e *Endpoint) Err() error {
 func (e *Endpoint) Close() error {
 	e.detach()
 	e.shut(nil)
-	<-e.done
 	return nil
 }
 
 func (e *Endpoint) shut(cause error) {
+	e.finish(cause)
 	e.closing.Do(func() {
 		e.server.Close()
 		if e.child != nil {
 			e.child.stop()
 		}
+	})
+}
+
+// finish notes why there is no more use in waiting. The first reason counts.
+func (e *Endpoint) finish(cause error) {
+	e.finished.Do(func() {
 		e.err = cause
 		close(e.done)
 	})
 }
 
-// serve answers until the listener is closed, or moto has died.
+// serve answers until Close. When moto dies the answers say so: clients would
+// take a closed port for a passing trouble and try again for minutes.
 func (e *Endpoint) serve() {
 	if e.child != nil {
 		go func() {
 			<-e.child.done
-			e.shut(e.child.err)
+			e.finish(e.child.err)
 		}()
 	}
 	if err := e.server.Serve(e.listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
-		e.shut(err)
+		e.finish(err)
 	}
 }

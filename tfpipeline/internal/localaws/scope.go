@@ -32,8 +32,8 @@ func scope(r *http.Request) (service, region string) {
 	return service, region
 }
 
-// targets are the prefixes of X-Amz-Target by service.
-var targets = map[string]string{
+// serviceOfTarget has the prefixes of X-Amz-Target and whose they are.
+var serviceOfTarget = map[string]string{
 	"AmazonEC2ContainerServiceV20141113":   "ecs",
 	"AmazonEC2ContainerRegistry_V20150921": "ecr",
 	"AnyScaleFrontendService":              "application-autoscaling",
@@ -50,7 +50,7 @@ var targets = map[string]string{
 // its target header or the host that it was sent to.
 func unsignedService(r *http.Request) string {
 	if prefix, _, ok := strings.Cut(r.Header.Get("X-Amz-Target"), "."); ok {
-		return targets[prefix]
+		return serviceOfTarget[prefix]
 	}
 	host := r.Host
 	if h, _, err := net.SplitHostPort(host); err == nil {

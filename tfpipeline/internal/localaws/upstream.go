@@ -52,9 +52,14 @@ func (u *upstream) send(c *call) (*reply, error) {
 func (u *upstream) pass(w http.ResponseWriter, c *call) {
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
-			*p.Out = *c.upstreamRequest(u.url).WithContext(p.Out.Context())
+			p.SetURL(u.url)
+			// The name that the client used says which bucket is meant.
+			p.Out.Host, p.Out.URL.RawQuery = p.In.Host, p.In.URL.RawQuery
 			// The client has been told to continue by our own server.
 			p.Out.Header.Del("Expect")
+			if c.body != nil {
+				setBody(p.Out, c.body)
+			}
 		},
 		Transport: roundTripper(func(r *http.Request) (*http.Response, error) { return u.roundTrip(c, r) }),
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {

@@ -1,0 +1,213 @@
+package localaws
+
+import (
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// replicationGroup is a Redis with its replicas: shards, each of one primary
+// and the same number of replicas.
+type replicationGroup struct {
+	id, description, arn        string
+	nodeType, engine, version   string
+	parameterGroup, subnetGroup string
+	securityGroups              []string
+	port                        int
+	shards, replicas            int
+	clusterMode                 bool
+	failover, multiAZ           bool
+	atRest, inTransit           bool
+	transitMode, kmsKey         string
+	authToken                   bool
+	snapshotRetention           int
+	snapshotWindow              string
+	maintenanceWindow           string
+	minorUpgrades               bool
+	notificationTopic           string
+	networkType, ipDiscovery    string
+	logDelivery                 []url.Values
+	created                     time.Time
+}
+
+func (c *cacheCall) createReplicationGroup() ([]*node, error) {
+	id := strings.ToLower(c.form.Get("ReplicationGroupId"))
+	if c.groups[id] != nil {
+		return nil, refuse("ReplicationGroupAlreadyExists", "Replication group %s already exists", id)
+	}
+	g := &replicationGroup{
+		id: id, arn: c.arn("replicationgroup", id), engine: "redis", version: "7.1.0",
+		port: number(c.form, "Port", 6379), networkType: "ipv4", ipDiscovery: "ipv4",
+		snapshotWindow: "06:00-07:00", maintenanceWindow: "sun:08:00-sun:09:00",
+		minorUpgrades: true, created: time.Now(),
+		shards: max(1, number(c.form, "NumNodeGroups", 1)),
+		// The number of nodes, or of replicas beside the primary of each shard.
+		replicas: number(c.form, "ReplicasPerNodeGroup", max(1, number(c.form, "NumCacheClusters", 1))-1),
+		atRest:   isTrue(c.form, "AtRestEncryptionEnabled"),
+		kmsKey:   c.form.Get("KmsKeyId"),
+	}
+	if err := c.change(g); err != nil {
+		return nil, err
+	}
+	g.clusterMode = c.form.Get("ClusterMode") == "enabled" || g.shards > 1 || strings.HasSuffix(g.parameterGroup, ".cluster.on")
+	if g.failover && g.replicas == 0 {
+		return nil, refuse("InvalidParameterCombination", "Replication group with automatic failover must have at least 2 nodes")
+	}
+	if g.authToken && !g.inTransit {
+		return nil, refuse("InvalidParameterCombination", "An AUTH token needs encryption in transit")
+	}
+	if g.inTransit && g.transitMode == "" {
+		g.transitMode = "required"
+	}
+	c.groups[id] = g
+	c.tag(g.arn)
+	for _, member := range g.members() {
+		c.tag(c.arn("cluster", member))
+	}
+	return []*node{c.group(g, "creating")}, nil
+}
+
+// change takes over what both a creation and a modification can set.
+func (c *cacheCall) change(g *replicationGroup) error {
+	for parameter, field := range map[string]*string{
+		"ReplicationGroupDescription": &g.description,
+		"CacheNodeType":               &g.nodeType,
+		"Engine":                      &g.engine,
+		"CacheParameterGroupName":     &g.parameterGroup,
+		"CacheSubnetGroupName":        &g.subnetGroup,
+		"TransitEncryptionMode":       &g.transitMode,
+		"SnapshotWindow":              &g.snapshotWindow,
+		"PreferredMaintenanceWindow":  &g.maintenanceWindow,
+		"NotificationTopicArn":        &g.notificationTopic,
+		"NetworkType":                 &g.networkType,
+		"IpDiscovery":                 &g.ipDiscovery,
+	} {
+		if c.form.Has(parameter) {
+			*field = c.form.Get(parameter)
+		}
+	}
+	for parameter, field := range map[string]*bool{
+		"AutomaticFailoverEnabled": &g.failover,
+		"MultiAZEnabled":           &g.multiAZ,
+		"TransitEncryptionEnabled": &g.inTransit,
+		"AutoMinorVersionUpgrade":  &g.minorUpgrades,
+	} {
+		if c.form.Has(parameter) {
+			*field = isTrue(c.form, parameter)
+		}
+	}
+	g.subnetGroup = strings.ToLower(g.subnetGroup)
+	g.snapshotRetention = number(c.form, "SnapshotRetentionLimit", g.snapshotRetention)
+	g.authToken = g.authToken || c.form.Get("AuthToken") != ""
+	if v := c.form.Get("EngineVersion"); v != "" {
+		// AWS adds the patch level that it chooses.
+		for strings.Count(v, ".") < 2 {
+			v += ".0"
+		}
+		g.version = v
+	}
+	if ids := texts(c.form, "SecurityGroupIds"); len(ids) > 0 {
+		g.securityGroups = ids
+	}
+	if configurations := objects(c.form, "LogDeliveryConfigurations"); len(configurations) > 0 {
+		g.deliverLogs(configurations)
+	}
+	if g.parameterGroup == "" {
+		g.parameterGroup = "default." + g.engine + strings.SplitN(g.version, ".", 2)[0]
+	}
+	if !isDefaultGroup(g.parameterGroup) && c.parameterGroups[g.parameterGroup] == nil {
+		f := refuse("CacheParameterGroupNotFound", "CacheParameterGroup %s not found.", g.parameterGroup)
+		f.status = http.StatusNotFound
+		return f
+	}
+	if g.subnetGroup != "" && c.subnetGroups[g.subnetGroup] == nil {
+		return refuse("CacheSubnetGroupNotFoundFault", "Cache Subnet Group %s does not exist.", g.subnetGroup)
+	}
+	return nil
+}
+
+// deliverLogs sets the destinations that are named and keeps the others.
+func (g *replicationGroup) deliverLogs(configurations []url.Values) {
+	for _, configuration := range configurations {
+		g.logDelivery = slices.DeleteFunc(g.logDelivery, func(old url.Values) bool {
+			return old.Get("LogType") == configuration.Get("LogType")
+		})
+		if !configuration.Has("Enabled") || isTrue(configuration, "Enabled") {
+			g.logDelivery = append(g.logDelivery, configuration)
+		}
+	}
+}
+
+func (c *cacheCall) find() (*replicationGroup, error) {
+	id := strings.ToLower(c.form.Get("ReplicationGroupId"))
+	if g := c.groups[id]; g != nil {
+		return g, nil
+	}
+	f := refuse("ReplicationGroupNotFoundFault", "Replication group %s not found.", id)
+	f.status = http.StatusNotFound
+	return nil, f
+}
+
+func (c *cacheCall) describeReplicationGroups() ([]*node, error) {
+	list := branch("ReplicationGroups")
+	if c.form.Get("ReplicationGroupId") != "" {
+		g, err := c.find()
+		if err != nil {
+			return nil, err
+		}
+		list.add(c.group(g, "available"))
+		return []*node{list}, nil
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.groups)) {
+		list.add(c.group(c.groups[id], "available"))
+	}
+	return []*node{list}, nil
+}
+
+func (c *cacheCall) modifyReplicationGroup() ([]*node, error) {
+	g, err := c.find()
+	if err != nil {
+		return nil, err
+	}
+	changed := *g
+	if err := c.change(&changed); err != nil {
+		return nil, err
+	}
+	*g = changed
+	return []*node{c.group(g, "modifying")}, nil
+}
+
+func (c *cacheCall) setReplicaCount() ([]*node, error) {
+	g, err := c.find()
+	if err != nil {
+		return nil, err
+	}
+	n, err := strconv.Atoi(c.form.Get("NewReplicaCount"))
+	if err != nil || n < 0 || n > 5 || (n == 0 && g.failover) {
+		return nil, refuse("InvalidParameterValue", "NewReplicaCount %q does not fit %s", c.form.Get("NewReplicaCount"), g.id)
+	}
+	g.replicas = n
+	for _, member := range g.members() {
+		if arn := c.arn("cluster", member); c.tags[arn] == nil {
+			c.tags[arn] = maps.Clone(c.tags[g.arn])
+		}
+	}
+	return []*node{c.group(g, "modifying")}, nil
+}
+
+func (c *cacheCall) deleteReplicationGroup() ([]*node, error) {
+	g, err := c.find()
+	if err != nil {
+		return nil, err
+	}
+	delete(c.groups, g.id)
+	delete(c.tags, g.arn)
+	for _, member := range g.members() {
+		delete(c.tags, c.arn("cluster", member))
+	}
+	return []*node{c.group(g, "deleting")}, nil
+}

@@ -1,0 +1,179 @@
+package localaws
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync"
+)
+
+// databases repairs what moto says of database instances. The provider sees,
+// without it:
+//
+//   - performance_insights_enabled true → false for ever, monitoring_interval
+//     and monitoring_role_arn lost at creation: moto forgets these parameters;
+//   - two instances that are one: the provider finds an instance by
+//     DbiResourceId, and moto gives all of them the same;
+//   - parameter blocks of a parameter group as additions for ever: moto says
+//     of no parameter that a user has set it.
+type databases struct {
+	address func(identifier string) (host string, port int, ok bool)
+
+	mu       sync.Mutex
+	settings map[string]map[string]string // identifier → element → text
+	resource map[string]string            // identifier → DbiResourceId
+}
+
+// remembered are the elements that moto forgets, by the parameter that sets
+// them.
+var remembered = map[string]string{
+	"EnablePerformanceInsights":          "PerformanceInsightsEnabled",
+	"PerformanceInsightsKMSKeyId":        "PerformanceInsightsKMSKeyId",
+	"PerformanceInsightsRetentionPeriod": "PerformanceInsightsRetentionPeriod",
+	"MonitoringInterval":                 "MonitoringInterval",
+	"MonitoringRoleArn":                  "MonitoringRoleArn",
+}
+
+func newDatabases(address func(string) (string, int, bool)) *databases {
+	if address == nil {
+		address = func(string) (string, int, bool) { return "", 0, false }
+	}
+	return &databases{
+		address:  address,
+		settings: map[string]map[string]string{},
+		resource: map[string]string{},
+	}
+}
+
+func (d *databases) operations() map[string]operation {
+	return map[string]operation{
+		"rds.CreateDBInstance":     d.change,
+		"rds.ModifyDBInstance":     d.change,
+		"rds.DeleteDBInstance":     d.remove,
+		"rds.StartDBInstance":      d.show,
+		"rds.StopDBInstance":       d.show,
+		"rds.RebootDBInstance":     d.show,
+		"rds.DescribeDBInstances":  d.describe,
+		"rds.DescribeDBParameters": showUserParameters,
+	}
+}
+
+// change remembers what the request sets, and shows it.
+func (d *databases) change(c *call, next func(*call) (*reply, error)) (*reply, error) {
+	return repair(c, next, func(root *node) {
+		identifier := c.form.Get("DBInstanceIdentifier")
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if renamed := c.form.Get("NewDBInstanceIdentifier"); renamed != "" && renamed != identifier {
+			d.settings[renamed], d.resource[renamed] = d.settings[identifier], d.resource[identifier]
+			delete(d.settings, identifier)
+			delete(d.resource, identifier)
+			identifier = renamed
+		}
+		if d.settings[identifier] == nil {
+			d.settings[identifier] = map[string]string{}
+		}
+		for parameter, element := range remembered {
+			if c.form.Has(parameter) {
+				d.settings[identifier][element] = c.form.Get(parameter)
+			}
+		}
+		if d.settings[identifier]["MonitoringInterval"] == "0" {
+			delete(d.settings[identifier], "MonitoringRoleArn")
+		}
+		if d.settings[identifier]["PerformanceInsightsEnabled"] == "true" && d.settings[identifier]["PerformanceInsightsRetentionPeriod"] == "" {
+			d.settings[identifier]["PerformanceInsightsRetentionPeriod"] = "7" // AWS's default, in days
+		}
+		d.complete(root)
+	})
+}
+
+func (d *databases) show(c *call, next func(*call) (*reply, error)) (*reply, error) {
+	return repair(c, next, func(root *node) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.complete(root)
+	})
+}
+
+func (d *databases) remove(c *call, next func(*call) (*reply, error)) (*reply, error) {
+	return repair(c, next, func(root *node) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.complete(root)
+		delete(d.settings, c.form.Get("DBInstanceIdentifier"))
+		delete(d.resource, c.form.Get("DBInstanceIdentifier"))
+	})
+}
+
+// describe translates the filter by DbiResourceId into the identifier.
+func (d *databases) describe(c *call, next func(*call) (*reply, error)) (*reply, error) {
+	asked := ""
+	for _, filter := range objects(c.form, "Filters") {
+		if values := texts(filter, "Values"); filter.Get("Name") == "dbi-resource-id" && len(values) == 1 {
+			asked = values[0]
+		}
+	}
+	if asked != "" {
+		identifier := d.identifier(asked)
+		if identifier == "" {
+			return answerQuery(c, rdsNamespace, branch("DBInstances")), nil
+		}
+		c = c.withForm(url.Values{
+			"Action": {c.operation}, "Version": c.form["Version"], "DBInstanceIdentifier": {identifier},
+		})
+	}
+	rep, err := d.show(c, next)
+	if err == nil && asked != "" && rep.status == http.StatusNotFound {
+		// A filter that matches nothing is no error.
+		return answerQuery(c, rdsNamespace, branch("DBInstances")), nil
+	}
+	return rep, err
+}
+
+func (d *databases) identifier(resourceID string) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for identifier, id := range d.resource {
+		if id == resourceID {
+			return identifier
+		}
+	}
+	return ""
+}
+
+// complete fills in every instance of an answer. The lock is held.
+func (d *databases) complete(root *node) {
+	for _, instance := range root.every("DBInstance") {
+		identifier := instance.value("DBInstanceIdentifier")
+		if identifier == "" {
+			continue
+		}
+		if d.resource[identifier] == "" {
+			d.resource[identifier] = resourceID(instance.value("DBInstanceArn"), instance.value("InstanceCreateTime"))
+		}
+		instance.set("DbiResourceId", d.resource[identifier])
+		for element, text := range d.settings[identifier] {
+			instance.set(element, text)
+		}
+		if host, port, ok := d.address(identifier); ok {
+			if endpoint := instance.child("Endpoint"); endpoint != nil {
+				endpoint.set("Address", host)
+				endpoint.set("Port", strconv.Itoa(port))
+			}
+		}
+	}
+}
+
+// resourceID looks as AWS's do, and is another for each instance, also for one
+// of the same name that is created later.
+func resourceID(parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		h.Write([]byte(p))
+		h.Write([]byte{0})
+	}
+	return "db-" + base32.StdEncoding.EncodeToString(h.Sum(nil))[:26]
+}

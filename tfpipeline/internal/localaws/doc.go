@@ -1,0 +1,39 @@
+// Package localaws is an AWS that runs on a laptop: one HTTP endpoint on a
+// loopback port that Terraform, its provider and the SDK take for all of AWS.
+//
+// It starts moto_server, which keeps what Terraform manages, and stands before
+// it. Requests are routed by the service in the scope of their signature.
+// Each is passed on, answered here, or passed on and repaired.
+//
+// # Answered here
+//
+//   - Amazon ECS, by Options.ECS.
+//   - ElastiCache for Redis: parameter, subnet and replication groups, their
+//     member clusters, tags.
+//   - Application Auto Scaling of ECS services: targets, policies, scheduled
+//     actions, tags. Nothing is ever scaled, and policies create no alarms.
+//   - ECR's images: true digests, re-tagged manifests, immutable tags, manifest
+//     lists, lifecycle policies when ExpireImages is called. Layers are not
+//     stored, so there is no docker push.
+//   - Target health, by Options.TargetHealth.
+//
+// # Repaired
+//
+//   - RDS: performance insights, monitoring, resource IDs, who set a parameter,
+//     and, by Options.Database, where an instance really listens.
+//   - EC2: descriptions of security group rules that name another group.
+//   - Elastic Load Balancing: deletion protection is enforced.
+//   - Operations that moto lacks fail at once, with their name. moto answers
+//     500, which clients retry for minutes.
+//
+// # Not modelled
+//
+// Signatures and IAM: every request is allowed, every role can be assumed.
+// Networks: security groups and routes have no effect. DNS: names of load
+// balancers, databases and caches resolve nowhere, and certificates are issued
+// at once. CloudWatch: alarms are never evaluated. Time: everything is
+// available when it is asked for next, though the provider waits by timers of
+// its own (RDS 80 s, a load balancer 60 s). Dependencies that AWS refuses to
+// break, such as a security group in use. State is in memory and ends with the
+// endpoint.
+package localaws
