@@ -146,6 +146,7 @@ func (a *app) dispatch(ctx context.Context, args []string) error {
 	c := list[i]
 	set := flag.NewFlagSet(c.name, flag.ContinueOnError)
 	set.SetOutput(io.Discard)
+	set.StringVar(&a.repository, "C", a.repository, "repository `folder`, with envs/ and modules/ (default: found from here upwards)")
 	do := c.flags(set)
 	set.Usage = func() {}
 	if err := set.Parse(args[1:]); errors.Is(err, flag.ErrHelp) {

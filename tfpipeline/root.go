@@ -195,6 +195,9 @@ func (a *app) openRoot(ctx context.Context, name string, t target, cfg aws.Confi
 	if err := r.Init(ctx); err != nil {
 		return nil, a.advise(name, err)
 	}
+	if workspace.Borrowed {
+		a.progress("%s: took over the provider lock of shared; commit envs/%s/.terraform.lock.hcl", name, name)
+	}
 	return r, nil
 }
 

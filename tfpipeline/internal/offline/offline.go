@@ -94,6 +94,10 @@ func (e *Endpoint) Close() error {
 // scope is the service in a request's signature.
 var scope = regexp.MustCompile(`Credential=[^/]*/[0-9]{8}/[^/]*/([^/]+)/aws4_request`)
 
+// RandomPassword is what stands in for a generated secret while planning. It
+// must never be seen in a plan.
+const RandomPassword = "offline-random-password-that-no-plan-may-hold-0123456789ABCDEF"
+
 // zoneID is that of the zone an offline plan sees; no zone has it.
 const zoneID = "Z0OFFLINE0PLAN00"
 
@@ -121,7 +125,7 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.callerIdentity(w)
 	case service == "secretsmanager" && operation == "GetRandomPassword":
 		// Terraform wants a value while it plans, and throws it away.
-		answerJSON(w, map[string]string{"RandomPassword": strings.Repeat("offline0", 8)})
+		answerJSON(w, map[string]string{"RandomPassword": RandomPassword})
 	case service == "route53" && r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/2013-04-01/"):
 		e.zone(w, r, operation)
 	default:

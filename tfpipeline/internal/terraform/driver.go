@@ -9,7 +9,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -32,6 +32,8 @@ type Driver struct {
 	// prints values runs without terraform-exec, which copies the output of
 	// every command to the same writer.
 	talking *tfexec.Terraform
+	output  io.Writer
+	events  func(Event)
 }
 
 // Options are what New needs.
@@ -48,6 +50,8 @@ type Options struct {
 	PluginCache string
 	// Output receives what Terraform says of its progress; nil discards it.
 	Output io.Writer
+	// Events is told what happens during an apply; nil for nobody.
+	Events func(Event)
 }
 
 // New prepares a driver: it chooses where providers come from and asks
@@ -80,12 +84,26 @@ func New(ctx context.Context, o Options) (*Driver, error) {
 		return nil, fmt.Errorf("ask terraform for its version: %w", explain(ctx, err))
 	}
 	if o.Output != nil {
-		tf.SetStdout(o.Output)
-		tf.SetStderr(o.Output)
+		// terraform-exec writes both streams at the same time.
+		out := &oneAtATime{w: o.Output}
+		tf.SetStdout(out)
+		tf.SetStderr(out)
 	}
 	planEnv := maps.Clone(env)
 	maps.Copy(planEnv, o.PlanEnviron)
-	return &Driver{workspace: o.Workspace, program: o.Program, env: env, planEnv: planEnv, talking: tf}, nil
+	return &Driver{workspace: o.Workspace, program: o.Program, env: env, planEnv: planEnv, talking: tf, output: o.Output, events: o.Events}, nil
+}
+
+// oneAtATime is a writer for several goroutines.
+type oneAtATime struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (o *oneAtATime) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.w.Write(p)
 }
 
 // Init installs the providers that the root has locked and opens its backend.
@@ -93,7 +111,10 @@ func (d *Driver) Init(ctx context.Context) error {
 	if err := d.talking.Init(ctx, tfexec.Upgrade(false)); err != nil {
 		return fmt.Errorf("init: %w", explain(ctx, err))
 	}
-	return d.workspace.checkLock()
+	if err := d.workspace.checkLock(); err != nil {
+		return err
+	}
+	return d.workspace.keepLock()
 }
 
 // PlanOptions are the choices of one plan.
@@ -132,26 +153,8 @@ func (d *Driver) Plan(ctx context.Context, o PlanOptions) ([]byte, error) {
 	return out, planErr
 }
 
-// Apply applies the saved plan. It has no deadline of its own: an interrupt
-// through ctx is passed on once, and waited for.
-func (d *Driver) Apply(ctx context.Context, lockTimeout time.Duration) error {
-	if err := d.talking.SetEnv(d.env); err != nil {
-		return fmt.Errorf("apply: %w", err)
-	}
-	// Terraform checks the saved plan against the state, so options that
-	// would change it (targets, variables) have no place here.
-	err := d.talking.Apply(ctx, tfexec.DirOrPlan(d.workspace.Plan), tfexec.LockTimeout(lockTimeout.String()))
-	if err == nil {
-		return nil
-	}
-	err = fmt.Errorf("apply: %w", explain(ctx, err))
-	if saved, saveErr := d.rescueState(); saveErr != nil {
-		return errors.Join(err, saveErr)
-	} else if saved != "" {
-		return &UnsavedStateError{Path: saved, Err: err}
-	}
-	return err
-}
+// Workspace is the temporary folder of this run, which goes with Close.
+func (d *Driver) Workspace() string { return d.workspace.top }
 
 // Outputs returns the root's outputs as JSON, sensitive ones included: it is
 // for the program, not for people.
@@ -197,22 +200,4 @@ func (d *Driver) quiet(ctx context.Context, args ...string) ([]byte, error) {
 		return nil, classify(fmt.Errorf("%w\n%s", err, stderr.Bytes()))
 	}
 	return stdout.Bytes(), nil
-}
-
-// rescueState moves a state that Terraform could not save out of the
-// workspace, which is about to be removed.
-func (d *Driver) rescueState() (string, error) {
-	from := filepath.Join(d.workspace.Dir, "errored.tfstate")
-	content, err := os.ReadFile(from)
-	if errors.Is(err, os.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("rescue the state that could not be saved: %w", err)
-	}
-	to := filepath.Join(filepath.Dir(d.workspace.top), filepath.Base(d.workspace.top)+".errored.tfstate")
-	if err := os.WriteFile(to, content, 0o600); err != nil {
-		return "", fmt.Errorf("rescue the state that could not be saved: %w", err)
-	}
-	return to, nil
 }

@@ -45,6 +45,22 @@ func (e *UnsavedStateError) Error() string {
 }
 func (e *UnsavedStateError) Unwrap() error { return e.Err }
 
+// ApplyError is an apply that did not do all it had planned.
+type ApplyError struct {
+	// Done and Failed are addresses, in the order of time. What is done is in
+	// the state.
+	Done, Failed []string
+	Err          error
+}
+
+func (e *ApplyError) Error() string {
+	if len(e.Done) == 0 {
+		return fmt.Sprintf("apply: nothing was changed: %v", e.Err)
+	}
+	return fmt.Sprintf("apply: %d changes were made, then: %v", len(e.Done), e.Err)
+}
+func (e *ApplyError) Unwrap() error { return e.Err }
+
 // CommandError is any other failure: what Terraform said, without its frame.
 type CommandError struct {
 	// Message is the text of Terraform's errors, a paragraph each.

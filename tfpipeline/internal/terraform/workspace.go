@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/specboard/platform/gen/config"
 )
 
 // lockFile is Terraform's own record of the providers a root has selected.
@@ -26,7 +28,12 @@ type Workspace struct {
 	// Plan is where the saved plan goes.
 	Plan string
 
+	// Borrowed says that the root had no provider lock yet and got the
+	// shared root's; Init writes it into the repository.
+	Borrowed bool
+
 	top    string
+	source string
 	locked []byte
 }
 
@@ -49,12 +56,13 @@ func NewWorkspace(repository, root, parent, override string) (*Workspace, error)
 	if err != nil {
 		return nil, fmt.Errorf("prepare %s: %w", root, err)
 	}
-	w := &Workspace{Dir: filepath.Join(top, "envs", root), Plan: filepath.Join(top, "plan"), top: top}
+	w := &Workspace{Dir: filepath.Join(top, "envs", root), Plan: filepath.Join(top, "plan"), top: top, source: source}
 	err = errors.Join(
 		os.MkdirAll(w.Dir, 0o700),
 		// Roots refer to ../../modules; a link serves as well as a copy.
 		os.Symlink(modules, filepath.Join(top, "modules")),
 		w.copyRoot(source),
+		w.borrowLock(filepath.Join(repository, "envs", config.SharedRoot)),
 	)
 	if err == nil && override != "" {
 		err = os.WriteFile(filepath.Join(w.Dir, overrideFile), []byte(override), 0o600)
@@ -86,6 +94,31 @@ func (w *Workspace) copyRoot(source string) error {
 		}
 	}
 	return nil
+}
+
+// borrowLock gives a root that was just added the providers that the shared
+// root has selected, so that all roots agree.
+func (w *Workspace) borrowLock(shared string) error {
+	if w.locked != nil {
+		return nil
+	}
+	content, err := os.ReadFile(filepath.Join(shared, lockFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	w.locked, w.Borrowed = content, true
+	return os.WriteFile(filepath.Join(w.Dir, lockFile), content, 0o600)
+}
+
+// keepLock writes a borrowed lock into the repository.
+func (w *Workspace) keepLock() error {
+	if !w.Borrowed {
+		return nil
+	}
+	return os.WriteFile(filepath.Join(w.source, lockFile), w.locked, 0o644)
 }
 
 // checkLock fails if init selected other providers than the committed lock

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/offline"
+	"github.com/specboard/platform/tfpipeline/internal/plan"
+	"github.com/specboard/platform/tfpipeline/internal/terraform"
+)
+
+// e2e marks tests that need the real Terraform and provider. They run when
+// E2E is set; then a missing program is a failure and not a reason to skip.
+func e2e(t *testing.T) {
+	t.Helper()
+	if os.Getenv("E2E") == "" {
+		t.Skip("needs Terraform and the AWS provider: run make e2e")
+	}
+}
+
+// withoutAWS is the environment of a laptop that knows nothing of AWS.
+func withoutAWS(more ...string) []string {
+	env := append([]string{"HOME=" + os.Getenv("HOME"), "PATH=" + os.Getenv("PATH")}, more...)
+	for _, name := range []string{"TF_CLI_CONFIG_FILE", terraform.MirrorVariable, "HTTPS_PROXY", "SSL_CERT_FILE", "XDG_CACHE_HOME", "GOPATH", "GOCACHE", "GOFLAGS", "GOPROXY"} {
+		if v := os.Getenv(name); v != "" {
+			env = append(env, name+"="+v)
+		}
+	}
+	return env
+}
+
+// TestOfflinePlans plans every root as make plan does on a new machine.
+func TestOfflinePlans(t *testing.T) {
+	e2e(t)
+	for _, name := range []string{"shared", "staging", "production"} {
+		t.Run(name, func(t *testing.T) {
+			a := &app{platform: config.Default(), env: withoutAWS(), stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}}
+			if err := a.findRepository(); err != nil {
+				t.Fatal(err)
+			}
+			r, err := a.openRoot(t.Context(), name, targetOffline, aws.Config{}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if err := r.Close(); err != nil {
+					t.Error(err)
+				}
+			}()
+			document, err := r.Driver.Plan(t.Context(), terraform.PlanOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if bytes.Contains(document, []byte(offline.RandomPassword)) {
+				t.Error("the plan holds a generated secret")
+			}
+			p, err := plan.Parse(name, document)
+			if err != nil {
+				t.Fatal(err)
+			}
+			least := 90
+			if name == config.SharedRoot {
+				least = 20
+			}
+			counts := p.Counts()
+			if counts["create"] < least || len(counts) != 1 {
+				t.Errorf("counts %v, want %d or more to create and nothing else", counts, least)
+			}
+		})
+	}
+}
+
+// TestPlanCommand looks at what a person and a program see.
+func TestPlanCommand(t *testing.T) {
+	e2e(t)
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), []string{"plan", "-env", "shared", "-detailed-exitcode"}, withoutAWS(), nil, &stdout, &stderr)
+	first, _, _ := strings.Cut(stdout.String(), "\n")
+	if code != exitChanges || !strings.Contains(first, "offline") || !strings.HasSuffix(stdout.String(), "to create\n") {
+		t.Errorf("exit %d, stdout:\n%s\nstderr:\n%s", code, &stdout, &stderr)
+	}
+
+	stdout.Reset()
+	code = run(t.Context(), []string{"plan", "-env", "shared", "-json", "-offline"}, withoutAWS("CI=true"), nil, &stdout, &stderr)
+	var got struct {
+		Root, Target string
+		Counts       map[string]int
+		Changes      []struct {
+			Address string
+			Actions []string
+		}
+	}
+	if err := json.Unmarshal(stdout.Bytes(), &got); err != nil || code != exitOK {
+		t.Fatalf("exit %d, %v:\n%s", code, err, &stdout)
+	}
+	if got.Root != "shared" || got.Target != "offline" || got.Counts["create"] != len(got.Changes) || got.Changes[0].Actions[0] != "create" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestExtendedPlatform adds a service and an environment as a person would, by
+// one literal each, and then renders, validates and plans.
+func TestExtendedPlatform(t *testing.T) {
+	e2e(t)
+	repository, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defaults := filepath.Join(repository, "gen", "config", "default.go")
+	source, err := os.ReadFile(defaults)
+	if err != nil {
+		t.Fatal(err)
+	}
+	extended := insertBefore(t, string(source), "\n\t\t},\n\n\t\tTasks: []Task{", `
+			{Name: "storage", Port: 3003, HealthPath: "/health", Database: true, Calls: []string{"api"}},`)
+	extended = insertBefore(t, extended, "\n\t\t},\n\t}\n}", `
+			{
+				Name: "preview", Subdomain: "preview",
+				Network:  Network{CIDR: "10.30.0.0/16", NATGateways: 1},
+				Database: Database{InstanceClass: "db.t4g.micro", StorageGiB: 20, MaxStorageGiB: 50, BackupRetentionDays: 1},
+				Cache:    Cache{NodeType: "cache.t4g.micro", Nodes: 1},
+				Size:     Size{CPU: 256, Memory: 512, MinTasks: 1, MaxTasks: 1},
+				Alarms:   Alarms{CPUPercent: 80, MemoryPercent: 80, HTTP5xx: 10, Period: 5 * time.Minute},
+				LogRetentionDays: 7,
+			},`)
+	dir := t.TempDir()
+	replacement := filepath.Join(dir, "default.go")
+	overlay := filepath.Join(dir, "overlay.json")
+	document, err := json.Marshal(map[string]map[string]string{"Replace": {defaults: replacement}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, content := range map[string][]byte{replacement: []byte(extended), overlay: document} {
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tree := filepath.Join(dir, "tree")
+	if err := os.Mkdir(tree, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	goRun := func(args ...string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), "go", append([]string{"run", "-overlay", overlay}, args...)...)
+		cmd.Dir, cmd.Env = repository, withoutAWS()
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("go run %v: %v\n%s%s", args, err, out, stderr.Bytes())
+		}
+		return string(out)
+	}
+	goRun("./gen", "-C", tree)
+	// The committed lock of the shared root; the others take it over.
+	lock, err := os.ReadFile(filepath.Join(repository, "envs", "shared", ".terraform.lock.hcl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(tree, "envs", "shared", ".terraform.lock.hcl"), lock, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	goRun("./tfpipeline", "validate", "-test=false", "-C", tree)
+	for _, root := range []string{"staging", "preview"} {
+		out := goRun("./tfpipeline", "plan", "-offline", "-env", root, "-C", tree)
+		if !strings.Contains(out, "module.storage ") {
+			t.Errorf("the plan of %s has no storage service:\n%s", root, out)
+		}
+	}
+}
+
+func insertBefore(t *testing.T, text, before, insertion string) string {
+	t.Helper()
+	i := strings.LastIndex(text, before)
+	if i < 0 {
+		t.Fatalf("default.go has no %q any more", before)
+	}
+	return text[:i] + insertion + text[i:]
+}

@@ -1,0 +1,141 @@
+package main_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"maps"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/specboard/platform/"
+
+// allowed is the import graph: what each package may import of ours. A new
+// arrow is added here, on purpose. Floors, from below: facts, domain, adapters
+// (never each other), mains.
+var allowed = map[string][]string{
+	// Facts.
+	"gen/config": {},
+	"migrations": {},
+
+	"migrations/internal/scratch": {},
+	"migrations/migrate":          {"migrations"},
+	// The linter and the proof: one program, its parts its own business.
+	"migrations/check":            {"migrations", "migrations/internal/scratch", "migrations/check/*"},
+	"migrations/check/internal/*": {"migrations", "migrations/internal/scratch", "migrations/check/internal/*"},
+
+	// The generator.
+	"gen/internal/tree":      {},
+	"gen/internal/reference": {},
+	"gen/internal/render":    {"gen/config", "gen/internal/tree"},
+	"gen":                    {"gen/config", "gen/internal/reference", "gen/internal/render", "gen/internal/tree"},
+
+	// The pipeline's domain.
+	"tfpipeline/internal/plan":   {"gen/config"},
+	"tfpipeline/internal/deploy": {"gen/config", "migrations"},
+
+	// Its adapters, each for one outside system.
+	"tfpipeline/internal/ecs":        {"gen/config", "tfpipeline/internal/deploy"},
+	"tfpipeline/internal/github":     {},
+	"tfpipeline/internal/history":    {"gen/config", "tfpipeline/internal/deploy"},
+	"tfpipeline/internal/localaws":   {"gen/config", "tfpipeline/internal/localaws/*"},
+	"tfpipeline/internal/localaws/*": {"gen/config", "tfpipeline/internal/localaws/*"},
+	"tfpipeline/internal/notify":     {},
+	"tfpipeline/internal/offline":    {"gen/config"},
+	"tfpipeline/internal/shield":     {},
+	"tfpipeline/internal/terraform":  {"gen/config"},
+	"tfpipeline/internal/view":       {"tfpipeline/internal/deploy", "tfpipeline/internal/plan"},
+
+	"tfpipeline": {"gen/config", "migrations", "tfpipeline/internal/*"},
+}
+
+// matches reports whether a name is a key's; a key ending in /* stands for
+// everything below.
+func matches(key, name string) bool {
+	parent, below := strings.CutSuffix(key, "*")
+	return key == name || below && strings.HasPrefix(name, parent)
+}
+
+// rule is the most exact key for a package.
+func rule(name string) (key string, ok bool) {
+	for k := range allowed {
+		if matches(k, name) && len(k) > len(key) {
+			key, ok = k, true
+		}
+	}
+	return key, ok
+}
+
+// forbidden says which programs must stay free of what.
+var forbidden = []struct {
+	program, dependency, why string
+}{
+	{"gen", "github.com/aws/", "the generator needs neither the AWS SDK nor credentials"},
+	{"gen", "github.com/hashicorp/terraform-exec", "the generator runs no Terraform"},
+	{"tfpipeline", "github.com/pganalyze/", "the SQL parser needs a C compiler and a minute to build"},
+	{"migrations/migrate", "github.com/pganalyze/", "the binary in images is static and small"},
+	{"migrations/migrate", "github.com/aws/", "the binary in images is static and small"},
+}
+
+type goPackage struct {
+	ImportPath, Doc            string
+	Imports, Deps, TestImports []string
+	XTestImports               []string
+}
+
+// ours lists this module's packages.
+func ours(t *testing.T) map[string]goPackage {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Doc,Imports,Deps", module+"...")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, stderr.Bytes())
+	}
+	packages := map[string]goPackage{}
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p goPackage
+		if err := dec.Decode(&p); err == io.EOF {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages[strings.TrimPrefix(p.ImportPath, module)] = p
+	}
+}
+
+func TestImportGraph(t *testing.T) {
+	packages := ours(t)
+	for _, name := range slices.Sorted(maps.Keys(packages)) {
+		key, ok := rule(name)
+		if !ok {
+			t.Errorf("%s is not in the import graph: add it to allowed, with what it may import", name)
+			continue
+		}
+		for _, i := range packages[name].Imports {
+			if own, ok := strings.CutPrefix(i, module); ok && !slices.ContainsFunc(allowed[key], func(k string) bool { return matches(k, own) }) {
+				t.Errorf("%s imports %s: if the arrow is meant, add it to allowed", name, own)
+			}
+		}
+	}
+	for _, f := range forbidden {
+		for _, d := range packages[f.program].Deps {
+			if strings.HasPrefix(d, f.dependency) {
+				t.Errorf("%s depends on %s: %s", f.program, d, f.why)
+				break
+			}
+		}
+	}
+}
+
+func TestPackageDocs(t *testing.T) {
+	for name, p := range ours(t) {
+		if p.Doc == "" {
+			t.Errorf("%s has no package comment: say in one sentence what it promises", name)
+		}
+	}
+}
