@@ -239,7 +239,10 @@ func TestInterrupted(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			o := quick()
 			conn := open(t, config)
+			done := make(chan struct{})
+			defer func() { cancel(); <-done }()
 			go func() {
+				defer close(done)
 				for rest(ctx, 20*time.Millisecond) == nil {
 					var n int
 					if conn.QueryRow(ctx, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()").Scan(&n) == nil && n > 0 {

@@ -75,8 +75,10 @@ func TestConnectionLost(t *testing.T) {
 	list := files(t, "CREATE TABLE a (); SELECT pg_sleep(30)")
 	conn := open(t, config)
 	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
+	done := make(chan struct{})
+	defer func() { cancel(); <-done }()
 	go func() {
+		defer close(done)
 		for rest(ctx, 20*time.Millisecond) == nil {
 			_, _ = conn.Exec(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'")
 		}
