@@ -106,6 +106,8 @@ type command struct {
 func commands() []command {
 	return []command{
 		planCommand(),
+		applyCommand(),
+		unlockCommand(),
 		validateCommand(),
 	}
 }

@@ -51,7 +51,7 @@ type planOptions struct {
 	lockTimeout                     time.Duration
 }
 
-func (a *app) plan(ctx context.Context, o planOptions) error {
+func (a *app) plan(ctx context.Context, o planOptions) (err error) {
 	if err := a.checkRoot(o.env); err != nil {
 		return err
 	}
@@ -67,10 +67,15 @@ func (a *app) plan(ctx context.Context, o planOptions) error {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, r.Close()) }()
+	defer closeRoot(r, &err)
+	if t != targetOffline {
+		if err := a.begin(r, "plan"); err != nil {
+			return err
+		}
+	}
 
 	a.progress("%s: terraform plan", o.env)
-	p, planErr := a.planRoot(ctx, r, terraform.PlanOptions{LockTimeout: o.lockTimeout, NoLock: o.noLock})
+	p, planErr := a.planRoot(ctx, r, planChoices{lockTimeout: o.lockTimeout, noLock: o.noLock})
 	if p == nil {
 		return planErr
 	}
@@ -90,10 +95,20 @@ func (a *app) plan(ctx context.Context, o planOptions) error {
 	return nil
 }
 
+// planChoices are the choices of one plan.
+type planChoices struct {
+	lockTimeout          time.Duration
+	noLock, destroy, yes bool
+}
+
 // planRoot plans an opened root. A plan that failed half-way comes back
 // together with its error.
-func (a *app) planRoot(ctx context.Context, r *root, o terraform.PlanOptions) (*plan.Plan, error) {
-	document, planErr := r.Driver.Plan(ctx, o)
+func (a *app) planRoot(ctx context.Context, r *root, c planChoices) (*plan.Plan, error) {
+	var document []byte
+	planErr := a.patience(r, c.lockTimeout, c.yes).Wait(ctx, func(timeout time.Duration) (err error) {
+		document, err = r.Driver.Plan(ctx, terraform.PlanOptions{LockTimeout: timeout, NoLock: c.noLock, Destroy: c.destroy})
+		return err
+	})
 	if planErr != nil {
 		planErr = a.advise(r.name, planErr)
 	}

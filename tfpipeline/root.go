@@ -36,6 +36,12 @@ type root struct {
 	name   string
 	target target
 	*terraform.Driver
+	// run is this run's note on the machine; killed are the runs before it
+	// that could not remove theirs.
+	run    *terraform.Run
+	killed []terraform.Run
+	// tell receives what an apply does.
+	tell    func(terraform.Event)
 	closers []func() error
 }
 
@@ -47,6 +53,9 @@ func (r *root) Close() error {
 	}
 	return err
 }
+
+// closeRoot closes a root at the end of a function and adds to its error.
+func closeRoot(r *root, err *error) { *err = errors.Join(*err, r.Close()) }
 
 // checkRoot says which roots there are if there is none of that name.
 func (a *app) checkRoot(name string) error {
@@ -118,6 +127,16 @@ func (a *app) findTarget(ctx context.Context, wantOffline bool) (target, aws.Con
 	}
 }
 
+// findCloud is findTarget for what changes things: without credentials there
+// is nothing to change.
+func (a *app) findCloud(ctx context.Context, command string) (target, aws.Config, error) {
+	t, cfg, err := a.findTarget(ctx, false)
+	if err == nil && t == targetOffline {
+		err = next(fmt.Errorf("%s needs AWS credentials, and there are none", command), "aws sso login, or export AWS_PROFILE")
+	}
+	return t, cfg, err
+}
+
 func isLoopback(endpoint string) bool {
 	u, err := url.Parse(endpoint)
 	return err == nil && (u.Hostname() == "127.0.0.1" || u.Hostname() == "localhost" || u.Hostname() == "::1")
@@ -133,6 +152,10 @@ func (a *app) openRoot(ctx context.Context, name string, t target, cfg aws.Confi
 		}
 	}()
 
+	usesAWS, err := terraform.Uses(a.repository, name, "hashicorp/aws")
+	if err != nil {
+		return nil, err
+	}
 	var additions, planOnly map[string]string
 	override := ""
 	switch t {
@@ -155,7 +178,7 @@ func (a *app) openRoot(ctx context.Context, name string, t target, cfg aws.Confi
 		r.closers = append(r.closers, s.Close)
 		k, v, _ := strings.Cut(s.Environ(), "=")
 		planOnly = map[string]string{k: v}
-		if t == targetLocal {
+		if t == targetLocal && usesAWS {
 			// What a local endpoint does not know it answers with an error;
 			// the provider would ask again for ten minutes.
 			override = "provider \"aws\" {\n  max_retries = 4\n}\n"
@@ -186,6 +209,11 @@ func (a *app) openRoot(ctx context.Context, name string, t target, cfg aws.Confi
 	}
 	r.Driver, err = terraform.New(ctx, terraform.Options{
 		Program: program, Workspace: workspace, Environ: env, PlanEnviron: planOnly,
+		Events: func(e terraform.Event) {
+			if r.tell != nil {
+				r.tell(e)
+			}
+		},
 		PluginCache: filepath.Join(a.cacheDir(), "providers"), Output: output,
 	})
 	if err != nil {

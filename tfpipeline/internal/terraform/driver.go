@@ -34,6 +34,9 @@ type Driver struct {
 	talking *tfexec.Terraform
 	output  io.Writer
 	events  func(Event)
+	// pushAfter is how often, and how long after the time before, a state that
+	// Terraform could not save is offered to the backend again.
+	pushAfter []time.Duration
 }
 
 // Options are what New needs.
@@ -91,7 +94,11 @@ func New(ctx context.Context, o Options) (*Driver, error) {
 	}
 	planEnv := maps.Clone(env)
 	maps.Copy(planEnv, o.PlanEnviron)
-	return &Driver{workspace: o.Workspace, program: o.Program, env: env, planEnv: planEnv, talking: tf, output: o.Output, events: o.Events}, nil
+	return &Driver{
+		workspace: o.Workspace, program: o.Program, env: env, planEnv: planEnv,
+		talking: tf, output: o.Output, events: o.Events,
+		pushAfter: []time.Duration{0, 2 * time.Second, 8 * time.Second},
+	}, nil
 }
 
 // oneAtATime is a writer for several goroutines.

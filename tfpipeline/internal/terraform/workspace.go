@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/specboard/platform/gen/config"
@@ -71,6 +72,19 @@ func NewWorkspace(repository, root, parent, override string) (*Workspace, error)
 		return nil, fmt.Errorf("prepare %s: %w", root, errors.Join(err, w.Close()))
 	}
 	return w, nil
+}
+
+// Uses reports whether a root has selected a provider, such as hashicorp/aws.
+func Uses(repository, root, provider string) (bool, error) {
+	content, err := os.ReadFile(filepath.Join(repository, "envs", root, lockFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read the provider lock of %s: %w", root, err)
+	}
+	locked, err := lockedProviders(content)
+	return slices.ContainsFunc(locked, func(p LockedProvider) bool { return strings.HasSuffix(p.Source, "/"+provider) }), err
 }
 
 func (w *Workspace) copyRoot(source string) error {

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/specboard/platform/tfpipeline/internal/plan"
+	"github.com/specboard/platform/tfpipeline/internal/terraform"
+	"github.com/specboard/platform/tfpipeline/internal/view"
+)
+
+// changeOptions are the choices of every command that applies.
+type changeOptions struct {
+	yes, json   bool
+	allow       []string
+	lockTimeout time.Duration
+	// destroy plans the end of everything.
+	destroy bool
+}
+
+func (o *changeOptions) declare(set *flag.FlagSet) {
+	set.BoolVar(&o.yes, "yes", false, "do not ask; needed where there is no terminal")
+	set.DurationVar(&o.lockTimeout, "lock-timeout", 5*time.Minute, "how long to wait for a state lock that somebody holds")
+}
+
+// operation is the word for what is done, as people and notes use it.
+func (o changeOptions) operation() string {
+	if o.destroy {
+		return "destroy"
+	}
+	return "apply"
+}
+
+// change plans a root, guards, shows and confirms the plan, and applies it. It
+// reports whether there was anything to apply. finish, if any, runs on the
+// root after that, changed or not.
+func (a *app) change(ctx context.Context, name string, t target, cfg aws.Config, o changeOptions, finish func(context.Context, *root) error) (changed bool, err error) {
+	r, err := a.openRoot(ctx, name, t, cfg, nil)
+	if err != nil {
+		return false, err
+	}
+	defer closeRoot(r, &err)
+	if err := a.begin(r, o.operation()); err != nil {
+		return false, err
+	}
+
+	a.progress("%s: terraform plan", name)
+	p, err := a.planRoot(ctx, r, planChoices{lockTimeout: o.lockTimeout, destroy: o.destroy, yes: o.yes})
+	if err != nil {
+		if p != nil { // an errored plan says what was blocked
+			_ = view.Text{Colour: a.colour(a.stderr)}.Plan(a.stderr, p)
+		}
+		return false, err
+	}
+	if p.Empty() {
+		err := errors.Join(a.settled(r), finished(ctx, r, finish))
+		return false, err
+	}
+	if err := (view.Text{Colour: a.colour(a.stdout)}).Plan(a.stdout, p); err != nil {
+		return false, fmt.Errorf("print the plan: %w", err)
+	}
+	if err := a.guard(p, o.allow); err != nil {
+		return false, err
+	}
+	if err := a.confirm(ctx, fmt.Sprintf("Apply this to %s?", name), o.yes); err != nil {
+		return false, err
+	}
+	if err := a.applyRoot(ctx, r, p, o); err != nil {
+		return false, err
+	}
+	return true, errors.Join(a.settled(r), finished(ctx, r, finish))
+}
+
+func finished(ctx context.Context, r *root, finish func(context.Context, *root) error) error {
+	if finish == nil {
+		return nil
+	}
+	return finish(ctx, r)
+}
+
+// applyRoot applies an opened root's saved plan.
+func (a *app) applyRoot(ctx context.Context, r *root, p *plan.Plan, o changeOptions) error {
+	a.progress("%s: terraform apply", r.name)
+	r.watch(a, p)
+	err := a.patience(r, o.lockTimeout, o.yes).Wait(ctx, func(timeout time.Duration) error {
+		return r.Apply(ctx, timeout)
+	})
+	again := "tfpipeline " + o.operation() + " -env " + r.name
+	switch {
+	case err == nil:
+		return nil
+	case isType[*terraform.UnsavedStateError](err):
+		unsaved, _ := errors.AsType[*terraform.UnsavedStateError](err)
+		return next(fmt.Errorf("%s: %w", r.name, err), "%s", pushCommand(r.name, unsaved.Path))
+	case isType[*terraform.StalePlanError](err):
+		return next(fmt.Errorf("%s: %w: somebody applied in between, and nothing was changed here", r.name, err), "%s", again)
+	case isType[*terraform.LockedError](err):
+		return a.advise(r.name, err)
+	default:
+		// What is done is in the state, and the lock is released.
+		return next(fmt.Errorf("%s: %w", r.name, err), "%s, which continues from here", again)
+	}
+}
+
+func isType[T error](err error) bool {
+	_, ok := errors.AsType[T](err)
+	return ok
+}
+
+// watch prints what an apply does to a root, a line for each resource that is
+// done and one every half minute for those that take long.
+func (r *root) watch(a *app, p *plan.Plan) {
+	total := 0
+	for action, n := range p.Counts() {
+		switch action {
+		case plan.Replace:
+			total += 2 * n
+		case plan.Create, plan.Update, plan.Delete:
+			total += n
+		}
+	}
+	done := 0
+	r.tell = func(e terraform.Event) {
+		switch {
+		case e.Kind == terraform.Done:
+			done++
+			a.progress("%s: [%*d/%d] %s %s (%s)", r.name, len(fmt.Sprint(total)), done, total, e.Action, e.Address, e.Elapsed)
+		case e.Kind == terraform.Failed:
+			a.progress("%s: failed to %s %s (%s)", r.name, e.Action, e.Address, e.Elapsed)
+		case e.Kind == terraform.Progress && e.Elapsed%(30*time.Second) == 0:
+			a.progress("%s: still at it: %s %s (%s)", r.name, e.Action, e.Address, e.Elapsed)
+		}
+	}
+}
+
+// outputs prints a root's outputs; of the sensitive ones, their names.
+func (a *app) outputs(ctx context.Context, r *root) error {
+	document, err := r.Outputs(context.WithoutCancel(ctx))
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.name, err)
+	}
+	var outputs map[string]struct {
+		Sensitive bool
+		Value     json.RawMessage
+	}
+	if err := json.Unmarshal(document, &outputs); err != nil {
+		return fmt.Errorf("%s: read outputs: %w", r.name, err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(outputs)) {
+		switch o := outputs[name]; {
+		case o.Sensitive:
+			fmt.Fprintf(a.stdout, "  %s (sensitive)\n", name)
+		default:
+			fmt.Fprintf(a.stdout, "  %s = %s\n", name, strings.Trim(string(o.Value), `"`))
+		}
+	}
+	return nil
+}

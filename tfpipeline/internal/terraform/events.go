@@ -1,0 +1,108 @@
+package terraform
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+// EventKind is what an Event reports.
+type EventKind string
+
+// The events of one resource, in order.
+const (
+	Started  EventKind = "apply_start"
+	Progress EventKind = "apply_progress" // every ten seconds
+	Done     EventKind = "apply_complete"
+	Failed   EventKind = "apply_errored"
+)
+
+// Event is something that happens to one resource during an apply. It has no
+// values.
+type Event struct {
+	Kind    EventKind
+	Address string
+	// Action is create, update, delete ….
+	Action string
+	// Elapsed counts from Started, in whole seconds.
+	Elapsed time.Duration
+}
+
+// eventStream reads the lines that terraform apply -json prints. They come in
+// pieces of any size and may be of any length.
+type eventStream struct {
+	tell func(Event)
+	rest []byte
+	// done and failed are addresses, in the order of time.
+	done, failed []string
+	// errors are Terraform's, as its text output would show them.
+	errors []string
+	// finished is set by Terraform's closing summary, which it prints only if
+	// everything was applied.
+	finished bool
+}
+
+func newEventStream(tell func(Event)) *eventStream {
+	if tell == nil {
+		tell = func(Event) {}
+	}
+	return &eventStream{tell: tell}
+}
+
+// Write never fails: what cannot be understood is progress that nobody sees,
+// and no reason to stop an apply.
+func (s *eventStream) Write(p []byte) (int, error) {
+	s.rest = append(s.rest, p...)
+	for {
+		line, rest, ok := bytes.Cut(s.rest, []byte("\n"))
+		if !ok {
+			return len(p), nil
+		}
+		s.line(line)
+		s.rest = rest
+	}
+}
+
+func (s *eventStream) line(line []byte) {
+	var m struct {
+		Type EventKind
+		Hook struct {
+			Resource       struct{ Addr string }
+			Action         string
+			ElapsedSeconds int `json:"elapsed_seconds"`
+		}
+		Diagnostic struct{ Severity, Summary, Detail, Address string }
+		Changes    struct{ Operation string }
+	}
+	if json.Unmarshal(line, &m) != nil {
+		return
+	}
+	address := m.Hook.Resource.Addr
+	switch m.Type {
+	case Started, Progress:
+	case Done:
+		s.done = append(s.done, address)
+	case Failed:
+		s.failed = append(s.failed, address)
+	case "diagnostic":
+		if m.Diagnostic.Severity == "error" {
+			// Not the snippet: it can hold values.
+			text := "Error: " + m.Diagnostic.Summary
+			if m.Diagnostic.Address != "" {
+				text += "\n\n  with " + m.Diagnostic.Address
+			}
+			if m.Diagnostic.Detail != "" {
+				text += "\n\n" + strings.TrimSpace(m.Diagnostic.Detail)
+			}
+			s.errors = append(s.errors, text)
+		}
+		return
+	case "change_summary":
+		s.finished = m.Changes.Operation != "plan"
+		return
+	default:
+		return
+	}
+	s.tell(Event{Kind: m.Type, Address: address, Action: m.Hook.Action, Elapsed: time.Duration(m.Hook.ElapsedSeconds) * time.Second})
+}
