@@ -48,7 +48,9 @@ func (s *Server) Create(ctx context.Context, database, template string) (*pgx.Co
 		return nil, fmt.Errorf("create scratch database %s: %w", database, err)
 	}
 	if s.prefix != "" {
+		s.mu.Lock()
 		s.made = append(s.made, database)
+		s.mu.Unlock()
 	}
 	return s.Config(database), nil
 }
@@ -62,6 +64,8 @@ func (s *Server) Drop(ctx context.Context, database string) error {
 }
 
 func (s *Server) dropAll(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var problems []error
 	for _, database := range s.made {
 		problems = append(problems, s.Drop(ctx, database))

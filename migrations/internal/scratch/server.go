@@ -16,6 +16,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -33,7 +34,9 @@ const startTimeout = 60 * time.Second
 type Server struct {
 	config *pgx.ConnConfig // of the maintenance database
 	prefix string          // of database names, on a server that is not ours
-	made   []string        // databases to drop, on a server that is not ours
+
+	mu   sync.Mutex
+	made []string // databases to drop, on a server that is not ours
 
 	dir   string
 	lines io.WriteCloser // the server stops when it closes
