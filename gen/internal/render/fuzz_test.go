@@ -2,9 +2,11 @@ package render
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
@@ -17,14 +19,14 @@ import (
 func TestRandomPlatforms(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(40) {
-		p := randomPlatform(seed)
-		if err := p.Validate(); err != nil {
-			t.Errorf("seed %d: the platform is not valid:\n%v", seed, err)
-			continue
-		}
-		if !checkRendered(t, p) {
-			t.Errorf("seed %d", seed)
-		}
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			p := randomPlatform(seed)
+			if err := p.Validate(); err != nil {
+				t.Fatalf("the platform is not valid:\n%v", err)
+			}
+			checkRendered(t, p)
+		})
 	}
 }
 
@@ -45,30 +47,27 @@ func FuzzRender(f *testing.F) {
 }
 
 // checkRendered renders a platform and checks the tree.
-func checkRendered(t *testing.T, p config.Platform) bool {
+func checkRendered(t *testing.T, p config.Platform) {
 	t.Helper()
 	tree := renderTree(t, p)
 	if err := reference.Check(tree); err != nil {
-		t.Errorf("references:\n%v", err)
-		return false
+		t.Fatalf("references:\n%v", err)
 	}
 	if err := reference.CheckFormat(tree); err != nil {
 		t.Errorf("format:\n%v", err)
-		return false
 	}
-	ok := true
 	for _, e := range p.Environments {
+		services := moduleBlocks(t, tree["envs/"+e.Name+"/services.tf"])
 		for _, s := range p.Services {
-			call := moduleBlock(t, tree["envs/"+e.Name+"/services.tf"], identifier(s.Name))
-			ok = ok && says(t, call, "environment", s.Environment)
+			says(t, services[identifier(s.Name)], s.Environment)
 		}
+		tasks := moduleBlocks(t, tree["envs/"+e.Name+"/tasks.tf"])
 		for _, task := range p.Tasks {
-			call := moduleBlock(t, tree["envs/"+e.Name+"/tasks.tf"], identifier(task.Name))
-			ok = ok && says(t, call, "environment", task.Environment)
+			call := tasks[identifier(task.Name)]
+			says(t, call, task.Environment)
 			command, diags := call.Body.Attributes["command"].Expr.Value(nil)
 			if diags.HasErrors() {
-				t.Errorf("command of %s: %v", task.Name, diags)
-				return false
+				t.Fatalf("command of %s: %v", task.Name, diags)
 			}
 			var words []string
 			for _, w := range command.AsValueSlice() {
@@ -76,11 +75,9 @@ func checkRendered(t *testing.T, p config.Platform) bool {
 			}
 			if diff := cmp.Diff(task.Command, words); diff != "" {
 				t.Errorf("command of %s (-want +got):\n%s", task.Name, diff)
-				ok = false
 			}
 		}
 	}
-	return ok
 }
 
 // renderTree renders a platform into files by path.
@@ -113,53 +110,48 @@ func TestRenderingIsStable(t *testing.T) {
 	}
 }
 
-// moduleBlock finds a module block in a file.
-func moduleBlock(t *testing.T, content []byte, name string) *hclsyntax.Block {
+// moduleBlocks are the module blocks of a file, by name.
+func moduleBlocks(t *testing.T, content []byte) map[string]*hclsyntax.Block {
 	t.Helper()
 	f, diags := hclsyntax.ParseConfig(content, "", hcl.InitialPos)
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}
+	blocks := map[string]*hclsyntax.Block{}
 	for _, b := range f.Body.(*hclsyntax.Body).Blocks {
-		if b.Type == "module" && b.Labels[0] == name {
-			return b
+		if b.Type == "module" {
+			blocks[b.Labels[0]] = b
 		}
 	}
-	t.Fatalf("no module %s in:\n%s", name, content)
-	return nil
+	return blocks
 }
 
-// says checks that an argument that is a map holds these literal values.
-func says(t *testing.T, call *hclsyntax.Block, argument string, want map[string]string) bool {
+// says checks that a container's environment holds these literal values.
+func says(t *testing.T, call *hclsyntax.Block, want map[string]string) {
 	t.Helper()
-	got := map[string]string{}
-	object, ok := call.Body.Attributes[argument].Expr.(*hclsyntax.ObjectConsExpr)
-	if !ok {
-		t.Errorf("%s is no object", argument)
-		return false
+	if call == nil {
+		t.Fatal("a container has no module block")
 	}
+	object, ok := call.Body.Attributes["environment"].Expr.(*hclsyntax.ObjectConsExpr)
+	if !ok {
+		t.Fatalf("environment of %s is no object", call.Labels[0])
+	}
+	got := map[string]string{}
 	for _, item := range object.Items {
 		key, diags := item.KeyExpr.Value(nil)
 		if diags.HasErrors() {
-			t.Errorf("%s: %v", argument, diags)
-			return false
+			t.Fatalf("environment of %s: %v", call.Labels[0], diags)
 		}
 		if _, wanted := want[key.AsString()]; !wanted {
 			continue
 		}
 		value, diags := item.ValueExpr.Value(nil)
 		if diags.HasErrors() {
-			t.Errorf("%s: %s is no literal: %v", argument, key.AsString(), diags)
-			return false
+			t.Fatalf("environment of %s: %s is no literal: %v", call.Labels[0], key.AsString(), diags)
 		}
 		got[key.AsString()] = value.AsString()
 	}
-	if len(want) == 0 {
-		return true
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("environment of %s (-want +got):\n%s", call.Labels[0], diff)
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", argument, diff)
-		return false
-	}
-	return true
 }

@@ -1,0 +1,100 @@
+package render
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/internal/reference"
+)
+
+// extended is the default platform with one more service, internal, and one
+// more environment: two literals.
+func extended() config.Platform {
+	p := config.Default()
+	p.Services = append(p.Services, config.Service{
+		Name: "storage", Port: 3003, HealthPath: "/health", Database: true, Calls: []string{"api"},
+	})
+	p.Environments = append(p.Environments, config.Environment{
+		Name:             "preview",
+		Subdomain:        "preview",
+		Network:          config.Network{CIDR: "10.30.0.0/16", NATGateways: 1},
+		Database:         config.Database{InstanceClass: "db.t4g.micro", StorageGiB: 20, MaxStorageGiB: 50, BackupRetentionDays: 1},
+		Cache:            config.Cache{NodeType: "cache.t4g.micro", Nodes: 1},
+		Size:             config.Size{CPU: 512, Memory: 1024, MinTasks: 1, MaxTasks: 1},
+		Alarms:           config.Alarms{CPUPercent: 90, MemoryPercent: 90, HTTP5xx: 50, Period: 5 * time.Minute},
+		LogRetentionDays: 7,
+	})
+	return p
+}
+
+// TestExtend adds a service and an environment and looks for both everywhere
+// they belong.
+func TestExtend(t *testing.T) {
+	p := extended()
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	files, err := Render(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree := map[string][]byte{}
+	for _, f := range files {
+		tree[f.Path] = f.Content
+	}
+	if err := reference.Check(tree); err != nil {
+		t.Error(err)
+	}
+	for _, root := range []string{"staging", "production", "preview"} {
+		services := string(tree["envs/"+root+"/services.tf"])
+		_, storage, found := strings.Cut(services, `module "storage" {`)
+		if !found {
+			t.Errorf("envs/%s/services.tf has no module storage", root)
+		}
+		if strings.Contains(storage, "load_balancer") {
+			t.Errorf("envs/%s: the internal service hangs on the load balancer", root)
+		}
+		if !regexp.MustCompile(`API_URL += "http://api:3001"`).MatchString(storage) {
+			t.Errorf("envs/%s: storage does not know where api is:\n%s", root, storage)
+		}
+	}
+	if s := string(tree["envs/shared/repositories.tf"]); !strings.Contains(s, `"doc-platform/storage"`) {
+		t.Errorf("no repository for the images of storage:\n%s", s)
+	}
+	if s := string(tree["envs/shared/github.tf"]); !strings.Contains(s, `domain = "preview.specboard.io"`) {
+		t.Errorf("no deploy role for preview:\n%s", s)
+	}
+}
+
+// manyServices is a platform of n services.
+func manyServices(n int) config.Platform {
+	p := config.Default()
+	for i := len(p.Services); i < n; i++ {
+		s := p.Services[2]
+		s.Name = fmt.Sprintf("s%03d", i)
+		s.Routes = []string{"/" + s.Name + "/*"}
+		s.Priority = 1000 + i
+		p.Services = append(p.Services, s)
+	}
+	return p
+}
+
+// BenchmarkRender renders the platform as it is, and grown to 300 and 900
+// services, which shows that the time is linear in them.
+func BenchmarkRender(b *testing.B) {
+	for name, p := range map[string]config.Platform{
+		"services=3": config.Default(), "services=300": manyServices(300), "services=900": manyServices(900),
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := Render(p); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
