@@ -34,7 +34,7 @@ module "api" {
     ]
     security_group_id = module.load_balancer.security_group_id
   }
-  log_retention_days = 90
+  log_retention_days = 30
   memory             = 512
   name               = "api"
   namespace_arn      = module.cluster.namespace_arn
@@ -88,7 +88,7 @@ module "frontend" {
     routes            = ["/*"]
     security_group_id = module.load_balancer.security_group_id
   }
-  log_retention_days = 90
+  log_retention_days = 30
   memory             = 512
   name               = "frontend"
   namespace_arn      = module.cluster.namespace_arn
@@ -140,7 +140,7 @@ module "mcp" {
     ]
     security_group_id = module.load_balancer.security_group_id
   }
-  log_retention_days = 90
+  log_retention_days = 30
   memory             = 512
   name               = "mcp"
   namespace_arn      = module.cluster.namespace_arn

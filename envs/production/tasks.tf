@@ -18,7 +18,7 @@ module "migrate" {
   }
   environment_name   = "production"
   image              = "123456789012.dkr.ecr.us-west-2.amazonaws.com/doc-platform/api:template"
-  log_retention_days = 90
+  log_retention_days = 30
   memory             = 512
   name               = "migrate"
   peers = {
@@ -52,7 +52,7 @@ module "seed" {
   }
   environment_name   = "production"
   image              = "123456789012.dkr.ecr.us-west-2.amazonaws.com/doc-platform/api:template"
-  log_retention_days = 90
+  log_retention_days = 30
   memory             = 512
   name               = "seed"
   peers = {

@@ -30,7 +30,7 @@ module "api" {
     ]
     security_group_id = module.load_balancer.security_group_id
   }
-  log_retention_days = 14
+  log_retention_days = 30
   memory             = 512
   name               = "api"
   namespace_arn      = module.cluster.namespace_arn
@@ -80,7 +80,7 @@ module "frontend" {
     routes            = ["/*"]
     security_group_id = module.load_balancer.security_group_id
   }
-  log_retention_days = 14
+  log_retention_days = 30
   memory             = 512
   name               = "frontend"
   namespace_arn      = module.cluster.namespace_arn
@@ -128,7 +128,7 @@ module "mcp" {
     ]
     security_group_id = module.load_balancer.security_group_id
   }
-  log_retention_days = 14
+  log_retention_days = 30
   memory             = 512
   name               = "mcp"
   namespace_arn      = module.cluster.namespace_arn

@@ -92,7 +92,7 @@ func Default() Platform {
 				Cache:            Cache{NodeType: "cache.t4g.micro", Nodes: 1},
 				Size:             Size{CPU: 256, Memory: 512, MinTasks: 1, MaxTasks: 1},
 				Alarms:           Alarms{CPUPercent: 80, MemoryPercent: 80, HTTP5xx: 10, Period: 5 * time.Minute},
-				LogRetentionDays: 14,
+				LogRetentionDays: 30,
 			},
 			{
 				Name:      "production",
@@ -109,7 +109,7 @@ func Default() Platform {
 				Cache:            Cache{NodeType: "cache.t4g.micro", Nodes: 1},
 				Size:             Size{CPU: 256, Memory: 512, MinTasks: 2, MaxTasks: 6, TargetCPUPercent: 60},
 				Alarms:           Alarms{CPUPercent: 80, MemoryPercent: 80, HTTP5xx: 10, Period: 5 * time.Minute},
-				LogRetentionDays: 90,
+				LogRetentionDays: 30,
 				Proof:            &Proof{From: "staging", MinimumBake: 10 * time.Minute},
 			},
 		},
