@@ -150,7 +150,7 @@ func (c choice) size(protected bool) config.Size {
 
 func (c choice) environments(p *config.Platform) {
 	p.Environments = nil
-	for i, name := range []string{"staging", "production", "eu", "pr-1"}[:1+c.IntN(4)] {
+	for i, name := range []string{"staging", "production", "eu"}[:1+c.IntN(3)] {
 		e := config.Environment{
 			Name: name, Subdomain: name, Protected: c.yes(),
 			Network:          config.Network{CIDR: fmt.Sprintf("10.%d.0.0/%d", 10*(i+1), 16+c.IntN(5)), NATGateways: 1},
