@@ -13,7 +13,7 @@ import (
 var errDeclined = errors.New("not confirmed: nothing was changed")
 
 // canAsk reports whether a person is there to answer.
-func (a *app) canAsk() bool { return terminal(a.stdin) && terminal(a.stderr) }
+func (a *app) canAsk() bool { return terminal(a.stdin) }
 
 // ask prints a question and returns the answer without its line end. An
 // interrupt ends the waiting.

@@ -97,7 +97,7 @@ func New(ctx context.Context, o Options) (*Driver, error) {
 	return &Driver{
 		workspace: o.Workspace, program: o.Program, env: env, planEnv: planEnv,
 		talking: tf, output: o.Output, events: o.Events,
-		pushAfter: []time.Duration{0, 2 * time.Second, 8 * time.Second},
+		pushAfter: []time.Duration{0, time.Second, 4 * time.Second},
 	}, nil
 }
 
@@ -141,6 +141,10 @@ func (d *Driver) Plan(ctx context.Context, o PlanOptions) ([]byte, error) {
 	if err := d.talking.SetEnv(d.planEnv); err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
+	// What an earlier attempt left must not be taken for this one's.
+	if err := os.Remove(d.workspace.Plan); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("plan: %w", err)
+	}
 	_, planErr := d.talking.Plan(ctx,
 		tfexec.Out(d.workspace.Plan),
 		tfexec.Lock(!o.NoLock),
@@ -149,7 +153,10 @@ func (d *Driver) Plan(ctx context.Context, o PlanOptions) ([]byte, error) {
 	)
 	if planErr != nil {
 		planErr = fmt.Errorf("plan: %w", explain(ctx, planErr))
-		if _, err := os.Stat(d.workspace.Plan); err != nil || ctx.Err() != nil {
+		if _, locked := errors.AsType[*LockedError](planErr); locked || ctx.Err() != nil {
+			return nil, planErr
+		}
+		if _, err := os.Stat(d.workspace.Plan); err != nil {
 			return nil, planErr
 		}
 	}

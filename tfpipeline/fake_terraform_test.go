@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// fakeTerraform is a terraform for scripts. It writes its arguments to
+// $FAKE/calls and looks for files there that say what to do, named for the
+// command and, before that, for the how manieth call of it this is:
+// plan.2.err, plan.err. Their endings are out, err, exit, and run, which makes
+// it wait for an interrupt.
+func fakeTerraform(args []string) int {
+	dir := os.Getenv("FAKE")
+	verb := args[0]
+	if verb == "version" {
+		fmt.Println(`{"terraform_version":"1.11.4","platform":"linux_amd64","provider_selections":{}}`)
+		return 0
+	}
+	log, err := os.OpenFile(filepath.Join(dir, "calls"), os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 99
+	}
+	earlier, _ := io.ReadAll(log)
+	nth := 1 + strings.Count("\n"+string(earlier), "\n"+verb+" ")
+	for i, a := range args {
+		if filepath.IsAbs(a) { // a plan's place is different each time
+			args[i] = "PLAN"
+		}
+		if out, ok := strings.CutPrefix(a, "-out="); ok {
+			args[i] = "-out=PLAN"
+			if err := os.WriteFile(out, []byte("plan"), 0o644); err != nil {
+				return 99
+			}
+		}
+	}
+	fmt.Fprintln(log, strings.Join(args, " ")+" ")
+	log.Close()
+
+	file := func(ending string) (string, bool) {
+		for _, name := range []string{fmt.Sprintf("%s.%d.%s", verb, nth, ending), verb + "." + ending} {
+			if content, err := os.ReadFile(filepath.Join(dir, name)); err == nil {
+				return string(content), true
+			}
+		}
+		return "", false
+	}
+	if out, ok := file("out"); ok {
+		fmt.Print(out)
+	} else if verb == "show" {
+		fmt.Print(`{"format_version":"1.2","terraform_version":"1.11.4","applyable":false}`)
+	} else if verb == "output" {
+		fmt.Print(`{}`)
+	}
+	if state, ok := file("errored"); ok {
+		_ = os.WriteFile("errored.tfstate", []byte(state), 0o600)
+	}
+	text, _ := file("err")
+	fmt.Fprint(os.Stderr, text)
+	if _, ok := file("run"); ok {
+		return fakeRun(dir)
+	}
+	if code, ok := file("exit"); ok {
+		n := 0
+		fmt.Sscan(code, &n)
+		return n
+	}
+	return 0
+}
+
+// fakeRun works until it is interrupted, and then finishes in good order.
+func fakeRun(dir string) int {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, os.Interrupt)
+	_ = os.WriteFile(filepath.Join(dir, "running"), nil, 0o600)
+	<-signals
+	<-time.After(200 * time.Millisecond)
+	_ = os.WriteFile(filepath.Join(dir, "stopped"), fmt.Appendf(nil, "%d more signals\n", len(signals)), 0o600)
+	return 1
+}
+
+// waitFor waits for a file to appear, for half a minute at most.
+func waitFor(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: waitfor file")
+	}
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+		select {
+		case <-deadline:
+			ts.Fatalf("%s did not appear", args[0])
+		case <-tick.C:
+		}
+	}
+}
