@@ -168,10 +168,10 @@ func write(t *tree.Tree, files int, stdout io.Writer) (int, error) {
 		fmt.Fprintf(stdout, "%-7s %s\n", action, d.Path)
 	}
 	if err != nil {
-		if _, ok := errors.AsType[*tree.ForeignError](err); ok {
+		if len(changed) == 0 {
 			return failed, hinted{err, "Nothing was written."}
 		}
-		return failed, hinted{err, fmt.Sprintf("Of %d files those above were written or removed; run make gen again to go on.", files)}
+		return failed, hinted{err, "The files above are as they should be, the others as they were; run make gen again to go on."}
 	}
 	if len(changed) == 0 {
 		fmt.Fprintf(stdout, "modules/ and envs/ were up to date (%d files).\n", files)

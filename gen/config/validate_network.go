@@ -1,6 +1,9 @@
 package config
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // privateRanges are those of RFC 1918.
 func privateRanges() []netip.Prefix {
@@ -49,12 +52,11 @@ func networkBlock(cidr string) (netip.Prefix, bool) {
 func (c *checker) freeBlock() any {
 	for second := 10; second < 256; second += 10 {
 		candidate := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(second), 0, 0}), 16)
-		free := true
-		for _, e := range c.Environments {
+		taken := slices.ContainsFunc(c.Environments, func(e Environment) bool {
 			other, ok := networkBlock(e.Network.CIDR)
-			free = free && !(ok && candidate.Overlaps(other))
-		}
-		if free {
+			return ok && candidate.Overlaps(other)
+		})
+		if !taken {
 			return candidate.String()
 		}
 	}

@@ -10,9 +10,7 @@ import (
 func (c *checker) database(path string, e Environment) {
 	d := e.Database
 	c.instance(path+".instanceClass", "db", d.InstanceClass, "an instance class of PostgreSQL on RDS", databaseFamilies())
-	// Between 20 GiB and 64 TiB, and at least a tenth of room to grow, RDS
-	// takes any storage.
-	const most = 65536
+	const most = 65536 // GiB
 	c.must(d.StorageGiB >= 20 && d.StorageGiB <= most, path+".storageGiB", d.StorageGiB, "is not storage that gp3 offers, 20 to 65536 GiB", 20)
 	least := d.StorageGiB + max(1, (min(max(d.StorageGiB, 0), most)+9)/10)
 	c.must(d.MaxStorageGiB >= least && d.MaxStorageGiB <= most, path+".maxStorageGiB", d.MaxStorageGiB,
@@ -39,11 +37,9 @@ func (c *checker) cache(path string, cache Cache) {
 	c.must(cache.Nodes >= 1 && cache.Nodes <= 6, path+".nodes", cache.Nodes, "is not a number of nodes: the primary and up to five replicas", 2)
 }
 
-// family is a family of instances with the sizes it comes in, as a range of
-// sizes, and those sizes of the range that do not exist.
-type family struct {
-	name, sizes string
-}
+// family is a family of instances and the sizes it comes in, the smallest
+// first, with spaces between.
+type family struct{ name, sizes string }
 
 // The sizes that families have in common.
 const (
