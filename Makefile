@@ -63,8 +63,8 @@ e2e: ## The rest: real Terraform, provider, moto and PostgreSQL (about 15 minute
 	@E2E=1 go test -count=1 -timeout 25m -p 2 ./...
 
 .PHONY: bench
-bench: $(TFPIPELINE) ## The figures of the README
-	@go test -run '^$$' -bench . -benchmem ./gen/... ./migrations/... ./tfpipeline/...
+bench: ## The figures of the README
+	@E2E=1 go test -run '^$$$$' -bench . -benchtime 3x -timeout 30m ./gen/... ./migrations/... ./tfpipeline/...
 
 ##@ Other
 

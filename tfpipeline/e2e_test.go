@@ -17,18 +17,22 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
 )
 
+// machinePath is PATH before TestMain put a fake terraform in front of it.
+var machinePath = os.Getenv("PATH")
+
 // e2e marks tests that need the real Terraform and provider. They run when
 // E2E is set; then a missing program is a failure and not a reason to skip.
-func e2e(t *testing.T) {
+func e2e(t testing.TB) {
 	t.Helper()
 	if os.Getenv("E2E") == "" {
 		t.Skip("needs Terraform and the AWS provider: run make e2e")
 	}
+	t.Setenv("PATH", machinePath)
 }
 
 // withoutAWS is the environment of a laptop that knows nothing of AWS.
 func withoutAWS(more ...string) []string {
-	env := append([]string{"HOME=" + os.Getenv("HOME"), "PATH=" + os.Getenv("PATH")}, more...)
+	env := append([]string{"HOME=" + os.Getenv("HOME"), "PATH=" + machinePath}, more...)
 	for _, name := range []string{"TF_CLI_CONFIG_FILE", terraform.MirrorVariable, "HTTPS_PROXY", "SSL_CERT_FILE", "XDG_CACHE_HOME", "GOPATH", "GOCACHE", "GOFLAGS", "GOPROXY"} {
 		if v := os.Getenv(name); v != "" {
 			env = append(env, name+"="+v)
