@@ -231,6 +231,35 @@ func TestWriteErrorSaysHowThingsAreLeft(t *testing.T) {
 	}
 }
 
+// A write that fails in the middle is finished by the next run.
+func TestHalfWrittenTreeIsFinished(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	link := filepath.Join(dir, "modules", "network")
+	if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("nowhere", link); err != nil {
+		t.Fatal(err)
+	}
+	out, errs := gen(t, failed, config.Default(), "-C", dir)
+	wantLine(t, out, "wrote   envs/staging/network.tf")
+	if strings.Contains(out, "modules/network") || !strings.HasPrefix(errs, "gen: write modules/network/") {
+		t.Errorf("output:\n%serror %q", out, errs)
+	}
+	wantLine(t, errs, "The files above are as they should be, the others as they were; run make gen again to go on.")
+	if err := os.Remove(link); err != nil {
+		t.Fatal(err)
+	}
+	out, _ = gen(t, done, config.Default(), "-C", dir)
+	if strings.Contains(out, "envs/") {
+		t.Errorf("the second run writes again what the first wrote:\n%s", out)
+	}
+	if diff := cmp.Diff(snapshot(t, written(t)), snapshot(t, dir)); diff != "" {
+		t.Errorf("disk (-want +got):\n%s", diff)
+	}
+}
+
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	out, errs := gen(t, done, config.Default(), "-h")
