@@ -49,6 +49,7 @@ func (a *app) apply(ctx context.Context, env string, o changeOptions) error {
 	if err != nil {
 		return err
 	}
+	o.again = "tfpipeline apply -env " + env
 	changed, err := a.change(ctx, env, t, cfg, o, a.outputs)
 	switch {
 	case err != nil:

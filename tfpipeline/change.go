@@ -25,6 +25,12 @@ type changeOptions struct {
 	lockTimeout time.Duration
 	// destroy plans the end of everything.
 	destroy bool
+	// again is the command that goes on after a failure.
+	again string
+	// question replaces the usual one, if -yes has not answered it.
+	question func(context.Context) error
+	// before runs between the answer and the apply.
+	before func(context.Context) error
 }
 
 func (o *changeOptions) declare(set *flag.FlagSet) {
@@ -71,7 +77,15 @@ func (a *app) change(ctx context.Context, name string, t target, cfg aws.Config,
 	if err := a.guard(p, o.allow); err != nil {
 		return false, err
 	}
-	if err := a.confirm(ctx, fmt.Sprintf("Apply this to %s?", name), o.yes); err != nil {
+	if o.question == nil || o.yes {
+		err = a.confirm(ctx, fmt.Sprintf("Apply this to %s?", name), o.yes)
+	} else {
+		err = o.question(ctx)
+	}
+	if err == nil && o.before != nil {
+		err = o.before(ctx)
+	}
+	if err != nil {
 		return false, err
 	}
 	if err := a.applyRoot(ctx, r, p, o); err != nil {
@@ -94,7 +108,6 @@ func (a *app) applyRoot(ctx context.Context, r *root, p *plan.Plan, o changeOpti
 	err := a.patience(r, o.lockTimeout, o.yes).Wait(ctx, func(timeout time.Duration) error {
 		return r.Apply(ctx, timeout)
 	})
-	again := "tfpipeline " + o.operation() + " -env " + r.name
 	switch {
 	case err == nil:
 		return nil
@@ -102,12 +115,12 @@ func (a *app) applyRoot(ctx context.Context, r *root, p *plan.Plan, o changeOpti
 		unsaved, _ := errors.AsType[*terraform.UnsavedStateError](err)
 		return next(fmt.Errorf("%s: %w", r.name, err), "%s", pushCommand(r.name, unsaved.Path))
 	case isType[*terraform.StalePlanError](err):
-		return next(fmt.Errorf("%s: %w: somebody applied in between, and nothing was changed here", r.name, err), "%s", again)
+		return next(fmt.Errorf("%s: %w: somebody applied in between, and nothing was changed here", r.name, err), "%s", o.again)
 	case isType[*terraform.LockedError](err):
 		return a.advise(r.name, err)
 	default:
 		// What is done is in the state, and the lock is released.
-		return next(fmt.Errorf("%s: %w", r.name, err), "%s, which continues from here", again)
+		return next(fmt.Errorf("%s: %w", r.name, err), "%s, which continues from here", o.again)
 	}
 }
 

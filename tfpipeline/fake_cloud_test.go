@@ -1,18 +1,176 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
+	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/specboard/platform/gen/config"
 )
 
-// fakeCloud is as much of AWS, with state and on the wire, as the scripts
-// need: the caller's identity.
-type fakeCloud struct{ platform config.Platform }
+// fakeCloud is as much of AWS, with state and on the wire, as commands need
+// beside Terraform: who is calling, a bucket with its settings, a zone,
+// secrets, task definitions. What it does not know it refuses by name.
+type fakeCloud struct {
+	platform config.Platform
+	account  string
 
-func newFakeCloud(p config.Platform) *fakeCloud { return &fakeCloud{platform: p} }
+	mu sync.Mutex
+	// bucket holds the settings as they were put, by their query's name; nil
+	// is no bucket.
+	bucket map[string]string
+	// secrets are the names that exist, and whether they have a value.
+	secrets map[string]bool
+	// deletedSecrets wait out their recovery window.
+	deletedSecrets []string
+	// taskDefinitions are ARNs of ACTIVE revisions; tasks of running tasks.
+	taskDefinitions, tasks []string
+	// changes are the requests that changed something, in order.
+	changes []string
+}
+
+func newFakeCloud(p config.Platform) *fakeCloud {
+	return &fakeCloud{platform: p, account: p.Account, secrets: map[string]bool{}}
+}
+
+var credentialScope = regexp.MustCompile(`Credential=[^/]*/[0-9]{8}/[^/]*/([^/]+)/aws4_request`)
 
 func (c *fakeCloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	http.Error(w, "the fake cloud does not know "+r.Method+" "+r.URL.Path+" "+strings.Join(r.Header["X-Amz-Target"], ""), http.StatusNotImplemented)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	service := ""
+	if m := credentialScope.FindStringSubmatch(r.Header.Get("Authorization")); m != nil {
+		service = m[1]
+	}
+	body, _ := io.ReadAll(r.Body)
+	switch service {
+	case "sts":
+		fmt.Fprintf(w, `<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::%[1]s:user/ada</Arn><UserId>ADA</UserId><Account>%[1]s</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`, c.account)
+	case "s3":
+		c.s3(w, r, string(body))
+	case "route53":
+		c.route53(w, r)
+	case "secretsmanager", "ecs":
+		_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		var in map[string]any
+		_ = json.Unmarshal(body, &in)
+		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+		c.json(w, operation, in)
+	default:
+		http.Error(w, "the fake cloud has no "+service, http.StatusNotImplemented)
+	}
+}
+
+// s3 keeps each setting as it was put: what is read has the form of what was
+// written.
+func (c *fakeCloud) s3(w http.ResponseWriter, r *http.Request, body string) {
+	setting := ""
+	for name := range r.URL.Query() {
+		if name != "x-id" {
+			setting = name
+		}
+	}
+	if strings.Trim(r.URL.Path, "/") != c.platform.StateBucket() {
+		c.fail(w, http.StatusForbidden, "AccessDenied")
+		return
+	}
+	switch {
+	case r.Method == http.MethodPut && setting == "":
+		c.bucket = map[string]string{}
+		c.changes = append(c.changes, "create bucket")
+	case c.bucket == nil:
+		c.fail(w, http.StatusNotFound, "NoSuchBucket")
+	case r.Method == http.MethodPut:
+		c.bucket[setting] = body
+		c.changes = append(c.changes, "put "+setting)
+	case r.Method == http.MethodHead:
+	case c.bucket[setting] != "":
+		fmt.Fprint(w, c.bucket[setting])
+	case setting == "versioning":
+		fmt.Fprint(w, `<VersioningConfiguration/>`)
+	default:
+		c.fail(w, http.StatusNotFound, map[string]string{
+			"encryption":        "ServerSideEncryptionConfigurationNotFoundError",
+			"publicAccessBlock": "NoSuchPublicAccessBlockConfiguration",
+			"policy":            "NoSuchBucketPolicy",
+			"lifecycle":         "NoSuchLifecycleConfiguration",
+		}[setting])
+	}
+}
+
+func (c *fakeCloud) fail(w http.ResponseWriter, status int, code string) {
+	w.WriteHeader(status)
+	fmt.Fprintf(w, `<Error><Code>%s</Code><Message>from the fake cloud</Message></Error>`, code)
+}
+
+func (c *fakeCloud) route53(w http.ResponseWriter, r *http.Request) {
+	zone := fmt.Sprintf(`<HostedZone><Id>/hostedzone/Z1</Id><Name>%s.</Name><CallerReference>x</CallerReference></HostedZone>`, c.platform.Domain)
+	switch r.URL.Path {
+	case "/2013-04-01/hostedzonesbyname":
+		fmt.Fprintf(w, `<ListHostedZonesByNameResponse><HostedZones>%s</HostedZones><IsTruncated>false</IsTruncated><MaxItems>100</MaxItems></ListHostedZonesByNameResponse>`, zone)
+	case "/2013-04-01/hostedzone/Z1":
+		fmt.Fprintf(w, `<GetHostedZoneResponse>%s<DelegationSet><NameServers><NameServer>ns-1.example.net</NameServer><NameServer>NS-2.example.org.</NameServer></NameServers></DelegationSet></GetHostedZoneResponse>`, zone)
+	default:
+		http.Error(w, "the fake zone does not know "+r.URL.Path, http.StatusNotImplemented)
+	}
+}
+
+func (c *fakeCloud) json(w http.ResponseWriter, operation string, in map[string]any) {
+	text := func(key string) string { s, _ := in[key].(string); return s }
+	answer := func(v any) { _ = json.NewEncoder(w).Encode(v) }
+	switch operation {
+	case "DescribeSecret":
+		value, ok := c.secrets[text("SecretId")]
+		if !ok {
+			w.WriteHeader(http.StatusBadRequest)
+			answer(map[string]string{"__type": "ResourceNotFoundException", "message": "no such secret"})
+			return
+		}
+		out := map[string]any{"Name": text("SecretId")}
+		if value {
+			out["VersionIdsToStages"] = map[string][]string{"v1": {"AWSCURRENT"}}
+		}
+		answer(out)
+	case "ListSecrets":
+		list := []any{}
+		for _, name := range c.deletedSecrets {
+			list = append(list, map[string]any{"Name": name, "ARN": "arn:" + name, "DeletedDate": 1.7e9})
+		}
+		answer(map[string]any{"SecretList": list})
+	case "DeleteSecret":
+		c.changes = append(c.changes, fmt.Sprintf("delete secret %s force=%v", text("SecretId"), in["ForceDeleteWithoutRecovery"]))
+		answer(map[string]any{})
+	case "ListTaskDefinitions":
+		found := []string{}
+		for _, arn := range c.taskDefinitions {
+			if strings.Contains(arn, "/"+text("familyPrefix")+":") {
+				found = append(found, arn)
+			}
+		}
+		answer(map[string]any{"taskDefinitionArns": found})
+	case "DeregisterTaskDefinition":
+		c.changes = append(c.changes, "deregister "+text("taskDefinition"))
+		answer(map[string]any{"taskDefinition": map[string]any{}})
+	case "ListTasks":
+		answer(map[string]any{"taskArns": c.tasks})
+	case "StopTask":
+		c.changes = append(c.changes, "stop "+text("task"))
+		c.tasks = nil
+		answer(map[string]any{"task": map[string]any{}})
+	default:
+		http.Error(w, "the fake cloud does not know "+operation, http.StatusNotImplemented)
+	}
+}
+
+// takeChanges returns what has been changed since the last call.
+func (c *fakeCloud) takeChanges() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	taken := c.changes
+	c.changes = nil
+	return taken
 }

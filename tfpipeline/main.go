@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -54,9 +55,11 @@ type app struct {
 	// repository is the folder that holds envs/ and modules/.
 	repository string
 	env        []string
-	stdin      io.Reader
-	stdout     io.Writer
-	stderr     io.Writer
+	// lookupNS asks DNS for the name servers of a domain.
+	lookupNS func(context.Context, string) ([]*net.NS, error)
+	stdin    io.Reader
+	stdout   io.Writer
+	stderr   io.Writer
 }
 
 // getenv looks a variable up in the program's environment.
@@ -107,6 +110,8 @@ func commands() []command {
 	return []command{
 		planCommand(),
 		applyCommand(),
+		bootstrapCommand(),
+		destroyCommand(),
 		unlockCommand(),
 		validateCommand(),
 	}
@@ -114,7 +119,10 @@ func commands() []command {
 
 // run is the program: everything but the process it runs in.
 func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{platform: config.Default(), env: env, stdin: stdin, stdout: stdout, stderr: stderr}
+	a := &app{
+		platform: config.Default(), env: env, lookupNS: net.DefaultResolver.LookupNS,
+		stdin: stdin, stdout: stdout, stderr: stderr,
+	}
 	err := a.dispatch(ctx, args)
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return exitOK

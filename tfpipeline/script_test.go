@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/specboard/platform/gen/config"
@@ -31,11 +33,16 @@ func TestScripts(t *testing.T) {
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "waitfor": waitFor},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "waitfor": waitFor, "secret": cloudSecret, "account": cloudAccount,
+			"changed": cloudChanged, "leftovers": cloudLeftovers,
+		},
 		Setup: func(env *testscript.Env) error {
-			cloud := httptest.NewServer(newFakeCloud(config.Default()))
-			env.Defer(cloud.Close)
-			env.Setenv("CLOUD", cloud.URL)
+			cloud := newFakeCloud(config.Default())
+			server := httptest.NewServer(cloud)
+			env.Defer(server.Close)
+			env.Values["cloud"] = cloud
+			env.Setenv("CLOUD", server.URL)
 			env.Setenv("FAKE", filepath.Join(env.WorkDir, "fake"))
 			return prepareScript(env)
 		},
@@ -75,4 +82,48 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
+}
+
+// cloudSecret puts a secret into the fake cloud: secret NAME empty|stored.
+func cloudSecret(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: secret NAME empty|stored")
+	}
+	cloud := ts.Value("cloud").(*fakeCloud)
+	cloud.mu.Lock()
+	defer cloud.mu.Unlock()
+	cloud.secrets[args[0]] = args[1] == "stored"
+}
+
+// cloudAccount changes whose credentials are used: account NUMBER.
+func cloudAccount(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: account NUMBER")
+	}
+	cloud := ts.Value("cloud").(*fakeCloud)
+	cloud.mu.Lock()
+	defer cloud.mu.Unlock()
+	cloud.account = args[0]
+}
+
+// cloudChanged compares what has been changed in the fake cloud since the last
+// time: changed [CHANGE...].
+func cloudChanged(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("changed knows no negation")
+	}
+	if d := cmp.Diff(args, ts.Value("cloud").(*fakeCloud).takeChanges(), cmpopts.EquateEmpty()); d != "" {
+		ts.Fatalf("changes (-want +got):\n%s", d)
+	}
+}
+
+// cloudLeftovers fills the fake cloud with what Terraform does not remove.
+func cloudLeftovers(ts *testscript.TestScript, _ bool, _ []string) {
+	cloud := ts.Value("cloud").(*fakeCloud)
+	cloud.mu.Lock()
+	defer cloud.mu.Unlock()
+	const arn = "arn:aws:ecs:us-west-2:1:task-definition/doc-platform-"
+	cloud.taskDefinitions = []string{arn + "staging-api:3", arn + "staging-migrate:1", arn + "production-api:9", arn + "staging-api-old:1"}
+	cloud.tasks = []string{"task-1"}
+	cloud.deletedSecrets = []string{"staging/doc-platform/session-secret", "staging/doc-platform-two/x", "production/doc-platform/y"}
 }

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"net"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/specboard/platform/gen/config"
+)
+
+// cloud serves a fake cloud and returns the SDK's configuration for it.
+func cloud(t *testing.T) (*fakeCloud, aws.Config) {
+	t.Helper()
+	fake := newFakeCloud(config.Default())
+	server := httptest.NewServer(fake)
+	t.Cleanup(server.Close)
+	return fake, aws.Config{
+		Region: "us-west-2", BaseEndpoint: &server.URL, RetryMaxAttempts: 1,
+		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+	}
+}
+
+func TestBucket(t *testing.T) {
+	fake, cfg := cloud(t)
+	b := (&app{platform: config.Default()}).bucket(cfg)
+
+	did, err := b.ensure(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"created doc-platform-state-123456789012", "set its versioning", "set its encryption",
+		"set its public access block", "set its TLS-only policy", "set its lifecycle",
+	}
+	if d := cmp.Diff(want, did); d != "" {
+		t.Errorf("first run (-want +got):\n%s", d)
+	}
+	for setting, fragment := range map[string]string{
+		"versioning": "Enabled", "encryption": "AES256", "publicAccessBlock": "<RestrictPublicBuckets>true<",
+		"policy": `"aws:SecureTransport":"false"`, "lifecycle": "<Prefix>terraform/production.tfstate.tflock<",
+	} {
+		if got := fake.bucket[setting]; !strings.Contains(got, fragment) {
+			t.Errorf("%s lacks %s: %s", setting, fragment, got)
+		}
+	}
+	fake.takeChanges()
+
+	if did, err := b.ensure(t.Context()); err != nil || len(did) > 0 {
+		t.Errorf("second run did %v, %v, want nothing", did, err)
+	}
+	if changes := fake.takeChanges(); len(changes) > 0 {
+		t.Errorf("second run changed %v", changes)
+	}
+
+	// A run that was killed half-way left the rest undone.
+	delete(fake.bucket, "policy")
+	fake.bucket["versioning"] = `<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>`
+	if did, err := b.ensure(t.Context()); err != nil || cmp.Diff([]string{"set its versioning", "set its TLS-only policy"}, did) != "" {
+		t.Errorf("third run did %v, %v", did, err)
+	}
+}
+
+func TestDelegation(t *testing.T) {
+	tests := []struct {
+		name     string
+		answer   []string
+		err      error
+		complete bool
+		world    string
+	}{
+		{"delegated", []string{"ns-2.example.org.", "NS-1.example.net."}, nil, true, ""},
+		{"a part of the servers is enough", []string{"ns-1.example.net."}, nil, true, ""},
+		{"to nobody", nil, &net.DNSError{IsNotFound: true}, false, "delegated to nobody yet"},
+		{"to somebody else", []string{"ns.registrar.example."}, nil, false, "delegated to ns.registrar.example"},
+		{"to both", []string{"ns-1.example.net.", "ns.registrar.example."}, nil, false, "ns.registrar.example"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, cfg := cloud(t)
+			a := &app{platform: config.Default(), lookupNS: func(_ context.Context, domain string) ([]*net.NS, error) {
+				if domain != "specboard.io" {
+					t.Errorf("asked for %s", domain)
+				}
+				var out []*net.NS
+				for _, h := range tt.answer {
+					out = append(out, &net.NS{Host: h})
+				}
+				return out, tt.err
+			}}
+			d, err := a.delegation(t.Context(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d.complete() != tt.complete {
+				t.Errorf("complete is %v: %+v", d.complete(), d)
+			}
+			if text := d.Error(); !tt.complete && (!strings.Contains(text, tt.world) || !strings.Contains(text, "ns-1.example.net\n  ns-2.example.org")) {
+				t.Errorf("text: %s", text)
+			}
+		})
+	}
+	t.Run("DNS does not answer", func(t *testing.T) {
+		_, cfg := cloud(t)
+		a := &app{platform: config.Default(), lookupNS: func(context.Context, string) ([]*net.NS, error) {
+			return nil, &net.DNSError{IsTimeout: true, Err: "timeout"}
+		}}
+		if _, err := a.delegation(t.Context(), cfg); err == nil {
+			t.Error("a question without an answer was taken for one")
+		}
+	})
+}
+
+// writeFile writes a file for a test, its folder included.
+func writeFile(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/route53"
+)
+
+// delegation is what the zone and the rest of the world say of a domain.
+type delegation struct {
+	domain string
+	// zone are the name servers that Route 53 gave the zone; world are those
+	// that the domain is delegated to. Both sorted, without final dots.
+	zone, world []string
+}
+
+// complete reports whether whoever asks for the domain ends up at the zone.
+func (d delegation) complete() bool {
+	return len(d.world) > 0 && !slices.ContainsFunc(d.world, func(s string) bool { return !slices.Contains(d.zone, s) })
+}
+
+// Error says what a person has to do at the registrar.
+func (d delegation) Error() string {
+	is := "it is delegated to nobody yet"
+	if len(d.world) > 0 {
+		is = "it is delegated to " + strings.Join(d.world, ", ")
+	}
+	return fmt.Sprintf("%s is not delegated to its zone, and certificates would wait for that in vain: %s\nset these name servers at the domain's registrar:\n  %s",
+		d.domain, is, strings.Join(d.zone, "\n  "))
+}
+
+// delegation asks Route 53 and DNS.
+func (a *app) delegation(ctx context.Context, cfg aws.Config) (delegation, error) {
+	d := delegation{domain: a.platform.Domain}
+	client := route53.NewFromConfig(cfg)
+	id := a.platform.ZoneID
+	if id == "" {
+		out, err := client.ListHostedZonesByName(ctx, &route53.ListHostedZonesByNameInput{DNSName: &d.domain})
+		if err != nil {
+			return d, fmt.Errorf("find the zone of %s: %w", d.domain, err)
+		}
+		for _, z := range out.HostedZones {
+			if aws.ToString(z.Name) == d.domain+"." && (z.Config == nil || !z.Config.PrivateZone) {
+				id = aws.ToString(z.Id)
+				break
+			}
+		}
+		if id == "" {
+			return d, fmt.Errorf("find the zone of %s: there is none", d.domain)
+		}
+	}
+	zone, err := client.GetHostedZone(ctx, &route53.GetHostedZoneInput{Id: &id})
+	if err != nil {
+		return d, fmt.Errorf("read the zone of %s: %w", d.domain, err)
+	}
+	if zone.DelegationSet != nil {
+		d.zone = hosts(zone.DelegationSet.NameServers)
+	}
+	if isLoopback(a.getenv("AWS_ENDPOINT_URL")) {
+		d.world = d.zone // nobody else knows of a local endpoint's zones
+		return d, nil
+	}
+	lookup, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	answer, err := a.lookupNS(lookup, d.domain)
+	if e, ok := errors.AsType[*net.DNSError](err); ok && e.IsNotFound {
+		return d, nil
+	}
+	if err != nil {
+		return d, fmt.Errorf("ask DNS for the name servers of %s: %w", d.domain, err)
+	}
+	for _, ns := range answer {
+		d.world = append(d.world, ns.Host)
+	}
+	d.world = hosts(d.world)
+	return d, nil
+}
+
+// hosts brings names into one form, sorted.
+func hosts(names []string) []string {
+	out := make([]string, 0, len(names))
+	for _, n := range names {
+		out = append(out, strings.ToLower(strings.TrimSuffix(n, ".")))
+	}
+	slices.Sort(out)
+	return out
+}
