@@ -12,9 +12,9 @@ import (
 
 // What an argument's value can be, besides string, bool and int literals.
 type (
-	// expr is HCL expression source, such as expr("var.name"). It is parsed
-	// when it is rendered; text from the configuration never goes into one,
-	// it goes in as a literal, which hclwrite escapes.
+	// expr is HCL expression source, such as expr("var.name"). Text from the
+	// configuration never goes into one, it goes in as a literal, which
+	// hclwrite escapes.
 	expr string
 	// list is a list with one element to a line, unless it has only one.
 	list []any
@@ -150,7 +150,7 @@ func appendKey(ts hclwrite.Tokens, key string) (hclwrite.Tokens, error) {
 	switch {
 	case strings.HasPrefix(key, "("):
 		return appendExpr(ts, key)
-	case hclsyntax.ValidIdentifier(key):
+	case key != "for" && hclsyntax.ValidIdentifier(key): // { for …} begins an expression
 		return append(ts, &hclwrite.Token{Type: hclsyntax.TokenIdent, Bytes: []byte(key)}), nil
 	default:
 		return append(ts, hclwrite.TokensForValue(cty.StringVal(key))...), nil
@@ -158,13 +158,10 @@ func appendKey(ts hclwrite.Tokens, key string) (hclwrite.Tokens, error) {
 }
 
 // appendExpr lexes expression source into tokens. hclwrite writes raw tokens
-// without looking at them, so the source is parsed here first: a wrong
-// expression fails the rendering and not the first terraform run.
+// without looking at them; whether they make an expression is for the check of
+// the whole tree to say (package reference), which parses every file anyway.
 func appendExpr(ts hclwrite.Tokens, src string) (hclwrite.Tokens, error) {
 	b := []byte(src)
-	if _, diags := hclsyntax.ParseExpression(b, "", hcl.InitialPos); diags.HasErrors() {
-		return nil, fmt.Errorf("parse expression %q: %w", src, diags)
-	}
 	lexed, diags := hclsyntax.LexExpression(b, "", hcl.InitialPos)
 	if diags.HasErrors() {
 		return nil, fmt.Errorf("lex expression %q: %w", src, diags)
