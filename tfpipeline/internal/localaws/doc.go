@@ -21,7 +21,8 @@
 //
 //   - RDS: performance insights, monitoring, resource IDs, who set a parameter,
 //     and, by Options.Database, where an instance really listens.
-//   - EC2: descriptions of security group rules that name another group.
+//   - EC2: descriptions of security group rules that name another group; the
+//     network interface of a NAT gateway goes with it.
 //   - Elastic Load Balancing: deletion protection is enforced.
 //   - Operations that moto lacks fail at once, with their name. moto answers
 //     500, which clients retry for minutes.

@@ -2,21 +2,25 @@ package localaws
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 )
 
 // listing is one kind of resource and how to list it.
 type listing struct {
 	kind, service string
-	request       func(*http.Request)                // makes an empty POST / ask for the list
-	names         func(rep *reply) ([]string, error) // reads the answer
-	children      func(name string) (listing, bool)  // what each of them holds; may be nil
+	// request makes an empty POST / ask for the list, from a page on.
+	request func(r *http.Request, from pageMark)
+	// names reads the answer, and where the next page begins.
+	names func(rep *reply) ([]string, pageMark, error)
+	// children lists what each of them holds; nil if nothing.
+	children func(name string) listing
 }
+
+// pageMark is the parameter that asks for a further page; zero is the first
+// page, or no further one.
+type pageMark struct{ name, value string }
 
 // Inventory lists the resources that exist, by kind ("ec2 vpc", "rds
 // instance"), each kind's names sorted. What an empty account has, such as the
@@ -37,12 +41,9 @@ func (e *Endpoint) Inventory(ctx context.Context) (map[string][]string, error) {
 		}
 		found[l.kind] = append(found[l.kind], names...)
 		slices.Sort(found[l.kind])
-		for _, name := range names {
-			if l.children == nil {
-				break
-			}
-			if inner, ok := l.children(name); ok {
-				open = append(open, inner)
+		if l.children != nil {
+			for _, name := range names {
+				open = append(open, l.children(name))
 			}
 		}
 	}
@@ -50,17 +51,29 @@ func (e *Endpoint) Inventory(ctx context.Context) (map[string][]string, error) {
 }
 
 func (e *Endpoint) list(ctx context.Context, l listing) ([]string, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, e.URL()+"/", http.NoBody)
-	if err != nil {
-		return nil, err
+	var all []string
+	var from pageMark
+	for {
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, e.URL()+"/", http.NoBody)
+		if err != nil {
+			return nil, err
+		}
+		r.Header.Set("Authorization", signature(l.service, e.region))
+		l.request(r, from)
+		rep := e.self(r)
+		if rep.status >= 300 {
+			return nil, fmt.Errorf("status %d: %s", rep.status, rep.body)
+		}
+		names, next, err := l.names(rep)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, names...)
+		if next == (pageMark{}) || next == from {
+			return all, nil
+		}
+		from = next
 	}
-	r.Header.Set("Authorization", signature(l.service, e.region))
-	l.request(r)
-	rep := e.self(r)
-	if rep.status >= 300 {
-		return nil, fmt.Errorf("status %d: %s", rep.status, rep.body)
-	}
-	return l.names(rep)
 }
 
 // listings is every kind that this platform's configuration can create, and
@@ -91,7 +104,7 @@ func listings() []listing {
 		listQuery("elasticache subnet group", "elasticache", cache, "DescribeCacheSubnetGroups", "CacheSubnetGroups/CacheSubnetGroupName", nil),
 		listQuery("elasticache parameter group", "elasticache", cache, "DescribeCacheParameterGroups", "CacheParameterGroups/CacheParameterGroupName", nil),
 		listQuery("iam role", "iam", iam, "ListRoles", "Roles/RoleName", prefixed("Path", "/aws-service-role/")),
-		listQuery("iam policy", "iam", iam, "ListPolicies", "Policies/PolicyName", prefixed("Arn", "arn:aws:iam::aws:")),
+		listQuery("iam policy", "iam", iam, "ListPolicies&Scope=Local", "Policies/PolicyName", nil),
 		listQuery("iam OIDC provider", "iam", iam, "ListOpenIDConnectProviders", "OpenIDConnectProviderList/Arn", nil),
 		listQuery("sns topic", "sns", sns, "ListTopics", "Topics/TopicArn", nil),
 		listQuery("cloudwatch alarm", "monitoring", cloudwatch, "DescribeAlarms", "MetricAlarms/AlarmName", nil),
@@ -105,111 +118,7 @@ func listings() []listing {
 		listJSON("ecs cluster", "ecs", "AmazonEC2ContainerServiceV20141113.ListClusters", `{}`, "clusterArns"),
 		listJSON("ecs task definition", "ecs", "AmazonEC2ContainerServiceV20141113.ListTaskDefinitions", `{"status":"ACTIVE"}`, "taskDefinitionArns"),
 		listJSON("dynamodb table", "dynamodb", "DynamoDB_20120810.ListTables", `{}`, "TableNames"),
-		listREST("bucket", "s3", "/", "Bucket", "Name"),
+		listREST("bucket", "s3", "/", "Bucket", "Name", nil),
 		hostedZones(),
 	}
-}
-
-// hostedZones lists zones, and the records that somebody put into them.
-func hostedZones() listing {
-	l := listREST("hosted zone", "route53", "/2013-04-01/hostedzone", "HostedZone", "Id")
-	l.children = func(id string) (listing, bool) {
-		records := listREST("record", "route53", "/2013-04-01/hostedzone/"+strings.TrimPrefix(id, "/hostedzone/")+"/rrset", "ResourceRecordSet", "Name")
-		records.names = func(rep *reply) ([]string, error) {
-			root, err := parseXML(rep.body)
-			var names []string
-			for _, record := range root.every("ResourceRecordSet") {
-				if kind := record.value("Type"); kind != "NS" && kind != "SOA" {
-					names = append(names, record.value("Name")+" "+kind)
-				}
-			}
-			return names, err
-		}
-		return records, true
-	}
-	return l
-}
-
-// listQuery lists by the Query protocol. where is the list and the name in each
-// of its elements: "vpcSet/vpcId".
-func listQuery(kind, service, version, operation, where string, skip func(*node) bool) listing {
-	list, name, _ := strings.Cut(where, "/")
-	return listing{kind: kind, service: service,
-		request: func(r *http.Request) {
-			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-			form := url.Values{"Action": {operation}, "Version": {version}}
-			setBody(r, []byte(form.Encode()))
-		},
-		names: func(rep *reply) ([]string, error) {
-			root, err := parseXML(rep.body)
-			var names []string
-			for _, l := range root.every(list)[:min(1, len(root.every(list)))] {
-				for _, element := range l.children {
-					if skip == nil || !skip(element) {
-						names = append(names, element.value(name))
-					}
-				}
-			}
-			return names, err
-		},
-	}
-}
-
-// listREST lists by GET.
-func listREST(kind, service, path, element, name string) listing {
-	return listing{kind: kind, service: service,
-		request: func(r *http.Request) { r.Method, r.URL.Path = http.MethodGet, path },
-		names: func(rep *reply) ([]string, error) {
-			root, err := parseXML(rep.body)
-			var names []string
-			for _, n := range root.every(element) {
-				names = append(names, n.value(name))
-			}
-			return names, err
-		},
-	}
-}
-
-// listJSON lists by the JSON protocol. where is the key of a list of objects
-// and the key of the name in each, or the key of a list of names.
-func listJSON(kind, service, target, body, where string) listing {
-	list, name, objects := strings.Cut(where, "/")
-	return listing{kind: kind, service: service,
-		request: func(r *http.Request) {
-			r.Header.Set("Content-Type", "application/x-amz-json-1.1")
-			r.Header.Set("X-Amz-Target", target)
-			setBody(r, []byte(body))
-		},
-		names: func(rep *reply) ([]string, error) {
-			var out map[string]json.RawMessage
-			if err := json.Unmarshal(rep.body, &out); err != nil {
-				return nil, err
-			}
-			names := []string{}
-			if !objects {
-				return names, decodeJSON(out[list], &names)
-			}
-			var elements []map[string]any
-			err := decodeJSON(out[list], &elements)
-			for _, element := range elements {
-				names = append(names, fmt.Sprint(element[name]))
-			}
-			return names, err
-		},
-	}
-}
-
-func isDefault(child string) func(*node) bool { return named(child, "true") }
-
-func named(child, text string) func(*node) bool {
-	return func(n *node) bool { return n.value(child) == text }
-}
-
-func prefixed(child, prefix string) func(*node) bool {
-	return func(n *node) bool { return strings.HasPrefix(n.value(child), prefix) }
-}
-
-// isMain reports whether a route table is the one that came with its VPC.
-func isMain(n *node) bool {
-	return slices.ContainsFunc(n.child("associationSet").every("main"), func(m *node) bool { return m.text == "true" })
 }

@@ -28,6 +28,7 @@ func (e *Endpoint) answers(o Options) map[string]operation {
 		newRuleDescriptions().operations(),
 		newTargets(o.TargetHealth).operations(),
 		deletionProtection(e.control),
+		natGateways(e.control),
 	} {
 		for name, op := range rows {
 			table[name] = op

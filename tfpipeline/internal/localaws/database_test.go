@@ -1,0 +1,113 @@
+package localaws
+
+import (
+	"testing"
+)
+
+const databaseAnswer = `<R><DescribeDBInstancesResult><DBInstances>
+	<DBInstance><DBInstanceIdentifier>one</DBInstanceIdentifier><DBInstanceArn>arn:one</DBInstanceArn><DbiResourceId>db-M5ENSHXFPU6XHZ4G4ZEI5QIO2U</DbiResourceId><Endpoint><Address>one.rds</Address><Port>5432</Port></Endpoint></DBInstance>
+	<DBInstance><DBInstanceIdentifier>two</DBInstanceIdentifier><DBInstanceArn>arn:two</DBInstanceArn><DbiResourceId>db-M5ENSHXFPU6XHZ4G4ZEI5QIO2U</DbiResourceId></DBInstance>
+</DBInstances></DescribeDBInstancesResult></R>`
+
+const oneDatabase = `<R><DBInstance><DBInstanceIdentifier>one</DBInstanceIdentifier><DBInstanceArn>arn:one</DBInstanceArn><DbiResourceId>db-M5ENSHXFPU6XHZ4G4ZEI5QIO2U</DbiResourceId></DBInstance></R>`
+
+func TestDatabaseInstances(t *testing.T) {
+	control := newFakeControl(t, map[string]string{
+		"rds.CreateDBInstance": oneDatabase, "rds.ModifyDBInstance": oneDatabase, "rds.DeleteDBInstance": oneDatabase,
+		"rds.DescribeDBInstances": databaseAnswer,
+	})
+	e := start(t, control, Options{Database: func(id string) (string, int, bool) { return "127.0.0.1", 15432, id == "one" }})
+
+	created := must(t, e, "rds", "CreateDBInstance", "DBInstanceIdentifier=one", "EnablePerformanceInsights=true",
+		"MonitoringInterval=60", "MonitoringRoleArn=arn:role").every("DBInstance")[0]
+	if created.value("PerformanceInsightsEnabled") != "true" || created.value("MonitoringRoleArn") != "arn:role" {
+		t.Errorf("%s", created.encode())
+	}
+	both := must(t, e, "rds", "DescribeDBInstances").every("DBInstance")
+	one, two := both[0], both[1]
+	if one.value("MonitoringInterval") != "60" || one.value("PerformanceInsightsRetentionPeriod") != "7" || two.value("MonitoringInterval") != "" {
+		t.Errorf("one:\n%s\ntwo:\n%s", one.encode(), two.encode())
+	}
+	if one.value("DbiResourceId") == two.value("DbiResourceId") || one.value("DbiResourceId") != created.value("DbiResourceId") {
+		t.Errorf("resource IDs %s and %s", one.value("DbiResourceId"), two.value("DbiResourceId"))
+	}
+	if one.child("Endpoint").value("Address") != "127.0.0.1" || one.child("Endpoint").value("Port") != "15432" {
+		t.Errorf("%s", one.encode())
+	}
+
+	// The provider's look-up becomes one that moto can answer rightly.
+	must(t, e, "rds", "DescribeDBInstances", "Filters.Filter.1.Name=dbi-resource-id", "Filters.Filter.1.Values.Value.1="+two.value("DbiResourceId"))
+	asked := control.last(t, "rds.DescribeDBInstances").form
+	if asked.Get("DBInstanceIdentifier") != "two" || asked.Has("Filters.Filter.1.Name") {
+		t.Errorf("asked %v", asked)
+	}
+	none := must(t, e, "rds", "DescribeDBInstances", "Filters.Filter.1.Name=dbi-resource-id", "Filters.Filter.1.Values.Value.1=db-NONE")
+	if len(none.every("DBInstance")) != 0 {
+		t.Errorf("%s", none.encode())
+	}
+
+	off := must(t, e, "rds", "ModifyDBInstance", "DBInstanceIdentifier=one", "MonitoringInterval=0").every("DBInstance")[0]
+	if off.value("MonitoringInterval") != "0" || off.value("MonitoringRoleArn") != "" || off.value("PerformanceInsightsEnabled") != "true" {
+		t.Errorf("%s", off.encode())
+	}
+
+	id := one.value("DbiResourceId")
+	must(t, e, "rds", "DeleteDBInstance", "DBInstanceIdentifier=one")
+	gone := must(t, e, "rds", "DescribeDBInstances", "Filters.Filter.1.Name=dbi-resource-id", "Filters.Filter.1.Values.Value.1="+id)
+	if len(gone.every("DBInstance")) != 0 {
+		t.Errorf("deleted and found: %s", gone.encode())
+	}
+}
+
+func TestDatabaseParameters(t *testing.T) {
+	control := newFakeControl(t, map[string]string{
+		"rds.DescribeDBParameters": `<R><Parameters><Parameter><ParameterName>rds.force_ssl</ParameterName></Parameter><Parameter><ParameterName>x</ParameterName><Source>system</Source></Parameter></Parameters></R>`,
+	})
+	parameters := must(t, start(t, control, Options{}), "rds", "DescribeDBParameters").every("Parameter")
+	if parameters[0].value("Source") != "user" || parameters[1].value("Source") != "system" {
+		t.Errorf("sources %q %q", parameters[0].value("Source"), parameters[1].value("Source"))
+	}
+}
+
+func TestRefusalsOfMotoPassUnchanged(t *testing.T) {
+	const refusal = `<ErrorResponse><Error><Code>DBInstanceNotFound</Code></Error></ErrorResponse>`
+	control := newFakeControl(t, map[string]string{"rds.ModifyDBInstance": refusal})
+	control.status["rds.ModifyDBInstance"] = 404
+	status, root := query(t, start(t, control, Options{}), "rds", "ModifyDBInstance", "DBInstanceIdentifier=none")
+	if status != 404 || root.child("Error").value("Code") != "DBInstanceNotFound" {
+		t.Errorf("status %d %s", status, root.encode())
+	}
+}
+
+func TestSecurityGroupRuleDescriptions(t *testing.T) {
+	control := newFakeControl(t, map[string]string{
+		"ec2.AuthorizeSecurityGroupIngress": `<R><securityGroupRuleSet>
+			<item><securityGroupRuleId>sgr-1</securityGroupRuleId><ipProtocol>tcp</ipProtocol><fromPort>3001</fromPort><toPort>3001</toPort><referencedGroupInfo><groupId>sg-lb</groupId></referencedGroupInfo></item>
+			<item><securityGroupRuleId>sgr-2</securityGroupRuleId><ipProtocol>-1</ipProtocol><fromPort>-1</fromPort><toPort>-1</toPort><referencedGroupInfo><groupId>sg-lb</groupId></referencedGroupInfo></item>
+		</securityGroupRuleSet></R>`,
+		"ec2.DescribeSecurityGroupRules": `<R><securityGroupRuleSet>
+			<item><securityGroupRuleId>sgr-1</securityGroupRuleId></item><item><securityGroupRuleId>sgr-2</securityGroupRuleId></item>
+			<item><securityGroupRuleId>sgr-3</securityGroupRuleId><description>moto's own</description></item>
+		</securityGroupRuleSet></R>`,
+		"ec2.ModifySecurityGroupRules": `<R><return>true</return></R>`,
+	})
+	e := start(t, control, Options{})
+	describe := func() (texts []string) {
+		for _, item := range must(t, e, "ec2", "DescribeSecurityGroupRules").child("securityGroupRuleSet").children {
+			texts = append(texts, item.value("description"))
+		}
+		return texts
+	}
+	must(t, e, "ec2", "AuthorizeSecurityGroupIngress", "GroupId=sg-1",
+		"IpPermissions.1.IpProtocol=tcp", "IpPermissions.1.FromPort=3001", "IpPermissions.1.ToPort=3001",
+		"IpPermissions.1.Groups.1.GroupId=sg-lb", "IpPermissions.1.Groups.1.Description=api from the load balancer",
+		"IpPermissions.2.IpProtocol=-1", "IpPermissions.2.Groups.1.GroupId=sg-lb", "IpPermissions.2.Groups.1.Description=all")
+	if got := describe(); got[0] != "api from the load balancer" || got[1] != "all" || got[2] != "moto's own" {
+		t.Errorf("%q", got)
+	}
+	must(t, e, "ec2", "ModifySecurityGroupRules", "GroupId=sg-1", "SecurityGroupRule.1.SecurityGroupRuleId=sgr-1",
+		"SecurityGroupRule.1.SecurityGroupRule.ReferencedGroupId=sg-lb", "SecurityGroupRule.1.SecurityGroupRule.Description=changed")
+	if got := describe(); got[0] != "changed" || got[1] != "all" {
+		t.Errorf("%q", got)
+	}
+}

@@ -1,0 +1,235 @@
+package localaws
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecr"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+)
+
+func TestPassesOnWhatItDoesNotAnswer(t *testing.T) {
+	control := newFakeControl(t, map[string]string{
+		"s3.":                   "",
+		"sts.GetCallerIdentity": `<GetCallerIdentityResponse><GetCallerIdentityResult><Account>1</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`,
+	})
+	var mu sync.Mutex
+	var seen []string
+	e := start(t, control, Options{Trace: func(c Call) {
+		mu.Lock()
+		defer mu.Unlock()
+		seen = append(seen, c.Service+" "+c.Operation)
+	}})
+	cfg := awsConfig(t, e)
+
+	id, err := sts.NewFromConfig(cfg).GetCallerIdentity(t.Context(), nil)
+	if err != nil || aws.ToString(id.Account) != "1" {
+		t.Errorf("identity %v, %v", id, err)
+	}
+	content := strings.Repeat("state", 1<<20) // more than the client sends before it is told to continue
+	_, err = s3.NewFromConfig(cfg).PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: aws.String("bucket"), Key: aws.String("a folder/key+1"), IfNoneMatch: aws.String("*"), Body: strings.NewReader(content),
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	put := control.last(t, "s3.")
+	if put.request.Host != strings.TrimPrefix(e.URL(), "http://") {
+		t.Errorf("host %s: signatures and buckets need the one that the client used", put.request.Host)
+	}
+	if put.request.URL.EscapedPath() != "/bucket/a%20folder/key%2B1" || put.request.Header.Get("If-None-Match") != "*" {
+		t.Errorf("path %s, If-None-Match %q", put.request.URL.EscapedPath(), put.request.Header.Get("If-None-Match"))
+	}
+	if !bytes.Contains(put.body, []byte(content)) {
+		t.Errorf("%d bytes arrived, of %d", len(put.body), len(content))
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if !slices.Contains(seen, "sts GetCallerIdentity") || !slices.Contains(seen, "s3 ") {
+		t.Errorf("traced %q", seen)
+	}
+}
+
+func TestECSIsThePlug(t *testing.T) {
+	control := newFakeControl(t, nil)
+	plug := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if r.Header.Get("X-Amz-Target") != "AmazonEC2ContainerServiceV20141113.ListClusters" || string(body) != "{}" {
+			t.Errorf("the plug got %s %s", r.Header.Get("X-Amz-Target"), body)
+		}
+		_, _ = io.WriteString(w, `{"clusterArns":["arn:one"]}`)
+	})
+	e := start(t, control, Options{ECS: plug})
+	out, err := ecs.NewFromConfig(awsConfig(t, e)).ListClusters(t.Context(), nil)
+	if err != nil || !slices.Equal(out.ClusterArns, []string{"arn:one"}) {
+		t.Errorf("%v, %v", out, err)
+	}
+}
+
+func TestTargetHealth(t *testing.T) {
+	control := newFakeControl(t, map[string]string{
+		"elasticloadbalancing.DescribeTargetHealth": `<R><DescribeTargetHealthResult><TargetHealthDescriptions/></DescribeTargetHealthResult></R>`,
+	})
+	e := start(t, control, Options{TargetHealth: func(_ context.Context, arn string) ([]Target, bool) {
+		return []Target{
+			{ID: "10.0.0.1", Port: 3001, State: "healthy"},
+			{ID: "10.0.0.2", Port: 3001, State: "unhealthy", Reason: "Target.FailedHealthChecks", Description: "Health checks failed"},
+		}, arn == "arn:known"
+	}})
+	client := elasticloadbalancingv2.NewFromConfig(awsConfig(t, e))
+
+	out, err := client.DescribeTargetHealth(t.Context(), &elasticloadbalancingv2.DescribeTargetHealthInput{TargetGroupArn: aws.String("arn:known")})
+	if err != nil || len(out.TargetHealthDescriptions) != 2 {
+		t.Fatalf("%v, %v", out, err)
+	}
+	bad := out.TargetHealthDescriptions[1]
+	if aws.ToString(bad.Target.Id) != "10.0.0.2" || aws.ToInt32(bad.Target.Port) != 3001 ||
+		bad.TargetHealth.State != types.TargetHealthStateEnumUnhealthy || bad.TargetHealth.Reason != types.TargetHealthReasonEnumFailedHealthChecks {
+		t.Errorf("target %+v health %+v", bad.Target, bad.TargetHealth)
+	}
+	out, err = client.DescribeTargetHealth(t.Context(), &elasticloadbalancingv2.DescribeTargetHealthInput{
+		TargetGroupArn: aws.String("arn:known"),
+		Targets:        []types.TargetDescription{{Id: aws.String("10.0.0.1"), Port: aws.Int32(3001)}, {Id: aws.String("10.0.0.2"), Port: aws.Int32(1)}},
+	})
+	if err != nil || len(out.TargetHealthDescriptions) != 1 {
+		t.Errorf("asked for one: %v, %v", out, err)
+	}
+	out, err = client.DescribeTargetHealth(t.Context(), &elasticloadbalancingv2.DescribeTargetHealthInput{TargetGroupArn: aws.String("arn:foreign")})
+	if err != nil || len(out.TargetHealthDescriptions) != 0 {
+		t.Errorf("a foreign group is moto's: %v, %v", out, err)
+	}
+}
+
+func TestDeletionProtection(t *testing.T) {
+	for protected, want := range map[string]string{"true": "OperationNotPermitted", "false": ""} {
+		control := newFakeControl(t, map[string]string{
+			"elasticloadbalancing.DescribeLoadBalancerAttributes": `<R><Attributes><member><Key>deletion_protection.enabled</Key><Value>` + protected + `</Value></member></Attributes></R>`,
+			"elasticloadbalancing.DeleteLoadBalancer":             `<DeleteLoadBalancerResponse><DeleteLoadBalancerResult/></DeleteLoadBalancerResponse>`,
+		})
+		e := start(t, control, Options{})
+		_, err := elasticloadbalancingv2.NewFromConfig(awsConfig(t, e)).DeleteLoadBalancer(t.Context(),
+			&elasticloadbalancingv2.DeleteLoadBalancerInput{LoadBalancerArn: aws.String("arn:lb")})
+		if want == "" && err != nil {
+			t.Error(err)
+		} else if want != "" {
+			wantCode(t, err, want)
+		}
+		if asked := control.last(t, "elasticloadbalancing.DescribeLoadBalancerAttributes"); asked.form.Get("LoadBalancerArn") != "arn:lb" {
+			t.Errorf("asked about %v", asked.form)
+		}
+	}
+}
+
+func TestNATGatewayTakesItsInterfaceAlong(t *testing.T) {
+	control := newFakeControl(t, map[string]string{
+		"ec2.DescribeNatGateways":    `<R><natGatewaySet><item><natGatewayAddressSet><item><networkInterfaceId>eni-1</networkInterfaceId></item></natGatewayAddressSet></item></natGatewaySet></R>`,
+		"ec2.DeleteNatGateway":       `<R><natGatewayId>nat-1</natGatewayId></R>`,
+		"ec2.DeleteNetworkInterface": `<R><return>true</return></R>`,
+	})
+	must(t, start(t, control, Options{}), "ec2", "DeleteNatGateway", "NatGatewayId=nat-1")
+	if got := control.last(t, "ec2.DeleteNetworkInterface").form.Get("NetworkInterfaceId"); got != "eni-1" {
+		t.Errorf("deleted %q", got)
+	}
+}
+
+// TestMissingOperationsFailAtOnce: a 500 would be retried.
+func TestMissingOperationsFailAtOnce(t *testing.T) {
+	calls := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		calls++
+		http.Error(w, "<html>", http.StatusInternalServerError)
+	}))
+	defer server.Close()
+	base, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := &logTail{}
+	e := start(t, &fakeControl{Server: server}, Options{})
+	e.control.url, e.control.lacks = base, log.lacks
+	client := ecr.NewFromConfig(awsConfig(t, e))
+
+	_, err = client.DescribeRegistry(t.Context(), nil)
+	if err == nil || !strings.Contains(err.Error(), "StatusCode: 500") || calls != 2 {
+		t.Errorf("%d calls, %v: want unknown trouble as it is, tried twice", calls, err)
+	}
+	calls = 0
+	log.add("NotImplementedError: The describe_registry action has not been implemented")
+	_, err = client.DescribeRegistry(t.Context(), nil)
+	wantCode(t, err, "NotModelledLocally")
+	if err == nil || !strings.Contains(err.Error(), "does not model ecr DescribeRegistry") || calls != 1 {
+		t.Errorf("%d calls, %v", calls, err)
+	}
+	// The same in the other protocols.
+	log.add("NotImplementedError: The describe_account_limits action has not been implemented")
+	_, err = elasticloadbalancingv2.NewFromConfig(awsConfig(t, e)).DescribeAccountLimits(t.Context(), nil)
+	wantCode(t, err, "NotModelledLocally")
+	log.add("NotImplementedError: The describe_hosts action has not been implemented")
+	if status, root := query(t, e, "ec2", "DescribeHosts"); status != http.StatusNotImplemented || root.child("Errors").child("Error").value("Code") != "NotModelledLocally" {
+		t.Errorf("status %d %s", status, root.encode())
+	}
+	if got := (&failure{code: "NotModelledLocally", message: "x"}).cbor(); !bytes.HasPrefix(got, []byte("\xa2\x66__type\x72NotModelledLocally\x67message\x61x")) {
+		t.Errorf("cbor %x", got)
+	}
+}
+
+func TestListenerIsOwned(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := Start(t.Context(), Options{Listener: l, Upstream: "http://127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.URL() != "http://"+l.Addr().String() {
+		t.Errorf("URL %s, listener %s", e.URL(), l.Addr())
+	}
+	e.Close()
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the listener is not closed: %v", err)
+	}
+	select {
+	case <-e.Done():
+	default:
+		t.Error("not done after Close")
+	}
+	if e.Err() != nil {
+		t.Errorf("Close is no error: %v", e.Err())
+	}
+}
+
+func TestAdmin(t *testing.T) {
+	e := start(t, newFakeControl(t, nil), Options{})
+	res, err := http.Get(e.URL() + "/_localaws/nonsense")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusNotFound {
+		t.Errorf("status %d", res.StatusCode)
+	}
+	res, err = http.Post(e.URL()+"/_localaws/expire-images", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if body, _ := io.ReadAll(res.Body); res.StatusCode != http.StatusOK || strings.TrimSpace(string(body)) != "[]" {
+		t.Errorf("status %d: %s", res.StatusCode, body)
+	}
+}

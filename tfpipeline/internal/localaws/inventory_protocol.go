@@ -1,0 +1,142 @@
+package localaws
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// listQuery lists by the Query protocol. operation may have parameters behind
+// it: "ListPolicies&Scope=Local". where is the list and the name in each of its
+// elements: "vpcSet/vpcId".
+func listQuery(kind, service, version, operation, where string, skip func(*node) bool) listing {
+	list, name, _ := strings.Cut(where, "/")
+	return listing{kind: kind, service: service,
+		request: func(r *http.Request, from pageMark) {
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			body := "Action=" + operation + "&Version=" + version
+			if from.name != "" {
+				body += "&" + from.name + "=" + url.QueryEscape(from.value)
+			}
+			setBody(r, []byte(body))
+		},
+		names: func(rep *reply) ([]string, pageMark, error) {
+			root, err := parseXML(rep.body)
+			if err != nil {
+				return nil, pageMark{}, err
+			}
+			var names []string
+			if lists := root.every(list); len(lists) > 0 {
+				for _, element := range lists[0].children {
+					if skip == nil || !skip(element) {
+						names = append(names, element.value(name))
+					}
+				}
+			}
+			for _, mark := range []string{"nextToken", "NextToken", "NextMarker", "Marker"} {
+				if m := root.every(mark); len(m) > 0 && m[0].text != "" {
+					// EC2 answers in lower case and asks in upper.
+					parameter := strings.TrimPrefix(strings.ToUpper(mark[:1])+mark[1:], "Next")
+					if parameter == "Token" {
+						parameter = "NextToken"
+					}
+					return names, pageMark{parameter, m[0].text}, nil
+				}
+			}
+			return names, pageMark{}, nil
+		},
+	}
+}
+
+// listREST lists by GET.
+func listREST(kind, service, path, element, name string, skip func(*node) bool) listing {
+	return listing{kind: kind, service: service,
+		request: func(r *http.Request, _ pageMark) { r.Method, r.URL.Path = http.MethodGet, path },
+		names: func(rep *reply) ([]string, pageMark, error) {
+			root, err := parseXML(rep.body)
+			var names []string
+			for _, n := range root.every(element) {
+				if skip == nil || !skip(n) {
+					names = append(names, n.value(name))
+				}
+			}
+			return names, pageMark{}, err
+		},
+	}
+}
+
+// listJSON lists by the JSON protocol. where is the key of a list of objects
+// and the key of the name in each, or the key of a list of names.
+func listJSON(kind, service, target, body, where string) listing {
+	list, name, objects := strings.Cut(where, "/")
+	return listing{kind: kind, service: service,
+		request: func(r *http.Request, from pageMark) {
+			r.Header.Set("Content-Type", "application/x-amz-json-1.1")
+			r.Header.Set("X-Amz-Target", target)
+			if from.name != "" {
+				mark := fmt.Sprintf("%q:%q", from.name, from.value)
+				if body != "{}" {
+					mark += ","
+				}
+				setBody(r, []byte("{"+mark+body[1:]))
+				return
+			}
+			setBody(r, []byte(body))
+		},
+		names: func(rep *reply) ([]string, pageMark, error) {
+			var out map[string]json.RawMessage
+			if err := json.Unmarshal(rep.body, &out); err != nil {
+				return nil, pageMark{}, err
+			}
+			var next pageMark
+			for _, key := range slices.Sorted(maps.Keys(out)) {
+				var value *string
+				if strings.EqualFold(key, "nextToken") && json.Unmarshal(out[key], &value) == nil && value != nil {
+					next = pageMark{key, *value}
+				}
+			}
+			names := []string{}
+			if !objects {
+				err := decodeJSON(out[list], &names)
+				return names, next, err
+			}
+			var elements []map[string]any
+			err := decodeJSON(out[list], &elements)
+			for _, element := range elements {
+				names = append(names, fmt.Sprint(element[name]))
+			}
+			return names, next, err
+		},
+	}
+}
+
+// hostedZones lists zones, and the records that somebody put into them.
+func hostedZones() listing {
+	l := listREST("hosted zone", "route53", "/2013-04-01/hostedzone", "HostedZone", "Id", nil)
+	l.children = func(id string) listing {
+		path := "/2013-04-01/hostedzone/" + strings.TrimPrefix(id, "/hostedzone/") + "/rrset"
+		return listREST("record", "route53", path, "ResourceRecordSet", "Name", func(n *node) bool {
+			return n.value("Type") == "NS" || n.value("Type") == "SOA"
+		})
+	}
+	return l
+}
+
+func isDefault(child string) func(*node) bool { return named(child, "true") }
+
+func named(child, text string) func(*node) bool {
+	return func(n *node) bool { return n.value(child) == text }
+}
+
+func prefixed(child, prefix string) func(*node) bool {
+	return func(n *node) bool { return strings.HasPrefix(n.value(child), prefix) }
+}
+
+// isMain reports whether a route table is the one that came with its VPC.
+func isMain(n *node) bool {
+	return slices.ContainsFunc(n.child("associationSet").every("main"), func(m *node) bool { return m.text == "true" })
+}
