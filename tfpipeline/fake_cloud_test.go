@@ -22,7 +22,8 @@ type fakeCloud struct {
 	mu sync.Mutex
 	// bucket holds the settings as they were put, by their query's name; nil
 	// is no bucket.
-	bucket map[string]string
+	bucket  map[string]string
+	objects objects
 	// secrets are the names that exist, and whether they have a value.
 	secrets map[string]bool
 	// deletedSecrets wait out their recovery window.
@@ -74,11 +75,16 @@ func (c *fakeCloud) s3(w http.ResponseWriter, r *http.Request, body string) {
 			setting = name
 		}
 	}
-	if strings.Trim(r.URL.Path, "/") != c.platform.StateBucket() {
+	name, key, _ := strings.Cut(strings.Trim(r.URL.Path, "/"), "/")
+	if name != c.platform.StateBucket() {
 		c.fail(w, http.StatusForbidden, "AccessDenied")
 		return
 	}
 	switch {
+	case key != "" && c.bucket != nil:
+		c.objects.serve(c, w, r, key, []byte(body))
+	case c.bucket != nil && r.Method == http.MethodGet && (setting == "prefix" || setting == "list-type" || setting == "max-keys"):
+		c.objects.list(w, r.URL.Query().Get("prefix"))
 	case r.Method == http.MethodPut && setting == "":
 		c.bucket = map[string]string{}
 		c.changes = append(c.changes, "create bucket")

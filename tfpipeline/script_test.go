@@ -17,13 +17,13 @@ import (
 	"github.com/specboard/platform/gen/config"
 )
 
-// TestMain makes the test binary the programs that the scripts run:
-// tfpipeline, and the terraform that it finds on PATH.
+// TestMain makes the test binary tfpipeline for everybody, and terraform for
+// the scripts, which call it by that name.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"tfpipeline": main,
-		"terraform":  func() { os.Exit(fakeTerraform(os.Args[1:])) },
-	})
+	if filepath.Base(os.Args[0]) == "terraform" {
+		os.Exit(fakeTerraform(os.Args[1:]))
+	}
+	testscript.Main(m, map[string]func(){"tfpipeline": main})
 }
 
 // TestScripts holds the promises of the commands: what they print, how they
@@ -53,7 +53,7 @@ func TestScripts(t *testing.T) {
 func prepareScript(env *testscript.Env) error {
 	env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 	env.Setenv("XDG_CACHE_HOME", "")
-	dirs := []string{"home", "fake", "modules"}
+	dirs := []string{"home", "fake", "modules", "bin"}
 	for _, r := range config.Default().Roots() {
 		dirs = append(dirs, filepath.Join("envs", r))
 	}
@@ -62,7 +62,13 @@ func prepareScript(env *testscript.Env) error {
 			return fmt.Errorf("prepare a script: %w", err)
 		}
 	}
-	return nil
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("prepare a script: %w", err)
+	}
+	bin := filepath.Join(env.WorkDir, "bin")
+	env.Setenv("PATH", bin+string(filepath.ListSeparator)+env.Getenv("PATH"))
+	return os.Symlink(self, filepath.Join(bin, "terraform"))
 }
 
 // exits runs a program that must end with an exit code: exits 1 program args.

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/md5"
+	"fmt"
+	"io"
+	"net/http"
+	"sort"
+	"strings"
+)
+
+// objects is the content of the fake cloud's bucket, with the conditional
+// writes that locks are made of.
+type objects struct {
+	content map[string][]byte
+	// refuse makes writes of keys with this ending fail; "" is none.
+	refuse string
+}
+
+func (o *objects) serve(c *fakeCloud, w http.ResponseWriter, r *http.Request, key string, body []byte) {
+	if o.content == nil {
+		o.content = map[string][]byte{}
+	}
+	content, exists := o.content[key]
+	switch r.Method {
+	case http.MethodPut:
+		switch {
+		case o.refuse != "" && strings.HasSuffix(key, o.refuse):
+			c.fail(w, http.StatusForbidden, "AccessDenied")
+			return
+		case exists && r.Header.Get("If-None-Match") == "*":
+			c.fail(w, http.StatusPreconditionFailed, "PreconditionFailed")
+			return
+		}
+		o.content[key] = unchunked(r, body)
+		w.Header().Set("ETag", etag(o.content[key]))
+	case http.MethodDelete:
+		delete(o.content, key)
+		w.WriteHeader(http.StatusNoContent)
+	case http.MethodGet, http.MethodHead:
+		if !exists {
+			c.fail(w, http.StatusNotFound, "NoSuchKey")
+			return
+		}
+		w.Header().Set("ETag", etag(content))
+		w.Header().Set("Content-Length", fmt.Sprint(len(content)))
+		if r.Method == http.MethodGet {
+			_, _ = w.Write(content)
+		}
+	}
+}
+
+func (o *objects) list(w http.ResponseWriter, prefix string) {
+	var keys []string
+	for k := range o.content {
+		if strings.HasPrefix(k, prefix) {
+			keys = append(keys, k)
+		}
+	}
+	sort.Strings(keys)
+	fmt.Fprintf(w, `<ListBucketResult><IsTruncated>false</IsTruncated><KeyCount>%d</KeyCount>`, len(keys))
+	for _, k := range keys {
+		fmt.Fprintf(w, `<Contents><Key>%s</Key></Contents>`, k)
+	}
+	fmt.Fprint(w, `</ListBucketResult>`)
+}
+
+func etag(content []byte) string { return fmt.Sprintf(`"%x"`, md5.Sum(content)) }
+
+// unchunked undoes the encoding in which the SDK streams a body with a
+// checksum behind it.
+func unchunked(r *http.Request, body []byte) []byte {
+	if !strings.HasPrefix(r.Header.Get("X-Amz-Content-Sha256"), "STREAMING-") {
+		return body
+	}
+	var out []byte
+	for in := bufio.NewReader(bytes.NewReader(body)); ; {
+		line, err := in.ReadString('\n')
+		var size int
+		if _, scanErr := fmt.Sscanf(line, "%x", &size); err != nil || scanErr != nil || size == 0 {
+			return out
+		}
+		chunk := make([]byte, size+2) // and its line end
+		if _, err := io.ReadFull(in, chunk); err != nil {
+			return out
+		}
+		out = append(out, chunk[:size]...)
+	}
+}

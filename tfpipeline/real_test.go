@@ -1,0 +1,361 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/specboard/platform/gen/config"
+)
+
+// fixture is a repository whose staging root needs no provider, so that the
+// real Terraform applies it in an instant or as slowly as a test likes.
+type fixture struct {
+	t     *testing.T
+	dir   string
+	env   []string
+	cloud *fakeCloud
+}
+
+// newFixture writes the repository and makes its bucket, which holds the state
+// and its lock as AWS would.
+func newFixture(t *testing.T, resources string) *fixture {
+	t.Helper()
+	e2e(t)
+	dir := t.TempDir()
+	f := &fixture{t: t, dir: dir, cloud: newFakeCloud(config.Default())}
+	f.cloud.bucket = map[string]string{}
+	server := httptest.NewServer(f.cloud)
+	t.Cleanup(server.Close)
+	for _, r := range config.Default().Roots() {
+		writeFile(t, filepath.Join(dir, "envs", r, "main.tf"), "")
+	}
+	writeFile(t, filepath.Join(dir, "modules", "README.md"), "")
+	f.write(resources)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "bin"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(self, filepath.Join(dir, "bin", "tfpipeline")); err != nil {
+		t.Fatal(err)
+	}
+	f.env = withoutAWS("HOME="+filepath.Join(dir, "home"), "XDG_CACHE_HOME="+filepath.Join(dir, "cache"),
+		"AWS_ENDPOINT_URL="+server.URL, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test")
+	return f
+}
+
+// write replaces the staging root.
+func (f *fixture) write(resources string) {
+	f.t.Helper()
+	p := config.Default()
+	writeFile(f.t, filepath.Join(f.dir, "envs", "staging", "main.tf"), fmt.Sprintf(`
+terraform {
+  backend "s3" {
+    bucket       = %q
+    key          = %q
+    region       = %q
+    use_lockfile = true
+  }
+}
+%s`, p.StateBucket(), p.StateKey("staging"), p.Region, resources))
+}
+
+// object is what the bucket holds under a key.
+func (f *fixture) object(key string) (string, bool) {
+	f.cloud.mu.Lock()
+	defer f.cloud.mu.Unlock()
+	content, ok := f.cloud.objects.content[key]
+	return string(content), ok
+}
+
+// refuse makes the bucket refuse writes of keys with this ending.
+func (f *fixture) refuse(ending string) {
+	f.cloud.mu.Lock()
+	defer f.cloud.mu.Unlock()
+	f.cloud.objects.refuse = ending
+}
+
+// command is tfpipeline, ready to start.
+func (f *fixture) command(args ...string) (cmd *exec.Cmd, stdout, stderr *bytes.Buffer) {
+	cmd = exec.CommandContext(f.t.Context(), filepath.Join(f.dir, "bin", "tfpipeline"), args...)
+	cmd.Dir, cmd.Env = f.dir, f.env
+	stdout, stderr = &bytes.Buffer{}, &bytes.Buffer{}
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	return cmd, stdout, stderr
+}
+
+// run runs tfpipeline to its end, which must have this exit code.
+func (f *fixture) run(code int, args ...string) (stdout, stderr string) {
+	f.t.Helper()
+	cmd, out, err := f.command(args...)
+	f.mustExit(code, cmd.Run(), err)
+	return out.String(), err.String()
+}
+
+func (f *fixture) mustExit(code int, err error, stderr *bytes.Buffer) {
+	f.t.Helper()
+	got := 0
+	if e, ok := errors.AsType[*exec.ExitError](err); ok {
+		got = e.ExitCode()
+	} else if err != nil {
+		f.t.Fatal(err)
+	}
+	if got != code {
+		f.t.Fatalf("exit code %d, want %d:\n%s", got, code, stderr)
+	}
+}
+
+// slow is a resource that is created when a file appears, or after a while.
+func (f *fixture) slow(name string) string {
+	return fmt.Sprintf(`
+resource "terraform_data" %[1]q {
+  provisioner "local-exec" {
+    command = "touch %[2]s/%[1]s.begun; for i in $(seq 300); do test -e %[2]s/%[1]s.go && break; sleep 0.1; done; touch %[2]s/%[1]s.made"
+  }
+}
+`, name, f.dir)
+}
+
+func (f *fixture) touch(name string) { writeFile(f.t, filepath.Join(f.dir, name), "") }
+
+// await waits for a file.
+func (f *fixture) await(name string) {
+	f.t.Helper()
+	deadline := time.After(30 * time.Second)
+	for {
+		if _, err := os.Stat(filepath.Join(f.dir, name)); err == nil {
+			return
+		}
+		select {
+		case <-deadline:
+			f.t.Fatalf("%s did not appear", name)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// leftovers are files that runs left in the cache.
+func (f *fixture) leftovers() (files []string) {
+	f.t.Helper()
+	_ = filepath.WalkDir(filepath.Join(f.dir, "cache"), func(path string, d os.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			files = append(files, path)
+		}
+		return nil
+	})
+	return files
+}
+
+func contains(t *testing.T, where, text string, fragments ...string) {
+	t.Helper()
+	for _, f := range fragments {
+		if !strings.Contains(text, f) {
+			t.Errorf("%s lacks %q:\n%s", where, f, text)
+		}
+	}
+}
+
+func TestRealApply(t *testing.T) {
+	f := newFixture(t, `
+resource "terraform_data" "a" { input = "canary" }
+output "shown" { value = "here" }
+output "hidden" {
+  value     = "canary"
+  sensitive = true
+}
+`)
+	stdout, stderr := f.run(0, "apply", "-env", "staging", "-yes")
+	contains(t, "stdout", stdout, "staging: 1 to create", "  hidden (sensitive)", "  shown = here", "staging: applied")
+	contains(t, "stderr", stderr, "staging: [1/1] create terraform_data.a (0s)")
+	if strings.Contains(stdout+stderr, "canary") {
+		t.Errorf("a value was shown:\n%s%s", stdout, stderr)
+	}
+	stdout, _ = f.run(0, "apply", "-env", "staging", "-yes")
+	contains(t, "stdout", stdout, "staging: no changes")
+	f.run(0, "plan", "-env", "staging", "-detailed-exitcode")
+	if left := f.leftovers(); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	stdout, _ = f.run(0, "plan", "-env", "staging")
+	contains(t, "stdout", stdout, "staging: no changes")
+	// An output alone is a change too, though Terraform counts no resource.
+	f.write(`
+resource "terraform_data" "a" { input = "canary" }
+output "shown" { value = "there" }
+`)
+	f.run(2, "plan", "-env", "staging", "-detailed-exitcode")
+}
+
+func TestRealErroredPlanSaysWhatWasBlocked(t *testing.T) {
+	f := newFixture(t, `resource "terraform_data" "a" { triggers_replace = "1" }`)
+	f.run(0, "apply", "-env", "staging", "-yes")
+	f.write(`
+resource "terraform_data" "a" {
+  triggers_replace = "2"
+  lifecycle { prevent_destroy = true }
+}`)
+	stdout, stderr := f.run(1, "plan", "-env", "staging")
+	contains(t, "stdout", stdout, "replace terraform_data.a", "the plan failed")
+	contains(t, "stderr", stderr, "Instance cannot be destroyed")
+	_, stderr = f.run(1, "apply", "-env", "staging", "-yes")
+	contains(t, "stderr", stderr, "replace terraform_data.a", "Instance cannot be destroyed")
+}
+
+func TestRealHeldLock(t *testing.T) {
+	f := newFixture(t, "")
+	f.write(f.slow("a"))
+	first, _, firstErr := f.command("apply", "-env", "staging", "-yes")
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	f.await("a.begun")
+
+	// One that waits too little is refused, with the holder's name.
+	_, stderr := f.run(1, "apply", "-env", "staging", "-yes", "-lock-timeout", "1s")
+	contains(t, "stderr", stderr, "another run of yours on this machine holds the state lock", "the state is locked by", "next: if that run is gone for good: tfpipeline unlock -env staging -state ")
+
+	// One that waits long enough gets its turn, and finds nothing to do.
+	second, out, secondErr := f.command("apply", "-env", "staging", "-yes", "-lock-timeout", "60s")
+	if err := second.Start(); err != nil {
+		t.Fatal(err)
+	}
+	f.touch("a.go")
+	f.mustExit(0, first.Wait(), firstErr)
+	f.mustExit(0, second.Wait(), secondErr)
+	contains(t, "stdout", out.String(), "staging: no changes")
+}
+
+func TestRealInterrupt(t *testing.T) {
+	f := newFixture(t, "")
+	f.write(f.slow("a") + `resource "terraform_data" "later" { depends_on = [terraform_data.a] }`)
+	cmd, _, stderr := f.command("apply", "-env", "staging", "-yes")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	f.await("a.begun")
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	f.touch("a.go")
+	f.mustExit(130, cmd.Wait(), stderr)
+	contains(t, "stderr", stderr.String(), "interrupted", "next: tfpipeline apply -env staging, which continues from here")
+	// The lock is free and the rest is done.
+	stdout, _ := f.run(0, "apply", "-env", "staging", "-yes", "-lock-timeout", "0s")
+	contains(t, "stdout", stdout, "staging: applied")
+	f.run(0, "plan", "-env", "staging", "-detailed-exitcode")
+}
+
+// A driver that is killed takes Terraform with it, and the lock stays. The
+// next run knows whose it was.
+func TestRealKill(t *testing.T) {
+	f := newFixture(t, "")
+	f.write(`resource "terraform_data" "first" {}` + f.slow("a"))
+	cmd, _, stderr := f.command("apply", "-env", "staging", "-yes")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	f.await("a.begun")
+	if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	f.touch("a.go")
+	if len(f.leftovers()) == 0 {
+		t.Fatalf("the killed run left nothing, so it was not killed at work:\n%s", stderr)
+	}
+
+	// Without an answer it is not taken; the command that takes it is named.
+	_, told := f.run(1, "plan", "-env", "staging")
+	contains(t, "stderr", told, "the state lock was left by a run of yours on this machine that was killed", "tfpipeline unlock -env staging -state ")
+	for _, path := range f.leftovers() {
+		if strings.HasSuffix(path, "/plan") {
+			t.Errorf("the killed run's plan is still there: %s", path)
+		}
+	}
+
+	stdout, told := f.run(0, "apply", "-env", "staging", "-yes")
+	contains(t, "stderr", told, "that was killed", "staging: took the lock")
+	contains(t, "stdout", stdout, "staging: applied")
+	f.run(0, "plan", "-env", "staging", "-detailed-exitcode")
+	if left := f.leftovers(); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// A state that cannot be written is kept, and can be pushed.
+func TestRealUnsavedState(t *testing.T) {
+	f := newFixture(t, "")
+	f.write(f.slow("a"))
+	cmd, _, stderr := f.command("apply", "-env", "staging", "-yes")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	f.await("a.begun")
+	f.refuse(".tfstate")
+	f.touch("a.go")
+	f.mustExit(1, cmd.Wait(), stderr)
+	contains(t, "stderr", stderr.String(), "the state could not be saved and was kept in", "terraform state push")
+	kept := strings.Fields(stderr.String()[strings.LastIndex(stderr.String(), "state push"):])[2]
+	content, err := os.ReadFile(kept)
+	if err != nil || !strings.Contains(string(content), `"terraform_data"`) {
+		t.Errorf("the kept state: %v\n%s", err, content)
+	}
+	if _, held := f.object("terraform/staging.tfstate.tflock"); held {
+		t.Error("the lock is still held")
+	}
+}
+
+// Mostly the bucket is back soon: then the state is pushed, and nobody has to
+// do anything.
+func TestRealStateIsPushedAgain(t *testing.T) {
+	f := newFixture(t, "")
+	f.write(f.slow("a") + `
+resource "terraform_data" "fails" {
+  depends_on = [terraform_data.a]
+  provisioner "local-exec" { command = "exit 1" }
+}`)
+	cmd, _, stderr := f.command("apply", "-env", "staging", "-yes")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	f.await("a.begun")
+	f.refuse(".tfstate")
+	f.touch("a.go")
+	for deadline := time.Now().Add(20 * time.Second); ; <-time.After(20 * time.Millisecond) {
+		if found, _ := filepath.Glob(filepath.Join(f.dir, "cache", "tfpipeline", "work", "*.errored.tfstate")); len(found) > 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the state was not kept:\n%s", stderr)
+		}
+	}
+	f.refuse("")
+	f.mustExit(1, cmd.Wait(), stderr)
+	if strings.Contains(stderr.String(), "could not be saved") {
+		t.Errorf("stderr: %s", stderr)
+	}
+	if state, _ := f.object("terraform/staging.tfstate"); !strings.Contains(state, `"name": "a"`) {
+		t.Errorf("the bucket's state: %s", state)
+	}
+	if left := f.leftovers(); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestRealBucketThatDoesNotExist(t *testing.T) {
+	f := newFixture(t, "")
+	f.cloud.bucket = nil
+	_, stderr := f.run(1, "apply", "-env", "staging", "-yes")
+	contains(t, "stderr", stderr, "the state bucket doc-platform-state-123456789012 does not exist yet", "next: tfpipeline bootstrap -env staging")
+}
