@@ -1,0 +1,21 @@
+package config
+
+// AcceptedDrift is a difference between the state and the account that is
+// meant to be there: something else than Terraform owns the value.
+type AcceptedDrift struct {
+	// Type is a Terraform resource type, Attribute one of its attributes.
+	Type, Attribute string
+	// Owner says what changes the value.
+	Owner string
+}
+
+// AcceptedDrifts lists what the drift command does not report. A rule that
+// matches nothing any more is reported itself.
+func AcceptedDrifts() []AcceptedDrift {
+	return []AcceptedDrift{
+		{"aws_ecs_service", "desired_count", "a promotion and autoscaling"},
+		{"aws_ecs_service", "task_definition", "a promotion"},
+		{"aws_appautoscaling_target", "min_capacity", "a promotion"},
+		{"aws_db_instance", "engine_version_actual", "AWS's minor upgrades"},
+	}
+}

@@ -1,0 +1,78 @@
+package plan
+
+import (
+	"slices"
+
+	"github.com/specboard/platform/gen/config"
+)
+
+// Drift is how an account differs from what Terraform left there.
+type Drift struct {
+	// Real drift was made by nobody who may.
+	Real []DriftedResource
+	// Accepted drift belongs to somebody else than Terraform.
+	Accepted []DriftedResource
+	// Pending are changes of the configuration that were never applied.
+	Pending []Change
+	// Unused are rules that accepted nothing.
+	Unused []config.AcceptedDrift
+}
+
+// DriftedResource is one resource with the attributes that changed.
+type DriftedResource struct {
+	Address    string
+	Action     Action
+	Attributes []Attribute
+	// Owners say who changes the accepted attributes.
+	Owners []string
+}
+
+// Classify tells drift that matters from drift that does not.
+func Classify(p *Plan, rules []config.AcceptedDrift) Drift {
+	var d Drift
+	used := make([]bool, len(rules))
+	for _, c := range p.Drift {
+		r := DriftedResource{Address: c.Address, Action: c.Action}
+		if c.Action != Update {
+			r.Attributes = c.Attributes()
+			d.Real = append(d.Real, r)
+			continue
+		}
+		var realOnes, acceptedOnes []Attribute
+		for _, a := range c.Attributes() {
+			i := slices.IndexFunc(rules, func(rule config.AcceptedDrift) bool {
+				return rule.Type == c.Type && rule.Attribute == a.Path
+			})
+			if i < 0 {
+				realOnes = append(realOnes, a)
+				continue
+			}
+			used[i] = true
+			acceptedOnes = append(acceptedOnes, a)
+			if !slices.Contains(r.Owners, rules[i].Owner) {
+				r.Owners = append(r.Owners, rules[i].Owner)
+			}
+		}
+		switch {
+		case len(realOnes) > 0:
+			d.Real = append(d.Real, DriftedResource{c.Address, c.Action, realOnes, nil})
+		case len(acceptedOnes) > 0:
+			r.Attributes = acceptedOnes
+			d.Accepted = append(d.Accepted, r)
+		}
+	}
+	for _, c := range p.Changes {
+		if c.Action != Read {
+			d.Pending = append(d.Pending, c)
+		}
+	}
+	for i, rule := range rules {
+		if !used[i] {
+			d.Unused = append(d.Unused, rule)
+		}
+	}
+	return d
+}
+
+// Clean reports whether nothing needs a person.
+func (d Drift) Clean() bool { return len(d.Real) == 0 && len(d.Pending) == 0 }

@@ -1,0 +1,121 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Summary is what a reviewer approved, small enough for a hidden marker: each
+// address with its action and a digest of what would change. It holds no
+// value.
+type Summary map[string]string
+
+// volatile attributes differ between two plans of one and the same change.
+var volatile = []string{"id", "arn", "revision", "arn_without_revision", "tags_all", "task_definition", "latest_restorable_time", "qualified_arn"}
+
+// Summary condenses the plan.
+func (p *Plan) Summary() Summary {
+	s := Summary{}
+	for _, c := range p.Changes {
+		if c.Action == Read {
+			continue
+		}
+		s[c.Address] = string(c.Action) + ":" + digest(content(c))
+	}
+	for _, o := range p.Outputs {
+		s["output."+o] = "change"
+	}
+	return s
+}
+
+// Fingerprint identifies what a plan would do: the same on every host and for
+// every run, and another one as soon as anything would happen otherwise. Like
+// the summary it depends on no hidden value, so nobody can guess one from it.
+func (p *Plan) Fingerprint() string {
+	s := p.Summary()
+	var b strings.Builder
+	b.WriteString(p.Root + "\n")
+	for _, address := range slices.Sorted(maps.Keys(s)) {
+		b.WriteString(address + "\x00" + s[address] + "\n")
+	}
+	return digest(b.String())
+}
+
+func digest(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:10])
+}
+
+// content is what a change does, as text: for updates and replacements what is
+// different, for creations every known value.
+func content(c Change) string {
+	var b strings.Builder
+	b.WriteString(c.PreviousAddress)
+	if c.Action == Update || c.Action == Replace {
+		for _, a := range c.Attributes() {
+			if !slices.Contains(volatile, a.Path) {
+				fmt.Fprintf(&b, "\x00%s\x00%s\x00%s", a.Path, a.Before, a.After)
+			}
+		}
+		return b.String()
+	}
+	if c.Action == Create && c.Raw != nil {
+		w := walker{kind: c.Type}
+		w.walk("", nil, c.Raw.After, nil, c.Raw.AfterSensitive, nil)
+		for _, a := range w.found {
+			if !slices.Contains(volatile, a.Path) {
+				fmt.Fprintf(&b, "\x00%s\x00%s", a.Path, a.After)
+			}
+		}
+	}
+	return b.String()
+}
+
+// Difference says how a plan differs from what was reviewed, a line each; none
+// if it does not.
+func Difference(reviewed Summary, now *Plan) []string {
+	current := now.Summary()
+	all := maps.Clone(reviewed)
+	maps.Copy(all, current)
+	var out []string
+	for _, address := range slices.Sorted(maps.Keys(all)) {
+		was, reviewedIt := reviewed[address]
+		is, plannedIt := current[address]
+		wasAction, _, _ := strings.Cut(was, ":")
+		isAction, _, _ := strings.Cut(is, ":")
+		switch {
+		case !reviewedIt:
+			out = append(out, fmt.Sprintf("%s: now to %s, and was not reviewed", address, isAction))
+		case !plannedIt:
+			out = append(out, fmt.Sprintf("%s: was reviewed to %s, and nothing happens to it now", address, wasAction))
+		case wasAction != isAction:
+			out = append(out, fmt.Sprintf("%s: was reviewed to %s, and is now to %s", address, wasAction, isAction))
+		case was != is:
+			out = append(out, fmt.Sprintf("%s: changes otherwise than reviewed", address))
+		}
+	}
+	return out
+}
+
+// Encode writes a summary for a marker.
+func (s Summary) Encode() string {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return "{}" // a map of strings always encodes
+	}
+	return string(b)
+}
+
+// DecodeSummary reads what Encode wrote.
+func DecodeSummary(text string) (Summary, error) {
+	var s Summary
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		return nil, fmt.Errorf("read the summary of a reviewed plan: %w", err)
+	}
+	return s, nil
+}
