@@ -1,0 +1,112 @@
+package ecs
+
+import (
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+)
+
+// The circuit breaker: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
+//
+// A failure is a task that cannot be placed, that stops before it is RUNNING,
+// or that fails a health check before it was ever healthy. The first healthy
+// task sets the count to zero for good. A service without health checks has a
+// healthy task as soon as one is RUNNING, so that tasks which crash a moment
+// later never trip its breaker: so it is at AWS.
+//
+// Our reading: a task that ends by itself after RUNNING, and before its health
+// checks pass, is a failure too.
+
+const (
+	reasonRolledBack  = "Service deployment rolled back because the circuit breaker threshold was exceeded."
+	reasonNoCandidate = "No rollback candidate was found to run the rollback."
+	// Our own words; AWS documents none for these two.
+	reasonStopped   = "Service deployment stopped because the circuit breaker threshold was exceeded."
+	reasonRequested = "Service deployment rolled back because it was stopped by a user."
+)
+
+// threshold is half the desired count, rounded up, but at least 3 and at most
+// 200.
+func (s *service) threshold() int { return min(max((s.desired()+1)/2, 3), 200) }
+
+// taskFailed takes note of a task that a service lost to no wish of its own.
+func (r *Runtime) taskFailed(t *task) {
+	if t.deployment != t.service.primary() || t.wasHealthy || t.deployment.healthy {
+		return
+	}
+	r.startFailed(t.service, t.deployment)
+}
+
+// startFailed counts one failed start, delays the next, and trips the breaker.
+func (r *Runtime) startFailed(s *service, d *deployment) {
+	d.failures++
+	d.updated = r.agenda.now
+	if d.failures >= 3 {
+		wait := r.options.Pace.Backoff << min(d.failures-3, 10)
+		d.notBefore = r.agenda.now.Add(min(wait, 15*time.Minute))
+	}
+	if d.failures == 3 {
+		r.event(s, "is unable to consistently start tasks successfully. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.")
+	}
+	if s.breaker().Enable && d.state == types.DeploymentRolloutStateInProgress && d.failures >= s.threshold() {
+		r.trip(s, d)
+	}
+}
+
+// taskHealthy takes note that a task of a deployment has become healthy.
+func (r *Runtime) taskHealthy(t *task) {
+	t.wasHealthy = true
+	if d := t.deployment; d != nil && !d.healthy {
+		d.healthy, d.failures, d.notBefore = true, 0, time.Time{}
+	}
+}
+
+// trip fails a deployment.
+func (r *Runtime) trip(s *service, d *deployment) {
+	r.fail(s, d, "ECS deployment circuit breaker: tasks failed to start.")
+	w := d.work
+	w.tripped = true
+	switch {
+	case w.over():
+	case w.api.Status == types.ServiceDeploymentStatusRollbackInProgress:
+		// What it went back to fails as well; it cannot go back any further.
+		r.finish(w, types.ServiceDeploymentStatusRollbackFailed, reasonNoCandidate)
+	case s.breaker().Rollback:
+		r.rollBack(s, d, reasonRolledBack)
+	default:
+		r.finish(w, types.ServiceDeploymentStatusStopped, reasonStopped)
+	}
+}
+
+func (r *Runtime) fail(s *service, d *deployment, reason string) {
+	r.change(d, types.DeploymentRolloutStateFailed, "%s", reason)
+	r.event(s, "(deployment %s) deployment failed: tasks failed to start.", d.id)
+}
+
+// rollBack goes back to the most recent deployment in state COMPLETED. That
+// one is under way again until it is COMPLETED again, so that it cannot be
+// gone back to a second time. Without one the deployment stands still: no
+// task is started, none is stopped.
+func (r *Runtime) rollBack(s *service, failed *deployment, reason string) {
+	w := failed.work
+	w.from = failed
+	to := s.completed
+	if to == nil {
+		r.finish(w, types.ServiceDeploymentStatusRollbackFailed, reasonNoCandidate)
+		return
+	}
+	s.completed = nil
+	w.api.Status = types.ServiceDeploymentStatusRollbackInProgress
+	w.api.StatusReason = &reason
+	w.api.UpdatedAt = new(r.agenda.now)
+	w.api.Rollback = &types.Rollback{Reason: &reason, StartedAt: new(r.agenda.now), ServiceRevisionArn: new(to.shape.arn())}
+	r.event(s, "rolling back to deployment %s.", to.id)
+
+	to.work, to.failures, to.healthy, to.notBefore, to.settling = w, 0, false, time.Time{}, 0
+	r.change(to, types.DeploymentRolloutStateInProgress, "ECS deployment circuit breaker: rolling back to deploymentId %s.", to.id)
+	s.deployments = slices.DeleteFunc(s.deployments, func(d *deployment) bool { return d == to })
+	s.deployments = slices.Insert(s.deployments, 0, to)
+	r.adopt(s, to)
+	r.wake(s)
+}

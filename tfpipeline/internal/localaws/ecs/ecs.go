@@ -1,0 +1,155 @@
+// Package ecs is Amazon ECS as it behaves, for Fargate services that are
+// deployed by rolling update: the wire protocol of the real service in front
+// of a model of its schedulers. It stands in for AWS on a laptop, where tasks
+// are processes, and in tests, where they follow a script and time is virtual.
+//
+// Each file names the AWS page that it follows. Where AWS says nothing, the
+// comment says "our reading". Everything happens in the order and at the time
+// that Pace gives; the same calls at the same times see the same answers.
+//
+// Modelled: clusters, task definitions, services, rolling deployments with
+// minimum and maximum percent, load balancer and container health with grace
+// period, the deployment circuit breaker, rollback, service deployments and
+// revisions with image digests, one-off tasks, tags, paging, and the limits
+// on the size of a call.
+//
+// Not modelled: EC2 and external instances, daemons, task sets and
+// blue/green, canary and linear deployments with their hooks; deployment
+// alarms; capacity provider scaling and Spot interruption; placement across
+// zones (tasks take turns); execute command; task protection; volumes; IAM,
+// so that no call is ever denied; quotas other than those of a single call.
+// Calls of these kinds fail by name instead of pretending.
+package ecs
+
+import (
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Options say what the runtime is like. Launcher is required.
+type Options struct {
+	// Region and Account appear in every ARN; us-west-2 and 123456789012 if "".
+	Region, Account string
+	// Launcher runs the tasks.
+	Launcher Launcher
+	// Targets are the target groups that services register their tasks with.
+	// If nil, the Launcher is asked, if it is one too; else services with a
+	// load balancer are refused.
+	Targets Targets
+	// Images gives the digest ("sha256:…") that an image reference stands for
+	// at this moment; an error is what the task is told when its image cannot
+	// be pulled. If nil, every image exists: a reference with a digest has
+	// that, and one with a tag has a digest made from its text.
+	Images func(reference string) (digest string, err error)
+	// Pace is how long things take; the zero value is AWSPace.
+	Pace Pace
+}
+
+// Pace is how long the steps take that are ECS's own. What a task takes to
+// start and stop is the Launcher's affair, and health is the target group's.
+type Pace struct {
+	// Schedule passes between a change and the service scheduler's reaction.
+	Schedule time.Duration
+	// Provision is a task's time in PROVISIONING, before the Launcher has it.
+	Provision time.Duration
+	// Activate is the time from the start of the containers to RUNNING.
+	Activate time.Duration
+	// Deprovision is the time from the end of the containers to STOPPED.
+	Deprovision time.Duration
+	// Steady is how long a deployment must look finished to be COMPLETED.
+	Steady time.Duration
+	// Backoff is the first wait before another start after three starts have
+	// failed in a row; it doubles up to fifteen minutes.
+	Backoff time.Duration
+	// Visible is how long a new task of RunTask is MISSING for DescribeTasks
+	// and absent from ListTasks.
+	Visible time.Duration
+}
+
+// AWSPace is about what Fargate takes.
+func AWSPace() Pace {
+	return Pace{
+		Schedule: time.Second, Provision: 10 * time.Second, Activate: 5 * time.Second,
+		Deprovision: 10 * time.Second, Steady: 5 * time.Second, Backoff: 10 * time.Second,
+	}
+}
+
+// LocalPace is for real processes: no longer than needed to be seen.
+func LocalPace() Pace {
+	return Pace{
+		Schedule: 50 * time.Millisecond, Provision: 50 * time.Millisecond, Activate: 20 * time.Millisecond,
+		Deprovision: 50 * time.Millisecond, Steady: 300 * time.Millisecond, Backoff: 500 * time.Millisecond,
+	}
+}
+
+// Runtime is one account's ECS in one region. Its methods may be called from
+// any goroutine.
+type Runtime struct {
+	options    Options
+	operations map[string]operation
+
+	mu       sync.Mutex // guards all below, and is held while the model moves
+	agenda   agenda
+	inbox    inbox // has its own lock
+	clusters map[string]*cluster
+	families map[string]*family
+	services []*service // in the order of their creation
+	tasks    []*task    // those not yet forgotten, in the order of their creation
+	tokens   map[string]*tokenUse
+	history  map[string]*serviceDeployment // by ARN
+	shapes   map[string]*revision          // service revisions by ARN
+	faults   []*fault
+	calls    []Call
+	launched int // tasks so far; addresses follow from it
+	marks    int // see settle
+	closed   bool
+}
+
+// New returns an empty account.
+func New(o Options) *Runtime {
+	if o.Region == "" {
+		o.Region = "us-west-2"
+	}
+	if o.Account == "" {
+		o.Account = "123456789012"
+	}
+	if o.Targets == nil {
+		o.Targets, _ = o.Launcher.(Targets)
+	}
+	if o.Images == nil {
+		o.Images = anyImage
+	}
+	if o.Pace == (Pace{}) {
+		o.Pace = AWSPace()
+	}
+	r := &Runtime{
+		options:  o,
+		clusters: map[string]*cluster{},
+		families: map[string]*family{},
+		tokens:   map[string]*tokenUse{},
+		history:  map[string]*serviceDeployment{},
+		shapes:   map[string]*revision{},
+	}
+	r.operations = r.table()
+	return r
+}
+
+// Close stops the model: nothing happens any more, whatever the time. Tasks
+// are the Launcher's to end.
+func (r *Runtime) Close() {
+	r.lock()
+	defer r.unlock()
+	r.closed = true
+	r.agenda.clear()
+}
+
+// HTTPClient calls this runtime in process, without a connection, so that a
+// real SDK client works in a bubble of testing/synctest:
+//
+//	ecs.NewFromConfig(cfg, func(o *ecs.Options) { o.HTTPClient = runtime.HTTPClient() })
+//
+// It also answers Elastic Load Balancing's DescribeTargetHealth.
+func (r *Runtime) HTTPClient() *http.Client {
+	return &http.Client{Transport: transport{r}}
+}

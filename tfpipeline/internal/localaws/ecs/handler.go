@@ -1,0 +1,157 @@
+package ecs
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
+)
+
+// targetPrefix is what every request of the service has in X-Amz-Target.
+const targetPrefix = "AmazonEC2ContainerServiceV20141113."
+
+// maxBody is more than any request of the service may have.
+const maxBody = 4 << 20
+
+// operation decodes, does and answers one call; the model is locked.
+type operation struct {
+	decode func(body []byte) (any, error)
+	do     func(input any) (any, error)
+}
+
+func op[In, Out any](do func(*In) (*Out, error)) operation {
+	return operation{
+		decode: func(body []byte) (any, error) {
+			in := new(In)
+			return in, decode(body, in)
+		},
+		do: func(input any) (any, error) { return do(input.(*In)) },
+	}
+}
+
+func (r *Runtime) table() map[string]operation {
+	return map[string]operation{
+		"CreateCluster":               op(r.createCluster),
+		"DeleteCluster":               op(r.deleteCluster),
+		"DescribeClusters":            op(r.describeClusters),
+		"ListClusters":                op(r.listClusters),
+		"UpdateCluster":               op(r.updateCluster),
+		"UpdateClusterSettings":       op(r.updateClusterSettings),
+		"PutClusterCapacityProviders": op(r.putClusterCapacityProviders),
+		"DescribeCapacityProviders":   op(r.describeCapacityProviders),
+
+		"RegisterTaskDefinition":     op(r.registerTaskDefinition),
+		"DescribeTaskDefinition":     op(r.describeTaskDefinition),
+		"DeregisterTaskDefinition":   op(r.deregisterTaskDefinition),
+		"DeleteTaskDefinitions":      op(r.deleteTaskDefinitions),
+		"ListTaskDefinitions":        op(r.listTaskDefinitions),
+		"ListTaskDefinitionFamilies": op(r.listTaskDefinitionFamilies),
+
+		"CreateService":           op(r.createService),
+		"UpdateService":           op(r.updateService),
+		"DeleteService":           op(r.deleteService),
+		"DescribeServices":        op(r.describeServices),
+		"ListServices":            op(r.listServices),
+		"ListServicesByNamespace": op(r.listServicesByNamespace),
+
+		"ListServiceDeployments":     op(r.listServiceDeployments),
+		"DescribeServiceDeployments": op(r.describeServiceDeployments),
+		"DescribeServiceRevisions":   op(r.describeServiceRevisions),
+		"StopServiceDeployment":      op(r.stopServiceDeployment),
+
+		"RunTask":       op(r.runTask),
+		"StopTask":      op(r.stopTask),
+		"DescribeTasks": op(r.describeTasks),
+		"ListTasks":     op(r.listTasks),
+
+		"TagResource":         op(r.tagResource),
+		"UntagResource":       op(r.untagResource),
+		"ListTagsForResource": op(r.listTagsForResource),
+		"ListAccountSettings": op(r.listAccountSettings),
+	}
+}
+
+// ServeHTTP answers one request of the service.
+func (r *Runtime) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxBody))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
+		return
+	}
+	name, _ := strings.CutPrefix(req.Header.Get("X-Amz-Target"), targetPrefix)
+	a := r.answer(name, body)
+	if !wait(req.Context(), a.delay) || a.drop {
+		panic(http.ErrAbortHandler) // the connection ends without an answer
+	}
+	a.write(w)
+}
+
+// answer performs a call and says what is to be sent.
+func (r *Runtime) answer(name string, body []byte) reply {
+	r.lock()
+	defer r.unlock()
+	call := Call{At: r.agenda.now, Operation: name}
+	defer func() { r.calls = append(r.calls, call) }()
+
+	o, known := r.operations[name]
+	if !known {
+		call.fail(unmodelled("operation %q of Amazon ECS", name))
+		return failed(call.failure)
+	}
+	input, err := o.decode(body)
+	if err != nil {
+		call.fail(refuse("SerializationException", "%s: %v", name, err))
+		return failed(call.failure)
+	}
+	call.Input = input
+
+	injected := r.fault(name)
+	if injected != nil && !injected.Answered {
+		call.Fault = true
+		call.fail(injected.failure())
+		return injected.spoil(reply{})
+	}
+	a := r.perform(o, input, &call)
+	if injected != nil {
+		call.Fault = true
+		return injected.spoil(a)
+	}
+	return a
+}
+
+func (r *Runtime) perform(o operation, input any, call *Call) reply {
+	output, err := o.do(input)
+	if err != nil {
+		f, ok := errors.AsType[*failure](err)
+		if !ok {
+			f = &failure{http.StatusInternalServerError, "ServerException", err.Error()}
+		}
+		call.fail(f)
+		return failed(f)
+	}
+	content, err := encode(output)
+	if err != nil {
+		f := &failure{http.StatusInternalServerError, "ServerException", err.Error()}
+		call.fail(f)
+		return failed(f)
+	}
+	call.Status = http.StatusOK
+	return reply{status: http.StatusOK, body: content}
+}
+
+// listAccountSettings knows of no settings: all have AWS's defaults.
+func (r *Runtime) listAccountSettings(*sdk.ListAccountSettingsInput) (*sdk.ListAccountSettingsOutput, error) {
+	return &sdk.ListAccountSettingsOutput{}, nil
+}
+
+func failed(f *failure) reply {
+	body, err := json.Marshal(map[string]string{"__type": f.code, "message": f.message})
+	if err != nil {
+		panic(fmt.Sprintf("encode two strings: %v", err))
+	}
+	return reply{status: f.status, code: f.code, body: body}
+}

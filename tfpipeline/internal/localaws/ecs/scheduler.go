@@ -1,0 +1,223 @@
+package ecs
+
+import (
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+)
+
+// The service scheduler: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service_concepts.html
+// and, for starting again what fails to start,
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-throttle-logic.html.
+
+// wake has the scheduler look at a service soon.
+func (r *Runtime) wake(s *service) {
+	if s == nil || s.woken || s.status() == "INACTIVE" {
+		return
+	}
+	s.woken = true
+	r.after(r.options.Pace.Schedule, func() {
+		s.woken = false
+		r.schedule(s)
+	})
+}
+
+// schedule moves a service towards what it should be.
+func (r *Runtime) schedule(s *service) {
+	if s.status() == "DRAINING" {
+		r.drain(s)
+		return
+	}
+	r.begin(s)
+	replaced := r.stopUnhealthy(s)
+	r.startTasks(s, replaced)
+	r.stopSurplus(s)
+	r.stopOld(s)
+	r.settle(s)
+}
+
+// drain ends a service that was deleted.
+func (r *Runtime) drain(s *service) {
+	left := false
+	for _, t := range r.tasks {
+		if t.service == s && t.last() != "STOPPED" {
+			left = true
+			r.stop(t, types.TaskStopCodeServiceSchedulerInitiated, "Service deleted")
+		}
+	}
+	if !left {
+		s.api.Status = new("INACTIVE")
+	}
+}
+
+// stopUnhealthy stops the tasks whose health checks fail, once their grace
+// period is over, and says how many.
+func (r *Runtime) stopUnhealthy(s *service) int {
+	grace := time.Duration(value(s.api.HealthCheckGracePeriodSeconds)) * time.Second
+	stopped := 0
+	for _, t := range r.tasks {
+		if t.service != s || !t.wanted() || !t.running() {
+			continue
+		}
+		group := t.unhealthyTarget()
+		if !t.unhealthyContainer() && group == nil {
+			continue
+		}
+		if end := t.api.StartedAt.Add(grace); r.agenda.now.Before(end) {
+			r.after(end.Sub(r.agenda.now), func() { r.wake(s) })
+			continue
+		}
+		reason := "Task failed container health checks"
+		if group == nil {
+			r.event(s, "(task %s) failed container health checks.", t.id())
+		} else {
+			r.event(s, "(port %d) is unhealthy in (target-group %s) due to (reason %s)", group.target.Port, group.arn, group.state.Description)
+			reason = "Task failed ELB health checks in (target-group " + group.arn + ")"
+		}
+		r.event(s, "has stopped 1 running tasks: %s.", taskList([]*task{t}))
+		r.stop(t, types.TaskStopCodeServiceSchedulerInitiated, reason)
+		r.taskFailed(t)
+		stopped++
+	}
+	return stopped
+}
+
+// startTasks starts what is missing, up to the maximum.
+func (r *Runtime) startTasks(s *service, replaced int) {
+	d := s.primary()
+	_, most := s.bounds()
+	n := min(s.desired()-r.count(s, d).alive, most-r.count(s, nil).alive)
+	if n <= 0 || d.state == types.DeploymentRolloutStateFailed {
+		return
+	}
+	if wait := d.notBefore.Sub(r.agenda.now); wait > 0 {
+		r.after(wait, func() { r.wake(s) })
+		return
+	}
+	var started []*task
+	var err error
+	for range n {
+		var t *task
+		if t, err = r.newServiceTask(s, d); err != nil {
+			break
+		}
+		started = append(started, t)
+	}
+	if len(started) > 0 {
+		s.steady = false
+		if replaced > 0 {
+			r.event(s, "has started %d tasks: %s. Amazon ECS replaced %d tasks due to an unhealthy status.", len(started), taskList(started), replaced)
+		} else {
+			r.event(s, "has started %d tasks: %s.", len(started), taskList(started))
+		}
+	}
+	if err != nil {
+		r.event(s, "was unable to place a task. Reason: %s", err)
+		r.startFailed(s, d)
+		r.wake(s)
+	}
+}
+
+// stopSurplus stops what is too much after the desired count was lowered:
+// first what does not run yet, then the newest.
+func (r *Runtime) stopSurplus(s *service) {
+	d := s.primary()
+	surplus := r.count(s, d).alive - s.desired()
+	if surplus <= 0 {
+		return
+	}
+	var wanted []*task
+	for _, t := range slices.Backward(r.tasks) {
+		if t.deployment == d && t.wanted() {
+			wanted = append(wanted, t)
+		}
+	}
+	slices.SortStableFunc(wanted, func(a, b *task) int { return rank(a.healthy()) - rank(b.healthy()) })
+	r.stopTasks(s, wanted[:surplus])
+}
+
+func rank(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// stopOld stops tasks of earlier deployments: at once those that do no good,
+// and of the others as many as leaves the minimum of healthy tasks. While the
+// deployment that should replace them has failed they stay.
+func (r *Runtime) stopOld(s *service) {
+	d := s.primary()
+	if d.state == types.DeploymentRolloutStateFailed {
+		return
+	}
+	least, _ := s.bounds()
+	spare := r.count(s, nil).healthy - least
+	var stop []*task
+	for _, t := range r.tasks {
+		if t.service != s || t.deployment == d || !t.wanted() {
+			continue
+		}
+		if t.healthy() {
+			if spare <= 0 {
+				continue
+			}
+			spare--
+		}
+		stop = append(stop, t)
+	}
+	r.stopTasks(s, stop)
+}
+
+func (r *Runtime) stopTasks(s *service, tasks []*task) {
+	if len(tasks) == 0 {
+		return
+	}
+	s.steady = false
+	r.event(s, "has stopped %d running tasks: %s.", len(tasks), taskList(tasks))
+	draining := 0
+	for _, t := range tasks {
+		if len(t.groups) > 0 {
+			draining++
+		}
+		r.stop(t, types.TaskStopCodeServiceSchedulerInitiated, "Scaling activity initiated by (deployment "+s.primary().id+")")
+	}
+	if draining > 0 {
+		r.event(s, "has begun draining connections on %d tasks.", draining)
+	}
+}
+
+// settle forgets deployments without tasks, and notices when the service has
+// been as it should be for long enough.
+func (r *Runtime) settle(s *service) {
+	d := s.primary()
+	s.deployments = slices.DeleteFunc(s.deployments, func(old *deployment) bool {
+		n := r.count(s, old)
+		return old != d && n.alive+n.leaving == 0
+	})
+	switch {
+	case !r.settled(s):
+		d.settling = 0
+	case d.state == types.DeploymentRolloutStateInProgress && d.settling == 0:
+		r.marks++
+		mark := r.marks
+		d.settling = mark
+		r.after(r.options.Pace.Steady, func() {
+			if d.settling == mark && s.primary() == d && r.settled(s) && d.state == types.DeploymentRolloutStateInProgress {
+				r.complete(s, d)
+				r.settle(s)
+			}
+		})
+	case d.state == types.DeploymentRolloutStateCompleted && !s.steady:
+		s.steady = true
+		r.event(s, "has reached a steady state.")
+	}
+}
+
+// settled says whether all tasks there should be are there, healthy, and no
+// others. Tasks that still drain count as others.
+func (r *Runtime) settled(s *service) bool {
+	n := r.count(s, s.primary())
+	return s.status() == "ACTIVE" && len(s.deployments) == 1 && n.healthy == s.desired() && n.alive == s.desired() && n.leaving == 0
+}

@@ -1,0 +1,246 @@
+package ecs
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// NoCapacity is the reason that Fargate gives when it has no room.
+const NoCapacity = "Capacity is unavailable at this time. Please try again later or in a different availability zone"
+
+// Script is a Launcher and the Targets of tasks that do as a test tells them,
+// without a process or a connection. Time is whatever time.Now says, so that
+// it is virtual in a bubble of testing/synctest. Its fields are read when a
+// task is placed or a target registered.
+type Script struct {
+	// Start is how long containers take to be pulled and started.
+	Start time.Duration
+	// Run is how long a task of RunTask runs before it exits with 0.
+	Run time.Duration
+	// Quit is how long containers take to exit after the signal.
+	Quit time.Duration
+	// Check is how long a target group takes to find a target healthy, or not.
+	Check time.Duration
+	// Drain is the deregistration delay of the target groups.
+	Drain time.Duration
+
+	mu     sync.Mutex
+	rules  []*rule
+	tasks  map[string]*scripted // by ARN
+	places map[string]*scripted // by address
+	groups map[string][]*scriptedTarget
+}
+
+// NewScript gives a script with the times of a healthy service on Fargate:
+// 10 s to start, 30 s to be healthy, 30 s to drain.
+func NewScript() *Script {
+	return &Script{
+		Start: 10 * time.Second, Run: 20 * time.Second, Quit: 2 * time.Second,
+		Check: 30 * time.Second, Drain: 30 * time.Second,
+		tasks: map[string]*scripted{}, places: map[string]*scripted{}, groups: map[string][]*scriptedTarget{},
+	}
+}
+
+// Behaviour is what becomes of a task. The zero value starts, is healthy, and
+// runs until it is stopped; a task of RunTask ends by itself with exit code 0.
+type Behaviour struct {
+	// NoRoom is why the task cannot be placed; NoCapacity, say.
+	NoRoom string
+	// RoomAfter is how long after the first attempt there is room all the
+	// same; 0 for never.
+	RoomAfter time.Duration
+	// Stuck tasks stay PENDING.
+	Stuck bool
+	// Start replaces Script.Start, if not 0.
+	Start time.Duration
+	// NotStarted is why the task fails to start, when Start has passed:
+	// "CannotPullContainerError: …".
+	NotStarted string
+	// Exit ends the task by itself.
+	Exit *Exit
+	// Healthy is how much later than at once it passes its health checks.
+	Healthy time.Duration
+	// Unhealthy tasks never pass one.
+	Unhealthy bool
+	// Sick is how long after it was healthy it no longer is; 0 for never.
+	Sick time.Duration
+	// Digest is what runs in all its containers in place of what should.
+	Digest string
+	// Quit replaces Script.Quit, if not 0; a task that takes longer than its
+	// stop timeout is killed, with exit code 137.
+	Quit time.Duration
+}
+
+// Exit is the end of a task, After its start. NoCode leaves out the exit code.
+type Exit struct {
+	After  time.Duration
+	Code   int32
+	NoCode bool
+	Reason string
+}
+
+// OutOfMemory is the end of a task that needs more memory than it has.
+func OutOfMemory(after time.Duration) *Exit {
+	return &Exit{After: after, Code: 137, Reason: "OutOfMemoryError: container killed due to memory usage"}
+}
+
+type rule struct {
+	match     string
+	behaviour []Behaviour
+	used      int
+	first     time.Time // attempt to place
+}
+
+type scripted struct {
+	Behaviour
+	launch Launch
+}
+
+// On says what tasks do whose service, family, image, digest or command
+// contains match. The first such task does as the first behaviour says, and so
+// on; the last one is for all that follow. A later rule goes before an earlier
+// one; "" matches all.
+func (s *Script) On(match string, behaviour ...Behaviour) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(behaviour) == 0 {
+		behaviour = []Behaviour{{}}
+	}
+	s.rules = slices.Insert(s.rules, 0, &rule{match: match, behaviour: behaviour})
+}
+
+func (u *rule) fits(l Launch) bool {
+	subjects := []string{l.Service, value(l.Definition.Family)}
+	for _, c := range l.Definition.ContainerDefinitions {
+		subjects = append(subjects, value(c.Image), strings.Join(c.Command, " "), l.Digests[value(c.Name)])
+	}
+	return slices.ContainsFunc(subjects, func(s string) bool { return strings.Contains(s, u.match) })
+}
+
+// Place chooses the behaviour of a task.
+func (s *Script) Place(l Launch) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.IndexFunc(s.rules, func(u *rule) bool { return u.fits(l) })
+	if i < 0 {
+		s.tasks[l.ARN] = &scripted{}
+		return nil
+	}
+	u := s.rules[i]
+	if u.used == 0 && u.first.IsZero() {
+		u.first = l.At
+	}
+	b := u.behaviour[min(u.used, len(u.behaviour)-1)]
+	if b.NoRoom != "" && (b.RoomAfter == 0 || l.At.Before(u.first.Add(b.RoomAfter))) {
+		if len(u.behaviour) > 1 {
+			u.used++
+		}
+		return errors.New(b.NoRoom)
+	}
+	u.used++
+	s.tasks[l.ARN] = &scripted{Behaviour: b}
+	return nil
+}
+
+// Launch lets the task take its course.
+func (s *Script) Launch(l Launch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tasks[l.ARN]
+	t.launch = l
+	s.places[l.Address] = t
+	start := s.Start
+	if t.Start != 0 {
+		start = t.Start
+	}
+	at := l.At.Add(start)
+	switch {
+	case t.Stuck:
+		return
+	case t.NotStarted != "":
+		l.Report(at, NotStarted{t.NotStarted})
+		return
+	}
+	started := Started{}
+	if t.Digest != "" {
+		started.Digests = map[string]string{}
+		for _, c := range l.Definition.ContainerDefinitions {
+			started.Digests[*c.Name] = t.Digest
+		}
+	}
+	l.Report(at, started)
+	t.checks(at)
+	exit := t.Exit
+	if exit == nil && l.Service == "" {
+		exit = &Exit{After: s.Run}
+	}
+	if exit != nil {
+		code := &exit.Code
+		if exit.NoCode {
+			code = nil
+		}
+		t.exit(at.Add(exit.After), code, exit.Reason)
+	}
+}
+
+// exit ends all containers.
+func (t *scripted) exit(at time.Time, code *int32, reason string) {
+	for _, c := range t.launch.Definition.ContainerDefinitions {
+		t.launch.Report(at, Exited{Container: *c.Name, Code: code, Reason: reason})
+	}
+}
+
+// checks runs the containers' own health checks, which begin with the start:
+// healthy after one interval, unhealthy after the start period and as many
+// intervals as there are retries.
+func (t *scripted) checks(start time.Time) {
+	for _, c := range t.launch.Definition.ContainerDefinitions {
+		if c.HealthCheck == nil {
+			continue
+		}
+		interval, retries := seconds32(c.HealthCheck.Interval, 30), 3
+		if c.HealthCheck.Retries != nil {
+			retries = int(*c.HealthCheck.Retries)
+		}
+		failing := time.Duration(retries) * interval
+		if t.Unhealthy {
+			at := start.Add(seconds32(c.HealthCheck.StartPeriod, 0) + failing)
+			t.launch.Report(at, Health{*c.Name, false})
+			continue
+		}
+		healthy := start.Add(t.Healthy + interval)
+		t.launch.Report(healthy, Health{*c.Name, true})
+		if t.Sick != 0 {
+			t.launch.Report(healthy.Add(t.Sick+failing), Health{*c.Name, false})
+		}
+	}
+}
+
+func seconds32(n *int32, standard int32) time.Duration {
+	if n == nil {
+		n = &standard
+	}
+	return time.Duration(*n) * time.Second
+}
+
+// Stop ends a task.
+func (s *Script) Stop(arn string, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tasks[arn]
+	delay := s.Quit
+	if t.Quit != 0 {
+		delay = t.Quit
+	}
+	code := new(int32(143)) // SIGTERM
+	if delay > t.launch.StopTimeout {
+		delay, code = t.launch.StopTimeout, new(int32(137))
+	}
+	if t.Stuck || t.NotStarted != "" {
+		code = nil
+	}
+	t.exit(at.Add(delay), code, "")
+}

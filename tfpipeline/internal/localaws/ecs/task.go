@@ -1,0 +1,283 @@
+package ecs
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+)
+
+// The life of a task: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
+//
+//	PROVISIONING → PENDING → ACTIVATING → RUNNING → DEACTIVATING → STOPPING → DEPROVISIONING → STOPPED
+//
+// It registers with its target groups while ACTIVATING and is taken off them
+// while DEACTIVATING; only then its containers get their signal. A task that
+// was told to stop counts as running until it is off the load balancer (our
+// reading). Stopped tasks are forgotten after an hour.
+
+const forgetAfter = time.Hour
+
+type task struct {
+	api        types.Task
+	tags       []types.Tag
+	cluster    *cluster
+	service    *service    // nil for RunTask
+	deployment *deployment // likewise
+	def        *taskDefinition
+	launch     Launch
+	launched   bool // the Launcher has it
+	groups     []*registration
+	wasHealthy bool
+	visible    time.Time // for DescribeTasks and ListTasks
+}
+
+func (t *task) arn() string  { return *t.api.TaskArn }
+func (t *task) id() string   { return lastPart(t.arn()) }
+func (t *task) last() string { return *t.api.LastStatus }
+
+// wanted says whether it is to run.
+func (t *task) wanted() bool { return *t.api.DesiredStatus == "RUNNING" }
+
+func (t *task) running() bool { return t.last() == "RUNNING" || t.last() == "DEACTIVATING" }
+
+func (t *task) pending() bool {
+	return slices.Contains([]string{"PROVISIONING", "PENDING", "ACTIVATING"}, t.last())
+}
+
+// healthy says whether it counts towards the minimum healthy percent.
+func (t *task) healthy() bool {
+	if t.last() != "RUNNING" || !t.wanted() {
+		return false
+	}
+	if t.def.checksHealth() && t.api.HealthStatus != types.HealthStatusHealthy {
+		return false
+	}
+	return !slices.ContainsFunc(t.groups, func(g *registration) bool { return g.state.State != "healthy" })
+}
+
+func (t *task) unhealthyContainer() bool { return t.api.HealthStatus == types.HealthStatusUnhealthy }
+
+func (t *task) unhealthyTarget() *registration {
+	for _, g := range t.groups {
+		if g.state.State == "unhealthy" {
+			return g
+		}
+	}
+	return nil
+}
+
+func (t *task) container(name string) *types.Container {
+	for i := range t.api.Containers {
+		if *t.api.Containers[i].Name == name {
+			return &t.api.Containers[i]
+		}
+	}
+	return nil
+}
+
+// newTask makes a task that is about to be provisioned.
+func (r *Runtime) newTask(c *cluster, def *taskDefinition) *task {
+	r.launched++
+	id := randomHex(16)
+	arn := r.arn("task/%s/%s", c.name(), id)
+	address := fmt.Sprintf("10.0.%d.%d", r.launched/250, 2+r.launched%250)
+	zone := r.options.Region + string("ab"[r.launched%2])
+	t := &task{cluster: c, def: def, visible: r.agenda.now, api: types.Task{
+		TaskArn: &arn, ClusterArn: c.api.ClusterArn, TaskDefinitionArn: new(def.arn()),
+		AvailabilityZone: &zone,
+		CreatedAt:        new(r.agenda.now), LastStatus: new("PROVISIONING"), DesiredStatus: new("RUNNING"),
+		HealthStatus: types.HealthStatusUnknown, LaunchType: types.LaunchTypeFargate,
+		PlatformVersion: new(platformVersion), PlatformFamily: new("Linux"),
+		Cpu: def.api.Cpu, Memory: def.api.Memory, EphemeralStorage: def.api.EphemeralStorage,
+		Attributes: []types.Attribute{}, Overrides: &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{}},
+		Version: 1,
+		Attachments: []types.Attachment{{
+			Id: new(uuid()), Type: new("ElasticNetworkInterface"), Status: new("PRECREATED"),
+			Details: []types.KeyValuePair{{Name: new("privateIPv4Address"), Value: &address}},
+		}},
+	}}
+	for _, d := range def.api.ContainerDefinitions {
+		t.addContainer(r.arn("container/%s/%s/%s", c.name(), id, uuid()), *d.Name, d.Image)
+	}
+	t.launch = Launch{
+		ARN: arn, Cluster: c.name(), Definition: def.api, Address: address, StopTimeout: def.stopTimeout(),
+		Report: func(at time.Time, e Event) { r.post(at, func() { r.report(t, e) }) },
+	}
+	return t
+}
+
+func (t *task) addContainer(arn, name string, image *string) {
+	t.api.Containers = append(t.api.Containers, types.Container{
+		ContainerArn: &arn, TaskArn: t.api.TaskArn, Name: &name, Image: image,
+		LastStatus: new("PENDING"), HealthStatus: types.HealthStatusUnknown, NetworkInterfaces: []types.NetworkInterface{},
+	})
+}
+
+// add takes a task into the account and has it provisioned.
+func (r *Runtime) add(t *task) {
+	r.tasks = append(r.tasks, t)
+	r.after(r.options.Pace.Provision, func() { r.provisioned(t) })
+}
+
+// newServiceTask starts one task of a deployment.
+func (r *Runtime) newServiceTask(s *service, d *deployment) (*task, error) {
+	t := r.newTask(s.cluster, d.shape.def)
+	t.service, t.deployment = s, d
+	t.api.Group, t.api.StartedBy = new("service:"+s.name()), &d.id
+	t.api.LaunchType = s.api.LaunchType
+	t.api.EnableExecuteCommand = s.api.EnableExecuteCommand
+	t.launch.Service, t.launch.StartedBy = s.name(), d.id
+	t.launch.At = r.agenda.now
+	if err := r.options.Launcher.Place(t.launch); err != nil {
+		return nil, err
+	}
+	switch s.api.PropagateTags {
+	case types.PropagateTagsService:
+		t.tags = slices.Clone(s.tags)
+	case types.PropagateTagsTaskDefinition:
+		t.tags = slices.Clone(d.shape.def.tags)
+	}
+	if s.api.EnableECSManagedTags {
+		t.tags = append(t.tags, types.Tag{Key: new("aws:ecs:serviceName"), Value: s.api.ServiceName},
+			types.Tag{Key: new("aws:ecs:clusterName"), Value: s.cluster.api.ClusterName})
+	}
+	if value(d.shape.api.ServiceConnectConfiguration).Enabled {
+		// The proxy is a container of the task, though of no definition.
+		t.addContainer(r.arn("container/%s/%s/%s", s.cluster.name(), t.id(), uuid()), "ecs-service-connect-"+randomHex(3), nil)
+	}
+	r.add(t)
+	return t, nil
+}
+
+// move changes the status of a task.
+func (r *Runtime) move(t *task, status string) {
+	t.api.LastStatus = &status
+	t.api.Version++
+	r.wake(t.service)
+}
+
+// provisioned hands a task to the Launcher.
+func (r *Runtime) provisioned(t *task) {
+	if !t.wanted() {
+		return // stopped before
+	}
+	t.api.Attachments[0].Status = new("ATTACHED")
+	r.move(t, "PENDING")
+	t.api.Connectivity, t.api.ConnectivityAt = types.ConnectivityConnected, new(r.agenda.now)
+	t.api.PullStartedAt = new(r.agenda.now)
+	var shape *revision
+	if t.deployment != nil {
+		shape = t.deployment.shape
+	}
+	digests, err := r.digests(t.def, shape)
+	if err != nil {
+		r.notStarted(t, err.Error())
+		return
+	}
+	r.setDigests(t, digests)
+	t.launch.Digests, t.launch.At, t.launched = digests, r.agenda.now, true
+	r.options.Launcher.Launch(t.launch)
+}
+
+func (r *Runtime) setDigests(t *task, digests map[string]string) {
+	for name, digest := range digests {
+		if c := t.container(name); c != nil {
+			c.ImageDigest = &digest
+		}
+	}
+}
+
+// report takes what the Launcher says.
+func (r *Runtime) report(t *task, e Event) {
+	if t.last() == "STOPPED" || t.last() == "DEPROVISIONING" {
+		return
+	}
+	switch e := e.(type) {
+	case Started:
+		r.started(t, e)
+	case NotStarted:
+		if t.wanted() {
+			r.notStarted(t, e.Reason)
+		}
+	case Health:
+		r.health(t, e)
+	case Exited:
+		r.exited(t, e)
+	}
+}
+
+func (r *Runtime) started(t *task, e Started) {
+	if t.last() != "PENDING" {
+		return
+	}
+	t.api.PullStoppedAt = new(r.agenda.now)
+	r.setDigests(t, e.Digests)
+	if e.Address != "" {
+		t.launch.Address = e.Address
+		t.api.Attachments[0].Details[0].Value = new(e.Address)
+	}
+	for i := range t.api.Containers {
+		c := &t.api.Containers[i]
+		c.LastStatus = new("RUNNING")
+		c.RuntimeId = new(t.id() + "-" + randomHex(5))
+		c.NetworkInterfaces = []types.NetworkInterface{{AttachmentId: t.api.Attachments[0].Id, PrivateIpv4Address: &t.launch.Address}}
+	}
+	if !t.wanted() {
+		return
+	}
+	r.move(t, "ACTIVATING")
+	r.register(t, e.Ports)
+	r.after(r.options.Pace.Activate, func() {
+		if t.last() != "ACTIVATING" {
+			return
+		}
+		t.api.StartedAt = new(r.agenda.now)
+		r.move(t, "RUNNING")
+		r.judge(t)
+	})
+}
+
+// judge notices that a task has become healthy.
+func (r *Runtime) judge(t *task) {
+	if t.healthy() && !t.wasHealthy {
+		r.taskHealthy(t)
+	}
+	r.wake(t.service)
+}
+
+func (r *Runtime) health(t *task, e Health) {
+	c := t.container(e.Container)
+	if c == nil {
+		return
+	}
+	c.HealthStatus = types.HealthStatusUnhealthy
+	if e.Healthy {
+		c.HealthStatus = types.HealthStatusHealthy
+	}
+	t.api.HealthStatus = types.HealthStatusHealthy
+	for _, d := range t.def.api.ContainerDefinitions {
+		if d.HealthCheck == nil || !*d.Essential {
+			continue
+		}
+		switch t.container(*d.Name).HealthStatus {
+		case types.HealthStatusUnhealthy:
+			t.api.HealthStatus = types.HealthStatusUnhealthy
+		case types.HealthStatusUnknown:
+			if t.api.HealthStatus == types.HealthStatusHealthy {
+				t.api.HealthStatus = types.HealthStatusUnknown
+			}
+		}
+	}
+	r.judge(t)
+}
+
+// forget takes a stopped task out of the account.
+func (r *Runtime) forget(t *task) {
+	r.tasks = slices.DeleteFunc(r.tasks, func(o *task) bool { return o == t })
+}
+
+// group is the family:NAME or service:NAME that a task belongs to.
+func (t *task) family() string { return strings.Split(t.def.short(), ":")[0] }

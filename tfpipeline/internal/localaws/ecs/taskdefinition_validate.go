@@ -1,0 +1,135 @@
+package ecs
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+)
+
+// Sizes of Fargate tasks: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html
+// The rest: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html
+
+// validate refuses what RegisterTaskDefinition refuses.
+func validate(in *sdk.RegisterTaskDefinitionInput) error {
+	if !familyRule.MatchString(value(in.Family)) {
+		return client("Family %q: up to 255 letters, numbers, underscores and hyphens are allowed.", value(in.Family))
+	}
+	if len(in.ContainerDefinitions) == 0 {
+		return client("Container list cannot be empty.")
+	}
+	fargate := slices.Contains(in.RequiresCompatibilities, types.CompatibilityFargate)
+	if fargate {
+		if err := validateFargate(in); err != nil {
+			return err
+		}
+	}
+	names := map[string]bool{}
+	essential := false
+	for _, c := range in.ContainerDefinitions {
+		name := value(c.Name)
+		switch {
+		case !nameRule.MatchString(name):
+			return client("Container.name contains invalid characters: %q", name)
+		case names[name]:
+			return client("Container names must be unique: %s", name)
+		case strings.TrimSpace(value(c.Image)) == "":
+			return client("Container.image should not be null or empty.")
+		case !fargate && in.Memory == nil && c.Memory == nil && c.MemoryReservation == nil:
+			return client("Invalid setting for container '%s'. At least one of 'memory' or 'memoryReservation' must be specified.", name)
+		case len(c.Secrets) > 0 && in.ExecutionRoleArn == nil:
+			return client("When you are specifying container secrets, you must also specify a value for 'executionRoleArn'.")
+		}
+		names[name] = true
+		essential = essential || c.Essential == nil || *c.Essential
+		if err := validateContainer(in, c, fargate); err != nil {
+			return err
+		}
+	}
+	if !essential {
+		return client("A task definition must have at least one essential container.")
+	}
+	return validateTags(in.Tags)
+}
+
+func validateContainer(in *sdk.RegisterTaskDefinitionInput, c types.ContainerDefinition, fargate bool) error {
+	for _, p := range c.PortMappings {
+		if in.NetworkMode == types.NetworkModeAwsvpc && p.HostPort != nil && *p.HostPort != value(p.ContainerPort) {
+			return client("When networkMode=awsvpc, the host ports and container ports in port mappings must match.")
+		}
+	}
+	for _, s := range c.Secrets {
+		if value(s.Name) == "" || value(s.ValueFrom) == "" {
+			return client("The secret name and value must not be empty.")
+		}
+		if slices.ContainsFunc(c.Environment, func(e types.KeyValuePair) bool { return value(e.Name) == *s.Name }) {
+			return client("The secret name must be unique and not shared with any new or existing environment variables set on the container, such as '%s'.", *s.Name)
+		}
+	}
+	if t := value(c.StopTimeout); fargate && (t < 0 || t > 120) {
+		return client("stopTimeout must be between 0 and 120 seconds for Fargate tasks.")
+	}
+	if log := c.LogConfiguration; log != nil {
+		drivers := []types.LogDriver{types.LogDriverAwslogs, types.LogDriverSplunk, types.LogDriverAwsfirelens}
+		if fargate && !slices.Contains(drivers, log.LogDriver) {
+			return client("Log driver '%s' is not supported for Fargate tasks.", log.LogDriver)
+		}
+		if fargate && log.LogDriver == types.LogDriverAwslogs && in.ExecutionRoleArn == nil {
+			return client("Fargate requires task definition to have execution role ARN to support log driver awslogs.")
+		}
+		if log.LogDriver == types.LogDriverAwslogs && (log.Options["awslogs-group"] == "" || log.Options["awslogs-region"] == "") {
+			return client("Log driver awslogs requires options: awslogs-region, awslogs-group")
+		}
+	}
+	return nil
+}
+
+func validateFargate(in *sdk.RegisterTaskDefinitionInput) error {
+	if in.NetworkMode != types.NetworkModeAwsvpc {
+		return client("Fargate only supports network mode ‘awsvpc’.")
+	}
+	if in.Cpu == nil || in.Memory == nil {
+		return client("Fargate requires that 'cpu' be defined at the task level.")
+	}
+	cpu, errCPU := strconv.Atoi(*in.Cpu)
+	memory, errMemory := strconv.Atoi(*in.Memory)
+	if errCPU != nil || errMemory != nil || !fargateSize(cpu, memory) {
+		return client("No Fargate configuration exists for given values: %s CPU, %s memory. See the Amazon ECS documentation for the valid values.", *in.Cpu, *in.Memory)
+	}
+	var usedCPU, usedMemory int32
+	for _, c := range in.ContainerDefinitions {
+		usedCPU += c.Cpu
+		usedMemory += max(value(c.Memory), value(c.MemoryReservation))
+		if value(c.Memory) > int32(memory) {
+			return client("Invalid setting for container '%s'. 'memory' is higher than the task's.", value(c.Name))
+		}
+	}
+	if usedCPU > int32(cpu) || usedMemory > int32(memory) {
+		return client("The containers of the task definition need more cpu or memory than the task has.")
+	}
+	return nil
+}
+
+// fargateSize says whether Fargate has such a size: CPU units, MiB.
+func fargateSize(cpu, memory int) bool {
+	between := func(low, high, step int) bool { return memory >= low && memory <= high && memory%step == 0 }
+	switch cpu {
+	case 256:
+		return memory == 512 || memory == 1024 || memory == 2048
+	case 512:
+		return between(1024, 4096, 1024)
+	case 1024:
+		return between(2048, 8192, 1024)
+	case 2048:
+		return between(4096, 16384, 1024)
+	case 4096:
+		return between(8192, 30720, 1024)
+	case 8192:
+		return between(16384, 61440, 4096)
+	case 16384:
+		return between(32768, 122880, 8192)
+	}
+	return false
+}
