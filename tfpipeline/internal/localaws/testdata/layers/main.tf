@@ -1,0 +1,165 @@
+# What the local endpoint answers or repairs, apart from what the provider
+# takes more than half a minute for. Modules are the platform's own.
+terraform {
+  required_version = ">= 1.11.0"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "~> 5.100"
+    }
+  }
+
+  backend "s3" {
+    bucket       = "state"
+    key          = "layers.tfstate"
+    region       = "us-west-2"
+    use_lockfile = true
+  }
+}
+
+variable "changed" {
+  type    = bool
+  default = false
+}
+
+provider "aws" {
+  region              = "us-west-2"
+  allowed_account_ids = ["123456789012"]
+
+  default_tags {
+    tags = {
+      Environment = "layers"
+    }
+  }
+}
+
+module "repository" {
+  source = "../../modules/repository"
+
+  name = "layers/api"
+}
+
+module "network" {
+  source = "../../modules/network"
+
+  availability_zones = ["us-west-2a", "us-west-2b"]
+  cidr_block         = "10.30.0.0/16"
+  name               = "layers"
+  region             = "us-west-2"
+}
+
+module "cache" {
+  source = "../../modules/cache"
+
+  engine_version = "7.1"
+  name           = "layers"
+  node_count     = 2
+  node_type      = var.changed ? "cache.t4g.small" : "cache.t4g.micro"
+  subnet_ids     = module.network.isolated_subnet_ids
+  vpc_id         = module.network.vpc_id
+}
+
+resource "aws_elasticache_parameter_group" "this" {
+  name   = "layers"
+  family = "redis7"
+
+  parameter {
+    name  = "maxmemory-policy"
+    value = var.changed ? "allkeys-lru" : "volatile-lru"
+  }
+}
+
+resource "aws_db_subnet_group" "this" {
+  name       = "layers"
+  subnet_ids = module.network.isolated_subnet_ids
+}
+
+resource "aws_db_parameter_group" "this" {
+  name   = "layers"
+  family = "postgres16"
+
+  parameter {
+    name  = "log_min_duration_statement"
+    value = var.changed ? "500" : "1000"
+  }
+}
+
+resource "aws_security_group" "this" {
+  name        = "layers"
+  description = "Layers"
+  vpc_id      = module.network.vpc_id
+}
+
+resource "aws_vpc_security_group_ingress_rule" "from_cache" {
+  security_group_id            = aws_security_group.this.id
+  description                  = var.changed ? "from the cache, changed" : "from the cache"
+  referenced_security_group_id = module.cache.security_group_id
+  ip_protocol                  = "tcp"
+  from_port                    = 80
+  to_port                      = 80
+}
+
+resource "aws_vpc_security_group_egress_rule" "to_cache" {
+  security_group_id            = aws_security_group.this.id
+  description                  = "all to the cache"
+  referenced_security_group_id = module.cache.security_group_id
+  ip_protocol                  = "-1"
+}
+
+resource "aws_appautoscaling_target" "this" {
+  service_namespace  = "ecs"
+  scalable_dimension = "ecs:service:DesiredCount"
+  resource_id        = "service/prod/api"
+  min_capacity       = 0
+  max_capacity       = var.changed ? 7 : 6
+}
+
+resource "aws_appautoscaling_policy" "this" {
+  name               = "layers-cpu"
+  policy_type        = "TargetTrackingScaling"
+  service_namespace  = aws_appautoscaling_target.this.service_namespace
+  scalable_dimension = aws_appautoscaling_target.this.scalable_dimension
+  resource_id        = aws_appautoscaling_target.this.resource_id
+
+  target_tracking_scaling_policy_configuration {
+    target_value       = 60
+    scale_out_cooldown = 60
+    scale_in_cooldown  = 300
+
+    predefined_metric_specification {
+      predefined_metric_type = "ECSServiceAverageCPUUtilization"
+    }
+  }
+}
+
+resource "aws_appautoscaling_scheduled_action" "this" {
+  name               = "layers-night"
+  service_namespace  = aws_appautoscaling_target.this.service_namespace
+  scalable_dimension = aws_appautoscaling_target.this.scalable_dimension
+  resource_id        = aws_appautoscaling_target.this.resource_id
+  schedule           = "cron(0 2 * * ? *)"
+  timezone           = "Europe/Berlin"
+
+  scalable_target_action {
+    min_capacity = 0
+    max_capacity = 1
+  }
+}
+
+resource "aws_iam_role" "this" {
+  name = "layers"
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "ecs-tasks.amazonaws.com" }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy_attachment" "this" {
+  role       = aws_iam_role.this.name
+  policy_arn = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
+}
