@@ -216,3 +216,18 @@ func (p *Plan) Counts() map[Action]int {
 func (p *Plan) Empty() bool {
 	return !p.Errored && len(p.Counts()) == 0 && len(p.Outputs) == 0
 }
+
+// StateOnly reports whether an apply is needed that changes no infrastructure:
+// moves, imports, forgotten resources, outputs.
+func (p *Plan) StateOnly() bool {
+	if p.Errored || p.Empty() {
+		return false
+	}
+	for _, c := range p.Changes {
+		switch c.Action {
+		case Create, Update, Replace, Delete:
+			return false
+		}
+	}
+	return true
+}

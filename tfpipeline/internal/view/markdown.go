@@ -1,0 +1,67 @@
+package view
+
+import (
+	"strings"
+	"unicode"
+)
+
+// Text from a plan is whatever somebody named a resource. In Markdown it stands
+// in code only, behind more backticks than it has itself: there it cannot end
+// a fence, mention a person or close a tag.
+
+// code is text as a code span.
+func code(s string) string {
+	s = oneLine(s)
+	ticks := strings.Repeat("`", longestRun(s, '`')+1)
+	if strings.HasPrefix(s, "`") || strings.HasSuffix(s, "`") || s == "" {
+		s = " " + s + " "
+	}
+	return ticks + s + ticks
+}
+
+// cellCode is a code span inside a table, where even code ends at a bar.
+func cellCode(s string) string { return strings.ReplaceAll(code(s), "|", `\|`) }
+
+// fence is lines as a fenced block of a language.
+func fence(language string, lines []string) string {
+	var b strings.Builder
+	longest := 2
+	for _, l := range lines {
+		longest = max(longest, longestRun(l, '`'))
+	}
+	ticks := strings.Repeat("`", longest+1)
+	b.WriteString(ticks + language + "\n")
+	for _, l := range lines {
+		b.WriteString(oneLine(l) + "\n")
+	}
+	b.WriteString(ticks + "\n")
+	return b.String()
+}
+
+// oneLine keeps text on its line and free of what turns it around.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\r' || r == '\u2028' || r == '\u2029':
+			return '⏎'
+		case r == '\t':
+			return ' '
+		case unicode.IsControl(r), r >= '\u202a' && r <= '\u202e', r >= '\u2066' && r <= '\u2069':
+			return '�'
+		}
+		return r
+	}, strings.ToValidUTF8(s, "�"))
+}
+
+func longestRun(s string, c byte) int {
+	longest, run := 0, 0
+	for i := range len(s) {
+		if s[i] == c {
+			run++
+			longest = max(longest, run)
+		} else {
+			run = 0
+		}
+	}
+	return longest
+}
