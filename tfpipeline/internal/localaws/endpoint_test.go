@@ -2,7 +2,6 @@ package localaws
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -21,6 +20,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	runtime "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
 )
 
 func TestPassesOnWhatItDoesNotAnswer(t *testing.T) {
@@ -85,10 +86,11 @@ func TestTargetHealth(t *testing.T) {
 	control := newFakeControl(t, map[string]string{
 		"elasticloadbalancing.DescribeTargetHealth": `<R><DescribeTargetHealthResult><TargetHealthDescriptions/></DescribeTargetHealthResult></R>`,
 	})
-	e := start(t, control, Options{TargetHealth: func(_ context.Context, arn string) ([]Target, bool) {
-		return []Target{
-			{ID: "10.0.0.1", Port: 3001, State: "healthy"},
-			{ID: "10.0.0.2", Port: 3001, State: "unhealthy", Reason: "Target.FailedHealthChecks", Description: "Health checks failed"},
+	e := start(t, control, Options{TargetHealth: func(arn string) ([]runtime.TargetHealth, bool) {
+		return []runtime.TargetHealth{
+			{Target: runtime.Target{ID: "10.0.0.1", Port: 3001}, TargetState: runtime.TargetState{State: "healthy"}},
+			{Target: runtime.Target{ID: "10.0.0.2", Port: 3001}, TargetState: runtime.TargetState{
+				State: "unhealthy", Reason: "Target.FailedHealthChecks", Description: "Health checks failed"}},
 		}, arn == "arn:known"
 	}})
 	client := elasticloadbalancingv2.NewFromConfig(awsConfig(t, e))

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -159,6 +160,45 @@ func TestDeleteImages(t *testing.T) {
 	}
 	if _, err := client.DeleteRepository(t.Context(), &ecr.DeleteRepositoryInput{RepositoryName: aws.String("r")}); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestImageDigest(t *testing.T) {
+	control := newFakeControl(t, map[string]string{
+		"ecr.DescribeRepositories": `{"repositories":[{"repositoryName":"doc/api","imageTagMutability":"MUTABLE"}]}`,
+	})
+	e := start(t, control, Options{})
+	client := ecr.NewFromConfig(awsConfig(t, e))
+	for _, tag := range []string{"latest", "abc"} {
+		if _, err := client.PutImage(t.Context(), &ecr.PutImageInput{
+			RepositoryName: aws.String("doc/api"), ImageManifest: aws.String(manifest(1)), ImageTag: aws.String(tag)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const registry = "123456789012.dkr.ecr.us-west-2.amazonaws.com/"
+	for reference, known := range map[string]bool{
+		registry + "doc/api":                                     true,
+		registry + "doc/api:abc":                                 true,
+		registry + "doc/api@" + digestOf(manifest(1)):            true,
+		registry + "doc/api:moved@" + digestOf(manifest(1)):      true,
+		registry + "doc/api:none":                                false,
+		registry + "doc/api@sha256:0":                            false,
+		"docker.io/library/redis:7":                              false,
+		"210987654321.dkr.ecr.us-west-2.amazonaws.com/doc/api":   false,
+		"123456789012.dkr.ecr.us-west-2.amazonaws.com.evil/doc/": false,
+	} {
+		got, err := e.ImageDigest(t.Context(), reference)
+		if known && (err != nil || got != digestOf(manifest(1))) {
+			t.Errorf("%s: %s, %v", reference, got, err)
+		}
+		if !known && (err == nil || !strings.HasPrefix(err.Error(), "CannotPullContainerError: ")) {
+			t.Errorf("%s: %s, %v: wants what ECS says", reference, got, err)
+		}
+	}
+	control.status["ecr.DescribeRepositories"] = 400
+	control.answers["ecr.DescribeRepositories"] = `{"__type":"RepositoryNotFoundException","message":"none"}`
+	if _, err := e.ImageDigest(t.Context(), registry+"doc/none:abc"); err == nil || !strings.Contains(err.Error(), "RepositoryNotFoundException") {
+		t.Errorf("error %v", err)
 	}
 }
 

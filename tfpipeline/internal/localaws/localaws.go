@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
 )
 
 // accessKey and secretKey are what clients sign with; nothing verifies them.
@@ -35,7 +37,7 @@ type Options struct {
 	// TargetHealth reports the targets of a target group, for
 	// DescribeTargetHealth; ok is false for a group it knows nothing of, and
 	// then moto answers. It is called from many goroutines.
-	TargetHealth func(ctx context.Context, targetGroupARN string) (targets []Target, ok bool)
+	TargetHealth func(targetGroupARN string) (all []ecs.TargetHealth, ok bool)
 	// Database says where the database instance of that identifier really
 	// listens; instances are described with that address and port. With ok
 	// false, or a nil function, they keep a name that resolves nowhere.

@@ -26,7 +26,7 @@ func (e *Endpoint) answers(o Options) map[string]operation {
 		e.images.operations(),
 		newDatabases(o.Database).operations(),
 		newRuleDescriptions().operations(),
-		newTargets(o.TargetHealth).operations(),
+		targetHealth(o.TargetHealth),
 		deletionProtection(e.control),
 		natGateways(e.control),
 	} {

@@ -1,65 +1,51 @@
 package localaws
 
 import (
-	"context"
 	"net/url"
 	"slices"
 	"strconv"
+
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
 )
 
 const elbNamespace = "http://elasticloadbalancing.amazonaws.com/doc/" + elbVersion + "/"
 
-// Target is one target of a target group. State is initial, healthy,
-// unhealthy, draining, unused or unavailable; Reason is AWS's code, such as
-// Target.FailedHealthChecks, "" for a healthy one; Description is for people.
-type Target struct {
-	ID                         string // an IP address
-	Port                       int
-	AvailabilityZone           string
-	State, Reason, Description string
-}
-
-// targets answers for target health. In moto every registered target is
+// targetHealth answers for target health. In moto every registered target is
 // healthy for ever, and services of ECS never register any.
-type targets struct {
-	health func(ctx context.Context, targetGroupARN string) ([]Target, bool)
-}
-
-func newTargets(health func(ctx context.Context, targetGroupARN string) ([]Target, bool)) *targets {
-	return &targets{health}
-}
-
-func (t *targets) operations() map[string]operation {
-	if t.health == nil {
+func targetHealth(health func(targetGroupARN string) (all []ecs.TargetHealth, ok bool)) map[string]operation {
+	if health == nil {
 		return nil
 	}
-	return map[string]operation{"elasticloadbalancing.DescribeTargetHealth": t.describe}
+	return map[string]operation{
+		"elasticloadbalancing.DescribeTargetHealth": func(c *call, next func(*call) (*reply, error)) (*reply, error) {
+			all, ok := health(c.form.Get("TargetGroupArn"))
+			if !ok {
+				return next(c)
+			}
+			asked := objects(c.form, "Targets")
+			list := branch("TargetHealthDescriptions")
+			for _, t := range all {
+				if len(asked) > 0 && !slices.ContainsFunc(asked, func(a url.Values) bool { return isTarget(a, t) }) {
+					continue
+				}
+				list.add(branch("member",
+					branch("Target",
+						leaf("Id", t.ID),
+						leaf("Port", t.Port),
+						optional("AvailabilityZone", t.AvailabilityZone)),
+					leaf("HealthCheckPort", t.Port),
+					branch("TargetHealth",
+						leaf("State", t.State),
+						optional("Reason", t.Reason),
+						optional("Description", t.Description))))
+			}
+			return answerQuery(c, elbNamespace, list), nil
+		},
+	}
 }
 
-func (t *targets) describe(c *call, next func(*call) (*reply, error)) (*reply, error) {
-	all, ok := t.health(c.request.Context(), c.form.Get("TargetGroupArn"))
-	if !ok {
-		return next(c)
-	}
-	if asked := objects(c.form, "Targets"); len(asked) > 0 {
-		all = slices.DeleteFunc(slices.Clone(all), func(t Target) bool {
-			return !slices.ContainsFunc(asked, func(a url.Values) bool {
-				return a.Get("Id") == t.ID && (a.Get("Port") == "" || a.Get("Port") == strconv.Itoa(t.Port))
-			})
-		})
-	}
-	list := branch("TargetHealthDescriptions")
-	for _, target := range all {
-		list.add(branch("member",
-			branch("Target",
-				leaf("Id", target.ID),
-				leaf("Port", target.Port),
-				optional("AvailabilityZone", target.AvailabilityZone)),
-			leaf("HealthCheckPort", target.Port),
-			branch("TargetHealth",
-				leaf("State", target.State),
-				optional("Reason", target.Reason),
-				optional("Description", target.Description))))
-	}
-	return answerQuery(c, elbNamespace, list), nil
+// isTarget reports whether a request asks for a target, by address or by
+// address and port.
+func isTarget(asked url.Values, t ecs.TargetHealth) bool {
+	return asked.Get("Id") == t.ID && (asked.Get("Port") == "" || asked.Get("Port") == strconv.Itoa(t.Port))
 }
