@@ -113,7 +113,7 @@ func (r *Runtime) startTasks(s *service, replaced int) {
 		}
 	}
 	if err != nil {
-		r.event(s, "was unable to place a task. Reason: %s", err)
+		r.event(s, "was unable to place a task. Reason: %s.", err)
 		r.startFailed(s, d)
 		r.wake(s)
 	}
