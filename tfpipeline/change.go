@@ -20,9 +20,11 @@ import (
 
 // changeOptions are the choices of every command that applies.
 type changeOptions struct {
-	yes, json   bool
+	yes         bool
 	allow       []string
 	lockTimeout time.Duration
+	// adopt looks for resources that the state does not know.
+	adopt bool
 	// destroy plans the end of everything.
 	destroy bool
 	// again is the command that goes on after a failure.
@@ -35,6 +37,7 @@ type changeOptions struct {
 
 func (o *changeOptions) declare(set *flag.FlagSet) {
 	set.BoolVar(&o.yes, "yes", false, "do not ask; needed where there is no terminal")
+	set.BoolVar(&o.adopt, "adopt", false, "look first for what exists and is not in the state, and adopt it; done by itself after a killed run on this machine")
 	set.DurationVar(&o.lockTimeout, "lock-timeout", 5*time.Minute, "how long to wait for a state lock that somebody holds")
 }
 
@@ -59,8 +62,15 @@ func (a *app) change(ctx context.Context, name string, t target, cfg aws.Config,
 		return false, err
 	}
 
+	if o.destroy && r.unfinished() {
+		return false, next(fmt.Errorf("%s: an apply was killed here, and what it made may not be in the state: it would be left behind", name),
+			"tfpipeline apply -env %s, which adopts it; then destroy", name)
+	}
 	a.progress("%s: terraform plan", name)
 	p, err := a.planRoot(ctx, r, planChoices{lockTimeout: o.lockTimeout, destroy: o.destroy, yes: o.yes})
+	if err == nil && (o.adopt || r.unfinished()) {
+		p, err = a.adopt(ctx, r, cfg, p, o)
+	}
 	if err != nil {
 		if p != nil { // an errored plan says what was blocked
 			_ = view.Text{Colour: a.colour(a.stderr)}.Plan(a.stderr, p)
@@ -118,10 +128,22 @@ func (a *app) applyRoot(ctx context.Context, r *root, p *plan.Plan, o changeOpti
 		return next(fmt.Errorf("%s: %w: somebody applied in between, and nothing was changed here", r.name, err), "%s", o.again)
 	case isType[*terraform.LockedError](err):
 		return a.advise(r.name, err)
+	case taken(err):
+		return next(fmt.Errorf("%s: %w: it exists, and the state does not know of it", r.name, err), "%s -adopt, which adopts it if it is the platform's own", o.again)
 	default:
 		// What is done is in the state, and the lock is released.
 		return next(fmt.Errorf("%s: %w", r.name, err), "%s, which continues from here", o.again)
 	}
+}
+
+// taken reports whether an apply failed because something of that name exists.
+func taken(err error) bool {
+	for _, s := range []string{"AlreadyExists", "already exists", "ResourceExistsException", "DuplicateLoadBalancerName", "DuplicateTargetGroupName", "InvalidPermission.Duplicate", "InvalidGroup.Duplicate"} {
+		if strings.Contains(err.Error(), s) {
+			return true
+		}
+	}
+	return false
 }
 
 func isType[T error](err error) bool {

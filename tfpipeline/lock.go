@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
@@ -47,6 +48,12 @@ func (a *app) begin(r *root, operation string) error {
 	}
 	r.killed = dead
 	return nil
+}
+
+// unfinished reports whether a run that makes things was killed on this
+// root, so that there may be resources that the state does not know.
+func (r *root) unfinished() bool {
+	return slices.ContainsFunc(r.killed, func(d terraform.Run) bool { return d.Operation == "apply" })
 }
 
 // settled forgets the killed runs: nothing of them is left.

@@ -65,7 +65,7 @@ func expired(rules []lifecycleRule, all []*image, now time.Time) ([]*image, erro
 				continue
 			}
 			count++
-			old := false
+			var old bool
 			switch rule.Selection.CountType {
 			case "imageCountMoreThan":
 				old = count > rule.Selection.CountNumber

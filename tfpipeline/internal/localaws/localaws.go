@@ -116,7 +116,7 @@ func Start(ctx context.Context, o Options) (*Endpoint, error) {
 		e.listener = l
 	}
 	e.images = newImages(e.account, e.control)
-	e.operations = e.answers(o)
+	e.operations = e.answers(o) //nolint:contextcheck // a table of functions, each called with its request's context
 	e.server = &http.Server{Handler: e, ReadHeaderTimeout: time.Minute}
 	go e.serve()
 	// Close by another goroutine must not wait for this one.

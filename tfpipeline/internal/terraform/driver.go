@@ -160,11 +160,20 @@ func (d *Driver) Plan(ctx context.Context, o PlanOptions) ([]byte, error) {
 			return nil, planErr
 		}
 	}
-	out, err := d.quiet(ctx, "show", "-json", "-no-color", d.workspace.Plan)
+	out, err := d.Show(ctx)
 	if err != nil {
-		return nil, errors.Join(planErr, fmt.Errorf("show the plan: %w", err))
+		return nil, errors.Join(planErr, err)
 	}
 	return out, planErr
+}
+
+// Show returns the saved plan as JSON.
+func (d *Driver) Show(ctx context.Context) ([]byte, error) {
+	out, err := d.quiet(ctx, "show", "-json", "-no-color", d.workspace.Plan)
+	if err != nil {
+		return nil, fmt.Errorf("show the plan: %w", err)
+	}
+	return out, nil
 }
 
 // Workspace is the temporary folder of this run, which goes with Close.
@@ -199,9 +208,15 @@ func (d *Driver) Unlock(ctx context.Context, id string) error {
 
 // quiet runs a command whose output goes to the caller and nowhere else.
 func (d *Driver) quiet(ctx context.Context, args ...string) ([]byte, error) {
+	return d.quietIn(ctx, d.env, args...)
+}
+
+// quietIn is quiet with another environment. What was printed is returned
+// also if the command failed.
+func (d *Driver) quietIn(ctx context.Context, env map[string]string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, d.program, args...)
 	cmd.Dir = d.workspace.Dir
-	cmd.Env = list(d.env)
+	cmd.Env = list(env)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.SysProcAttr = ownGroup()
@@ -209,9 +224,9 @@ func (d *Driver) quiet(ctx context.Context, args ...string) ([]byte, error) {
 	cmd.WaitDelay = patience
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+			return stdout.Bytes(), context.Cause(ctx)
 		}
-		return nil, classify(fmt.Errorf("%w\n%s", err, stderr.Bytes()))
+		return stdout.Bytes(), classify(fmt.Errorf("%w\n%s", err, stderr.Bytes()))
 	}
 	return stdout.Bytes(), nil
 }

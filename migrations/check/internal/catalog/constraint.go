@@ -33,7 +33,8 @@ func first(list []string) string {
 
 func (s *Schema) constrain(t *Relation, con *pg.Constraint, columns []string) {
 	c := &Constraint{Name: con.GetConname(), Columns: columns, Valid: !con.GetSkipValidation(), File: s.File}
-	suffix, base := "", columns
+	var suffix string
+	base := columns
 	switch con.GetContype() {
 	case pg.ConstrType_CONSTR_CHECK:
 		c.Kind, c.Expr, suffix = Check, con.GetRawExpr(), "check"

@@ -19,7 +19,7 @@ func (s *Schema) DomainUsers(n *pg.AlterDomainStmt) []*Relation {
 			list = append(list, r)
 		}
 	}
-	slices.SortFunc(list, func(a, b *Relation) int { return cmp.Compare(a.Name.String(), b.Name.String()) })
+	byName(list)
 	return list
 }
 
@@ -42,4 +42,37 @@ func (s *Schema) uses(t Type, domain Name) bool {
 // never seen made.
 func (s *Schema) DomainOf(n *pg.AlterDomainStmt) *UserType {
 	return s.Types[s.ObjectName(syntax.Strings(n.GetTypeName()))]
+}
+
+// Referrers returns the tables whose foreign keys refer to a table, and those
+// that refer to them, and so on: what TRUNCATE … CASCADE empties.
+func (s *Schema) Referrers(t *Relation) []*Relation {
+	seen := map[*Relation]bool{t: true}
+	var list []*Relation
+	for queue := []*Relation{t}; len(queue) > 0; queue = queue[1:] {
+		for _, r := range s.Relations {
+			if !seen[r] && slices.ContainsFunc(r.Constraints, func(c *Constraint) bool { return c.Kind == Foreign && c.Target == queue[0] }) {
+				seen[r] = true
+				list, queue = append(list, r), append(queue, r)
+			}
+		}
+	}
+	byName(list)
+	return list
+}
+
+// In returns what a schema holds, by name.
+func (s *Schema) In(schema string) []*Relation {
+	var list []*Relation
+	for n, r := range s.Relations {
+		if n.Schema == schema {
+			list = append(list, r)
+		}
+	}
+	byName(list)
+	return list
+}
+
+func byName(list []*Relation) {
+	slices.SortFunc(list, func(a, b *Relation) int { return cmp.Compare(a.Name.String(), b.Name.String()) })
 }

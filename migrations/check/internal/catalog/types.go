@@ -17,8 +17,9 @@ type Type struct {
 	// Mods are what stands in parentheses: varchar(50), numeric(10,2). Interval
 	// fields are left out.
 	Mods []int
-	// Fields is set for an interval with fields, such as day to second.
-	Fields bool
+	// Fields are those of an interval without seconds, such as year to month, as
+	// PostgreSQL's mask; 0 for any other type.
+	Fields int
 	Array  bool
 }
 
@@ -101,12 +102,12 @@ func (s *Schema) ResolveType(t *pg.TypeName) Type {
 		out.Mods = append(out.Mods, int(c.Ival.GetIval()))
 	}
 	if out.Builtin() == "interval" && len(out.Mods) > 0 {
-		// The first is a mask of fields; all bits are set for a precision alone.
-		const allFields = 0x7FFF
-		out.Fields = out.Mods[0] != allFields
-		if !out.Fields {
-			out.Mods = out.Mods[1:]
+		// The first is a mask of fields; one that goes to seconds loses nothing.
+		const seconds = 1 << 12
+		if out.Mods[0]&seconds == 0 {
+			out.Fields = out.Mods[0]
 		}
+		out.Mods = out.Mods[1:]
 	}
 	if b := out.Name; b.Schema == "pg_catalog" && len(out.Mods) == 0 && (b.Name == "bpchar" || b.Name == "bit") && len(names) == 2 {
 		out.Mods = []int{1}

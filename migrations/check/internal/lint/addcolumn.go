@@ -18,6 +18,7 @@ type newColumn struct {
 	typeSQL  string
 	notNull  bool
 	fallback *pg.Node // DEFAULT, nil without one or with NULL
+	given    bool     // any DEFAULT is written, also NULL
 	generate *pg.Node // GENERATED … STORED
 	identity bool
 	always   bool
@@ -38,6 +39,7 @@ func (j *judge) takeApart(def *pg.ColumnDef) newColumn {
 		case pg.ConstrType_CONSTR_NOTNULL:
 			c.notNull = true
 		case pg.ConstrType_CONSTR_DEFAULT:
+			c.given = true
 			if !syntax.IsNull(con.GetRawExpr()) {
 				c.fallback = con.GetRawExpr()
 			}
@@ -133,9 +135,10 @@ func (j *judge) columnConstraints(t *catalog.Relation, c newColumn) {
 
 func (j *judge) columnForeignKey(t *catalog.Relation, c newColumn) {
 	target := j.schema.Relation(c.foreign.GetPktable())
-	if c.fallback != nil || c.serial || c.identity || c.generate != nil {
+	// Even DEFAULT NULL makes PostgreSQL look; only without any does it not.
+	if c.given || c.serial || c.identity || c.generate != nil {
 		name := constraintName(c.foreign.GetConname(), t, c.def.GetColname(), "fkey")
-		j.report(c.foreign.GetLocation(), "add-column-foreign-key", fmt.Sprintf("the default of %s is looked up in %s for every row of %s", c.name, target.Name, t.Name),
+		j.report(c.foreign.GetLocation(), "add-column-foreign-key", fmt.Sprintf("%s of every row of %s is looked up in %s", c.name, t.Name, target.Name),
 			c.plain(t), fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s NOT VALID;", t.Name, name, c.name, references(target, c.foreign)),
 			fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", t.Name, name))
 	}

@@ -117,7 +117,7 @@ func (j *judge) action(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 		j.reportf(0, "set-access-method", "%s is rewritten", t.Name)
 		j.needs(15, "SET ACCESS METHOD")
 	case pg.AlterTableType_AT_EnableRowSecurity, pg.AlterTableType_AT_ForceRowSecurity:
-		if !t.RowSecurity || cmd.GetSubtype() == pg.AlterTableType_AT_ForceRowSecurity {
+		if !t.RowSecurity || cmd.GetSubtype() == pg.AlterTableType_AT_ForceRowSecurity { // FORCE counts for the owner
 			j.reportf(0, "enable-row-security", "rows of %s are hidden from roles that no policy lets through", t.Name)
 		}
 	case pg.AlterTableType_AT_SetCompression:
@@ -165,7 +165,7 @@ func (j *judge) cascade(behavior pg.DropBehavior, what string) {
 
 func (j *judge) dropDefault(t *catalog.Relation, column, what string) {
 	c := t.Column(column)
-	if c != nil && (!c.NotNull || c.File == j.schema.File || what == "default" && (c.Default == nil || syntax.IsNull(c.Default))) {
+	if c != nil && (!c.NotNull || what == "default" && (c.Default == nil || syntax.IsNull(c.Default))) {
 		return
 	}
 	if c == nil && t.Known {

@@ -44,7 +44,6 @@ func (j *judge) addConstraint(t *catalog.Relation, c *pg.Constraint) {
 	case pg.ConstrType_CONSTR_NOTNULL:
 		j.setNotNull(t, strings.Join(syntax.Strings(c.GetKeys()), ""))
 	}
-	j.checkLength(c.GetConname(), at)
 }
 
 func (j *judge) addForeignKey(t *catalog.Relation, c *pg.Constraint) {

@@ -115,7 +115,6 @@ var renameRules = map[pg.ObjectType]string{
 
 func (j *judge) rename(n *pg.RenameStmt) {
 	rule, breaking := renameRules[n.GetRenameType()]
-	j.checkLength(n.GetNewname(), 0)
 	if !breaking {
 		switch n.GetRenameType() {
 		case pg.ObjectType_OBJECT_INDEX, pg.ObjectType_OBJECT_TABCONSTRAINT, pg.ObjectType_OBJECT_DOMCONSTRAINT, pg.ObjectType_OBJECT_TRIGGER,

@@ -12,7 +12,6 @@ import (
 
 func (j *judge) createIndex(node *pg.Node, n *pg.IndexStmt) {
 	t := j.schema.Relation(n.GetRelation())
-	j.checkLength(n.GetIdxname(), 0)
 	if n.GetNullsNotDistinct() {
 		j.needs(15, "NULLS NOT DISTINCT")
 	}

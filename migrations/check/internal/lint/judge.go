@@ -214,8 +214,6 @@ func (j *judge) harmless(node *pg.Node) {
 				j.judge(n.ExplainStmt.GetQuery())
 			}
 		}
-	case *pg.Node_CompositeTypeStmt, *pg.Node_CreateDomainStmt:
-		j.longNames(node)
 	}
 }
 

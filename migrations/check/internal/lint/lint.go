@@ -5,6 +5,7 @@
 package lint
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -143,17 +144,17 @@ func judgeFile(schema *catalog.Schema, m migrations.Migration, problems []migrat
 	for _, s := range m.Statements {
 		j.enter(s)
 		nodes, err := syntax.ParseAll(s.SQL)
-		switch e := err.(type) {
-		case nil:
-		case *syntax.Error:
+		if e, ok := errors.AsType[*syntax.Error](err); ok {
 			if !reportedAt(refused, s) {
 				j.report(syntaxPlace(e), migrations.RuleSyntax, e.Message+rowHint(e))
 			}
 			continue
-		default:
+		}
+		if err != nil {
 			j.report(0, migrations.RuleSyntax, err.Error())
 			continue
 		}
+		j.longNames(s.SQL)
 		for _, node := range nodes {
 			j.statement(node)
 		}

@@ -71,7 +71,13 @@ func (j *judge) locks(node *pg.Node) []Lock {
 		l.add(j.schema.Relation(n.AlterPolicyStmt.GetTable()), AccessExclusive)
 	case *pg.Node_TruncateStmt:
 		for _, r := range n.TruncateStmt.GetRelations() {
-			l.family(j.schema.Relation(r.GetRangeVar()), r.GetRangeVar().GetInh(), AccessExclusive)
+			t := j.schema.Relation(r.GetRangeVar())
+			l.family(t, r.GetRangeVar().GetInh(), AccessExclusive)
+			if n.TruncateStmt.GetBehavior() == pg.DropBehavior_DROP_CASCADE {
+				for _, referrer := range j.schema.Referrers(t) {
+					l.add(referrer, AccessExclusive)
+				}
+			}
 		}
 	case *pg.Node_ClusterStmt:
 		if n.ClusterStmt.GetRelation() != nil {
@@ -95,8 +101,33 @@ func (j *judge) locks(node *pg.Node) []Lock {
 		}
 	case *pg.Node_AlterDomainStmt:
 		l.domain(n.AlterDomainStmt)
+	case *pg.Node_CommentStmt:
+		l.comment(n.CommentStmt)
+	case *pg.Node_VacuumStmt:
+		mode := ShareUpdateExclusive
+		if hasOption(n.VacuumStmt.GetOptions(), "full") {
+			mode = AccessExclusive
+		}
+		for _, r := range n.VacuumStmt.GetRels() {
+			l.family(j.schema.Relation(r.GetVacuumRelation().GetRelation()), true, mode)
+		}
+	case *pg.Node_CreateStatsStmt:
+		for _, r := range n.CreateStatsStmt.GetRelations() {
+			l.add(j.schema.Relation(r.GetRangeVar()), ShareUpdateExclusive)
+		}
 	}
 	return l.list
+}
+
+func (l *lockList) comment(n *pg.CommentStmt) {
+	parts := catalog.ObjectParts(n.GetObject())
+	kind, ok := catalog.RelationKind(n.GetObjtype())
+	if n.GetObjtype() == pg.ObjectType_OBJECT_COLUMN && len(parts) > 1 {
+		parts, kind, ok = parts[:len(parts)-1], catalog.Table, true
+	}
+	if ok {
+		l.add(l.schema.RelationAs(parts, kind), ShareUpdateExclusive)
+	}
 }
 
 func rangeParts(v *pg.RangeVar) []string {
@@ -114,7 +145,7 @@ type lockList struct {
 func (l *lockList) add(r *catalog.Relation, mode Mode) { l.put(Lock{Relation: r, Mode: mode}) }
 
 func (l *lockList) put(lock Lock) {
-	if lock.Relation == nil || l.schema.New(lock.Relation) {
+	if lock.Relation == nil || l.schema.New(lock.Relation) || l.schema.Complete && l.schema.Stub(lock.Relation) {
 		return
 	}
 	if i := slices.IndexFunc(l.list, func(o Lock) bool { return o.Relation == lock.Relation }); i >= 0 {

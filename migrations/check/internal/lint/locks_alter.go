@@ -1,6 +1,8 @@
 package lint
 
 import (
+	"strings"
+
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/specboard/platform/migrations/check/internal/catalog"
@@ -143,8 +145,18 @@ func (l *lockList) drop(n *pg.DropStmt) {
 			}
 			l.add(r, mode)
 		case pg.ObjectType_OBJECT_TRIGGER, pg.ObjectType_OBJECT_RULE, pg.ObjectType_OBJECT_POLICY:
-			if len(parts) > 1 {
+			if len(parts) > 1 && !n.GetMissingOk() {
 				l.add(l.schema.RelationAs(parts[:len(parts)-1], catalog.Table), AccessExclusive)
+			} else if t := l.schema.RelationAs(parts[:max(len(parts)-1, 0)], catalog.Table); len(parts) > 1 {
+				if _, there := t.Triggers[parts[len(parts)-1]]; there || !t.Known || n.GetRemoveType() != pg.ObjectType_OBJECT_TRIGGER {
+					l.add(t, AccessExclusive)
+				}
+			}
+		case pg.ObjectType_OBJECT_SCHEMA:
+			for _, r := range l.schema.In(strings.Join(parts, "")) {
+				if r.Kind != catalog.IndexKind && r.Kind != catalog.Sequence {
+					l.add(r, AccessExclusive)
+				}
 			}
 		default:
 			kind, ok := catalog.RelationKind(n.GetRemoveType())

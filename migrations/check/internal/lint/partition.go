@@ -168,7 +168,7 @@ func boundSteps(parent, child *catalog.Relation, bound *pg.PartitionBoundSpec) [
 	}
 	column := syntax.Quote(parent.Key[0])
 	parts := []string{column + " IS NOT NULL"}
-	clause := ""
+	var clause string
 	text := func(n *pg.Node) string {
 		sql, err := syntax.DeparseExpression(n)
 		if err != nil {

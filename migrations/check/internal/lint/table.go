@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -12,13 +13,9 @@ import (
 
 // createTable judges CREATE TABLE: it locks only what it refers to.
 func (j *judge) createTable(n *pg.CreateStmt) {
-	j.checkLength(n.GetRelation().GetRelname(), n.GetRelation().GetLocation())
 	for _, e := range n.GetTableElts() {
 		if def := e.GetColumnDef(); def != nil {
 			j.columnDesign(def)
-		}
-		if c := e.GetConstraint(); c != nil {
-			j.checkLength(c.GetConname(), c.GetLocation())
 		}
 	}
 	if n.GetPartbound() != nil && len(n.GetInhRelations()) > 0 {
@@ -26,9 +23,8 @@ func (j *judge) createTable(n *pg.CreateStmt) {
 	}
 }
 
-// columnDesign judges a new column's type and names.
+// columnDesign judges a new column's type.
 func (j *judge) columnDesign(def *pg.ColumnDef) {
-	j.checkLength(def.GetColname(), def.GetLocation())
 	if t := j.schema.ResolveType(def.GetTypeName()); t.Builtin() == "json" {
 		j.reportf(def.GetLocation(), "json-column", "column %s is json", syntax.Quote(def.GetColname()))
 	}
@@ -39,22 +35,21 @@ func (j *judge) columnDesign(def *pg.ColumnDef) {
 	}
 }
 
-// longNames checks the names in a type's definition.
-func (j *judge) longNames(node *pg.Node) {
-	syntax.Walk(node, func(n *pg.Node) bool {
-		if def := n.GetColumnDef(); def != nil {
-			j.checkLength(def.GetColname(), def.GetLocation())
-		}
-		return true
-	})
-}
-
 // The longest name that PostgreSQL keeps whole, in bytes.
 const maxName = 63
 
-func (j *judge) checkLength(name string, at int32) {
-	if len(name) > maxName {
-		j.reportf(at, "long-identifier", "%s has %d bytes; PostgreSQL keeps %d", syntax.Quote(name), len(name), maxName)
+var longWord = regexp.MustCompile(`[\pL\pN_$]{64,}|"[^"]{64,}"`)
+
+// longNames reports names that are too long. The parser has cut them already,
+// so they are looked for among the statement's words.
+func (j *judge) longNames(sql string) {
+	if !longWord.MatchString(sql) {
+		return
+	}
+	for _, name := range syntax.Names(sql) {
+		if len(name.Text) > maxName {
+			j.reportf(int32(name.Offset), "long-identifier", "%s has %d bytes; PostgreSQL keeps %d", syntax.Quote(name.Text), len(name.Text), maxName)
+		}
 	}
 }
 

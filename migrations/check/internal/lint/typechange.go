@@ -38,7 +38,7 @@ func (j *judge) changeType(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 			if !i.Uses(name) {
 				continue
 			}
-			if why := rebuilt(i, name, column, to, collation); why != "" {
+			if why := j.rebuilt(i, name, column, to, collation); why != "" {
 				quick = false
 				j.report(0, "type-change-index-rebuild", fmt.Sprintf("index %s is built anew: %s", i.Relation.Name, why), j.widen(t, name, to)...)
 			}
@@ -83,7 +83,11 @@ func (j *judge) rewrites(from, to catalog.Type) bool {
 		return true
 	}
 	if from.Name != to.Name || from.Array != to.Array {
-		from, to = j.schema.Base(from), j.schema.Base(to)
+		if base := j.schema.Base(from); base.Name != from.Name {
+			from = base
+			from.Mods = nil // the domain's length is not known of its values
+		}
+		to = j.schema.Base(to)
 	}
 	if from.Array || to.Array {
 		return from.Name != to.Name || from.Array != to.Array || !from.Equal(to) && len(to.Mods) > 0
@@ -93,7 +97,7 @@ func (j *judge) rewrites(from, to catalog.Type) bool {
 	case from.Name == to.Name:
 		return !widens(from, to)
 	case a == "timestamp" && b == "timestamptz" || a == "timestamptz" && b == "timestamp":
-		return j.postgres < 12 || !j.utc || !precise(from, to)
+		return j.postgres < 12 || !j.utc || !precise(catalog.Type{}, to)
 	case citext(from) && (b == "text" || b == "varchar") || (a == "text" || a == "varchar") && citext(to):
 		return len(to.Mods) > 0
 	case a == "" || b == "":
@@ -128,10 +132,7 @@ func widens(from, to catalog.Type) bool {
 	case "timestamp", "timestamptz", "time", "timetz":
 		return precise(from, to)
 	case "interval":
-		if len(to.Mods) == 0 && !to.Fields {
-			return true
-		}
-		return !to.Fields && !from.Fields && precise(from, to)
+		return to.Fields == 0 && precise(from, to)
 	}
 	return len(to.Mods) == 0 && (to.Builtin() == "bpchar" || to.Builtin() == "bit")
 }
@@ -146,7 +147,7 @@ func precise(from, to catalog.Type) bool {
 }
 
 // rebuilt says why an index on the column cannot stay as it is; "" if it can.
-func rebuilt(i *catalog.Index, name string, column *catalog.Column, to catalog.Type, collation string) string {
+func (j *judge) rebuilt(i *catalog.Index, name string, column *catalog.Column, to catalog.Type, collation string) string {
 	if i.Where != nil {
 		return "it is partial"
 	}
@@ -163,7 +164,7 @@ func rebuilt(i *catalog.Index, name string, column *catalog.Column, to catalog.T
 	if len(i.Opclasses) > at && i.Opclasses[at] != "" {
 		return ""
 	}
-	from, into := column.Type.Builtin(), to.Builtin()
+	from, into := j.schema.Base(column.Type).Builtin(), j.schema.Base(to).Builtin()
 	switch {
 	case column.Type.Name == to.Name:
 		return ""

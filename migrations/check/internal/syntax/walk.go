@@ -1,6 +1,8 @@
 package syntax
 
 import (
+	"strings"
+
 	pg "github.com/pganalyze/pg_query_go/v6"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
@@ -114,4 +116,28 @@ func Conjuncts(node *pg.Node) []*pg.Node {
 		return nil
 	}
 	return []*pg.Node{node}
+}
+
+// Word is a name as it is written in a text.
+type Word struct {
+	Text   string
+	Offset int
+}
+
+// Names returns the identifiers in a text, whole, where the parser cuts them.
+func Names(sql string) []Word {
+	if guard(sql) != nil {
+		return nil
+	}
+	scan, err := pg.Scan(sql)
+	if err != nil {
+		return nil
+	}
+	var list []Word
+	for _, t := range scan.GetTokens() {
+		if t.GetToken() == pg.Token_IDENT {
+			list = append(list, Word{strings.Trim(sql[t.GetStart():t.GetEnd()], `"`), int(t.GetStart())})
+		}
+	}
+	return list
 }

@@ -130,7 +130,6 @@ func (r *Runtime) registerTaskDefinition(in *sdk.RegisterTaskDefinitionInput) (*
 		NetworkMode:             in.NetworkMode,
 		IpcMode:                 in.IpcMode,
 		PidMode:                 in.PidMode,
-		InferenceAccelerators:   in.InferenceAccelerators,
 		PlacementConstraints:    orEmpty(in.PlacementConstraints),
 		ProxyConfiguration:      in.ProxyConfiguration,
 		RequiresCompatibilities: in.RequiresCompatibilities,

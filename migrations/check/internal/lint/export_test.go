@@ -1,0 +1,60 @@
+package lint
+
+import (
+	"github.com/specboard/platform/migrations"
+	"github.com/specboard/platform/migrations/check/internal/catalog"
+	"github.com/specboard/platform/migrations/check/internal/syntax"
+)
+
+// Claim is what the linter takes a statement to lock: relation → mode.
+type Claim struct {
+	Line  int
+	Locks map[string]string
+}
+
+// Claims returns what each statement of a file is taken to lock, of what was
+// there before the file.
+func Claims(file File, base *Base, postgres int) ([]Claim, error) {
+	_, statements, err := baseSchema(base, postgres)
+	if err != nil {
+		return nil, err
+	}
+	schema := catalog.New(postgres, base != nil)
+	apply(schema, statements)
+	schema.File = 1
+	m, _ := migrations.Parse(file.Name, file.Data)
+	j := &judge{schema: schema, migration: m, postgres: postgres}
+	j.lookAhead()
+	var claims []Claim
+	for _, s := range m.Statements {
+		j.enter(s)
+		nodes, err := syntax.ParseAll(s.SQL)
+		if err != nil {
+			return claims, nil //nolint:nilerr // what does not parse claims nothing
+		}
+		for _, node := range nodes {
+			c := Claim{Line: s.Line, Locks: map[string]string{}}
+			modes := map[string]Mode{}
+			note := func(l Lock) {
+				if name := l.Relation.Name.String(); l.Mode > modes[name] {
+					modes[name] = l.Mode
+					c.Locks[name] = l.Mode.String()
+				}
+			}
+			own := map[*catalog.Relation]bool{}
+			for _, l := range j.locks(node) { // by the names from before
+				note(l)
+				own[l.Relation] = true
+			}
+			held := len(j.held)
+			j.statement(node)
+			for _, h := range j.held[min(held, len(j.held)):] {
+				if !own[h.Relation] { // of a body
+					note(h.Lock)
+				}
+			}
+			claims = append(claims, c)
+		}
+	}
+	return claims, nil
+}

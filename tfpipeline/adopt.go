@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/specboard/platform/tfpipeline/internal/plan"
+	"github.com/specboard/platform/tfpipeline/internal/terraform"
+)
+
+// Terraform writes its state down every twenty seconds. What it made in the
+// seconds before it was killed exists, and the state does not know of it: the
+// next apply would make it twice, or fail because the name is taken. So after
+// a killed run each planned creation is looked for first, and what is found is
+// adopted by import blocks, in the very plan that continues the work.
+
+// adoption is the search on one root.
+type adoption struct {
+	app         *app
+	root        *root
+	finder      *finder
+	lockTimeout time.Duration
+	// found are the imports; untried further ids where there was more than
+	// one; absent what does not exist.
+	found   map[string]string
+	untried map[string][]string
+	absent  map[string]bool
+}
+
+// adopt replaces a plan by one that adopts what exists already.
+func (a *app) adopt(ctx context.Context, r *root, cfg aws.Config, p *plan.Plan, o changeOptions) (*plan.Plan, error) {
+	if p.Counts()[plan.Create] == 0 {
+		return p, nil
+	}
+	a.progress("%s: looking for what a run that was killed made and could not note", r.name)
+	if url := a.getenv("AWS_ENDPOINT_URL"); url != "" {
+		cfg.BaseEndpoint = &url
+	}
+	s := &adoption{
+		app: a, root: r, finder: &finder{platform: a.platform, cfg: cfg}, lockTimeout: o.lockTimeout,
+		found: map[string]string{}, untried: map[string][]string{}, absent: map[string]bool{},
+	}
+	p, err := s.search(ctx, p)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.name, err)
+	}
+	if len(s.found) == 0 {
+		a.progress("%s: there is nothing outside of the state", r.name)
+		return p, nil
+	}
+	if err := s.harmless(p); err != nil {
+		return nil, err
+	}
+	for _, i := range s.imports() {
+		a.progress("%s: adopting %s (%s)", r.name, i.Address, i.ID)
+	}
+	return p, nil
+}
+
+// search finds in rounds: what is adopted makes further values known, and so
+// further resources findable.
+func (s *adoption) search(ctx context.Context, p *plan.Plan) (*plan.Plan, error) {
+	for {
+		more, err := s.look(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		if !more {
+			return p, nil
+		}
+		if p, err = s.replan(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// look searches for the planned creations that nothing is known of yet.
+func (s *adoption) look(ctx context.Context, p *plan.Plan) (more bool, err error) {
+	for _, c := range p.Changes {
+		if _, found := s.found[c.Address]; found || c.Action != plan.Create || s.absent[c.Address] {
+			continue
+		}
+		ids, known, err := s.finder.find(ctx, c.Type, plannedValues(c))
+		switch {
+		case err != nil:
+			return false, err
+		case !known:
+		case len(ids) == 0:
+			s.absent[c.Address] = true
+		default:
+			s.found[c.Address], s.untried[c.Address] = ids[0], ids[1:]
+			more = true
+		}
+	}
+	return more, nil
+}
+
+// replan plans with the imports, without those that turn out not to exist.
+func (s *adoption) replan(ctx context.Context, p *plan.Plan) (*plan.Plan, error) {
+	for {
+		absent, err := s.root.PlanImports(ctx, s.imports(), s.lockTimeout)
+		if err != nil {
+			return nil, err
+		}
+		if len(absent) == 0 {
+			document, err := s.root.Show(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return plan.Parse(p.Root, document)
+		}
+		for _, address := range absent {
+			if rest := s.untried[address]; len(rest) > 0 {
+				s.found[address], s.untried[address] = rest[0], rest[1:]
+				continue
+			}
+			delete(s.found, address)
+			s.absent[address] = true
+		}
+	}
+}
+
+func (s *adoption) imports() []terraform.Import {
+	var out []terraform.Import
+	for address, id := range s.found {
+		out = append(out, terraform.Import{Address: address, ID: id})
+	}
+	slices.SortFunc(out, func(a, b terraform.Import) int { return strings.Compare(a.Address, b.Address) })
+	return out
+}
+
+// harmless refuses an adoption that would destroy what it adopts.
+func (s *adoption) harmless(p *plan.Plan) error {
+	var errs []error
+	for _, c := range p.Changes {
+		if id, adopted := s.found[c.Address]; adopted && c.Action.Destructive() {
+			errs = append(errs, fmt.Errorf("%s exists as %s, and differs so much that Terraform would destroy it", c.Address, id))
+		}
+	}
+	if len(errs) == 0 {
+		return nil
+	}
+	return next(fmt.Errorf("%s: nothing was changed: %w", s.root.name, errors.Join(errs...)),
+		"look at each; delete it by hand if it is worth nothing, then %s", "tfpipeline apply -env "+s.root.name)
+}

@@ -1,0 +1,230 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/localaws"
+)
+
+// small is a root of everything that is quickly made: names that decide an
+// identity, ids that AWS gives, and rules without a name.
+const small = `
+provider "aws" {
+  region              = "us-west-2"
+  allowed_account_ids = ["123456789012"]
+  default_tags {
+    tags = { Environment = "staging", Platform = "doc-platform" }
+  }
+}
+resource "aws_cloudwatch_log_group" "this" {
+  for_each = toset(["api", "mcp"])
+  name     = "/doc-platform/staging/${each.key}"
+}
+resource "aws_iam_role" "this" {
+  name = "doc-platform-staging-api-task"
+  path = "/doc-platform/staging/"
+  assume_role_policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [{ Effect = "Allow", Action = "sts:AssumeRole", Principal = { Service = "ecs-tasks.amazonaws.com" } }]
+  })
+}
+resource "aws_iam_role_policy" "this" {
+  name = "logs"
+  role = aws_iam_role.this.id
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [{ Effect = "Allow", Action = "logs:PutLogEvents", Resource = "*" }]
+  })
+}
+resource "aws_iam_policy" "this" {
+  name = "doc-platform-staging-boundary"
+  path = "/doc-platform/"
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [{ Effect = "Allow", Action = "*", Resource = "*" }]
+  })
+}
+resource "aws_iam_role_policy_attachment" "this" {
+  role       = aws_iam_role.this.name
+  policy_arn = aws_iam_policy.this.arn
+}
+resource "aws_sns_topic" "this" { name = "doc-platform-staging-alarms" }
+resource "aws_ecr_repository" "this" { name = "doc-platform/api" }
+resource "aws_vpc" "this" {
+  cidr_block = "10.10.0.0/16"
+  tags       = { Name = "doc-platform-staging" }
+}
+resource "aws_subnet" "this" {
+  for_each   = toset(["0", "1"])
+  vpc_id     = aws_vpc.this.id
+  cidr_block = "10.10.${each.key}.0/24"
+  tags       = { Name = "doc-platform-staging-private-${each.key}" }
+}
+resource "aws_internet_gateway" "this" {
+  vpc_id = aws_vpc.this.id
+  tags   = { Name = "doc-platform-staging" }
+}
+resource "aws_route_table" "this" {
+  vpc_id = aws_vpc.this.id
+  tags   = { Name = "doc-platform-staging-public" }
+}
+resource "aws_route" "this" {
+  route_table_id         = aws_route_table.this.id
+  destination_cidr_block = "0.0.0.0/0"
+  gateway_id             = aws_internet_gateway.this.id
+}
+resource "aws_route_table_association" "this" {
+  subnet_id      = aws_subnet.this["0"].id
+  route_table_id = aws_route_table.this.id
+}
+resource "aws_eip" "this" {
+  domain = "vpc"
+  tags   = { Name = "doc-platform-staging-nat" }
+}
+resource "aws_security_group" "this" {
+  for_each    = toset(["a", "b"])
+  name        = "doc-platform-staging-${each.key}"
+  description = each.key
+  vpc_id      = aws_vpc.this.id
+  tags        = { Name = "doc-platform-staging-${each.key}" }
+}
+resource "aws_vpc_security_group_ingress_rule" "this" {
+  security_group_id            = aws_security_group.this["a"].id
+  description                  = "a from b"
+  referenced_security_group_id = aws_security_group.this["b"].id
+  ip_protocol                  = "tcp"
+  from_port                    = 3000
+  to_port                      = 3000
+}
+resource "aws_vpc_security_group_egress_rule" "this" {
+  security_group_id = aws_security_group.this["a"].id
+  description       = "HTTPS out"
+  cidr_ipv4         = "0.0.0.0/0"
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+}
+resource "aws_secretsmanager_secret" "this" { name = "staging/doc-platform/session-secret" }
+resource "aws_secretsmanager_secret_version" "this" {
+  secret_id                = aws_secretsmanager_secret.this.id
+  secret_string_wo         = "generated-value"
+  secret_string_wo_version = 1
+}
+resource "aws_lb_target_group" "this" {
+  name        = "doc-platform-staging-api"
+  port        = 80
+  protocol    = "HTTP"
+  target_type = "ip"
+  vpc_id      = aws_vpc.this.id
+}
+resource "aws_acm_certificate" "this" {
+  domain_name       = "staging.specboard.io"
+  validation_method = "DNS"
+}
+resource "aws_service_discovery_http_namespace" "this" { name = "doc-platform-staging" }
+`
+
+// newCloudFixture is a fixture whose staging root lives on a local endpoint.
+func newCloudFixture(t *testing.T) (*fixture, aws.Config) {
+	t.Helper()
+	f := newFixture(t, small)
+	repository := &app{}
+	if err := repository.findRepository(); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := os.ReadFile(filepath.Join(repository.repository, "envs", "staging", ".terraform.lock.hcl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(f.dir, "envs", "staging", ".terraform.lock.hcl"), string(lock))
+	endpoint, err := localaws.Start(t.Context(), localaws.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = endpoint.Close() })
+	f.env = append(f.env, endpoint.Environ()...)
+	url := endpoint.URL()
+	cfg := aws.Config{Region: "us-west-2", BaseEndpoint: &url, Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")}
+	if _, err := (&app{platform: config.Default()}).bucket(cfg).ensure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return f, cfg
+}
+
+// networks counts what would be there twice.
+func networks(t *testing.T, cfg aws.Config) int {
+	t.Helper()
+	inventory, err := (&finder{platform: config.Default(), cfg: cfg}).inventory(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, ids := range inventory {
+		if len(ids) != 1 {
+			t.Errorf("%v exists %d times: %v", key, len(ids), ids)
+		}
+	}
+	return len(inventory)
+}
+
+// Everything exists and the state has gone: all of it is adopted, and nothing
+// is made a second time.
+func TestRealAdoption(t *testing.T) {
+	f, cfg := newCloudFixture(t)
+	f.run(0, "apply", "-env", "staging", "-yes")
+	before := networks(t, cfg)
+	key := config.Default().StateKey("staging")
+	if _, err := s3.NewFromConfig(cfg).DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(config.Default().StateBucket()), Key: &key}); err != nil {
+		t.Fatal(err)
+	}
+
+	stdout, stderr := f.run(0, "apply", "-env", "staging", "-yes", "-adopt")
+	if strings.Contains(stdout, "to create") {
+		t.Errorf("something is made that exists:\n%s\n%s", stdout, stderr)
+	}
+	contains(t, "stderr", stderr, "staging: adopting aws_vpc.this (vpc-", "staging: adopting aws_iam_role_policy.this (doc-platform-staging-api-task:logs)")
+	if after := networks(t, cfg); after != before {
+		t.Errorf("%d network resources, want %d", after, before)
+	}
+	f.run(0, "plan", "-env", "staging", "-detailed-exitcode")
+}
+
+// Killed again and again, at any moment: in the end everything exists once, and
+// the state knows all of it.
+func TestRealKillsAtRandom(t *testing.T) {
+	f, cfg := newCloudFixture(t)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	for i := range 5 {
+		cmd, _, stderr := f.command("apply", "-env", "staging", "-yes")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		// Between the beginning of the apply and its end.
+		for !strings.Contains(fmt.Sprint(stderr.String()), "terraform apply") && cmd.ProcessState == nil && t.Context().Err() == nil {
+			<-time.After(20 * time.Millisecond)
+		}
+		<-time.After(time.Duration(random.IntN(8000)) * time.Millisecond)
+		_ = cmd.Process.Signal(syscall.SIGKILL)
+		_ = cmd.Wait()
+		t.Logf("run %d:\n%s", i, stderr)
+	}
+	f.run(0, "apply", "-env", "staging", "-yes")
+	networks(t, cfg)
+	f.run(0, "plan", "-env", "staging", "-detailed-exitcode")
+	if left := f.leftovers(); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}

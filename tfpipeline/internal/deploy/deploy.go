@@ -1,0 +1,136 @@
+// Package deploy is the domain of the pipeline: a release goes to all services
+// of an environment or to none, and every end of it is named.
+//
+// Promote and Rollback are lists of named steps (steps.go). What they need of
+// the world are the small interfaces beside the nouns they speak of; adapters
+// implement them. The package calls no SDK, starts no process and prints
+// nothing: it tells an observer what happens, and returns a Record and an
+// *Error that says which step failed, how things were left and what to do next.
+//
+// What every adapter keeps to:
+//
+//   - An adapter belongs to one environment.
+//   - It retries what AWS says may be retried. If that does not help, it
+//     returns an error made by Transient; whoever waits here goes on waiting
+//     after such an error until its time is up, and gives up on any other soon.
+//   - It returns when the context ends, with the context's error.
+//   - A map by service lacks the services that AWS does not know.
+package deploy
+
+import (
+	"time"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/migrations"
+)
+
+// Pipeline is an environment with everything that a promotion needs of the
+// world. All fields but Origin, Notifier and Observe are required; Origin is
+// required if the environment asks for a proof.
+type Pipeline struct {
+	Platform    config.Platform
+	Environment string
+
+	Images          Images
+	TaskDefinitions TaskDefinitions
+	Services        Services
+	Scaling         Scaling
+	Deployments     Deployments
+	Tasks           Tasks
+	Infrastructure  Infrastructure
+	Secrets         Secrets
+	Health          Health
+	Checkout        Checkout
+	History         History
+	Lock            Lock
+	Collector       Collector
+	// Origin is the environment that a proof comes from.
+	Origin Origin
+	// Notifier tells people how it ended; nil tells nobody.
+	Notifier Notifier
+	// Observe is told what happens, from one goroutine at a time; nil: nobody.
+	Observe func(Event)
+	// Random gives numbers in [0,1) for jitter and for ids; nil means
+	// math/rand. It is called from one goroutine at a time.
+	Random func() float64
+	// Limits bound every wait; zero fields mean DefaultLimits.
+	Limits Limits
+}
+
+// Request is what a person or a workflow asks for.
+type Request struct {
+	// Tag names the release; Commit is the full commit. A promotion needs one
+	// of them: a tag is peeled to its commit. A rollback takes either as the
+	// release to go to; none means the last good one before the current.
+	Tag, Commit string
+	// Actor is who asks, RunURL where its log is.
+	Actor, RunURL string
+	// Why is told to whoever finds the lock held.
+	Why string
+
+	// Reviewed is the fingerprint of the plan that was approved; any other
+	// plan is refused. Empty: no plan was reviewed.
+	Reviewed string
+	// OverrideProof is the reason for promoting without a proof.
+	OverrideProof string
+	// Force promotes a rejected release, or rolls back behind a contract
+	// migration. It needs no reason; what it overrode is recorded.
+	Force bool
+	// WithMigrations makes a rollback run the target's migrations.
+	WithMigrations bool
+	// DryRun walks every check and stops before the first change.
+	DryRun bool
+	// Timeout bounds everything from the lock to the verification; 0 means
+	// Limits.Total.
+	Timeout time.Duration
+	// LockWait is how long to wait for a lock that somebody holds; 0 means
+	// Limits.LockWait, less than 0 not at all.
+	LockWait time.Duration
+}
+
+// Limits are the bounds and paces of every wait.
+type Limits struct {
+	// Total bounds a promotion from lock to verification.
+	Total time.Duration
+	// LockWait is how long a held lock is waited for.
+	LockWait time.Duration
+	// Lease is how long a lock lives without being renewed; it is renewed
+	// three times in that span.
+	Lease time.Duration
+	// Tick is the longest pause between two looks at what is waited for.
+	Tick time.Duration
+	// Backoff is the longest pause after transient errors.
+	Backoff time.Duration
+	// Settle bounds the wait for services that another run, an apply or an
+	// earlier attempt set in motion.
+	Settle time.Duration
+	// Verify bounds how long digests, targets and the URL may take to be right
+	// once ECS calls every deployment successful.
+	Verify time.Duration
+	// PutBack bounds the return to the previous task definitions.
+	PutBack time.Duration
+	// Finish bounds each of record, notify and unlock, and the stop of a
+	// migration that took too long.
+	Finish time.Duration
+	// Collect bounds the gathering of evidence.
+	Collect time.Duration
+}
+
+// DefaultLimits suit AWS.
+func DefaultLimits() Limits {
+	return Limits{
+		Total:    time.Hour,
+		LockWait: 15 * time.Minute,
+		Lease:    time.Minute,
+		Tick:     2 * time.Second,
+		Backoff:  30 * time.Second,
+		Settle:   15 * time.Minute,
+		Verify:   5 * time.Minute,
+		PutBack:  20 * time.Minute,
+		Finish:   2 * time.Minute,
+		Collect:  30 * time.Second,
+	}
+}
+
+// Schema is a list of migrations, in the order of their numbers.
+type Schema []migrations.Migration

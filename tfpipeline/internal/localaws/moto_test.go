@@ -1,0 +1,136 @@
+package localaws
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecr"
+	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+)
+
+// TestMoto holds the repairs against the real moto: that what they repair is
+// still broken in the same way, and that they still do.
+func TestMoto(t *testing.T) {
+	if os.Getenv("E2E") == "" {
+		t.Skip("needs moto: run make e2e")
+	}
+	e, err := Start(t.Context(), Options{Account: "210987654321", Region: "eu-west-1",
+		Database: func(id string) (string, int, bool) { return "127.0.0.1", 15432, id == "two" }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	cfg := awsConfig(t, e)
+
+	t.Run("account", func(t *testing.T) {
+		id, err := sts.NewFromConfig(cfg).GetCallerIdentity(t.Context(), nil)
+		if err != nil || aws.ToString(id.Account) != "210987654321" {
+			t.Errorf("%v, %v", id, err)
+		}
+	})
+	t.Run("databases", func(t *testing.T) {
+		for _, id := range []string{"one", "two"} {
+			must(t, e, "rds", "CreateDBInstance", "DBInstanceIdentifier="+id, "Engine=postgres", "DBInstanceClass=db.t4g.micro", "AllocatedStorage=20",
+				"MasterUsername=u", "MasterUserPassword=0123456789", "EnablePerformanceInsights=true", "MonitoringInterval=60", "MonitoringRoleArn=arn:aws:iam::1:role/m")
+		}
+		all := must(t, e, "rds", "DescribeDBInstances").every("DBInstance")
+		if len(all) != 2 || all[0].value("DbiResourceId") == all[1].value("DbiResourceId") {
+			t.Fatalf("%d instances, IDs %s", len(all), all[0].value("DbiResourceId"))
+		}
+		for _, instance := range all {
+			id := instance.value("DBInstanceIdentifier")
+			found := must(t, e, "rds", "DescribeDBInstances", "Filters.Filter.1.Name=dbi-resource-id", "Filters.Filter.1.Values.Value.1="+instance.value("DbiResourceId")).every("DBInstance")
+			if len(found) != 1 || found[0].value("DBInstanceIdentifier") != id || found[0].value("PerformanceInsightsEnabled") != "true" || found[0].value("MonitoringInterval") != "60" {
+				t.Errorf("%s: found %d", id, len(found))
+			}
+			if real := found[0].child("Endpoint").value("Address") == "127.0.0.1"; real != (id == "two") {
+				t.Errorf("%s is at %s", id, found[0].child("Endpoint").encode())
+			}
+		}
+		must(t, e, "rds", "DeleteDBInstance", "DBInstanceIdentifier=one", "SkipFinalSnapshot=true")
+		if left := must(t, e, "rds", "DescribeDBInstances").every("DBInstance"); len(left) != 1 {
+			t.Errorf("%d instances left", len(left))
+		}
+	})
+	t.Run("deletion protection", func(t *testing.T) {
+		client := elb.NewFromConfig(cfg)
+		subnets := must(t, e, "ec2", "DescribeSubnets").child("subnetSet").children
+		created, err := client.CreateLoadBalancer(t.Context(), &elb.CreateLoadBalancerInput{Name: aws.String("lb"),
+			Subnets: []string{subnets[0].value("subnetId"), subnets[1].value("subnetId")}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		arn := created.LoadBalancers[0].LoadBalancerArn
+		protect := func(v string) {
+			t.Helper()
+			if _, err := client.ModifyLoadBalancerAttributes(t.Context(), &elb.ModifyLoadBalancerAttributesInput{LoadBalancerArn: arn,
+				Attributes: []elbtypes.LoadBalancerAttribute{{Key: aws.String("deletion_protection.enabled"), Value: aws.String(v)}}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		protect("true")
+		_, err = client.DeleteLoadBalancer(t.Context(), &elb.DeleteLoadBalancerInput{LoadBalancerArn: arn})
+		wantCode(t, err, "OperationNotPermitted")
+		protect("false")
+		if _, err := client.DeleteLoadBalancer(t.Context(), &elb.DeleteLoadBalancerInput{LoadBalancerArn: arn}); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("images", func(t *testing.T) {
+		client := ecr.NewFromConfig(cfg)
+		if _, err := client.CreateRepository(t.Context(), &ecr.CreateRepositoryInput{RepositoryName: aws.String("r"), ImageTagMutability: types.ImageTagMutabilityImmutable}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := client.PutLifecyclePolicy(t.Context(), &ecr.PutLifecyclePolicyInput{RepositoryName: aws.String("r"), LifecyclePolicyText: aws.String(
+			`{"rules":[{"rulePriority":1,"selection":{"tagStatus":"any","countType":"imageCountMoreThan","countNumber":1},"action":{"type":"expire"}}]}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, tag := range []string{"a", "b"} {
+			out, err := put(client, t, manifest(i), tag)
+			if err != nil || aws.ToString(out.Image.ImageId.ImageDigest) != digestOf(manifest(i)) {
+				t.Errorf("%v, %v", out, err)
+			}
+		}
+		_, err = put(client, t, manifest(3), "a")
+		wantCode(t, err, "ImageTagAlreadyExistsException")
+		if gone, err := e.ExpireImages(t.Context()); err != nil || len(gone) != 1 || gone[0] != "r@"+digestOf(manifest(0)) {
+			t.Errorf("%v, %v", gone, err)
+		}
+		_, err = client.PutImage(t.Context(), &ecr.PutImageInput{RepositoryName: aws.String("none"), ImageManifest: aws.String(manifest(1))})
+		wantCode(t, err, "RepositoryNotFoundException")
+		if _, err := client.DeleteRepository(t.Context(), &ecr.DeleteRepositoryInput{RepositoryName: aws.String("r"), Force: true}); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("missing operation", func(t *testing.T) {
+		_, err := ecr.NewFromConfig(cfg).InitiateLayerUpload(t.Context(), &ecr.InitiateLayerUploadInput{RepositoryName: aws.String("r")})
+		wantCode(t, err, "NotModelledLocally")
+		if status, root := query(t, e, "ec2", "DescribeCapacityBlocks"); status != http.StatusNotImplemented {
+			t.Errorf("status %d %s", status, root.encode())
+		}
+	})
+	t.Run("inventory over HTTP", func(t *testing.T) {
+		r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodGet, e.URL()+"/_localaws/inventory", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		var got map[string][]string
+		if err := json.NewDecoder(res.Body).Decode(&got); err != nil || strings.Join(got["rds instance"], " ") != "two" {
+			t.Errorf("%v, %v", got, err)
+		}
+	})
+}

@@ -1,0 +1,87 @@
+package terraform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2/hclwrite"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// importsFile holds the import blocks of a recovery, in the workspace only.
+const importsFile = "tfpipeline_imports.tf"
+
+// Import is something that exists and that the state does not know.
+type Import struct {
+	// Address is where it belongs, ID what the provider imports it by.
+	Address, ID string
+}
+
+// PlanImports plans anew with import blocks. What does not exist after all is
+// returned as absent, and then there is no plan; else the saved plan adopts
+// all of it.
+func (d *Driver) PlanImports(ctx context.Context, imports []Import, lockTimeout time.Duration) (absent []string, err error) {
+	if err := os.WriteFile(filepath.Join(d.workspace.Dir, importsFile), importBlocks(imports), 0o600); err != nil {
+		return nil, fmt.Errorf("plan imports: %w", err)
+	}
+	stream := newEventStream(nil)
+	out, err := d.quietIn(ctx, d.planEnv, "plan", "-json", "-input=false", "-lock-timeout="+lockTimeout.String(), "-out="+d.workspace.Plan)
+	if _, writeErr := stream.Write(out); writeErr != nil {
+		return nil, writeErr
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	var others []string
+	for _, text := range stream.errors {
+		if address := absentAddress(text, imports); address != "" {
+			absent = append(absent, address)
+			continue
+		}
+		others = append(others, text)
+	}
+	switch {
+	case len(absent) > 0:
+		// Other errors may follow from these; the next plan will show.
+		return absent, nil
+	case len(others) > 0:
+		return nil, fmt.Errorf("plan imports: %w", classify(errors.New(strings.Join(others, "\n\n"))))
+	case err != nil:
+		return nil, fmt.Errorf("plan imports: %w", err)
+	}
+	return nil, nil
+}
+
+// notThere matches what providers say of an import that finds nothing.
+var notThere = regexp.MustCompile(`(?i)cannot import non-existent|no object exists|not found|couldn't find|NoSuch|does not exist|empty result`)
+
+// absentAddress is the import that an error says does not exist, or "".
+func absentAddress(text string, imports []Import) string {
+	if !notThere.MatchString(text) {
+		return ""
+	}
+	// The longest address that is named: one may begin with another.
+	found := ""
+	for _, i := range imports {
+		if strings.Contains(text, i.Address) && len(i.Address) > len(found) {
+			found = i.Address
+		}
+	}
+	return found
+}
+
+func importBlocks(imports []Import) []byte {
+	f := hclwrite.NewEmptyFile()
+	for _, i := range imports {
+		body := f.Body().AppendNewBlock("import", nil).Body()
+		body.SetAttributeRaw("to", hclwrite.TokensForIdentifier(i.Address))
+		body.SetAttributeValue("id", cty.StringVal(i.ID))
+	}
+	return f.Bytes()
+}
