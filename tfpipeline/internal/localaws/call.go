@@ -45,6 +45,7 @@ func readCall(r *http.Request, defaultRegion string) (*call, error) {
 		c.region = defaultRegion
 	}
 	if c.service == "s3" {
+		c.operation = bucketOperation(r)
 		return c, nil
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))

@@ -177,7 +177,7 @@ type logTail struct {
 
 var (
 	accessLine  = regexp.MustCompile(`^127\.0\.0\.1 - - \[`)
-	missingLine = regexp.MustCompile(`NotImplementedError: The (\w+) action has not been implemented`)
+	missingLine = regexp.MustCompile(`NotImplementedError: (?:The (\w+) action has not been|\w+\.(\w+)(?:\(\))? is not yet) implemented`)
 )
 
 func (t *logTail) read(r io.ReadCloser) {
@@ -207,7 +207,7 @@ func (t *logTail) add(line string) {
 		if t.missing == nil {
 			t.missing = map[string]bool{}
 		}
-		t.missing[strings.ReplaceAll(m[1], "_", "")] = true
+		t.missing[strings.ReplaceAll(m[1]+m[2], "_", "")] = true
 	}
 	const keep = 30
 	if t.lines = append(t.lines, line); len(t.lines) > keep {

@@ -161,7 +161,7 @@ func query(t *testing.T, e *Endpoint, service, operation string, parameters ...s
 		t.Fatal(err)
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.Header.Set("Authorization", signature(service, "us-west-2"))
+	r.Header.Set("Authorization", signature(service, e.region))
 	res, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
@@ -34,6 +36,42 @@ func TestMoto(t *testing.T) {
 		id, err := sts.NewFromConfig(cfg).GetCallerIdentity(t.Context(), nil)
 		if err != nil || aws.ToString(id.Account) != "210987654321" {
 			t.Errorf("%v, %v", id, err)
+		}
+	})
+	t.Run("bucket policies", func(t *testing.T) {
+		client := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true })
+		bucket := aws.String("only-tls")
+		policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":["arn:aws:s3:::only-tls","arn:aws:s3:::only-tls/*"],"Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}`
+		_, err := client.GetBucketPolicy(t.Context(), &s3.GetBucketPolicyInput{Bucket: bucket})
+		wantCode(t, err, "NoSuchBucket")
+		if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: bucket,
+			CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: "eu-west-1"}}); err != nil {
+			t.Fatal(err)
+		}
+		_, err = client.GetBucketPolicy(t.Context(), &s3.GetBucketPolicyInput{Bucket: bucket})
+		wantCode(t, err, "NoSuchBucketPolicy")
+		if _, err := client.PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{Bucket: bucket, Policy: &policy}); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := client.GetBucketPolicy(t.Context(), &s3.GetBucketPolicyInput{Bucket: bucket}); err != nil || aws.ToString(got.Policy) != policy {
+			t.Errorf("%v, %v", got, err)
+		}
+		if _, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: aws.String("k"), Body: strings.NewReader("v")}); err != nil {
+			t.Errorf("moto enforces the policy: %v", err)
+		}
+		if _, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: bucket, Key: aws.String("k")}); err != nil {
+			t.Errorf("moto enforces the policy: %v", err)
+		}
+		if _, err := client.DeleteBucketPolicy(t.Context(), &s3.DeleteBucketPolicyInput{Bucket: bucket}); err != nil {
+			t.Error(err)
+		}
+		_, err = client.GetBucketPolicy(t.Context(), &s3.GetBucketPolicyInput{Bucket: bucket})
+		wantCode(t, err, "NoSuchBucketPolicy")
+		if _, err := client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: bucket, Key: aws.String("k")}); err != nil {
+			t.Error(err)
+		}
+		if _, err := client.DeleteBucket(t.Context(), &s3.DeleteBucketInput{Bucket: bucket}); err != nil {
+			t.Error(err)
 		}
 	})
 	t.Run("databases", func(t *testing.T) {

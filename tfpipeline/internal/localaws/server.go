@@ -24,6 +24,7 @@ func (e *Endpoint) answers(o Options) map[string]operation {
 		newCaches(e.account, e.control).operations(),
 		newScaling(e.account, e.ecsServiceExists).operations(),
 		e.images.operations(),
+		newBucketPolicies().operations(),
 		newDatabases(o.Database).operations(),
 		newRuleDescriptions().operations(),
 		targetHealth(o.TargetHealth),
