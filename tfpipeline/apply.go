@@ -10,37 +10,47 @@ func applyCommand() command {
 	return command{
 		name:    "apply",
 		summary: "plan, guard, show, confirm, apply",
-		usage:   "-env ENV [-yes] [-allow ADDRESS]...",
+		usage:   "-env ENV [-yes] [-allow ADDRESS]... [-reviewed FINGERPRINT|FILE]",
 		long: `
 Plans one root, refuses what would destroy data, shows the plan, asks, and
 applies that very plan. A held state lock is waited for, and its holder named;
 a lock that a killed run of yours left on this machine is taken after asking.
+With -reviewed it applies only the plan that was approved: the one with that
+fingerprint, which plan and the comment on a pull request print.
 
 Examples:
   tfpipeline apply -env staging
-  tfpipeline apply -env production -allow module.cache.aws_elasticache_replication_group.this`,
+  tfpipeline apply -env production -allow module.cache.aws_elasticache_replication_group.this
+  tfpipeline plan -env production -json > plan.json
+  tfpipeline apply -env production -yes -reviewed plan.json`,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
-			var env string
+			var env, reviewed string
 			var o changeOptions
 			set.StringVar(&env, "env", "", "root to apply: an environment, or shared")
 			set.Func("allow", "`ADDRESS` that may be destroyed or replaced; may be repeated", func(s string) error {
 				o.allow = append(o.allow, s)
 				return nil
 			})
+			set.StringVar(&reviewed, "reviewed", "", "`fingerprint` of the plan that was approved, or the file that plan -json wrote")
 			o.declare(set)
 			return func(ctx context.Context, a *app, args []string) error {
 				if len(args) > 0 {
 					return usageError{fmt.Sprintf("apply takes no argument %q", args[0]), "tfpipeline apply -env " + args[0]}
 				}
-				return a.apply(ctx, env, o)
+				return a.apply(ctx, env, reviewed, o)
 			}
 		},
 	}
 }
 
-func (a *app) apply(ctx context.Context, env string, o changeOptions) error {
+func (a *app) apply(ctx context.Context, env, reviewed string, o changeOptions) (err error) {
 	if err := a.checkRoot(env); err != nil {
 		return err
+	}
+	if reviewed != "" {
+		if o.reviewed, err = readReview(reviewed, env); err != nil {
+			return err
+		}
 	}
 	if err := a.mustBeAbleToAsk("apply -env "+env, o.yes); err != nil {
 		return err

@@ -20,8 +20,10 @@ import (
 
 // changeOptions are the choices of every command that applies.
 type changeOptions struct {
-	yes         bool
-	allow       []string
+	yes   bool
+	allow []string
+	// reviewed is the plan that was approved; any other is refused.
+	reviewed    *review
 	lockTimeout time.Duration
 	// adopt looks for resources that the state does not know.
 	adopt bool
@@ -84,8 +86,13 @@ func (a *app) change(ctx context.Context, name string, t target, cfg aws.Config,
 	if err := (view.Text{Colour: a.colour(a.stdout)}).Plan(a.stdout, p); err != nil {
 		return false, fmt.Errorf("print the plan: %w", err)
 	}
-	if err := a.guard(p, o.allow); err != nil {
+	if err := a.guard(p, o.allow, "tfpipeline apply -env "+name); err != nil {
 		return false, err
+	}
+	if o.reviewed != nil {
+		if err := o.reviewed.compare(p, o.again); err != nil {
+			return false, err
+		}
 	}
 	if o.question == nil || o.yes {
 		err = a.confirm(ctx, fmt.Sprintf("Apply this to %s?", name), o.yes)

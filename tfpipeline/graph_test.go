@@ -47,7 +47,7 @@ var allowed = map[string][]string{
 	"tfpipeline/internal/offline":    {"gen/config"},
 	"tfpipeline/internal/shield":     {},
 	"tfpipeline/internal/terraform":  {"gen/config"},
-	"tfpipeline/internal/view":       {"tfpipeline/internal/deploy", "tfpipeline/internal/plan"},
+	"tfpipeline/internal/view":       {"gen/config", "tfpipeline/internal/deploy", "tfpipeline/internal/plan"},
 
 	"tfpipeline": {"gen/config", "migrations", "tfpipeline/internal/*"},
 }

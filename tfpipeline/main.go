@@ -110,6 +110,7 @@ func commands() []command {
 	return []command{
 		planCommand(),
 		applyCommand(),
+		driftCommand(),
 		bootstrapCommand(),
 		destroyCommand(),
 		unlockCommand(),

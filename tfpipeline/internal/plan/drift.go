@@ -12,7 +12,8 @@ type Drift struct {
 	Real []DriftedResource
 	// Accepted drift belongs to somebody else than Terraform.
 	Accepted []DriftedResource
-	// Pending are changes of the configuration that were never applied.
+	// Pending are changes of the configuration that were never applied. What
+	// an apply would only put back is none.
 	Pending []Change
 	// Unused are rules that accepted nothing.
 	Unused []config.AcceptedDrift
@@ -62,7 +63,7 @@ func Classify(p *Plan, rules []config.AcceptedDrift) Drift {
 		}
 	}
 	for _, c := range p.Changes {
-		if c.Action != Read {
+		if c.Action != Read && !reverts(c, p.Drift) {
 			d.Pending = append(d.Pending, c)
 		}
 	}
@@ -72,6 +73,30 @@ func Classify(p *Plan, rules []config.AcceptedDrift) Drift {
 		}
 	}
 	return d
+}
+
+// reverts reports whether a planned change does no more than to undo drift, so
+// that it is no configuration that waits to be applied.
+func reverts(c Change, drift []Change) bool {
+	i := slices.IndexFunc(drift, func(d Change) bool { return d.Address == c.Address })
+	if i < 0 {
+		return false
+	}
+	if drift[i].Action == Delete {
+		return c.Action == Create
+	}
+	if c.Action != Update {
+		return false
+	}
+	made := drift[i].Attributes()
+	for _, a := range c.Attributes() {
+		if !slices.ContainsFunc(made, func(d Attribute) bool {
+			return d.Path == a.Path && d.Before == a.After && d.After == a.Before
+		}) {
+			return false
+		}
+	}
+	return true
 }
 
 // Clean reports whether nothing needs a person.

@@ -49,6 +49,9 @@ func (t Text) Plan(w io.Writer, p *plan.Plan) error {
 		case plan.Read:
 		default:
 			fmt.Fprintf(&b, "  %s %s%s\n", t.paint(c.Action, signs[c.Action]+" "+string(c.Action)), c.Address, because(c))
+			for _, a := range c.Attributes() {
+				fmt.Fprintf(&b, "      %s\n", oneLine(attributeLine(a, full)))
+			}
 		}
 	}
 	if len(created) > 0 {

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"time"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/plan"
+	"github.com/specboard/platform/tfpipeline/internal/view"
+)
+
+func driftCommand() command {
+	return command{
+		name:    "drift",
+		summary: "say what differs from what Terraform left",
+		usage:   "[-env ENV] [-json | -markdown]",
+		long: `
+Compares one root, or all of them, with the account. Three things are told
+apart: real drift, which nobody may have made; accepted drift, which belongs
+to somebody else than Terraform (the rules stand beside the configuration, and
+those that match nothing are named); and configuration that was never applied.
+It takes no lock and changes nothing. Exit 2 for real drift or pending
+configuration, 0 if there is neither.
+
+Examples:
+  tfpipeline drift
+  tfpipeline drift -env production -json | jq '.roots[].real'
+  tfpipeline drift -markdown >> $GITHUB_STEP_SUMMARY`,
+		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
+			var o driftOptions
+			set.StringVar(&o.env, "env", "", "root to look at: an environment, or shared (default: all)")
+			set.BoolVar(&o.json, "json", false, "print one JSON object")
+			set.BoolVar(&o.markdown, "markdown", false, "print Markdown")
+			return func(ctx context.Context, a *app, args []string) error {
+				switch {
+				case len(args) > 0:
+					return usageError{fmt.Sprintf("drift takes no argument %q", args[0]), "tfpipeline drift -env " + args[0]}
+				case o.json && o.markdown:
+					return usageError{"-json and -markdown are two answers; choose one", "tfpipeline drift -json"}
+				}
+				return a.drift(ctx, o)
+			}
+		},
+	}
+}
+
+type driftOptions struct {
+	env            string
+	json, markdown bool
+}
+
+func (a *app) drift(ctx context.Context, o driftOptions) error {
+	roots := a.platform.Roots()
+	if o.env != "" {
+		if err := a.checkRoot(o.env); err != nil {
+			return err
+		}
+		roots = []string{o.env}
+	}
+	report := view.DriftReport{}
+	for _, name := range roots {
+		d, err := a.driftOf(ctx, name)
+		if err != nil {
+			return err
+		}
+		report.Add(name, d)
+	}
+	write := report.Text
+	switch {
+	case o.json:
+		write = report.JSON
+	case o.markdown:
+		write = report.Markdown
+	}
+	if err := write(a.stdout); err != nil {
+		return fmt.Errorf("print the drift: %w", err)
+	}
+	if !report.Clean() {
+		return errChanges
+	}
+	return nil
+}
+
+func (a *app) driftOf(ctx context.Context, name string) (d plan.Drift, err error) {
+	t, cfg, err := a.findCloud(ctx, "drift")
+	if err != nil {
+		return d, err
+	}
+	r, err := a.openRoot(ctx, name, t, cfg, nil)
+	if err != nil {
+		return d, err
+	}
+	defer closeRoot(r, &err)
+	a.progress("%s: terraform plan", name)
+	p, err := a.planRoot(ctx, r, planChoices{noLock: true, lockTimeout: time.Minute})
+	switch {
+	case err != nil:
+		return d, err
+	case p.Errored:
+		return d, fmt.Errorf("%s: %w", name, errors.New("the plan failed, so nobody knows what differs"))
+	}
+	return plan.Classify(p, config.AcceptedDrifts()), nil
+}

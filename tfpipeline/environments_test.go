@@ -1,0 +1,186 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/localaws"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+)
+
+// TestEnvironments goes the whole way on the local endpoint, with the built
+// program: from an empty account to staging and production and back, by way
+// of plans that must find nothing to do.
+func TestEnvironments(t *testing.T) {
+	e2e(t)
+	runtime := ecs.New(ecs.Options{Launcher: ecs.NewScript(), Pace: ecs.LocalPace()})
+	t.Cleanup(runtime.Close)
+	endpoint, err := localaws.Start(t.Context(), localaws.Options{ECS: runtime, TargetHealth: runtime.TargetHealth})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := endpoint.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	cli := program{path: build(t), env: withoutAWS(endpoint.Environ()...)}
+
+	cli.must(t, exitOK, "bootstrap", "-env", "shared", "-yes")
+	cli.sideBySide(t, "staging", "production", func(env string) []string { return []string{"bootstrap", "-env", env, "-yes"} })
+
+	for _, root := range config.Default().Roots() {
+		if out := cli.must(t, exitOK, "plan", "-env", root, "-detailed-exitcode"); !strings.Contains(out, root+": no changes") {
+			t.Errorf("the plan of %s:\n%s", root, out)
+		}
+	}
+	if out := cli.must(t, exitOK, "bootstrap", "-env", "staging", "-yes"); !strings.Contains(out, "nothing to do") {
+		t.Errorf("the second bootstrap:\n%s", out)
+	}
+	noSecretInStates(t, endpoint)
+
+	cli.must(t, exitOK, "destroy", "-env", "staging", "-yes", "-name", "staging")
+	left, err := endpoint.Inventory(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, names := range left {
+		for _, name := range names {
+			// The bucket keeps what happened there; GitHub's role for staging
+			// and its boundary belong to shared.
+			if strings.Contains(name, "staging") && !strings.Contains(kind, "s3") && !strings.Contains(name, "deploy-staging") && !strings.HasSuffix(name, "staging-boundary") {
+				t.Errorf("destroy left %s %s", kind, name)
+			}
+		}
+	}
+	if out := cli.must(t, exitOK, "plan", "-env", "production", "-detailed-exitcode"); !strings.Contains(out, "no changes") {
+		t.Errorf("destroying staging changed production:\n%s", out)
+	}
+}
+
+// noSecretInStates looks for every stored secret in everything the bucket
+// holds.
+func noSecretInStates(t *testing.T, endpoint *localaws.Endpoint) {
+	t.Helper()
+	url := endpoint.URL()
+	cfg := aws.Config{Region: config.Default().Region, BaseEndpoint: &url, Credentials: credentials.NewStaticCredentialsProvider("id", "key", "")}
+	var values []string
+	sm := secretsmanager.NewFromConfig(cfg)
+	list, err := sm.ListSecrets(t.Context(), &secretsmanager.ListSecretsInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range list.SecretList {
+		v, err := sm.GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: s.ARN})
+		if err != nil {
+			continue // provided ones have no value yet
+		}
+		value := aws.ToString(v.SecretString)
+		if _, password, ok := strings.Cut(value, `"password":"`); ok {
+			value, _, _ = strings.Cut(password, `"`)
+		}
+		values = append(values, value)
+	}
+	if len(values) < 6 {
+		t.Fatalf("%d secrets have a value, want 3 for each environment", len(values))
+	}
+	bucket := config.Default().StateBucket()
+	store := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true })
+	objects, err := store.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	states := 0
+	for _, o := range objects.Contents {
+		out, err := store.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: o.Key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(out.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(*o.Key, ".tfstate") {
+			states++
+		}
+		for _, v := range values {
+			if len(v) < 16 || bytes.Contains(content, []byte(v)) {
+				t.Errorf("%s holds a secret, or one is too short to look for", *o.Key)
+			}
+		}
+	}
+	if states != 3 {
+		t.Errorf("%d states in the bucket, want 3", states)
+	}
+}
+
+// build compiles the program as make build does.
+func build(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "tfpipeline")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return path
+}
+
+// program is the built program in an environment.
+type program struct {
+	path string
+	env  []string
+}
+
+// run returns what it printed and how it ended.
+func (p program) run(ctx context.Context, args ...string) (stdout, stderr string, code int) {
+	cmd := exec.CommandContext(ctx, p.path, args...)
+	cmd.Env = p.env
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	_ = cmd.Run() // the code says it
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// must runs and fails the test unless the exit code is as expected.
+func (p program) must(t *testing.T, want int, args ...string) string {
+	t.Helper()
+	stdout, stderr, code := p.run(t.Context(), args...)
+	if code != want {
+		t.Fatalf("tfpipeline %s: exit %d, want %d\n%s\n%s", strings.Join(args, " "), code, want, stdout, stderr)
+	}
+	return stdout
+}
+
+// sideBySide runs a command for two environments at the same time: the
+// provider mostly waits, by fixed timers.
+func (p program) sideBySide(t *testing.T, a, b string, args func(string) []string) {
+	t.Helper()
+	var wg sync.WaitGroup
+	failures := make([]string, 2)
+	for i, env := range []string{a, b} {
+		wg.Go(func() {
+			stdout, stderr, code := p.run(t.Context(), args(env)...)
+			if code != exitOK {
+				failures[i] = fmt.Sprintf("tfpipeline %v: exit %d\n%s\n%s", args(env), code, stdout, stderr)
+			}
+		})
+	}
+	wg.Wait()
+	for _, f := range failures {
+		if f != "" {
+			t.Fatal(f)
+		}
+	}
+}

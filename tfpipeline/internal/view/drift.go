@@ -1,0 +1,195 @@
+package view
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/plan"
+)
+
+// DriftReport is how roots differ from what Terraform left.
+type DriftReport struct {
+	roots []rootDrift
+	// unused are the rules that no root has a use for.
+	unused []config.AcceptedDrift
+}
+
+type rootDrift struct {
+	name string
+	plan.Drift
+}
+
+// Add adds a root.
+func (r *DriftReport) Add(name string, d plan.Drift) {
+	if len(r.roots) == 0 {
+		r.unused = d.Unused
+	}
+	r.unused = slices.DeleteFunc(slices.Clone(r.unused), func(rule config.AcceptedDrift) bool {
+		return !slices.Contains(d.Unused, rule)
+	})
+	r.roots = append(r.roots, rootDrift{name, d})
+}
+
+// Clean reports whether no root needs a person.
+func (r *DriftReport) Clean() bool {
+	return !slices.ContainsFunc(r.roots, func(d rootDrift) bool { return !d.Clean() })
+}
+
+// verdict is a root in one line.
+func (d rootDrift) verdict() string {
+	var parts []string
+	for _, p := range []struct {
+		n    int
+		what string
+	}{{len(d.Real), "drifted"}, {len(d.Pending), "pending"}, {len(d.Accepted), "accepted"}} {
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
+		}
+	}
+	if len(parts) == 0 {
+		return "no drift"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// lines are the parts of a root that hold anything.
+func (d rootDrift) lines() (realOnes, pending, accepted []string) {
+	for _, x := range d.Real {
+		realOnes = append(realOnes, fmt.Sprintf("%s %s", driftWord(x.Action), x.Address))
+		for _, a := range x.Attributes {
+			realOnes = append(realOnes, "    "+attributeLine(a, full))
+		}
+	}
+	pending = changeLines(d.Pending, full)
+	for _, x := range d.Accepted {
+		accepted = append(accepted, fmt.Sprintf("%s (by %s)", x.Address, strings.Join(x.Owners, ", ")))
+		for _, a := range x.Attributes {
+			accepted = append(accepted, "    "+attributeLine(a, full))
+		}
+	}
+	return realOnes, pending, accepted
+}
+
+// driftWord is what happened to a resource behind Terraform's back.
+func driftWord(a plan.Action) string {
+	if a == plan.Delete {
+		return "deleted"
+	}
+	return "changed"
+}
+
+func ruleLine(rule config.AcceptedDrift) string {
+	return fmt.Sprintf("%s.%s (%s)", rule.Type, rule.Attribute, rule.Owner)
+}
+
+// Text writes the report for a terminal.
+func (r *DriftReport) Text(w io.Writer) error {
+	var b strings.Builder
+	for _, d := range r.roots {
+		fmt.Fprintf(&b, "%s: %s\n", d.name, d.verdict())
+		realOnes, pending, accepted := d.lines()
+		block(&b, "drift that nobody may have made:", realOnes)
+		block(&b, "configuration that was never applied:", pending)
+		block(&b, "accepted drift:", accepted)
+	}
+	for _, rule := range r.unused {
+		fmt.Fprintf(&b, "accepted nowhere, so the rule may go: %s\n", ruleLine(rule))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func block(b *strings.Builder, title string, lines []string) {
+	if len(lines) == 0 {
+		return
+	}
+	b.WriteString("  " + title + "\n")
+	for _, l := range lines {
+		b.WriteString("    " + oneLine(l) + "\n")
+	}
+}
+
+// Markdown writes the report for a job summary or an issue.
+func (r *DriftReport) Markdown(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString("## Drift\n\n| root | verdict |\n|---|---|\n")
+	for _, d := range r.roots {
+		fmt.Fprintf(&b, "| %s | %s |\n", cellCode(d.name), d.verdict())
+	}
+	b.WriteString("\n")
+	for _, d := range r.roots {
+		realOnes, pending, accepted := d.lines()
+		if len(realOnes) > 0 {
+			fmt.Fprintf(&b, "### %s: drift that nobody may have made\n\n%s\n", code(d.name), fence("", realOnes))
+		}
+		if len(pending) > 0 {
+			fmt.Fprintf(&b, "### %s: configuration that was never applied\n\n%s\n", code(d.name), fence("diff", pending))
+		}
+		if len(accepted) > 0 {
+			b.WriteString(fold(fmt.Sprintf("%s: %d accepted", d.name, len(d.Accepted)), fence("", accepted)))
+		}
+	}
+	for _, rule := range r.unused {
+		fmt.Fprintf(&b, "- accepted nowhere, so the rule may go: %s\n", code(ruleLine(rule)))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+type driftJSON struct {
+	Clean bool            `json:"clean"`
+	Roots []rootDriftJSON `json:"roots"`
+	// UnusedRules accepted nothing anywhere.
+	UnusedRules []ruleJSON `json:"unused_rules"`
+}
+
+type rootDriftJSON struct {
+	Root     string        `json:"root"`
+	Real     []driftedJSON `json:"real"`
+	Pending  []changeJSON  `json:"pending"`
+	Accepted []driftedJSON `json:"accepted"`
+}
+
+type driftedJSON struct {
+	Address    string   `json:"address"`
+	Action     string   `json:"action"`
+	Attributes []string `json:"attributes"`
+	Owners     []string `json:"owners,omitempty"`
+}
+
+type ruleJSON struct {
+	Type      string `json:"type"`
+	Attribute string `json:"attribute"`
+	Owner     string `json:"owner"`
+}
+
+// JSON writes one object. It has no values: names and actions.
+func (r *DriftReport) JSON(w io.Writer) error {
+	out := driftJSON{Clean: r.Clean(), Roots: []rootDriftJSON{}, UnusedRules: []ruleJSON{}}
+	for _, d := range r.roots {
+		out.Roots = append(out.Roots, rootDriftJSON{d.name, driftedOnes(d.Real), changesJSON(d.Pending), driftedOnes(d.Accepted)})
+	}
+	for _, rule := range r.unused {
+		out.UnusedRules = append(out.UnusedRules, ruleJSON{rule.Type, rule.Attribute, rule.Owner})
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(out)
+}
+
+func driftedOnes(list []plan.DriftedResource) []driftedJSON {
+	out := []driftedJSON{}
+	for _, x := range list {
+		j := driftedJSON{Address: x.Address, Action: driftWord(x.Action), Attributes: []string{}, Owners: x.Owners}
+		for _, a := range x.Attributes {
+			j.Attributes = append(j.Attributes, a.Path)
+		}
+		out = append(out, j)
+	}
+	return out
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/specboard/platform/tfpipeline/internal/plan"
+)
+
+// review is a plan that somebody approved: its fingerprint, and its summary if
+// the whole of it is at hand.
+type review struct {
+	fingerprint string
+	summary     plan.Summary
+}
+
+var fingerprintForm = regexp.MustCompile(`^[0-9a-f]{20}$`)
+
+// readReview reads what -reviewed was given: a fingerprint, or the file that
+// plan -json wrote, which can tell what is different.
+func readReview(given, root string) (*review, error) {
+	if fingerprintForm.MatchString(given) {
+		return &review{fingerprint: given}, nil
+	}
+	content, err := os.ReadFile(given)
+	if err != nil {
+		return nil, usageError{fmt.Sprintf("-reviewed %s: neither a fingerprint (20 hexadecimal digits) nor a file that plan -json wrote: %v", given, err),
+			"tfpipeline plan -env " + root}
+	}
+	var document struct {
+		Root        string       `json:"root"`
+		Fingerprint string       `json:"fingerprint"`
+		Summary     plan.Summary `json:"summary"`
+	}
+	if err := json.Unmarshal(content, &document); err != nil || !fingerprintForm.MatchString(document.Fingerprint) {
+		return nil, usageError{fmt.Sprintf("-reviewed %s: not what plan -json writes", given), "tfpipeline plan -json -env " + root}
+	}
+	if document.Root != root {
+		return nil, usageError{fmt.Sprintf("-reviewed %s: a plan of %s, not of %s", given, document.Root, root), "tfpipeline plan -json -env " + root}
+	}
+	return &review{document.Fingerprint, document.Summary}, nil
+}
+
+// compare refuses a plan that is not the one that was approved, and says how
+// it differs. again is the command that was run.
+func (r *review) compare(p *plan.Plan, again string) error {
+	now := p.Fingerprint()
+	if now == r.fingerprint {
+		return nil
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "this is not the plan that was reviewed, and nothing was changed: its fingerprint is %s, the reviewed one's %s", now, r.fingerprint)
+	if r.summary != nil {
+		for _, line := range plan.Difference(r.summary, p) {
+			b.WriteString("\n  " + line)
+		}
+	} else {
+		b.WriteString("; -reviewed with the file of plan -json would say what is different")
+	}
+	return next(fmt.Errorf("%s: %s", p.Root, b.String()), "read the plan above; if it is right: %s -reviewed %s", again, now)
+}
