@@ -1,0 +1,135 @@
+package ecs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+)
+
+// Error is a call that failed, with everything AWS said.
+type Error struct {
+	// Service and Operation, such as "ECS" and "UpdateService".
+	Service, Operation string
+	// Code and Message are AWS's; empty if no answer came.
+	Code, Message string
+	// Status is HTTP's, 0 if no answer came.
+	Status int
+	// RequestID is what AWS's support asks for.
+	RequestID string
+	// Attempts is how often it was tried, if more than once.
+	Attempts int
+	// Err is the SDK's error.
+	Err error
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s: ", e.Service, e.Operation)
+	var notes []string
+	if e.Code != "" {
+		fmt.Fprintf(&b, "%s: %s", e.Code, e.Message)
+	} else {
+		b.WriteString(e.Message)
+	}
+	if e.Status != 0 {
+		notes = append(notes, fmt.Sprintf("HTTP %d", e.Status))
+	}
+	if e.RequestID != "" {
+		notes = append(notes, "request "+e.RequestID)
+	}
+	if e.Attempts > 1 {
+		notes = append(notes, fmt.Sprintf("%d attempts", e.Attempts))
+	}
+	if len(notes) > 0 {
+		fmt.Fprintf(&b, " (%s)", strings.Join(notes, ", "))
+	}
+	return b.String()
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// saidBy is AWS's code and message.
+func saidBy(err error) (code, message string) {
+	if said, ok := errors.AsType[smithy.APIError](err); ok {
+		return said.ErrorCode(), said.ErrorMessage()
+	}
+	return "", ""
+}
+
+// is reports whether AWS refused with one of these codes.
+func is(err error, codes ...string) bool {
+	said, _ := saidBy(err)
+	for _, c := range codes {
+		if said == c {
+			return true
+		}
+	}
+	return false
+}
+
+// describe takes an error of the SDK apart.
+func describe(err error) *Error {
+	e := &Error{Err: err}
+	if op, ok := errors.AsType[*smithy.OperationError](err); ok {
+		e.Service, e.Operation, err = op.ServiceID, op.OperationName, op.Err
+	}
+	if tried, ok := errors.AsType[*retry.MaxAttemptsError](err); ok {
+		e.Attempts, err = tried.Attempt, tried.Err
+	}
+	e.Code, e.Message = saidBy(err)
+	if answer, ok := errors.AsType[*awshttp.ResponseError](err); ok {
+		e.RequestID = answer.ServiceRequestID()
+		if answer.Response != nil {
+			e.Status = answer.HTTPStatusCode()
+		}
+	}
+	if e.Code == "" {
+		// Without the SDK's words around it: it has none to add.
+		if send, ok := errors.AsType[*smithyhttp.RequestSendError](err); ok {
+			err = send.Err
+		}
+		e.Message = err.Error()
+	}
+	return e
+}
+
+// failed says what was being done when a call failed. It is the context's
+// error if that has ended, and transient if the same call may succeed later.
+func failed(ctx context.Context, err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	doing := fmt.Sprintf(format, args...)
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s: %w", doing, ctx.Err())
+	}
+	said := describe(err)
+	wrapped := fmt.Errorf("%s: %w", doing, said)
+	if said.passes() {
+		return deploy.Transient(wrapped)
+	}
+	return wrapped
+}
+
+// passes reports whether the error may go away by itself.
+func (e *Error) passes() bool {
+	switch {
+	case e.Code == "LimitExceededException":
+		// The SDK calls it a throttling. ECS and ECR mean a quota, which stays.
+		return false
+	case e.Status >= http.StatusInternalServerError && e.Status != http.StatusNotImplemented:
+		return true
+	}
+	checks := append(retry.IsErrorRetryables{retry.IsErrorRetryableFunc(busy)}, retry.DefaultRetryables...)
+	return checks.IsErrorRetryable(e.Err) == aws.TrueTernary
+}

@@ -1,0 +1,68 @@
+package ecs
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+)
+
+const (
+	// attempts of one call. Whoever waits calls again after that, and can say
+	// meanwhile that AWS is not answering.
+	attempts = 5
+	// answerWithin bounds one attempt, so that a connection on which nothing
+	// comes any more does not hold up a deployment.
+	answerWithin = 30 * time.Second
+)
+
+// newRetryer retries as AWS's adaptive mode does: after throttling it calls
+// more slowly, until there is none. It is used by one client.
+func newRetryer() aws.Retryer {
+	return retry.NewAdaptiveMode(func(o *retry.AdaptiveModeOptions) {
+		o.StandardOptions = append(o.StandardOptions, func(o *retry.StandardOptions) {
+			o.MaxAttempts = attempts
+			// The quota would end all retries after some hundred of them; a
+			// deployment has to get through a bad hour.
+			o.RateLimiter = ratelimit.None
+			o.Retryables = append(o.Retryables, retry.IsErrorRetryableFunc(busy))
+		})
+	})
+}
+
+// busy recognizes what AWS refuses only because something else is at work, and
+// does not call a throttling.
+func busy(err error) aws.Ternary {
+	code, message := saidBy(err)
+	switch {
+	case code == "ConcurrentUpdateException", // of Application Auto Scaling
+		code == "ClientException" && strings.Contains(message, "Too many concurrent attempts"): // of RegisterTaskDefinition
+		return aws.TrueTernary
+	default:
+		return aws.UnknownTernary
+	}
+}
+
+// bounded gives a client a bound on each attempt, if it is one that can have
+// one and has none.
+func bounded(client aws.HTTPClient) aws.HTTPClient {
+	switch c := client.(type) {
+	case nil:
+		return awshttp.NewBuildableClient().WithTimeout(answerWithin)
+	case *awshttp.BuildableClient:
+		if c.GetTimeout() == 0 {
+			return c.WithTimeout(answerWithin)
+		}
+	case *http.Client:
+		if c.Timeout == 0 {
+			limited := *c
+			limited.Timeout = answerWithin
+			return &limited
+		}
+	}
+	return client
+}
