@@ -75,7 +75,7 @@ func appendValue(ts hclwrite.Tokens, v any) (hclwrite.Tokens, error) {
 	var err error
 	switch v := v.(type) {
 	case string:
-		return append(ts, hclwrite.TokensForValue(cty.StringVal(v))...), nil
+		return appendString(ts, v), nil
 	case bool:
 		return append(ts, hclwrite.TokensForValue(cty.BoolVal(v))...), nil
 	case int:
@@ -153,14 +153,32 @@ func appendKey(ts hclwrite.Tokens, key string) (hclwrite.Tokens, error) {
 	case key != "for" && hclsyntax.ValidIdentifier(key): // { for …} begins an expression
 		return append(ts, &hclwrite.Token{Type: hclsyntax.TokenIdent, Bytes: []byte(key)}), nil
 	default:
-		return append(ts, hclwrite.TokensForValue(cty.StringVal(key))...), nil
+		return appendString(ts, key), nil
 	}
+}
+
+// appendString appends a quoted string. Most need no escapes, and get their
+// tokens without the detour over a value.
+func appendString(ts hclwrite.Tokens, s string) hclwrite.Tokens {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '$' || c == '%' {
+			return append(ts, hclwrite.TokensForValue(cty.StringVal(s))...)
+		}
+	}
+	ts = append(ts, &hclwrite.Token{Type: hclsyntax.TokenOQuote, Bytes: []byte{'"'}})
+	if s != "" {
+		ts = append(ts, &hclwrite.Token{Type: hclsyntax.TokenQuotedLit, Bytes: []byte(s)})
+	}
+	return append(ts, &hclwrite.Token{Type: hclsyntax.TokenCQuote, Bytes: []byte{'"'}})
 }
 
 // appendExpr lexes expression source into tokens. hclwrite writes raw tokens
 // without looking at them; whether they make an expression is for the check of
 // the whole tree to say (package reference), which parses every file anyway.
 func appendExpr(ts hclwrite.Tokens, src string) (hclwrite.Tokens, error) {
+	if traversal(src) {
+		return appendTraversal(ts, src), nil
+	}
 	b := []byte(src)
 	lexed, diags := hclsyntax.LexExpression(b, "", hcl.InitialPos)
 	if diags.HasErrors() {
@@ -173,6 +191,35 @@ func appendExpr(ts hclwrite.Tokens, src string) (hclwrite.Tokens, error) {
 		ts = append(ts, &hclwrite.Token{Type: t.Type, Bytes: t.Bytes})
 	}
 	return ts, nil
+}
+
+// traversal reports whether an expression is no more than names and dots, as
+// most are: those need no lexer.
+func traversal(src string) bool {
+	start := true // of a name
+	for i := range len(src) {
+		switch c := src[i]; {
+		case 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_':
+			start = false
+		case start:
+			return false
+		case c == '.':
+			start = true
+		case c != '-' && (c < '0' || c > '9'):
+			return false
+		}
+	}
+	return !start
+}
+
+func appendTraversal(ts hclwrite.Tokens, src string) hclwrite.Tokens {
+	for i, name := range strings.Split(src, ".") {
+		if i > 0 {
+			ts = append(ts, &hclwrite.Token{Type: hclsyntax.TokenDot, Bytes: []byte{'.'}})
+		}
+		ts = append(ts, &hclwrite.Token{Type: hclsyntax.TokenIdent, Bytes: []byte(name)})
+	}
+	return ts
 }
 
 // short reports whether an element looks well in a list of one line.
