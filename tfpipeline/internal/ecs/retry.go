@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -15,6 +16,8 @@ const (
 	// attempts of one call. Whoever waits calls again after that, and can say
 	// meanwhile that AWS is not answering.
 	attempts = 5
+	// patience is how often it is tried whether adaptive mode allows a call.
+	patience = 50 * time.Millisecond
 	// answerWithin bounds one attempt, so that a connection on which nothing
 	// comes any more does not hold up a deployment.
 	answerWithin = 30 * time.Second
@@ -23,7 +26,8 @@ const (
 // newRetryer retries as AWS's adaptive mode does: after throttling it calls
 // more slowly, until there is none. It is used by one client.
 func newRetryer() aws.Retryer {
-	return retry.NewAdaptiveMode(func(o *retry.AdaptiveModeOptions) {
+	return adaptive{retry.NewAdaptiveMode(func(o *retry.AdaptiveModeOptions) {
+		o.FailOnNoAttemptTokens = true
 		o.StandardOptions = append(o.StandardOptions, func(o *retry.StandardOptions) {
 			o.MaxAttempts = attempts
 			// The quota would end all retries after some hundred of them; a
@@ -31,7 +35,28 @@ func newRetryer() aws.Retryer {
 			o.RateLimiter = ratelimit.None
 			o.Retryables = append(o.Retryables, retry.IsErrorRetryableFunc(busy))
 		})
-	})
+	})}
+}
+
+// adaptive waits by itself for the next call to be allowed. The SDK rounds the
+// time until then down, to none at all in the end, and asks again at once and
+// again; where the clock stands still meanwhile, for ever.
+type adaptive struct{ *retry.AdaptiveMode }
+
+func (a adaptive) GetAttemptToken(ctx context.Context) (func(error) error, error) {
+	for {
+		release, err := a.AdaptiveMode.GetAttemptToken(ctx)
+		if err == nil {
+			return release, nil
+		}
+		timer := time.NewTimer(patience)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, ctx.Err()
+		}
+	}
 }
 
 // busy recognizes what AWS refuses only because something else is at work, and

@@ -49,12 +49,6 @@ func (w *wire) made() []string {
 	return made
 }
 
-func (w *wire) forget() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.requests = nil
-}
-
 func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	body := []byte{}
 	if req.Body != nil {
