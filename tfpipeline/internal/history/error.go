@@ -1,0 +1,80 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+)
+
+// ErrNoBucket: the state bucket does not exist, so nothing was bootstrapped.
+var ErrNoBucket = errors.New("the state bucket does not exist")
+
+// ForeignError is an object that stands where one of ours belongs, and is
+// none. It is left as it is.
+type ForeignError struct {
+	Key string
+	// Reason says why it is none.
+	Reason string
+	// Version is the object's.
+	Version string
+}
+
+func (e *ForeignError) Error() string {
+	return fmt.Sprintf("%s is none of ours: %s; it is left as it is", e.Key, e.Reason)
+}
+
+// failed says what was being done when a call failed. It is the context's
+// error if that has ended, and transient if the same call may succeed later.
+func (b *bucket) failed(ctx context.Context, err error, format string, args ...any) error {
+	doing := fmt.Sprintf(format, args...)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("%s: %w", doing, ctx.Err())
+	case codeOf(err) == "NoSuchBucket":
+		return fmt.Errorf("%s: %w: %s", doing, ErrNoBucket, b.name)
+	case passes(err):
+		return deploy.Transient(fmt.Errorf("%s: %w", doing, err))
+	default:
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+}
+
+// passes reports whether the error may go away by itself.
+func passes(err error) bool {
+	switch {
+	case err == nil:
+		return false
+	case deploy.IsTransient(err), codeOf(err) == "ConditionalRequestConflict", codeOf(err) == "OperationAborted":
+		// The two codes: another write of the same key at the same moment.
+		return true
+	case statusOf(err) >= http.StatusInternalServerError && statusOf(err) != http.StatusNotImplemented:
+		return true
+	}
+	return retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) == aws.TrueTernary
+}
+
+// codeOf is the code of an error that S3 answered with, or "".
+func codeOf(err error) string {
+	if said, ok := errors.AsType[smithy.APIError](err); ok {
+		return said.ErrorCode()
+	}
+	return ""
+}
+
+// statusOf is the status of an answer that is an error, or 0.
+func statusOf(err error) int {
+	if answer, ok := errors.AsType[*awshttp.ResponseError](err); ok && answer.Response != nil {
+		return answer.HTTPStatusCode()
+	}
+	return 0
+}

@@ -1,0 +1,246 @@
+// Package history keeps what was done to an environment, and the lock on it, as
+// objects in the state bucket.
+//
+//	history/<environment>/<id>.json           a record: written once, never changed
+//	history/<environment>/<id>.journal.json   the journal of that attempt
+//	locks/<environment>.json                  the lease of whoever is at work
+//
+// Every write is conditional, so that nothing is ever replaced but what is
+// meant: the journal and the lease by the version that was read or written
+// last. What lies among the records and is none is reported and left alone.
+package history
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+)
+
+const (
+	recordSuffix  = ".json"
+	journalSuffix = ".journal.json"
+	// readers read records side by side: S3 allows thousands a second.
+	readers = 32
+)
+
+// idPattern is the form of a record's id, which is a part of its key.
+var idPattern = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z-[0-9a-z]+$`)
+
+// History is the records and journals of one environment. Its methods may be
+// called from any goroutine.
+type History struct {
+	bucket      *bucket
+	environment string
+	prefix      string
+
+	mu sync.Mutex
+	// known are the records that were read, by key and version.
+	known map[string]reading
+	// journals are the versions of those that were read or written, by id.
+	journals map[string]string
+}
+
+// reading is what an object turned out to be.
+type reading struct {
+	version string
+	record  *deploy.Record
+	reason  string // why it is no record
+}
+
+var _ deploy.History = (*History)(nil)
+
+// New returns the history of an environment, as the configuration's
+// credentials see it; the region is the platform's. It makes no call.
+func New(cfg aws.Config, p config.Platform, environment string) *History {
+	return &History{
+		bucket: newBucket(cfg, p), environment: environment, prefix: p.HistoryPrefix(environment),
+		known: map[string]reading{}, journals: map[string]string{},
+	}
+}
+
+// Records returns all records, the oldest first, and what lies among them and
+// is none. What is read once is not read again.
+func (h *History) Records(ctx context.Context) ([]deploy.Record, []deploy.Skipped, error) {
+	listed, err := h.list(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	readings := make([]reading, len(listed))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(readers)
+	for i, o := range listed {
+		if strings.HasSuffix(o.key, journalSuffix) {
+			continue
+		}
+		g.Go(func() (err error) {
+			readings[i], err = h.read(ctx, o)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, nil, err
+	}
+	var records []deploy.Record
+	var skipped []deploy.Skipped
+	for i, r := range readings {
+		switch {
+		case r.record != nil:
+			records = append(records, *r.record)
+		case r.reason != "":
+			skipped = append(skipped, deploy.Skipped{Key: listed[i].key, Reason: r.reason})
+		}
+	}
+	slices.SortStableFunc(records, func(a, b deploy.Record) int { return strings.Compare(a.ID, b.ID) })
+	return records, skipped, nil
+}
+
+// listing is one line of a list of objects.
+type listing struct {
+	key, version string
+	size         int64
+}
+
+func (h *History) list(ctx context.Context) ([]listing, error) {
+	var all []listing
+	pages := s3.NewListObjectsV2Paginator(h.bucket.client, &s3.ListObjectsV2Input{
+		Bucket: &h.bucket.name, Prefix: &h.prefix, ExpectedBucketOwner: &h.bucket.owner,
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, h.bucket.failed(ctx, err, "list %s", h.prefix)
+		}
+		for _, o := range page.Contents {
+			all = append(all, listing{aws.ToString(o.Key), aws.ToString(o.ETag), aws.ToInt64(o.Size)})
+		}
+	}
+	return all, nil
+}
+
+// read reads what the list has under a record's key.
+func (h *History) read(ctx context.Context, o listing) (reading, error) {
+	h.mu.Lock()
+	known, ok := h.known[o.key]
+	h.mu.Unlock()
+	if ok && known.version == o.version {
+		return clone(known), nil
+	}
+	id, isKey := strings.CutSuffix(strings.TrimPrefix(o.key, h.prefix), recordSuffix)
+	switch {
+	case !isKey || !idPattern.MatchString(id):
+		return reading{reason: "the key is not that of a record"}, nil
+	case o.size > largest:
+		return reading{reason: fmt.Sprintf("%d bytes are too many for a record", o.size)}, nil
+	}
+	there, err := h.bucket.get(ctx, o.key)
+	switch {
+	case err != nil:
+		return reading{}, err
+	case there == nil:
+		return reading{reason: "it was removed while the records were read"}, nil
+	}
+	now := reading{version: there.version}
+	if r, reason := h.parse(id, there.content); reason == "" {
+		now.record = &r
+	} else {
+		now.reason = reason
+	}
+	h.mu.Lock()
+	h.known[o.key] = now
+	h.mu.Unlock()
+	return clone(now), nil
+}
+
+// clone keeps what is known apart from what a caller may change.
+func clone(r reading) reading {
+	if r.record == nil {
+		return r
+	}
+	content, err := encode(r.record)
+	if err != nil {
+		panic(err) // it was decoded
+	}
+	r.record = new(deploy.Record)
+	if err := json.Unmarshal(content, r.record); err != nil {
+		panic(err)
+	}
+	return r
+}
+
+// parse reads a record, or says why it is none.
+func (h *History) parse(id string, content []byte) (r deploy.Record, reason string) {
+	if err := json.Unmarshal(content, &r); err != nil {
+		return r, "it is not a record: " + err.Error()
+	}
+	switch {
+	case r.Version != deploy.RecordVersion:
+		return r, fmt.Sprintf("its format is version %d, and this program reads version %d", r.Version, deploy.RecordVersion)
+	case r.ID != id:
+		return r, fmt.Sprintf("it says that its id is %q", r.ID)
+	case r.Environment != h.environment:
+		return r, fmt.Sprintf("it says that it is of the environment %q", r.Environment)
+	}
+	return r, ""
+}
+
+// Record stores a record for good. That this very record is stored already is
+// no error.
+func (h *History) Record(ctx context.Context, r deploy.Record) error {
+	if err := h.fits(r); err != nil {
+		return fmt.Errorf("store a record: %w", err)
+	}
+	content, err := encode(r)
+	if err != nil {
+		return fmt.Errorf("store record %s: %w", r.ID, err)
+	}
+	_, err = h.bucket.put(ctx, h.prefix+r.ID+recordSuffix, content, "")
+	conflict, ok := errors.AsType[*conflictError](err)
+	switch {
+	case !ok:
+		return err
+	case conflict.there == nil:
+		// It stood there and was removed: somebody is tidying up by hand.
+		return deploy.Transient(fmt.Errorf("store record %s: %w", r.ID, err))
+	}
+	if _, reason := h.parse(r.ID, conflict.there.content); reason != "" {
+		return fmt.Errorf("store record %s: %w", r.ID, &ForeignError{conflict.key, reason, conflict.there.version})
+	}
+	return fmt.Errorf("store record %s: %w", r.ID, deploy.ErrRecorded)
+}
+
+// fits reports what keeps a record from belonging here.
+func (h *History) fits(r deploy.Record) error {
+	switch {
+	case !idPattern.MatchString(r.ID):
+		return fmt.Errorf("its id %q does not have the form 20060102T150405Z-abcdef", r.ID)
+	case r.Environment != h.environment:
+		return fmt.Errorf("%s is of %q, and this is the history of %q", r.ID, r.Environment, h.environment)
+	}
+	return nil
+}
+
+// encode writes JSON that a person can read in the bucket, the same for the
+// same value.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}

@@ -1,0 +1,130 @@
+package history
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+)
+
+// Journal returns the journal of an attempt, or deploy.ErrNoJournal. What
+// stands there and is none is a *ForeignError.
+func (h *History) Journal(ctx context.Context, id string) (deploy.Journal, error) {
+	if !idPattern.MatchString(id) {
+		return deploy.Journal{}, fmt.Errorf("read the journal of %q: %w: no attempt has such an id", id, deploy.ErrNoJournal)
+	}
+	key := h.prefix + id + journalSuffix
+	there, err := h.bucket.get(ctx, key)
+	switch {
+	case err != nil:
+		return deploy.Journal{}, err
+	case there == nil:
+		return deploy.Journal{}, fmt.Errorf("read the journal of %s: %w", id, deploy.ErrNoJournal)
+	}
+	j, reason := h.parseJournal(id, there.content)
+	if reason != "" {
+		return deploy.Journal{}, fmt.Errorf("read the journal of %s: %w", id, &ForeignError{key, reason, there.version})
+	}
+	h.mu.Lock()
+	h.journals[id] = there.version
+	h.mu.Unlock()
+	return j, nil
+}
+
+// parseJournal reads a journal, or says why it is none.
+func (h *History) parseJournal(id string, content []byte) (j deploy.Journal, reason string) {
+	if err := json.Unmarshal(content, &j); err != nil {
+		return j, "it is not a journal: " + err.Error()
+	}
+	switch {
+	case j.Record.Version != deploy.RecordVersion:
+		return j, fmt.Sprintf("its format is version %d, and this program reads version %d", j.Record.Version, deploy.RecordVersion)
+	case j.Record.ID != id:
+		return j, fmt.Sprintf("it says that its id is %q", j.Record.ID)
+	case j.Record.Environment != h.environment:
+		return j, fmt.Sprintf("it says that it is of the environment %q", j.Record.Environment)
+	}
+	return j, ""
+}
+
+// WriteJournal stores the journal of an attempt, in place of the one that was
+// read or written here before. It replaces nobody else's.
+func (h *History) WriteJournal(ctx context.Context, j deploy.Journal) error {
+	if err := h.fits(j.Record); err != nil {
+		return fmt.Errorf("store a journal: %w", err)
+	}
+	id := j.Record.ID
+	content, err := encode(j)
+	if err != nil {
+		return fmt.Errorf("store the journal of %s: %w", id, err)
+	}
+	h.mu.Lock()
+	over := h.journals[id]
+	h.mu.Unlock()
+	key := h.prefix + id + journalSuffix
+	for {
+		version, err := h.bucket.put(ctx, key, content, over)
+		if err == nil {
+			h.mu.Lock()
+			h.journals[id] = version
+			h.mu.Unlock()
+			return nil
+		}
+		conflict, ok := errors.AsType[*conflictError](err)
+		if !ok {
+			return err
+		}
+		if conflict.there == nil {
+			return fmt.Errorf("store the journal of %s: %w", id, err)
+		}
+		// The answer to the write before this one may have been lost, and that
+		// one has happened after all: then it is older than this, and ours.
+		before, reason := h.parseJournal(id, conflict.there.content)
+		switch {
+		case reason != "":
+			return fmt.Errorf("store the journal of %s: %w", id, &ForeignError{key, reason, conflict.there.version})
+		case !sameAttempt(before.Record, j.Record) || !before.Time.Before(j.Time):
+			return fmt.Errorf("store the journal of %s: %w", id, err)
+		}
+		over = conflict.there.version
+	}
+}
+
+// sameAttempt tells an attempt from another one that was given the same id.
+func sameAttempt(a, b deploy.Record) bool {
+	return a.ID == b.ID && a.Kind == b.Kind && a.Actor == b.Actor && a.RunURL == b.RunURL && a.Started.Equal(b.Started)
+}
+
+// Unfinished returns the journals of attempts that have no record, the oldest
+// first: those at work now, and those that were killed.
+func (h *History) Unfinished(ctx context.Context) ([]deploy.Journal, error) {
+	listed, err := h.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	recorded := map[string]bool{}
+	for _, o := range listed {
+		if name := strings.TrimPrefix(o.key, h.prefix); !strings.HasSuffix(name, journalSuffix) {
+			recorded[strings.TrimSuffix(name, recordSuffix)] = true
+		}
+	}
+	var open []deploy.Journal
+	for _, o := range listed {
+		id, ok := strings.CutSuffix(strings.TrimPrefix(o.key, h.prefix), journalSuffix)
+		if !ok || recorded[id] {
+			continue
+		}
+		j, err := h.Journal(ctx, id)
+		if _, foreign := errors.AsType[*ForeignError](err); foreign || errors.Is(err, deploy.ErrNoJournal) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		open = append(open, j)
+	}
+	return open, nil
+}

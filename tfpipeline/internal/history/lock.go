@@ -1,0 +1,170 @@
+package history
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+)
+
+// Lock is the lease on one environment. A lease is known by its record's id:
+// whoever reads a lease with the id of his own attempt has written it. Its
+// methods may be called from any goroutine.
+type Lock struct {
+	bucket      *bucket
+	environment string
+	key         string
+
+	mu sync.Mutex
+	// doubtful are versions whose removal was asked for without an answer.
+	doubtful map[string]bool
+}
+
+var _ deploy.Lock = (*Lock)(nil)
+
+// NewLock returns the lock of an environment, as the configuration's
+// credentials see it; the region is the platform's. It makes no call.
+func NewLock(cfg aws.Config, p config.Platform, environment string) *Lock {
+	return &Lock{bucket: newBucket(cfg, p), environment: environment, key: p.LockKey(environment), doubtful: map[string]bool{}}
+}
+
+// Holder returns the lease that exists; nil if there is none. What stands there
+// and is no lease is a *ForeignError, and locks all the same.
+func (l *Lock) Holder(ctx context.Context) (*deploy.Lease, error) {
+	there, err := l.bucket.get(ctx, l.key)
+	if err != nil {
+		return nil, err
+	}
+	return l.parse(there)
+}
+
+func (l *Lock) parse(there *object) (*deploy.Lease, error) {
+	if there == nil {
+		return nil, nil
+	}
+	var lease deploy.Lease
+	reason := ""
+	switch err := json.Unmarshal(there.content, &lease); {
+	case err != nil:
+		reason = "it is not a lease: " + err.Error()
+	case lease.RecordID == "" || lease.Until.IsZero():
+		reason = "it is not a lease: it names no record, or no end"
+	case lease.Environment != l.environment:
+		reason = fmt.Sprintf("it says that it is of the environment %q", lease.Environment)
+	}
+	if reason != "" {
+		return nil, fmt.Errorf("read the lock: %w", &ForeignError{l.key, reason, there.version})
+	}
+	lease.Version = there.version
+	return &lease, nil
+}
+
+// Take stores a lease where there is none, or in place of over. It returns
+// deploy.ErrLockTaken if something else is there by then.
+func (l *Lock) Take(ctx context.Context, lease deploy.Lease, over *deploy.Lease) (deploy.Lease, error) {
+	version := ""
+	if over != nil {
+		version = over.Version
+	}
+	return l.store(ctx, "take the lock", lease, version, func(there *deploy.Lease) (string, error) {
+		switch {
+		case there == nil:
+			return "", nil // what was to be replaced is gone, so nobody holds it
+		case there.RecordID == lease.RecordID:
+			return there.Version, nil
+		default:
+			return "", deploy.ErrLockTaken
+		}
+	})
+}
+
+// Renew stores the lease that is held with what has changed in it. It returns
+// deploy.ErrLockLost if it is not held any more.
+func (l *Lock) Renew(ctx context.Context, lease deploy.Lease) (deploy.Lease, error) {
+	if lease.Version == "" {
+		return lease, fmt.Errorf("renew the lock: %w: it was never taken", deploy.ErrLockLost)
+	}
+	return l.store(ctx, "renew the lock", lease, lease.Version, func(there *deploy.Lease) (string, error) {
+		if there != nil && there.RecordID == lease.RecordID {
+			// The answer to the renewal before this one was lost.
+			return there.Version, nil
+		}
+		return "", deploy.ErrLockLost
+	})
+}
+
+// store writes a lease over a version. What to do about something else that is
+// there, judge says: try once more over that version, or give up.
+func (l *Lock) store(ctx context.Context, doing string, lease deploy.Lease, over string, judge func(*deploy.Lease) (string, error)) (deploy.Lease, error) {
+	if lease.Environment != l.environment || lease.RecordID == "" {
+		return lease, fmt.Errorf("%s: this is the lock of %q, and the lease of %q for record %q", doing, l.environment, lease.Environment, lease.RecordID)
+	}
+	content, err := encode(lease)
+	if err != nil {
+		return lease, fmt.Errorf("%s: %w", doing, err)
+	}
+	for range attempts {
+		var version string
+		version, err = l.bucket.put(ctx, l.key, content, over)
+		if err == nil {
+			lease.Version = version
+			return lease, nil
+		}
+		conflict, ok := errors.AsType[*conflictError](err)
+		if !ok {
+			return lease, fmt.Errorf("%s: %w", doing, err)
+		}
+		there, foreign := l.parse(conflict.there)
+		if foreign != nil {
+			return lease, fmt.Errorf("%s: %w", doing, foreign)
+		}
+		if over, err = judge(there); err != nil {
+			return lease, fmt.Errorf("%s: %w", doing, err)
+		}
+	}
+	return lease, deploy.Transient(fmt.Errorf("%s: %s does not hold still", doing, l.key))
+}
+
+// Release removes the lease that is held, or returns deploy.ErrLockLost.
+func (l *Lock) Release(ctx context.Context, lease deploy.Lease) error {
+	version := lease.Version
+	for range attempts {
+		err := l.Remove(ctx, version)
+		conflict, ok := errors.AsType[*conflictError](err)
+		if !ok {
+			return err
+		}
+		there, foreign := l.parse(conflict.there)
+		if foreign != nil || there == nil || there.RecordID != lease.RecordID {
+			return fmt.Errorf("release the lock: %w", deploy.ErrLockLost)
+		}
+		// The answer to a renewal was lost.
+		version = there.Version
+	}
+	return deploy.Transient(fmt.Errorf("release the lock: %s does not hold still", l.key))
+}
+
+// Remove removes what stands there, whoever's it is, if it is this version. It
+// fails if something else, or nothing, is there by now.
+func (l *Lock) Remove(ctx context.Context, version string) error {
+	if version == "" {
+		return fmt.Errorf("remove the lock: %w: it was never taken", deploy.ErrLockLost)
+	}
+	err := l.bucket.remove(ctx, l.key, version)
+	conflict, ok := errors.AsType[*conflictError](err)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case ok && conflict.there == nil && l.doubtful[version]:
+		return nil
+	case err != nil && !ok:
+		l.doubtful[version] = true
+	}
+	return err
+}
