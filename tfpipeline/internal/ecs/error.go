@@ -94,7 +94,10 @@ func describe(err error) *Error {
 		}
 	}
 	if e.Code == "" {
-		// Without the SDK's words around it: it has none to add.
+		// Without the SDK's words around it, which say again what is known.
+		if answer, ok := errors.AsType[*awshttp.ResponseError](err); ok {
+			err = answer.Err
+		}
 		if send, ok := errors.AsType[*smithyhttp.RequestSendError](err); ok {
 			err = send.Err
 		}
@@ -130,6 +133,6 @@ func (e *Error) passes() bool {
 	case e.Status >= http.StatusInternalServerError && e.Status != http.StatusNotImplemented:
 		return true
 	}
-	checks := append(retry.IsErrorRetryables{retry.IsErrorRetryableFunc(busy)}, retry.DefaultRetryables...)
+	checks := append(retry.IsErrorRetryables{retry.IsErrorRetryableFunc(passing)}, retry.DefaultRetryables...)
 	return checks.IsErrorRetryable(e.Err) == aws.TrueTernary
 }

@@ -3,10 +3,14 @@ package ecs_test
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/ecs"
 	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
@@ -177,5 +181,43 @@ func TestErrorsKeepWhatAWSSaid(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Not every answer is AWS's.
+func TestAnswersOfOthers(t *testing.T) {
+	for _, c := range []struct {
+		what      string
+		status    int
+		out       any
+		transient bool
+		want      string
+	}{
+		{"a proxy that fails", 502, "<html><body>502 Bad Gateway</body></html>", true, "HTTP 502"},
+		{"a balancer without servers", 503, "", true, "HTTP 503"},
+		{"a proxy that refuses", 403, "<html><body>403 Forbidden</body></html>", false,
+			"Secrets Manager DescribeSecret: deserialization failed, failed to decode response body, invalid character '<' looking for beginning of value (HTTP 403, request request-1)"},
+		{"half an answer", 200, `{"VersionIdsToStages": {"v1"`, true, "look at secret staging/doc-platform/a: Secrets Manager DescribeSecret: "},
+		{"the end of the connection", 0, io.ErrUnexpectedEOF, true, "unexpected EOF"},
+		{"a refused connection", 0, errors.New("dial tcp 127.0.0.1:443: connect: connection refused"), true, "connection refused"},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			inWorld(t, options{services: 1}, func(w *world) {
+				w.wire.on("DescribeSecret", func(members) (int, any) { return c.status, c.out })
+				_, err := w.env.Empty(w.ctx, []string{"a"})
+				if err == nil || deploy.IsTransient(err) != c.transient || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("transient %v: %v", deploy.IsTransient(err), err)
+				}
+				if attempts := len(w.wire.made()); c.transient != (attempts == 5) {
+					t.Errorf("%d attempts", attempts)
+				}
+			})
+		})
+	}
+}
+
+func TestNoEnvironmentOfThatName(t *testing.T) {
+	if _, err := ecs.New(aws.Config{}, config.Default(), "preview", nil); err == nil || err.Error() != `open environment "preview": doc-platform has none of that name` {
+		t.Errorf("%v", err)
 	}
 }

@@ -42,7 +42,7 @@ func (e *Environment) Past(ctx context.Context, services []string) (map[string][
 	past := map[string][]deploy.PastDeployment{}
 	for service, all := range briefs {
 		past[service] = []deploy.PastDeployment{}
-		for _, b := range all {
+		for _, b := range slices.Backward(all) { // ECS has the newest first
 			target := value(b.TargetServiceRevisionArn)
 			past[service] = append(past[service], deploy.PastDeployment{
 				ARN:      value(b.ServiceDeploymentArn),

@@ -2,6 +2,7 @@ package ecs
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
 )
 
 const (
@@ -33,7 +35,7 @@ func newRetryer() aws.Retryer {
 			// The quota would end all retries after some hundred of them; a
 			// deployment has to get through a bad hour.
 			o.RateLimiter = ratelimit.None
-			o.Retryables = append(o.Retryables, retry.IsErrorRetryableFunc(busy))
+			o.Retryables = append(o.Retryables, retry.IsErrorRetryableFunc(passing))
 		})
 	})}
 }
@@ -59,9 +61,15 @@ func (a adaptive) GetAttemptToken(ctx context.Context) (func(error) error, error
 	}
 }
 
-// busy recognizes what AWS refuses only because something else is at work, and
-// does not call a throttling.
-func busy(err error) aws.Ternary {
+// passing recognizes what goes away by itself though the SDK does not say so:
+// an answer that broke off, and what AWS refuses only because something else is
+// at work. Nothing that is called here does harm when it is repeated.
+func passing(err error) aws.Ternary {
+	if _, broken := errors.AsType[*smithy.DeserializationError](err); broken {
+		answer, ok := errors.AsType[*awshttp.ResponseError](err)
+		refused := ok && answer.Response != nil && answer.HTTPStatusCode()/100 == 4
+		return aws.BoolTernary(!refused)
+	}
 	code, message := saidBy(err)
 	switch {
 	case code == "ConcurrentUpdateException", // of Application Auto Scaling

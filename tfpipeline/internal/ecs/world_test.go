@@ -56,21 +56,28 @@ func inWorld(t *testing.T, o options, test func(w *world)) {
 			wire: newWire(t), templates: map[string]string{},
 		}
 		defer w.runtime.Close()
-		cfg := aws.Config{
-			Region:      p.Region,
-			Credentials: credentials.NewStaticCredentialsProvider("key", "canary-of-the-secret-key", "canary-of-the-session"),
-			HTTPClient:  &http.Client{Transport: w},
-		}
-		var err error
-		if w.env, err = ecs.New(cfg, p, "staging", &http.Client{Transport: w}); err != nil {
-			t.Fatal(err)
-		}
+		w.env = w.with(&http.Client{Transport: w})
+		cfg := w.config()
 		cfg.Retryer = func() aws.Retryer { return aws.NopRetryer{} }
 		w.raw = sdk.NewFromConfig(cfg)
 		w.build(o)
 		w.runtime.ForgetCalls()
 		test(w)
 	})
+}
+
+func (w *world) config() aws.Config {
+	return aws.Config{
+		Credentials: credentials.NewStaticCredentialsProvider("key", "canary-of-the-secret-key", "canary-of-the-session"),
+		Region:      w.platform.Region,
+		HTTPClient:  &http.Client{Transport: w},
+	}
+}
+
+// with is the environment, its web requested by another client.
+func (w *world) with(web *http.Client) *ecs.Environment {
+	w.t.Helper()
+	return ok(ecs.New(w.config(), w.platform, "staging", web))(w.t)
 }
 
 // platform is the one of this repository, with this many services.

@@ -1,0 +1,89 @@
+package ecs_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+)
+
+func TestPast(t *testing.T) {
+	inWorld(t, options{}, func(w *world) {
+		w.script.On(digest("mcp", "three"), model.Behaviour{Unhealthy: true})
+		w.watch(w.promote("two"))
+		ends := w.watch(w.promote("three"))
+		past := ok(w.env.Past(w.ctx, w.services))(t)
+		for _, s := range w.services {
+			var lines []string
+			for i, d := range past[s] {
+				release := "none"
+				for _, r := range []string{"one", "two", "three"} {
+					if d.Digest == digest(s, r) {
+						release = r
+					}
+				}
+				lines = append(lines, release+" "+string(d.State))
+				if d.ARN == "" || d.Revision == "" || d.Created.IsZero() || i > 0 && d.Created.Before(past[s][i-1].Created) || d.Finished.Before(d.Created) {
+					t.Errorf("%s: %+v", s, d)
+				}
+			}
+			last := "three successful"
+			if s == "mcp" {
+				last = "three rolled back"
+			}
+			// The template at zero tasks never ran: it has no digest.
+			if diff := cmp.Diff([]string{"none stopped", "one successful", "two successful", last}, lines); diff != "" {
+				t.Errorf("%s (- want, + got):\n%s", s, diff)
+			}
+			if d := past[s][3]; d.ARN != ends[s].ARN || !d.Finished.Equal(ends[s].Finished) {
+				t.Errorf("%s: last is %+v", s, d)
+			}
+		}
+	})
+}
+
+// The digest of a deployment that has just begun comes with its first task; it
+// is not remembered as unknown.
+func TestPastOfADeploymentThatHasJustBegun(t *testing.T) {
+	inWorld(t, options{services: 1}, func(w *world) {
+		arn := w.promote("two")["s01"]
+		find := func() deploy.PastDeployment {
+			past := ok(w.env.Past(w.ctx, w.services))(t)["s01"]
+			return past[slices.IndexFunc(past, func(d deploy.PastDeployment) bool { return d.ARN == arn })]
+		}
+		if d := find(); d.Digest != "" || d.State != deploy.DeploymentPending {
+			t.Errorf("at once: %+v", d)
+		}
+		pause(w.ctx, 30*time.Second)
+		if d := find(); d.Digest != digest("s01", "two") || d.State != deploy.DeploymentInProgress {
+			t.Errorf("later: %+v", d)
+		}
+	})
+}
+
+func TestLongPastIsReadInPages(t *testing.T) {
+	inWorld(t, options{services: 1, tasks: 1}, func(w *world) {
+		definitions := []string{w.register("s01", "even"), w.register("s01", "odd")}
+		for i := range 250 {
+			ok(w.env.UpdateService(w.ctx, deploy.Update{Service: "s01", TaskDefinition: definitions[i%2]}))(t)
+			pause(w.ctx, time.Minute)
+		}
+		w.runtime.ForgetCalls()
+		past := ok(w.env.Past(w.ctx, w.services))(t)["s01"]
+		if len(past) != 252 || past[250].Digest != digest("s01", "even") || past[251].Digest != digest("s01", "odd") {
+			t.Errorf("%d deployments, last %+v", len(past), past[len(past)-1])
+		}
+		if n := len(w.calls("ListServiceDeployments")); n != 3 {
+			t.Errorf("%d lists", n)
+		}
+		first := len(w.calls("DescribeServiceRevisions"))
+		ok(w.env.Past(w.ctx, w.services))(t)
+		if again := len(w.calls("DescribeServiceRevisions")) - first; first != 13 || again != 1 {
+			t.Errorf("revisions in %d calls, and again in %d", first, again)
+		}
+	})
+}
