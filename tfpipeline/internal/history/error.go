@@ -14,7 +14,7 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
 
-// ErrNoBucket: the state bucket does not exist, so nothing was bootstrapped.
+// ErrNoBucket is returned while the state bucket does not exist.
 var ErrNoBucket = errors.New("the state bucket does not exist")
 
 // ForeignError is an object that stands where one of ours belongs, and is

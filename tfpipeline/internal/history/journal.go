@@ -93,9 +93,10 @@ func (h *History) WriteJournal(ctx context.Context, j deploy.Journal) error {
 	}
 }
 
-// sameAttempt tells an attempt from another one that was given the same id.
+// sameAttempt tells an attempt from another one that was given the same id. Its
+// kind may change: a promotion of an older release becomes a rollback.
 func sameAttempt(a, b deploy.Record) bool {
-	return a.ID == b.ID && a.Kind == b.Kind && a.Actor == b.Actor && a.RunURL == b.RunURL && a.Started.Equal(b.Started)
+	return a.ID == b.ID && a.Actor == b.Actor && a.RunURL == b.RunURL && a.Started.Equal(b.Started)
 }
 
 // Unfinished returns the journals of attempts that have no record, the oldest
