@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/specboard/platform/tfpipeline/internal/localaws/balancer"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
 )
 
@@ -42,6 +43,9 @@ type Options struct {
 	// listens; instances are described with that address and port. With ok
 	// false, or a nil function, they keep a name that resolves nowhere.
 	Database func(identifier string) (host string, port int, ok bool)
+	// Balancers says where load balancers answer on this machine, for
+	// GET /_localaws/balancers; nil if none do.
+	Balancers func(context.Context) ([]balancer.Address, error)
 	// Environ is the environment that moto is looked for and started with;
 	// that of this process if nil.
 	Environ []string
@@ -77,6 +81,7 @@ type Endpoint struct {
 	operations      map[string]operation
 	images          *images
 	ecs             http.Handler
+	balancers       func(context.Context) ([]balancer.Address, error)
 	trace           func(Call)
 
 	detach   func() bool
@@ -93,7 +98,7 @@ func Start(ctx context.Context, o Options) (*Endpoint, error) {
 	fillIn(&o)
 	e := &Endpoint{
 		region: o.Region, account: o.Account,
-		listener: o.Listener, ecs: o.ECS, trace: o.Trace,
+		listener: o.Listener, ecs: o.ECS, balancers: o.Balancers, trace: o.Trace,
 		done: make(chan struct{}),
 	}
 	abandon := func(err error) (*Endpoint, error) {

@@ -65,6 +65,8 @@ type Pace struct {
 	// Visible is how long a new task of RunTask is MISSING for DescribeTasks
 	// and absent from ListTasks.
 	Visible time.Duration
+	// Speed divides the grace periods that services ask for; 0 is 1.
+	Speed int
 }
 
 // AWSPace is about what Fargate takes.

@@ -54,7 +54,7 @@ func (r *Runtime) drain(s *service) {
 // stopUnhealthy stops the tasks whose health checks fail, once their grace
 // period is over, and says how many.
 func (r *Runtime) stopUnhealthy(s *service) int {
-	grace := time.Duration(value(s.api.HealthCheckGracePeriodSeconds)) * time.Second
+	grace := time.Duration(value(s.api.HealthCheckGracePeriodSeconds)) * time.Second / time.Duration(max(1, r.options.Pace.Speed))
 	stopped := 0
 	for _, t := range r.tasks {
 		if t.service != s || !t.wanted() || !t.running() {

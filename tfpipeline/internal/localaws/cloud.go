@@ -1,0 +1,194 @@
+package localaws
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/specboard/platform/tfpipeline/internal/localaws/balancer"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/task"
+)
+
+// CloudOptions say what a Cloud is like. The zero value will do.
+type CloudOptions struct {
+	// Options are those of the endpoint. ECS, TargetHealth and Balancers are
+	// filled in, and Database unless it is given.
+	Options
+	// Pace is that of ECS; LocalPace if zero.
+	Pace ecs.Pace
+	// Speed divides the intervals between health checks, deregistration delays
+	// and grace periods; DefaultSpeed if 0. With 1 they are as on AWS.
+	Speed int
+	// Lag is how long a load balancer still sends requests to a target that
+	// was deregistered; 100 ms if 0.
+	Lag time.Duration
+	// Output is told of every line that a container prints, from many
+	// goroutines; may be nil.
+	Output func(task, container, line string)
+}
+
+// DefaultSpeed makes a second and a half of the half minute that a target
+// drains.
+const DefaultSpeed = 20
+
+// Cloud is an Endpoint with everything behind it that runs: tasks are
+// processes, load balancers answer on loopback ports, and database instances
+// are PostgreSQL servers.
+type Cloud struct {
+	*Endpoint
+	// ECS is the runtime, for faults and the record of its calls.
+	ECS *ecs.Runtime
+
+	config    aws.Config
+	started   chan struct{} // closed when Endpoint is set
+	tasks     *task.Launcher
+	balancers *balancer.Balancers
+	databases *servers
+	stopping  sync.Once
+	detach    func() bool
+}
+
+// StartCloud starts an endpoint whose tasks run. It ends as an Endpoint does:
+// by Close, with ctx, or with this process, whatever way; nothing is left
+// running then.
+func StartCloud(ctx context.Context, o CloudOptions) (*Cloud, error) {
+	fillIn(&o.Options)
+	if o.Speed < 1 {
+		o.Speed = DefaultSpeed
+	}
+	if o.Lag == 0 {
+		o.Lag = 100 * time.Millisecond
+	}
+	if o.Pace == (ecs.Pace{}) {
+		o.Pace = ecs.LocalPace()
+	}
+	o.Pace.Speed = o.Speed
+	if o.Listener == nil {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("start the local endpoint: %w", err)
+		}
+		o.Listener = l
+	}
+	c := &Cloud{started: make(chan struct{})}
+	if err := c.assemble(&o); err != nil {
+		o.Listener.Close()
+		return nil, fmt.Errorf("start the local endpoint: %w", err)
+	}
+	endpoint, err := Start(ctx, o.Options)
+	if err != nil {
+		c.stop()
+		return nil, err
+	}
+	c.Endpoint = endpoint
+	close(c.started)
+	c.detach = context.AfterFunc(ctx, c.stop)
+	return c, nil
+}
+
+// assemble makes the parts and puts them into the endpoint's options. Parts
+// call the endpoint, which listens already and answers once it is started.
+func (c *Cloud) assemble(o *CloudOptions) (err error) {
+	future := &Endpoint{listener: o.Listener, region: o.Region}
+	c.config = aws.Config{
+		Region: o.Region, BaseEndpoint: aws.String(future.URL()),
+		Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""),
+	}
+	warn := func(err error) { o.Progress("local endpoint: " + err.Error()) }
+	c.tasks, err = task.New(task.Options{
+		Image:   c.image,
+		Secret:  task.Secrets(secretsmanager.NewFromConfig(c.config)),
+		Log:     task.Logs(cloudwatchlogs.NewFromConfig(c.config), warn),
+		Environ: future.Environ(),
+		Output:  o.Output,
+	})
+	if err != nil {
+		return err
+	}
+	client := elb.NewFromConfig(c.config)
+	c.balancers = balancer.New(balancer.Options{
+		Read:  func(ctx context.Context) (balancer.Configuration, error) { return balancer.Read(ctx, client) },
+		Speed: o.Speed, Lag: o.Lag, Warn: warn,
+	})
+	c.ECS = ecs.New(ecs.Options{
+		Region: o.Region, Account: o.Account, Pace: o.Pace,
+		Launcher: c.tasks, Targets: c.balancers, Images: c.digest,
+	})
+	c.databases = newServers(c.masterUser, o.Progress)
+	o.ECS, o.TargetHealth, o.Balancers = c.ECS, c.ECS.TargetHealth, c.Balancers
+	if o.Database == nil {
+		o.Database = c.databases.address
+	}
+	trace := o.Trace
+	o.Trace = func(call Call) {
+		trace(call)
+		if call.Service == "elasticloadbalancing" && !strings.HasPrefix(call.Operation, "Describe") {
+			c.balancers.Refresh()
+		}
+	}
+	return nil
+}
+
+// endpoint is the one that has been started.
+func (c *Cloud) endpoint(ctx context.Context) (*Endpoint, error) {
+	select {
+	case <-c.started:
+		return c.Endpoint, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// digest says what an image reference stands for.
+func (c *Cloud) digest(reference string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	e, err := c.endpoint(ctx)
+	if err != nil {
+		return "", err
+	}
+	return e.ImageDigest(ctx, reference)
+}
+
+// image says what an image runs.
+func (c *Cloud) image(ctx context.Context, reference, digest string) (task.Image, error) {
+	e, err := c.endpoint(ctx)
+	if err != nil {
+		return task.Image{}, err
+	}
+	text, err := e.images.manifest(reference, digest)
+	if err != nil {
+		return task.Image{}, err
+	}
+	return task.ParseManifest(text)
+}
+
+// Close stops the endpoint and all that runs behind it, and returns when
+// everything is gone. It may be called more than once.
+func (c *Cloud) Close() error {
+	c.detach()
+	err := c.Endpoint.Close()
+	c.stop()
+	return err
+}
+
+// stop ends what runs behind the endpoint.
+func (c *Cloud) stop() {
+	c.stopping.Do(func() {
+		// First the scheduler, which would start tasks again.
+		c.ECS.Close()
+		c.tasks.Close()
+		c.balancers.Close()
+		c.databases.close()
+	})
+}

@@ -1,0 +1,122 @@
+// Sample is an application to deploy where there is none yet: it serves every
+// path, says which release it is, drains when it is told to end, and behaves
+// badly when it is told to. Without a command it serves; "sample seed" is the
+// one-off task of a first deployment.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+}
+
+// behaviour is what the application is told to do.
+type behaviour struct {
+	service, release, address string
+
+	ready     time.Duration // until it is healthy
+	unhealthy bool
+	slow      time.Duration // before each answer
+	fail      bool
+	crash     time.Duration // after the start; 0: never
+	exit      int           // the code of a crash
+	ignore    bool          // SIGTERM
+	drain     time.Duration // to end what has begun
+}
+
+const usage = `sample is an application to deploy where there is none yet.
+
+usage: sample [flags] [seed]
+
+GET /health answers 200 when it is ready, every other path a JSON document that
+says service, release and path. A path with ?slow=2s takes that long, one with
+?status=500 answers so. Each flag has a variable: -crash-after is
+SAMPLE_CRASH_AFTER. HOST and PORT say where it listens.
+
+Flags:
+`
+
+// run is the program without the operating system.
+func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) int {
+	get := func(name string) string {
+		for _, kv := range env {
+			if value, ok := strings.CutPrefix(kv, name+"="); ok {
+				return value
+			}
+		}
+		return ""
+	}
+	b := behaviour{address: net.JoinHostPort(get("HOST"), get("PORT"))}
+	set := flag.NewFlagSet("sample", flag.ContinueOnError)
+	set.SetOutput(stderr)
+	set.Usage = func() {
+		fmt.Fprint(stderr, usage)
+		set.PrintDefaults()
+	}
+	set.StringVar(&b.service, "service", "sample", "`name` to answer with")
+	set.StringVar(&b.release, "release", "unknown", "`version` to answer with")
+	set.DurationVar(&b.ready, "ready-after", 0, "time until /health answers 200")
+	set.BoolVar(&b.unhealthy, "unhealthy", false, "never become healthy: /health answers 503")
+	set.DurationVar(&b.slow, "slow", 0, "time that every answer takes")
+	set.BoolVar(&b.fail, "fail", false, "answer every request but /health with 500")
+	set.DurationVar(&b.crash, "crash-after", 0, "time after which it exits by itself; 1ns is at once")
+	set.IntVar(&b.exit, "exit-code", 1, "`code` that it, or seed, exits with when it crashes")
+	set.BoolVar(&b.ignore, "ignore-term", false, "go on after SIGTERM, until killed")
+	set.DurationVar(&b.drain, "drain", 25*time.Second, "time that requests in flight have to end after SIGTERM")
+	var wrong error
+	set.VisitAll(func(f *flag.Flag) {
+		variable := "SAMPLE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		if value := get(variable); value != "" {
+			if err := f.Value.Set(value); err != nil {
+				wrong = errors.Join(wrong, fmt.Errorf("%s=%s: %w", variable, value, err))
+			}
+		}
+	})
+	if wrong != nil {
+		fmt.Fprintf(stderr, "sample: %v\n", wrong)
+		return 2
+	}
+	if err := set.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return 0
+	} else if err != nil {
+		return 2
+	}
+	switch set.Arg(0) {
+	case "":
+		return serve(ctx, b, stdout, stderr)
+	case "seed":
+		return seed(b, get, stdout, stderr)
+	}
+	fmt.Fprintf(stderr, "sample: no command %q; see sample -help\n", set.Arg(0))
+	return 2
+}
+
+// seed checks that it was given what it needs. It must not print the password.
+func seed(b behaviour, get func(string) string, stdout, stderr io.Writer) int {
+	for _, name := range []string{"DB_HOST", "DB_PASSWORD", "SUPERADMIN_PASSWORD"} {
+		if get(name) == "" {
+			fmt.Fprintf(stderr, "sample: seed: %s is not set\n", name)
+			return 1
+		}
+	}
+	if b.crash > 0 {
+		fmt.Fprintln(stderr, "sample: seed: told to fail")
+		return b.exit
+	}
+	fmt.Fprintln(stdout, "seeded")
+	return 0
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// serve answers until it is told to end, or to crash.
+func serve(ctx context.Context, b behaviour, stdout, stderr io.Writer) int {
+	socket, err := net.Listen("tcp", b.address)
+	if err != nil {
+		fmt.Fprintf(stderr, "sample: %v\n", err)
+		return 1
+	}
+	var crash <-chan time.Time
+	if b.crash > 0 {
+		crash = time.After(b.crash)
+	}
+	ended := ctx.Done()
+	if b.ignore {
+		ended = nil
+	}
+	server := &http.Server{Handler: b.handler(time.Now()), ReadHeaderTimeout: time.Minute}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(socket) }()
+	fmt.Fprintf(stdout, "release %s of %s listens on %s\n", b.release, b.service, socket.Addr())
+	select {
+	case err := <-failed:
+		fmt.Fprintf(stderr, "sample: %v\n", err)
+		return 1
+	case <-crash:
+		fmt.Fprintf(stderr, "sample: told to crash after %v\n", b.crash)
+		return b.exit
+	case <-ended:
+	}
+	fmt.Fprintln(stdout, "told to end: finishing what has begun")
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.drain)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		fmt.Fprintf(stderr, "sample: requests were cut off: %v\n", err)
+		return 1
+	}
+	fmt.Fprintln(stdout, "finished")
+	return 0
+}
+
+func (b behaviour) handler(begin time.Time) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
+		if b.unhealthy || time.Since(begin) < b.ready {
+			http.Error(w, "not ready", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if err := wait(r.Context(), max(b.slow, duration(r.FormValue("slow")))); err != nil {
+			return // nobody waits for the answer
+		}
+		status := http.StatusOK
+		if asked, err := strconv.Atoi(r.FormValue("status")); err == nil && asked >= 200 && asked < 600 {
+			status = asked
+		}
+		if b.fail {
+			status = http.StatusInternalServerError
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(answer{b.service, b.release, r.URL.Path}) // the client has gone: nobody to tell
+	})
+	return mux
+}
+
+// answer is what every path but /health says.
+type answer struct {
+	Service string `json:"service"`
+	Release string `json:"release"`
+	Path    string `json:"path"`
+}
+
+func duration(text string) time.Duration {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return 0
+	}
+	return d
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return errors.New("the client has gone")
+	case <-timer.C:
+		return nil
+	}
+}

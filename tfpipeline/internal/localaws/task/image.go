@@ -1,0 +1,125 @@
+package task
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Image is what an image stands for on a laptop: not layers, but a folder of
+// programs, or a command line. It is written into the image's manifest, so that
+// the digest is of it, and so that anybody who can put an image into the
+// registry can give it to the tasks.
+type Image struct {
+	// Folder is the working directory; programs are looked for in it and in
+	// its bin. "" is a folder with nothing in it.
+	Folder string `json:"folder,omitempty"`
+	// Entrypoint and Command are what runs if the container definition says
+	// nothing else: https://docs.docker.com/reference/dockerfile/#understand-how-cmd-and-entrypoint-interact
+	Entrypoint []string `json:"entrypoint,omitempty"`
+	Command    []string `json:"command,omitempty"`
+	// Environ is NAME=value.
+	Environ []string `json:"environ,omitempty"`
+}
+
+// Annotation is the key under which a manifest holds an Image as JSON.
+const Annotation = "local.image"
+
+const manifestType = "application/vnd.oci.image.manifest.v1+json"
+
+// manifest is as much of an OCI image manifest as is needed here:
+// https://github.com/opencontainers/image-spec/blob/main/manifest.md
+type manifest struct {
+	SchemaVersion int               `json:"schemaVersion"`
+	MediaType     string            `json:"mediaType"`
+	Config        descriptor        `json:"config"`
+	Layers        []descriptor      `json:"layers"`
+	Annotations   map[string]string `json:"annotations"`
+}
+
+type descriptor struct {
+	MediaType string `json:"mediaType"`
+	Digest    string `json:"digest"`
+	Size      int    `json:"size"`
+}
+
+// Manifest writes an image down; equal images have equal manifests.
+func (i Image) Manifest() (string, error) {
+	content, err := json.Marshal(i)
+	if err != nil {
+		return "", fmt.Errorf("write an image manifest: %w", err)
+	}
+	sum := sha256.Sum256(content)
+	text, err := json.Marshal(manifest{
+		SchemaVersion: 2, MediaType: manifestType, Layers: []descriptor{},
+		Config:      descriptor{"application/vnd.oci.image.config.v1+json", "sha256:" + hex.EncodeToString(sum[:]), len(content)},
+		Annotations: map[string]string{Annotation: string(content)},
+	})
+	if err != nil {
+		return "", fmt.Errorf("write an image manifest: %w", err)
+	}
+	return string(text), nil
+}
+
+// ParseManifest reads an image out of its manifest.
+func ParseManifest(text string) (Image, error) {
+	var m manifest
+	if err := json.Unmarshal([]byte(text), &m); err != nil {
+		return Image{}, fmt.Errorf("read an image manifest: %w", err)
+	}
+	content, ok := m.Annotations[Annotation]
+	if !ok {
+		return Image{}, fmt.Errorf("the manifest has no annotation %q, so it is not known what to run; layers are not stored locally", Annotation)
+	}
+	var i Image
+	if err := json.Unmarshal([]byte(content), &i); err != nil {
+		return Image{}, fmt.Errorf("read the annotation %q of an image manifest: %w", Annotation, err)
+	}
+	return i, nil
+}
+
+// commandLine is what a container runs. As with Docker, an entry point of the
+// definition puts the image's command out of force, and a command of the
+// definition replaces the image's.
+func (i Image) commandLine(entrypoint, command []string) ([]string, error) {
+	if len(entrypoint) == 0 {
+		entrypoint = i.Entrypoint
+		if len(command) == 0 {
+			command = i.Command
+		}
+	}
+	line := slices.Concat(entrypoint, command)
+	if len(line) == 0 {
+		return nil, fmt.Errorf("CannotStartContainerError: no command specified")
+	}
+	program, err := i.find(line[0])
+	if err != nil {
+		return nil, err
+	}
+	line[0] = program
+	return line, nil
+}
+
+// find looks for a program where a container would: in the image.
+func (i Image) find(name string) (string, error) {
+	places := []string{filepath.Join(i.Folder, name), filepath.Join(i.Folder, "bin", name), filepath.Join("/usr/bin", name), filepath.Join("/bin", name)}
+	switch {
+	case filepath.IsAbs(name):
+		places = []string{name}
+	case strings.Contains(name, "/"):
+		places = places[:1]
+	case i.Folder == "":
+		places = places[2:]
+	}
+	for _, path := range places {
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("CannotStartContainerError: failed to create task for container: exec: %q: executable file not found in $PATH", name)
+}

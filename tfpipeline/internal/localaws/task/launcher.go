@@ -1,0 +1,259 @@
+// Package task runs the tasks of an ECS runtime as processes of this
+// machine, on the real clock.
+//
+// # What it models
+//
+//   - A container is what its image's entry point and command make, with the
+//     environment of image and definition, and with secrets by reference:
+//     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html
+//   - Logs go to CloudWatch, stream prefix/container/task:
+//     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html
+//   - The end: SIGTERM to the first process, SIGKILL to all when the stop
+//     timeout is over, exit codes 143 and 137:
+//     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StopTask.html
+//   - Health checks of containers:
+//     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_HealthCheck.html
+//   - What keeps a task from starting, in ECS's words:
+//     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
+//   - Network mode awsvpc, as near as a process can come to it: each task has a
+//     loopback address of its own (where the system has more than one) and a
+//     port of its own for each port of the definition. A container is told by
+//     HOST and PORT; PORT is changed if the definition sets it to one of its
+//     ports, and LOCAL_PORT_3001 is the port that stands for 3001.
+//
+// Whatever way the process that starts them ends, also by SIGKILL, the tasks
+// end with it.
+//
+// # What it does not
+//
+// Containers: a task sees the files, users and networks of this machine, and
+// has no limits of memory or processor. Layers: an image is what its manifest
+// says is to be run. dependsOn, volumes, ulimits, sidecars that share an
+// address, secrets in the Parameter Store, log drivers other than awslogs,
+// task metadata, the Service Connect proxy, execute command.
+package task
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+)
+
+// Options say what surrounds the tasks. Image is required; without Secret or
+// Log, containers that need one do not start.
+type Options struct {
+	// Image says what the image with that digest runs. The error is told as
+	// the reason why the task did not start.
+	Image func(ctx context.Context, reference, digest string) (Image, error)
+	// Secret gives the value that a valueFrom stands for.
+	Secret func(ctx context.Context, valueFrom string) (string, error)
+	// Log opens the log of a container. Each Write is a line, and Close returns
+	// when all have arrived.
+	Log func(ctx context.Context, stream Stream) (io.WriteCloser, error)
+	// Environ is in the environment of every container: NAME=value.
+	Environ []string
+	// Output is told of every line, from many goroutines; may be nil.
+	Output func(task, container, line string)
+}
+
+// Launcher runs tasks. It is the Launcher of an ECS runtime.
+type Launcher struct {
+	options Options
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
+	watched *os.File // what every task's watcher reads from
+	hold    *os.File // the other end
+	network [2]byte  // 127.a.b is the network of the tasks
+	running sync.WaitGroup
+
+	mu     sync.Mutex
+	tasks  map[string]*task // by ARN
+	serial int              // of tasks, for their addresses
+	port   int              // the last one given
+	closed bool
+}
+
+// task is one task from Launch to the end of its last container.
+type task struct {
+	ecs.Launch
+	// stop ends with Stop or Close; it also ends the preparations.
+	stop    context.Context
+	cancel  context.CancelFunc
+	address string
+	ports   map[int32]int
+}
+
+// New returns a launcher without tasks.
+func New(o Options) (*Launcher, error) {
+	watched, hold, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("make the lifeline of tasks: %w", err)
+	}
+	if o.Output == nil {
+		o.Output = func(string, string, string) {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &Launcher{options: o, ctx: ctx, cancel: cancel, watched: watched, hold: hold, tasks: map[string]*task{}}
+	var random [4]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return nil, fmt.Errorf("choose a network for tasks: %w", err)
+	}
+	l.network = [2]byte{16 + random[0]%200, random[1]}
+	l.port = firstPort + (int(random[2])<<8|int(random[3]))%(lastPort-firstPort)
+	return l, nil
+}
+
+// Place finds room for every task.
+func (l *Launcher) Place(ecs.Launch) error { return nil }
+
+// Launch starts a task.
+func (l *Launcher) Launch(launch ecs.Launch) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	l.serial++
+	t := &task{Launch: launch}
+	t.address, t.ports = l.place(launch.Definition)
+	t.stop, t.cancel = context.WithCancel(l.ctx)
+	l.tasks[launch.ARN] = t
+	l.running.Go(func() {
+		l.run(t)
+		l.mu.Lock()
+		delete(l.tasks, t.ARN)
+		l.mu.Unlock()
+	})
+}
+
+// Stop ends a task; one that has ended, or never began, is reported as ended.
+func (l *Launcher) Stop(arn string, _ time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := l.tasks[arn]; t != nil {
+		t.cancel()
+	}
+}
+
+// Close ends all tasks at once, and returns when they are gone.
+func (l *Launcher) Close() {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	l.cancel()
+	l.running.Wait()
+	l.hold.Close()
+	l.watched.Close()
+}
+
+// run is the whole life of a task.
+func (l *Launcher) run(t *task) {
+	defer t.cancel()
+	containers, err := l.prepare(t)
+	if err == nil {
+		err = l.start(t, containers)
+	}
+	if err != nil {
+		l.abandon(t, containers, err)
+		return
+	}
+	t.Report(time.Now(), ecs.Started{Address: t.address, Ports: t.ports})
+	var ends sync.WaitGroup
+	for _, c := range containers {
+		if c.check != nil {
+			ends.Go(func() {
+				c.check.watch(c.ended, func(healthy bool) {
+					t.Report(time.Now(), ecs.Health{Container: c.name, Healthy: healthy})
+				})
+			})
+		}
+		ends.Go(func() {
+			code := c.wait(t.stop, l.ctx, t.StopTimeout)
+			t.Report(time.Now(), ecs.Exited{Container: c.name, Code: &code})
+		})
+	}
+	ends.Wait()
+}
+
+// abandon reports a task that could not start. Until somebody stops it, it
+// stays: whoever is told to stop a task before he hears that it did not start
+// must hear that its containers ended.
+func (l *Launcher) abandon(t *task, containers []*container, err error) {
+	for _, c := range containers {
+		c.discard()
+	}
+	if l.ctx.Err() != nil {
+		return
+	}
+	if t.stop.Err() == nil {
+		t.Report(time.Now(), ecs.NotStarted{Reason: err.Error()})
+		// The report and a stop may cross.
+		timer := time.NewTimer(crossing)
+		defer timer.Stop()
+		select {
+		case <-t.stop.Done():
+		case <-timer.C:
+			return
+		}
+	}
+	for _, d := range t.Definition.ContainerDefinitions {
+		t.Report(time.Now(), ecs.Exited{Container: *d.Name})
+	}
+}
+
+// crossing is how long a report may lie with the runtime before it is read.
+const crossing = 10 * time.Second
+
+// Ports for tasks lie below those that systems give to outgoing connections:
+// a client's connection must not take the port of a task that is to start.
+const firstPort, lastPort = 20000, 32000
+
+// place finds an address for a task, and a port for each of its definition's.
+// The lock is held.
+func (l *Launcher) place(definition types.TaskDefinition) (string, map[int32]int) {
+	address := net.IPv4(127, l.network[0], l.network[1]+byte(l.serial/250), byte(1+l.serial%250)).String()
+	if !free(address, 0) {
+		address = "127.0.0.1" // a system with one loopback address
+	}
+	ports := map[int32]int{}
+	for _, c := range definition.ContainerDefinitions {
+		for _, m := range c.PortMappings {
+			if m.ContainerPort == nil {
+				continue
+			}
+			for range lastPort - firstPort {
+				if l.port++; l.port >= lastPort {
+					l.port = firstPort
+				}
+				// A program that knows nothing of HOST listens on every address.
+				if free("", l.port) {
+					break
+				}
+			}
+			ports[*m.ContainerPort] = l.port
+		}
+	}
+	return address, ports
+}
+
+func free(address string, port int) bool {
+	s, err := net.Listen("tcp", net.JoinHostPort(address, fmt.Sprint(port)))
+	if err != nil {
+		return false
+	}
+	s.Close()
+	return true
+}
+
+// id is the last part of the task's ARN.
+func (t *task) id() string { return t.ARN[strings.LastIndex(t.ARN, "/")+1:] }

@@ -1,0 +1,134 @@
+package task
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+)
+
+// prepare finds out what the containers of a task run. Errors are in ECS's
+// words. The containers are returned also with an error, to be discarded.
+func (l *Launcher) prepare(t *task) (all []*container, err error) {
+	for _, d := range t.Definition.ContainerDefinitions {
+		c := &container{name: value(d.Name), ended: make(chan struct{})}
+		all = append(all, c)
+		image, err := l.options.Image(t.stop, value(d.Image), t.Digests[c.name])
+		if err != nil {
+			return all, fmt.Errorf("CannotPullContainerError: %w", err)
+		}
+		if c.command, err = image.commandLine(d.EntryPoint, d.Command); err != nil {
+			return all, err
+		}
+		c.folder = image.Folder
+		if value(d.WorkingDirectory) != "" {
+			c.folder = filepath.Join(image.Folder, *d.WorkingDirectory)
+		}
+		if c.environ, err = l.environment(t, image, d); err != nil {
+			return all, err
+		}
+		if err := l.openLog(t, c, d); err != nil {
+			return all, err
+		}
+		if d.HealthCheck != nil {
+			c.check = newCheck(c, t, d.HealthCheck, l.watched)
+		}
+	}
+	return all, nil
+}
+
+// environment is that of a container: what every container has, the image's,
+// the definition's, the secrets, and where to listen. The last one counts.
+func (l *Launcher) environment(t *task, image Image, d types.ContainerDefinition) ([]string, error) {
+	path := "/usr/local/bin:/usr/bin:/bin"
+	if image.Folder != "" {
+		path = filepath.Join(image.Folder, "bin") + ":" + image.Folder + ":" + path
+	}
+	env := []string{"PATH=" + path, "HOME=/", "HOSTNAME=" + t.address}
+	env = append(env, l.options.Environ...)
+	env = append(env, image.Environ...)
+	for _, e := range d.Environment {
+		env = append(env, value(e.Name)+"="+t.own(value(e.Name), value(e.Value)))
+	}
+	for _, s := range d.Secrets {
+		secret, err := l.secret(t.stop, value(s.ValueFrom))
+		if err != nil {
+			return nil, err
+		}
+		env = append(env, value(s.Name)+"="+secret)
+	}
+	for port, own := range t.ports {
+		env = append(env, fmt.Sprintf("LOCAL_PORT_%d=%d", port, own))
+	}
+	return append(env, "HOST="+t.address), nil
+}
+
+// own is the value of an environment variable: PORT names the port that the
+// task really has.
+func (t *task) own(name, text string) string {
+	if name != "PORT" {
+		return text
+	}
+	port, err := strconv.ParseInt(text, 10, 32)
+	if own, ok := t.ports[int32(port)]; ok && err == nil {
+		return strconv.Itoa(own)
+	}
+	return text
+}
+
+func (l *Launcher) secret(ctx context.Context, valueFrom string) (string, error) {
+	const failed = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve secret from asm: service call has been retried 1 time(s): %w"
+	if l.options.Secret == nil {
+		return "", fmt.Errorf(failed, fmt.Errorf("no secrets are modelled here"))
+	}
+	secret, err := l.options.Secret(ctx, valueFrom)
+	if err != nil {
+		return "", fmt.Errorf(failed, err)
+	}
+	return secret, nil
+}
+
+// Stream is the log stream of a container.
+type Stream struct {
+	Group, Region, Name string
+	// Create makes the group, if there is none.
+	Create bool
+}
+
+// openLog opens the log that the definition names, if it names one.
+func (l *Launcher) openLog(t *task, c *container, d types.ContainerDefinition) error {
+	c.output = func(line string) { l.options.Output(t.id(), c.name, line) }
+	if d.LogConfiguration == nil {
+		return nil
+	}
+	if d.LogConfiguration.LogDriver != types.LogDriverAwslogs || l.options.Log == nil {
+		return fmt.Errorf("CannotStartContainerError: log driver %s is not modelled locally", d.LogConfiguration.LogDriver)
+	}
+	o := d.LogConfiguration.Options
+	s := Stream{Group: o["awslogs-group"], Region: o["awslogs-region"], Name: c.name + "/" + t.id(), Create: o["awslogs-create-group"] == "true"}
+	if prefix := o["awslogs-stream-prefix"]; prefix != "" {
+		s.Name = prefix + "/" + s.Name
+	}
+	log, err := l.options.Log(t.stop, s)
+	if err != nil {
+		return fmt.Errorf("ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: failed to create Cloudwatch log stream: %w", err)
+	}
+	c.log = log
+	return nil
+}
+
+// inside reports whether a host is the container itself, as it sees it.
+func inside(host string) bool {
+	return host == "localhost" || host == "0.0.0.0" || strings.HasPrefix(host, "127.") || host == "::1"
+}
+
+func value[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
