@@ -53,6 +53,9 @@ type Pipeline struct {
 	// Random gives numbers in [0,1) for jitter and for ids; nil means
 	// math/rand. It is called from one goroutine at a time.
 	Random func() float64
+	// Redactor hides secrets in what is observed and recorded. Its zero value
+	// hides what looks like one.
+	Redactor Redactor
 	// Limits bound every wait; zero fields mean DefaultLimits.
 	Limits Limits
 }

@@ -36,6 +36,8 @@ type Journal struct {
 	Changed bool `json:"changed,omitempty"`
 	// Updated: services may have changed their release.
 	Updated bool `json:"updated,omitempty"`
+	// Mixed: services ran different releases before the attempt.
+	Mixed bool `json:"mixed,omitempty"`
 	// PutBack: the attempt has failed, for this reason, and services are being
 	// put back.
 	PutBack string `json:"put_back,omitempty"`

@@ -1,0 +1,59 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+)
+
+// plan plans the infrastructure, and refuses any plan but the reviewed one.
+func (a *attempt) plan(ctx context.Context) error {
+	r := a.record()
+	if a.done(StepApply) {
+		a.note("the plan was applied by %s", r.Resumes)
+		return nil
+	}
+	plan, err := retry(ctx, a, a.Infrastructure.Plan)
+	if err != nil {
+		return fmt.Errorf("plan %s: %w", a.Environment, err)
+	}
+	reviewed := a.request.Reviewed
+	switch {
+	case reviewed == "" || plan.Fingerprint == reviewed:
+	case r.Applied && plan.Empty:
+		// All of it was applied before the attempt that this one continues died.
+	case r.Applied:
+		return fmt.Errorf("the reviewed plan %s was applied in part by %s, and the rest (%s) is plan %s: review that", reviewed, r.Resumes, plan.Summary, plan.Fingerprint)
+	default:
+		return fmt.Errorf("the plan is no longer the reviewed one: reviewed was %s, now it is %s (%s)", reviewed, plan.Fingerprint, plan.Summary)
+	}
+	if !r.Applied {
+		r.Plan = &plan
+	}
+	a.planned = plan
+	if plan.Empty {
+		a.note("the infrastructure is as configured")
+	} else {
+		a.note("plan %s: %s", plan.Fingerprint, plan.Summary)
+	}
+	return nil
+}
+
+// apply applies that very plan, and waits for the deployments that it causes.
+func (a *attempt) apply(ctx context.Context) error {
+	if a.done(StepApply) {
+		return nil
+	}
+	if !a.planned.Empty {
+		err := a.changing(ctx, func(j *Journal) { j.Record.Applied = true })
+		if err != nil {
+			return err
+		}
+		// Not tried again here: what a transient error left is for a new plan.
+		if err := a.Infrastructure.Apply(ctx); err != nil {
+			return fmt.Errorf("apply %s: %w", a.Environment, err)
+		}
+		a.journal.Done = append(a.journal.Done, StepApply)
+		a.changed(ctx)
+	}
+	return a.settle(ctx, "after the apply")
+}

@@ -1,0 +1,218 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/migrations"
+)
+
+// Promote brings a release to every service, or leaves all of them with what
+// they ran. A release older than the current one is rolled back to, which the
+// record's Kind tells. A promotion that was killed or interrupted is continued
+// by the same request.
+//
+// The error, if any, is an *Error. The record is complete in either case.
+func (p *Pipeline) Promote(ctx context.Context, q Request) (Record, error) {
+	return p.attempt(ctx, KindPromote, q)
+}
+
+// Rollback brings an earlier release back to every service: by its recorded
+// task definitions, without Terraform and without a build. It takes over what
+// an interrupted or broken attempt left.
+//
+// The error, if any, is an *Error. The record is complete in either case.
+func (p *Pipeline) Rollback(ctx context.Context, q Request) (Record, error) {
+	return p.attempt(ctx, KindRollback, q)
+}
+
+// attempt is one promotion or rollback at work.
+type attempt struct {
+	*Pipeline
+	request  Request
+	limits   Limits
+	env      config.Environment
+	services []string // in the platform's order
+
+	journal Journal
+	past    past
+	// left is the attempt that left the lock which this one took over; nil if
+	// it was free.
+	left *Record
+	// finished is the record of an attempt that did what is asked for, and could
+	// not give the lock back.
+	finished *Record
+	// contracts are the pending contract migrations.
+	contracts []migrations.AppliedContract
+	planned   Plan
+	outputs   Outputs
+	starts    int // of one-off tasks
+	hold      *hold
+	evidence  Evidence
+	refusal   error // why it failed
+
+	begun   time.Time
+	step    StepName
+	emitted sync.Mutex
+	drawn   sync.Mutex
+}
+
+// record is the attempt's, so far.
+func (a *attempt) record() *Record { return &a.journal.Record }
+
+func (p *Pipeline) attempt(ctx context.Context, kind Kind, q Request) (Record, error) {
+	a := &attempt{Pipeline: p, request: q, limits: p.Limits.orDefault(), begun: time.Now()}
+	*a.record() = Record{
+		Version: RecordVersion, Kind: kind, Environment: p.Environment,
+		Actor: q.Actor, RunURL: q.RunURL, Started: a.begun,
+		Release: Release{Tag: q.Tag, Commit: q.Commit},
+	}
+	a.record().ID = a.newID()
+	if err := a.check(); err != nil {
+		return a.refuse(ctx, err)
+	}
+	return a.run(ctx)
+}
+
+// check finds what is wrong with a request before anything is looked at.
+func (a *attempt) check() error {
+	var problems []error
+	env, ok := a.Platform.Environment(a.Environment)
+	if !ok {
+		problems = append(problems, fmt.Errorf("environment %q is none of the platform's", a.Environment))
+	}
+	a.env = env
+	for _, s := range a.Platform.Services {
+		a.services = append(a.services, s.Name)
+	}
+	if a.record().Kind == KindPromote && a.request.Tag == "" && a.request.Commit == "" {
+		problems = append(problems, errors.New("a promotion needs the tag of a release or a commit"))
+	}
+	if env.Proof != nil && a.Origin == nil && a.record().Kind == KindPromote {
+		problems = append(problems, fmt.Errorf("environment %q asks for a proof from %q, which cannot be looked at", env.Name, env.Proof.From))
+	}
+	return errors.Join(problems...)
+}
+
+// run walks the steps. Those that follow from resolve on may be another list
+// than it began with.
+func (a *attempt) run(ctx context.Context) (Record, error) {
+	work, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	a.hold = &hold{attempt: a, end: end}
+	defer a.hold.stop()
+	for i := 0; ; i++ {
+		steps := stepsOf(a.record().Kind)
+		if i == len(steps) {
+			break
+		}
+		s := steps[i]
+		switch {
+		case a.finished != nil:
+			a.note("%s was brought to every service by %s, which could not give the lock back", a.finished.Release, a.finished.ID)
+			*a.record() = *a.finished
+			i, s = len(steps)-1, steps[len(steps)-1]
+		case a.journal.PutBack != "":
+			return a.fail(ctx, a.journal.FailedStep, errors.New(a.journal.PutBack))
+		}
+		if a.request.DryRun && s.name.changes() {
+			a.note("every check has passed; a dry run changes nothing")
+			a.record().Outcome = Untouched
+			a.record().Ended = time.Now()
+			break
+		}
+		if err := a.do(work, s); err != nil {
+			return a.fail(ctx, s.name, err)
+		}
+	}
+	a.ended()
+	return *a.record(), nil
+}
+
+func (a *attempt) do(ctx context.Context, s step) error {
+	began := time.Now()
+	a.step, a.journal.Step = s.name, s.name
+	a.emit(Event{Kind: EventStep})
+	err := s.run(a, ctx)
+	kind := EventDone
+	message := ""
+	if err != nil {
+		err = because(ctx, err)
+		kind, message = EventFailed, err.Error()
+	} else if !a.done(s.name) {
+		a.journal.Done = append(a.journal.Done, s.name)
+	}
+	a.emit(Event{Kind: kind, Message: message, Elapsed: time.Since(began)})
+	return err
+}
+
+// because adds what ended a context to the error that this led to.
+func because(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
+	if cause == nil || errors.Is(err, cause) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", cause, err)
+}
+
+// done reports whether a step is complete, here or in what this continues.
+func (a *attempt) done(s StepName) bool {
+	for _, d := range a.journal.Done {
+		if d == s {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *attempt) emit(e Event) {
+	if a.Observe == nil {
+		return
+	}
+	a.emitted.Lock()
+	defer a.emitted.Unlock()
+	e.Time = time.Now()
+	e.Message = a.Redactor.Hide(e.Message)
+	if e.Step == "" {
+		e.Step = a.step
+	}
+	a.Observe(e)
+}
+
+func (a *attempt) note(format string, args ...any) {
+	a.emit(Event{Kind: EventNote, Message: fmt.Sprintf(format, args...)})
+}
+
+func (a *attempt) warn(format string, args ...any) {
+	a.emit(Event{Kind: EventWarning, Message: fmt.Sprintf(format, args...)})
+}
+
+// ended tells the observer how it ended.
+func (a *attempt) ended() {
+	r := a.Redactor.record(*a.record())
+	a.emit(Event{Kind: EventEnd, Message: string(r.Outcome), Elapsed: time.Since(a.begun), Record: &r})
+}
+
+// random draws a number in [0,1).
+func (a *attempt) random() float64 {
+	a.drawn.Lock()
+	defer a.drawn.Unlock()
+	if a.Random == nil {
+		return rand.Float64()
+	}
+	return a.Random()
+}
+
+// newID is an id as Record.ID has it.
+func (a *attempt) newID() string {
+	letters := make([]byte, 6)
+	for i := range letters {
+		letters[i] = 'a' + byte(a.random()*26)
+	}
+	return a.begun.UTC().Format("20060102T150405Z") + "-" + string(letters)
+}

@@ -1,0 +1,221 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// hold is the lease while an attempt has it. A goroutine renews it; once that
+// fails, every context of the attempt ends and no change begins any more.
+type hold struct {
+	attempt *attempt
+	end     context.CancelCauseFunc
+
+	turn chan struct{} // full while the stored lease is being changed
+	mu   sync.Mutex    // guards what follows
+	// lease is what is stored; nil: never held.
+	lease *Lease
+	lost  error
+
+	timer *time.Timer // of the attempt's time
+	quit  context.CancelFunc
+	gone  chan struct{}
+}
+
+// lostError is why an attempt stopped that no longer holds the lock.
+type lostError struct{ err error }
+
+func (e lostError) Error() string { return "the lock was lost: " + e.err.Error() }
+func (e lostError) Unwrap() error { return e.err }
+
+// take stores the lease, and from then on keeps it.
+func (h *hold) take(ctx context.Context, l Lease, over *Lease) error {
+	a := h.attempt
+	taken, err := retry(ctx, a, func(ctx context.Context) (Lease, error) {
+		l.Since = time.Now()
+		l.Until = l.Since.Add(a.limits.Lease)
+		taken, err := a.Lock.Take(ctx, l, over)
+		if errors.Is(err, ErrLockTaken) {
+			// A call that seemed to fail may have stored it.
+			if now, lookErr := a.Lock.Holder(ctx); lookErr == nil && now != nil && now.RecordID == l.RecordID {
+				return *now, nil
+			}
+		}
+		return taken, err
+	})
+	if err != nil {
+		return err
+	}
+	h.turn = make(chan struct{}, 1)
+	h.lease = &taken
+	h.timer = time.AfterFunc(a.timeout(), func() { h.end(timeUp{a.timeout()}) })
+	renewals, quit := context.WithCancel(context.WithoutCancel(ctx))
+	h.quit, h.gone = quit, make(chan struct{})
+	go h.keep(renewals)
+	return nil
+}
+
+// timeout bounds the attempt from the lock to the verification.
+func (a *attempt) timeout() time.Duration {
+	if a.request.Timeout > 0 {
+		return a.request.Timeout
+	}
+	return a.limits.Total
+}
+
+// keep renews the lease three times in its span, and more often once that has
+// failed, until it has run out.
+func (h *hold) keep(ctx context.Context) {
+	defer close(h.gone)
+	span := h.attempt.limits.Lease
+	wait := span / 3
+	for h.attempt.pause(ctx, wait) {
+		err := h.renew(ctx, func(*Lease) {})
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil:
+			wait = span / 3
+		case h.valid() != nil:
+			h.end(h.valid())
+			return
+		default:
+			wait = span / 12
+		}
+	}
+}
+
+// renew stores the lease with a change. Only one goroutine at a time does.
+func (h *hold) renew(ctx context.Context, change func(*Lease)) error {
+	select {
+	case h.turn <- struct{}{}:
+		defer func() { <-h.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := h.valid(); err != nil {
+		return err
+	}
+	held := h.stored()
+	// No call may outlive the lease.
+	ctx, cancel := context.WithDeadline(ctx, held.Until)
+	defer cancel()
+	l := held
+	l.Until = time.Now().Add(h.attempt.limits.Lease)
+	change(&l)
+	stored, err := h.attempt.Lock.Renew(ctx, l)
+	if errors.Is(err, ErrLockLost) {
+		// A call that seemed to fail may have stored the lease, and what is
+		// there now is ours in another version.
+		now, lookErr := h.attempt.Lock.Holder(ctx)
+		if lookErr == nil && now != nil && now.RecordID == l.RecordID {
+			l.Version = now.Version
+			stored, err = h.attempt.Lock.Renew(ctx, l)
+		} else if lookErr == nil {
+			err = fmt.Errorf("%w: %s", err, heldBy(now))
+		}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case err == nil:
+		h.lease = &stored
+	case errors.Is(err, ErrLockLost):
+		h.lost = lostError{err}
+	case !time.Now().Before(held.Until):
+		h.lost = lostError{fmt.Errorf("it could not be renewed for %v: %w", h.attempt.limits.Lease, err)}
+	}
+	return err
+}
+
+// stored is the lease as it is stored.
+func (h *hold) stored() Lease {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return *h.lease
+}
+
+// valid returns why nothing may be changed: the lease is lost or has run out.
+func (h *hold) valid() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.lost != nil:
+		return h.lost
+	case h.lease == nil:
+		return lostError{errors.New("it is not held")}
+	case !time.Now().Before(h.lease.Until):
+		return lostError{fmt.Errorf("it ended at %s without being renewed", h.lease.Until.UTC().Format(time.RFC3339))}
+	default:
+		return nil
+	}
+}
+
+// held reports whether the lock was taken, even if it was lost since.
+func (h *hold) held() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.lease != nil
+}
+
+// inTime ends the bound on the attempt: what follows has bounds of its own.
+func (h *hold) inTime() {
+	if h.timer != nil {
+		h.timer.Stop()
+	}
+}
+
+// stop ends the renewals.
+func (h *hold) stop() {
+	h.inTime()
+	if h.quit != nil {
+		h.quit()
+		<-h.gone
+	}
+}
+
+// release gives the lock back.
+func (h *hold) release(ctx context.Context) error {
+	h.stop()
+	held := h.stored()
+	return h.attempt.again(ctx, func(ctx context.Context) error {
+		err := h.attempt.Lock.Release(ctx, held)
+		if !errors.Is(err, ErrLockLost) {
+			return err
+		}
+		now, lookErr := h.attempt.Lock.Holder(ctx)
+		switch {
+		case lookErr != nil:
+			return lookErr
+		case now == nil:
+			return nil // a call that seemed to fail has removed it
+		case now.RecordID == held.RecordID:
+			return h.attempt.Lock.Release(ctx, *now)
+		default:
+			return fmt.Errorf("%w: %s", err, heldBy(now))
+		}
+	})
+}
+
+// leave stops the renewals, and says in the lease that it has to be continued.
+func (h *hold) leave(ctx context.Context, left Outcome) error {
+	h.stop()
+	return h.attempt.again(ctx, func(ctx context.Context) error {
+		return h.renew(ctx, func(l *Lease) { l.Left, l.Until = left, time.Now() })
+	})
+}
+
+// heldBy says who has a lock.
+func heldBy(l *Lease) string {
+	if l == nil {
+		return "nobody holds it"
+	}
+	s := fmt.Sprintf("%s holds it since %s for %s %s (%s)", l.Actor, l.Since.UTC().Format(time.RFC3339), l.Kind, l.Release, l.Why)
+	if l.RunURL != "" {
+		s += ", see " + l.RunURL
+	}
+	return s
+}

@@ -1,0 +1,201 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// lock takes the environment's lock: at once if it is free, after waiting if
+// somebody is at work, and from an attempt that did not finish only to continue
+// or to end that.
+func (a *attempt) lock(ctx context.Context) error {
+	if err := a.peel(ctx); err != nil {
+		return err
+	}
+	began := time.Now()
+	wait := a.request.LockWait
+	if wait == 0 {
+		wait = a.limits.LockWait
+	}
+	said := ""
+	for {
+		holder, err := retry(ctx, a, a.Lock.Holder)
+		if err != nil {
+			return fmt.Errorf("look at the lock: %w", err)
+		}
+		if err := a.readHistory(ctx); err != nil {
+			return err
+		}
+		if a.request.DryRun {
+			if holder != nil {
+				a.warn("the lock is not free: %s", heldBy(holder))
+			}
+			return nil
+		}
+		var left leftover
+		c := claimFree
+		if holder != nil {
+			if left, err = a.leftover(ctx, *holder); err != nil {
+				return err
+			}
+			c = claimOn(left, a.record().Kind, a.record().Release, time.Now())
+		}
+		switch c {
+		case claimRefused:
+			return lockError{lease: *holder, dead: true}
+		case claimWait:
+			if wait < 0 || time.Since(began) >= wait {
+				return lockError{lease: *holder, waited: time.Since(began)}
+			}
+			if holder.RecordID != said {
+				said = holder.RecordID
+				a.emit(Event{Kind: EventWait, Message: "waiting for the lock: " + heldBy(holder)})
+			}
+			if !a.pause(ctx, a.limits.Tick) {
+				return context.Cause(ctx)
+			}
+			continue
+		}
+		err = a.takeLock(ctx, c, holder, left)
+		if !errors.Is(err, ErrLockTaken) {
+			return err
+		}
+	}
+}
+
+// peel finds the commit of a promotion's release; a rollback knows its own only
+// from the history.
+func (a *attempt) peel(ctx context.Context) error {
+	q := a.request
+	if a.record().Kind == KindRollback || q.Tag == "" {
+		return nil
+	}
+	commit, err := retry(ctx, a, func(ctx context.Context) (string, error) { return a.Checkout.Peel(ctx, q.Tag) })
+	switch {
+	case err != nil:
+		return fmt.Errorf("find the commit of release %s: %w", q.Tag, err)
+	case q.Commit != "" && q.Commit != commit:
+		return fmt.Errorf("release %s is commit %s, not %s", q.Tag, commit, q.Commit)
+	}
+	a.record().Release.Commit = commit
+	return nil
+}
+
+func (a *attempt) readHistory(ctx context.Context) error {
+	type read struct {
+		records []Record
+		skipped []Skipped
+	}
+	r, err := retry(ctx, a, func(ctx context.Context) (read, error) {
+		records, skipped, err := a.History.Records(ctx)
+		return read{records, skipped}, err
+	})
+	if err != nil {
+		return fmt.Errorf("read the history: %w", err)
+	}
+	if a.past == nil {
+		for _, s := range r.skipped {
+			a.warn("the history holds %s, which is no record: %s", s.Key, s.Reason)
+		}
+	}
+	a.past = past(r.records)
+	return nil
+}
+
+// leftover finds out what the holder of a lock has done.
+func (a *attempt) leftover(ctx context.Context, l Lease) (leftover, error) {
+	left := leftover{lease: l, record: a.past.attempt(l.RecordID)}
+	j, err := retry(ctx, a, func(ctx context.Context) (Journal, error) { return a.History.Journal(ctx, l.RecordID) })
+	switch {
+	case err == nil:
+		left.journal = &j
+	case !errors.Is(err, ErrNoJournal):
+		return left, fmt.Errorf("read the journal of %s: %w", l.RecordID, err)
+	}
+	return left, nil
+}
+
+// takeLock stores the lease. What a later run has to know is stored before: as
+// soon as the lease is ours, nothing else leads to the attempt that left it.
+func (a *attempt) takeLock(ctx context.Context, c claim, over *Lease, left leftover) error {
+	fresh := a.journal
+	r := a.record()
+	switch c {
+	case claimResume:
+		r.resume(left.journal.Record)
+		a.journal.Done, a.journal.Updated = left.journal.Done, left.journal.Updated
+		a.journal.PutBack, a.journal.FailedStep, a.journal.Mixed = left.journal.PutBack, left.journal.FailedStep, left.journal.Mixed
+	case claimReplace:
+		r.Resumes = left.journal.Record.ID
+	}
+	if c == claimDone {
+		a.finished = left.record
+	}
+	if c == claimResume || c == claimReplace {
+		a.left = &left.journal.Record
+		a.journal.Changed = true
+		if err := a.write(ctx, a.journal); err != nil {
+			return fmt.Errorf("store the journal: %w", err)
+		}
+	}
+	err := a.hold.take(ctx, Lease{
+		Environment: a.Environment, RecordID: r.ID, Kind: r.Kind, Release: r.Release,
+		Actor: r.Actor, RunURL: r.RunURL, Why: a.request.Why,
+	}, over)
+	if err != nil {
+		a.journal = fresh
+		return err
+	}
+	if over != nil {
+		a.warn("took over the lock: %s", lockError{lease: *over, dead: true})
+	}
+	return a.closeBooks(ctx, left)
+}
+
+// resume takes over what an earlier attempt found out and did.
+func (r *Record) resume(earlier Record) {
+	own := *r
+	*r = earlier.clone()
+	r.ID, r.Resumes, r.Started = own.ID, earlier.ID, own.Started
+	r.Actor, r.RunURL = own.Actor, own.RunURL
+	if own.Release.Tag != "" {
+		r.Release.Tag = own.Release.Tag
+	}
+	r.Outcome, r.Step, r.Error, r.Left, r.Next, r.Ended = "", "", "", nil, "", time.Time{}
+}
+
+// closeBooks stores the records that dead attempts could not store: the one
+// whose lock this was, and those that it continued in turn.
+func (a *attempt) closeBooks(ctx context.Context, left leftover) error {
+	stored := false
+	for j := left.journal; j != nil; {
+		if a.past.attempt(j.Record.ID) != nil {
+			break
+		}
+		r := j.Record.clone()
+		r.Outcome, r.Step, r.Ended = Interrupted, j.Step, j.Time
+		r.Error = "ended without a word"
+		if !j.Changed {
+			r.Outcome = Untouched
+		}
+		err := a.again(ctx, func(ctx context.Context) error { return a.History.Record(ctx, r) })
+		if err != nil && !errors.Is(err, ErrRecorded) {
+			return fmt.Errorf("record the attempt %s, which died: %w", r.ID, err)
+		}
+		stored = true
+		if r.Resumes == "" {
+			break
+		}
+		earlier, err := a.leftover(ctx, Lease{RecordID: r.Resumes})
+		if err != nil {
+			return err
+		}
+		j = earlier.journal
+	}
+	if !stored {
+		return nil
+	}
+	return a.readHistory(ctx)
+}

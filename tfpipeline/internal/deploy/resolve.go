@@ -1,0 +1,182 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// resolve finds out what exactly is to be deployed: the commit, the digest of
+// each image, and what runs before. From here on nothing looks at a tag.
+func (a *attempt) resolve(ctx context.Context) error {
+	current := a.past.current()
+	if a.record().Kind == KindPromote {
+		older, err := a.older(ctx, current)
+		if err != nil {
+			return err
+		}
+		if older {
+			a.note("%s is older than %s, which runs: rolling back to it", a.record().Release, current.Release)
+			a.record().Kind = KindRollback
+		}
+	}
+	var err error
+	if a.record().Kind == KindRollback {
+		err = a.resolveTarget(current)
+	} else {
+		err = a.resolveImages(ctx, current)
+	}
+	if err != nil {
+		return err
+	}
+	if a.request.DryRun {
+		return nil
+	}
+	// Whoever finds the lock held reads what for.
+	err = a.again(ctx, func(ctx context.Context) error {
+		return a.hold.renew(ctx, func(l *Lease) { l.Release, l.Kind = a.record().Release, a.record().Kind })
+	})
+	if err != nil {
+		return fmt.Errorf("say in the lock what is deployed: %w", err)
+	}
+	return nil
+}
+
+// older reports whether the release to be promoted is one that came before the
+// current: in the past of its commit or, if neither is in the other's, earlier
+// in the history.
+func (a *attempt) older(ctx context.Context, current *Record) (bool, error) {
+	release := a.record().Release
+	if current == nil || release.Same(current.Release) {
+		return false, nil
+	}
+	contains := func(descendant, ancestor string) (bool, error) {
+		in, err := retry(ctx, a, func(ctx context.Context) (bool, error) {
+			return a.Checkout.Contains(ctx, descendant, ancestor)
+		})
+		if err != nil {
+			return false, fmt.Errorf("find out which is older, %s or %s, which runs (the checkout needs the whole history): %w",
+				release, current.Release, err)
+		}
+		return in, nil
+	}
+	if in, err := contains(current.Release.Commit, release.Commit); in || err != nil {
+		return in, err
+	}
+	if in, err := contains(release.Commit, current.Release.Commit); in || err != nil {
+		return false, err
+	}
+	order := a.past.order()
+	at := slices.IndexFunc(order, release.Same)
+	return at >= 0 && at < slices.IndexFunc(order, current.Release.Same), nil
+}
+
+// resolveImages finds the digests of a promotion's images, once: an attempt
+// that is continued has them.
+func (a *attempt) resolveImages(ctx context.Context, current *Record) error {
+	r := a.record()
+	if r.Release.Digests != nil {
+		return nil
+	}
+	if current != nil {
+		r.Previous = current.Release
+	}
+	digests, err := retry(ctx, a, func(ctx context.Context) (map[string]string, error) {
+		return a.Images.Digests(ctx, r.Release.Commit, a.services)
+	})
+	if err != nil {
+		return fmt.Errorf("find the images of %s: %w", r.Release, err)
+	}
+	var missing []string
+	for _, s := range a.services {
+		if digests[s] == "" {
+			missing = append(missing, s)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("there is no image with tag %s of %s: was it built, and is its build done?", r.Release.Commit, strings.Join(missing, ", "))
+	}
+	r.Release.Digests = digests
+	return nil
+}
+
+// resolveTarget finds the record of the release that a rollback goes to.
+func (a *attempt) resolveTarget(current *Record) error {
+	r := a.record()
+	if current == nil {
+		return errors.New("no release was ever deployed here, so there is none to roll back to")
+	}
+	left := a.left
+	if left == nil {
+		left = a.past.unfinished()
+	}
+	name := a.request.Tag
+	if name == "" {
+		name = a.request.Commit
+	}
+	var target *Record
+	switch {
+	case name != "":
+		if target = a.past.deployed(name); target == nil {
+			return fmt.Errorf("%s never ran here; rollback goes to one of: %s", name, names(a.past.order()))
+		}
+		if c := a.request.Commit; a.request.Tag != "" && c != "" && target.Release.Commit != c {
+			return fmt.Errorf("%s was deployed here as commit %s, not %s", name, target.Release.Commit, c)
+		}
+	case left != nil && left.Kind == KindRollback && left.Release.Commit != "":
+		target = a.past.deployed(left.Release.Commit) // it is continued
+	case left != nil:
+		target = current // what ran before the attempt that did not finish
+	default:
+		if target = a.past.before(current.Release); target == nil {
+			return fmt.Errorf("nothing good ran here before %s; releases that ran: %s", current.Release, names(a.past.order()))
+		}
+	}
+	r.Release, r.Previous = target.Release, current.Release
+	r.Rejected = rejects(target.Release, current.Release, left)
+	r.Services = map[string]*ServiceRecord{}
+	for _, s := range a.services {
+		was, ok := target.Services[s]
+		if !ok || was.After == "" {
+			a.warn("service %s was no part of %s and is left as it is", s, target.Release)
+			continue
+		}
+		r.Services[s] = &ServiceRecord{Digest: was.Digest, After: was.After}
+	}
+	if len(r.Services) == 0 {
+		return fmt.Errorf("the record of %s names no task definition", target.Release)
+	}
+	a.services = slices.DeleteFunc(slices.Clone(a.services), func(s string) bool { return r.Services[s] == nil })
+	return nil
+}
+
+// names lists releases, the newest first.
+func names(releases []Release) string {
+	if len(releases) == 0 {
+		return "none"
+	}
+	var list []string
+	for _, r := range slices.Backward(releases) {
+		list = append(list, r.String())
+	}
+	return strings.Join(list, ", ")
+}
+
+// rejects returns the release that a rollback marks: the one that an attempt
+// which did not finish was bringing to the services, or the current one. A
+// return to what runs marks nothing.
+func rejects(target, current Release, left *Record) *Release {
+	rejected := &current
+	if left != nil && left.touched() {
+		rejected = &left.Release
+		if left.Kind == KindRollback {
+			rejected = left.Rejected
+		}
+	}
+	if rejected == nil || rejected.Same(target) {
+		return nil
+	}
+	return rejected
+}
