@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -51,10 +52,17 @@ func TestCallsOfOneLook(t *testing.T) {
 					t.Errorf("%d deployments", n)
 				}
 				want("DescribeDeployments", "DescribeServiceDeployments")
-				services := ok(w.env.DescribeServices(w.ctx, w.services))(t)
-				if len(services) != c.services || services[w.services[0]].Deployment == nil {
-					t.Errorf("%d services", len(services))
+				see := func() {
+					t.Helper()
+					services := ok(w.env.DescribeServices(w.ctx, w.services))(t)
+					if len(services) != c.services || services[w.services[0]].Deployment == nil {
+						t.Errorf("%d services", len(services))
+					}
 				}
+				see()
+				want("DescribeServices right after that", "DescribeServices")
+				pause(w.ctx, time.Second)
+				see()
 				want("DescribeServices", "DescribeServices", "DescribeServiceDeployments")
 				for s, digests := range ok(w.env.RunningDigests(w.ctx, w.services))(t) {
 					if len(digests) != c.tasks || digests[0] != digest(s, "one") {
@@ -89,3 +97,28 @@ func TestNoCallsForNothing(t *testing.T) {
 		}
 	})
 }
+
+// What was seen just now is not believed once something was done about it.
+func TestNothingIsRememberedAfterAChange(t *testing.T) {
+	inWorld(t, options{services: 1}, func(w *world) {
+		state := func() string {
+			d := ok(w.env.DescribeServices(w.ctx, w.services))(t)["s01"].Deployment
+			return short(d.ARN) + " " + string(d.State)
+		}
+		first := w.current()["s01"]
+		definition := w.register("s01", "two")
+		ok(w.env.DescribeDeployments(w.ctx, []string{first}))(t)
+		arn := ok(w.env.UpdateService(w.ctx, deploy.Update{Service: "s01", TaskDefinition: definition}))(t)
+		if got := state(); got != short(arn)+" pending" {
+			t.Errorf("after the update: %s", got)
+		}
+		if err := w.env.StopDeployment(w.ctx, arn); err != nil {
+			t.Fatal(err)
+		}
+		if got := state(); got != short(arn)+" rolling back" {
+			t.Errorf("after the stop: %s", got)
+		}
+	})
+}
+
+func short(arn string) string { return arn[strings.LastIndex(arn, "/")+1:] }

@@ -3,9 +3,11 @@ package ecs
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -16,6 +18,7 @@ import (
 // DescribeDeployments returns service deployments by ARN: one call for 20, and
 // one more for 20 of whose task definitions nothing is known yet.
 func (e *Environment) DescribeDeployments(ctx context.Context, arns []string) (map[string]deploy.Deployment, error) {
+	began := time.Now()
 	var mu sync.Mutex
 	var all []types.ServiceDeployment
 	err := each(ctx, slices.Chunk(slices.Collect(distinct(arns)), deploymentsPerCall), func(ctx context.Context, arns []string) error {
@@ -46,11 +49,13 @@ func (e *Environment) DescribeDeployments(ctx context.Context, arns []string) (m
 	for _, d := range all {
 		found[*d.ServiceDeploymentArn] = deploymentOf(d, revisions[targetOf(d)])
 	}
+	e.see(sighting{began, maps.Clone(found)})
 	return found, nil
 }
 
 // StopDeployment asks for the rollback of a service deployment.
 func (e *Environment) StopDeployment(ctx context.Context, arn string) error {
+	defer e.see(sighting{})
 	_, err := e.ecs.StopServiceDeployment(ctx, &sdk.StopServiceDeploymentInput{
 		ServiceDeploymentArn: &arn,
 		StopType:             types.StopServiceDeploymentStopTypeRollback,

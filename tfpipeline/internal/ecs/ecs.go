@@ -42,6 +42,7 @@ type Environment struct {
 
 	mu        sync.Mutex
 	revisions map[string]revision // by ARN; what is known of one never changes
+	last      sighting
 }
 
 var (

@@ -14,7 +14,8 @@ import (
 )
 
 // DescribeServices returns what the services run: one call for 10, and those
-// of DescribeDeployments for their latest deployments.
+// of DescribeDeployments for their latest deployments, unless that has just
+// seen all of them.
 func (e *Environment) DescribeServices(ctx context.Context, services []string) (map[string]deploy.Service, error) {
 	all, err := e.describeServices(ctx, services)
 	if err != nil {
@@ -25,7 +26,7 @@ func (e *Environment) DescribeServices(ctx context.Context, services []string) (
 		arns = append(arns, value(s.CurrentServiceDeployment))
 	}
 	slices.Sort(arns)
-	deployments, err := e.DescribeDeployments(ctx, arns)
+	deployments, err := e.latest(ctx, arns)
 	if err != nil {
 		return nil, err
 	}
