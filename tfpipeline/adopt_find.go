@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -36,8 +35,8 @@ func (f *finder) find(ctx context.Context, kind string, v planned) (ids []string
 	switch kind {
 	case "aws_vpc_security_group_ingress_rule", "aws_vpc_security_group_egress_rule":
 		return f.securityGroupRule(ctx, v, strings.Contains(kind, "egress"))
-	case "aws_secretsmanager_secret", "aws_secretsmanager_secret_version":
-		return f.secret(ctx, kind, v)
+	case "aws_secretsmanager_secret":
+		return f.secret(ctx, v)
 	case "aws_lb", "aws_lb_target_group", "aws_lb_listener", "aws_lb_listener_rule":
 		return f.loadBalancer(ctx, kind, v)
 	case "aws_route53_zone":
@@ -49,39 +48,24 @@ func (f *finder) find(ctx context.Context, kind string, v planned) (ids []string
 	}
 	// Of the rest a second one does no harm: another revision of a task
 	// definition, the default security group, the waiting for a certificate.
+	// Nor does another version of a secret, while to import one would write its
+	// value into the state: what uses the secret reads it back from there.
 	return nil, true, nil
 }
 
-func (f *finder) secret(ctx context.Context, kind string, v planned) ([]string, bool, error) {
-	client := secretsmanager.NewFromConfig(f.cfg)
-	if kind == "aws_secretsmanager_secret" {
-		name := v.text("name")
-		out, err := client.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &name})
-		if _, none := errors.AsType[*smtypes.ResourceNotFoundException](err); none {
-			return nil, true, nil
-		}
-		if err != nil {
-			return nil, true, fmt.Errorf("look for secret %s: %w", name, err)
-		}
-		if out.DeletedDate != nil {
-			return nil, true, nil
-		}
-		return []string{aws.ToString(out.ARN)}, true, nil
+func (f *finder) secret(ctx context.Context, v planned) ([]string, bool, error) {
+	name := v.text("name")
+	out, err := secretsmanager.NewFromConfig(f.cfg).DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &name})
+	if _, none := errors.AsType[*smtypes.ResourceNotFoundException](err); none {
+		return nil, true, nil
 	}
-	id := v.text("secret_id")
-	if id == "" {
-		return nil, false, nil
-	}
-	out, err := client.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &id})
 	if err != nil {
-		return nil, true, fmt.Errorf("look for versions of secret %s: %w", id, err)
+		return nil, true, fmt.Errorf("look for secret %s: %w", name, err)
 	}
-	for version, stages := range out.VersionIdsToStages {
-		if slices.Contains(stages, "AWSCURRENT") {
-			return []string{id + "|" + version}, true, nil
-		}
+	if out.DeletedDate != nil {
+		return nil, true, nil
 	}
-	return nil, true, nil
+	return []string{aws.ToString(out.ARN)}, true, nil
 }
 
 func (f *finder) loadBalancer(ctx context.Context, kind string, v planned) (ids []string, known bool, err error) {

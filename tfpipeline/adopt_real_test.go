@@ -1,12 +1,13 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
+	"sync"
 	"testing"
 	"time"
 
@@ -136,19 +137,20 @@ resource "aws_acm_certificate" "this" {
 resource "aws_service_discovery_http_namespace" "this" { name = "doc-platform-staging" }
 `
 
-// newCloudFixture is a fixture whose staging root lives on a local endpoint.
-func newCloudFixture(t *testing.T) (*fixture, aws.Config) {
+// newCloudFixture is a fixture with one root that lives on a local endpoint.
+func newCloudFixture(t *testing.T, root, resources string) (*fixture, aws.Config) {
 	t.Helper()
-	f := newFixture(t, small)
+	f := newFixture(t, "")
+	f.writeRoot(root, resources)
 	repository := &app{}
 	if err := repository.findRepository(); err != nil {
 		t.Fatal(err)
 	}
-	lock, err := os.ReadFile(filepath.Join(repository.repository, "envs", "staging", ".terraform.lock.hcl"))
+	lock, err := os.ReadFile(filepath.Join(repository.repository, "envs", root, ".terraform.lock.hcl"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	writeFile(t, filepath.Join(f.dir, "envs", "staging", ".terraform.lock.hcl"), string(lock))
+	writeFile(t, filepath.Join(f.dir, "envs", root, ".terraform.lock.hcl"), string(lock))
 	endpoint, err := localaws.Start(t.Context(), localaws.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -171,7 +173,7 @@ func networks(t *testing.T, cfg aws.Config) int {
 		t.Fatal(err)
 	}
 	for key, ids := range inventory {
-		if len(ids) != 1 {
+		if named := key[2] != ""; named && len(ids) != 1 {
 			t.Errorf("%v exists %d times: %v", key, len(ids), ids)
 		}
 	}
@@ -181,7 +183,8 @@ func networks(t *testing.T, cfg aws.Config) int {
 // Everything exists and the state has gone: all of it is adopted, and nothing
 // is made a second time.
 func TestRealAdoption(t *testing.T) {
-	f, cfg := newCloudFixture(t)
+	t.Parallel()
+	f, cfg := newCloudFixture(t, "staging", small)
 	f.run(0, "apply", "-env", "staging", "-yes")
 	before := networks(t, cfg)
 	key := config.Default().StateKey("staging")
@@ -190,7 +193,8 @@ func TestRealAdoption(t *testing.T) {
 	}
 
 	stdout, stderr := f.run(0, "apply", "-env", "staging", "-yes", "-adopt")
-	if strings.Contains(stdout, "to create") {
+	// Another version of a secret is the one thing that is made again.
+	if !strings.Contains(stdout, "staging: 1 to create, 1 to update, 23 to import") {
 		t.Errorf("something is made that exists:\n%s\n%s", stdout, stderr)
 	}
 	contains(t, "stderr", stderr, "staging: adopting aws_vpc.this (vpc-", "staging: adopting aws_iam_role_policy.this (doc-platform-staging-api-task:logs)")
@@ -200,31 +204,175 @@ func TestRealAdoption(t *testing.T) {
 	f.run(0, "plan", "-env", "staging", "-detailed-exitcode")
 }
 
-// Killed again and again, at any moment: in the end everything exists once, and
-// the state knows all of it.
+// generation is more to make, for a run that would find nothing left to do.
+func generation(n int) string {
+	return fmt.Sprintf(`
+resource "aws_security_group" "more" {
+  count  = %[1]d
+  name   = "doc-platform-staging-more-${count.index}"
+  vpc_id = aws_vpc.this.id
+  tags   = { Name = "doc-platform-staging-more-${count.index}" }
+}
+resource "aws_vpc_security_group_ingress_rule" "more" {
+  count                        = %[1]d
+  security_group_id            = aws_security_group.more[count.index].id
+  referenced_security_group_id = aws_security_group.this["a"].id
+  ip_protocol                  = "tcp"
+  from_port                    = 3000
+  to_port                      = 3000
+}
+resource "aws_cloudwatch_log_group" "more" {
+  count = %[1]d
+  name  = "/doc-platform/staging/more-${count.index}"
+}
+`, n)
+}
+
+// Killed again and again, at any moment, while it applies and while it bootstraps: in
+// the end everything exists once, and the state knows all of it.
 func TestRealKillsAtRandom(t *testing.T) {
-	f, cfg := newCloudFixture(t)
+	t.Parallel()
+	f, cfg := newCloudFixture(t, config.SharedRoot, small)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	for i := range 5 {
-		cmd, _, stderr := f.command("apply", "-env", "staging", "-yes")
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		// Between the beginning of the apply and its end.
-		for !strings.Contains(fmt.Sprint(stderr.String()), "terraform apply") && cmd.ProcessState == nil && t.Context().Err() == nil {
-			<-time.After(20 * time.Millisecond)
-		}
-		<-time.After(time.Duration(random.IntN(8000)) * time.Millisecond)
-		_ = cmd.Process.Signal(syscall.SIGKILL)
-		_ = cmd.Wait()
-		t.Logf("run %d:\n%s", i, stderr)
+	more := 0
+	wanted := 4
+	if os.Getenv("SOAK") != "" {
+		wanted = 20
 	}
-	f.run(0, "apply", "-env", "staging", "-yes")
+	for kills := 0; kills < wanted; {
+		if f.killAtRandom(random, []string{"apply", "bootstrap"}[random.IntN(2)], config.SharedRoot, 6*time.Second) {
+			kills++
+			continue
+		}
+		more += 5
+		f.writeRoot(config.SharedRoot, small+generation(more))
+	}
+	f.run(0, "apply", "-env", config.SharedRoot, "-yes")
 	networks(t, cfg)
-	f.run(0, "plan", "-env", "staging", "-detailed-exitcode")
+	f.run(0, "plan", "-env", config.SharedRoot, "-detailed-exitcode")
 	if left := f.leftovers(); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// killAtRandom starts a command and kills it, at any moment or, as likely,
+// while resources are being made. It is false if the command was faster.
+func (f *fixture) killAtRandom(random *rand.Rand, command, root string, within time.Duration) bool {
+	f.t.Helper()
+	cmd, _, _ := f.command(command, "-env", root, "-yes")
+	stderr := &watched{changed: make(chan struct{}, 1)}
+	cmd.Stderr = stderr
+	if err := cmd.Start(); err != nil {
+		f.t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	if random.IntN(2) == 0 {
+		stderr.await("terraform apply", ended)
+	}
+	select {
+	case <-time.After(time.Duration(random.Int64N(int64(within)))):
+		_ = cmd.Process.Kill()
+		<-ended
+		f.t.Logf("%s, killed:\n%s", command, stderr)
+		return true
+	case <-ended:
+		f.t.Logf("%s, ended:\n%s", command, stderr)
+		return false
+	}
+}
+
+// Killed ten times on a root that needs no provider: the next run explains the
+// lock and takes it, and no state that was saved is ever lost.
+func TestRealKillsKeepTheState(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, "")
+	resources := func(n int) string {
+		return fmt.Sprintf(`
+resource "terraform_data" "this" {
+  count = %d
+  provisioner "local-exec" {
+    command = "sleep 1"
+  }
+}
+`, n)
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	type state struct {
+		Serial    int
+		Lineage   string
+		Resources []struct{ Instances []struct{} }
+	}
+	read := func() (s state) {
+		content, ok := f.object(config.Default().StateKey("staging"))
+		if !ok {
+			return s
+		}
+		if err := json.Unmarshal([]byte(content), &s); err != nil {
+			t.Fatalf("the state is no state: %v\n%s", err, content)
+		}
+		return s
+	}
+	size := 20
+	f.write(resources(size))
+	for kills, before := 0, read(); kills < 10; {
+		if f.killAtRandom(random, "apply", "staging", 4*time.Second) {
+			kills++
+		} else {
+			size += 20
+			f.write(resources(size))
+		}
+		now := read()
+		if now.Serial < before.Serial || before.Lineage != "" && now.Lineage != before.Lineage {
+			t.Fatalf("a state was lost: %+v and then %+v", before, now)
+		}
+		before = now
+	}
+	f.run(0, "apply", "-env", "staging", "-yes")
+	f.run(0, "plan", "-env", "staging", "-detailed-exitcode")
+	if last := read(); len(last.Resources) != 1 || len(last.Resources[0].Instances) != size {
+		t.Errorf("the state knows %+v, want %d instances", last, size)
+	}
+	if left := f.leftovers(); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// watched is output that can be read while it is written.
+type watched struct {
+	mu      sync.Mutex
+	text    strings.Builder
+	changed chan struct{}
+}
+
+func (w *watched) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	select {
+	case w.changed <- struct{}{}:
+	default:
+	}
+	return w.text.Write(b)
+}
+
+func (w *watched) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.String()
+}
+
+// await returns when the text has appeared or can no longer do so.
+func (w *watched) await(text string, ended chan error) {
+	for !strings.Contains(w.String(), text) {
+		select {
+		case <-w.changed:
+		case err := <-ended:
+			ended <- err
+			return
+		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
 )
 
-// machinePath is PATH before TestMain put a fake terraform in front of it.
+// machinePath is PATH before TestMain put a fake tfpipeline in front of it.
 var machinePath = os.Getenv("PATH")
 
 // e2e marks tests that need the real Terraform and provider. They run when
@@ -27,7 +27,6 @@ func e2e(t testing.TB) {
 	if os.Getenv("E2E") == "" {
 		t.Skip("needs Terraform and the AWS provider: run make e2e")
 	}
-	t.Setenv("PATH", machinePath)
 }
 
 // withoutAWS is the environment of a laptop that knows nothing of AWS.

@@ -25,6 +25,7 @@ import (
 // program: from an empty account to staging and production and back, by way
 // of plans that must find nothing to do.
 func TestEnvironments(t *testing.T) {
+	t.Parallel()
 	e2e(t)
 	runtime := ecs.New(ecs.Options{Launcher: ecs.NewScript(), Pace: ecs.LocalPace()})
 	t.Cleanup(runtime.Close)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -31,6 +32,7 @@ func newFixture(t *testing.T, resources string) *fixture {
 	t.Helper()
 	e2e(t)
 	dir := t.TempDir()
+	t.Cleanup(func() { killBelow(dir) })
 	f := &fixture{t: t, dir: dir, cloud: newFakeCloud(config.Default())}
 	f.cloud.bucket = map[string]string{}
 	server := httptest.NewServer(f.cloud)
@@ -58,8 +60,14 @@ func newFixture(t *testing.T, resources string) *fixture {
 // write replaces the staging root.
 func (f *fixture) write(resources string) {
 	f.t.Helper()
+	f.writeRoot("staging", resources)
+}
+
+// writeRoot replaces any root.
+func (f *fixture) writeRoot(root, resources string) {
+	f.t.Helper()
 	p := config.Default()
-	writeFile(f.t, filepath.Join(f.dir, "envs", "staging", "main.tf"), fmt.Sprintf(`
+	writeFile(f.t, filepath.Join(f.dir, "envs", root, "main.tf"), fmt.Sprintf(`
 terraform {
   backend "s3" {
     bucket       = %q
@@ -68,7 +76,7 @@ terraform {
     use_lockfile = true
   }
 }
-%s`, p.StateBucket(), p.StateKey("staging"), p.Region, resources))
+%s`, p.StateBucket(), p.StateKey(root), p.Region, resources))
 }
 
 // object is what the bucket holds under a key.
@@ -90,6 +98,8 @@ func (f *fixture) refuse(ending string) {
 func (f *fixture) command(args ...string) (cmd *exec.Cmd, stdout, stderr *bytes.Buffer) {
 	cmd = exec.CommandContext(f.t.Context(), filepath.Join(f.dir, "bin", "tfpipeline"), args...)
 	cmd.Dir, cmd.Env = f.dir, f.env
+	// A killed Terraform leaves its providers behind, with our pipes open.
+	cmd.WaitDelay = time.Second
 	stdout, stderr = &bytes.Buffer{}, &bytes.Buffer{}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	return cmd, stdout, stderr
@@ -101,6 +111,20 @@ func (f *fixture) run(code int, args ...string) (stdout, stderr string) {
 	cmd, out, err := f.command(args...)
 	f.mustExit(code, cmd.Run(), err)
 	return out.String(), err.String()
+}
+
+// killBelow ends the providers that killed Terraforms left in a folder.
+func killBelow(dir string) {
+	processes, _ := filepath.Glob("/proc/[0-9]*")
+	for _, p := range processes {
+		cwd, err := os.Readlink(filepath.Join(p, "cwd"))
+		if err != nil || !strings.HasPrefix(cwd, dir) {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(p)); err == nil {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
 }
 
 func (f *fixture) mustExit(code int, err error, stderr *bytes.Buffer) {

@@ -98,6 +98,15 @@ func TestMoto(t *testing.T) {
 			t.Errorf("%d instances left", len(left))
 		}
 	})
+	t.Run("elastic IPs", func(t *testing.T) {
+		id := must(t, e, "ec2", "AllocateAddress", "Domain=vpc").value("allocationId")
+		must(t, e, "ec2", "CreateTags", "ResourceId.1="+id, "Tag.1.Key=Name", "Tag.1.Value=nat")
+		tags := must(t, e, "ec2", "DescribeTags", "Filter.1.Name=resource-id", "Filter.1.Value.1="+id).every("item")
+		if len(tags) != 1 || tags[0].value("resourceType") != "elastic-ip" {
+			t.Errorf("%d tags", len(tags))
+		}
+		must(t, e, "ec2", "ReleaseAddress", "AllocationId="+id)
+	})
 	t.Run("deletion protection", func(t *testing.T) {
 		client := elb.NewFromConfig(cfg)
 		subnets := must(t, e, "ec2", "DescribeSubnets").child("subnetSet").children

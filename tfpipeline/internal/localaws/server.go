@@ -30,6 +30,7 @@ func (e *Endpoint) answers(o Options) map[string]operation {
 		targetHealth(o.TargetHealth),
 		deletionProtection(e.control),
 		natGateways(e.control),
+		elasticIPs(),
 	} {
 		for name, op := range rows {
 			table[name] = op

@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -221,11 +222,13 @@ func openPort(c Change, from, to any) []string {
 	return []string{fmt.Sprintf("opens port %v to the world", from)}
 }
 
-// world reports whether a CIDR, or one of a list, is everything.
+// world reports whether a CIDR, or one of a list, is everything, or so much of
+// it that two or a few would be: nobody owns an eighth of the internet.
 func world(v any) bool {
 	switch v := v.(type) {
 	case string:
-		return strings.HasSuffix(v, "/0")
+		prefix, err := netip.ParsePrefix(v)
+		return err == nil && prefix.Bits() < 8
 	case []any:
 		return slices.ContainsFunc(v, world)
 	}

@@ -69,7 +69,9 @@ func absentAddress(text string, imports []Import) string {
 	// The longest address that is named: one may begin with another.
 	found := ""
 	for _, i := range imports {
-		if strings.Contains(text, i.Address) && len(i.Address) > len(found) {
+		// Terraform quotes an address, and so escapes the quotes of its keys.
+		named := strings.Contains(text, i.Address) || strings.Contains(text, strings.ReplaceAll(i.Address, `"`, `\"`))
+		if named && len(i.Address) > len(found) {
 			found = i.Address
 		}
 	}

@@ -36,6 +36,7 @@ type Workspace struct {
 	top    string
 	source string
 	locked []byte
+	owner  *os.File
 }
 
 // NewWorkspace copies envs/<root> of the repository into a folder below
@@ -53,12 +54,16 @@ func NewWorkspace(repository, root, parent, override string) (*Workspace, error)
 	if err := os.MkdirAll(parent, 0o700); err != nil {
 		return nil, fmt.Errorf("prepare %s: %w", root, err)
 	}
+	if err := removeAbandoned(parent); err != nil {
+		return nil, fmt.Errorf("prepare %s: %w", root, err)
+	}
 	top, err := os.MkdirTemp(parent, root+"-")
 	if err != nil {
 		return nil, fmt.Errorf("prepare %s: %w", root, err)
 	}
 	w := &Workspace{Dir: filepath.Join(top, "envs", root), Plan: filepath.Join(top, "plan"), top: top, source: source}
-	err = errors.Join(
+	w.owner, err = own(top)
+	err = errors.Join(err,
 		os.MkdirAll(w.Dir, 0o700),
 		// Roots refer to ../../modules; a link serves as well as a copy.
 		os.Symlink(modules, filepath.Join(top, "modules")),
@@ -170,4 +175,11 @@ func (w *Workspace) checkLock() error {
 }
 
 // Close removes the workspace, and with it every plan.
-func (w *Workspace) Close() error { return os.RemoveAll(w.top) }
+func (w *Workspace) Close() error {
+	err := os.RemoveAll(w.top)
+	if w.owner != nil {
+		err = errors.Join(err, w.owner.Close())
+		w.owner = nil
+	}
+	return err
+}
