@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/specboard/platform/tfpipeline/internal/localaws/balancer"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
@@ -103,6 +104,7 @@ func (c *Cloud) assemble(o *CloudOptions) (err error) {
 	c.config = aws.Config{
 		Region: o.Region, BaseEndpoint: aws.String(future.URL()),
 		Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""),
+		Logger:      logging.Nop{}, // what matters is in the errors
 	}
 	warn := func(err error) { o.Progress("local endpoint: " + err.Error()) }
 	c.tasks, err = task.New(task.Options{

@@ -91,7 +91,10 @@ func (b *Balancers) Deregister(arn string, where ecs.Target, at time.Time) {
 		if t.Target != where || t.state.State == "draining" {
 			continue
 		}
-		t.state, t.until = draining(), time.Now().Add(b.options.Lag)
+		if t.state.State == "healthy" {
+			t.until = time.Now().Add(b.options.Lag)
+		}
+		t.state = draining()
 		delay := t.group.settings.Delay / time.Duration(b.options.Speed)
 		b.running.Go(func() { b.drain(t, delay) })
 	}

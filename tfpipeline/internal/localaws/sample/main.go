@@ -73,7 +73,7 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) int 
 	set.BoolVar(&b.unhealthy, "unhealthy", false, "never become healthy: /health answers 503")
 	set.DurationVar(&b.slow, "slow", 0, "time that every answer takes")
 	set.BoolVar(&b.fail, "fail", false, "answer every request but /health with 500")
-	set.DurationVar(&b.crash, "crash-after", 0, "time after which it exits by itself; 1ns is at once")
+	set.DurationVar(&b.crash, "crash-after", 0, "time after which it exits by itself; 1ns is before it listens")
 	set.IntVar(&b.exit, "exit-code", 1, "`code` that it, or seed, exits with when it crashes")
 	set.BoolVar(&b.ignore, "ignore-term", false, "go on after SIGTERM, until killed")
 	set.DurationVar(&b.drain, "drain", 25*time.Second, "time that requests in flight have to end after SIGTERM")

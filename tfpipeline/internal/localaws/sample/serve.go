@@ -14,6 +14,14 @@ import (
 
 // serve answers until it is told to end, or to crash.
 func serve(ctx context.Context, b behaviour, stdout, stderr io.Writer) int {
+	begin := time.Now()
+	crashed := func() int {
+		fmt.Fprintf(stderr, "sample: told to crash after %v\n", b.crash)
+		return b.exit
+	}
+	if b.crash > 0 && b.crash <= time.Microsecond {
+		return crashed()
+	}
 	socket, err := net.Listen("tcp", b.address)
 	if err != nil {
 		fmt.Fprintf(stderr, "sample: %v\n", err)
@@ -27,7 +35,7 @@ func serve(ctx context.Context, b behaviour, stdout, stderr io.Writer) int {
 	if b.ignore {
 		ended = nil
 	}
-	server := &http.Server{Handler: b.handler(time.Now()), ReadHeaderTimeout: time.Minute}
+	server := &http.Server{Handler: b.handler(begin), ReadHeaderTimeout: time.Minute}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(socket) }()
 	fmt.Fprintf(stdout, "release %s of %s listens on %s\n", b.release, b.service, socket.Addr())
@@ -36,8 +44,7 @@ func serve(ctx context.Context, b behaviour, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "sample: %v\n", err)
 		return 1
 	case <-crash:
-		fmt.Fprintf(stderr, "sample: told to crash after %v\n", b.crash)
-		return b.exit
+		return crashed()
 	case <-ended:
 	}
 	fmt.Fprintln(stdout, "told to end: finishing what has begun")

@@ -1,0 +1,346 @@
+package localaws_test
+
+import (
+	"context"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/ecr"
+	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	"github.com/aws/aws-sdk-go-v2/service/route53"
+	route53types "github.com/aws/aws-sdk-go-v2/service/route53/types"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/specboard/platform/tfpipeline/internal/localaws"
+)
+
+const siteDomain = "staging.specboard.io"
+
+// TestCloud runs everything that a platform does at run time on the local
+// endpoint: images by digest, tasks, logs, secrets, load balancer, domain,
+// database. No request may fail, whatever is deployed.
+func TestCloud(t *testing.T) {
+	e2e(t)
+	c := startCloud(t)
+	s := newCloudSite(t, c)
+	s.create("v1")
+
+	t.Run("domain", func(t *testing.T) {
+		client := &http.Client{Transport: localaws.Reach(c.URL(), nil)}
+		res, err := client.Get("https://" + siteDomain + "/health")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		if body, err := io.ReadAll(res.Body); err != nil || res.StatusCode != 200 || string(body) != "ok\n" {
+			t.Errorf("status %d %q, %v", res.StatusCode, body, err)
+		}
+	})
+	t.Run("target health", func(t *testing.T) {
+		out, err := elb.NewFromConfig(s.config).DescribeTargetHealth(t.Context(), &elb.DescribeTargetHealthInput{TargetGroupArn: new(s.groups["api"])})
+		if err != nil || len(out.TargetHealthDescriptions) != 2 || out.TargetHealthDescriptions[0].TargetHealth.State != elbtypes.TargetHealthStateEnumHealthy {
+			t.Errorf("%+v, %v", out, err)
+		}
+	})
+	t.Run("new releases", func(t *testing.T) {
+		users := s.users(6)
+		for _, release := range []string{"v2", "v3", "v4"} {
+			s.deploy(s.register(release, nil))
+		}
+		users.check(t, 3000, everywhere("v1", "v2", "v3", "v4")...)
+	})
+	for name, bad := range map[string]struct {
+		service string
+		args    []string
+	}{
+		"release that crashes":             {"api", []string{"-crash-after", "1ns"}},
+		"release that never gets healthy":  {"mcp", []string{"-unhealthy"}},
+		"release that does not even start": {"frontend", []string{"-no-such-flag"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			good := s.running[bad.service]
+			users := s.users(6)
+			revisions := s.register("v5", map[string][]string{bad.service: bad.args})
+			s.deploy(map[string]string{bad.service: revisions[bad.service]})
+			if got := s.result(bad.service); got != "ROLLBACK_SUCCESSFUL" {
+				t.Errorf("%s: %s", bad.service, got)
+			}
+			if s.running[bad.service] != good {
+				t.Errorf("runs %s, want %s", s.running[bad.service], good)
+			}
+			users.check(t, 200, everywhere("v4")...)
+		})
+	}
+	t.Run("logs", func(t *testing.T) {
+		out, err := cloudwatchlogs.NewFromConfig(s.config).FilterLogEvents(t.Context(), &cloudwatchlogs.FilterLogEventsInput{
+			LogGroupName: new("/site"), FilterPattern: new("crash")})
+		if err != nil || len(out.Events) < 3 || !strings.HasPrefix(*out.Events[0].LogStreamName, "site/api/") {
+			t.Errorf("%+v, %v", out, err)
+		}
+	})
+	t.Run("one-off tasks", func(t *testing.T) { s.oneOffs(t) })
+}
+
+func startCloud(t *testing.T) *localaws.Cloud {
+	t.Helper()
+	c, err := localaws.StartCloud(t.Context(), localaws.CloudOptions{Options: localaws.Options{Progress: func(line string) { t.Log(line) }}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+// cloudSite is a site whose resources are created through the API.
+type cloudSite struct {
+	*site
+	config   aws.Config
+	endpoint *localaws.Cloud
+	programs string // folder of the image's programs
+}
+
+func newCloudSite(t *testing.T, c *localaws.Cloud) *cloudSite {
+	t.Helper()
+	cfg := awsConfig(t, c.Endpoint)
+	programs := t.TempDir()
+	buildProgram(t, programs, samplePackage)
+	buildProgram(t, programs, "migrations/migrate")
+	s := &cloudSite{config: cfg, endpoint: c, programs: programs}
+	s.site = &site{t: t, ecs: sdk.NewFromConfig(cfg), groups: map[string]string{}, running: map[string]string{}, host: siteDomain,
+		log: &types.LogConfiguration{LogDriver: types.LogDriverAwslogs, Options: map[string]string{
+			"awslogs-group": "/site", "awslogs-region": cfg.Region, "awslogs-stream-prefix": "site"}},
+		push: func(service string, args ...string) string {
+			return s.pushImage(service, localaws.Image{Folder: programs, Entrypoint: []string{"sample"}, Command: args})
+		}}
+	secret, err := secretsmanager.NewFromConfig(cfg).CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{
+		Name: new("site/db"), SecretString: new(`{"username":"site","password":"hush hush"}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.secrets = []types.Secret{{Name: new("DB_PASSWORD"), ValueFrom: new(*secret.ARN + ":password::")}}
+	if _, err := cloudwatchlogs.NewFromConfig(cfg).CreateLogGroup(t.Context(), &cloudwatchlogs.CreateLogGroupInput{LogGroupName: new("/site")}); err != nil {
+		t.Fatal(err)
+	}
+	for _, service := range siteServices() {
+		if _, err := ecr.NewFromConfig(cfg).CreateRepository(t.Context(), &ecr.CreateRepositoryInput{RepositoryName: &service.name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.createBalancer()
+	return s
+}
+
+// pushImage gives a reference by digest, as a promotion does.
+func (s *cloudSite) pushImage(repository string, image localaws.Image) string {
+	s.t.Helper()
+	digest, err := localaws.Push(s.t.Context(), s.config, repository, fmt.Sprintf("tag-%d", time.Now().UnixNano()), image)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return localaws.DefaultAccount + ".dkr.ecr." + s.config.Region + ".amazonaws.com/" + repository + "@" + digest
+}
+
+// createBalancer creates a load balancer with a rule for each service, and the
+// domain that leads to it.
+func (s *cloudSite) createBalancer() {
+	s.t.Helper()
+	ctx, client := s.t.Context(), elb.NewFromConfig(s.config)
+	var subnets struct {
+		IDs []string `xml:"subnetSet>item>subnetId"`
+		VPC []string `xml:"subnetSet>item>vpcId"`
+	}
+	s.query("ec2", url.Values{"Action": {"DescribeSubnets"}, "Version": {"2016-11-15"}}, &subnets)
+	created, err := client.CreateLoadBalancer(ctx, &elb.CreateLoadBalancerInput{Name: new("site"), Subnets: subnets.IDs[:2]})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	lb := created.LoadBalancers[0]
+	listener, err := client.CreateListener(ctx, &elb.CreateListenerInput{LoadBalancerArn: lb.LoadBalancerArn, Port: new(int32(443)), Protocol: elbtypes.ProtocolEnumHttp,
+		DefaultActions: []elbtypes.Action{{Type: elbtypes.ActionTypeEnumFixedResponse, FixedResponseConfig: &elbtypes.FixedResponseActionConfig{
+			StatusCode: new("404"), ContentType: new("text/plain"), MessageBody: new("Not found")}}}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for i, service := range siteServices() {
+		group, err := client.CreateTargetGroup(ctx, &elb.CreateTargetGroupInput{Name: new("site-" + service.name), Port: new(int32(80)), Protocol: elbtypes.ProtocolEnumHttp,
+			TargetType: elbtypes.TargetTypeEnumIp, VpcId: &subnets.VPC[0], HealthCheckPath: new("/health"), Matcher: &elbtypes.Matcher{HttpCode: new("200")},
+			HealthCheckIntervalSeconds: new(int32(10)), HealthCheckTimeoutSeconds: new(int32(5)), HealthyThresholdCount: new(int32(2)), UnhealthyThresholdCount: new(int32(3))})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		arn := group.TargetGroups[0].TargetGroupArn
+		s.groups[service.name] = *arn
+		if _, err := client.ModifyTargetGroupAttributes(ctx, &elb.ModifyTargetGroupAttributesInput{TargetGroupArn: arn, Attributes: []elbtypes.TargetGroupAttribute{
+			{Key: new("deregistration_delay.timeout_seconds"), Value: new("30")}}}); err != nil {
+			s.t.Fatal(err)
+		}
+		patterns := service.patterns
+		if patterns == nil {
+			patterns = []string{"/*"}
+		}
+		// From the last to the first: priorities count, and not the order.
+		if _, err := client.CreateRule(ctx, &elb.CreateRuleInput{ListenerArn: listener.Listeners[0].ListenerArn, Priority: new(int32(100 * (i + 1))),
+			Conditions: []elbtypes.RuleCondition{{Field: new("path-pattern"), PathPatternConfig: &elbtypes.PathPatternConditionConfig{Values: patterns}}},
+			Actions:    []elbtypes.Action{{Type: elbtypes.ActionTypeEnumForward, TargetGroupArn: arn}}}); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	zones := route53.NewFromConfig(s.config)
+	zone, err := zones.CreateHostedZone(ctx, &route53.CreateHostedZoneInput{Name: new("specboard.io"), CallerReference: new("1")})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := zones.ChangeResourceRecordSets(ctx, &route53.ChangeResourceRecordSetsInput{HostedZoneId: zone.HostedZone.Id, ChangeBatch: &route53types.ChangeBatch{
+		Changes: []route53types.Change{{Action: route53types.ChangeActionCreate, ResourceRecordSet: &route53types.ResourceRecordSet{
+			Name: new(siteDomain), Type: route53types.RRTypeA,
+			AliasTarget: &route53types.AliasTarget{DNSName: lb.DNSName, HostedZoneId: lb.CanonicalHostedZoneId, EvaluateTargetHealth: true}}}}}}); err != nil {
+		s.t.Fatal(err)
+	}
+	eventually(s.t, "the load balancer answers", func() bool {
+		all, err := s.endpoint.Balancers(ctx)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if len(all) == 1 && len(all[0].Domains) == 1 && all[0].Domains[0] == siteDomain && len(all[0].Listeners) == 1 {
+			s.url = all[0].Listeners[0].URL
+		}
+		return s.url != ""
+	})
+}
+
+// query calls an operation of the Query protocol.
+func (s *cloudSite) query(service string, form url.Values, answer any) {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.endpoint.URL()+"/", strings.NewReader(form.Encode()))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=k/20260101/"+s.config.Region+"/"+service+"/aws4_request, SignedHeaders=host, Signature=none")
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		s.t.Fatalf("%s: status %d, %v: %s", form.Get("Action"), res.StatusCode, err, body)
+	}
+	if err := xml.Unmarshal(body, answer); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// oneOffs runs tasks to their end: the real migrate against a real PostgreSQL,
+// and some that fail.
+func (s *cloudSite) oneOffs(t *testing.T) {
+	var created struct {
+		Host string `xml:"CreateDBInstanceResult>DBInstance>Endpoint>Address"`
+		Port string `xml:"CreateDBInstanceResult>DBInstance>Endpoint>Port"`
+	}
+	s.query("rds", url.Values{"Action": {"CreateDBInstance"}, "Version": {"2014-10-31"}, "DBInstanceIdentifier": {"site"}, "Engine": {"postgres"},
+		"DBInstanceClass": {"db.t4g.micro"}, "AllocatedStorage": {"20"}, "MasterUsername": {"doc_platform"}, "MasterUserPassword": {"0123456789"}, "DBName": {"doc_platform"}}, &created)
+	if created.Host != "127.0.0.1" {
+		t.Fatalf("the database is at %s:%s", created.Host, created.Port)
+	}
+	environment := []types.KeyValuePair{{Name: new("DB_HOST"), Value: &created.Host}, {Name: new("DB_PORT"), Value: &created.Port},
+		{Name: new("DB_NAME"), Value: new("doc_platform")}, {Name: new("DB_USER"), Value: new("doc_platform")}}
+	image := s.pushImage("api", localaws.Image{Folder: s.programs})
+	for _, step := range []struct {
+		name      string
+		command   []string
+		change    func(*types.ContainerDefinition)
+		code      int32 // -1: none
+		says, why string
+	}{
+		{"migrate", []string{"migrate", "up"}, nil, 0, "0016", "Essential container in task exited"},
+		{"migrate again", []string{"migrate", "up"}, nil, 0, "", "Essential container in task exited"},
+		{"migrate without a database", []string{"migrate", "up"}, func(d *types.ContainerDefinition) { d.Environment[1].Value = new("1") }, 1, "migrate:", "Essential container in task exited"},
+		{"secret", []string{"sh", "-c", `test "$DB_PASSWORD" = "hush hush" && echo it was`}, nil, 0, "it was", "Essential container in task exited"},
+		{"no such secret", []string{"sh"}, func(d *types.ContainerDefinition) {
+			d.Secrets = []types.Secret{{Name: new("X"), ValueFrom: new(*s.secrets[0].ValueFrom + "x")}}
+		}, -1, "", "ResourceInitializationError: unable to pull secrets"},
+		{"no such key", []string{"sh"}, func(d *types.ContainerDefinition) {
+			d.Secrets = []types.Secret{{Name: new("X"), ValueFrom: new(strings.Replace(*s.secrets[0].ValueFrom, ":password:", ":passwort:", 1))}}
+		}, -1, "", "did not contain json key passwort"},
+		{"no such log group", []string{"sh"}, func(d *types.ContainerDefinition) {
+			d.LogConfiguration = &types.LogConfiguration{LogDriver: types.LogDriverAwslogs, Options: map[string]string{"awslogs-group": "/none", "awslogs-region": s.config.Region, "awslogs-stream-prefix": "x"}}
+		}, -1, "", "The specified log group does not exist"},
+	} {
+		t.Run(step.name, func(t *testing.T) {
+			d := s.container(siteServices()[0], image)
+			d.Command, d.Environment = step.command, append([]types.KeyValuePair{}, environment...)
+			if step.change != nil {
+				step.change(&d)
+			}
+			task := s.runTask(t, d)
+			code := int32(-1)
+			if c := task.Containers[0].ExitCode; c != nil {
+				code = *c
+			}
+			if code != step.code || !strings.Contains(*task.StoppedReason, step.why) {
+				t.Errorf("exit code %d, want %d; reason %s", code, step.code, *task.StoppedReason)
+			}
+			if step.says == "" {
+				return
+			}
+			id := (*task.TaskArn)[strings.LastIndex(*task.TaskArn, "/")+1:]
+			out, err := cloudwatchlogs.NewFromConfig(s.config).GetLogEvents(t.Context(), &cloudwatchlogs.GetLogEventsInput{LogGroupName: new("/site"), LogStreamName: new("site/api/" + id)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var lines []string
+			for _, e := range out.Events {
+				lines = append(lines, *e.Message)
+			}
+			if !strings.Contains(strings.Join(lines, "\n"), step.says) {
+				t.Errorf("it said:\n%s", strings.Join(lines, "\n"))
+			}
+		})
+	}
+}
+
+// runTask runs a task of one container, and waits for its end.
+func (s *cloudSite) runTask(t *testing.T, d types.ContainerDefinition) types.Task {
+	t.Helper()
+	def, err := s.ecs.RegisterTaskDefinition(t.Context(), &sdk.RegisterTaskDefinitionInput{
+		Family: new("one-off"), Cpu: new("256"), Memory: new("512"), NetworkMode: types.NetworkModeAwsvpc,
+		RequiresCompatibilities: []types.Compatibility{types.CompatibilityFargate}, ExecutionRoleArn: new("arn:aws:iam::123456789012:role/execution"),
+		ContainerDefinitions: []types.ContainerDefinition{d}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := s.ecs.RunTask(t.Context(), &sdk.RunTaskInput{Cluster: new("site"), TaskDefinition: def.TaskDefinition.TaskDefinitionArn,
+		LaunchType: types.LaunchTypeFargate, NetworkConfiguration: siteNetwork})
+	if err != nil || len(out.Tasks) != 1 {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	var task types.Task
+	eventually(t, "the task has stopped", func() bool {
+		described, err := s.ecs.DescribeTasks(context.WithoutCancel(t.Context()), &sdk.DescribeTasksInput{Cluster: new("site"), Tasks: []string{*out.Tasks[0].TaskArn}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(described.Tasks) == 0 {
+			return false
+		}
+		task = described.Tasks[0]
+		return *task.LastStatus == "STOPPED"
+	})
+	return task
+}
