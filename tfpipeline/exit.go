@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
 
-// Exit codes. CI branches on them, so each answers one question.
+// Exit codes. CI branches on them, so each answers one question. Those of a
+// promotion or rollback are its outcome's.
 const (
 	exitOK          = 0   // as asked
 	exitFailed      = 1   // failed or refused; no service has changed its release
@@ -56,6 +59,9 @@ func exitCode(err error) int {
 	}
 	if e, ok := errors.AsType[codeError](err); ok {
 		return e.code
+	}
+	if e, ok := errors.AsType[*deploy.Error](err); ok {
+		return e.ExitCode()
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, errInterrupted) {
 		return exitInterrupted

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
 
 func main() {
@@ -110,11 +111,18 @@ func commands() []command {
 	return []command{
 		planCommand(),
 		applyCommand(),
+		promoteCommand(),
+		rollbackCommand(),
+		statusCommand(),
+		historyCommand(),
+		logsCommand(),
+		runTaskCommand(),
 		driftCommand(),
 		bootstrapCommand(),
 		destroyCommand(),
 		unlockCommand(),
 		validateCommand(),
+		localCommand(),
 	}
 }
 
@@ -137,6 +145,9 @@ func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stder
 	}
 	if h, ok := errors.AsType[hinted](err); ok {
 		fmt.Fprintf(stderr, "next: %s\n", h.next)
+	}
+	if e, ok := errors.AsType[*deploy.Error](err); ok && e.Next != "" {
+		fmt.Fprintf(stderr, "next: %s\n", e.Next)
 	}
 	return exitCode(err)
 }

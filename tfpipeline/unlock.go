@@ -2,25 +2,44 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/history"
+	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
 func unlockCommand() command {
 	return command{
 		name:    "unlock",
 		summary: "remove a lock that a run left behind",
-		usage:   "-env ENV -state ID [-yes]",
+		usage:   "-env ENV [-state ID] [-yes]",
 		long: `
-Removes the lock of a root's Terraform state. Use it only if the run that holds
-the lock is gone for good: two runs at once destroy a state. The error that
-names the lock gives the exact command.
+An environment has two locks: its own, which promotions and rollbacks hold, and
+that of its Terraform state. Unlock shows who holds them, since when and what
+for, and asks for each before it removes it. With -state it removes only the
+state's lock of that id; the error that names it gives the exact command.
 
-Example:
+Use it only if the run that holds the lock is gone for good: two runs at once
+destroy a state, or leave services mixed. The environment's lock ends by itself a
+minute after its holder is gone. One that was left to be continued is better
+continued: by the same promote, or by rollback. The lock of a run at work is not
+removed by -yes.
+
+Examples:
+  tfpipeline unlock -env production
   tfpipeline unlock -env staging -state f216bbea-1111-2222-3333-444455556666`,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
-			env := set.String("env", "", "root whose lock is removed: an environment, or shared")
-			id := set.String("state", "", "`ID` of the state lock")
+			env := set.String("env", "", "root whose locks are shown and removed: an environment, or shared")
+			id := set.String("state", "", "`ID` of the state lock, to remove that one only")
 			yes := set.Bool("yes", false, "do not ask")
 			return func(ctx context.Context, a *app, _ []string) error { return a.unlock(ctx, *env, *id, *yes) }
 		},
@@ -31,19 +50,48 @@ func (a *app) unlock(ctx context.Context, env, id string, yes bool) (err error) 
 	if err := a.checkRoot(env); err != nil {
 		return err
 	}
-	if id == "" {
-		return usageError{"which lock? The error that reports it names its id", "tfpipeline unlock -env " + env + " -state ID"}
+	command := "unlock -env " + env
+	if id != "" {
+		command += " -state " + id
 	}
-	if err := a.mustBeAbleToAsk("unlock", yes); err != nil {
+	if err := a.mustBeAbleToAsk(command, yes); err != nil {
 		return err
 	}
 	t, cfg, err := a.findCloud(ctx, "unlock")
 	if err != nil {
 		return err
 	}
-	if err := a.confirm(ctx, fmt.Sprintf("Is the run that holds lock %s gone for good?", id), yes); err != nil {
+	if id != "" {
+		if err := a.confirm(ctx, fmt.Sprintf("Is the run that holds lock %s gone for good?", id), yes); err != nil {
+			return err
+		}
+		return a.unlockState(ctx, env, id, t, cfg)
+	}
+	found := false
+	if env != config.SharedRoot {
+		if found, err = a.unlockEnvironment(ctx, env, cfg, yes); err != nil {
+			return err
+		}
+	}
+	held, err := a.stateLock(ctx, env, cfg)
+	switch {
+	case err != nil:
+		return explain(env, err)
+	case held == nil && !found:
+		fmt.Fprintf(a.stdout, "%s: nothing is locked\n", env)
+		return nil
+	case held == nil:
+		return nil
+	}
+	fmt.Fprintf(a.stderr, "%s: the lock of the Terraform state %s:\n  %s, by %s since %s\n", env, held.ID, held.Operation, held.Who, held.Created)
+	if err := a.confirm(ctx, "Is that run gone for good, and may its lock be removed?", yes); err != nil {
 		return err
 	}
+	return a.unlockState(ctx, env, held.ID, t, cfg)
+}
+
+// unlockState removes the lock of a root's Terraform state.
+func (a *app) unlockState(ctx context.Context, env, id string, t target, cfg aws.Config) (err error) {
 	r, err := a.openRoot(ctx, env, t, cfg, nil)
 	if err != nil {
 		return err
@@ -54,4 +102,84 @@ func (a *app) unlock(ctx context.Context, env, id string, yes bool) (err error) 
 	}
 	fmt.Fprintf(a.stdout, "%s: lock %s is removed\n", env, id)
 	return nil
+}
+
+// stateLock is what Terraform writes into a state's lock.
+type stateLock struct{ ID, Operation, Who, Created string }
+
+// stateLock reads the lock of a root's Terraform state; nil if there is none.
+func (a *app) stateLock(ctx context.Context, env string, cfg aws.Config) (*stateLock, error) {
+	bucket, key := a.platform.StateBucket(), a.platform.StateKey(env)+".tflock"
+	out, err := s3.NewFromConfig(cfg).GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key, ExpectedBucketOwner: &a.platform.Account})
+	switch apiCode(err) {
+	case "NoSuchKey":
+		return nil, nil
+	case "NoSuchBucket":
+		return nil, history.ErrNoBucket
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the lock of the Terraform state: %w", err)
+	}
+	defer out.Body.Close()
+	var held stateLock
+	if err := json.NewDecoder(out.Body).Decode(&held); err != nil || held.ID == "" {
+		return nil, next(fmt.Errorf("%s in %s is not a lock of Terraform's", key, bucket), "aws s3 cp s3://%s/%s -", bucket, key)
+	}
+	return &held, nil
+}
+
+// unlockEnvironment shows the environment's own lock, asks and removes it. It
+// reports whether there was one.
+func (a *app) unlockEnvironment(ctx context.Context, env string, cfg aws.Config, yes bool) (found bool, err error) {
+	lock := history.NewLock(cfg, a.platform, env)
+	holder, err := lock.Holder(ctx)
+	var version, question string
+	foreign, isForeign := errors.AsType[*history.ForeignError](err)
+	switch {
+	case isForeign:
+		fmt.Fprintf(a.stderr, "%s: what stands in the place of the lock is none: %s: %s\n", env, foreign.Key, foreign.Reason)
+		version, question = foreign.Version, "May it be removed?"
+	case err != nil:
+		return false, explain(env, err)
+	case holder == nil:
+		return false, nil
+	default:
+		version = holder.Version
+		if question, err = a.showLock(env, *holder, yes); err != nil {
+			return true, err
+		}
+	}
+	if err := a.confirm(ctx, question, yes); err != nil {
+		return true, err
+	}
+	if err := lock.Remove(ctx, version); err != nil {
+		return true, next(fmt.Errorf("%s: the lock was not removed: %w", env, err), "tfpipeline unlock -env %s", env)
+	}
+	fmt.Fprintf(a.stdout, "%s: the lock is removed\n", env)
+	return true, nil
+}
+
+// showLock tells of a lock, and returns what to ask before it is removed.
+func (a *app) showLock(env string, l deploy.Lease, yes bool) (question string, err error) {
+	now := time.Now()
+	fmt.Fprintf(a.stderr, "%s: the lock:\n  %s\n", env, view.Lease(l, now))
+	release := "-release " + l.Release.Tag
+	if l.Release.Tag == "" {
+		release = "-commit " + l.Release.Commit
+	}
+	again := fmt.Sprintf("tfpipeline promote -env %s %s continues it, tfpipeline rollback -env %s ends it", env, release, env)
+	if l.Kind == deploy.KindRollback {
+		again = fmt.Sprintf("tfpipeline rollback -env %s continues it", env)
+	}
+	switch {
+	case l.Left != "":
+		a.progress("Its services may be mixed, and deployments in flight. %s.", again)
+		return "May the lock be removed, and its attempt be left as it is?", nil
+	case l.Expired(now):
+		return "Its holder is gone. May the lock be removed?", nil
+	case yes:
+		return "", next(fmt.Errorf("%s: its holder is at work, and -yes does not remove such a lock", env), "end that run; its lock ends by itself within a minute")
+	default:
+		return "ITS HOLDER IS AT WORK. May the lock be taken from it all the same?", nil
+	}
 }

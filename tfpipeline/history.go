@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"slices"
+
+	"github.com/specboard/platform/tfpipeline/internal/view"
+)
+
+func historyCommand() command {
+	return command{
+		name:    "history",
+		summary: "list what was promoted and rolled back",
+		usage:   "-env ENV [-limit N | -id ID] [-json]",
+		long: `
+Lists the attempts of an environment, the newest first: each promotion and
+rollback with its release, outcome, time and who asked. -id shows one of them in
+full: proof, overrides, migration, services with their revisions and digests.
+What lies among the records and is none is named.
+
+Examples:
+  tfpipeline history -env production
+  tfpipeline history -env production -id 20261123T080000Z-abcdef
+  tfpipeline history -env production -limit 0 -json | jq -r '.records[].release.tag'`,
+		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
+			env := set.String("env", "", "environment")
+			limit := set.Int("limit", 20, "how many attempts; 0 is all")
+			id := set.String("id", "", "`ID` of one attempt")
+			json := set.Bool("json", false, "print one JSON object")
+			return func(ctx context.Context, a *app, args []string) error {
+				if len(args) > 0 {
+					return usageError{fmt.Sprintf("history takes no argument %q", args[0]), "tfpipeline history -env ENV -id " + args[0]}
+				}
+				return a.showHistory(ctx, *env, *id, *limit, *json)
+			}
+		},
+	}
+}
+
+func (a *app) showHistory(ctx context.Context, env, id string, limit int, json bool) error {
+	e, err := a.openEnvironment(ctx, env, "history")
+	if err != nil {
+		return err
+	}
+	records, skipped, err := e.history.Records(ctx)
+	if err != nil {
+		return explain(env, err)
+	}
+	slices.Reverse(records)
+	h := view.History{Environment: env, Records: records, Skipped: skipped}
+	if id != "" {
+		return a.showRecord(h, id, json)
+	}
+	if h.Unfinished, err = e.history.Unfinished(ctx); err != nil {
+		return explain(env, err)
+	}
+	if limit > 0 && len(records) > limit {
+		h.Records, h.More = records[:limit], len(records)-limit
+	}
+	write := h.Text
+	if json {
+		write = h.JSON
+	}
+	if err := write(a.stdout); err != nil {
+		return fmt.Errorf("print the history: %w", err)
+	}
+	return nil
+}
+
+func (a *app) showRecord(h view.History, id string, json bool) error {
+	for _, r := range h.Records {
+		if r.ID != id {
+			continue
+		}
+		write := view.Record
+		if json {
+			write = view.RecordJSON
+		}
+		if err := write(a.stdout, r); err != nil {
+			return fmt.Errorf("print the record: %w", err)
+		}
+		return nil
+	}
+	return next(fmt.Errorf("%s has no record %s", h.Environment, id), "tfpipeline history -env %s -limit 0", h.Environment)
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/plan"
+	"github.com/specboard/platform/tfpipeline/internal/view"
+)
+
+// stateLockPatience is how long a promotion waits for somebody's state lock.
+const stateLockPatience = 5 * time.Minute
+
+// infrastructure is an environment's Terraform root, for a promotion. It is
+// opened by the first plan, since a rollback needs no Terraform.
+type infrastructure struct {
+	app    *app
+	env    string
+	target target
+	cfg    aws.Config
+	// reviewed is the plan that was approved; nil is none.
+	reviewed *review
+	// again is the command that goes on after a failure.
+	again string
+
+	root *root
+	plan *plan.Plan
+}
+
+var _ deploy.Infrastructure = (*infrastructure)(nil)
+
+// Close removes what opening made, the saved plan included.
+func (i *infrastructure) Close() error {
+	if i.root == nil {
+		return nil
+	}
+	return i.root.Close()
+}
+
+// choices are those of a promotion: nobody is asked, since it is a workflow's.
+func (i *infrastructure) choices() changeOptions {
+	return changeOptions{yes: true, lockTimeout: stateLockPatience, again: i.again}
+}
+
+// Plan plans, shows and judges. What a killed run made and could not note is
+// adopted by the plan.
+func (i *infrastructure) Plan(ctx context.Context) (deploy.Plan, error) {
+	a := i.app
+	if i.root == nil {
+		r, err := a.openRoot(ctx, i.env, i.target, i.cfg, nil)
+		if err != nil {
+			return deploy.Plan{}, err
+		}
+		i.root = r
+		if err := a.begin(r, "apply"); err != nil {
+			return deploy.Plan{}, err
+		}
+	}
+	a.progress("%s: terraform plan", i.env)
+	p, err := a.planRoot(ctx, i.root, planChoices{lockTimeout: stateLockPatience, yes: true})
+	if err == nil && i.root.unfinished() {
+		p, err = a.adopt(ctx, i.root, i.cfg, p, i.choices())
+	}
+	if p != nil && (err != nil || !p.Empty()) {
+		// An errored plan says what was blocked.
+		_ = view.Text{Colour: a.colour(a.stderr)}.Plan(a.stderr, p)
+	}
+	if err != nil {
+		return deploy.Plan{}, err
+	}
+	if err := a.guard(p, nil, "tfpipeline apply -env "+i.env); err != nil {
+		return deploy.Plan{}, err
+	}
+	if i.reviewed != nil {
+		if err := i.reviewed.compare(p, i.again); err != nil {
+			return deploy.Plan{}, err
+		}
+	}
+	i.plan = p
+	if p.Empty() {
+		if err := a.settled(i.root); err != nil {
+			return deploy.Plan{}, err
+		}
+	}
+	_, summary, _ := strings.Cut(view.Verdict(p), ": ")
+	return deploy.Plan{Fingerprint: p.Fingerprint(), Empty: p.Empty(), Summary: summary}, nil
+}
+
+// Apply applies the very plan that Plan made.
+func (i *infrastructure) Apply(ctx context.Context) error {
+	if i.plan == nil {
+		return fmt.Errorf("apply %s: it was not planned", i.env)
+	}
+	if err := i.app.applyRoot(ctx, i.root, i.plan, i.choices()); err != nil {
+		return err
+	}
+	return i.app.settled(i.root)
+}
+
+// Outputs reads those of the state where it is stored: Terraform and its
+// provider take ten seconds to say the same, which a rollback does not have.
+func (i *infrastructure) Outputs(ctx context.Context) (deploy.Outputs, error) {
+	a := i.app
+	bucket, key, owner := a.platform.StateBucket(), a.platform.StateKey(i.env), a.platform.Account
+	never := func(what string) error {
+		return next(fmt.Errorf("%s was never applied: %s", i.env, what), "tfpipeline bootstrap -env %s", i.env)
+	}
+	out, err := s3.NewFromConfig(i.cfg).GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key, ExpectedBucketOwner: &owner})
+	switch code := apiCode(err); {
+	case code == "NoSuchBucket":
+		return deploy.Outputs{}, never("the state bucket " + bucket + " does not exist")
+	case code == "NoSuchKey":
+		return deploy.Outputs{}, never("there is no state at " + bucket + "/" + key)
+	case err != nil:
+		return deploy.Outputs{}, passing(ctx, fmt.Errorf("read the state of %s: %w", i.env, err))
+	}
+	defer out.Body.Close()
+	content, err := io.ReadAll(out.Body)
+	if err != nil {
+		return deploy.Outputs{}, passing(ctx, fmt.Errorf("read the state of %s: %w", i.env, err))
+	}
+	o, err := parseOutputs(content)
+	if err != nil {
+		return deploy.Outputs{}, fmt.Errorf("read the state of %s: %w", i.env, err)
+	}
+	if len(o.Templates) == 0 {
+		return deploy.Outputs{}, never("its state has no outputs")
+	}
+	return o, nil
+}
+
+// passing marks an error that may go away by itself.
+func passing(ctx context.Context, err error) error {
+	if ctx.Err() == nil && retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) == aws.TrueTernary {
+		return deploy.Transient(err)
+	}
+	return err
+}
+
+// stateVersion is the only format of a state that is read.
+const stateVersion = 4
+
+// parseOutputs reads what a promotion needs out of a state.
+func parseOutputs(content []byte) (deploy.Outputs, error) {
+	type part struct {
+		TemplateARN     string `json:"template_arn"`
+		SecurityGroupID string `json:"security_group_id"`
+	}
+	var state struct {
+		Version int
+		Outputs struct {
+			Services struct{ Value map[string]part }
+			Tasks    struct{ Value map[string]part }
+			Subnets  struct{ Value []string } `json:"task_subnet_ids"`
+		}
+	}
+	// The rest of a state is not looked at: it may be of any shape.
+	if err := json.Unmarshal(content, &state); err != nil {
+		return deploy.Outputs{}, err
+	}
+	if state.Version != stateVersion {
+		return deploy.Outputs{}, errors.New("its format is version " + fmt.Sprint(state.Version) + ", and this program reads version " + fmt.Sprint(stateVersion))
+	}
+	o := deploy.Outputs{Templates: map[string]string{}, Placements: map[string]deploy.Placement{}}
+	for name, p := range state.Outputs.Services.Value {
+		o.Templates[name] = p.TemplateARN
+	}
+	for name, p := range state.Outputs.Tasks.Value {
+		o.Templates[name] = p.TemplateARN
+		o.Placements[name] = deploy.Placement{Subnets: state.Outputs.Subnets.Value, SecurityGroups: []string{p.SecurityGroupID}}
+	}
+	return o, nil
+}

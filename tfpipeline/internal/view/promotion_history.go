@@ -1,0 +1,101 @@
+package view
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+)
+
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// History is what was done to an environment.
+type History struct {
+	Environment string `json:"environment"`
+	// Records are the newest first.
+	Records []deploy.Record `json:"records"`
+	// Unfinished are attempts without a record: at work now, or killed.
+	Unfinished []deploy.Journal `json:"unfinished"`
+	Skipped    []deploy.Skipped `json:"skipped"`
+	// More is how many older records are left out.
+	More int `json:"more,omitempty"`
+}
+
+// JSON writes one object.
+func (h History) JSON(w io.Writer) error {
+	h.Records = append([]deploy.Record{}, h.Records...)
+	h.Unfinished = append([]deploy.Journal{}, h.Unfinished...)
+	h.Skipped = append([]deploy.Skipped{}, h.Skipped...)
+	return writeJSON(w, h)
+}
+
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// Text writes a line for each attempt.
+func (h History) Text(w io.Writer) error {
+	var b strings.Builder
+	rows := [][]string{{"BEGUN", "ATTEMPT", "RELEASE", "BEFORE", "OUTCOME", "ELAPSED", "BY"}}
+	for _, j := range slices.Backward(h.Unfinished) {
+		r := j.Record
+		rows = append(rows, []string{
+			stamp(r.Started), r.ID, string(r.Kind) + " " + r.Release.String(), r.Previous.String(),
+			"no end: " + string(j.Step), "-", oneLine(r.Actor),
+		})
+	}
+	for _, r := range h.Records {
+		outcome := string(r.Outcome)
+		if r.Outcome != deploy.Deployed {
+			outcome += " at " + string(r.Step)
+		}
+		rows = append(rows, []string{
+			stamp(r.Started), r.ID, string(r.Kind) + " " + r.Release.String(), r.Previous.String(),
+			outcome, brief(r.Ended.Sub(r.Started)), oneLine(r.Actor),
+		})
+	}
+	if len(rows) == 1 {
+		fmt.Fprintf(&b, "%s: nothing was ever promoted here\n", h.Environment)
+	} else {
+		b.WriteString(strings.Join(columns(rows), "\n") + "\n")
+	}
+	if h.More > 0 {
+		fmt.Fprintf(&b, "and %d older\n", h.More)
+	}
+	for _, s := range h.Skipped {
+		fmt.Fprintf(&b, "left out: %s: %s\n", oneLine(s.Key), oneLine(s.Reason))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// Lease says who holds a lock, since when and what for, and whether anybody is
+// at work.
+func Lease(l deploy.Lease, now time.Time) string {
+	state := fmt.Sprintf("at work: its lease ends in %s unless it is renewed", brief(l.Until.Sub(now)))
+	switch {
+	case l.Left != "":
+		state = fmt.Sprintf("not at work: it was left %s, to be continued", l.Left)
+	case l.Expired(now):
+		state = fmt.Sprintf("gone: its lease ended %s ago", brief(now.Sub(l.Until)))
+	}
+	release := cmp.Or(l.Release.Tag, l.Release.Commit, "the last good release")
+	text := fmt.Sprintf("%s %s, by %s since %s (%s)\n  record %s\n  %s",
+		l.Kind, release, oneLine(l.Actor), stamp(l.Since), oneLine(l.Why), l.RecordID, state)
+	if l.RunURL != "" {
+		text += "\n  " + oneLine(l.RunURL)
+	}
+	return text
+}
+
+// RecordJSON writes one record as it is stored.
+func RecordJSON(w io.Writer, r deploy.Record) error { return writeJSON(w, r) }

@@ -1,0 +1,148 @@
+package view
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+)
+
+// Result is how an attempt ended, in one line.
+func Result(r deploy.Record) string {
+	what := "promotion of " + r.Release.String()
+	if r.Kind == deploy.KindRollback {
+		what = "rollback to " + r.Release.String()
+	}
+	took := ""
+	if !r.Ended.IsZero() {
+		took = " (" + brief(r.Ended.Sub(r.Started)) + ")"
+	}
+	switch r.Outcome {
+	case deploy.Deployed:
+		return fmt.Sprintf("%s: %s is deployed to every service%s", r.Environment, r.Release, took)
+	case "":
+		return fmt.Sprintf("%s: %s by %s, without an end", r.Environment, what, r.Actor)
+	default:
+		return fmt.Sprintf("%s: %s: %s%s", r.Environment, what, r.Outcome, took)
+	}
+}
+
+// Announcement is what people are told of an attempt.
+func Announcement(platform string, r deploy.Record) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s", platform, Result(r))
+	if r.Outcome == deploy.Deployed && !r.Previous.IsZero() {
+		fmt.Fprintf(&b, ", after %s", r.Previous)
+	}
+	fmt.Fprintf(&b, ", by %s", oneLine(r.Actor))
+	if r.Outcome != deploy.Deployed {
+		fmt.Fprintf(&b, "\n%s: %s", r.Step, oneLine(r.Error))
+		for _, l := range r.Left {
+			b.WriteString("\n• " + oneLine(l))
+		}
+		if r.Next != "" {
+			b.WriteString("\nnext: " + oneLine(r.Next))
+		}
+	}
+	if r.RunURL != "" {
+		b.WriteString("\n" + r.RunURL)
+	}
+	return b.String()
+}
+
+// Record writes everything that a record tells, for people.
+func Record(w io.Writer, r deploy.Record) error {
+	var b strings.Builder
+	line := func(name, format string, args ...any) {
+		if s := fmt.Sprintf(format, args...); s != "" {
+			fmt.Fprintf(&b, "%-10s %s\n", name, oneLine(s))
+		}
+	}
+	fmt.Fprintln(&b, Result(r))
+	line("record", "%s", r.ID)
+	line("resumes", "%s", r.Resumes)
+	line("by", "%s", strings.TrimSpace(r.Actor+" "+r.RunURL))
+	line("begun", "%s", stamp(r.Started))
+	line("ended", "%s", stamp(r.Ended))
+	line("commit", "%s", r.Release.Commit)
+	if !r.Previous.IsZero() {
+		line("before", "%s (%s)", r.Previous, r.Previous.Commit)
+	}
+	if r.Rejected != nil {
+		line("rejected", "%s", r.Rejected)
+	}
+	if r.Proof != nil {
+		line("proof", "ran in %s for %s, %s asked for", r.Proof.Environment, brief(r.Proof.Baked), brief(r.Proof.MinimumBake))
+	}
+	for _, o := range r.Overrides {
+		line("override", "%s: %s", o.Check, o.Reason)
+	}
+	if r.Plan != nil {
+		applied := "not applied"
+		if r.Applied {
+			applied = "applied"
+		}
+		if r.Plan.Empty {
+			applied = "nothing to apply"
+		}
+		line("plan", "%s (%s)", r.Plan.Fingerprint, applied)
+	}
+	if r.Migration != nil {
+		line("migrate", "%s", taskEnd(&r.Migration.TaskRecord))
+	}
+	if r.Seed != nil {
+		line("seed", "%s", taskEnd(r.Seed))
+	}
+	if r.Outcome != deploy.Deployed {
+		line("step", "%s", r.Step)
+		line("error", "%s", r.Error)
+	}
+	for _, l := range r.Left {
+		line("left", "%s", l)
+	}
+	line("next", "%s", r.Next)
+	if len(r.Services) > 0 {
+		b.WriteByte('\n')
+		rows := [][]string{{"SERVICE", "REVISION", "DEPLOYMENT", "BREAKER", "ELAPSED", "DIGEST"}}
+		for _, name := range sorted(r.Services) {
+			rows = append(rows, serviceRow(name, *r.Services[name]))
+		}
+		b.WriteString(strings.Join(columns(rows), "\n") + "\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func taskEnd(t *deploy.TaskRecord) string {
+	switch {
+	case t.ExitCode != nil:
+		return fmt.Sprintf("exit code %d, %s", *t.ExitCode, t.ARN)
+	case t.ARN == "":
+		return "not started"
+	default:
+		return strings.TrimSuffix("no exit code, "+t.ARN+", "+t.Reason, ", ")
+	}
+}
+
+func serviceRow(name string, s deploy.ServiceRecord) []string {
+	change := revision(s.After)
+	if s.Before != "" && s.Before != s.After {
+		change = revision(s.Before) + " → " + change
+	}
+	state, took := string(s.State), "-"
+	if !s.Updated {
+		state = "not updated"
+	}
+	if !s.Started.IsZero() && !s.Ended.IsZero() {
+		took = brief(s.Ended.Sub(s.Started).Truncate(time.Second))
+	}
+	return []string{name, change, state, fmt.Sprintf("%d/%d", s.Failures, s.Threshold), took, shortDigest(s.Digest)}
+}
+
+// shortDigest is as much of a digest as tells images apart.
+func shortDigest(d string) string {
+	const enough = len("sha256:") + 12
+	return d[:min(len(d), enough)]
+}

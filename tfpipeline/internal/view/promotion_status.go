@@ -1,0 +1,190 @@
+package view
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+)
+
+// Status is what an environment runs, beside what it should.
+type Status struct {
+	Environment string    `json:"environment"`
+	URL         string    `json:"url"`
+	Time        time.Time `json:"time"`
+	// Release is the one that was deployed last; nil if none ever was.
+	Release *deploy.Release `json:"release"`
+	// Record is the attempt that deployed it, Since when that was, By who.
+	Record string    `json:"record,omitempty"`
+	Since  time.Time `json:"since,omitzero"`
+	By     string    `json:"by,omitempty"`
+	// Last is the latest attempt, if it is another one.
+	Last *deploy.Record `json:"last,omitempty"`
+	// Lock is whoever holds the environment's.
+	Lock     *deploy.Lease   `json:"lock,omitempty"`
+	Services []ServiceStatus `json:"services"`
+	// Problems are sentences; none: all is as it should be.
+	Problems []string `json:"problems"`
+}
+
+// ServiceStatus is one service of an environment.
+type ServiceStatus struct {
+	Name string `json:"name"`
+	// Known is false if ECS has no such service.
+	Known          bool   `json:"known"`
+	TaskDefinition string `json:"task_definition,omitempty"`
+	Desired        int    `json:"desired"`
+	Running        int    `json:"running"`
+	// Digests are those of the running tasks, each once.
+	Digests []string `json:"digests"`
+	// Release is whether all of them are the release's.
+	Release    bool                   `json:"runs_release"`
+	Deployment deploy.DeploymentState `json:"deployment,omitempty"`
+	// Targets is nil if the service is not public.
+	Targets *deploy.Targets `json:"targets,omitempty"`
+}
+
+// Judge fills in Problems from the rest.
+func (s *Status) Judge() {
+	s.Problems = []string{}
+	add := func(format string, args ...any) { s.Problems = append(s.Problems, fmt.Sprintf(format, args...)) }
+	if s.Lock != nil {
+		switch {
+		case s.Lock.Left != "":
+			add("an attempt was left %s: %s %s, record %s", s.Lock.Left, s.Lock.Kind, s.Lock.Release, s.Lock.RecordID)
+		case s.Lock.Expired(s.Time):
+			add("an attempt died: %s %s, record %s", s.Lock.Kind, s.Lock.Release, s.Lock.RecordID)
+		}
+	}
+	for _, v := range s.Services {
+		switch {
+		case !v.Known:
+			add("%s: ECS has no such service", v.Name)
+			continue
+		case s.Release == nil:
+			continue
+		case v.Desired == 0:
+			add("%s: no task is wanted", v.Name)
+		case v.Running < v.Desired:
+			add("%s: %d of %d tasks run", v.Name, v.Running, v.Desired)
+		}
+		if !v.Release && len(v.Digests) > 0 {
+			add("%s does not run %s but %s", v.Name, s.Release, strings.Join(shortDigests(v.Digests), " and "))
+		}
+		if v.Deployment.Failed() {
+			add("%s: its last deployment is %s", v.Name, v.Deployment)
+		}
+		if v.Targets != nil && v.Targets.Healthy == 0 {
+			add("%s: no target is healthy: %s", v.Name, strings.Join(v.Targets.Reasons, "; "))
+		}
+	}
+}
+
+func shortDigests(digests []string) []string {
+	short := make([]string, len(digests))
+	for i, d := range digests {
+		short[i] = shortDigest(d)
+	}
+	return short
+}
+
+// Text writes it for a terminal.
+func (s Status) Text(w io.Writer) error {
+	var b strings.Builder
+	if s.Release == nil {
+		fmt.Fprintf(&b, "%s: no release yet  %s\n", s.Environment, s.URL)
+	} else {
+		fmt.Fprintf(&b, "%s: %s (%s) since %s, by %s  %s\n", s.Environment, s.Release, s.Release.Commit, stamp(s.Since), oneLine(s.By), s.URL)
+	}
+	rows := [][]string{{"SERVICE", "TASKS", "REVISION", "DEPLOYMENT", "TARGETS", "RUNS"}}
+	for _, v := range s.Services {
+		rows = append(rows, s.row(v))
+	}
+	for _, l := range columns(rows) {
+		b.WriteString("  " + l + "\n")
+	}
+	if s.Last != nil {
+		fmt.Fprintf(&b, "  last attempt: %s %s by %s at %s: %s\n", s.Last.Kind, s.Last.Release, oneLine(s.Last.Actor), stamp(s.Last.Started), s.Last.Outcome)
+	}
+	if s.Lock != nil {
+		fmt.Fprintf(&b, "  lock: %s\n", strings.ReplaceAll(Lease(*s.Lock, s.Time), "\n", "\n  "))
+	}
+	for _, p := range s.Problems {
+		b.WriteString("  ! " + oneLine(p) + "\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (s Status) row(v ServiceStatus) []string {
+	if !v.Known {
+		return []string{v.Name, "-", "-", "-", "-", "-"}
+	}
+	targets, runs := "-", "-"
+	if v.Targets != nil {
+		targets = fmt.Sprintf("%d healthy", v.Targets.Healthy)
+		if v.Targets.Unhealthy > 0 {
+			targets += fmt.Sprintf(", %d not", v.Targets.Unhealthy)
+		}
+	}
+	switch {
+	case len(v.Digests) == 0:
+	case v.Release:
+		runs = s.Release.String()
+	default:
+		runs = strings.Join(shortDigests(v.Digests), " ")
+	}
+	deployment := string(v.Deployment)
+	if deployment == "" {
+		deployment = "-"
+	}
+	return []string{v.Name, fmt.Sprintf("%d/%d", v.Running, v.Desired), revision(v.TaskDefinition), deployment, targets, runs}
+}
+
+// Statuses are several environments.
+type Statuses []Status
+
+// Text writes one after the other.
+func (s Statuses) Text(w io.Writer) error {
+	for i, one := range s {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		if err := one.Text(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// JSON writes one object.
+func (s Statuses) JSON(w io.Writer) error {
+	return writeJSON(w, struct {
+		Environments Statuses `json:"environments"`
+	}{s})
+}
+
+// Markdown writes the dashboard: which release is where.
+func (s Statuses) Markdown(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString("| environment | release | since | by | services |\n|---|---|---|---|---|\n")
+	for _, one := range s {
+		release, since, by := "none", "", ""
+		if one.Release != nil {
+			release, since, by = cellCode(one.Release.String()), stamp(one.Since), cellCode(one.By)
+		}
+		state := "as released"
+		if len(one.Problems) > 0 {
+			var problems []string
+			for _, p := range one.Problems {
+				problems = append(problems, cellCode(p))
+			}
+			state = strings.Join(problems, "<br>")
+		}
+		fmt.Fprintf(&b, "| [%s](%s) | %s | %s | %s | %s |\n", one.Environment, one.URL, release, since, by, state)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

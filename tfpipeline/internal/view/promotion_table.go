@@ -1,0 +1,244 @@
+package view
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+)
+
+// PromotionTable is a promotion on a terminal: a table of services at the
+// bottom that stays up to date, and what happened above it. It is a writer, so
+// that what others say meanwhile stands above it too.
+type PromotionTable struct {
+	w         io.Writer
+	promotion Promotion
+	// size returns the terminal's columns and lines.
+	size   func() (width, height int)
+	colour bool
+
+	mu          sync.Mutex
+	begun       time.Time
+	step        deploy.StepName
+	stepped     time.Time
+	deployments map[string]deploy.Deployment
+	ended       bool
+	drawn       int    // lines of the table on the screen
+	partial     []byte // of a line that others write
+
+	stop chan struct{}
+	done chan struct{}
+}
+
+// NewPromotionTable draws the table, and again every second until Close.
+func NewPromotionTable(w io.Writer, p Promotion, colour bool, size func() (width, height int)) *PromotionTable {
+	t := &PromotionTable{
+		w: w, promotion: p, size: size, colour: colour,
+		begun: time.Now(), deployments: map[string]deploy.Deployment{},
+		stop: make(chan struct{}), done: make(chan struct{}),
+	}
+	t.above("")
+	go t.tick()
+	return t
+}
+
+func (t *PromotionTable) tick() {
+	defer close(t.done)
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			t.above("")
+		case <-t.stop:
+			return
+		}
+	}
+}
+
+// Close leaves the table as it is. Nothing is written after it.
+func (t *PromotionTable) Close() {
+	close(t.stop)
+	<-t.done
+	t.above("")
+}
+
+// Observe takes an event into the table, or puts it above.
+func (t *PromotionTable) Observe(e deploy.Event) {
+	t.mu.Lock()
+	if e.Step != "" && e.Step != t.step {
+		t.step, t.stepped = e.Step, e.Time
+	}
+	switch e.Kind {
+	case deploy.EventDeployment:
+		if e.Deployment != nil {
+			t.deployments[e.Service] = *e.Deployment
+		}
+	case deploy.EventEnd:
+		t.ended = true
+		if e.Record != nil {
+			t.promotion.Kind, t.promotion.To = e.Record.Kind, e.Record.Release.String()
+		}
+	}
+	t.mu.Unlock()
+	s := ""
+	// The table shows the step and the deployments.
+	if e.Kind != deploy.EventDeployment && e.Kind != deploy.EventStep {
+		s = sentence(e)
+	}
+	if s != "" {
+		s = fmt.Sprintf("[%7s] %s\n", elapsed(e.Time, t.begun), s)
+	}
+	t.above(s)
+}
+
+// Write puts whole lines above the table.
+func (t *PromotionTable) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	t.partial = append(t.partial, p...)
+	whole := ""
+	if i := bytes.LastIndexByte(t.partial, '\n'); i >= 0 {
+		whole = string(t.partial[:i+1])
+		t.partial = append([]byte(nil), t.partial[i+1:]...)
+	}
+	t.mu.Unlock()
+	if whole != "" {
+		t.above(whole)
+	}
+	return len(p), nil
+}
+
+// above takes the table away, writes text where it was and draws it anew, in
+// one write, so that nothing flickers.
+func (t *PromotionTable) above(text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var b strings.Builder
+	if t.drawn > 0 {
+		fmt.Fprintf(&b, "\x1b[%dA\r\x1b[J", t.drawn)
+	}
+	b.WriteString(text)
+	width, height := t.size()
+	lines := t.lines(time.Now(), height)
+	for _, l := range lines {
+		b.WriteString(t.paint(fit(l, width)) + "\n")
+	}
+	t.drawn = len(lines)
+	_, _ = io.WriteString(t.w, b.String())
+}
+
+// lines are the table. Should it not fit on the screen, services that are there
+// already are left out, and counted.
+func (t *PromotionTable) lines(now time.Time, height int) []string {
+	title := t.promotion.title()
+	if t.step != "" && !t.ended {
+		title += fmt.Sprintf("  %s %s", t.step, brief(now.Sub(t.stepped).Truncate(time.Second)))
+	}
+	rows := [][]string{{"SERVICE", "PHASE", "TASKS", "REVISION", "BREAKER", "ELAPSED"}}
+	left := 0
+	var settled [][]string
+	room := max(height-4, 3)
+	for _, name := range t.promotion.Services {
+		d, known := t.deployments[name]
+		row := t.row(name, d, known, now)
+		if len(t.promotion.Services) > room && known && d.State == deploy.DeploymentSuccessful {
+			settled = append(settled, row)
+			continue
+		}
+		rows = append(rows, row)
+	}
+	if over := len(rows) - 1 - room; over > 0 {
+		left += over
+		rows = rows[:room+1]
+	}
+	for _, row := range settled {
+		if len(rows)-1 < room {
+			rows = append(rows, row)
+		} else {
+			left++
+		}
+	}
+	lines := append([]string{title}, columns(rows)...)
+	if left > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", left))
+	}
+	return lines
+}
+
+func (t *PromotionTable) row(name string, d deploy.Deployment, known bool, now time.Time) []string {
+	before := revision(t.promotion.Before[name])
+	if !known {
+		if before == "" {
+			before = "-"
+		}
+		return []string{name, "waiting", "-", before, "-", "-"}
+	}
+	change := revision(d.TaskDefinition)
+	if before != "" && before != change {
+		change = before + " → " + change
+	}
+	end := d.Finished
+	if end.IsZero() {
+		end = now
+	}
+	took := "-"
+	if !d.Created.IsZero() {
+		took = brief(max(end.Sub(d.Created), 0).Truncate(time.Second))
+	}
+	return []string{name, string(d.State), fmt.Sprintf("%d/%d", d.Running, d.Desired), change, fmt.Sprintf("%d/%d", d.Failures, d.Threshold), took}
+}
+
+// columns lines rows up.
+func columns(rows [][]string) []string {
+	var widths []int
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	lines := make([]string, len(rows))
+	for n, row := range rows {
+		var b strings.Builder
+		for i, cell := range row {
+			b.WriteString(cell)
+			if i < len(row)-1 {
+				b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+2))
+			}
+		}
+		lines[n] = strings.TrimRight(b.String(), " ")
+	}
+	return lines
+}
+
+// fit cuts a line to the terminal's width: one that wraps would be two.
+func fit(line string, width int) string {
+	if r := []rune(line); width > 1 && len(r) >= width {
+		return string(r[:width-2]) + "…"
+	}
+	return line
+}
+
+// paint colours what a state means.
+func (t *PromotionTable) paint(line string) string {
+	if !t.colour {
+		return line
+	}
+	for _, c := range []struct{ state, code string }{
+		{"rollback failed", "31"}, {"rolling back", "31"}, {"rolled back", "31"}, {"stopped", "31"},
+		{"successful", "32"}, {"in progress", "33"}, {"pending", "33"},
+	} {
+		if i := strings.Index(line, "  "+c.state+"  "); i >= 0 {
+			i += 2
+			return line[:i] + "\x1b[" + c.code + "m" + c.state + "\x1b[0m" + line[i+len(c.state):]
+		}
+	}
+	return line
+}

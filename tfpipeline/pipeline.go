@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/history"
+	"github.com/specboard/platform/tfpipeline/internal/localaws"
+	"github.com/specboard/platform/tfpipeline/internal/notify"
+	"github.com/specboard/platform/tfpipeline/internal/view"
+)
+
+// environment is one environment with everything that tells of it.
+type environment struct {
+	config.Environment
+	target  target
+	cfg     aws.Config
+	ecs     *ecs.Environment
+	history *history.History
+	lock    *history.Lock
+}
+
+// checkEnvironment is checkRoot for what needs services, which shared has none
+// of.
+func (a *app) checkEnvironment(name, command string) error {
+	var names []string
+	for _, e := range a.platform.Environments {
+		names = append(names, e.Name)
+	}
+	list := strings.Join(names, ", ")
+	switch {
+	case slices.Contains(names, name):
+		return nil
+	case name == "":
+		return usageError{"which environment? Name one of " + list, "tfpipeline " + command + " -env " + names[0]}
+	case name == config.SharedRoot:
+		return usageError{"shared runs no services; the environments are " + list, "tfpipeline " + command + " -env " + names[0]}
+	default:
+		return usageError{fmt.Sprintf("no environment %q; there are %s", name, list), "tfpipeline " + command + " -env " + names[0]}
+	}
+}
+
+// openEnvironment finds the credentials for an environment. It makes no call
+// to it.
+func (a *app) openEnvironment(ctx context.Context, name, command string) (*environment, error) {
+	if err := a.checkEnvironment(name, command); err != nil {
+		return nil, err
+	}
+	t, cfg, err := a.findCloud(ctx, command)
+	if err != nil {
+		return nil, err
+	}
+	return a.environmentOf(name, t, cfg)
+}
+
+func (a *app) environmentOf(name string, t target, cfg aws.Config) (*environment, error) {
+	// On the local endpoint the platform's own domains lead to its balancers.
+	web := &http.Client{Transport: localaws.Reach(a.getenv("AWS_ENDPOINT_URL"), nil)}
+	e, err := ecs.New(cfg, a.platform, name, web)
+	if err != nil {
+		return nil, err
+	}
+	env, _ := a.platform.Environment(name)
+	return &environment{
+		Environment: env, target: t, cfg: cfg, ecs: e,
+		history: history.New(cfg, a.platform, name), lock: history.NewLock(cfg, a.platform, name),
+	}, nil
+}
+
+// services are the names of the platform's services, in its order.
+func (a *app) services() []string {
+	var names []string
+	for _, s := range a.platform.Services {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// explain adds the next command to errors of an environment that was never
+// bootstrapped.
+func explain(env string, err error) error {
+	if errors.Is(err, history.ErrNoBucket) {
+		return next(err, "tfpipeline bootstrap -env %s", env)
+	}
+	return err
+}
+
+// pipeline wires a promotion or rollback of an environment to the world.
+func (a *app) pipeline(e *environment, i *infrastructure) (*deploy.Pipeline, error) {
+	p := &deploy.Pipeline{
+		Platform: a.platform, Environment: e.Name,
+		Images: e.ecs, TaskDefinitions: e.ecs, Services: e.ecs, Scaling: e.ecs, Deployments: e.ecs,
+		Tasks: e.ecs, Secrets: e.ecs, Health: e.ecs, Collector: e.ecs,
+		Infrastructure: i, Checkout: a.checkout(), History: e.history, Lock: e.lock,
+		Redactor: a.redactor(),
+	}
+	if e.Proof != nil {
+		from, err := a.environmentOf(e.Proof.From, e.target, e.cfg)
+		if err != nil {
+			return nil, err
+		}
+		p.Origin = from.ecs
+	}
+	if url := a.getenv("NOTIFY_URL"); url != "" {
+		hook, err := notify.New(url, nil)
+		if err != nil {
+			return nil, usageError{"NOTIFY_URL: " + err.Error(), "unset NOTIFY_URL, or set it to the webhook's address"}
+		}
+		p.Notifier = announcer{hook, a.platform.Name}
+	}
+	return p, nil
+}
+
+// announcer tells people how an attempt ended.
+type announcer struct {
+	webhook  *notify.Webhook
+	platform string
+}
+
+// Notify posts a record in words.
+func (n announcer) Notify(ctx context.Context, r deploy.Record) error {
+	return n.webhook.Post(ctx, view.Announcement(n.platform, r))
+}
+
+// secretVariables hold what must not be repeated in any output.
+var secretVariables = []string{
+	"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "NOTIFY_URL",
+	"GITHUB_TOKEN", "GH_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_RUNTIME_TOKEN",
+}
+
+// redactor hides what looks like a secret, and what this program's own
+// environment says is one.
+func (a *app) redactor() deploy.Redactor {
+	var values []string
+	for _, name := range secretVariables {
+		if v := a.getenv(name); len(v) >= 12 { // shorter ones are words, such as "test"
+			values = append(values, v)
+		}
+	}
+	return deploy.NewRedactor(values...)
+}
+
+// actor is who asks: a workflow's trigger, or the user of this machine.
+func (a *app) actor() string {
+	for _, name := range []string{"GITHUB_ACTOR", "USER", "LOGNAME", "USERNAME"} {
+		if v := a.getenv(name); v != "" {
+			return v
+		}
+	}
+	return "unknown"
+}
+
+// runURL is where the log of a workflow's run is; "" on a laptop.
+func (a *app) runURL() string {
+	server, repository, run := a.getenv("GITHUB_SERVER_URL"), a.getenv("GITHUB_REPOSITORY"), a.getenv("GITHUB_RUN_ID")
+	if server == "" || repository == "" || run == "" {
+		return ""
+	}
+	return server + "/" + repository + "/actions/runs/" + run
+}
+
+// why is told to whoever finds the lock held.
+func (a *app) why() string {
+	if w := a.getenv("GITHUB_WORKFLOW"); w != "" {
+		return "workflow " + w
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "by hand"
+	}
+	return "by hand on " + host
+}

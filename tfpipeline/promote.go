@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"time"
+
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/view"
+)
+
+func promoteCommand() command {
+	return command{
+		name:    "promote",
+		summary: "bring a release to every service, or to none",
+		usage:   "-env ENV (-release TAG | -commit SHA) [flags]",
+		long: `
+Deploys the exact images that were built from a release's commit, in this order:
+lock, resolve, preflight, plan, migrate, apply, register, update, watch, verify,
+record, notify, unlock. No service changes its release before update; should
+anything fail from then on, every service is put back. The checkout must be the
+release's commit, since its configuration is what is applied.
+
+An environment that asks for a proof accepts only images that have run in the
+other one for long enough. A promotion of a release older than the current one
+is a rollback to it. The same command continues a promotion that was killed or
+interrupted: what is done is not done again.
+
+Ctrl-C stops the waiting, and says what goes on and how to continue or go back;
+a second one ends the program at once. What happens is told on stderr, as a live
+table on a terminal; -json makes it a stream of events on stdout. After a failure
+a dossier (markdown and JSON) holds events, stopped tasks, logs and targets.
+NOTIFY_URL is the webhook (Slack, Discord) that is told how it ended.
+
+Exit codes: 0 deployed, 1 failed or refused and no service was changed, 3 failed
+and rolled back, 4 broken (page someone), 5 superseded by another deployment,
+130 interrupted.
+
+Examples:
+  tfpipeline promote -env staging -commit $(git rev-parse HEAD)
+  tfpipeline promote -env production -release v1.4.0 -dry-run
+  tfpipeline promote -env production -release v1.4.0 -reviewed 47773ac14efb91b0cb53
+  tfpipeline promote -env production -release v1.4.1 -override-proof "hotfix, staging is down"`,
+		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
+			var o attemptOptions
+			set.StringVar(&o.env, "env", "", "environment to promote to")
+			set.StringVar(&o.tag, "release", "", "`tag` of the release")
+			set.StringVar(&o.commit, "commit", "", "`SHA` of the commit, for what no release names")
+			set.StringVar(&o.reviewed, "reviewed", "", "`fingerprint` of the plan that was approved, or the file that plan -json wrote; any other plan is refused")
+			set.StringVar(&o.overrideProof, "override-proof", "", "promote without a proof, for this `reason`, which is recorded")
+			set.BoolVar(&o.force, "force", false, "promote a release that was rolled back from")
+			o.declare(set)
+			return func(ctx context.Context, a *app, args []string) error {
+				if len(args) > 0 {
+					return usageError{fmt.Sprintf("promote takes no argument %q", args[0]), "tfpipeline promote -env ENV -release " + args[0]}
+				}
+				return a.promote(ctx, o)
+			}
+		},
+	}
+}
+
+// attemptOptions are the choices of promotions and rollbacks.
+type attemptOptions struct {
+	env, tag, commit        string
+	reviewed, overrideProof string
+	force, withMigrations   bool
+	dryRun, json            bool
+	timeout, lockWait       time.Duration
+	dossier                 string
+}
+
+func (o *attemptOptions) declare(set *flag.FlagSet) {
+	set.BoolVar(&o.dryRun, "dry-run", false, "walk every check, and stop before the first change")
+	set.BoolVar(&o.json, "json", false, "print one JSON object for each event")
+	set.DurationVar(&o.timeout, "timeout", deploy.DefaultLimits().Total, "bound on everything from the lock to the verification")
+	set.DurationVar(&o.lockWait, "lock-wait", deploy.DefaultLimits().LockWait, "how long to wait for somebody at work; 0 not at all")
+	set.StringVar(&o.dossier, "dossier", "", "`folder` for what explains a failure (default: in the user's cache)")
+}
+
+func (a *app) promote(ctx context.Context, o attemptOptions) error {
+	if err := a.checkEnvironment(o.env, "promote"); err != nil {
+		return err
+	}
+	again := "tfpipeline promote -env " + o.env
+	switch {
+	case o.tag == "" && o.commit == "":
+		return usageError{"which release? Name its tag, or a commit", again + " -release TAG"}
+	case o.tag != "" && o.commit != "":
+		return usageError{"-release and -commit name the same thing twice; choose one", again + " -release " + o.tag}
+	case o.timeout <= 0:
+		return usageError{"-timeout must be more than 0, such as 45m", again + " -timeout 1h"}
+	}
+	var approved *review
+	if o.reviewed != "" {
+		var err error
+		if approved, err = readReview(o.reviewed, o.env); err != nil {
+			return err
+		}
+	}
+	if o.commit != "" {
+		var err error
+		if o.commit, err = a.checkout().expand(ctx, o.commit); err != nil {
+			return err
+		}
+		again += " -commit " + o.commit
+	} else {
+		again += " -release " + o.tag
+	}
+	return a.attempt(ctx, deploy.KindPromote, o, approved, again)
+}
+
+// attempt promotes or rolls back, and tells of it.
+func (a *app) attempt(ctx context.Context, kind deploy.Kind, o attemptOptions, approved *review, again string) (err error) {
+	e, err := a.openEnvironment(ctx, o.env, string(kind))
+	if err != nil {
+		return err
+	}
+	title := view.Promotion{Environment: o.env, Kind: kind, To: o.tag, Services: a.services()}
+	if o.tag == "" && o.commit != "" {
+		title.To = deploy.Release{Commit: o.commit}.String()
+	}
+	if err := a.whatRuns(ctx, e, &title); err != nil {
+		return err
+	}
+	teller := a.tell(title, o.json)
+	// What Terraform and the rest have to say stands beside the story.
+	beside := *a
+	beside.stderr = teller.beside
+	i := &infrastructure{app: &beside, env: o.env, target: e.target, cfg: e.cfg, reviewed: approved, again: again}
+	p, err := a.pipeline(e, i)
+	if err != nil {
+		teller.end()
+		return err
+	}
+	p.Observe = teller.observe
+	q := deploy.Request{
+		Tag: o.tag, Commit: o.commit, Actor: a.actor(), RunURL: a.runURL(), Why: a.why(),
+		OverrideProof: o.overrideProof, Force: o.force, WithMigrations: o.withMigrations,
+		DryRun: o.dryRun, Timeout: o.timeout, LockWait: o.lockWait,
+	}
+	if q.LockWait == 0 {
+		q.LockWait = -1
+	}
+	if approved != nil {
+		q.Reviewed = approved.fingerprint
+	}
+	run := p.Promote
+	if kind == deploy.KindRollback {
+		run = p.Rollback
+	}
+	record, err := run(ctx, q)
+	teller.end()
+	if closeErr := i.Close(); closeErr != nil {
+		a.progress("warning: %v", closeErr)
+	}
+	if failure, ok := errors.AsType[*deploy.Error](err); ok {
+		// What explains a failure must not take its place.
+		if dossierErr := a.keepDossier(failure, o.dossier); dossierErr != nil {
+			a.progress("warning: %v", dossierErr)
+		}
+		return explain(o.env, err)
+	}
+	if err != nil {
+		return err
+	}
+	a.conclude(o, record)
+	return nil
+}
+
+// conclude gives the answer of an attempt that went well.
+func (a *app) conclude(o attemptOptions, r deploy.Record) {
+	switch {
+	case o.json: // the last event says it
+	case o.dryRun:
+		fmt.Fprintf(a.stdout, "%s: %s of %s passes every check; nothing was changed\n", r.Environment, r.Kind, r.Release)
+	default:
+		fmt.Fprintln(a.stdout, view.Result(r))
+	}
+}
+
+// whatRuns fills in what the history says of an environment. A history that
+// cannot be read stops the attempt itself, which says so.
+func (a *app) whatRuns(ctx context.Context, e *environment, p *view.Promotion) error {
+	records, _, err := e.history.Records(ctx)
+	if err != nil && !deploy.IsTransient(err) {
+		return explain(e.Name, err)
+	}
+	current := lastDeployed(records)
+	if current == nil {
+		return nil
+	}
+	p.From, p.Before = current.Release.String(), map[string]string{}
+	for name, s := range current.Services {
+		p.Before[name] = s.After
+	}
+	return nil
+}
+
+// lastDeployed is the latest attempt that brought a release to every service;
+// nil if none ever did.
+func lastDeployed(records []deploy.Record) *deploy.Record {
+	for i := range records {
+		if r := &records[len(records)-1-i]; r.Outcome == deploy.Deployed {
+			return r
+		}
+	}
+	return nil
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+)
+
+func rollbackCommand() command {
+	return command{
+		name:    "rollback",
+		summary: "bring an earlier release back to every service",
+		usage:   "-env ENV [-to TAG] [-with-migrations] [-force]",
+		long: `
+Sets every service to the task definitions that an earlier release recorded: the
+named one, or the last good one before the current. No Terraform, no build, no
+migrations unless -with-migrations asks for that release's. The release that is
+rolled back from is marked rejected, and a later promotion of it is refused.
+
+It also ends a promotion that was interrupted, killed or left broken: without
+-to, what ran before that one comes back.
+
+It is refused if a contract migration has been applied since that release, which
+the old code may not live with; -force overrides that.
+
+Exit codes are those of promote.
+
+Examples:
+  tfpipeline rollback -env production
+  tfpipeline rollback -env production -to v1.2.2
+  tfpipeline rollback -env production -to v1.2.2 -dry-run`,
+		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
+			var o attemptOptions
+			set.StringVar(&o.env, "env", "", "environment to roll back")
+			set.StringVar(&o.tag, "to", "", "`tag` or commit of the release to go to (default: the last good one before the current)")
+			set.BoolVar(&o.withMigrations, "with-migrations", false, "run that release's migrations before it")
+			set.BoolVar(&o.force, "force", false, "roll back behind a contract migration")
+			o.declare(set)
+			return func(ctx context.Context, a *app, args []string) error {
+				if len(args) > 0 {
+					return usageError{fmt.Sprintf("rollback takes no argument %q", args[0]), "tfpipeline rollback -env ENV -to " + args[0]}
+				}
+				return a.rollback(ctx, o)
+			}
+		},
+	}
+}
+
+func (a *app) rollback(ctx context.Context, o attemptOptions) error {
+	if err := a.checkEnvironment(o.env, "rollback"); err != nil {
+		return err
+	}
+	again := "tfpipeline rollback -env " + o.env
+	if o.timeout <= 0 {
+		return usageError{"-timeout must be more than 0, such as 20m", again + " -timeout 20m"}
+	}
+	if o.tag != "" {
+		again += " -to " + o.tag
+	}
+	return a.attempt(ctx, deploy.KindRollback, o, nil, again)
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/view"
+)
+
+func statusCommand() command {
+	return command{
+		name:    "status",
+		summary: "say which release runs where, and whether all is well",
+		usage:   "[-env ENV] [-json | -markdown]",
+		long: `
+Says for one environment, or all of them, which release was deployed last and
+what ECS really runs: tasks, digests, the latest deployment, target health; and
+who holds the lock. Lines that begin with ! are what is not as it should be.
+It changes nothing and takes no lock.
+
+Examples:
+  tfpipeline status
+  tfpipeline status -env production -json | jq '.environments[].problems'
+  tfpipeline status -markdown >> $GITHUB_STEP_SUMMARY`,
+		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
+			env := set.String("env", "", "environment (default: all)")
+			json := set.Bool("json", false, "print one JSON object")
+			markdown := set.Bool("markdown", false, "print a Markdown table")
+			return func(ctx context.Context, a *app, args []string) error {
+				switch {
+				case len(args) > 0:
+					return usageError{fmt.Sprintf("status takes no argument %q", args[0]), "tfpipeline status -env " + args[0]}
+				case *json && *markdown:
+					return usageError{"-json and -markdown are two answers; choose one", "tfpipeline status -json"}
+				}
+				return a.status(ctx, *env, *json, *markdown)
+			}
+		},
+	}
+}
+
+func (a *app) status(ctx context.Context, env string, json, markdown bool) error {
+	names := []string{env}
+	if env == "" {
+		names = nil
+		for _, e := range a.platform.Environments {
+			names = append(names, e.Name)
+		}
+	} else if err := a.checkEnvironment(env, "status"); err != nil {
+		return err
+	}
+	t, cfg, err := a.findCloud(ctx, "status")
+	if err != nil {
+		return err
+	}
+	all := make(view.Statuses, len(names))
+	g, groupCtx := errgroup.WithContext(ctx)
+	for i, name := range names {
+		e, err := a.environmentOf(name, t, cfg)
+		if err != nil {
+			return err
+		}
+		g.Go(func() (err error) {
+			all[i], err = a.statusOf(groupCtx, e)
+			return explain(name, err)
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	write := all.Text
+	switch {
+	case json:
+		write = all.JSON
+	case markdown:
+		write = all.Markdown
+	}
+	if err := write(a.stdout); err != nil {
+		return fmt.Errorf("print the status: %w", err)
+	}
+	return nil
+}
+
+// statusOf looks at one environment, at everything at the same time.
+func (a *app) statusOf(ctx context.Context, e *environment) (view.Status, error) {
+	s := view.Status{Environment: e.Name, URL: "https://" + a.platform.Host(e.Environment), Time: time.Now().UTC()}
+	names := a.services()
+	var public []string
+	for _, service := range a.platform.Services {
+		if service.Public() {
+			public = append(public, service.Name)
+		}
+	}
+	var (
+		records  []deploy.Record
+		skipped  []deploy.Skipped
+		lockErr  error
+		services map[string]deploy.Service
+		digests  map[string][]string
+		targets  map[string]deploy.Targets
+	)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) { records, skipped, err = e.history.Records(ctx); return err })
+	g.Go(func() error { s.Lock, lockErr = e.lock.Holder(ctx); return nil })
+	g.Go(func() (err error) { services, err = e.ecs.DescribeServices(ctx, names); return err })
+	g.Go(func() (err error) { digests, err = e.ecs.RunningDigests(ctx, names); return err })
+	g.Go(func() (err error) { targets, err = e.ecs.TargetHealth(ctx, public); return err })
+	if err := g.Wait(); err != nil {
+		return s, fmt.Errorf("%s: %w", e.Name, err)
+	}
+	var release deploy.Release
+	if r := lastDeployed(records); r != nil {
+		release = r.Release
+		s.Release, s.Record, s.Since, s.By = &release, r.ID, r.Ended, r.Actor
+	}
+	if n := len(records); n > 0 && records[n-1].ID != s.Record {
+		s.Last = &records[n-1]
+	}
+	for _, name := range names {
+		service, known := services[name]
+		v := view.ServiceStatus{
+			Name: name, Known: known, TaskDefinition: service.TaskDefinition,
+			Desired: service.Desired, Running: service.Running, Digests: distinct(digests[name]),
+		}
+		v.Release = len(v.Digests) == 1 && v.Digests[0] == release.Digests[name]
+		if service.Deployment != nil {
+			v.Deployment = service.Deployment.State
+		}
+		if t, ok := targets[name]; ok {
+			v.Targets = &t
+		}
+		s.Services = append(s.Services, v)
+	}
+	s.Judge()
+	if lockErr != nil {
+		s.Problems = append(s.Problems, lockErr.Error())
+	}
+	for _, x := range skipped {
+		s.Problems = append(s.Problems, fmt.Sprintf("left out of the history: %s: %s", x.Key, x.Reason))
+	}
+	return s, nil
+}
+
+func distinct(list []string) []string {
+	list = append([]string{}, list...)
+	slices.Sort(list)
+	return slices.Compact(list)
+}
