@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -87,9 +88,14 @@ func platform(services int) config.Platform {
 		return p
 	}
 	p.Services = nil
+	p.Tasks = slices.Clone(p.Tasks)
+	for i := range p.Tasks {
+		p.Tasks[i].Service = "s01"
+	}
 	for i := range services {
 		p.Services = append(p.Services, config.Service{
-			Name: fmt.Sprintf("s%02d", i+1), Port: 3000 + i, Priority: i + 1, Routes: []string{fmt.Sprintf("/s%02d", i+1)}, HealthPath: "/health",
+			Name: fmt.Sprintf("s%02d", i+1), Port: 3000 + i, Priority: i + 1, HealthPath: "/health",
+			Routes: []string{fmt.Sprintf("/s%02d", i+1)}, Default: i == 0,
 		})
 	}
 	return p

@@ -1,9 +1,6 @@
 package ecs_test
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,14 +9,14 @@ import (
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
 )
 
 // What people complain of most in tools that deploy to ECS, in the order of
-// how much, as far as looking and acting have to do with it.
+// how much, as far as looking and acting have to do with it: here what is about
+// what is deployed, in pain_wait_test.go what is about waiting and seeing.
 
 // 1. After a rollback by the circuit breaker the service is as stable as after
 // a success: one deployment, all tasks running. It is not called one.
@@ -171,129 +168,6 @@ func TestPain08OpaqueMigrationFailure(t *testing.T) {
 		task, seen := w.follow(ok(w.env.RunTask(w.ctx, w.migrate("two")))(t))
 		if task.ExitCode != nil || task.StopCode != "TaskFailedToStart" || task.Reason != "CannotPullContainerError: not found" || slices.Contains(seen, "running") {
 			t.Errorf("%v, %+v", seen, task)
-		}
-	})
-}
-
-// 9. "Max attempts exceeded", and no reason. The evidence has reasons, exit
-// codes and last words, while ECS still knows them.
-func TestPain09ShowWhy(t *testing.T) {
-	inWorld(t, options{}, func(w *world) {
-		evidence := w.env.Collect(w.ctx, w.crashing())
-		i := slices.IndexFunc(evidence.Stopped, func(s deploy.StoppedTask) bool { return s.Name == "api" && len(s.Log) > 0 })
-		if i < 0 {
-			t.Fatalf("%+v", evidence.Stopped)
-		}
-		s := evidence.Stopped[i]
-		if *s.Containers[0].ExitCode != 2 || s.Reason != "Essential container in task exited" || s.Log[0].Message != "panic in api/api" {
-			t.Errorf("%+v", s)
-		}
-	})
-}
-
-// 10. Waits give up after ten minutes, and look only every ten minutes towards
-// their end. Here who looks every two seconds knows within two seconds.
-func TestPain10LongWaits(t *testing.T) {
-	for _, slow := range []time.Duration{2 * time.Minute, 12 * time.Minute, 40 * time.Minute} {
-		t.Run(slow.String(), func(t *testing.T) {
-			inWorld(t, options{services: 1}, func(w *world) {
-				w.script.On(digest("s01", "two"), model.Behaviour{Start: slow})
-				d := w.watch(w.promote("two"))["s01"]
-				if late := time.Since(d.Finished); d.State != deploy.DeploymentSuccessful || late > tick {
-					t.Errorf("noticed %s late: %+v", late, d)
-				}
-			})
-		})
-	}
-}
-
-// 11. Throttling kills the wait. It is transient, and waited out: see also
-// TestWatchSurvives. Registering is what AWS throttles first.
-func TestPain11Throttling(t *testing.T) {
-	inWorld(t, options{}, func(w *world) {
-		w.runtime.Inject(model.Throttle(4, "RegisterTaskDefinition"), model.Throttle(4, "UpdateService"), model.Throttle(4, "DescribeServiceDeployments"))
-		for name, d := range w.watch(w.promote("two")) {
-			if d.State != deploy.DeploymentSuccessful {
-				t.Errorf("%s: %+v", name, d)
-			}
-		}
-	})
-}
-
-// 12. A cancelled run: every call returns at once and starts nothing more; what
-// is in flight can be named, and taken back by another run.
-func TestPain12Cancel(t *testing.T) {
-	inWorld(t, options{}, func(w *world) {
-		ctx, cancel := context.WithCancel(w.ctx)
-		caused := w.promote("two")
-		go func() {
-			pause(w.ctx, 30*time.Second)
-			cancel()
-		}()
-		begin := time.Now()
-		if _, err := w.watchIn(ctx, caused); !errors.Is(err, context.Canceled) || time.Since(begin) != 30*time.Second {
-			t.Errorf("after %s: %v", time.Since(begin), err)
-		}
-		for name, d := range ok(w.env.DescribeDeployments(w.ctx, []string{caused["api"], caused["frontend"], caused["mcp"]}))(t) {
-			if d.State.Ended() {
-				t.Errorf("%s: %+v", name, d)
-			}
-			if err := w.env.StopDeployment(w.ctx, d.ARN); err != nil {
-				t.Error(err)
-			}
-		}
-		for name, d := range w.watch(caused) {
-			if d.State != deploy.DeploymentRolledBack {
-				t.Errorf("%s: %+v", name, d)
-			}
-		}
-	})
-}
-
-// 13. Two deployments at once: one call makes one deployment; somebody else's
-// is not taken for one's own, nor one's own end for a rollback.
-func TestPain13ConcurrentDeployments(t *testing.T) {
-	inWorld(t, options{services: 1}, func(w *world) {
-		before := len(ok(w.env.Past(w.ctx, w.services))(t)["s01"])
-		ours := ok(w.env.UpdateService(w.ctx, deploy.Update{Service: "s01", TaskDefinition: w.register("s01", "two"), Desired: new(3)}))(t)
-		theirs := w.promote("three")["s01"]
-		// The same again changes nothing: it must not be taken for the cause of
-		// what others do.
-		current := ok(w.env.DescribeServices(w.ctx, w.services))(t)["s01"]
-		pause(w.ctx, 10*time.Second)
-		if arn := ok(w.env.UpdateService(w.ctx, deploy.Update{Service: "s01", TaskDefinition: current.TaskDefinition}))(t); arn != "" {
-			t.Errorf("took %s for its own", arn)
-		}
-		if n := len(ok(w.env.Past(w.ctx, w.services))(t)["s01"]) - before; n != 2 {
-			t.Errorf("%d deployments", n)
-		}
-		ends := ok(w.env.DescribeDeployments(w.ctx, []string{ours, theirs}))(t)
-		if ends[ours].State != deploy.DeploymentStopped || ends[ours].Reason != "" || ends[theirs].State != deploy.DeploymentInProgress || current.Deployment.ARN != theirs {
-			t.Errorf("ours %+v\ntheirs %+v", ends[ours], ends[theirs])
-		}
-	})
-}
-
-// 14. The circuit breaker is slow: how far it is, is seen at every look.
-func TestPain14CircuitBreakerCount(t *testing.T) {
-	inWorld(t, options{services: 1}, func(w *world) {
-		w.script.On(digest("s01", "two"), model.Behaviour{Unhealthy: true})
-		arn := w.promote("two")["s01"]
-		var seen []string
-		for {
-			d := ok(w.env.DescribeDeployments(w.ctx, []string{arn}))(t)[arn]
-			line := fmt.Sprintf("%d/%d %s", d.Failures, d.Threshold, d.State)
-			if len(seen) == 0 || seen[len(seen)-1] != line {
-				seen = append(seen, line)
-			}
-			if d.State.Ended() {
-				break
-			}
-			pause(w.ctx, tick)
-		}
-		want := []string{"0/3 pending", "0/3 in progress", "2/3 in progress", "3/3 rolling back", "3/3 rolled back"}
-		if diff := cmp.Diff(want, seen); diff != "" {
-			t.Errorf("seen (- want, + got):\n%s", diff)
 		}
 	})
 }
