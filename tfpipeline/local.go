@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/specboard/platform/tfpipeline/internal/localaws"
+)
+
+// localOptions is what the command line of local asks for.
+type localOptions struct {
+	json, shell, verbose bool
+	speed                int
+	push                 string
+	only                 string
+	sample               string
+}
+
+func localCommand() command {
+	return command{
+		name:    "local",
+		summary: "run an AWS on this machine, to try everything on",
+		usage:   "[-json] [-v] [-speed N] [-shell | -- COMMAND [ARGUMENT ...]]",
+		long: `
+Starts an endpoint on the loopback address that Terraform, this program and the
+SDKs take for all of AWS, and runs until Ctrl-C, or until COMMAND or the shell
+has ended; then everything it started is gone, and so is everything that was
+created in it. No account is needed, none is touched.
+
+Behind it, tasks are processes of this machine, load balancers answer on
+loopback ports, and database instances are PostgreSQL servers. moto keeps the
+rest; it is taken from PATH or MOTO_SERVER, or installed by uv, pipx or pip.
+Health checks and draining are sped up; -speed 1 has them as on AWS.
+
+Without COMMAND it prints what to export. With it, COMMAND runs in that
+environment, and its exit code is this program's.
+
+-push TAG puts a sample application into every repository of an endpoint that
+runs already, as the images of a release: -sample gives it arguments, so that
+one service can be made to crash, and -only pushes that one. The task migrate
+is the real one.
+
+Examples:
+  tfpipeline local -- tfpipeline bootstrap -env staging -yes
+  tfpipeline local -shell
+  tfpipeline local > local.env &           # then, once it has been written:
+  . ./local.env
+  tfpipeline bootstrap -env shared -yes && tfpipeline bootstrap -env staging -yes
+  tfpipeline local -push $(git rev-parse HEAD)
+  tfpipeline local -push bad -only api -sample "-crash-after 1ns"
+  curl $AWS_ENDPOINT_URL/_localaws/balancers     # where load balancers answer`,
+		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
+			var o localOptions
+			set.BoolVar(&o.json, "json", false, "print endpoint and environment as one JSON document")
+			set.BoolVar(&o.shell, "shell", false, "run $SHELL in the environment")
+			set.BoolVar(&o.verbose, "v", false, "print what tasks print, to standard error")
+			set.IntVar(&o.speed, "speed", localaws.DefaultSpeed, "`divisor` of health check intervals, draining and grace periods")
+			set.StringVar(&o.push, "push", "", "put the sample application's images into a running endpoint, under this `tag`")
+			set.StringVar(&o.only, "only", "", "with -push: only the image of this `service`")
+			set.StringVar(&o.sample, "sample", "", "with -push: `arguments` for the sample application")
+			return func(ctx context.Context, a *app, args []string) error { return a.local(ctx, o, args) }
+		},
+	}
+}
+
+func (a *app) local(ctx context.Context, o localOptions, args []string) error {
+	if err := o.check(args); err != nil {
+		return err
+	}
+	if o.push != "" {
+		return a.pushSample(ctx, o)
+	}
+	cloud, err := a.startLocal(ctx, o)
+	if err != nil {
+		return err
+	}
+	err = a.useLocal(ctx, cloud, o, args)
+	return errors.Join(err, cloud.Close())
+}
+
+// check refuses what does not go together.
+func (o localOptions) check(args []string) error {
+	var wrong string
+	switch {
+	case o.speed < 1:
+		wrong = fmt.Sprintf("-speed %d: a divisor is 1 or more", o.speed)
+	case o.shell && len(args) > 0:
+		wrong = "-shell and a command: one of them"
+	case o.push == "" && (o.only != "" || o.sample != ""):
+		wrong = "-only and -sample are for -push"
+	case o.push != "" && (o.shell || o.json || len(args) > 0):
+		wrong = "-push works on an endpoint that runs already: it takes neither -shell, -json nor a command"
+	default:
+		return nil
+	}
+	return usageError{"local: " + wrong, "tfpipeline help local"}
+}
+
+// startLocal starts the endpoint with all that runs behind it.
+func (a *app) startLocal(ctx context.Context, o localOptions) (*localaws.Cloud, error) {
+	options := localaws.CloudOptions{
+		Options: localaws.Options{
+			Region: a.platform.Region, Account: a.platform.Account, Environ: a.env,
+			Progress: func(line string) { a.progress("%s", line) },
+		},
+		Speed: o.speed,
+	}
+	if o.verbose {
+		options.Output = func(task, container, line string) { a.progress("%s/%.8s: %s", container, task, line) }
+	}
+	// Ctrl-C is also for the command that uses the endpoint, and which may need
+	// it until its end: from the start on only Close ends it.
+	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	started := context.AfterFunc(ctx, func() { end(context.Cause(ctx)) })
+	cloud, err := localaws.StartCloud(life, options)
+	if err == nil && !started() {
+		err = errors.Join(context.Cause(ctx), cloud.Close())
+	}
+	return cloud, err
+}
+
+// useLocal is what happens while the endpoint runs.
+func (a *app) useLocal(ctx context.Context, cloud *localaws.Cloud, o localOptions, args []string) error {
+	if o.shell {
+		shell := a.getenv("SHELL")
+		if shell == "" {
+			shell = "/bin/sh"
+		}
+		a.progress("AWS is %s in this shell, until it ends", cloud.URL())
+		args = []string{shell}
+	}
+	if o.json || len(args) == 0 {
+		if err := a.printEnvironment(cloud, o.json); err != nil {
+			return err
+		}
+	}
+	if len(args) > 0 {
+		return a.runIn(ctx, cloud.Environ(), args)
+	}
+	a.progress("local AWS at %s until Ctrl-C; load balancers: %s/_localaws/balancers", cloud.URL(), cloud.URL())
+	select {
+	case <-ctx.Done():
+		a.progress("stopping: everything that was created is gone")
+		return nil // as asked
+	case <-cloud.Done():
+		return next(fmt.Errorf("run the local endpoint: %w", cloud.Err()), "tfpipeline local")
+	}
+}
+
+// printEnvironment tells a shell, or a program, what to export.
+func (a *app) printEnvironment(cloud *localaws.Cloud, asJSON bool) error {
+	environment := map[string]string{}
+	for _, kv := range cloud.Environ() {
+		name, value, _ := strings.Cut(kv, "=")
+		environment[name] = value
+	}
+	if asJSON {
+		out := json.NewEncoder(a.stdout)
+		return out.Encode(struct {
+			Endpoint    string            `json:"endpoint"`
+			Environment map[string]string `json:"environment"`
+		}{cloud.URL(), environment})
+	}
+	// In one write, so that a file that has something has everything.
+	var lines strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(environment)) {
+		fmt.Fprintf(&lines, "export %s='%s'\n", name, strings.ReplaceAll(environment[name], "'", `'\''`))
+	}
+	_, err := fmt.Fprint(a.stdout, lines.String())
+	return err
+}

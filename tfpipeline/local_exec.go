@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+)
+
+// runIn runs a command with more in its environment, and passes on how it
+// ended. It is not killed by an interrupt: it gets the signal itself, and has
+// the endpoint for as long as it takes to end well.
+func (a *app) runIn(ctx context.Context, environ, args []string) error {
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Env = slices.Concat(a.env, environ)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.stdin, a.stdout, a.stderr
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("run %s: %w", args[0], err)
+	}
+	if !terminal(a.stdin) {
+		// A terminal sends Ctrl-C to both of us; nobody else does.
+		defer context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(os.Interrupt) })() // gone already: fine
+	}
+	err := cmd.Wait()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		code := exit.ExitCode()
+		if code < 0 { // a signal
+			code = exitInterrupted
+		}
+		return codeError{code, fmt.Errorf("%s: %w", args[0], err)}
+	}
+	if err != nil {
+		return fmt.Errorf("run %s: %w", args[0], err)
+	}
+	return nil
+}
