@@ -44,6 +44,8 @@ type attempt struct {
 	// left is the attempt that left the lock which this one took over; nil if
 	// it was free.
 	left *Record
+	// resumed: that attempt is continued, with what it found out and did.
+	resumed bool
 	// finished is the record of an attempt that did what is asked for, and could
 	// not give the lock back.
 	finished *Record
@@ -52,9 +54,11 @@ type attempt struct {
 	planned   Plan
 	outputs   Outputs
 	starts    int // of one-off tasks
-	hold      *hold
-	evidence  Evidence
-	refusal   error // why it failed
+	// updated is when this run set a service to its new task definition.
+	updated  map[string]time.Time
+	hold     *hold
+	evidence Evidence
+	refusal  error // why it failed
 
 	begun   time.Time
 	step    StepName
@@ -66,7 +70,7 @@ type attempt struct {
 func (a *attempt) record() *Record { return &a.journal.Record }
 
 func (p *Pipeline) attempt(ctx context.Context, kind Kind, q Request) (Record, error) {
-	a := &attempt{Pipeline: p, request: q, limits: p.Limits.orDefault(), begun: time.Now()}
+	a := &attempt{Pipeline: p, request: q, limits: p.Limits.orDefault(), begun: time.Now(), updated: map[string]time.Time{}}
 	*a.record() = Record{
 		Version: RecordVersion, Kind: kind, Environment: p.Environment,
 		Actor: q.Actor, RunURL: q.RunURL, Started: a.begun,
@@ -106,6 +110,9 @@ func (a *attempt) run(ctx context.Context) (Record, error) {
 	defer end(nil)
 	a.hold = &hold{attempt: a, end: end}
 	defer a.hold.stop()
+	if a.request.DryRun {
+		a.hold.limit() // there is no lock that it would begin with
+	}
 	for i := 0; ; i++ {
 		steps := stepsOf(a.record().Kind)
 		if i == len(steps) {
@@ -131,7 +138,7 @@ func (a *attempt) run(ctx context.Context) (Record, error) {
 		}
 	}
 	a.ended()
-	return *a.record(), nil
+	return a.Redactor.record(*a.record()), nil
 }
 
 func (a *attempt) do(ctx context.Context, s step) error {

@@ -91,10 +91,10 @@ func (a *attempt) readBefore(ctx context.Context) error {
 			own.MinimumBefore = &m
 		}
 	}
-	if a.left == nil || a.left.Kind != r.Kind {
+	if !a.resumed {
 		a.journal.Mixed = a.mixedNow(services)
 	}
-	if a.left == nil && r.Kind == KindPromote && a.step == StepPreflight {
+	if !a.resumed && r.Kind == KindPromote && a.step == StepPreflight {
 		r.First = a.past.current() == nil && idle
 	}
 	a.compareWithHistory(services)

@@ -14,7 +14,8 @@ func (a *attempt) refuse(_ context.Context, err error) (Record, error) {
 	r.Error, a.refusal = a.Redactor.Hide(err.Error()), err
 	r.Next = a.next()
 	a.ended()
-	return *r, &Error{Step: StepLock, Outcome: Untouched, Next: r.Next, Record: *r, Err: err}
+	told := a.Redactor.record(*r)
+	return told, &Error{Step: StepLock, Outcome: Untouched, Next: r.Next, Record: told, Err: a.Redactor.err(err)}
 }
 
 // fail ends an attempt that failed: it leaves the services well, says how they
@@ -48,7 +49,11 @@ func (a *attempt) fail(ctx context.Context, step StepName, err error) (Record, e
 		r.Left = append(r.Left, a.closeUp(ctx)...)
 	}
 	a.ended()
-	return *r, &Error{Step: step, Outcome: outcome, Left: r.Left, Next: r.Next, Record: *r, Evidence: a.evidence, Err: err}
+	told := a.Redactor.record(*r)
+	return told, &Error{
+		Step: step, Outcome: outcome, Left: told.Left, Next: told.Next, Record: told,
+		Evidence: a.Redactor.evidence(a.evidence), Err: a.Redactor.err(err),
+	}
 }
 
 // closeUp stores the record, tells people and settles the lock, in an order in

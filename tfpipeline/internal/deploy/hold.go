@@ -51,11 +51,17 @@ func (h *hold) take(ctx context.Context, l Lease, over *Lease) error {
 	}
 	h.turn = make(chan struct{}, 1)
 	h.lease = &taken
-	h.timer = time.AfterFunc(a.timeout(), func() { h.end(timeUp{a.timeout()}) })
+	h.limit()
 	renewals, quit := context.WithCancel(context.WithoutCancel(ctx))
 	h.quit, h.gone = quit, make(chan struct{})
 	go h.keep(renewals)
 	return nil
+}
+
+// limit ends the attempt when its time is up.
+func (h *hold) limit() {
+	after := h.attempt.timeout()
+	h.timer = time.AfterFunc(after, func() { h.end(timeUp{after}) })
 }
 
 // timeout bounds the attempt from the lock to the verification.

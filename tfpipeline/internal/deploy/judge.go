@@ -22,8 +22,9 @@ type judgement struct {
 
 // judge decides about a service that was set to a task definition: by the
 // deployment that this caused, or by a later one of the same task definition.
-// known is false while ECS does not show that deployment.
-func judge(s Service, d Deployment, known bool, wanted string) judgement {
+// known is false while ECS does not show that deployment; old tells that it has
+// had the time to.
+func judge(s Service, d Deployment, known, old bool, wanted string) judgement {
 	latest := s.Deployment
 	if latest != nil && latest.TaskDefinition == wanted && (!known || latest.ARN != d.ARN && latest.Created.After(d.Created)) {
 		// ECS shows only now what the update caused, or somebody had the same
@@ -33,6 +34,12 @@ func judge(s Service, d Deployment, known bool, wanted string) judgement {
 	if !known {
 		if s.TaskDefinition != "" && s.TaskDefinition != wanted {
 			return judgement{superseded, d, fmt.Sprintf("service %s was set to %s by somebody else", s.Name, short(s.TaskDefinition))}
+		}
+		// It may have been set to it before: ECS begins no deployment then, nor
+		// does it when it brings a service back by itself.
+		still := latest == nil || latest.State.Ended() && latest.State != DeploymentRollbackFailed
+		if s.TaskDefinition == wanted && old && still {
+			return judgement{verdict: succeeded}
 		}
 		return judgement{verdict: goesOn}
 	}

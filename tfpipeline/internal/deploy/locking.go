@@ -11,13 +11,17 @@ import (
 // somebody is at work, and from an attempt that did not finish only to continue
 // or to end that.
 func (a *attempt) lock(ctx context.Context) error {
-	if err := a.peel(ctx); err != nil {
-		return err
-	}
 	began := time.Now()
 	wait := a.request.LockWait
 	if wait == 0 {
 		wait = a.limits.LockWait
+	}
+	// The attempt's own time begins with the lock.
+	most := max(wait, 0) + a.limits.Finish
+	ctx, cancel := context.WithTimeoutCause(ctx, most, timeUp{most})
+	defer cancel()
+	if err := a.peel(ctx); err != nil {
+		return err
 	}
 	said := ""
 	for {
@@ -124,6 +128,7 @@ func (a *attempt) takeLock(ctx context.Context, c claim, over *Lease, left lefto
 	r := a.record()
 	switch c {
 	case claimResume:
+		a.resumed = true
 		r.resume(left.journal.Record)
 		a.journal.Done, a.journal.Updated = left.journal.Done, left.journal.Updated
 		a.journal.PutBack, a.journal.FailedStep, a.journal.Mixed = left.journal.PutBack, left.journal.FailedStep, left.journal.Mixed
@@ -145,7 +150,7 @@ func (a *attempt) takeLock(ctx context.Context, c claim, over *Lease, left lefto
 		Actor: r.Actor, RunURL: r.RunURL, Why: a.request.Why,
 	}, over)
 	if err != nil {
-		a.journal = fresh
+		a.journal, a.left, a.resumed, a.finished = fresh, nil, false, nil
 		return err
 	}
 	if over != nil {

@@ -32,7 +32,7 @@ func NewRedactor(values ...string) Redactor {
 
 var (
 	// assigned is a name that speaks of a secret and the value given to it.
-	assigned = regexp.MustCompile(`(?i)((?:[a-z0-9_.-]*(?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|auth[_-]?key|credentials?|session[_-]?key))["']?\s*(?:=|:|=>)\s*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;}&"']+)`)
+	assigned = regexp.MustCompile(`(?i)((?:(?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|auth[_-]?key|credentials?|session[_-]?key|invite[_-]?keys?))["']?\s*(?:=|:|=>)\s*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;}&"']+)`)
 	// userinfo is the password in a URL.
 	userinfo = regexp.MustCompile(`([a-z][a-z0-9+.-]*://[^\s/:@]*:)([^\s/@]+)(@)`)
 	// bearer is what follows the scheme in an Authorization header.
@@ -47,14 +47,30 @@ var (
 
 // Hide returns text without secrets.
 func (r Redactor) Hide(text string) string {
+	if len(text) < 4 {
+		return text
+	}
 	for _, v := range r.values {
 		text = strings.ReplaceAll(text, v, hidden)
 	}
-	text = pem.ReplaceAllString(text, hidden)
-	text = userinfo.ReplaceAllString(text, "${1}"+hidden+"${3}")
-	text = assigned.ReplaceAllString(text, "${1}"+hidden)
-	text = bearer.ReplaceAllString(text, "${1}"+hidden)
-	text = tokens.ReplaceAllString(text, hidden)
+	if strings.Contains(text, "-----BEGIN") {
+		text = pem.ReplaceAllString(text, hidden)
+	}
+	if strings.Contains(text, "://") {
+		text = userinfo.ReplaceAllString(text, "${1}"+hidden+"${3}")
+	}
+	if strings.ContainsAny(text, "=:") && containsAny(strings.ToLower(text), "pass", "secret", "token", "key", "credential") {
+		text = assigned.ReplaceAllString(text, "${1}"+hidden)
+	}
+	if containsAny(text, "earer", "asic", "EARER", "ASIC") {
+		text = bearer.ReplaceAllString(text, "${1}"+hidden)
+	}
+	if containsAny(text, "AKIA", "ASIA", "gh", "xox", "sk_", "eyJ") {
+		text = tokens.ReplaceAllString(text, hidden)
+	}
+	if !slices.ContainsFunc(strings.FieldsFunc(text, isSpace), func(w string) bool { return len(w) >= 24 }) {
+		return text
+	}
 	return word.ReplaceAllStringFunc(text, func(w string) string {
 		if !strings.HasPrefix(w, "arn:") && looksRandom(w) {
 			return hidden
@@ -62,6 +78,13 @@ func (r Redactor) Hide(text string) string {
 		return w
 	})
 }
+
+// containsAny spares the regular expressions most of their work.
+func containsAny(text string, words ...string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
+}
+
+func isSpace(r rune) bool { return r == ' ' || r == '\n' || r == '\t' }
 
 // looksRandom tells a random word from a name: it mixes upper and lower case
 // and digits, and changes between them often. Digests, ids and ARNs do not.

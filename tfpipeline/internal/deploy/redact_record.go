@@ -52,3 +52,14 @@ func (r Redactor) evidence(e Evidence) Evidence {
 	e.Gaps = each(e.Gaps, r.in)
 	return e
 }
+
+// hiddenError is an error whose text holds no secret.
+type hiddenError struct {
+	text string
+	err  error
+}
+
+func (e hiddenError) Error() string { return e.text }
+func (e hiddenError) Unwrap() error { return e.err }
+
+func (r Redactor) err(err error) error { return hiddenError{r.Hide(err.Error()), err} }

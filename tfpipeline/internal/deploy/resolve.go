@@ -12,7 +12,7 @@ import (
 // each image, and what runs before. From here on nothing looks at a tag.
 func (a *attempt) resolve(ctx context.Context) error {
 	current := a.past.current()
-	if a.record().Kind == KindPromote {
+	if a.record().Kind == KindPromote && !a.resumed {
 		older, err := a.older(ctx, current)
 		if err != nil {
 			return err
@@ -105,6 +105,10 @@ func (a *attempt) resolveImages(ctx context.Context, current *Record) error {
 // resolveTarget finds the record of the release that a rollback goes to.
 func (a *attempt) resolveTarget(current *Record) error {
 	r := a.record()
+	if a.resumed && r.Services != nil {
+		a.narrow()
+		return nil
+	}
 	if current == nil {
 		return errors.New("no release was ever deployed here, so there is none to roll back to")
 	}
@@ -148,8 +152,13 @@ func (a *attempt) resolveTarget(current *Record) error {
 	if len(r.Services) == 0 {
 		return fmt.Errorf("the record of %s names no task definition", target.Release)
 	}
-	a.services = slices.DeleteFunc(slices.Clone(a.services), func(s string) bool { return r.Services[s] == nil })
+	a.narrow()
 	return nil
+}
+
+// narrow leaves out the services that the target of a rollback does not know.
+func (a *attempt) narrow() {
+	a.services = slices.DeleteFunc(slices.Clone(a.services), func(s string) bool { return a.record().Services[s] == nil })
 }
 
 // names lists releases, the newest first.

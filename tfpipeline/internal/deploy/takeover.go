@@ -48,6 +48,8 @@ func claimOn(l leftover, kind Kind, release Release, now time.Time) claim {
 	switch j := l.journal; {
 	case j == nil || !j.Changed:
 		return claimFree // it ended before its first change
+	case kind == KindRollback && l.lease.Left != Broken && asked(&j.Record, kind, release):
+		return claimResume
 	case kind == KindRollback:
 		return claimReplace
 	case !j.Record.Release.Same(release):
@@ -64,7 +66,7 @@ func asked(r *Record, kind Kind, release Release) bool {
 	if kind == KindPromote {
 		return r.Release.Same(release)
 	}
-	return r.Kind == KindRollback && (release.IsZero() || r.Release.Named(release.name()))
+	return r.Kind == KindRollback && r.Release.Commit != "" && (release.IsZero() || r.Release.Named(release.name()))
 }
 
 // lockError is a lock that another attempt holds or left.

@@ -56,6 +56,7 @@ func (a *attempt) updateService(ctx context.Context, name string, now Service) e
 		return err
 	}
 	own.Deployment = deployment
+	a.updated[name] = time.Now()
 	return nil
 }
 

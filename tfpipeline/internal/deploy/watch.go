@@ -29,7 +29,7 @@ func (a *attempt) watch(ctx context.Context) error {
 		for _, name := range a.services {
 			own := a.record().Services[name]
 			d, known := look.deployments[own.Deployment]
-			j := judge(look.services[name], d, known, own.After)
+			j := judge(look.services[name], d, known, time.Since(a.updated[name]) > unknownFor, own.After)
 			if j.deployment.ARN != "" {
 				own.Deployment = j.deployment.ARN
 				own.note(j.deployment)

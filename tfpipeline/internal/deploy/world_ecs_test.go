@@ -1,0 +1,321 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// fakeService is a service of the world's ECS.
+type fakeService struct {
+	name       string
+	definition string // what it is set to
+	completed  string // what ECS goes back to
+	desired    int
+	latest     *fakeDeployment
+	events     []ServiceEvent
+}
+
+type fakeDefinition struct {
+	name, image string
+	inactive    bool
+}
+
+type fakeDeployment struct {
+	Deployment
+	behaviour behaviour
+	backAt    time.Time // when its rollback is complete
+}
+
+func (w *world) arn(name string, revision int) string {
+	return fmt.Sprintf("%stask-definition/%s:%d", accountARN, w.platform.Family(w.env, name), revision)
+}
+
+// define registers a revision.
+func (w *world) define(name, image string) string {
+	for n := 1; ; n++ {
+		arn := w.arn(name, n)
+		if w.definitions[arn] == nil {
+			w.definitions[arn] = &fakeDefinition{name: name, image: image}
+			return arn
+		}
+	}
+}
+
+// digestIn is the digest that a task definition runs.
+func (w *world) digestIn(definition string) string {
+	_, digest, _ := strings.Cut(w.definitions[definition].image, "@")
+	return digest
+}
+
+// deploy begins a deployment of what a service is set to.
+func (w *world) deploy(s *fakeService) *fakeDeployment {
+	w.serial++
+	b := behaviour{after: 30 * time.Second}
+	if w.behave != nil {
+		b = w.behave(s.name, w.digestIn(s.definition))
+	}
+	if s.desired == 0 {
+		b = behaviour{after: 10 * time.Second}
+	}
+	if old := s.latest; old != nil && !old.State.Ended() {
+		old.State, old.Reason, old.Finished = DeploymentStopped, "replaced by a later deployment", time.Now()
+	}
+	d := &fakeDeployment{behaviour: b, Deployment: Deployment{
+		ARN:     fmt.Sprintf("%sservice-deployment/%s/%s/d%03d", accountARN, w.platform.Cluster(w.env), s.name, w.serial),
+		Service: s.name, TaskDefinition: s.definition, Revision: fmt.Sprintf("revision-%d", w.serial),
+		State: DeploymentInProgress, Threshold: 3, Desired: s.desired, Created: time.Now(),
+	}}
+	w.deployments[d.ARN] = d
+	s.latest = d
+	w.event(s, "has begun a deployment")
+	return d
+}
+
+func (w *world) event(s *fakeService, text string) {
+	w.serial++
+	s.events = append(s.events, ServiceEvent{ID: fmt.Sprint(w.serial), Time: time.Now(), Message: fmt.Sprintf("(service %s) %s.", s.name, text)})
+}
+
+// advance brings the world to the present.
+func (w *world) advance() {
+	now := time.Now()
+	for _, d := range w.deployments {
+		s := w.services[d.Service]
+		due := d.Created.Add(d.behaviour.after)
+		if d.State == DeploymentInProgress && !d.behaviour.stuck && !now.Before(due) {
+			w.finishDeployment(s, d, due)
+		}
+		if d.State == DeploymentRollingBack && !now.Before(d.backAt) {
+			d.State, d.Finished = DeploymentRolledBack, d.backAt
+			w.event(s, "has rolled back")
+		}
+	}
+	for _, t := range w.tasks {
+		if t.State != TaskStopped && !now.Before(t.ends) {
+			t.State, t.Stopped, t.ExitCode, t.Reason, t.Capacity = TaskStopped, t.ends, t.end.code, t.end.reason, t.end.capacity
+		}
+	}
+}
+
+func (w *world) finishDeployment(s *fakeService, d *fakeDeployment, at time.Time) {
+	switch {
+	case !d.behaviour.fails:
+		d.State, d.Finished, d.Running = DeploymentSuccessful, at, d.Desired
+		s.completed = d.TaskDefinition
+		w.event(s, "has reached a steady state")
+	case d.behaviour.noRollback:
+		d.State, d.Finished, d.Failures, d.Reason = DeploymentStopped, at, 3, "tasks failed to start"
+	default:
+		d.Failures = 3
+		w.rollBack(s, d, at, "circuit breaker: tasks failed to start")
+	}
+}
+
+// rollBack is what ECS does by itself: it makes no deployment of its own.
+func (w *world) rollBack(s *fakeService, d *fakeDeployment, at time.Time, why string) {
+	d.State, d.Reason, d.backAt = DeploymentRollingBack, why, at.Add(20*time.Second)
+	s.definition = s.completed
+}
+
+// taskDefinitionARNs of the services, by name.
+func (w *world) running() map[string]string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.advance()
+	all := map[string]string{}
+	for name, s := range w.services {
+		all[name] = s.definition
+	}
+	return all
+}
+
+// releases lists the releases that services are set to, each once.
+func (w *world) releases() []string {
+	var list []string
+	for name, definition := range w.running() {
+		found := "placeholder"
+		for tag, commit := range w.tags {
+			if w.digestIn(definition) == digestOf(name, commit) {
+				found = tag
+			}
+		}
+		if !slices.Contains(list, found) {
+			list = append(list, found)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+func (p *process) DescribeServices(ctx context.Context, services []string) (map[string]Service, error) {
+	return call(ctx, p, "DescribeServices", "", func() (map[string]Service, error) {
+		all := map[string]Service{}
+		for _, name := range services {
+			s := p.services[name]
+			if s == nil {
+				continue
+			}
+			v := Service{Name: name, TaskDefinition: s.definition, Desired: s.desired, Running: s.desired, Events: slices.Clone(s.events)}
+			if s.latest != nil {
+				v.Deployment = new(s.latest.Deployment)
+				if s.latest.State == DeploymentInProgress {
+					v.Running = 0
+				}
+			}
+			all[name] = v
+		}
+		return all, nil
+	})
+}
+
+func (p *process) UpdateService(ctx context.Context, u Update) (string, error) {
+	args := u.Service + " " + short(u.TaskDefinition)
+	if u.Desired != nil {
+		args += fmt.Sprintf(" desired=%d", *u.Desired)
+	}
+	return call(ctx, p, "UpdateService", args, func() (string, error) {
+		s := p.services[u.Service]
+		if d := p.definitions[u.TaskDefinition]; d == nil || d.inactive {
+			return "", fmt.Errorf("ClientException: TaskDefinition is inactive: %s", u.TaskDefinition)
+		}
+		if u.Desired != nil {
+			s.desired = *u.Desired
+		}
+		if u.TaskDefinition == s.definition {
+			return "", nil
+		}
+		s.definition = u.TaskDefinition
+		return p.deploy(s).ARN, nil
+	})
+}
+
+func (p *process) RunningDigests(ctx context.Context, services []string) (map[string][]string, error) {
+	return call(ctx, p, "RunningDigests", "", func() (map[string][]string, error) {
+		all := map[string][]string{}
+		for _, name := range services {
+			s := p.services[name]
+			for range s.desired {
+				all[name] = append(all[name], p.digestIn(s.completed))
+			}
+		}
+		return all, nil
+	})
+}
+
+func (p *process) DescribeDeployments(ctx context.Context, arns []string) (map[string]Deployment, error) {
+	return call(ctx, p, "DescribeDeployments", "", func() (map[string]Deployment, error) {
+		all := map[string]Deployment{}
+		for _, arn := range arns {
+			if d := p.deployments[arn]; d != nil {
+				all[arn] = d.Deployment
+			}
+		}
+		return all, nil
+	})
+}
+
+func (p *process) StopDeployment(ctx context.Context, arn string) error {
+	return ignore(call(ctx, p, "StopDeployment", short(arn), func() (struct{}, error) {
+		if d := p.deployments[arn]; d.State == DeploymentInProgress {
+			p.rollBack(p.services[d.Service], d, time.Now(), "stopped by a person")
+		}
+		return struct{}{}, nil
+	}))
+}
+
+func (p *process) Minimums(ctx context.Context, services []string) (map[string]int, error) {
+	return call(ctx, p, "Minimums", "", func() (map[string]int, error) {
+		all := map[string]int{}
+		for _, s := range services {
+			if m, ok := p.minimums[s]; ok {
+				all[s] = m
+			}
+		}
+		return all, nil
+	})
+}
+
+func (p *process) SetMinimum(ctx context.Context, service string, tasks int) error {
+	return ignore(call(ctx, p, "SetMinimum", fmt.Sprintf("%s %d", service, tasks), func() (struct{}, error) {
+		p.minimums[service] = tasks
+		if s := p.services[service]; s.desired < tasks {
+			s.desired = tasks // autoscaling acts at once
+			if strings.Contains(p.definitions[s.definition].image, "placeholder") {
+				return struct{}{}, fmt.Errorf("autoscaling has started the placeholder of %s", service)
+			}
+		}
+		return struct{}{}, nil
+	}))
+}
+
+func (p *process) Register(ctx context.Context, r Revision) (string, error) {
+	return call(ctx, p, "Register", r.Name+" from "+short(r.Template), func() (string, error) {
+		if p.definitions[r.Template] == nil {
+			return "", fmt.Errorf("ClientException: no task definition %s", r.Template)
+		}
+		return p.define(r.Name, r.Image), nil
+	})
+}
+
+func (p *process) DescribeTaskDefinitions(ctx context.Context, arns []string) (map[string]TaskDefinition, error) {
+	return call(ctx, p, "DescribeTaskDefinitions", "", func() (map[string]TaskDefinition, error) {
+		all := map[string]TaskDefinition{}
+		for _, arn := range arns {
+			if d := p.definitions[arn]; d != nil {
+				all[arn] = TaskDefinition{ARN: arn, Active: !d.inactive, Image: d.image}
+			}
+		}
+		return all, nil
+	})
+}
+
+func (p *process) Digests(ctx context.Context, tag string, services []string) (map[string]string, error) {
+	return call(ctx, p, "Digests", "", func() (map[string]string, error) {
+		all := map[string]string{}
+		for _, s := range services {
+			if d := digestOf(s, tag); slices.Contains(p.images[s], d) {
+				all[s] = d
+			}
+		}
+		return all, nil
+	})
+}
+
+func (p *process) Missing(ctx context.Context, digests map[string]string) ([]string, error) {
+	return call(ctx, p, "Missing", "", func() ([]string, error) {
+		var missing []string
+		for s, d := range digests {
+			if !slices.Contains(p.images[s], d) {
+				missing = append(missing, s)
+			}
+		}
+		return missing, nil
+	})
+}
+
+func (p *process) Tag(ctx context.Context, digests map[string]string, tag string) error {
+	return ignore(call(ctx, p, "Tag", tag, func() (struct{}, error) {
+		p.kept = append(p.kept, tag)
+		return struct{}{}, nil
+	}))
+}
+
+func (p *process) TargetHealth(ctx context.Context, services []string) (map[string]Targets, error) {
+	return call(ctx, p, "TargetHealth", "", func() (map[string]Targets, error) {
+		all := map[string]Targets{}
+		for _, s := range services {
+			all[s] = Targets{Healthy: p.services[s].desired}
+			if p.unhealthy[s] {
+				all[s] = Targets{Unhealthy: 2, Reasons: []string{"Target.ResponseCodeMismatch"}}
+			}
+		}
+		return all, nil
+	})
+}
+
+func (p *process) Get(ctx context.Context, url string) (int, error) {
+	return call(ctx, p, "Get", url, func() (int, error) { return 200, nil })
+}
