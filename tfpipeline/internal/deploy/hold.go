@@ -19,6 +19,8 @@ type hold struct {
 	// lease is what is stored; nil: never held.
 	lease *Lease
 	lost  error
+	// trouble is why the last renewal failed; nil if it did not.
+	trouble error
 
 	timer *time.Timer // of the attempt's time
 	quit  context.CancelFunc
@@ -89,6 +91,9 @@ func (h *hold) keep(ctx context.Context) {
 			h.end(h.valid())
 			return
 		default:
+			if wait != span/12 {
+				h.attempt.warn("the lock could not be renewed, trying again: %v", err)
+			}
 			wait = span / 12
 		}
 	}
@@ -126,13 +131,12 @@ func (h *hold) renew(ctx context.Context, change func(*Lease)) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.trouble = err
 	switch {
 	case err == nil:
 		h.lease = &stored
 	case errors.Is(err, ErrLockLost):
 		h.lost = lostError{err}
-	case !time.Now().Before(held.Until):
-		h.lost = lostError{fmt.Errorf("it could not be renewed for %v: %w", h.attempt.limits.Lease, err)}
 	}
 	return err
 }
@@ -153,6 +157,8 @@ func (h *hold) valid() error {
 		return h.lost
 	case h.lease == nil:
 		return lostError{errors.New("it is not held")}
+	case !time.Now().Before(h.lease.Until) && h.trouble != nil:
+		return lostError{fmt.Errorf("it ended at %s and could not be renewed: %w", h.lease.Until.UTC().Format(time.RFC3339), h.trouble)}
 	case !time.Now().Before(h.lease.Until):
 		return lostError{fmt.Errorf("it ended at %s without being renewed", h.lease.Until.UTC().Format(time.RFC3339))}
 	default:

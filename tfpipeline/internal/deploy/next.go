@@ -86,6 +86,7 @@ func (a *attempt) next() string {
 	r := a.record()
 	repeat := command(r, a.request)
 	status := "tfpipeline status -env " + a.Environment
+	elsewhere := "tfpipeline rollback -env " + a.Environment + " -to RELEASE"
 	unlock := "tfpipeline unlock -env " + a.Environment
 	switch r.Outcome {
 	case Interrupted:
@@ -101,16 +102,24 @@ func (a *attempt) next() string {
 		}
 		return text
 	case RolledBack:
-		return "mend the release and promote the next one; to try this one again: " + repeat
+		if r.Kind == KindRollback {
+			return "go to another release: " + elsewhere + "; to try this one again: " + repeat
+		}
+		return "fix the release and promote the next one; to try this one again: " + repeat
 	case Superseded:
 		return status + ", to see what the services run now"
 	case Deployed:
 		return repeat + ", which records what is deployed"
 	case Broken:
-		if back := a.wayBack(); back != "" && r.Kind == KindPromote {
-			return back + "; before that, if ECS is at work still: " + status
+		back := a.wayBack()
+		switch {
+		case r.Kind == KindRollback:
+			return repeat + ", or go to another release: " + elsewhere
+		case back == "":
+			return repeat + " goes on putting the services back; what they run: " + status
+		default:
+			return back + " puts every service back; what they run: " + status
 		}
-		return repeat + ", or go to another release: tfpipeline rollback -env " + a.Environment + " -to RELEASE"
 	default:
 		return a.nextAfterRefusal(repeat, status, unlock)
 	}
@@ -129,7 +138,7 @@ func (a *attempt) nextAfterRefusal(repeat, status, unlock string) string {
 			return fmt.Sprintf("finish that first: tfpipeline rollback -env %s continues it, %s gives it up", a.Environment, unlock)
 		}
 	}
-	return "mend that, and then: " + repeat + "; what runs: " + status
+	return "fix that, then: " + repeat + "; what runs: " + status
 }
 
 // wayBack is the command that returns to what ran before; empty if nothing did.

@@ -178,7 +178,7 @@ func (a *attempt) checkRejected(context.Context) error {
 		a.override("rejected release", why)
 		return nil
 	}
-	return fmt.Errorf("%s: promote a release that mends it, or use -force", why)
+	return fmt.Errorf("%s: promote a release that fixes it, or use -force", why)
 }
 
 // checkProof asks the origin for evidence, if the environment wants any.

@@ -52,3 +52,9 @@ func TestPromoteAndRollBack(t *testing.T) {
 		}
 	})
 }
+
+// synctestWorld runs a test in a world where nothing was ever deployed.
+func synctestWorld(t *testing.T, f func(t *testing.T, w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { f(t, newWorld()) })
+}

@@ -207,16 +207,20 @@ func (a *attempt) moveBack(ctx context.Context, name string, s Service, m move) 
 			return a.Deployments.StopDeployment(ctx, arn)
 		})
 	}
-	active, err := a.revive(ctx, map[string]string{name: own.Before}, a.record().Previous)
-	if err != nil {
-		return err
-	}
-	own.Before = active[name]
 	u := Update{Service: name, TaskDefinition: own.Before}
 	if own.DesiredBefore == 0 || s.Desired == tasksWanted(size, own.DesiredBefore) && s.Desired != own.DesiredBefore {
 		u.Desired = &own.DesiredBefore
 	}
-	own.PutBack, err = a.updateOnce(ctx, u)
+	var err error
+	if own.PutBack, err = a.updateOnce(ctx, u); err != nil {
+		// Somebody may have deregistered it meanwhile.
+		active, reviveErr := a.revive(ctx, map[string]string{name: own.Before}, a.record().Previous)
+		if reviveErr != nil || active[name] == own.Before {
+			return errors.Join(err, reviveErr)
+		}
+		own.Before, u.TaskDefinition = active[name], active[name]
+		own.PutBack, err = a.updateOnce(ctx, u)
+	}
 	a.changed(ctx)
 	return err
 }

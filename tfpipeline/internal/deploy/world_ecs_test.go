@@ -198,7 +198,11 @@ func (p *process) RunningDigests(ctx context.Context, services []string) (map[st
 		for _, name := range services {
 			s := p.services[name]
 			for range s.desired {
-				all[name] = append(all[name], p.digestIn(s.completed))
+				digest := p.digestIn(s.completed)
+				if other := p.serves[name]; other != "" {
+					digest = other
+				}
+				all[name] = append(all[name], digest)
 			}
 		}
 		return all, nil

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -41,7 +42,11 @@ type world struct {
 	empty       []string // secrets without a value
 	past        map[string][]PastDeployment
 	notified    []Record
-	unhealthy   map[string]bool // services whose targets fail
+	unhealthy   map[string]bool   // services whose targets fail
+	templates   map[string]string // of Terraform, by name; others are the first revision
+	onApply     func()
+	// serves is a digest that a service's tasks run, whatever they should.
+	serves map[string]string
 
 	// behave says what becomes of the tasks of an image; nil: they are healthy
 	// after 30 s.
@@ -88,7 +93,7 @@ func newWorld() *world {
 		platform: config.Default(), env: testEnv, latency: 10 * time.Millisecond,
 		services: map[string]*fakeService{}, definitions: map[string]*fakeDefinition{}, deployments: map[string]*fakeDeployment{},
 		tasks: map[string]*fakeTask{}, minimums: map[string]int{}, journals: map[string][]byte{}, images: map[string][]string{},
-		tags: map[string]string{}, past: map[string][]PastDeployment{}, unhealthy: map[string]bool{},
+		tags: map[string]string{}, past: map[string][]PastDeployment{}, unhealthy: map[string]bool{}, templates: map[string]string{}, serves: map[string]string{},
 		planned: Plan{Fingerprint: "fp-none", Empty: true},
 	}
 	w.create()
@@ -345,6 +350,9 @@ func (p *process) Apply(ctx context.Context) error {
 	return ignore(call(ctx, p, "Apply", p.planned.Fingerprint, func() (struct{}, error) {
 		p.applied = append(p.applied, p.planned.Fingerprint)
 		p.planned = Plan{Fingerprint: "fp-none", Empty: true}
+		if p.onApply != nil {
+			p.onApply()
+		}
 		return struct{}{}, nil
 	}))
 }
@@ -359,6 +367,7 @@ func (p *process) Outputs(ctx context.Context) (Outputs, error) {
 			o.Templates[t.Name] = p.arn(t.Name, 1)
 			o.Placements[t.Name] = Placement{Subnets: []string{"subnet-1"}, SecurityGroups: []string{"sg-" + t.Name}}
 		}
+		maps.Copy(o.Templates, p.templates)
 		return o, nil
 	})
 }
