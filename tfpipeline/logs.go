@@ -101,11 +101,7 @@ func (a *app) logs(ctx context.Context, o logOptions) error {
 			from = now.Add(-logSlack).Truncate(time.Millisecond)
 			t.forget(from)
 		}
-		timer := time.NewTimer(logPace)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if !pause(ctx, cmp.Or(a.limits.Tick, logPace)) {
 			return nil
 		}
 	}

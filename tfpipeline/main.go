@@ -58,9 +58,11 @@ type app struct {
 	env        []string
 	// lookupNS asks DNS for the name servers of a domain.
 	lookupNS func(context.Context, string) ([]*net.NS, error)
-	stdin    io.Reader
-	stdout   io.Writer
-	stderr   io.Writer
+	// limits bound the waits of promotions; zero ones are deploy's.
+	limits deploy.Limits
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
 }
 
 // getenv looks a variable up in the program's environment.
@@ -132,22 +134,27 @@ func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stder
 		platform: config.Default(), env: env, lookupNS: net.DefaultResolver.LookupNS,
 		stdin: stdin, stdout: stdout, stderr: stderr,
 	}
-	err := a.dispatch(ctx, args)
+	return a.end(a.dispatch(ctx, args))
+}
+
+// end tells of an error, with the next command to run, and returns the
+// program's exit code.
+func (a *app) end(err error) int {
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return exitOK
 	}
 	if e, ok := errors.AsType[codeError](err); ok && e == errChanges {
 		return e.code // said by the plan itself
 	}
-	fmt.Fprintf(stderr, "tfpipeline: %v\n", err)
+	fmt.Fprintf(a.stderr, "tfpipeline: %v\n", err)
 	if u, ok := errors.AsType[usageError](err); ok && u.hint != "" {
-		fmt.Fprintf(stderr, "next: %s\n", u.hint)
+		fmt.Fprintf(a.stderr, "next: %s\n", u.hint)
 	}
 	if h, ok := errors.AsType[hinted](err); ok {
-		fmt.Fprintf(stderr, "next: %s\n", h.next)
+		fmt.Fprintf(a.stderr, "next: %s\n", h.next)
 	}
 	if e, ok := errors.AsType[*deploy.Error](err); ok && e.Next != "" {
-		fmt.Fprintf(stderr, "next: %s\n", e.Next)
+		fmt.Fprintf(a.stderr, "next: %s\n", e.Next)
 	}
 	return exitCode(err)
 }

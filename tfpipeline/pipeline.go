@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
@@ -64,6 +65,9 @@ func (a *app) openEnvironment(ctx context.Context, name, command string) (*envir
 }
 
 func (a *app) environmentOf(name string, t target, cfg aws.Config) (*environment, error) {
+	// The SDK's own remarks (no checksum, a connection not used again) are
+	// nothing that anybody could do something about.
+	cfg.Logger = logging.Nop{}
 	// On the local endpoint the platform's own domains lead to its balancers.
 	web := &http.Client{Transport: localaws.Reach(a.getenv("AWS_ENDPOINT_URL"), nil)}
 	e, err := ecs.New(cfg, a.platform, name, web)
@@ -102,7 +106,7 @@ func (a *app) pipeline(e *environment, i *infrastructure) (*deploy.Pipeline, err
 		Images: e.ecs, TaskDefinitions: e.ecs, Services: e.ecs, Scaling: e.ecs, Deployments: e.ecs,
 		Tasks: e.ecs, Secrets: e.ecs, Health: e.ecs, Collector: e.ecs,
 		Infrastructure: i, Checkout: a.checkout(), History: e.history, Lock: e.lock,
-		Redactor: a.redactor(),
+		Redactor: a.redactor(), Limits: a.limits,
 	}
 	if e.Proof != nil {
 		from, err := a.environmentOf(e.Proof.From, e.target, e.cfg)

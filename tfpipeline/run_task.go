@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -138,11 +139,11 @@ func (a *app) prepareTask(ctx context.Context, e *environment, task config.Task,
 	if template == "" {
 		return deploy.TaskRun{}, next(fmt.Errorf("%s: the state has no task definition for task %s", e.Name, task.Name), "tfpipeline apply -env %s", e.Name)
 	}
-	release := current.Release
+	release, name := current.Release, cmp.Or(current.Release.Tag, current.Release.Commit)
 	definition, err := e.ecs.Register(ctx, deploy.Revision{
 		Name: task.Name, Template: template,
 		Image: a.platform.RepositoryURL(task.Service) + "@" + release.Digests[task.Service],
-		Tags:  map[string]string{"release": release.String(), "commit": release.Commit, "template": template[strings.LastIndexByte(template, '/')+1:]},
+		Tags:  map[string]string{"release": name, "commit": release.Commit, "template": template[strings.LastIndexByte(template, '/')+1:]},
 	})
 	if err != nil {
 		return deploy.TaskRun{}, fmt.Errorf("%s: %w", e.Name, err)
@@ -150,7 +151,7 @@ func (a *app) prepareTask(ctx context.Context, e *environment, task config.Task,
 	token := "by-hand-" + strings.ToLower(rand.Text())
 	return deploy.TaskRun{
 		Name: task.Name, TaskDefinition: definition, Token: token, StartedBy: token,
-		Command: command, Placement: outputs.Placements[task.Name],
+		Command: command, Environment: map[string]string{"RELEASE": name}, Placement: outputs.Placements[task.Name],
 	}, nil
 }
 
@@ -175,7 +176,7 @@ func (a *app) followTask(ctx context.Context, e *environment, arn string, o runO
 				return f.finish(ctx, task, o)
 			}
 		}
-		if !pause(ctx, taskPace) {
+		if !pause(ctx, cmp.Or(a.limits.Tick, taskPace)) {
 			return a.stillRuns(ctx, o, arn)
 		}
 	}
@@ -229,7 +230,7 @@ func (f *follower) read(ctx context.Context, t deploy.Task) bool {
 // task ended.
 func (f *follower) finish(ctx context.Context, t deploy.Task, o runOptions) error {
 	for range 5 {
-		if !pause(ctx, taskPace) || !f.read(ctx, t) {
+		if !pause(ctx, cmp.Or(f.app.limits.Tick, taskPace)) || !f.read(ctx, t) {
 			break
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/ecs"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
@@ -111,7 +113,12 @@ func (a *app) statusOf(ctx context.Context, e *environment) (view.Status, error)
 	g.Go(func() (err error) { services, err = e.ecs.DescribeServices(ctx, names); return err })
 	g.Go(func() (err error) { digests, err = e.ecs.RunningDigests(ctx, names); return err })
 	g.Go(func() (err error) { targets, err = e.ecs.TargetHealth(ctx, public); return err })
-	if err := g.Wait(); err != nil {
+	err := g.Wait()
+	if failure, ok := errors.AsType[*ecs.Error](err); ok && failure.Code == "ClusterNotFoundException" {
+		s.Problems = []string{"there is nothing yet: tfpipeline bootstrap -env " + e.Name}
+		return s, nil
+	}
+	if err != nil {
 		return s, fmt.Errorf("%s: %w", e.Name, err)
 	}
 	var release deploy.Release

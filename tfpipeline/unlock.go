@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
@@ -67,6 +68,7 @@ func (a *app) unlock(ctx context.Context, env, id string, yes bool) (err error) 
 		}
 		return a.unlockState(ctx, env, id, t, cfg)
 	}
+	cfg.Logger = logging.Nop{}
 	found := false
 	if env != config.SharedRoot {
 		if found, err = a.unlockEnvironment(ctx, env, cfg, yes); err != nil {

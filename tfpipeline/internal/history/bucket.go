@@ -52,7 +52,11 @@ func newBucket(cfg aws.Config, p config.Platform) *bucket {
 	if cfg.HTTPClient == nil {
 		cfg.HTTPClient = awshttp.NewBuildableClient().WithTimeout(answerWithin)
 	}
-	return &bucket{client: s3.NewFromConfig(cfg), name: p.StateBucket(), owner: p.Account}
+	client := s3.NewFromConfig(cfg, func(o *s3.Options) {
+		// What others stored may have no checksum, which is nothing to tell.
+		o.DisableLogOutputChecksumValidationSkipped = true
+	})
+	return &bucket{client: client, name: p.StateBucket(), owner: p.Account}
 }
 
 // object is what stands under a key. Its version is S3's ETag.

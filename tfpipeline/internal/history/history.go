@@ -12,6 +12,7 @@ package history
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -103,7 +104,10 @@ func (h *History) Records(ctx context.Context) ([]deploy.Record, []deploy.Skippe
 			skipped = append(skipped, deploy.Skipped{Key: listed[i].key, Reason: r.reason})
 		}
 	}
-	slices.SortStableFunc(records, func(a, b deploy.Record) int { return strings.Compare(a.ID, b.ID) })
+	// An id tells the second only.
+	slices.SortFunc(records, func(a, b deploy.Record) int {
+		return cmp.Or(a.Started.Compare(b.Started), strings.Compare(a.ID, b.ID))
+	})
 	return records, skipped, nil
 }
 

@@ -59,7 +59,9 @@ func TestRecordsComeBackOldestFirst(t *testing.T) {
 		}
 		var want []deploy.Record
 		for i := range 10 {
-			r := record(fmt.Sprintf("20261123T08000%dZ-abcdef", i))
+			// The letters of an id tell no order.
+			r := record(fmt.Sprintf("20261123T08000%dZ-%cbcdef", i/2, 'z'-i))
+			r.Started = r.Started.Add(time.Duration(i) * time.Second / 2)
 			want = append(want, r)
 		}
 		for _, i := range []int{4, 0, 9, 1, 2, 3, 8, 7, 6, 5} {
@@ -75,7 +77,7 @@ func TestRecordsComeBackOldestFirst(t *testing.T) {
 				t.Errorf("records (-want +got), and %v:\n%s", skipped, d)
 			}
 		}
-		if !strings.HasSuffix(b.objects["history/staging/20261123T080004Z-abcdef.json"], "\n}\n") {
+		if !strings.HasSuffix(b.objects["history/staging/20261123T080002Z-vbcdef.json"], "\n}\n") {
 			t.Error("records are not written for people")
 		}
 	})

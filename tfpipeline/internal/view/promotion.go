@@ -57,7 +57,10 @@ func sentence(e deploy.Event) string {
 			return ""
 		}
 		return "  " + e.Service + ": " + deploymentLine(*e.Deployment)
-	case deploy.EventService, deploy.EventLog:
+	case deploy.EventService:
+		// ECS begins each line with what stands in the margin.
+		return "  " + e.Service + " | " + strings.TrimPrefix(message, "(service "+e.Service+") ")
+	case deploy.EventLog:
 		return "  " + e.Service + " | " + message
 	default:
 		return ""

@@ -103,7 +103,9 @@ func (s Status) Text(w io.Writer) error {
 		rows = append(rows, s.row(v))
 	}
 	for _, l := range columns(rows) {
-		b.WriteString("  " + l + "\n")
+		if len(s.Services) > 0 {
+			b.WriteString("  " + l + "\n")
+		}
 	}
 	if s.Last != nil {
 		fmt.Fprintf(&b, "  last attempt: %s %s by %s at %s: %s\n", s.Last.Kind, s.Last.Release, oneLine(s.Last.Actor), stamp(s.Last.Started), s.Last.Outcome)

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"html"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/specboard/platform/gen/config"
+	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+)
+
+// fakePlatform is AWS for promotions: the model of ECS with scripted tasks,
+// and as much of what is around it as they need: images by tag, objects with
+// conditional writes, secrets with a value, minimums, logs, a public URL. What
+// it does not know it refuses by name.
+type fakePlatform struct {
+	platform config.Platform
+	runtime  *model.Runtime
+	url      string
+
+	mu      sync.Mutex
+	objects map[string]string
+	// images are the digests by repository and tag.
+	images map[string]map[string]string
+	// tagged are the tags that were added, as "repository:tag".
+	tagged   []string
+	minimums map[string]int
+	logs     map[string][]string // by log group
+	// posts are what the webhook received.
+	posts []string
+	// down makes the public URL answer 503.
+	down bool
+}
+
+func newFakePlatform(p config.Platform, runtime *model.Runtime) *fakePlatform {
+	return &fakePlatform{
+		platform: p, runtime: runtime, objects: map[string]string{}, images: map[string]map[string]string{},
+		minimums: map[string]int{}, logs: map[string][]string{},
+	}
+}
+
+// imageDigest is that of a service's image built from a commit.
+func imageDigest(service, commit string) string {
+	return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(service+" "+commit)))
+}
+
+// build pushes the images of a commit.
+func (f *fakePlatform) build(commit string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range f.platform.Services {
+		repository := f.platform.RepositoryName(s.Name)
+		if f.images[repository] == nil {
+			f.images[repository] = map[string]string{}
+		}
+		f.images[repository][commit] = imageDigest(s.Name, commit)
+	}
+}
+
+func (f *fakePlatform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	service := ""
+	if m := credentialScope.FindStringSubmatch(r.Header.Get("Authorization")); m != nil {
+		service = m[1]
+	}
+	if service == "ecs" || service == "elasticloadbalancing" {
+		f.ecs(w, r)
+		return
+	}
+	body, _ := io.ReadAll(r.Body)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case service == "s3":
+		f.s3(w, r, body)
+	case service != "":
+		var in map[string]any
+		_ = json.Unmarshal(body, &in)
+		_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+		f.json(w, operation, in)
+	case r.URL.Path == "/_localaws/balancers":
+		f.balancers(w)
+	case r.URL.Path == "/hook":
+		f.posts = append(f.posts, string(body))
+	case r.URL.Path == "/health" && !f.down:
+		fmt.Fprintln(w, "ok")
+	default:
+		http.Error(w, "down", http.StatusServiceUnavailable)
+	}
+}
+
+// ecs passes a request on to the model, which knows target groups too.
+func (f *fakePlatform) ecs(w http.ResponseWriter, r *http.Request) {
+	answer, err := f.runtime.HTTPClient().Transport.RoundTrip(r)
+	if err != nil {
+		panic(http.ErrAbortHandler) // the connection ends without an answer
+	}
+	defer answer.Body.Close()
+	maps.Copy(w.Header(), answer.Header)
+	w.WriteHeader(answer.StatusCode)
+	_, _ = io.Copy(w, answer.Body) // the client has gone: nobody to tell
+}
+
+// balancers says that every domain leads here.
+func (f *fakePlatform) balancers(w io.Writer) {
+	var domains []string
+	for _, e := range f.platform.Environments {
+		domains = append(domains, f.platform.Host(e))
+	}
+	_ = json.NewEncoder(w).Encode([]any{map[string]any{
+		"name": "all", "domains": domains, "listeners": []any{map[string]any{"port": 443, "protocol": "HTTPS", "url": f.url}},
+	}})
+}
+
+func s3Error(w http.ResponseWriter, status int, code string) {
+	w.WriteHeader(status)
+	fmt.Fprintf(w, `<Error><Code>%s</Code><Message>from the fake platform</Message></Error>`, code)
+}
+
+func (f *fakePlatform) s3(w http.ResponseWriter, r *http.Request, body []byte) {
+	name, key, _ := strings.Cut(strings.Trim(r.URL.Path, "/"), "/")
+	if name != f.platform.StateBucket() {
+		s3Error(w, http.StatusNotFound, "NoSuchBucket")
+		return
+	}
+	if key == "" {
+		f.list(w, r.URL.Query().Get("prefix"))
+		return
+	}
+	content, exists := f.objects[key]
+	match := r.Header.Get("If-Match")
+	switch {
+	case match != "" && !exists, r.Method == http.MethodGet && !exists:
+		s3Error(w, http.StatusNotFound, "NoSuchKey")
+	case match != "" && match != etag([]byte(content)), exists && r.Header.Get("If-None-Match") == "*":
+		s3Error(w, http.StatusPreconditionFailed, "PreconditionFailed")
+	case r.Method == http.MethodPut:
+		f.objects[key] = string(unchunked(r, body))
+		w.Header().Set("ETag", etag([]byte(f.objects[key])))
+	case r.Method == http.MethodDelete:
+		delete(f.objects, key)
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		w.Header().Set("ETag", etag([]byte(content)))
+		fmt.Fprint(w, content)
+	}
+}
+
+func (f *fakePlatform) list(w io.Writer, prefix string) {
+	fmt.Fprint(w, `<ListBucketResult><IsTruncated>false</IsTruncated>`)
+	for _, key := range slices.Sorted(maps.Keys(f.objects)) {
+		if strings.HasPrefix(key, prefix) {
+			content := f.objects[key]
+			fmt.Fprintf(w, `<Contents><Key>%s</Key><ETag>%s</ETag><Size>%d</Size></Contents>`, key, html.EscapeString(etag([]byte(content))), len(content))
+		}
+	}
+	fmt.Fprint(w, `</ListBucketResult>`)
+}
+
+func (f *fakePlatform) json(w http.ResponseWriter, operation string, in map[string]any) {
+	text := func(key string) string { s, _ := in[key].(string); return s }
+	answer := func(v any) { _ = json.NewEncoder(w).Encode(v) }
+	switch operation {
+	case "BatchGetImage":
+		id := in["imageIds"].([]any)[0].(map[string]any)
+		for tag, digest := range f.images[text("repositoryName")] {
+			if tag == id["imageTag"] || digest == id["imageDigest"] {
+				answer(map[string]any{"images": []any{map[string]any{
+					"imageId": map[string]any{"imageDigest": digest}, "imageManifest": "{}",
+				}}})
+				return
+			}
+		}
+		answer(map[string]any{"failures": []any{map[string]any{"failureCode": "ImageNotFound", "imageId": id}}})
+	case "PutImage":
+		f.images[text("repositoryName")][text("imageTag")] = text("imageDigest")
+		f.tagged = append(f.tagged, text("repositoryName")+":"+text("imageTag"))
+		answer(map[string]any{"image": map[string]any{}})
+	case "DescribeSecret":
+		answer(map[string]any{"Name": text("SecretId"), "VersionIdsToStages": map[string]any{"v1": []string{"AWSCURRENT"}}})
+	case "DescribeScalableTargets":
+		list := []any{}
+		for id, n := range f.minimums {
+			list = append(list, map[string]any{"ResourceId": id, "MinCapacity": n, "MaxCapacity": 6, "ServiceNamespace": "ecs", "ScalableDimension": "ecs:service:DesiredCount"})
+		}
+		answer(map[string]any{"ScalableTargets": list})
+	case "RegisterScalableTarget":
+		f.minimums[text("ResourceId")] = int(in["MinCapacity"].(float64))
+		answer(map[string]any{})
+	case "GetLogEvents":
+		f.logEvents(answer, text("logGroupName"), text("nextToken"))
+	case "FilterLogEvents":
+		f.filterLogs(w, answer, text("logGroupName"))
+	default:
+		http.Error(w, "the fake platform does not know "+operation, http.StatusNotImplemented)
+	}
+}
+
+// logEvents gives all lines of a group at once; the token says that there are
+// no more.
+func (f *fakePlatform) logEvents(answer func(any), group, token string) {
+	events := []any{}
+	if token == "" {
+		for i, line := range f.logs[group] {
+			events = append(events, map[string]any{"timestamp": 1_790_000_000_000 + i, "message": line})
+		}
+	}
+	answer(map[string]any{"events": events, "nextForwardToken": "end"})
+}
+
+func (f *fakePlatform) filterLogs(w http.ResponseWriter, answer func(any), group string) {
+	lines, ok := f.logs[group]
+	if !ok {
+		w.WriteHeader(http.StatusBadRequest)
+		answer(map[string]string{"__type": "ResourceNotFoundException", "message": "The specified log group does not exist."})
+		return
+	}
+	events := []any{}
+	for i, line := range lines {
+		at, message, _ := strings.Cut(line, " ")
+		var n int64
+		fmt.Sscan(at, &n)
+		events = append(events, map[string]any{
+			"eventId": fmt.Sprint(i), "timestamp": n, "message": message + "\n", "logStreamName": "x/x/0123456789abcdef",
+		})
+	}
+	answer(map[string]any{"events": events})
+}

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+)
+
+// The life of an environment, by its commands: a first release, a second one,
+// the way back, and what is refused after that.
+func TestPromoteAndRollBack(t *testing.T) {
+	w := newPromotions(t)
+	w.release("v1.0.0")
+	stdout, _ := w.must(exitOK, "status", "-env", "staging")
+	mentions(t, stdout, "staging: no release yet", "0/0")
+
+	stdout, stderr := w.must(exitOK, "promote", "-env", "staging", "-release", "v1.0.0")
+	mentions(t, stdout, "staging: v1.0.0 is deployed to every service (")
+	mentions(t, stderr, "staging: promote v1.0.0\n", "migrate | migrate says hello", "seed | seed says hello", "api: successful, 1/1 running")
+	r := w.record()
+	if !r.First || r.Outcome != deploy.Deployed || r.Actor != "ada" || !r.Migration.Succeeded() || !r.Seed.Succeeded() || r.Release.Commit != w.releases["v1.0.0"] {
+		t.Errorf("record: %+v", r)
+	}
+	if left := w.keys("locks/"); left != nil {
+		t.Errorf("locks: %v", left)
+	}
+	if !slices.Contains(w.cloud.tagged, "doc-platform/api:release-v1.0.0") {
+		t.Errorf("tagged: %v", w.cloud.tagged)
+	}
+
+	w.release("v1.1.0")
+	_, stderr = w.must(exitOK, "promote", "-env", "staging", "-release", "v1.1.0")
+	mentions(t, stderr, "staging: promote v1.0.0 → v1.1.0\n")
+	stdout, _ = w.must(exitOK, "status")
+	mentions(t, stdout, "staging: v1.1.0 ("+w.releases["v1.1.0"]+") since ", ", by ada  https://staging.specboard.io", "production: no release yet")
+	if strings.Contains(strings.Split(stdout, "production")[0], "!") {
+		t.Errorf("staging has problems:\n%s", stdout)
+	}
+
+	stdout, stderr = w.must(exitOK, "rollback", "-env", "staging")
+	mentions(t, stdout, "staging: v1.0.0 is deployed to every service")
+	mentions(t, stderr, "staging: rollback v1.1.0 → the last good release")
+	if r := w.record(); r.Rejected == nil || r.Rejected.Tag != "v1.1.0" {
+		t.Errorf("record: %+v", r)
+	}
+	_, stderr = w.must(exitFailed, "promote", "-env", "staging", "-release", "v1.1.0")
+	mentions(t, stderr, "v1.1.0 was rolled back from", "\nnext: ")
+	w.must(exitOK, "promote", "-env", "staging", "-release", "v1.1.0", "-force")
+
+	stdout, _ = w.must(exitOK, "history", "-env", "staging")
+	lines := strings.Split(strings.TrimSpace(stdout), "\n")
+	if len(lines) != 6 {
+		t.Fatalf("history:\n%s", stdout)
+	}
+	mentions(t, lines[1], "promote v1.1.0", "v1.0.0", "deployed", "ada")
+	mentions(t, lines[2], "untouched at preflight")
+	mentions(t, lines[3], "rollback v1.0.0", "v1.1.0", "deployed")
+	id := strings.Fields(lines[3])[2]
+	stdout, _ = w.must(exitOK, "history", "-env", "staging", "-id", id)
+	mentions(t, stdout, "record     "+id, "rejected   v1.1.0", "commit     "+w.releases["v1.0.0"], "SERVICE", "frontend")
+	stdout, _ = w.must(exitOK, "history", "-env", "staging", "-limit", "1", "-json")
+	var h struct {
+		Records []deploy.Record
+		More    int
+	}
+	if err := json.Unmarshal([]byte(stdout), &h); err != nil || len(h.Records) != 1 || h.More != 4 {
+		t.Errorf("%v, %s", err, stdout)
+	}
+	_, stderr = w.must(exitFailed, "history", "-env", "staging", "-id", "20260101T000000Z-aaaaaa")
+	mentions(t, stderr, "has no record")
+}
+
+// A release that crashes is taken back; a dossier says why, in every place.
+func TestPromotionOfABadRelease(t *testing.T) {
+	w := newPromotions(t)
+	summary := filepath.Join(t.TempDir(), "summary.md")
+	w.env = append(w.env, "NOTIFY_URL="+w.cloud.url+"/hook", "GITHUB_STEP_SUMMARY="+summary)
+	w.release("v1.0.0")
+	w.must(exitOK, "promote", "-env", "staging", "-release", "v1.0.0")
+	bad := w.release("v1.1.0")
+	w.script.On(imageDigest("mcp", bad), model.Behaviour{Exit: &model.Exit{Code: 7, Reason: "password=hunter2hunter2 is wrong"}})
+
+	stdout, stderr := w.must(exitRolledBack, "promote", "-env", "staging", "-release", "v1.1.0", "-dossier", w.dossiers)
+	mentions(t, stderr, "tfpipeline: watch: ", "service mcp is back on doc-platform-staging-mcp:", "next: fix the release", "dossier: ")
+	if r := w.record(); r.Outcome != deploy.RolledBack || r.Services["mcp"].Outcome != deploy.RolledBack {
+		t.Errorf("record: %+v", r)
+	}
+	files, err := filepath.Glob(filepath.Join(w.dossiers, "staging-*"))
+	if err != nil || len(files) != 2 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	written := []string{stdout, stderr}
+	for _, f := range append(files, summary) {
+		content, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mentions(t, string(content), "rolled back", "v1.1.0")
+		written = append(written, string(content))
+	}
+	if n := len(w.cloud.posts); n != 2 {
+		t.Fatalf("%d posts, want one for each attempt: %v", n, w.cloud.posts)
+	}
+	mentions(t, w.cloud.posts[0], "doc-platform staging: v1.0.0 is deployed")
+	mentions(t, w.cloud.posts[1], "promotion of v1.1.0: rolled back", "next: fix the release")
+	for key := range w.cloud.objects {
+		written = append(written, w.cloud.objects[key])
+	}
+	for _, text := range append(written, w.cloud.posts...) {
+		for _, secret := range []string{"hunter2", "canary", w.cloud.url + "/hook"} {
+			if strings.Contains(text, secret) {
+				t.Errorf("%q is in:\n%s", secret, text)
+			}
+		}
+	}
+	stdout, _ = w.must(exitOK, "status", "-env", "staging", "-markdown")
+	mentions(t, stdout, "| [staging](https://staging.specboard.io) | `v1.0.0` |")
+}
+
+// An interrupt stops the waiting. The lease, the record and the error say what
+// is in flight, and the same command continues.
+func TestInterruptedPromotion(t *testing.T) {
+	w := newPromotions(t)
+	w.release("v1.0.0")
+	w.must(exitOK, "promote", "-env", "staging", "-release", "v1.0.0")
+	slow := w.release("v1.1.0")
+	w.script.On(imageDigest("mcp", slow), model.Behaviour{Start: 1500 * time.Millisecond})
+
+	ctx, cancel := context.WithCancelCause(t.Context())
+	go func() {
+		updated := func() bool { return len(w.cloud.runtime.Calls("UpdateService")) == 6 }
+		looked := func() int { return len(w.cloud.runtime.Calls("DescribeServiceDeployments")) }
+		for !updated() && pause(t.Context(), 10*time.Millisecond) {
+		}
+		for before := looked(); looked() < before+5 && pause(t.Context(), 10*time.Millisecond); {
+		}
+		cancel(errInterrupted)
+	}()
+	stdout, stderr, code := w.runIn(ctx, "promote", "-env", "staging", "-release", "v1.1.0")
+	if code != exitInterrupted {
+		t.Fatalf("exit %d\n%s\n%s", code, stdout, stderr)
+	}
+	mentions(t, stderr, "interrupted", "deployment arn:aws:ecs:",
+		"next: tfpipeline promote -env staging -release v1.1.0 continues; tfpipeline rollback -env staging -to v1.0.0 goes back")
+	if r := w.record(); r.Outcome != deploy.Interrupted || r.Services["mcp"].Deployment == "" {
+		t.Errorf("record: %+v", r)
+	}
+	stdout, _ = w.must(exitOK, "status", "-env", "staging")
+	mentions(t, stdout, "lock: promote v1.1.0, by ada since", "not at work: it was left interrupted", "! an attempt was left interrupted")
+	_, stderr = w.must(exitFailed, "run", "-env", "staging", "-task", "migrate")
+	mentions(t, stderr, "the lock is not free: promote v1.1.0 by ada")
+
+	stdout, stderr = w.must(exitOK, "promote", "-env", "staging", "-release", "v1.1.0")
+	mentions(t, stdout, "staging: v1.1.0 is deployed to every service")
+	mentions(t, stderr, "task migrate has run")
+	if r := w.record(); r.Resumes == "" || r.Outcome != deploy.Deployed {
+		t.Errorf("record: %+v", r)
+	}
+	if n := len(w.cloud.runtime.Calls("UpdateService")); n != 6 {
+		t.Errorf("%d updates, want one for each service and release", n)
+	}
+}
+
+func TestPromotionAsEvents(t *testing.T) {
+	w := newPromotions(t)
+	commit := w.release("v1.0.0")
+	stdout, stderr := w.must(exitOK, "promote", "-env", "staging", "-commit", commit[:9], "-json")
+	var last deploy.Event
+	kinds := map[deploy.EventKind]int{}
+	for lines := bufio.NewScanner(strings.NewReader(stdout)); lines.Scan(); {
+		last = deploy.Event{}
+		if err := json.Unmarshal(lines.Bytes(), &last); err != nil {
+			t.Fatalf("%v: %s", err, lines.Bytes())
+		}
+		kinds[last.Kind]++
+	}
+	if last.Kind != deploy.EventEnd || last.Record == nil || last.Record.Outcome != deploy.Deployed || last.Record.Release.Commit != commit {
+		t.Errorf("the last event: %+v", last)
+	}
+	if kinds[deploy.EventStep] != 13 || kinds[deploy.EventDeployment] < 3 || kinds[deploy.EventLog] != 2 {
+		t.Errorf("events: %v", kinds)
+	}
+	mentions(t, stderr, "staging: terraform plan")
+}
+
+// A dry run walks every check, and leaves no trace.
+func TestDryRun(t *testing.T) {
+	w := newPromotions(t)
+	w.release("v1.0.0")
+	objects := len(w.cloud.objects)
+	w.cloud.runtime.ForgetCalls()
+	stdout, _ := w.must(exitOK, "promote", "-env", "staging", "-release", "v1.0.0", "-dry-run")
+	mentions(t, stdout, "staging: promote of v1.0.0 passes every check; nothing was changed")
+	if calls := w.cloud.runtime.Calls("UpdateService", "RegisterTaskDefinition", "RunTask"); len(calls) > 0 || len(w.cloud.objects) != objects {
+		t.Errorf("changed: %v, %d objects", calls, len(w.cloud.objects))
+	}
+	w.repo.write("envs/staging/main.tf", "changed")
+	_, stderr := w.must(exitFailed, "promote", "-env", "staging", "-release", "v1.0.0", "-dry-run")
+	mentions(t, stderr, "differs from its commit in envs/staging/main.tf")
+}
+
+const lossOfData = `{"format_version":"1.2","terraform_version":"1.11.4","applyable":true,"resource_changes":[
+ {"address":"module.vault.aws_secretsmanager_secret.x","mode":"managed","type":"aws_secretsmanager_secret","name":"x","provider_name":"registry.terraform.io/hashicorp/aws",
+  "change":{"actions":["create"],"before":null,"after":{"name":"x"},"after_unknown":{}}}]}`
+
+// What is applied is what was reviewed, and nothing else.
+func TestPromotionAppliesTheReviewedPlan(t *testing.T) {
+	w := newPromotions(t)
+	w.release("v1.0.0")
+	if err := os.WriteFile(filepath.Join(w.fake, "show.out"), []byte(lossOfData), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	calls := func() string {
+		content, _ := os.ReadFile(filepath.Join(w.fake, "calls"))
+		return string(content)
+	}
+	_, stderr := w.must(exitFailed, "promote", "-env", "staging", "-release", "v1.0.0", "-reviewed", "00000000000000000000")
+	mentions(t, stderr, "not the plan that was reviewed", "create", "next: ")
+	if strings.Contains(calls(), "\napply ") {
+		t.Fatalf("applied:\n%s", calls())
+	}
+	_, reviewed, _ := strings.Cut(stderr, "its fingerprint is ")
+	reviewed, _, _ = strings.Cut(reviewed, ",")
+	w.must(exitOK, "promote", "-env", "staging", "-release", "v1.0.0", "-reviewed", reviewed)
+	if n := strings.Count(calls(), "\napply "); n != 1 {
+		t.Errorf("applied %d times:\n%s", n, calls())
+	}
+	if r := w.record(); !r.Applied || r.Plan == nil || r.Plan.Summary != "1 to create" {
+		t.Errorf("record: %+v", r.Plan)
+	}
+}

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+)
+
+// promotions is an applied staging on the fake platform, a git repository with
+// releases whose images are built, and a fake Terraform.
+type promotions struct {
+	t      *testing.T
+	script *model.Script
+	cloud  *fakePlatform
+	repo   repository
+	env    []string
+	// releases are the commits by tag.
+	releases map[string]string
+	fake     string
+	dossiers string
+}
+
+func newPromotions(t *testing.T) *promotions {
+	t.Helper()
+	platform := config.Default()
+	script := model.NewScript()
+	script.Start, script.Run, script.Quit = 20*time.Millisecond, 50*time.Millisecond, 10*time.Millisecond
+	script.Check, script.Drain = 20*time.Millisecond, 20*time.Millisecond
+	runtime := model.New(model.Options{Launcher: script, Pace: model.Pace{
+		Schedule: 5 * time.Millisecond, Provision: 5 * time.Millisecond, Activate: 5 * time.Millisecond,
+		Deprovision: 5 * time.Millisecond, Steady: 20 * time.Millisecond, Backoff: 10 * time.Millisecond, Speed: 100,
+	}})
+	t.Cleanup(runtime.Close)
+	w := &promotions{t: t, script: script, cloud: newFakePlatform(platform, runtime), repo: newRepository(t), releases: map[string]string{}}
+	server := httptest.NewServer(w.cloud)
+	t.Cleanup(server.Close)
+	w.cloud.url = server.URL
+
+	home := t.TempDir()
+	w.fake, w.dossiers = filepath.Join(home, "fake"), filepath.Join(home, "dossiers")
+	bin := filepath.Join(home, "bin")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []string{w.fake, bin} {
+		if err := os.Mkdir(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(self, filepath.Join(bin, "terraform")); err != nil {
+		t.Fatal(err)
+	}
+	// What the SDK and terraform-exec read is the process's own.
+	for k, v := range map[string]string{
+		"PATH": bin + string(filepath.ListSeparator) + os.Getenv("PATH"), "FAKE": w.fake, "HOME": home, "XDG_CACHE_HOME": "",
+		"AWS_ENDPOINT_URL": server.URL, "AWS_ACCESS_KEY_ID": "canary-access-key", "AWS_SECRET_ACCESS_KEY": "canary-secret-key",
+		"CI": "", "GITHUB_ACTOR": "", "USER": "ada", "GITHUB_STEP_SUMMARY": "", "NOTIFY_URL": "", "NO_COLOR": "", "GITHUB_WORKFLOW": "",
+	} {
+		t.Setenv(k, v)
+	}
+	w.env = os.Environ()
+	w.apply()
+	return w
+}
+
+// apply does what Terraform's apply of staging leaves: templates, services at
+// zero, and a state with the outputs.
+func (w *promotions) apply() {
+	w.t.Helper()
+	cfg := aws.Config{Region: w.cloud.platform.Region, BaseEndpoint: &w.cloud.url, Credentials: credentials.NewStaticCredentialsProvider("id", "key", "")}
+	client, ctx := sdk.NewFromConfig(cfg), w.t.Context()
+	p, cluster := w.cloud.platform, w.cloud.platform.Cluster("staging")
+	must := func(err error) {
+		w.t.Helper()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	_, err := client.CreateCluster(ctx, &sdk.CreateClusterInput{ClusterName: &cluster})
+	must(err)
+	template := func(name string, port int) string {
+		out, err := client.RegisterTaskDefinition(ctx, &sdk.RegisterTaskDefinitionInput{
+			Family: aws.String(p.Family("staging", name)), Cpu: aws.String("256"), Memory: aws.String("512"),
+			NetworkMode: types.NetworkModeAwsvpc, RequiresCompatibilities: []types.Compatibility{types.CompatibilityFargate},
+			ExecutionRoleArn: aws.String("arn:aws:iam::123456789012:role/execution"),
+			ContainerDefinitions: []types.ContainerDefinition{{
+				Name: &name, Image: aws.String("placeholder:none"), PortMappings: []types.PortMapping{{ContainerPort: aws.Int32(int32(port)), Name: &name}},
+			}},
+		})
+		must(err)
+		return *out.TaskDefinition.TaskDefinitionArn
+	}
+	services, tasks := map[string]any{}, map[string]any{}
+	for _, s := range p.Services {
+		arn := template(s.Name, s.Port)
+		services[s.Name] = map[string]string{"template_arn": arn, "security_group_id": "sg-" + s.Name}
+		_, err := client.CreateService(ctx, &sdk.CreateServiceInput{
+			Cluster: &cluster, ServiceName: &s.Name, TaskDefinition: &arn, DesiredCount: aws.Int32(0), LaunchType: types.LaunchTypeFargate,
+			NetworkConfiguration: &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{Subnets: []string{"subnet-1"}}},
+			LoadBalancers: []types.LoadBalancer{{
+				TargetGroupArn: aws.String("arn:aws:elasticloadbalancing:us-west-2:123456789012:targetgroup/" + p.TargetGroup("staging", s.Name) + "/0123456789abcdef"),
+				ContainerName:  &s.Name, ContainerPort: aws.Int32(int32(s.Port)),
+			}},
+			DeploymentConfiguration: &types.DeploymentConfiguration{
+				MinimumHealthyPercent: aws.Int32(100), MaximumPercent: aws.Int32(200),
+				DeploymentCircuitBreaker: &types.DeploymentCircuitBreaker{Enable: true, Rollback: true},
+			},
+		})
+		must(err)
+	}
+	for _, t := range p.Tasks {
+		tasks[t.Name] = map[string]string{"template_arn": template(t.Name, 3000), "security_group_id": "sg-" + t.Name}
+		w.cloud.logs[p.LogGroup("staging", t.Name)] = []string{t.Name + " says hello"}
+	}
+	state, err := json.Marshal(map[string]any{"version": 4, "outputs": map[string]any{
+		"services": map[string]any{"value": services}, "tasks": map[string]any{"value": tasks},
+		"task_subnet_ids": map[string]any{"value": []string{"subnet-1"}},
+	}})
+	must(err)
+	w.cloud.objects[p.StateKey("staging")] = string(state)
+}
+
+// release commits something, tags it and builds its images.
+func (w *promotions) release(tag string) string {
+	w.t.Helper()
+	for _, r := range config.Default().Roots() {
+		w.repo.write(filepath.Join("envs", r, "main.tf"), "# "+tag+"\n")
+	}
+	w.repo.write("modules/README.md", "")
+	commit := w.repo.commit("migrations/0001_create_users.sql", "CREATE TABLE users (id bigint PRIMARY KEY);\n")
+	w.repo.do("tag", "-a", "-m", tag, tag)
+	w.cloud.build(commit)
+	w.releases[tag] = commit
+	return commit
+}
+
+// run runs the program in this process.
+func (w *promotions) run(args ...string) (stdout, stderr string, code int) {
+	return w.runIn(w.t.Context(), args...)
+}
+
+func (w *promotions) runIn(ctx context.Context, args ...string) (stdout, stderr string, code int) {
+	var out, errs bytes.Buffer
+	a := &app{
+		platform: w.cloud.platform, env: w.env, lookupNS: net.DefaultResolver.LookupNS, repository: w.repo.dir,
+		stdin: strings.NewReader(""), stdout: &out, stderr: &errs,
+		limits: deploy.Limits{Tick: 20 * time.Millisecond, Backoff: 50 * time.Millisecond, Verify: 5 * time.Second, Lease: 10 * time.Second},
+	}
+	code = a.end(a.dispatch(ctx, args))
+	return out.String(), errs.String(), code
+}
+
+// must runs and fails the test unless the exit code is as expected.
+func (w *promotions) must(want int, args ...string) (stdout, stderr string) {
+	w.t.Helper()
+	stdout, stderr, code := w.run(args...)
+	if code != want {
+		w.t.Fatalf("tfpipeline %s: exit %d, want %d\n%s\n%s", strings.Join(args, " "), code, want, stdout, stderr)
+	}
+	return stdout, stderr
+}
+
+// keys are the objects under a prefix, sorted.
+func (w *promotions) keys(prefix string) []string {
+	w.cloud.mu.Lock()
+	defer w.cloud.mu.Unlock()
+	var keys []string
+	for k := range w.cloud.objects {
+		if strings.HasPrefix(k, prefix) {
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}
+
+// record is the latest that was stored.
+func (w *promotions) record() deploy.Record {
+	w.t.Helper()
+	var latest deploy.Record
+	for _, k := range w.keys("history/staging/") {
+		if strings.HasSuffix(k, ".journal.json") {
+			continue
+		}
+		w.cloud.mu.Lock()
+		var r deploy.Record
+		err := json.Unmarshal([]byte(w.cloud.objects[k]), &r)
+		w.cloud.mu.Unlock()
+		if err != nil {
+			w.t.Fatalf("record %q: %v", k, err)
+		}
+		if r.Started.After(latest.Started) {
+			latest = r
+		}
+	}
+	return latest
+}
+
+// mentions fails the test unless each text is in what was printed.
+func mentions(t *testing.T, printed string, texts ...string) {
+	t.Helper()
+	for _, s := range texts {
+		if !strings.Contains(printed, s) {
+			t.Errorf("%q is missing in:\n%s", s, printed)
+		}
+	}
+}
