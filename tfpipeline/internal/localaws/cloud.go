@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -56,6 +57,7 @@ type Cloud struct {
 	balancers *balancer.Balancers
 	databases *servers
 	stopping  sync.Once
+	ending    atomic.Bool // what fails now, fails for that reason
 	detach    func() bool
 }
 
@@ -106,7 +108,11 @@ func (c *Cloud) assemble(o *CloudOptions) (err error) {
 		Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""),
 		Logger:      logging.Nop{}, // what matters is in the errors
 	}
-	warn := func(err error) { o.Progress("local endpoint: " + err.Error()) }
+	warn := func(err error) {
+		if !c.ending.Load() {
+			o.Progress("local endpoint: " + err.Error())
+		}
+	}
 	c.tasks, err = task.New(task.Options{
 		Image:   c.image,
 		Secret:  task.Secrets(secretsmanager.NewFromConfig(c.config)),
@@ -126,7 +132,7 @@ func (c *Cloud) assemble(o *CloudOptions) (err error) {
 		Region: o.Region, Account: o.Account, Pace: o.Pace,
 		Launcher: c.tasks, Targets: c.balancers, Images: c.digest,
 	})
-	c.databases = newServers(c.masterUser, o.Progress)
+	c.databases = newServers(c.describeInstance, o.Progress)
 	o.ECS, o.TargetHealth, o.Balancers = c.ECS, c.ECS.TargetHealth, c.Balancers
 	if o.Database == nil {
 		o.Database = c.databases.address
@@ -134,8 +140,11 @@ func (c *Cloud) assemble(o *CloudOptions) (err error) {
 	trace := o.Trace
 	o.Trace = func(call Call) {
 		trace(call)
-		if call.Service == "elasticloadbalancing" && !strings.HasPrefix(call.Operation, "Describe") {
+		switch {
+		case call.Service == "elasticloadbalancing" && !strings.HasPrefix(call.Operation, "Describe"):
 			c.balancers.Refresh()
+		case call.Service == "rds" && call.Operation == "DeleteDBInstance":
+			c.databases.doubt()
 		}
 	}
 	return nil
@@ -179,14 +188,14 @@ func (c *Cloud) image(ctx context.Context, reference, digest string) (task.Image
 // everything is gone. It may be called more than once.
 func (c *Cloud) Close() error {
 	c.detach()
-	err := c.Endpoint.Close()
-	c.stop()
-	return err
+	c.stop() // first, so that the last lines of logs arrive
+	return c.Endpoint.Close()
 }
 
 // stop ends what runs behind the endpoint.
 func (c *Cloud) stop() {
 	c.stopping.Do(func() {
+		c.ending.Store(true)
 		// First the scheduler, which would start tasks again.
 		c.ECS.Close()
 		c.tasks.Close()

@@ -1,6 +1,10 @@
 // Package localaws is an AWS that runs on a laptop: one HTTP endpoint on a
 // loopback port that Terraform, its provider and the SDK take for all of AWS.
 //
+// Start gives the endpoint alone. StartCloud also runs what is created in it:
+// see the packages task (tasks as processes), balancer (load balancers) and
+// postgres (database instances); Reach makes the domains reachable.
+//
 // It starts moto_server, which keeps what Terraform manages, and stands before
 // it. Requests are routed by the service in the scope of their signature.
 // Each is passed on, answered here, or passed on and repaired.
@@ -31,10 +35,11 @@
 //
 // Signatures and IAM: every request is allowed, every role can be assumed.
 // Networks: security groups and routes have no effect. DNS: names of load
-// balancers, databases and caches resolve nowhere, and certificates are issued
-// at once. CloudWatch: alarms are never evaluated. Time: everything is
-// available when it is asked for next, though the provider waits by timers of
-// its own (RDS 80 s, a load balancer 60 s). Dependencies that AWS refuses to
-// break, such as a security group in use. State is in memory and ends with the
-// endpoint.
+// balancers and caches resolve nowhere, those of databases without StartCloud,
+// names of Service Connect for no task, and certificates are issued at once.
+// Redis: a cache has nothing behind it. CloudWatch: alarms are never evaluated.
+// Time: everything is available when it is asked for next, though the provider
+// waits by timers of its own (RDS 80 s, a load balancer 60 s). Dependencies that
+// AWS refuses to break, such as a security group in use. State is in memory and
+// ends with the endpoint.
 package localaws

@@ -9,74 +9,112 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/localaws/postgres"
 )
 
+// instance is what a server must know of its database instance.
+type instance struct {
+	role, database string // master user and first database
+	created        string // when, as the API says it
+}
+
 // servers are the PostgreSQL servers behind the database instances. One is
-// started when its instance is first described, and lives as long as the
-// Cloud: a deleted instance's data is out of reach, and goes in the end.
+// started when its instance is first described, and ends when another instance
+// takes the name, or with the Cloud.
 type servers struct {
-	// master gives an instance's master user and first database.
-	master   func(ctx context.Context, identifier string) (role, database string, err error)
+	describe func(ctx context.Context, identifier string) (instance, error)
 	progress func(string)
 
 	mu      sync.Mutex
-	started map[string]*postgres.Server // nil: it could not be
+	running map[string]*server // by identifier
 	closed  bool
 }
 
-func newServers(master func(context.Context, string) (string, string, error), progress func(string)) *servers {
-	return &servers{master: master, progress: progress, started: map[string]*postgres.Server{}}
+// server is one of them; postgres is nil if it could not be started.
+type server struct {
+	instance
+	postgres *postgres.Server
+	doubtful bool // an instance has been deleted since; perhaps this one
+}
+
+func newServers(describe func(context.Context, string) (instance, error), progress func(string)) *servers {
+	return &servers{describe: describe, progress: progress, running: map[string]*server{}}
 }
 
 // address is for Options.Database.
 func (s *servers) address(identifier string) (host string, port int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	server, known := s.started[identifier]
-	if !known && !s.closed {
-		var err error
-		if server, err = s.start(identifier); err != nil {
-			s.progress(fmt.Sprintf("local endpoint: database instance %s has no server: %v", identifier, err))
-		}
-		s.started[identifier] = server
-	}
-	if server == nil {
+	if s.closed {
 		return "", 0, false
 	}
-	return "127.0.0.1", server.Port(), true
+	known := s.running[identifier]
+	if known == nil || known.doubtful {
+		known = s.renew(identifier, known)
+		s.running[identifier] = known
+	}
+	if known.postgres == nil {
+		return "", 0, false
+	}
+	return "127.0.0.1", known.postgres.Port(), true
 }
 
-func (s *servers) start(identifier string) (*postgres.Server, error) {
+// renew gives the server of an instance, which may be the one that ran before.
+func (s *servers) renew(identifier string, before *server) *server {
 	ctx := context.Background() // the server outlives the request
-	role, database, err := s.master(ctx, identifier)
-	if err != nil {
-		return nil, err
+	now, err := s.describe(ctx, identifier)
+	if before != nil {
+		if err != nil || now.created == before.created {
+			before.doubtful = err != nil
+			return before
+		}
+		before.close()
 	}
-	return postgres.Start(ctx, role, database)
+	started := &server{instance: now}
+	if err == nil {
+		started.postgres, err = postgres.Start(ctx, now.role, now.database)
+	}
+	if err != nil {
+		s.progress(fmt.Sprintf("local endpoint: database instance %s has no server: %v", identifier, err))
+	}
+	return started
+}
+
+// doubt has every instance looked at again before it is next described.
+func (s *servers) doubt() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, server := range s.running {
+		server.doubtful = true
+	}
 }
 
 func (s *servers) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	for _, server := range s.started {
-		if server != nil {
-			server.Close()
-		}
+	for _, server := range s.running {
+		server.close()
 	}
 }
 
-// masterUser asks moto itself, since the endpoint asks this while it answers.
-func (c *Cloud) masterUser(ctx context.Context, identifier string) (role, database string, err error) {
+func (s *server) close() {
+	if s.postgres != nil {
+		s.postgres.Close()
+	}
+}
+
+// describeInstance asks moto itself, since the endpoint wants to know this
+// while it answers.
+func (c *Cloud) describeInstance(ctx context.Context, identifier string) (instance, error) {
 	e, err := c.endpoint(ctx)
 	if err != nil {
-		return "", "", err
+		return instance{}, err
 	}
 	root, err := e.control.ask(ctx, "rds", e.region, "2014-10-31", "DescribeDBInstances", url.Values{"DBInstanceIdentifier": {identifier}})
 	if err != nil {
-		return "", "", err
+		return instance{}, err
 	}
 	all := root.every("DBInstance")
 	if len(all) != 1 {
-		return "", "", fmt.Errorf("describe the instance: %d found", len(all))
+		return instance{}, fmt.Errorf("describe the instance: %d found", len(all))
 	}
-	return all[0].value("MasterUsername"), all[0].value("DBName"), nil
+	return instance{all[0].value("MasterUsername"), all[0].value("DBName"), all[0].value("InstanceCreateTime")}, nil
 }

@@ -81,8 +81,13 @@ type Balancers struct {
 // https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-load-balancer-attributes.html
 const idleTimeout = 60 * time.Second
 
-// settleTime gathers changes that come together.
-const settleTime = 50 * time.Millisecond
+// settleTime gathers changes that come together. What cannot be read, since it
+// is being deleted, is read again; after so many failures Warn is told.
+const (
+	settleTime = 50 * time.Millisecond
+	retryTime  = 200 * time.Millisecond
+	retries    = 5
+)
 
 // New starts the load balancers that there are, and keeps to what Read says.
 func New(o Options) *Balancers {
@@ -126,13 +131,18 @@ func (b *Balancers) Close() {
 
 // follow reads the configuration whenever it may have changed.
 func (b *Balancers) follow() {
+	failed := 0
 	for {
 		select {
 		case <-b.ctx.Done():
 			return
 		case <-b.dirty:
 		}
-		settle := time.NewTimer(settleTime)
+		wait := settleTime
+		if failed > 0 {
+			wait = retryTime
+		}
+		settle := time.NewTimer(wait)
 		select {
 		case <-b.ctx.Done():
 			settle.Stop()
@@ -140,13 +150,17 @@ func (b *Balancers) follow() {
 		case <-settle.C:
 		}
 		c, err := b.options.Read(b.ctx)
-		if err != nil {
-			if b.ctx.Err() == nil {
-				b.options.Warn(err)
-			}
-			continue
+		switch {
+		case err == nil:
+			failed = 0
+			b.apply(c)
+		case failed < retries:
+			failed++
+			b.Refresh()
+		default:
+			failed = 0
+			b.options.Warn(err)
 		}
-		b.apply(c)
 	}
 }
 

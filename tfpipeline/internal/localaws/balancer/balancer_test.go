@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -338,6 +339,28 @@ func TestTimeout(t *testing.T) {
 	eventually(t, "it is healthy", func() bool { return f.state(b) == "healthy" })
 	if status, _ := f.get(t, "/?slow=5s"); status != http.StatusGatewayTimeout {
 		t.Errorf("status %d", status)
+	}
+}
+
+// TestUnreadable: what cannot be read for a moment is read again, and what
+// cannot be read at all is reported.
+func TestUnreadable(t *testing.T) {
+	var reads atomic.Int64
+	warned := make(chan error, 1)
+	b := New(Options{Warn: func(err error) { warned <- err }, Read: func(context.Context) (Configuration, error) {
+		if reads.Add(1) == 3 {
+			return configuration(), nil
+		}
+		return Configuration{}, errors.New("being deleted")
+	}})
+	defer b.Close()
+	eventually(t, "it is read", func() bool { return len(b.Addresses()) == 1 })
+	b.Refresh()
+	if err := <-warned; err.Error() != "being deleted" || reads.Load() != 3+1+retries {
+		t.Errorf("%v after %d reads", err, reads.Load())
+	}
+	if len(b.Addresses()) != 1 {
+		t.Error("what was read before is gone")
 	}
 }
 

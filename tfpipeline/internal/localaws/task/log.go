@@ -31,6 +31,7 @@ func Logs(client *sdk.Client, warn func(error)) func(context.Context, Stream) (i
 			if s.Region != "" {
 				o.Region = s.Region
 			}
+			o.RetryMaxAttempts = 2 // the end of a task waits for its log
 		}
 		if s.Create {
 			_, err := client.CreateLogGroup(ctx, &sdk.CreateLogGroupInput{LogGroupName: &s.Group}, region)
