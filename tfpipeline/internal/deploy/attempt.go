@@ -143,7 +143,8 @@ func (a *attempt) run(ctx context.Context) (Record, error) {
 
 func (a *attempt) do(ctx context.Context, s step) error {
 	began := time.Now()
-	a.step, a.journal.Step = s.name, s.name
+	a.enter(s.name)
+	a.journal.Step = s.name
 	a.emit(Event{Kind: EventStep})
 	err := s.run(a, ctx)
 	kind := EventDone
@@ -175,6 +176,14 @@ func (a *attempt) done(s StepName) bool {
 		}
 	}
 	return false
+}
+
+// enter says which step events belong to from here on. The lock's renewals emit
+// some too.
+func (a *attempt) enter(s StepName) {
+	a.emitted.Lock()
+	defer a.emitted.Unlock()
+	a.step = s
 }
 
 func (a *attempt) emit(e Event) {

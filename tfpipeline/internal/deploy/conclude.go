@@ -10,7 +10,8 @@ import (
 // refuse ends an attempt that cannot begin.
 func (a *attempt) refuse(_ context.Context, err error) (Record, error) {
 	r := a.record()
-	a.step, r.Step, r.Outcome, r.Ended = StepLock, StepLock, Untouched, time.Now()
+	a.enter(StepLock)
+	r.Step, r.Outcome, r.Ended = StepLock, Untouched, time.Now()
 	r.Error, a.refusal = a.Redactor.Hide(err.Error()), err
 	r.Next = a.next()
 	a.ended()

@@ -41,6 +41,9 @@ func judge(s Service, d Deployment, known, old bool, wanted string) judgement {
 		if s.TaskDefinition == wanted && old && still {
 			return judgement{verdict: succeeded}
 		}
+		if s.TaskDefinition == wanted && old && latest.State == DeploymentRollbackFailed {
+			return judgement{failed, *latest, fmt.Sprintf("service %s: deployment %s is %s%s", s.Name, short(latest.ARN), latest.State, explain(*latest))}
+		}
 		return judgement{verdict: goesOn}
 	}
 	// What ECS itself brings back is no deployment of its own.

@@ -121,6 +121,25 @@ func TestRollbackTargetIsNeverGone(t *testing.T) {
 			wantRuns(t, w, "v1.1")
 		})
 	})
+	t.Run("given up by ECS", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.behave = func(service, digest string) behaviour {
+				return behaviour{after: 20 * time.Second, fails: service == "api" && digest == digestOf("api", commitOf("v1.2")), rollbackFails: true}
+			}
+			_, err := w.start().promote(t.Context(), Request{Tag: "v1.2"})
+			e := wantError(t, err, Broken, StepWatch, "1 of 3 services could not be put back")
+			if !strings.Contains(e.Next, "tfpipeline rollback -env production -to v1.1") {
+				t.Errorf("next %q", e.Next)
+			}
+			if _, err := w.start().rollback(t.Context(), Request{Tag: "v1.1"}); err != nil {
+				t.Fatal(err)
+			}
+			wantRuns(t, w, "v1.1")
+			if s := w.services["api"]; s.definition == w.arn("api", 3) || s.latest.State != DeploymentSuccessful {
+				t.Errorf("api runs %s, deployment %s", short(s.definition), s.latest.State)
+			}
+		})
+	})
 	t.Run("images kept", func(t *testing.T) {
 		inWorld(t, func(t *testing.T, w *world) {
 			if !slices.Equal(w.kept, []string{"release-v1.0", "release-v1.1"}) {

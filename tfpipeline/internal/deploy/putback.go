@@ -95,7 +95,7 @@ func (a *attempt) putBack(ctx context.Context, step StepName, cause error) (Outc
 	ctx, cancel := context.WithTimeoutCause(ctx, a.limits.PutBack, timeUp{a.limits.PutBack})
 	defer cancel()
 	began := time.Now()
-	a.step = PuttingBack
+	a.enter(PuttingBack)
 	a.emit(Event{Kind: EventStep, Message: "putting every service back to what it ran before"})
 	if a.journal.PutBack == "" {
 		a.journal.PutBack, a.journal.FailedStep = a.Redactor.Hide(cause.Error()), step

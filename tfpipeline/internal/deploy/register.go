@@ -120,3 +120,8 @@ func (a *attempt) revive(ctx context.Context, wanted map[string]string, release 
 	}
 	return active, nil
 }
+
+// copyOf registers the same task definition under another revision.
+func (a *attempt) copyOf(ctx context.Context, name, arn string) (string, error) {
+	return a.registerRevision(ctx, Revision{Name: name, Template: arn, Image: a.imageOf(name), Tags: a.tags(arn)})
+}

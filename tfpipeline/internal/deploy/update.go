@@ -38,6 +38,16 @@ func (a *attempt) update(ctx context.Context) error {
 
 func (a *attempt) updateService(ctx context.Context, name string, now Service) error {
 	own := a.record().Services[name]
+	if d := now.Deployment; d != nil && d.State == DeploymentRollbackFailed && now.TaskDefinition == own.After {
+		// ECS tried to bring this very task definition back and gave up. It
+		// begins a deployment of it only under another name.
+		fresh, err := a.copyOf(ctx, name, own.After)
+		if err != nil {
+			return err
+		}
+		own.After = fresh
+		a.changed(ctx)
+	}
 	desired := tasksWanted(a.env.SizeOf(name), now.Desired)
 	if now.TaskDefinition == own.After && desired == now.Desired {
 		// An attempt that this one continues has done it, or nothing changes.

@@ -90,6 +90,9 @@ func (w *world) advance() {
 		}
 		if d.State == DeploymentRollingBack && !now.Before(d.backAt) {
 			d.State, d.Finished = DeploymentRolledBack, d.backAt
+			if d.behaviour.rollbackFails {
+				d.State = DeploymentRollbackFailed
+			}
 			w.event(s, "has rolled back")
 		}
 	}
@@ -110,7 +113,8 @@ func (w *world) finishDeployment(s *fakeService, d *fakeDeployment, at time.Time
 		d.State, d.Finished, d.Failures, d.Reason = DeploymentStopped, at, 3, "tasks failed to start"
 	default:
 		d.Failures = 3
-		w.rollBack(s, d, at, "circuit breaker: tasks failed to start")
+		w.event(s, "is unable to start: "+d.behaviour.reason)
+		w.rollBack(s, d, at, "circuit breaker: tasks failed to start "+d.behaviour.reason)
 	}
 }
 

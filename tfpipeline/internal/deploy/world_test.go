@@ -64,6 +64,9 @@ type behaviour struct {
 	// noRollback: the circuit breaker stops it, and ECS brings nothing back.
 	noRollback bool
 	stuck      bool
+	// rollbackFails: ECS cannot bring back what ran before.
+	rollbackFails bool
+	reason        string
 }
 
 type taskEnd struct {
@@ -145,7 +148,9 @@ type process struct {
 	calls      []string
 	cancel     context.CancelFunc
 	hits       int
-	events     []Event
+	// failure is the error that is injected; nil: another one.
+	failure error
+	events  []Event
 }
 
 // point is a call of a step: the first, the second …
@@ -239,11 +244,15 @@ func finish[T any](ctx context.Context, p *process, f fault, effect func() (T, e
 		return zero, errKilled
 	}
 	p.advance()
+	failure := errInjected
+	if p.failure != nil {
+		failure = p.failure
+	}
 	switch f {
 	case fails:
-		return zero, errInjected
+		return zero, failure
 	case throttled:
-		return zero, Transient(errors.New("ThrottlingException: injected"))
+		return zero, Transient(fmt.Errorf("ThrottlingException: %w", failure))
 	case killed:
 		p.dead = true
 		return zero, errKilled
