@@ -122,6 +122,27 @@ func TestCollectLimits(t *testing.T) {
 	})
 }
 
+// A task that never started has written nothing, which is no gap.
+func TestCollectOfTasksThatNeverStarted(t *testing.T) {
+	inWorld(t, options{}, func(w *world) {
+		since := time.Now()
+		w.script.On(digest("api", "two"), model.Behaviour{NotStarted: "CannotPullContainerError: not found"})
+		w.wire.on("GetLogEvents", func(members) (int, any) {
+			return refusal("ResourceNotFoundException", "The specified log stream does not exist.")
+		})
+		ends := w.watch(w.promote("two"))
+		got := w.env.Collect(w.ctx, deploy.Scope{Services: []string{"api"}, TaskDefinitions: []string{ends["api"].TaskDefinition}, Since: since})
+		if len(got.Gaps) != 0 || len(got.Stopped) < 3 {
+			t.Errorf("%d stopped tasks, gaps %v", len(got.Stopped), got.Gaps)
+		}
+		for _, s := range got.Stopped {
+			if s.StopCode != "TaskFailedToStart" || s.Reason != "CannotPullContainerError: not found" || s.Containers[0].ExitCode != nil || s.Log != nil {
+				t.Errorf("%+v", s)
+			}
+		}
+	})
+}
+
 // What cannot be had is said, and the rest is had.
 func TestCollectSaysWhatIsMissing(t *testing.T) {
 	inWorld(t, options{}, func(w *world) {

@@ -74,6 +74,19 @@ func TestAnHourOfThrottlingIsWaitedOut(t *testing.T) {
 	})
 }
 
+// The retries of one call are not fewer because those before it were many.
+func TestRetriesHaveNoQuota(t *testing.T) {
+	inWorld(t, options{services: 1}, func(w *world) {
+		w.runtime.Inject(model.ThrottleFor(24 * time.Hour))
+		for i := range 60 {
+			_, err := w.env.DescribeServices(w.ctx, w.services)
+			if said, isOurs := errors.AsType[*ecs.Error](err); !isOurs || said.Attempts != 5 {
+				t.Fatalf("call %d: %v", i+1, err)
+			}
+		}
+	})
+}
+
 // After throttling, calls are slower at first: fewer than without, and the
 // pace comes back.
 func TestPaceAdaptsToThrottling(t *testing.T) {

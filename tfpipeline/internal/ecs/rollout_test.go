@@ -86,6 +86,10 @@ func TestStuckPendingDeployment(t *testing.T) {
 		if d := last["s01"]; d.State != deploy.DeploymentInProgress || d.Running != 0 || d.Pending != 2 || d.Desired != 2 {
 			t.Errorf("last seen: %+v", d)
 		}
+		old := []string{digest("s01", "one"), digest("s01", "one")}
+		if got := ok(w.env.RunningDigests(w.ctx, w.services))(t)["s01"]; !slices.Equal(got, old) {
+			t.Errorf("tasks that are pending run: %v", got)
+		}
 		// It can still be taken back.
 		if err := w.env.StopDeployment(w.ctx, last["s01"].ARN); err != nil {
 			t.Fatal(err)
@@ -93,7 +97,7 @@ func TestStuckPendingDeployment(t *testing.T) {
 		if d := w.watch(map[string]string{"s01": last["s01"].ARN})["s01"]; d.State != deploy.DeploymentRolledBack {
 			t.Errorf("after the stop: %+v", d)
 		}
-		if got := ok(w.env.RunningDigests(w.ctx, w.services))(t)["s01"]; !slices.Equal(got, []string{digest("s01", "one"), digest("s01", "one")}) {
+		if got := ok(w.env.RunningDigests(w.ctx, w.services))(t)["s01"]; !slices.Equal(got, old) {
 			t.Errorf("runs %v", got)
 		}
 	})

@@ -27,7 +27,6 @@ func (e *Environment) UpdateService(ctx context.Context, u deploy.Update) (strin
 	if u.Desired != nil {
 		in.DesiredCount = new(int32(*u.Desired))
 	}
-	defer e.see(sighting{})
 	began := time.Now()
 	out, err := e.ecs.UpdateService(ctx, in)
 	if err != nil {
