@@ -44,6 +44,12 @@ type attempt struct {
 	// left is the attempt that left the lock which this one took over; nil if
 	// it was free.
 	left *Record
+	// over is the lease that was taken over from it; acted: this run has begun a
+	// change of its own since.
+	over  *Lease
+	acted bool
+	// idle: it failed before that, and has left everything as it was.
+	idle bool
 	// resumed: that attempt is continued, with what it found out and did.
 	resumed bool
 	// finished is the record of an attempt that did what is asked for, and could

@@ -28,9 +28,12 @@ func (a *attempt) fail(ctx context.Context, step StepName, err error) (Record, e
 	r.Step = step
 	outcome := Untouched
 	_, lost := errors.AsType[lostError](err)
+	a.idle = a.over != nil && !a.acted && a.journal.PutBack == ""
 	switch {
 	case r.Outcome == Deployed:
 		outcome = Deployed // and could not be recorded
+	case a.idle:
+		outcome = a.leaveAsItWas(ctx)
 	case ctx.Err() != nil, lost && a.journal.Changed:
 		outcome = Interrupted
 	case lost || !a.hold.held():
@@ -57,6 +60,23 @@ func (a *attempt) fail(ctx context.Context, step StepName, err error) (Record, e
 	}
 }
 
+// leaveAsItWas hands back the lock of an attempt that was to be continued or
+// ended, before anything was changed: it can be still.
+func (a *attempt) leaveAsItWas(ctx context.Context) Outcome {
+	outcome := Untouched
+	if ctx.Err() != nil {
+		outcome = Interrupted
+	}
+	ctx, cancel := a.finishing(ctx)
+	defer cancel()
+	if err := a.hold.handBack(ctx, *a.over); err != nil {
+		a.warn("the lock: %v", err)
+		// Whoever comes finds this attempt's journal, which says the same.
+		return Interrupted
+	}
+	return outcome
+}
+
 // closeUp stores the record, tells people and settles the lock, in an order in
 // which a kill that follows an interrupt loses the least. It returns what could
 // not be done.
@@ -71,7 +91,9 @@ func (a *attempt) closeUp(ctx context.Context) []string {
 		kept = Interrupted
 	}
 	a.changed(ctx)
-	if kept != "" {
+	switch {
+	case a.idle:
+	case kept != "":
 		undone = append(undone, a.settleLock(ctx, kept)...)
 	}
 	if outcome != Deployed {
@@ -83,7 +105,7 @@ func (a *attempt) closeUp(ctx context.Context) []string {
 	if err := a.notify(ctx); err != nil {
 		a.warn("%v", err)
 	}
-	if kept == "" {
+	if kept == "" && !a.idle {
 		undone = append(undone, a.settleLock(ctx, "")...)
 	}
 	return undone

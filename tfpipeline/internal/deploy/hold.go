@@ -220,6 +220,21 @@ func (h *hold) leave(ctx context.Context, left Outcome) error {
 	})
 }
 
+// handBack leaves a lease that was taken over as it was, to be continued.
+func (h *hold) handBack(ctx context.Context, over Lease) error {
+	h.stop()
+	return h.attempt.again(ctx, func(ctx context.Context) error {
+		return h.renew(ctx, func(l *Lease) {
+			version := l.Version
+			*l = over
+			l.Version, l.Until = version, time.Now()
+			if l.Left == "" {
+				l.Left = Interrupted
+			}
+		})
+	})
+}
+
 // heldBy says who has a lock.
 func heldBy(l *Lease) string {
 	if l == nil {

@@ -25,7 +25,7 @@ func (a *attempt) changing(ctx context.Context, tell func(*Journal)) error {
 	if err := a.write(ctx, next); err != nil {
 		return fmt.Errorf("store the journal before a change: %w", err)
 	}
-	a.journal = next
+	a.journal, a.acted = next, true
 	// Storing it may have taken longer than the lease lived.
 	return a.hold.valid()
 }

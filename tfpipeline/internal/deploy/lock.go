@@ -45,3 +45,6 @@ type Lease struct {
 
 // Expired reports whether the holder has not renewed it in time.
 func (l Lease) Expired(now time.Time) bool { return now.After(l.Until) }
+
+// atWork reports whether somebody holds it and renews it.
+func (l Lease) atWork(now time.Time) bool { return l.Left == "" && !l.Expired(now) }

@@ -29,44 +29,49 @@ func (a *attempt) lock(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("look at the lock: %w", err)
 		}
-		if err := a.readHistory(ctx); err != nil {
-			return err
-		}
 		if a.request.DryRun {
 			if holder != nil {
 				a.warn("the lock is not free: %s", heldBy(holder))
 			}
-			return nil
+			return a.readHistory(ctx)
 		}
-		var left leftover
-		c := claimFree
-		if holder != nil {
-			if left, err = a.leftover(ctx, *holder); err != nil {
+		if holder == nil || !holder.atWork(time.Now()) {
+			err = a.claim(ctx, holder)
+			if !errors.Is(err, ErrLockTaken) {
 				return err
-			}
-			c = claimOn(left, a.record().Kind, a.record().Release, time.Now())
-		}
-		switch c {
-		case claimRefused:
-			return lockError{lease: *holder, dead: true}
-		case claimWait:
-			if wait < 0 || time.Since(began) >= wait {
-				return lockError{lease: *holder, waited: time.Since(began)}
-			}
-			if holder.RecordID != said {
-				said = holder.RecordID
-				a.emit(Event{Kind: EventWait, Message: "waiting for the lock: " + heldBy(holder)})
-			}
-			if !a.pause(ctx, a.limits.Tick) {
-				return context.Cause(ctx)
 			}
 			continue
 		}
-		err = a.takeLock(ctx, c, holder, left)
-		if !errors.Is(err, ErrLockTaken) {
-			return err
+		if wait < 0 || time.Since(began) >= wait {
+			return lockError{lease: *holder, waited: time.Since(began)}
+		}
+		if holder.RecordID != said {
+			said = holder.RecordID
+			a.emit(Event{Kind: EventWait, Message: "waiting for the lock: " + heldBy(holder)})
+		}
+		if !a.pause(ctx, a.limits.Tick) {
+			return context.Cause(ctx)
 		}
 	}
+}
+
+// claim takes a lock that nobody is at work under.
+func (a *attempt) claim(ctx context.Context, holder *Lease) error {
+	if err := a.readHistory(ctx); err != nil {
+		return err
+	}
+	if holder == nil {
+		return a.takeLock(ctx, claimFree, nil, leftover{})
+	}
+	left, err := a.leftover(ctx, *holder)
+	if err != nil {
+		return err
+	}
+	c := claimOn(left, a.record().Kind, a.record().Release, time.Now())
+	if c == claimWait || c == claimRefused {
+		return lockError{lease: *holder, dead: c == claimRefused}
+	}
+	return a.takeLock(ctx, c, holder, left)
 }
 
 // peel finds the commit of a promotion's release; a rollback knows its own only
@@ -139,7 +144,7 @@ func (a *attempt) takeLock(ctx context.Context, c claim, over *Lease, left lefto
 		a.finished = left.record
 	}
 	if c == claimResume || c == claimReplace {
-		a.left = &left.journal.Record
+		a.left, a.over = &left.journal.Record, over
 		a.journal.Changed = true
 		if err := a.write(ctx, a.journal); err != nil {
 			return fmt.Errorf("store the journal: %w", err)
@@ -150,7 +155,7 @@ func (a *attempt) takeLock(ctx context.Context, c claim, over *Lease, left lefto
 		Actor: r.Actor, RunURL: r.RunURL, Why: a.request.Why,
 	}, over)
 	if err != nil {
-		a.journal, a.left, a.resumed, a.finished = fresh, nil, false, nil
+		a.journal, a.left, a.over, a.resumed, a.finished = fresh, nil, nil, false, nil
 		return err
 	}
 	if over != nil {

@@ -13,6 +13,9 @@ func (a *attempt) leftBehind() []string {
 	if a.hold == nil || !a.hold.held() {
 		return nil
 	}
+	if a.idle {
+		return []string{fmt.Sprintf("this run has changed nothing, and what %s left is as it was", a.left.ID)}
+	}
 	if r.Outcome == Interrupted && !a.journal.Changed {
 		return []string{"nothing was changed"}
 	}

@@ -185,11 +185,12 @@ func (a *attempt) checkRejected(context.Context) error {
 func (a *attempt) checkProof(ctx context.Context) error {
 	r := a.record()
 	want := a.env.Proof
-	if want == nil || r.Proof != nil {
-		return nil
+	overridden := slices.ContainsFunc(r.Overrides, func(o Override) bool { return o.Check == overrideProof })
+	if want == nil || r.Proof != nil || overridden {
+		return nil // or an attempt that this one continues has done it
 	}
 	if why := a.request.OverrideProof; why != "" {
-		a.override("proof", why)
+		a.override(overrideProof, why)
 		return nil
 	}
 	deployments, err := retry(ctx, a, func(ctx context.Context) (map[string][]PastDeployment, error) {
@@ -205,6 +206,9 @@ func (a *attempt) checkProof(ctx context.Context) error {
 	r.Proof = &proof
 	return nil
 }
+
+// overrideProof is how the check of the proof is named in records.
+const overrideProof = "proof"
 
 // override notes a check that was overridden.
 func (a *attempt) override(check, reason string) {

@@ -164,6 +164,7 @@ func (a *attempt) putBack(ctx context.Context, step StepName, cause error) (Outc
 			return a.notBack(ctx, fmt.Errorf("%d services are not back yet (%s)", waiting, a.standing()))
 		}
 	}
+	a.restoreSizes(ctx, moves)
 	outcome, err := a.judgeReturn(moves)
 	kind := EventDone
 	if err != nil {
@@ -223,6 +224,28 @@ func (a *attempt) moveBack(ctx context.Context, name string, s Service, m move) 
 	}
 	a.changed(ctx)
 	return err
+}
+
+// restoreSizes gives services that ECS brought back by itself as many tasks as
+// they had, if the attempt had set another number.
+func (a *attempt) restoreSizes(ctx context.Context, moves map[string]move) {
+	for _, name := range a.services {
+		own, size := a.record().Services[name], a.env.SizeOf(name)
+		if own == nil || moves[name] != moveDone || own.Deployment == "" || own.PutBack != "" {
+			continue
+		}
+		var err error
+		if least := own.MinimumBefore; least != nil && *least != size.MinTasks {
+			err = a.setMinimum(ctx, name, *least)
+		}
+		if own.DesiredBefore != tasksWanted(size, own.DesiredBefore) {
+			_, updateErr := a.updateOnce(ctx, Update{Service: name, Desired: &own.DesiredBefore})
+			err = errors.Join(err, updateErr)
+		}
+		if err != nil {
+			a.warn("service %s is back, with another number of tasks than before: %v", name, err)
+		}
+	}
 }
 
 // judgeReturn says how the services were left once nothing moves any more.

@@ -36,7 +36,7 @@ type leftover struct {
 // claimOn decides from the lock that exists. release is the one asked for; a
 // rollback may ask for none.
 func claimOn(l leftover, kind Kind, release Release, now time.Time) claim {
-	if l.lease.Left == "" && !l.lease.Expired(now) {
+	if l.lease.atWork(now) {
 		return claimWait
 	}
 	if r := l.record; r != nil && r.Outcome.Settled() {

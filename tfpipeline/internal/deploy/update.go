@@ -79,10 +79,14 @@ func (a *attempt) updateOnce(ctx context.Context, u Update) (string, error) {
 		}
 		return a.Services.UpdateService(ctx, u)
 	})
-	if err != nil {
-		return "", fmt.Errorf("update service %s to %s: %w", u.Service, short(u.TaskDefinition), err)
+	what := short(u.TaskDefinition)
+	if u.TaskDefinition == "" {
+		what = fmt.Sprintf("%d tasks", *u.Desired)
 	}
-	a.emit(Event{Kind: EventNote, Service: u.Service, Message: fmt.Sprintf("service %s is set to %s", u.Service, short(u.TaskDefinition))})
+	if err != nil {
+		return "", fmt.Errorf("set service %s to %s: %w", u.Service, what, err)
+	}
+	a.emit(Event{Kind: EventNote, Service: u.Service, Message: fmt.Sprintf("service %s is set to %s", u.Service, what)})
 	return deployment, nil
 }
 

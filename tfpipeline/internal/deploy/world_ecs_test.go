@@ -182,6 +182,9 @@ func (p *process) UpdateService(ctx context.Context, u Update) (string, error) {
 	}
 	return call(ctx, p, "UpdateService", args, func() (string, error) {
 		s := p.services[u.Service]
+		if u.TaskDefinition == "" {
+			u.TaskDefinition = s.definition
+		}
 		if d := p.definitions[u.TaskDefinition]; d == nil || d.inactive {
 			return "", fmt.Errorf("ClientException: TaskDefinition is inactive: %s", u.TaskDefinition)
 		}
@@ -257,73 +260,4 @@ func (p *process) SetMinimum(ctx context.Context, service string, tasks int) err
 		}
 		return struct{}{}, nil
 	}))
-}
-
-func (p *process) Register(ctx context.Context, r Revision) (string, error) {
-	return call(ctx, p, "Register", r.Name+" from "+short(r.Template), func() (string, error) {
-		if p.definitions[r.Template] == nil {
-			return "", fmt.Errorf("ClientException: no task definition %s", r.Template)
-		}
-		return p.define(r.Name, r.Image), nil
-	})
-}
-
-func (p *process) DescribeTaskDefinitions(ctx context.Context, arns []string) (map[string]TaskDefinition, error) {
-	return call(ctx, p, "DescribeTaskDefinitions", "", func() (map[string]TaskDefinition, error) {
-		all := map[string]TaskDefinition{}
-		for _, arn := range arns {
-			if d := p.definitions[arn]; d != nil {
-				all[arn] = TaskDefinition{ARN: arn, Active: !d.inactive, Image: d.image}
-			}
-		}
-		return all, nil
-	})
-}
-
-func (p *process) Digests(ctx context.Context, tag string, services []string) (map[string]string, error) {
-	return call(ctx, p, "Digests", "", func() (map[string]string, error) {
-		all := map[string]string{}
-		for _, s := range services {
-			if d := digestOf(s, tag); slices.Contains(p.images[s], d) {
-				all[s] = d
-			}
-		}
-		return all, nil
-	})
-}
-
-func (p *process) Missing(ctx context.Context, digests map[string]string) ([]string, error) {
-	return call(ctx, p, "Missing", "", func() ([]string, error) {
-		var missing []string
-		for s, d := range digests {
-			if !slices.Contains(p.images[s], d) {
-				missing = append(missing, s)
-			}
-		}
-		return missing, nil
-	})
-}
-
-func (p *process) Tag(ctx context.Context, digests map[string]string, tag string) error {
-	return ignore(call(ctx, p, "Tag", tag, func() (struct{}, error) {
-		p.kept = append(p.kept, tag)
-		return struct{}{}, nil
-	}))
-}
-
-func (p *process) TargetHealth(ctx context.Context, services []string) (map[string]Targets, error) {
-	return call(ctx, p, "TargetHealth", "", func() (map[string]Targets, error) {
-		all := map[string]Targets{}
-		for _, s := range services {
-			all[s] = Targets{Healthy: p.services[s].desired}
-			if p.unhealthy[s] {
-				all[s] = Targets{Unhealthy: 2, Reasons: []string{"Target.ResponseCodeMismatch"}}
-			}
-		}
-		return all, nil
-	})
-}
-
-func (p *process) Get(ctx context.Context, url string) (int, error) {
-	return call(ctx, p, "Get", url, func() (int, error) { return 200, nil })
 }

@@ -1,0 +1,95 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/specboard/platform/migrations"
+)
+
+// The checkout, and what stands around it.
+
+func (p *process) Head(ctx context.Context) (string, []string, error) {
+	commit, err := call(ctx, p, "Head", "", func() (string, error) { return p.head(), nil })
+	return commit, nil, err
+}
+
+// head is the commit that the process was started for.
+func (p *process) head() string {
+	if p.checkedOut != "" {
+		return p.checkedOut
+	}
+	return p.history[len(p.history)-1]
+}
+
+func (p *process) Peel(ctx context.Context, tag string) (string, error) {
+	return call(ctx, p, "Peel", tag, func() (string, error) {
+		if c, ok := p.tags[tag]; ok {
+			return c, nil
+		}
+		return "", fmt.Errorf("there is no tag %s", tag)
+	})
+}
+
+func (p *process) Contains(ctx context.Context, descendant, ancestor string) (bool, error) {
+	return call(ctx, p, "Contains", "", func() (bool, error) {
+		d, a := slices.Index(p.history, descendant), slices.Index(p.history, ancestor)
+		return a >= 0 && d >= a, nil
+	})
+}
+
+func (p *process) Schema(ctx context.Context) (Schema, error) {
+	return call(ctx, p, "Schema", "", func() (Schema, error) { return p.schema, nil })
+}
+
+func (p *process) Plan(ctx context.Context) (Plan, error) {
+	return call(ctx, p, "Plan", "", func() (Plan, error) { return p.planned, nil })
+}
+
+func (p *process) Apply(ctx context.Context) error {
+	return ignore(call(ctx, p, "Apply", p.planned.Fingerprint, func() (struct{}, error) {
+		p.applied = append(p.applied, p.planned.Fingerprint)
+		p.planned = Plan{Fingerprint: "fp-none", Empty: true}
+		if p.onApply != nil {
+			p.onApply()
+		}
+		return struct{}{}, nil
+	}))
+}
+
+func (p *process) Outputs(ctx context.Context) (Outputs, error) {
+	return call(ctx, p, "Outputs", "", func() (Outputs, error) {
+		o := Outputs{Templates: map[string]string{}, Placements: map[string]Placement{}}
+		for _, s := range p.platform.Services {
+			o.Templates[s.Name] = p.arn(s.Name, 1)
+		}
+		for _, t := range p.platform.Tasks {
+			o.Templates[t.Name] = p.arn(t.Name, 1)
+			o.Placements[t.Name] = Placement{Subnets: []string{"subnet-1"}, SecurityGroups: []string{"sg-" + t.Name}}
+		}
+		maps.Copy(o.Templates, p.templates)
+		return o, nil
+	})
+}
+
+func (p *process) Empty(ctx context.Context, names []string) ([]string, error) {
+	return call(ctx, p, "Empty", "", func() ([]string, error) { return p.empty, nil })
+}
+
+func (p *process) Past(ctx context.Context, services []string) (map[string][]PastDeployment, error) {
+	return call(ctx, p, "Past", "", func() (map[string][]PastDeployment, error) { return p.past, nil })
+}
+
+func (p *process) Notify(ctx context.Context, r Record) error {
+	return ignore(call(ctx, p, "Notify", string(r.Outcome), func() (struct{}, error) {
+		p.notified = append(p.notified, r)
+		return struct{}{}, nil
+	}))
+}
+
+// contract is a contract migration.
+func contract(number int, name, since string) migrations.Migration {
+	return migrations.Migration{Number: number, Name: name, Header: migrations.Header{Phase: migrations.Contract, UnusedSince: since}}
+}
