@@ -141,7 +141,8 @@ func (a *app) useLocal(ctx context.Context, cloud *localaws.Cloud, o localOption
 		}
 	}
 	if len(args) > 0 {
-		return a.runIn(ctx, cloud.Environ(), args)
+		set, unset := localEnvironment(cloud)
+		return a.runIn(ctx, set, unset, args)
 	}
 	a.progress("local AWS at %s until Ctrl-C; load balancers: %s/_localaws/balancers", cloud.URL(), cloud.URL())
 	select {
@@ -155,23 +156,37 @@ func (a *app) useLocal(ctx context.Context, cloud *localaws.Cloud, o localOption
 
 // printEnvironment tells a shell, or a program, what to export.
 func (a *app) printEnvironment(cloud *localaws.Cloud, asJSON bool) error {
-	environment := map[string]string{}
-	for _, kv := range cloud.Environ() {
-		name, value, _ := strings.Cut(kv, "=")
-		environment[name] = value
-	}
+	set, unset := localEnvironment(cloud)
 	if asJSON {
-		out := json.NewEncoder(a.stdout)
-		return out.Encode(struct {
+		return json.NewEncoder(a.stdout).Encode(struct {
 			Endpoint    string            `json:"endpoint"`
 			Environment map[string]string `json:"environment"`
-		}{cloud.URL(), environment})
+			Unset       []string          `json:"unset"`
+		}{cloud.URL(), set, unset})
 	}
 	// In one write, so that a file that has something has everything.
 	var lines strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(environment)) {
-		fmt.Fprintf(&lines, "export %s='%s'\n", name, strings.ReplaceAll(environment[name], "'", `'\''`))
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		fmt.Fprintf(&lines, "export %s='%s'\n", name, strings.ReplaceAll(set[name], "'", `'\''`))
 	}
+	fmt.Fprintf(&lines, "unset %s\n", strings.Join(unset, " "))
 	_, err := fmt.Fprint(a.stdout, lines.String())
 	return err
+}
+
+// localEnvironment is what must be set for AWS calls to end at the endpoint,
+// and what must not be: an empty AWS_PROFILE is none for Go's SDK, and one
+// that does not exist for Python's.
+func localEnvironment(cloud *localaws.Cloud) (set map[string]string, unset []string) {
+	set, unset = map[string]string{}, []string{"AWS_DEFAULT_PROFILE"}
+	for _, kv := range cloud.Environ() {
+		name, value, _ := strings.Cut(kv, "=")
+		if value == "" {
+			unset = append(unset, name)
+			continue
+		}
+		set[name] = value
+	}
+	slices.Sort(unset)
+	return set, unset
 }

@@ -7,14 +7,22 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 )
 
-// runIn runs a command with more in its environment, and passes on how it
-// ended. It is not killed by an interrupt: it gets the signal itself, and has
-// the endpoint for as long as it takes to end well.
-func (a *app) runIn(ctx context.Context, environ, args []string) error {
+// runIn runs a command with another environment, and passes on how it ended.
+// It is not killed by an interrupt: it gets the signal itself, and has the
+// endpoint for as long as it takes to end well.
+func (a *app) runIn(ctx context.Context, set map[string]string, unset, args []string) error {
 	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Env = slices.Concat(a.env, environ)
+	for _, kv := range a.env {
+		if name, _, _ := strings.Cut(kv, "="); set[name] == "" && !slices.Contains(unset, name) {
+			cmd.Env = append(cmd.Env, kv)
+		}
+	}
+	for name, value := range set {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.stdin, a.stdout, a.stderr
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("run %s: %w", args[0], err)

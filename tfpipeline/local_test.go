@@ -48,8 +48,8 @@ func TestLocalUsage(t *testing.T) {
 // exit code is the program's.
 func TestLocalCommand(t *testing.T) {
 	e2e(t)
-	cli := program{path: build(t), env: withoutAWS()}
-	stdout, stderr, code := cli.run(t.Context(), "local", "-json", "--", "sh", "-c", `echo "$AWS_ENDPOINT_URL"; exit 7`)
+	cli := program{path: build(t), env: withoutAWS("AWS_PROFILE=work", "AWS_SESSION_TOKEN=work")}
+	stdout, stderr, code := cli.run(t.Context(), "local", "-json", "--", "sh", "-c", `echo "$AWS_ENDPOINT_URL${AWS_PROFILE-}${AWS_SESSION_TOKEN-}"; exit 7`)
 	document, url, _ := strings.Cut(strings.TrimSpace(stdout), "\n")
 	var said struct {
 		Endpoint    string
@@ -93,6 +93,13 @@ func startLocalProcess(t *testing.T, cli program) *localProcess {
 	p.config = aws.Config{Region: config.Default().Region, Credentials: credentials.NewStaticCredentialsProvider("id", "key", "")}
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
+		if strings.HasPrefix(lines.Text(), "unset ") { // the last one
+			if lines.Text() != "unset AWS_DEFAULT_PROFILE AWS_PROFILE AWS_SESSION_TOKEN" {
+				t.Error(lines.Text())
+			}
+			go func() { _, _ = io.Copy(io.Discard, out) }()
+			return p
+		}
 		name, value, ok := strings.Cut(strings.TrimPrefix(lines.Text(), "export "), "=")
 		if value = strings.Trim(value, "'"); !ok {
 			t.Fatalf("not an export: %s", lines.Text())
@@ -100,10 +107,6 @@ func startLocalProcess(t *testing.T, cli program) *localProcess {
 		p.env = append(p.env, name+"="+value)
 		if name == "AWS_ENDPOINT_URL" {
 			p.config.BaseEndpoint = &value
-		}
-		if name == "AWS_SHARED_CREDENTIALS_FILE" { // the last one
-			go func() { _, _ = io.Copy(io.Discard, out) }()
-			return p
 		}
 	}
 	t.Fatalf("it ended: %v\n%s", p.Wait(), p.stderr.String())

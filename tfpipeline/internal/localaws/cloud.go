@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -117,7 +118,7 @@ func (c *Cloud) assemble(o *CloudOptions) (err error) {
 		Image:   c.image,
 		Secret:  task.Secrets(secretsmanager.NewFromConfig(c.config)),
 		Log:     task.Logs(cloudwatchlogs.NewFromConfig(c.config), warn),
-		Environ: future.Environ(),
+		Environ: slices.DeleteFunc(future.Environ(), func(kv string) bool { return strings.HasSuffix(kv, "=") }),
 		Output:  o.Output,
 	})
 	if err != nil {
