@@ -29,7 +29,7 @@ gen: ## Render modules/ and envs/ from gen/config
 
 .PHONY: migration
 migration: ## Create a migration file: make migration NAME=add_x
-	@go run ./migrations/migrate new -name "$(NAME)"
+	@go run ./migrations/migrate new -name "$(NAME)" -dir migrations
 
 ##@ Check
 
@@ -47,8 +47,10 @@ gen-check: ## Whether modules/ and envs/ are what gen renders
 	@go run ./gen -check
 
 .PHONY: migrations-check
-migrations-check: ## Lint the migrations (a dry run for CI)
-	@go run ./migrations/check lint
+migrations-check: ## Lint the migrations, and prove them on a scratch PostgreSQL
+	@go build -o bin/check ./migrations/check
+	@bin/check lint
+	@bin/check prove
 
 .PHONY: validate
 validate: $(TFPIPELINE) ## terraform fmt, validate and test, of every root and module

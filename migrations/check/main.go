@@ -4,6 +4,7 @@
 //
 //	go run ./migrations/check lint
 //	go run ./migrations/check lint -schema deployed.sql new.sql
+//	go run ./migrations/check prove -schema deployed.sql -queries queries.sql new.sql
 //
 // It has its own main because PostgreSQL's parser needs a C compiler and a
 // minute to build, which neither the pipeline nor the migrate binary may cost.
@@ -48,6 +49,7 @@ type command struct {
 
 var commands = []command{
 	{"lint", "read migrations and report what would stop or break the running release", runLint},
+	{"prove", "run migrations on a scratch PostgreSQL and measure what they do", runProve},
 	{"rules", "list the rules, or explain one", runRules},
 }
 
