@@ -2,15 +2,20 @@ package ecs_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/ecs"
 	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
 )
 
@@ -140,6 +145,8 @@ func TestTaskFailures(t *testing.T) {
 			"EssentialContainerExited", "Essential container in task exited", nil, false},
 		{"runs out of memory", model.Behaviour{Exit: model.OutOfMemory(time.Second)},
 			"EssentialContainerExited", "Essential container in task exited; migrate: OutOfMemoryError: container killed due to memory usage", new(137), false},
+		{"fails at something that has no room", model.Behaviour{Exit: &model.Exit{After: time.Second, Code: 1, Reason: model.NoCapacity}},
+			"EssentialContainerExited", "Essential container in task exited; migrate: " + model.NoCapacity, new(1), false},
 		{"cannot pull its image", model.Behaviour{NotStarted: "CannotPullContainerError: pull image manifest has been retried 7 time(s): not found"},
 			"TaskFailedToStart", "CannotPullContainerError: pull image manifest has been retried 7 time(s): not found", nil, false},
 		{"cannot read its secrets", model.Behaviour{NotStarted: "ResourceInitializationError: unable to pull secrets"},
@@ -196,6 +203,16 @@ func TestTaskWithoutCapacity(t *testing.T) {
 			t.Errorf("said by an error: %v", err)
 		}
 	})
+}
+
+func TestAnswerWithoutATask(t *testing.T) {
+	env := ok(ecs.New(aws.Config{
+		Credentials: credentials.NewStaticCredentialsProvider("key", "secret", ""),
+		HTTPClient:  &http.Client{Transport: canned{time.Now(), map[string]any{"RunTask": members{"tasks": []any{}}}}},
+	}, config.Default(), "staging", nil))(t)
+	if arn, err := env.RunTask(t.Context(), deploy.TaskRun{Name: "migrate", Token: "t"}); err == nil || err.Error() != "run task migrate: ECS answered with 0 tasks" {
+		t.Errorf("%s: %v", arn, err)
+	}
 }
 
 func TestStopTask(t *testing.T) {

@@ -49,12 +49,12 @@ func (e *Environment) UpdateService(ctx context.Context, u deploy.Update) (strin
 // serverTime is what AWS's clock said at a moment of ours during a call, or a
 // little less: the clock here may be wrong by minutes.
 func serverTime(answer middleware.Metadata, then time.Time) time.Time {
-	// The header that tells the time leaves out fractions of a second.
-	const precision = time.Second
+	// AWS's own clocks differ too, but not by much.
+	const slack = time.Second
 	server, ok := awsmiddleware.GetServerTime(answer)
 	answered, okAnswered := awsmiddleware.GetResponseAt(answer)
 	if !ok || !okAnswered {
-		return then.Add(-precision)
+		return then.Add(-slack)
 	}
-	return server.Add(-answered.Sub(then)).Add(-precision)
+	return server.Add(-answered.Sub(then)).Add(-slack)
 }

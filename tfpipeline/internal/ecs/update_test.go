@@ -139,7 +139,7 @@ func TestUpdateTrustsTheClockOfAWS(t *testing.T) {
 		want    string
 	}{
 		{"began with the call", server, "td:2", arn},
-		{"began within the second that the clock leaves out", server.Add(-900 * time.Millisecond), "td:2", arn},
+		{"began by a clock that is a little behind", server.Add(-900 * time.Millisecond), "td:2", arn},
 		{"is an earlier one of the same task definition", server.Add(-time.Minute), "td:2", ""},
 		{"is somebody else's", server, "td:3", ""},
 	} {

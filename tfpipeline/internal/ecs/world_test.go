@@ -140,11 +140,13 @@ func (w *world) build(o options) {
 	for _, s := range w.services {
 		ok(w.env.UpdateService(w.ctx, deploy.Update{Service: s, TaskDefinition: w.register(s, "one"), Desired: new(int(tasks))}))(w.t)
 	}
-	for _, s := range w.watch(w.current()) {
-		if s.State != deploy.DeploymentSuccessful {
-			w.t.Fatalf("first deployment of %s is %s: %s", s.Service, s.State, s.Reason)
+	pause(w.ctx, 2*time.Minute)
+	for name, s := range ok(w.env.DescribeServices(w.ctx, w.services))(w.t) {
+		if d := s.Deployment; d.State != deploy.DeploymentSuccessful {
+			w.t.Fatalf("first deployment of %s is %s: %s", name, d.State, d.Reason)
 		}
 	}
+	pause(w.ctx, time.Second) // so that no sighting of it is fresh
 }
 
 // template registers a template, as Terraform does after a change of shape.
