@@ -101,7 +101,7 @@ func describe(err error) *Error {
 		if send, ok := errors.AsType[*smithyhttp.RequestSendError](err); ok {
 			err = send.Err
 		}
-		e.Message = err.Error()
+		e.Message = strings.Join(strings.Fields(err.Error()), " ") // the SDK has some of several lines
 	}
 	return e
 }

@@ -210,9 +210,22 @@ func TestAnswerWithoutATask(t *testing.T) {
 		Credentials: credentials.NewStaticCredentialsProvider("key", "secret", ""),
 		HTTPClient:  &http.Client{Transport: canned{time.Now(), map[string]any{"RunTask": members{"tasks": []any{}}}}},
 	}, config.Default(), "staging", nil))(t)
-	if arn, err := env.RunTask(t.Context(), deploy.TaskRun{Name: "migrate", Token: "t"}); err == nil || err.Error() != "run task migrate: ECS answered with 0 tasks" {
+	if arn, err := env.RunTask(t.Context(), deploy.TaskRun{
+		Name: "migrate", TaskDefinition: "td:1", Token: "t", Placement: deploy.Placement{Subnets: []string{"subnet-1"}},
+	}); err == nil || err.Error() != "run task migrate: ECS answered with 0 tasks" {
 		t.Errorf("%s: %v", arn, err)
 	}
+}
+
+// What the SDK finds wrong before it calls is an error of one line.
+func TestTaskWithoutASubnet(t *testing.T) {
+	inWorld(t, options{services: 1}, func(w *world) {
+		_, err := w.env.RunTask(w.ctx, deploy.TaskRun{Name: "migrate", TaskDefinition: "td:1", Token: "t"})
+		want := "run task migrate: ECS RunTask: 1 validation error(s) found. - missing required field, RunTaskInput.NetworkConfiguration.AwsvpcConfiguration.Subnets."
+		if err == nil || deploy.IsTransient(err) || err.Error() != want {
+			t.Errorf("%v", err)
+		}
+	})
 }
 
 func TestStopTask(t *testing.T) {
