@@ -107,3 +107,21 @@ func (c *collection) oneOffTasks(ctx context.Context) []deploy.StoppedTask {
 	}
 	return all
 }
+
+// stoppedOf is a task that ended, without its log.
+func (e *Environment) stoppedOf(t types.Task) deploy.StoppedTask {
+	s := deploy.StoppedTask{
+		ARN:            *t.TaskArn,
+		Name:           e.nameOf(value(t.TaskDefinitionArn)),
+		TaskDefinition: value(t.TaskDefinitionArn),
+		StopCode:       string(t.StopCode),
+		Reason:         value(t.StoppedReason),
+		Stopped:        value(t.StoppedAt),
+	}
+	for _, c := range t.Containers {
+		s.Containers = append(s.Containers, deploy.StoppedContainer{
+			Name: value(c.Name), ExitCode: exitCodeOf(c), Reason: value(c.Reason), Digest: value(c.ImageDigest),
+		})
+	}
+	return s
+}

@@ -42,7 +42,7 @@ type Environment struct {
 
 	mu        sync.Mutex
 	revisions map[string]revision // by ARN; what is known of one never changes
-	last      sighting
+	last      sighting            // of deployments
 }
 
 var (
