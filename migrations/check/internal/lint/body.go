@@ -6,6 +6,7 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/specboard/platform/migrations"
+	"github.com/specboard/platform/migrations/check/internal/builtin"
 	"github.com/specboard/platform/migrations/check/internal/catalog"
 	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
@@ -127,6 +128,25 @@ func (j *judge) selectStatement(node *pg.Node, n *pg.SelectStmt) {
 		}
 	}
 	j.calledFunctions(node)
+	if len(n.GetFromClause()) == 0 { // written for what the function does
+		for _, target := range n.GetTargetList() {
+			if f := target.GetResTarget().GetVal().GetFuncCall(); f != nil {
+				j.unknownFunction(f)
+			}
+		}
+	}
+}
+
+// unknownFunction reports one that neither PostgreSQL nor the schema has: an
+// extension's, or one of a database that is not known here. It may do anything.
+func (j *judge) unknownFunction(f *pg.FuncCall) {
+	names := syntax.Strings(f.GetFuncname())
+	if len(names) == 0 || names[0] == "pg_catalog" || len(j.schema.FindFunctions(names, len(f.GetArgs()))) > 0 {
+		return
+	}
+	if name := names[len(names)-1]; builtin.Function(name, len(f.GetArgs())) == builtin.Unknown {
+		j.reportf(0, "not-judged", "%s() is neither PostgreSQL's nor the schema's: what it locks or breaks is not known", strings.Join(names, "."))
+	}
 }
 
 // calledFunctions judges the bodies of functions that a statement calls.

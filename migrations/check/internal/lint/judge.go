@@ -146,6 +146,7 @@ func (j *judge) judge(node *pg.Node) {
 		j.do(n.DoStmt)
 	case *pg.Node_CallStmt:
 		j.call(n.CallStmt.GetFunccall())
+		j.unknownFunction(n.CallStmt.GetFunccall())
 	case *pg.Node_CreateFunctionStmt:
 		j.createFunction(n.CreateFunctionStmt)
 	case *pg.Node_VariableSetStmt:
