@@ -1,0 +1,45 @@
+package github
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// SummaryLimit is the most bytes of a step's summary, all parts together.
+// GitHub takes 1 MiB, and drops what comes near it without a word.
+const SummaryLimit = 1_000 << 10
+
+// SummaryRoom is how many bytes may still be appended to a summary.
+func SummaryRoom(path string) (int, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return SummaryLimit, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("write the step's summary: %w", err)
+	}
+	return max(0, SummaryLimit-int(info.Size())), nil
+}
+
+// AppendSummary appends Markdown to the summary of a step. What does not fit
+// is refused as a whole: half a fence would swallow what follows.
+func AppendSummary(path, markdown string) error {
+	room, err := SummaryRoom(path)
+	if err != nil {
+		return err
+	}
+	if len(markdown) > room {
+		return fmt.Errorf("write the step's summary: %d bytes do not fit into the %d that are left", len(markdown), room)
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return fmt.Errorf("write the step's summary: %w", err)
+	}
+	_, err = f.WriteString(markdown)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("write the step's summary: %w", err)
+	}
+	return nil
+}
