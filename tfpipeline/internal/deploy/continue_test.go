@@ -163,3 +163,63 @@ func TestSizesArePutBackToo(t *testing.T) {
 		}
 	})
 }
+
+// A run that dies as soon as it has taken over the lock loses nothing of what
+// the first has done.
+func TestAContinuationThatDiesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := interruptedWorld(t)
+		first := w.lease.RecordID
+		for _, at := range []point{{StepLock, "Take", 1}, {StepResolve, "Renew", 1}} {
+			p := w.start()
+			p.inject[at] = killedLate
+			p.promote(t.Context(), Request{Tag: "v1.2"})
+		}
+		n := w.runs(taskMigrate)
+		r, err := w.start().promote(t.Context(), Request{Tag: "v1.2"})
+		if err != nil || w.runs(taskMigrate) != n {
+			t.Fatalf("%d more migrations, %v", w.runs(taskMigrate)-n, err)
+		}
+		// The chain leads back to the first.
+		chain := 0
+		for id := r.Resumes; id != ""; chain++ {
+			earlier := past(w.records).attempt(id)
+			if earlier == nil || earlier.Outcome != Interrupted {
+				t.Fatalf("record of %s: %+v", id, earlier)
+			}
+			if id == first && earlier.Resumes != "" {
+				t.Errorf("the first continues %s", earlier.Resumes)
+			}
+			id = earlier.Resumes
+		}
+		if chain != 3 {
+			t.Errorf("the chain has %d attempts", chain)
+		}
+	})
+}
+
+// What was put back is what ran before; if that was a mixture, it is one again.
+func TestAMixtureThatIsPutBackIsBroken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := interruptedWorld(t)
+		if err := w.start().Unlock(t.Context(), *w.lease); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Minute)
+		if got := w.releases(); len(got) != 2 {
+			t.Fatalf("services run %v", got)
+		}
+		w.release("v1.3")
+		w.unhealthy["api"] = true
+		_, err := w.start().promote(t.Context(), Request{Tag: "v1.3"})
+		e := wantError(t, err, Broken, StepVerify, "which was not one release")
+		if !strings.Contains(e.Next, "tfpipeline rollback -env production -to v1.1") {
+			t.Errorf("next %q", e.Next)
+		}
+		w.unhealthy["api"] = false
+		if _, err := w.start().rollback(t.Context(), Request{Tag: "v1.1"}); err != nil {
+			t.Fatal(err)
+		}
+		wantRuns(t, w, "v1.1")
+	})
+}

@@ -164,7 +164,7 @@ func (a *attempt) putBack(ctx context.Context, step StepName, cause error) (Outc
 			return a.notBack(ctx, fmt.Errorf("%d services are not back yet (%s)", waiting, a.standing()))
 		}
 	}
-	a.restoreSizes(ctx, moves)
+	a.restoreSizes(ctx, moves, asked)
 	outcome, err := a.judgeReturn(moves)
 	kind := EventDone
 	if err != nil {
@@ -228,10 +228,10 @@ func (a *attempt) moveBack(ctx context.Context, name string, s Service, m move) 
 
 // restoreSizes gives services that ECS brought back by itself as many tasks as
 // they had, if the attempt had set another number.
-func (a *attempt) restoreSizes(ctx context.Context, moves map[string]move) {
+func (a *attempt) restoreSizes(ctx context.Context, moves, asked map[string]move) {
 	for _, name := range a.services {
 		own, size := a.record().Services[name], a.env.SizeOf(name)
-		if own == nil || moves[name] != moveDone || own.Deployment == "" || own.PutBack != "" {
+		if own == nil || moves[name] != moveDone || own.Deployment == "" || own.PutBack != "" || asked[name] == moveSet {
 			continue
 		}
 		var err error
