@@ -46,6 +46,12 @@ func TestPromoteAndRollBack(t *testing.T) {
 		t.Errorf("staging has problems:\n%s", stdout)
 	}
 
+	stdout, _ = w.must(exitOK, "status", "-env", "staging", "-json")
+	mentions(t, stdout, `"problems": []`, `"runs_release": true`)
+	if n := strings.Count(strings.Join(strings.Fields(stdout), " "), `"runs": [ "v1.1.0" ]`); n != 3 {
+		t.Errorf("%d services run v1.1.0:\n%s", n, stdout)
+	}
+
 	stdout, stderr = w.must(exitOK, "rollback", "-env", "staging")
 	mentions(t, stdout, "staging: v1.0.0 is deployed to every service")
 	mentions(t, stderr, "staging: rollback v1.1.0 → the last good release")

@@ -135,6 +135,9 @@ func (a *app) statusOf(ctx context.Context, e *environment) (view.Status, error)
 			Name: name, Known: known, TaskDefinition: service.TaskDefinition,
 			Desired: service.Desired, Running: service.Running, Digests: distinct(digests[name]),
 		}
+		for _, d := range v.Digests {
+			v.Runs = append(v.Runs, releaseOf(records, name, d))
+		}
 		v.Release = len(v.Digests) == 1 && v.Digests[0] == release.Digests[name]
 		if service.Deployment != nil {
 			v.Deployment = service.Deployment.State
@@ -152,6 +155,17 @@ func (a *app) statusOf(ctx context.Context, e *environment) (view.Status, error)
 		s.Problems = append(s.Problems, fmt.Sprintf("left out of the history: %s: %s", x.Key, x.Reason))
 	}
 	return s, nil
+}
+
+// releaseOf names the release that a service's image was promoted as last; ""
+// if it never was.
+func releaseOf(records []deploy.Record, service, digest string) string {
+	for _, r := range slices.Backward(records) {
+		if r.Release.Digests[service] == digest {
+			return r.Release.String()
+		}
+	}
+	return ""
 }
 
 func distinct(list []string) []string {

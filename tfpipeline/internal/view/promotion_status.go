@@ -39,6 +39,8 @@ type ServiceStatus struct {
 	Running        int    `json:"running"`
 	// Digests are those of the running tasks, each once.
 	Digests []string `json:"digests"`
+	// Runs are the releases that these are of, one for each.
+	Runs []string `json:"runs"`
 	// Release is whether all of them are the release's.
 	Release    bool                   `json:"runs_release"`
 	Deployment deploy.DeploymentState `json:"deployment,omitempty"`
@@ -71,7 +73,7 @@ func (s *Status) Judge() {
 			add("%s: %d of %d tasks run", v.Name, v.Running, v.Desired)
 		}
 		if !v.Release && len(v.Digests) > 0 {
-			add("%s does not run %s but %s", v.Name, s.Release, strings.Join(shortDigests(v.Digests), " and "))
+			add("%s does not run %s but %s", v.Name, s.Release, strings.Join(v.runs(), " and "))
 		}
 		if v.Deployment.Failed() {
 			add("%s: its last deployment is %s", v.Name, v.Deployment)
@@ -82,12 +84,17 @@ func (s *Status) Judge() {
 	}
 }
 
-func shortDigests(digests []string) []string {
-	short := make([]string, len(digests))
-	for i, d := range digests {
-		short[i] = shortDigest(d)
+// runs names what the running tasks are of; where no release is known, by the
+// digest.
+func (v ServiceStatus) runs() []string {
+	names := make([]string, len(v.Digests))
+	for i, d := range v.Digests {
+		names[i] = shortDigest(d)
+		if i < len(v.Runs) && v.Runs[i] != "" {
+			names[i] = v.Runs[i]
+		}
 	}
-	return short
+	return names
 }
 
 // Text writes it for a terminal.
@@ -136,7 +143,7 @@ func (s Status) row(v ServiceStatus) []string {
 	case v.Release:
 		runs = s.Release.String()
 	default:
-		runs = strings.Join(shortDigests(v.Digests), " ")
+		runs = strings.Join(v.runs(), ", ")
 	}
 	deployment := string(v.Deployment)
 	if deployment == "" {
