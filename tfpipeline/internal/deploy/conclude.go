@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -26,6 +27,9 @@ func (a *attempt) fail(ctx context.Context, step StepName, err error) (Record, e
 	a.hold.inTime()
 	r := a.record()
 	r.Step = step
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = interruptedError{err}
+	}
 	outcome := Untouched
 	_, lost := errors.AsType[lostError](err)
 	a.idle = a.over != nil && !a.acted && a.journal.PutBack == ""
@@ -59,6 +63,14 @@ func (a *attempt) fail(ctx context.Context, step StepName, err error) (Record, e
 		Evidence: a.Redactor.evidence(a.evidence), Err: a.Redactor.err(err),
 	}
 }
+
+// interruptedError says in a person's words that the caller's context ended.
+type interruptedError struct{ err error }
+
+func (e interruptedError) Error() string {
+	return strings.ReplaceAll(e.err.Error(), context.Canceled.Error(), "interrupted")
+}
+func (e interruptedError) Unwrap() error { return e.err }
 
 // leaveAsItWas hands back the lock of an attempt that was to be continued or
 // ended, before anything was changed: it can be still.

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -221,5 +222,32 @@ func TestAMixtureThatIsPutBackIsBroken(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantRuns(t, w, "v1.1")
+	})
+}
+
+// Ctrl-C is answered within the few seconds that a cancelled workflow has.
+func TestAnInterruptSaysWhatGoesOnAndHowToContinue(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		p := w.start()
+		var pressed time.Time
+		p.Pipeline.Observe = func(e Event) {
+			p.observe(e)
+			if e.Step == StepWatch && e.Kind == EventStep {
+				time.AfterFunc(10*time.Second, func() { pressed = time.Now(); p.cancel() })
+			}
+		}
+		r, err := p.promote(t.Context(), Request{Tag: "v1.2"})
+		e := wantError(t, err, Interrupted, StepWatch, "3 of 3 services are not there yet (api in progress, frontend in progress, mcp in progress): interrupted", "task migrate has run")
+		if took := time.Since(pressed); e.ExitCode() != 130 || !errors.Is(err, context.Canceled) || took > 2*time.Second {
+			t.Errorf("exit %d after %v", e.ExitCode(), took)
+		}
+		for name, s := range r.Services {
+			if s.Deployment == "" || !strings.Contains(strings.Join(e.Left, "\n"), fmt.Sprintf("service %s: deployment %s to %s is in progress", name, s.Deployment, short(s.After))) {
+				t.Errorf("service %s is not named: %q", name, e.Left)
+			}
+		}
+		if want := "tfpipeline promote -env production -release v1.2 continues; tfpipeline rollback -env production -to v1.1 goes back"; e.Next != want {
+			t.Errorf("next %q", e.Next)
+		}
 	})
 }

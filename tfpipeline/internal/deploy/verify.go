@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -15,12 +16,12 @@ import (
 func (a *attempt) verify(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, a.limits.Verify, timeUp{a.limits.Verify})
 	defer cancel()
-	errors := 0
+	refused := 0
 	for {
 		wrong, err := a.wrong(ctx)
 		switch {
 		case err != nil && !IsTransient(err):
-			errors++
+			refused++
 		case err == nil && len(wrong) == 0:
 			a.verified()
 			return nil
@@ -28,8 +29,8 @@ func (a *attempt) verify(ctx context.Context) error {
 		if err != nil {
 			wrong = append(wrong, err.Error())
 		}
-		if errors >= patience || !a.pause(ctx, a.limits.Tick/2) {
-			return because(ctx, fmt.Errorf("%s", strings.Join(wrong, "; ")))
+		if refused >= patience || !a.pause(ctx, a.limits.Tick/2) {
+			return because(ctx, errors.New(strings.Join(wrong, "; ")))
 		}
 	}
 }

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -40,7 +41,7 @@ func (a *attempt) watch(ctx context.Context) error {
 				own.Outcome = Superseded
 				return supersededError{j.why}
 			case failed:
-				return fmt.Errorf("%s", j.why)
+				return errors.New(j.why)
 			case goesOn:
 				waiting++
 			}
