@@ -14,8 +14,8 @@ import (
 
 // fakeTerraform is a terraform for scripts. It writes its arguments to
 // $FAKE/calls and looks for files there that say what to do, named for the
-// command and, before that, for the how manieth call of it this is:
-// plan.2.err, plan.err. Their endings are out, err, exit, and run, which makes
+// command and, before that, for the how manieth call of it this is, or for the
+// root: plan.2.err, plan.staging.err, plan.err. Their endings are out, err, exit, and run, which makes
 // it wait for an interrupt.
 func fakeTerraform(args []string) int {
 	dir := os.Getenv("FAKE")
@@ -45,8 +45,9 @@ func fakeTerraform(args []string) int {
 	fmt.Fprintln(log, strings.Join(args, " ")+" ")
 	log.Close()
 
+	here, _ := os.Getwd()
 	file := func(ending string) (string, bool) {
-		for _, name := range []string{fmt.Sprintf("%s.%d.%s", verb, nth, ending), verb + "." + ending} {
+		for _, name := range []string{fmt.Sprintf("%s.%d.%s", verb, nth, ending), verb + "." + filepath.Base(here) + "." + ending, verb + "." + ending} {
 			if content, err := os.ReadFile(filepath.Join(dir, name)); err == nil {
 				return string(content), true
 			}

@@ -16,21 +16,40 @@ func planCommand() command {
 	return command{
 		name:    "plan",
 		summary: "show what an apply would change",
-		usage:   "-env ENV [-json] [-detailed-exitcode] [-offline]",
+		usage:   "-env ENV | -all [-comment] [-json] [-detailed-exitcode] [-offline]",
 		long: `
 Plans one root: an environment, or shared. Without AWS credentials and outside
 CI the plan is offline: real Terraform and the real provider against an empty
 state, which shows everything as new and proves that the configuration holds
 together. The first line says so.
 
+With -all it plans every root, several at a time, and prints a table of their
+verdicts, then each plan. A root that fails does not hide the others. -comment
+keeps one comment on the pull request up to date and writes the summary of the
+step: for GitHub Actions, with GITHUB_TOKEN and "pull-requests: write". The
+token of a pull request from a fork may not comment: then only the summary is
+written.
+
+-json prints root, target, counts, changes, outputs and drift, and what apply
+-reviewed compares: "fingerprint" identifies what would happen, "summary" names
+each address with its action and a digest of its change. It holds no value.
+With -all that is the list "roots", each with "error" and "refused" besides.
+
+Exit code 0, or 2 with -detailed-exitcode if changes are pending, or 1 if a
+root could not be planned.
+
 Examples:
   tfpipeline plan -env staging
-  tfpipeline plan -env production -json | jq .counts
+  tfpipeline plan -all
+  tfpipeline plan -all -comment
+  tfpipeline plan -env production -json > plan.json
   tfpipeline plan -env production -offline`,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			var o planOptions
 			set.StringVar(&o.env, "env", "", "root to plan: an environment, or shared")
-			set.BoolVar(&o.json, "json", false, "print one JSON object: root, target, counts, changes")
+			set.BoolVar(&o.all, "all", false, "plan every root")
+			set.BoolVar(&o.comment, "comment", false, "with -all, in a workflow: keep one comment on the pull request, write the step's summary")
+			set.BoolVar(&o.json, "json", false, "print one JSON object: root, target, counts, changes, fingerprint, summary")
 			set.BoolVar(&o.detailed, "detailed-exitcode", false, "exit 2 if changes are pending")
 			set.BoolVar(&o.offline, "offline", false, "plan against an empty state, without AWS")
 			set.BoolVar(&o.noLock, "no-lock", false, "do not take the state lock, for roles that may not write")
@@ -38,6 +57,14 @@ Examples:
 			return func(ctx context.Context, a *app, args []string) error {
 				if len(args) > 0 {
 					return usageError{fmt.Sprintf("plan takes no argument %q", args[0]), "tfpipeline plan -env " + args[0]}
+				}
+				switch {
+				case o.all && o.env != "":
+					return usageError{"plan takes -all or -env, not both", "tfpipeline plan -all"}
+				case o.comment && !o.all:
+					return usageError{"-comment tells of all roots", "tfpipeline plan -all -comment"}
+				case o.all:
+					return a.planAll(ctx, o)
 				}
 				return a.plan(ctx, o)
 			}
@@ -47,6 +74,7 @@ Examples:
 
 type planOptions struct {
 	env                             string
+	all, comment                    bool
 	json, detailed, offline, noLock bool
 	lockTimeout                     time.Duration
 }

@@ -15,10 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
-	"golang.org/x/sync/errgroup"
 
-	"github.com/specboard/platform/tfpipeline/internal/offline"
-	"github.com/specboard/platform/tfpipeline/internal/shield"
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
 )
 
@@ -142,90 +139,18 @@ func isLoopback(endpoint string) bool {
 	return err == nil && (u.Hostname() == "127.0.0.1" || u.Hostname() == "localhost" || u.Hostname() == "::1")
 }
 
-// openRoot prepares a root: Terraform, a workspace, an endpoint where one is
+// openRoot prepares one root: Terraform, a workspace, an endpoint where one is
 // needed, and init. output receives what Terraform says; nil discards it.
-func (a *app) openRoot(ctx context.Context, name string, t target, cfg aws.Config, output io.Writer) (_ *root, err error) {
-	r := &root{name: name, target: t}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, r.Close())
-		}
-	}()
-
-	usesAWS, err := terraform.Uses(a.repository, name, "hashicorp/aws")
+func (a *app) openRoot(ctx context.Context, name string, t target, cfg aws.Config, output io.Writer) (*root, error) {
+	b, err := a.openToolbox(ctx, t, cfg)
 	if err != nil {
 		return nil, err
 	}
-	var additions, planOnly map[string]string
-	override := ""
-	switch t {
-	case targetOffline:
-		endpoint, err := offline.Start(ctx, a.platform)
-		if err != nil {
-			return nil, err
-		}
-		r.closers = append(r.closers, endpoint.Close)
-		additions, override = endpoint.Environ(), offline.Override()
-	default:
-		upstream := a.getenv("AWS_ENDPOINT_URL_SECRETS_MANAGER")
-		if upstream == "" {
-			upstream = a.getenv("AWS_ENDPOINT_URL")
-		}
-		s, err := shield.Start(ctx, cfg, upstream)
-		if err != nil {
-			return nil, err
-		}
-		r.closers = append(r.closers, s.Close)
-		k, v, _ := strings.Cut(s.Environ(), "=")
-		planOnly = map[string]string{k: v}
-		if t == targetLocal && usesAWS {
-			// What a local endpoint does not know it answers with an error;
-			// the provider would ask again for ten minutes.
-			override = "provider \"aws\" {\n  max_retries = 4\n}\n"
-		}
-	}
-	env, dropped := terraform.Environ(a.env, additions)
-	if len(dropped) > 0 {
-		a.progress("%s: left out of Terraform's environment: %s", name, strings.Join(dropped, ", "))
-	}
-
-	// Looking for Terraform runs programs; copying the root does not wait.
-	var program string
-	var workspace *terraform.Workspace
-	g, groupCtx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) {
-		program, err = terraform.DefaultInstallation(a.cacheDir()).Find(groupCtx, func(s string) { a.progress("%s", s) })
-		return err
-	})
-	g.Go(func() (err error) {
-		workspace, err = terraform.NewWorkspace(a.repository, name, filepath.Join(a.cacheDir(), "work"), override)
-		if err == nil {
-			r.closers = append(r.closers, workspace.Close)
-		}
-		return err
-	})
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	r.Driver, err = terraform.New(ctx, terraform.Options{
-		Program: program, Workspace: workspace, Environ: env, PlanEnviron: planOnly,
-		Events: func(e terraform.Event) {
-			if r.tell != nil {
-				r.tell(e)
-			}
-		},
-		PluginCache: filepath.Join(a.cacheDir(), "providers"), Output: output,
-	})
+	r, err := b.openRoot(ctx, name, output)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, b.Close())
 	}
-	a.progress("%s: terraform init", name)
-	if err := r.Init(ctx); err != nil {
-		return nil, a.advise(name, err)
-	}
-	if workspace.Borrowed {
-		a.progress("%s: took over the provider lock of shared; commit envs/%s/.terraform.lock.hcl", name, name)
-	}
+	r.closers = slices.Insert(r.closers, 0, b.Close)
 	return r, nil
 }
 

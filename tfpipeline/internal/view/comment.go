@@ -32,6 +32,8 @@ type Section struct {
 // Comment is what stands around the sections.
 type Comment struct {
 	Sections []Section
+	// Note stands above the table, such as that the plans are offline.
+	Note string
 	// RunURL links to the run that planned, Commit is what it planned.
 	RunURL, Commit string
 	// Budget is the most bytes that Markdown returns.
@@ -88,11 +90,15 @@ func (c Comment) Markdown() string {
 
 func (c Comment) around(parts []string, levels []detail) string {
 	var b strings.Builder
-	b.WriteString(Marker + "\n## Terraform plan\n\n| root | verdict | fingerprint |\n|---|---|---|\n")
+	b.WriteString(Marker + "\n## Terraform plan\n\n")
+	if c.Note != "" {
+		b.WriteString(c.Note + "\n\n")
+	}
+	b.WriteString("| root | verdict | fingerprint |\n|---|---|---|\n")
 	for _, s := range c.Sections {
-		fingerprint := ""
-		if s.Plan != nil && !s.Plan.Errored {
-			fingerprint = cellCode(s.Plan.Fingerprint())
+		fingerprint := s.fingerprint()
+		if fingerprint != "" {
+			fingerprint = cellCode(fingerprint)
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", cellCode(s.Root), s.verdict(), fingerprint)
 	}
@@ -119,10 +125,13 @@ func (c Comment) around(parts []string, levels []detail) string {
 	return b.String()
 }
 
+// failed sections have a plan that cannot be applied, or none.
+func (s Section) failed() bool { return s.Plan == nil || s.Plan.Errored || s.Error != "" }
+
 // verdict is the section in one cell.
 func (s Section) verdict() string {
 	switch {
-	case s.Plan == nil || s.Plan.Errored:
+	case s.failed():
 		return "❌ failed"
 	case len(s.Refused) > 0:
 		return fmt.Sprintf("⛔ refused by the guard (%d)", len(s.Refused))

@@ -17,6 +17,10 @@ type planJSON struct {
 	Outputs []string            `json:"outputs"`
 	Drift   []changeJSON        `json:"drift"`
 	Errored bool                `json:"errored"`
+	// Fingerprint and Summary are what apply -reviewed compares; a plan that
+	// failed has none.
+	Fingerprint string       `json:"fingerprint,omitempty"`
+	Summary     plan.Summary `json:"summary,omitempty"`
 }
 
 type changeJSON struct {
@@ -31,15 +35,22 @@ type changeJSON struct {
 
 // PlanJSON writes one object.
 func PlanJSON(w io.Writer, target string, p *plan.Plan) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(newPlanJSON(target, p))
+}
+
+func newPlanJSON(target string, p *plan.Plan) planJSON {
 	out := planJSON{
 		Root: p.Root, Target: target, Counts: p.Counts(), Errored: p.Errored,
 		Changes: changesJSON(p.Changes), Drift: changesJSON(p.Drift),
 		Outputs: append([]string{}, p.Outputs...),
 	}
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(out)
+	if !p.Errored {
+		out.Fingerprint, out.Summary = p.Fingerprint(), p.Summary()
+	}
+	return out
 }
 
 func changesJSON(changes []plan.Change) []changeJSON {

@@ -1,0 +1,98 @@
+package view
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/specboard/platform/tfpipeline/internal/plan"
+)
+
+// Plans writes the plans of several roots: all verdicts first, in a table,
+// then one plan after the other.
+func (t Text) Plans(w io.Writer, sections []Section) error {
+	rows := [][]string{{"root", "verdict", "fingerprint"}}
+	for _, s := range sections {
+		rows = append(rows, []string{s.Root, s.words(), s.fingerprint()})
+	}
+	widths := make([]int, 2)
+	for _, r := range rows {
+		for i := range widths {
+			widths[i] = max(widths[i], utf8.RuneCountInString(r[i]))
+		}
+	}
+	var b strings.Builder
+	for _, r := range rows {
+		b.WriteString(strings.TrimRight(fmt.Sprintf("%-*s  %-*s  %s", widths[0], r[0], widths[1], r[1], r[2]), " ") + "\n")
+	}
+	for _, s := range sections {
+		fmt.Fprintf(&b, "\n== %s\n", s.Root)
+		if s.Plan != nil {
+			if err := t.Plan(&b, s.Plan); err != nil {
+				return err
+			}
+		}
+		for _, v := range s.Refused {
+			fmt.Fprintf(&b, "%s: the guard would refuse this: %s %s\n", s.Root, oneLine(v.Address), v.What)
+		}
+		if s.Error != "" {
+			fmt.Fprintf(&b, "%s: failed: %s\n", s.Root, strings.Join(firstLines(strings.TrimPrefix(s.Error, s.Root+": "), 1), ""))
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// fingerprint is that of a plan that could be applied.
+func (s Section) fingerprint() string {
+	if s.failed() {
+		return ""
+	}
+	return s.Plan.Fingerprint()
+}
+
+// words is the verdict without its sign.
+func (s Section) words() string {
+	_, words, _ := strings.Cut(s.verdict(), " ")
+	return words
+}
+
+type plansJSON struct {
+	// Target is what was planned against: aws, a local endpoint, or offline.
+	Target string        `json:"target"`
+	Roots  []sectionJSON `json:"roots"`
+}
+
+type sectionJSON struct {
+	planJSON
+	// Error is why the plan failed; the rest is what was known by then.
+	Error   string          `json:"error,omitempty"`
+	Refused []violationJSON `json:"refused"`
+}
+
+type violationJSON struct {
+	Address string `json:"address"`
+	What    string `json:"what"`
+}
+
+// PlansJSON writes one object with the plans of several roots.
+func PlansJSON(w io.Writer, target string, sections []Section) error {
+	out := plansJSON{Target: target, Roots: []sectionJSON{}}
+	for _, s := range sections {
+		p := s.Plan
+		if p == nil {
+			p = &plan.Plan{Root: s.Root, Errored: true}
+		}
+		j := sectionJSON{planJSON: newPlanJSON(target, p), Error: s.Error, Refused: []violationJSON{}}
+		for _, v := range s.Refused {
+			j.Refused = append(j.Refused, violationJSON{v.Address, v.What})
+		}
+		out.Roots = append(out.Roots, j)
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(out)
+}

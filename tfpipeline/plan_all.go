@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/specboard/platform/tfpipeline/internal/plan"
+	"github.com/specboard/platform/tfpipeline/internal/view"
+)
+
+// allRoots is what a plan of every root is called.
+const allRoots = "all roots"
+
+// planAll plans every root and tells of all, also where one fails.
+func (a *app) planAll(ctx context.Context, o planOptions) error {
+	var c *commenter
+	if o.comment {
+		// Asked before the work, which takes a while.
+		var err error
+		if c, err = a.commenter(); err != nil {
+			return err
+		}
+	}
+	t, cfg, err := a.findTarget(ctx, o.offline)
+	if err != nil {
+		return err
+	}
+	if !o.json {
+		fmt.Fprintln(a.stdout, headline(allRoots, t, o.offline))
+	}
+	sections, failures, err := a.planRoots(ctx, t, cfg, o)
+	if err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if o.json {
+		err = view.PlansJSON(a.stdout, string(t), sections)
+	} else {
+		err = view.Text{Colour: a.colour(a.stdout)}.Plans(a.stdout, sections)
+	}
+	if err != nil {
+		return fmt.Errorf("print the plans: %w", err)
+	}
+	if c != nil {
+		comment := view.Comment{Sections: sections, RunURL: a.runURL(), Commit: c.commit()}
+		if t == targetOffline {
+			comment.Note = "**Offline plan**: real Terraform and provider against an empty state, without AWS. Everything looks new."
+		}
+		err = c.tell(ctx, a, comment)
+	}
+	return errors.Join(err, a.failed(failures), pending(sections, o.detailed && err == nil && len(failures) == 0))
+}
+
+// pending is how a plan says that something would change, when asked to.
+func pending(sections []view.Section, asked bool) error {
+	for _, s := range sections {
+		if asked && !s.Plan.Empty() {
+			return errChanges
+		}
+	}
+	return nil
+}
+
+// rootError is why one root could not be planned.
+type rootError struct {
+	root string
+	err  error
+}
+
+// failed tells of each failure, with its next command, and returns the sum.
+func (a *app) failed(failures []rootError) error {
+	if len(failures) == 0 {
+		return nil
+	}
+	var names []string
+	for _, f := range failures {
+		a.end(f.err)
+		names = append(names, f.root)
+	}
+	return fmt.Errorf("%d of %d roots could not be planned: %s", len(failures), len(a.platform.Roots()), strings.Join(names, ", "))
+}
+
+// planRoots plans every root, several at a time: a plan waits for AWS, and for
+// its provider to start, more than it works. Terraform, the endpoint and the
+// credentials are found once.
+func (a *app) planRoots(ctx context.Context, t target, cfg aws.Config, o planOptions) (sections []view.Section, failures []rootError, err error) {
+	// Nobody can answer a question of one of several.
+	several := *a
+	several.stdin, several.stderr = strings.NewReader(""), &writer{w: a.stderr}
+	b, err := several.openToolbox(ctx, t, cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+
+	roots := a.platform.Roots()
+	sections = make([]view.Section, len(roots))
+	errs := make([]error, len(roots))
+	var g errgroup.Group
+	g.SetLimit(max(2, runtime.NumCPU()))
+	for i, name := range roots {
+		g.Go(func() error {
+			sections[i], errs[i] = b.planOne(ctx, name, o)
+			return nil // one root does not end the others
+		})
+	}
+	_ = g.Wait() // never an error
+	redact := a.redactor()
+	for i, err := range errs {
+		if err != nil {
+			sections[i].Error = redact.Hide(err.Error())
+			failures = append(failures, rootError{roots[i], err})
+		}
+	}
+	return sections, failures, nil
+}
+
+// planOne plans one of several roots.
+func (b *toolbox) planOne(ctx context.Context, name string, o planOptions) (s view.Section, err error) {
+	s.Root = name
+	r, err := b.openRoot(ctx, name, nil)
+	if err != nil {
+		return s, err
+	}
+	defer closeRoot(r, &err)
+	if b.target != targetOffline {
+		if err := b.begin(r, "plan"); err != nil {
+			return s, err
+		}
+	}
+	b.progress("%s: terraform plan", name)
+	s.Plan, err = b.planRoot(ctx, r, planChoices{lockTimeout: o.lockTimeout, noLock: o.noLock})
+	if s.Plan == nil {
+		return s, err
+	}
+	if refusal, ok := errors.AsType[*plan.GuardError](plan.Guard(s.Plan, b.platform, nil)); ok {
+		s.Refused = refusal.Violations
+	}
+	b.progress("%s: planned", name)
+	return s, err
+}
+
+// writer is one writer for several roots.
+type writer struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (w *writer) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.w.Write(p)
+}

@@ -1,0 +1,308 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/specboard/platform/tfpipeline/internal/plan"
+	"github.com/specboard/platform/tfpipeline/internal/view"
+)
+
+const (
+	nonePlan = `{"format_version":"1.2","applyable":false}`
+	newPlan  = `{"format_version":"1.2","applyable":true,"resource_changes":[{"address":"terraform_data.a","type":"terraform_data","change":{"actions":["create"],"after":{"input":"canary"}}}]}`
+	lostPlan = `{"format_version":"1.2","applyable":true,"resource_changes":[{"address":"module.database.aws_db_instance.this","type":"aws_db_instance","change":{"actions":["delete"],"before":{}}}]}`
+)
+
+// planner runs plan -all in process, on a small repository and with a
+// Terraform that the files in fake control.
+type planner struct {
+	t          *testing.T
+	repository string
+	env        []string
+}
+
+func newPlanner(t *testing.T, files map[string]string) *planner {
+	t.Helper()
+	p := &planner{t: t, repository: t.TempDir()}
+	for _, d := range []string{"bin", "home", "fake", "modules", "envs/shared", "envs/staging", "envs/production"} {
+		if err := os.MkdirAll(filepath.Join(p.repository, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(self, filepath.Join(p.repository, "bin", "terraform")); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range files {
+		p.write(filepath.Join("fake", name), content)
+	}
+	// The program looks for Terraform on the process's own PATH.
+	t.Setenv("PATH", filepath.Join(p.repository, "bin")+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	t.Setenv("HOME", filepath.Join(p.repository, "home"))
+	t.Setenv("XDG_CACHE_HOME", "")
+	p.env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Join(p.repository, "home"), "FAKE=" + filepath.Join(p.repository, "fake")}
+	return p
+}
+
+func (p *planner) write(name, content string) string {
+	p.t.Helper()
+	path := filepath.Join(p.repository, name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+	return path
+}
+
+func (p *planner) run(args ...string) (code int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	code = run(p.t.Context(), append([]string{"plan", "-C", p.repository, "-all"}, args...), p.env, strings.NewReader(""), &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+// golden compares with a file in testdata; UPDATE_SCRIPTS rewrites it.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if os.Getenv("UPDATE_SCRIPTS") != "" {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(want) != got {
+		t.Errorf("%s (rewrite with UPDATE_SCRIPTS=1): got\n%s\nwant\n%s", name, got, want)
+	}
+}
+
+func TestPlanAll(t *testing.T) {
+	p := newPlanner(t, map[string]string{"show.out": nonePlan, "show.staging.out": newPlan, "show.production.out": lostPlan})
+	code, stdout, stderr := p.run()
+	if code != exitOK {
+		t.Fatalf("exit %d: %s", code, stderr)
+	}
+	golden(t, "plan-all.txt", stdout)
+	for _, root := range []string{"shared", "staging", "production"} {
+		if n := strings.Count(stderr, root+": terraform plan\n"); n != 1 {
+			t.Errorf("%s was planned %d times:\n%s", root, n, stderr)
+		}
+	}
+	if code, _, stderr := p.run("-detailed-exitcode"); code != exitChanges || strings.Contains(stderr, "tfpipeline:") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	for _, root := range []string{"staging", "production"} {
+		p.write("fake/show."+root+".out", nonePlan)
+	}
+	if code, _, _ := p.run("-detailed-exitcode"); code != exitOK {
+		t.Errorf("nothing changes, and it exits %d", code)
+	}
+	left, err := filepath.Glob(filepath.Join(p.repository, "home", ".cache", "tfpipeline", "work", "*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// One root's failure does not hide the others, and what it got to is shown.
+func TestPlanAllWithFailures(t *testing.T) {
+	p := newPlanner(t, map[string]string{
+		"show.out": newPlan, "init.shared.err": "Error: no such provider\n", "init.shared.exit": "1",
+		"show.production.out": strings.Replace(lostPlan, `"applyable":true`, `"applyable":false,"errored":true`, 1),
+		"plan.production.err": "Error: a check refused it\n", "plan.production.exit": "1",
+	})
+	code, stdout, stderr := p.run("-detailed-exitcode")
+	if code != exitFailed {
+		t.Errorf("exit %d", code)
+	}
+	golden(t, "plan-all-failures.txt", stdout)
+	for _, want := range []string{"no such provider", "a check refused it", "2 of 3 roots could not be planned: shared, production"} {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("stderr lacks %q:\n%s", want, stderr)
+		}
+	}
+}
+
+func TestPlanAllJSON(t *testing.T) {
+	p := newPlanner(t, map[string]string{"show.out": newPlan, "init.shared.err": "Error: no\n", "init.shared.exit": "1", "show.production.out": lostPlan})
+	code, stdout, _ := p.run("-json")
+	var got struct {
+		Target string
+		Roots  []struct {
+			Root, Target, Fingerprint, Error string
+			Errored                          bool
+			Summary                          plan.Summary
+			Refused                          []struct{ Address, What string }
+		}
+	}
+	dec := json.NewDecoder(strings.NewReader(stdout))
+	if err := dec.Decode(&got); err != nil || dec.More() {
+		t.Fatalf("%v in\n%s", err, stdout)
+	}
+	if code != exitFailed || got.Target != "offline" || len(got.Roots) != 3 {
+		t.Fatalf("exit %d, %s", code, stdout)
+	}
+	if r := got.Roots[0]; r.Root != "shared" || !r.Errored || r.Error == "" || r.Fingerprint != "" {
+		t.Errorf("shared: %+v", r)
+	}
+	if r := got.Roots[1]; r.Root != "staging" || r.Errored || !fingerprintForm.MatchString(r.Fingerprint) || len(r.Summary) != 1 || len(r.Refused) != 0 {
+		t.Errorf("staging: %+v", r)
+	}
+	if r := got.Roots[2]; len(r.Refused) != 1 || r.Refused[0].Address != "module.database.aws_db_instance.this" {
+		t.Errorf("production: %+v", r)
+	}
+	if strings.Contains(stdout, "canary") {
+		t.Error("a value is shown")
+	}
+}
+
+// pullRequest is a GitHub with the comments of pull request 7.
+type pullRequest struct {
+	mu       sync.Mutex
+	comments []string
+	calls    []string
+	refuse   bool
+}
+
+func (g *pullRequest) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.calls = append(g.calls, r.Method+" "+r.URL.Path)
+	var in struct{ Body string }
+	body, _ := io.ReadAll(r.Body)
+	_ = json.Unmarshal(body, &in)
+	type login struct {
+		Login string `json:"login"`
+	}
+	type comment struct {
+		ID   int    `json:"id"`
+		URL  string `json:"html_url"`
+		Body string `json:"body"`
+		User login  `json:"user"`
+	}
+	as := func(i int) comment {
+		return comment{i + 1, "https://github.test/7", g.comments[i], login{"github-actions[bot]"}}
+	}
+	var answer any
+	switch {
+	case r.URL.Path == "/user", g.refuse && r.Method != http.MethodGet:
+		w.WriteHeader(http.StatusForbidden)
+		answer = map[string]string{"message": "Resource not accessible by integration"}
+	case r.Method == http.MethodGet:
+		list := []comment{}
+		for i := range g.comments {
+			list = append(list, as(i))
+		}
+		answer = list
+	case r.Method == http.MethodPost:
+		g.comments = append(g.comments, in.Body)
+		answer = as(len(g.comments) - 1)
+	default:
+		g.comments[0] = in.Body
+		answer = as(0)
+	}
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+func TestPlanAllComment(t *testing.T) {
+	p := newPlanner(t, map[string]string{"show.out": newPlan, "plan.production.err": "Error: key ghs_canary0123456789 was refused\n", "plan.production.exit": "1"})
+
+	// Outside of a workflow it says what is missing, before any work.
+	code, stdout, stderr := p.run("-comment")
+	if code != exitFailed || stdout != "" || !strings.Contains(stderr, "GITHUB_TOKEN") || !strings.Contains(stderr, "GITHUB_EVENT_PATH") || !strings.Contains(stderr, "next: tfpipeline plan -all") {
+		t.Errorf("exit %d: %s%s", code, stdout, stderr)
+	}
+
+	pr := &pullRequest{}
+	server := httptest.NewServer(pr)
+	defer server.Close()
+	summary := filepath.Join(p.repository, "summary.md")
+	event := p.write("event.json", `{"pull_request":{"number":7,"head":{"sha":"0123456789abcdef0123456789abcdef01234567","repo":{"full_name":"o/r"}}}}`)
+	p.env = append(p.env, "GITHUB_TOKEN=ghs_canary0123456789", "GITHUB_REPOSITORY=o/r", "GITHUB_API_URL="+server.URL,
+		"GITHUB_SERVER_URL=https://github.test", "GITHUB_RUN_ID=99", "GITHUB_EVENT_PATH="+event, "GITHUB_STEP_SUMMARY="+summary)
+	read := func() string {
+		content, err := os.ReadFile(summary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(content)
+	}
+
+	// The first run comments, the second finds its comment as it should be.
+	for range 2 {
+		if code, _, stderr := p.run("-comment", "-offline"); code != exitFailed || !strings.Contains(stderr, "comment: https://github.test/7") {
+			t.Fatalf("exit %d: %s", code, stderr)
+		}
+	}
+	want := []string{
+		"GET /user", "GET /repos/o/r/issues/7/comments", "POST /repos/o/r/issues/7/comments", "GET /repos/o/r/issues/7/comments",
+		"GET /user", "GET /repos/o/r/issues/7/comments",
+	}
+	if !slices.Equal(pr.calls, want) || len(pr.comments) != 1 {
+		t.Fatalf("requests %q", pr.calls)
+	}
+	golden(t, "plan-all-comment.md", pr.comments[0])
+	if got := read(); got != pr.comments[0]+pr.comments[0] {
+		t.Errorf("summary:\n%s", got)
+	}
+	if !strings.HasPrefix(pr.comments[0], view.Marker) || strings.Contains(pr.comments[0], "ghs_canary") {
+		t.Errorf("comment:\n%s", pr.comments[0])
+	}
+
+	// What changed is said in the same comment.
+	if err := os.Remove(filepath.Join(p.repository, "fake", "plan.production.exit")); err != nil {
+		t.Fatal(err)
+	}
+	before := pr.comments[0]
+	if code, _, stderr := p.run("-comment", "-offline", "-json"); code != exitOK {
+		t.Fatalf("exit %d: %s", code, stderr)
+	}
+	if len(pr.comments) != 1 || pr.comments[0] == before || pr.calls[len(pr.calls)-1] != "PATCH /repos/o/r/issues/comments/1" {
+		t.Errorf("requests %q", pr.calls)
+	}
+
+	// A token that may not write is told what it lacks; the plans are printed.
+	pr.refuse = true
+	p.write("fake/show.out", nonePlan)
+	if code, stdout, stderr := p.run("-comment", "-offline"); code != exitFailed || !strings.Contains(stdout, "no changes") || !strings.Contains(stderr, "next: give the job permissions: pull-requests: write") {
+		t.Errorf("exit %d: %s%s", code, stdout, stderr)
+	}
+
+	// A fork's may never; the summary has it all the same.
+	p.write("event.json", `{"pull_request":{"number":7,"head":{"sha":"abc","repo":{"full_name":"mallory/r"}}}}`)
+	pr.calls = nil
+	length := len(read())
+	if code, _, stderr := p.run("-comment", "-offline"); code != exitOK || len(pr.calls) > 0 || len(read()) <= length || !strings.Contains(stderr, "comes from a fork") {
+		t.Errorf("exit %d, requests %q: %s", code, pr.calls, stderr)
+	}
+
+	// A full summary is left as it is.
+	p.write("summary.md", strings.Repeat("x", view.SummaryBudget-100))
+	if code, _, stderr := p.run("-comment", "-offline"); code != exitOK || len(read()) != view.SummaryBudget-100 || !strings.Contains(stderr, "no room") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+}
+
+func TestPlanAllUsage(t *testing.T) {
+	p := newPlanner(t, nil)
+	if code, _, stderr := p.run("-env", "staging"); code != exitFailed || !strings.Contains(stderr, "-all or -env, not both") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	var errs bytes.Buffer
+	if code := run(t.Context(), []string{"plan", "-C", p.repository, "-comment", "-env", "staging"}, p.env, strings.NewReader(""), io.Discard, &errs); code != exitFailed || !strings.Contains(errs.String(), "-comment tells of all roots") {
+		t.Errorf("exit %d: %s", code, errs.String())
+	}
+}
