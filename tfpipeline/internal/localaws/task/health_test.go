@@ -3,6 +3,7 @@ package task
 import (
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -73,7 +74,8 @@ func TestStartPeriod(t *testing.T) {
 	k.interval, k.start = 10*time.Millisecond, 300*time.Millisecond
 	begin := time.Now()
 	reported := make(chan bool, 1)
-	go k.watch(c.ended, func(healthy bool) { reported <- healthy })
+	var watching sync.WaitGroup
+	watching.Go(func() { k.watch(c.ended, func(healthy bool) { reported <- healthy }) })
 	if <-reported {
 		t.Error("reported healthy")
 	}
@@ -81,6 +83,7 @@ func TestStartPeriod(t *testing.T) {
 		t.Errorf("reported after %v", took)
 	}
 	close(c.ended)
+	watching.Wait()
 }
 
 func TestManifest(t *testing.T) {
