@@ -13,6 +13,7 @@ import (
 
 	"github.com/specboard/platform/migrations"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/github"
 )
 
 // checkout is the repository at hand, through git.
@@ -26,7 +27,13 @@ type checkout struct {
 var _ deploy.Checkout = (*checkout)(nil)
 
 func (a *app) checkout() *checkout {
-	return &checkout{dir: a.repository, env: a.env}
+	c := &checkout{dir: a.repository, env: a.env}
+	repository, token := a.getenv("GITHUB_REPOSITORY"), a.getenv("GITHUB_TOKEN")
+	if a.getenv("GITHUB_ACTIONS") == "true" && repository != "" && token != "" {
+		// A workflow's clone may lack tags.
+		c.peel = github.New(a.getenv("GITHUB_API_URL"), repository, token).ReleaseCommit
+	}
+	return c
 }
 
 // gitError is git's failure in its own words.

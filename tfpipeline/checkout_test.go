@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -102,6 +105,26 @@ func TestCheckoutPeelsTags(t *testing.T) {
 	r.peel = func(_ context.Context, tag string) (string, error) { asked = tag; return "c0ffee", nil }
 	if got, err := r.Peel(t.Context(), "v1.0.0"); err != nil || got != "c0ffee" || asked != "v1.0.0" {
 		t.Errorf("by GitHub: %s, %v", got, err)
+	}
+}
+
+// In a workflow GitHub is asked, since the clone may lack tags.
+func TestCheckoutAsksGitHubInAWorkflow(t *testing.T) {
+	commit := strings.Repeat("c0ffee00", 5)
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/repos/specboard/doc-platform/git/ref/tags/v1.0.0" || !strings.Contains(r.Header.Get("Authorization"), "the token") {
+			t.Errorf("%s, as %s", r.URL, r.Header.Get("Authorization"))
+		}
+		fmt.Fprintf(w, `{"object":{"type":"commit","sha":%q}}`, commit)
+	}))
+	t.Cleanup(api.Close)
+	a := &app{env: []string{"GITHUB_REPOSITORY=specboard/doc-platform", "GITHUB_TOKEN=the token", "GITHUB_API_URL=" + api.URL}}
+	if a.checkout().peel != nil {
+		t.Error("GitHub is asked outside of a workflow")
+	}
+	a.env = append(a.env, "GITHUB_ACTIONS=true")
+	if got, err := a.checkout().Peel(t.Context(), "v1.0.0"); err != nil || got != commit {
+		t.Errorf("%s, %v", got, err)
 	}
 }
 

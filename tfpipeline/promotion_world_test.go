@@ -71,7 +71,7 @@ func newPromotions(t *testing.T) *promotions {
 	for k, v := range map[string]string{
 		"PATH": bin + string(filepath.ListSeparator) + os.Getenv("PATH"), "FAKE": w.fake, "HOME": home, "XDG_CACHE_HOME": "",
 		"AWS_ENDPOINT_URL": server.URL, "AWS_ACCESS_KEY_ID": "canary-access-key", "AWS_SECRET_ACCESS_KEY": "canary-secret-key",
-		"CI": "", "GITHUB_ACTOR": "", "USER": "ada", "GITHUB_STEP_SUMMARY": "", "NOTIFY_URL": "", "NO_COLOR": "", "GITHUB_WORKFLOW": "",
+		"CI": "", "GITHUB_ACTOR": "", "USER": "ada", "GITHUB_STEP_SUMMARY": "", "NOTIFY_URL": "", "NO_COLOR": "", "GITHUB_WORKFLOW": "", "GITHUB_ACTIONS": "",
 	} {
 		t.Setenv(k, v)
 	}
