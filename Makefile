@@ -9,6 +9,9 @@ GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v
 # first and takes the shell's place (exec).
 TFPIPELINE := bin/tfpipeline
 
+# Packages with tests that need more than Go.
+E2E_PACKAGES = $(sort $(dir $(shell grep -rl --include='*_test.go' '"E2E"' gen migrations tfpipeline | sed 's,^,./,')))
+
 ##@ Use
 
 .PHONY: plan
@@ -67,7 +70,7 @@ test: ## All tests that need only Go, offline
 
 .PHONY: e2e
 e2e: ## The rest: real Terraform, provider, moto and PostgreSQL (about 15 minutes)
-	@E2E=1 go test -count=1 -timeout 25m -p 2 ./...
+	@E2E=1 go test -count=1 -timeout 25m -p 2 $(E2E_PACKAGES)
 
 .PHONY: soak
 soak: ## The long matrices, by hand and nightly: many kills, slow resources, promotions under load

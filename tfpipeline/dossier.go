@@ -7,10 +7,8 @@ import (
 	"path/filepath"
 
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/github"
 )
-
-// summaryLimit is less than what GitHub takes as the summary of a step.
-const summaryLimit = 900 << 10
 
 // keepDossier writes what explains a failure to a folder, and to the summary of
 // the workflow's step, and says where. An attempt that was refused before it
@@ -47,16 +45,13 @@ func (a *app) summarize(markdown string) error {
 	if path == "" {
 		return nil
 	}
-	if len(markdown) > summaryLimit {
-		markdown = markdown[:summaryLimit] + "\n\n… the rest is in the dossier.\n"
-	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	room, err := github.SummaryRoom(path)
 	if err != nil {
-		return fmt.Errorf("write the step's summary: %w", err)
+		return err
 	}
-	_, err = f.WriteString(markdown + "\n")
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("write the step's summary: %w", err)
+	if len(markdown) >= room {
+		// A part of it could end within a fence.
+		markdown = "The dossier of this failure is too long to be shown here; the log says where it is.\n"
 	}
-	return nil
+	return github.AppendSummary(path, markdown+"\n")
 }

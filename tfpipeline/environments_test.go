@@ -18,18 +18,16 @@ import (
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
-	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
 )
 
 // TestEnvironments goes the whole way on the local endpoint, with the built
-// program: from an empty account to staging and production and back, by way
-// of plans that must find nothing to do.
+// program: from an empty account to staging and production, through the life
+// of a service under load, and back, by way of plans that must find nothing to
+// do.
 func TestEnvironments(t *testing.T) {
 	t.Parallel()
 	e2e(t)
-	runtime := ecs.New(ecs.Options{Launcher: ecs.NewScript(), Pace: ecs.LocalPace()})
-	t.Cleanup(runtime.Close)
-	endpoint, err := localaws.Start(t.Context(), localaws.Options{ECS: runtime, TargetHealth: runtime.TargetHealth})
+	endpoint, err := localaws.StartCloud(t.Context(), localaws.CloudOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +49,14 @@ func TestEnvironments(t *testing.T) {
 	if out := cli.must(t, exitOK, "bootstrap", "-env", "staging", "-yes"); !strings.Contains(out, "nothing to do") {
 		t.Errorf("the second bootstrap:\n%s", out)
 	}
-	noSecretInStates(t, endpoint)
+
+	w := newWorkshop(t, cli, endpoint.URL(), localConfig(endpoint.URL()))
+	releases(t, w, "staging")
+	if out := cli.must(t, exitOK, "plan", "-env", "staging", "-detailed-exitcode"); !strings.Contains(out, "staging: no changes") {
+		t.Errorf("the plan after promotions and a rollback:\n%s", out)
+	}
+	toProduction(t, w)
+	noSecretInStates(t, endpoint.URL())
 
 	cli.must(t, exitOK, "destroy", "-env", "staging", "-yes", "-name", "staging")
 	left, err := endpoint.Inventory(t.Context())
@@ -72,12 +77,16 @@ func TestEnvironments(t *testing.T) {
 	}
 }
 
+// localConfig leads the SDK's clients to a local endpoint.
+func localConfig(url string) aws.Config {
+	return aws.Config{Region: config.Default().Region, BaseEndpoint: &url, Credentials: credentials.NewStaticCredentialsProvider("id", "key", "")}
+}
+
 // noSecretInStates looks for every stored secret in everything the bucket
 // holds.
-func noSecretInStates(t *testing.T, endpoint *localaws.Endpoint) {
+func noSecretInStates(t *testing.T, url string) {
 	t.Helper()
-	url := endpoint.URL()
-	cfg := aws.Config{Region: config.Default().Region, BaseEndpoint: &url, Credentials: credentials.NewStaticCredentialsProvider("id", "key", "")}
+	cfg := localConfig(url)
 	var values []string
 	sm := secretsmanager.NewFromConfig(cfg)
 	list, err := sm.ListSecrets(t.Context(), &secretsmanager.ListSecretsInput{})

@@ -154,7 +154,14 @@ func (a *app) unlockEnvironment(ctx context.Context, env string, cfg aws.Config,
 	if err := a.confirm(ctx, question, yes); err != nil {
 		return true, err
 	}
-	if err := lock.Remove(ctx, version); err != nil {
+	remove := func() error { return lock.Remove(ctx, version) }
+	if holder != nil {
+		// An attempt that died gets its record first, so that a rollback knows
+		// what it touched.
+		p := &deploy.Pipeline{History: history.New(cfg, a.platform, env), Lock: lock}
+		remove = func() error { return p.Unlock(ctx, *holder) }
+	}
+	if err := remove(); err != nil {
 		return true, next(fmt.Errorf("%s: the lock was not removed: %w", env, err), "tfpipeline unlock -env %s", env)
 	}
 	fmt.Fprintf(a.stdout, "%s: the lock is removed\n", env)

@@ -61,7 +61,10 @@ type attempt struct {
 	outputs   Outputs
 	starts    int // of one-off tasks
 	// updated is when this run set a service to its new task definition.
-	updated  map[string]time.Time
+	updated map[string]time.Time
+	// told are the lines of the services' event logs that were passed on, by id;
+	// what is put back goes on where the watching ended.
+	told     map[string]bool
 	hold     *hold
 	evidence Evidence
 	refusal  error // why it failed

@@ -101,7 +101,10 @@ func newWatcher(a *attempt, of func(*ServiceRecord) *string) *watcher {
 			since = s.Started
 		}
 	}
-	return &watcher{attempt: a, of: of, shown: map[string]Deployment{}, events: map[string]bool{}, since: since, moved: now}
+	if a.told == nil {
+		a.told = map[string]bool{}
+	}
+	return &watcher{attempt: a, of: of, shown: map[string]Deployment{}, events: a.told, since: since, moved: now}
 }
 
 // look costs two calls of the ports, however many services there are.
