@@ -34,7 +34,7 @@ func (c Change) Attributes() []Attribute {
 	if c.Raw == nil || c.Action != Update && c.Action != Replace {
 		return nil
 	}
-	w := walker{kind: c.Type}
+	w := walker{kind: c.Type, replaced: c.Action == Replace}
 	w.walk("", c.Raw.Before, c.Raw.After, c.Raw.BeforeSensitive, c.Raw.AfterSensitive, c.Raw.AfterUnknown)
 	for i, a := range w.found {
 		w.found[i].Forces = slices.ContainsFunc(c.ReplacePaths, func(p string) bool {
@@ -47,13 +47,15 @@ func (c Change) Attributes() []Attribute {
 // walker compares two values side by side, with the marks Terraform puts
 // beside them.
 type walker struct {
-	kind  string
-	found []Attribute
+	kind string
+	// replaced resources get another identity; that goes without saying.
+	replaced bool
+	found    []Attribute
 }
 
 func (w *walker) walk(path string, before, after, beforeSensitive, afterSensitive, afterUnknown any) {
 	if afterUnknown == true {
-		if before != nil || w.interesting(path) {
+		if computed := slices.Contains(volatile, path); !computed || before != nil && !w.replaced {
 			w.add(path, w.show(path, before, beforeSensitive == true), unknown)
 		}
 		return
@@ -90,6 +92,8 @@ func (w *walker) walk(path string, before, after, beforeSensitive, afterSensitiv
 		for i := range max(len(bl), len(al)) {
 			w.walk(path+"["+strconv.Itoa(i)+"]", item(bl, i), item(al, i), atIndex(beforeSensitive, i), atIndex(afterSensitive, i), atIndex(afterUnknown, i))
 		}
+	case empty(before) && empty(after):
+		// The provider writes what is not set in either way.
 	case !reflect.DeepEqual(before, after):
 		w.add(path, w.show(path, before, false), w.show(path, after, false))
 	}
@@ -99,10 +103,7 @@ func (w *walker) add(path, before, after string) {
 	w.found = append(w.found, Attribute{Path: path, Before: before, After: after})
 }
 
-// interesting leaves out what is computed anew and says nothing.
-func (w *walker) interesting(path string) bool {
-	return !slices.Contains([]string{"id", "arn", "tags_all"}, path)
-}
+func empty(v any) bool { return v == nil || v == "" }
 
 // show writes a value, unless it must stay hidden.
 func (w *walker) show(path string, v any, sensitive bool) string {
