@@ -24,6 +24,9 @@ database on. With files, each is judged as the next migration after the schema
 that -schema gives; "-" is the standard input. Without -schema nothing is known
 of the database, and whatever a file does not create is taken to be full of rows.
 
+In a workflow of GitHub (GITHUB_ACTIONS=true) findings become annotations of the
+pull request's lines; -github=false writes them as text there too.
+
   exit 0   no errors (there may be warnings)
   exit 1   at least one error
   exit 2   wrong usage, or a file that cannot be read
@@ -42,10 +45,13 @@ func runLint(_ context.Context, args []string, std stdio) int {
 	flags.SetOutput(std.errout)
 	schema := flags.String("schema", "", "the deployed state as plain SQL, such as pg_dump --schema-only writes: `FILE.sql`")
 	asJSON := flags.Bool("json", false, "write one JSON object a line for each finding")
-	asGitHub := flags.Bool("github", false, "write annotations for GitHub's pull requests")
+	asGitHub := flags.Bool("github", false, "write annotations for GitHub's pull requests; the default in its workflows")
 	postgres := flags.Int("postgres", lint.DefaultPostgres, "the server's major `version`")
 	if code, done := parse(flags, args, lintHelp, std); done {
 		return code
+	}
+	if !given(flags, "github") {
+		*asGitHub = !*asJSON && std.getenv("GITHUB_ACTIONS") == "true"
 	}
 	if *asJSON && *asGitHub {
 		fmt.Fprintln(std.errout, "lint: -json and -github exclude each other")
@@ -64,7 +70,7 @@ func runLint(_ context.Context, args []string, std stdio) int {
 	case *asJSON:
 		err = report.JSON(std.out, findings)
 	case *asGitHub:
-		err = report.GitHub(std.out, findings)
+		err = report.GitHub(std.out, findings, files)
 	default:
 		err = report.Text(std.out, findings, files, report.Colours(std.colours()))
 	}
@@ -76,6 +82,13 @@ func runLint(_ context.Context, args []string, std stdio) int {
 		return exitFound
 	}
 	return exitClean
+}
+
+// given reports whether a flag stands in the command line.
+func given(flags *flag.FlagSet, name string) bool {
+	found := false
+	flags.Visit(func(f *flag.Flag) { found = found || f.Name == name })
+	return found
 }
 
 // parse reads a command's flags, which may also follow files; done says that

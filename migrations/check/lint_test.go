@@ -8,9 +8,17 @@ import (
 	"testing"
 )
 
+// lintWith runs a command with just this environment, not the machine's.
+func lintWith(t *testing.T, env []string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, errout bytes.Buffer
+	code = run(t.Context(), args, env, strings.NewReader(""), &out, &errout)
+	return out.String(), errout.String(), code
+}
+
 // TestLintProject: the project's own migrations have no findings.
 func TestLintProject(t *testing.T) {
-	stdout, stderr, code := check(t, "lint")
+	stdout, stderr, code := lintWith(t, nil, "lint")
 	if code != exitClean || stdout != "16 files judged: 0 errors, 0 warnings\n" || stderr != "" {
 		t.Errorf("exit %d\n%s\n%s", code, stdout, stderr)
 	}
@@ -22,14 +30,14 @@ func TestLintFiles(t *testing.T) {
 	good := write(t, "0003_y.sql", "ALTER TABLE users ADD COLUMN name text;\n")
 	warned := write(t, "0004_z.sql", "ALTER TABLE users ADD COLUMN settings json;\n")
 
-	if stdout, _, code := check(t, "lint", "-schema", schema, good); code != exitClean || stdout != "1 file judged: 0 errors, 0 warnings\n" {
+	if stdout, _, code := lintWith(t, nil, "lint", "-schema", schema, good); code != exitClean || stdout != "1 file judged: 0 errors, 0 warnings\n" {
 		t.Errorf("exit %d\n%s", code, stdout)
 	}
-	if stdout, _, code := check(t, "lint", "-schema", schema, warned); code != exitClean || !strings.Contains(stdout, "warning: json-column") {
+	if stdout, _, code := lintWith(t, nil, "lint", "-schema", schema, warned); code != exitClean || !strings.Contains(stdout, "warning: json-column") {
 		t.Errorf("a warning alone is no failure: exit %d\n%s", code, stdout)
 	}
 
-	stdout, _, code := check(t, "lint", "-schema", schema, good, bad)
+	stdout, _, code := lintWith(t, nil, "lint", "-schema", schema, good, bad)
 	if code != exitFound {
 		t.Errorf("exit %d", code)
 	}
@@ -39,7 +47,7 @@ func TestLintFiles(t *testing.T) {
 		}
 	}
 
-	stdout, _, code = check(t, "lint", "-json", "-schema", schema, bad)
+	stdout, _, code = lintWith(t, nil, "lint", "-json", "-schema", schema, bad)
 	if code != exitFound {
 		t.Errorf("exit %d", code)
 	}
@@ -59,9 +67,41 @@ func TestLintFiles(t *testing.T) {
 		t.Errorf("%v", rules)
 	}
 
-	stdout, _, _ = check(t, "lint", "-github", "-schema", schema, bad)
+	stdout, _, _ = lintWith(t, nil, "lint", "-github", "-schema", schema, bad)
 	if !strings.Contains(stdout, "::error file="+bad+",line=2,col=14,title=add-column-volatile-default::") {
 		t.Errorf("no annotation:\n%s", stdout)
+	}
+}
+
+// TestLintInGitHub: a workflow's findings are annotations without asking, but
+// not for who asks for something else.
+func TestLintInGitHub(t *testing.T) {
+	bad := write(t, "0002_x.sql", "DROP TABLE users;\n")
+	workflow := []string{"GITHUB_ACTIONS=true"}
+	stdout, _, code := lintWith(t, workflow, "lint", bad)
+	if code != exitFound || !strings.HasPrefix(stdout, "::error file="+bad+",line=1,") || !strings.HasSuffix(stdout, "\n1 file judged: 1 error, 0 warnings\n") {
+		t.Errorf("exit %d\n%s", code, stdout)
+	}
+	if strings.Count(stdout, "\n") != 2 {
+		t.Errorf("an annotation is one line:\n%s", stdout)
+	}
+	stdout, _, code = lintWith(t, workflow, "lint", "-github=false", bad)
+	if code != exitFound || strings.Contains(stdout, "::error") || !strings.Contains(stdout, ": error: drop-table: ") {
+		t.Errorf("exit %d\n%s", code, stdout)
+	}
+	stdout, stderr, code := lintWith(t, workflow, "lint", "-json", bad)
+	if code != exitFound || !strings.HasPrefix(stdout, "{") || strings.Count(stdout, "\n") != 1 {
+		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
+	}
+}
+
+// TestLintWindows: a byte-order mark and CRLF are no findings, and lines count
+// on.
+func TestLintWindows(t *testing.T) {
+	file := write(t, "0002_x.sql", "\ufeff-- a header\r\n\r\nSELECT 1;\r\nDROP TABLE users;\r\n")
+	stdout, _, code := lintWith(t, nil, "lint", "-json", file)
+	if code != exitFound || strings.Count(stdout, "\n") != 1 || !strings.Contains(stdout, `"line":4,`) {
+		t.Errorf("exit %d\n%s", code, stdout)
 	}
 }
 
@@ -94,7 +134,7 @@ func TestLintUsage(t *testing.T) {
 		{[]string{"rules", "set-not-null"}, exitClean, "instead"},
 		{[]string{"rules", "set-nothing"}, exitTrouble, `there is no rule "set-nothing"`},
 	} {
-		stdout, stderr, code := check(t, c.args...)
+		stdout, stderr, code := lintWith(t, nil, c.args...)
 		if code != c.code || !strings.Contains(stdout+stderr, c.want) {
 			t.Errorf("%v: exit %d\n%s%s", c.args, code, stdout, stderr)
 		}

@@ -86,12 +86,21 @@ func usage(w io.Writer) {
 	fmt.Fprint(w, "\nCOMMAND -h explains a command. Without files the project's own migrations are judged.\n")
 }
 
+// getenv returns a variable of the environment; "" if it is not there.
+func (s stdio) getenv(name string) string {
+	value := ""
+	for _, e := range s.env {
+		if n, v, _ := strings.Cut(e, "="); n == name {
+			value = v
+		}
+	}
+	return value
+}
+
 // colours reports whether the output is a terminal that wants colours.
 func (s stdio) colours() bool {
-	for _, e := range s.env {
-		if name, value, _ := strings.Cut(e, "="); name == "NO_COLOR" && value != "" || name == "TERM" && value == "dumb" {
-			return false
-		}
+	if s.getenv("NO_COLOR") != "" || s.getenv("TERM") == "dumb" {
+		return false
 	}
 	f, ok := s.out.(*os.File)
 	if !ok {

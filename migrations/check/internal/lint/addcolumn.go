@@ -27,10 +27,11 @@ type newColumn struct {
 	unique   *pg.Constraint
 	primary  *pg.Constraint
 	foreign  *pg.Constraint
+	postgres int
 }
 
 func (j *judge) takeApart(def *pg.ColumnDef) newColumn {
-	c := newColumn{def: def, name: syntax.Quote(def.GetColname()), typ: j.schema.ResolveType(def.GetTypeName())}
+	c := newColumn{def: def, name: syntax.Quote(def.GetColname()), typ: j.schema.ResolveType(def.GetTypeName()), postgres: j.postgres}
 	c.typeSQL = c.typ.String()
 	_, c.serial = catalog.Serial(def.GetTypeName())
 	for _, n := range def.GetConstraints() {
@@ -220,7 +221,7 @@ func (c newColumn) defaulted(t *catalog.Relation, expr string) []string {
 		fill(t, c.name, expr),
 	}
 	if c.notNull {
-		files = append(files, requireNotNull(t, c.def.GetColname())...)
+		files = append(files, requireNotNull(t, c.def.GetColname(), c.postgres)...)
 	}
 	return files
 }
@@ -234,7 +235,7 @@ func (c newColumn) numbered(t *catalog.Relation) []string {
 			sequence, t.Name, c.name, c.typeSQL, t.Name, c.name, next, sequence, t.Name, c.name),
 		fill(t, c.name, next),
 	}
-	return append(files, requireNotNull(t, c.def.GetColname())...)
+	return append(files, requireNotNull(t, c.def.GetColname(), c.postgres)...)
 }
 
 // generated is the safe way to a column computed from others.

@@ -32,7 +32,7 @@ func (j *judge) alterTable(n *pg.AlterTableStmt) {
 		}
 		if cmd.GetSubtype() == pg.AlterTableType_AT_ValidateConstraint && strong && !isNew && !j.constraintDone(t, cmd.GetName()) {
 			j.report(0, "validate-with-lock-held", fmt.Sprintf("VALIDATE CONSTRAINT %s reads all of %s under the lock that the other actions of this ALTER TABLE take",
-				syntax.Quote(cmd.GetName()), t.Name), "-- the other actions, then in a file of its own:\n", fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", t.Name, syntax.Quote(cmd.GetName())))
+				syntax.Quote(cmd.GetName()), t.Name), withoutValidate(n), fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", t.Name, syntax.Quote(cmd.GetName())))
 		}
 		if !isNew {
 			j.action(t, cmd)
@@ -41,6 +41,21 @@ func (j *judge) alterTable(n *pg.AlterTableStmt) {
 		}
 		j.schema.AlterTable(t, cmd)
 	}
+}
+
+// withoutValidate is the statement with only its other actions.
+func withoutValidate(n *pg.AlterTableStmt) string {
+	rest := &pg.AlterTableStmt{Relation: n.GetRelation(), Objtype: n.GetObjtype(), MissingOk: n.GetMissingOk()}
+	for _, c := range n.GetCmds() {
+		if c.GetAlterTableCmd().GetSubtype() != pg.AlterTableType_AT_ValidateConstraint {
+			rest.Cmds = append(rest.Cmds, c)
+		}
+	}
+	sql, err := syntax.Deparse(&pg.Node{Node: &pg.Node_AlterTableStmt{AlterTableStmt: rest}})
+	if err != nil {
+		return "-- the other actions of the statement"
+	}
+	return sql + ";"
 }
 
 // constraintDone reports whether a constraint is known to be valid already.

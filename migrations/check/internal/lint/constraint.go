@@ -103,7 +103,7 @@ func (j *judge) addPrimaryKey(t *catalog.Relation, c *pg.Constraint) {
 		steps := []string{fmt.Sprintf("CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s);", name, t.Name, quoteAll(columns))}
 		for _, column := range columns {
 			if !j.provenNotNull(t, column) {
-				steps = append(steps, requireNotNull(t, column)...)
+				steps = append(steps, requireNotNull(t, column, j.postgres)...)
 			}
 		}
 		steps = append(steps, fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s PRIMARY KEY USING INDEX %s;", t.Name, name, name))
@@ -119,7 +119,7 @@ func (j *judge) addPrimaryKey(t *catalog.Relation, c *pg.Constraint) {
 	for _, column := range columns {
 		if !j.provenNotNull(t, column) {
 			j.report(c.GetLocation(), "primary-key-nullable", fmt.Sprintf("column %s may be NULL: every row of %s is read", syntax.Quote(column), t.Name),
-				append(requireNotNull(t, column), fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s PRIMARY KEY USING INDEX %s;", t.Name, constraintName(c.GetConname(), t, "", "pkey"), syntax.Quote(using)))...)
+				append(requireNotNull(t, column, j.postgres), fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s PRIMARY KEY USING INDEX %s;", t.Name, constraintName(c.GetConname(), t, "", "pkey"), syntax.Quote(using)))...)
 		}
 	}
 }
@@ -153,26 +153,26 @@ func provesNotNull(expr *pg.Node, column string) bool {
 	return false
 }
 
-// requireNotNull is the safe way to SET NOT NULL, file by file.
-func requireNotNull(t *catalog.Relation, column string) []string {
+// requireNotNull is the safe way to SET NOT NULL, file by file. Before
+// PostgreSQL 12 the check stays: nothing spares the look at every row.
+func requireNotNull(t *catalog.Relation, column string, postgres int) []string {
 	name := syntax.Quote(t.Name.Name + "_" + column + "_not_null")
-	return []string{
+	steps := []string{
 		fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s IS NOT NULL) NOT VALID;", t.Name, name, syntax.Quote(column)),
 		fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", t.Name, name),
 		fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s SET NOT NULL;\nALTER TABLE %s DROP CONSTRAINT %s;", t.Name, syntax.Quote(column), t.Name, name),
 	}
+	if postgres < 12 {
+		return steps[:2]
+	}
+	return steps
 }
 
 func (j *judge) setNotNull(t *catalog.Relation, column string) {
 	if j.provenNotNull(t, column) {
 		return
 	}
-	steps := requireNotNull(t, column)
-	if j.postgres < 12 {
-		// The check stays: before 12 nothing spares the look at every row.
-		steps = steps[:2]
-	}
-	j.report(0, "set-not-null", fmt.Sprintf("every row of %s is read to be sure that %s is not NULL", t.Name, syntax.Quote(column)), steps...)
+	j.report(0, "set-not-null", fmt.Sprintf("every row of %s is read to be sure that %s is not NULL", t.Name, syntax.Quote(column)), requireNotNull(t, column, j.postgres)...)
 }
 
 // dropConstraint judges what a dropped constraint did for the running release.

@@ -178,8 +178,12 @@ func (j *judge) rebuilt(i *catalog.Index, name string, column *catalog.Column, t
 	return ""
 }
 
-// widen is the safe way to another type: a second column.
+// widen is the safe way to another type: a second column; of a constrained
+// domain's base type, since the domain itself would be checked for every row.
 func (j *judge) widen(t *catalog.Relation, name string, to catalog.Type) []string {
+	if j.schema.Constrained(to) {
+		to = j.schema.Base(to)
+	}
 	second := syntax.Quote(name + "_new")
 	function := syntax.Quote("copy_" + t.Name.Name + "_" + name)
 	old := syntax.Quote(name)

@@ -24,8 +24,8 @@ func JSON(w io.Writer, findings []lint.Finding) error {
 }
 
 // GitHub writes workflow commands, which become annotations on the lines of a
-// pull request.
-func GitHub(w io.Writer, findings []lint.Finding) error {
+// pull request, and a last line for the log.
+func GitHub(w io.Writer, findings []lint.Finding, files int) error {
 	for _, f := range findings {
 		place := "file=" + property(f.File)
 		if f.Line > 0 {
@@ -48,7 +48,21 @@ func GitHub(w io.Writer, findings []lint.Finding) error {
 			return fmt.Errorf("write annotations: %w", err)
 		}
 	}
+	if _, err := io.WriteString(w, tally(findings, files)); err != nil {
+		return fmt.Errorf("write annotations: %w", err)
+	}
 	return nil
+}
+
+// tally is the last line for people: how much was judged and found.
+func tally(findings []lint.Finding, files int) string {
+	errors := 0
+	for _, f := range findings {
+		if f.Severity == lint.Error {
+			errors++
+		}
+	}
+	return fmt.Sprintf("%s judged: %s, %s\n", count(files, "file"), count(errors, "error"), count(len(findings)-errors, "warning"))
 }
 
 func data(s string) string {
@@ -62,7 +76,7 @@ func property(s string) string {
 // Style is how a terminal marks words; the zero value marks none.
 type Style struct{ Error, Warning, Strong, Faint, Reset string }
 
-// Colours is for terminals that have them.
+// colours is for terminals that have them.
 var colours = Style{Error: "\x1b[31m", Warning: "\x1b[33m", Strong: "\x1b[1m", Faint: "\x1b[2m", Reset: "\x1b[0m"}
 
 // Colours returns the style of a terminal with colours, or the plain one.
@@ -78,14 +92,10 @@ func Colours(on bool) Style {
 func Text(w io.Writer, findings []lint.Finding, files int, style Style) error {
 	var b strings.Builder
 	told := map[string]bool{}
-	errors, warnings := 0, 0
 	for _, f := range findings {
 		mark := style.Warning
 		if f.Severity == lint.Error {
 			mark = style.Error
-			errors++
-		} else {
-			warnings++
 		}
 		fmt.Fprintf(&b, "%s%s%s: %s%s%s: %s: %s\n", style.Strong, place(f), style.Reset, mark, f.Severity, style.Reset, f.Rule, f.Message)
 		if !told[f.Rule] {
@@ -106,8 +116,8 @@ func Text(w io.Writer, findings []lint.Finding, files int, style Style) error {
 		}
 		b.WriteString("\n")
 	}
-	fmt.Fprintf(&b, "%s judged: %s, %s\n", count(files, "file"), count(errors, "error"), count(warnings, "warning"))
-	if errors > 0 {
+	b.WriteString(tally(findings, files))
+	if lint.Failed(findings) {
 		b.WriteString("A finding that is meant can be waived in the file's first comment: -- waive: RULE the reason\n" +
 			"What takes something away is declared there: -- phase: contract and -- unused-since: RELEASE\n")
 	}
