@@ -60,8 +60,9 @@ func TestTerraformValidatesRandomPlatforms(t *testing.T) {
 }
 
 // terraformEnvironment is the environment for Terraform. A CLI configuration
-// of the user's wins, then a folder of providers named by TF_PLUGIN_MIRROR;
-// otherwise Terraform looks into its own folders and asks the registry.
+// of the user's wins, then a folder of providers: one named by
+// TF_PLUGIN_MIRROR, or one where machine images put such things. Otherwise
+// Terraform looks into its own folders and asks the registry.
 func terraformEnvironment(t *testing.T) []string {
 	t.Helper()
 	const variable = "TF_CLI_CONFIG_FILE"
@@ -76,6 +77,15 @@ func terraformEnvironment(t *testing.T) []string {
 		return append(env, variable+"="+file)
 	}
 	mirror := os.Getenv("TF_PLUGIN_MIRROR")
+	for _, parent := range []string{"/opt", "/usr/local", "/usr/local/share", "/var/lib"} {
+		found, err := filepath.Glob(filepath.Join(parent, "*", "registry.terraform.io", "hashicorp", "aws"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mirror == "" && len(found) > 0 {
+			mirror = filepath.Dir(filepath.Dir(filepath.Dir(found[0])))
+		}
+	}
 	if mirror == "" {
 		return env
 	}
