@@ -291,7 +291,9 @@ func releases(t *testing.T, w *workshop, env string) {
 	}
 
 	if os.Getenv("SOAK") != "" {
+		w.git("checkout", "--quiet", last)
 		w.deploys(exitOK, last, env, "promote", "-release", last, "-force")
+		w.git("checkout", "--quiet", "-")
 		w.deploys(exitOK, previous, env, "rollback", "-to", previous)
 	}
 
