@@ -12,10 +12,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // folders are where generated files live and orphans are looked for.
@@ -85,22 +89,36 @@ func (t *Tree) Close() error { return t.root.Close() }
 
 // Compare lists what differs on disk, sorted by path.
 func (t *Tree) Compare() ([]Difference, error) {
-	var differences []Difference
-	for p, content := range t.files {
-		state, err := t.state(p, content)
-		if err != nil {
-			return nil, fmt.Errorf("compare %s: %w", p, err)
-		}
-		if state != "" {
-			differences = append(differences, Difference{p, state})
-		}
+	// Opening files is most of the work, and waits for the kernel.
+	paths := slices.Collect(maps.Keys(t.files))
+	states := make([]State, len(paths))
+	orphans := make([][]Difference, len(folders()))
+	var g errgroup.Group
+	g.SetLimit(2 * runtime.GOMAXPROCS(0))
+	for i, folder := range folders() {
+		g.Go(func() (err error) {
+			if orphans[i], err = t.orphans(folder); err != nil {
+				return fmt.Errorf("look for orphans in %s: %w", folder, err)
+			}
+			return nil
+		})
 	}
-	for _, folder := range folders() {
-		orphans, err := t.orphans(folder)
-		if err != nil {
-			return nil, fmt.Errorf("look for orphans in %s: %w", folder, err)
+	for i, p := range paths {
+		g.Go(func() (err error) {
+			if states[i], err = t.state(p, t.files[p]); err != nil {
+				return fmt.Errorf("compare %s: %w", p, err)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	differences := slices.Concat(orphans...)
+	for i, state := range states {
+		if state != "" {
+			differences = append(differences, Difference{paths[i], state})
 		}
-		differences = append(differences, orphans...)
 	}
 	slices.SortFunc(differences, func(a, b Difference) int { return strings.Compare(a.Path, b.Path) })
 	return differences, nil
