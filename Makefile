@@ -2,7 +2,9 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-# A pinned linter, built by Go itself; nothing to install.
+# A pinned linter, built by Go itself; nothing to install. Its cache is the
+# checkout's own: results found in another checkout name files of that one, and
+# lose their nolint comments when it is gone.
 GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.0
 
 # Signals must reach tfpipeline and not stop at make or go run: it is built
@@ -43,7 +45,7 @@ check: lint gen-check migrations-check validate ## Everything static: lint, gene
 lint: ## Formatting, go vet and the linters
 	@test -z "$$(gofmt -l gen migrations tfpipeline | tee /dev/stderr)" || { echo "gofmt: run gofmt -w on these"; exit 1; }
 	@go vet ./...
-	@$(GOLANGCI_LINT) run ./...
+	@GOLANGCI_LINT_CACHE="$(CURDIR)/bin/golangci-lint" $(GOLANGCI_LINT) run ./...
 
 .PHONY: gen-check
 gen-check: ## Whether modules/ and envs/ are what gen renders
