@@ -32,6 +32,8 @@ type workshop struct {
 	cfg      aws.Config
 	// repository is the checkout, programs the folder of built ones.
 	repository, programs string
+	// load is the crowd that asks meanwhile, if any.
+	load *crowd
 }
 
 // newWorkshop copies what a release consists of into a repository of its own,
@@ -133,13 +135,15 @@ func (w *workshop) provide(env string) {
 }
 
 // deploys promotes or rolls back, and checks the exit code and what everybody
-// is answered afterwards.
+// is answered afterwards. It logs a row of the README's table.
 func (w *workshop) deploys(code int, serves, env string, args ...string) (stderr string) {
 	w.t.Helper()
 	began := time.Now()
+	asked, failed := w.load.count()
 	args = append([]string{args[0], "-C", w.repository, "-env", env}, args[1:]...)
 	stdout, stderr, got := w.cli.run(w.t.Context(), args...)
-	w.t.Logf("tfpipeline %s: exit %d in %.0f s", strings.Join(args[3:], " "), got, time.Since(began).Seconds())
+	after, failedAfter := w.load.count()
+	w.t.Logf("figure: | `%s %s` | %d | %.0f s | %d | %d |", args[0], strings.Join(args[3:], " "), got, time.Since(began).Seconds(), after-asked, failedAfter-failed)
 	if got != code {
 		w.t.Fatalf("tfpipeline %s: exit %d, want %d\n%s\n%s", strings.Join(args, " "), got, code, stdout, stderr)
 	}
@@ -218,6 +222,16 @@ func (c *crowd) note(err error) {
 	}
 }
 
+// count tells how much was asked so far, and how much of it failed.
+func (c *crowd) count() (requests, failed int) {
+	if c == nil {
+		return 0, 0
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.requests, len(c.failed)
+}
+
 func (c *crowd) ask(ctx context.Context, path string) (a answer, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+c.domain+path, nil)
 	if err != nil {
@@ -249,7 +263,7 @@ func (c *crowd) end(t *testing.T) (requests int) {
 		}
 		t.Errorf("failed: %s", f)
 	}
-	t.Logf("%d requests, %d failed", c.requests, len(c.failed))
+	t.Logf("figure: | all of it, and between | | | %d | %d |", c.requests, len(c.failed))
 	return c.requests
 }
 
@@ -258,15 +272,16 @@ func (c *crowd) end(t *testing.T) (requests int) {
 // load, and nobody notices.
 func releases(t *testing.T, w *workshop, env string) {
 	t.Helper()
-	good, kills := 2, 1
+	good, kills, load := 2, 1, 20_000
 	if os.Getenv("SOAK") != "" {
-		good, kills = 9, 10
+		good, kills, load = 9, 10, 100_000
 	}
 	const people = 6
 	w.provide(env)
 	w.release("v0.2.0", nil)
 	w.deploys(exitOK, "v0.2.0", env, "promote", "-release", "v0.2.0")
 	users := w.users(env, people)
+	w.load = users
 	last, previous := "v0.2.0", ""
 	for i := range good {
 		tag := fmt.Sprintf("v1.%d.0", i)
@@ -304,7 +319,8 @@ func releases(t *testing.T, w *workshop, env string) {
 		w.deploys(exitOK, tag, env, "promote", "-release", tag)
 		w.migratedOnce(env, tag)
 	}
-	if requests := users.end(t); requests < 20_000 {
+	w.load = nil
+	if requests := users.end(t); requests < load {
 		t.Errorf("%d requests are no load", requests)
 	}
 }

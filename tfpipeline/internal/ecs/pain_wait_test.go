@@ -35,42 +35,49 @@ func TestPain09ShowWhy(t *testing.T) {
 // their end. Here who looks every two seconds knows within two seconds. With
 // -v it prints what the SDK's own waiter makes of the same services.
 func TestPain10LongWaits(t *testing.T) {
-	for _, slow := range []time.Duration{10 * time.Second, 2 * time.Minute, 12 * time.Minute, 40 * time.Minute} {
-		t.Run("tasks start after "+slow.String(), func(t *testing.T) {
-			late := func(wait func(w *world, caused map[string]string)) (late time.Duration, looks int) {
-				inWorld(t, options{services: 3}, func(w *world) {
-					for _, s := range w.services {
-						w.script.On(digest(s, "two"), model.Behaviour{Start: slow})
-					}
-					caused := w.promote("two")
-					w.runtime.ForgetCalls()
-					wait(w, caused)
-					returned, calls := time.Now(), len(w.calls())
-					last := time.Time{}
-					for _, d := range w.watch(caused) {
-						if d.State != deploy.DeploymentSuccessful {
-							t.Errorf("%+v", d)
+	for _, services := range []int{3, 50} {
+		for _, slow := range []time.Duration{10 * time.Second, 2 * time.Minute, 12 * time.Minute, 40 * time.Minute} {
+			name := fmt.Sprintf("%d services whose tasks start after %s", services, slow)
+			t.Run(name, func(t *testing.T) {
+				late := func(wait func(w *world, caused map[string]string)) (late time.Duration, calls int) {
+					inWorld(t, options{services: services, tasks: 1}, func(w *world) {
+						for _, s := range w.services {
+							w.script.On(digest(s, "two"), model.Behaviour{Start: slow})
 						}
-						if d.Finished.After(last) {
-							last = d.Finished
+						caused := w.promote("two")
+						w.runtime.ForgetCalls()
+						wait(w, caused)
+						returned := time.Now()
+						calls = len(w.calls())
+						last := time.Time{}
+						for _, d := range w.watch(caused) {
+							if d.State != deploy.DeploymentSuccessful {
+								t.Errorf("%+v", d)
+							}
+							if d.Finished.After(last) {
+								last = d.Finished
+							}
 						}
-					}
-					late, looks = returned.Sub(last), calls
-				})
-				return late, looks
-			}
-			ours, looks := late(func(w *world, caused map[string]string) { w.watch(caused) })
-			theirs, polls := late(func(w *world, _ map[string]string) {
-				waiter := sdk.NewServicesStableWaiter(w.raw)
-				if err := waiter.Wait(w.ctx, &sdk.DescribeServicesInput{Cluster: new("doc-platform-staging"), Services: w.services}, 3*time.Hour); err != nil {
-					t.Error(err)
+						late = returned.Sub(last)
+					})
+					return late, calls
 				}
+				ours, calls := late(func(w *world, caused map[string]string) { w.watch(caused) })
+				theirs, polls := late(func(w *world, _ map[string]string) {
+					waiter := sdk.NewServicesStableWaiter(w.raw)
+					// It takes no more services than one call does.
+					for ten := range slices.Chunk(w.services, 10) {
+						if err := waiter.Wait(w.ctx, &sdk.DescribeServicesInput{Cluster: new("doc-platform-staging"), Services: ten}, 3*time.Hour); err != nil {
+							t.Error(err)
+						}
+					}
+				})
+				if ours > tick || ours < 0 {
+					t.Errorf("noticed %s late", ours)
+				}
+				t.Logf("figure: %s: noticed %s late in %d calls; the SDK's waiter %s late in %d calls", name, ours, calls, theirs.Round(time.Second), polls)
 			})
-			if ours > tick || ours < 0 {
-				t.Errorf("noticed %s late", ours)
-			}
-			t.Logf("noticed %s late in %d calls; the SDK's waiter %s late in %d calls", ours, looks, theirs.Round(time.Second), polls)
-		})
+		}
 	}
 }
 

@@ -57,7 +57,7 @@ func TestPromoteOverTheRealClients(t *testing.T) {
 				if most := int(took/time.Second) + 1; looks > most {
 					t.Errorf("%d looks in %s", looks, took)
 				}
-				t.Logf("%d services: stable after %s, returned %s later; %d looks of %d calls", services,
+				t.Logf("figure: promotion of %d services: stable after %s, returned %s later; %d looks of %d calls", services,
 					last.Sub(times.began[deploy.StepUpdate]), returned.Sub(last), looks, perLook+(services+19)/20)
 			})
 		})
@@ -66,7 +66,7 @@ func TestPromoteOverTheRealClients(t *testing.T) {
 
 // A rollback needs next to no time of its own.
 func TestRollbackOverTheRealClients(t *testing.T) {
-	for _, services := range []int{3, 12} {
+	for _, services := range []int{3, 50} {
 		t.Run(fmt.Sprintf("%d services", services), func(t *testing.T) {
 			inWorld(t, options{services: services, tasks: 1}, func(w *world) {
 				p, images := w.pipeline(nil)
@@ -91,9 +91,11 @@ func TestRollbackOverTheRealClients(t *testing.T) {
 						t.Errorf("%s runs %s, and v1 was %s", name, s.After, first.Services[name].After)
 					}
 				}
-				if own := total - finished.Sub(created); own > 10*time.Second {
+				own := total - finished.Sub(created)
+				if own > 10*time.Second {
 					t.Errorf("took %s of its own", own)
 				}
+				t.Logf("figure: rollback of %d services: %s, of which %s its own", services, total, own)
 			})
 		})
 	}
