@@ -164,7 +164,7 @@ func (r *root) watch(a *app, p *plan.Plan) {
 	total := 0
 	for action, n := range p.Counts() {
 		switch action {
-		case plan.Replace:
+		case plan.Revise, plan.Replace:
 			total += 2 * n
 		case plan.Create, plan.Update, plan.Delete:
 			total += n

@@ -31,15 +31,22 @@ const (
 // Attributes lists what changes inside a resource, by path. Creations and
 // deletions change everything, so they list nothing.
 func (c Change) Attributes() []Attribute {
-	if c.Raw == nil || c.Action != Update && c.Action != Replace {
+	if c.Raw == nil || !c.Action.changes() {
 		return nil
 	}
-	w := walker{kind: c.Type, replaced: c.Action == Replace}
+	w := walker{kind: c.Type, replaced: c.Action != Update}
 	w.walk("", c.Raw.Before, c.Raw.After, c.Raw.BeforeSensitive, c.Raw.AfterSensitive, c.Raw.AfterUnknown)
 	for i, a := range w.found {
 		w.found[i].Forces = slices.ContainsFunc(c.ReplacePaths, func(p string) bool {
 			return a.Path == p || strings.HasPrefix(a.Path, p+".") || strings.HasPrefix(a.Path, p+"[") || strings.HasPrefix(a.Path, p+" ")
 		})
+	}
+	if c.Action == Revise {
+		// Whatever is configured forces a revision; the rest AWS fills in.
+		w.found = slices.DeleteFunc(w.found, func(a Attribute) bool { return a.After == unknown && !a.Forces })
+		for i := range w.found {
+			w.found[i].Forces = false
+		}
 	}
 	return w.found
 }

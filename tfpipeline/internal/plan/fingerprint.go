@@ -51,12 +51,12 @@ func digest(s string) string {
 	return hex.EncodeToString(sum[:10])
 }
 
-// content is what a change does, as text: for updates and replacements what is
+// content is what a change does, as text: for updates, revisions and replacements what is
 // different, for creations every known value.
 func content(c Change) string {
 	var b strings.Builder
 	b.WriteString(c.PreviousAddress)
-	if c.Action == Update || c.Action == Replace {
+	if c.Action.changes() {
 		for _, a := range c.Attributes() {
 			if !slices.Contains(volatile, a.Path) {
 				fmt.Fprintf(&b, "\x00%s\x00%s\x00%s", a.Path, a.Before, a.After)

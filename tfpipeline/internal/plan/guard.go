@@ -132,7 +132,7 @@ var protections = []struct {
 }
 
 func dropsProtection(c Change) []string {
-	if c.Raw == nil || c.Action != Update && c.Action != Replace {
+	if c.Raw == nil || !c.Action.changes() {
 		return nil
 	}
 	var out []string

@@ -21,19 +21,25 @@ const (
 	Replace Action = "replace"
 	Forget  Action = "forget"
 	Update  Action = "update"
-	Create  Action = "create"
-	Import  Action = "import"
-	Move    Action = "move"
-	Read    Action = "read"
+	// Revise registers a new revision of a task definition; the old one stays,
+	// as skip_destroy asks for, though Terraform calls it a replacement.
+	Revise Action = "revise"
+	Create Action = "create"
+	Import Action = "import"
+	Move   Action = "move"
+	Read   Action = "read"
 )
 
 // Actions lists all actions in that order.
 func Actions() []Action {
-	return []Action{Delete, Replace, Forget, Update, Create, Import, Move, Read}
+	return []Action{Delete, Replace, Forget, Update, Revise, Create, Import, Move, Read}
 }
 
 // Destructive reports whether the action ends a resource that exists.
 func (a Action) Destructive() bool { return a == Delete || a == Replace || a == Forget }
+
+// changes reports whether there is a before and an after to compare.
+func (a Action) changes() bool { return a == Update || a == Revise || a == Replace }
 
 // Plan is what one root's plan says.
 type Plan struct {
@@ -126,6 +132,9 @@ func change(c *tfjson.ResourceChange) (Change, bool) {
 	a := c.Change.Actions
 	has := func(want tfjson.Action) bool { return slices.Contains(a, want) }
 	switch {
+	case has(tfjson.ActionCreate) && has(tfjson.ActionDelete) && staysRegistered(c):
+		out.Action, out.CreateBeforeDestroy = Revise, true
+		out.Reason = "" // that nothing of it changes in place is no news
 	case has(tfjson.ActionCreate) && has(tfjson.ActionDelete):
 		out.Action, out.CreateBeforeDestroy = Replace, a[0] == tfjson.ActionCreate
 	case has(tfjson.ActionCreate) && has(tfjson.ActionForget):
@@ -149,6 +158,12 @@ func change(c *tfjson.ResourceChange) (Change, bool) {
 		return out, false
 	}
 	return out, true
+}
+
+// staysRegistered reports whether the old revision of a task definition is left
+// alone when another takes its place: its own skip_destroy decides that.
+func staysRegistered(c *tfjson.ResourceChange) bool {
+	return c.Type == "aws_ecs_task_definition" && c.DeposedKey == "" && asMap(c.Change.Before)["skip_destroy"] == true
 }
 
 // reasons are Terraform's action reasons in words.
@@ -225,7 +240,7 @@ func (p *Plan) StateOnly() bool {
 	}
 	for _, c := range p.Changes {
 		switch c.Action {
-		case Create, Update, Replace, Delete:
+		case Create, Update, Revise, Replace, Delete:
 			return false
 		}
 	}

@@ -153,7 +153,7 @@ func (s Section) verdict() string {
 
 func countWords(counts map[plan.Action]int) string {
 	var parts []string
-	for _, a := range []plan.Action{plan.Create, plan.Update, plan.Replace, plan.Delete, plan.Forget, plan.Import, plan.Move} {
+	for _, a := range []plan.Action{plan.Create, plan.Update, plan.Revise, plan.Replace, plan.Delete, plan.Forget, plan.Import, plan.Move} {
 		if n := counts[a]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d to %s", n, a))
 		}
@@ -223,7 +223,7 @@ func fold(summary, body string) string {
 
 // diffSigns colour the lines of a diff block.
 var diffSigns = map[plan.Action]string{
-	plan.Create: "+", plan.Update: "!", plan.Replace: "-", plan.Delete: "-", plan.Forget: "-",
+	plan.Create: "+", plan.Update: "!", plan.Revise: "!", plan.Replace: "-", plan.Delete: "-", plan.Forget: "-",
 	plan.Import: " ", plan.Move: " ",
 }
 

@@ -4,6 +4,7 @@
 package view
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -20,7 +21,7 @@ type Text struct {
 }
 
 var signs = map[plan.Action]string{
-	plan.Create: "+", plan.Update: "~", plan.Replace: "±", plan.Delete: "-",
+	plan.Create: "+", plan.Update: "~", plan.Revise: "~", plan.Replace: "±", plan.Delete: "-",
 	plan.Forget: ".", plan.Import: "<", plan.Move: ">", plan.Read: " ",
 }
 
@@ -29,7 +30,7 @@ func (t Text) paint(a plan.Action, s string) string {
 		return s
 	}
 	code := map[plan.Action]string{
-		plan.Create: "32", plan.Update: "33", plan.Replace: "31", plan.Delete: "31", plan.Forget: "31",
+		plan.Create: "32", plan.Update: "33", plan.Revise: "33", plan.Replace: "31", plan.Delete: "31", plan.Forget: "31",
 	}[a]
 	if code == "" {
 		return s
@@ -84,7 +85,7 @@ func because(c plan.Change) string {
 	if c.PreviousAddress != "" && c.PreviousAddress != c.Address {
 		parts = append(parts, "was "+c.PreviousAddress)
 	}
-	if len(c.ReplacePaths) > 0 {
+	if len(c.ReplacePaths) > 0 && c.Action == plan.Replace {
 		parts = append(parts, strings.Join(c.ReplacePaths, ", ")+" cannot be changed in place")
 	} else if c.Reason != "" {
 		parts = append(parts, c.Reason)
@@ -111,28 +112,15 @@ func moduleOf(address string) string {
 
 // Verdict is a plan in one line.
 func Verdict(p *plan.Plan) string {
-	counts := p.Counts()
-	var parts []string
-	for _, a := range []plan.Action{plan.Create, plan.Update, plan.Replace, plan.Delete, plan.Forget, plan.Import, plan.Move} {
-		if n := counts[a]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d to %s", n, a))
-		}
-	}
+	words := countWords(p.Counts())
 	switch {
 	case p.Errored:
-		return p.Root + ": the plan failed; what it would have done is incomplete: " + orNothing(parts)
+		return p.Root + ": the plan failed; what it would have done is incomplete: " + cmp.Or(words, "nothing yet")
 	case p.Empty():
 		return p.Root + ": no changes"
-	case len(parts) == 0:
+	case words == "":
 		return p.Root + ": only outputs change"
 	default:
-		return p.Root + ": " + strings.Join(parts, ", ")
+		return p.Root + ": " + words
 	}
-}
-
-func orNothing(parts []string) string {
-	if len(parts) == 0 {
-		return "nothing yet"
-	}
-	return strings.Join(parts, ", ")
 }
