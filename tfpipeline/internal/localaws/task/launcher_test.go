@@ -113,7 +113,7 @@ func TestStop(t *testing.T) {
 		"drains":  {`trap 'echo draining; exit 0' TERM; echo ready; while :; do sleep 0.02; done`, 0},
 		"default": {`echo ready; exec sleep 100`, 143},
 		"refuses": {`trap '' TERM; echo ready; while :; do sleep 0.02; done`, 137},
-		"forks":   {`sleep 123456& echo ready; trap 'exit 4' TERM; wait`, 4},
+		"forks":   {`trap 'exit 4' TERM; sleep 123456& echo ready; wait`, 4},
 	} {
 		events := f.launch(id, c.script, nil)
 		next[ecs.Started](t, events)
