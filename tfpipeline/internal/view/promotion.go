@@ -69,7 +69,10 @@ func sentence(e deploy.Event) string {
 
 // deploymentLine says how far a deployment is.
 func deploymentLine(d deploy.Deployment) string {
-	parts := []string{string(d.State), fmt.Sprintf("%d/%d running", d.Running, d.Desired)}
+	parts := []string{string(d.State)}
+	if !over(d) {
+		parts = append(parts, fmt.Sprintf("%d/%d running", d.Running, d.Desired))
+	}
 	if d.Pending > 0 {
 		parts = append(parts, fmt.Sprintf("%d pending", d.Pending))
 	}
@@ -80,6 +83,12 @@ func deploymentLine(d deploy.Deployment) string {
 		parts = append(parts, oneLine(d.Reason))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// over reports whether a deployment has ended and left no tasks: those that the
+// service runs now are another's, and "0/0" would look like an outage.
+func over(d deploy.Deployment) bool {
+	return d.State.Ended() && d.State != deploy.DeploymentSuccessful && d.Desired == 0 && d.Running == 0
 }
 
 func failures(n, threshold int) string {

@@ -190,7 +190,11 @@ func (t *PromotionTable) row(name string, d deploy.Deployment, known bool, now t
 	if !d.Created.IsZero() {
 		took = brief(max(end.Sub(d.Created), 0).Truncate(time.Second))
 	}
-	return []string{name, string(d.State), fmt.Sprintf("%d/%d", d.Running, d.Desired), change, fmt.Sprintf("%d/%d", d.Failures, d.Threshold), took}
+	tasks := fmt.Sprintf("%d/%d", d.Running, d.Desired)
+	if over(d) {
+		tasks = "-"
+	}
+	return []string{name, string(d.State), tasks, change, fmt.Sprintf("%d/%d", d.Failures, d.Threshold), took}
 }
 
 // columns lines rows up.

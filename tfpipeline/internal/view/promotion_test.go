@@ -175,6 +175,10 @@ func TestPromotionLines(t *testing.T) {
 		say(deploy.Event{Kind: deploy.EventLog, Service: "migrate", Message: "two\nlines"})
 		say(deploy.Event{Kind: deploy.EventWarning, Message: "trying again"})
 		say(deploy.Event{Kind: deploy.EventFailed, Step: deploy.StepWatch, Message: "service api failed", Elapsed: 65 * time.Second})
+		// What was rolled back has no tasks: the service's are another's.
+		back := moved("api", deploy.DeploymentRolledBack, 42, 0, 3)
+		back.Deployment.Desired = 0
+		l.Observe(back)
 		say(deploy.Event{Kind: deploy.EventEnd})
 		want := `production: promote v1.3.0 → v1.4.0
 [     0s] lock
@@ -184,6 +188,7 @@ func TestPromotionLines(t *testing.T) {
 [   1m5s]   migrate | two⏎lines
 [   1m5s]   warning: trying again
 [   1m5s] watch: failed after 1m5s: service api failed
+[   1m5s]   api: rolled back, circuit breaker 3/3
 `
 		if d := cmp.Diff(want, out.String()); d != "" {
 			t.Errorf("lines (-want +got):\n%s", d)
