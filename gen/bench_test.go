@@ -3,7 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/internal/reference"
@@ -43,6 +47,30 @@ func BenchmarkGen(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkGenProcess is go run ./gen without the compiler: the whole process,
+// from its start to its end, that finds the committed tree up to date. The
+// metrics are medians and bounds, as the mean says little on a shared machine.
+func BenchmarkGenProcess(b *testing.B) {
+	program := filepath.Join(b.TempDir(), "gen")
+	if out, err := exec.CommandContext(b.Context(), "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		b.Fatalf("build: %v\n%s", err, out)
+	}
+	var took []float64
+	for b.Loop() {
+		for range 21 {
+			began := time.Now()
+			if out, err := exec.CommandContext(b.Context(), program, "-check", "-C", "..").CombinedOutput(); err != nil {
+				b.Fatalf("%v\n%s", err, out)
+			}
+			took = append(took, float64(time.Since(began).Microseconds())/1000)
+		}
+	}
+	slices.Sort(took)
+	b.ReportMetric(took[len(took)/2], "ms")
+	b.ReportMetric(took[0], "ms-least")
+	b.ReportMetric(took[len(took)-1], "ms-most")
 }
 
 // BenchmarkGenServices is validation, rendering and checking of a platform

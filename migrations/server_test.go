@@ -16,7 +16,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/specboard/platform/migrations/internal/scratch"
+	"github.com/specboard/platform/migrations/scratch"
 )
 
 // TestMain lets the test binary be a runner that can be killed, and stops the

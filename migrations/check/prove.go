@@ -11,7 +11,7 @@ import (
 	"github.com/specboard/platform/migrations"
 	"github.com/specboard/platform/migrations/check/internal/prove"
 	"github.com/specboard/platform/migrations/check/internal/report"
-	"github.com/specboard/platform/migrations/internal/scratch"
+	"github.com/specboard/platform/migrations/scratch"
 )
 
 const proveHelp = `Prove runs migrations on copies of a scratch database, statement by statement as

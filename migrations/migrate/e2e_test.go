@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/specboard/platform/migrations"
-	"github.com/specboard/platform/migrations/internal/scratch"
+	"github.com/specboard/platform/migrations/scratch"
 )
 
 // built builds the binary as an image does: without a C compiler.

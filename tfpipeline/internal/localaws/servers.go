@@ -2,11 +2,12 @@ package localaws
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"sync"
 
-	"github.com/specboard/platform/tfpipeline/internal/localaws/postgres"
+	"github.com/specboard/platform/migrations/scratch"
 )
 
 // instance is what a server must know of its database instance.
@@ -18,6 +19,13 @@ type instance struct {
 // servers are the PostgreSQL servers behind the database instances. One is
 // started when its instance is first described, and ends when another instance
 // takes the name, or with the Cloud.
+//
+// They stand in for Amazon RDS:
+// https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_PostgreSQL.html.
+// An instance has its own server, master user and first database. Any password
+// is right, there is no TLS (programs must allow that on the loopback
+// address), the master user is a superuser, and the version is that of this
+// machine's PostgreSQL.
 type servers struct {
 	describe func(ctx context.Context, identifier string) (instance, error)
 	progress func(string)
@@ -30,7 +38,7 @@ type servers struct {
 // server is one of them; postgres is nil if it could not be started.
 type server struct {
 	instance
-	postgres *postgres.Server
+	postgres *scratch.Server
 	doubtful bool // an instance has been deleted since; perhaps this one
 }
 
@@ -53,7 +61,8 @@ func (s *servers) address(identifier string) (host string, port int, ok bool) {
 	if known.postgres == nil {
 		return "", 0, false
 	}
-	return "127.0.0.1", known.postgres.Port(), true
+	config := known.postgres.Config("")
+	return config.Host, int(config.Port), true
 }
 
 // renew gives the server of an instance, which may be the one that ran before.
@@ -69,12 +78,24 @@ func (s *servers) renew(identifier string, before *server) *server {
 	}
 	started := &server{instance: now}
 	if err == nil {
-		started.postgres, err = postgres.Start(ctx, now.role, now.database)
+		started.postgres, err = now.serve(ctx)
 	}
 	if err != nil {
 		s.progress(fmt.Sprintf("local endpoint: database instance %s has no server: %v", identifier, err))
 	}
 	return started
+}
+
+// serve starts an instance's server with its first database.
+func (i instance) serve(ctx context.Context) (*scratch.Server, error) {
+	server, err := scratch.New(ctx, scratch.Options{Role: i.role, TCP: true})
+	if err != nil || i.database == "" || i.database == "postgres" {
+		return server, err
+	}
+	if _, err := server.Create(ctx, i.database, ""); err != nil {
+		return nil, errors.Join(err, server.Close(ctx))
+	}
+	return server, nil
 }
 
 // doubt has every instance looked at again before it is next described.
@@ -97,7 +118,7 @@ func (s *servers) close() {
 
 func (s *server) close() {
 	if s.postgres != nil {
-		s.postgres.Close()
+		_ = s.postgres.Close(context.Background()) // in the system's folder for what is thrown away
 	}
 }
 

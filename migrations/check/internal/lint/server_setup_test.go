@@ -12,7 +12,7 @@ import (
 
 	"github.com/specboard/platform/migrations"
 	"github.com/specboard/platform/migrations/check/internal/compat"
-	"github.com/specboard/platform/migrations/internal/scratch"
+	"github.com/specboard/platform/migrations/scratch"
 )
 
 // bench is a server with the base schema and its rows as a template, and one

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/specboard/platform/migrations/check/internal/lint"
-	"github.com/specboard/platform/migrations/internal/scratch"
+	"github.com/specboard/platform/migrations/scratch"
 )
 
 // columnTypes are changed into one another, each into each.

@@ -16,7 +16,7 @@ import (
 	"github.com/specboard/platform/migrations/check/internal/compat"
 	"github.com/specboard/platform/migrations/check/internal/lint"
 	"github.com/specboard/platform/migrations/check/internal/measure"
-	"github.com/specboard/platform/migrations/internal/scratch"
+	"github.com/specboard/platform/migrations/scratch"
 )
 
 // Options say what is proved.

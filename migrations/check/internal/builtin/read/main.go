@@ -15,7 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/specboard/platform/migrations/internal/scratch"
+	"github.com/specboard/platform/migrations/scratch"
 )
 
 func main() {

@@ -1,4 +1,4 @@
-package postgres
+package scratch
 
 import (
 	"fmt"
@@ -20,6 +20,7 @@ func folders() []string {
 		"/usr/local/opt/postgresql*/bin",                     // Homebrew on Intel
 		"/home/linuxbrew/.linuxbrew/opt/postgresql*/bin",     // Homebrew on Linux
 		"/Applications/Postgres.app/Contents/Versions/*/bin", // Postgres.app
+		"/opt/local/lib/postgresql*/bin",                     // MacPorts
 		"/usr/local/pgsql/bin",                               // from source
 	}
 }
@@ -45,9 +46,9 @@ func programs() (string, error) {
 		}
 	}
 	if len(found) == 0 {
-		return "", fmt.Errorf("find PostgreSQL: no initdb and postgres on PATH or in the usual folders; install the server (apt-get install postgresql, brew install postgresql@16)")
+		return "", fmt.Errorf("find PostgreSQL: no initdb and postgres on PATH or in the usual folders; install the server (apt-get install postgresql, brew install postgresql@16), or, for migrations, name a running one in %s", URLVariable)
 	}
-	slices.SortStableFunc(found, func(a, b string) int { return version(b) - version(a) })
+	slices.SortStableFunc(found, func(a, b string) int { return major(b) - major(a) })
 	return found[0], nil
 }
 
@@ -60,9 +61,9 @@ func complete(dir string) bool {
 	return true
 }
 
-// version reads the major version out of a folder such as
-// /usr/lib/postgresql/16/bin; 0 if it says none.
-func version(dir string) int {
+// major reads the version out of a folder such as /usr/lib/postgresql/16/bin;
+// 0 if it says none.
+func major(dir string) int {
 	for part := range strings.SplitSeq(filepath.ToSlash(dir), "/") {
 		digits := strings.TrimLeft(part, "abcdefghijklmnopqrstuvwxyz@-")
 		digits, _, _ = strings.Cut(digits, ".")

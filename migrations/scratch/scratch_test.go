@@ -29,13 +29,13 @@ func TestMain(m *testing.M) {
 
 func TestMajor(t *testing.T) {
 	for dir, want := range map[string]int{
-		"/usr/lib/postgresql/16/bin":           16,
-		"/usr/pgsql-17/bin":                    17,
-		"/opt/homebrew/opt/postgresql@15/bin":  15,
-		"/Applications/Postgres.app/14/bin":    14,
-		"/usr/libexec/postgresql18":            18,
-		"/usr/local/pgsql/bin":                 0,
-		"/opt/homebrew/opt/postgresql@9.6/bin": 9,
+		"/usr/lib/postgresql/16/bin":                          16,
+		"/opt/homebrew/opt/postgresql@15/bin":                 15,
+		"/usr/pgsql-17/bin":                                   17,
+		"/Applications/Postgres.app/Contents/Versions/14/bin": 14,
+		"/usr/libexec/postgresql18":                           18,
+		"/usr/local/pgsql/bin":                                0,
+		"/opt/homebrew/opt/postgresql@9.6/bin":                9,
 	} {
 		if got := major(dir); got != want {
 			t.Errorf("major(%s) = %d, want %d", dir, got, want)
@@ -105,6 +105,39 @@ func TestServer(t *testing.T) {
 	if conn, err := pgx.ConnectConfig(ctx, second); err == nil {
 		conn.Close(ctx)
 		t.Error("the database is still there after Close")
+	}
+}
+
+// TestPorts: two servers with ports know nothing of each other.
+func TestPorts(t *testing.T) {
+	needServer(t)
+	for range 2 {
+		s, err := New(t.Context(), Options{Role: "doc_platform", TCP: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := s.Close(context.WithoutCancel(t.Context())); err != nil {
+				t.Error(err)
+			}
+			if _, err := os.Stat(s.dir); !os.IsNotExist(err) {
+				t.Errorf("%s is still there: %v", s.dir, err)
+			}
+		})
+		config, err := s.Create(t.Context(), "platform", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := pgx.Connect(t.Context(), fmt.Sprintf("host=127.0.0.1 port=%d user=doc_platform password=any dbname=platform sslmode=disable", config.Port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Exec(t.Context(), "CREATE TABLE only_here ()"); err != nil {
+			t.Error(err)
+		}
+		if err := conn.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -1,16 +1,18 @@
 // Package scratch starts a PostgreSQL server that is thrown away: for tests,
 // and for measuring what a migration does before it does so in earnest.
 //
-// The server listens on a unix socket only, waits for no disk, and is gone
-// with the process that started it, however that ends.
+// The server waits for no disk, asks for no password, and is gone with the
+// process that started it, however that ends.
 package scratch
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -43,17 +45,33 @@ type Server struct {
 	done  chan error
 }
 
+// Options is what a server may differ in.
+type Options struct {
+	// Role is the superuser; "scratch" if empty.
+	Role string
+	// TCP servers listen on a port of 127.0.0.1 of their own, others on a unix
+	// socket only.
+	TCP bool
+	// Settings such as "autovacuum=off" are added to the server's.
+	Settings []string
+}
+
 // Start starts a server, or connects to the one that URLVariable names in the
-// environment. Settings such as "autovacuum=off" are added to the server's.
+// environment.
 func Start(ctx context.Context, settings ...string) (*Server, error) {
 	if url := os.Getenv(URLVariable); url != "" {
 		return connect(ctx, url)
 	}
+	return New(ctx, Options{Settings: settings})
+}
+
+// New starts a server, whatever the environment names.
+func New(ctx context.Context, o Options) (*Server, error) {
 	bin, err := programs()
 	if err != nil {
 		return nil, err
 	}
-	owner, name, err := unprivileged()
+	owner, err := unprivileged()
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +80,7 @@ func Start(ctx context.Context, settings ...string) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{dir: dir}
-	if err := s.start(ctx, bin, name, owner, settings); err != nil {
+	if err := s.start(ctx, bin, owner, o); err != nil {
 		return nil, errors.Join(err, s.Close(context.WithoutCancel(ctx)))
 	}
 	return s, nil
@@ -76,11 +94,20 @@ const stopper = `dir=$1; shift; exec 3<&0
 wait "$pid"; kill "$watch" 2>/dev/null
 rm -rf "$dir"`
 
-func (s *Server) start(ctx context.Context, bin, user string, owner *syscall.Credential, settings []string) error {
+func (s *Server) start(ctx context.Context, bin string, owner *syscall.Credential, o Options) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
+	role := cmp.Or(o.Role, "scratch")
+	host, port, listen := s.dir, 5432, ""
+	if o.TCP {
+		host, listen = "127.0.0.1", "127.0.0.1"
+		var err error
+		if port, err = freePort(ctx); err != nil {
+			return fmt.Errorf("start a scratch server: %w", err)
+		}
+	}
 	data := filepath.Join(s.dir, "data")
-	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "--pgdata="+data, "--username="+user,
+	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "--pgdata="+data, "--username="+role,
 		"--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C")
 	initdb.Dir = s.dir
 	initdb.SysProcAttr = &syscall.SysProcAttr{Credential: owner}
@@ -89,9 +116,9 @@ func (s *Server) start(ctx context.Context, bin, user string, owner *syscall.Cre
 	}
 	args := []string{"-c", stopper, "sh", s.dir, filepath.Join(bin, "postgres"), "-D", data, "-k", s.dir}
 	for _, setting := range append([]string{
-		"listen_addresses=", "fsync=off", "synchronous_commit=off", "full_page_writes=off",
+		"listen_addresses=" + listen, "port=" + strconv.Itoa(port), "fsync=off", "synchronous_commit=off", "full_page_writes=off",
 		"max_connections=100", "shared_buffers=64MB", "wal_level=minimal", "max_wal_senders=0", "timezone=UTC",
-	}, settings...) {
+	}, o.Settings...) {
 		args = append(args, "-c", setting)
 	}
 	log := new(bytes.Buffer)
@@ -111,10 +138,12 @@ func (s *Server) start(ctx context.Context, bin, user string, owner *syscall.Cre
 	s.lines, s.done = lines, make(chan error, 1)
 	go func() { s.done <- server.Wait() }()
 
-	s.config, err = pgx.ParseConfig(fmt.Sprintf("host=%s port=5432 user=%s dbname=postgres sslmode=disable", s.dir, user))
+	s.config, err = pgx.ParseConfig(fmt.Sprintf("host=%s port=%d user=%s dbname=postgres sslmode=disable", host, port, role))
 	if err != nil {
 		return fmt.Errorf("address a scratch server: %w", err)
 	}
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
 	for {
 		conn, err := pgx.ConnectConfig(ctx, s.config)
 		if err == nil {
@@ -126,7 +155,7 @@ func (s *Server) start(ctx context.Context, bin, user string, owner *syscall.Cre
 			return fmt.Errorf("start a scratch server: it stopped by itself\n%s", log)
 		case <-ctx.Done():
 			return fmt.Errorf("start a scratch server: %w", err)
-		case <-time.After(20 * time.Millisecond):
+		case <-poll.C:
 		}
 	}
 }
@@ -147,11 +176,21 @@ func (s *Server) Close(ctx context.Context) error {
 	return os.RemoveAll(s.dir)
 }
 
-// unprivileged returns whom to run the server as, and that user's name: this
-// one, or another if this is root, since PostgreSQL refuses root.
-func unprivileged() (*syscall.Credential, string, error) {
+// freePort finds a port that nobody listens on.
+func freePort(ctx context.Context) (int, error) {
+	var listen net.ListenConfig
+	l, err := listen.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
+}
+
+// unprivileged returns whom to run the server as if this is root, which
+// PostgreSQL refuses; else nil.
+func unprivileged() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
-		return nil, "scratch", nil
+		return nil, nil
 	}
 	for _, name := range []string{"postgres", "nobody"} {
 		u, err := user.Lookup(name)
@@ -161,10 +200,10 @@ func unprivileged() (*syscall.Credential, string, error) {
 		uid, uerr := strconv.ParseUint(u.Uid, 10, 32)
 		gid, gerr := strconv.ParseUint(u.Gid, 10, 32)
 		if uerr == nil && gerr == nil && uid != 0 {
-			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, "scratch", nil
+			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 		}
 	}
-	return nil, "", errors.New("start a scratch server: PostgreSQL refuses to run as root, and there is no user postgres or nobody to run it as; run this as another user")
+	return nil, errors.New("start a scratch server: PostgreSQL refuses to run as root, and there is no user postgres or nobody to run it as; run this as another user")
 }
 
 // makeDir makes a folder whose path is short enough for a socket and that its
