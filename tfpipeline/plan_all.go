@@ -107,7 +107,8 @@ func (a *app) planRoots(ctx context.Context, t target, cfg aws.Config, o planOpt
 	sections = make([]view.Section, len(roots))
 	errs := make([]error, len(roots))
 	var g errgroup.Group
-	g.SetLimit(max(2, runtime.NumCPU()))
+	// A plan keeps less than one processor busy, and takes half a gigabyte.
+	g.SetLimit(2 * runtime.NumCPU())
 	for i, name := range roots {
 		g.Go(func() error {
 			sections[i], errs[i] = b.planOne(ctx, name, o)

@@ -28,8 +28,7 @@ type toolbox struct {
 	override      string
 	// program finds Terraform, once.
 	program func() (string, error)
-	// installing is held during init: Terraform's cache of providers is not
-	// made for two that fill it at once (hashicorp/terraform#31964).
+	// installing is held during an init that must be alone.
 	installing sync.Mutex
 	closers    []func() error
 }
@@ -154,8 +153,10 @@ func (b *toolbox) openRoot(ctx context.Context, name string, output io.Writer) (
 }
 
 func (b *toolbox) init(ctx context.Context, r *root) error {
-	b.installing.Lock()
-	defer b.installing.Unlock()
+	if r.InstallsAlone {
+		b.installing.Lock()
+		defer b.installing.Unlock()
+	}
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}

@@ -24,6 +24,11 @@ const patience = 1000 * time.Hour
 
 // Driver runs Terraform in one workspace.
 type Driver struct {
+	// InstallsAlone says that Init may write to a cache of providers that other
+	// roots' share, which is not made for two at once
+	// (hashicorp/terraform#31964). From a mirror each links its own.
+	InstallsAlone bool
+
 	workspace *Workspace
 	program   string
 	env       map[string]string
@@ -65,7 +70,8 @@ func New(ctx context.Context, o Options) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := cliConfig(env, locked, o.Workspace.top); err != nil {
+	mirrored, err := cliConfig(env, locked, o.Workspace.top)
+	if err != nil {
 		return nil, fmt.Errorf("configure terraform: %w", err)
 	}
 	if o.PluginCache != "" && env["TF_PLUGIN_CACHE_DIR"] == "" && env["TF_CLI_CONFIG_FILE"] == "" {
@@ -96,6 +102,7 @@ func New(ctx context.Context, o Options) (*Driver, error) {
 	maps.Copy(planEnv, o.PlanEnviron)
 	return &Driver{
 		workspace: o.Workspace, program: o.Program, env: env, planEnv: planEnv,
+		InstallsAlone: !mirrored || env["TF_PLUGIN_CACHE_DIR"] != "",
 		talking: tf, output: o.Output, events: o.Events,
 		pushAfter: []time.Duration{0, time.Second, 4 * time.Second},
 	}, nil

@@ -53,26 +53,26 @@ func list(env map[string]string) []string {
 // cliConfig decides on TF_CLI_CONFIG_FILE: a configuration of the user's wins,
 // else one that names the mirror is written to dir, else none is set. A
 // variable that names a missing file is dropped, since Terraform would warn
-// before every answer.
-func cliConfig(env map[string]string, locked []LockedProvider, dir string) error {
+// before every answer. mirrored reports whether the written one is in force.
+func cliConfig(env map[string]string, locked []LockedProvider, dir string) (mirrored bool, err error) {
 	const variable = "TF_CLI_CONFIG_FILE"
 	if f := env[variable]; f != "" {
 		if _, err := os.Stat(f); err == nil {
-			return nil
+			return false, nil
 		}
 		delete(env, variable)
 	}
 	if _, err := os.Stat(filepath.Join(env["HOME"], ".terraformrc")); err == nil && env["HOME"] != "" {
-		return nil
+		return false, nil
 	}
 	mirror := FindMirror(locked, func(k string) string { return env[k] })
 	if mirror == "" {
-		return nil
+		return false, nil
 	}
 	file := filepath.Join(dir, "mirror.tfrc")
 	if err := os.WriteFile(file, mirrorConfig(mirror), 0o600); err != nil {
-		return err
+		return false, err
 	}
 	env[variable] = file
-	return nil
+	return true, nil
 }

@@ -48,7 +48,7 @@ func TestCLIConfiguration(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.env["HOME"] = t.TempDir()
 			dir := t.TempDir()
-			if err := cliConfig(tt.env, locked, dir); err != nil {
+			if _, err := cliConfig(tt.env, locked, dir); err != nil {
 				t.Fatal(err)
 			}
 			got := tt.env["TF_CLI_CONFIG_FILE"]
