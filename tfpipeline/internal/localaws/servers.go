@@ -35,10 +35,11 @@ type servers struct {
 	closed  bool
 }
 
-// server is one of them; postgres is nil if it could not be started.
+// server is one of them; postgres and end are nil if it could not be started.
 type server struct {
 	instance
 	postgres *scratch.Server
+	end      func()
 	doubtful bool // an instance has been deleted since; perhaps this one
 }
 
@@ -80,7 +81,10 @@ func (s *servers) renew(identifier string, before *server) *server {
 	if err == nil {
 		started.postgres, err = now.serve(ctx)
 	}
-	if err != nil {
+	if err == nil {
+		// What it wrote is in the system's folder for what is thrown away.
+		started.end = func() { _ = started.postgres.Close(ctx) }
+	} else {
 		s.progress(fmt.Sprintf("local endpoint: database instance %s has no server: %v", identifier, err))
 	}
 	return started
@@ -117,8 +121,8 @@ func (s *servers) close() {
 }
 
 func (s *server) close() {
-	if s.postgres != nil {
-		_ = s.postgres.Close(context.Background()) // in the system's folder for what is thrown away
+	if s.end != nil {
+		s.end()
 	}
 }
 

@@ -103,7 +103,7 @@ func New(ctx context.Context, o Options) (*Driver, error) {
 	return &Driver{
 		workspace: o.Workspace, program: o.Program, env: env, planEnv: planEnv,
 		InstallsAlone: !mirrored || env["TF_PLUGIN_CACHE_DIR"] != "",
-		talking: tf, output: o.Output, events: o.Events,
+		talking:       tf, output: o.Output, events: o.Events,
 		pushAfter: []time.Duration{0, time.Second, 4 * time.Second},
 	}, nil
 }
