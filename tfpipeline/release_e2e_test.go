@@ -341,7 +341,8 @@ func toProduction(t *testing.T, w *workshop) {
 	}
 }
 
-// killed starts a promotion and kills it at any moment.
+// killed starts a promotion and kills it at any moment of the half minute that
+// one takes; if it was quicker, the next attempt is one at a release that runs.
 func (w *workshop) killed(env, tag string) {
 	w.t.Helper()
 	cmd := exec.CommandContext(w.t.Context(), w.cli.path, "promote", "-C", w.repository, "-env", env, "-release", tag)
@@ -351,7 +352,7 @@ func (w *workshop) killed(env, tag string) {
 	if err := cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}
-	after := time.Duration(rand.Int64N(int64(15 * time.Second)))
+	after := time.Duration(rand.Int64N(int64(25 * time.Second)))
 	timer := time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	err := cmd.Wait()
