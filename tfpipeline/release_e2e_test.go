@@ -1,18 +1,13 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -166,107 +161,6 @@ func (w *workshop) serves(env, release string) {
 	}
 }
 
-// publicPaths lead to one service each.
-var publicPaths = []string{"/api/documents", "/mcp", "/"}
-
-// answer is what the sample application says.
-type answer struct{ Service, Release string }
-
-// crowd is a constant load on an environment's address.
-type crowd struct {
-	client *http.Client
-	domain string
-	stop   context.CancelFunc
-	done   sync.WaitGroup
-
-	mu       sync.Mutex
-	requests int
-	failed   []string
-}
-
-// users are people who ask without a pause until end is called.
-func (w *workshop) users(env string, people int) *crowd {
-	w.t.Helper()
-	p := config.Default()
-	e, ok := p.Environment(env)
-	if !ok {
-		w.t.Fatalf("no environment %s", env)
-	}
-	ctx, stop := context.WithCancel(w.t.Context())
-	w.t.Cleanup(stop)
-	c := &crowd{
-		client: &http.Client{Transport: localaws.Reach(w.endpoint, nil), Timeout: 20 * time.Second},
-		domain: p.Host(e), stop: stop,
-	}
-	for i := range people {
-		c.done.Go(func() {
-			// A constant load that leaves the machine to the tasks.
-			pace := time.NewTicker(7 * time.Millisecond)
-			defer pace.Stop()
-			for n := i; ctx.Err() == nil; n++ {
-				<-pace.C
-				_, err := c.ask(context.WithoutCancel(ctx), publicPaths[n%len(publicPaths)])
-				c.note(err)
-			}
-		})
-	}
-	return c
-}
-
-func (c *crowd) note(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.requests++
-	if err != nil {
-		c.failed = append(c.failed, fmt.Sprintf("%s %v", time.Now().Format("15:04:05.000"), err))
-	}
-}
-
-// count tells how much was asked so far, and how much of it failed.
-func (c *crowd) count() (requests, failed int) {
-	if c == nil {
-		return 0, 0
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.requests, len(c.failed)
-}
-
-func (c *crowd) ask(ctx context.Context, path string) (a answer, err error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+c.domain+path, nil)
-	if err != nil {
-		return a, err
-	}
-	res, err := c.client.Do(r)
-	if err != nil {
-		return a, err
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err == nil && res.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s: %s", path, res.Status, body)
-	}
-	if err != nil {
-		return a, err
-	}
-	return a, json.Unmarshal(body, &a)
-}
-
-// end stops the load; not one request may have failed.
-func (c *crowd) end(t *testing.T) (requests int) {
-	t.Helper()
-	c.stop()
-	c.done.Wait()
-	for i, f := range c.failed {
-		if i == 10 {
-			break
-		}
-		t.Errorf("failed: %s", f)
-	}
-	t.Logf("figure: | all of it, and between | | | %d | %d |", c.requests, len(c.failed))
-	return c.requests
-}
-
 // releases takes an environment through the life of a service: good releases,
 // three bad ones, a rollback, and promotions that are killed; all of it under
 // load, and nobody notices.
@@ -283,10 +177,11 @@ func releases(t *testing.T, w *workshop, env string) {
 	users := w.users(env, people)
 	w.load = users
 	last, previous := "v0.2.0", ""
+	course := 0 // lines that a promotion says
 	for i := range good {
 		tag := fmt.Sprintf("v1.%d.0", i)
 		w.release(tag, nil)
-		w.deploys(exitOK, tag, env, "promote", "-release", tag)
+		course = strings.Count(w.deploys(exitOK, tag, env, "promote", "-release", tag), "\n")
 		last, previous = tag, last
 	}
 
@@ -315,7 +210,8 @@ func releases(t *testing.T, w *workshop, env string) {
 	for i := range kills {
 		tag := fmt.Sprintf("v3.%d.0", i)
 		w.release(tag, nil)
-		w.killed(env, tag)
+		// Most of the time goes into the plan; by lines, every step has its turn.
+		w.killed(env, tag, 1+(course*i+rand.IntN(course))/kills)
 		w.deploys(exitOK, tag, env, "promote", "-release", tag)
 		w.migratedOnce(env, tag)
 	}
@@ -338,49 +234,5 @@ func toProduction(t *testing.T, w *workshop) {
 	w.deploys(exitOK, tag, "production", "promote", "-release", tag, "-override-proof", "the proof is tested on virtual time")
 	if out := w.cli.must(t, exitOK, "history", "-C", w.repository, "-env", "production"); !strings.Contains(out, tag) {
 		t.Errorf("the history lacks %s:\n%s", tag, out)
-	}
-}
-
-// killed starts a promotion and kills it at any moment of the half minute that
-// one takes; if it was quicker, the next attempt is one at a release that runs.
-func (w *workshop) killed(env, tag string) {
-	w.t.Helper()
-	cmd := exec.CommandContext(w.t.Context(), w.cli.path, "promote", "-C", w.repository, "-env", env, "-release", tag)
-	cmd.Env, cmd.WaitDelay = w.cli.env, time.Second
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	if err := cmd.Start(); err != nil {
-		w.t.Fatal(err)
-	}
-	after := time.Duration(rand.Int64N(int64(25 * time.Second)))
-	timer := time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
-	defer timer.Stop()
-	err := cmd.Wait()
-	lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
-	w.t.Logf("promote %s: killed after %.1f s (%v), having said: %s", tag, after.Seconds(), err, lines[len(lines)-1])
-}
-
-// migratedOnce checks the history: of all attempts at a release, one task ran
-// its migrations.
-func (w *workshop) migratedOnce(env, tag string) {
-	w.t.Helper()
-	out := w.cli.must(w.t, exitOK, "history", "-C", w.repository, "-env", env, "-limit", "0", "-json")
-	var history struct {
-		Records []struct {
-			Release   struct{ Tag string }
-			Migration *struct{ Task string }
-		}
-	}
-	if err := json.Unmarshal([]byte(out), &history); err != nil {
-		w.t.Fatalf("%v\n%s", err, out)
-	}
-	tasks := map[string]bool{}
-	for _, r := range history.Records {
-		if r.Release.Tag == tag && r.Migration != nil && r.Migration.Task != "" {
-			tasks[r.Migration.Task] = true
-		}
-	}
-	if len(tasks) != 1 {
-		w.t.Errorf("%s: %d migration tasks, want 1", tag, len(tasks))
 	}
 }

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/localaws"
+)
+
+// publicPaths lead to one service each.
+var publicPaths = []string{"/api/documents", "/mcp", "/"}
+
+// answer is what the sample application says.
+type answer struct{ Service, Release string }
+
+// crowd is a constant load on an environment's address.
+type crowd struct {
+	client *http.Client
+	domain string
+	stop   context.CancelFunc
+	done   sync.WaitGroup
+
+	mu       sync.Mutex
+	requests int
+	failed   []string
+}
+
+// users are people who ask without a pause until end is called.
+func (w *workshop) users(env string, people int) *crowd {
+	w.t.Helper()
+	p := config.Default()
+	e, ok := p.Environment(env)
+	if !ok {
+		w.t.Fatalf("no environment %s", env)
+	}
+	ctx, stop := context.WithCancel(w.t.Context())
+	w.t.Cleanup(stop)
+	c := &crowd{
+		client: &http.Client{Transport: localaws.Reach(w.endpoint, nil), Timeout: 20 * time.Second},
+		domain: p.Host(e), stop: stop,
+	}
+	for i := range people {
+		c.done.Go(func() {
+			// A constant load that leaves the machine to the tasks.
+			pace := time.NewTicker(7 * time.Millisecond)
+			defer pace.Stop()
+			for n := i; ctx.Err() == nil; n++ {
+				<-pace.C
+				_, err := c.ask(context.WithoutCancel(ctx), publicPaths[n%len(publicPaths)])
+				c.note(err)
+			}
+		})
+	}
+	return c
+}
+
+func (c *crowd) note(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.requests++
+	if err != nil {
+		c.failed = append(c.failed, fmt.Sprintf("%s %v", time.Now().Format("15:04:05.000"), err))
+	}
+}
+
+// count tells how much was asked so far, and how much of it failed.
+func (c *crowd) count() (requests, failed int) {
+	if c == nil {
+		return 0, 0
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.requests, len(c.failed)
+}
+
+func (c *crowd) ask(ctx context.Context, path string) (a answer, err error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+c.domain+path, nil)
+	if err != nil {
+		return a, err
+	}
+	res, err := c.client.Do(r)
+	if err != nil {
+		return a, err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s: %s", path, res.Status, body)
+	}
+	if err != nil {
+		return a, err
+	}
+	return a, json.Unmarshal(body, &a)
+}
+
+// end stops the load; not one request may have failed.
+func (c *crowd) end(t *testing.T) (requests int) {
+	t.Helper()
+	c.stop()
+	c.done.Wait()
+	for i, f := range c.failed {
+		if i == 10 {
+			break
+		}
+		t.Errorf("failed: %s", f)
+	}
+	t.Logf("figure: | all of it, and between | | | %d | %d |", c.requests, len(c.failed))
+	return c.requests
+}
