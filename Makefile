@@ -80,7 +80,7 @@ soak: ## The long matrices, by hand and nightly: many kills, slow resources, pro
 
 .PHONY: bench
 bench: ## The figures of the README
-	@E2E=1 go test -run '^$$$$' -bench . -benchtime 3x -timeout 30m ./gen/... ./migrations/... ./tfpipeline/...
+	@E2E=1 go test -p 1 -run '^$$$$' -bench . -benchtime 3x -timeout 30m ./gen/... ./migrations/... ./tfpipeline/...
 	@go test -count=1 -v -run 'LongWaits|OverTheRealClients' ./tfpipeline/internal/ecs | sed -n 's/.* figure: //p'
 
 ##@ Other
