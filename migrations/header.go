@@ -7,10 +7,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/agext/levenshtein"
 )
 
-// A header is a word in lower case and a colon at the start of a comment line:
-// "-- phase: contract". "-- Note: prose" and "-- https://…" are prose.
+// A header is a known word and a colon at the start of a comment line:
+// "-- phase: contract". "-- note: prose" and "-- https://…" are prose.
 var headerLine = regexp.MustCompile(`^--\s*([A-Za-z][A-Za-z_-]*)\s*:(?:\s+(.*?))?\s*$`)
 
 var headerKeys = []string{"phase", "unused-since", "waive", "backfill", "transaction"}
@@ -35,9 +37,8 @@ func parseHeader(comments []Comment, first int) (Header, []Problem) {
 			p.fail(c.Line, "write %q as %q", key, strings.ReplaceAll(strings.ToLower(key), "_", "-"))
 		case known:
 			p.set(c.Line, key, value)
-		case c.Offset < first && key == strings.ToLower(key):
-			p.fail(c.Line, "unknown header %q; there are %s (prose may begin with a capital: %q)",
-				key, strings.Join(headerKeys, ", "), "-- "+strings.ToUpper(key[:1])+key[1:]+": "+value)
+		case c.Offset < first && meant(key, value):
+			p.fail(c.Line, "unknown header %q; there are %s (write prose without the colon)", key, strings.Join(headerKeys, ", "))
 		}
 	}
 	switch {
@@ -47,6 +48,15 @@ func parseHeader(comments []Comment, first int) (Header, []Problem) {
 		p.fail(p.seen["unused-since"], "unused-since belongs to a contract: add -- phase: contract")
 	}
 	return h, p.problems
+}
+
+// meant reports whether an unknown word looks like a header that is misspelt,
+// which must not be passed over as prose.
+func meant(key, value string) bool {
+	key = strings.ReplaceAll(strings.ToLower(key), "_", "-")
+	return slices.ContainsFunc(headerKeys, func(known string) bool {
+		return levenshtein.Distance(key, known, nil) <= len(known)/5 || len(key) > 4 && strings.Contains(known, key)
+	}) || value == string(Contract) || value == string(Expand)
 }
 
 type headerParser struct {

@@ -88,7 +88,7 @@ func (i *infrastructure) Plan(ctx context.Context) (deploy.Plan, error) {
 	}
 	i.plan = p
 	if p.Empty() {
-		if err := a.settled(i.root); err != nil {
+		if err := i.settle(); err != nil {
 			return deploy.Plan{}, err
 		}
 	}
@@ -104,7 +104,13 @@ func (i *infrastructure) Apply(ctx context.Context) error {
 	if err := i.app.applyRoot(ctx, i.root, i.plan, i.choices()); err != nil {
 		return err
 	}
-	return i.app.settled(i.root)
+	return i.settle()
+}
+
+// settle notes that the root is as it should be: a promotion goes on for long
+// after that, and whoever finds it killed then need not look for resources.
+func (i *infrastructure) settle() error {
+	return errors.Join(i.app.settled(i.root), i.root.run.Applied())
 }
 
 // Outputs reads those of the state where it is stored: Terraform and its

@@ -3,6 +3,8 @@ package config
 import (
 	"slices"
 	"strconv"
+
+	"github.com/agext/levenshtein"
 )
 
 // services checks every service, and what they share: routes and priorities.
@@ -87,38 +89,17 @@ func names[E any](list []E, name func(E) string) []string {
 }
 
 // mostAlike proposes the most alike of the names that exist; nil without any.
+// Beyond the length of a name only its beginning counts: the time grows with
+// the product of the lengths.
 func mostAlike(wrong string, known []string) any {
 	var best any
 	fewest := 0
 	for _, k := range known {
-		if d := distance(wrong, k); k != "" && (best == nil || d < fewest) {
+		if d := levenshtein.Distance(beginning(wrong), beginning(k), nil); k != "" && (best == nil || d < fewest) {
 			best, fewest = k, d
 		}
 	}
 	return best
 }
 
-// distance is the number of letters to add, drop or change between two words
-// (Levenshtein); a long word is as unlike as it is long.
-func distance(a, b string) int {
-	if len(a) > 64 || len(b) > 64 {
-		return max(len(a), len(b))
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
-}
+func beginning(s string) string { return s[:min(len(s), 64)] }

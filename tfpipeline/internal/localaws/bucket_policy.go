@@ -27,23 +27,6 @@ func (p *bucketPolicies) operations() map[string]operation {
 	}
 }
 
-// bucketOperation names the requests to S3 that are answered here.
-func bucketOperation(r *http.Request) string {
-	if !r.URL.Query().Has("policy") {
-		return ""
-	}
-	switch r.Method {
-	case http.MethodGet:
-		return "GetBucketPolicy"
-	case http.MethodPut:
-		return "PutBucketPolicy"
-	case http.MethodDelete:
-		return "DeleteBucketPolicy"
-	default:
-		return ""
-	}
-}
-
 func (p *bucketPolicies) get(c *call, next func(*call) (*reply, error)) (*reply, error) {
 	known, rep, err := p.bucket(c, next)
 	if err != nil || !known {

@@ -28,6 +28,7 @@
 //   - EC2: descriptions of security group rules that name another group; the
 //     network interface of a NAT gateway goes with it.
 //   - Elastic Load Balancing: deletion protection is enforced.
+//   - S3: of conditional writes at once, one wins.
 //   - Operations that moto lacks fail at once, with their name. moto answers
 //     500, which clients retry for minutes.
 //

@@ -25,6 +25,7 @@ func (e *Endpoint) answers(o Options) map[string]operation {
 		newScaling(e.account, e.ecsServiceExists).operations(),
 		e.images.operations(),
 		newBucketPolicies().operations(),
+		conditionalPuts(),
 		newDatabases(o.Database).operations(),
 		newRuleDescriptions().operations(),
 		targetHealth(o.TargetHealth),

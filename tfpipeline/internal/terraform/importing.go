@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,7 +60,7 @@ func (d *Driver) PlanImports(ctx context.Context, imports []Import, lockTimeout 
 }
 
 // notThere matches what providers say of an import that finds nothing.
-var notThere = regexp.MustCompile(`(?i)cannot import non-existent|no object exists|not found|couldn't find|NoSuch|does not exist|empty result`)
+var notThere = regexp.MustCompile(`(?i)cannot import non-existent|no object exists|no [a-z ]+ found|not found|couldn't find|NoSuch|does not exist|empty result`)
 
 // absentAddress is the import that an error says does not exist, or "".
 func absentAddress(text string, imports []Import) string {
@@ -70,12 +71,19 @@ func absentAddress(text string, imports []Import) string {
 	found := ""
 	for _, i := range imports {
 		// Terraform quotes an address, and so escapes the quotes of its keys.
-		named := strings.Contains(text, i.Address) || strings.Contains(text, strings.ReplaceAll(i.Address, `"`, `\"`))
+		// A provider that looks for itself may name the parts of the ID alone.
+		named := strings.Contains(text, i.Address) || strings.Contains(text, strings.ReplaceAll(i.Address, `"`, `\"`)) ||
+			found == "" && contains(text, strings.Split(i.ID, "/"))
 		if named && len(i.Address) > len(found) {
 			found = i.Address
 		}
 	}
 	return found
+}
+
+// contains reports whether a text has all of at least two parts.
+func contains(text string, parts []string) bool {
+	return len(parts) > 1 && !slices.ContainsFunc(parts, func(p string) bool { return !strings.Contains(text, p) })
 }
 
 func importBlocks(imports []Import) []byte {

@@ -67,6 +67,32 @@ func (r Runs) Begin(run Run) (_ *Run, err error) {
 	return &run, nil
 }
 
+// Applied notes that nothing will be made any more, though the run goes on: who
+// is killed from now on leaves nothing that the state does not know. The note
+// keeps its length, so that a kill finds either the old or the new one.
+func (r *Run) Applied() error {
+	if r.held == nil || r.Operation == operationApplied {
+		return nil
+	}
+	before, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("note the end of the apply: %w", err)
+	}
+	r.Operation = operationApplied
+	content, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("note the end of the apply: %w", err)
+	}
+	padding := strings.Repeat(" ", max(len(before)-len(content), 0))
+	if _, err := r.held.WriteAt(append(content, padding...), 0); err != nil {
+		return fmt.Errorf("note the end of the apply: %w", err)
+	}
+	return nil
+}
+
+// operationApplied is the operation of a run that has applied.
+const operationApplied = "none"
+
 // End removes the note.
 func (r *Run) End() error {
 	if r.held == nil {

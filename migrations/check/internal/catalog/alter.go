@@ -134,6 +134,8 @@ func (s *Schema) alterDomain(n *pg.AlterDomainStmt) {
 		t.NotNull = true
 	case "N":
 		t.NotNull = false
+	case "T":
+		t.Default = n.GetDef()
 	case "V":
 		for _, c := range t.Checks {
 			if c.Name == n.GetName() {

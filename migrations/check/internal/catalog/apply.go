@@ -35,7 +35,7 @@ func (s *Schema) Apply(node *pg.Node) {
 	case *pg.Node_AlterTableStmt:
 		s.alterTable(n.AlterTableStmt)
 	case *pg.Node_CreateSeqStmt:
-		s.create(s.newName(n.CreateSeqStmt.GetSequence()), Sequence)
+		s.create(s.newName(n.CreateSeqStmt.GetSequence()), Sequence, n.CreateSeqStmt.GetIfNotExists())
 	case *pg.Node_AlterSeqStmt:
 		s.alterSequence(n.AlterSeqStmt)
 	case *pg.Node_CreateSchemaStmt:
@@ -78,18 +78,27 @@ func (r *Relation) trigger(name string, file int) {
 	r.Triggers[name] = file
 }
 
-func (s *Schema) create(name Name, kind Kind) *Relation {
+func (s *Schema) create(name Name, kind Kind, tolerant bool) *Relation {
 	if r := s.Relations[name]; r != nil {
 		return r
 	}
-	r := &Relation{Name: name, Kind: kind, File: s.File, Known: true, Temporary: name.Schema == "pg_temp"}
+	r := &Relation{Name: name, Kind: kind, File: s.maker(tolerant), Known: true, Temporary: name.Schema == "pg_temp"}
 	s.Relations[name] = r
 	return r
 }
 
+// maker is the file that made what is created: none if IF NOT EXISTS or OR
+// REPLACE tolerates that it was there, and nothing is known of that.
+func (s *Schema) maker(tolerant bool) int {
+	if tolerant && !s.Complete {
+		return 0
+	}
+	return s.File
+}
+
 func (s *Schema) createView(n *pg.ViewStmt) {
 	if s.Relations[s.newName(n.GetView())] == nil {
-		s.create(s.newName(n.GetView()), View).Known = false
+		s.create(s.newName(n.GetView()), View, n.GetReplace()).Known = false
 	}
 }
 
@@ -155,7 +164,7 @@ func (s *Schema) alterSequence(n *pg.AlterSeqStmt) {
 func (s *Schema) createSchema(n *pg.CreateSchemaStmt) {
 	name := n.GetSchemaname()
 	if _, ok := s.Schemas[name]; !ok {
-		s.Schemas[name] = s.File
+		s.Schemas[name] = s.maker(n.GetIfNotExists())
 	}
 	path := s.Path
 	s.Path = []string{name}
@@ -199,6 +208,8 @@ func (s *Schema) createDomain(n *pg.CreateDomainStmt) {
 		switch con.GetContype() {
 		case pg.ConstrType_CONSTR_NOTNULL:
 			t.NotNull = true
+		case pg.ConstrType_CONSTR_DEFAULT:
+			t.Default = con.GetRawExpr()
 		case pg.ConstrType_CONSTR_CHECK:
 			t.Checks = append(t.Checks, &Constraint{Name: con.GetConname(), Kind: Check, Expr: con.GetRawExpr(), Valid: true, File: s.File})
 		}

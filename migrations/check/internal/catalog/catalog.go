@@ -145,8 +145,10 @@ type UserType struct {
 	// Kind is enum, domain, composite or range.
 	Kind string
 	File int
-	// Base is a domain's, NotNull and Checks what it demands.
+	// Base is a domain's, NotNull and Checks what it demands, and Default what
+	// a column gets that has none of its own.
 	Base    Type
+	Default *pg.Node
 	NotNull bool
 	Checks  []*Constraint
 	Labels  []string

@@ -10,7 +10,7 @@ import (
 )
 
 func (s *Schema) createFunction(n *pg.CreateFunctionStmt) {
-	f := &Function{Name: s.newObject(n.GetFuncname()), Volatile: true, Language: "sql", Create: n, File: s.File, SQL: s.source.sql, Line: s.source.line}
+	f := &Function{Name: s.newObject(n.GetFuncname()), Volatile: true, Language: "sql", Create: n, File: s.maker(n.GetReplace()), SQL: s.source.sql, Line: s.source.line}
 	for _, p := range n.GetParameters() {
 		switch param := p.GetFunctionParameter(); param.GetMode() {
 		case pg.FunctionParameterMode_FUNC_PARAM_OUT, pg.FunctionParameterMode_FUNC_PARAM_TABLE:

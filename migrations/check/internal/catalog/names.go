@@ -43,6 +43,19 @@ func (s *Schema) Find(schema, name string) *Relation {
 	return nil
 }
 
+// Resolve returns the whole name of a relation that is there, or that would be
+// made under these parts.
+func (s *Schema) Resolve(parts []string) Name {
+	schema, name := splitName(parts)
+	if r := s.Find(schema, name); r != nil {
+		return r.Name
+	}
+	if schema == "" {
+		return s.inPath(name)
+	}
+	return Name{schema, name}
+}
+
 // Relation returns what a statement names; one that was never seen is taken to
 // exist and kept as unknown.
 func (s *Schema) Relation(v *pg.RangeVar) *Relation {

@@ -213,5 +213,5 @@ func (s *Schema) createTableAs(n *pg.CreateTableAsStmt) {
 	if n.GetObjtype() == pg.ObjectType_OBJECT_MATVIEW {
 		kind = MaterializedView
 	}
-	s.Relations[name] = &Relation{Name: name, Kind: kind, File: s.File, Temporary: rel.GetRelpersistence() == "t", Triggers: map[string]int{}}
+	s.Relations[name] = &Relation{Name: name, Kind: kind, File: s.maker(n.GetIfNotExists()), Temporary: rel.GetRelpersistence() == "t", Triggers: map[string]int{}}
 }

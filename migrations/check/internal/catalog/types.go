@@ -146,6 +146,22 @@ func (s *Schema) Constrained(t Type) bool {
 	return u != nil && u.Kind == "domain" && (u.Constrained() || s.Constrained(u.Base))
 }
 
+// Default returns the default that a domain gives its columns, itself or by
+// what it is based on, or nil.
+func (s *Schema) Default(t Type) *pg.Node {
+	for range 20 {
+		u := s.UserType(t)
+		if u == nil || u.Kind != "domain" {
+			break
+		}
+		if u.Default != nil {
+			return u.Default
+		}
+		t = u.Base
+	}
+	return nil
+}
+
 // Base returns what a domain is based on at last, or the type itself.
 func (s *Schema) Base(t Type) Type {
 	for range 20 {

@@ -19,6 +19,7 @@ type newColumn struct {
 	notNull  bool
 	fallback *pg.Node // DEFAULT, nil without one or with NULL
 	given    bool     // any DEFAULT is written, also NULL
+	domain   bool     // the default is that of the type, a domain
 	generate *pg.Node // GENERATED … STORED
 	identity bool
 	always   bool
@@ -57,6 +58,9 @@ func (j *judge) takeApart(def *pg.ColumnDef) newColumn {
 		case pg.ConstrType_CONSTR_FOREIGN:
 			c.foreign = con
 		}
+	}
+	if own := j.schema.Default(c.typ); !c.given && own != nil && !syntax.IsNull(own) {
+		c.given, c.domain, c.fallback = true, true, own
 	}
 	return c
 }
@@ -197,27 +201,14 @@ func (c newColumn) plain(t *catalog.Relation) string {
 	return sql + ";"
 }
 
-// key is the column that a backfill may walk along.
-func key(t *catalog.Relation) string {
-	for _, c := range t.Constraints {
-		if c.Kind == catalog.Primary && len(c.Columns) > 0 {
-			return c.Columns[0]
-		}
-	}
-	return "id"
-}
-
-// Fill writes the file that sets a column in batches.
-func fill(t *catalog.Relation, column, expr string) string {
-	k := key(t)
-	return fmt.Sprintf("-- backfill: table=%s key=%s batch=1000 pause=100ms\n\nUPDATE %s SET %s = %s\n WHERE %s IS NULL AND %s BETWEEN $1 AND $2;",
-		strings.ReplaceAll(t.Name.String(), `"`, ""), k, t.Name, column, expr, column, syntax.Quote(k))
-}
-
 // defaulted is the safe way to a column with a default of its own for each row.
 func (c newColumn) defaulted(t *catalog.Relation, expr string) []string {
+	without := ""
+	if c.domain {
+		without = " DEFAULT NULL"
+	}
 	files := []string{
-		fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s;\nALTER TABLE %s ALTER COLUMN %s SET DEFAULT %s;", t.Name, c.name, c.typeSQL, t.Name, c.name, expr),
+		fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s%s;\nALTER TABLE %s ALTER COLUMN %s SET DEFAULT %s;", t.Name, c.name, c.typeSQL, without, t.Name, c.name, expr),
 		fill(t, c.name, expr),
 	}
 	if c.notNull {

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 
@@ -25,11 +26,7 @@ func (j *judge) alterTable(n *pg.AlterTableStmt) {
 			strong = true
 		}
 	}
-	for _, c := range n.GetCmds() {
-		cmd := c.GetAlterTableCmd()
-		if cmd == nil {
-			continue
-		}
+	for _, cmd := range inPasses(n.GetCmds()) {
 		if cmd.GetSubtype() == pg.AlterTableType_AT_ValidateConstraint && strong && !isNew && !j.constraintDone(t, cmd.GetName()) {
 			j.report(0, "validate-with-lock-held", fmt.Sprintf("VALIDATE CONSTRAINT %s reads all of %s under the lock that the other actions of this ALTER TABLE take",
 				syntax.Quote(cmd.GetName()), t.Name), withoutValidate(n), fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", t.Name, syntax.Quote(cmd.GetName())))
@@ -41,6 +38,27 @@ func (j *judge) alterTable(n *pg.AlterTableStmt) {
 		}
 		j.schema.AlterTable(t, cmd)
 	}
+}
+
+// inPasses returns the actions in the order in which PostgreSQL takes them: what
+// is dropped is gone before a type changes, and both before all else (AlterTable
+// in src/backend/commands/tablecmds.c).
+func inPasses(list []*pg.Node) []*pg.AlterTableCmd {
+	passes := make([][]*pg.AlterTableCmd, 3)
+	for _, n := range list {
+		cmd, pass := n.GetAlterTableCmd(), 2
+		switch cmd.GetSubtype() {
+		case pg.AlterTableType_AT_DropColumn, pg.AlterTableType_AT_DropConstraint, pg.AlterTableType_AT_DropNotNull,
+			pg.AlterTableType_AT_DropIdentity, pg.AlterTableType_AT_DropExpression:
+			pass = 0
+		case pg.AlterTableType_AT_AlterColumnType:
+			pass = 1
+		}
+		if cmd != nil {
+			passes[pass] = append(passes[pass], cmd)
+		}
+	}
+	return slices.Concat(passes...)
 }
 
 // withoutValidate is the statement with only its other actions.

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -50,6 +51,7 @@ func (j *judge) steps(steps []syntax.Step, at func(syntax.Step) place) {
 	for _, s := range steps {
 		j.at = outer
 		j.at = at(s)
+		j.at.loop = s.Loop || outer.loop
 		switch {
 		case s.Control != "":
 			j.reportf(0, migrations.RuleTransaction, "%s ends the runner's transaction", s.Control)
@@ -128,13 +130,17 @@ func (j *judge) selectStatement(node *pg.Node, n *pg.SelectStmt) {
 		}
 	}
 	j.calledFunctions(node)
-	if len(n.GetFromClause()) == 0 { // written for what the function does
-		for _, target := range n.GetTargetList() {
-			if f := target.GetResTarget().GetVal().GetFuncCall(); f != nil {
-				j.unknownFunction(f)
-			}
-		}
+	table := func(from *pg.Node) bool { return from.GetRangeFunction() == nil }
+	if slices.ContainsFunc(n.GetFromClause(), table) {
+		return
 	}
+	// It is written for what the functions do.
+	syntax.Walk(node, func(n *pg.Node) bool {
+		if f := n.GetFuncCall(); f != nil {
+			j.unknownFunction(f)
+		}
+		return true
+	})
 }
 
 // unknownFunction reports one that neither PostgreSQL nor the schema has: an
@@ -181,7 +187,7 @@ func (j *judge) call(f *pg.FuncCall) {
 
 func (j *judge) functionBody(fn *catalog.Function) {
 	line, _ := j.position(0)
-	here := place{statement: j.at.statement, line: line, in: "in " + fn.Name.String() + "()"}
+	here := place{statement: j.at.statement, line: line, in: "in " + fn.Name.String() + "()", loop: j.at.loop}
 	at := func(syntax.Step) place { return here }
 	switch fn.Language {
 	case "plpgsql":

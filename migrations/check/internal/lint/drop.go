@@ -20,6 +20,9 @@ var dropRules = map[pg.ObjectType]string{
 	pg.ObjectType_OBJECT_POLICY: "drop-trigger", pg.ObjectType_OBJECT_COLLATION: "drop-type",
 }
 
+// replaceable are dropped to be made again.
+var replaceable = map[pg.ObjectType]bool{pg.ObjectType_OBJECT_TRIGGER: true, pg.ObjectType_OBJECT_POLICY: true}
+
 func (j *judge) drop(n *pg.DropStmt) {
 	if n.GetRemoveType() == pg.ObjectType_OBJECT_INDEX {
 		j.dropIndex(n)
@@ -34,7 +37,7 @@ func (j *judge) drop(n *pg.DropStmt) {
 		}
 		name := catalog.Name{Name: strings.Join(parts, ".")}.Name
 		switch rule, breaking := dropRules[n.GetRemoveType()]; {
-		case n.GetRemoveType() == pg.ObjectType_OBJECT_TRIGGER && j.recreated["trigger "+name]:
+		case replaceable[n.GetRemoveType()] && len(parts) > 1 && j.recreated[j.partOf(parts)]:
 		case n.GetMissingOk() && j.unknown(n.GetRemoveType(), parts):
 		case breaking:
 			j.reportf(0, rule, "%s %s goes away", kind, name)
@@ -175,7 +178,7 @@ func (j *judge) renameColumn(n *pg.RenameStmt, t *catalog.Relation, old string) 
 }
 
 func (j *judge) renameTable(n *pg.RenameStmt, t *catalog.Relation) {
-	if j.recreated["view "+t.Name.Name] {
+	if j.recreated["view "+t.Name.String()] {
 		return
 	}
 	j.report(0, "rename-table", fmt.Sprintf("%s gets the name %s", t.Name, syntax.Quote(n.GetNewname())),

@@ -17,6 +17,8 @@ type judge struct {
 	migration migrations.Migration
 	postgres  int
 	findings  []Finding
+	// refused are the findings of the file's reader.
+	refused []Finding
 	// covered counts findings that the contract covers.
 	covered int
 
@@ -27,8 +29,8 @@ type judge struct {
 	added []enumValue
 	// utc is set once the file sets its time zone to UTC.
 	utc bool
-	// recreated are the triggers and views that a later statement of the file
-	// makes again.
+	// recreated are the triggers, policies, views and indexes that later
+	// statements of the file make.
 	recreated map[string]bool
 	// calls is how deep functions call one another.
 	calls int
@@ -42,6 +44,8 @@ type place struct {
 	// line is set inside a body, and in says which.
 	line int
 	in   string
+	// loop is set where it may run many times.
+	loop bool
 }
 
 func (j *judge) enter(s migrations.Statement) { j.at = place{statement: s} }
@@ -84,6 +88,7 @@ func (j *judge) alone() bool { return j.migration.Mode != migrations.Whole }
 // statement judges one statement and applies it to the schema.
 func (j *judge) statement(node *pg.Node) {
 	locks := j.locks(node)
+	j.outside(node)
 	j.enumUse(node)
 	j.transaction(node, locks)
 	j.judge(node)
@@ -187,7 +192,7 @@ func (j *judge) judge(node *pg.Node) {
 // refusedOrUnknown reports what no case above knows, unless the file's reader
 // refuses it anyhow.
 func (j *judge) refusedOrUnknown(node *pg.Node) {
-	if reportedAt(j.findings, j.at.statement) {
+	if j.at.line == 0 && reportedAt(j.refused, j.at.statement) {
 		return
 	}
 	kind := strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%T", node.GetNode()), "*pg_query.Node_"), "Stmt")

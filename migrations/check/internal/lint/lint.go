@@ -139,13 +139,13 @@ func judgeFile(schema *catalog.Schema, m migrations.Migration, problems []migrat
 			j.findings = append(j.findings, fromProblem(p))
 		}
 	}
-	refused := slices.Clone(j.findings)
+	j.refused = slices.Clone(j.findings)
 	j.lookAhead()
 	for _, s := range m.Statements {
 		j.enter(s)
 		nodes, err := syntax.ParseAll(s.SQL)
 		if e, ok := errors.AsType[*syntax.Error](err); ok {
-			if !reportedAt(refused, s) {
+			if !reportedAt(j.refused, s) {
 				j.report(syntaxPlace(e), migrations.RuleSyntax, e.Message+rowHint(e))
 			}
 			continue

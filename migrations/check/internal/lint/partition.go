@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -22,7 +23,30 @@ func (j *judge) attachPartition(parent *catalog.Relation, cmd *pg.PartitionCmd) 
 	if bound.GetIsDefault() && !j.schema.New(child) && len(parent.Children) > 0 {
 		j.reportf(0, "attach-partition-scan", "every row of %s is read to be sure that it belongs into no other partition", child.Name)
 	}
+	if !j.schema.New(child) && parent.Known && child.Known {
+		j.partitionIndexes(parent, child)
+	}
 	j.defaultPartition(parent, bound)
+}
+
+// partitionIndexes reports the indexes of a partitioned table that ATTACH has to
+// build, since the table to be attached has none like them.
+func (j *judge) partitionIndexes(parent, child *catalog.Relation) {
+	for _, i := range parent.Indexes {
+		like := func(own *catalog.Index) bool {
+			return own.Unique == i.Unique && slices.Equal(own.Columns, i.Columns) && (own.Where == nil) == (i.Where == nil)
+		}
+		if slices.ContainsFunc(child.Indexes, like) {
+			continue
+		}
+		var steps []string
+		if len(i.Exprs) == 0 && i.Where == nil {
+			unique := when(i.Unique, "UNIQUE ")
+			steps = []string{fmt.Sprintf("CREATE %sINDEX CONCURRENTLY %s ON %s (%s);", unique,
+				syntax.Quote(child.Name.Name+"_"+strings.Join(i.Columns, "_")+"_idx"), child.Name, quoteAll(i.Columns))}
+		}
+		j.report(0, "index-not-concurrent", fmt.Sprintf("%s has no index like %s: ATTACH PARTITION builds one, and nobody can use the table meanwhile", child.Name, i.Relation.Name), steps...)
+	}
 }
 
 // defaultPartition reports that a new partition makes PostgreSQL read the

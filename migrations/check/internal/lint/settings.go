@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -49,7 +50,7 @@ func firstNode(list []*pg.Node) *pg.Node {
 
 // limit reports, unless the file's reader has said it already.
 func (j *judge) limit(rule, message string) {
-	if j.at.line == 0 && reportedAt(j.findings, j.at.statement) {
+	if j.at.line == 0 && reportedAt(j.refused, j.at.statement) {
 		return
 	}
 	j.report(0, rule, message)
@@ -100,11 +101,11 @@ func duration(text string) (time.Duration, bool) {
 	digits := strings.TrimRight(text, "abcdefghijklmnopqrstuvwxyz ")
 	unit, ok := map[string]time.Duration{"": time.Millisecond, "us": time.Microsecond, "ms": time.Millisecond,
 		"s": time.Second, "min": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[strings.TrimSpace(text[len(digits):])]
-	n, isNumber := integer(strings.TrimSpace(digits))
-	if !ok || !isNumber || n < 0 || n > 1e9 {
+	n, err := strconv.ParseFloat(strings.TrimSpace(digits), 64)
+	if !ok || err != nil || !(n >= 0 && n <= 1e9) {
 		return 0, false
 	}
-	return time.Duration(n) * unit, true
+	return time.Duration(n * float64(unit)), true
 }
 
 // grant judges REVOKE; GRANT only adds.

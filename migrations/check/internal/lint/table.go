@@ -63,8 +63,9 @@ func (j *judge) wantIndex(t *catalog.Relation, columns []string, at int32) {
 		fmt.Sprintf("CREATE INDEX CONCURRENTLY %s ON %s (%s);", syntax.Quote(t.Name.Name+"_"+strings.Join(columns, "_")+"_idx"), t.Name, quoteAll(columns)))
 }
 
-// lookAhead notes what later statements of the file make again: a trigger or
-// view that is dropped to be replaced breaks nothing in one transaction.
+// lookAhead notes what later statements of the file make: a trigger or policy
+// that is dropped to be replaced breaks nothing in one transaction, nor does a
+// table whose name a view takes over.
 func (j *judge) lookAhead() {
 	j.recreated = map[string]bool{}
 	if j.alone() {
@@ -72,7 +73,7 @@ func (j *judge) lookAhead() {
 	}
 	for _, s := range j.migration.Statements {
 		head := strings.ToLower(s.SQL[:min(len(s.SQL), 60)])
-		if !strings.HasPrefix(head, "create") || !strings.Contains(head, "trigger") && !strings.Contains(head, "view") && !strings.Contains(head, "index") {
+		if !strings.HasPrefix(head, "create") || !strings.Contains(head, "trigger") && !strings.Contains(head, "policy") && !strings.Contains(head, "view") && !strings.Contains(head, "index") {
 			continue
 		}
 		node, err := syntax.Parse(s.SQL)
@@ -81,14 +82,21 @@ func (j *judge) lookAhead() {
 		}
 		switch n := node.GetNode().(type) {
 		case *pg.Node_CreateTrigStmt:
-			v := n.CreateTrigStmt.GetRelation()
-			j.recreated["trigger "+strings.Join(append(rangeParts(v), n.CreateTrigStmt.GetTrigname()), ".")] = true
+			j.recreated[j.partOf(append(rangeParts(n.CreateTrigStmt.GetRelation()), n.CreateTrigStmt.GetTrigname()))] = true
+		case *pg.Node_CreatePolicyStmt:
+			j.recreated[j.partOf(append(rangeParts(n.CreatePolicyStmt.GetTable()), n.CreatePolicyStmt.GetPolicyName()))] = true
 		case *pg.Node_ViewStmt:
-			j.recreated["view "+n.ViewStmt.GetView().GetRelname()] = true
+			j.recreated["view "+j.schema.Resolve(rangeParts(n.ViewStmt.GetView())).String()] = true
 		case *pg.Node_IndexStmt:
 			if params := n.IndexStmt.GetIndexParams(); len(params) > 0 {
 				j.recreated["index "+n.IndexStmt.GetRelation().GetRelname()+" "+params[0].GetIndexElem().GetName()] = true
 			}
 		}
 	}
+}
+
+// partOf is the key of a table's trigger or policy.
+func (j *judge) partOf(parts []string) string {
+	last := len(parts) - 1
+	return "part " + j.schema.Resolve(parts[:last]).String() + "." + parts[last]
 }

@@ -212,3 +212,35 @@ func (j *judge) transactionStatement(n *pg.TransactionStmt) {
 	}
 	j.reportf(0, migrations.RuleTransaction, "%s ends the runner's transaction", strings.TrimPrefix(n.GetKind().String(), "TRANS_STMT_"))
 }
+
+// outside reports a statement in a body that PostgreSQL runs in no transaction
+// block, and so in no function. In the file itself the runner sees to it.
+func (j *judge) outside(node *pg.Node) {
+	what := ""
+	switch n := node.GetNode().(type) {
+	case *pg.Node_IndexStmt:
+		what = when(n.IndexStmt.GetConcurrent(), "CREATE INDEX CONCURRENTLY")
+	case *pg.Node_DropStmt:
+		what = when(n.DropStmt.GetConcurrent(), "DROP INDEX CONCURRENTLY")
+	case *pg.Node_ReindexStmt:
+		what = when(hasOption(n.ReindexStmt.GetParams(), "concurrently"), "REINDEX CONCURRENTLY")
+	case *pg.Node_VacuumStmt:
+		what = when(n.VacuumStmt.GetIsVacuumcmd(), "VACUUM")
+	case *pg.Node_AlterTableStmt:
+		for _, c := range n.AlterTableStmt.GetCmds() {
+			if c.GetAlterTableCmd().GetDef().GetPartitionCmd().GetConcurrent() {
+				what = "DETACH PARTITION CONCURRENTLY"
+			}
+		}
+	}
+	if what != "" && j.at.line > 0 {
+		j.reportf(0, migrations.RuleTransaction, "PostgreSQL refuses %s in a function or DO block: make it a statement of the file", what)
+	}
+}
+
+func when(yes bool, what string) string {
+	if yes {
+		return what
+	}
+	return ""
+}

@@ -18,15 +18,19 @@ func (j *judge) changeType(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 	column := t.Column(name)
 	to := j.schema.ResolveType(def.GetTypeName())
 	if column == nil {
-		j.report(0, "type-change-rewrite", fmt.Sprintf("nothing is known of the type that %s of %s has now: give the deployed schema with -schema, or every row may be rewritten", syntax.Quote(name), t.Name), j.widen(t, name, to)...)
+		j.report(0, "type-change-rewrite", fmt.Sprintf("nothing is known of the type that %s of %s has now: give the deployed schema with -schema, or every row may be rewritten", syntax.Quote(name), t.Name), j.widen(t, name, to, def.GetRawDefault())...)
 		return
 	}
 	collation := lastPart(def.GetCollClause())
 	if column.File == j.schema.File && t.File == j.schema.File {
 		return
 	}
-	if !usingColumn(def.GetRawDefault(), name) || j.rewrites(column.Type, to) {
-		j.report(0, "type-change-rewrite", fmt.Sprintf("from %s to %s every row of %s is rewritten", column.Type, to, t.Name), j.widen(t, name, to)...)
+	if j.rewrites(column.Type, to) {
+		j.report(0, "type-change-rewrite", fmt.Sprintf("from %s to %s every row of %s is rewritten", column.Type, to, t.Name), j.widen(t, name, to, def.GetRawDefault())...)
+		return
+	}
+	if !j.usingColumn(def.GetRawDefault(), column, to) {
+		j.report(0, "type-change-rewrite", fmt.Sprintf("USING computes a value for every row of %s, and all are rewritten", t.Name), j.widen(t, name, to, def.GetRawDefault())...)
 		return
 	}
 	if column.Type.Equal(to) && collation == column.Collation {
@@ -40,7 +44,7 @@ func (j *judge) changeType(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 			}
 			if why := j.rebuilt(i, name, column, to, collation); why != "" {
 				quick = false
-				j.report(0, "type-change-index-rebuild", fmt.Sprintf("index %s is built anew: %s", i.Relation.Name, why), j.widen(t, name, to)...)
+				j.report(0, "type-change-index-rebuild", fmt.Sprintf("index %s is built anew: %s", i.Relation.Name, why), j.widen(t, name, to, def.GetRawDefault())...)
 			}
 		}
 		for _, c := range r.Constraints {
@@ -64,17 +68,20 @@ func lastPart(c *pg.CollateClause) string {
 	return names[len(names)-1]
 }
 
-// usingColumn reports whether a USING expression only casts the column, which
-// is what happens without one as well.
-func usingColumn(expr *pg.Node, column string) bool {
+// usingColumn reports whether a USING expression is the column, or a cast of it
+// that changes no more than the new type does by itself.
+func (j *judge) usingColumn(expr *pg.Node, column *catalog.Column, to catalog.Type) bool {
 	if expr == nil {
 		return true
 	}
 	if c := expr.GetTypeCast(); c != nil {
+		if cast := j.schema.ResolveType(c.GetTypeName()); !cast.Equal(to) && (j.rewrites(column.Type, cast) || j.rewrites(cast, to)) {
+			return false
+		}
 		expr = c.GetArg()
 	}
 	names := syntax.Columns(expr)
-	return expr.GetColumnRef() != nil && len(names) == 1 && names[0] == column
+	return expr.GetColumnRef() != nil && len(names) == 1 && names[0] == column.Name
 }
 
 // rewrites reports whether values of one type must be stored anew as the other.
@@ -178,18 +185,26 @@ func (j *judge) rebuilt(i *catalog.Index, name string, column *catalog.Column, t
 	return ""
 }
 
-// widen is the safe way to another type: a second column; of a constrained
-// domain's base type, since the domain itself would be checked for every row.
-func (j *judge) widen(t *catalog.Relation, name string, to catalog.Type) []string {
+// widen is the safe way to another type: a second column, filled by USING where
+// that is given; of a constrained domain's base type, since the domain itself
+// would be checked for every row.
+func (j *judge) widen(t *catalog.Relation, name string, to catalog.Type, using *pg.Node) []string {
 	if j.schema.Constrained(to) {
 		to = j.schema.Base(to)
 	}
 	second := syntax.Quote(name + "_new")
 	function := syntax.Quote("copy_" + t.Name.Name + "_" + name)
 	old := syntax.Quote(name)
+	assigned := "NEW." + old
+	if using != nil {
+		assigned = qualifyNew(using)
+		if sql, err := syntax.DeparseExpression(using); err == nil {
+			old = sql
+		}
+	}
 	return []string{
-		fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s;\n\nCREATE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n    NEW.%s := NEW.%s;\n    RETURN NEW;\nEND\n$$;\n\nCREATE TRIGGER %s BEFORE INSERT OR UPDATE ON %s\n    FOR EACH ROW EXECUTE FUNCTION %s();",
-			t.Name, second, to, function, second, old, function, t.Name, function),
+		fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s;\n\nCREATE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n    NEW.%s := %s;\n    RETURN NEW;\nEND\n$$;\n\nCREATE TRIGGER %s BEFORE INSERT OR UPDATE ON %s\n    FOR EACH ROW EXECUTE FUNCTION %s();",
+			t.Name, second, to, function, second, assigned, function, t.Name, function),
 		fill(t, second, old),
 	}
 }

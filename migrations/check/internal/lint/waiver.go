@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/agext/levenshtein"
+
 	"github.com/specboard/platform/migrations"
 )
 
@@ -55,7 +57,7 @@ func why(rule string) string {
 func nearest(name string) string {
 	best, least := "", 4
 	for _, r := range Rules() {
-		if d := distance(name, r.ID); d < least {
+		if d := levenshtein.Distance(name, r.ID, nil); d < least {
 			best, least = r.ID, d
 		}
 	}
@@ -63,25 +65,4 @@ func nearest(name string) string {
 		return ""
 	}
 	return fmt.Sprintf("; did you mean %s?", best)
-}
-
-// distance is the number of letters to change, add or leave out.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for i := range row {
-		row[i] = i
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := before
-			if a[i] != b[j] {
-				change++
-			}
-			before = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -97,3 +97,10 @@ CREATE MATERIALIZED VIEW user_counts AS SELECT status, count(*) AS users FROM us
 CREATE SEQUENCE invoice_numbers;
 CREATE TABLE app.settings (key text PRIMARY KEY, value text);
 CREATE TABLE app.orders (id bigint PRIMARY KEY, note text);
+
+CREATE TABLE bookings (id bigint NOT NULL, note text) PARTITION BY RANGE (id);
+CREATE UNIQUE INDEX bookings_id_idx ON bookings (id);
+CREATE TABLE bookings_a PARTITION OF bookings FOR VALUES FROM (1) TO (10);
+CREATE TABLE bookings_b (id bigint NOT NULL, note text, CHECK (id >= 10 AND id < 20));
+CREATE TABLE bookings_c (id bigint NOT NULL, note text, CHECK (id >= 20 AND id < 30));
+CREATE UNIQUE INDEX bookings_c_id_idx ON bookings_c (id);

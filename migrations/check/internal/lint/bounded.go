@@ -1,0 +1,147 @@
+package lint
+
+import (
+	"slices"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/specboard/platform/migrations/check/internal/catalog"
+	"github.com/specboard/platform/migrations/check/internal/syntax"
+)
+
+// target is the table that an UPDATE or DELETE changes, as its condition may
+// name it.
+type target struct {
+	*catalog.Relation
+	name string // the alias, or the table's own name
+	// joined is set where other tables are at hand, whose columns count for
+	// nothing: they choose no rows of this one.
+	joined bool
+}
+
+func newTarget(node *pg.Node, t *catalog.Relation) target {
+	v, others := node.GetDeleteStmt().GetRelation(), node.GetDeleteStmt().GetUsingClause()
+	if u := node.GetUpdateStmt(); u != nil {
+		v, others = u.GetRelation(), u.GetFromClause()
+	}
+	x := target{Relation: t, name: v.GetRelname(), joined: len(others) > 0}
+	if alias := v.GetAlias().GetAliasname(); alias != "" {
+		x.name = alias
+	}
+	return x
+}
+
+// column returns the target's column that an expression is.
+func (t target) column(expr *pg.Node) (string, bool) {
+	names := syntax.Strings(expr.GetColumnRef().GetFields())
+	switch len(names) {
+	case 0:
+		return "", false
+	case 1:
+		return names[0], names[0] != "" && (!t.joined || t.Known && t.Column(names[0]) != nil)
+	}
+	return names[len(names)-1], names[len(names)-2] == t.name
+}
+
+// unique reports whether a column has another value in every row. Of a table
+// that is not known, that much is believed of its id.
+func (t target) unique(column string) bool {
+	return column == "ctid" || t.Known && t.UniqueOn([]string{column}, nil) || !t.Known && column == "id"
+}
+
+// bounded reports whether an UPDATE or DELETE touches few rows by what it says:
+// those of some keys, a short range of them, or a query with a small LIMIT. In
+// a loop such a query is a part of many, and all stay in one transaction.
+func (j *judge) bounded(node *pg.Node, relation *catalog.Relation) bool {
+	t := newTarget(node, relation)
+	var fixed []string
+	for _, p := range syntax.Conjuncts(where(node)) {
+		if column, ok := t.fixed(p); ok {
+			fixed = append(fixed, column)
+		}
+		if !j.at.loop && j.limited(t, p) {
+			return true
+		}
+		if column, ok := t.shortRange(p); ok && t.Known && t.unique(column) {
+			return true
+		}
+	}
+	if !t.Known {
+		return slices.Contains(fixed, "id")
+	}
+	for _, i := range t.Indexes {
+		if i.Unique && i.Where == nil && len(i.Exprs) == 0 && !slices.ContainsFunc(i.Columns, func(c string) bool { return !slices.Contains(fixed, c) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// fixed reads column = constant, column IN (constants) and column = ANY
+// (constants).
+func (t target) fixed(p *pg.Node) (string, bool) {
+	e := p.GetAExpr()
+	if e == nil || len(e.GetName()) == 0 || e.GetName()[0].GetString_().GetSval() != "=" {
+		return "", false
+	}
+	column, ok := t.column(e.GetLexpr())
+	if !ok {
+		return "", false
+	}
+	values := []*pg.Node{e.GetRexpr()}
+	switch e.GetKind() {
+	case pg.A_Expr_Kind_AEXPR_OP:
+	case pg.A_Expr_Kind_AEXPR_IN:
+		values = e.GetRexpr().GetList().GetItems()
+	case pg.A_Expr_Kind_AEXPR_OP_ANY:
+		if array := e.GetRexpr().GetAArrayExpr(); array != nil {
+			values = array.GetElements()
+		}
+	default:
+		return "", false
+	}
+	return column, !slices.ContainsFunc(values, func(n *pg.Node) bool { return !syntax.Constant(n) })
+}
+
+// limited reads column IN (SELECT … LIMIT n) and column = ANY (ARRAY(SELECT …
+// LIMIT n)). Each value must stand for one row.
+func (j *judge) limited(t target, p *pg.Node) bool {
+	sub, test := p.GetSubLink(), p.GetSubLink().GetTestexpr()
+	if e := p.GetAExpr(); e.GetKind() == pg.A_Expr_Kind_AEXPR_OP_ANY {
+		sub, test = e.GetRexpr().GetSubLink(), e.GetLexpr()
+		if sub.GetSubLinkType() != pg.SubLinkType_ARRAY_SUBLINK {
+			return false
+		}
+	} else if sub == nil || sub.GetSubLinkType() != pg.SubLinkType_ANY_SUBLINK {
+		return false
+	}
+	query := sub.GetSubselect().GetSelectStmt()
+	limit, ok := query.GetLimitCount().GetAConst().GetVal().(*pg.A_Const_Ival)
+	if !ok || limit.Ival.GetIval() > batchLimit {
+		return false
+	}
+	if column, ok := t.column(test); ok && t.unique(column) {
+		return true
+	}
+	// Several columns, or of a table that is not known: right if the values
+	// are the table's own.
+	from := query.GetFromClause()
+	own := len(from) == 1 && from[0].GetRangeVar() != nil && j.schema.Relation(from[0].GetRangeVar()) == t.Relation
+	return own && (test.GetRowExpr() != nil || !t.Known)
+}
+
+// shortRange reads column BETWEEN a AND b for numbers close together.
+func (t target) shortRange(p *pg.Node) (string, bool) {
+	e := p.GetAExpr()
+	if e.GetKind() != pg.A_Expr_Kind_AEXPR_BETWEEN {
+		return "", false
+	}
+	ends := e.GetRexpr().GetList().GetItems()
+	column, ok := t.column(e.GetLexpr())
+	if !ok || len(ends) != 2 {
+		return "", false
+	}
+	low, lok := ends[0].GetAConst().GetVal().(*pg.A_Const_Ival)
+	high, hok := ends[1].GetAConst().GetVal().(*pg.A_Const_Ival)
+	return column, lok && hok && int(high.Ival.GetIval())-int(low.Ival.GetIval()) <= batchLimit
+}
