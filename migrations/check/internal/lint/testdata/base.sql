@@ -100,7 +100,7 @@ CREATE TABLE app.orders (id bigint PRIMARY KEY, note text);
 
 CREATE TABLE bookings (id bigint NOT NULL, note text) PARTITION BY RANGE (id);
 CREATE UNIQUE INDEX bookings_id_idx ON bookings (id);
-CREATE TABLE bookings_a PARTITION OF bookings FOR VALUES FROM (1) TO (10);
-CREATE TABLE bookings_b (id bigint NOT NULL, note text, CHECK (id >= 10 AND id < 20));
-CREATE TABLE bookings_c (id bigint NOT NULL, note text, CHECK (id >= 20 AND id < 30));
+CREATE TABLE bookings_a PARTITION OF bookings FOR VALUES FROM (1) TO (5001);
+CREATE TABLE bookings_b (id bigint NOT NULL, note text, CHECK (id >= 5001 AND id < 10001));
+CREATE TABLE bookings_c (id bigint NOT NULL, note text, CHECK (id >= 10001 AND id < 15001));
 CREATE UNIQUE INDEX bookings_c_id_idx ON bookings_c (id);

@@ -14,9 +14,9 @@ INSERT INTO regions SELECT i, CASE WHEN i % 2 = 0 THEN 'eu' ELSE 'mars' END FROM
 INSERT INTO regions_us SELECT i, 'us' FROM generate_series(1, 5000) AS i;
 INSERT INTO app.settings SELECT 'key' || i, 'value' FROM generate_series(1, 5000) AS i;
 INSERT INTO app.orders SELECT i, 'note' FROM generate_series(1, 5000) AS i;
-INSERT INTO bookings SELECT i, 'note' FROM generate_series(1, 9) AS i;
-INSERT INTO bookings_b SELECT i, 'note' FROM generate_series(10, 19) AS i, generate_series(1, 1) AS k;
-INSERT INTO bookings_c SELECT i, 'note' FROM generate_series(20, 29) AS i;
+INSERT INTO bookings SELECT i, 'note' FROM generate_series(1, 5000) AS i;
+INSERT INTO bookings_b SELECT i, 'note' FROM generate_series(5001, 10000) AS i;
+INSERT INTO bookings_c SELECT i, 'note' FROM generate_series(10001, 15000) AS i;
 REFRESH MATERIALIZED VIEW order_totals;
 REFRESH MATERIALIZED VIEW user_counts;
 ANALYZE;
