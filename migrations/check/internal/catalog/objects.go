@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
@@ -72,12 +73,35 @@ func renameColumn(r *Relation, old, name string) {
 		return list
 	}
 	for _, c := range r.Constraints {
-		c.Columns = swap(c.Columns)
+		c.Columns, c.Expr = swap(c.Columns), renamed(c.Expr, old, name)
 	}
 	for _, i := range r.Indexes {
-		i.Columns = swap(i.Columns)
+		i.Columns, i.Where, i.Exprs = swap(i.Columns), renamed(i.Where, old, name), slices.Clone(i.Exprs)
+		for k, e := range i.Exprs {
+			i.Exprs[k] = renamed(e, old, name)
+		}
 	}
 	r.Key = swap(r.Key)
+}
+
+// renamed is an expression with another name for a column. The expression
+// itself belongs to a statement that may be applied again.
+func renamed(expr *pg.Node, old, name string) *pg.Node {
+	if expr == nil {
+		return nil
+	}
+	expr = proto.Clone(expr).(*pg.Node)
+	syntax.Walk(expr, func(n *pg.Node) bool {
+		fields := n.GetColumnRef().GetFields()
+		if len(fields) == 0 {
+			return true
+		}
+		if last := fields[len(fields)-1].GetString_(); last.GetSval() == old {
+			last.Sval = name
+		}
+		return true
+	})
+	return expr
 }
 
 func (s *Schema) renameSchema(old, name string) {

@@ -158,14 +158,18 @@ func references(target *catalog.Relation, c *pg.Constraint) string {
 	if attrs := syntax.Strings(c.GetPkAttrs()); len(attrs) > 0 {
 		text += " (" + quoteAll(attrs) + ")"
 	}
+	text += when(c.GetFkMatchtype() == "f", " MATCH FULL")
 	actions := map[string]string{"c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT", "r": "RESTRICT"}
 	if a := actions[c.GetFkDelAction()]; a != "" {
 		text += " ON DELETE " + a
+		if some := syntax.Strings(c.GetFkDelSetCols()); len(some) > 0 {
+			text += " (" + quoteAll(some) + ")"
+		}
 	}
 	if a := actions[c.GetFkUpdAction()]; a != "" {
 		text += " ON UPDATE " + a
 	}
-	return text
+	return text + deferral(c)
 }
 
 func quoteAll(names []string) string {

@@ -29,7 +29,7 @@ func (j *judge) addConstraint(t *catalog.Relation, c *pg.Constraint) {
 			expr = "…"
 		}
 		j.report(at, "check-not-valid-missing", fmt.Sprintf("the check is tested against every row of %s", t.Name),
-			fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s) NOT VALID;", t.Name, name, expr),
+			fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s)%s NOT VALID;", t.Name, name, expr, when(c.GetIsNoInherit(), " NO INHERIT")),
 			fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", t.Name, name))
 	case pg.ConstrType_CONSTR_FOREIGN:
 		j.addForeignKey(t, c)
@@ -80,11 +80,25 @@ func (j *judge) addUnique(t *catalog.Relation, c *pg.Constraint) {
 	var steps []string
 	if t.Kind != catalog.Partitioned {
 		steps = []string{
-			fmt.Sprintf("CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s);", name, t.Name, quoteAll(columns)),
-			fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s UNIQUE USING INDEX %s;", t.Name, name, name),
+			uniqueIndex(t, name, c),
+			fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s UNIQUE USING INDEX %s%s;", t.Name, name, name, deferral(c)),
 		}
 	}
 	j.report(c.GetLocation(), "unique-constraint", fmt.Sprintf("an index on (%s) is built while %s is locked", quoteAll(columns), t.Name), steps...)
+}
+
+// uniqueIndex writes the index that a constraint is to use.
+func uniqueIndex(t *catalog.Relation, name string, c *pg.Constraint) string {
+	sql := fmt.Sprintf("CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s)", name, t.Name, quoteAll(syntax.Strings(c.GetKeys())))
+	if more := syntax.Strings(c.GetIncluding()); len(more) > 0 {
+		sql += " INCLUDE (" + quoteAll(more) + ")"
+	}
+	return sql + when(c.GetNullsNotDistinct(), " NULLS NOT DISTINCT") + ";"
+}
+
+// deferral writes when a constraint is checked, if not at once.
+func deferral(c *pg.Constraint) string {
+	return when(c.GetDeferrable(), " DEFERRABLE") + when(c.GetInitdeferred(), " INITIALLY DEFERRED")
 }
 
 func (j *judge) addPrimaryKey(t *catalog.Relation, c *pg.Constraint) {
@@ -100,13 +114,13 @@ func (j *judge) addPrimaryKey(t *catalog.Relation, c *pg.Constraint) {
 	}
 	if using == "" {
 		name := constraintName(c.GetConname(), t, "", "pkey")
-		steps := []string{fmt.Sprintf("CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s);", name, t.Name, quoteAll(columns))}
+		steps := []string{uniqueIndex(t, name, c)}
 		for _, column := range columns {
 			if !j.provenNotNull(t, column) {
 				steps = append(steps, requireNotNull(t, column, j.postgres)...)
 			}
 		}
-		steps = append(steps, fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s PRIMARY KEY USING INDEX %s;", t.Name, name, name))
+		steps = append(steps, fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s PRIMARY KEY USING INDEX %s%s;", t.Name, name, name, deferral(c)))
 		if t.Kind == catalog.Partitioned {
 			steps = nil
 		}

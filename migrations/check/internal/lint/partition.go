@@ -129,7 +129,8 @@ func provesRange(facts []*pg.Node, column, operator string, value *pg.Node) bool
 	return false
 }
 
-// provesList looks for column = value or column IN (values).
+// provesList looks for column = value, column IN (values) or column = ANY
+// (values).
 func provesList(facts []*pg.Node, column string, values []*pg.Node) bool {
 	for _, f := range facts {
 		e := f.GetAExpr()
@@ -139,6 +140,9 @@ func provesList(facts []*pg.Node, column string, values []*pg.Node) bool {
 		given := []*pg.Node{e.GetRexpr()}
 		if l := e.GetRexpr().GetList(); l != nil {
 			given = l.GetItems()
+		}
+		if a := e.GetRexpr().GetAArrayExpr(); a != nil && e.GetKind() == pg.A_Expr_Kind_AEXPR_OP_ANY { // as pg_dump writes IN
+			given = a.GetElements()
 		}
 		all := true
 		for _, g := range given {

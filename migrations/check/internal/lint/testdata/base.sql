@@ -104,3 +104,5 @@ CREATE TABLE bookings_a PARTITION OF bookings FOR VALUES FROM (1) TO (5001);
 CREATE TABLE bookings_b (id bigint NOT NULL, note text, CHECK (id >= 5001 AND id < 10001));
 CREATE TABLE bookings_c (id bigint NOT NULL, note text, CHECK (id >= 10001 AND id < 15001));
 CREATE UNIQUE INDEX bookings_c_id_idx ON bookings_c (id);
+
+CREATE TABLE areas_south (code text NOT NULL, CONSTRAINT areas_south_code CHECK ((code = ANY (ARRAY['es'::text, 'it'::text]))));
