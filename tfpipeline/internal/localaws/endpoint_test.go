@@ -27,6 +27,7 @@ import (
 func TestPassesOnWhatItDoesNotAnswer(t *testing.T) {
 	control := newFakeControl(t, map[string]string{
 		"s3.":                   "",
+		"s3.PutObject":          "",
 		"sts.GetCallerIdentity": `<GetCallerIdentityResponse><GetCallerIdentityResult><Account>1</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`,
 	})
 	var mu sync.Mutex
@@ -43,21 +44,24 @@ func TestPassesOnWhatItDoesNotAnswer(t *testing.T) {
 		t.Errorf("identity %v, %v", id, err)
 	}
 	content := strings.Repeat("state", 1<<20) // more than the client sends before it is told to continue
-	_, err = s3.NewFromConfig(cfg).PutObject(t.Context(), &s3.PutObjectInput{
-		Bucket: aws.String("bucket"), Key: aws.String("a folder/key+1"), IfNoneMatch: aws.String("*"), Body: strings.NewReader(content),
-	})
-	if err != nil {
-		t.Error(err)
-	}
-	put := control.last(t, "s3.")
-	if put.request.Host != strings.TrimPrefix(e.URL(), "http://") {
-		t.Errorf("host %s: signatures and buckets need the one that the client used", put.request.Host)
-	}
-	if put.request.URL.EscapedPath() != "/bucket/a%20folder/key%2B1" || put.request.Header.Get("If-None-Match") != "*" {
-		t.Errorf("path %s, If-None-Match %q", put.request.URL.EscapedPath(), put.request.Header.Get("If-None-Match"))
-	}
-	if !bytes.Contains(put.body, []byte(content)) {
-		t.Errorf("%d bytes arrived, of %d", len(put.body), len(content))
+	for operation, condition := range map[string]string{"s3.": "", "s3.PutObject": "*"} {
+		in := &s3.PutObjectInput{Bucket: aws.String("bucket"), Key: aws.String("a folder/key+1"), Body: strings.NewReader(content)}
+		if condition != "" {
+			in.IfNoneMatch = &condition
+		}
+		if _, err := s3.NewFromConfig(cfg).PutObject(t.Context(), in); err != nil {
+			t.Error(err)
+		}
+		put := control.last(t, operation)
+		if put.request.Host != strings.TrimPrefix(e.URL(), "http://") {
+			t.Errorf("host %s: signatures and buckets need the one that the client used", put.request.Host)
+		}
+		if put.request.URL.EscapedPath() != "/bucket/a%20folder/key%2B1" || put.request.Header.Get("If-None-Match") != condition {
+			t.Errorf("path %s, If-None-Match %q", put.request.URL.EscapedPath(), put.request.Header.Get("If-None-Match"))
+		}
+		if !bytes.Contains(put.body, []byte(content)) {
+			t.Errorf("%d bytes arrived, of %d", len(put.body), len(content))
+		}
 	}
 	mu.Lock()
 	defer mu.Unlock()
