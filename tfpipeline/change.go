@@ -136,7 +136,7 @@ func (a *app) applyRoot(ctx context.Context, r *root, p *plan.Plan, o changeOpti
 	case isType[*terraform.LockedError](err):
 		return a.advise(r.name, err)
 	case taken(err):
-		return next(fmt.Errorf("%s: %w: it exists, and the state does not know of it", r.name, err), "%s -adopt, which adopts it if it is the platform's own", o.again)
+		return next(fmt.Errorf("%s: %w: it exists, and the state does not know of it", r.name, err), "tfpipeline apply -env %s -adopt, which adopts it if it is the platform's own", r.name)
 	default:
 		// What is done is in the state, and the lock is released.
 		return next(fmt.Errorf("%s: %w", r.name, err), "%s, which continues from here", o.again)

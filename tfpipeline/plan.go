@@ -52,9 +52,11 @@ Examples:
 			set.BoolVar(&o.json, "json", false, "print one JSON object: root, target, counts, changes, fingerprint, summary")
 			set.BoolVar(&o.detailed, "detailed-exitcode", false, "exit 2 if changes are pending")
 			set.BoolVar(&o.offline, "offline", false, "plan against an empty state, without AWS")
-			set.BoolVar(&o.noLock, "no-lock", false, "do not take the state lock, for roles that may not write")
+			set.BoolVar(&o.noLock, "no-lock", false, "do not take the state lock, for roles that may not write; -comment implies it")
 			set.DurationVar(&o.lockTimeout, "lock-timeout", 5*time.Minute, "how long to wait for a state lock that somebody holds")
 			return func(ctx context.Context, a *app, args []string) error {
+				// The roles of pull requests may not write, and must keep nobody waiting.
+				o.noLock = o.noLock || o.comment
 				if len(args) > 0 {
 					return usageError{fmt.Sprintf("plan takes no argument %q", args[0]), "tfpipeline plan -env " + args[0]}
 				}

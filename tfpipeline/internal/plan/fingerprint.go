@@ -56,6 +56,19 @@ func digest(s string) string {
 func content(c Change) string {
 	var b strings.Builder
 	b.WriteString(c.PreviousAddress)
+	if c.Raw != nil {
+		if c.Raw.Importing != nil {
+			b.WriteString("\x00" + c.Raw.Importing.ID)
+		}
+		const containers = "container_definitions"
+		marked := asMap(c.Raw.BeforeSensitive)[containers] == true || asMap(c.Raw.AfterSensitive)[containers] == true
+		if c.Type == "aws_ecs_task_definition" && !marked {
+			// What is shown of containers leaves commands and values out; a
+			// review covers them all the same. Secrets stand there by reference.
+			before, after := field[string](c.Raw, containers)
+			b.WriteString("\x00" + digest(before) + "\x00" + digest(after))
+		}
+	}
 	if c.Action.changes() {
 		for _, a := range c.Attributes() {
 			if !slices.Contains(volatile, a.Path) {

@@ -127,7 +127,7 @@ var protections = []struct {
 	{"aws_ecr_repository", "force_delete", turnedOn, "lets the repository be deleted with its images"},
 	{"aws_s3_bucket", "force_destroy", turnedOn, "lets the bucket be deleted with its objects"},
 	{"aws_kms_key", "is_enabled", turnedOff, "disables the key"},
-	{"aws_kms_key", "deletion_window_in_days", shrinks, "shortens the time in which a deleted key can be restored"},
+	{"aws_kms_key", "deletion_window_in_days", shrinksTo, "shortens the time in which a deleted key can be restored"},
 	{"aws_route53_zone", "force_destroy", turnedOn, "lets the zone be deleted with its records"},
 }
 
@@ -150,13 +150,21 @@ func dropsProtection(c Change) []string {
 	return out
 }
 
+// shrinks takes what is gone, or not known yet, for nothing: the provider sends
+// zero for an argument that is no longer written.
 func shrinks(before, after any) bool {
+	b, ok := before.(float64)
+	return ok && b > 0 && after == nil || shrinksTo(before, after)
+}
+
+// shrinksTo is shrinks for arguments whose absence means the most.
+func shrinksTo(before, after any) bool {
 	b, ok := before.(float64)
 	a, okAfter := after.(float64)
 	return ok && okAfter && a < b
 }
 
-func turnedOff(before, after any) bool { return before == true && after == false }
+func turnedOff(before, after any) bool { return before == true && (after == false || after == nil) }
 func turnedOn(before, after any) bool  { return before == false && after == true }
 
 func status(v any) any {
@@ -180,11 +188,22 @@ func opensToWorld(c Change) []string {
 			return openPort(c, after["from_port"], after["to_port"])
 		}
 	case "aws_security_group", "aws_default_security_group":
+		var open []string
 		for _, r := range asList(after["ingress"]) {
 			m := asMap(r)
 			if world(m["cidr_blocks"]) || world(m["ipv6_cidr_blocks"]) {
-				return openPort(c, m["from_port"], m["to_port"])
+				open = append(open, openPort(c, m["from_port"], m["to_port"])...)
 			}
+		}
+		return open
+	case "aws_ec2_managed_prefix_list":
+		// Rules name the list and not what is in it.
+		if slices.ContainsFunc(asList(after["entry"]), func(e any) bool { return world(asMap(e)["cidr"]) }) {
+			return []string{"opens to the world what names this prefix list"}
+		}
+	case "aws_ec2_managed_prefix_list_entry":
+		if world(after["cidr"]) {
+			return []string{"opens to the world what names this prefix list"}
 		}
 	case "aws_db_instance":
 		if before, now := field[bool](c.Raw, "publicly_accessible"); !before && now {

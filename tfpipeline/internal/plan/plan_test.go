@@ -217,6 +217,20 @@ func TestFingerprint(t *testing.T) {
 	}, got); d != "" {
 		t.Errorf("difference (-want +got):\n%s", d)
 	}
+	// What is not shown of containers was reviewed all the same, unless it is
+	// marked as sensitive.
+	task := func(command string, more ...object) string {
+		definition := func(command string) object {
+			return object{"container_definitions": `[{"name":"migrate","command":["` + command + `"]}]`}
+		}
+		return parse(t, "staging", document(t, resource("t", "aws_ecs_task_definition", []string{"update"}, definition("up"), definition(command), more...))).Fingerprint()
+	}
+	if task("status") == task("sh") {
+		t.Error("another command of a container has the same fingerprint")
+	}
+	if marked := (object{"after_sensitive": object{"container_definitions": true}}); task("status", marked) != task("sh", marked) {
+		t.Error("the fingerprint depends on a value that is marked as sensitive")
+	}
 	// A hidden value has no part in it: nobody can guess a secret from it.
 	hide := func(value string) string {
 		return parse(t, "staging", document(t, resource("a", "t", []string{"create"}, nil, object{"password": value}))).Fingerprint()
@@ -291,6 +305,13 @@ func TestGuard(t *testing.T) {
 		{"open everything", "staging", resource("r", "aws_vpc_security_group_ingress_rule", []string{"create"}, nil, object{"cidr_ipv4": "0.0.0.0/0"}), "opens every port to the world"},
 		{"the old kind of rule", "staging", resource("r", "aws_security_group_rule", []string{"create"}, nil, object{"type": "ingress", "cidr_blocks": []any{"10.0.0.0/8", "0.0.0.0/0"}, "from_port": 22.0, "to_port": 22.0}), "opens port 22 to the world"},
 		{"a rule inside a group", "staging", resource("g", "aws_security_group", []string{"update"}, object{}, object{"ingress": []any{object{"cidr_blocks": []any{"0.0.0.0/0"}, "from_port": 22.0}}}), "opens port 22 to the world"},
+		{"a rule behind the load balancer's own", "staging", resource("module.load_balancer.g", "aws_security_group", []string{"update"}, object{}, object{"ingress": []any{
+			object{"cidr_blocks": []any{"0.0.0.0/0"}, "from_port": 443.0, "to_port": 443.0}, object{"cidr_blocks": []any{"0.0.0.0/0"}, "from_port": 22.0, "to_port": 22.0}}}), "opens port 22 to the world"},
+		{"a prefix list", "staging", resource("l", "aws_ec2_managed_prefix_list", []string{"create"}, nil, object{"entry": []any{object{"cidr": "10.0.0.0/8"}, object{"cidr": "0.0.0.0/0"}}}), "opens to the world what names this prefix list"},
+		{"an entry of a prefix list", "staging", resource("l", "aws_ec2_managed_prefix_list_entry", []string{"create"}, nil, object{"cidr": "::/0"}), "opens to the world what names this prefix list"},
+		{"deletion protection no longer written", "production", resource("d", "aws_db_instance", []string{"update"}, object{"deletion_protection": true}, object{"deletion_protection": nil}), "drops deletion protection"},
+		{"snapshots no longer written", "production", resource("c", "aws_elasticache_replication_group", []string{"update"}, object{"snapshot_retention_limit": 5.0}, object{}), "shortens the backups"},
+		{"the key's window no longer written", "production", resource("k", "aws_kms_key", []string{"update"}, object{"deletion_window_in_days": 7.0}, object{"deletion_window_in_days": nil}), ""},
 		{"the load balancer's own", "staging", resource("module.load_balancer.r", "aws_vpc_security_group_ingress_rule", []string{"create"}, nil, object{"cidr_ipv4": "0.0.0.0/0", "from_port": 443.0, "to_port": 443.0}), ""},
 		{"the load balancer's database port", "staging", resource("module.load_balancer.r", "aws_vpc_security_group_ingress_rule", []string{"create"}, nil, world), "opens port 5432 to the world"},
 		{"going out", "staging", resource("r", "aws_vpc_security_group_egress_rule", []string{"create"}, nil, world), ""},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // LockedError is a state lock that somebody else holds.
@@ -13,6 +14,8 @@ type LockedError struct {
 	// ID is what unlocking needs; the rest says who holds it, as Terraform
 	// wrote it down.
 	ID, Path, Operation, Who, Created string
+	// Asked is when the request began that met the lock, if that is known.
+	Asked time.Time
 }
 
 func (e *LockedError) Error() string {

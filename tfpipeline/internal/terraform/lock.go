@@ -39,12 +39,27 @@ func (r Runs) Judge(e *LockedError, own *Run) (Holder, error) {
 	if len(alive) > 0 {
 		return Alive, nil
 	}
-	for _, run := range append(dead, *own) {
-		if !run.Started.After(created) {
+	if !e.Asked.IsZero() && !created.Before(e.Asked) {
+		return Dead, nil // made by the very request that was refused
+	}
+	for _, run := range dead {
+		if !run.Started.After(created) && run.takes(e.Operation) {
 			return Dead, nil
 		}
 	}
 	return Stranger, nil
+}
+
+// takes reports whether a run takes locks of Terraform for such an operation.
+func (r Run) takes(operation string) bool {
+	switch r.Operation {
+	case "plan":
+		return operation == "OperationTypePlan"
+	case operationApplied:
+		return false
+	default:
+		return true
+	}
 }
 
 // Patience is how a held lock is waited for.
@@ -60,9 +75,11 @@ type Patience struct {
 // Wait runs an operation that needs the lock; do receives the lock timeout to
 // pass to Terraform.
 func (p Patience) Wait(ctx context.Context, do func(lockTimeout time.Duration) error) error {
-	until := time.Now().Add(p.Timeout)
+	began := time.Now()
+	until := began.Add(p.Timeout)
 	err := do(0)
 	if locked, ok := errors.AsType[*LockedError](err); ok {
+		locked.Asked = began
 		if p.Held != nil {
 			if _, heldErr := p.Held(ctx, locked); heldErr != nil {
 				return heldErr
