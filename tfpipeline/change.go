@@ -29,6 +29,8 @@ type changeOptions struct {
 	adopt bool
 	// destroy plans the end of everything.
 	destroy bool
+	// refreshed says that the plan itself writes into the state what is there.
+	refreshed bool
 	// again is the command that goes on after a failure.
 	again string
 	// question replaces the usual one, if -yes has not answered it.
@@ -39,7 +41,9 @@ type changeOptions struct {
 
 func (o *changeOptions) declare(set *flag.FlagSet) {
 	set.BoolVar(&o.yes, "yes", false, "do not ask; needed where there is no terminal")
-	set.BoolVar(&o.adopt, "adopt", false, "look first for what exists and is not in the state, and adopt it; done by itself after a killed run on this machine")
+	if !o.destroy {
+		set.BoolVar(&o.adopt, "adopt", false, "look first for what exists and is not in the state, and adopt it; done by itself after a killed run on this machine")
+	}
 	set.DurationVar(&o.lockTimeout, "lock-timeout", 5*time.Minute, "how long to wait for a state lock that somebody holds")
 }
 
@@ -127,6 +131,9 @@ func (a *app) applyRoot(ctx context.Context, r *root, p *plan.Plan, o changeOpti
 	})
 	switch {
 	case err == nil:
+		if !o.destroy && !o.refreshed {
+			a.refresh(ctx, r, o)
+		}
 		return nil
 	case isType[*terraform.UnsavedStateError](err):
 		unsaved, _ := errors.AsType[*terraform.UnsavedStateError](err)
@@ -136,10 +143,10 @@ func (a *app) applyRoot(ctx context.Context, r *root, p *plan.Plan, o changeOpti
 	case isType[*terraform.LockedError](err):
 		return a.advise(r.name, err)
 	case taken(err):
-		return next(fmt.Errorf("%s: %w: it exists, and the state does not know of it", r.name, err), "tfpipeline apply -env %s -adopt, which adopts it if it is the platform's own", r.name)
+		return next(fmt.Errorf("%s: %w: it exists, and the state does not know of it", r.name, a.hide(err)), "tfpipeline apply -env %s -adopt, which adopts it if it is the platform's own", r.name)
 	default:
 		// What is done is in the state, and the lock is released.
-		return next(fmt.Errorf("%s: %w", r.name, err), "%s, which continues from here", o.again)
+		return next(fmt.Errorf("%s: %w", r.name, a.hide(err)), "%s, which continues from here", o.again)
 	}
 }
 

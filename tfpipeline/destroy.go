@@ -28,6 +28,10 @@ snapshot, the secrets without a recovery window, the task definition revisions
 that releases left. What happened there, the history, stays in the state
 bucket. Protected environments and shared are refused.
 
+It is a person's work, with an administrator's credentials: the deploy roles of
+workflows may not deregister task definitions, since AWS cannot confine that to
+one environment.
+
 A person types the environment's name; a machine passes -yes -name ENV.
 
 Example:

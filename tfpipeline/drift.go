@@ -61,12 +61,16 @@ func (a *app) drift(ctx context.Context, o driftOptions) error {
 		roots = []string{o.env}
 	}
 	report := view.DriftReport{}
+	var unclean []string
 	for _, name := range roots {
 		d, err := a.driftOf(ctx, name)
 		if err != nil {
 			return err
 		}
 		report.Add(name, d)
+		if !d.Clean() {
+			unclean = append(unclean, name)
+		}
 	}
 	write := report.Text
 	switch {
@@ -78,10 +82,13 @@ func (a *app) drift(ctx context.Context, o driftOptions) error {
 	if err := write(a.stdout); err != nil {
 		return fmt.Errorf("print the drift: %w", err)
 	}
-	if !report.Clean() {
-		return errChanges
+	if len(unclean) == 0 {
+		return nil
 	}
-	return nil
+	for _, name := range unclean {
+		a.progress("next: tfpipeline plan -env %s, for what an apply would put back; apply -env %s -refresh-only writes the rest into the state", name, name)
+	}
+	return errChanges
 }
 
 func (a *app) driftOf(ctx context.Context, name string) (d plan.Drift, err error) {

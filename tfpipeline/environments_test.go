@@ -46,6 +46,10 @@ func TestEnvironments(t *testing.T) {
 			t.Errorf("the plan of %s:\n%s", root, out)
 		}
 	}
+	// What an apply did itself is no drift, and what AWS moves is none.
+	if out := cli.must(t, exitOK, "drift"); strings.Count(out, ": no drift\n") != 3 {
+		t.Errorf("the drift after the bootstrap:\n%s", out)
+	}
 	if out := cli.must(t, exitOK, "bootstrap", "-env", "staging", "-yes"); !strings.Contains(out, "nothing to do") {
 		t.Errorf("the second bootstrap:\n%s", out)
 	}
@@ -54,6 +58,9 @@ func TestEnvironments(t *testing.T) {
 	releases(t, w, "staging")
 	if out := cli.must(t, exitOK, "plan", "-env", "staging", "-detailed-exitcode"); !strings.Contains(out, "staging: no changes") {
 		t.Errorf("the plan after promotions and a rollback:\n%s", out)
+	}
+	if out := cli.must(t, exitOK, "drift", "-env", "staging"); !strings.Contains(out, "accepted drift:") {
+		t.Errorf("the drift after promotions and a rollback:\n%s", out)
 	}
 	toProduction(t, w)
 	noSecretInStates(t, endpoint.URL())

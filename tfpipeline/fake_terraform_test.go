@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,9 @@ import (
 func fakeTerraform(args []string) int {
 	dir := os.Getenv("FAKE")
 	verb := args[0]
+	if slices.Contains(args, "-refresh-only") && verb == "apply" {
+		verb = "refresh"
+	}
 	if verb == "version" {
 		fmt.Println(`{"terraform_version":"1.11.4","platform":"linux_amd64","provider_selections":{}}`)
 		return 0

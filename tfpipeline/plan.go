@@ -127,8 +127,8 @@ func (a *app) plan(ctx context.Context, o planOptions) (err error) {
 
 // planChoices are the choices of one plan.
 type planChoices struct {
-	lockTimeout          time.Duration
-	noLock, destroy, yes bool
+	lockTimeout                       time.Duration
+	noLock, destroy, refreshOnly, yes bool
 }
 
 // planRoot plans an opened root. A plan that failed half-way comes back
@@ -136,7 +136,7 @@ type planChoices struct {
 func (a *app) planRoot(ctx context.Context, r *root, c planChoices) (*plan.Plan, error) {
 	var document []byte
 	planErr := a.patience(r, c.lockTimeout, c.yes).Wait(ctx, func(timeout time.Duration) (err error) {
-		document, err = r.Driver.Plan(ctx, terraform.PlanOptions{LockTimeout: timeout, NoLock: c.noLock, Destroy: c.destroy})
+		document, err = r.Driver.Plan(ctx, terraform.PlanOptions{LockTimeout: timeout, NoLock: c.noLock, Destroy: c.destroy, RefreshOnly: c.refreshOnly})
 		return err
 	})
 	if planErr != nil {

@@ -237,8 +237,8 @@ func TestPromotionAppliesTheReviewedPlan(t *testing.T) {
 	_, reviewed, _ := strings.Cut(stderr, "its fingerprint is ")
 	reviewed, _, _ = strings.Cut(reviewed, ",")
 	w.must(exitOK, "promote", "-env", "staging", "-release", "v1.0.0", "-reviewed", reviewed)
-	if n := strings.Count(calls(), "\napply "); n != 1 {
-		t.Errorf("applied %d times:\n%s", n, calls())
+	if n, refreshed := strings.Count(calls(), " -json PLAN"), strings.Count(calls(), " -refresh-only "); n != 1 || refreshed != 1 {
+		t.Errorf("applied %d times, refreshed %d times:\n%s", n, refreshed, calls())
 	}
 	if r := w.record(); !r.Applied || r.Plan == nil || r.Plan.Summary != "1 to create" {
 		t.Errorf("record: %+v", r.Plan)

@@ -163,5 +163,23 @@ func (a *app) advise(name string, err error) error {
 	if l, ok := errors.AsType[*terraform.LockedError](err); ok {
 		return next(fmt.Errorf("%s: %w", name, err), "if that run is gone for good: tfpipeline unlock -env %s -state %s", name, l.ID)
 	}
-	return fmt.Errorf("%s: %w", name, err)
+	return fmt.Errorf("%s: %w", name, a.hide(err))
+}
+
+// redacted is an error of Terraform's, with text that a log may hold.
+type redacted struct {
+	error
+	text string
+}
+
+func (e redacted) Error() string { return e.text }
+func (e redacted) Unwrap() error { return e.error }
+
+// hide hides what looks like a secret in an error of Terraform's: a provider
+// may quote what it sent.
+func (a *app) hide(err error) error {
+	if text := a.redactor().Hide(err.Error()); text != err.Error() {
+		return redacted{err, text}
+	}
+	return err
 }

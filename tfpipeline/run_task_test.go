@@ -159,7 +159,8 @@ func TestUnlock(t *testing.T) {
 	w.cloud.objects["locks/staging.json"] = "oh"
 	w.cloud.objects["terraform/staging.tfstate.tflock"] = `{"ID":"f216bbea-1111","Operation":"OperationTypeApply","Who":"ada@laptop","Created":"2026-11-23T06:00:00Z"}`
 	stdout, stderr = w.must(exitOK, "unlock", "-env", "staging", "-yes")
-	mentions(t, stderr, "what stands in the place of the lock is none: locks/staging.json", "the lock of the Terraform state f216bbea-1111", "OperationTypeApply, by ada@laptop since 2026-11-23T06:00:00Z")
+	mentions(t, stderr, "what stands in the place of the lock is none: locks/staging.json", "the lock of the Terraform state f216bbea-1111", "OperationTypeApply, by ada@laptop since 2026-11-23T06:00:00Z",
+		"next: tfpipeline apply -env staging -adopt")
 	mentions(t, stdout, "staging: the lock is removed", "staging: lock f216bbea-1111 is removed")
 	if left := w.keys("locks/"); left != nil {
 		t.Errorf("left: %v", left)

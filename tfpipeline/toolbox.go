@@ -44,6 +44,7 @@ func (a *app) openToolbox(ctx context.Context, t target, cfg aws.Config) (*toolb
 	b.program = sync.OnceValues(func() (string, error) {
 		return terraform.DefaultInstallation(a.cacheDir()).Find(ctx, func(s string) { a.progress("%s", s) })
 	})
+	inherited := a.env
 	var additions map[string]string
 	switch t {
 	case targetOffline:
@@ -53,6 +54,8 @@ func (a *app) openToolbox(ctx context.Context, t target, cfg aws.Config) (*toolb
 		}
 		b.closers = append(b.closers, endpoint.Close)
 		additions, b.override = endpoint.Environ(), offline.Override()
+		// An endpoint of one service would win over that of all.
+		inherited = slices.DeleteFunc(slices.Clone(inherited), func(kv string) bool { return strings.HasPrefix(kv, "AWS_ENDPOINT_URL_") })
 	default:
 		upstream := a.getenv("AWS_ENDPOINT_URL_SECRETS_MANAGER")
 		if upstream == "" {
@@ -66,7 +69,7 @@ func (a *app) openToolbox(ctx context.Context, t target, cfg aws.Config) (*toolb
 		k, v, _ := strings.Cut(s.Environ(), "=")
 		b.planOnly = map[string]string{k: v}
 	}
-	b.env, b.dropped = terraform.Environ(a.env, additions)
+	b.env, b.dropped = terraform.Environ(inherited, additions)
 	if b.env["GOGC"] == "" {
 		b.env["GOGC"] = collector
 	}

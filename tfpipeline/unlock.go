@@ -63,10 +63,14 @@ func (a *app) unlock(ctx context.Context, env, id string, yes bool) (err error) 
 		return err
 	}
 	if id != "" {
+		held, err := a.stateLock(ctx, env, cfg)
+		if err != nil || held == nil || held.ID != id {
+			held = &stateLock{ID: id} // Terraform says what is wrong
+		}
 		if err := a.confirm(ctx, fmt.Sprintf("Is the run that holds lock %s gone for good?", id), yes); err != nil {
 			return err
 		}
-		return a.unlockState(ctx, env, id, t, cfg)
+		return a.unlockState(ctx, env, *held, t, cfg)
 	}
 	cfg.Logger = logging.Nop{}
 	found := false
@@ -89,20 +93,25 @@ func (a *app) unlock(ctx context.Context, env, id string, yes bool) (err error) 
 	if err := a.confirm(ctx, "Is that run gone for good, and may its lock be removed?", yes); err != nil {
 		return err
 	}
-	return a.unlockState(ctx, env, held.ID, t, cfg)
+	return a.unlockState(ctx, env, *held, t, cfg)
 }
 
-// unlockState removes the lock of a root's Terraform state.
-func (a *app) unlockState(ctx context.Context, env, id string, t target, cfg aws.Config) (err error) {
+// unlockState removes the lock of a root's Terraform state. What a dead apply
+// made in its last seconds may not be in the state, and the machine that would
+// know of it is gone.
+func (a *app) unlockState(ctx context.Context, env string, held stateLock, t target, cfg aws.Config) (err error) {
 	r, err := a.openRoot(ctx, env, t, cfg, nil)
 	if err != nil {
 		return err
 	}
 	defer closeRoot(r, &err)
-	if err := r.Unlock(ctx, id); err != nil {
+	if err := r.Unlock(ctx, held.ID); err != nil {
 		return fmt.Errorf("%s: %w", env, err)
 	}
-	fmt.Fprintf(a.stdout, "%s: lock %s is removed\n", env, id)
+	fmt.Fprintf(a.stdout, "%s: lock %s is removed\n", env, held.ID)
+	if held.Operation == "OperationTypeApply" {
+		a.progress("%s: that apply may have made what the state does not know\nnext: tfpipeline apply -env %s -adopt", env, env)
+	}
 	return nil
 }
 

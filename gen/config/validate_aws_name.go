@@ -82,36 +82,21 @@ func (c *checker) containerName(path, name, kind string) bool {
 			"is what an environment's own parts are called ("+strings.Join(reservedNames(), ", ")+"), so no "+kind+" may be", name+"-"+kind)
 }
 
-// ambiguousNames finds names that two environments would both give: service
-// "eu-api" in "staging" and service "api" in "staging-eu" are one and the same
-// target group. Each environment's own names are checked for duplicates before.
+// ambiguousNames finds environments whose names begin alike: what is called
+// "staging-eu-api" would belong to "staging" as much as to "staging-eu". The
+// two would give the same names to different things, and the deploy role of
+// the one, which reaches what begins with its name, would reach the other.
 func (c *checker) ambiguousNames() {
-	names := reservedNames()
-	for _, s := range c.Services {
-		names = append(names, s.Name)
-	}
-	for _, t := range c.Tasks {
-		names = append(names, t.Name)
-	}
-	type owner struct{ env, name string }
-	owners := map[string]owner{}
-	blamed := map[string]bool{}
 	for _, e := range c.Environments {
-		for _, n := range names {
-			family := c.Family(e.Name, n)
-			first, taken := owners[family]
-			if !taken {
-				owners[family] = owner{e.Name, n}
-				continue
-			}
-			if first.env == e.Name || blamed[e.Name] {
-				continue
-			}
-			// One such pair says enough.
-			blamed[e.Name] = true
-			c.must(false, keyed("environments", e.Name)+".name", e.Name,
-				"gives "+show(n)+" the AWS name "+show(family)+", which is that of "+show(first.name)+" in "+show(first.env),
-				strings.ReplaceAll(e.Name, "-", ""))
+		i := slices.IndexFunc(c.Environments, func(other Environment) bool {
+			return other.Name != "" && strings.HasPrefix(e.Name, other.Name+"-")
+		})
+		if i < 0 {
+			continue
 		}
+		begin := c.Environments[i].Name
+		c.must(false, keyed("environments", e.Name)+".name", e.Name,
+			"begins with "+show(begin+"-")+", as all that belongs to "+show(begin)+" does, and that environment's deploy role reaches it",
+			strings.ReplaceAll(e.Name, "-", ""))
 	}
 }

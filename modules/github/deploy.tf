@@ -81,7 +81,6 @@ resource "aws_iam_policy" "infrastructure" {
           "ec2:*Subnet*",
           "ec2:*Tags",
           "ec2:*Vpc*",
-          "ecs:DeregisterTaskDefinition",
           "servicediscovery:*",
         ]
         Resource = "*"

@@ -71,7 +71,6 @@ func githubDeploy() []node {
 					"ec2:*Subnet*",
 					"ec2:*Tags",
 					"ec2:*Vpc*",
-					"ecs:DeregisterTaskDefinition",
 					"servicediscovery:*",
 				}, "*", condition("StringEquals", "aws:RequestedRegion", expr("var.region"))),
 				allow("Look", list{

@@ -14,7 +14,6 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/specboard/platform/gen/config"
@@ -26,9 +25,6 @@ type Endpoint struct {
 	server   *http.Server
 	listener net.Listener
 	done     chan struct{}
-
-	mu      sync.Mutex
-	refused []string
 }
 
 // Start listens and serves until Close.
@@ -75,13 +71,6 @@ provider "aws" {
   max_retries = 1
 }
 `
-}
-
-// Refused names what was asked for and not answered, in order.
-func (e *Endpoint) Refused() []string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return append([]string(nil), e.refused...)
 }
 
 // Close stops serving.
@@ -194,9 +183,6 @@ func (e *Endpoint) zone(w http.ResponseWriter, r *http.Request, operation string
 // refuse says what an offline plan cannot know, in both of AWS's forms.
 func (e *Endpoint) refuse(w http.ResponseWriter, service, operation string) {
 	name := service + " " + operation
-	e.mu.Lock()
-	e.refused = append(e.refused, name)
-	e.mu.Unlock()
 	message := "an offline plan does not answer " + name + ": plan with AWS credentials"
 	if strings.HasPrefix(operation, http.MethodGet+" ") || service == "sts" || service == "iam" || service == "ec2" || service == "rds" {
 		w.Header().Set("Content-Type", "text/xml")

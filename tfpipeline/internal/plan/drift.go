@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/specboard/platform/gen/config"
 )
@@ -28,6 +29,25 @@ type DriftedResource struct {
 	Owners []string
 }
 
+// reported are attributes that AWS moves by itself: they tell how an object is
+// doing, and no configuration can hold them.
+var reported = map[string][]string{
+	"aws_acm_certificate":               {"not_after", "not_before", "pending_renewal", "renewal_eligibility", "renewal_summary", "status"},
+	"aws_db_instance":                   {"latest_restorable_time", "status"},
+	"aws_elasticache_replication_group": {"member_clusters"},
+}
+
+// moved are the attributes of a drifted resource that anybody may have set.
+func moved(c Change) []Attribute {
+	return slices.DeleteFunc(c.Attributes(), func(a Attribute) bool {
+		name := a.Path
+		if i := strings.IndexAny(name, ".["); i >= 0 {
+			name = name[:i]
+		}
+		return slices.Contains(reported[c.Type], name)
+	})
+}
+
 // Classify tells drift that matters from drift that does not.
 func Classify(p *Plan, rules []config.AcceptedDrift) Drift {
 	var d Drift
@@ -40,7 +60,7 @@ func Classify(p *Plan, rules []config.AcceptedDrift) Drift {
 			continue
 		}
 		var realOnes, acceptedOnes []Attribute
-		for _, a := range c.Attributes() {
+		for _, a := range moved(c) {
 			i := slices.IndexFunc(rules, func(rule config.AcceptedDrift) bool {
 				return rule.Type == c.Type && rule.Attribute == a.Path
 			})

@@ -54,8 +54,6 @@ type Plan struct {
 	// Errored plans are incomplete: they say what was blocked, and cannot be
 	// applied.
 	Errored bool
-	// Applyable is Terraform's own word on whether an apply would do anything.
-	Applyable bool
 }
 
 // Change is what happens to one resource.
@@ -83,19 +81,19 @@ func Parse(root string, showJSON []byte) (*Plan, error) {
 	if err := json.Unmarshal(showJSON, &p); err != nil {
 		return nil, fmt.Errorf("read the plan of %s: %w", root, err)
 	}
-	// terraform-json leaves these two out.
-	var flags struct{ Errored, Applyable bool }
+	// terraform-json leaves this one out.
+	var flags struct{ Errored bool }
 	if err := json.Unmarshal(showJSON, &flags); err != nil {
 		return nil, fmt.Errorf("read the plan of %s: %w", root, err)
 	}
-	out := &Plan{Root: root, Errored: flags.Errored, Applyable: flags.Applyable}
+	out := &Plan{Root: root, Errored: flags.Errored}
 	for _, c := range p.ResourceChanges {
 		if ch, ok := change(c); ok {
 			out.Changes = append(out.Changes, ch)
 		}
 	}
 	for _, c := range p.ResourceDrift {
-		if ch, ok := change(c); ok {
+		if ch, ok := change(c); ok && (ch.Action != Update || len(moved(ch)) > 0) {
 			out.Drift = append(out.Drift, ch)
 		}
 	}

@@ -149,6 +149,10 @@ func TestAttributes(t *testing.T) {
 			[]plan.Attribute{{Path: "value", Before: "(hidden)", After: "(hidden)"}}},
 		{"environment variables", resource("a", "aws_lambda_function", []string{"update"}, object{"environment": []any{object{"variables": object{"A": canary}}}}, object{"environment": []any{object{"variables": object{"A": "x"}}}}),
 			[]plan.Attribute{{Path: "environment[0].variables.A", Before: "(hidden)", After: "(hidden)"}}},
+		{"several of them", resource("a", "aws_x", []string{"update"}, object{"passwords": []any{canary}, "auth_tokens": object{"a": canary}}, object{"passwords": []any{"new"}, "auth_tokens": object{"a": "x"}}),
+			[]plan.Attribute{{Path: "auth_tokens.a", Before: "(hidden)", After: "(hidden)"}, {Path: "passwords[0]", Before: "(hidden)", After: "(hidden)"}}},
+		{"a password in a URL", resource("a", "aws_x", []string{"update"}, object{"target": "postgres://app:" + canary + "@db/app"}, object{"target": "postgres://db/app"}),
+			[]plan.Attribute{{Path: "target", Before: "(hidden)", After: `"postgres://db/app"`}}},
 		{"random where nothing says so", resource("a", "aws_x", []string{"update"}, object{"note": "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY"}, object{"note": "fine"}),
 			[]plan.Attribute{{Path: "note", Before: "(hidden)", After: `"fine"`}}},
 		{"names are not random", resource("a", "aws_x", []string{"update"}, object{"policy": "ELBSecurityPolicy-2016-08"}, object{"policy": "ELBSecurityPolicy-TLS13-1-2-2021-06"}),
@@ -247,6 +251,10 @@ func TestClassify(t *testing.T) {
 		"resource_drift": []object{
 			resource("accepted", "aws_ecs_service", []string{"update"}, object{"desired_count": 0.0}, object{"desired_count": 2.0}),
 			resource("both", "aws_ecs_service", []string{"update"}, object{"desired_count": 0.0, "name": "a"}, object{"desired_count": 2.0, "name": "b"}),
+			// AWS moves these by itself.
+			resource("database", "aws_db_instance", []string{"update"}, object{"latest_restorable_time": "a", "status": "available"}, object{"latest_restorable_time": "b", "status": "backing-up"}),
+			resource("renewed", "aws_acm_certificate", []string{"update"}, object{"renewal_summary": []any{}}, object{"renewal_summary": []any{object{"renewal_status": "SUCCESS"}}}),
+			resource("opened", "aws_db_instance", []string{"update"}, object{"latest_restorable_time": "a", "publicly_accessible": false}, object{"latest_restorable_time": "b", "publicly_accessible": true}),
 			resource("gone", "aws_ecs_service", []string{"delete"}, object{"name": "a"}, nil),
 		},
 	}))
@@ -254,6 +262,9 @@ func TestClassify(t *testing.T) {
 	var found, accepted, pending []string
 	for _, r := range d.Real {
 		found = append(found, r.Address)
+		if r.Address == "opened" && (len(r.Attributes) != 1 || r.Attributes[0].Path != "publicly_accessible") {
+			t.Errorf("opened: %v", r.Attributes)
+		}
 	}
 	for _, r := range d.Accepted {
 		accepted = append(accepted, r.Address+" by "+strings.Join(r.Owners, ","))
@@ -261,7 +272,7 @@ func TestClassify(t *testing.T) {
 	for _, c := range d.Pending {
 		pending = append(pending, c.Address)
 	}
-	if diff := cmp.Diff([][]string{{"both", "gone"}, {"accepted by a promotion"}, {"pending"}}, [][]string{found, accepted, pending}); diff != "" {
+	if diff := cmp.Diff([][]string{{"both", "gone", "opened"}, {"accepted by a promotion"}, {"pending"}}, [][]string{found, accepted, pending}); diff != "" {
 		t.Errorf("drift (-want +got):\n%s", diff)
 	}
 	if len(d.Unused) != 1 || d.Unused[0].Type != "aws_x" || d.Clean() {

@@ -3,6 +3,7 @@ package plan
 import (
 	"math"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -10,11 +11,14 @@ import (
 // schema marks no environment variable and no parameter's value, and a comment
 // on a pull request stays in mails and in its history for ever.
 
-// secretName matches the last step of a path whose value nobody should see.
-var secretName = regexp.MustCompile(`(?i)(password|passwd|passphrase|secret|secret_string|secret_binary|token|private_key|user_data|user_data_base64|credentials?|api_?key|auth_?key|secret_key|connection_string)$`)
+// secretName matches a step of a path whose value nobody should see.
+var secretName = regexp.MustCompile(`(?i)(password|passwd|passphrase|secret|secret_string|secret_binary|token|private_key|user_data|user_data_base64|credential|api_?key|auth_?key|secret_key|connection_string)s?$`)
 
 // harmless are names that match and hold no secret.
 var harmless = regexp.MustCompile(`(?i)(next_token|manage_master_user_password|reset_password|_wo_version)$`)
+
+// step reports whether a character ends a path's step.
+func step(r rune) bool { return r == '.' || r == '[' || r == ']' }
 
 // hides reports whether a value must not be shown.
 func hides(kind, path string, v any) bool {
@@ -31,17 +35,20 @@ func hides(kind, path string, v any) bool {
 		return true
 	case harmless.MatchString(last):
 		return false
-	case secretName.MatchString(last):
+	case slices.ContainsFunc(strings.FieldsFunc(path, step), secretName.MatchString):
 		return true
 	}
 	switch v := v.(type) {
 	case string:
-		return looksRandom(v)
+		return looksRandom(v) || userinfo.MatchString(v)
 	case map[string]any, []any:
 		return true // a whole structure is shown by its leaves, or not at all
 	}
 	return false
 }
+
+// userinfo is a password in a URL.
+var userinfo = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/:@]*:[^\s/@]+@`)
 
 var (
 	opaque = regexp.MustCompile(`^[A-Za-z0-9+/=_.-]{20,}$`)

@@ -139,6 +139,8 @@ type PlanOptions struct {
 	NoLock bool
 	// Destroy plans the destruction of everything.
 	Destroy bool
+	// RefreshOnly plans to write what is there into the state, and no change.
+	RefreshOnly bool
 }
 
 // Plan saves a plan and returns it as JSON. A plan that failed half-way, such
@@ -157,6 +159,7 @@ func (d *Driver) Plan(ctx context.Context, o PlanOptions) ([]byte, error) {
 		tfexec.Lock(!o.NoLock),
 		tfexec.LockTimeout(o.LockTimeout.String()),
 		tfexec.Destroy(o.Destroy),
+		tfexec.RefreshOnly(o.RefreshOnly),
 	)
 	if planErr != nil {
 		planErr = fmt.Errorf("plan: %w", explain(ctx, planErr))
@@ -192,15 +195,6 @@ func (d *Driver) Outputs(ctx context.Context) ([]byte, error) {
 	out, err := d.quiet(ctx, "output", "-json", "-no-color")
 	if err != nil {
 		return nil, fmt.Errorf("read outputs: %w", err)
-	}
-	return out, nil
-}
-
-// State returns the state's resource addresses.
-func (d *Driver) State(ctx context.Context) ([]byte, error) {
-	out, err := d.quiet(ctx, "state", "list")
-	if err != nil {
-		return nil, fmt.Errorf("list the state: %w", err)
 	}
 	return out, nil
 }

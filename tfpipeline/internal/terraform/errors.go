@@ -2,7 +2,6 @@ package terraform
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -141,9 +140,4 @@ func parseLock(text string) (*LockedError, bool) {
 		}
 	}
 	return &e, e.ID != ""
-}
-
-// Interrupted reports whether an error comes from a context that ended.
-func Interrupted(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

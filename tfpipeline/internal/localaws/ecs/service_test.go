@@ -186,6 +186,9 @@ func TestDeleteService(t *testing.T) {
 		if s := w.describe("api"); *s.Status != "DRAINING" {
 			t.Errorf("is %s", *s.Status)
 		}
+		if again := must(w.client.DeleteService(w.ctx, remove))(t); *again.Service.Status != "DRAINING" {
+			t.Errorf("deleted twice, is %s", *again.Service.Status)
+		}
 		_, err = w.client.UpdateService(w.ctx, &sdk.UpdateServiceInput{Cluster: new("main"), Service: new("api")})
 		if _, ok := errors.AsType[*types.ServiceNotActiveException](err); !ok {
 			t.Errorf("update while DRAINING: %v", err)

@@ -137,9 +137,18 @@ func replace[T any](field *T, given T) bool {
 
 // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeleteService.html
 func (r *Runtime) deleteService(in *sdk.DeleteServiceInput) (*sdk.DeleteServiceOutput, error) {
-	s, err := r.activeService(in.Cluster, in.Service)
+	c, err := r.cluster(in.Cluster)
 	if err != nil {
 		return nil, err
+	}
+	s := r.service(c, value(in.Service))
+	switch {
+	case s == nil:
+		return nil, refuse("ServiceNotFoundException", "Service not found.")
+	case s.status() != "ACTIVE":
+		// A second delete is no error: it returns what the first one left.
+		// https://github.com/aws/aws-cli/issues/1334
+		return &sdk.DeleteServiceOutput{Service: new(r.describeService(s, true))}, nil
 	}
 	if s.desired() > 0 && !value(in.Force) {
 		return nil, invalid("The service cannot be stopped while it is scaled above 0.")
