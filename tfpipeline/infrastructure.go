@@ -81,10 +81,11 @@ func (i *infrastructure) Plan(ctx context.Context) (deploy.Plan, error) {
 	if err := a.guard(p, nil, "tfpipeline apply -env "+i.env); err != nil {
 		return deploy.Plan{}, err
 	}
+	var unreviewed error
 	if i.reviewed != nil {
-		if err := i.reviewed.compare(p, i.again); err != nil {
-			return deploy.Plan{}, err
-		}
+		// Whether it matters, the promotion decides: what an attempt that died
+		// has applied is planned no more.
+		unreviewed = i.reviewed.compare(p, i.again)
 	}
 	i.plan = p
 	if p.Empty() {
@@ -93,7 +94,7 @@ func (i *infrastructure) Plan(ctx context.Context) (deploy.Plan, error) {
 		}
 	}
 	_, summary, _ := strings.Cut(view.Verdict(p), ": ")
-	return deploy.Plan{Fingerprint: p.Fingerprint(), Empty: p.Empty(), Summary: summary}, nil
+	return deploy.Plan{Fingerprint: p.Fingerprint(), Empty: p.Empty(), Summary: summary, Unreviewed: unreviewed}, nil
 }
 
 // Apply applies the very plan that Plan made.

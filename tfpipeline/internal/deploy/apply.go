@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -23,6 +24,8 @@ func (a *attempt) plan(ctx context.Context) error {
 		// All of it was applied before the attempt that this one continues died.
 	case r.Applied:
 		return fmt.Errorf("the reviewed plan %s was applied in part by %s, and the rest (%s) is plan %s: review that", reviewed, r.Resumes, plan.Summary, plan.Fingerprint)
+	case plan.Unreviewed != nil:
+		return plan.Unreviewed
 	default:
 		return fmt.Errorf("the plan is no longer the reviewed one: reviewed was %s, now it is %s (%s)", reviewed, plan.Fingerprint, plan.Summary)
 	}
@@ -55,5 +58,28 @@ func (a *attempt) apply(ctx context.Context) error {
 		a.journal.Done = append(a.journal.Done, StepApply)
 		a.changed(ctx)
 	}
-	return a.settle(ctx, "after the apply")
+	services, err := a.settle(ctx, "after the apply")
+	if err != nil || a.planned.Empty {
+		return err
+	}
+	return a.took(services)
+}
+
+// took makes sure that what an apply changed about the services came to be: ECS
+// goes back to the shape that ran before if tasks of the new one fail, and the
+// release would be deployed on that.
+func (a *attempt) took(services map[string]Service) error {
+	var failures []error
+	for _, name := range a.services {
+		d, own := services[name].Deployment, a.record().Services[name]
+		if d == nil || !d.State.Failed() || d.ARN == a.seen[name] || own != nil && own.After != "" && d.TaskDefinition == own.After {
+			continue
+		}
+		reason := ""
+		if d.Reason != "" {
+			reason = ": " + d.Reason
+		}
+		failures = append(failures, fmt.Errorf("service %s does not run with what the apply changed: deployment %s is %s%s", name, d.ARN, d.State, reason))
+	}
+	return errors.Join(failures...)
 }

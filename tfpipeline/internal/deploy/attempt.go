@@ -59,7 +59,9 @@ type attempt struct {
 	contracts []migrations.AppliedContract
 	planned   Plan
 	outputs   Outputs
-	starts    int // of one-off tasks
+	// seen are the latest deployments before the apply, by service.
+	seen   map[string]string
+	starts int // of one-off tasks
 	// updated is when this run set a service to its new task definition.
 	updated map[string]time.Time
 	// told are the lines of the services' event logs that were passed on, by id;
@@ -79,7 +81,7 @@ type attempt struct {
 func (a *attempt) record() *Record { return &a.journal.Record }
 
 func (p *Pipeline) attempt(ctx context.Context, kind Kind, q Request) (Record, error) {
-	a := &attempt{Pipeline: p, request: q, limits: p.Limits.orDefault(), begun: time.Now(), updated: map[string]time.Time{}}
+	a := &attempt{Pipeline: p, request: q, limits: p.Limits.orDefault(), begun: time.Now(), updated: map[string]time.Time{}, seen: map[string]string{}}
 	*a.record() = Record{
 		Version: RecordVersion, Kind: kind, Environment: p.Environment,
 		Actor: q.Actor, RunURL: q.RunURL, Started: a.begun,
@@ -100,9 +102,7 @@ func (a *attempt) check() error {
 		problems = append(problems, fmt.Errorf("environment %q is none of the platform's", a.Environment))
 	}
 	a.env = env
-	for _, s := range a.Platform.Services {
-		a.services = append(a.services, s.Name)
-	}
+	a.services = a.serviceNames()
 	if a.record().Kind == KindPromote && a.request.Tag == "" && a.request.Commit == "" {
 		problems = append(problems, errors.New("a promotion needs the tag of a release or a commit"))
 	}
@@ -110,6 +110,15 @@ func (a *attempt) check() error {
 		problems = append(problems, fmt.Errorf("environment %q asks for a proof from %q, which cannot be looked at", env.Name, env.Proof.From))
 	}
 	return errors.Join(problems...)
+}
+
+// serviceNames are the platform's, in its order.
+func (a *attempt) serviceNames() []string {
+	var names []string
+	for _, s := range a.Platform.Services {
+		names = append(names, s.Name)
+	}
+	return names
 }
 
 // run walks the steps. Those that follow from resolve on may be another list

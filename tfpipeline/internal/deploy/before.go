@@ -8,15 +8,15 @@ import (
 )
 
 // settle waits until no deployment is in flight but this attempt's own: another
-// tool's, an apply's, or one that a person began.
-func (a *attempt) settle(ctx context.Context, when string) error {
+// tool's, an apply's, or one that a person began. It returns the services then.
+func (a *attempt) settle(ctx context.Context, when string) (map[string]Service, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, a.limits.Settle, timeUp{a.limits.Settle})
 	defer cancel()
 	said := ""
 	for {
 		services, err := a.describeServices(ctx)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		var foreign []string
 		for _, name := range a.services {
@@ -27,18 +27,18 @@ func (a *attempt) settle(ctx context.Context, when string) error {
 			}
 		}
 		if len(foreign) == 0 {
-			return nil
+			return services, nil
 		}
 		list := strings.Join(foreign, "; ")
 		if a.request.DryRun {
-			return fmt.Errorf("deployments of somebody else are in flight: %s", list)
+			return nil, fmt.Errorf("deployments of somebody else are in flight: %s", list)
 		}
 		if list != said {
 			said = list
 			a.emit(Event{Kind: EventWait, Message: "waiting for deployments in flight " + when + ": " + list})
 		}
 		if !a.pause(ctx, a.limits.Tick) {
-			return fmt.Errorf("deployments of somebody else are in flight: %s: %w", list, context.Cause(ctx))
+			return nil, fmt.Errorf("deployments of somebody else are in flight: %s: %w", list, context.Cause(ctx))
 		}
 	}
 }
@@ -78,18 +78,22 @@ func (a *attempt) readBefore(ctx context.Context) error {
 			continue
 		}
 		idle = idle && s.Desired == 0
+		if s.Deployment != nil && a.step == StepPreflight {
+			a.seen[name] = s.Deployment.ARN
+		}
 		own := r.Services[name]
 		if own == nil {
 			own = &ServiceRecord{Digest: r.Release.Digests[name]}
 			r.Services[name] = own
 		}
+		// The apply may have begun to scale a service that ran before.
+		if m, ok := minimums[name]; ok && own.MinimumBefore == nil {
+			own.MinimumBefore = &m
+		}
 		if own.Before != "" {
 			continue
 		}
 		own.Before, own.DesiredBefore = s.TaskDefinition, s.Desired
-		if m, ok := minimums[name]; ok {
-			own.MinimumBefore = &m
-		}
 	}
 	if !a.resumed {
 		a.journal.Mixed = a.mixedNow(services)

@@ -49,7 +49,7 @@ func (a *attempt) fail(ctx context.Context, step StepName, err error) (Record, e
 	default:
 		a.collect(ctx)
 	}
-	r.Outcome, r.Error, r.Ended = outcome, a.Redactor.Hide(err.Error()), time.Now()
+	r.Outcome, r.Error, r.Ended = outcome, a.Redactor.Hide(err.Error()), a.past.clock()
 	a.refusal = err
 	r.Left = a.leftBehind()
 	r.Next = a.next()
@@ -76,7 +76,11 @@ func (e interruptedError) Unwrap() error { return e.err }
 // ended, before anything was changed: it can be still.
 func (a *attempt) leaveAsItWas(ctx context.Context) Outcome {
 	outcome := Untouched
-	if ctx.Err() != nil {
+	switch {
+	case a.left.touched() && a.over.Left == Broken:
+		outcome = Broken
+	case ctx.Err() != nil, a.left.touched():
+		// What that attempt left may be mixed, whatever this one did not do.
 		outcome = Interrupted
 	}
 	ctx, cancel := a.finishing(ctx)

@@ -126,6 +126,7 @@ func TestNextMove(t *testing.T) {
 		{name: "on its way back, by a run that died", set: "old", latest: back(DeploymentInProgress), want: moveWait},
 		{name: "back", set: "old", latest: back(DeploymentSuccessful), noted: true, want: moveDone},
 		{name: "the old one fails too", set: "old", latest: back(DeploymentRollingBack), noted: true, want: moveStuck},
+		{name: "the old one fails too, and ECS goes back to the new one", set: "new", latest: back(DeploymentRolledBack), noted: true, asked: moveSet, want: moveStuck},
 		{name: "somebody else's", set: "other", latest: foreign, want: moveLeave},
 		{name: "first, in flight", set: "new", desired: 2, latest: ours(DeploymentInProgress), idle: true, want: moveSet},
 		{name: "first, asked", set: "new", desired: 2, latest: ours(DeploymentInProgress), idle: true, asked: moveSet, want: moveWait},

@@ -72,8 +72,10 @@ func Transient(err error) error {
 	return transient{err}
 }
 
-// IsTransient reports whether an error was marked by Transient.
+// IsTransient reports whether an error was marked by Transient. That the lock
+// was lost for such a reason does not bring it back.
 func IsTransient(err error) bool {
 	_, ok := errors.AsType[transient](err)
-	return ok
+	_, lost := errors.AsType[lostError](err)
+	return ok && !lost
 }

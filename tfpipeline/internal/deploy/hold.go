@@ -38,7 +38,7 @@ func (h *hold) take(ctx context.Context, l Lease, over *Lease) error {
 	a := h.attempt
 	taken, err := retry(ctx, a, func(ctx context.Context) (Lease, error) {
 		l.Since = time.Now()
-		l.Until = l.Since.Add(a.limits.Lease)
+		l.Until = a.until()
 		taken, err := a.Lock.Take(ctx, l, over)
 		if errors.Is(err, ErrLockTaken) {
 			// A call that seemed to fail may have stored it.
@@ -59,6 +59,10 @@ func (h *hold) take(ctx context.Context, l Lease, over *Lease) error {
 	go h.keep(renewals)
 	return nil
 }
+
+// until is the end of a lease that is stored now, by the wall clock: the other
+// one stands still while a laptop sleeps.
+func (a *attempt) until() time.Time { return time.Now().Round(0).Add(a.limits.Lease) }
 
 // limit ends the attempt when its time is up.
 func (h *hold) limit() {
@@ -115,7 +119,7 @@ func (h *hold) renew(ctx context.Context, change func(*Lease)) error {
 	ctx, cancel := context.WithDeadline(ctx, held.Until)
 	defer cancel()
 	l := held
-	l.Until = time.Now().Add(h.attempt.limits.Lease)
+	l.Until = h.attempt.until()
 	change(&l)
 	stored, err := h.attempt.Lock.Renew(ctx, l)
 	if errors.Is(err, ErrLockLost) {

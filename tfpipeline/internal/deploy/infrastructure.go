@@ -20,6 +20,9 @@ type Plan struct {
 	Empty bool `json:"empty"`
 	// Summary is a line such as "2 to add, 1 to change, 0 to destroy".
 	Summary string `json:"summary,omitempty"`
+	// Unreviewed says how it differs from the plan that was reviewed; nil if it
+	// does not, or if none was.
+	Unreviewed error `json:"-"`
 }
 
 // Outputs are what a promotion needs of the infrastructure.

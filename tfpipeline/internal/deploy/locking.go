@@ -24,6 +24,7 @@ func (a *attempt) lock(ctx context.Context) error {
 		return err
 	}
 	said := ""
+	var watched sighting
 	for {
 		holder, err := retry(ctx, a, a.Lock.Holder)
 		if err != nil {
@@ -35,7 +36,7 @@ func (a *attempt) lock(ctx context.Context) error {
 			}
 			return a.readHistory(ctx)
 		}
-		if holder == nil || !holder.atWork(time.Now()) {
+		if watched.gone(holder, a.limits.Lease) {
 			err = a.claim(ctx, holder)
 			if !errors.Is(err, ErrLockTaken) {
 				return err
@@ -53,6 +54,29 @@ func (a *attempt) lock(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// sighting is a lease as it was seen first.
+type sighting struct {
+	version string
+	at      time.Time
+}
+
+// gone reports whether nobody is at work under a lease. That it has ended by
+// this machine's clock is not enough, which may be fast: its holder has not
+// renewed it for its whole span since it was seen first, or it ended so long ago
+// that no clock is that wrong.
+func (s *sighting) gone(l *Lease, span time.Duration) bool {
+	now := time.Now()
+	switch {
+	case l == nil:
+		return true
+	case l.Left != "":
+		return !l.atWork(now)
+	case l.Version != s.version:
+		*s = sighting{l.Version, now}
+	}
+	return !l.atWork(now) && (now.Sub(s.at) >= span || now.Sub(l.Until) >= 5*span)
 }
 
 // claim takes a lock that nobody is at work under.
@@ -137,6 +161,9 @@ func (a *attempt) takeLock(ctx context.Context, c claim, over *Lease, left lefto
 		r.resume(left.journal.Record)
 		a.journal.Done, a.journal.Updated = left.journal.Done, left.journal.Updated
 		a.journal.PutBack, a.journal.FailedStep, a.journal.Mixed = left.journal.PutBack, left.journal.FailedStep, left.journal.Mixed
+		if a.journal.PutBack != "" {
+			a.narrow() // no step comes that would
+		}
 	case claimReplace:
 		r.Resumes = left.journal.Record.ID
 	}
@@ -156,6 +183,7 @@ func (a *attempt) takeLock(ctx context.Context, c claim, over *Lease, left lefto
 	}, over)
 	if err != nil {
 		a.journal, a.left, a.over, a.resumed, a.finished = fresh, nil, nil, false, nil
+		a.services = a.serviceNames()
 		return err
 	}
 	if over != nil {

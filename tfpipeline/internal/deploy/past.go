@@ -1,13 +1,43 @@
 package deploy
 
 import (
+	"cmp"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/specboard/platform/migrations"
 )
 
+// Compare orders records by when they ended, which was under the lock. An
+// attempt that began earlier may have waited for one that began later, so when
+// it began does not tell what came after what.
+func (r Record) Compare(other Record) int {
+	return cmp.Or(r.end().Compare(other.end()), r.Started.Compare(other.Started), strings.Compare(r.ID, other.ID))
+}
+
+func (r Record) end() time.Time {
+	if r.Ended.IsZero() {
+		return r.Started
+	}
+	return r.Ended
+}
+
 // past is the history of an environment, the oldest attempt first.
 type past []Record
+
+// clock is the time for the end of an attempt: now, or just after the last one
+// that is known. The history is in that order, also where the clocks of two
+// machines differ.
+func (p past) clock() time.Time {
+	now := time.Now()
+	for _, r := range p {
+		if !now.After(r.Ended) {
+			now = r.Ended.Add(time.Millisecond)
+		}
+	}
+	return now
+}
 
 // attempt returns the record of an attempt, or nil.
 func (p past) attempt(id string) *Record {

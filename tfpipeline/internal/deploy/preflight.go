@@ -33,7 +33,7 @@ func (a *attempt) preflight(ctx context.Context) error {
 	if len(problems) > 0 {
 		return errors.Join(problems...)
 	}
-	if err := a.settle(ctx, "before the promotion"); err != nil {
+	if _, err := a.settle(ctx, "before the promotion"); err != nil {
 		return err
 	}
 	return a.readBefore(ctx)

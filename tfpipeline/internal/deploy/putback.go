@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/specboard/platform/gen/config"
 )
 
 // move is the next thing to do about a service that is put back.
@@ -57,6 +59,8 @@ func nextMove(own ServiceRecord, s Service, deployments map[string]Deployment, a
 		return moveWait // ECS does not show yet what the call caused
 	case s.TaskDefinition == own.Before:
 		return moveDone
+	case s.TaskDefinition == own.After && own.After != own.Before && returning && back.State.Failed():
+		return moveStuck // what ran before does not start, and ECS went back to the release
 	case s.TaskDefinition != own.After && (later || !known || !ours.State.Failed()):
 		return moveLeave
 	case known && !ours.State.Ended() && !idle:
@@ -109,6 +113,7 @@ func (a *attempt) putBack(ctx context.Context, step StepName, cause error) (Outc
 		}
 		return &s.Deployment
 	})
+	var now map[string]Service
 	for first := true; ; first = false {
 		if err := a.hold.valid(); err != nil {
 			return Interrupted, err
@@ -117,11 +122,12 @@ func (a *attempt) putBack(ctx context.Context, step StepName, cause error) (Outc
 		if err != nil {
 			return a.notBack(ctx, err)
 		}
+		now = found.services
 		waiting := 0
 		for _, name := range a.services {
 			own := a.record().Services[name]
 			s, exists := found.services[name]
-			if !exists || !own.Updated {
+			if !exists || own == nil || !own.Updated {
 				moves[name] = moveDone
 				continue
 			}
@@ -132,18 +138,26 @@ func (a *attempt) putBack(ctx context.Context, step StepName, cause error) (Outc
 				}
 			}
 			m := nextMove(*own, s, found.deployments, asked[name])
+			if m == moveStop && asked[name] == moveSet {
+				m = moveWait // it could not be stopped
+			}
 			moves[name] = m
 			if m == moveStop || m == moveSet {
 				asked[name] = m
-				if err := a.moveBack(ctx, name, s, m); err != nil {
+				err := a.moveBack(ctx, name, s, m)
+				if _, lost := errors.AsType[lostError](err); err != nil && m == moveStop && !lost && ctx.Err() == nil {
+					// A deployment that does not stop ends with the next one.
+					a.warn("%v", err)
+					m, asked[name] = moveSet, moveSet
+					err = a.moveBack(ctx, name, s, m)
+				}
+				if err != nil {
 					if _, lost := errors.AsType[lostError](err); lost || ctx.Err() != nil {
 						return a.notBack(ctx, err)
 					}
 					// The others are put back all the same.
 					a.warn("%v", err)
-					if m == moveSet {
-						moves[name], asked[name] = moveStuck, moveStuck
-					}
+					moves[name], asked[name] = moveStuck, moveStuck
 				}
 			}
 			if asked[name] == moveStuck {
@@ -164,7 +178,7 @@ func (a *attempt) putBack(ctx context.Context, step StepName, cause error) (Outc
 			return a.notBack(ctx, fmt.Errorf("%d services are not back yet (%s)", waiting, a.standing()))
 		}
 	}
-	a.restoreSizes(ctx, moves, asked)
+	a.restoreSizes(ctx, now, moves, asked)
 	outcome, err := a.judgeReturn(moves)
 	kind := EventDone
 	if err != nil {
@@ -189,8 +203,8 @@ func (a *attempt) notBack(ctx context.Context, err error) (Outcome, error) {
 func (a *attempt) moveBack(ctx context.Context, name string, s Service, m move) error {
 	own := a.record().Services[name]
 	size := a.env.SizeOf(name)
-	if least := own.MinimumBefore; least != nil && *least != size.MinTasks {
-		if err := a.setMinimum(ctx, name, *least); err != nil {
+	if least, ok := leastBefore(own, size); ok {
+		if err := a.setMinimum(ctx, name, least); err != nil {
 			return err
 		}
 	}
@@ -226,19 +240,34 @@ func (a *attempt) moveBack(ctx context.Context, name string, s Service, m move) 
 	return err
 }
 
+// leastBefore is what autoscaling may go down to once a service is back; false
+// if that is as it is. A service that ran before the apply began to scale it has
+// a least number of none, and must not get it.
+func leastBefore(own *ServiceRecord, size config.Size) (least int, ok bool) {
+	if own.MinimumBefore == nil {
+		return 0, false
+	}
+	least = *own.MinimumBefore
+	if least == 0 && own.DesiredBefore > 0 {
+		return min(size.MinTasks, own.DesiredBefore), true
+	}
+	return least, least != size.MinTasks
+}
+
 // restoreSizes gives services that ECS brought back by itself as many tasks as
 // they had, if the attempt had set another number.
-func (a *attempt) restoreSizes(ctx context.Context, moves, asked map[string]move) {
+func (a *attempt) restoreSizes(ctx context.Context, services map[string]Service, moves, asked map[string]move) {
 	for _, name := range a.services {
 		own, size := a.record().Services[name], a.env.SizeOf(name)
 		if own == nil || moves[name] != moveDone || own.Deployment == "" || own.PutBack != "" || asked[name] == moveSet {
 			continue
 		}
 		var err error
-		if least := own.MinimumBefore; least != nil && *least != size.MinTasks {
-			err = a.setMinimum(ctx, name, *least)
+		if least, ok := leastBefore(own, size); ok {
+			err = a.setMinimum(ctx, name, least)
 		}
-		if own.DesiredBefore != tasksWanted(size, own.DesiredBefore) {
+		// Autoscaling may have found another number since, and knows better.
+		if set := tasksWanted(size, own.DesiredBefore); own.DesiredBefore != set && services[name].Desired == set {
 			_, updateErr := a.updateOnce(ctx, Update{Service: name, Desired: &own.DesiredBefore})
 			err = errors.Join(err, updateErr)
 		}
@@ -253,6 +282,9 @@ func (a *attempt) judgeReturn(moves map[string]move) (Outcome, error) {
 	var left, stuck, back, changed int
 	for _, name := range a.services {
 		own := a.record().Services[name]
+		if own == nil {
+			continue
+		}
 		switch moves[name] {
 		case moveLeave:
 			left++

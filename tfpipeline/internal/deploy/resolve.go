@@ -156,7 +156,8 @@ func (a *attempt) resolveTarget(current *Record) error {
 	return nil
 }
 
-// narrow leaves out the services that the target of a rollback does not know.
+// narrow leaves out the services that the target of a rollback, or an attempt
+// that is continued, does not know.
 func (a *attempt) narrow() {
 	a.services = slices.DeleteFunc(slices.Clone(a.services), func(s string) bool { return a.record().Services[s] == nil })
 }

@@ -21,7 +21,18 @@ func (p *Pipeline) Unlock(ctx context.Context, l Lease) error {
 	if err := a.closeBooks(ctx, left); err != nil {
 		return err
 	}
-	if err := a.again(ctx, func(ctx context.Context) error { return a.Lock.Release(ctx, l) }); err != nil {
+	err = a.again(ctx, func(ctx context.Context) error {
+		// It was shown to a person, who took its holder for gone.
+		now, err := a.Lock.Holder(ctx)
+		switch {
+		case err != nil || now == nil:
+			return err
+		case now.Version != l.Version:
+			return fmt.Errorf("it was renewed since it was shown: %s", heldBy(now))
+		}
+		return a.Lock.Release(ctx, l)
+	})
+	if err != nil {
 		return fmt.Errorf("remove the lock: %w", err)
 	}
 	return nil

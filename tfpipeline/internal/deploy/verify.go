@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 )
 
 // verify makes sure of what users get: that the tasks which run are of the
@@ -39,7 +38,7 @@ func (a *attempt) verify(ctx context.Context) error {
 func (a *attempt) verified() {
 	a.hold.inTime()
 	r := a.record()
-	r.Outcome, r.Ended = Deployed, time.Now()
+	r.Outcome, r.Ended = Deployed, a.past.clock()
 	for _, s := range r.Services {
 		s.Outcome = Deployed
 	}

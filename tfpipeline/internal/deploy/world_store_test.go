@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -102,6 +103,7 @@ func (w *world) stored() []Record {
 	for _, r := range w.records {
 		records = append(records, r.clone())
 	}
+	slices.SortFunc(records, Record.Compare)
 	return records
 }
 

@@ -12,7 +12,6 @@ package history
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -104,10 +103,7 @@ func (h *History) Records(ctx context.Context) ([]deploy.Record, []deploy.Skippe
 			skipped = append(skipped, deploy.Skipped{Key: listed[i].key, Reason: r.reason})
 		}
 	}
-	// An id tells the second only.
-	slices.SortFunc(records, func(a, b deploy.Record) int {
-		return cmp.Or(a.Started.Compare(b.Started), strings.Compare(a.ID, b.ID))
-	})
+	slices.SortFunc(records, deploy.Record.Compare)
 	return records, skipped, nil
 }
 

@@ -1,0 +1,95 @@
+package deploy
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A deployment that cannot be stopped is ended by the next one.
+func TestADeploymentThatDoesNotStop(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.behave = func(service, digest string) behaviour {
+			if digest != digestOf(service, commitOf("v1.2")) {
+				return behaviour{after: 20 * time.Second}
+			}
+			return behaviour{after: 20 * time.Second, fails: service == "api", stuck: service == "mcp"}
+		}
+		p := w.start()
+		p.inject[point{PuttingBack, "StopDeployment", 1}] = fails
+		began := time.Now()
+		_, err := p.promote(t.Context(), Request{Tag: "v1.2"})
+		e := wantError(t, err, RolledBack, StepWatch, "service mcp is back")
+		if e.ExitCode() != 3 || time.Since(began) > 5*time.Minute {
+			t.Errorf("exit %d after %v", e.ExitCode(), time.Since(began))
+		}
+		if n := len(slices.DeleteFunc(slices.Clone(p.calls), func(c string) bool { return !strings.Contains(c, "StopDeployment") })); n == 0 {
+			t.Error("nothing was stopped")
+		}
+		wantRuns(t, w, "v1.1")
+	})
+}
+
+// What ran before does not start any more, and ECS goes back to the release: it
+// is said at once, not when the time is up.
+func TestAReturnThatFailsToo(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.behave = func(service, digest string) behaviour {
+			switch {
+			case digest == digestOf(service, commitOf("v1.2")) && service == "api":
+				return behaviour{after: time.Minute, fails: true}
+			case digest == digestOf(service, commitOf("v1.1")):
+				return behaviour{after: 10 * time.Second, fails: true, reason: "its secret is gone"}
+			}
+			return behaviour{after: 5 * time.Second}
+		}
+		began := time.Now()
+		_, err := w.start().promote(t.Context(), Request{Tag: "v1.2"})
+		e := wantError(t, err, Broken, StepWatch, "could not be put back")
+		if e.ExitCode() != 4 || time.Since(began) > 5*time.Minute {
+			t.Errorf("exit %d after %v", e.ExitCode(), time.Since(began))
+		}
+	})
+}
+
+// A rollback to a release that did not know a service leaves that one alone,
+// also where a run that died is continued while it puts the others back.
+func TestAContinuedReturnOfSomeServices(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		for i := range w.records { // v1.0 came before mcp
+			if w.records[i].Release.Tag == "v1.0" {
+				delete(w.records[i].Services, "mcp")
+			}
+		}
+		w.behave = func(service, digest string) behaviour {
+			return behaviour{after: 30 * time.Second, fails: service == "api" && digest == digestOf(service, commitOf("v1.0"))}
+		}
+		p := w.start()
+		p.inject[point{PuttingBack, "UpdateService", 1}] = killed
+		p.rollback(t.Context(), Request{Tag: "v1.0"})
+		if w.lease == nil {
+			t.Fatal("the rollback was not killed at work")
+		}
+		_, err := w.start().rollback(t.Context(), Request{Tag: "v1.0"})
+		e := wantError(t, err, RolledBack, StepWatch)
+		if e.ExitCode() != 3 {
+			t.Errorf("exit %d", e.ExitCode())
+		}
+		wantRuns(t, w, "v1.1")
+	})
+}
+
+// The holder of a lock that a person was shown as dead has renewed it since.
+func TestUnlockTakesNoLockThatWasRenewed(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		p := w.start()
+		p.inject[point{StepUpdate, "UpdateService", 2}] = killed
+		p.promote(t.Context(), Request{Tag: "v1.2"})
+		shown := *w.lease
+		w.lease.Version = "renewed"
+		if err := w.start().Unlock(t.Context(), shown); err == nil || !strings.Contains(err.Error(), "renewed since it was shown") || w.lease == nil {
+			t.Errorf("unlock: %v, lease %+v", err, w.lease)
+		}
+	})
+}
