@@ -208,10 +208,15 @@ func releases(t *testing.T, w *workshop, env string) {
 	}
 
 	for i := range kills {
+		// Most of the time goes into the plan; by lines, every step has its turn.
+		lines := 1 + (course*i+rand.IntN(course))/kills
 		tag := fmt.Sprintf("v3.%d.0", i)
 		w.release(tag, nil)
-		// Most of the time goes into the plan; by lines, every step has its turn.
-		w.killed(env, tag, 1+(course*i+rand.IntN(course))/kills)
+		for late := 1; !w.killed(env, tag, lines); late++ {
+			tag = fmt.Sprintf("v3.%d.%d", i, late)
+			w.release(tag, nil)
+			lines -= course / 10
+		}
 		w.deploys(exitOK, tag, env, "promote", "-release", tag)
 		w.migratedOnce(env, tag)
 	}

@@ -10,8 +10,8 @@ import (
 )
 
 // killed starts a promotion and kills it a moment after it has said so many
-// lines. If it was quicker, the next attempt is one at a release that runs.
-func (w *workshop) killed(env, tag string, lines int) {
+// lines. It is false if the promotion was quicker.
+func (w *workshop) killed(env, tag string, lines int) bool {
 	w.t.Helper()
 	cmd := exec.CommandContext(w.t.Context(), w.cli.path, "promote", "-C", w.repository, "-env", env, "-release", tag)
 	cmd.Env, cmd.WaitDelay = w.cli.env, time.Second
@@ -23,8 +23,13 @@ func (w *workshop) killed(env, tag string, lines int) {
 		w.t.Fatal(err)
 	}
 	err := cmd.Wait()
+	if err == nil {
+		w.t.Logf("promote %s: done before it could be killed", tag)
+		return false
+	}
 	all := strings.Split(strings.TrimSpace(stderr.said.String()), "\n")
 	w.t.Logf("promote %s: killed after line %d (%v), having said: %s", tag, len(all), err, all[len(all)-1])
+	return true
 }
 
 // reached keeps what is written to it, and calls then once it is so many lines.
