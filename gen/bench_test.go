@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/gen/internal/reference"
 	"github.com/specboard/platform/gen/internal/render"
 )
 
 // BenchmarkGen measures what a run without changes is made of.
 func BenchmarkGen(b *testing.B) {
-	p := config.Default()
+	p := configtest.Docs()
 	files, err := rendered(p)
 	if err != nil {
 		b.Fatal(err)
@@ -77,7 +78,7 @@ func BenchmarkGenProcess(b *testing.B) {
 // grown to many services; the time is linear in them.
 func BenchmarkGenServices(b *testing.B) {
 	for _, n := range []int{3, 300, 900} {
-		p := config.Default()
+		p := configtest.Docs()
 		for i := len(p.Services); i < n; i++ {
 			// A load balancer takes a hundred services, so these are internal.
 			p.Services = append(p.Services, config.Service{

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/gen/internal/reference"
 )
 
@@ -24,11 +25,11 @@ func gen(t *testing.T, want int, p config.Platform, args ...string) (stdout, std
 	return out.String(), errs.String()
 }
 
-// written is a repository with the default platform in it.
+// written is a repository with a rendered platform in it.
 func written(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	gen(t, done, config.Default(), "-C", dir)
+	gen(t, done, configtest.Docs(), "-C", dir)
 	return dir
 }
 
@@ -95,14 +96,14 @@ func TestCommittedTreeIsCurrent(t *testing.T) {
 func TestWriteTwice(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	out, _ := gen(t, done, config.Default(), "-C", dir)
+	out, _ := gen(t, done, configtest.Docs(), "-C", dir)
 	wantLine(t, out, "wrote   envs/production/backend.tf")
 	wantLine(t, out, "wrote   modules/network/main.tf")
 	first := snapshot(t, dir)
 	if len(first) != strings.Count(out, "wrote ") {
 		t.Errorf("%d files on disk, %d named as written", len(first), strings.Count(out, "wrote "))
 	}
-	out, _ = gen(t, done, config.Default(), "-C", dir)
+	out, _ = gen(t, done, configtest.Docs(), "-C", dir)
 	if !strings.HasPrefix(out, "modules/ and envs/ were up to date (") || strings.Count(out, "\n") != 1 {
 		t.Errorf("second run says:\n%s", out)
 	}
@@ -124,7 +125,7 @@ func TestTwoRunsAreEqual(t *testing.T) {
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	dir := written(t)
-	out, _ := gen(t, done, config.Default(), "-check", "-C", dir)
+	out, _ := gen(t, done, configtest.Docs(), "-check", "-C", dir)
 	if !strings.HasPrefix(out, "modules/ and envs/ are up to date (") {
 		t.Errorf("check of a current tree says:\n%s", out)
 	}
@@ -141,7 +142,7 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := snapshot(t, dir)
-	out, _ = gen(t, failed, config.Default(), "-check", "-C", dir)
+	out, _ = gen(t, failed, configtest.Docs(), "-check", "-C", dir)
 	want := `missing   envs/staging/backend.tf
 orphaned  modules/gone/main.tf
 outdated  modules/network/main.tf
@@ -161,7 +162,7 @@ func TestForeignFileIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	put(t, dir, "modules/network/main.tf", "# by hand\n")
-	out, errs := gen(t, failed, config.Default(), "-C", dir)
+	out, errs := gen(t, failed, configtest.Docs(), "-C", dir)
 	want := "gen: refuse to replace what gen did not write: modules/network/main.tf; move it away, or delete it if it may be replaced\nNothing was written.\n"
 	if out != "" || errs != want {
 		t.Errorf("output %q, error %q, want %q", out, errs, want)
@@ -174,7 +175,7 @@ func TestForeignFileIsRefused(t *testing.T) {
 // A service and an environment less: what they alone needed goes away.
 func TestOrphansAreRemoved(t *testing.T) {
 	t.Parallel()
-	p := config.Default()
+	p := configtest.Docs()
 	e := p.Environments[0]
 	e.Name, e.Subdomain, e.Network.CIDR = "preview", "preview", "10.30.0.0/16"
 	p.Environments = append(p.Environments, e)
@@ -185,7 +186,7 @@ func TestOrphansAreRemoved(t *testing.T) {
 	put(t, dir, "envs/staging/.terraform.lock.hcl", lock)
 	put(t, dir, "envs/staging/.terraform/modules/modules.json", "{}")
 
-	out, _ := gen(t, done, config.Default(), "-C", dir)
+	out, _ := gen(t, done, configtest.Docs(), "-C", dir)
 	wantLine(t, out, "removed envs/preview/network.tf")
 	want := snapshot(t, written(t))
 	want["envs/preview/.terraform.lock.hcl"] = lock
@@ -198,7 +199,7 @@ func TestOrphansAreRemoved(t *testing.T) {
 
 func TestInvalidPlatformWritesNothing(t *testing.T) {
 	t.Parallel()
-	p := config.Default()
+	p := configtest.Docs()
 	p.Services[0].Port = 80
 	p.Environments[1].Database.MultiAZ = false
 	for _, args := range [][]string{{}, {"-check"}} {
@@ -222,7 +223,7 @@ func TestWriteErrorSaysHowThingsAreLeft(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	put(t, dir, "modules", "a file where a folder belongs")
-	_, errs := gen(t, failed, config.Default(), "-C", dir)
+	_, errs := gen(t, failed, configtest.Docs(), "-C", dir)
 	if !strings.Contains(errs, "modules/") || !strings.HasSuffix(errs, "not a directory\nNothing was written.\n") {
 		t.Errorf("error is %q, want one about modules/", errs)
 	}
@@ -242,7 +243,7 @@ func TestHalfWrittenTreeIsFinished(t *testing.T) {
 	if err := os.Symlink("nowhere", link); err != nil {
 		t.Fatal(err)
 	}
-	out, errs := gen(t, failed, config.Default(), "-C", dir)
+	out, errs := gen(t, failed, configtest.Docs(), "-C", dir)
 	wantLine(t, out, "wrote   envs/staging/network.tf")
 	if strings.Contains(out, "modules/network") || !strings.HasPrefix(errs, "gen: write modules/network/") {
 		t.Errorf("output:\n%serror %q", out, errs)
@@ -251,7 +252,7 @@ func TestHalfWrittenTreeIsFinished(t *testing.T) {
 	if err := os.Remove(link); err != nil {
 		t.Fatal(err)
 	}
-	out, _ = gen(t, done, config.Default(), "-C", dir)
+	out, _ = gen(t, done, configtest.Docs(), "-C", dir)
 	if strings.Contains(out, "envs/") {
 		t.Errorf("the second run writes again what the first wrote:\n%s", out)
 	}
@@ -262,7 +263,7 @@ func TestHalfWrittenTreeIsFinished(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	t.Parallel()
-	out, errs := gen(t, done, config.Default(), "-h")
+	out, errs := gen(t, done, configtest.Docs(), "-h")
 	for _, want := range []string{"usage: go run ./gen [-check] [-C DIR]", "-check\n", "make gen", "Exit codes: 0 as asked"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("help lacks %q:\n%s", want, out)
@@ -271,15 +272,15 @@ func TestUsage(t *testing.T) {
 	if errs != "" {
 		t.Errorf("help says on stderr: %s", errs)
 	}
-	_, errs = gen(t, badCall, config.Default(), "-chek")
+	_, errs = gen(t, badCall, configtest.Docs(), "-chek")
 	if want := "gen: flag provided but not defined: -chek\nRun go run ./gen -h to see how it is used.\n"; errs != want {
 		t.Errorf("error is %q, want %q", errs, want)
 	}
-	_, errs = gen(t, badCall, config.Default(), "staging")
+	_, errs = gen(t, badCall, configtest.Docs(), "staging")
 	if want := "gen: unknown argument \"staging\"\nRun go run ./gen -h to see how it is used.\n"; errs != want {
 		t.Errorf("error is %q, want %q", errs, want)
 	}
-	_, errs = gen(t, failed, config.Default(), "-C", filepath.Join(t.TempDir(), "nowhere"))
+	_, errs = gen(t, failed, configtest.Docs(), "-C", filepath.Join(t.TempDir(), "nowhere"))
 	if !strings.Contains(errs, "nowhere") {
 		t.Errorf("error is %q, want one that names the folder", errs)
 	}
@@ -290,10 +291,10 @@ func TestRepositoryIsFound(t *testing.T) {
 	dir := written(t)
 	put(t, dir, "go.mod", "module example\n")
 	t.Chdir(filepath.Join(dir, "modules", "network"))
-	gen(t, done, config.Default(), "-check")
+	gen(t, done, configtest.Docs(), "-check")
 
 	t.Chdir(t.TempDir())
-	_, errs := gen(t, failed, config.Default(), "-check")
+	_, errs := gen(t, failed, configtest.Docs(), "-check")
 	if !strings.Contains(errs, "no go.mod in") || !strings.Contains(errs, "-C") {
 		t.Errorf("error is %q, want one that points to -C", errs)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 )
 
 // FuzzValidate changes the default platform as the bytes say. Nothing panics,
@@ -20,7 +21,7 @@ func FuzzValidate(f *testing.F) {
 	f.Add([]byte("\x0c\x00\x00\x04\x02 a service with spaces \x0b\x01\x02\x03"))
 	f.Add([]byte(strings.Repeat("\x09\x03\x00\x05\x0c\x02", 20)))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		p := config.Default()
+		p := configtest.Docs()
 		m := mutator{data}
 		for range 40 {
 			if len(m.data) == 0 {
@@ -187,11 +188,11 @@ func checkAWSNames(t *testing.T, p config.Platform) {
 
 func TestDefaultNames(t *testing.T) {
 	t.Parallel()
-	checkAWSNames(t, config.Default())
+	checkAWSNames(t, configtest.Docs())
 }
 
 func BenchmarkValidate(b *testing.B) {
-	p := config.Default()
+	p := configtest.Docs()
 	for b.Loop() {
 		if err := p.Validate(); err != nil {
 			b.Fatal(err)

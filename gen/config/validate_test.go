@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 )
 
 // invalid is a platform with something wrong in it, and all that Validate is
@@ -18,13 +19,13 @@ type invalid struct {
 	want  string
 }
 
-// checkInvalid breaks the default platform in one way after another.
+// checkInvalid breaks a valid platform in one way after another.
 func checkInvalid(t *testing.T, cases []invalid) {
 	t.Helper()
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			p := config.Default()
+			p := configtest.Docs()
 			c.spoil(&p)
 			err := p.Validate()
 			if err == nil {
@@ -37,17 +38,22 @@ func checkInvalid(t *testing.T, cases []invalid) {
 	}
 }
 
-func TestDefaultIsValid(t *testing.T) {
+func TestValid(t *testing.T) {
 	t.Parallel()
 	if err := config.Default().Validate(); err != nil {
-		t.Error(err)
+		t.Errorf("the default platform: %v", err)
+	}
+	for name, p := range configtest.All() {
+		if err := p.Validate(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
 // What the design promises to be one literal is one literal.
 func TestMoreIsValid(t *testing.T) {
 	t.Parallel()
-	p := config.Default()
+	p := configtest.Docs()
 	p.Services = append(p.Services, config.Service{Name: "storage", Port: 3003, HealthPath: "/health", Database: true, Calls: []string{"api"}})
 	p.Environments = append(p.Environments, preview())
 	if err := p.Validate(); err != nil {
@@ -57,14 +63,14 @@ func TestMoreIsValid(t *testing.T) {
 
 // preview is a third environment.
 func preview() config.Environment {
-	e := config.Default().Environments[0]
+	e := configtest.Docs().Environments[0]
 	e.Name, e.Subdomain, e.Network.CIDR = "preview", "preview", "10.30.0.0/20"
 	return e
 }
 
 func TestProblemsAreReportedTogether(t *testing.T) {
 	t.Parallel()
-	p := config.Default()
+	p := configtest.Docs()
 	p.Name = "Doc"
 	p.Services[1].Port = 80
 	p.Services[2].Calls = []string{"apj"}
@@ -101,7 +107,7 @@ func TestProblemsAreReportedTogether(t *testing.T) {
 func TestOrderIsStable(t *testing.T) {
 	t.Parallel()
 	broken := func() string {
-		p := config.Default()
+		p := configtest.Docs()
 		p.Services[0].Environment = map[string]string{"A B": "", "C D": "", "E F": "", "G H": "", "I J": ""}
 		p.Environments[0].Sizes = map[string]config.Size{"x": {}, "y": {}, "z": {}}
 		return p.Validate().Error()

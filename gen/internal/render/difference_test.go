@@ -15,7 +15,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
-	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 )
 
 var update = flag.Bool("update", false, "rewrite the goldens")
@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "rewrite the goldens")
 // TestDifference states everything in which staging and production differ, as
 // a table. Names that merely contain the environment's own name count as equal.
 func TestDifference(t *testing.T) {
-	files, err := Render(config.Default())
+	files, err := Render(configtest.Docs())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/gen/internal/reference"
 )
 
-// extended is the default platform with one more service, internal, and one
+// extended is a platform with one more service, internal, and one
 // more environment: two literals.
 func extended() config.Platform {
-	p := config.Default()
+	p := configtest.Docs()
 	p.Services = append(p.Services, config.Service{
 		Name: "storage", Port: 3003, HealthPath: "/health", Database: true, Calls: []string{"api"},
 	})
@@ -72,7 +73,7 @@ func TestExtend(t *testing.T) {
 
 // manyServices is a platform of n services.
 func manyServices(n int) config.Platform {
-	p := config.Default()
+	p := configtest.Docs()
 	for i := len(p.Services); i < n; i++ {
 		s := p.Services[2]
 		s.Name = fmt.Sprintf("s%03d", i)
@@ -86,7 +87,7 @@ func manyServices(n int) config.Platform {
 // services, which shows that the time is linear in them.
 func BenchmarkRender(b *testing.B) {
 	for name, p := range map[string]config.Platform{
-		"services=3": config.Default(), "services=300": manyServices(300), "services=900": manyServices(900),
+		"services=3": configtest.Docs(), "services=300": manyServices(300), "services=900": manyServices(900),
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 )
 
 // awkward is text that could break out of a string of HCL, a comment or a
@@ -51,7 +52,7 @@ func (c choice) subset(list []string) []string {
 // randomPlatform draws a valid platform.
 func randomPlatform(seed uint64) config.Platform {
 	c := choice{rand.New(rand.NewPCG(seed, 1))}
-	p := config.Default()
+	p := configtest.Docs()
 	p.Name = c.of("docs", "d", "doc-api", "p2p")
 	p.Region = c.of("us-west-2", "eu-central-1", "ap-southeast-4")
 	p.AvailabilityZones = nil

@@ -1,0 +1,14 @@
+// Package configtest has the platforms that tests use. They are the tests' own:
+// an edit of config.Default changes neither what a test does nor whether it
+// passes. Only a test about the deployed platform itself reads Default: that it
+// is valid, and that the committed tree is what it renders.
+package configtest
+
+import "github.com/specboard/platform/gen/config"
+
+// All returns the platforms by name. They differ in all that a test might take
+// for granted: names, region, zones, domain, services, environments and their
+// order, secrets, and the defaults that one of them leaves out.
+func All() map[string]config.Platform {
+	return map[string]config.Platform{"docs": Docs(), "shop": Shop()}
+}

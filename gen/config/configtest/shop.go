@@ -1,0 +1,135 @@
+package configtest
+
+import (
+	"time"
+
+	"github.com/specboard/platform/gen/config"
+)
+
+// Shop is a platform of four services, two of them internal, and three
+// environments in another region, with a hosted zone of its own. No service is
+// the default one, and a release is proved twice on its way.
+func Shop() config.Platform {
+	return config.Platform{
+		Name:              "shop",
+		Region:            "eu-central-1",
+		AvailabilityZones: []string{"eu-central-1a", "eu-central-1b", "eu-central-1c"},
+		Account:           "210987654321",
+		Domain:            "shop.example",
+		ZoneID:            "Z0ABCDEFGHIJKLMNOPQRS",
+		Repository:        config.Repository{Owner: "acme", Name: "shop", Branch: "trunk"},
+		PostgresVersion:   "17",
+		RedisVersion:      "7.0",
+
+		Services: []config.Service{
+			{
+				Name:        "store",
+				Port:        8080,
+				Routes:      []string{"/", "/store/*"},
+				Priority:    10,
+				HealthPath:  "/healthz",
+				Cache:       true,
+				Calls:       []string{"orders", "stock"},
+				Environment: map[string]string{"CURRENCY": "EUR"},
+			},
+			{
+				Name:       "orders",
+				Port:       8081,
+				HealthPath: "/healthz",
+				Database:   true,
+				Secrets:    []string{"payment-key"},
+			},
+			{
+				Name:       "stock",
+				Port:       8082,
+				HealthPath: "/ready",
+				Database:   true,
+				Cache:      true,
+			},
+			{
+				Name:       "admin",
+				Port:       8083,
+				Routes:     []string{"/admin/*"},
+				Priority:   20,
+				HealthPath: "/healthz",
+				Calls:      []string{"orders"},
+				Secrets:    []string{"cookie-key"},
+			},
+		},
+
+		Tasks: []config.Task{
+			{
+				Name:     "migrate",
+				Service:  "orders",
+				Command:  []string{"/bin/migrate", "up"},
+				CPU:      512,
+				Memory:   1024,
+				Database: true,
+			},
+		},
+
+		Secrets: []config.Secret{
+			{Name: "cookie-key", Kind: config.Generated, Variable: "COOKIE_KEY", Length: 40},
+			{
+				Name:     "payment-key",
+				Kind:     config.Provided,
+				Variable: "PAYMENT_KEY",
+				Hint:     "the payment provider's key",
+			},
+			{Name: "postgres", Kind: config.DatabaseCredentials, Variable: "PGPASSWORD", Length: 32},
+		},
+
+		Environments: []config.Environment{
+			{
+				Name:      "qa",
+				Subdomain: "qa",
+				Network:   config.Network{CIDR: "172.16.0.0/18", NATGateways: 1},
+				Database: config.Database{
+					InstanceClass:       "db.t4g.medium",
+					StorageGiB:          50,
+					MaxStorageGiB:       200,
+					BackupRetentionDays: 3,
+				},
+				Cache:            config.Cache{NodeType: "cache.t4g.small", Nodes: 1},
+				Size:             config.Size{CPU: 512, Memory: 1024, MinTasks: 1, MaxTasks: 3, TargetCPUPercent: 70},
+				Alarms:           config.Alarms{CPUPercent: 90, MemoryPercent: 85, HTTP5xx: 50, Period: 10 * time.Minute},
+				LogRetentionDays: 7,
+			},
+			{
+				Name:      "rehearsal",
+				Subdomain: "rehearsal",
+				Network:   config.Network{CIDR: "172.17.0.0/18", NATGateways: 1},
+				Database: config.Database{
+					InstanceClass:       "db.m7g.large",
+					StorageGiB:          100,
+					MaxStorageGiB:       400,
+					BackupRetentionDays: 2,
+				},
+				Cache:            config.Cache{NodeType: "cache.m7g.large", Nodes: 2},
+				Size:             config.Size{CPU: 1024, Memory: 2048, MinTasks: 1, MaxTasks: 1},
+				Alarms:           config.Alarms{CPUPercent: 90, MemoryPercent: 85, HTTP5xx: 50, Period: 10 * time.Minute},
+				LogRetentionDays: 14,
+				Proof:            &config.Proof{From: "qa", MinimumBake: time.Minute},
+			},
+			{
+				Name:      "live",
+				Protected: true,
+				Network:   config.Network{CIDR: "172.18.0.0/16", NATGateways: 3},
+				Database: config.Database{
+					InstanceClass:       "db.m7g.xlarge",
+					StorageGiB:          200,
+					MaxStorageGiB:       1000,
+					MultiAZ:             true,
+					BackupRetentionDays: 30,
+					DeletionProtection:  true,
+				},
+				Cache:            config.Cache{NodeType: "cache.m7g.large", Nodes: 3},
+				Size:             config.Size{CPU: 1024, Memory: 2048, MinTasks: 3, MaxTasks: 3},
+				Sizes:            map[string]config.Size{"store": {CPU: 2048, Memory: 4096, MinTasks: 4, MaxTasks: 20, TargetCPUPercent: 50}},
+				Alarms:           config.Alarms{CPUPercent: 75, MemoryPercent: 80, HTTP5xx: 5, Period: time.Minute, Emails: []string{"on-call@shop.example"}},
+				LogRetentionDays: 365,
+				Proof:            &config.Proof{From: "rehearsal", MinimumBake: time.Hour},
+			},
+		},
+	}
+}
