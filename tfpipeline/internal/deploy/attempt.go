@@ -250,3 +250,188 @@ func (a *attempt) newID() string {
 	}
 	return a.begun.UTC().Format("20060102T150405Z") + "-" + string(letters)
 }
+
+// StepName is the name of a step, in records, errors and events.
+type StepName string
+
+const (
+	StepLock      StepName = "lock"
+	StepResolve   StepName = "resolve"
+	StepPreflight StepName = "preflight"
+	StepPlan      StepName = "plan"
+	StepMigrate   StepName = "migrate"
+	StepApply     StepName = "apply"
+	StepRegister  StepName = "register"
+	StepUpdate    StepName = "update"
+	StepWatch     StepName = "watch"
+	StepVerify    StepName = "verify"
+	StepRecord    StepName = "record"
+	StepNotify    StepName = "notify"
+	StepUnlock    StepName = "unlock"
+
+	// PuttingBack is no step of its own: it follows a failure of update, watch
+	// or verify.
+	PuttingBack StepName = "put back"
+)
+
+// step is one part of an attempt. It finds in the journal what an attempt that
+// it continues has done of it, and does the rest.
+type step struct {
+	name StepName
+	run  func(*attempt, context.Context) error
+}
+
+// promoteSteps are a promotion, in order. No service changes its release
+// before update; a dry run ends with plan.
+func promoteSteps() []step {
+	return []step{
+		{StepLock, (*attempt).lock},
+		{StepResolve, (*attempt).resolve},
+		{StepPreflight, (*attempt).preflight},
+		{StepPlan, (*attempt).plan},
+		{StepMigrate, (*attempt).migrate},
+		{StepApply, (*attempt).apply},
+		{StepRegister, (*attempt).register},
+		{StepUpdate, (*attempt).update},
+		{StepWatch, (*attempt).watch},
+		{StepVerify, (*attempt).verify},
+		{StepRecord, (*attempt).store},
+		{StepNotify, (*attempt).notify},
+		{StepUnlock, (*attempt).unlock},
+	}
+}
+
+// rollbackSteps are a rollback: no Terraform, no build. Its first two are the
+// promotion's, since that of an older release becomes a rollback in resolve;
+// a dry run ends with preflight.
+func rollbackSteps() []step {
+	return []step{
+		{StepLock, (*attempt).lock},
+		{StepResolve, (*attempt).resolve},
+		{StepPreflight, (*attempt).preflightRollback},
+		{StepMigrate, (*attempt).migrate},
+		{StepRegister, (*attempt).reregister},
+		{StepUpdate, (*attempt).update},
+		{StepWatch, (*attempt).watch},
+		{StepVerify, (*attempt).verify},
+		{StepRecord, (*attempt).store},
+		{StepNotify, (*attempt).notify},
+		{StepUnlock, (*attempt).unlock},
+	}
+}
+
+func stepsOf(k Kind) []step {
+	if k == KindRollback {
+		return rollbackSteps()
+	}
+	return promoteSteps()
+}
+
+// changes reports whether a dry run stops before this step.
+func (s StepName) changes() bool {
+	switch s {
+	case StepLock, StepResolve, StepPreflight, StepPlan:
+		return false
+	default:
+		return true
+	}
+}
+
+// Event is something that happened, for whoever watches.
+type Event struct {
+	Time time.Time `json:"time"`
+	Kind EventKind `json:"kind"`
+	// Step is the one at work; PuttingBack while services are put back.
+	Step StepName `json:"step,omitempty"`
+	// Service is set if it is about one, or about a one-off task.
+	Service string `json:"service,omitempty"`
+	// Message is a sentence without a full stop.
+	Message string `json:"message,omitempty"`
+	// Elapsed is how long the step took, at its end.
+	Elapsed time.Duration `json:"elapsed_ns,omitempty"`
+	// Deployment is a service's, as last seen, for EventDeployment.
+	Deployment *Deployment `json:"deployment,omitempty"`
+	// Record is the attempt's so far, without its events; set for EventEnd.
+	Record *Record `json:"record,omitempty"`
+}
+
+// EventKind is what an event is about.
+type EventKind string
+
+const (
+	// EventStep and EventDone frame a step; EventFailed ends one that failed.
+	EventStep   EventKind = "step"
+	EventDone   EventKind = "done"
+	EventFailed EventKind = "failed"
+	// EventNote is a line of progress, EventWarning one that needs attention.
+	EventNote    EventKind = "note"
+	EventWarning EventKind = "warning"
+	// EventWait: waiting for a lock or for somebody else's deployment.
+	EventWait EventKind = "wait"
+	// EventDeployment: a deployment has moved.
+	EventDeployment EventKind = "deployment"
+	// EventService is a line of a service's event log, EventLog one that a
+	// one-off task wrote.
+	EventService EventKind = "service"
+	EventLog     EventKind = "log"
+	// EventEnd is the last.
+	EventEnd EventKind = "end"
+)
+
+// changing stores what is about to be changed, and is called before every
+// change. It fails, and nothing may be changed, if the journal cannot be
+// stored or the lock is not ours.
+func (a *attempt) changing(ctx context.Context, tell func(*Journal)) error {
+	if err := a.hold.valid(); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	next := a.journal
+	next.Record = next.Record.clone()
+	next.Changed = true
+	if tell != nil {
+		tell(&next)
+	}
+	if err := a.write(ctx, next); err != nil {
+		return fmt.Errorf("store the journal before a change: %w", err)
+	}
+	a.journal, a.acted = next, true
+	// Storing it may have taken longer than the lease lived.
+	return a.hold.valid()
+}
+
+// changed stores what has come of a change. Should that fail, a later run finds
+// it out by looking.
+func (a *attempt) changed(ctx context.Context) {
+	ctx, cancel := a.finishing(ctx)
+	defer cancel()
+	if err := a.write(ctx, a.journal); err != nil {
+		a.warn("store the journal: %v", err)
+	}
+}
+
+func (a *attempt) write(ctx context.Context, j Journal) error {
+	j.Time = time.Now()
+	j.Record = a.Redactor.record(j.Record)
+	return a.again(ctx, func(ctx context.Context) error { return a.History.WriteJournal(ctx, j) })
+}
+
+// clone is a copy that shares nothing that an attempt changes.
+func (r Record) clone() Record {
+	services := make(map[string]*ServiceRecord, len(r.Services))
+	for name, s := range r.Services {
+		services[name] = new(*s)
+	}
+	if r.Services != nil {
+		r.Services = services
+	}
+	if r.Migration != nil {
+		r.Migration = new(*r.Migration)
+	}
+	if r.Seed != nil {
+		r.Seed = new(*r.Seed)
+	}
+	return r
+}

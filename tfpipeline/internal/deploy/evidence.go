@@ -2,6 +2,8 @@ package deploy
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -70,3 +72,108 @@ type Breaker struct {
 	Failures  int             `json:"failures"`
 	Threshold int             `json:"threshold"`
 }
+
+// collect gathers evidence of a failure before ECS forgets it: once, and only
+// if anything ran that could show some.
+func (a *attempt) collect(ctx context.Context) {
+	r := a.record()
+	if !a.evidence.Collected.IsZero() || !a.journal.Changed {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.limits.Collect)
+	defer cancel()
+	scope := Scope{Since: r.Started}
+	for _, name := range slices.Sorted(maps.Keys(r.Services)) {
+		s := r.Services[name]
+		if !s.Updated {
+			continue
+		}
+		scope.Services = append(scope.Services, name)
+		scope.TaskDefinitions = append(scope.TaskDefinitions, s.After)
+		if s.Deployment != "" {
+			scope.Deployments = append(scope.Deployments, s.Deployment)
+		}
+		if s.Started.Before(scope.Since) {
+			scope.Since = s.Started
+		}
+	}
+	for name, t := range map[string]*TaskRecord{taskMigrate: r.Migration.task(), taskSeed: r.Seed} {
+		if t != nil && t.ARN != "" && !t.Succeeded() {
+			scope.Tasks = append(scope.Tasks, Task{ARN: t.ARN, Name: name})
+		}
+	}
+	if len(scope.Services) == 0 && len(scope.Tasks) == 0 {
+		return
+	}
+	a.evidence = a.Collector.Collect(ctx, scope)
+}
+
+// task is the record of the task that ran the migrations; nil if none did.
+func (m *MigrationRecord) task() *TaskRecord {
+	if m == nil {
+		return nil
+	}
+	return &m.TaskRecord
+}
+
+// each returns a copy of a list with every element changed.
+func each[T any](list []T, f func(*T)) []T {
+	list = slices.Clone(list)
+	for i := range list {
+		f(&list[i])
+	}
+	return list
+}
+
+func (r Redactor) in(text *string) { *text = r.Hide(*text) }
+
+// record returns a copy whose words from elsewhere hold no secret.
+func (r Redactor) record(record Record) Record {
+	record = record.clone()
+	r.in(&record.Error)
+	r.in(&record.Next)
+	record.Left = each(record.Left, r.in)
+	record.Overrides = each(record.Overrides, func(o *Override) { r.in(&o.Reason) })
+	for _, s := range record.Services {
+		r.in(&s.Reason)
+	}
+	for _, t := range []*TaskRecord{record.Migration.task(), record.Seed} {
+		if t != nil {
+			r.in(&t.Reason)
+		}
+	}
+	return record
+}
+
+// evidence returns a copy without secrets.
+func (r Redactor) evidence(e Evidence) Evidence {
+	events := map[string][]ServiceEvent{}
+	for name, list := range e.Events {
+		events[name] = each(list, func(e *ServiceEvent) { r.in(&e.Message) })
+	}
+	targets := map[string]Targets{}
+	for name, t := range e.Targets {
+		t.Reasons = each(t.Reasons, r.in)
+		targets[name] = t
+	}
+	e.Events, e.Targets = events, targets
+	e.Stopped = each(e.Stopped, func(t *StoppedTask) {
+		r.in(&t.Reason)
+		t.Containers = each(t.Containers, func(c *StoppedContainer) { r.in(&c.Reason) })
+		t.Log = each(t.Log, func(l *LogLine) { r.in(&l.Message) })
+	})
+	e.Deployments = each(e.Deployments, func(b *Breaker) { r.in(&b.Reason) })
+	e.Gaps = each(e.Gaps, r.in)
+	return e
+}
+
+// hiddenError is an error whose text holds no secret.
+type hiddenError struct {
+	text string
+	err  error
+}
+
+func (e hiddenError) Error() string { return e.text }
+func (e hiddenError) Unwrap() error { return e.err }
+
+func (r Redactor) err(err error) error { return hiddenError{r.Hide(err.Error()), err} }

@@ -1,50 +1,150 @@
 package deploy
 
 import (
-	"context"
+	"cmp"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/specboard/platform/migrations"
 )
 
-// History is what was done to an environment.
-type History interface {
-	// Records returns all of them, the oldest first, and what lies among them
-	// and is none. Neither is fatal.
-	Records(ctx context.Context) ([]Record, []Skipped, error)
-	// Record stores a record for good. It returns ErrRecorded if the attempt
-	// has a record with another content.
-	Record(ctx context.Context, r Record) error
-	// Journal returns that of an attempt, or ErrNoJournal.
-	Journal(ctx context.Context, id string) (Journal, error)
-	// WriteJournal stores the journal of an attempt, in place of the one
-	// before.
-	WriteJournal(ctx context.Context, j Journal) error
+// Compare orders records by when they ended, which was under the lock. An
+// attempt that began earlier may have waited for one that began later, so when
+// it began does not tell what came after what.
+func (r Record) Compare(other Record) int {
+	return cmp.Or(r.end().Compare(other.end()), r.Started.Compare(other.Started), strings.Compare(r.ID, other.ID))
 }
 
-// Skipped is an object among the records that is none.
-type Skipped struct {
-	Key    string `json:"key"`
-	Reason string `json:"reason"`
+func (r Record) end() time.Time {
+	if r.Ended.IsZero() {
+		return r.Started
+	}
+	return r.Ended
 }
 
-// Journal is an attempt that goes on: what a later run needs to know of it if
-// it is killed now. It is written before and after whatever it tells of.
-type Journal struct {
-	// Step is the one that has begun; Done are those that are complete.
-	Step StepName   `json:"step"`
-	Done []StepName `json:"done,omitempty"`
-	// Changed: something outside history and lock may have been changed.
-	Changed bool `json:"changed,omitempty"`
-	// Updated: services may have changed their release.
-	Updated bool `json:"updated,omitempty"`
-	// Mixed: services ran different releases before the attempt.
-	Mixed bool `json:"mixed,omitempty"`
-	// PutBack: the attempt has failed, for this reason, and services are being
-	// put back.
-	PutBack string `json:"put_back,omitempty"`
-	// FailedStep is where it failed, if it is being put back.
-	FailedStep StepName `json:"failed_step,omitempty"`
-	// Time is when this was written.
-	Time time.Time `json:"time"`
-	// Record is the attempt's as far as it is known, without an outcome.
-	Record Record `json:"record"`
+// past is the history of an environment, the oldest attempt first.
+type past []Record
+
+// clock is the time for the end of an attempt: now, or just after the last one
+// that is known. The history is in that order, also where the clocks of two
+// machines differ.
+func (p past) clock() time.Time {
+	now := time.Now()
+	for _, r := range p {
+		if !now.After(r.Ended) {
+			now = r.Ended.Add(time.Millisecond)
+		}
+	}
+	return now
+}
+
+// attempt returns the record of an attempt, or nil.
+func (p past) attempt(id string) *Record {
+	i := slices.IndexFunc(p, func(r Record) bool { return r.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return &p[i]
+}
+
+// current returns the last attempt that brought a release to every service;
+// nil if none ever did.
+func (p past) current() *Record {
+	for i := range p {
+		if r := &p[len(p)-1-i]; r.Outcome == Deployed {
+			return r
+		}
+	}
+	return nil
+}
+
+// unfinished returns the last attempt since the current one that may have left
+// services with something else; nil if none did.
+func (p past) unfinished() *Record {
+	for i := range p {
+		r := &p[len(p)-1-i]
+		switch {
+		case r.Outcome == Deployed:
+			return nil
+		case !r.Outcome.Settled() && r.touched():
+			return r
+		}
+	}
+	return nil
+}
+
+// touched reports whether services may have changed their release.
+func (r *Record) touched() bool {
+	for _, s := range r.Services {
+		if s.Updated {
+			return true
+		}
+	}
+	return false
+}
+
+// deployed returns the last attempt that brought the named release to every
+// service.
+func (p past) deployed(name string) *Record {
+	for i := range p {
+		if r := &p[len(p)-1-i]; r.Outcome == Deployed && r.Release.Named(name) {
+			return r
+		}
+	}
+	return nil
+}
+
+// order lists the releases that every service ran, each where it came first.
+func (p past) order() []Release {
+	var order []Release
+	for _, r := range p {
+		if r.Outcome == Deployed && !slices.ContainsFunc(order, r.Release.Same) {
+			order = append(order, r.Release)
+		}
+	}
+	return order
+}
+
+// before returns the last good release before another one: the latest in order
+// that came before it and was not rejected; nil if there is none.
+func (p past) before(r Release) *Record {
+	order := p.order()
+	at := slices.IndexFunc(order, r.Same)
+	if at < 0 {
+		at = len(order)
+	}
+	for _, o := range slices.Backward(order[:at]) {
+		if p.rejected(o) == nil {
+			return p.deployed(o.Commit)
+		}
+	}
+	return nil
+}
+
+// rejected returns the rollback that rejected a release; nil if none did, or if
+// it was deployed again since.
+func (p past) rejected(release Release) *Record {
+	for i := range p {
+		r := &p[len(p)-1-i]
+		switch {
+		case r.Outcome != Deployed:
+		case r.Release.Same(release):
+			return nil
+		case r.Rejected != nil && r.Rejected.Same(release):
+			return r
+		}
+	}
+	return nil
+}
+
+// contracts are the contract migrations that were applied, or may have been.
+func (p past) contracts() []migrations.AppliedContract {
+	var applied []migrations.AppliedContract
+	for _, r := range p {
+		if r.Migration != nil && !r.Migration.Started.IsZero() {
+			applied = append(applied, r.Migration.Contracts...)
+		}
+	}
+	return applied
 }

@@ -2,49 +2,357 @@ package deploy
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 )
 
-// Lock lets one attempt at a time work on an environment.
-type Lock interface {
-	// Holder returns the lease that exists, of whoever; nil if there is none.
-	Holder(ctx context.Context) (*Lease, error)
-	// Take stores a lease: where there is none, or in place of over, which is
-	// what Holder returned. It returns ErrLockTaken if something else is there
-	// by then.
-	Take(ctx context.Context, l Lease, over *Lease) (Lease, error)
-	// Renew stores the lease that is held with what has changed in it, or
-	// returns ErrLockLost.
-	Renew(ctx context.Context, l Lease) (Lease, error)
-	// Release removes the lease that is held, or returns ErrLockLost.
-	Release(ctx context.Context, l Lease) error
+// lock takes the environment's lock: at once if it is free, after waiting if
+// somebody is at work, and from an attempt that did not finish only to continue
+// or to end that.
+func (a *attempt) lock(ctx context.Context) error {
+	began := time.Now()
+	wait := a.request.LockWait
+	if wait == 0 {
+		wait = a.limits.LockWait
+	}
+	// The attempt's own time begins with the lock.
+	most := max(wait, 0) + a.limits.Finish
+	ctx, cancel := context.WithTimeoutCause(ctx, most, timeUp{most})
+	defer cancel()
+	if err := a.peel(ctx); err != nil {
+		return err
+	}
+	said := ""
+	var watched sighting
+	for {
+		holder, err := retry(ctx, a, a.Lock.Holder)
+		if err != nil {
+			return fmt.Errorf("look at the lock: %w", err)
+		}
+		if a.request.DryRun {
+			if holder != nil {
+				a.warn("the lock is not free: %s", heldBy(holder))
+			}
+			return a.readHistory(ctx)
+		}
+		if watched.gone(holder, a.limits.Lease) {
+			err = a.claim(ctx, holder)
+			if !errors.Is(err, ErrLockTaken) {
+				return err
+			}
+			continue
+		}
+		if wait < 0 || time.Since(began) >= wait {
+			return lockError{lease: *holder, waited: time.Since(began)}
+		}
+		if holder.RecordID != said {
+			said = holder.RecordID
+			a.emit(Event{Kind: EventWait, Message: "waiting for the lock: " + heldBy(holder)})
+		}
+		if !a.pause(ctx, a.limits.Tick) {
+			return context.Cause(ctx)
+		}
+	}
 }
 
-// Lease is a lock with an end.
-type Lease struct {
-	Environment string `json:"environment"`
-	// RecordID is the attempt's.
-	RecordID string `json:"record_id"`
-	Kind     Kind   `json:"kind"`
-	// Release is what is being deployed; for a rollback to the last good one,
-	// empty until that is known.
-	Release Release `json:"release"`
-	// Actor is who holds it, RunURL where its log is, Why what for.
-	Actor  string `json:"actor"`
-	RunURL string `json:"run_url,omitempty"`
-	Why    string `json:"why"`
-	// Since is when it was taken, Until when it ends if it is not renewed.
-	Since time.Time `json:"since"`
-	Until time.Time `json:"until"`
-	// Left is the outcome of a run that ended and left something to be
-	// continued: interrupted or broken. Such a lease does not end by itself.
-	Left Outcome `json:"left,omitempty"`
-	// Version is the stored object's, for the adapter.
-	Version string `json:"-"`
+// sighting is a lease as it was seen first.
+type sighting struct {
+	version string
+	at      time.Time
 }
 
-// Expired reports whether the holder has not renewed it in time.
-func (l Lease) Expired(now time.Time) bool { return now.After(l.Until) }
+// gone reports whether nobody is at work under a lease. That it has ended by
+// this machine's clock is not enough, which may be fast: its holder has not
+// renewed it for its whole span since it was seen first, or it ended so long ago
+// that no clock is that wrong.
+func (s *sighting) gone(l *Lease, span time.Duration) bool {
+	now := time.Now()
+	switch {
+	case l == nil:
+		return true
+	case l.Left != "":
+		return !l.atWork(now)
+	case l.Version != s.version:
+		*s = sighting{l.Version, now}
+	}
+	return !l.atWork(now) && (now.Sub(s.at) >= span || now.Sub(l.Until) >= 5*span)
+}
 
-// atWork reports whether somebody holds it and renews it.
-func (l Lease) atWork(now time.Time) bool { return l.Left == "" && !l.Expired(now) }
+// claim takes a lock that nobody is at work under.
+func (a *attempt) claim(ctx context.Context, holder *Lease) error {
+	if err := a.readHistory(ctx); err != nil {
+		return err
+	}
+	if holder == nil {
+		return a.takeLock(ctx, claimFree, nil, leftover{})
+	}
+	left, err := a.leftover(ctx, *holder)
+	if err != nil {
+		return err
+	}
+	c := claimOn(left, a.record().Kind, a.record().Release, time.Now())
+	if c == claimWait || c == claimRefused {
+		return lockError{lease: *holder, dead: c == claimRefused}
+	}
+	return a.takeLock(ctx, c, holder, left)
+}
+
+// peel finds the commit of a promotion's release; a rollback knows its own only
+// from the history.
+func (a *attempt) peel(ctx context.Context) error {
+	q := a.request
+	if a.record().Kind == KindRollback || q.Tag == "" {
+		return nil
+	}
+	commit, err := retry(ctx, a, func(ctx context.Context) (string, error) { return a.Checkout.Peel(ctx, q.Tag) })
+	switch {
+	case err != nil:
+		return fmt.Errorf("find the commit of release %s: %w", q.Tag, err)
+	case q.Commit != "" && q.Commit != commit:
+		return fmt.Errorf("release %s is commit %s, not %s", q.Tag, commit, q.Commit)
+	}
+	a.record().Release.Commit = commit
+	return nil
+}
+
+func (a *attempt) readHistory(ctx context.Context) error {
+	type read struct {
+		records []Record
+		skipped []Skipped
+	}
+	r, err := retry(ctx, a, func(ctx context.Context) (read, error) {
+		records, skipped, err := a.History.Records(ctx)
+		return read{records, skipped}, err
+	})
+	if err != nil {
+		return fmt.Errorf("read the history: %w", err)
+	}
+	if a.past == nil {
+		for _, s := range r.skipped {
+			a.warn("the history holds %s, which is no record: %s", s.Key, s.Reason)
+		}
+	}
+	a.past = past(r.records)
+	return nil
+}
+
+// leftover finds out what the holder of a lock has done.
+func (a *attempt) leftover(ctx context.Context, l Lease) (leftover, error) {
+	left := leftover{lease: l, record: a.past.attempt(l.RecordID)}
+	j, err := retry(ctx, a, func(ctx context.Context) (Journal, error) { return a.History.Journal(ctx, l.RecordID) })
+	switch {
+	case err == nil:
+		left.journal = &j
+	case !errors.Is(err, ErrNoJournal):
+		return left, fmt.Errorf("read the journal of %s: %w", l.RecordID, err)
+	}
+	return left, nil
+}
+
+// takeLock stores the lease. What a later run has to know is stored before: as
+// soon as the lease is ours, nothing else leads to the attempt that left it.
+func (a *attempt) takeLock(ctx context.Context, c claim, over *Lease, left leftover) error {
+	fresh := a.journal
+	r := a.record()
+	switch c {
+	case claimResume:
+		a.resumed = true
+		r.resume(left.journal.Record)
+		a.journal.Done, a.journal.Updated = left.journal.Done, left.journal.Updated
+		a.journal.PutBack, a.journal.FailedStep, a.journal.Mixed = left.journal.PutBack, left.journal.FailedStep, left.journal.Mixed
+		if a.journal.PutBack != "" {
+			a.narrow() // no step comes that would
+		}
+	case claimReplace:
+		r.Resumes = left.journal.Record.ID
+	}
+	if c == claimDone {
+		a.finished = left.record
+	}
+	if c == claimResume || c == claimReplace {
+		a.left, a.over = &left.journal.Record, over
+		a.journal.Changed = true
+		if err := a.write(ctx, a.journal); err != nil {
+			return fmt.Errorf("store the journal: %w", err)
+		}
+	}
+	err := a.hold.take(ctx, Lease{
+		Environment: a.Environment, RecordID: r.ID, Kind: r.Kind, Release: r.Release,
+		Actor: r.Actor, RunURL: r.RunURL, Why: a.request.Why,
+	}, over)
+	if err != nil {
+		a.journal, a.left, a.over, a.resumed, a.finished = fresh, nil, nil, false, nil
+		a.services = a.serviceNames()
+		return err
+	}
+	if over != nil {
+		a.warn("took over the lock: %s", lockError{lease: *over, dead: true})
+	}
+	return a.closeBooks(ctx, left)
+}
+
+// resume takes over what an earlier attempt found out and did.
+func (r *Record) resume(earlier Record) {
+	own := *r
+	*r = earlier.clone()
+	r.ID, r.Resumes, r.Started = own.ID, earlier.ID, own.Started
+	r.Actor, r.RunURL = own.Actor, own.RunURL
+	if own.Release.Tag != "" {
+		r.Release.Tag = own.Release.Tag
+	}
+	r.Outcome, r.Step, r.Error, r.Left, r.Next, r.Ended = "", "", "", nil, "", time.Time{}
+}
+
+// closeBooks stores the records that dead attempts could not store: the one
+// whose lock this was, and those that it continued in turn.
+func (a *attempt) closeBooks(ctx context.Context, left leftover) error {
+	stored := false
+	for j := left.journal; j != nil; {
+		if a.past.attempt(j.Record.ID) != nil {
+			break
+		}
+		r := j.Record.clone()
+		r.Outcome, r.Step, r.Ended = Interrupted, j.Step, j.Time
+		r.Error = "ended without a word"
+		if !j.Changed {
+			r.Outcome = Untouched
+		}
+		err := a.again(ctx, func(ctx context.Context) error { return a.History.Record(ctx, r) })
+		if err != nil && !errors.Is(err, ErrRecorded) {
+			return fmt.Errorf("record the attempt %s, which died: %w", r.ID, err)
+		}
+		stored = true
+		if r.Resumes == "" {
+			break
+		}
+		earlier, err := a.leftover(ctx, Lease{RecordID: r.Resumes})
+		if err != nil {
+			return err
+		}
+		j = earlier.journal
+	}
+	if !stored {
+		return nil
+	}
+	return a.readHistory(ctx)
+}
+
+// claim is what a lock that exists means to somebody who wants it.
+type claim int
+
+const (
+	// claimWait: its holder is at work.
+	claimWait claim = iota
+	// claimFree: its holder left nothing behind.
+	claimFree
+	// claimResume: it is left by an attempt that this one continues.
+	claimResume
+	// claimReplace: it is left by an attempt that a rollback ends.
+	claimReplace
+	// claimDone: its holder did what is asked for, and died before it could give
+	// the lock back.
+	claimDone
+	// claimRefused: it is left by an attempt that has to be ended first.
+	claimRefused
+)
+
+// leftover is a lock that exists, and what is known of its holder's attempt.
+type leftover struct {
+	lease Lease
+	// journal is the attempt's; nil if it has none.
+	journal *Journal
+	// record is the attempt's; nil if it has none.
+	record *Record
+}
+
+// claimOn decides from the lock that exists. release is the one asked for; a
+// rollback may ask for none.
+func claimOn(l leftover, kind Kind, release Release, now time.Time) claim {
+	if l.lease.atWork(now) {
+		return claimWait
+	}
+	if r := l.record; r != nil && r.Outcome.Settled() {
+		if r.Outcome == Deployed && asked(r, kind, release) {
+			return claimDone
+		}
+		return claimFree
+	}
+	switch j := l.journal; {
+	case j == nil || !j.Changed:
+		return claimFree // it ended before its first change
+	case kind == KindRollback && l.lease.Left != Broken && asked(&j.Record, kind, release):
+		return claimResume
+	case kind == KindRollback:
+		return claimReplace
+	case !j.Record.Release.Same(release):
+		return claimRefused
+	case j.Record.Kind == KindRollback:
+		return claimReplace // the promotion of an older release
+	default:
+		return claimResume
+	}
+}
+
+// asked reports whether an attempt was for the same as another one is asked.
+func asked(r *Record, kind Kind, release Release) bool {
+	if kind == KindPromote {
+		return r.Release.Same(release)
+	}
+	return r.Kind == KindRollback && r.Release.Commit != "" && (release.IsZero() || r.Release.Named(release.name()))
+}
+
+// lockError is a lock that another attempt holds or left.
+type lockError struct {
+	lease Lease
+	// dead: its holder is gone.
+	dead   bool
+	waited time.Duration
+}
+
+func (e lockError) Error() string {
+	text := fmt.Sprintf("the lock of %s: %s", e.lease.Environment, heldBy(&e.lease))
+	switch {
+	case e.lease.Left != "":
+		text += fmt.Sprintf("; that was left %s", e.lease.Left)
+	case e.dead:
+		text += fmt.Sprintf("; that died at about %s", e.lease.Until.UTC().Format(time.RFC3339))
+	}
+	if e.waited > 0 {
+		text += fmt.Sprintf(" (waited %v)", e.waited.Round(time.Second))
+	}
+	return text
+}
+
+// Unlock removes a lock that exists, as Lock.Holder returned it, whatever its
+// holder left behind: a person has decided that nothing is to be continued. An
+// attempt that died without a record gets one first, so that the history tells
+// of it and a rollback knows what it touched.
+func (p *Pipeline) Unlock(ctx context.Context, l Lease) error {
+	a := &attempt{Pipeline: p, limits: p.Limits.orDefault(), step: StepUnlock}
+	if err := a.readHistory(ctx); err != nil {
+		return err
+	}
+	left, err := a.leftover(ctx, l)
+	if err != nil {
+		return err
+	}
+	if err := a.closeBooks(ctx, left); err != nil {
+		return err
+	}
+	err = a.again(ctx, func(ctx context.Context) error {
+		// It was shown to a person, who took its holder for gone.
+		now, err := a.Lock.Holder(ctx)
+		switch {
+		case err != nil || now == nil:
+			return err
+		case now.Version != l.Version:
+			return fmt.Errorf("it was renewed since it was shown: %s", heldBy(now))
+		}
+		return a.Lock.Release(ctx, l)
+	})
+	if err != nil {
+		return fmt.Errorf("remove the lock: %w", err)
+	}
+	return nil
+}

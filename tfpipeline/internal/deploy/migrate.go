@@ -2,7 +2,10 @@ package deploy
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
+	"time"
 
 	"github.com/specboard/platform/gen/config"
 )
@@ -68,4 +71,209 @@ func (a *attempt) tags(template string) map[string]string {
 func (a *attempt) registerTask(ctx context.Context, task config.Task) (string, error) {
 	template := a.outputs.Templates[task.Name]
 	return a.registerRevision(ctx, Revision{Name: task.Name, Template: template, Image: a.imageOf(task.Service), Tags: a.tags(template)})
+}
+
+const (
+	// tokenLife is how long ECS remembers a client token, with a margin.
+	tokenLife = 23 * time.Hour
+	// unknownFor is how long ECS may not know a task that was just started.
+	unknownFor = time.Minute
+)
+
+// oneOff runs a one-off task to its end. at finds the task's record, which says
+// what an attempt that this one continues has started: that is followed, and
+// nothing is started beside it.
+func (a *attempt) oneOff(ctx context.Context, task config.Task, command []string, at func(*Record) *TaskRecord) error {
+	if at(a.record()).Succeeded() {
+		a.note("task %s has run", task.Name)
+		return nil
+	}
+	b := backoff{most: a.limits.Backoff}
+	for {
+		ended, err := a.runOnce(ctx, task, command, at)
+		t := at(a.record())
+		switch {
+		case err != nil:
+			return err
+		case ended.Capacity:
+			a.warn("there is no room for task %s now: %s; trying again", task.Name, ended.Reason)
+			*t = TaskRecord{TaskDefinition: t.TaskDefinition}
+			if !a.pause(ctx, b.next()) {
+				return fmt.Errorf("task %s found no room: %s: %w", task.Name, ended.Reason, context.Cause(ctx))
+			}
+		case !ended.Known && task.Name == taskMigrate:
+			// Its own table makes it safe to run again.
+			a.warn("ECS no longer knows task %s, so nobody can tell how it ended: running it again", short(t.ARN))
+			*t = TaskRecord{TaskDefinition: t.TaskDefinition}
+			if !a.pause(ctx, b.next()) {
+				return fmt.Errorf("task %s is not known: %w", task.Name, context.Cause(ctx))
+			}
+		case !ended.Known:
+			return fmt.Errorf("ECS no longer knows task %s (%s), so nobody can tell how it ended", task.Name, t.ARN)
+		case !t.Succeeded():
+			return taskError(task.Name, *t, ended)
+		default:
+			return nil
+		}
+	}
+}
+
+// taskError says how a task failed.
+func taskError(name string, t TaskRecord, ended Task) error {
+	if t.ExitCode == nil {
+		return fmt.Errorf("task %s never began, or has no exit code: %s: %s (%s)", name, ended.StopCode, t.Reason, t.ARN)
+	}
+	return fmt.Errorf("task %s ended with exit code %d: %s (%s)", name, *t.ExitCode, t.Reason, t.ARN)
+}
+
+// runOnce starts a task, or finds the one that was started, and follows it.
+func (a *attempt) runOnce(ctx context.Context, task config.Task, command []string, at func(*Record) *TaskRecord) (Task, error) {
+	t := at(a.record())
+	if !t.Ended.IsZero() || t.ARN == "" && time.Since(t.Started) > tokenLife {
+		*t = TaskRecord{} // it is over, or its token has lost its meaning
+	}
+	if t.TaskDefinition == "" {
+		definition, err := a.registerTask(ctx, task)
+		if err != nil {
+			return Task{}, err
+		}
+		t.TaskDefinition = definition
+	}
+	if t.Token == "" {
+		definition, token := t.TaskDefinition, a.token(task.Name)
+		err := a.changing(ctx, func(j *Journal) {
+			*at(&j.Record) = TaskRecord{Token: token, TaskDefinition: definition, Started: time.Now()}
+		})
+		if err != nil {
+			return Task{}, err
+		}
+		t = at(a.record())
+	}
+	if t.ARN == "" {
+		run := TaskRun{
+			Name: task.Name, TaskDefinition: t.TaskDefinition, Token: t.Token, StartedBy: t.Token,
+			Command: command, Environment: a.taskEnvironment(), Placement: a.outputs.Placements[task.Name],
+		}
+		if slices.Equal(command, task.Command) {
+			run.Command = nil // the task definition's own
+		}
+		arn, err := retry(ctx, a, func(ctx context.Context) (string, error) {
+			if err := a.hold.valid(); err != nil {
+				return "", err
+			}
+			return a.Tasks.RunTask(ctx, run)
+		})
+		if err != nil {
+			return Task{}, fmt.Errorf("start task %s: %w", task.Name, err)
+		}
+		t.ARN = arn
+		a.changed(ctx)
+	}
+	a.note("following task %s (%s)", task.Name, short(t.ARN))
+	ended, err := a.follow(ctx, task.Name, t.ARN)
+	if err != nil {
+		return ended, a.abandon(ctx, task.Name, t, err)
+	}
+	t.Ended, t.ExitCode, t.Reason = ended.Stopped, ended.ExitCode, a.Redactor.Hide(ended.Reason)
+	if t.Ended.IsZero() {
+		t.Ended = time.Now()
+	}
+	a.changed(ctx)
+	return ended, nil
+}
+
+// token is a client token that no other start of a task has.
+func (a *attempt) token(name string) string {
+	a.starts++
+	token := fmt.Sprintf("%s-%s-%d", a.record().ID, name, a.starts)
+	return token[:min(len(token), 64)]
+}
+
+// abandon stops a task that took too long. One that an interrupt left goes on:
+// whoever continues follows it.
+func (a *attempt) abandon(ctx context.Context, name string, t *TaskRecord, because error) error {
+	if _, late := errors.AsType[timeUp](because); !late {
+		return because
+	}
+	ctx, cancel := a.finishing(ctx)
+	defer cancel()
+	if err := a.hold.valid(); err != nil {
+		return because
+	}
+	err := a.again(ctx, func(ctx context.Context) error { return a.Tasks.StopTask(ctx, t.ARN, "took too long") })
+	if err != nil {
+		return fmt.Errorf("%w; stop task %s: %w", because, name, err)
+	}
+	ended, err := a.follow(ctx, name, t.ARN)
+	if err != nil {
+		return fmt.Errorf("%w; wait for task %s to stop: %w", because, name, err)
+	}
+	t.Ended, t.ExitCode, t.Reason = ended.Stopped, ended.ExitCode, a.Redactor.Hide(ended.Reason)
+	return because
+}
+
+// follow waits for the end of a task, and passes on what it logs. A task that
+// ECS does not know, and did not come to know within a minute, is returned as
+// it is.
+func (a *attempt) follow(ctx context.Context, name, arn string) (Task, error) {
+	log := taskLog{attempt: a, name: name}
+	began := time.Now()
+	for {
+		t, err := retry(ctx, a, func(ctx context.Context) (Task, error) { return a.Tasks.DescribeTask(ctx, arn) })
+		if err != nil {
+			return t, fmt.Errorf("look at task %s (%s): %w", name, arn, err)
+		}
+		if t.Known {
+			began = time.Now()
+			log.read(ctx, t)
+		}
+		switch {
+		case t.Known && t.State == TaskStopped:
+			log.flush(ctx, t)
+			return t, nil
+		case !t.Known && time.Since(began) >= unknownFor:
+			return t, nil
+		}
+		if !a.pause(ctx, a.limits.Tick) {
+			return t, fmt.Errorf("task %s is %s (%s): %w", name, t.State, arn, context.Cause(ctx))
+		}
+	}
+}
+
+// taskLog passes on what a one-off task writes.
+type taskLog struct {
+	attempt *attempt
+	name    string
+	cursor  string
+	warned  bool
+}
+
+// read passes on what is new, and reports whether anything was. A log that
+// cannot be read fails no migration.
+func (l *taskLog) read(ctx context.Context, t Task) bool {
+	lines, next, err := l.attempt.Tasks.TaskLog(ctx, t, l.cursor)
+	if err != nil {
+		if !l.warned && ctx.Err() == nil {
+			l.warned = true
+			l.attempt.warn("read the log of task %s: %v", l.name, err)
+		}
+		return false
+	}
+	l.cursor = next
+	for _, line := range lines {
+		l.attempt.emit(Event{Kind: EventLog, Service: l.name, Message: line.Message})
+	}
+	return len(lines) > 0
+}
+
+// flush reads on after the end: the last lines come some seconds late.
+func (l *taskLog) flush(ctx context.Context, t Task) {
+	for range 5 {
+		if !l.attempt.pause(ctx, l.attempt.limits.Tick) {
+			return
+		}
+		if !l.read(ctx, t) {
+			return
+		}
+	}
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/specboard/platform/migrations"
 )
 
 // preflight refuses what would fail later, all of it at once, and reads what
@@ -218,4 +220,270 @@ func (a *attempt) override(check, reason string) {
 		r.Overrides = append(r.Overrides, o)
 	}
 	a.warn("%s overridden: %s", check, reason)
+}
+
+// settle waits until no deployment is in flight but this attempt's own: another
+// tool's, an apply's, or one that a person began. It returns the services then.
+func (a *attempt) settle(ctx context.Context, when string) (map[string]Service, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, a.limits.Settle, timeUp{a.limits.Settle})
+	defer cancel()
+	said := ""
+	for {
+		services, err := a.describeServices(ctx)
+		if err != nil {
+			return nil, err
+		}
+		var foreign []string
+		for _, name := range a.services {
+			d := services[name].Deployment
+			own := a.record().Services[name]
+			if d != nil && !d.State.Ended() && (own == nil || own.After == "" || d.TaskDefinition != own.After) {
+				foreign = append(foreign, fmt.Sprintf("%s (%s, of %s, since %s)", d.ARN, d.State, short(d.TaskDefinition), d.Created.UTC().Format("15:04:05")))
+			}
+		}
+		if len(foreign) == 0 {
+			return services, nil
+		}
+		list := strings.Join(foreign, "; ")
+		if a.request.DryRun {
+			return nil, fmt.Errorf("deployments of somebody else are in flight: %s", list)
+		}
+		if list != said {
+			said = list
+			a.emit(Event{Kind: EventWait, Message: "waiting for deployments in flight " + when + ": " + list})
+		}
+		if !a.pause(ctx, a.limits.Tick) {
+			return nil, fmt.Errorf("deployments of somebody else are in flight: %s: %w", list, context.Cause(ctx))
+		}
+	}
+}
+
+func (a *attempt) describeServices(ctx context.Context) (map[string]Service, error) {
+	services, err := retry(ctx, a, func(ctx context.Context) (map[string]Service, error) {
+		return a.Services.DescribeServices(ctx, a.services)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look at the services: %w", err)
+	}
+	return services, nil
+}
+
+// readBefore notes what every service runs before it is changed; for those that
+// an attempt which this one continues has noted, what it noted. A service that
+// the apply creates is noted after that.
+func (a *attempt) readBefore(ctx context.Context) error {
+	services, err := a.describeServices(ctx)
+	if err != nil {
+		return err
+	}
+	minimums, err := retry(ctx, a, func(ctx context.Context) (map[string]int, error) {
+		return a.Scaling.Minimums(ctx, a.services)
+	})
+	if err != nil {
+		return fmt.Errorf("look at the autoscaling: %w", err)
+	}
+	r := a.record()
+	if r.Services == nil {
+		r.Services = map[string]*ServiceRecord{}
+	}
+	idle := true
+	for _, name := range a.services {
+		s, known := services[name]
+		if !known {
+			continue
+		}
+		idle = idle && s.Desired == 0
+		if s.Deployment != nil && a.step == StepPreflight {
+			a.seen[name] = s.Deployment.ARN
+		}
+		own := r.Services[name]
+		if own == nil {
+			own = &ServiceRecord{Digest: r.Release.Digests[name]}
+			r.Services[name] = own
+		}
+		// The apply may have begun to scale a service that ran before.
+		if m, ok := minimums[name]; ok && own.MinimumBefore == nil {
+			own.MinimumBefore = &m
+		}
+		if own.Before != "" {
+			continue
+		}
+		own.Before, own.DesiredBefore = s.TaskDefinition, s.Desired
+	}
+	if !a.resumed {
+		a.journal.Mixed = a.mixedNow(services)
+	}
+	if !a.resumed && r.Kind == KindPromote && a.step == StepPreflight {
+		r.First = a.past.current() == nil && idle
+	}
+	a.compareWithHistory(services)
+	return nil
+}
+
+// mixedNow reports whether an attempt that did not finish left services with
+// different releases.
+func (a *attempt) mixedNow(services map[string]Service) bool {
+	left := a.past.unfinished()
+	if left == nil {
+		return false
+	}
+	all := func(set func(*ServiceRecord) string) bool {
+		return !slices.ContainsFunc(a.services, func(name string) bool {
+			own := left.Services[name]
+			return own != nil && services[name].TaskDefinition != set(own)
+		})
+	}
+	return !all(func(s *ServiceRecord) string { return s.Before }) && !all(func(s *ServiceRecord) string { return s.After })
+}
+
+// compareWithHistory warns of services that somebody changed by hand.
+func (a *attempt) compareWithHistory(services map[string]Service) {
+	current := a.past.current()
+	if current == nil || a.past.unfinished() != nil || a.left != nil || a.step != StepPreflight {
+		return
+	}
+	for _, name := range a.services {
+		was := current.Services[name]
+		s, known := services[name]
+		if known && was != nil && was.After != "" && s.TaskDefinition != was.After {
+			a.warn("service %s runs %s, and %s was %s: it was changed by something else", name, short(s.TaskDefinition), current.Release, short(was.After))
+		}
+	}
+}
+
+// short is the last part of an ARN: "family:revision", or an id.
+func short(arn string) string { return arn[strings.LastIndex(arn, "/")+1:] }
+
+// checkMigrations refuses contract migrations that would take something away
+// from a release that runs, or from the one that a rollback would go to.
+func (a *attempt) checkMigrations(ctx context.Context) error {
+	schema, err := retry(ctx, a, a.Checkout.Schema)
+	if err != nil {
+		return fmt.Errorf("read the migrations of the checkout: %w", err)
+	}
+	pending := a.past.pending(schema)
+	release := a.record().Release
+	a.contracts = nil
+	for _, m := range pending {
+		a.contracts = append(a.contracts, migrations.AppliedContract{Migration: m.ID(), UnusedSince: m.UnusedSince, Release: release.name()})
+	}
+	if len(pending) == 0 {
+		return nil
+	}
+	order := a.past.order()
+	if !slices.ContainsFunc(order, release.Same) {
+		order = append(order, release)
+	}
+	for _, m := range pending {
+		order = a.place(ctx, order, m.UnusedSince)
+	}
+	situation := migrations.Situation{Order: gateReleases(order)}
+	var running []Release
+	if current := a.past.current(); current != nil {
+		running = append(running, current.Release)
+		target := current
+		if current.Release.Same(release) {
+			target = a.past.before(release)
+		}
+		if target != nil {
+			situation.Targets = gateReleases([]Release{target.Release})
+		}
+	}
+	if left := a.past.unfinished(); left != nil {
+		running = append(running, left.Release)
+	}
+	running = slices.DeleteFunc(running, release.Same)
+	situation.Running = gateReleases(running)
+	return refused(migrations.Gate(pending, situation))
+}
+
+// checkContracts refuses a rollback behind a contract migration, unless forced.
+func (a *attempt) checkContracts(ctx context.Context) error {
+	applied := a.past.contracts()
+	if len(applied) == 0 {
+		return nil
+	}
+	order := a.past.order()
+	for _, c := range applied {
+		order = a.place(ctx, order, c.Release)
+		order = a.place(ctx, order, c.UnusedSince)
+	}
+	target := a.record().Release
+	err := refused(migrations.GateRollback(gateReleases([]Release{target})[0], applied, gateReleases(order)))
+	if err == nil {
+		return nil
+	}
+	if a.request.Force {
+		a.override("contract migration", err.Error())
+		return nil
+	}
+	return fmt.Errorf("%w: roll back to a later release, or use -force if it can do without", err)
+}
+
+func refused(refusals []migrations.Refusal) error {
+	var problems []error
+	for _, r := range refusals {
+		problems = append(problems, errors.New(r.String()))
+	}
+	return errors.Join(problems...)
+}
+
+// pending are the contract migrations that no attempt has applied for sure.
+func (p past) pending(schema Schema) []migrations.Migration {
+	applied := map[string]bool{}
+	for _, r := range p {
+		if r.Migration == nil || !r.Migration.Succeeded() {
+			continue
+		}
+		for _, c := range r.Migration.Contracts {
+			applied[c.Migration] = true
+		}
+	}
+	var pending []migrations.Migration
+	for _, m := range schema {
+		if m.Phase == migrations.Contract && !applied[m.ID()] {
+			pending = append(pending, m)
+		}
+	}
+	return pending
+}
+
+// place puts a release that this environment passed over where its commit
+// belongs. One that cannot be placed is left out, and the gate says so.
+func (a *attempt) place(ctx context.Context, order []Release, name string) []Release {
+	if slices.ContainsFunc(order, func(r Release) bool { return r.Named(name) }) {
+		return order
+	}
+	commit, err := retry(ctx, a, func(ctx context.Context) (string, error) { return a.Checkout.Peel(ctx, name) })
+	if err != nil {
+		a.warn("find the commit of release %s: %v", name, err)
+		return order
+	}
+	for i, r := range order {
+		in, err := retry(ctx, a, func(ctx context.Context) (bool, error) { return a.Checkout.Contains(ctx, r.Commit, commit) })
+		if err != nil {
+			a.warn("find out which is older, %s or %s: %v", name, r, err)
+			return order
+		}
+		if in {
+			return slices.Insert(slices.Clone(order), i, Release{Tag: name, Commit: commit})
+		}
+	}
+	return append(slices.Clone(order), Release{Tag: name, Commit: commit})
+}
+
+func gateReleases(releases []Release) []migrations.Release {
+	list := make([]migrations.Release, 0, len(releases))
+	for _, r := range releases {
+		list = append(list, migrations.Release{Tag: r.Tag, Commit: r.Commit})
+	}
+	return list
+}
+
+// name is the tag, or the whole commit: what migrations are recorded under.
+func (r Release) name() string {
+	if r.Tag != "" {
+		return r.Tag
+	}
+	return r.Commit
 }

@@ -1,44 +1,142 @@
 package deploy
 
 import (
-	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
-// Origin is the environment where a release proves itself.
-type Origin interface {
-	// Past returns the service deployments of each service, the oldest first,
-	// as far back as ECS remembers.
-	Past(ctx context.Context, services []string) (map[string][]PastDeployment, error)
+// span is a time in which one deployment's image ran.
+type span struct {
+	from, to   time.Time
+	open       bool // it runs still
+	deployment PastDeployment
 }
 
-// PastDeployment is a service deployment in the origin. Digest is from ECS's
-// own record of the service revision, not from a tag or a task definition.
-type PastDeployment struct {
-	ARN, Revision, Digest string
-	State                 DeploymentState
-	Created, Finished     time.Time
+// Prove decides whether a release ran in another environment: every digest,
+// from a deployment that ECS calls successful, all of them together for at
+// least bake, and none of them in a later deployment that failed. past lists
+// the deployments of each service there, the oldest first.
+//
+// The error names everything that is missing.
+func Prove(environment string, digests map[string]string, past map[string][]PastDeployment, bake time.Duration, now time.Time) (Proof, error) {
+	spans := map[string][]span{}
+	var problems []error
+	for _, service := range slices.Sorted(maps.Keys(digests)) {
+		found, err := spansOf(digests[service], past[service], now)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("no proof for %s from %s: %w", service, environment, err))
+			continue
+		}
+		spans[service] = found
+	}
+	if len(problems) > 0 {
+		return Proof{}, errors.Join(problems...)
+	}
+	best := together(spans, bake)
+	if len(best) == 0 {
+		return Proof{}, fmt.Errorf("no proof from %s: its services never ran this release at the same time", environment)
+	}
+	since, until, open := bounds(best)
+	p := Proof{Environment: environment, MinimumBake: bake, Baked: until.Sub(since), Since: since, Until: until, Services: map[string]ServiceProof{}}
+	for service, s := range best {
+		p.Services[service] = ServiceProof{
+			Digest: s.deployment.Digest, Deployment: s.deployment.ARN, Revision: s.deployment.Revision,
+			Since: s.from, Until: s.to,
+		}
+	}
+	if p.Baked < bake {
+		err := fmt.Errorf("no proof from %s: it has run this release for %v, and %v are asked for", environment, p.Baked.Round(time.Second), bake)
+		if open {
+			err = fmt.Errorf("%w; at %s that will be so", err, since.Add(bake).UTC().Format(time.RFC3339))
+		}
+		return p, err
+	}
+	return p, nil
 }
 
-// Proof is the evidence that a release ran elsewhere.
-type Proof struct {
-	// Environment is where.
-	Environment string `json:"environment"`
-	// MinimumBake is what was asked for, Baked how long the whole release ran.
-	MinimumBake time.Duration `json:"minimum_bake_ns"`
-	Baked       time.Duration `json:"baked_ns"`
-	// Since and Until are when it did; Until is when it was replaced, or when
-	// the proof was taken.
-	Since    time.Time               `json:"since"`
-	Until    time.Time               `json:"until"`
-	Services map[string]ServiceProof `json:"services"`
+// spansOf returns the times in which a service ran a digest, the oldest first,
+// since the last deployment of it that failed.
+func spansOf(digest string, past []PastDeployment, now time.Time) ([]span, error) {
+	var spans []span
+	var failed *PastDeployment
+	running := false
+	for i, d := range past {
+		switch {
+		case d.Digest == digest && d.State.Failed():
+			// It may have run before, and yet it has shown that it can fail.
+			spans, failed, running = nil, &past[i], false
+		case d.Digest == digest && d.State == DeploymentSuccessful && !running:
+			spans, running = append(spans, span{from: d.Finished, to: now, open: true, deployment: d}), true
+		case d.Digest != digest && running && !d.State.Failed():
+			// From here on tasks of another image ran beside it.
+			last := &spans[len(spans)-1]
+			last.to, last.open, running = d.Created, false, false
+		}
+	}
+	switch {
+	case len(spans) > 0:
+		return spans, nil
+	case failed != nil:
+		return nil, fmt.Errorf("deployment %s of %s ended %s at %s", failed.ARN, digest, failed.State, failed.Finished.UTC().Format(time.RFC3339))
+	case slices.ContainsFunc(past, func(d PastDeployment) bool { return d.Digest == digest }):
+		return nil, fmt.Errorf("the deployment of %s has not ended yet", digest)
+	default:
+		return nil, fmt.Errorf("%s never ran there", digest)
+	}
 }
 
-// ServiceProof is the deployment that proves one service's image.
-type ServiceProof struct {
-	Digest     string    `json:"digest"`
-	Deployment string    `json:"deployment"`
-	Revision   string    `json:"service_revision"`
-	Since      time.Time `json:"since"`
-	Until      time.Time `json:"until"`
+// together picks one span of each service so that they overlap: the latest
+// that do so for long enough, or else those that do so the longest; none if
+// there are none.
+func together(spans map[string][]span, bake time.Duration) map[string]span {
+	// Whenever all run together, the common time begins where one of them
+	// begins, so that those times are all there is to try.
+	var begins []time.Time
+	for _, list := range spans {
+		for _, s := range list {
+			begins = append(begins, s.from)
+		}
+	}
+	slices.SortFunc(begins, time.Time.Compare)
+	var best map[string]span
+	var longest time.Duration = -1
+	for _, at := range slices.Backward(begins) {
+		chosen := map[string]span{}
+		for service, list := range spans {
+			for _, s := range list {
+				if !s.from.After(at) && at.Before(s.to) {
+					chosen[service] = s
+				}
+			}
+		}
+		if len(chosen) < len(spans) {
+			continue
+		}
+		since, until, _ := bounds(chosen)
+		if long := until.Sub(since); long > longest {
+			best, longest = chosen, long
+		}
+		if longest >= bake {
+			break
+		}
+	}
+	return best
+}
+
+// bounds are the time in which all spans overlap, and whether it goes on.
+func bounds(spans map[string]span) (since, until time.Time, open bool) {
+	open = true
+	for _, s := range spans {
+		if s.from.After(since) {
+			since = s.from
+		}
+		if until.IsZero() || s.to.Before(until) {
+			until = s.to
+		}
+		open = open && s.open
+	}
+	return since, until, open
 }

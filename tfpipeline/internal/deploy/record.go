@@ -1,6 +1,8 @@
 package deploy
 
 import (
+	"context"
+	"strings"
 	"time"
 
 	"github.com/specboard/platform/migrations"
@@ -118,4 +120,134 @@ type MigrationRecord struct {
 type Override struct {
 	Check  string `json:"check"`
 	Reason string `json:"reason"`
+}
+
+// Release is what is promoted: one commit and the exact images built from it.
+type Release struct {
+	// Tag is the release's tag, such as "v1.4.0"; empty for a commit that no
+	// release names, as on staging.
+	Tag string `json:"tag,omitempty"`
+	// Commit is the full commit.
+	Commit string `json:"commit"`
+	// Digests are the images by service, such as "sha256:…". Resolved once.
+	Digests map[string]string `json:"digests,omitempty"`
+}
+
+// String is the tag, or the short commit.
+func (r Release) String() string {
+	switch {
+	case r.Tag != "":
+		return r.Tag
+	case len(r.Commit) > 12:
+		return r.Commit[:12]
+	case r.Commit == "":
+		return "none"
+	default:
+		return r.Commit
+	}
+}
+
+// IsZero reports whether there is no release.
+func (r Release) IsZero() bool { return r.Commit == "" && r.Tag == "" }
+
+// Same reports whether both are one release: one commit. A tag alone does not
+// tell, since a tag can be moved.
+func (r Release) Same(o Release) bool { return r.Commit != "" && r.Commit == o.Commit }
+
+// Named reports whether a name that a person gave means this release: its tag,
+// its commit, or at least seven characters of that.
+func (r Release) Named(name string) bool {
+	return name != "" && (name == r.Tag || len(name) >= 7 && strings.HasPrefix(r.Commit, name))
+}
+
+// Outcome is how an attempt left the services.
+type Outcome string
+
+const (
+	// Deployed: every service runs the release.
+	Deployed Outcome = "deployed"
+	// Untouched: failed or refused, and no service has changed its release.
+	Untouched Outcome = "untouched"
+	// RolledBack: failed, and every service runs again what it ran before.
+	RolledBack Outcome = "rolled back"
+	// Broken: services are mixed, or nobody knows what they run.
+	Broken Outcome = "broken"
+	// Superseded: another deployment took over.
+	Superseded Outcome = "superseded"
+	// Interrupted: stopped by a signal or killed; what is in flight goes on,
+	// and is recorded.
+	Interrupted Outcome = "interrupted"
+)
+
+// Settled reports whether nothing of the attempt is left to be continued, so
+// that anybody may deploy after it.
+func (o Outcome) Settled() bool {
+	switch o {
+	case Deployed, Untouched, RolledBack, Superseded:
+		return true
+	default:
+		return false
+	}
+}
+
+// ExitCode is the program's.
+func (o Outcome) ExitCode() int {
+	switch o {
+	case Deployed:
+		return 0
+	case Untouched:
+		return 1
+	case RolledBack:
+		return 3
+	case Superseded:
+		return 5
+	case Interrupted:
+		return 130
+	default:
+		return 4
+	}
+}
+
+// History is what was done to an environment.
+type History interface {
+	// Records returns all of them, the oldest first, and what lies among them
+	// and is none. Neither is fatal.
+	Records(ctx context.Context) ([]Record, []Skipped, error)
+	// Record stores a record for good. It returns ErrRecorded if the attempt
+	// has a record with another content.
+	Record(ctx context.Context, r Record) error
+	// Journal returns that of an attempt, or ErrNoJournal.
+	Journal(ctx context.Context, id string) (Journal, error)
+	// WriteJournal stores the journal of an attempt, in place of the one
+	// before.
+	WriteJournal(ctx context.Context, j Journal) error
+}
+
+// Skipped is an object among the records that is none.
+type Skipped struct {
+	Key    string `json:"key"`
+	Reason string `json:"reason"`
+}
+
+// Journal is an attempt that goes on: what a later run needs to know of it if
+// it is killed now. It is written before and after whatever it tells of.
+type Journal struct {
+	// Step is the one that has begun; Done are those that are complete.
+	Step StepName   `json:"step"`
+	Done []StepName `json:"done,omitempty"`
+	// Changed: something outside history and lock may have been changed.
+	Changed bool `json:"changed,omitempty"`
+	// Updated: services may have changed their release.
+	Updated bool `json:"updated,omitempty"`
+	// Mixed: services ran different releases before the attempt.
+	Mixed bool `json:"mixed,omitempty"`
+	// PutBack: the attempt has failed, for this reason, and services are being
+	// put back.
+	PutBack string `json:"put_back,omitempty"`
+	// FailedStep is where it failed, if it is being put back.
+	FailedStep StepName `json:"failed_step,omitempty"`
+	// Time is when this was written.
+	Time time.Time `json:"time"`
+	// Record is the attempt's as far as it is known, without an outcome.
+	Record Record `json:"record"`
 }

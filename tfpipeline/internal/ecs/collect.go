@@ -1,11 +1,14 @@
 package ecs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
@@ -85,4 +88,119 @@ func (c *collection) targets(ctx context.Context) {
 		return
 	}
 	c.put(func(e *deploy.Evidence) { e.Targets = targets })
+}
+
+const (
+	// tasksWithLog is how many tasks of a service have their last lines read:
+	// tasks that fail one after the other mostly say the same.
+	tasksWithLog = 3
+	// lastLinesOfTask is how many.
+	lastLinesOfTask = 50
+)
+
+// stopped gathers the tasks that ended, and the last that they wrote.
+func (c *collection) stopped(ctx context.Context) {
+	var parts sync.WaitGroup
+	var ofServices, oneOff []deploy.StoppedTask
+	parts.Go(func() { ofServices = c.serviceTasks(ctx) })
+	parts.Go(func() { oneOff = c.oneOffTasks(ctx) })
+	parts.Wait()
+	all := append(oneOff, ofServices...)
+
+	var read []*deploy.StoppedTask
+	count := map[string]int{}
+	for i := range all {
+		if count[all[i].Name]++; count[all[i].Name] <= tasksWithLog {
+			read = append(read, &all[i])
+		}
+	}
+	// Lines that cannot be read are a gap; the next task's may be.
+	_ = each(ctx, slices.Values(read), func(ctx context.Context, t *deploy.StoppedTask) error {
+		lines, err := c.environment.lastLines(ctx, t.Name, t.ARN, lastLinesOfTask)
+		if err != nil {
+			c.gap("logs: %v", err)
+		}
+		t.Log = lines
+		return nil
+	})
+	c.put(func(e *deploy.Evidence) { e.Stopped = all })
+}
+
+// serviceTasks are the tasks of the services that ended, or were told to: the
+// newest first, by service.
+func (c *collection) serviceTasks(ctx context.Context) []deploy.StoppedTask {
+	if len(c.scope.Services) == 0 {
+		return nil
+	}
+	tasks, err := c.environment.tasks(ctx, types.DesiredStatusStopped)
+	if err != nil {
+		c.gap("stopped tasks: %v", err)
+		return nil
+	}
+	var all []deploy.StoppedTask
+	for _, t := range tasks {
+		service, ok := serviceOf(t)
+		if !ok || !slices.Contains(c.scope.Services, service) ||
+			c.scope.TaskDefinitions != nil && !slices.Contains(c.scope.TaskDefinitions, value(t.TaskDefinitionArn)) ||
+			t.StoppedAt != nil && t.StoppedAt.Before(c.scope.Since) {
+			continue
+		}
+		all = append(all, c.environment.stoppedOf(t))
+	}
+	slices.SortStableFunc(all, func(a, b deploy.StoppedTask) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), b.Stopped.Compare(a.Stopped))
+	})
+	return all
+}
+
+// oneOffTasks are the one-off tasks of the scope, whatever their state: one
+// that hangs has a log too.
+func (c *collection) oneOffTasks(ctx context.Context) []deploy.StoppedTask {
+	var arns []string
+	for _, t := range c.scope.Tasks {
+		arns = append(arns, t.ARN)
+	}
+	tasks, err := c.environment.describeTasks(ctx, arns)
+	if err != nil {
+		c.gap("one-off tasks: %v", err)
+	}
+	known := map[string]deploy.StoppedTask{}
+	for _, t := range tasks {
+		known[*t.TaskArn] = c.environment.stoppedOf(t)
+	}
+	var all []deploy.StoppedTask
+	for _, t := range c.scope.Tasks {
+		s, ok := known[t.ARN]
+		switch {
+		case ok:
+			all = append(all, s)
+		case t.ARN == "":
+			c.gap("one-off tasks: %s was never started", t.Name)
+		case t.Name != "":
+			// ECS has forgotten it; CloudWatch has not.
+			all = append(all, deploy.StoppedTask{ARN: t.ARN, Name: t.Name, StopCode: t.StopCode, Reason: t.Reason, Stopped: t.Stopped})
+			c.gap("one-off tasks: ECS does not know %s any more", afterColon(t.ARN))
+		default:
+			c.gap("one-off tasks: ECS does not know %s any more", afterColon(t.ARN))
+		}
+	}
+	return all
+}
+
+// stoppedOf is a task that ended, without its log.
+func (e *Environment) stoppedOf(t types.Task) deploy.StoppedTask {
+	s := deploy.StoppedTask{
+		ARN:            *t.TaskArn,
+		Name:           e.nameOf(value(t.TaskDefinitionArn)),
+		TaskDefinition: value(t.TaskDefinitionArn),
+		StopCode:       string(t.StopCode),
+		Reason:         value(t.StoppedReason),
+		Stopped:        value(t.StoppedAt),
+	}
+	for _, c := range t.Containers {
+		s.Containers = append(s.Containers, deploy.StoppedContainer{
+			Name: value(c.Name), ExitCode: exitCodeOf(c), Reason: value(c.Reason), Digest: value(c.ImageDigest),
+		})
+	}
+	return s
 }

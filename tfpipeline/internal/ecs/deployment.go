@@ -148,3 +148,174 @@ func unexpected(failures []types.Failure, doing string) error {
 // afterColon is an ARN without partition, service, region and account:
 // "service-deployment/cluster/service/id".
 func afterColon(arn string) string { return arn[strings.LastIndex(arn, ":")+1:] }
+
+// sighting is what a look at deployments has shown.
+type sighting struct {
+	at          time.Time
+	deployments map[string]deploy.Deployment
+}
+
+// fresh is how long a sighting may stand for another look. Who looks at
+// deployments and then at their services means to see one moment, and would
+// otherwise ask twice for the same at every look.
+const fresh = 500 * time.Millisecond
+
+// see remembers a sighting; an empty one has DescribeServices look again.
+func (e *Environment) see(s sighting) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.last = s
+}
+
+// latest returns deployments as last seen, if that is fresh, or else looks.
+func (e *Environment) latest(ctx context.Context, arns []string) (map[string]deploy.Deployment, error) {
+	e.mu.Lock()
+	last := e.last
+	e.mu.Unlock()
+	if time.Since(last.at) > fresh {
+		return e.DescribeDeployments(ctx, arns)
+	}
+	for _, arn := range arns {
+		if _, seen := last.deployments[arn]; !seen && arn != "" {
+			return e.DescribeDeployments(ctx, arns)
+		}
+	}
+	return last.deployments, nil
+}
+
+// revision is what a service revision runs.
+type revision struct {
+	taskDefinition string // ARN
+	// digest is ECS's own record of the service's image; "" until the first
+	// task has pulled it.
+	digest string
+}
+
+// complete reports whether ECS has nothing to add to a revision any more.
+func (r revision) complete() bool { return r.digest != "" }
+
+// known reports whether there is a revision at all: its task definition is
+// there from the start, and stays.
+func (r revision) known() bool { return r.taskDefinition != "" }
+
+// describeRevisions returns service revisions by ARN, without those that ECS
+// does not know. Those that are remembered and enough are not asked for again.
+func (e *Environment) describeRevisions(ctx context.Context, arns []string, enough func(revision) bool) (map[string]revision, error) {
+	found := map[string]revision{}
+	var ask []string
+	e.mu.Lock()
+	for arn := range distinct(arns) {
+		if r := e.revisions[arn]; enough(r) {
+			found[arn] = r
+		} else {
+			ask = append(ask, arn)
+		}
+	}
+	e.mu.Unlock()
+
+	var mu sync.Mutex
+	err := each(ctx, slices.Chunk(ask, revisionsPerCall), func(ctx context.Context, arns []string) error {
+		out, err := e.ecs.DescribeServiceRevisions(ctx, &sdk.DescribeServiceRevisionsInput{ServiceRevisionArns: arns})
+		if err != nil {
+			return failed(ctx, err, "describe service revisions of %s", e.cluster)
+		}
+		if err := unexpected(out.Failures, "describe service revisions of "+e.cluster); err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, r := range out.ServiceRevisions {
+			found[*r.ServiceRevisionArn] = revision{value(r.TaskDefinition), digestOf(r)}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, arn := range ask {
+		if r, ok := found[arn]; ok {
+			e.revisions[arn] = r
+		}
+	}
+	return found, nil
+}
+
+// digestOf is the digest of the service's own container, which bears its name.
+func digestOf(r types.ServiceRevision) string {
+	for _, image := range r.ContainerImages {
+		if value(image.ContainerName) == short(value(r.ServiceArn)) {
+			return value(image.ImageDigest)
+		}
+	}
+	return ""
+}
+
+// Past returns the service deployments of each service, the oldest first, as
+// far back as ECS remembers: 90 days.
+func (e *Environment) Past(ctx context.Context, services []string) (map[string][]deploy.PastDeployment, error) {
+	var mu sync.Mutex
+	briefs := map[string][]types.ServiceDeploymentBrief{}
+	err := each(ctx, distinct(services), func(ctx context.Context, service string) error {
+		all, known, err := e.listDeployments(ctx, service)
+		if err != nil || !known {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		briefs[service] = all
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var targets []string
+	for _, service := range services {
+		for _, b := range briefs[service] {
+			targets = append(targets, value(b.TargetServiceRevisionArn))
+		}
+	}
+	revisions, err := e.describeRevisions(ctx, targets, revision.complete)
+	if err != nil {
+		return nil, err
+	}
+	past := map[string][]deploy.PastDeployment{}
+	for service, all := range briefs {
+		past[service] = []deploy.PastDeployment{}
+		for _, b := range slices.Backward(all) { // ECS has the newest first
+			target := value(b.TargetServiceRevisionArn)
+			past[service] = append(past[service], deploy.PastDeployment{
+				ARN:      value(b.ServiceDeploymentArn),
+				Revision: target,
+				Digest:   revisions[target].digest,
+				State:    stateOf(b.Status),
+				Created:  value(b.CreatedAt),
+				Finished: value(b.FinishedAt),
+			})
+		}
+		slices.SortStableFunc(past[service], func(a, b deploy.PastDeployment) int { return a.Created.Compare(b.Created) })
+	}
+	return past, nil
+}
+
+// listDeployments returns a service's deployments, and whether ECS knows the
+// service.
+func (e *Environment) listDeployments(ctx context.Context, service string) (all []types.ServiceDeploymentBrief, known bool, err error) {
+	in := &sdk.ListServiceDeploymentsInput{Cluster: &e.cluster, Service: &service, MaxResults: new(int32(100))}
+	for {
+		out, err := e.ecs.ListServiceDeployments(ctx, in)
+		if is(err, "ServiceNotFoundException") {
+			return nil, false, nil
+		}
+		if err != nil {
+			return nil, false, failed(ctx, err, "list service deployments of %s in %s", service, e.cluster)
+		}
+		all = append(all, out.ServiceDeployments...)
+		if value(out.NextToken) == "" {
+			return all, true, nil
+		}
+		in.NextToken = out.NextToken
+	}
+}

@@ -9,7 +9,9 @@
 package ecs
 
 import (
+	"context"
 	"fmt"
+	"iter"
 	"net/http"
 	"sync"
 
@@ -20,6 +22,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
@@ -85,4 +88,27 @@ func New(cfg aws.Config, p config.Platform, environment string, web *http.Client
 		web:       once(web),
 		revisions: map[string]revision{},
 	}, nil
+}
+
+// What the API takes at most in one call.
+const (
+	servicesPerCall    = 10
+	deploymentsPerCall = 20
+	revisionsPerCall   = 20
+	tasksPerCall       = 100
+	targetsPerCall     = 50 // scalable targets
+)
+
+// callsAtOnce is how many calls are under way at a time.
+const callsAtOnce = 8
+
+// each does something for every item, a few at a time, and gives up at the
+// first error.
+func each[T any](ctx context.Context, items iter.Seq[T], do func(ctx context.Context, item T) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(callsAtOnce)
+	for item := range items {
+		group.Go(func() error { return do(ctx, item) })
+	}
+	return group.Wait()
 }

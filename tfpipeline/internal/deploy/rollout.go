@@ -1,0 +1,381 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/specboard/platform/gen/config"
+)
+
+// update sets every service to its new task definition, one call each and one
+// right after the other: they are deployed together.
+func (a *attempt) update(ctx context.Context) error {
+	err := a.changing(ctx, func(j *Journal) {
+		j.Updated = true
+		for _, s := range j.Record.Services {
+			s.Updated = true
+			if s.Started.IsZero() {
+				s.Started = time.Now()
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	services, err := a.describeServices(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range a.services {
+		if err := a.updateService(ctx, name, services[name]); err != nil {
+			return err
+		}
+	}
+	a.changed(ctx)
+	return a.raiseMinimums(ctx)
+}
+
+func (a *attempt) updateService(ctx context.Context, name string, now Service) error {
+	own := a.record().Services[name]
+	if d := now.Deployment; d != nil && d.State == DeploymentRollbackFailed && now.TaskDefinition == own.After {
+		// ECS tried to bring this very task definition back and gave up. It
+		// begins a deployment of it only under another name.
+		fresh, err := a.copyOf(ctx, name, own.After)
+		if err != nil {
+			return err
+		}
+		own.After = fresh
+		a.changed(ctx)
+	}
+	desired := tasksWanted(a.env.SizeOf(name), now.Desired)
+	if now.TaskDefinition == own.After && desired == now.Desired {
+		// An attempt that this one continues has done it, or nothing changes.
+		if now.Deployment != nil && now.Deployment.TaskDefinition == own.After {
+			own.Deployment = now.Deployment.ARN
+		}
+		a.note("service %s is set to %s already", name, short(own.After))
+		return nil
+	}
+	u := Update{Service: name, TaskDefinition: own.After}
+	if desired != now.Desired {
+		u.Desired = &desired
+	}
+	deployment, err := a.updateOnce(ctx, u)
+	if err != nil {
+		return err
+	}
+	own.Deployment = deployment
+	a.updated[name] = time.Now()
+	return nil
+}
+
+// updateOnce asks ECS for a change of a service. Asked twice for the same it
+// does nothing more.
+func (a *attempt) updateOnce(ctx context.Context, u Update) (string, error) {
+	deployment, err := retry(ctx, a, func(ctx context.Context) (string, error) {
+		if err := a.hold.valid(); err != nil {
+			return "", err
+		}
+		return a.Services.UpdateService(ctx, u)
+	})
+	what := short(u.TaskDefinition)
+	if u.TaskDefinition == "" {
+		what = fmt.Sprintf("%d tasks", *u.Desired)
+	}
+	if err != nil {
+		return "", fmt.Errorf("set service %s to %s: %w", u.Service, what, err)
+	}
+	a.emit(Event{Kind: EventNote, Service: u.Service, Message: fmt.Sprintf("service %s is set to %s", u.Service, what)})
+	return deployment, nil
+}
+
+// tasksWanted is how many tasks a service gets: as many as configured, or as
+// many as autoscaling has found necessary.
+func tasksWanted(size config.Size, now int) int {
+	if size.Autoscaled() {
+		return max(size.MinTasks, now)
+	}
+	return size.MinTasks
+}
+
+// raiseMinimums sets what autoscaling may go down to. It follows the update:
+// autoscaling starts tasks at once, and before it those would be of the
+// placeholder that a new service is created with.
+func (a *attempt) raiseMinimums(ctx context.Context) error {
+	for _, name := range a.services {
+		own := a.record().Services[name]
+		if least := a.env.SizeOf(name).MinTasks; own.MinimumBefore != nil && *own.MinimumBefore != least {
+			if err := a.setMinimum(ctx, name, least); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (a *attempt) setMinimum(ctx context.Context, name string, tasks int) error {
+	err := a.again(ctx, func(ctx context.Context) error {
+		if err := a.hold.valid(); err != nil {
+			return err
+		}
+		return a.Scaling.SetMinimum(ctx, name, tasks)
+	})
+	if err != nil {
+		return fmt.Errorf("set the least number of tasks of %s to %d: %w", name, tasks, err)
+	}
+	return nil
+}
+
+// patience is how many looks in a row may fail for another reason than a
+// transient one.
+const patience = 3
+
+// supersededError is why an attempt ends that somebody else's deployment ended.
+type supersededError struct{ why string }
+
+func (e supersededError) Error() string { return e.why }
+
+// watch follows the deployments of all services to their end; the first that
+// fails ends it.
+func (a *attempt) watch(ctx context.Context) error {
+	w := newWatcher(a, func(s *ServiceRecord) *string { return &s.Deployment })
+	for {
+		look, err := w.look(ctx)
+		if err != nil {
+			return err
+		}
+		waiting := 0
+		for _, name := range a.services {
+			own := a.record().Services[name]
+			d, known := look.deployments[own.Deployment]
+			j := judge(look.services[name], d, known, time.Since(a.updated[name]) > unknownFor, own.After)
+			if j.deployment.ARN != "" {
+				own.Deployment = j.deployment.ARN
+				own.note(j.deployment)
+				w.show(j.deployment)
+			}
+			switch j.verdict {
+			case superseded:
+				own.Outcome = Superseded
+				return supersededError{j.why}
+			case failed:
+				return errors.New(j.why)
+			case goesOn:
+				waiting++
+			}
+		}
+		if waiting == 0 {
+			return nil
+		}
+		if !a.pause(ctx, w.pace()) {
+			return fmt.Errorf("%d of %d services are not there yet (%s): %w", waiting, len(a.services), a.standing(), context.Cause(ctx))
+		}
+	}
+}
+
+// note keeps what a deployment shows.
+func (s *ServiceRecord) note(d Deployment) {
+	s.Revision, s.State, s.Reason = d.Revision, d.State, d.Reason
+	s.Failures, s.Threshold, s.Ended = d.Failures, d.Threshold, d.Finished
+}
+
+// standing says where every service is.
+func (a *attempt) standing() string {
+	text := ""
+	for i, name := range a.services {
+		if i > 0 {
+			text += ", "
+		}
+		state := a.record().Services[name].State
+		if state == "" {
+			state = "not begun"
+		}
+		text += name + " " + string(state)
+	}
+	return text
+}
+
+// watcher looks at all services at once, and passes on what has changed.
+type watcher struct {
+	attempt *attempt
+	of      func(*ServiceRecord) *string
+	shown   map[string]Deployment
+	events  map[string]bool
+	since   time.Time
+	errors  int
+	moved   time.Time // when anything last changed
+}
+
+type look struct {
+	services    map[string]Service
+	deployments map[string]Deployment
+}
+
+func newWatcher(a *attempt, of func(*ServiceRecord) *string) *watcher {
+	now := time.Now()
+	since := now
+	for _, s := range a.record().Services {
+		if !s.Started.IsZero() && s.Started.Before(since) {
+			since = s.Started
+		}
+	}
+	if a.told == nil {
+		a.told = map[string]bool{}
+	}
+	return &watcher{attempt: a, of: of, shown: map[string]Deployment{}, events: a.told, since: since, moved: now}
+}
+
+// look costs two calls of the ports, however many services there are.
+func (w *watcher) look(ctx context.Context) (look, error) {
+	a := w.attempt
+	for {
+		found, err := retry(ctx, a, w.once)
+		if err == nil {
+			w.errors = 0
+			w.passOn(found.services)
+			return found, nil
+		}
+		w.errors++
+		if ctx.Err() != nil || w.errors >= patience || !a.pause(ctx, a.limits.Tick) {
+			return look{}, because(ctx, fmt.Errorf("look at the deployments: %w", err))
+		}
+	}
+}
+
+func (w *watcher) once(ctx context.Context) (look, error) {
+	a := w.attempt
+	var arns []string
+	for _, name := range a.services {
+		if own := a.record().Services[name]; own != nil && *w.of(own) != "" {
+			arns = append(arns, *w.of(own))
+		}
+	}
+	var found look
+	var err error
+	if len(arns) > 0 {
+		if found.deployments, err = a.Deployments.DescribeDeployments(ctx, arns); err != nil {
+			return found, err
+		}
+	}
+	found.services, err = a.Services.DescribeServices(ctx, a.services)
+	return found, err
+}
+
+// passOn tells the observer of new lines in the services' event logs.
+func (w *watcher) passOn(services map[string]Service) {
+	for _, name := range w.attempt.services {
+		for _, e := range services[name].Events {
+			if w.events[e.ID] || e.Time.Before(w.since) {
+				continue
+			}
+			w.events[e.ID] = true
+			w.attempt.emit(Event{Kind: EventService, Service: name, Message: e.Message})
+		}
+	}
+}
+
+// show tells the observer of a deployment that has moved.
+func (w *watcher) show(d Deployment) {
+	if w.shown[d.ARN] == d {
+		return
+	}
+	w.shown[d.ARN] = d
+	w.moved = time.Now()
+	d.Reason = w.attempt.Redactor.Hide(d.Reason)
+	w.attempt.emit(Event{Kind: EventDeployment, Service: d.Service, Message: string(d.State), Deployment: &d})
+}
+
+// pace is the pause until the next look: short while something is about to
+// happen, and the longer the longer nothing has.
+func (w *watcher) pace() time.Duration {
+	most := w.attempt.limits.Tick
+	soon := slices.ContainsFunc(w.attempt.services, func(name string) bool {
+		own := w.attempt.record().Services[name]
+		if own == nil {
+			return false
+		}
+		d := w.shown[*w.of(own)]
+		return d.ARN != "" && !d.State.Ended() && d.Desired > 0 && d.Running >= d.Desired
+	})
+	switch quiet := time.Since(w.moved); {
+	case soon || quiet < 10*time.Second:
+		return most / 2
+	default:
+		return most
+	}
+}
+
+// verdict is what a look at a service says about the deployment that is waited
+// for.
+type verdict int
+
+const (
+	goesOn verdict = iota
+	succeeded
+	failed
+	superseded
+)
+
+// judgement is a verdict, with the deployment that it is about.
+type judgement struct {
+	verdict    verdict
+	deployment Deployment // zero: none is known yet
+	why        string
+}
+
+// judge decides about a service that was set to a task definition: by the
+// deployment that this caused, or by a later one of the same task definition.
+// known is false while ECS does not show that deployment; old tells that it has
+// had the time to.
+func judge(s Service, d Deployment, known, old bool, wanted string) judgement {
+	latest := s.Deployment
+	if latest != nil && latest.TaskDefinition == wanted && (!known || latest.ARN != d.ARN && latest.Created.After(d.Created)) {
+		// ECS shows only now what the update caused, or somebody had the same
+		// deployed once more.
+		d, known = *latest, true
+	}
+	if !known {
+		if s.TaskDefinition != "" && s.TaskDefinition != wanted {
+			return judgement{superseded, d, fmt.Sprintf("service %s was set to %s by somebody else", s.Name, short(s.TaskDefinition))}
+		}
+		// It may have been set to it before: ECS begins no deployment then, nor
+		// does it when it brings a service back by itself.
+		still := latest == nil || latest.State.Ended() && latest.State != DeploymentRollbackFailed
+		if s.TaskDefinition == wanted && old && still {
+			return judgement{verdict: succeeded}
+		}
+		if s.TaskDefinition == wanted && old && latest.State == DeploymentRollbackFailed {
+			return judgement{failed, *latest, fmt.Sprintf("service %s: deployment %s is %s%s", s.Name, short(latest.ARN), latest.State, explain(*latest))}
+		}
+		return judgement{verdict: goesOn}
+	}
+	// What ECS itself brings back is no deployment of its own.
+	foreign := latest != nil && latest.ARN != d.ARN && latest.TaskDefinition != wanted && latest.Created.After(d.Created)
+	switch {
+	case foreign:
+		return judgement{superseded, d, fmt.Sprintf("service %s is being set to %s by somebody else (deployment %s)", s.Name, short(latest.TaskDefinition), short(latest.ARN))}
+	case d.State == DeploymentSuccessful && s.TaskDefinition != wanted:
+		return judgement{superseded, d, fmt.Sprintf("service %s was set to %s by somebody else", s.Name, short(s.TaskDefinition))}
+	case d.State == DeploymentSuccessful:
+		return judgement{verdict: succeeded, deployment: d}
+	case d.State.Failed():
+		return judgement{failed, d, fmt.Sprintf("service %s: deployment %s is %s%s", s.Name, short(d.ARN), d.State, explain(d))}
+	default:
+		return judgement{verdict: goesOn, deployment: d}
+	}
+}
+
+// explain is ECS's reason and how far the circuit breaker came.
+func explain(d Deployment) string {
+	text := ""
+	if d.Reason != "" {
+		text += ": " + d.Reason
+	}
+	if d.Threshold > 0 {
+		text += fmt.Sprintf(" (%d of %d failures trip the circuit breaker)", d.Failures, d.Threshold)
+	}
+	return text
+}
