@@ -4,8 +4,6 @@ import (
 	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
-
-	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
 
 // AlterTable applies one action of an ALTER TABLE.
@@ -120,7 +118,7 @@ func (s *Schema) disinherit(child, parent *Relation) {
 }
 
 func (s *Schema) alterDomain(n *pg.AlterDomainStmt) {
-	t := s.Types[s.ObjectName(syntax.Strings(n.GetTypeName()))]
+	t := s.Types[s.ObjectName(Strings(n.GetTypeName()))]
 	if t == nil {
 		return
 	}

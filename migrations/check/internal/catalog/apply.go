@@ -5,8 +5,6 @@ import (
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
-
-	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
 
 // ApplyAt is Apply, for a statement whose text and first line are kept with the
@@ -41,7 +39,7 @@ func (s *Schema) Apply(node *pg.Node) {
 	case *pg.Node_CreateSchemaStmt:
 		s.createSchema(n.CreateSchemaStmt)
 	case *pg.Node_CreateEnumStmt:
-		s.addType(&UserType{Name: s.newObject(n.CreateEnumStmt.GetTypeName()), Kind: "enum", Labels: syntax.Strings(n.CreateEnumStmt.GetVals())})
+		s.addType(&UserType{Name: s.newObject(n.CreateEnumStmt.GetTypeName()), Kind: "enum", Labels: Strings(n.CreateEnumStmt.GetVals())})
 	case *pg.Node_AlterEnumStmt:
 		s.alterEnum(n.AlterEnumStmt)
 	case *pg.Node_CompositeTypeStmt:
@@ -110,12 +108,12 @@ func (s *Schema) selectStatement(n *pg.SelectStmt) {
 	}
 	for _, target := range n.GetTargetList() {
 		call := target.GetResTarget().GetVal().GetFuncCall()
-		names := syntax.Strings(call.GetFuncname())
+		names := Strings(call.GetFuncname())
 		if last(names) != "set_config" || len(call.GetArgs()) < 2 {
 			continue
 		}
-		setting, _ := syntax.Text(call.GetArgs()[0])
-		value, ok := syntax.Text(call.GetArgs()[1])
+		setting, _ := Text(call.GetArgs()[0])
+		value, ok := Text(call.GetArgs()[1])
 		if setting == "search_path" && ok {
 			s.Path = nil
 			for part := range strings.SplitSeq(value, ",") {
@@ -152,7 +150,7 @@ func (s *Schema) alterSequence(n *pg.AlterSeqStmt) {
 	r := s.relation(n.GetSequence().GetSchemaname(), n.GetSequence().GetRelname(), Sequence)
 	for _, o := range n.GetOptions() {
 		if e := o.GetDefElem(); e.GetDefname() == "owned_by" {
-			names := syntax.Strings(e.GetArg().GetList().GetItems())
+			names := Strings(e.GetArg().GetList().GetItems())
 			if len(names) > 1 {
 				schema, table := splitName(names[:len(names)-1])
 				r.Owner = s.Find(schema, table)
@@ -175,7 +173,7 @@ func (s *Schema) createSchema(n *pg.CreateSchemaStmt) {
 }
 
 func (s *Schema) newObject(parts []*pg.Node) Name {
-	schema, name := splitName(syntax.Strings(parts))
+	schema, name := splitName(Strings(parts))
 	if schema == "" {
 		return s.inPath(name)
 	}
@@ -188,7 +186,7 @@ func (s *Schema) addType(t *UserType) {
 }
 
 func (s *Schema) alterEnum(n *pg.AlterEnumStmt) {
-	t := s.Types[s.ObjectName(syntax.Strings(n.GetTypeName()))]
+	t := s.Types[s.ObjectName(Strings(n.GetTypeName()))]
 	if t == nil {
 		return
 	}

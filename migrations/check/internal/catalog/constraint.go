@@ -4,23 +4,21 @@ import (
 	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
-
-	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
 
 // addConstraint adds a table's constraint.
 func (s *Schema) addConstraint(t *Relation, con *pg.Constraint) {
 	switch con.GetContype() {
 	case pg.ConstrType_CONSTR_FOREIGN:
-		s.constrain(t, con, syntax.Strings(con.GetFkAttrs()))
+		s.constrain(t, con, Strings(con.GetFkAttrs()))
 	case pg.ConstrType_CONSTR_CHECK:
 		s.constrain(t, con, nil)
 	case pg.ConstrType_CONSTR_NOTNULL:
-		if c := t.Column(first(syntax.Strings(con.GetKeys()))); c != nil {
+		if c := t.Column(first(Strings(con.GetKeys()))); c != nil {
 			c.NotNull = true
 		}
 	default:
-		s.constrain(t, con, syntax.Strings(con.GetKeys()))
+		s.constrain(t, con, Strings(con.GetKeys()))
 	}
 }
 
@@ -38,7 +36,7 @@ func (s *Schema) constrain(t *Relation, con *pg.Constraint, columns []string) {
 	switch con.GetContype() {
 	case pg.ConstrType_CONSTR_CHECK:
 		c.Kind, c.Expr, suffix = Check, con.GetRawExpr(), "check"
-		c.Columns = syntax.Columns(con.GetRawExpr())
+		c.Columns = Columns(con.GetRawExpr())
 		if base = c.Columns; len(base) != 1 {
 			base = nil
 		}
@@ -187,8 +185,8 @@ func (s *Schema) createIndex(n *pg.IndexStmt) {
 	for _, p := range n.GetIndexParams() {
 		e := p.GetIndexElem()
 		i.Columns = append(i.Columns, e.GetName())
-		i.Opclasses = append(i.Opclasses, last(syntax.Strings(e.GetOpclass())))
-		i.Collations = append(i.Collations, last(syntax.Strings(e.GetCollation())))
+		i.Opclasses = append(i.Opclasses, last(Strings(e.GetOpclass())))
+		i.Collations = append(i.Collations, last(Strings(e.GetCollation())))
 		if e.GetExpr() != nil {
 			i.Exprs = append(i.Exprs, e.GetExpr())
 		}

@@ -5,14 +5,12 @@ import (
 	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
-
-	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
 
 // DomainUsers returns the tables and materialised views with a column of the
 // domain that an ALTER DOMAIN changes, by name.
 func (s *Schema) DomainUsers(n *pg.AlterDomainStmt) []*Relation {
-	name := s.ObjectName(syntax.Strings(n.GetTypeName()))
+	name := s.ObjectName(Strings(n.GetTypeName()))
 	var list []*Relation
 	for _, r := range s.Relations {
 		if slices.ContainsFunc(r.Columns, func(c *Column) bool { return s.uses(c.Type, name) }) {
@@ -41,7 +39,7 @@ func (s *Schema) uses(t Type, domain Name) bool {
 // DomainOf returns the domain that an ALTER DOMAIN changes, or nil if it was
 // never seen made.
 func (s *Schema) DomainOf(n *pg.AlterDomainStmt) *UserType {
-	return s.Types[s.ObjectName(syntax.Strings(n.GetTypeName()))]
+	return s.Types[s.ObjectName(Strings(n.GetTypeName()))]
 }
 
 // Referrers returns the tables whose foreign keys refer to a table, and those

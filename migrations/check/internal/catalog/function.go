@@ -4,9 +4,6 @@ import (
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
-
-	"github.com/specboard/platform/migrations/check/internal/builtin"
-	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
 
 func (s *Schema) createFunction(n *pg.CreateFunctionStmt) {
@@ -31,7 +28,7 @@ func (s *Schema) createFunction(n *pg.CreateFunctionStmt) {
 		case "language":
 			f.Language = strings.ToLower(e.GetArg().GetString_().GetSval())
 		case "as":
-			f.Body = first(syntax.Strings(e.GetArg().GetList().GetItems()))
+			f.Body = first(Strings(e.GetArg().GetList().GetItems()))
 			if at := strings.Index(f.SQL, f.Body); f.Body != "" && at >= 0 {
 				f.Line += strings.Count(f.SQL[:at], "\n")
 			}
@@ -59,7 +56,7 @@ func inputs(n *pg.CreateFunctionStmt) string {
 		switch param := p.GetFunctionParameter(); param.GetMode() {
 		case pg.FunctionParameterMode_FUNC_PARAM_OUT, pg.FunctionParameterMode_FUNC_PARAM_TABLE:
 		default:
-			names := syntax.Strings(param.GetArgType().GetNames())
+			names := Strings(param.GetArgType().GetNames())
 			b.WriteString(last(names) + strings.Repeat("[]", len(param.GetArgType().GetArrayBounds())) + ",")
 		}
 	}
@@ -69,42 +66,42 @@ func inputs(n *pg.CreateFunctionStmt) string {
 // Volatile finds the first call in an expression whose value differs from row
 // to row, or that nothing is known of: its name, and whether it is known.
 func (s *Schema) Volatile(expr *pg.Node) (call string, known, volatile bool) {
-	syntax.Walk(expr, func(n *pg.Node) bool {
+	Walk(expr, func(n *pg.Node) bool {
 		f := n.GetFuncCall()
 		if f == nil || volatile {
 			return !volatile
 		}
-		names := syntax.Strings(f.GetFuncname())
+		names := Strings(f.GetFuncname())
 		v := s.callVolatility(names, len(f.GetArgs()))
-		if v != builtin.Steady {
-			call, known, volatile = strings.Join(names, "."), v == builtin.Volatile, true
+		if v != Steady {
+			call, known, volatile = strings.Join(names, "."), v == Volatile, true
 		}
 		return !volatile
 	})
 	return call, known, volatile
 }
 
-func (s *Schema) callVolatility(names []string, args int) builtin.Volatility {
+func (s *Schema) callVolatility(names []string, args int) Volatility {
 	schema, name := splitName(names)
 	if schema != "" && schema != "pg_catalog" {
 		return s.ownVolatility(names, args)
 	}
-	if v := builtin.Function(name, args); v != builtin.Unknown {
+	if v := VolatilityOf(name, args); v != NotBuiltin {
 		return v
 	}
 	return s.ownVolatility(names, args)
 }
 
-func (s *Schema) ownVolatility(names []string, args int) builtin.Volatility {
-	v := builtin.Unknown
+func (s *Schema) ownVolatility(names []string, args int) Volatility {
+	v := NotBuiltin
 	for _, f := range s.FindFunctions(names, args) {
 		if f.Volatile {
-			return builtin.Volatile
+			return Volatile
 		}
-		v = builtin.Steady
+		v = Steady
 	}
-	if v == builtin.Unknown && extensionVolatile[last(names)] {
-		return builtin.Volatile
+	if v == NotBuiltin && extensionVolatile[last(names)] {
+		return Volatile
 	}
 	return v
 }

@@ -6,8 +6,6 @@ import (
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
-
-	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
 
 // inPath is where a new object without a schema goes.
@@ -167,7 +165,7 @@ func (s *Schema) setPath(set *pg.VariableSetStmt) {
 	case pg.VariableSetKind_VAR_SET_VALUE:
 		s.Path = nil
 		for _, a := range set.GetArgs() {
-			if text, ok := syntax.Text(a); ok && text != "" {
+			if text, ok := Text(a); ok && text != "" {
 				s.Path = append(s.Path, text)
 			}
 		}

@@ -5,8 +5,6 @@ import (
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 	"google.golang.org/protobuf/proto"
-
-	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
 
 // relationKinds are the objects that share one name space.
@@ -48,7 +46,7 @@ func (s *Schema) renameObject(n *pg.RenameStmt) {
 			r.trigger(n.GetNewname(), file)
 		}
 	case pg.ObjectType_OBJECT_TYPE, pg.ObjectType_OBJECT_DOMAIN:
-		old := s.ObjectName(syntax.Strings(n.GetObject().GetList().GetItems()))
+		old := s.ObjectName(Strings(n.GetObject().GetList().GetItems()))
 		if t := s.Types[old]; t != nil {
 			delete(s.Types, old)
 			t.Name.Name = n.GetNewname()
@@ -91,7 +89,7 @@ func renamed(expr *pg.Node, old, name string) *pg.Node {
 		return nil
 	}
 	expr = proto.Clone(expr).(*pg.Node)
-	syntax.Walk(expr, func(n *pg.Node) bool {
+	Walk(expr, func(n *pg.Node) bool {
 		fields := n.GetColumnRef().GetFields()
 		if len(fields) == 0 {
 			return true
@@ -194,11 +192,11 @@ func (s *Schema) dropSchema(name string) {
 func ObjectParts(o *pg.Node) []string {
 	switch o := o.GetNode().(type) {
 	case *pg.Node_List:
-		return syntax.Strings(o.List.GetItems())
+		return Strings(o.List.GetItems())
 	case *pg.Node_TypeName:
-		return syntax.Strings(o.TypeName.GetNames())
+		return Strings(o.TypeName.GetNames())
 	case *pg.Node_ObjectWithArgs:
-		return syntax.Strings(o.ObjectWithArgs.GetObjname())
+		return Strings(o.ObjectWithArgs.GetObjname())
 	case *pg.Node_String_:
 		return []string{o.String_.GetSval()}
 	}

@@ -4,8 +4,6 @@ import (
 	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
-
-	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
 
 func (s *Schema) createTable(n *pg.CreateStmt, kind Kind) {
@@ -176,7 +174,7 @@ func (s *Schema) ownSequence(t *Relation, c *Column) {
 }
 
 func collation(c *pg.CollateClause) string {
-	names := syntax.Strings(c.GetCollname())
+	names := Strings(c.GetCollname())
 	if len(names) == 0 {
 		return ""
 	}

@@ -5,9 +5,6 @@ import (
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
-
-	"github.com/specboard/platform/migrations/check/internal/builtin"
-	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
 
 // Type is a column's type. Built-in ones have the schema pg_catalog and
@@ -71,7 +68,7 @@ var serials = map[string]string{
 
 // Serial returns the integer type behind serial, bigserial or smallserial.
 func Serial(t *pg.TypeName) (Type, bool) {
-	names := syntax.Strings(t.GetNames())
+	names := Strings(t.GetNames())
 	if len(names) != 1 {
 		return Type{}, false
 	}
@@ -84,7 +81,7 @@ func (s *Schema) ResolveType(t *pg.TypeName) Type {
 	if base, ok := Serial(t); ok {
 		return base
 	}
-	names := syntax.Strings(t.GetNames())
+	names := Strings(t.GetNames())
 	out := Type{Array: len(t.GetArrayBounds()) > 0}
 	switch len(names) {
 	case 0:
@@ -119,7 +116,7 @@ func (s *Schema) ResolveType(t *pg.TypeName) Type {
 }
 
 func (s *Schema) findType(name string) Name {
-	if builtin.Type(name) {
+	if BuiltinType(name) {
 		return Name{"pg_catalog", name}
 	}
 	for _, schema := range s.Path {

@@ -7,7 +7,6 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/specboard/platform/migrations/check/internal/catalog"
-	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
 
 // newColumn is an ADD COLUMN taken apart.
@@ -32,7 +31,7 @@ type newColumn struct {
 }
 
 func (j *judge) takeApart(def *pg.ColumnDef) newColumn {
-	c := newColumn{def: def, name: syntax.Quote(def.GetColname()), typ: j.schema.ResolveType(def.GetTypeName()), postgres: j.postgres}
+	c := newColumn{def: def, name: catalog.Quote(def.GetColname()), typ: j.schema.ResolveType(def.GetTypeName()), postgres: j.postgres}
 	c.typeSQL = c.typ.String()
 	_, c.serial = catalog.Serial(def.GetTypeName())
 	for _, n := range def.GetConstraints() {
@@ -42,7 +41,7 @@ func (j *judge) takeApart(def *pg.ColumnDef) newColumn {
 			c.notNull = true
 		case pg.ConstrType_CONSTR_DEFAULT:
 			c.given = true
-			if !syntax.IsNull(con.GetRawExpr()) {
+			if !catalog.IsNull(con.GetRawExpr()) {
 				c.fallback = con.GetRawExpr()
 			}
 		case pg.ConstrType_CONSTR_GENERATED:
@@ -59,7 +58,7 @@ func (j *judge) takeApart(def *pg.ColumnDef) newColumn {
 			c.foreign = con
 		}
 	}
-	if own := j.schema.Default(c.typ); !c.given && own != nil && !syntax.IsNull(own) {
+	if own := j.schema.Default(c.typ); !c.given && own != nil && !catalog.IsNull(own) {
 		c.given, c.domain, c.fallback = true, true, own
 	}
 	return c
@@ -97,7 +96,7 @@ func (j *judge) addColumn(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 }
 
 func (j *judge) columnDefault(t *catalog.Relation, c newColumn) {
-	expr, err := syntax.DeparseExpression(c.fallback)
+	expr, err := catalog.DeparseExpression(c.fallback)
 	if err != nil {
 		expr = "…"
 	}
@@ -115,7 +114,7 @@ func (j *judge) columnDefault(t *catalog.Relation, c newColumn) {
 
 func (j *judge) columnConstraints(t *catalog.Relation, c newColumn) {
 	for _, check := range c.checks {
-		expr, err := syntax.DeparseExpression(check.GetRawExpr())
+		expr, err := catalog.DeparseExpression(check.GetRawExpr())
 		if err != nil {
 			expr = "…"
 		}
@@ -155,14 +154,14 @@ func (j *judge) columnForeignKey(t *catalog.Relation, c newColumn) {
 // references writes what a foreign key refers to, with its actions.
 func references(target *catalog.Relation, c *pg.Constraint) string {
 	text := target.Name.String()
-	if attrs := syntax.Strings(c.GetPkAttrs()); len(attrs) > 0 {
+	if attrs := catalog.Strings(c.GetPkAttrs()); len(attrs) > 0 {
 		text += " (" + quoteAll(attrs) + ")"
 	}
 	text += when(c.GetFkMatchtype() == "f", " MATCH FULL")
 	actions := map[string]string{"c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT", "r": "RESTRICT"}
 	if a := actions[c.GetFkDelAction()]; a != "" {
 		text += " ON DELETE " + a
-		if some := syntax.Strings(c.GetFkDelSetCols()); len(some) > 0 {
+		if some := catalog.Strings(c.GetFkDelSetCols()); len(some) > 0 {
 			text += " (" + quoteAll(some) + ")"
 		}
 	}
@@ -175,7 +174,7 @@ func references(target *catalog.Relation, c *pg.Constraint) string {
 func quoteAll(names []string) string {
 	list := make([]string, len(names))
 	for i, n := range names {
-		list[i] = syntax.Quote(n)
+		list[i] = catalog.Quote(n)
 	}
 	return strings.Join(list, ", ")
 }
@@ -183,19 +182,19 @@ func quoteAll(names []string) string {
 // constraintName returns the given name, or the one that PostgreSQL would make.
 func constraintName(given string, t *catalog.Relation, column, suffix string) string {
 	if given != "" {
-		return syntax.Quote(given)
+		return catalog.Quote(given)
 	}
 	if column == "" {
-		return syntax.Quote(t.Name.Name + "_" + suffix)
+		return catalog.Quote(t.Name.Name + "_" + suffix)
 	}
-	return syntax.Quote(t.Name.Name + "_" + column + "_" + suffix)
+	return catalog.Quote(t.Name.Name + "_" + column + "_" + suffix)
 }
 
 // plain is the column without its constraints; a harmless default stays.
 func (c newColumn) plain(t *catalog.Relation) string {
 	sql := fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s", t.Name, c.name, c.typeSQL)
 	if c.fallback != nil {
-		if expr, err := syntax.DeparseExpression(c.fallback); err == nil {
+		if expr, err := catalog.DeparseExpression(c.fallback); err == nil {
 			sql += " DEFAULT " + expr
 		}
 		if c.notNull {
@@ -235,11 +234,11 @@ func (c newColumn) numbered(t *catalog.Relation) []string {
 
 // generated is the safe way to a column computed from others.
 func (c newColumn) generated(t *catalog.Relation) []string {
-	expr, err := syntax.DeparseExpression(c.generate)
+	expr, err := catalog.DeparseExpression(c.generate)
 	if err != nil {
 		return nil
 	}
-	function := syntax.Quote("fill_" + t.Name.Name + "_" + c.def.GetColname())
+	function := catalog.Quote("fill_" + t.Name.Name + "_" + c.def.GetColname())
 	assigned := qualifyNew(c.generate)
 	return []string{
 		fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s;\n\nCREATE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n    NEW.%s := %s;\n    RETURN NEW;\nEND\n$$;\n\nCREATE TRIGGER %s BEFORE INSERT OR UPDATE ON %s\n    FOR EACH ROW EXECUTE FUNCTION %s();",
@@ -250,21 +249,21 @@ func (c newColumn) generated(t *catalog.Relation) []string {
 
 // qualifyNew writes an expression over a row's columns as a trigger sees them.
 func qualifyNew(expr *pg.Node) string {
-	sql, err := syntax.DeparseExpression(expr)
+	sql, err := catalog.DeparseExpression(expr)
 	if err != nil {
 		return "…"
 	}
-	copied, err := syntax.Expression(sql)
+	copied, err := catalog.Expression(sql)
 	if err != nil {
 		return sql
 	}
-	syntax.Walk(copied, func(n *pg.Node) bool {
+	catalog.Walk(copied, func(n *pg.Node) bool {
 		if ref := n.GetColumnRef(); ref != nil && len(ref.GetFields()) == 1 {
 			ref.Fields = append([]*pg.Node{pg.MakeStrNode("new")}, ref.Fields...)
 		}
 		return true
 	})
-	sql, err = syntax.DeparseExpression(copied)
+	sql, err = catalog.DeparseExpression(copied)
 	if err != nil {
 		return "…"
 	}

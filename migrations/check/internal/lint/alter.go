@@ -8,7 +8,6 @@ import (
 
 	"github.com/specboard/platform/migrations"
 	"github.com/specboard/platform/migrations/check/internal/catalog"
-	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
 
 // alterTable judges an ALTER TABLE, INDEX, VIEW … action by action, each on the
@@ -29,7 +28,7 @@ func (j *judge) alterTable(n *pg.AlterTableStmt) {
 	for _, cmd := range inPasses(n.GetCmds()) {
 		if cmd.GetSubtype() == pg.AlterTableType_AT_ValidateConstraint && strong && !isNew && !j.constraintDone(t, cmd.GetName()) {
 			j.report(0, "validate-with-lock-held", fmt.Sprintf("VALIDATE CONSTRAINT %s reads all of %s under the lock that the other actions of this ALTER TABLE take",
-				syntax.Quote(cmd.GetName()), t.Name), withoutValidate(n), fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", t.Name, syntax.Quote(cmd.GetName())))
+				catalog.Quote(cmd.GetName()), t.Name), withoutValidate(n), fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", t.Name, catalog.Quote(cmd.GetName())))
 		}
 		if !isNew {
 			j.action(t, cmd)
@@ -69,7 +68,7 @@ func withoutValidate(n *pg.AlterTableStmt) string {
 			rest.Cmds = append(rest.Cmds, c)
 		}
 	}
-	sql, err := syntax.Deparse(&pg.Node{Node: &pg.Node_AlterTableStmt{AlterTableStmt: rest}})
+	sql, err := catalog.Deparse(&pg.Node{Node: &pg.Node_AlterTableStmt{AlterTableStmt: rest}})
 	if err != nil {
 		return "-- the other actions of the statement"
 	}
@@ -108,18 +107,18 @@ func (j *judge) action(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 		if cmd.GetMissingOk() && t.Known && t.Column(cmd.GetName()) == nil {
 			return
 		}
-		j.reportf(0, "drop-column", "column %s of %s goes away", syntax.Quote(cmd.GetName()), t.Name)
-		j.cascade(cmd.GetBehavior(), "column "+syntax.Quote(cmd.GetName()))
+		j.reportf(0, "drop-column", "column %s of %s goes away", catalog.Quote(cmd.GetName()), t.Name)
+		j.cascade(cmd.GetBehavior(), "column "+catalog.Quote(cmd.GetName()))
 	case pg.AlterTableType_AT_AlterColumnType:
 		j.changeType(t, cmd)
 	case pg.AlterTableType_AT_SetNotNull:
 		j.setNotNull(t, cmd.GetName())
 	case pg.AlterTableType_AT_DropNotNull:
 		if c := t.Column(cmd.GetName()); c == nil || c.NotNull && c.File != j.schema.File {
-			j.reportf(0, "drop-not-null", "column %s of %s may be NULL from now on", syntax.Quote(cmd.GetName()), t.Name)
+			j.reportf(0, "drop-not-null", "column %s of %s may be NULL from now on", catalog.Quote(cmd.GetName()), t.Name)
 		}
 	case pg.AlterTableType_AT_ColumnDefault:
-		if cmd.GetDef() == nil || syntax.IsNull(cmd.GetDef()) {
+		if cmd.GetDef() == nil || catalog.IsNull(cmd.GetDef()) {
 			j.dropDefault(t, cmd.GetName(), "default")
 		}
 	case pg.AlterTableType_AT_DropIdentity:
@@ -128,9 +127,9 @@ func (j *judge) action(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 		j.identity(t, cmd)
 	case pg.AlterTableType_AT_DropExpression:
 		// the old rows keep their values, and new ones get none
-		j.reportf(0, "drop-default", "column %s of %s is no longer computed: rows that the running release inserts lack it", syntax.Quote(cmd.GetName()), t.Name)
+		j.reportf(0, "drop-default", "column %s of %s is no longer computed: rows that the running release inserts lack it", catalog.Quote(cmd.GetName()), t.Name)
 	case pg.AlterTableType_AT_SetExpression:
-		j.reportf(0, "set-expression", "column %s of %s is computed anew for every row", syntax.Quote(cmd.GetName()), t.Name)
+		j.reportf(0, "set-expression", "column %s of %s is computed anew for every row", catalog.Quote(cmd.GetName()), t.Name)
 		j.needs(17, "SET EXPRESSION")
 	case pg.AlterTableType_AT_AddConstraint:
 		j.addConstraint(t, cmd.GetDef().GetConstraint())
@@ -179,7 +178,7 @@ func (j *judge) action(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 // written, but names still break.
 func (j *judge) foreignTableAction(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 	if cmd.GetSubtype() == pg.AlterTableType_AT_DropColumn {
-		j.reportf(0, "drop-column", "column %s of %s goes away", syntax.Quote(cmd.GetName()), t.Name)
+		j.reportf(0, "drop-column", "column %s of %s goes away", catalog.Quote(cmd.GetName()), t.Name)
 	}
 }
 
@@ -198,13 +197,13 @@ func (j *judge) cascade(behavior pg.DropBehavior, what string) {
 
 func (j *judge) dropDefault(t *catalog.Relation, column, what string) {
 	c := t.Column(column)
-	if c != nil && (!c.NotNull || what == "default" && (c.Default == nil || syntax.IsNull(c.Default))) {
+	if c != nil && (!c.NotNull || what == "default" && (c.Default == nil || catalog.IsNull(c.Default))) {
 		return
 	}
 	if c == nil && t.Known {
 		return
 	}
-	j.reportf(0, "drop-default", "column %s of %s loses its %s and cannot be NULL: an INSERT that leaves it out fails", syntax.Quote(column), t.Name, what)
+	j.reportf(0, "drop-default", "column %s of %s loses its %s and cannot be NULL: an INSERT that leaves it out fails", catalog.Quote(column), t.Name, what)
 }
 
 func (j *judge) identity(t *catalog.Relation, cmd *pg.AlterTableCmd) {
@@ -214,7 +213,7 @@ func (j *judge) identity(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 		always = always || e.GetDefname() == "generated" && e.GetArg().GetInteger().GetIval() == 'a'
 	}
 	if c := t.Column(cmd.GetName()); always && (c == nil || c.File != j.schema.File) {
-		j.reportf(0, "identity-always", "column %s of %s takes no value from an INSERT any more", syntax.Quote(cmd.GetName()), t.Name)
+		j.reportf(0, "identity-always", "column %s of %s takes no value from an INSERT any more", catalog.Quote(cmd.GetName()), t.Name)
 	}
 }
 
@@ -222,5 +221,5 @@ func (j *judge) setTablespace(t *catalog.Relation, space string) {
 	if t.Kind == catalog.Partitioned {
 		return // only where new partitions go
 	}
-	j.reportf(0, "set-tablespace", "the files of %s are copied to %s", t.Name, syntax.Quote(space))
+	j.reportf(0, "set-tablespace", "the files of %s are copied to %s", t.Name, catalog.Quote(space))
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/specboard/platform/migrations"
 	"github.com/specboard/platform/migrations/check/internal/catalog"
-	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
 
 // key is the column that a backfill may walk along.
@@ -41,16 +40,16 @@ func inBatches(t *catalog.Relation, sql string) string {
 // fill writes the file that sets a column in batches.
 func fill(t *catalog.Relation, column, expr string) string {
 	return inBatches(t, fmt.Sprintf("UPDATE %s SET %s = %s\n WHERE %s IS NULL AND %s BETWEEN $1 AND $2;",
-		t.Name, column, expr, column, syntax.Quote(key(t))))
+		t.Name, column, expr, column, catalog.Quote(key(t))))
 }
 
 // batched writes an UPDATE or DELETE as a backfill.
 func batched(node *pg.Node, t *catalog.Relation) []string {
-	column := syntax.Quote(key(t))
+	column := catalog.Quote(key(t))
 	if x := newTarget(node, t); x.joined {
-		column = syntax.Quote(x.name) + "." + column
+		column = catalog.Quote(x.name) + "." + column
 	}
-	bounds, err := syntax.Expression(column + " BETWEEN $1 AND $2")
+	bounds, err := catalog.Expression(column + " BETWEEN $1 AND $2")
 	if err != nil {
 		return nil
 	}
@@ -113,7 +112,7 @@ func leads(t *catalog.Relation, columns []string) bool {
 // boundToBatch reports whether a condition bounds the key by $1 and $2.
 func boundToBatch(node *pg.Node, b *migrations.Backfill) bool {
 	low, high := false, false
-	syntax.Walk(node, func(n *pg.Node) bool {
+	catalog.Walk(node, func(n *pg.Node) bool {
 		e := n.GetAExpr()
 		if e == nil || !isColumn(e.GetLexpr(), b.Key) {
 			return true
@@ -125,7 +124,7 @@ func boundToBatch(node *pg.Node, b *migrations.Backfill) bool {
 			}
 			return true
 		}
-		switch operator := strings.Join(syntax.Strings(e.GetName()), ""); {
+		switch operator := strings.Join(catalog.Strings(e.GetName()), ""); {
 		case operator == ">=" && parameter(e.GetRexpr()) == 1:
 			low = true
 		case operator == "<=" && parameter(e.GetRexpr()) == 2:

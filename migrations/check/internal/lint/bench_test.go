@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"testing"
 	"testing/fstest"
-	"time"
 
 	"github.com/specboard/platform/migrations/check/internal/lint"
 )
@@ -42,28 +41,18 @@ func BenchmarkFolder(b *testing.B) {
 	}
 }
 
-// TestThousandFiles keeps the time linear: four times the files take nowhere
-// near sixteen times as long.
-func TestThousandFiles(t *testing.T) {
-	took := func(n int) time.Duration {
+// TestLinearWork keeps the work linear in the number of files: four times the
+// files allocate nowhere near sixteen times as much.
+func TestLinearWork(t *testing.T) {
+	work := func(n int) float64 {
 		files := folder(n)
-		best := time.Hour
-		for range 3 {
-			began := time.Now()
+		return testing.AllocsPerRun(1, func() {
 			if _, err := lint.Folder(files, nil, lint.DefaultPostgres); err != nil {
 				t.Fatal(err)
 			}
-			best = min(best, time.Since(began))
-		}
-		return best
+		})
 	}
-	few, many := took(250), took(1000)
-	t.Logf("250 files %s, 1,000 files %s", few, many)
-	const bound = 10 * time.Second // for slow machines and the race detector; see BenchmarkFolder
-	if many > bound {
-		t.Errorf("1,000 files take %s; no machine should need %s", many, bound)
-	}
-	if many > 9*few {
-		t.Errorf("250 files take %s and 1,000 take %s: not linear", few, many)
+	if few, many := work(250), work(1000); many > 5*few {
+		t.Errorf("250 files take %.0f allocations and 1,000 take %.0f: not linear", few, many)
 	}
 }

@@ -7,9 +7,7 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/specboard/platform/migrations"
-	"github.com/specboard/platform/migrations/check/internal/builtin"
 	"github.com/specboard/platform/migrations/check/internal/catalog"
-	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
 
 // Functions may call one another this deep before the linter gives up.
@@ -30,7 +28,7 @@ func (j *judge) do(n *pg.DoStmt) {
 		j.reportf(0, "not-judged", "DO in language %s: this linter reads PL/pgSQL", language)
 		return
 	}
-	steps, err := syntax.Body("", body)
+	steps, err := catalog.Body("", body)
 	if err != nil {
 		j.report(0, migrations.RuleSyntax, "DO: "+err.Error())
 		return
@@ -39,13 +37,13 @@ func (j *judge) do(n *pg.DoStmt) {
 	if at := strings.Index(j.at.statement.SQL, body); j.at.line == 0 && at >= 0 {
 		line += strings.Count(j.at.statement.SQL[:at], "\n")
 	}
-	j.steps(steps, func(s syntax.Step) place {
+	j.steps(steps, func(s catalog.Step) place {
 		return place{statement: j.at.statement, line: line + s.Line - 1, in: "in DO"}
 	})
 }
 
 // steps judges the statements of a body, each at its own place.
-func (j *judge) steps(steps []syntax.Step, at func(syntax.Step) place) {
+func (j *judge) steps(steps []catalog.Step, at func(catalog.Step) place) {
 	outer := j.at
 	defer func() { j.at = outer }()
 	for _, s := range steps {
@@ -65,9 +63,9 @@ func (j *judge) steps(steps []syntax.Step, at func(syntax.Step) place) {
 
 // execute judges EXECUTE of a text that can be computed here.
 func (j *judge) execute(expression string) {
-	node, err := syntax.Expression(expression)
+	node, err := catalog.Expression(expression)
 	if err == nil {
-		if sql, ok := syntax.Fold(node); ok {
+		if sql, ok := catalog.Fold(node); ok {
 			j.nested(sql)
 			return
 		}
@@ -85,7 +83,7 @@ func shorten(text string) string {
 
 // nested judges the SQL of one step.
 func (j *judge) nested(sql string) {
-	nodes, err := syntax.ParseAll(sql)
+	nodes, err := catalog.ParseAll(sql)
 	if err != nil {
 		j.report(0, migrations.RuleSyntax, shorten(sql)+": "+err.Error())
 		return
@@ -105,18 +103,18 @@ func (j *judge) createFunction(n *pg.CreateFunctionStmt) {
 		case "language":
 			language = strings.ToLower(e.GetArg().GetString_().GetSval())
 		case "as":
-			if parts := syntax.Strings(e.GetArg().GetList().GetItems()); len(parts) > 0 {
+			if parts := catalog.Strings(e.GetArg().GetList().GetItems()); len(parts) > 0 {
 				body = parts[0]
 			}
 		}
 	}
 	switch {
 	case language == "plpgsql" && j.at.line == 0:
-		if _, err := syntax.Body(j.at.statement.SQL, body); err != nil {
+		if _, err := catalog.Body(j.at.statement.SQL, body); err != nil {
 			j.report(0, migrations.RuleSyntax, "in the function: "+err.Error())
 		}
 	case language == "sql" && body != "":
-		if _, err := syntax.ParseAll(body); err != nil {
+		if _, err := catalog.ParseAll(body); err != nil {
 			j.report(0, migrations.RuleSyntax, "in the function: "+err.Error())
 		}
 	}
@@ -135,7 +133,7 @@ func (j *judge) selectStatement(node *pg.Node, n *pg.SelectStmt) {
 		return
 	}
 	// It is written for what the functions do.
-	syntax.Walk(node, func(n *pg.Node) bool {
+	catalog.Walk(node, func(n *pg.Node) bool {
 		if f := n.GetFuncCall(); f != nil {
 			j.unknownFunction(f)
 		}
@@ -146,18 +144,18 @@ func (j *judge) selectStatement(node *pg.Node, n *pg.SelectStmt) {
 // unknownFunction reports one that neither PostgreSQL nor the schema has: an
 // extension's, or one of a database that is not known here. It may do anything.
 func (j *judge) unknownFunction(f *pg.FuncCall) {
-	names := syntax.Strings(f.GetFuncname())
+	names := catalog.Strings(f.GetFuncname())
 	if len(names) == 0 || names[0] == "pg_catalog" || len(j.schema.FindFunctions(names, len(f.GetArgs()))) > 0 {
 		return
 	}
-	if name := names[len(names)-1]; builtin.Function(name, len(f.GetArgs())) == builtin.Unknown {
+	if name := names[len(names)-1]; catalog.VolatilityOf(name, len(f.GetArgs())) == catalog.NotBuiltin {
 		j.reportf(0, "not-judged", "%s() is neither PostgreSQL's nor the schema's: what it locks or breaks is not known", strings.Join(names, "."))
 	}
 }
 
 // calledFunctions judges the bodies of functions that a statement calls.
 func (j *judge) calledFunctions(node *pg.Node) {
-	syntax.Walk(node, func(n *pg.Node) bool {
+	catalog.Walk(node, func(n *pg.Node) bool {
 		if f := n.GetFuncCall(); f != nil {
 			j.call(f)
 		}
@@ -167,7 +165,7 @@ func (j *judge) calledFunctions(node *pg.Node) {
 
 // call judges the body of a function that runs now, or its effect on settings.
 func (j *judge) call(f *pg.FuncCall) {
-	names := syntax.Strings(f.GetFuncname())
+	names := catalog.Strings(f.GetFuncname())
 	if len(names) == 0 {
 		return
 	}
@@ -188,10 +186,10 @@ func (j *judge) call(f *pg.FuncCall) {
 func (j *judge) functionBody(fn *catalog.Function) {
 	line, _ := j.position(0)
 	here := place{statement: j.at.statement, line: line, in: "in " + fn.Name.String() + "()", loop: j.at.loop}
-	at := func(syntax.Step) place { return here }
+	at := func(catalog.Step) place { return here }
 	switch fn.Language {
 	case "plpgsql":
-		steps, err := syntax.Body(fn.SQL, fn.Body)
+		steps, err := catalog.Body(fn.SQL, fn.Body)
 		if err != nil {
 			j.reportf(0, "not-judged", "the body of %s() cannot be read: %v", fn.Name, err)
 			return

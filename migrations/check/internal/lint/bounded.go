@@ -6,7 +6,6 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/specboard/platform/migrations/check/internal/catalog"
-	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
 
 // target is the table that an UPDATE or DELETE changes, as its condition may
@@ -33,7 +32,7 @@ func newTarget(node *pg.Node, t *catalog.Relation) target {
 
 // column returns the target's column that an expression is.
 func (t target) column(expr *pg.Node) (string, bool) {
-	names := syntax.Strings(expr.GetColumnRef().GetFields())
+	names := catalog.Strings(expr.GetColumnRef().GetFields())
 	switch len(names) {
 	case 0:
 		return "", false
@@ -55,7 +54,7 @@ func (t target) unique(column string) bool {
 func (j *judge) bounded(node *pg.Node, relation *catalog.Relation) bool {
 	t := newTarget(node, relation)
 	var fixed []string
-	for _, p := range syntax.Conjuncts(where(node)) {
+	for _, p := range catalog.Conjuncts(where(node)) {
 		if column, ok := t.fixed(p); ok {
 			fixed = append(fixed, column)
 		}
@@ -100,7 +99,7 @@ func (t target) fixed(p *pg.Node) (string, bool) {
 	default:
 		return "", false
 	}
-	return column, !slices.ContainsFunc(values, func(n *pg.Node) bool { return !syntax.Constant(n) })
+	return column, !slices.ContainsFunc(values, func(n *pg.Node) bool { return !catalog.Constant(n) })
 }
 
 // limited reads column IN (SELECT … LIMIT n) and column = ANY (ARRAY(SELECT …

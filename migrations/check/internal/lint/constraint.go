@@ -8,7 +8,6 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/specboard/platform/migrations/check/internal/catalog"
-	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
 
 // addConstraint judges ADD CONSTRAINT on a table that was there before.
@@ -20,11 +19,11 @@ func (j *judge) addConstraint(t *catalog.Relation, c *pg.Constraint) {
 			return
 		}
 		column := ""
-		if columns := syntax.Columns(c.GetRawExpr()); len(columns) == 1 {
+		if columns := catalog.Columns(c.GetRawExpr()); len(columns) == 1 {
 			column = columns[0]
 		}
 		name := constraintName(c.GetConname(), t, column, "check")
-		expr, err := syntax.DeparseExpression(c.GetRawExpr())
+		expr, err := catalog.DeparseExpression(c.GetRawExpr())
 		if err != nil {
 			expr = "…"
 		}
@@ -42,12 +41,12 @@ func (j *judge) addConstraint(t *catalog.Relation, c *pg.Constraint) {
 	case pg.ConstrType_CONSTR_EXCLUSION:
 		j.reportf(at, "exclusion-constraint", "its index is built while %s is locked", t.Name)
 	case pg.ConstrType_CONSTR_NOTNULL:
-		j.setNotNull(t, strings.Join(syntax.Strings(c.GetKeys()), ""))
+		j.setNotNull(t, strings.Join(catalog.Strings(c.GetKeys()), ""))
 	}
 }
 
 func (j *judge) addForeignKey(t *catalog.Relation, c *pg.Constraint) {
-	columns := syntax.Strings(c.GetFkAttrs())
+	columns := catalog.Strings(c.GetFkAttrs())
 	target := j.schema.Relation(c.GetPktable())
 	j.wantIndex(t, columns, c.GetLocation())
 	if c.GetSkipValidation() {
@@ -75,7 +74,7 @@ func (j *judge) addForeignKey(t *catalog.Relation, c *pg.Constraint) {
 }
 
 func (j *judge) addUnique(t *catalog.Relation, c *pg.Constraint) {
-	columns := syntax.Strings(c.GetKeys())
+	columns := catalog.Strings(c.GetKeys())
 	name := constraintName(c.GetConname(), t, strings.Join(columns, "_"), "key")
 	var steps []string
 	if t.Kind != catalog.Partitioned {
@@ -89,8 +88,8 @@ func (j *judge) addUnique(t *catalog.Relation, c *pg.Constraint) {
 
 // uniqueIndex writes the index that a constraint is to use.
 func uniqueIndex(t *catalog.Relation, name string, c *pg.Constraint) string {
-	sql := fmt.Sprintf("CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s)", name, t.Name, quoteAll(syntax.Strings(c.GetKeys())))
-	if more := syntax.Strings(c.GetIncluding()); len(more) > 0 {
+	sql := fmt.Sprintf("CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s)", name, t.Name, quoteAll(catalog.Strings(c.GetKeys())))
+	if more := catalog.Strings(c.GetIncluding()); len(more) > 0 {
 		sql += " INCLUDE (" + quoteAll(more) + ")"
 	}
 	return sql + when(c.GetNullsNotDistinct(), " NULLS NOT DISTINCT") + ";"
@@ -102,7 +101,7 @@ func deferral(c *pg.Constraint) string {
 }
 
 func (j *judge) addPrimaryKey(t *catalog.Relation, c *pg.Constraint) {
-	columns := syntax.Strings(c.GetKeys())
+	columns := catalog.Strings(c.GetKeys())
 	using := c.GetIndexname()
 	if using != "" {
 		columns = nil
@@ -128,12 +127,12 @@ func (j *judge) addPrimaryKey(t *catalog.Relation, c *pg.Constraint) {
 		return
 	}
 	if columns == nil {
-		j.reportf(c.GetLocation(), "primary-key-nullable", "nothing is known of the columns of index %s: if one may be NULL, every row of %s is read", syntax.Quote(using), t.Name)
+		j.reportf(c.GetLocation(), "primary-key-nullable", "nothing is known of the columns of index %s: if one may be NULL, every row of %s is read", catalog.Quote(using), t.Name)
 	}
 	for _, column := range columns {
 		if !j.provenNotNull(t, column) {
-			j.report(c.GetLocation(), "primary-key-nullable", fmt.Sprintf("column %s may be NULL: every row of %s is read", syntax.Quote(column), t.Name),
-				append(requireNotNull(t, column, j.postgres), fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s PRIMARY KEY USING INDEX %s;", t.Name, constraintName(c.GetConname(), t, "", "pkey"), syntax.Quote(using)))...)
+			j.report(c.GetLocation(), "primary-key-nullable", fmt.Sprintf("column %s may be NULL: every row of %s is read", catalog.Quote(column), t.Name),
+				append(requireNotNull(t, column, j.postgres), fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s PRIMARY KEY USING INDEX %s;", t.Name, constraintName(c.GetConname(), t, "", "pkey"), catalog.Quote(using)))...)
 		}
 	}
 }
@@ -155,12 +154,12 @@ func (j *judge) provenNotNull(t *catalog.Relation, column string) bool {
 // provesNotNull reports whether a check holds only if the column is not NULL,
 // as PostgreSQL sees it: column IS NOT NULL, perhaps joined by AND.
 func provesNotNull(expr *pg.Node, column string) bool {
-	for _, part := range syntax.Conjuncts(expr) {
+	for _, part := range catalog.Conjuncts(expr) {
 		test := part.GetNullTest()
 		if test == nil || test.GetNulltesttype() != pg.NullTestType_IS_NOT_NULL {
 			continue
 		}
-		if names := syntax.Columns(test.GetArg()); test.GetArg().GetColumnRef() != nil && len(names) == 1 && names[0] == column {
+		if names := catalog.Columns(test.GetArg()); test.GetArg().GetColumnRef() != nil && len(names) == 1 && names[0] == column {
 			return true
 		}
 	}
@@ -170,11 +169,11 @@ func provesNotNull(expr *pg.Node, column string) bool {
 // requireNotNull is the safe way to SET NOT NULL, file by file. Before
 // PostgreSQL 12 the check stays: nothing spares the look at every row.
 func requireNotNull(t *catalog.Relation, column string, postgres int) []string {
-	name := syntax.Quote(t.Name.Name + "_" + column + "_not_null")
+	name := catalog.Quote(t.Name.Name + "_" + column + "_not_null")
 	steps := []string{
-		fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s IS NOT NULL) NOT VALID;", t.Name, name, syntax.Quote(column)),
+		fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s IS NOT NULL) NOT VALID;", t.Name, name, catalog.Quote(column)),
 		fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", t.Name, name),
-		fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s SET NOT NULL;\nALTER TABLE %s DROP CONSTRAINT %s;", t.Name, syntax.Quote(column), t.Name, name),
+		fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s SET NOT NULL;\nALTER TABLE %s DROP CONSTRAINT %s;", t.Name, catalog.Quote(column), t.Name, name),
 	}
 	if postgres < 12 {
 		return steps[:2]
@@ -186,20 +185,20 @@ func (j *judge) setNotNull(t *catalog.Relation, column string) {
 	if j.provenNotNull(t, column) {
 		return
 	}
-	j.report(0, "set-not-null", fmt.Sprintf("every row of %s is read to be sure that %s is not NULL", t.Name, syntax.Quote(column)), requireNotNull(t, column, j.postgres)...)
+	j.report(0, "set-not-null", fmt.Sprintf("every row of %s is read to be sure that %s is not NULL", t.Name, catalog.Quote(column)), requireNotNull(t, column, j.postgres)...)
 }
 
 // dropConstraint judges what a dropped constraint did for the running release.
 func (j *judge) dropConstraint(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 	c := t.Constraint(cmd.GetName())
-	j.cascade(cmd.GetBehavior(), "constraint "+syntax.Quote(cmd.GetName()))
+	j.cascade(cmd.GetBehavior(), "constraint "+catalog.Quote(cmd.GetName()))
 	if c == nil || c.File == j.schema.File {
 		return
 	}
 	switch c.Kind {
 	case catalog.Unique, catalog.Primary, catalog.Exclude:
 		if c.Kind == catalog.Exclude || !t.UniqueOn(c.Columns, c.Index) {
-			j.reportf(0, "drop-unique", "%s %s of %s goes away, and no other unique index has its columns", c.Kind, syntax.Quote(c.Name), t.Name)
+			j.reportf(0, "drop-unique", "%s %s of %s goes away, and no other unique index has its columns", c.Kind, catalog.Quote(c.Name), t.Name)
 		}
 	}
 }

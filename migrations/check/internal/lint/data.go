@@ -4,7 +4,6 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/specboard/platform/migrations/check/internal/catalog"
-	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
 
 // writeTarget returns the table that a statement writes to, or nil.
@@ -93,7 +92,7 @@ func (j *judge) truncate(n *pg.TruncateStmt) {
 			continue
 		}
 		j.report(0, "truncate", "every row of "+t.Name.String()+" is gone at once",
-			inBatches(t, "DELETE FROM "+t.Name.String()+" WHERE "+syntax.Quote(key(t))+" BETWEEN $1 AND $2;"))
+			inBatches(t, "DELETE FROM "+t.Name.String()+" WHERE "+catalog.Quote(key(t))+" BETWEEN $1 AND $2;"))
 		if n.GetBehavior() == pg.DropBehavior_DROP_CASCADE {
 			j.report(0, "truncate-cascade", "every table that refers to "+t.Name.String()+" is emptied as well")
 		}

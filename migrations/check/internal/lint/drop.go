@@ -7,7 +7,6 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/specboard/platform/migrations/check/internal/catalog"
-	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
 
 var dropRules = map[pg.ObjectType]string{
@@ -156,7 +155,7 @@ func (j *judge) rename(n *pg.RenameStmt) {
 	} else if n.GetRenameType() == pg.ObjectType_OBJECT_SCHEMA && j.ours(n.GetRenameType(), []string{old}) {
 		return
 	}
-	j.reportf(0, rule, "%s gets the name %s", old, syntax.Quote(n.GetNewname()))
+	j.reportf(0, rule, "%s gets the name %s", old, catalog.Quote(n.GetNewname()))
 }
 
 func (j *judge) renameColumn(n *pg.RenameStmt, t *catalog.Relation, old string) {
@@ -165,11 +164,11 @@ func (j *judge) renameColumn(n *pg.RenameStmt, t *catalog.Relation, old string) 
 		return
 	}
 	if c == nil || t.Kind == catalog.View || t.Kind == catalog.MaterializedView {
-		j.reportf(0, "rename-column", "column %s of %s gets the name %s", syntax.Quote(old), t.Name, syntax.Quote(n.GetNewname()))
+		j.reportf(0, "rename-column", "column %s of %s gets the name %s", catalog.Quote(old), t.Name, catalog.Quote(n.GetNewname()))
 		return
 	}
-	from, to := syntax.Quote(old), syntax.Quote(n.GetNewname())
-	function := syntax.Quote("sync_" + t.Name.Name + "_" + n.GetNewname())
+	from, to := catalog.Quote(old), catalog.Quote(n.GetNewname())
+	function := catalog.Quote("sync_" + t.Name.Name + "_" + n.GetNewname())
 	j.report(0, "rename-column", fmt.Sprintf("column %s of %s gets the name %s", from, t.Name, to),
 		fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s;\n\nCREATE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n    IF TG_OP = 'INSERT' THEN\n        NEW.%s := coalesce(NEW.%s, NEW.%s);\n    ELSIF NEW.%s IS DISTINCT FROM OLD.%s THEN\n        NEW.%s := NEW.%s;\n    END IF;\n    NEW.%s := NEW.%s;\n    RETURN NEW;\nEND\n$$;\n\nCREATE TRIGGER %s BEFORE INSERT OR UPDATE ON %s\n    FOR EACH ROW EXECUTE FUNCTION %s();",
 			t.Name, to, c.Type, function, to, to, from, from, from, to, from, from, to, function, t.Name, function),
@@ -181,15 +180,15 @@ func (j *judge) renameTable(n *pg.RenameStmt, t *catalog.Relation) {
 	if j.recreated["view "+t.Name.String()] {
 		return
 	}
-	j.report(0, "rename-table", fmt.Sprintf("%s gets the name %s", t.Name, syntax.Quote(n.GetNewname())),
-		fmt.Sprintf("ALTER TABLE %s RENAME TO %s;\nCREATE VIEW %s AS SELECT * FROM %s;", t.Name, syntax.Quote(n.GetNewname()), t.Name, catalog.Name{Schema: t.Name.Schema, Name: n.GetNewname()}))
+	j.report(0, "rename-table", fmt.Sprintf("%s gets the name %s", t.Name, catalog.Quote(n.GetNewname())),
+		fmt.Sprintf("ALTER TABLE %s RENAME TO %s;\nCREATE VIEW %s AS SELECT * FROM %s;", t.Name, catalog.Quote(n.GetNewname()), t.Name, catalog.Name{Schema: t.Name.Schema, Name: n.GetNewname()}))
 }
 
 func (j *judge) setSchema(n *pg.AlterObjectSchemaStmt) {
 	if n.GetRelation() == nil {
 		parts := catalog.ObjectParts(n.GetObject())
 		if !j.ours(n.GetObjectType(), parts) {
-			j.reportf(0, "set-schema", "%s moves to schema %s", strings.Join(parts, "."), syntax.Quote(n.GetNewschema()))
+			j.reportf(0, "set-schema", "%s moves to schema %s", strings.Join(parts, "."), catalog.Quote(n.GetNewschema()))
 		}
 		return
 	}
@@ -198,6 +197,6 @@ func (j *judge) setSchema(n *pg.AlterObjectSchemaStmt) {
 		kind = catalog.Table
 	}
 	if t := j.schema.RelationAs(rangeParts(n.GetRelation()), kind); !j.schema.New(t) {
-		j.reportf(0, "set-schema", "%s moves to schema %s", t.Name, syntax.Quote(n.GetNewschema()))
+		j.reportf(0, "set-schema", "%s moves to schema %s", t.Name, catalog.Quote(n.GetNewschema()))
 	}
 }

@@ -3,7 +3,6 @@ package lint
 import (
 	"github.com/specboard/platform/migrations"
 	"github.com/specboard/platform/migrations/check/internal/catalog"
-	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
 
 // Claim is what the linter takes a statement to lock: relation → mode.
@@ -28,13 +27,13 @@ func Claims(file File, base *Base, postgres int) ([]Claim, error) {
 	var claims []Claim
 	for _, s := range m.Statements {
 		j.enter(s)
-		nodes, err := syntax.ParseAll(s.SQL)
+		nodes, err := catalog.ParseAll(s.SQL)
 		if err != nil {
 			return claims, nil //nolint:nilerr // what does not parse claims nothing
 		}
 		for _, node := range nodes {
 			c := Claim{Line: s.Line, Locks: map[string]string{}}
-			modes := map[string]Mode{}
+			modes := map[string]catalog.Mode{}
 			note := func(l Lock) {
 				if name := l.Relation.Name.String(); l.Mode > modes[name] {
 					modes[name] = l.Mode

@@ -7,7 +7,6 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/specboard/platform/migrations/check/internal/catalog"
-	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
 
 func (j *judge) createIndex(node *pg.Node, n *pg.IndexStmt) {
@@ -60,16 +59,16 @@ func indexName(t *catalog.Relation, n *pg.IndexStmt) string {
 
 // deparse writes a changed copy of a statement.
 func deparse(node *pg.Node, change func(*pg.Node)) string {
-	sql, err := syntax.Deparse(node)
+	sql, err := catalog.Deparse(node)
 	if err != nil {
 		return ""
 	}
-	copied, err := syntax.Parse(sql)
+	copied, err := catalog.Parse(sql)
 	if err != nil {
 		return ""
 	}
 	change(copied)
-	sql, err = syntax.Deparse(copied)
+	sql, err = catalog.Deparse(copied)
 	if err != nil {
 		return ""
 	}
@@ -163,7 +162,7 @@ func (j *judge) reindex(n *pg.ReindexStmt) {
 		instead = "REINDEX TABLE CONCURRENTLY " + what + ";"
 	default:
 		kind := strings.TrimPrefix(n.GetKind().String(), "REINDEX_OBJECT_")
-		instead = "REINDEX " + kind + " CONCURRENTLY " + syntax.Quote(what) + ";"
+		instead = "REINDEX " + kind + " CONCURRENTLY " + catalog.Quote(what) + ";"
 	}
 	steps := []string{instead}
 	if j.postgres < 12 {
@@ -186,7 +185,7 @@ func (j *judge) refresh(n *pg.RefreshMatViewStmt) {
 	}
 	var steps []string
 	if v.Known && len(v.Indexes) == 0 {
-		steps = append(steps, fmt.Sprintf("CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (…);", syntax.Quote(v.Name.Name+"_idx"), v.Name))
+		steps = append(steps, fmt.Sprintf("CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (…);", catalog.Quote(v.Name.Name+"_idx"), v.Name))
 	}
 	j.report(0, "refresh-matview", message, append(steps, fmt.Sprintf("REFRESH MATERIALIZED VIEW CONCURRENTLY %s;", v.Name))...)
 }
@@ -222,7 +221,7 @@ func (j *judge) vacuum(n *pg.VacuumStmt) {
 }
 
 func (j *judge) lockTable(n *pg.LockStmt) {
-	mode := Mode(n.GetMode())
+	mode := catalog.Mode(n.GetMode())
 	if !mode.BlocksWriters() {
 		return
 	}
@@ -238,7 +237,7 @@ func (j *judge) alterDomain(n *pg.AlterDomainStmt) {
 	if d != nil && d.File == j.schema.File {
 		return
 	}
-	name := j.schema.ObjectName(syntax.Strings(n.GetTypeName()))
+	name := j.schema.ObjectName(catalog.Strings(n.GetTypeName()))
 	con := n.GetDef().GetConstraint()
 	what := ""
 	switch {
@@ -250,7 +249,7 @@ func (j *judge) alterDomain(n *pg.AlterDomainStmt) {
 		what = "the constraint is tested against"
 	case n.GetSubtype() == "N":
 		j.reportf(0, "drop-not-null", "values of domain %s may be NULL from now on", name)
-	case n.GetSubtype() == "T" && (n.GetDef() == nil || syntax.IsNull(n.GetDef())):
+	case n.GetSubtype() == "T" && (n.GetDef() == nil || catalog.IsNull(n.GetDef())):
 		if d == nil || d.NotNull {
 			j.reportf(0, "drop-default", "domain %s loses its default and cannot be NULL", name)
 		}
@@ -272,7 +271,7 @@ func (j *judge) alterDomain(n *pg.AlterDomainStmt) {
 	}
 	var steps []string
 	if n.GetSubtype() == "C" {
-		if expr, err := syntax.DeparseExpression(con.GetRawExpr()); err == nil {
+		if expr, err := catalog.DeparseExpression(con.GetRawExpr()); err == nil {
 			steps = []string{fmt.Sprintf("ALTER DOMAIN %s ADD CONSTRAINT %s CHECK (%s) NOT VALID;", name, domainCheckName(con.GetConname(), name), expr)}
 		}
 	}
@@ -283,5 +282,5 @@ func domainCheckName(given string, domain catalog.Name) string {
 	if given == "" {
 		given = domain.Name + "_check"
 	}
-	return syntax.Quote(given)
+	return catalog.Quote(given)
 }

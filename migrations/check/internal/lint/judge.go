@@ -8,7 +8,6 @@ import (
 
 	"github.com/specboard/platform/migrations"
 	"github.com/specboard/platform/migrations/check/internal/catalog"
-	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
 
 // judge looks at one file, statement by statement.
@@ -226,7 +225,7 @@ func (j *judge) harmless(node *pg.Node) {
 func roles(list []*pg.Node) string {
 	var names []string
 	for _, n := range list {
-		names = append(names, syntax.Quote(n.GetRoleSpec().GetRolename()))
+		names = append(names, catalog.Quote(n.GetRoleSpec().GetRolename()))
 	}
 	return strings.Join(names, ", ")
 }

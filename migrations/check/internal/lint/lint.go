@@ -15,7 +15,6 @@ import (
 
 	"github.com/specboard/platform/migrations"
 	"github.com/specboard/platform/migrations/check/internal/catalog"
-	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
 
 // The PostgreSQL versions that can be asked for.
@@ -99,13 +98,13 @@ func baseSchema(base *Base, postgres int) (*catalog.Schema, []baseStatement, err
 	if base == nil {
 		return schema, nil, nil
 	}
-	list, _, wrong := migrations.Split(syntax.CleanDump(base.SQL))
+	list, _, wrong := migrations.Split(catalog.CleanDump(base.SQL))
 	if wrong != nil {
 		return nil, nil, fmt.Errorf("read the schema: %s:%d: %s", base.Name, wrong.Line, wrong.Message)
 	}
 	var statements []baseStatement
 	for _, s := range list {
-		nodes, err := syntax.ParseAll(s.SQL)
+		nodes, err := catalog.ParseAll(s.SQL)
 		if err != nil {
 			return nil, nil, fmt.Errorf("read the schema: %s:%d: %w", base.Name, s.Line, err)
 		}
@@ -143,8 +142,8 @@ func judgeFile(schema *catalog.Schema, m migrations.Migration, problems []migrat
 	j.lookAhead()
 	for _, s := range m.Statements {
 		j.enter(s)
-		nodes, err := syntax.ParseAll(s.SQL)
-		if e, ok := errors.AsType[*syntax.Error](err); ok {
+		nodes, err := catalog.ParseAll(s.SQL)
+		if e, ok := errors.AsType[*catalog.SyntaxError](err); ok {
 			if !reportedAt(j.refused, s) {
 				j.report(syntaxPlace(e), migrations.RuleSyntax, e.Message+rowHint(e))
 			}
@@ -171,16 +170,16 @@ func reportedAt(found []Finding, s migrations.Statement) bool {
 	return slices.ContainsFunc(found, func(f Finding) bool { return f.Line >= s.Line && f.Line <= last })
 }
 
-func syntaxPlace(e *syntax.Error) int32 {
+func syntaxPlace(e *catalog.SyntaxError) int32 {
 	if e.Offset < 0 {
 		return 0
 	}
 	return int32(e.Offset)
 }
 
-func rowHint(e *syntax.Error) string {
+func rowHint(e *catalog.SyntaxError) string {
 	if strings.Contains(e.Message, "syntax error") {
-		return fmt.Sprintf(" (by the grammar of PostgreSQL %d)", syntax.Version)
+		return fmt.Sprintf(" (by the grammar of PostgreSQL %d)", catalog.GrammarVersion)
 	}
 	return ""
 }

@@ -8,31 +8,10 @@ import (
 	"github.com/specboard/platform/migrations/check/internal/catalog"
 )
 
-// Mode is a table lock's, weakest first, as PostgreSQL numbers them.
-type Mode int
-
-const (
-	AccessShare Mode = iota + 1
-	RowShare
-	RowExclusive
-	ShareUpdateExclusive
-	Share
-	ShareRowExclusive
-	Exclusive
-	AccessExclusive
-)
-
-var modeNames = [...]string{"", "ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE"}
-
-func (m Mode) String() string { return modeNames[m] }
-
-// BlocksWriters reports whether nobody can write under the lock.
-func (m Mode) BlocksWriters() bool { return m >= Share }
-
 // Lock is one that a statement takes until its transaction ends.
 type Lock struct {
 	Relation *catalog.Relation
-	Mode     Mode
+	Mode     catalog.Mode
 	// Second is set for a table that the statement only refers to: a foreign
 	// key's target.
 	Second bool
@@ -48,9 +27,9 @@ func (j *judge) locks(node *pg.Node) []Lock {
 	case *pg.Node_CreateStmt:
 		l.createTable(n.CreateStmt)
 	case *pg.Node_IndexStmt:
-		mode := Share
+		mode := catalog.Share
 		if n.IndexStmt.GetConcurrent() {
-			mode = ShareUpdateExclusive
+			mode = catalog.ShareUpdateExclusive
 		}
 		l.family(j.schema.Relation(n.IndexStmt.GetRelation()), n.IndexStmt.GetRelation().GetInh(), mode)
 	case *pg.Node_DropStmt:
@@ -59,61 +38,61 @@ func (j *judge) locks(node *pg.Node) []Lock {
 		l.rename(n.RenameStmt)
 	case *pg.Node_AlterObjectSchemaStmt:
 		if kind, ok := catalog.RelationKind(n.AlterObjectSchemaStmt.GetObjectType()); ok {
-			l.add(j.schema.RelationAs(rangeParts(n.AlterObjectSchemaStmt.GetRelation()), kind), AccessExclusive)
+			l.add(j.schema.RelationAs(rangeParts(n.AlterObjectSchemaStmt.GetRelation()), kind), catalog.AccessExclusive)
 		}
 	case *pg.Node_CreateTrigStmt:
-		l.family(j.schema.Relation(n.CreateTrigStmt.GetRelation()), n.CreateTrigStmt.GetRow(), ShareRowExclusive)
+		l.family(j.schema.Relation(n.CreateTrigStmt.GetRelation()), n.CreateTrigStmt.GetRow(), catalog.ShareRowExclusive)
 	case *pg.Node_RuleStmt:
-		l.add(j.schema.Relation(n.RuleStmt.GetRelation()), AccessExclusive)
+		l.add(j.schema.Relation(n.RuleStmt.GetRelation()), catalog.AccessExclusive)
 	case *pg.Node_CreatePolicyStmt:
-		l.add(j.schema.Relation(n.CreatePolicyStmt.GetTable()), AccessExclusive)
+		l.add(j.schema.Relation(n.CreatePolicyStmt.GetTable()), catalog.AccessExclusive)
 	case *pg.Node_AlterPolicyStmt:
-		l.add(j.schema.Relation(n.AlterPolicyStmt.GetTable()), AccessExclusive)
+		l.add(j.schema.Relation(n.AlterPolicyStmt.GetTable()), catalog.AccessExclusive)
 	case *pg.Node_TruncateStmt:
 		for _, r := range n.TruncateStmt.GetRelations() {
 			t := j.schema.Relation(r.GetRangeVar())
-			l.family(t, r.GetRangeVar().GetInh(), AccessExclusive)
+			l.family(t, r.GetRangeVar().GetInh(), catalog.AccessExclusive)
 			if n.TruncateStmt.GetBehavior() == pg.DropBehavior_DROP_CASCADE {
 				for _, referrer := range j.schema.Referrers(t) {
-					l.add(referrer, AccessExclusive)
+					l.add(referrer, catalog.AccessExclusive)
 				}
 			}
 		}
 	case *pg.Node_ClusterStmt:
 		if n.ClusterStmt.GetRelation() != nil {
-			l.add(j.schema.Relation(n.ClusterStmt.GetRelation()), AccessExclusive)
+			l.add(j.schema.Relation(n.ClusterStmt.GetRelation()), catalog.AccessExclusive)
 		}
 	case *pg.Node_LockStmt:
 		for _, r := range n.LockStmt.GetRelations() {
-			l.family(j.schema.Relation(r.GetRangeVar()), r.GetRangeVar().GetInh(), Mode(n.LockStmt.GetMode()))
+			l.family(j.schema.Relation(r.GetRangeVar()), r.GetRangeVar().GetInh(), catalog.Mode(n.LockStmt.GetMode()))
 		}
 	case *pg.Node_ReindexStmt:
 		l.reindex(n.ReindexStmt)
 	case *pg.Node_RefreshMatViewStmt:
-		mode := AccessExclusive
+		mode := catalog.AccessExclusive
 		if n.RefreshMatViewStmt.GetConcurrent() {
-			mode = Exclusive
+			mode = catalog.Exclusive
 		}
 		l.add(j.schema.RelationAs(rangeParts(n.RefreshMatViewStmt.GetRelation()), catalog.MaterializedView), mode)
 	case *pg.Node_ViewStmt:
 		if r := j.schema.Find(n.ViewStmt.GetView().GetSchemaname(), n.ViewStmt.GetView().GetRelname()); r != nil {
-			l.add(r, AccessExclusive)
+			l.add(r, catalog.AccessExclusive)
 		}
 	case *pg.Node_AlterDomainStmt:
 		l.domain(n.AlterDomainStmt)
 	case *pg.Node_CommentStmt:
 		l.comment(n.CommentStmt)
 	case *pg.Node_VacuumStmt:
-		mode := ShareUpdateExclusive
+		mode := catalog.ShareUpdateExclusive
 		if hasOption(n.VacuumStmt.GetOptions(), "full") {
-			mode = AccessExclusive
+			mode = catalog.AccessExclusive
 		}
 		for _, r := range n.VacuumStmt.GetRels() {
 			l.family(j.schema.Relation(r.GetVacuumRelation().GetRelation()), true, mode)
 		}
 	case *pg.Node_CreateStatsStmt:
 		for _, r := range n.CreateStatsStmt.GetRelations() {
-			l.add(j.schema.Relation(r.GetRangeVar()), ShareUpdateExclusive)
+			l.add(j.schema.Relation(r.GetRangeVar()), catalog.ShareUpdateExclusive)
 		}
 	}
 	return l.list
@@ -126,7 +105,7 @@ func (l *lockList) comment(n *pg.CommentStmt) {
 		parts, kind, ok = parts[:len(parts)-1], catalog.Table, true
 	}
 	if ok {
-		l.add(l.schema.RelationAs(parts, kind), ShareUpdateExclusive)
+		l.add(l.schema.RelationAs(parts, kind), catalog.ShareUpdateExclusive)
 	}
 }
 
@@ -142,7 +121,7 @@ type lockList struct {
 	list   []Lock
 }
 
-func (l *lockList) add(r *catalog.Relation, mode Mode) { l.put(Lock{Relation: r, Mode: mode}) }
+func (l *lockList) add(r *catalog.Relation, mode catalog.Mode) { l.put(Lock{Relation: r, Mode: mode}) }
 
 func (l *lockList) put(lock Lock) {
 	if lock.Relation == nil || l.schema.New(lock.Relation) || l.schema.Complete && l.schema.Stub(lock.Relation) {
@@ -157,7 +136,7 @@ func (l *lockList) put(lock Lock) {
 }
 
 // family locks a table and, unless ONLY it is named, what inherits from it.
-func (l *lockList) family(r *catalog.Relation, inherit bool, mode Mode) {
+func (l *lockList) family(r *catalog.Relation, inherit bool, mode catalog.Mode) {
 	if !inherit {
 		l.add(r, mode)
 		return
@@ -172,24 +151,24 @@ func (l *lockList) createTable(n *pg.CreateStmt) {
 		return
 	}
 	for _, p := range n.GetInhRelations() {
-		mode := ShareUpdateExclusive
+		mode := catalog.ShareUpdateExclusive
 		parent := l.schema.Relation(p.GetRangeVar())
 		if n.GetPartbound() != nil {
-			mode = AccessExclusive
-			l.add(parent.DefaultPartition(), AccessExclusive)
+			mode = catalog.AccessExclusive
+			l.add(parent.DefaultPartition(), catalog.AccessExclusive)
 		}
 		l.add(parent, mode)
 	}
 	for _, e := range n.GetTableElts() {
-		l.foreign(e.GetConstraint(), ShareRowExclusive)
+		l.foreign(e.GetConstraint(), catalog.ShareRowExclusive)
 		for _, c := range e.GetColumnDef().GetConstraints() {
-			l.foreign(c.GetConstraint(), ShareRowExclusive)
+			l.foreign(c.GetConstraint(), catalog.ShareRowExclusive)
 		}
 	}
 }
 
 // foreign locks what a foreign key refers to.
-func (l *lockList) foreign(c *pg.Constraint, mode Mode) {
+func (l *lockList) foreign(c *pg.Constraint, mode catalog.Mode) {
 	if c.GetContype() == pg.ConstrType_CONSTR_FOREIGN {
 		l.put(Lock{Relation: l.schema.Relation(c.GetPktable()), Mode: mode, Second: true})
 	}
@@ -199,20 +178,20 @@ func (l *lockList) reindex(n *pg.ReindexStmt) {
 	concurrent := hasOption(n.GetParams(), "concurrently")
 	switch n.GetKind() {
 	case pg.ReindexObjectType_REINDEX_OBJECT_TABLE:
-		mode := Share
+		mode := catalog.Share
 		if concurrent {
-			mode = ShareUpdateExclusive
+			mode = catalog.ShareUpdateExclusive
 		}
 		l.family(l.schema.Relation(n.GetRelation()), true, mode)
 	case pg.ReindexObjectType_REINDEX_OBJECT_INDEX:
 		index := l.schema.RelationAs(rangeParts(n.GetRelation()), catalog.IndexKind)
 		if concurrent {
-			l.add(index.Owner, ShareUpdateExclusive)
+			l.add(index.Owner, catalog.ShareUpdateExclusive)
 			return
 		}
-		l.add(index, AccessExclusive)
+		l.add(index, catalog.AccessExclusive)
 		if index.Owner != nil && index.Owner.Name.Name != "" {
-			l.add(index.Owner, Share)
+			l.add(index.Owner, catalog.Share)
 		}
 	}
 }
@@ -223,6 +202,6 @@ func (l *lockList) domain(n *pg.AlterDomainStmt) {
 		return
 	}
 	for _, r := range l.schema.DomainUsers(n) {
-		l.add(r, Share)
+		l.add(r, catalog.Share)
 	}
 }

@@ -6,12 +6,11 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/specboard/platform/migrations/check/internal/catalog"
-	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
 
 func (l *lockList) alterTable(n *pg.AlterTableStmt) {
 	t := l.schema.AlterTarget(n)
-	mode := Mode(0)
+	mode := catalog.Mode(0)
 	for _, c := range n.GetCmds() {
 		cmd := c.GetAlterTableCmd()
 		mode = max(mode, l.action(t, cmd))
@@ -40,81 +39,81 @@ func recurses(n *pg.AlterTableStmt) bool {
 
 // action returns the lock that one action takes on its table, and adds those
 // that it takes on others.
-func (l *lockList) action(t *catalog.Relation, cmd *pg.AlterTableCmd) Mode {
+func (l *lockList) action(t *catalog.Relation, cmd *pg.AlterTableCmd) catalog.Mode {
 	switch cmd.GetSubtype() {
 	case pg.AlterTableType_AT_SetStatistics, pg.AlterTableType_AT_ClusterOn, pg.AlterTableType_AT_DropCluster,
 		pg.AlterTableType_AT_SetOptions, pg.AlterTableType_AT_ResetOptions, pg.AlterTableType_AT_ValidateConstraint:
 		if cmd.GetSubtype() == pg.AlterTableType_AT_ValidateConstraint {
 			if c := t.Constraint(cmd.GetName()); c != nil && c.Kind == catalog.Foreign {
-				return ShareUpdateExclusive // and ROW SHARE on the other
+				return catalog.ShareUpdateExclusive // and ROW SHARE on the other
 			}
 		}
-		return ShareUpdateExclusive
+		return catalog.ShareUpdateExclusive
 	case pg.AlterTableType_AT_SetRelOptions, pg.AlterTableType_AT_ResetRelOptions:
 		return storageMode(t, cmd)
 	case pg.AlterTableType_AT_EnableTrig, pg.AlterTableType_AT_EnableAlwaysTrig, pg.AlterTableType_AT_EnableReplicaTrig, pg.AlterTableType_AT_DisableTrig,
 		pg.AlterTableType_AT_EnableTrigAll, pg.AlterTableType_AT_DisableTrigAll, pg.AlterTableType_AT_EnableTrigUser, pg.AlterTableType_AT_DisableTrigUser:
-		return ShareRowExclusive
+		return catalog.ShareRowExclusive
 	case pg.AlterTableType_AT_AddConstraint:
 		c := cmd.GetDef().GetConstraint()
 		if c.GetContype() == pg.ConstrType_CONSTR_FOREIGN {
-			l.foreign(c, ShareRowExclusive)
-			return ShareRowExclusive
+			l.foreign(c, catalog.ShareRowExclusive)
+			return catalog.ShareRowExclusive
 		}
 	case pg.AlterTableType_AT_AddColumn:
 		for _, c := range cmd.GetDef().GetColumnDef().GetConstraints() {
-			l.foreign(c.GetConstraint(), ShareRowExclusive)
+			l.foreign(c.GetConstraint(), catalog.ShareRowExclusive)
 		}
 	case pg.AlterTableType_AT_DropConstraint:
 		l.dropConstraint(t, cmd.GetName())
 	case pg.AlterTableType_AT_DropColumn:
 		for _, c := range t.Constraints {
 			if c.Kind == catalog.Foreign && len(c.Columns) > 0 && contains(c.Columns, cmd.GetName()) {
-				l.put(Lock{Relation: c.Target, Mode: AccessExclusive, Second: true})
+				l.put(Lock{Relation: c.Target, Mode: catalog.AccessExclusive, Second: true})
 			}
 		}
 	case pg.AlterTableType_AT_AttachPartition:
 		p := cmd.GetDef().GetPartitionCmd()
 		if t.Kind == catalog.IndexKind {
-			return ShareUpdateExclusive
+			return catalog.ShareUpdateExclusive
 		}
-		l.add(l.schema.Relation(p.GetName()), AccessExclusive)
-		l.add(t.DefaultPartition(), AccessExclusive)
-		return ShareUpdateExclusive
+		l.add(l.schema.Relation(p.GetName()), catalog.AccessExclusive)
+		l.add(t.DefaultPartition(), catalog.AccessExclusive)
+		return catalog.ShareUpdateExclusive
 	case pg.AlterTableType_AT_DetachPartition, pg.AlterTableType_AT_DetachPartitionFinalize:
 		p := cmd.GetDef().GetPartitionCmd()
-		mode := AccessExclusive
+		mode := catalog.AccessExclusive
 		if p.GetConcurrent() || cmd.GetSubtype() == pg.AlterTableType_AT_DetachPartitionFinalize {
-			mode = ShareUpdateExclusive
+			mode = catalog.ShareUpdateExclusive
 		}
 		l.add(l.schema.Relation(p.GetName()), mode)
-		if mode == AccessExclusive {
-			l.add(t.DefaultPartition(), AccessExclusive)
+		if mode == catalog.AccessExclusive {
+			l.add(t.DefaultPartition(), catalog.AccessExclusive)
 		}
 		return mode
 	case pg.AlterTableType_AT_AddInherit, pg.AlterTableType_AT_DropInherit:
-		l.add(l.schema.Relation(cmd.GetDef().GetRangeVar()), ShareUpdateExclusive)
+		l.add(l.schema.Relation(cmd.GetDef().GetRangeVar()), catalog.ShareUpdateExclusive)
 	}
-	return AccessExclusive
+	return catalog.AccessExclusive
 }
 
 // storageMode: what only steers later work needs no strong lock; of tables it
 // is nearly everything.
-func storageMode(t *catalog.Relation, cmd *pg.AlterTableCmd) Mode {
+func storageMode(t *catalog.Relation, cmd *pg.AlterTableCmd) catalog.Mode {
 	if t.Kind == catalog.View {
-		return AccessExclusive
+		return catalog.AccessExclusive
 	}
 	for _, o := range cmd.GetDef().GetList().GetItems() {
 		if o.GetDefElem().GetDefname() == "user_catalog_table" {
-			return AccessExclusive
+			return catalog.AccessExclusive
 		}
 	}
-	return ShareUpdateExclusive
+	return catalog.ShareUpdateExclusive
 }
 
 func (l *lockList) dropConstraint(t *catalog.Relation, name string) {
 	if c := t.Constraint(name); c != nil && c.Kind == catalog.Foreign {
-		l.put(Lock{Relation: c.Target, Mode: AccessExclusive, Second: true})
+		l.put(Lock{Relation: c.Target, Mode: catalog.AccessExclusive, Second: true})
 	}
 }
 
@@ -133,9 +132,9 @@ func (l *lockList) drop(n *pg.DropStmt) {
 		switch n.GetRemoveType() {
 		case pg.ObjectType_OBJECT_INDEX:
 			r := l.schema.RelationAs(parts, catalog.IndexKind)
-			mode := AccessExclusive
+			mode := catalog.AccessExclusive
 			if n.GetConcurrent() {
-				mode = ShareUpdateExclusive
+				mode = catalog.ShareUpdateExclusive
 			}
 			if l.schema.New(r) {
 				continue
@@ -146,16 +145,16 @@ func (l *lockList) drop(n *pg.DropStmt) {
 			l.add(r, mode)
 		case pg.ObjectType_OBJECT_TRIGGER, pg.ObjectType_OBJECT_RULE, pg.ObjectType_OBJECT_POLICY:
 			if len(parts) > 1 && !n.GetMissingOk() {
-				l.add(l.schema.RelationAs(parts[:len(parts)-1], catalog.Table), AccessExclusive)
+				l.add(l.schema.RelationAs(parts[:len(parts)-1], catalog.Table), catalog.AccessExclusive)
 			} else if t := l.schema.RelationAs(parts[:max(len(parts)-1, 0)], catalog.Table); len(parts) > 1 {
 				if _, there := t.Triggers[parts[len(parts)-1]]; there || !t.Known || n.GetRemoveType() != pg.ObjectType_OBJECT_TRIGGER {
-					l.add(t, AccessExclusive)
+					l.add(t, catalog.AccessExclusive)
 				}
 			}
 		case pg.ObjectType_OBJECT_SCHEMA:
 			for _, r := range l.schema.In(strings.Join(parts, "")) {
 				if r.Kind != catalog.IndexKind && r.Kind != catalog.Sequence {
-					l.add(r, AccessExclusive)
+					l.add(r, catalog.AccessExclusive)
 				}
 			}
 		default:
@@ -164,17 +163,17 @@ func (l *lockList) drop(n *pg.DropStmt) {
 				continue
 			}
 			r := l.schema.RelationAs(parts, kind)
-			l.family(r, true, AccessExclusive)
+			l.family(r, true, catalog.AccessExclusive)
 			if l.schema.New(r) {
 				continue
 			}
 			for _, c := range r.Constraints {
 				if c.Kind == catalog.Foreign {
-					l.put(Lock{Relation: c.Target, Mode: AccessExclusive, Second: true})
+					l.put(Lock{Relation: c.Target, Mode: catalog.AccessExclusive, Second: true})
 				}
 			}
 			for _, p := range r.Parents {
-				l.put(Lock{Relation: p, Mode: AccessExclusive, Second: true})
+				l.put(Lock{Relation: p, Mode: catalog.AccessExclusive, Second: true})
 			}
 		}
 	}
@@ -182,18 +181,18 @@ func (l *lockList) drop(n *pg.DropStmt) {
 
 func (l *lockList) rename(n *pg.RenameStmt) {
 	if kind, ok := catalog.RelationKind(n.GetRenameType()); ok {
-		mode := AccessExclusive
+		mode := catalog.AccessExclusive
 		if kind == catalog.IndexKind {
-			mode = ShareUpdateExclusive
+			mode = catalog.ShareUpdateExclusive
 		}
 		l.add(l.schema.RelationAs(rangeParts(n.GetRelation()), kind), mode)
 		return
 	}
 	switch n.GetRenameType() {
 	case pg.ObjectType_OBJECT_COLUMN, pg.ObjectType_OBJECT_TABCONSTRAINT:
-		l.family(l.schema.Relation(n.GetRelation()), true, AccessExclusive)
+		l.family(l.schema.Relation(n.GetRelation()), true, catalog.AccessExclusive)
 	case pg.ObjectType_OBJECT_TRIGGER, pg.ObjectType_OBJECT_POLICY, pg.ObjectType_OBJECT_RULE:
-		l.add(l.schema.Relation(n.GetRelation()), AccessExclusive)
+		l.add(l.schema.Relation(n.GetRelation()), catalog.AccessExclusive)
 	}
 }
 
@@ -209,7 +208,7 @@ func hasOption(list []*pg.Node, name string) bool {
 		}
 		text := e.GetArg().GetString_().GetSval()
 		if text == "" {
-			text, _ = syntax.Text(e.GetArg())
+			text, _ = catalog.Text(e.GetArg())
 		}
 		return text != "false" && text != "off" && text != "0" && (e.GetArg().GetInteger() == nil || e.GetArg().GetInteger().GetIval() != 0) &&
 			(e.GetArg().GetBoolean() == nil || e.GetArg().GetBoolean().GetBoolval())

@@ -8,7 +8,6 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/specboard/platform/migrations/check/internal/catalog"
-	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
 
 func (j *judge) attachPartition(parent *catalog.Relation, cmd *pg.PartitionCmd) {
@@ -43,7 +42,7 @@ func (j *judge) partitionIndexes(parent, child *catalog.Relation) {
 		if len(i.Exprs) == 0 && i.Where == nil {
 			unique := when(i.Unique, "UNIQUE ")
 			steps = []string{fmt.Sprintf("CREATE %sINDEX CONCURRENTLY %s ON %s (%s);", unique,
-				syntax.Quote(child.Name.Name+"_"+strings.Join(i.Columns, "_")+"_idx"), child.Name, quoteAll(i.Columns))}
+				catalog.Quote(child.Name.Name+"_"+strings.Join(i.Columns, "_")+"_idx"), child.Name, quoteAll(i.Columns))}
 		}
 		j.report(0, "index-not-concurrent", fmt.Sprintf("%s has no index like %s: ATTACH PARTITION builds one, and nobody can use the table meanwhile", child.Name, i.Relation.Name), steps...)
 	}
@@ -88,12 +87,12 @@ func (j *judge) provesBound(parent, child *catalog.Relation, bound *pg.Partition
 	var facts []*pg.Node
 	for _, c := range child.Constraints {
 		if c.Kind == catalog.Check && c.Valid {
-			facts = append(facts, syntax.Conjuncts(c.Expr)...)
+			facts = append(facts, catalog.Conjuncts(c.Expr)...)
 		}
 	}
 	allowsNull := false
 	for _, d := range bound.GetListdatums() {
-		allowsNull = allowsNull || syntax.IsNull(d)
+		allowsNull = allowsNull || catalog.IsNull(d)
 	}
 	if !allowsNull && !j.provenNotNull(child, column) {
 		return false
@@ -114,7 +113,7 @@ func first(list []*pg.Node) *pg.Node {
 // provesRange looks for column OP value among the facts. MINVALUE and MAXVALUE
 // demand nothing.
 func provesRange(facts []*pg.Node, column, operator string, value *pg.Node) bool {
-	if names := syntax.Columns(value); value.GetColumnRef() != nil && len(names) == 1 && (names[0] == "minvalue" || names[0] == "maxvalue") {
+	if names := catalog.Columns(value); value.GetColumnRef() != nil && len(names) == 1 && (names[0] == "minvalue" || names[0] == "maxvalue") {
 		return true
 	}
 	for _, f := range facts {
@@ -163,7 +162,7 @@ func isColumn(n *pg.Node, column string) bool {
 	if c := n.GetTypeCast(); c != nil {
 		n = c.GetArg()
 	}
-	names := syntax.Columns(n)
+	names := catalog.Columns(n)
 	return n.GetColumnRef() != nil && len(names) == 1 && names[0] == column
 }
 
@@ -176,13 +175,13 @@ func constant(n *pg.Node) string {
 	if c := n.GetTypeCast(); c != nil {
 		return constant(c.GetArg())
 	}
-	if text, ok := syntax.Text(n); ok {
+	if text, ok := catalog.Text(n); ok {
 		return text
 	}
-	if !syntax.Constant(n) {
+	if !catalog.Constant(n) {
 		return ""
 	}
-	sql, err := syntax.DeparseExpression(n)
+	sql, err := catalog.DeparseExpression(n)
 	if err != nil {
 		return ""
 	}
@@ -194,11 +193,11 @@ func boundSteps(parent, child *catalog.Relation, bound *pg.PartitionBoundSpec) [
 	if len(parent.Key) != 1 || parent.Key[0] == "" || parent.Strategy == "hash" || parent.Strategy == "" {
 		return nil
 	}
-	column := syntax.Quote(parent.Key[0])
+	column := catalog.Quote(parent.Key[0])
 	parts := []string{column + " IS NOT NULL"}
 	var clause string
 	text := func(n *pg.Node) string {
-		sql, err := syntax.DeparseExpression(n)
+		sql, err := catalog.DeparseExpression(n)
 		if err != nil {
 			return "…"
 		}
@@ -221,7 +220,7 @@ func boundSteps(parent, child *catalog.Relation, bound *pg.PartitionBoundSpec) [
 		}
 		clause = fmt.Sprintf("FROM (%s) TO (%s)", text(low), text(high))
 	}
-	name := syntax.Quote(child.Name.Name + "_bounds")
+	name := catalog.Quote(child.Name.Name + "_bounds")
 	return []string{
 		fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s) NOT VALID;", child.Name, name, strings.Join(parts, " AND ")),
 		fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", child.Name, name),

@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/specboard/platform/migrations"
-	"github.com/specboard/platform/migrations/check/internal/compat"
+	"github.com/specboard/platform/migrations/check/internal/prove"
 	"github.com/specboard/platform/migrations/scratch"
 )
 
@@ -106,7 +106,7 @@ func (b *bench) copy(t *testing.T) (conn, watcher *pgx.Conn) {
 }
 
 // outcome runs what the deployed release runs, each query undone.
-func (b *bench) outcome(t *testing.T, conn *pgx.Conn) []compat.Outcome {
+func (b *bench) outcome(t *testing.T, conn *pgx.Conn) []prove.Outcome {
 	t.Helper()
 	ctx := t.Context()
 	run := func(sql string) {
@@ -121,7 +121,7 @@ func (b *bench) outcome(t *testing.T, conn *pgx.Conn) []compat.Outcome {
 	}
 	run("SET LOCAL search_path TO DEFAULT")
 	run("SET LOCAL ROLE release") // as the application: not the tables' owner
-	list, err := compat.Observe(ctx, conn, b.old)
+	list, err := prove.Observe(ctx, conn, b.old)
 	if err != nil {
 		t.Fatal(err)
 	}

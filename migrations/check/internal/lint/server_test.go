@@ -8,9 +8,9 @@ import (
 	"testing"
 
 	"github.com/specboard/platform/migrations"
-	"github.com/specboard/platform/migrations/check/internal/compat"
+	"github.com/specboard/platform/migrations/check/internal/catalog"
 	"github.com/specboard/platform/migrations/check/internal/lint"
-	"github.com/specboard/platform/migrations/check/internal/measure"
+	"github.com/specboard/platform/migrations/check/internal/prove"
 )
 
 // TestServer runs every case on a real server and holds the linter to it.
@@ -27,7 +27,7 @@ func TestServer(t *testing.T) {
 		return false
 	}
 	before := b.outcome(t, b.conn)
-	compat.Steady(before, b.outcome(t, b.conn))
+	prove.Steady(before, b.outcome(t, b.conn))
 	for _, o := range before {
 		if o.Error != "" {
 			t.Fatalf("old.sql:%d fails before anything happens: %s", o.Line, o.Error)
@@ -67,7 +67,7 @@ func TestServer(t *testing.T) {
 
 // hold compares one case's findings with what the server does; false means that
 // the runner refuses the file, so that no server sees it.
-func (b *bench) hold(t *testing.T, name string, c ruleCase, before []compat.Outcome, excused func(string, ...string) bool) bool {
+func (b *bench) hold(t *testing.T, name string, c ruleCase, before []prove.Outcome, excused func(string, ...string) bool) bool {
 	findings := c.judge(t)
 	m, problems := migrations.Parse(c.name, c.sql)
 	for _, p := range problems {
@@ -89,7 +89,7 @@ func (b *bench) hold(t *testing.T, name string, c ruleCase, before []compat.Outc
 	if c.rule == migrations.RuleTransaction && m.NoTransaction == false {
 		m.Mode = migrations.Whole
 	}
-	effects, err := measure.File(ctx, conn, watcher, m)
+	effects, err := prove.Measure(ctx, conn, watcher, m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func (b *bench) hold(t *testing.T, name string, c ruleCase, before []compat.Outc
 		breaking := slices.ContainsFunc(findings, func(f lint.Finding) bool { return classOf(f.Rule) == lint.Breaking && f.Severity == lint.Error })
 		contract := m.Phase == migrations.Contract || len(m.Waivers) > 0
 		broken, refused := "", ""
-		for _, change := range compat.Compare(before, b.outcome(t, conn)) {
+		for _, change := range prove.Compare(before, b.outcome(t, conn)) {
 			broken += fmt.Sprintf("\n%s\n  %s", change.SQL, change.What)
 			if strings.HasPrefix(change.What, "fails") || strings.Contains(change.What, "lacks") {
 				refused = broken
@@ -151,7 +151,7 @@ func rulesOf(findings []lint.Finding, class lint.Class) string {
 
 // holdStatement: what blocks by measurement the linter calls an error, and what
 // it calls blocking does block.
-func (b *bench) holdStatement(t *testing.T, name string, s migrations.Statement, e measure.Effect, findings []lint.Finding, excused func(string, ...string) bool) {
+func (b *bench) holdStatement(t *testing.T, name string, s migrations.Statement, e prove.Effect, findings []lint.Finding, excused func(string, ...string) bool) {
 	t.Helper()
 	last := s.Line + strings.Count(s.SQL, "\n")
 	var said []string
@@ -181,7 +181,7 @@ func (b *bench) holdStatement(t *testing.T, name string, s migrations.Statement,
 
 // compareLocks: what the linter takes the transaction to have locked so far is
 // what the server shows, for everything from SHARE up and of tables and views.
-func compareLocks(t *testing.T, name string, claims []lint.Claim, e measure.Effect, m migrations.Migration, excused func(string, ...string) bool) {
+func compareLocks(t *testing.T, name string, claims []lint.Claim, e prove.Effect, m migrations.Migration, excused func(string, ...string) bool) {
 	t.Helper()
 	if e.Alone || m.Mode == migrations.Batched {
 		return // polled, too short to be sure of
@@ -189,17 +189,17 @@ func compareLocks(t *testing.T, name string, claims []lint.Claim, e measure.Effe
 	if m.Mode == migrations.Single {
 		claims = claims[len(claims)-1:]
 	}
-	want := map[string]measure.Mode{}
+	want := map[string]catalog.Mode{}
 	for _, c := range claims {
 		for relation, mode := range c.Locks {
-			for m := measure.ShareUpdateExclusive; m <= measure.AccessExclusive; m++ {
+			for m := catalog.ShareUpdateExclusive; m <= catalog.AccessExclusive; m++ {
 				if m.String() == mode {
 					want[relation] = max(want[relation], m)
 				}
 			}
 		}
 	}
-	got := map[string]measure.Mode{}
+	got := map[string]catalog.Mode{}
 	kinds := map[string]string{}
 	for _, l := range e.Locks {
 		got[l.Relation], kinds[l.Relation] = l.Mode, l.Kind
@@ -216,7 +216,7 @@ func compareLocks(t *testing.T, name string, claims []lint.Claim, e measure.Effe
 
 // expectFailure: what the linter says PostgreSQL refuses is refused, and what
 // it passes runs.
-func expectFailure(t *testing.T, name string, c ruleCase, findings []lint.Finding, effects []measure.Effect, failed bool, excused func(string, ...string) bool) {
+func expectFailure(t *testing.T, name string, c ruleCase, findings []lint.Finding, effects []prove.Effect, failed bool, excused func(string, ...string) bool) {
 	t.Helper()
 	refused := []string{"concurrently-on-partitioned", "not-valid-on-partitioned", "enum-value-used", migrations.RuleTransaction, migrations.RuleSyntax, "add-required-column"}
 	expected := slices.ContainsFunc(findings, func(f lint.Finding) bool { return slices.Contains(refused, f.Rule) })

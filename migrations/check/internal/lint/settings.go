@@ -9,7 +9,7 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/specboard/platform/migrations"
-	"github.com/specboard/platform/migrations/check/internal/syntax"
+	"github.com/specboard/platform/migrations/check/internal/catalog"
 )
 
 // limits are the runner's settings and the most that a file may set them to.
@@ -27,7 +27,7 @@ func (j *judge) set(n *pg.VariableSetStmt) {
 		return
 	}
 	if name == "timezone" {
-		value, _ := syntax.Text(firstNode(n.GetArgs()))
+		value, _ := catalog.Text(firstNode(n.GetArgs()))
 		j.utc = strings.EqualFold(value, "utc") || strings.EqualFold(value, "gmt") || strings.EqualFold(value, "etc/utc")
 		return
 	}
@@ -69,7 +69,7 @@ func (j *judge) setConfig(f *pg.FuncCall) {
 	if len(args) < 2 {
 		return
 	}
-	name, ok := syntax.Fold(args[0])
+	name, ok := catalog.Fold(args[0])
 	name = strings.ToLower(name)
 	if !ok {
 		j.report(0, "not-judged", "set_config of a setting that is known at run time only")
@@ -78,7 +78,7 @@ func (j *judge) setConfig(f *pg.FuncCall) {
 	if _, limited := limits[name]; !limited {
 		return
 	}
-	value, ok := syntax.Fold(args[1])
+	value, ok := catalog.Fold(args[1])
 	if !ok {
 		value = "a value known at run time only"
 	}
@@ -127,7 +127,7 @@ func (j *judge) grant(n *pg.GrantStmt) {
 
 func objectParts(o *pg.Node) []string {
 	if f := o.GetObjectWithArgs(); f != nil {
-		return syntax.Strings(f.GetObjname())
+		return catalog.Strings(f.GetObjname())
 	}
 	if s := o.GetString_(); s != nil {
 		return []string{s.GetSval()}

@@ -8,7 +8,6 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/specboard/platform/migrations/check/internal/catalog"
-	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
 
 // createTable judges CREATE TABLE: it locks only what it refers to.
@@ -26,7 +25,7 @@ func (j *judge) createTable(n *pg.CreateStmt) {
 // columnDesign judges a new column's type.
 func (j *judge) columnDesign(def *pg.ColumnDef) {
 	if t := j.schema.ResolveType(def.GetTypeName()); t.Builtin() == "json" {
-		j.reportf(def.GetLocation(), "json-column", "column %s is json", syntax.Quote(def.GetColname()))
+		j.reportf(def.GetLocation(), "json-column", "column %s is json", catalog.Quote(def.GetColname()))
 	}
 	for _, c := range def.GetConstraints() {
 		if con := c.GetConstraint(); con.GetContype() == pg.ConstrType_CONSTR_GENERATED {
@@ -46,9 +45,9 @@ func (j *judge) longNames(sql string) {
 	if !longWord.MatchString(sql) {
 		return
 	}
-	for _, name := range syntax.Names(sql) {
+	for _, name := range catalog.Names(sql) {
 		if len(name.Text) > maxName {
-			j.reportf(int32(name.Offset), "long-identifier", "%s has %d bytes; PostgreSQL keeps %d", syntax.Quote(name.Text), len(name.Text), maxName)
+			j.reportf(int32(name.Offset), "long-identifier", "%s has %d bytes; PostgreSQL keeps %d", catalog.Quote(name.Text), len(name.Text), maxName)
 		}
 	}
 }
@@ -60,7 +59,7 @@ func (j *judge) wantIndex(t *catalog.Relation, columns []string, at int32) {
 		return
 	}
 	j.report(at, "fk-without-index", fmt.Sprintf("no index of %s begins with %s", t.Name, quoteAll(columns)),
-		fmt.Sprintf("CREATE INDEX CONCURRENTLY %s ON %s (%s);", syntax.Quote(t.Name.Name+"_"+strings.Join(columns, "_")+"_idx"), t.Name, quoteAll(columns)))
+		fmt.Sprintf("CREATE INDEX CONCURRENTLY %s ON %s (%s);", catalog.Quote(t.Name.Name+"_"+strings.Join(columns, "_")+"_idx"), t.Name, quoteAll(columns)))
 }
 
 // lookAhead notes what later statements of the file make: a trigger or policy
@@ -76,7 +75,7 @@ func (j *judge) lookAhead() {
 		if !strings.HasPrefix(head, "create") || !strings.Contains(head, "trigger") && !strings.Contains(head, "policy") && !strings.Contains(head, "view") && !strings.Contains(head, "index") {
 			continue
 		}
-		node, err := syntax.Parse(s.SQL)
+		node, err := catalog.Parse(s.SQL)
 		if err != nil {
 			continue
 		}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/specboard/platform/migrations"
 	"github.com/specboard/platform/migrations/check/internal/catalog"
-	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
 
 // heldLock is one that the transaction took in an earlier statement.
@@ -30,7 +29,7 @@ func (j *judge) hold(locks []Lock) {
 func (j *judge) strongest() (heldLock, bool) {
 	var best heldLock
 	for _, h := range j.held {
-		blocks := h.Mode.BlocksWriters() && h.Relation.IsTable() || h.Mode == AccessExclusive && h.Relation.Kind != catalog.Sequence
+		blocks := h.Mode.BlocksWriters() && h.Relation.IsTable() || h.Mode == catalog.AccessExclusive && h.Relation.Kind != catalog.Sequence
 		if blocks && h.Mode > best.Mode {
 			best = h
 		}
@@ -61,8 +60,8 @@ func (j *judge) workUnderLock(node *pg.Node, held heldLock) {
 			if cmd := c.GetAlterTableCmd(); cmd.GetSubtype() == pg.AlterTableType_AT_ValidateConstraint {
 				t := j.schema.AlterTarget(n.AlterTableStmt)
 				if !j.schema.New(t) {
-					j.report(0, "validate-with-lock-held", fmt.Sprintf("VALIDATE CONSTRAINT %s reads all of %s while the transaction holds %s", syntax.Quote(cmd.GetName()), t.Name, held),
-						fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", t.Name, syntax.Quote(cmd.GetName())))
+					j.report(0, "validate-with-lock-held", fmt.Sprintf("VALIDATE CONSTRAINT %s reads all of %s while the transaction holds %s", catalog.Quote(cmd.GetName()), t.Name, held),
+						fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", t.Name, catalog.Quote(cmd.GetName())))
 				}
 			}
 		}
@@ -92,13 +91,13 @@ func (j *judge) workUnderLock(node *pg.Node, held heldLock) {
 func (j *judge) readsExisting(query *pg.Node) *catalog.Relation {
 	var found *catalog.Relation
 	local := map[string]bool{}
-	syntax.Walk(query, func(n *pg.Node) bool {
+	catalog.Walk(query, func(n *pg.Node) bool {
 		if c := n.GetCommonTableExpr(); c != nil {
 			local[c.GetCtename()] = true
 		}
 		return true
 	})
-	syntax.Walk(query, func(n *pg.Node) bool {
+	catalog.Walk(query, func(n *pg.Node) bool {
 		if select_ := n.GetSelectStmt(); select_ != nil && smallLimit(select_) {
 			return false
 		}
@@ -166,7 +165,7 @@ type enumValue struct {
 }
 
 func (j *judge) alterEnum(n *pg.AlterEnumStmt) {
-	name := j.schema.ObjectName(syntax.Strings(n.GetTypeName()))
+	name := j.schema.ObjectName(catalog.Strings(n.GetTypeName()))
 	t := j.schema.Types[name]
 	isNew := t != nil && t.File == j.schema.File
 	if n.GetOldVal() != "" {
@@ -192,7 +191,7 @@ func (j *judge) enumUse(node *pg.Node) {
 	if len(j.added) == 0 || node.GetAlterEnumStmt() != nil || node.GetCommentStmt() != nil {
 		return
 	}
-	syntax.Walk(node, func(n *pg.Node) bool {
+	catalog.Walk(node, func(n *pg.Node) bool {
 		c, ok := n.GetAConst().GetVal().(*pg.A_Const_Sval)
 		if !ok {
 			return true

@@ -6,9 +6,7 @@ import (
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 
-	"github.com/specboard/platform/migrations/check/internal/builtin"
 	"github.com/specboard/platform/migrations/check/internal/catalog"
-	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
 
 // changeType judges ALTER COLUMN … TYPE on a table that was there before.
@@ -18,7 +16,7 @@ func (j *judge) changeType(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 	column := t.Column(name)
 	to := j.schema.ResolveType(def.GetTypeName())
 	if column == nil {
-		j.report(0, "type-change-rewrite", fmt.Sprintf("nothing is known of the type that %s of %s has now: give the deployed schema with -schema, or every row may be rewritten", syntax.Quote(name), t.Name), j.widen(t, name, to, def.GetRawDefault())...)
+		j.report(0, "type-change-rewrite", fmt.Sprintf("nothing is known of the type that %s of %s has now: give the deployed schema with -schema, or every row may be rewritten", catalog.Quote(name), t.Name), j.widen(t, name, to, def.GetRawDefault())...)
 		return
 	}
 	collation := lastPart(def.GetCollClause())
@@ -52,16 +50,16 @@ func (j *judge) changeType(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 				continue
 			}
 			quick = false
-			j.report(0, "type-change-check-rescan", fmt.Sprintf("check %s is tested again against every row of %s", syntax.Quote(c.Name), r.Name), recheck(r, c, name, to)...)
+			j.report(0, "type-change-check-rescan", fmt.Sprintf("check %s is tested again against every row of %s", catalog.Quote(c.Name), r.Name), recheck(r, c, name, to)...)
 		}
 	}
 	if quick {
-		j.reportf(0, "type-change", "column %s of %s changes from %s to %s", syntax.Quote(name), t.Name, column.Type, to)
+		j.reportf(0, "type-change", "column %s of %s changes from %s to %s", catalog.Quote(name), t.Name, column.Type, to)
 	}
 }
 
 func lastPart(c *pg.CollateClause) string {
-	names := syntax.Strings(c.GetCollname())
+	names := catalog.Strings(c.GetCollname())
 	if len(names) == 0 {
 		return ""
 	}
@@ -80,7 +78,7 @@ func (j *judge) usingColumn(expr *pg.Node, column *catalog.Column, to catalog.Ty
 		}
 		expr = c.GetArg()
 	}
-	names := syntax.Columns(expr)
+	names := catalog.Columns(expr)
 	return expr.GetColumnRef() != nil && len(names) == 1 && names[0] == column.Name
 }
 
@@ -110,7 +108,7 @@ func (j *judge) rewrites(from, to catalog.Type) bool {
 	case a == "" || b == "":
 		return true
 	}
-	return !builtin.SameBytes(a, b) || !sameLength(from, to)
+	return !catalog.SameBytes(a, b) || !sameLength(from, to)
 }
 
 // citext is the usual extension's type, which stores text.
@@ -179,7 +177,7 @@ func (j *judge) rebuilt(i *catalog.Index, name string, column *catalog.Column, t
 		return "citext orders otherwise than text"
 	case from == "" || into == "":
 		return ""
-	case builtin.Opclass(from) != builtin.Opclass(into):
+	case catalog.Opclass(from) != catalog.Opclass(into):
 		return fmt.Sprintf("%s orders otherwise than %s", to, column.Type)
 	}
 	return ""
@@ -192,13 +190,13 @@ func (j *judge) widen(t *catalog.Relation, name string, to catalog.Type, using *
 	if j.schema.Constrained(to) {
 		to = j.schema.Base(to)
 	}
-	second := syntax.Quote(name + "_new")
-	function := syntax.Quote("copy_" + t.Name.Name + "_" + name)
-	old := syntax.Quote(name)
+	second := catalog.Quote(name + "_new")
+	function := catalog.Quote("copy_" + t.Name.Name + "_" + name)
+	old := catalog.Quote(name)
 	assigned := "NEW." + old
 	if using != nil {
 		assigned = qualifyNew(using)
-		if sql, err := syntax.DeparseExpression(using); err == nil {
+		if sql, err := catalog.DeparseExpression(using); err == nil {
 			old = sql
 		}
 	}
@@ -211,14 +209,14 @@ func (j *judge) widen(t *catalog.Relation, name string, to catalog.Type, using *
 
 // recheck is the safe way to change a type under a check.
 func recheck(t *catalog.Relation, c *catalog.Constraint, column string, to catalog.Type) []string {
-	expr, err := syntax.DeparseExpression(c.Expr)
+	expr, err := catalog.DeparseExpression(c.Expr)
 	if err != nil {
 		return nil
 	}
-	name := syntax.Quote(c.Name)
+	name := catalog.Quote(c.Name)
 	return []string{
 		fmt.Sprintf("ALTER TABLE %s DROP CONSTRAINT %s;\nALTER TABLE %s ALTER COLUMN %s TYPE %s;\nALTER TABLE %s ADD CONSTRAINT %s CHECK (%s) NOT VALID;",
-			t.Name, name, t.Name, syntax.Quote(column), to, t.Name, name, expr),
+			t.Name, name, t.Name, catalog.Quote(column), to, t.Name, name, expr),
 		fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", t.Name, name),
 	}
 }

@@ -13,9 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/specboard/platform/migrations"
-	"github.com/specboard/platform/migrations/check/internal/compat"
 	"github.com/specboard/platform/migrations/check/internal/lint"
-	"github.com/specboard/platform/migrations/check/internal/measure"
 	"github.com/specboard/platform/migrations/scratch"
 )
 
@@ -57,11 +55,11 @@ type Result struct {
 	File  string           `json:"file"`
 	Phase migrations.Phase `json:"phase"`
 	// Effects are those of its statements, in order.
-	Effects []measure.Effect `json:"effects"`
+	Effects []Effect `json:"effects"`
 	// Breaks are differences of the catalogue, Failing the deployed release's
 	// queries that go wrong.
-	Breaks  []compat.Break  `json:"breaks"`
-	Failing []compat.Change `json:"failing"`
+	Breaks  []Break  `json:"breaks"`
+	Failing []Change `json:"failing"`
 	// Queries is how many of the deployed release's queries were run.
 	Queries int `json:"queries"`
 	// Reader and Writer are the longest that a client waited for one answer
@@ -158,7 +156,7 @@ func (r *run) prepare(ctx context.Context) (report Report, err error) {
 // prove runs one migration on two copies of state: on next it is measured
 // statement by statement, on the other it runs beside clients.
 func (r *run) prove(ctx context.Context, m migrations.Migration, state, next string) (Result, error) {
-	result := Result{File: m.File, Phase: m.Phase, Breaks: []compat.Break{}, Failing: []compat.Change{}, Queries: len(r.Queries)}
+	result := Result{File: m.File, Phase: m.Phase, Breaks: []Break{}, Failing: []Change{}, Queries: len(r.Queries)}
 	result.waive(m)
 
 	config, err := r.server.Create(ctx, next, state)
@@ -184,21 +182,21 @@ func (r *run) prove(ctx context.Context, m migrations.Migration, state, next str
 func (r *run) measure(ctx context.Context, config *pgx.ConnConfig, m migrations.Migration, result *Result) error {
 	return with(ctx, config, func(conn *pgx.Conn) error {
 		return with(ctx, config, func(watcher *pgx.Conn) error {
-			before, err := compat.Read(ctx, watcher)
+			before, err := readPromises(ctx, watcher)
 			if err != nil {
 				return err
 			}
-			queries, err := compat.Observe(ctx, conn, r.Queries)
+			queries, err := Observe(ctx, conn, r.Queries)
 			if err != nil {
 				return err
 			}
-			again, err := compat.Observe(ctx, conn, r.Queries)
+			again, err := Observe(ctx, conn, r.Queries)
 			if err != nil {
 				return err
 			}
-			compat.Steady(queries, again)
+			Steady(queries, again)
 
-			if result.Effects, err = measure.File(ctx, conn, watcher, m); err != nil {
+			if result.Effects, err = Measure(ctx, conn, watcher, m); err != nil {
 				return err
 			}
 			failed := len(result.Effects) > 0 && result.Effects[len(result.Effects)-1].Error != ""
@@ -214,16 +212,16 @@ func (r *run) measure(ctx context.Context, config *pgx.ConnConfig, m migrations.
 			if failed {
 				return nil
 			}
-			after, err := compat.Read(ctx, watcher)
+			after, err := readPromises(ctx, watcher)
 			if err != nil {
 				return err
 			}
-			result.Breaks = append(result.Breaks, compat.Difference(before, after)...)
-			then, err := compat.Observe(ctx, conn, r.Queries)
+			result.Breaks = append(result.Breaks, Difference(before, after)...)
+			then, err := Observe(ctx, conn, r.Queries)
 			if err != nil {
 				return err
 			}
-			result.Failing = append(result.Failing, compat.Compare(queries, then)...)
+			result.Failing = append(result.Failing, Compare(queries, then)...)
 			return nil
 		})
 	})

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/specboard/platform/migrations"
-	"github.com/specboard/platform/migrations/check/internal/measure"
 	"github.com/specboard/platform/migrations/check/internal/prove"
 )
 
@@ -159,8 +158,8 @@ func first(sql string) string {
 	return string(s)
 }
 
-func strongest(effects []measure.Effect) string {
-	var found measure.Lock
+func strongest(effects []prove.Effect) string {
+	var found prove.Lock
 	for _, e := range effects {
 		if len(e.Locks) > 0 && e.Locks[0].Mode > found.Mode {
 			found = e.Locks[0]

@@ -1,15 +1,15 @@
-// Package catalog simulates a database's schema as statements change it: what
-// a linter must know of tables, columns, constraints, indexes, types and
-// functions without a server. It follows PostgreSQL's own rules for names,
-// search path and defaults.
+// Package catalog knows PostgreSQL without a server: its grammar, what every
+// server brings along, and a database's schema as statements change it. It
+// follows PostgreSQL's own rules for names, search path and defaults. It is the
+// one door to the parser's C code, which a hostile text could take down: what
+// enters is checked first, so that a bad text is an error and never a dead
+// process.
 package catalog
 
 import (
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
-
-	"github.com/specboard/platform/migrations/check/internal/syntax"
 )
 
 // Name is an object's name with its schema.
@@ -18,9 +18,9 @@ type Name struct{ Schema, Name string }
 // String writes the name as SQL, without the schema public.
 func (n Name) String() string {
 	if n.Schema == "" || n.Schema == "public" {
-		return syntax.Quote(n.Name)
+		return Quote(n.Name)
 	}
-	return syntax.Quote(n.Schema) + "." + syntax.Quote(n.Name)
+	return Quote(n.Schema) + "." + Quote(n.Name)
 }
 
 // Kind is what a relation is.
@@ -130,7 +130,7 @@ func (i *Index) Uses(column string) bool {
 		}
 	}
 	for _, e := range append([]*pg.Node{i.Where}, i.Exprs...) {
-		for _, c := range syntax.Columns(e) {
+		for _, c := range Columns(e) {
 			if c == column {
 				return true
 			}

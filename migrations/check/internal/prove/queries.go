@@ -1,7 +1,4 @@
-// Package compat proves that a release goes on working on a changed schema: it
-// compares the catalogue before and after, and runs the release's own queries
-// on both.
-package compat
+package prove
 
 import (
 	"context"

@@ -1,14 +1,11 @@
-// Package builtin knows what every PostgreSQL brings along: which functions
-// are volatile, which types there are, which casts change no bytes. The facts
-// are read from a server's own catalogue into builtin.txt by
+// What every PostgreSQL brings along: which functions are volatile, which types
+// there are, which casts change no bytes. The facts are read from a server's own
+// catalogue into builtin.txt by
 //
-//	go generate ./migrations/check/internal/builtin
+//	E2E=1 go test -run TestBuiltin ./migrations/check/internal/catalog -update
 //
-// which needs a PostgreSQL to start; newer.txt adds by hand what later versions
-// brought.
-package builtin
-
-//go:generate go run ./read -o builtin.txt
+// newer.txt adds by hand what later versions brought.
+package catalog
 
 import (
 	_ "embed"
@@ -27,8 +24,8 @@ var newer string
 type Volatility int
 
 const (
-	// Unknown: no built-in function has that name and number of arguments.
-	Unknown Volatility = iota
+	// NotBuiltin: no built-in function has that name and number of arguments.
+	NotBuiltin Volatility = iota
 	// Steady is immutable or stable: one value for the whole statement.
 	Steady
 	// Volatile is a value for every row.
@@ -95,10 +92,10 @@ func parseArity(text string, volatile bool) arity {
 	return a
 }
 
-// Function returns the volatility of a built-in function. Where several have
+// VolatilityOf returns the volatility of a built-in function. Where several have
 // that number of arguments, one that is volatile counts.
-func Function(name string, args int) Volatility {
-	found := Unknown
+func VolatilityOf(name string, args int) Volatility {
+	found := NotBuiltin
 	for _, a := range load().functions[name] {
 		if args < a.least || args > a.most {
 			continue
@@ -111,8 +108,8 @@ func Function(name string, args int) Volatility {
 	return found
 }
 
-// Type reports whether PostgreSQL has a type of that name in pg_catalog.
-func Type(name string) bool { return load().types[name] }
+// BuiltinType reports whether PostgreSQL has a type of that name in pg_catalog.
+func BuiltinType(name string) bool { return load().types[name] }
 
 // SameBytes reports whether the cast between two types of pg_catalog leaves
 // every value's bytes as they are.

@@ -1,8 +1,4 @@
-// Package measure runs migrations on a scratch database and observes, statement
-// by statement, what a reader of the SQL can only claim: which relations are
-// locked and how, what is rewritten, and how many rows are read while others
-// are kept out.
-package measure
+package prove
 
 import (
 	"cmp"
@@ -14,40 +10,16 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/specboard/platform/migrations"
+	"github.com/specboard/platform/migrations/check/internal/catalog"
 )
-
-// Mode is a table lock's, weakest first, as PostgreSQL numbers them.
-type Mode int
-
-const (
-	AccessShare Mode = iota + 1
-	RowShare
-	RowExclusive
-	ShareUpdateExclusive
-	Share
-	ShareRowExclusive
-	Exclusive
-	AccessExclusive
-)
-
-var modes = map[string]Mode{"AccessShareLock": AccessShare, "RowShareLock": RowShare, "RowExclusiveLock": RowExclusive,
-	"ShareUpdateExclusiveLock": ShareUpdateExclusive, "ShareLock": Share, "ShareRowExclusiveLock": ShareRowExclusive,
-	"ExclusiveLock": Exclusive, "AccessExclusiveLock": AccessExclusive}
-
-var modeNames = [...]string{"", "ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE"}
-
-func (m Mode) String() string { return modeNames[m] }
-
-// MarshalText writes the mode as PostgreSQL does.
-func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
 // Lock is one that a transaction holds on a relation that was there before.
 type Lock struct {
 	Relation string `json:"relation"`
 	// Kind is pg_class.relkind: r table, p partitioned, i index, m materialised
 	// view, S sequence, v view.
-	Kind string `json:"kind"`
-	Mode Mode   `json:"mode"`
+	Kind string       `json:"kind"`
+	Mode catalog.Mode `json:"mode"`
 }
 
 // KeepsOut reports whether the lock stops clients: writers of a table, or
@@ -55,9 +27,9 @@ type Lock struct {
 func (l Lock) KeepsOut() bool {
 	switch l.Kind {
 	case "r", "p", "f":
-		return l.Mode >= Share
+		return l.Mode >= catalog.Share
 	case "m", "v", "i":
-		return l.Mode == AccessExclusive
+		return l.Mode == catalog.AccessExclusive
 	}
 	return false
 }
@@ -125,11 +97,11 @@ func (e Effect) Blocks() bool {
 	return out && len(e.Works()) > 0
 }
 
-// File runs one migration as the runner would, but leaves a file that is one
+// Measure runs one migration as the runner would, but leaves a file that is one
 // transaction open: the caller commits or rolls back. The watcher is a second
 // connection to the same database. The effects are those of all statements up
 // to the first that fails; the error is about measuring, not about them.
-func File(ctx context.Context, conn, watcher *pgx.Conn, m migrations.Migration) ([]Effect, error) {
+func Measure(ctx context.Context, conn, watcher *pgx.Conn, m migrations.Migration) ([]Effect, error) {
 	p := &probe{conn: conn, watcher: watcher}
 	if err := p.begin(ctx); err != nil {
 		return nil, err
@@ -167,15 +139,15 @@ func File(ctx context.Context, conn, watcher *pgx.Conn, m migrations.Migration) 
 type probe struct {
 	conn, watcher *pgx.Conn
 	pid           uint32
-	names         map[uint32]relation
+	names         map[uint32]named
 }
 
-type relation struct{ name, kind string }
+type named struct{ name, kind string }
 
 // begin notes which relations are there before the file.
 func (p *probe) begin(ctx context.Context) error {
 	p.pid = p.conn.PgConn().PID()
-	p.names = map[uint32]relation{}
+	p.names = map[uint32]named{}
 	rows, err := p.watcher.Query(ctx, `SELECT c.oid, CASE WHEN n.nspname = 'public' THEN quote_ident(relname) ELSE quote_ident(nspname) || '.' || quote_ident(relname) END, relkind::text
 		FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
 		WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\_%'`)
@@ -183,7 +155,7 @@ func (p *probe) begin(ctx context.Context) error {
 		return fmt.Errorf("list relations: %w", err)
 	}
 	var oid uint32
-	var r relation
+	var r named
 	if _, err = pgx.ForEachRow(rows, []any{&oid, &r.name, &r.kind}, func() error { p.names[oid] = r; return nil }); err != nil {
 		return fmt.Errorf("list relations: %w", err)
 	}
@@ -300,18 +272,18 @@ func (p *probe) locks(ctx context.Context, conn *pgx.Conn) ([]Lock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read locks: %w", err)
 	}
-	strongest := map[uint32]Mode{}
+	strongest := map[uint32]catalog.Mode{}
 	var oid uint32
 	var mode string
 	if _, err := pgx.ForEachRow(rows, []any{&oid, &mode}, func() error {
-		strongest[oid] = max(strongest[oid], modes[mode])
+		strongest[oid] = max(strongest[oid], catalog.ModeOf(mode))
 		return nil
 	}); err != nil {
 		return nil, fmt.Errorf("read locks: %w", err)
 	}
 	var list []Lock
 	for oid, mode := range strongest {
-		if r, ok := p.names[oid]; ok && mode >= ShareUpdateExclusive {
+		if r, ok := p.names[oid]; ok && mode >= catalog.ShareUpdateExclusive {
 			list = append(list, Lock{Relation: r.name, Kind: r.kind, Mode: mode})
 		}
 	}

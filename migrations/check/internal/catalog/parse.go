@@ -1,7 +1,4 @@
-// Package syntax reads SQL with PostgreSQL's own grammar. It is the one door to
-// the parser's C code, which a hostile text could take down: what enters is
-// checked first, so that a bad text is an error and never a dead process.
-package syntax
+package catalog
 
 import (
 	"errors"
@@ -13,18 +10,18 @@ import (
 	"github.com/pganalyze/pg_query_go/v6/parser"
 )
 
-// Version is the PostgreSQL whose grammar this is.
-const Version = 17
+// GrammarVersion is the PostgreSQL whose grammar this is.
+const GrammarVersion = 17
 
-// Error is a text that PostgreSQL's grammar refuses.
-type Error struct {
+// SyntaxError is a text that PostgreSQL's grammar refuses.
+type SyntaxError struct {
 	Message string
 	// Offset is where, in bytes from 0 of the text that was parsed; -1 if the
 	// parser does not say.
 	Offset int
 }
 
-func (e *Error) Error() string { return e.Message }
+func (e *SyntaxError) Error() string { return e.Message }
 
 // Parse reads one statement.
 func Parse(sql string) (*pg.Node, error) {
@@ -33,7 +30,7 @@ func Parse(sql string) (*pg.Node, error) {
 		return nil, err
 	}
 	if len(list) != 1 {
-		return nil, &Error{Message: fmt.Sprintf("%d statements where one is expected", len(list)), Offset: -1}
+		return nil, &SyntaxError{Message: fmt.Sprintf("%d statements where one is expected", len(list)), Offset: -1}
 	}
 	return list[0], nil
 }
@@ -73,7 +70,7 @@ func Expression(sql string) (*pg.Node, error) {
 	}
 	targets := node.GetSelectStmt().GetTargetList()
 	if len(targets) != 1 {
-		return nil, &Error{Message: "not one expression", Offset: -1}
+		return nil, &SyntaxError{Message: "not one expression", Offset: -1}
 	}
 	return targets[0].GetResTarget().GetVal(), nil
 }
@@ -89,13 +86,13 @@ func DeparseExpression(node *pg.Node) (string, error) {
 func wrap(sql string, err error) error {
 	e, ok := errors.AsType[*parser.Error](err)
 	if !ok {
-		return &Error{Message: err.Error(), Offset: -1}
+		return &SyntaxError{Message: err.Error(), Offset: -1}
 	}
 	offset := e.Cursorpos - 1
 	if offset >= len(sql) {
 		offset = len(sql) - 1
 	}
-	return &Error{Message: e.Message, Offset: offset}
+	return &SyntaxError{Message: e.Message, Offset: offset}
 }
 
 // The parser's C code walks a tree by recursion and dies on a very deep one;
@@ -105,13 +102,13 @@ const maxDepth = 10_000
 // guard refuses what the parser's C code cannot take.
 func guard(sql string) error {
 	if i := strings.IndexByte(sql, 0); i >= 0 {
-		return &Error{Message: "a zero byte; SQL is text", Offset: i}
+		return &SyntaxError{Message: "a zero byte; SQL is text", Offset: i}
 	}
 	if !utf8.ValidString(sql) {
-		return &Error{Message: "not UTF-8 text", Offset: -1}
+		return &SyntaxError{Message: "not UTF-8 text", Offset: -1}
 	}
 	if at, deep := tooDeep(sql); deep {
-		return &Error{Message: fmt.Sprintf("an expression of more than %d parts or levels; cut it into smaller ones", maxDepth), Offset: at}
+		return &SyntaxError{Message: fmt.Sprintf("an expression of more than %d parts or levels; cut it into smaller ones", maxDepth), Offset: at}
 	}
 	return nil
 }

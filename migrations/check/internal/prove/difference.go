@@ -1,4 +1,4 @@
-package compat
+package prove
 
 import (
 	"cmp"
@@ -49,7 +49,7 @@ func (b Break) String() string { return fmt.Sprintf("%s: %s: %s", b.Object, b.Ki
 
 // Difference returns what after no longer promises of before. What is new is
 // nobody's loss.
-func Difference(before, after *Catalogue) []Break {
+func Difference(before, after *promises) []Break {
 	d := &difference{before: before, after: after, names: map[string]uint32{}}
 	for oid, r := range after.relations {
 		d.names[r.Name] = oid
@@ -65,7 +65,7 @@ func Difference(before, after *Catalogue) []Break {
 }
 
 type difference struct {
-	before, after *Catalogue
+	before, after *promises
 	// names finds what a name means afterwards.
 	names map[string]uint32
 	list  []Break

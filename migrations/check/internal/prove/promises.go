@@ -1,4 +1,4 @@
-package compat
+package prove
 
 import (
 	"context"
@@ -7,10 +7,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Catalogue is what a database promises to those who use it: the parts of
+// promises is what a database promises to those who use it: the parts of
 // PostgreSQL's catalogue that a running release can depend on, by object id, so
 // that a renamed object is recognised.
-type Catalogue struct {
+type promises struct {
 	relations map[uint32]relation
 	columns   map[attribute]column
 	uniques   map[uint32]unique
@@ -64,9 +64,9 @@ const own = `n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname
 // name is how a user would write an object of a schema.
 const name = `CASE WHEN n.nspname = 'public' THEN '' ELSE quote_ident(n.nspname) || '.' END`
 
-// Read reads the catalogue of the database that conn is connected to.
-func Read(ctx context.Context, conn *pgx.Conn) (*Catalogue, error) {
-	c := &Catalogue{relations: map[uint32]relation{}, columns: map[attribute]column{}, uniques: map[uint32]unique{},
+// readPromises reads the catalogue of the database that conn is connected to.
+func readPromises(ctx context.Context, conn *pgx.Conn) (*promises, error) {
+	c := &promises{relations: map[uint32]relation{}, columns: map[attribute]column{}, uniques: map[uint32]unique{},
 		checks: map[uint32]check{}, functions: map[uint32]string{}, labels: map[uint32]label{}, triggers: map[uint32]trigger{}}
 	var oid, of uint32
 	for _, q := range []struct {
@@ -91,14 +91,14 @@ type reading = struct {
 	add  func()
 }
 
-func (c *Catalogue) readRelations(oid *uint32) reading {
+func (c *promises) readRelations(oid *uint32) reading {
 	var r relation
 	return reading{`SELECT c.oid, ` + name + ` || quote_ident(relname), relkind::text FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
 		WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND NOT relispartition AND ` + own,
 		[]any{oid, &r.Name, &r.Kind}, func() { c.relations[*oid] = r }}
 }
 
-func (c *Catalogue) readColumns(of *uint32) reading {
+func (c *promises) readColumns(of *uint32) reading {
 	var number int16
 	var col column
 	return reading{`SELECT attrelid, attnum, quote_ident(attname), format_type(atttypid, atttypmod), format_type(atttypid, NULL), atttypmod,
@@ -109,7 +109,7 @@ func (c *Catalogue) readColumns(of *uint32) reading {
 		func() { c.columns[attribute{*of, number}] = col }}
 }
 
-func (c *Catalogue) readUniques(oid, of *uint32) reading {
+func (c *promises) readUniques(oid, of *uint32) reading {
 	var what string
 	return reading{`SELECT indexrelid, indrelid, substring(pg_get_indexdef(indexrelid) FROM ' USING .*')
 		FROM pg_index JOIN pg_class c ON c.oid = indrelid JOIN pg_namespace n ON n.oid = relnamespace
@@ -117,7 +117,7 @@ func (c *Catalogue) readUniques(oid, of *uint32) reading {
 		[]any{oid, of, &what}, func() { c.uniques[*oid] = unique{*of, what} }}
 }
 
-func (c *Catalogue) readChecks(oid, of *uint32) reading {
+func (c *promises) readChecks(oid, of *uint32) reading {
 	var k check
 	return reading{`SELECT k.oid, conrelid, quote_ident(conname), regexp_replace(pg_get_constraintdef(k.oid), ' NOT VALID$', '')
 		FROM pg_constraint k JOIN pg_class c ON c.oid = conrelid JOIN pg_namespace n ON n.oid = relnamespace
@@ -125,7 +125,7 @@ func (c *Catalogue) readChecks(oid, of *uint32) reading {
 		[]any{oid, of, &k.Name, &k.Definition}, func() { k.Relation = *of; c.checks[*oid] = k }}
 }
 
-func (c *Catalogue) readFunctions(oid *uint32) reading {
+func (c *promises) readFunctions(oid *uint32) reading {
 	var signature string
 	return reading{`SELECT p.oid, ` + name + ` || quote_ident(proname) || '(' || pg_get_function_identity_arguments(p.oid) || ')'
 		FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace
@@ -133,14 +133,14 @@ func (c *Catalogue) readFunctions(oid *uint32) reading {
 		[]any{oid, &signature}, func() { c.functions[*oid] = signature }}
 }
 
-func (c *Catalogue) readLabels(oid, of *uint32) reading {
+func (c *promises) readLabels(oid, of *uint32) reading {
 	var text string
 	return reading{`SELECT e.oid, enumtypid, ` + name + ` || quote_ident(typname) || ' ' || quote_literal(enumlabel)
 		FROM pg_enum e JOIN pg_type t ON t.oid = enumtypid JOIN pg_namespace n ON n.oid = typnamespace WHERE ` + own,
 		[]any{oid, of, &text}, func() { c.labels[*oid] = label{*of, text} }}
 }
 
-func (c *Catalogue) readTriggers(oid, of *uint32) reading {
+func (c *promises) readTriggers(oid, of *uint32) reading {
 	var text string
 	return reading{`SELECT g.oid, tgrelid, quote_ident(tgname) FROM pg_trigger g JOIN pg_class c ON c.oid = tgrelid JOIN pg_namespace n ON n.oid = relnamespace
 		WHERE NOT tgisinternal AND NOT relispartition AND ` + own,
