@@ -14,6 +14,7 @@ import (
 	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/state"
 )
 
 // finder looks for resources that AWS named by itself.
@@ -71,7 +72,7 @@ func (f *finder) secret(ctx context.Context, v planned) ([]string, bool, error) 
 func (f *finder) loadBalancer(ctx context.Context, kind string, v planned) (ids []string, known bool, err error) {
 	client := elb.NewFromConfig(f.cfg)
 	defer func() {
-		switch apiCode(err) {
+		switch state.Code(err) {
 		case "LoadBalancerNotFound", "TargetGroupNotFound", "ListenerNotFound":
 			ids, err = nil, nil
 		case "":

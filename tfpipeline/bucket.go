@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -11,9 +10,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/smithy-go"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/state"
 )
 
 // bucket is the state bucket: Terraform's states, the history, the locks. It
@@ -48,7 +47,7 @@ type setting struct {
 // returns what it did, in words; nothing on a bucket that is as it should be.
 func (b bucket) ensure(ctx context.Context) (did []string, err error) {
 	_, err = b.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &b.name, ExpectedBucketOwner: &b.account})
-	switch code := apiCode(err); {
+	switch code := state.Code(err); {
 	case err == nil:
 	case code == "NotFound" || code == "NoSuchBucket":
 		if err := b.create(ctx); err != nil {
@@ -82,7 +81,7 @@ func (b bucket) create(ctx context.Context) error {
 		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(b.region)}
 	}
 	_, err := b.client.CreateBucket(ctx, in)
-	switch code := apiCode(err); {
+	switch code := state.Code(err); {
 	case err == nil, code == "BucketAlreadyOwnedByYou": // another bootstrap was faster
 		return nil
 	case code == "BucketAlreadyExists":
@@ -107,7 +106,7 @@ func (b bucket) settings() []setting {
 		}},
 		{"encryption", func(ctx context.Context) (bool, error) {
 			out, err := b.client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &b.name})
-			if apiCode(err) == "ServerSideEncryptionConfigurationNotFoundError" {
+			if state.Code(err) == "ServerSideEncryptionConfigurationNotFoundError" {
 				return false, nil
 			}
 			// A key of one's own is as good.
@@ -125,7 +124,7 @@ func (b bucket) settings() []setting {
 		}},
 		{"public access block", func(ctx context.Context) (bool, error) {
 			out, err := b.client.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: &b.name})
-			if apiCode(err) == "NoSuchPublicAccessBlockConfiguration" {
+			if state.Code(err) == "NoSuchPublicAccessBlockConfiguration" {
 				return false, nil
 			}
 			return err == nil && reflect.DeepEqual(out.PublicAccessBlockConfiguration, allBlocked()), err
@@ -135,7 +134,7 @@ func (b bucket) settings() []setting {
 		}},
 		{"TLS-only policy", func(ctx context.Context) (bool, error) {
 			out, err := b.client.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: &b.name})
-			if apiCode(err) == "NoSuchBucketPolicy" {
+			if state.Code(err) == "NoSuchBucketPolicy" {
 				return false, nil
 			}
 			return err == nil && sameJSON(aws.ToString(out.Policy), b.policy()), err
@@ -145,7 +144,7 @@ func (b bucket) settings() []setting {
 		}},
 		{"lifecycle", func(ctx context.Context) (bool, error) {
 			out, err := b.client.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &b.name})
-			if apiCode(err) == "NoSuchLifecycleConfiguration" {
+			if state.Code(err) == "NoSuchLifecycleConfiguration" {
 				return false, nil
 			}
 			return err == nil && sameRules(out.Rules, b.rules), err
@@ -230,12 +229,4 @@ func sameRules(a, b []types.LifecycleRule) bool {
 		return out
 	}
 	return reflect.DeepEqual(index(a), index(b))
-}
-
-// apiCode is the code of an error that AWS answered with, or "".
-func apiCode(err error) string {
-	if e, ok := errors.AsType[smithy.APIError](err); ok {
-		return e.ErrorCode()
-	}
-	return ""
 }

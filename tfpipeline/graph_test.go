@@ -41,13 +41,13 @@ var allowed = map[string][]string{
 	// Its adapters, each for one outside system.
 	"tfpipeline/internal/ecs":        {"gen/config", "tfpipeline/internal/deploy"},
 	"tfpipeline/internal/github":     {},
-	"tfpipeline/internal/history":    {"gen/config", "tfpipeline/internal/deploy"},
 	"tfpipeline/internal/localaws":   {"gen/config", "migrations/scratch", "tfpipeline/internal/localaws/*"},
 	"tfpipeline/internal/localaws/*": {"gen/config", "tfpipeline/internal/localaws/*"},
 	"tfpipeline/internal/notify":     {},
 	"tfpipeline/internal/offline":    {"gen/config"},
 	"tfpipeline/internal/shield":     {},
-	"tfpipeline/internal/terraform":  {"gen/config"},
+	"tfpipeline/internal/state":      {"gen/config", "tfpipeline/internal/deploy"},
+	"tfpipeline/internal/terraform":  {"gen/config", "tfpipeline/internal/deploy"},
 	"tfpipeline/internal/view":       {"gen/config", "tfpipeline/internal/deploy", "tfpipeline/internal/plan"},
 
 	"tfpipeline": {"gen/config", "migrations", "tfpipeline/internal/*"},

@@ -2,19 +2,16 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
+	"github.com/specboard/platform/tfpipeline/internal/state"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
@@ -114,77 +111,11 @@ func (i *infrastructure) settle() error {
 	return errors.Join(i.app.settled(i.root), i.root.run.Applied())
 }
 
-// Outputs reads those of the state where it is stored: Terraform and its
-// provider take ten seconds to say the same, which a rollback does not have.
+// Outputs reads those of the state.
 func (i *infrastructure) Outputs(ctx context.Context) (deploy.Outputs, error) {
-	a := i.app
-	bucket, key, owner := a.platform.StateBucket(), a.platform.StateKey(i.env), a.platform.Account
-	never := func(what string) error {
-		return next(fmt.Errorf("%s was never applied: %s", i.env, what), "tfpipeline bootstrap -env %s", i.env)
+	o, err := state.New(i.cfg, i.app.platform).Outputs(ctx, i.env)
+	if isType[*state.NeverAppliedError](err) {
+		err = next(err, "tfpipeline bootstrap -env %s", i.env)
 	}
-	out, err := s3.NewFromConfig(i.cfg).GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key, ExpectedBucketOwner: &owner})
-	switch code := apiCode(err); {
-	case code == "NoSuchBucket":
-		return deploy.Outputs{}, never("the state bucket " + bucket + " does not exist")
-	case code == "NoSuchKey":
-		return deploy.Outputs{}, never("there is no state at " + bucket + "/" + key)
-	case err != nil:
-		return deploy.Outputs{}, passing(ctx, fmt.Errorf("read the state of %s: %w", i.env, err))
-	}
-	defer out.Body.Close()
-	content, err := io.ReadAll(out.Body)
-	if err != nil {
-		return deploy.Outputs{}, passing(ctx, fmt.Errorf("read the state of %s: %w", i.env, err))
-	}
-	o, err := parseOutputs(content)
-	if err != nil {
-		return deploy.Outputs{}, fmt.Errorf("read the state of %s: %w", i.env, err)
-	}
-	if len(o.Templates) == 0 {
-		return deploy.Outputs{}, never("its state has no outputs")
-	}
-	return o, nil
-}
-
-// passing marks an error that may go away by itself.
-func passing(ctx context.Context, err error) error {
-	if ctx.Err() == nil && retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) == aws.TrueTernary {
-		return deploy.Transient(err)
-	}
-	return err
-}
-
-// stateVersion is the only format of a state that is read.
-const stateVersion = 4
-
-// parseOutputs reads what a promotion needs out of a state.
-func parseOutputs(content []byte) (deploy.Outputs, error) {
-	type part struct {
-		TemplateARN     string `json:"template_arn"`
-		SecurityGroupID string `json:"security_group_id"`
-	}
-	var state struct {
-		Version int
-		Outputs struct {
-			Services struct{ Value map[string]part }
-			Tasks    struct{ Value map[string]part }
-			Subnets  struct{ Value []string } `json:"task_subnet_ids"`
-		}
-	}
-	// The rest of a state is not looked at: it may be of any shape.
-	if err := json.Unmarshal(content, &state); err != nil {
-		return deploy.Outputs{}, err
-	}
-	if state.Version != stateVersion {
-		return deploy.Outputs{}, errors.New("its format is version " + fmt.Sprint(state.Version) + ", and this program reads version " + fmt.Sprint(stateVersion))
-	}
-	o := deploy.Outputs{Templates: map[string]string{}, Placements: map[string]deploy.Placement{}}
-	for name, p := range state.Outputs.Services.Value {
-		o.Templates[name] = p.TemplateARN
-	}
-	for name, p := range state.Outputs.Tasks.Value {
-		o.Templates[name] = p.TemplateARN
-		o.Placements[name] = deploy.Placement{Subnets: state.Outputs.Subnets.Value, SecurityGroups: []string{p.SecurityGroupID}}
-	}
-	return o, nil
+	return o, err
 }

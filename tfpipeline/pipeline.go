@@ -15,9 +15,9 @@ import (
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/ecs"
-	"github.com/specboard/platform/tfpipeline/internal/history"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
 	"github.com/specboard/platform/tfpipeline/internal/notify"
+	"github.com/specboard/platform/tfpipeline/internal/state"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
@@ -27,8 +27,8 @@ type environment struct {
 	target  target
 	cfg     aws.Config
 	ecs     *ecs.Environment
-	history *history.History
-	lock    *history.Lock
+	history *state.History
+	lock    *state.Lock
 }
 
 // checkEnvironment is checkRoot for what needs services, which shared has none
@@ -75,9 +75,10 @@ func (a *app) environmentOf(name string, t target, cfg aws.Config) (*environment
 		return nil, err
 	}
 	env, _ := a.platform.Environment(name)
+	bucket := state.New(cfg, a.platform)
 	return &environment{
 		Environment: env, target: t, cfg: cfg, ecs: e,
-		history: history.New(cfg, a.platform, name), lock: history.NewLock(cfg, a.platform, name),
+		history: bucket.History(name), lock: bucket.Lock(name),
 	}, nil
 }
 
@@ -93,7 +94,7 @@ func (a *app) services() []string {
 // explain adds the next command to errors of an environment that was never
 // bootstrapped.
 func explain(env string, err error) error {
-	if errors.Is(err, history.ErrNoBucket) {
+	if errors.Is(err, state.ErrNoBucket) {
 		return next(err, "tfpipeline bootstrap -env %s", env)
 	}
 	return err

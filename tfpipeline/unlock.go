@@ -2,19 +2,16 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/smithy-go/logging"
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
-	"github.com/specboard/platform/tfpipeline/internal/history"
+	"github.com/specboard/platform/tfpipeline/internal/state"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
@@ -63,24 +60,26 @@ func (a *app) unlock(ctx context.Context, env, id string, yes bool) (err error) 
 		return err
 	}
 	if id != "" {
-		held, err := a.stateLock(ctx, env, cfg)
+		held, err := state.New(cfg, a.platform).StateLock(ctx, env)
 		if err != nil || held == nil || held.ID != id {
-			held = &stateLock{ID: id} // Terraform says what is wrong
+			held = &deploy.StateLock{ID: id} // Terraform says what is wrong
 		}
 		if err := a.confirm(ctx, fmt.Sprintf("Is the run that holds lock %s gone for good?", id), yes); err != nil {
 			return err
 		}
 		return a.unlockState(ctx, env, *held, t, cfg)
 	}
-	cfg.Logger = logging.Nop{}
 	found := false
 	if env != config.SharedRoot {
 		if found, err = a.unlockEnvironment(ctx, env, cfg, yes); err != nil {
 			return err
 		}
 	}
-	held, err := a.stateLock(ctx, env, cfg)
+	held, err := state.New(cfg, a.platform).StateLock(ctx, env)
+	foreign, isForeign := errors.AsType[*state.ForeignError](err)
 	switch {
+	case isForeign:
+		return next(err, "aws s3 cp s3://%s/%s -", a.platform.StateBucket(), foreign.Key)
 	case err != nil:
 		return explain(env, err)
 	case held == nil && !found:
@@ -99,7 +98,7 @@ func (a *app) unlock(ctx context.Context, env, id string, yes bool) (err error) 
 // unlockState removes the lock of a root's Terraform state. What a dead apply
 // made in its last seconds may not be in the state, and the machine that would
 // know of it is gone.
-func (a *app) unlockState(ctx context.Context, env string, held stateLock, t target, cfg aws.Config) (err error) {
+func (a *app) unlockState(ctx context.Context, env string, held deploy.StateLock, t target, cfg aws.Config) (err error) {
 	r, err := a.openRoot(ctx, env, t, cfg, nil)
 	if err != nil {
 		return err
@@ -115,37 +114,14 @@ func (a *app) unlockState(ctx context.Context, env string, held stateLock, t tar
 	return nil
 }
 
-// stateLock is what Terraform writes into a state's lock.
-type stateLock struct{ ID, Operation, Who, Created string }
-
-// stateLock reads the lock of a root's Terraform state; nil if there is none.
-func (a *app) stateLock(ctx context.Context, env string, cfg aws.Config) (*stateLock, error) {
-	bucket, key := a.platform.StateBucket(), a.platform.StateKey(env)+".tflock"
-	out, err := s3.NewFromConfig(cfg).GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key, ExpectedBucketOwner: &a.platform.Account})
-	switch apiCode(err) {
-	case "NoSuchKey":
-		return nil, nil
-	case "NoSuchBucket":
-		return nil, history.ErrNoBucket
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the lock of the Terraform state: %w", err)
-	}
-	defer out.Body.Close()
-	var held stateLock
-	if err := json.NewDecoder(out.Body).Decode(&held); err != nil || held.ID == "" {
-		return nil, next(fmt.Errorf("%s in %s is not a lock of Terraform's", key, bucket), "aws s3 cp s3://%s/%s -", bucket, key)
-	}
-	return &held, nil
-}
-
 // unlockEnvironment shows the environment's own lock, asks and removes it. It
 // reports whether there was one.
 func (a *app) unlockEnvironment(ctx context.Context, env string, cfg aws.Config, yes bool) (found bool, err error) {
-	lock := history.NewLock(cfg, a.platform, env)
+	bucket := state.New(cfg, a.platform)
+	lock := bucket.Lock(env)
 	holder, err := lock.Holder(ctx)
 	var version, question string
-	foreign, isForeign := errors.AsType[*history.ForeignError](err)
+	foreign, isForeign := errors.AsType[*state.ForeignError](err)
 	switch {
 	case isForeign:
 		fmt.Fprintf(a.stderr, "%s: what stands in the place of the lock is none: %s: %s\n", env, foreign.Key, foreign.Reason)
@@ -167,7 +143,7 @@ func (a *app) unlockEnvironment(ctx context.Context, env string, cfg aws.Config,
 	if holder != nil {
 		// An attempt that died gets its record first, so that a rollback knows
 		// what it touched.
-		p := &deploy.Pipeline{History: history.New(cfg, a.platform, env), Lock: lock}
+		p := &deploy.Pipeline{History: bucket.History(env), Lock: lock}
 		remove = func() error { return p.Unlock(ctx, *holder) }
 	}
 	if err := remove(); err != nil {

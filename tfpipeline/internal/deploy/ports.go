@@ -287,6 +287,13 @@ type Outputs struct {
 	Placements map[string]Placement
 }
 
+// StateLock is what Terraform writes into the lock of a state.
+type StateLock struct {
+	// ID is what unlocking needs. Operation, Who and Created, in Terraform's own
+	// words, say who holds it, Path which state it is on.
+	ID, Path, Operation, Who, Created string
+}
+
 // Secrets are those of the environment.
 type Secrets interface {
 	// Empty returns which of the named secrets have no value.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
 
 func TestCommands(t *testing.T) {
@@ -99,10 +101,10 @@ func TestFailures(t *testing.T) {
 		d, _, _ := fake(t, "locked no-plan")
 		_, err := d.Plan(t.Context(), PlanOptions{})
 		locked, ok := errors.AsType[*LockedError](err)
-		want := &LockedError{
+		want := &LockedError{StateLock: deploy.StateLock{
 			ID: "f216bbea-1111-2222-3333-444455556666", Path: "bucket/terraform/staging.tfstate",
 			Operation: "OperationTypeApply", Who: "ada@laptop", Created: "2026-11-23 06:00:00.123 +0000 UTC",
-		}
+		}}
 		if !ok || cmp.Diff(want, locked) != "" {
 			t.Errorf("Plan = %v, want %v", err, want)
 		}

@@ -6,13 +6,13 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
 
 // LockedError is a state lock that somebody else holds.
 type LockedError struct {
-	// ID is what unlocking needs; the rest says who holds it, as Terraform
-	// wrote it down.
-	ID, Path, Operation, Who, Created string
+	deploy.StateLock
 	// Asked is when the request began that met the lock, if that is known.
 	Asked time.Time
 }

@@ -3,6 +3,8 @@ package terraform
 import (
 	"testing"
 	"time"
+
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
 
 // TestApplied leaves a note behind as a killed run does, before and after the
@@ -53,7 +55,7 @@ func TestJudge(t *testing.T) {
 	}
 	defer func() { _ = own.End() }()
 	lock := func(operation string, created, asked time.Time) *LockedError {
-		return &LockedError{ID: "1", Operation: operation, Who: Who(), Created: created.UTC().Format(lockTime), Asked: asked}
+		return &LockedError{StateLock: deploy.StateLock{ID: "1", Operation: operation, Who: Who(), Created: created.UTC().Format(lockTime)}, Asked: asked}
 	}
 	judge := func(name string, e *LockedError, want Holder) {
 		t.Helper()

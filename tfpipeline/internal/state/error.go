@@ -1,4 +1,4 @@
-package history
+package state
 
 import (
 	"context"
@@ -12,6 +12,12 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
+)
+
+// What S3 calls the absence of a bucket and of an object.
+const (
+	codeNoBucket = "NoSuchBucket"
+	codeNoKey    = "NoSuchKey"
 )
 
 // ErrNoBucket is returned while the state bucket does not exist.
@@ -33,28 +39,28 @@ func (e *ForeignError) Error() string {
 
 // failed says what was being done when a call failed. It is the context's
 // error if that has ended, and transient if the same call may succeed later.
-func (b *bucket) failed(ctx context.Context, err error, format string, args ...any) error {
+func (b *Bucket) failed(ctx context.Context, err error, format string, args ...any) error {
 	doing := fmt.Sprintf(format, args...)
 	switch {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", doing, ctx.Err())
-	case codeOf(err) == "NoSuchBucket":
+	case Code(err) == codeNoBucket:
 		return fmt.Errorf("%s: %w: %s", doing, ErrNoBucket, b.name)
-	case passes(err):
+	case transient(err):
 		return deploy.Transient(fmt.Errorf("%s: %w", doing, err))
 	default:
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 }
 
-// passes reports whether the error may go away by itself.
-func passes(err error) bool {
+// transient reports whether the error may go away by itself.
+func transient(err error) bool {
 	switch {
 	case err == nil:
 		return false
-	case deploy.IsTransient(err), codeOf(err) == "ConditionalRequestConflict", codeOf(err) == "OperationAborted":
+	case deploy.IsTransient(err), Code(err) == "ConditionalRequestConflict", Code(err) == "OperationAborted":
 		// The two codes: another write of the same key at the same moment.
 		return true
 	case statusOf(err) >= http.StatusInternalServerError && statusOf(err) != http.StatusNotImplemented:
@@ -63,8 +69,8 @@ func passes(err error) bool {
 	return retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) == aws.TrueTernary
 }
 
-// codeOf is the code of an error that S3 answered with, or "".
-func codeOf(err error) string {
+// Code is the code of an error that AWS answered with, or "".
+func Code(err error) string {
 	if said, ok := errors.AsType[smithy.APIError](err); ok {
 		return said.ErrorCode()
 	}

@@ -1,4 +1,4 @@
-package history_test
+package state_test
 
 import (
 	"bufio"

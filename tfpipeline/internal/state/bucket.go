@@ -1,4 +1,4 @@
-package history
+package state
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
@@ -28,21 +29,30 @@ const (
 	answerWithin = 10 * time.Second
 	// longest pause between two attempts.
 	longest = 5 * time.Second
-	// largest object that is read: no record comes near it.
+	// largest record, journal or lease that is read: none comes near it.
 	largest = 4 << 20
+	// largestState that is read, in bytes.
+	largestState = 64 << 20
 )
 
-// bucket is the state bucket, with writes that replace only what they mean to
-// replace.
-type bucket struct {
-	client *s3.Client
-	name   string
-	owner  string
+// Bucket is the state bucket, with writes that replace only what they mean to
+// replace. Its methods, and those of what it returns, may be called from any
+// goroutine.
+type Bucket struct {
+	client   *s3.Client
+	name     string
+	owner    string
+	platform config.Platform
 }
 
-func newBucket(cfg aws.Config, p config.Platform) *bucket {
+// New returns the platform's state bucket, as the configuration's credentials
+// see it; the region is the platform's. It makes no call.
+func New(cfg aws.Config, p config.Platform) *Bucket {
 	cfg = cfg.Copy()
 	cfg.Region = p.Region
+	// The SDK's own remarks (no checksum, a connection not used again) are
+	// nothing that anybody could do something about.
+	cfg.Logger = logging.Nop{}
 	cfg.Retryer = func() aws.Retryer {
 		return retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts, o.MaxBackoff = attempts, longest
@@ -52,11 +62,7 @@ func newBucket(cfg aws.Config, p config.Platform) *bucket {
 	if cfg.HTTPClient == nil {
 		cfg.HTTPClient = awshttp.NewBuildableClient().WithTimeout(answerWithin)
 	}
-	client := s3.NewFromConfig(cfg, func(o *s3.Options) {
-		// What others stored may have no checksum, which is nothing to tell.
-		o.DisableLogOutputChecksumValidationSkipped = true
-	})
-	return &bucket{client: client, name: p.StateBucket(), owner: p.Account}
+	return &Bucket{client: s3.NewFromConfig(cfg), name: p.StateBucket(), owner: p.Account, platform: p}
 }
 
 // object is what stands under a key. Its version is S3's ETag.
@@ -66,18 +72,26 @@ type object struct {
 }
 
 // get returns what stands under a key; nil if nothing does.
-func (b *bucket) get(ctx context.Context, key string) (*object, error) {
+func (b *Bucket) get(ctx context.Context, key string) (*object, error) {
+	return b.getUpTo(ctx, key, largest)
+}
+
+// getUpTo is get with another bound, in bytes.
+func (b *Bucket) getUpTo(ctx context.Context, key string, bound int64) (*object, error) {
 	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: &key, ExpectedBucketOwner: &b.owner})
-	if codeOf(err) == "NoSuchKey" {
+	if Code(err) == codeNoKey {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, b.failed(ctx, err, "read %s", key)
 	}
 	defer out.Body.Close()
-	content, err := io.ReadAll(io.LimitReader(out.Body, largest+1))
-	if err != nil {
+	content, err := io.ReadAll(io.LimitReader(out.Body, bound+1))
+	switch {
+	case err != nil:
 		return nil, b.failed(ctx, err, "read %s", key)
+	case int64(len(content)) > bound:
+		return nil, fmt.Errorf("read %s: it has more than %d bytes", key, bound)
 	}
 	return &object{content, aws.ToString(out.ETag)}, nil
 }
@@ -100,7 +114,7 @@ func (e *conflictError) Error() string {
 // over, and returns the version that it makes. It returns a *conflictError if
 // something else is there. Whether a write whose answer was lost has happened,
 // it finds out by reading; so content must not occur twice under one key.
-func (b *bucket) put(ctx context.Context, key string, content []byte, over string) (version string, err error) {
+func (b *Bucket) put(ctx context.Context, key string, content []byte, over string) (version string, err error) {
 	in := &s3.PutObjectInput{
 		Bucket: &b.name, Key: &key, ExpectedBucketOwner: &b.owner,
 		ContentType: aws.String("application/json"),
@@ -110,14 +124,14 @@ func (b *bucket) put(ctx context.Context, key string, content []byte, over strin
 	} else {
 		in.IfMatch = &over
 	}
-	err = b.insist(ctx, "write "+key, func(ctx context.Context, _ bool) error {
+	err = b.retry(ctx, "write "+key, func(ctx context.Context, _ bool) error {
 		in.Body = bytes.NewReader(content)
-		out, err := b.client.PutObject(ctx, in, once)
+		out, err := b.client.PutObject(ctx, in, singleAttempt)
 		if err == nil {
 			version = aws.ToString(out.ETag)
 			return nil
 		}
-		if !refused(err) && !passes(err) {
+		if !refused(err) && !transient(err) {
 			return err
 		}
 		there, readErr := b.get(ctx, key)
@@ -138,11 +152,11 @@ func (b *bucket) put(ctx context.Context, key string, content []byte, over strin
 
 // remove deletes a version. It returns a *conflictError if something else, or
 // nothing, is there; not if it may be this call that made it so.
-func (b *bucket) remove(ctx context.Context, key, version string) error {
-	return b.insist(ctx, "remove "+key, func(ctx context.Context, doubtful bool) error {
+func (b *Bucket) remove(ctx context.Context, key, version string) error {
+	return b.retry(ctx, "remove "+key, func(ctx context.Context, unanswered bool) error {
 		_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{
 			Bucket: &b.name, Key: &key, ExpectedBucketOwner: &b.owner, IfMatch: &version,
-		}, once)
+		}, singleAttempt)
 		if err == nil || !refused(err) {
 			return err
 		}
@@ -150,7 +164,7 @@ func (b *bucket) remove(ctx context.Context, key, version string) error {
 		switch {
 		case err != nil:
 			return err
-		case there == nil && doubtful:
+		case there == nil && unanswered:
 			return nil
 		case there != nil && there.version == version:
 			// Refused because of somebody else's attempt at the same moment.
@@ -161,16 +175,16 @@ func (b *bucket) remove(ctx context.Context, key, version string) error {
 	})
 }
 
-// insist calls do until its fate is known, or until there is no more use in
-// it. doubtful tells do that an earlier call may have had its effect.
-func (b *bucket) insist(ctx context.Context, doing string, do func(ctx context.Context, doubtful bool) error) error {
+// retry calls do until its fate is known, or until there is no more use in
+// it. unanswered tells do that an earlier call may have had its effect.
+func (b *Bucket) retry(ctx context.Context, doing string, do func(ctx context.Context, unanswered bool) error) error {
 	pause := 100 * time.Millisecond
 	for attempt := 1; ; attempt++ {
 		err := do(ctx, attempt > 1)
 		if err == nil || isConflict(err) {
 			return err
 		}
-		if ctx.Err() != nil || !passes(err) || attempt == attempts {
+		if ctx.Err() != nil || !transient(err) || attempt == attempts {
 			return b.failed(ctx, err, "%s", doing)
 		}
 		timer := time.NewTimer(pause/2 + rand.N(pause/2))
@@ -184,9 +198,9 @@ func (b *bucket) insist(ctx context.Context, doing string, do func(ctx context.C
 	}
 }
 
-// once lets a conditional write be tried one time: what follows a failure is
+// singleAttempt lets a conditional write be tried one time: what follows a failure is
 // not the same again, but a look at what is there.
-func once(o *s3.Options) { o.Retryer = aws.NopRetryer{} }
+func singleAttempt(o *s3.Options) { o.Retryer = aws.NopRetryer{} }
 
 func isConflict(err error) bool {
 	_, ok := errors.AsType[*conflictError](err)
@@ -196,5 +210,5 @@ func isConflict(err error) bool {
 // refused reports whether a condition was not met: 412, or 404 where the
 // condition was on an object that is gone.
 func refused(err error) bool {
-	return statusOf(err) == http.StatusPreconditionFailed || codeOf(err) == "NoSuchKey"
+	return statusOf(err) == http.StatusPreconditionFailed || Code(err) == codeNoKey
 }

@@ -1,6 +1,7 @@
-// Package history keeps what was done to an environment, and the lock on it, as
-// objects in the state bucket.
+// Package state reads and writes the state bucket: what was done to an
+// environment, the lease on it, and what Terraform keeps there.
 //
+//	<root>/terraform.tfstate[.tflock]         Terraform's state and its lock: read only
 //	history/<environment>/<id>.json           a record: written once, never changed
 //	history/<environment>/<id>.journal.json   the journal of that attempt
 //	locks/<environment>.json                  the lease of whoever is at work
@@ -8,7 +9,7 @@
 // Every write is conditional, so that nothing is ever replaced but what is
 // meant: the journal and the lease by the version that was read or written
 // last. What lies among the records and is none is reported and left alone.
-package history
+package state
 
 import (
 	"bytes"
@@ -25,7 +26,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
 
@@ -39,10 +39,9 @@ const (
 // idPattern is the form of a record's id, which is a part of its key.
 var idPattern = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z-[0-9a-z]+$`)
 
-// History is the records and journals of one environment. Its methods may be
-// called from any goroutine.
+// History is the records and journals of one environment.
 type History struct {
-	bucket      *bucket
+	bucket      *Bucket
 	environment string
 	prefix      string
 
@@ -62,11 +61,10 @@ type reading struct {
 
 var _ deploy.History = (*History)(nil)
 
-// New returns the history of an environment, as the configuration's
-// credentials see it; the region is the platform's. It makes no call.
-func New(cfg aws.Config, p config.Platform, environment string) *History {
+// History returns the history of an environment. It makes no call.
+func (b *Bucket) History(environment string) *History {
 	return &History{
-		bucket: newBucket(cfg, p), environment: environment, prefix: p.HistoryPrefix(environment),
+		bucket: b, environment: environment, prefix: b.platform.HistoryPrefix(environment),
 		known: map[string]reading{}, journals: map[string]string{},
 	}
 }

@@ -1,4 +1,4 @@
-package history_test
+package state_test
 
 import (
 	"context"
@@ -13,13 +13,13 @@ import (
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
-	"github.com/specboard/platform/tfpipeline/internal/history"
+	"github.com/specboard/platform/tfpipeline/internal/state"
 )
 
 const lockKey = "locks/staging.json"
 
-func newLock(b *bucket) *history.Lock {
-	return history.NewLock(b.config(), config.Default(), "staging")
+func newLock(b *bucket) *state.Lock {
+	return state.New(b.config(), config.Default()).Lock("staging")
 }
 
 func lease(who string) deploy.Lease {
@@ -256,7 +256,7 @@ func TestForeignLock(t *testing.T) {
 				b.objects[lockKey] = content
 				l := newLock(b)
 				_, err := l.Holder(ctx)
-				foreign, is := errors.AsType[*history.ForeignError](err)
+				foreign, is := errors.AsType[*state.ForeignError](err)
 				if !is || foreign.Key != lockKey {
 					t.Fatalf("holder: %v", err)
 				}
@@ -293,10 +293,10 @@ func TestLockOfAnotherEnvironmentIsRefused(t *testing.T) {
 func TestLockWithoutABucket(t *testing.T) {
 	inTime(t, func(ctx context.Context, t *testing.T, b *bucket) {
 		b.gone = true
-		if _, err := newLock(b).Holder(ctx); !errors.Is(err, history.ErrNoBucket) {
+		if _, err := newLock(b).Holder(ctx); !errors.Is(err, state.ErrNoBucket) {
 			t.Errorf("holder: %v", err)
 		}
-		if _, err := newLock(b).Take(ctx, lease("ada"), nil); !errors.Is(err, history.ErrNoBucket) {
+		if _, err := newLock(b).Take(ctx, lease("ada"), nil); !errors.Is(err, state.ErrNoBucket) {
 			t.Errorf("take: %v", err)
 		}
 	})

@@ -1,4 +1,4 @@
-package history
+package state
 
 import (
 	"context"
@@ -7,31 +7,26 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
-	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
 
 // Lock is the lease on one environment. A lease is known by its record's id:
-// whoever reads a lease with the id of his own attempt has written it. Its
-// methods may be called from any goroutine.
+// whoever reads a lease with the id of his own attempt has written it.
 type Lock struct {
-	bucket      *bucket
+	bucket      *Bucket
 	environment string
 	key         string
 
 	mu sync.Mutex
-	// doubtful are versions whose removal was asked for without an answer.
-	doubtful map[string]bool
+	// unanswered are versions whose removal was asked for without an answer.
+	unanswered map[string]bool
 }
 
 var _ deploy.Lock = (*Lock)(nil)
 
-// NewLock returns the lock of an environment, as the configuration's
-// credentials see it; the region is the platform's. It makes no call.
-func NewLock(cfg aws.Config, p config.Platform, environment string) *Lock {
-	return &Lock{bucket: newBucket(cfg, p), environment: environment, key: p.LockKey(environment), doubtful: map[string]bool{}}
+// Lock returns the lock of an environment. It makes no call.
+func (b *Bucket) Lock(environment string) *Lock {
+	return &Lock{bucket: b, environment: environment, key: b.platform.LockKey(environment), unanswered: map[string]bool{}}
 }
 
 // Holder returns the lease that exists; nil if there is none. What stands there
@@ -161,10 +156,10 @@ func (l *Lock) Remove(ctx context.Context, version string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case ok && conflict.there == nil && l.doubtful[version]:
+	case ok && conflict.there == nil && l.unanswered[version]:
 		return nil
 	case err != nil && !ok:
-		l.doubtful[version] = true
+		l.unanswered[version] = true
 	}
 	return err
 }
