@@ -75,6 +75,7 @@ func (e *PartialError) left() string {
 
 func (e *PartialError) next() string {
 	again := "run migrate up again"
+	batch, isBatch := errors.AsType[*BatchError](e.Err)
 	switch {
 	case e.Mode == Batched && e.Cursor != "":
 		again += ": it goes on behind that key"
@@ -86,6 +87,8 @@ func (e *PartialError) next() string {
 		return again
 	case passing(e.Err):
 		return "end what is in the way or wait for a quieter time, then " + again
+	case isBatch:
+		return fmt.Sprintf("bind the statement to its batch, as a term beside which nothing stands but AND (… AND %s BETWEEN $1 AND $2), and let it leave the key alone; then %s", batch.Key, again)
 	case code(e.Err) == "":
 		return again
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,6 +27,7 @@ const tableSQL = `CREATE TABLE IF NOT EXISTS public.schema_migrations (
     executing     text NOT NULL DEFAULT '',
     cursor        text,
     cursor_of     text NOT NULL DEFAULT '',
+    cursor_end    text,
     walked        bigint NOT NULL DEFAULT 0,
     rows          bigint NOT NULL DEFAULT 0,
     release       text NOT NULL DEFAULT '',
@@ -67,9 +69,11 @@ type Record struct {
 	// about to run.
 	Executing string `json:"-"`
 	// Cursor is the last key that a backfill has passed, CursorOf the table
-	// and column it is of; Walked and Rows count what was passed and changed.
+	// and column it is of, and End the highest key when it began; Walked and
+	// Rows count what was passed and changed.
 	Cursor   *string `json:"cursor,omitempty"`
 	CursorOf string  `json:"-"`
+	End      *string `json:"end,omitempty"`
 	Walked   int64   `json:"walked,omitempty"`
 	Rows     int64   `json:"rows,omitempty"`
 	// Release is the one whose run applied it.
@@ -113,7 +117,7 @@ func (s Statement) hash() string {
 }
 
 const recordColumns = `number, name, checksum, phase, unused_since, state, statements, hashes, executing, cursor, cursor_of, walked, rows,
-	release, started_at, finished_at, duration_ms, lock_waits, lock_wait_ms, error`
+	release, started_at, finished_at, duration_ms, lock_waits, lock_wait_ms, error, cursor_end`
 
 // read returns the records of a database in order, none if it has no table.
 func (s *session) read(ctx context.Context) ([]Record, error) {
@@ -124,14 +128,16 @@ func (s *session) read(ctx context.Context) ([]Record, error) {
 	if !exists {
 		return nil, nil
 	}
-	rows, err := s.Query(ctx, "SELECT "+recordColumns+" FROM "+Table+" ORDER BY number")
+	// A table that an older runner made may lack the last column.
+	columns := strings.Replace(recordColumns, "cursor_end", "to_jsonb(t) ->> 'cursor_end'", 1)
+	rows, err := s.Query(ctx, "SELECT "+columns+" FROM "+Table+" t ORDER BY number")
 	if err != nil {
 		return nil, fmt.Errorf("read the applied migrations: %w", err)
 	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r Record, err error) {
 		var duration, wait int64
 		err = row.Scan(&r.Number, &r.Name, &r.Checksum, &r.Phase, &r.UnusedSince, &r.State, &r.Statements, &r.Hashes, &r.Executing,
-			&r.Cursor, &r.CursorOf, &r.Walked, &r.Rows, &r.Release, &r.StartedAt, &r.FinishedAt, &duration, &r.LockWaits, &wait, &r.Error)
+			&r.Cursor, &r.CursorOf, &r.Walked, &r.Rows, &r.Release, &r.StartedAt, &r.FinishedAt, &duration, &r.LockWaits, &wait, &r.Error, &r.End)
 		r.Duration, r.LockWait = Duration(duration*int64(time.Millisecond)), Duration(wait*int64(time.Millisecond))
 		return r, err
 	})
@@ -144,15 +150,15 @@ func (s *session) read(ctx context.Context) ([]Record, error) {
 // write stores a record, in the transaction that is open if one is.
 func (s *session) write(ctx context.Context, r Record) error {
 	_, err := s.Exec(ctx, `INSERT INTO `+Table+` (`+recordColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
 		ON CONFLICT (number) DO UPDATE SET (name, checksum, phase, unused_since, state, statements, hashes, executing, cursor, cursor_of, walked, rows,
-			release, started_at, finished_at, duration_ms, lock_waits, lock_wait_ms, error)
+			release, started_at, finished_at, duration_ms, lock_waits, lock_wait_ms, error, cursor_end)
 		= (excluded.name, excluded.checksum, excluded.phase, excluded.unused_since, excluded.state, excluded.statements, excluded.hashes,
 			excluded.executing, excluded.cursor, excluded.cursor_of, excluded.walked, excluded.rows, excluded.release, excluded.started_at,
-			excluded.finished_at, excluded.duration_ms, excluded.lock_waits, excluded.lock_wait_ms, excluded.error)`,
+			excluded.finished_at, excluded.duration_ms, excluded.lock_waits, excluded.lock_wait_ms, excluded.error, excluded.cursor_end)`,
 		r.Number, r.Name, r.Checksum, r.Phase, r.UnusedSince, r.State, r.Statements, r.Hashes, r.Executing,
 		r.Cursor, r.CursorOf, r.Walked, r.Rows, r.Release, r.StartedAt, r.FinishedAt,
-		time.Duration(r.Duration).Milliseconds(), r.LockWaits, time.Duration(r.LockWait).Milliseconds(), r.Error)
+		time.Duration(r.Duration).Milliseconds(), r.LockWaits, time.Duration(r.LockWait).Milliseconds(), r.Error, r.End)
 	if err != nil {
 		return fmt.Errorf("record %s: %w", r.ID(), err)
 	}

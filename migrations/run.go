@@ -99,7 +99,16 @@ func (r *runner) makeTable(ctx context.Context) error {
 	if err := r.limit(ctx, limits{r.options.LockTimeout, r.options.StatementTimeout}); err != nil {
 		return err
 	}
-	if _, err := retry(ctx, r.options.LockWait, func(int, time.Duration) {}, func() error { return r.run(ctx, tableSQL) }); err != nil {
+	if _, err := retry(ctx, r.options.LockWait, func(int, time.Duration) {}, func() error {
+		if err := r.run(ctx, tableSQL); err != nil {
+			return err
+		}
+		var whole bool
+		if err := r.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = $1::regclass AND attname = 'cursor_end')", Table).Scan(&whole); err != nil || whole {
+			return err
+		}
+		return r.run(ctx, "ALTER TABLE "+Table+" ADD COLUMN IF NOT EXISTS cursor_end text")
+	}); err != nil {
 		return fmt.Errorf("make the table of applied migrations: %w", err)
 	}
 	return nil
@@ -123,6 +132,9 @@ func (r *runner) apply(ctx context.Context, m Migration, before *Record) (Record
 		a.record = *before
 		a.record.take(m, r.options.Release)
 		a.earlier = before.Duration
+		if before.Cursor == nil {
+			a.record.End = nil // no batch is committed: the file may walk another table now
+		}
 	}
 	a.record.State, a.record.Error = Running, ""
 	event := Event{Kind: Started, Statement: len(a.record.Hashes) + 1}

@@ -132,15 +132,14 @@ func (s *session) run(ctx context.Context, sql string) error {
 	return err
 }
 
-// runParams executes one statement whose parameters are given as text, their
-// types taken from where they stand, and returns how many rows it changed.
-func (s *session) runParams(ctx context.Context, sql string, params ...string) (int64, error) {
+// exec executes one statement whose parameters are given as text, their types
+// taken from where they stand.
+func (s *session) exec(ctx context.Context, sql string, params ...string) *pgconn.Result {
 	values := make([][]byte, len(params))
 	for i, p := range params {
 		values[i] = []byte(p)
 	}
-	result := s.PgConn().ExecParams(ctx, sql, values, nil, nil, nil).Read()
-	return result.CommandTag.RowsAffected(), result.Err
+	return s.PgConn().ExecParams(ctx, sql, values, nil, nil, nil).Read()
 }
 
 // inTransaction runs do between BEGIN and COMMIT. A COMMIT that is on its way
