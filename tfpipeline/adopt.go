@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
 )
@@ -38,8 +39,8 @@ func (a *app) adopt(ctx context.Context, r *root, cfg aws.Config, p *plan.Plan, 
 	if p.Counts()[plan.Create] == 0 {
 		return p, nil
 	}
-	a.progress("%s: looking for what a run that was killed made and could not note", r.name)
-	if url := a.getenv("AWS_ENDPOINT_URL"); url != "" {
+	r.console.Progress("%s: looking for what a run that was killed made and could not note", r.name)
+	if url := r.console.Getenv("AWS_ENDPOINT_URL"); url != "" {
 		cfg.BaseEndpoint = &url
 	}
 	s := &adoption{
@@ -51,14 +52,14 @@ func (a *app) adopt(ctx context.Context, r *root, cfg aws.Config, p *plan.Plan, 
 		return nil, fmt.Errorf("%s: %w", r.name, err)
 	}
 	if len(s.found) == 0 {
-		a.progress("%s: there is nothing outside of the state", r.name)
+		r.console.Progress("%s: there is nothing outside of the state", r.name)
 		return p, nil
 	}
 	if err := s.harmless(p); err != nil {
 		return nil, err
 	}
 	for _, i := range s.imports() {
-		a.progress("%s: adopting %s (%s)", r.name, i.Address, i.ID)
+		r.console.Progress("%s: adopting %s (%s)", r.name, i.Address, i.ID)
 	}
 	return p, nil
 }
@@ -146,6 +147,6 @@ func (s *adoption) harmless(p *plan.Plan) error {
 	if len(errs) == 0 {
 		return nil
 	}
-	return next(fmt.Errorf("%s: nothing was changed: %w", s.root.name, errors.Join(errs...)),
+	return console.WithNext(fmt.Errorf("%s: nothing was changed: %w", s.root.name, errors.Join(errs...)),
 		"look at each; delete it by hand if it is worth nothing, then %s", "tfpipeline apply -env "+s.root.name)
 }

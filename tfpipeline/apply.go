@@ -4,6 +4,8 @@ import (
 	"context"
 	"flag"
 	"fmt"
+
+	"github.com/specboard/platform/tfpipeline/internal/console"
 )
 
 func applyCommand() command {
@@ -42,10 +44,10 @@ Examples:
 			o.declare(set)
 			return func(ctx context.Context, a *app, args []string) error {
 				if len(args) > 0 {
-					return usageError{fmt.Sprintf("apply takes no argument %q", args[0]), "tfpipeline apply -env " + args[0]}
+					return console.Usage(fmt.Sprintf("apply takes no argument %q", args[0]), "tfpipeline apply -env "+args[0])
 				}
 				if refreshOnly && (reviewed != "" || len(o.allow) > 0 || o.adopt) {
-					return usageError{"-refresh-only changes nothing, so there is nothing to allow, review or adopt", "tfpipeline apply -env " + env + " -refresh-only"}
+					return console.Usage("-refresh-only changes nothing, so there is nothing to allow, review or adopt", "tfpipeline apply -env "+env+" -refresh-only")
 				}
 				return a.apply(ctx, env, reviewed, refreshOnly, o)
 			}
@@ -62,7 +64,7 @@ func (a *app) apply(ctx context.Context, env, reviewed string, refreshOnly bool,
 			return err
 		}
 	}
-	if err := a.mustBeAbleToAsk("apply -env "+env, o.yes); err != nil {
+	if err := a.console.RequireAnswer("apply", "tfpipeline apply -env "+env+" -yes, after reading tfpipeline plan -env "+env, o.yes); err != nil {
 		return err
 	}
 	t, cfg, err := a.findCloud(ctx, "apply")
@@ -79,9 +81,9 @@ func (a *app) apply(ctx context.Context, env, reviewed string, refreshOnly bool,
 	case err != nil:
 		return err
 	case changed:
-		fmt.Fprintf(a.stdout, "%s: applied\n", env)
+		fmt.Fprintf(a.console.Out, "%s: applied\n", env)
 	default:
-		fmt.Fprintf(a.stdout, "%s: no changes\n", env)
+		fmt.Fprintf(a.console.Out, "%s: no changes\n", env)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/console"
 )
 
 func bootstrapCommand() command {
@@ -42,7 +43,7 @@ func (a *app) bootstrap(ctx context.Context, env string, o changeOptions) error 
 	if err := a.checkRoot(env); err != nil {
 		return err
 	}
-	if err := a.mustBeAbleToAsk("bootstrap -env "+env, o.yes); err != nil {
+	if err := a.console.RequireAnswer("bootstrap", "tfpipeline bootstrap -env "+env+" -yes, after reading tfpipeline plan -env "+env, o.yes); err != nil {
 		return err
 	}
 	t, cfg, err := a.findCloud(ctx, "bootstrap")
@@ -53,10 +54,10 @@ func (a *app) bootstrap(ctx context.Context, env string, o changeOptions) error 
 		return err
 	}
 
-	a.progress("state bucket %s", a.platform.StateBucket())
+	a.console.Progress("state bucket %s", a.platform.StateBucket())
 	did, err := a.bucket(cfg).ensure(ctx)
 	for _, d := range did {
-		a.progress("state bucket: %s", d)
+		a.console.Progress("state bucket: %s", d)
 	}
 	if err != nil {
 		return err
@@ -70,13 +71,13 @@ func (a *app) bootstrap(ctx context.Context, env string, o changeOptions) error 
 	}
 	anything = anything || changed
 
-	a.progress("delegation of %s", a.platform.Domain)
+	a.console.Progress("delegation of %s", a.platform.Domain)
 	d, err := a.delegation(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	if !d.complete() && env != config.SharedRoot {
-		return next(d, "%s, which continues from here", o.again)
+		return console.WithNext(d, "%s, which continues from here", o.again)
 	}
 
 	var todo []string
@@ -98,14 +99,14 @@ func (a *app) bootstrap(ctx context.Context, env string, o changeOptions) error 
 
 	switch {
 	case anything:
-		fmt.Fprintf(a.stdout, "%s: bootstrapped\n", env)
+		fmt.Fprintf(a.console.Out, "%s: bootstrapped\n", env)
 	default:
-		fmt.Fprintf(a.stdout, "%s: nothing to do: bucket, shared and %s are as they should be\n", env, env)
+		fmt.Fprintf(a.console.Out, "%s: nothing to do: bucket, shared and %s are as they should be\n", env, env)
 	}
 	if len(todo) > 0 {
-		fmt.Fprintf(a.stdout, "\nwhat a person must still do:\n")
+		fmt.Fprintf(a.console.Out, "\nwhat a person must still do:\n")
 		for _, t := range todo {
-			fmt.Fprintf(a.stdout, "- %s\n", strings.ReplaceAll(t, "\n", "\n  "))
+			fmt.Fprintf(a.console.Out, "- %s\n", strings.ReplaceAll(t, "\n", "\n  "))
 		}
 	}
 	return nil
@@ -116,10 +117,10 @@ func (a *app) bootstrap(ctx context.Context, env string, o changeOptions) error 
 func (a *app) checkAccount(ctx context.Context, cfg aws.Config) error {
 	who, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		return next(fmt.Errorf("ask AWS whose credentials these are: %w", err), "aws sso login")
+		return console.WithNext(fmt.Errorf("ask AWS whose credentials these are: %w", err), "aws sso login")
 	}
 	if got := aws.ToString(who.Account); got != a.platform.Account {
-		return next(fmt.Errorf("these credentials are of account %s, and the platform is in %s", got, a.platform.Account),
+		return console.WithNext(fmt.Errorf("these credentials are of account %s, and the platform is in %s", got, a.platform.Account),
 			"export AWS_PROFILE, or set Account in gen/config/default.go and make gen")
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/console"
 )
 
 // cloud serves a fake cloud and returns the SDK's configuration for it.
@@ -85,7 +86,7 @@ func TestDelegation(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			_, cfg := cloud(t)
-			a := &app{platform: config.Default(), lookupNS: func(_ context.Context, domain string) ([]*net.NS, error) {
+			a := &app{platform: config.Default(), console: &console.Console{}, lookupNS: func(_ context.Context, domain string) ([]*net.NS, error) {
 				if domain != "specboard.io" {
 					t.Errorf("asked for %s", domain)
 				}
@@ -109,7 +110,7 @@ func TestDelegation(t *testing.T) {
 	}
 	t.Run("DNS does not answer", func(t *testing.T) {
 		_, cfg := cloud(t)
-		a := &app{platform: config.Default(), lookupNS: func(context.Context, string) ([]*net.NS, error) {
+		a := &app{platform: config.Default(), console: &console.Console{}, lookupNS: func(context.Context, string) ([]*net.NS, error) {
 			return nil, &net.DNSError{IsTimeout: true, Err: "timeout"}
 		}}
 		if _, err := a.delegation(t.Context(), cfg); err == nil {

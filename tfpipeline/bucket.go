@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/state"
 )
 
@@ -85,7 +86,7 @@ func (b bucket) create(ctx context.Context) error {
 	case err == nil, code == "BucketAlreadyOwnedByYou": // another bootstrap was faster
 		return nil
 	case code == "BucketAlreadyExists":
-		return next(fmt.Errorf("create the state bucket: the name %s is taken by somebody else, and bucket names are global", b.name),
+		return console.WithNext(fmt.Errorf("create the state bucket: the name %s is taken by somebody else, and bucket names are global", b.name),
 			"change Name in gen/config/default.go, make gen")
 	default:
 		return fmt.Errorf("create the state bucket %s: %w", b.name, err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
 	"github.com/specboard/platform/tfpipeline/internal/view"
@@ -59,7 +60,7 @@ func (o changeOptions) operation() string {
 // reports whether there was anything to apply. finish, if any, runs on the
 // root after that, changed or not.
 func (a *app) change(ctx context.Context, name string, t target, cfg aws.Config, o changeOptions, finish func(context.Context, *root) error) (changed bool, err error) {
-	r, err := a.openRoot(ctx, name, t, cfg, nil)
+	r, err := a.openRoot(ctx, a.console, name, t, cfg)
 	if err != nil {
 		return false, err
 	}
@@ -69,17 +70,17 @@ func (a *app) change(ctx context.Context, name string, t target, cfg aws.Config,
 	}
 
 	if o.destroy && r.unfinished() {
-		return false, next(fmt.Errorf("%s: an apply was killed here, and what it made may not be in the state: it would be left behind", name),
+		return false, console.WithNext(fmt.Errorf("%s: an apply was killed here, and what it made may not be in the state: it would be left behind", name),
 			"tfpipeline apply -env %s, which adopts it; then destroy", name)
 	}
-	a.progress("%s: terraform plan", name)
+	a.console.Progress("%s: terraform plan", name)
 	p, err := a.planRoot(ctx, r, planChoices{lockTimeout: o.lockTimeout, destroy: o.destroy, yes: o.yes})
 	if err == nil && (o.adopt || r.unfinished()) {
 		p, err = a.adopt(ctx, r, cfg, p, o)
 	}
 	if err != nil {
 		if p != nil { // an errored plan says what was blocked
-			_ = view.Text{Colour: a.colour(a.stderr)}.Plan(a.stderr, p)
+			_ = view.Text{Colour: a.console.Colour(a.console.Err)}.Plan(a.console.Err, p)
 		}
 		return false, err
 	}
@@ -87,7 +88,7 @@ func (a *app) change(ctx context.Context, name string, t target, cfg aws.Config,
 		err := errors.Join(a.settled(r), finished(ctx, r, finish))
 		return false, err
 	}
-	if err := (view.Text{Colour: a.colour(a.stdout)}).Plan(a.stdout, p); err != nil {
+	if err := (view.Text{Colour: a.console.Colour(a.console.Out)}).Plan(a.console.Out, p); err != nil {
 		return false, fmt.Errorf("print the plan: %w", err)
 	}
 	if err := a.guard(p, o.allow, "tfpipeline apply -env "+name); err != nil {
@@ -99,7 +100,7 @@ func (a *app) change(ctx context.Context, name string, t target, cfg aws.Config,
 		}
 	}
 	if o.question == nil || o.yes {
-		err = a.confirm(ctx, fmt.Sprintf("Apply this to %s?", name), o.yes)
+		err = a.console.Confirm(ctx, fmt.Sprintf("Apply this to %s?", name), o.yes)
 	} else {
 		err = o.question(ctx)
 	}
@@ -124,8 +125,8 @@ func finished(ctx context.Context, r *root, finish func(context.Context, *root) 
 
 // applyRoot applies an opened root's saved plan.
 func (a *app) applyRoot(ctx context.Context, r *root, p *plan.Plan, o changeOptions) error {
-	a.progress("%s: terraform apply", r.name)
-	r.watch(a, p)
+	r.console.Progress("%s: terraform apply", r.name)
+	r.watch(p)
 	err := a.patience(r, o.lockTimeout, o.yes).Wait(ctx, func(timeout time.Duration) error {
 		return r.Apply(ctx, timeout)
 	})
@@ -137,16 +138,16 @@ func (a *app) applyRoot(ctx context.Context, r *root, p *plan.Plan, o changeOpti
 		return nil
 	case isType[*terraform.UnsavedStateError](err):
 		unsaved, _ := errors.AsType[*terraform.UnsavedStateError](err)
-		return next(fmt.Errorf("%s: %w", r.name, err), "%s", pushCommand(r.name, unsaved.Path))
+		return console.WithNext(fmt.Errorf("%s: %w", r.name, err), "%s", pushCommand(r.name, unsaved.Path))
 	case isType[*terraform.StalePlanError](err):
-		return next(fmt.Errorf("%s: %w: somebody applied in between, and nothing was changed here", r.name, err), "%s", o.again)
+		return console.WithNext(fmt.Errorf("%s: %w: somebody applied in between, and nothing was changed here", r.name, err), "%s", o.again)
 	case isType[*terraform.LockedError](err):
 		return a.advise(r.name, err)
 	case taken(err):
-		return next(fmt.Errorf("%s: %w: it exists, and the state does not know of it", r.name, a.hide(err)), "tfpipeline apply -env %s -adopt, which adopts it if it is the platform's own", r.name)
+		return console.WithNext(fmt.Errorf("%s: %w: it exists, and the state does not know of it", r.name, a.hide(err)), "tfpipeline apply -env %s -adopt, which adopts it if it is the platform's own", r.name)
 	default:
 		// What is done is in the state, and the lock is released.
-		return next(fmt.Errorf("%s: %w", r.name, a.hide(err)), "%s, which continues from here", o.again)
+		return console.WithNext(fmt.Errorf("%s: %w", r.name, a.hide(err)), "%s, which continues from here", o.again)
 	}
 }
 
@@ -167,7 +168,7 @@ func isType[T error](err error) bool {
 
 // watch prints what an apply does to a root, a line for each resource that is
 // done and one every half minute for those that take long.
-func (r *root) watch(a *app, p *plan.Plan) {
+func (r *root) watch(p *plan.Plan) {
 	total := 0
 	for action, n := range p.Counts() {
 		switch action {
@@ -182,11 +183,11 @@ func (r *root) watch(a *app, p *plan.Plan) {
 		switch {
 		case e.Kind == terraform.Done:
 			done++
-			a.progress("%s: [%*d/%d] %s %s (%s)", r.name, len(fmt.Sprint(total)), done, total, e.Action, e.Address, e.Elapsed)
+			r.console.Progress("%s: [%*d/%d] %s %s (%s)", r.name, len(fmt.Sprint(total)), done, total, e.Action, e.Address, e.Elapsed)
 		case e.Kind == terraform.Failed:
-			a.progress("%s: failed to %s %s (%s)", r.name, e.Action, e.Address, e.Elapsed)
+			r.console.Progress("%s: failed to %s %s (%s)", r.name, e.Action, e.Address, e.Elapsed)
 		case e.Kind == terraform.Progress && e.Elapsed%(30*time.Second) == 0:
-			a.progress("%s: still at it: %s %s (%s)", r.name, e.Action, e.Address, e.Elapsed)
+			r.console.Progress("%s: still at it: %s %s (%s)", r.name, e.Action, e.Address, e.Elapsed)
 		}
 	}
 }
@@ -207,9 +208,9 @@ func (a *app) outputs(ctx context.Context, r *root) error {
 	for _, name := range slices.Sorted(maps.Keys(outputs)) {
 		switch o := outputs[name]; {
 		case o.Sensitive:
-			fmt.Fprintf(a.stdout, "  %s (sensitive)\n", name)
+			fmt.Fprintf(r.console.Out, "  %s (sensitive)\n", name)
 		default:
-			fmt.Fprintf(a.stdout, "  %s = %s\n", name, strings.Trim(string(o.Value), `"`))
+			fmt.Fprintf(r.console.Out, "  %s = %s\n", name, strings.Trim(string(o.Value), `"`))
 		}
 	}
 	return nil

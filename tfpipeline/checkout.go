@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/specboard/platform/migrations"
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/github"
 )
@@ -27,11 +28,11 @@ type checkout struct {
 var _ deploy.Checkout = (*checkout)(nil)
 
 func (a *app) checkout() *checkout {
-	c := &checkout{dir: a.repository, env: a.env}
-	repository, token := a.getenv("GITHUB_REPOSITORY"), a.getenv("GITHUB_TOKEN")
-	if a.getenv("GITHUB_ACTIONS") == "true" && repository != "" && token != "" {
+	c := &checkout{dir: a.repository, env: a.console.Env}
+	repository, token := a.console.Getenv("GITHUB_REPOSITORY"), a.console.Getenv("GITHUB_TOKEN")
+	if a.console.Getenv("GITHUB_ACTIONS") == "true" && repository != "" && token != "" {
 		// A workflow's clone may lack tags.
-		c.peel = github.New(a.getenv("GITHUB_API_URL"), repository, token).ReleaseCommit
+		c.peel = github.New(a.console.Getenv("GITHUB_API_URL"), repository, token).ReleaseCommit
 	}
 	return c
 }
@@ -97,7 +98,7 @@ func (c *checkout) Peel(ctx context.Context, tag string) (string, error) {
 	}
 	out, err := c.git(ctx, "rev-parse", "--verify", "--quiet", "refs/tags/"+tag+"^{commit}")
 	if isType[*gitError](err) {
-		return "", next(fmt.Errorf("there is no tag %q here, or it is not on a commit", tag), "git fetch --tags; git tag --list")
+		return "", console.WithNext(fmt.Errorf("there is no tag %q here, or it is not on a commit", tag), "git fetch --tags; git tag --list")
 	}
 	if err != nil {
 		return "", fmt.Errorf("find the commit of tag %s: %w", tag, err)
@@ -108,14 +109,14 @@ func (c *checkout) Peel(ctx context.Context, tag string) (string, error) {
 // expand returns the full commit that a name of it means.
 func (c *checkout) expand(ctx context.Context, commit string) (string, error) {
 	if !isHexadecimal(commit) || len(commit) < 7 || len(commit) > 40 {
-		return "", usageError{fmt.Sprintf("-commit %s: not a commit (7 to 40 hexadecimal digits)", commit), "git log --oneline"}
+		return "", console.Usage(fmt.Sprintf("-commit %s: not a commit (7 to 40 hexadecimal digits)", commit), "git log --oneline")
 	}
 	if len(commit) == 40 {
 		return commit, nil
 	}
 	out, err := c.git(ctx, "rev-parse", "--verify", "--quiet", commit+"^{commit}")
 	if isType[*gitError](err) {
-		return "", usageError{fmt.Sprintf("-commit %s: no such commit in this checkout, or several", commit), "git fetch; git log --oneline"}
+		return "", console.Usage(fmt.Sprintf("-commit %s: no such commit in this checkout, or several", commit), "git fetch; git log --oneline")
 	}
 	return strings.TrimSpace(out), err
 }
@@ -140,10 +141,10 @@ func (c *checkout) Contains(ctx context.Context, descendant, ancestor string) (b
 	case err != nil:
 		return false, fmt.Errorf("compare %s and %s: %w", descendant, ancestor, err)
 	case strings.TrimSpace(shallow) == "true":
-		return false, next(fmt.Errorf("compare %s and %s: this clone does not have the whole history", descendant, ancestor),
+		return false, console.WithNext(fmt.Errorf("compare %s and %s: this clone does not have the whole history", descendant, ancestor),
 			"git fetch --unshallow; in a workflow: actions/checkout with fetch-depth: 0")
 	case failure.code != 1: // which says no
-		return false, next(fmt.Errorf("compare %s and %s: %w", descendant, ancestor, failure), "git fetch")
+		return false, console.WithNext(fmt.Errorf("compare %s and %s: %w", descendant, ancestor, failure), "git fetch")
 	}
 	return false, nil
 }

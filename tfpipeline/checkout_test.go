@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/specboard/platform/tfpipeline/internal/console"
 )
 
 // repository is a git repository in a temporary folder.
@@ -97,7 +99,7 @@ func TestCheckoutPeelsTags(t *testing.T) {
 	r.do("branch", "v2.0.0") // a branch is no release
 	for _, tag := range []string{"v2.0.0", "v9", "--help", "main"} {
 		got, err := r.Peel(t.Context(), tag)
-		if h, ok := errors.AsType[hinted](err); !ok || got != "" || !strings.Contains(h.next, "git fetch --tags") {
+		if h, ok := errors.AsType[console.Next](err); !ok || got != "" || !strings.Contains(h.Next(), "git fetch --tags") {
 			t.Errorf("%s: %s, %v", tag, got, err)
 		}
 	}
@@ -118,11 +120,11 @@ func TestCheckoutAsksGitHubInAWorkflow(t *testing.T) {
 		fmt.Fprintf(w, `{"object":{"type":"commit","sha":%q}}`, commit)
 	}))
 	t.Cleanup(api.Close)
-	a := &app{env: []string{"GITHUB_REPOSITORY=specboard/doc-platform", "GITHUB_TOKEN=the token", "GITHUB_API_URL=" + api.URL}}
+	a := &app{console: &console.Console{Env: []string{"GITHUB_REPOSITORY=specboard/doc-platform", "GITHUB_TOKEN=the token", "GITHUB_API_URL=" + api.URL}}}
 	if a.checkout().peel != nil {
 		t.Error("GitHub is asked outside of a workflow")
 	}
-	a.env = append(a.env, "GITHUB_ACTIONS=true")
+	a.console.Env = append(a.console.Env, "GITHUB_ACTIONS=true")
 	if got, err := a.checkout().Peel(t.Context(), "v1.0.0"); err != nil || got != commit {
 		t.Errorf("%s, %v", got, err)
 	}
@@ -149,7 +151,7 @@ func TestCheckoutContains(t *testing.T) {
 	clone := repository{t, &checkout{dir: t.TempDir(), env: r.env}}
 	clone.do("clone", "-q", "--depth", "1", "--branch", "main", "file://"+r.dir, ".")
 	_, err := clone.Contains(t.Context(), second, first)
-	if h, ok := errors.AsType[hinted](err); !ok || !strings.Contains(h.next, "fetch-depth: 0") {
+	if h, ok := errors.AsType[console.Next](err); !ok || !strings.Contains(h.Next(), "fetch-depth: 0") {
 		t.Errorf("in a shallow clone: %v", err)
 	}
 }
@@ -163,7 +165,7 @@ func TestCheckoutExpandsCommits(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"", "abc", "0000000", "v1.0.0", "HEAD", full + "0", "--help-me"} {
-		if got, err := r.expand(t.Context(), name); !isType[usageError](err) {
+		if got, err := r.expand(t.Context(), name); !isType[console.Next](err) {
 			t.Errorf("%s: %s, %v", name, got, err)
 		}
 	}
@@ -182,8 +184,8 @@ func TestCheckoutSchema(t *testing.T) {
 	}
 	var gone context.Context
 	gone, cancel := context.WithCancelCause(t.Context())
-	cancel(errInterrupted)
-	if _, _, err := r.Head(gone); !errors.Is(err, errInterrupted) {
+	cancel(console.ErrInterrupted)
+	if _, _, err := r.Head(gone); !errors.Is(err, console.ErrInterrupted) {
 		t.Errorf("interrupted: %v", err)
 	}
 }

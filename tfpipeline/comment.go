@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/github"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
@@ -19,14 +20,14 @@ type commenter struct {
 
 // commenter finds the pull request that this run is for.
 func (a *app) commenter() (*commenter, error) {
-	w, err := github.ReadWorkflow(a.getenv)
+	w, err := github.ReadWorkflow(a.console.Getenv)
 	if missing, ok := errors.AsType[*github.MissingError](err); ok {
-		return nil, next(missing, "tfpipeline plan -all, which needs none of this")
+		return nil, console.WithNext(missing, "tfpipeline plan -all, which needs none of this")
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &commenter{w, github.New(w.API, w.Repository, w.Token), a.getenv}, nil
+	return &commenter{w, github.New(w.API, w.Repository, w.Token), a.console.Getenv}, nil
 }
 
 // commit is what is planned: the pull request's, not that of its trial merge.
@@ -56,7 +57,7 @@ func (c *commenter) summarize(a *app, comment view.Comment) error {
 		return err
 	}
 	if room < leastRoom {
-		a.progress("no room for the plans in the step's summary: %d bytes are left", room)
+		a.console.Progress("no room for the plans in the step's summary: %d bytes are left", room)
 		return nil
 	}
 	comment.Budget = min(room, view.SummaryBudget)
@@ -65,17 +66,17 @@ func (c *commenter) summarize(a *app, comment view.Comment) error {
 
 func (c *commenter) upsert(ctx context.Context, a *app, comment view.Comment) error {
 	if c.workflow.Fork {
-		a.progress("pull request #%d comes from a fork, whose token may not comment: the step's summary has the plans", c.workflow.Pull)
+		a.console.Progress("pull request #%d comes from a fork, whose token may not comment: the step's summary has the plans", c.workflow.Pull)
 		return nil
 	}
 	comment.Budget = view.CommentBudget
 	url, err := c.client.Upsert(ctx, c.workflow.Pull, view.Marker, comment.Markdown())
 	if e, ok := errors.AsType[*github.Error](err); ok && e.Status == http.StatusForbidden {
-		return next(err, "give the job permissions: pull-requests: write")
+		return console.WithNext(err, "give the job permissions: pull-requests: write")
 	}
 	if err != nil {
 		return fmt.Errorf("tell the pull request: %w", err)
 	}
-	a.progress("comment: %s", url)
+	a.console.Progress("comment: %s", url)
 	return nil
 }

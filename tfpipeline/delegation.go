@@ -63,7 +63,7 @@ func (a *app) delegation(ctx context.Context, cfg aws.Config) (delegation, error
 	if zone.DelegationSet != nil {
 		d.zone = hosts(zone.DelegationSet.NameServers)
 	}
-	if isLoopback(a.getenv("AWS_ENDPOINT_URL")) {
+	if isLoopback(a.console.Getenv("AWS_ENDPOINT_URL")) {
 		d.world = d.zone // nobody else knows of a local endpoint's zones
 		return d, nil
 	}

@@ -15,6 +15,7 @@ import (
 	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/console"
 )
 
 func destroyCommand() command {
@@ -54,9 +55,9 @@ func (a *app) destroy(ctx context.Context, env, name string, o changeOptions) er
 	case a.platform.Protects(env):
 		return fmt.Errorf("destroy %s: refused, it is protected (to remove it, first change that in gen/config and apply)", env)
 	case o.yes && name != env:
-		return usageError{"destroy -yes also needs the name of what is destroyed", "tfpipeline destroy -env " + env + " -yes -name " + env}
+		return console.Usage("destroy -yes also needs the name of what is destroyed", "tfpipeline destroy -env "+env+" -yes -name "+env)
 	}
-	if err := a.mustBeAbleToAsk("destroy -env "+env, o.yes); err != nil {
+	if err := a.console.RequireAnswer("destroy", "tfpipeline destroy -env "+env+" -yes -name "+env, o.yes); err != nil {
 		return err
 	}
 	t, cfg, err := a.findCloud(ctx, "destroy")
@@ -77,21 +78,21 @@ func (a *app) destroy(ctx context.Context, env, name string, o changeOptions) er
 	case err != nil:
 		return err
 	case changed:
-		fmt.Fprintf(a.stdout, "%s: destroyed; its history stays in %s/%s\n", env, a.platform.StateBucket(), a.platform.HistoryPrefix(env))
+		fmt.Fprintf(a.console.Out, "%s: destroyed; its history stays in %s/%s\n", env, a.platform.StateBucket(), a.platform.HistoryPrefix(env))
 	default:
-		fmt.Fprintf(a.stdout, "%s: nothing to destroy\n", env)
+		fmt.Fprintf(a.console.Out, "%s: nothing to destroy\n", env)
 	}
 	return nil
 }
 
 // typeName asks for the environment's name, which nobody types by accident.
 func (a *app) typeName(ctx context.Context, env string) error {
-	answer, err := a.ask(ctx, "This cannot be undone. Type the environment's name to destroy it:")
+	answer, err := a.console.Ask(ctx, "This cannot be undone. Type the environment's name to destroy it:")
 	if err != nil {
 		return err
 	}
 	if answer != env {
-		return errDeclined
+		return console.ErrDeclined
 	}
 	return nil
 }
@@ -111,7 +112,7 @@ func (a *app) stopTasks(ctx context.Context, cfg aws.Config, env string) error {
 				return fmt.Errorf("list the tasks of %s: %w", cluster, err)
 			}
 			for _, arn := range page.TaskArns {
-				a.progress("%s: stopping task %s", env, arn)
+				a.console.Progress("%s: stopping task %s", env, arn)
 				if _, err := client.StopTask(ctx, &ecs.StopTaskInput{Cluster: &cluster, Task: &arn, Reason: aws.String("the environment is destroyed")}); err != nil {
 					return fmt.Errorf("stop task %s: %w", arn, err)
 				}
@@ -146,7 +147,7 @@ func (a *app) deregister(ctx context.Context, cfg aws.Config, env string) error 
 		}
 	}
 	if count > 0 {
-		a.progress("%s: deregistered %d task definition revisions", env, count)
+		a.console.Progress("%s: deregistered %d task definition revisions", env, count)
 	}
 	return nil
 }
@@ -186,7 +187,7 @@ func (a *app) deleteSecrets(ctx context.Context, cfg aws.Config, env string) err
 	}
 	slices.Sort(waiting)
 	for _, name := range waiting {
-		a.progress("%s: deleting secret %s for good", env, name)
+		a.console.Progress("%s: deleting secret %s for good", env, name)
 		if _, err := client.DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: &name, ForceDeleteWithoutRecovery: aws.Bool(true)}); err != nil {
 			return fmt.Errorf("delete secret %s: %w", name, err)
 		}

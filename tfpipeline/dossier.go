@@ -35,13 +35,13 @@ func (a *app) keepDossier(failure *deploy.Error, dir string) error {
 	); err != nil {
 		return fmt.Errorf("keep the dossier: %w", err)
 	}
-	a.progress("dossier: %s.md and .json", path)
+	a.console.Progress("dossier: %s.md and .json", path)
 	return a.summarize(d.Markdown)
 }
 
 // summarize appends to the summary of a workflow's step, if there is one.
 func (a *app) summarize(markdown string) error {
-	path := a.getenv("GITHUB_STEP_SUMMARY")
+	path := a.console.Getenv("GITHUB_STEP_SUMMARY")
 	if path == "" {
 		return nil
 	}

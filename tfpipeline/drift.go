@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
@@ -37,9 +38,9 @@ Examples:
 			return func(ctx context.Context, a *app, args []string) error {
 				switch {
 				case len(args) > 0:
-					return usageError{fmt.Sprintf("drift takes no argument %q", args[0]), "tfpipeline drift -env " + args[0]}
+					return console.Usage(fmt.Sprintf("drift takes no argument %q", args[0]), "tfpipeline drift -env "+args[0])
 				case o.json && o.markdown:
-					return usageError{"-json and -markdown are two answers; choose one", "tfpipeline drift -json"}
+					return console.Usage("-json and -markdown are two answers; choose one", "tfpipeline drift -json")
 				}
 				return a.drift(ctx, o)
 			}
@@ -79,16 +80,16 @@ func (a *app) drift(ctx context.Context, o driftOptions) error {
 	case o.markdown:
 		write = report.Markdown
 	}
-	if err := write(a.stdout); err != nil {
+	if err := write(a.console.Out); err != nil {
 		return fmt.Errorf("print the drift: %w", err)
 	}
 	if len(unclean) == 0 {
 		return nil
 	}
 	for _, name := range unclean {
-		a.progress("next: tfpipeline plan -env %s, for what an apply would put back; apply -env %s -refresh-only writes the rest into the state", name, name)
+		a.console.Suggest("tfpipeline plan -env %s, for what an apply would put back; tfpipeline apply -env %s -refresh-only writes the rest into the state", name, name)
 	}
-	return errChanges
+	return console.ErrChanges
 }
 
 func (a *app) driftOf(ctx context.Context, name string) (d plan.Drift, err error) {
@@ -96,12 +97,12 @@ func (a *app) driftOf(ctx context.Context, name string) (d plan.Drift, err error
 	if err != nil {
 		return d, err
 	}
-	r, err := a.openRoot(ctx, name, t, cfg, nil)
+	r, err := a.openRoot(ctx, a.console, name, t, cfg)
 	if err != nil {
 		return d, err
 	}
 	defer closeRoot(r, &err)
-	a.progress("%s: terraform plan", name)
+	a.console.Progress("%s: terraform plan", name)
 	p, err := a.planRoot(ctx, r, planChoices{noLock: true, lockTimeout: time.Minute})
 	switch {
 	case err != nil:

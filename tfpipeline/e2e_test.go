@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/offline"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
@@ -46,11 +47,11 @@ func TestOfflinePlans(t *testing.T) {
 	e2e(t)
 	for _, name := range []string{"shared", "staging", "production"} {
 		t.Run(name, func(t *testing.T) {
-			a := &app{platform: config.Default(), env: withoutAWS(), stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}}
+			a := &app{platform: config.Default(), console: &console.Console{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Env: withoutAWS()}}
 			if err := a.findRepository(); err != nil {
 				t.Fatal(err)
 			}
-			r, err := a.openRoot(t.Context(), name, targetOffline, aws.Config{}, nil)
+			r, err := a.openRoot(t.Context(), a.console, name, targetOffline, aws.Config{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -89,7 +90,7 @@ func TestPlanCommand(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), []string{"plan", "-env", "shared", "-detailed-exitcode"}, withoutAWS(), nil, &stdout, &stderr)
 	first, _, _ := strings.Cut(stdout.String(), "\n")
-	if code != exitChanges || !strings.Contains(first, "offline") || !strings.HasSuffix(stdout.String(), "to create\n") {
+	if code != console.ExitChanges || !strings.Contains(first, "offline") || !strings.HasSuffix(stdout.String(), "to create\n") {
 		t.Errorf("exit %d, stdout:\n%s\nstderr:\n%s", code, &stdout, &stderr)
 	}
 
@@ -103,7 +104,7 @@ func TestPlanCommand(t *testing.T) {
 			Actions []string
 		}
 	}
-	if err := json.Unmarshal(stdout.Bytes(), &got); err != nil || code != exitOK {
+	if err := json.Unmarshal(stdout.Bytes(), &got); err != nil || code != console.ExitOK {
 		t.Fatalf("exit %d, %v:\n%s", code, err, &stdout)
 	}
 	if got.Root != "shared" || got.Target != "offline" || got.Counts["create"] != len(got.Changes) || got.Changes[0].Actions[0] != "create" {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
 )
 
@@ -34,7 +35,7 @@ func TestSoakKilledEnvironment(t *testing.T) {
 	cache := t.TempDir()
 	t.Cleanup(func() { killBelow(cache) })
 	cli := program{path: build(t), env: append(withoutAWS(endpoint.Environ()...), "XDG_CACHE_HOME="+cache)}
-	cli.must(t, exitOK, "bootstrap", "-env", "shared", "-yes")
+	cli.must(t, console.ExitOK, "bootstrap", "-env", "shared", "-yes")
 	for range 4 {
 		after := time.Duration(rand.Int64N(int64(2 * time.Minute)))
 		cmd := exec.CommandContext(t.Context(), cli.path, "bootstrap", "-env", "staging", "-yes")
@@ -51,8 +52,8 @@ func TestSoakKilledEnvironment(t *testing.T) {
 		lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
 		t.Logf("killed after %s (%v), having said: %s", after.Round(time.Second), err, lines[len(lines)-1])
 	}
-	cli.must(t, exitOK, "bootstrap", "-env", "staging", "-yes")
-	if out := cli.must(t, exitOK, "plan", "-env", "staging", "-detailed-exitcode"); !strings.Contains(out, "staging: no changes") {
+	cli.must(t, console.ExitOK, "bootstrap", "-env", "staging", "-yes")
+	if out := cli.must(t, console.ExitOK, "plan", "-env", "staging", "-detailed-exitcode"); !strings.Contains(out, "staging: no changes") {
 		t.Errorf("the plan of staging:\n%s", out)
 	}
 	url := endpoint.URL()

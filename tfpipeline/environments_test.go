@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
 )
 
@@ -38,34 +39,34 @@ func TestEnvironments(t *testing.T) {
 	})
 	cli := program{path: build(t), env: withoutAWS(endpoint.Environ()...)}
 
-	cli.must(t, exitOK, "bootstrap", "-env", "shared", "-yes")
+	cli.must(t, console.ExitOK, "bootstrap", "-env", "shared", "-yes")
 	cli.sideBySide(t, "staging", "production", func(env string) []string { return []string{"bootstrap", "-env", env, "-yes"} })
 
 	for _, root := range config.Default().Roots() {
-		if out := cli.must(t, exitOK, "plan", "-env", root, "-detailed-exitcode"); !strings.Contains(out, root+": no changes") {
+		if out := cli.must(t, console.ExitOK, "plan", "-env", root, "-detailed-exitcode"); !strings.Contains(out, root+": no changes") {
 			t.Errorf("the plan of %s:\n%s", root, out)
 		}
 	}
 	// What an apply did itself is no drift, and what AWS moves is none.
-	if out := cli.must(t, exitOK, "drift"); strings.Count(out, ": no drift\n") != 3 {
+	if out := cli.must(t, console.ExitOK, "drift"); strings.Count(out, ": no drift\n") != 3 {
 		t.Errorf("the drift after the bootstrap:\n%s", out)
 	}
-	if out := cli.must(t, exitOK, "bootstrap", "-env", "staging", "-yes"); !strings.Contains(out, "nothing to do") {
+	if out := cli.must(t, console.ExitOK, "bootstrap", "-env", "staging", "-yes"); !strings.Contains(out, "nothing to do") {
 		t.Errorf("the second bootstrap:\n%s", out)
 	}
 
 	w := newWorkshop(t, cli, endpoint.URL(), localConfig(endpoint.URL()))
 	releases(t, w, "staging")
-	if out := cli.must(t, exitOK, "plan", "-env", "staging", "-detailed-exitcode"); !strings.Contains(out, "staging: no changes") {
+	if out := cli.must(t, console.ExitOK, "plan", "-env", "staging", "-detailed-exitcode"); !strings.Contains(out, "staging: no changes") {
 		t.Errorf("the plan after promotions and a rollback:\n%s", out)
 	}
-	if out := cli.must(t, exitOK, "drift", "-env", "staging"); !strings.Contains(out, "accepted drift:") {
+	if out := cli.must(t, console.ExitOK, "drift", "-env", "staging"); !strings.Contains(out, "accepted drift:") {
 		t.Errorf("the drift after promotions and a rollback:\n%s", out)
 	}
 	toProduction(t, w)
 	noSecretInStates(t, endpoint.URL())
 
-	cli.must(t, exitOK, "destroy", "-env", "staging", "-yes", "-name", "staging")
+	cli.must(t, console.ExitOK, "destroy", "-env", "staging", "-yes", "-name", "staging")
 	left, err := endpoint.Inventory(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +80,7 @@ func TestEnvironments(t *testing.T) {
 			}
 		}
 	}
-	if out := cli.must(t, exitOK, "plan", "-env", "production", "-detailed-exitcode"); !strings.Contains(out, "no changes") {
+	if out := cli.must(t, console.ExitOK, "plan", "-env", "production", "-detailed-exitcode"); !strings.Contains(out, "no changes") {
 		t.Errorf("destroying staging changed production:\n%s", out)
 	}
 }
@@ -189,7 +190,7 @@ func (p program) sideBySide(t *testing.T, a, b string, args func(string) []strin
 	for i, env := range []string{a, b} {
 		wg.Go(func() {
 			stdout, stderr, code := p.run(t.Context(), args(env)...)
-			if code != exitOK {
+			if code != console.ExitOK {
 				failures[i] = fmt.Sprintf("tfpipeline %v: exit %d\n%s\n%s", args(env), code, stdout, stderr)
 			}
 		})

@@ -34,9 +34,12 @@ var allowed = map[string][]string{
 	"gen/internal/render":    {"gen/config", "gen/internal/tree"},
 	"gen":                    {"gen/config", "gen/internal/reference", "gen/internal/render", "gen/internal/tree"},
 
+	// What a command talks to.
+	"tfpipeline/internal/console": {},
+
 	// The pipeline's domain.
 	"tfpipeline/internal/plan":   {"gen/config"},
-	"tfpipeline/internal/deploy": {"gen/config", "migrations"},
+	"tfpipeline/internal/deploy": {"gen/config", "migrations", "tfpipeline/internal/console"},
 
 	// Its adapters, each for one outside system.
 	"tfpipeline/internal/ecs":        {"gen/config", "tfpipeline/internal/deploy"},

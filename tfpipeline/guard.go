@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
 )
 
@@ -15,8 +16,8 @@ func (a *app) guard(p *plan.Plan, allow []string, again string) error {
 	case !ok:
 		return err
 	case len(refusal.Violations) == 0:
-		return next(refusal, "%s, without what allows nothing", again)
+		return console.WithNext(refusal, "%s, without what allows nothing", again)
 	default:
-		return next(refusal, "if that is meant: %s %s", again, refusal.Flags())
+		return console.WithNext(refusal, "if that is meant: %s %s", again, refusal.Flags())
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
@@ -31,7 +32,7 @@ Examples:
 			json := set.Bool("json", false, "print one JSON object")
 			return func(ctx context.Context, a *app, args []string) error {
 				if len(args) > 0 {
-					return usageError{fmt.Sprintf("history takes no argument %q", args[0]), "tfpipeline history -env ENV -id " + args[0]}
+					return console.Usage(fmt.Sprintf("history takes no argument %q", args[0]), "tfpipeline history -env ENV -id "+args[0])
 				}
 				return a.showHistory(ctx, *env, *id, *limit, *json)
 			}
@@ -63,7 +64,7 @@ func (a *app) showHistory(ctx context.Context, env, id string, limit int, json b
 	if json {
 		write = h.JSON
 	}
-	if err := write(a.stdout); err != nil {
+	if err := write(a.console.Out); err != nil {
 		return fmt.Errorf("print the history: %w", err)
 	}
 	return nil
@@ -78,10 +79,10 @@ func (a *app) showRecord(h view.History, id string, json bool) error {
 		if json {
 			write = view.RecordJSON
 		}
-		if err := write(a.stdout, r); err != nil {
+		if err := write(a.console.Out, r); err != nil {
 			return fmt.Errorf("print the record: %w", err)
 		}
 		return nil
 	}
-	return next(fmt.Errorf("%s has no record %s", h.Environment, id), "tfpipeline history -env %s -limit 0", h.Environment)
+	return console.WithNext(fmt.Errorf("%s has no record %s", h.Environment, id), "tfpipeline history -env %s -limit 0", h.Environment)
 }

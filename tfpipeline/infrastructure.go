@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
 	"github.com/specboard/platform/tfpipeline/internal/state"
@@ -21,10 +22,11 @@ const stateLockPatience = 5 * time.Minute
 // infrastructure is an environment's Terraform root, for a promotion. It is
 // opened by the first plan, since a rollback needs no Terraform.
 type infrastructure struct {
-	app    *app
-	env    string
-	target target
-	cfg    aws.Config
+	app     *app
+	console *console.Console
+	env     string
+	target  target
+	cfg     aws.Config
 	// reviewed is the plan that was approved; nil is none.
 	reviewed *review
 	// again is the command that goes on after a failure.
@@ -54,7 +56,7 @@ func (i *infrastructure) choices() changeOptions {
 func (i *infrastructure) Plan(ctx context.Context) (deploy.Plan, error) {
 	a := i.app
 	if i.root == nil {
-		r, err := a.openRoot(ctx, i.env, i.target, i.cfg, nil)
+		r, err := a.openRoot(ctx, i.console, i.env, i.target, i.cfg)
 		if err != nil {
 			return deploy.Plan{}, err
 		}
@@ -63,14 +65,14 @@ func (i *infrastructure) Plan(ctx context.Context) (deploy.Plan, error) {
 			return deploy.Plan{}, err
 		}
 	}
-	a.progress("%s: terraform plan", i.env)
+	i.console.Progress("%s: terraform plan", i.env)
 	p, err := a.planRoot(ctx, i.root, planChoices{lockTimeout: stateLockPatience, yes: true})
 	if err == nil && i.root.unfinished() {
 		p, err = a.adopt(ctx, i.root, i.cfg, p, i.choices())
 	}
 	if p != nil && (err != nil || !p.Empty()) {
 		// An errored plan says what was blocked.
-		_ = view.Text{Colour: a.colour(a.stderr)}.Plan(a.stderr, p)
+		_ = view.Text{Colour: i.console.Colour(i.console.Err)}.Plan(i.console.Err, p)
 	}
 	if err != nil {
 		return deploy.Plan{}, err
@@ -115,7 +117,7 @@ func (i *infrastructure) settle() error {
 func (i *infrastructure) Outputs(ctx context.Context) (deploy.Outputs, error) {
 	o, err := state.New(i.cfg, i.app.platform).Outputs(ctx, i.env)
 	if isType[*state.NeverAppliedError](err) {
-		err = next(err, "tfpipeline bootstrap -env %s", i.env)
+		err = console.WithNext(err, "tfpipeline bootstrap -env %s", i.env)
 	}
 	return o, err
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
 )
 
@@ -99,20 +100,20 @@ func (o localOptions) check(args []string) error {
 	default:
 		return nil
 	}
-	return usageError{"local: " + wrong, "tfpipeline help local"}
+	return console.Usage("local: "+wrong, "tfpipeline help local")
 }
 
 // startLocal starts the endpoint with all that runs behind it.
 func (a *app) startLocal(ctx context.Context, o localOptions) (*localaws.Cloud, error) {
 	options := localaws.CloudOptions{
 		Options: localaws.Options{
-			Region: a.platform.Region, Account: a.platform.Account, Environ: a.env,
-			Progress: func(line string) { a.progress("%s", line) },
+			Region: a.platform.Region, Account: a.platform.Account, Environ: a.console.Env,
+			Progress: func(line string) { a.console.Progress("%s", line) },
 		},
 		Speed: o.speed,
 	}
 	if o.verbose {
-		options.Output = func(task, container, line string) { a.progress("%s/%.8s: %s", container, task, line) }
+		options.Output = func(task, container, line string) { a.console.Progress("%s/%.8s: %s", container, task, line) }
 	}
 	// Ctrl-C is also for the command that uses the endpoint, and which may need
 	// it until its end: from the start on only Close ends it.
@@ -128,11 +129,11 @@ func (a *app) startLocal(ctx context.Context, o localOptions) (*localaws.Cloud, 
 // useLocal is what happens while the endpoint runs.
 func (a *app) useLocal(ctx context.Context, cloud *localaws.Cloud, o localOptions, args []string) error {
 	if o.shell {
-		shell := a.getenv("SHELL")
+		shell := a.console.Getenv("SHELL")
 		if shell == "" {
 			shell = "/bin/sh"
 		}
-		a.progress("AWS is %s in this shell, until it ends", cloud.URL())
+		a.console.Progress("AWS is %s in this shell, until it ends", cloud.URL())
 		args = []string{shell}
 	}
 	if o.json || len(args) == 0 {
@@ -144,13 +145,13 @@ func (a *app) useLocal(ctx context.Context, cloud *localaws.Cloud, o localOption
 		set, unset := localEnvironment(cloud)
 		return a.runIn(ctx, set, unset, args)
 	}
-	a.progress("local AWS at %s until Ctrl-C; load balancers: %s/_localaws/balancers", cloud.URL(), cloud.URL())
+	a.console.Progress("local AWS at %s until Ctrl-C; load balancers: %s/_localaws/balancers", cloud.URL(), cloud.URL())
 	select {
 	case <-ctx.Done():
-		a.progress("stopping: everything that was created is gone")
+		a.console.Progress("stopping: everything that was created is gone")
 		return nil // as asked
 	case <-cloud.Done():
-		return next(fmt.Errorf("run the local endpoint: %w", cloud.Err()), "tfpipeline local")
+		return console.WithNext(fmt.Errorf("run the local endpoint: %w", cloud.Err()), "tfpipeline local")
 	}
 }
 
@@ -158,7 +159,7 @@ func (a *app) useLocal(ctx context.Context, cloud *localaws.Cloud, o localOption
 func (a *app) printEnvironment(cloud *localaws.Cloud, asJSON bool) error {
 	set, unset := localEnvironment(cloud)
 	if asJSON {
-		return json.NewEncoder(a.stdout).Encode(struct {
+		return json.NewEncoder(a.console.Out).Encode(struct {
 			Endpoint    string            `json:"endpoint"`
 			Environment map[string]string `json:"environment"`
 			Unset       []string          `json:"unset"`
@@ -170,7 +171,7 @@ func (a *app) printEnvironment(cloud *localaws.Cloud, asJSON bool) error {
 		fmt.Fprintf(&lines, "export %s='%s'\n", name, strings.ReplaceAll(set[name], "'", `'\''`))
 	}
 	fmt.Fprintf(&lines, "unset %s\n", strings.Join(unset, " "))
-	_, err := fmt.Fprint(a.stdout, lines.String())
+	_, err := fmt.Fprint(a.console.Out, lines.String())
 	return err
 }
 

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+
+	"github.com/specboard/platform/tfpipeline/internal/console"
 )
 
 // runIn runs a command with another environment, and passes on how it ended.
@@ -15,7 +17,7 @@ import (
 // endpoint for as long as it takes to end well.
 func (a *app) runIn(ctx context.Context, set map[string]string, unset, args []string) error {
 	cmd := exec.Command(args[0], args[1:]...)
-	for _, kv := range a.env {
+	for _, kv := range a.console.Env {
 		if name, _, _ := strings.Cut(kv, "="); set[name] == "" && !slices.Contains(unset, name) {
 			cmd.Env = append(cmd.Env, kv)
 		}
@@ -23,11 +25,11 @@ func (a *app) runIn(ctx context.Context, set map[string]string, unset, args []st
 	for name, value := range set {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.stdin, a.stdout, a.stderr
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.console.In, a.console.Out, a.console.Err
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("run %s: %w", args[0], err)
 	}
-	if !terminal(a.stdin) {
+	if !console.Terminal(a.console.In) {
 		// A terminal sends Ctrl-C to both of us; nobody else does.
 		defer context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(os.Interrupt) })() // gone already: fine
 	}
@@ -35,9 +37,9 @@ func (a *app) runIn(ctx context.Context, set map[string]string, unset, args []st
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		code := exit.ExitCode()
 		if code < 0 { // a signal
-			code = exitInterrupted
+			code = console.ExitInterrupted
 		}
-		return codeError{code, fmt.Errorf("%s: %w", args[0], err)}
+		return console.WithCode(code, fmt.Errorf("%s: %w", args[0], err))
 	}
 	if err != nil {
 		return fmt.Errorf("run %s: %w", args[0], err)

@@ -13,21 +13,22 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
 )
 
 // pushSample puts images of the sample application into the repositories of
 // the endpoint in the environment.
 func (a *app) pushSample(ctx context.Context, o localOptions) error {
-	endpoint := a.getenv("AWS_ENDPOINT_URL")
+	endpoint := a.console.Getenv("AWS_ENDPOINT_URL")
 	if !isLoopback(endpoint) {
-		return next(fmt.Errorf("push the sample application: AWS_ENDPOINT_URL=%q is no local endpoint; real images are pushed by docker", endpoint), "tfpipeline local")
+		return console.WithNext(fmt.Errorf("push the sample application: AWS_ENDPOINT_URL=%q is no local endpoint; real images are pushed by docker", endpoint), "tfpipeline local")
 	}
 	services := a.platform.Services
 	if o.only != "" {
 		s, ok := a.platform.Service(o.only)
 		if !ok {
-			return usageError{fmt.Sprintf("local: -only %s: there is no such service", o.only), "tfpipeline help local"}
+			return console.Usage(fmt.Sprintf("local: -only %s: there is no such service", o.only), "tfpipeline help local")
 		}
 		services = []config.Service{s}
 	}
@@ -35,7 +36,7 @@ func (a *app) pushSample(ctx context.Context, o localOptions) error {
 	if err != nil {
 		return fmt.Errorf("push the sample application: %w", err)
 	}
-	region := a.getenv("AWS_REGION")
+	region := a.console.Getenv("AWS_REGION")
 	if region == "" {
 		region = a.platform.Region
 	}
@@ -44,9 +45,9 @@ func (a *app) pushSample(ctx context.Context, o localOptions) error {
 		command := slices.Concat([]string{"sample", "-service", s.Name, "-release", o.push}, strings.Fields(o.sample))
 		digest, err := localaws.Push(ctx, cfg, a.platform.RepositoryName(s.Name), o.push, localaws.Image{Folder: folder, Command: command})
 		if err != nil {
-			return next(fmt.Errorf("push the sample application as %s: %w", s.Name, err), "tfpipeline bootstrap -env %s", config.SharedRoot)
+			return console.WithNext(fmt.Errorf("push the sample application as %s: %w", s.Name, err), "tfpipeline bootstrap -env %s", config.SharedRoot)
 		}
-		fmt.Fprintf(a.stdout, "%s:%s@%s\n", a.platform.RepositoryURL(s.Name), o.push, digest)
+		fmt.Fprintf(a.console.Out, "%s:%s@%s\n", a.platform.RepositoryURL(s.Name), o.push, digest)
 	}
 	return nil
 }
@@ -57,9 +58,9 @@ const seedProgram = "#!/bin/sh\nexec sample seed\n"
 // buildSample makes the folder of programs that is the image of a release. It
 // stays, as an image does.
 func (a *app) buildSample(ctx context.Context, tag string) (string, error) {
-	cache := a.getenv("XDG_CACHE_HOME")
+	cache := a.console.Getenv("XDG_CACHE_HOME")
 	if cache == "" {
-		cache = filepath.Join(a.getenv("HOME"), ".cache")
+		cache = filepath.Join(a.console.Getenv("HOME"), ".cache")
 	}
 	folder := filepath.Join(cache, "tfpipeline", "releases", strings.ReplaceAll(tag, string(filepath.Separator), "-"))
 	bin := filepath.Join(folder, "bin")
@@ -67,7 +68,7 @@ func (a *app) buildSample(ctx context.Context, tag string) (string, error) {
 		return "", err
 	}
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", bin+string(filepath.Separator), "./tfpipeline/internal/localaws/sample", "./migrations/migrate")
-	cmd.Dir, cmd.Env = a.repository, a.env
+	cmd.Dir, cmd.Env = a.repository, a.console.Env
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build it: %w\n%s", err, strings.TrimSpace(string(out)))
 	}

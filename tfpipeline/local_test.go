@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/console"
 )
 
 // TestLocalUsage: what does not go together is refused before anything starts.
@@ -34,12 +35,12 @@ func TestLocalUsage(t *testing.T) {
 		var stdout, stderr bytes.Buffer
 		env := []string{"AWS_ENDPOINT_URL=https://ecs.us-west-2.amazonaws.com"}
 		code := run(t.Context(), append([]string{"local"}, strings.Fields(c.args)...), env, strings.NewReader(""), &stdout, &stderr)
-		if code != exitFailed || !strings.Contains(stderr.String(), c.want) || !strings.Contains(stderr.String(), "next: tfpipeline") || stdout.Len() > 0 {
+		if code != console.ExitFailed || !strings.Contains(stderr.String(), c.want) || !strings.Contains(stderr.String(), "next: tfpipeline") || stdout.Len() > 0 {
 			t.Errorf("local %s: exit %d\n%s%s", c.args, code, stdout.String(), stderr.String())
 		}
 	}
 	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{"help", "local"}, nil, strings.NewReader(""), &stdout, &stderr); code != exitOK || !strings.Contains(stdout.String(), "Examples:") {
+	if code := run(t.Context(), []string{"help", "local"}, nil, strings.NewReader(""), &stdout, &stderr); code != console.ExitOK || !strings.Contains(stdout.String(), "Examples:") {
 		t.Errorf("exit %d\n%s%s", code, stdout.String(), stderr.String())
 	}
 }
@@ -64,7 +65,7 @@ func TestLocalCommand(t *testing.T) {
 	if out, err := exec.Command("curl", "-fsS", "-m", "2", url+"/_localaws/balancers").CombinedOutput(); err == nil {
 		t.Errorf("the endpoint still answers: %s", out)
 	}
-	if _, stderr, code := cli.run(t.Context(), "local", "--", "no-such-program"); code != exitFailed || !strings.Contains(stderr, "no-such-program") {
+	if _, stderr, code := cli.run(t.Context(), "local", "--", "no-such-program"); code != console.ExitFailed || !strings.Contains(stderr, "no-such-program") {
 		t.Errorf("exit %d\n%s", code, stderr)
 	}
 }
@@ -122,7 +123,7 @@ func (p *localProcess) runSample(t *testing.T, cli program) {
 	if _, err := ecr.NewFromConfig(p.config).CreateRepository(ctx, &ecr.CreateRepositoryInput{RepositoryName: &repository}); err != nil {
 		t.Fatal(err)
 	}
-	out := program{cli.path, p.env}.must(t, exitOK, "local", "-push", "v1", "-only", "api", "-sample", "-ready-after 1s")
+	out := program{cli.path, p.env}.must(t, console.ExitOK, "local", "-push", "v1", "-only", "api", "-sample", "-ready-after 1s")
 	reference, digest, _ := strings.Cut(strings.TrimSpace(out), "@")
 	if reference != platform.RepositoryURL("api")+":v1" || !strings.HasPrefix(digest, "sha256:") {
 		t.Fatalf("pushed %s", out)
@@ -187,7 +188,7 @@ func TestLocalEnds(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = p.Wait() // the code says how
-			if code := p.ProcessState.ExitCode(); signal == syscall.SIGINT && code != exitOK {
+			if code := p.ProcessState.ExitCode(); signal == syscall.SIGINT && code != console.ExitOK {
 				t.Errorf("exit %d\n%s", code, p.stderr.String())
 			}
 			soon(t, "everything has gone", func() bool {

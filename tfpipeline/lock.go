@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
 )
 
@@ -42,7 +43,7 @@ func (a *app) begin(r *root, operation string) error {
 			return err
 		}
 		if kept != "" {
-			return next(fmt.Errorf("%s: a run that was killed at work (%s, begun %s) left a state that it could not save, kept in %s",
+			return console.WithNext(fmt.Errorf("%s: a run that was killed at work (%s, begun %s) left a state that it could not save, kept in %s",
 				r.name, d.Operation, d.Started.Format(time.RFC3339), kept), "%s", pushCommand(r.name, kept))
 		}
 	}
@@ -81,19 +82,19 @@ func (a *app) patience(r *root, timeout time.Duration, yes bool) terraform.Patie
 		}
 		switch holder {
 		case terraform.Dead:
-			a.progress("%s: the state lock was left by a run of yours on this machine that was killed (%s, since %s)", r.name, l.Operation, l.Created)
-			if err := a.confirm(ctx, "Take its lock?", yes); err != nil {
+			r.console.Progress("%s: the state lock was left by a run of yours on this machine that was killed (%s, since %s)", r.name, l.Operation, l.Created)
+			if err := r.console.Confirm(ctx, "Take its lock?", yes); err != nil {
 				return false, a.advise(r.name, l)
 			}
 			if err := r.Unlock(ctx, l.ID); err != nil {
 				return false, err
 			}
-			a.progress("%s: took the lock %s", r.name, l.ID)
+			r.console.Progress("%s: took the lock %s", r.name, l.ID)
 			return true, nil
 		case terraform.Alive:
-			a.progress("%s: another run of yours on this machine holds the state lock since %s (%s): waiting up to %s", r.name, l.Created, l.Operation, timeout)
+			r.console.Progress("%s: another run of yours on this machine holds the state lock since %s (%s): waiting up to %s", r.name, l.Created, l.Operation, timeout)
 		default:
-			a.progress("%s: %s holds the state lock since %s (%s): waiting up to %s", r.name, l.Who, l.Created, l.Operation, timeout)
+			r.console.Progress("%s: %s holds the state lock since %s (%s): waiting up to %s", r.name, l.Who, l.Created, l.Operation, timeout)
 		}
 		return false, nil
 	}

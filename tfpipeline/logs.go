@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
+
+	"github.com/specboard/platform/tfpipeline/internal/console"
 )
 
 const (
@@ -54,7 +56,7 @@ Examples:
 			set.BoolVar(&o.follow, "follow", false, "go on with what is written from now on")
 			return func(ctx context.Context, a *app, args []string) error {
 				if len(args) > 0 {
-					return usageError{fmt.Sprintf("logs takes no argument %q", args[0]), "tfpipeline logs -env ENV -service " + args[0]}
+					return console.Usage(fmt.Sprintf("logs takes no argument %q", args[0]), "tfpipeline logs -env ENV -service "+args[0])
 				}
 				return a.logs(ctx, o)
 			}
@@ -93,7 +95,7 @@ func (a *app) logs(ctx context.Context, o logOptions) error {
 		case err != nil && (!o.follow || t.looks == 0):
 			return err
 		case err != nil:
-			a.progress("trying again: %v", err)
+			a.console.Progress("trying again: %v", err)
 		case !o.follow:
 			return nil
 		default:
@@ -111,7 +113,7 @@ func (a *app) logs(ctx context.Context, o logOptions) error {
 func (a *app) logNames(o logOptions) ([]string, error) {
 	for _, s := range o.services {
 		if _, ok := a.platform.Service(s); !ok {
-			return nil, usageError{fmt.Sprintf("no service %q; there are %s", s, strings.Join(a.services(), ", ")), "tfpipeline logs -env " + o.env + " -service " + a.services()[0]}
+			return nil, console.Usage(fmt.Sprintf("no service %q; there are %s", s, strings.Join(a.services(), ", ")), "tfpipeline logs -env "+o.env+" -service "+a.services()[0])
 		}
 	}
 	for _, t := range o.tasks {
@@ -151,7 +153,7 @@ func (t *tail) read(ctx context.Context, names []string, from time.Time) error {
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if _, none := errors.AsType[*types.ResourceNotFoundException](err); none {
-				return next(fmt.Errorf("read the log of %s: there is no log group %s: was %s applied?", name, group, t.env), "tfpipeline bootstrap -env %s", t.env)
+				return console.WithNext(fmt.Errorf("read the log of %s: there is no log group %s: was %s applied?", name, group, t.env), "tfpipeline bootstrap -env %s", t.env)
 			}
 			if err != nil {
 				return fmt.Errorf("read the log of %s: %w", name, err)
@@ -166,7 +168,7 @@ func (t *tail) read(ctx context.Context, names []string, from time.Time) error {
 	slices.SortStableFunc(lines, func(a, b logLine) int { return cmp.Compare(a.at.UnixMilli(), b.at.UnixMilli()) })
 	hide := t.app.redactor()
 	for _, l := range lines {
-		fmt.Fprintf(t.app.stdout, "%s %s/%s %s\n", l.at.UTC().Format("2006-01-02T15:04:05.000Z"), l.name, l.task, hide.Hide(l.message))
+		fmt.Fprintf(t.app.console.Out, "%s %s/%s %s\n", l.at.UTC().Format("2006-01-02T15:04:05.000Z"), l.name, l.task, hide.Hide(l.message))
 	}
 	return nil
 }

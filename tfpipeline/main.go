@@ -17,9 +17,8 @@ import (
 	"strings"
 	"syscall"
 
-	"golang.org/x/term"
-
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
 
@@ -39,7 +38,7 @@ func interruptible(parent context.Context) (context.Context, func()) {
 	go func() {
 		select {
 		case <-signals:
-			cancel(errInterrupted)
+			cancel(console.ErrInterrupted)
 			signal.Stop(signals)
 		case <-ctx.Done():
 		}
@@ -55,46 +54,11 @@ type app struct {
 	platform config.Platform
 	// repository is the folder that holds envs/ and modules/.
 	repository string
-	env        []string
 	// lookupNS asks DNS for the name servers of a domain.
 	lookupNS func(context.Context, string) ([]*net.NS, error)
 	// limits bound the waits of promotions; zero ones are deploy's.
-	limits deploy.Limits
-	stdin  io.Reader
-	stdout io.Writer
-	stderr io.Writer
-}
-
-// getenv looks a variable up in the program's environment.
-func (a *app) getenv(name string) string {
-	for _, kv := range slices.Backward(a.env) {
-		if k, v, ok := strings.Cut(kv, "="); ok && k == name {
-			return v
-		}
-	}
-	return ""
-}
-
-// progress tells a person what is going on; it is not the answer.
-func (a *app) progress(format string, args ...any) {
-	fmt.Fprintf(a.stderr, format+"\n", args...)
-}
-
-// terminal reports whether a stream is one.
-func terminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-// colour reports whether a stream wants colours (https://no-color.org).
-func (a *app) colour(stream io.Writer) bool {
-	return a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb" && terminal(stream)
-}
-
-// ci reports whether a machine runs the program.
-func (a *app) ci() bool {
-	v := a.getenv("CI")
-	return v != "" && v != "false" && v != "0"
+	limits  deploy.Limits
+	console *console.Console
 }
 
 // command is one verb.
@@ -131,32 +95,19 @@ func commands() []command {
 // run is the program: everything but the process it runs in.
 func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{
-		platform: config.Default(), env: env, lookupNS: net.DefaultResolver.LookupNS,
-		stdin: stdin, stdout: stdout, stderr: stderr,
+		platform: config.Default(), lookupNS: net.DefaultResolver.LookupNS,
+		console: &console.Console{In: stdin, Out: stdout, Err: stderr, Env: env},
 	}
-	return a.end(a.dispatch(ctx, args))
+	return a.run(ctx, args)
 }
 
-// end tells of an error, with the next command to run, and returns the
-// program's exit code.
-func (a *app) end(err error) int {
-	if err == nil || errors.Is(err, flag.ErrHelp) {
-		return exitOK
+// run dispatches a command line and ends with its exit code.
+func (a *app) run(ctx context.Context, args []string) int {
+	err := a.dispatch(ctx, args)
+	if errors.Is(err, flag.ErrHelp) {
+		return console.ExitOK
 	}
-	if e, ok := errors.AsType[codeError](err); ok && e == errChanges {
-		return e.code // said by the plan itself
-	}
-	fmt.Fprintf(a.stderr, "tfpipeline: %v\n", err)
-	if u, ok := errors.AsType[usageError](err); ok && u.hint != "" {
-		fmt.Fprintf(a.stderr, "next: %s\n", u.hint)
-	}
-	if h, ok := errors.AsType[hinted](err); ok {
-		fmt.Fprintf(a.stderr, "next: %s\n", h.next)
-	}
-	if e, ok := errors.AsType[*deploy.Error](err); ok && e.Next != "" {
-		fmt.Fprintf(a.stderr, "next: %s\n", e.Next)
-	}
-	return exitCode(err)
+	return a.console.Fail(err)
 }
 
 func (a *app) dispatch(ctx context.Context, args []string) error {
@@ -170,7 +121,7 @@ func (a *app) dispatch(ctx context.Context, args []string) error {
 	list := commands()
 	i := slices.IndexFunc(list, func(c command) bool { return c.name == args[0] })
 	if i < 0 {
-		return usageError{fmt.Sprintf("no command %q", args[0]), "tfpipeline help"}
+		return console.Usage(fmt.Sprintf("no command %q", args[0]), "tfpipeline help")
 	}
 	c := list[i]
 	set := flag.NewFlagSet(c.name, flag.ContinueOnError)
@@ -179,12 +130,12 @@ func (a *app) dispatch(ctx context.Context, args []string) error {
 	do := c.flags(set)
 	set.Usage = func() {}
 	if err := set.Parse(args[1:]); errors.Is(err, flag.ErrHelp) {
-		set.SetOutput(a.stdout)
-		fmt.Fprintf(a.stdout, "usage: tfpipeline %s %s\n\n%s\n\nFlags:\n", c.name, c.usage, strings.TrimSpace(c.long))
+		set.SetOutput(a.console.Out)
+		fmt.Fprintf(a.console.Out, "usage: tfpipeline %s %s\n\n%s\n\nFlags:\n", c.name, c.usage, strings.TrimSpace(c.long))
 		set.PrintDefaults()
 		return err
 	} else if err != nil {
-		return usageError{c.name + ": " + err.Error(), "tfpipeline help " + c.name}
+		return console.Usage(c.name+": "+err.Error(), "tfpipeline help "+c.name)
 	}
 	if err := a.findRepository(); err != nil {
 		return err
@@ -193,11 +144,11 @@ func (a *app) dispatch(ctx context.Context, args []string) error {
 }
 
 func (a *app) help() {
-	fmt.Fprintf(a.stdout, "Tfpipeline plans and applies the Terraform of %s and promotes releases on it.\n\nusage: tfpipeline COMMAND [flags]\n\nCommands:\n", a.platform.Name)
+	fmt.Fprintf(a.console.Out, "Tfpipeline plans and applies the Terraform of %s and promotes releases on it.\n\nusage: tfpipeline COMMAND [flags]\n\nCommands:\n", a.platform.Name)
 	for _, c := range commands() {
-		fmt.Fprintf(a.stdout, "  %-10s %s\n", c.name, c.summary)
+		fmt.Fprintf(a.console.Out, "  %-10s %s\n", c.name, c.summary)
 	}
-	fmt.Fprint(a.stdout, "\ntfpipeline help COMMAND explains one of them.\n")
+	fmt.Fprint(a.console.Out, "\ntfpipeline help COMMAND explains one of them.\n")
 }
 
 // findRepository looks for envs/ and modules/ here and in the folders above.
@@ -217,7 +168,7 @@ func (a *app) findRepository() error {
 			return nil
 		}
 		if dir == filepath.Dir(dir) {
-			return next(fmt.Errorf("find the repository: %w: no envs/%s and modules/ in %s or above", fs.ErrNotExist, config.SharedRoot, start), "make gen")
+			return console.WithNext(fmt.Errorf("find the repository: %w: no envs/%s and modules/ in %s or above", fs.ErrNotExist, config.SharedRoot, start), "make gen")
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/ecs"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
@@ -43,11 +44,11 @@ func (a *app) checkEnvironment(name, command string) error {
 	case slices.Contains(names, name):
 		return nil
 	case name == "":
-		return usageError{"which environment? Name one of " + list, "tfpipeline " + command + " -env " + names[0]}
+		return console.Usage("which environment? Name one of "+list, "tfpipeline "+command+" -env "+names[0])
 	case name == config.SharedRoot:
-		return usageError{"shared runs no services; the environments are " + list, "tfpipeline " + command + " -env " + names[0]}
+		return console.Usage("shared runs no services; the environments are "+list, "tfpipeline "+command+" -env "+names[0])
 	default:
-		return usageError{fmt.Sprintf("no environment %q; there are %s", name, list), "tfpipeline " + command + " -env " + names[0]}
+		return console.Usage(fmt.Sprintf("no environment %q; there are %s", name, list), "tfpipeline "+command+" -env "+names[0])
 	}
 }
 
@@ -69,7 +70,7 @@ func (a *app) environmentOf(name string, t target, cfg aws.Config) (*environment
 	// nothing that anybody could do something about.
 	cfg.Logger = logging.Nop{}
 	// On the local endpoint the platform's own domains lead to its balancers.
-	web := &http.Client{Transport: localaws.Reach(a.getenv("AWS_ENDPOINT_URL"), nil)}
+	web := &http.Client{Transport: localaws.Reach(a.console.Getenv("AWS_ENDPOINT_URL"), nil)}
 	e, err := ecs.New(cfg, a.platform, name, web)
 	if err != nil {
 		return nil, err
@@ -95,7 +96,7 @@ func (a *app) services() []string {
 // bootstrapped.
 func explain(env string, err error) error {
 	if errors.Is(err, state.ErrNoBucket) {
-		return next(err, "tfpipeline bootstrap -env %s", env)
+		return console.WithNext(err, "tfpipeline bootstrap -env %s", env)
 	}
 	return err
 }
@@ -116,10 +117,10 @@ func (a *app) pipeline(e *environment, i *infrastructure) (*deploy.Pipeline, err
 		}
 		p.Origin = from.ecs
 	}
-	if url := a.getenv("NOTIFY_URL"); url != "" {
+	if url := a.console.Getenv("NOTIFY_URL"); url != "" {
 		hook, err := notify.New(url, nil)
 		if err != nil {
-			return nil, usageError{"NOTIFY_URL: " + err.Error(), "unset NOTIFY_URL, or set it to the webhook's address"}
+			return nil, console.Usage("NOTIFY_URL: "+err.Error(), "unset NOTIFY_URL, or set it to the webhook's address")
 		}
 		p.Notifier = announcer{hook, a.platform.Name}
 	}
@@ -148,7 +149,7 @@ var secretVariables = []string{
 func (a *app) redactor() deploy.Redactor {
 	var values []string
 	for _, name := range secretVariables {
-		if v := a.getenv(name); len(v) >= 12 { // shorter ones are words, such as "test"
+		if v := a.console.Getenv(name); len(v) >= 12 { // shorter ones are words, such as "test"
 			values = append(values, v)
 		}
 	}
@@ -158,7 +159,7 @@ func (a *app) redactor() deploy.Redactor {
 // actor is who asks: a workflow's trigger, or the user of this machine.
 func (a *app) actor() string {
 	for _, name := range []string{"GITHUB_ACTOR", "USER", "LOGNAME", "USERNAME"} {
-		if v := a.getenv(name); v != "" {
+		if v := a.console.Getenv(name); v != "" {
 			return v
 		}
 	}
@@ -167,7 +168,7 @@ func (a *app) actor() string {
 
 // runURL is where the log of a workflow's run is; "" on a laptop.
 func (a *app) runURL() string {
-	server, repository, run := a.getenv("GITHUB_SERVER_URL"), a.getenv("GITHUB_REPOSITORY"), a.getenv("GITHUB_RUN_ID")
+	server, repository, run := a.console.Getenv("GITHUB_SERVER_URL"), a.console.Getenv("GITHUB_REPOSITORY"), a.console.Getenv("GITHUB_RUN_ID")
 	if server == "" || repository == "" || run == "" {
 		return ""
 	}
@@ -176,7 +177,7 @@ func (a *app) runURL() string {
 
 // why is told to whoever finds the lock held.
 func (a *app) why() string {
-	if w := a.getenv("GITHUB_WORKFLOW"); w != "" {
+	if w := a.console.Getenv("GITHUB_WORKFLOW"); w != "" {
 		return "workflow " + w
 	}
 	host, err := os.Hostname()

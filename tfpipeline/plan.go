@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
 	"github.com/specboard/platform/tfpipeline/internal/view"
@@ -58,13 +59,13 @@ Examples:
 				// The roles of pull requests may not write, and must keep nobody waiting.
 				o.noLock = o.noLock || o.comment
 				if len(args) > 0 {
-					return usageError{fmt.Sprintf("plan takes no argument %q", args[0]), "tfpipeline plan -env " + args[0]}
+					return console.Usage(fmt.Sprintf("plan takes no argument %q", args[0]), "tfpipeline plan -env "+args[0])
 				}
 				switch {
 				case o.all && o.env != "":
-					return usageError{"plan takes -all or -env, not both", "tfpipeline plan -all"}
+					return console.Usage("plan takes -all or -env, not both", "tfpipeline plan -all")
 				case o.comment && !o.all:
-					return usageError{"-comment tells of all roots", "tfpipeline plan -all -comment"}
+					return console.Usage("-comment tells of all roots", "tfpipeline plan -all -comment")
 				case o.all:
 					return a.planAll(ctx, o)
 				}
@@ -91,9 +92,9 @@ func (a *app) plan(ctx context.Context, o planOptions) (err error) {
 	}
 	if !o.json {
 		// Said first, so that nobody takes the rest for more than it is.
-		fmt.Fprintln(a.stdout, headline(o.env, t, o.offline))
+		fmt.Fprintln(a.console.Out, headline(o.env, t, o.offline))
 	}
-	r, err := a.openRoot(ctx, o.env, t, cfg, nil)
+	r, err := a.openRoot(ctx, a.console, o.env, t, cfg)
 	if err != nil {
 		return err
 	}
@@ -104,15 +105,15 @@ func (a *app) plan(ctx context.Context, o planOptions) (err error) {
 		}
 	}
 
-	a.progress("%s: terraform plan", o.env)
+	a.console.Progress("%s: terraform plan", o.env)
 	p, planErr := a.planRoot(ctx, r, planChoices{lockTimeout: o.lockTimeout, noLock: o.noLock})
 	if p == nil {
 		return planErr
 	}
 	if o.json {
-		err = view.PlanJSON(a.stdout, string(t), p)
+		err = view.PlanJSON(a.console.Out, string(t), p)
 	} else {
-		err = view.Text{Colour: a.colour(a.stdout)}.Plan(a.stdout, p)
+		err = view.Text{Colour: a.console.Colour(a.console.Out)}.Plan(a.console.Out, p)
 	}
 	switch {
 	case planErr != nil:
@@ -120,7 +121,7 @@ func (a *app) plan(ctx context.Context, o planOptions) (err error) {
 	case err != nil:
 		return fmt.Errorf("print the plan: %w", err)
 	case o.detailed && !p.Empty():
-		return errChanges
+		return console.ErrChanges
 	}
 	return nil
 }

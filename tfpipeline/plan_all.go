@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"runtime"
 	"strings"
-	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
@@ -34,7 +33,7 @@ func (a *app) planAll(ctx context.Context, o planOptions) error {
 		return err
 	}
 	if !o.json {
-		fmt.Fprintln(a.stdout, headline(allRoots, t, o.offline))
+		fmt.Fprintln(a.console.Out, headline(allRoots, t, o.offline))
 	}
 	sections, failures, err := a.planRoots(ctx, t, cfg, o)
 	if err != nil {
@@ -44,9 +43,9 @@ func (a *app) planAll(ctx context.Context, o planOptions) error {
 		return context.Cause(ctx)
 	}
 	if o.json {
-		err = view.PlansJSON(a.stdout, string(t), sections)
+		err = view.PlansJSON(a.console.Out, string(t), sections)
 	} else {
-		err = view.Text{Colour: a.colour(a.stdout)}.Plans(a.stdout, sections)
+		err = view.Text{Colour: a.console.Colour(a.console.Out)}.Plans(a.console.Out, sections)
 	}
 	if err != nil {
 		return fmt.Errorf("print the plans: %w", err)
@@ -65,7 +64,7 @@ func (a *app) planAll(ctx context.Context, o planOptions) error {
 func pending(sections []view.Section, asked bool) error {
 	for _, s := range sections {
 		if asked && !s.Plan.Empty() {
-			return errChanges
+			return console.ErrChanges
 		}
 	}
 	return nil
@@ -84,7 +83,7 @@ func (a *app) failed(failures []rootError) error {
 	}
 	var names []string
 	for _, f := range failures {
-		a.end(f.err)
+		a.console.Fail(f.err)
 		names = append(names, f.root)
 	}
 	return fmt.Errorf("%d of %d roots could not be planned: %s", len(failures), len(a.platform.Roots()), strings.Join(names, ", "))
@@ -94,10 +93,7 @@ func (a *app) failed(failures []rootError) error {
 // its provider to start, more than it works. Terraform, the endpoint and the
 // credentials are found once.
 func (a *app) planRoots(ctx context.Context, t target, cfg aws.Config, o planOptions) (sections []view.Section, failures []rootError, err error) {
-	// Nobody can answer a question of one of several.
-	several := *a
-	several.stdin, several.stderr = strings.NewReader(""), &writer{w: a.stderr}
-	b, err := several.openToolbox(ctx, t, cfg)
+	b, err := a.openToolbox(ctx, a.console.Unattended(), t, cfg)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -129,7 +125,7 @@ func (a *app) planRoots(ctx context.Context, t target, cfg aws.Config, o planOpt
 // planOne plans one of several roots.
 func (b *toolbox) planOne(ctx context.Context, name string, o planOptions) (s view.Section, err error) {
 	s.Root = name
-	r, err := b.openRoot(ctx, name, nil)
+	r, err := b.openRoot(ctx, name)
 	if err != nil {
 		return s, err
 	}
@@ -139,7 +135,7 @@ func (b *toolbox) planOne(ctx context.Context, name string, o planOptions) (s vi
 			return s, err
 		}
 	}
-	b.progress("%s: terraform plan", name)
+	b.console.Progress("%s: terraform plan", name)
 	s.Plan, err = b.planRoot(ctx, r, planChoices{lockTimeout: o.lockTimeout, noLock: o.noLock})
 	if s.Plan == nil {
 		return s, err
@@ -147,18 +143,6 @@ func (b *toolbox) planOne(ctx context.Context, name string, o planOptions) (s vi
 	if refusal, ok := errors.AsType[*plan.GuardError](plan.Guard(s.Plan, b.platform, nil)); ok {
 		s.Refused = refusal.Violations
 	}
-	b.progress("%s: planned", name)
+	b.console.Progress("%s: planned", name)
 	return s, err
-}
-
-// writer is one writer for several roots.
-type writer struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (w *writer) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.w.Write(p)
 }

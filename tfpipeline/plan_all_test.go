@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
@@ -93,7 +94,7 @@ func golden(t *testing.T, name, got string) {
 func TestPlanAll(t *testing.T) {
 	p := newPlanner(t, map[string]string{"show.out": nonePlan, "show.staging.out": newPlan, "show.production.out": lostPlan})
 	code, stdout, stderr := p.run()
-	if code != exitOK {
+	if code != console.ExitOK {
 		t.Fatalf("exit %d: %s", code, stderr)
 	}
 	golden(t, "plan-all.txt", stdout)
@@ -102,13 +103,13 @@ func TestPlanAll(t *testing.T) {
 			t.Errorf("%s was planned %d times:\n%s", root, n, stderr)
 		}
 	}
-	if code, _, stderr := p.run("-detailed-exitcode"); code != exitChanges || strings.Contains(stderr, "tfpipeline:") {
+	if code, _, stderr := p.run("-detailed-exitcode"); code != console.ExitChanges || strings.Contains(stderr, "tfpipeline:") {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 	for _, root := range []string{"staging", "production"} {
 		p.write("fake/show."+root+".out", nonePlan)
 	}
-	if code, _, _ := p.run("-detailed-exitcode"); code != exitOK {
+	if code, _, _ := p.run("-detailed-exitcode"); code != console.ExitOK {
 		t.Errorf("nothing changes, and it exits %d", code)
 	}
 	left, err := filepath.Glob(filepath.Join(p.repository, "home", ".cache", "tfpipeline", "work", "*"))
@@ -125,7 +126,7 @@ func TestPlanAllWithFailures(t *testing.T) {
 		"plan.production.err": "Error: a check refused it\n", "plan.production.exit": "1",
 	})
 	code, stdout, stderr := p.run("-detailed-exitcode")
-	if code != exitFailed {
+	if code != console.ExitFailed {
 		t.Errorf("exit %d", code)
 	}
 	golden(t, "plan-all-failures.txt", stdout)
@@ -152,7 +153,7 @@ func TestPlanAllJSON(t *testing.T) {
 	if err := dec.Decode(&got); err != nil || dec.More() {
 		t.Fatalf("%v in\n%s", err, stdout)
 	}
-	if code != exitFailed || got.Target != "offline" || len(got.Roots) != 3 {
+	if code != console.ExitFailed || got.Target != "offline" || len(got.Roots) != 3 {
 		t.Fatalf("exit %d, %s", code, stdout)
 	}
 	if r := got.Roots[0]; r.Root != "shared" || !r.Errored || r.Error == "" || r.Fingerprint != "" {
@@ -222,7 +223,7 @@ func TestPlanAllComment(t *testing.T) {
 
 	// Outside of a workflow it says what is missing, before any work.
 	code, stdout, stderr := p.run("-comment")
-	if code != exitFailed || stdout != "" || !strings.Contains(stderr, "GITHUB_TOKEN") || !strings.Contains(stderr, "GITHUB_EVENT_PATH") || !strings.Contains(stderr, "next: tfpipeline plan -all") {
+	if code != console.ExitFailed || stdout != "" || !strings.Contains(stderr, "GITHUB_TOKEN") || !strings.Contains(stderr, "GITHUB_EVENT_PATH") || !strings.Contains(stderr, "next: tfpipeline plan -all") {
 		t.Errorf("exit %d: %s%s", code, stdout, stderr)
 	}
 
@@ -243,7 +244,7 @@ func TestPlanAllComment(t *testing.T) {
 
 	// The first run comments, the second finds its comment as it should be.
 	for range 2 {
-		if code, _, stderr := p.run("-comment", "-offline"); code != exitFailed || !strings.Contains(stderr, "comment: https://github.test/7") {
+		if code, _, stderr := p.run("-comment", "-offline"); code != console.ExitFailed || !strings.Contains(stderr, "comment: https://github.test/7") {
 			t.Fatalf("exit %d: %s", code, stderr)
 		}
 	}
@@ -267,7 +268,7 @@ func TestPlanAllComment(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := pr.comments[0]
-	if code, _, stderr := p.run("-comment", "-offline", "-json"); code != exitOK {
+	if code, _, stderr := p.run("-comment", "-offline", "-json"); code != console.ExitOK {
 		t.Fatalf("exit %d: %s", code, stderr)
 	}
 	if len(pr.comments) != 1 || pr.comments[0] == before || pr.calls[len(pr.calls)-1] != "PATCH /repos/o/r/issues/comments/1" {
@@ -277,7 +278,7 @@ func TestPlanAllComment(t *testing.T) {
 	// A token that may not write is told what it lacks; the plans are printed.
 	pr.refuse = true
 	p.write("fake/show.out", nonePlan)
-	if code, stdout, stderr := p.run("-comment", "-offline"); code != exitFailed || !strings.Contains(stdout, "no changes") || !strings.Contains(stderr, "next: give the job permissions: pull-requests: write") {
+	if code, stdout, stderr := p.run("-comment", "-offline"); code != console.ExitFailed || !strings.Contains(stdout, "no changes") || !strings.Contains(stderr, "next: give the job permissions: pull-requests: write") {
 		t.Errorf("exit %d: %s%s", code, stdout, stderr)
 	}
 
@@ -285,24 +286,24 @@ func TestPlanAllComment(t *testing.T) {
 	p.write("event.json", `{"pull_request":{"number":7,"head":{"sha":"abc","repo":{"full_name":"mallory/r"}}}}`)
 	pr.calls = nil
 	length := len(read())
-	if code, _, stderr := p.run("-comment", "-offline"); code != exitOK || len(pr.calls) > 0 || len(read()) <= length || !strings.Contains(stderr, "comes from a fork") {
+	if code, _, stderr := p.run("-comment", "-offline"); code != console.ExitOK || len(pr.calls) > 0 || len(read()) <= length || !strings.Contains(stderr, "comes from a fork") {
 		t.Errorf("exit %d, requests %q: %s", code, pr.calls, stderr)
 	}
 
 	// A full summary is left as it is.
 	p.write("summary.md", strings.Repeat("x", view.SummaryBudget-100))
-	if code, _, stderr := p.run("-comment", "-offline"); code != exitOK || len(read()) != view.SummaryBudget-100 || !strings.Contains(stderr, "no room") {
+	if code, _, stderr := p.run("-comment", "-offline"); code != console.ExitOK || len(read()) != view.SummaryBudget-100 || !strings.Contains(stderr, "no room") {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 }
 
 func TestPlanAllUsage(t *testing.T) {
 	p := newPlanner(t, nil)
-	if code, _, stderr := p.run("-env", "staging"); code != exitFailed || !strings.Contains(stderr, "-all or -env, not both") {
+	if code, _, stderr := p.run("-env", "staging"); code != console.ExitFailed || !strings.Contains(stderr, "-all or -env, not both") {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 	var errs bytes.Buffer
-	if code := run(t.Context(), []string{"plan", "-C", p.repository, "-comment", "-env", "staging"}, p.env, strings.NewReader(""), io.Discard, &errs); code != exitFailed || !strings.Contains(errs.String(), "-comment tells of all roots") {
+	if code := run(t.Context(), []string{"plan", "-C", p.repository, "-comment", "-env", "staging"}, p.env, strings.NewReader(""), io.Discard, &errs); code != console.ExitFailed || !strings.Contains(errs.String(), "-comment tells of all roots") {
 		t.Errorf("exit %d: %s", code, errs.String())
 	}
 }

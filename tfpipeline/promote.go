@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
@@ -54,7 +55,7 @@ Examples:
 			o.declare(set)
 			return func(ctx context.Context, a *app, args []string) error {
 				if len(args) > 0 {
-					return usageError{fmt.Sprintf("promote takes no argument %q", args[0]), "tfpipeline promote -env ENV -release " + args[0]}
+					return console.Usage(fmt.Sprintf("promote takes no argument %q", args[0]), "tfpipeline promote -env ENV -release "+args[0])
 				}
 				return a.promote(ctx, o)
 			}
@@ -87,11 +88,11 @@ func (a *app) promote(ctx context.Context, o attemptOptions) error {
 	again := "tfpipeline promote -env " + o.env
 	switch {
 	case o.tag == "" && o.commit == "":
-		return usageError{"which release? Name its tag, or a commit", again + " -release TAG"}
+		return console.Usage("which release? Name its tag, or a commit", again+" -release TAG")
 	case o.tag != "" && o.commit != "":
-		return usageError{"-release and -commit name the same thing twice; choose one", again + " -release " + o.tag}
+		return console.Usage("-release and -commit name the same thing twice; choose one", again+" -release "+o.tag)
 	case o.timeout <= 0:
-		return usageError{"-timeout must be more than 0, such as 45m", again + " -timeout 1h"}
+		return console.Usage("-timeout must be more than 0, such as 45m", again+" -timeout 1h")
 	}
 	var approved *review
 	if o.reviewed != "" {
@@ -125,17 +126,14 @@ func (a *app) attempt(ctx context.Context, kind deploy.Kind, o attemptOptions, a
 	if err := a.whatRuns(ctx, e, &title); err != nil {
 		return err
 	}
-	teller := a.tell(title, o.json)
-	// What Terraform and the rest have to say stands beside the story.
-	beside := *a
-	beside.stderr = teller.beside
-	i := &infrastructure{app: &beside, env: o.env, target: e.target, cfg: e.cfg, reviewed: approved, again: again}
+	report := newReporter(a.console, title, o.json)
+	i := &infrastructure{app: a, console: a.console.Redirect(report.log), env: o.env, target: e.target, cfg: e.cfg, reviewed: approved, again: again}
 	p, err := a.pipeline(e, i)
 	if err != nil {
-		teller.end()
+		report.close()
 		return err
 	}
-	p.Observe = teller.observe
+	p.Observe = report.observe
 	q := deploy.Request{
 		Tag: o.tag, Commit: o.commit, Actor: a.actor(), RunURL: a.runURL(), Why: a.why(),
 		OverrideProof: o.overrideProof, Force: o.force, WithMigrations: o.withMigrations,
@@ -152,16 +150,16 @@ func (a *app) attempt(ctx context.Context, kind deploy.Kind, o attemptOptions, a
 		run = p.Rollback
 	}
 	record, err := run(ctx, q)
-	teller.end()
+	report.close()
 	if closeErr := i.Close(); closeErr != nil {
-		a.progress("warning: %v", closeErr)
+		a.console.Progress("warning: %v", closeErr)
 	}
 	if failure, ok := errors.AsType[*deploy.Error](err); ok {
 		// What explains a failure must not take its place.
 		if dossierErr := a.keepDossier(failure, o.dossier); dossierErr != nil {
-			a.progress("warning: %v", dossierErr)
+			a.console.Progress("warning: %v", dossierErr)
 		}
-		return explain(o.env, err)
+		return explain(o.env, whatNext(failure))
 	}
 	if err != nil {
 		return err
@@ -170,14 +168,23 @@ func (a *app) attempt(ctx context.Context, kind deploy.Kind, o attemptOptions, a
 	return nil
 }
 
+// whatNext adds to a failure what to do about it. If nothing was changed, the
+// cause knows best.
+func whatNext(failure *deploy.Error) error {
+	if failure.Next == "" || failure.Outcome == deploy.Untouched && console.NextOf(failure) != "" {
+		return failure
+	}
+	return console.WithNext(failure, "%s", failure.Next)
+}
+
 // conclude gives the answer of an attempt that went well.
 func (a *app) conclude(o attemptOptions, r deploy.Record) {
 	switch {
 	case o.json: // the last event says it
 	case o.dryRun:
-		fmt.Fprintf(a.stdout, "%s: %s of %s passes every check; nothing was changed\n", r.Environment, r.Kind, r.Release)
+		fmt.Fprintf(a.console.Out, "%s: %s of %s passes every check; nothing was changed\n", r.Environment, r.Kind, r.Release)
 	default:
-		fmt.Fprintln(a.stdout, view.Result(r))
+		fmt.Fprintln(a.console.Out, view.Result(r))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
 )
@@ -20,10 +21,10 @@ import (
 func TestPromoteAndRollBack(t *testing.T) {
 	w := newPromotions(t)
 	w.release("v1.0.0")
-	stdout, _ := w.must(exitOK, "status", "-env", "staging")
+	stdout, _ := w.must(console.ExitOK, "status", "-env", "staging")
 	mentions(t, stdout, "staging: no release yet", "0/0")
 
-	stdout, stderr := w.must(exitOK, "promote", "-env", "staging", "-release", "v1.0.0")
+	stdout, stderr := w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.0.0")
 	mentions(t, stdout, "staging: v1.0.0 is deployed to every service (")
 	mentions(t, stderr, "staging: promote v1.0.0\n", "migrate | migrate says hello", "seed | seed says hello", "api: successful, 1/1 running")
 	r := w.record()
@@ -38,31 +39,31 @@ func TestPromoteAndRollBack(t *testing.T) {
 	}
 
 	w.release("v1.1.0")
-	_, stderr = w.must(exitOK, "promote", "-env", "staging", "-release", "v1.1.0")
+	_, stderr = w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.1.0")
 	mentions(t, stderr, "staging: promote v1.0.0 → v1.1.0\n")
-	stdout, _ = w.must(exitOK, "status")
+	stdout, _ = w.must(console.ExitOK, "status")
 	mentions(t, stdout, "staging: v1.1.0 ("+w.releases["v1.1.0"]+") since ", ", by ada  https://staging.specboard.io", "production: no release yet")
 	if strings.Contains(strings.Split(stdout, "production")[0], "!") {
 		t.Errorf("staging has problems:\n%s", stdout)
 	}
 
-	stdout, _ = w.must(exitOK, "status", "-env", "staging", "-json")
+	stdout, _ = w.must(console.ExitOK, "status", "-env", "staging", "-json")
 	mentions(t, stdout, `"problems": []`, `"runs_release": true`)
 	if n := strings.Count(strings.Join(strings.Fields(stdout), " "), `"runs": [ "v1.1.0" ]`); n != 3 {
 		t.Errorf("%d services run v1.1.0:\n%s", n, stdout)
 	}
 
-	stdout, stderr = w.must(exitOK, "rollback", "-env", "staging")
+	stdout, stderr = w.must(console.ExitOK, "rollback", "-env", "staging")
 	mentions(t, stdout, "staging: v1.0.0 is deployed to every service")
 	mentions(t, stderr, "staging: rollback v1.1.0 → the last good release")
 	if r := w.record(); r.Rejected == nil || r.Rejected.Tag != "v1.1.0" {
 		t.Errorf("record: %+v", r)
 	}
-	_, stderr = w.must(exitFailed, "promote", "-env", "staging", "-release", "v1.1.0")
+	_, stderr = w.must(console.ExitFailed, "promote", "-env", "staging", "-release", "v1.1.0")
 	mentions(t, stderr, "v1.1.0 was rolled back from", "\nnext: ")
-	w.must(exitOK, "promote", "-env", "staging", "-release", "v1.1.0", "-force")
+	w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.1.0", "-force")
 
-	stdout, _ = w.must(exitOK, "history", "-env", "staging")
+	stdout, _ = w.must(console.ExitOK, "history", "-env", "staging")
 	lines := strings.Split(strings.TrimSpace(stdout), "\n")
 	if len(lines) != 6 {
 		t.Fatalf("history:\n%s", stdout)
@@ -71,9 +72,9 @@ func TestPromoteAndRollBack(t *testing.T) {
 	mentions(t, lines[2], "untouched at preflight")
 	mentions(t, lines[3], "rollback v1.0.0", "v1.1.0", "deployed")
 	id := strings.Fields(lines[3])[2]
-	stdout, _ = w.must(exitOK, "history", "-env", "staging", "-id", id)
+	stdout, _ = w.must(console.ExitOK, "history", "-env", "staging", "-id", id)
 	mentions(t, stdout, "record     "+id, "rejected   v1.1.0", "commit     "+w.releases["v1.0.0"], "SERVICE", "frontend")
-	stdout, _ = w.must(exitOK, "history", "-env", "staging", "-limit", "1", "-json")
+	stdout, _ = w.must(console.ExitOK, "history", "-env", "staging", "-limit", "1", "-json")
 	var h struct {
 		Records []deploy.Record
 		More    int
@@ -81,7 +82,7 @@ func TestPromoteAndRollBack(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &h); err != nil || len(h.Records) != 1 || h.More != 4 {
 		t.Errorf("%v, %s", err, stdout)
 	}
-	_, stderr = w.must(exitFailed, "history", "-env", "staging", "-id", "20260101T000000Z-aaaaaa")
+	_, stderr = w.must(console.ExitFailed, "history", "-env", "staging", "-id", "20260101T000000Z-aaaaaa")
 	mentions(t, stderr, "has no record")
 }
 
@@ -91,11 +92,11 @@ func TestPromotionOfABadRelease(t *testing.T) {
 	summary := filepath.Join(t.TempDir(), "summary.md")
 	w.env = append(w.env, "NOTIFY_URL="+w.cloud.url+"/hook", "GITHUB_STEP_SUMMARY="+summary)
 	w.release("v1.0.0")
-	w.must(exitOK, "promote", "-env", "staging", "-release", "v1.0.0")
+	w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.0.0")
 	bad := w.release("v1.1.0")
 	w.script.On(imageDigest("mcp", bad), model.Behaviour{Exit: &model.Exit{Code: 7, Reason: "password=hunter2hunter2 is wrong"}})
 
-	stdout, stderr := w.must(exitRolledBack, "promote", "-env", "staging", "-release", "v1.1.0", "-dossier", w.dossiers)
+	stdout, stderr := w.must(console.ExitRolledBack, "promote", "-env", "staging", "-release", "v1.1.0", "-dossier", w.dossiers)
 	mentions(t, stderr, "tfpipeline: watch: ", "service mcp is back on doc-platform-staging-mcp:", "next: fix the release", "dossier: ")
 	if r := w.record(); r.Outcome != deploy.RolledBack || r.Services["mcp"].Outcome != deploy.RolledBack {
 		t.Errorf("record: %+v", r)
@@ -128,7 +129,7 @@ func TestPromotionOfABadRelease(t *testing.T) {
 			}
 		}
 	}
-	stdout, _ = w.must(exitOK, "status", "-env", "staging", "-markdown")
+	stdout, _ = w.must(console.ExitOK, "status", "-env", "staging", "-markdown")
 	mentions(t, stdout, "| [staging](https://staging.specboard.io) | `v1.0.0` |")
 }
 
@@ -137,7 +138,7 @@ func TestPromotionOfABadRelease(t *testing.T) {
 func TestInterruptedPromotion(t *testing.T) {
 	w := newPromotions(t)
 	w.release("v1.0.0")
-	w.must(exitOK, "promote", "-env", "staging", "-release", "v1.0.0")
+	w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.0.0")
 	slow := w.release("v1.1.0")
 	w.script.On(imageDigest("mcp", slow), model.Behaviour{Start: 1500 * time.Millisecond})
 
@@ -149,10 +150,10 @@ func TestInterruptedPromotion(t *testing.T) {
 		}
 		for before := looked(); looked() < before+5 && pause(t.Context(), 10*time.Millisecond); {
 		}
-		cancel(errInterrupted)
+		cancel(console.ErrInterrupted)
 	}()
 	stdout, stderr, code := w.runIn(ctx, "promote", "-env", "staging", "-release", "v1.1.0")
-	if code != exitInterrupted {
+	if code != console.ExitInterrupted {
 		t.Fatalf("exit %d\n%s\n%s", code, stdout, stderr)
 	}
 	mentions(t, stderr, "interrupted", "deployment arn:aws:ecs:",
@@ -160,12 +161,12 @@ func TestInterruptedPromotion(t *testing.T) {
 	if r := w.record(); r.Outcome != deploy.Interrupted || r.Services["mcp"].Deployment == "" {
 		t.Errorf("record: %+v", r)
 	}
-	stdout, _ = w.must(exitOK, "status", "-env", "staging")
+	stdout, _ = w.must(console.ExitOK, "status", "-env", "staging")
 	mentions(t, stdout, "lock: promote v1.1.0, by ada since", "not at work: it was left interrupted", "! an attempt was left interrupted")
-	_, stderr = w.must(exitFailed, "run", "-env", "staging", "-task", "migrate")
+	_, stderr = w.must(console.ExitFailed, "run", "-env", "staging", "-task", "migrate")
 	mentions(t, stderr, "the lock is not free: promote v1.1.0 by ada")
 
-	stdout, stderr = w.must(exitOK, "promote", "-env", "staging", "-release", "v1.1.0")
+	stdout, stderr = w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.1.0")
 	mentions(t, stdout, "staging: v1.1.0 is deployed to every service")
 	mentions(t, stderr, "task migrate has run")
 	if r := w.record(); r.Resumes == "" || r.Outcome != deploy.Deployed {
@@ -179,7 +180,7 @@ func TestInterruptedPromotion(t *testing.T) {
 func TestPromotionAsEvents(t *testing.T) {
 	w := newPromotions(t)
 	commit := w.release("v1.0.0")
-	stdout, stderr := w.must(exitOK, "promote", "-env", "staging", "-commit", commit[:9], "-json")
+	stdout, stderr := w.must(console.ExitOK, "promote", "-env", "staging", "-commit", commit[:9], "-json")
 	var last deploy.Event
 	kinds := map[deploy.EventKind]int{}
 	for lines := bufio.NewScanner(strings.NewReader(stdout)); lines.Scan(); {
@@ -204,13 +205,13 @@ func TestDryRun(t *testing.T) {
 	w.release("v1.0.0")
 	objects := len(w.cloud.objects)
 	w.cloud.runtime.ForgetCalls()
-	stdout, _ := w.must(exitOK, "promote", "-env", "staging", "-release", "v1.0.0", "-dry-run")
+	stdout, _ := w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.0.0", "-dry-run")
 	mentions(t, stdout, "staging: promote of v1.0.0 passes every check; nothing was changed")
 	if calls := w.cloud.runtime.Calls("UpdateService", "RegisterTaskDefinition", "RunTask"); len(calls) > 0 || len(w.cloud.objects) != objects {
 		t.Errorf("changed: %v, %d objects", calls, len(w.cloud.objects))
 	}
 	w.repo.write("envs/staging/main.tf", "changed")
-	_, stderr := w.must(exitFailed, "promote", "-env", "staging", "-release", "v1.0.0", "-dry-run")
+	_, stderr := w.must(console.ExitFailed, "promote", "-env", "staging", "-release", "v1.0.0", "-dry-run")
 	mentions(t, stderr, "differs from its commit in envs/staging/main.tf")
 }
 
@@ -229,14 +230,14 @@ func TestPromotionAppliesTheReviewedPlan(t *testing.T) {
 		content, _ := os.ReadFile(filepath.Join(w.fake, "calls"))
 		return string(content)
 	}
-	_, stderr := w.must(exitFailed, "promote", "-env", "staging", "-release", "v1.0.0", "-reviewed", "00000000000000000000")
+	_, stderr := w.must(console.ExitFailed, "promote", "-env", "staging", "-release", "v1.0.0", "-reviewed", "00000000000000000000")
 	mentions(t, stderr, "not the plan that was reviewed", "create", "next: ")
 	if strings.Contains(calls(), "\napply ") {
 		t.Fatalf("applied:\n%s", calls())
 	}
 	_, reviewed, _ := strings.Cut(stderr, "its fingerprint is ")
 	reviewed, _, _ = strings.Cut(reviewed, ",")
-	w.must(exitOK, "promote", "-env", "staging", "-release", "v1.0.0", "-reviewed", reviewed)
+	w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.0.0", "-reviewed", reviewed)
 	if n, refreshed := strings.Count(calls(), " -json PLAN"), strings.Count(calls(), " -refresh-only "); n != 1 || refreshed != 1 {
 		t.Errorf("applied %d times, refreshed %d times:\n%s", n, refreshed, calls())
 	}

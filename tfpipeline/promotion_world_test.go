@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
 )
@@ -159,11 +160,11 @@ func (w *promotions) run(args ...string) (stdout, stderr string, code int) {
 func (w *promotions) runIn(ctx context.Context, args ...string) (stdout, stderr string, code int) {
 	var out, errs bytes.Buffer
 	a := &app{
-		platform: w.cloud.platform, env: w.env, lookupNS: net.DefaultResolver.LookupNS, repository: w.repo.dir,
-		stdin: strings.NewReader(""), stdout: &out, stderr: &errs,
-		limits: deploy.Limits{Tick: 20 * time.Millisecond, Backoff: 50 * time.Millisecond, Verify: 5 * time.Second, Lease: 10 * time.Second},
+		platform: w.cloud.platform, lookupNS: net.DefaultResolver.LookupNS, repository: w.repo.dir,
+		console: &console.Console{In: strings.NewReader(""), Out: &out, Err: &errs, Env: w.env},
+		limits:  deploy.Limits{Tick: 20 * time.Millisecond, Backoff: 50 * time.Millisecond, Verify: 5 * time.Second, Lease: 10 * time.Second},
 	}
-	code = a.end(a.dispatch(ctx, args))
+	code = a.run(ctx, args)
 	return out.String(), errs.String(), code
 }
 

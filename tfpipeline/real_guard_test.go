@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
 )
 
@@ -145,22 +146,22 @@ func TestRealDangers(t *testing.T) {
 		}
 	}
 	f, cfg := newCloudFixture(t, "production", before.String())
-	f.run(exitOK, "apply", "-env", "production", "-yes")
+	f.run(console.ExitOK, "apply", "-env", "production", "-yes")
 	f.writeRoot("production", after.String())
 
 	// Refused, all of it, each with its reason and the flag that allows it.
-	stdout, stderr := f.run(exitFailed, "apply", "-env", "production", "-yes")
+	stdout, stderr := f.run(console.ExitFailed, "apply", "-env", "production", "-yes")
 	contains(t, "stdout", stdout, "production: ")
 	for _, d := range list {
 		contains(t, "stderr", stderr, "\n  "+d.address+": "+d.what+"\n", "-allow '"+d.address+"'")
 	}
-	_, again := f.run(exitFailed, "apply", "-env", "production", "-yes")
+	_, again := f.run(console.ExitFailed, "apply", "-env", "production", "-yes")
 	if again != stderr {
 		t.Errorf("a refusal changed something:\n%s\nand then\n%s", stderr, again)
 	}
 
 	// Each is refused alone when all others are named.
-	a := &app{platform: config.Default(), repository: f.dir, env: f.env, stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}}
+	a := &app{platform: config.Default(), repository: f.dir, console: &console.Console{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Env: f.env}}
 	p := productionPlan(t, a, cfg)
 	var all []string
 	for _, d := range list {
@@ -184,15 +185,15 @@ func TestRealDangers(t *testing.T) {
 	for _, address := range all {
 		args = append(args, "-allow", address)
 	}
-	stdout, _ = f.run(exitOK, args...)
+	stdout, _ = f.run(console.ExitOK, args...)
 	contains(t, "stdout", stdout, "production: applied")
-	f.run(exitOK, "plan", "-env", "production", "-detailed-exitcode")
+	f.run(console.ExitOK, "plan", "-env", "production", "-detailed-exitcode")
 }
 
 // productionPlan is the plan that the guard judges.
 func productionPlan(t *testing.T, a *app, cfg aws.Config) *plan.Plan {
 	t.Helper()
-	r, err := a.openRoot(t.Context(), "production", targetLocal, cfg, nil)
+	r, err := a.openRoot(t.Context(), a.console, "production", targetLocal, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

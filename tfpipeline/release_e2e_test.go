@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
 )
 
@@ -173,7 +174,7 @@ func releases(t *testing.T, w *workshop, env string) {
 	const people = 6
 	w.provide(env)
 	w.release("v0.2.0", nil)
-	w.deploys(exitOK, "v0.2.0", env, "promote", "-release", "v0.2.0")
+	w.deploys(console.ExitOK, "v0.2.0", env, "promote", "-release", "v0.2.0")
 	users := w.users(env, people)
 	w.load = users
 	last, previous := "v0.2.0", ""
@@ -181,30 +182,30 @@ func releases(t *testing.T, w *workshop, env string) {
 	for i := range good {
 		tag := fmt.Sprintf("v1.%d.0", i)
 		w.release(tag, nil)
-		course = strings.Count(w.deploys(exitOK, tag, env, "promote", "-release", tag), "\n")
+		course = strings.Count(w.deploys(console.ExitOK, tag, env, "promote", "-release", tag), "\n")
 		last, previous = tag, last
 	}
 
 	// A bad release leaves everybody where they were, by whatever way it is bad.
 	w.release("v2.0.0", map[string]string{"api": "-crash-after 1ns"})
-	w.deploys(exitRolledBack, last, env, "promote", "-release", "v2.0.0")
+	w.deploys(console.ExitRolledBack, last, env, "promote", "-release", "v2.0.0")
 	w.release("v2.1.0", map[string]string{"mcp": "-unhealthy"})
-	w.deploys(exitRolledBack, last, env, "promote", "-release", "v2.1.0")
+	w.deploys(console.ExitRolledBack, last, env, "promote", "-release", "v2.1.0")
 	w.release("v2.2.0", map[string]string{"migrate": migrateFails})
-	if stderr := w.deploys(exitFailed, last, env, "promote", "-release", "v2.2.0"); !strings.Contains(stderr, "no migration today") {
+	if stderr := w.deploys(console.ExitFailed, last, env, "promote", "-release", "v2.2.0"); !strings.Contains(stderr, "no migration today") {
 		t.Errorf("the migration's own words are missing:\n%s", stderr)
 	}
 
-	w.deploys(exitOK, previous, env, "rollback")
-	if stderr := w.deploys(exitFailed, previous, env, "promote", "-release", last); !strings.Contains(stderr, "-force") {
+	w.deploys(console.ExitOK, previous, env, "rollback")
+	if stderr := w.deploys(console.ExitFailed, previous, env, "promote", "-release", last); !strings.Contains(stderr, "-force") {
 		t.Errorf("a release that was rolled back from is promoted again, or nobody says how:\n%s", stderr)
 	}
 
 	if os.Getenv("SOAK") != "" {
 		w.git("checkout", "--quiet", last)
-		w.deploys(exitOK, last, env, "promote", "-release", last, "-force")
+		w.deploys(console.ExitOK, last, env, "promote", "-release", last, "-force")
 		w.git("checkout", "--quiet", "-")
-		w.deploys(exitOK, previous, env, "rollback", "-to", previous)
+		w.deploys(console.ExitOK, previous, env, "rollback", "-to", previous)
 	}
 
 	for i := range kills {
@@ -217,7 +218,7 @@ func releases(t *testing.T, w *workshop, env string) {
 			w.release(tag, nil)
 			lines -= course / 10
 		}
-		w.deploys(exitOK, tag, env, "promote", "-release", tag)
+		w.deploys(console.ExitOK, tag, env, "promote", "-release", tag)
 		w.migratedOnce(env, tag)
 	}
 	w.load = nil
@@ -233,11 +234,11 @@ func toProduction(t *testing.T, w *workshop) {
 	w.provide("production")
 	tag := w.git("describe", "--tags", "--abbrev=0")
 	// Staging has run it for seconds.
-	if stderr := w.deploys(exitFailed, "", "production", "promote", "-release", tag); !strings.Contains(stderr, "10m") {
+	if stderr := w.deploys(console.ExitFailed, "", "production", "promote", "-release", tag); !strings.Contains(stderr, "10m") {
 		t.Errorf("a release without a proof is promoted, or nobody says how long it must bake:\n%s", stderr)
 	}
-	w.deploys(exitOK, tag, "production", "promote", "-release", tag, "-override-proof", "the proof is tested on virtual time")
-	if out := w.cli.must(t, exitOK, "history", "-C", w.repository, "-env", "production"); !strings.Contains(out, tag) {
+	w.deploys(console.ExitOK, tag, "production", "promote", "-release", tag, "-override-proof", "the proof is tested on virtual time")
+	if out := w.cli.must(t, console.ExitOK, "history", "-C", w.repository, "-env", "production"); !strings.Contains(out, tag) {
 		t.Errorf("the history lacks %s:\n%s", tag, out)
 	}
 }

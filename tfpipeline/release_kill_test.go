@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"github.com/specboard/platform/tfpipeline/internal/console"
 )
 
 // killed starts a promotion and kills it a moment after it has said so many
@@ -52,7 +54,7 @@ func (r *reached) Write(p []byte) (int, error) {
 // its migrations.
 func (w *workshop) migratedOnce(env, tag string) {
 	w.t.Helper()
-	out := w.cli.must(w.t, exitOK, "history", "-C", w.repository, "-env", env, "-limit", "0", "-json")
+	out := w.cli.must(w.t, console.ExitOK, "history", "-C", w.repository, "-env", env, "-limit", "0", "-json")
 	var history struct {
 		Records []struct {
 			Release   struct{ Tag string }

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
 )
 
@@ -27,8 +28,9 @@ func readReview(given, root string) (*review, error) {
 	}
 	content, err := os.ReadFile(given)
 	if err != nil {
-		return nil, usageError{fmt.Sprintf("-reviewed %s: neither a fingerprint (20 hexadecimal digits) nor a file that plan -json wrote: %v", given, err),
-			"tfpipeline plan -env " + root}
+		return nil, console.Usage(fmt.Sprintf("-reviewed %s: neither a fingerprint (20 hexadecimal digits) nor a file that plan -json wrote: %v", given, err),
+			"tfpipeline plan -env "+root)
+
 	}
 	var document struct {
 		Root        string       `json:"root"`
@@ -36,10 +38,10 @@ func readReview(given, root string) (*review, error) {
 		Summary     plan.Summary `json:"summary"`
 	}
 	if err := json.Unmarshal(content, &document); err != nil || !fingerprintForm.MatchString(document.Fingerprint) {
-		return nil, usageError{fmt.Sprintf("-reviewed %s: not what plan -json writes", given), "tfpipeline plan -json -env " + root}
+		return nil, console.Usage(fmt.Sprintf("-reviewed %s: not what plan -json writes", given), "tfpipeline plan -json -env "+root)
 	}
 	if document.Root != root {
-		return nil, usageError{fmt.Sprintf("-reviewed %s: a plan of %s, not of %s", given, document.Root, root), "tfpipeline plan -json -env " + root}
+		return nil, console.Usage(fmt.Sprintf("-reviewed %s: a plan of %s, not of %s", given, document.Root, root), "tfpipeline plan -json -env "+root)
 	}
 	return &review{document.Fingerprint, document.Summary}, nil
 }
@@ -60,5 +62,5 @@ func (r *review) compare(p *plan.Plan, again string) error {
 	} else {
 		b.WriteString("; -reviewed with the file of plan -json would say what is different")
 	}
-	return next(fmt.Errorf("%s: %s", p.Root, b.String()), "read the plan above; if it is right: %s -reviewed %s", again, now)
+	return console.WithNext(fmt.Errorf("%s: %s", p.Root, b.String()), "read the plan above; if it is right: %s -reviewed %s", again, now)
 }

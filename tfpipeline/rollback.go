@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
 
@@ -40,7 +41,7 @@ Examples:
 			o.declare(set)
 			return func(ctx context.Context, a *app, args []string) error {
 				if len(args) > 0 {
-					return usageError{fmt.Sprintf("rollback takes no argument %q", args[0]), "tfpipeline rollback -env ENV -to " + args[0]}
+					return console.Usage(fmt.Sprintf("rollback takes no argument %q", args[0]), "tfpipeline rollback -env ENV -to "+args[0])
 				}
 				return a.rollback(ctx, o)
 			}
@@ -54,7 +55,7 @@ func (a *app) rollback(ctx context.Context, o attemptOptions) error {
 	}
 	again := "tfpipeline rollback -env " + o.env
 	if o.timeout <= 0 {
-		return usageError{"-timeout must be more than 0, such as 20m", again + " -timeout 20m"}
+		return console.Usage("-timeout must be more than 0, such as 20m", again+" -timeout 20m")
 	}
 	if o.tag != "" {
 		again += " -to " + o.tag

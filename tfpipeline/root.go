@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
 )
 
@@ -30,8 +30,9 @@ const (
 
 // root is one root opened for work.
 type root struct {
-	name   string
-	target target
+	name    string
+	target  target
+	console *console.Console
 	*terraform.Driver
 	// run is this run's note on the machine; killed are the runs before it
 	// that could not remove theirs.
@@ -61,9 +62,9 @@ func (a *app) checkRoot(name string) error {
 		return nil
 	}
 	if name == "" {
-		return usageError{"which environment? Name one of " + strings.Join(roots, ", "), "make plan ENV=" + roots[1]}
+		return console.Usage("which environment? Name one of "+strings.Join(roots, ", "), "make plan ENV="+roots[1])
 	}
-	return usageError{fmt.Sprintf("no environment %q; there are %s", name, strings.Join(roots, ", ")), "make plan ENV=" + roots[1]}
+	return console.Usage(fmt.Sprintf("no environment %q; there are %s", name, strings.Join(roots, ", ")), "make plan ENV="+roots[1])
 }
 
 // cacheDir is where things are kept between runs: Terraform, providers, and
@@ -108,16 +109,16 @@ func (a *app) findTarget(ctx context.Context, wantOffline bool) (target, aws.Con
 	defer cancel()
 	_, err = cfg.Credentials.Retrieve(retrieve)
 	switch {
-	case err == nil && isLoopback(a.getenv("AWS_ENDPOINT_URL")):
+	case err == nil && isLoopback(a.console.Getenv("AWS_ENDPOINT_URL")):
 		return targetLocal, cfg, nil
 	case err == nil:
 		return targetAWS, cfg, nil
 	case ctx.Err() != nil:
 		return "", cfg, context.Cause(ctx)
-	case slices.ContainsFunc(credentialVariables, func(v string) bool { return a.getenv(v) != "" }):
+	case slices.ContainsFunc(credentialVariables, func(v string) bool { return a.console.Getenv(v) != "" }):
 		return "", cfg, fmt.Errorf("use the AWS credentials that the environment names: %w", err)
-	case a.ci():
-		return "", cfg, next(errors.New("no AWS credentials: a workflow assumes a role before it plans"),
+	case a.console.CI():
+		return "", cfg, console.WithNext(errors.New("no AWS credentials: a workflow assumes a role before it plans"),
 			"configure-aws-credentials in the workflow, or plan with -offline")
 	default:
 		return targetOffline, cfg, nil
@@ -129,7 +130,7 @@ func (a *app) findTarget(ctx context.Context, wantOffline bool) (target, aws.Con
 func (a *app) findCloud(ctx context.Context, command string) (target, aws.Config, error) {
 	t, cfg, err := a.findTarget(ctx, false)
 	if err == nil && t == targetOffline {
-		err = next(fmt.Errorf("%s needs AWS credentials, and there are none", command), "aws sso login, or export AWS_PROFILE")
+		err = console.WithNext(fmt.Errorf("%s needs AWS credentials, and there are none", command), "aws sso login, or export AWS_PROFILE")
 	}
 	return t, cfg, err
 }
@@ -140,13 +141,13 @@ func isLoopback(endpoint string) bool {
 }
 
 // openRoot prepares one root: Terraform, a workspace, an endpoint where one is
-// needed, and init. output receives what Terraform says; nil discards it.
-func (a *app) openRoot(ctx context.Context, name string, t target, cfg aws.Config, output io.Writer) (*root, error) {
-	b, err := a.openToolbox(ctx, t, cfg)
+// needed, and init. What goes on is told to the console.
+func (a *app) openRoot(ctx context.Context, c *console.Console, name string, t target, cfg aws.Config) (*root, error) {
+	b, err := a.openToolbox(ctx, c, t, cfg)
 	if err != nil {
 		return nil, err
 	}
-	r, err := b.openRoot(ctx, name, output)
+	r, err := b.openRoot(ctx, name)
 	if err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
@@ -157,11 +158,11 @@ func (a *app) openRoot(ctx context.Context, name string, t target, cfg aws.Confi
 // advise adds the next command to errors of Terraform that have one.
 func (a *app) advise(name string, err error) error {
 	if _, ok := errors.AsType[*terraform.NoBucketError](err); ok {
-		return next(fmt.Errorf("%s: the state bucket %s does not exist yet", name, a.platform.StateBucket()),
+		return console.WithNext(fmt.Errorf("%s: the state bucket %s does not exist yet", name, a.platform.StateBucket()),
 			"tfpipeline bootstrap -env %s", name)
 	}
 	if l, ok := errors.AsType[*terraform.LockedError](err); ok {
-		return next(fmt.Errorf("%s: %w", name, err), "if that run is gone for good: tfpipeline unlock -env %s -state %s", name, l.ID)
+		return console.WithNext(fmt.Errorf("%s: %w", name, err), "if that run is gone for good: tfpipeline unlock -env %s -state %s", name, l.ID)
 	}
 	return fmt.Errorf("%s: %w", name, a.hide(err))
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
 
@@ -70,9 +71,9 @@ func (a *app) checkTask(env, name string) (config.Task, error) {
 		message = "which one-off task? Name one of " + strings.Join(names, ", ")
 	}
 	if len(names) == 0 {
-		return config.Task{}, usageError{"the platform has no one-off tasks", ""}
+		return config.Task{}, console.Usage("the platform has no one-off tasks", "")
 	}
-	return config.Task{}, usageError{message, "tfpipeline run -env " + env + " -task " + names[0]}
+	return config.Task{}, console.Usage(message, "tfpipeline run -env "+env+" -task "+names[0])
 }
 
 func (a *app) runTask(ctx context.Context, o runOptions) error {
@@ -84,7 +85,7 @@ func (a *app) runTask(ctx context.Context, o runOptions) error {
 		return err
 	}
 	if o.timeout <= 0 {
-		return usageError{"-timeout must be more than 0, such as 10m", "tfpipeline run -env " + o.env + " -task " + o.task}
+		return console.Usage("-timeout must be more than 0, such as 10m", "tfpipeline run -env "+o.env+" -task "+o.task)
 	}
 	e, err := a.openEnvironment(ctx, o.env, "run")
 	if err != nil {
@@ -101,7 +102,7 @@ func (a *app) runTask(ctx context.Context, o runOptions) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.env, err)
 	}
-	a.progress("%s: task %s is started: %s", o.env, o.task, arn)
+	a.console.Progress("%s: task %s is started: %s", o.env, o.task, arn)
 	return a.followTask(ctx, e, arn, o)
 }
 
@@ -116,7 +117,7 @@ func (a *app) nobodyAtWork(ctx context.Context, e *environment, o runOptions) er
 	case holder == nil:
 		return nil
 	}
-	return next(fmt.Errorf("%s: the lock is not free: %s %s by %s since %s", o.env, holder.Kind, holder.Release, holder.Actor, holder.Since.UTC().Format(time.RFC3339)),
+	return console.WithNext(fmt.Errorf("%s: the lock is not free: %s %s by %s since %s", o.env, holder.Kind, holder.Release, holder.Actor, holder.Since.UTC().Format(time.RFC3339)),
 		"tfpipeline status -env %s; if it must be now: -force", o.env)
 }
 
@@ -129,7 +130,7 @@ func (a *app) prepareTask(ctx context.Context, e *environment, task config.Task,
 	}
 	current := lastDeployed(records)
 	if current == nil || current.Release.Digests[task.Service] == "" {
-		return deploy.TaskRun{}, next(fmt.Errorf("%s: no release is deployed, so there is no image to run task %s with", e.Name, task.Name), "tfpipeline promote -env %s -release TAG", e.Name)
+		return deploy.TaskRun{}, console.WithNext(fmt.Errorf("%s: no release is deployed, so there is no image to run task %s with", e.Name, task.Name), "tfpipeline promote -env %s -release TAG", e.Name)
 	}
 	outputs, err := (&infrastructure{app: a, env: e.Name, cfg: e.cfg}).Outputs(ctx)
 	if err != nil {
@@ -137,7 +138,7 @@ func (a *app) prepareTask(ctx context.Context, e *environment, task config.Task,
 	}
 	template := outputs.Templates[task.Name]
 	if template == "" {
-		return deploy.TaskRun{}, next(fmt.Errorf("%s: the state has no task definition for task %s", e.Name, task.Name), "tfpipeline apply -env %s", e.Name)
+		return deploy.TaskRun{}, console.WithNext(fmt.Errorf("%s: the state has no task definition for task %s", e.Name, task.Name), "tfpipeline apply -env %s", e.Name)
 	}
 	release, name := current.Release, cmp.Or(current.Release.Tag, current.Release.Commit)
 	definition, err := e.ecs.Register(ctx, deploy.Revision{
@@ -169,7 +170,7 @@ func (a *app) followTask(ctx context.Context, e *environment, arn string, o runO
 		case err != nil && !deploy.IsTransient(err):
 			return fmt.Errorf("%s: %w", o.env, err)
 		case err == nil && !task.Known && time.Since(begun) > time.Minute:
-			return next(fmt.Errorf("%s: ECS does not know task %s", o.env, arn), "tfpipeline logs -env %s -task %s", o.env, o.task)
+			return console.WithNext(fmt.Errorf("%s: ECS does not know task %s", o.env, arn), "tfpipeline logs -env %s -task %s", o.env, o.task)
 		case err == nil && task.Known:
 			f.read(ctx, task)
 			if task.State == deploy.TaskStopped {
@@ -184,7 +185,7 @@ func (a *app) followTask(ctx context.Context, e *environment, arn string, o runO
 
 // stillRuns is the end of the following, not of the task.
 func (a *app) stillRuns(ctx context.Context, o runOptions, arn string) error {
-	return next(fmt.Errorf("%s: task %s goes on: %s: %w", o.env, o.task, arn, context.Cause(ctx)),
+	return console.WithNext(fmt.Errorf("%s: task %s goes on: %s: %w", o.env, o.task, arn, context.Cause(ctx)),
 		"tfpipeline logs -env %s -task %s -follow; to stop it: aws ecs stop-task --cluster %s --task %s", o.env, o.task, a.platform.Cluster(o.env), arn)
 }
 
@@ -215,13 +216,13 @@ func (f *follower) read(ctx context.Context, t deploy.Task) bool {
 	if err != nil {
 		if !f.warned && ctx.Err() == nil {
 			f.warned = true
-			f.app.progress("warning: read the log: %v", err)
+			f.app.console.Progress("warning: read the log: %v", err)
 		}
 		return false
 	}
 	f.cursor = cursor
 	for _, l := range lines {
-		fmt.Fprintln(f.app.stdout, f.hide.Hide(l.Message))
+		fmt.Fprintln(f.app.console.Out, f.hide.Hide(l.Message))
 	}
 	return len(lines) > 0
 }
@@ -236,10 +237,10 @@ func (f *follower) finish(ctx context.Context, t deploy.Task, o runOptions) erro
 	}
 	switch {
 	case t.ExitCode == nil:
-		return next(fmt.Errorf("%s: task %s never began, or has no exit code: %s %s", o.env, o.task, t.StopCode, f.hide.Hide(t.Reason)), "tfpipeline logs -env %s -task %s", o.env, o.task)
+		return console.WithNext(fmt.Errorf("%s: task %s never began, or has no exit code: %s %s", o.env, o.task, t.StopCode, f.hide.Hide(t.Reason)), "tfpipeline logs -env %s -task %s", o.env, o.task)
 	case *t.ExitCode != 0:
 		return errors.New(strings.TrimSuffix(fmt.Sprintf("%s: task %s ended with exit code %d: %s", o.env, o.task, *t.ExitCode, f.hide.Hide(t.Reason)), ": "))
 	}
-	f.app.progress("%s: task %s ended with exit code 0 (%s)", o.env, o.task, t.Stopped.Sub(t.Started).Round(time.Second))
+	f.app.console.Progress("%s: task %s ended with exit code 0 (%s)", o.env, o.task, t.Stopped.Sub(t.Started).Round(time.Second))
 	return nil
 }

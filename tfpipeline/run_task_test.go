@@ -7,19 +7,20 @@ import (
 	"testing"
 	"time"
 
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
 )
 
 func TestRunTask(t *testing.T) {
 	w := newPromotions(t)
-	_, stderr := w.must(exitFailed, "run", "-env", "staging", "-task", "migrate")
+	_, stderr := w.must(console.ExitFailed, "run", "-env", "staging", "-task", "migrate")
 	mentions(t, stderr, "staging: no release is deployed", "next: tfpipeline promote -env staging")
 	commit := w.release("v1.0.0")
-	w.must(exitOK, "promote", "-env", "staging", "-release", "v1.0.0")
+	w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.0.0")
 
 	// With the image of the release, and its name in the environment.
-	stdout, stderr := w.must(exitOK, "run", "-env", "staging", "-task", "migrate", "--", "migrate", "status")
+	stdout, stderr := w.must(console.ExitOK, "run", "-env", "staging", "-task", "migrate", "--", "migrate", "status")
 	mentions(t, stdout, "migrate says hello\n")
 	mentions(t, stderr, "staging: task migrate is started: arn:aws:ecs:", "ended with exit code 0")
 	runs := w.cloud.runtime.Calls("RunTask")
@@ -33,7 +34,7 @@ func TestRunTask(t *testing.T) {
 	}
 
 	w.script.On("fails", model.Behaviour{Exit: &model.Exit{Code: 3}})
-	_, stderr = w.must(exitFailed, "run", "-env", "staging", "-task", "migrate", "--", "fails")
+	_, stderr = w.must(console.ExitFailed, "run", "-env", "staging", "-task", "migrate", "--", "fails")
 	mentions(t, stderr, "task migrate ended with exit code 3")
 
 	// Ctrl-C leaves the task alone, and says how to stop it.
@@ -44,10 +45,10 @@ func TestRunTask(t *testing.T) {
 		for len(w.cloud.runtime.Calls("RunTask")) == before && pause(t.Context(), 10*time.Millisecond) {
 		}
 		pause(t.Context(), 300*time.Millisecond)
-		cancel(errInterrupted)
+		cancel(console.ErrInterrupted)
 	}()
 	_, stderr, code := w.runIn(ctx, "run", "-env", "staging", "-task", "migrate", "--", "long")
-	if code != exitInterrupted || len(w.cloud.runtime.Calls("StopTask")) != 0 {
+	if code != console.ExitInterrupted || len(w.cloud.runtime.Calls("StopTask")) != 0 {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 	mentions(t, stderr, "task migrate goes on: arn:aws:ecs:", "to stop it: aws ecs stop-task --cluster doc-platform-staging --task arn:aws:ecs:")
@@ -59,7 +60,7 @@ func taskImage(t *testing.T, w *promotions, calls []model.Call) string {
 	if len(calls) == 0 {
 		t.Fatal("nothing was registered")
 	}
-	e, err := (&app{platform: w.cloud.platform, env: w.env}).openEnvironment(t.Context(), "staging", "run")
+	e, err := (&app{platform: w.cloud.platform, console: &console.Console{Env: w.env}}).openEnvironment(t.Context(), "staging", "run")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +88,7 @@ func TestLogs(t *testing.T) {
 	w.cloud.logs[p.LogGroup("staging", "api")] = []string{line(now, "second Error"), line(now+20, "token=abcdefabcdef")}
 	w.cloud.logs[p.LogGroup("staging", "frontend")] = []string{line(now-10, "first"), line(now+10, "third")}
 	w.cloud.logs[p.LogGroup("staging", "mcp")] = nil
-	stdout, _ := w.must(exitOK, "logs", "-env", "staging")
+	stdout, _ := w.must(console.ExitOK, "logs", "-env", "staging")
 	var got []string
 	for l := range strings.Lines(stdout) {
 		got = append(got, strings.TrimSpace(l[len("2006-01-02T15:04:05.000Z "):]))
@@ -96,7 +97,7 @@ func TestLogs(t *testing.T) {
 	if strings.Join(got, "|") != want {
 		t.Errorf("got %v", got)
 	}
-	stdout, _ = w.must(exitOK, "logs", "-env", "staging", "-service", "api", "-grep", "error")
+	stdout, _ = w.must(console.ExitOK, "logs", "-env", "staging", "-service", "api", "-grep", "error")
 	if strings.Count(stdout, "\n") != 1 {
 		t.Errorf("%s", stdout)
 	}
@@ -110,13 +111,13 @@ func TestLogs(t *testing.T) {
 		w.cloud.logs[group] = append(w.cloud.logs[group], line(time.Now().UnixMilli(), "new"))
 		w.cloud.mu.Unlock()
 		pause(t.Context(), 500*time.Millisecond)
-		cancel(errInterrupted)
+		cancel(console.ErrInterrupted)
 	}()
 	stdout, stderr, code := w.runIn(ctx, "logs", "-env", "staging", "-service", "api", "-follow")
-	if code != exitOK || strings.Count(stdout, "\n") != 3 || !strings.Contains(stdout, " new\n") {
+	if code != console.ExitOK || strings.Count(stdout, "\n") != 3 || !strings.Contains(stdout, " new\n") {
 		t.Errorf("exit %d\n%s\n%s", code, stdout, stderr)
 	}
-	_, stderr = w.must(exitFailed, "logs", "-env", "production")
+	_, stderr = w.must(console.ExitFailed, "logs", "-env", "production")
 	mentions(t, stderr, "there is no log group /doc-platform/production/api", "next: tfpipeline bootstrap -env production")
 }
 
@@ -124,14 +125,14 @@ func TestLogs(t *testing.T) {
 func TestUnlock(t *testing.T) {
 	w := newPromotions(t)
 	w.release("v1.0.0")
-	stdout, _ := w.must(exitOK, "unlock", "-env", "staging", "-yes")
+	stdout, _ := w.must(console.ExitOK, "unlock", "-env", "staging", "-yes")
 	mentions(t, stdout, "staging: nothing is locked")
 
 	lease := deploy.Lease{
 		Environment: "staging", RecordID: "20261123T080000Z-abcdef", Kind: deploy.KindPromote, Actor: "bob", Why: "workflow Deploy",
 		Release: deploy.Release{Tag: "v1.0.0", Commit: "c0ffee"}, Since: time.Now(), Until: time.Now().Add(time.Minute), RunURL: "https://example.org/run/1",
 	}
-	e, err := (&app{platform: w.cloud.platform, env: w.env}).openEnvironment(t.Context(), "staging", "unlock")
+	e, err := (&app{platform: w.cloud.platform, console: &console.Console{Env: w.env}}).openEnvironment(t.Context(), "staging", "unlock")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,9 +140,9 @@ func TestUnlock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, stderr := w.must(exitFailed, "unlock", "-env", "staging")
+	_, stderr := w.must(console.ExitFailed, "unlock", "-env", "staging")
 	mentions(t, stderr, "no terminal to ask on")
-	_, stderr = w.must(exitFailed, "unlock", "-env", "staging", "-yes")
+	_, stderr = w.must(console.ExitFailed, "unlock", "-env", "staging", "-yes")
 	mentions(t, stderr, "promote v1.0.0, by bob since", "(workflow Deploy)", "record 20261123T080000Z-abcdef", "at work", "https://example.org/run/1",
 		"-yes does not remove such a lock")
 	if len(w.keys("locks/")) != 1 {
@@ -151,14 +152,14 @@ func TestUnlock(t *testing.T) {
 	if _, err := e.lock.Renew(t.Context(), held); err != nil {
 		t.Fatal(err)
 	}
-	stdout, stderr = w.must(exitOK, "unlock", "-env", "staging", "-yes")
+	stdout, stderr = w.must(console.ExitOK, "unlock", "-env", "staging", "-yes")
 	mentions(t, stderr, "not at work: it was left interrupted", "tfpipeline promote -env staging -release v1.0.0 continues it, tfpipeline rollback -env staging ends it")
 	mentions(t, stdout, "staging: the lock is removed")
 
 	// What is no lock stands in the way too, and so does Terraform's.
 	w.cloud.objects["locks/staging.json"] = "oh"
 	w.cloud.objects["terraform/staging.tfstate.tflock"] = `{"ID":"f216bbea-1111","Operation":"OperationTypeApply","Who":"ada@laptop","Created":"2026-11-23T06:00:00Z"}`
-	stdout, stderr = w.must(exitOK, "unlock", "-env", "staging", "-yes")
+	stdout, stderr = w.must(console.ExitOK, "unlock", "-env", "staging", "-yes")
 	mentions(t, stderr, "what stands in the place of the lock is none: locks/staging.json", "the lock of the Terraform state f216bbea-1111", "OperationTypeApply, by ada@laptop since 2026-11-23T06:00:00Z",
 		"next: tfpipeline apply -env staging -adopt")
 	mentions(t, stdout, "staging: the lock is removed", "staging: lock f216bbea-1111 is removed")

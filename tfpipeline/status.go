@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/ecs"
 	"github.com/specboard/platform/tfpipeline/internal/view"
@@ -37,9 +38,9 @@ Examples:
 			return func(ctx context.Context, a *app, args []string) error {
 				switch {
 				case len(args) > 0:
-					return usageError{fmt.Sprintf("status takes no argument %q", args[0]), "tfpipeline status -env " + args[0]}
+					return console.Usage(fmt.Sprintf("status takes no argument %q", args[0]), "tfpipeline status -env "+args[0])
 				case *json && *markdown:
-					return usageError{"-json and -markdown are two answers; choose one", "tfpipeline status -json"}
+					return console.Usage("-json and -markdown are two answers; choose one", "tfpipeline status -json")
 				}
 				return a.status(ctx, *env, *json, *markdown)
 			}
@@ -83,7 +84,7 @@ func (a *app) status(ctx context.Context, env string, json, markdown bool) error
 	case markdown:
 		write = all.Markdown
 	}
-	if err := write(a.stdout); err != nil {
+	if err := write(a.console.Out); err != nil {
 		return fmt.Errorf("print the status: %w", err)
 	}
 	return nil

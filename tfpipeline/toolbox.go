@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/offline"
 	"github.com/specboard/platform/tfpipeline/internal/shield"
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
@@ -21,7 +21,10 @@ import (
 // endpoint it asks, its environment.
 type toolbox struct {
 	*app
-	target target
+	// console is where the roots tell what goes on; it may be another than the
+	// command's own.
+	console *console.Console
+	target  target
 	// env is Terraform's environment, planOnly what is added for plans.
 	env, planOnly map[string]string
 	dropped       []string
@@ -39,12 +42,12 @@ type toolbox struct {
 const collector = "400"
 
 // openToolbox starts what the roots of a target need.
-func (a *app) openToolbox(ctx context.Context, t target, cfg aws.Config) (*toolbox, error) {
-	b := &toolbox{app: a, target: t}
+func (a *app) openToolbox(ctx context.Context, c *console.Console, t target, cfg aws.Config) (*toolbox, error) {
+	b := &toolbox{app: a, console: c, target: t}
 	b.program = sync.OnceValues(func() (string, error) {
-		return terraform.DefaultInstallation(a.cacheDir()).Find(ctx, func(s string) { a.progress("%s", s) })
+		return terraform.DefaultInstallation(a.cacheDir()).Find(ctx, func(s string) { c.Progress("%s", s) })
 	})
-	inherited := a.env
+	inherited := a.console.Env
 	var additions map[string]string
 	switch t {
 	case targetOffline:
@@ -57,9 +60,9 @@ func (a *app) openToolbox(ctx context.Context, t target, cfg aws.Config) (*toolb
 		// An endpoint of one service would win over that of all.
 		inherited = slices.DeleteFunc(slices.Clone(inherited), func(kv string) bool { return strings.HasPrefix(kv, "AWS_ENDPOINT_URL_") })
 	default:
-		upstream := a.getenv("AWS_ENDPOINT_URL_SECRETS_MANAGER")
+		upstream := a.console.Getenv("AWS_ENDPOINT_URL_SECRETS_MANAGER")
 		if upstream == "" {
-			upstream = a.getenv("AWS_ENDPOINT_URL")
+			upstream = a.console.Getenv("AWS_ENDPOINT_URL")
 		}
 		s, err := shield.Start(ctx, cfg, upstream)
 		if err != nil {
@@ -99,10 +102,9 @@ func (b *toolbox) overrideOf(name string) (string, error) {
 	return "provider \"aws\" {\n  max_retries = 4\n}\n", nil
 }
 
-// openRoot prepares a root: a workspace, Terraform, and init. output receives
-// what Terraform says; nil discards it.
-func (b *toolbox) openRoot(ctx context.Context, name string, output io.Writer) (_ *root, err error) {
-	r := &root{name: name, target: b.target}
+// openRoot prepares a root: a workspace, Terraform, and init.
+func (b *toolbox) openRoot(ctx context.Context, name string) (_ *root, err error) {
+	r := &root{name: name, target: b.target, console: b.console}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.Close())
@@ -113,7 +115,7 @@ func (b *toolbox) openRoot(ctx context.Context, name string, output io.Writer) (
 		return nil, err
 	}
 	if len(b.dropped) > 0 {
-		b.progress("%s: left out of Terraform's environment: %s", name, strings.Join(b.dropped, ", "))
+		b.console.Progress("%s: left out of Terraform's environment: %s", name, strings.Join(b.dropped, ", "))
 	}
 
 	// Looking for Terraform runs programs; copying the root does not wait.
@@ -141,7 +143,7 @@ func (b *toolbox) openRoot(ctx context.Context, name string, output io.Writer) (
 				r.tell(e)
 			}
 		},
-		PluginCache: filepath.Join(b.cacheDir(), "providers"), Output: output,
+		PluginCache: filepath.Join(b.cacheDir(), "providers"),
 	})
 	if err != nil {
 		return nil, err
@@ -150,7 +152,7 @@ func (b *toolbox) openRoot(ctx context.Context, name string, output io.Writer) (
 		return nil, b.advise(name, err)
 	}
 	if workspace.Borrowed {
-		b.progress("%s: took over the provider lock of shared; commit envs/%s/.terraform.lock.hcl", name, name)
+		b.console.Progress("%s: took over the provider lock of shared; commit envs/%s/.terraform.lock.hcl", name, name)
 	}
 	return r, nil
 }
@@ -163,6 +165,6 @@ func (b *toolbox) init(ctx context.Context, r *root) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
-	b.progress("%s: terraform init", r.name)
+	b.console.Progress("%s: terraform init", r.name)
 	return r.Init(ctx)
 }

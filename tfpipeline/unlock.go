@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/state"
 	"github.com/specboard/platform/tfpipeline/internal/view"
@@ -52,7 +53,7 @@ func (a *app) unlock(ctx context.Context, env, id string, yes bool) (err error) 
 	if id != "" {
 		command += " -state " + id
 	}
-	if err := a.mustBeAbleToAsk(command, yes); err != nil {
+	if err := a.console.RequireAnswer("unlock", "tfpipeline "+command+" -yes, after reading tfpipeline status", yes); err != nil {
 		return err
 	}
 	t, cfg, err := a.findCloud(ctx, "unlock")
@@ -64,7 +65,7 @@ func (a *app) unlock(ctx context.Context, env, id string, yes bool) (err error) 
 		if err != nil || held == nil || held.ID != id {
 			held = &deploy.StateLock{ID: id} // Terraform says what is wrong
 		}
-		if err := a.confirm(ctx, fmt.Sprintf("Is the run that holds lock %s gone for good?", id), yes); err != nil {
+		if err := a.console.Confirm(ctx, fmt.Sprintf("Is the run that holds lock %s gone for good?", id), yes); err != nil {
 			return err
 		}
 		return a.unlockState(ctx, env, *held, t, cfg)
@@ -79,17 +80,17 @@ func (a *app) unlock(ctx context.Context, env, id string, yes bool) (err error) 
 	foreign, isForeign := errors.AsType[*state.ForeignError](err)
 	switch {
 	case isForeign:
-		return next(err, "aws s3 cp s3://%s/%s -", a.platform.StateBucket(), foreign.Key)
+		return console.WithNext(err, "aws s3 cp s3://%s/%s -", a.platform.StateBucket(), foreign.Key)
 	case err != nil:
 		return explain(env, err)
 	case held == nil && !found:
-		fmt.Fprintf(a.stdout, "%s: nothing is locked\n", env)
+		fmt.Fprintf(a.console.Out, "%s: nothing is locked\n", env)
 		return nil
 	case held == nil:
 		return nil
 	}
-	fmt.Fprintf(a.stderr, "%s: the lock of the Terraform state %s:\n  %s, by %s since %s\n", env, held.ID, held.Operation, held.Who, held.Created)
-	if err := a.confirm(ctx, "Is that run gone for good, and may its lock be removed?", yes); err != nil {
+	fmt.Fprintf(a.console.Err, "%s: the lock of the Terraform state %s:\n  %s, by %s since %s\n", env, held.ID, held.Operation, held.Who, held.Created)
+	if err := a.console.Confirm(ctx, "Is that run gone for good, and may its lock be removed?", yes); err != nil {
 		return err
 	}
 	return a.unlockState(ctx, env, *held, t, cfg)
@@ -99,7 +100,7 @@ func (a *app) unlock(ctx context.Context, env, id string, yes bool) (err error) 
 // made in its last seconds may not be in the state, and the machine that would
 // know of it is gone.
 func (a *app) unlockState(ctx context.Context, env string, held deploy.StateLock, t target, cfg aws.Config) (err error) {
-	r, err := a.openRoot(ctx, env, t, cfg, nil)
+	r, err := a.openRoot(ctx, a.console, env, t, cfg)
 	if err != nil {
 		return err
 	}
@@ -107,9 +108,10 @@ func (a *app) unlockState(ctx context.Context, env string, held deploy.StateLock
 	if err := r.Unlock(ctx, held.ID); err != nil {
 		return fmt.Errorf("%s: %w", env, err)
 	}
-	fmt.Fprintf(a.stdout, "%s: lock %s is removed\n", env, held.ID)
+	fmt.Fprintf(a.console.Out, "%s: lock %s is removed\n", env, held.ID)
 	if held.Operation == "OperationTypeApply" {
-		a.progress("%s: that apply may have made what the state does not know\nnext: tfpipeline apply -env %s -adopt", env, env)
+		a.console.Progress("%s: that apply may have made what the state does not know", env)
+		a.console.Suggest("tfpipeline apply -env %s -adopt", env)
 	}
 	return nil
 }
@@ -124,7 +126,7 @@ func (a *app) unlockEnvironment(ctx context.Context, env string, cfg aws.Config,
 	foreign, isForeign := errors.AsType[*state.ForeignError](err)
 	switch {
 	case isForeign:
-		fmt.Fprintf(a.stderr, "%s: what stands in the place of the lock is none: %s: %s\n", env, foreign.Key, foreign.Reason)
+		fmt.Fprintf(a.console.Err, "%s: what stands in the place of the lock is none: %s: %s\n", env, foreign.Key, foreign.Reason)
 		version, question = foreign.Version, "May it be removed?"
 	case err != nil:
 		return false, explain(env, err)
@@ -136,7 +138,7 @@ func (a *app) unlockEnvironment(ctx context.Context, env string, cfg aws.Config,
 			return true, err
 		}
 	}
-	if err := a.confirm(ctx, question, yes); err != nil {
+	if err := a.console.Confirm(ctx, question, yes); err != nil {
 		return true, err
 	}
 	remove := func() error { return lock.Remove(ctx, version) }
@@ -147,16 +149,16 @@ func (a *app) unlockEnvironment(ctx context.Context, env string, cfg aws.Config,
 		remove = func() error { return p.Unlock(ctx, *holder) }
 	}
 	if err := remove(); err != nil {
-		return true, next(fmt.Errorf("%s: the lock was not removed: %w", env, err), "tfpipeline unlock -env %s", env)
+		return true, console.WithNext(fmt.Errorf("%s: the lock was not removed: %w", env, err), "tfpipeline unlock -env %s", env)
 	}
-	fmt.Fprintf(a.stdout, "%s: the lock is removed\n", env)
+	fmt.Fprintf(a.console.Out, "%s: the lock is removed\n", env)
 	return true, nil
 }
 
 // showLock tells of a lock, and returns what to ask before it is removed.
 func (a *app) showLock(env string, l deploy.Lease, yes bool) (question string, err error) {
 	now := time.Now()
-	fmt.Fprintf(a.stderr, "%s: the lock:\n  %s\n", env, view.Lease(l, now))
+	fmt.Fprintf(a.console.Err, "%s: the lock:\n  %s\n", env, view.Lease(l, now))
 	release := "-release " + l.Release.Tag
 	if l.Release.Tag == "" {
 		release = "-commit " + l.Release.Commit
@@ -167,12 +169,12 @@ func (a *app) showLock(env string, l deploy.Lease, yes bool) (question string, e
 	}
 	switch {
 	case l.Left != "":
-		a.progress("Its services may be mixed, and deployments in flight. %s.", again)
+		a.console.Progress("Its services may be mixed, and deployments in flight. %s.", again)
 		return "May the lock be removed, and its attempt be left as it is?", nil
 	case l.Expired(now):
 		return "Its holder is gone. May the lock be removed?", nil
 	case yes:
-		return "", next(fmt.Errorf("%s: its holder is at work, and -yes does not remove such a lock", env), "end that run; its lock ends by itself within a minute")
+		return "", console.WithNext(fmt.Errorf("%s: its holder is at work, and -yes does not remove such a lock", env), "end that run; its lock ends by itself within a minute")
 	default:
 		return "ITS HOLDER IS AT WORK. May the lock be taken from it all the same?", nil
 	}

@@ -32,7 +32,7 @@ and terraform test for the modules that have tests. It needs no AWS.`,
 }
 
 func (a *app) validate(ctx context.Context, test bool) error {
-	program, err := terraform.DefaultInstallation(a.cacheDir()).Find(ctx, func(s string) { a.progress("%s", s) })
+	program, err := terraform.DefaultInstallation(a.cacheDir()).Find(ctx, func(s string) { a.console.Progress("%s", s) })
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (a *app) validate(ctx context.Context, test bool) error {
 	if err != nil {
 		return fmt.Errorf("list the modules: %w", err)
 	}
-	env, _ := terraform.Environ(a.env, map[string]string{"AWS_EC2_METADATA_DISABLED": "true"})
+	env, _ := terraform.Environ(a.console.Env, map[string]string{"AWS_EC2_METADATA_DISABLED": "true"})
 	work := filepath.Join(a.cacheDir(), "work")
 
 	// Each run loads the provider, which takes two seconds of one core.
@@ -74,7 +74,7 @@ func (a *app) validate(ctx context.Context, test bool) error {
 			if err != nil {
 				err = fmt.Errorf("%s: %w", name, err)
 			} else {
-				a.progress("ok  %s%s", name, map[bool]string{true: " (with tests)"}[tests])
+				a.console.Progress("ok  %s%s", name, map[bool]string{true: " (with tests)"}[tests])
 			}
 			results <- err
 			return nil
@@ -106,6 +106,6 @@ func (a *app) validate(ctx context.Context, test bool) error {
 		slices.SortFunc(failed, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 		return fmt.Errorf("%d of %d failed:\n%w", len(failed), count, errors.Join(failed...))
 	}
-	fmt.Fprintf(a.stdout, "valid: %d roots and modules\n", count)
+	fmt.Fprintf(a.console.Out, "valid: %d roots and modules\n", count)
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/specboard/platform/migrations"
+	"github.com/specboard/platform/tfpipeline/internal/console"
 )
 
 // Kind is what an attempt was.
@@ -194,17 +195,17 @@ func (o Outcome) Settled() bool {
 func (o Outcome) ExitCode() int {
 	switch o {
 	case Deployed:
-		return 0
+		return console.ExitOK
 	case Untouched:
-		return 1
+		return console.ExitFailed
 	case RolledBack:
-		return 3
+		return console.ExitRolledBack
 	case Superseded:
-		return 5
+		return console.ExitSuperseded
 	case Interrupted:
-		return 130
+		return console.ExitInterrupted
 	default:
-		return 4
+		return console.ExitBroken
 	}
 }
 

@@ -1,0 +1,159 @@
+// Package console is what a command talks to: the streams, the environment,
+// questions to a person, the next command to run and the exit code.
+package console
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/term"
+)
+
+// Console is the terminal, or what takes its place. Functions are given one
+// and do not copy it.
+type Console struct {
+	// In is where answers come from.
+	In io.Reader
+	// Out receives the answer of a command; Err everything else.
+	Out, Err io.Writer
+	// Env is the program's environment, as in os.Environ.
+	Env []string
+}
+
+// Redirect returns a console whose progress and errors go to w.
+func (c *Console) Redirect(w io.Writer) *Console {
+	return &Console{In: c.In, Out: c.Out, Err: w, Env: c.Env}
+}
+
+// Unattended returns a console for work that is done in parallel: it has
+// nobody to ask, and its lines do not mix.
+func (c *Console) Unattended() *Console {
+	return &Console{In: strings.NewReader(""), Out: c.Out, Err: &lineWriter{w: c.Err}, Env: c.Env}
+}
+
+// lineWriter lets several goroutines write to one writer.
+type lineWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lineWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
+
+// Getenv returns a variable of the environment; "" if it is not set.
+func (c *Console) Getenv(name string) string {
+	for _, kv := range slices.Backward(c.Env) {
+		if k, v, ok := strings.Cut(kv, "="); ok && k == name {
+			return v
+		}
+	}
+	return ""
+}
+
+// CI reports whether a machine runs the program.
+func (c *Console) CI() bool {
+	v := c.Getenv("CI")
+	return v != "" && v != "false" && v != "0"
+}
+
+// Progress tells a person what is going on; it is not the answer.
+func (c *Console) Progress(format string, args ...any) {
+	fmt.Fprintf(c.Err, format+"\n", args...)
+}
+
+// Terminal reports whether a stream is a terminal.
+func Terminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// Colour reports whether a stream wants colours (https://no-color.org).
+func (c *Console) Colour(stream io.Writer) bool {
+	return c.Getenv("NO_COLOR") == "" && c.Getenv("TERM") != "dumb" && Terminal(stream)
+}
+
+// Live reports whether lines that Err shows can be drawn anew in place.
+func (c *Console) Live() bool {
+	return Terminal(c.Err) && c.Getenv("TERM") != "dumb" && !c.CI()
+}
+
+// Size returns the size of the terminal behind Err in characters, and 80x24
+// if there is none.
+func (c *Console) Size() (width, height int) {
+	if f, ok := c.Err.(*os.File); ok {
+		if width, height, err := term.GetSize(int(f.Fd())); err == nil && width > 0 && height > 0 {
+			return width, height
+		}
+	}
+	return 80, 24
+}
+
+// ErrDeclined is the answer no.
+var ErrDeclined = errors.New("not confirmed: nothing was changed")
+
+// CanAsk reports whether a person is there to answer.
+func (c *Console) CanAsk() bool { return Terminal(c.In) }
+
+// Ask prints a question and returns the answer without its line end. An
+// interrupt ends the wait for it.
+func (c *Console) Ask(ctx context.Context, question string) (string, error) {
+	fmt.Fprint(c.Err, question+" ")
+	type line struct {
+		text string
+		err  error
+	}
+	answered := make(chan line, 1)
+	go func() {
+		text, err := bufio.NewReader(c.In).ReadString('\n')
+		answered <- line{strings.TrimSpace(text), err}
+	}()
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(c.Err)
+		return "", context.Cause(ctx)
+	case l := <-answered:
+		if l.err != nil && !errors.Is(l.err, io.EOF) {
+			return "", fmt.Errorf("read the answer: %w", l.err)
+		}
+		return l.text, nil
+	}
+}
+
+// Confirm asks a question that only "yes" answers in the affirmative, unless
+// the flag -yes has answered it already. It returns ErrDeclined for any other
+// answer, and where nobody can be asked.
+func (c *Console) Confirm(ctx context.Context, question string, yes bool) error {
+	if yes {
+		return nil
+	}
+	if !c.CanAsk() {
+		return ErrDeclined
+	}
+	answer, err := c.Ask(ctx, question+` Only "yes" is taken for one:`)
+	if err != nil {
+		return err
+	}
+	if answer != "yes" {
+		return ErrDeclined
+	}
+	return nil
+}
+
+// RequireAnswer refuses early what would end in a question to nobody. next is
+// the command that asks nothing.
+func (c *Console) RequireAnswer(command, next string, yes bool) error {
+	if yes || c.CanAsk() {
+		return nil
+	}
+	return Usage(command+" asks before it changes anything, and there is no terminal to ask on", next)
+}
