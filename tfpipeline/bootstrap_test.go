@@ -13,14 +13,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 )
 
 // cloud serves a fake cloud and returns the SDK's configuration for it.
 func cloud(t *testing.T) (*fakeCloud, aws.Config) {
 	t.Helper()
-	fake := newFakeCloud(config.Default())
+	fake := newFakeCloud(configtest.Docs())
 	server := httptest.NewServer(fake)
 	t.Cleanup(server.Close)
 	return fake, aws.Config{
@@ -31,7 +31,7 @@ func cloud(t *testing.T) (*fakeCloud, aws.Config) {
 
 func TestBucket(t *testing.T) {
 	fake, cfg := cloud(t)
-	b := (&app{platform: config.Default()}).bucket(cfg)
+	b := (&app{platform: configtest.Docs()}).bucket(cfg)
 
 	did, err := b.ensure(t.Context())
 	if err != nil {
@@ -86,7 +86,7 @@ func TestDelegation(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			_, cfg := cloud(t)
-			a := &app{platform: config.Default(), console: &console.Console{}, lookupNS: func(_ context.Context, domain string) ([]*net.NS, error) {
+			a := &app{platform: configtest.Docs(), console: &console.Console{}, lookupNS: func(_ context.Context, domain string) ([]*net.NS, error) {
 				if domain != "specboard.io" {
 					t.Errorf("asked for %s", domain)
 				}
@@ -110,7 +110,7 @@ func TestDelegation(t *testing.T) {
 	}
 	t.Run("DNS does not answer", func(t *testing.T) {
 		_, cfg := cloud(t)
-		a := &app{platform: config.Default(), console: &console.Console{}, lookupNS: func(context.Context, string) ([]*net.NS, error) {
+		a := &app{platform: configtest.Docs(), console: &console.Console{}, lookupNS: func(context.Context, string) ([]*net.NS, error) {
 			return nil, &net.DNSError{IsTimeout: true, Err: "timeout"}
 		}}
 		if _, err := a.delegation(t.Context(), cfg); err == nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/offline"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
@@ -47,7 +48,7 @@ func TestOfflinePlans(t *testing.T) {
 	e2e(t)
 	for _, name := range []string{"shared", "staging", "production"} {
 		t.Run(name, func(t *testing.T) {
-			a := &app{platform: config.Default(), console: &console.Console{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Env: withoutAWS()}}
+			a := &app{platform: configtest.Docs(), console: &console.Console{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Env: withoutAWS()}}
 			if err := a.findRepository(); err != nil {
 				t.Fatal(err)
 			}
@@ -88,14 +89,14 @@ func TestPlanCommand(t *testing.T) {
 	t.Parallel()
 	e2e(t)
 	var stdout, stderr bytes.Buffer
-	code := run(t.Context(), []string{"plan", "-env", "shared", "-detailed-exitcode"}, withoutAWS(), nil, &stdout, &stderr)
+	code := run(t.Context(), configtest.Docs(), []string{"plan", "-env", "shared", "-detailed-exitcode"}, withoutAWS(), nil, &stdout, &stderr)
 	first, _, _ := strings.Cut(stdout.String(), "\n")
 	if code != console.ExitChanges || !strings.Contains(first, "offline") || !strings.HasSuffix(stdout.String(), "to create\n") {
 		t.Errorf("exit %d, stdout:\n%s\nstderr:\n%s", code, &stdout, &stderr)
 	}
 
 	stdout.Reset()
-	code = run(t.Context(), []string{"plan", "-env", "shared", "-json", "-offline"}, withoutAWS("CI=true"), nil, &stdout, &stderr)
+	code = run(t.Context(), configtest.Docs(), []string{"plan", "-env", "shared", "-json", "-offline"}, withoutAWS("CI=true"), nil, &stdout, &stderr)
 	var got struct {
 		Root, Target string
 		Counts       map[string]int

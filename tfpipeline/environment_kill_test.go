@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
 )
@@ -57,7 +57,7 @@ func TestSoakKilledEnvironment(t *testing.T) {
 		t.Errorf("the plan of staging:\n%s", out)
 	}
 	url := endpoint.URL()
-	inventory, err := (&finder{platform: config.Default(), cfg: localConfig(url)}).inventory(context.WithoutCancel(t.Context()))
+	inventory, err := (&finder{platform: configtest.Docs(), cfg: localConfig(url)}).inventory(context.WithoutCancel(t.Context()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
 )
@@ -42,7 +42,7 @@ func TestEnvironments(t *testing.T) {
 	cli.must(t, console.ExitOK, "bootstrap", "-env", "shared", "-yes")
 	cli.sideBySide(t, "staging", "production", func(env string) []string { return []string{"bootstrap", "-env", env, "-yes"} })
 
-	for _, root := range config.Default().Roots() {
+	for _, root := range configtest.Docs().Roots() {
 		if out := cli.must(t, console.ExitOK, "plan", "-env", root, "-detailed-exitcode"); !strings.Contains(out, root+": no changes") {
 			t.Errorf("the plan of %s:\n%s", root, out)
 		}
@@ -87,7 +87,7 @@ func TestEnvironments(t *testing.T) {
 
 // localConfig leads the SDK's clients to a local endpoint.
 func localConfig(url string) aws.Config {
-	return aws.Config{Region: config.Default().Region, BaseEndpoint: &url, Credentials: credentials.NewStaticCredentialsProvider("id", "key", "")}
+	return aws.Config{Region: configtest.Docs().Region, BaseEndpoint: &url, Credentials: credentials.NewStaticCredentialsProvider("id", "key", "")}
 }
 
 // noSecretInStates looks for every stored secret in everything the bucket
@@ -115,7 +115,7 @@ func noSecretInStates(t *testing.T, url string) {
 	if len(values) < 6 {
 		t.Fatalf("%d secrets have a value, want 3 for each environment", len(values))
 	}
-	bucket := config.Default().StateBucket()
+	bucket := configtest.Docs().StateBucket()
 	store := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true })
 	objects, err := store.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket})
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
-	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 )
 
@@ -34,13 +34,13 @@ func TestLocalUsage(t *testing.T) {
 	} {
 		var stdout, stderr bytes.Buffer
 		env := []string{"AWS_ENDPOINT_URL=https://ecs.us-west-2.amazonaws.com"}
-		code := run(t.Context(), append([]string{"local"}, strings.Fields(c.args)...), env, strings.NewReader(""), &stdout, &stderr)
+		code := run(t.Context(), configtest.Docs(), append([]string{"local"}, strings.Fields(c.args)...), env, strings.NewReader(""), &stdout, &stderr)
 		if code != console.ExitFailed || !strings.Contains(stderr.String(), c.want) || !strings.Contains(stderr.String(), "next: tfpipeline") || stdout.Len() > 0 {
 			t.Errorf("local %s: exit %d\n%s%s", c.args, code, stdout.String(), stderr.String())
 		}
 	}
 	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{"help", "local"}, nil, strings.NewReader(""), &stdout, &stderr); code != console.ExitOK || !strings.Contains(stdout.String(), "Examples:") {
+	if code := run(t.Context(), configtest.Docs(), []string{"help", "local"}, nil, strings.NewReader(""), &stdout, &stderr); code != console.ExitOK || !strings.Contains(stdout.String(), "Examples:") {
 		t.Errorf("exit %d\n%s%s", code, stdout.String(), stderr.String())
 	}
 }
@@ -59,7 +59,7 @@ func TestLocalCommand(t *testing.T) {
 	if err := json.Unmarshal([]byte(document), &said); err != nil {
 		t.Fatalf("%v\n%s%s", err, stdout, stderr)
 	}
-	if code != 7 || said.Endpoint != url || said.Environment["AWS_ENDPOINT_URL"] != url || said.Environment["AWS_REGION"] != config.Default().Region {
+	if code != 7 || said.Endpoint != url || said.Environment["AWS_ENDPOINT_URL"] != url || said.Environment["AWS_REGION"] != configtest.Docs().Region {
 		t.Errorf("exit %d, command saw %s\n%s", code, url, document)
 	}
 	if out, err := exec.Command("curl", "-fsS", "-m", "2", url+"/_localaws/balancers").CombinedOutput(); err == nil {
@@ -91,7 +91,7 @@ func startLocalProcess(t *testing.T, cli program) *localProcess {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.Process.Kill() }) // gone already: fine
-	p.config = aws.Config{Region: config.Default().Region, Credentials: credentials.NewStaticCredentialsProvider("id", "key", "")}
+	p.config = aws.Config{Region: configtest.Docs().Region, Credentials: credentials.NewStaticCredentialsProvider("id", "key", "")}
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		if strings.HasPrefix(lines.Text(), "unset ") { // the last one
@@ -118,7 +118,7 @@ func startLocalProcess(t *testing.T, cli program) *localProcess {
 // database.
 func (p *localProcess) runSample(t *testing.T, cli program) {
 	t.Helper()
-	ctx, platform := t.Context(), config.Default()
+	ctx, platform := t.Context(), configtest.Docs()
 	repository := platform.RepositoryName("api")
 	if _, err := ecr.NewFromConfig(p.config).CreateRepository(ctx, &ecr.CreateRepositoryInput{RepositoryName: &repository}); err != nil {
 		t.Fatal(err)

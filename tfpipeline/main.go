@@ -24,7 +24,7 @@ import (
 
 func main() {
 	ctx, stop := interruptible(context.Background())
-	code := run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
+	code := run(ctx, config.Default(), os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
@@ -93,9 +93,9 @@ func commands() []command {
 }
 
 // run is the program: everything but the process it runs in.
-func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
+func run(ctx context.Context, platform config.Platform, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{
-		platform: config.Default(), lookupNS: net.DefaultResolver.LookupNS,
+		platform: platform, lookupNS: net.DefaultResolver.LookupNS,
 		console: &console.Console{In: stdin, Out: stdout, Err: stderr, Env: env},
 	}
 	return a.run(ctx, args)

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/offline"
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
 )
@@ -26,7 +26,7 @@ func BenchmarkOverhead(b *testing.B) {
 		b.Fatalf("build: %v\n%s", err, out)
 	}
 	bare := newBare(b)
-	roots := config.Default().Roots()
+	roots := configtest.Docs().Roots()
 	elapsed := func(do func()) time.Duration {
 		start := time.Now()
 		do()
@@ -75,7 +75,7 @@ type bare struct {
 
 func newBare(b *testing.B) *bare {
 	b.Helper()
-	endpoint, err := offline.Start(b.Context(), config.Default())
+	endpoint, err := offline.Start(b.Context(), configtest.Docs())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func newBare(b *testing.B) *bare {
 	if err := os.Symlink(filepath.Join(repository, "modules"), filepath.Join(x.top, "modules")); err != nil {
 		b.Fatal(err)
 	}
-	for _, r := range config.Default().Roots() {
+	for _, r := range configtest.Docs().Roots() {
 		dir := filepath.Join(x.top, "envs", r)
 		if err := os.CopyFS(dir, os.DirFS(filepath.Join(repository, "envs", r))); err != nil {
 			b.Fatal(err)

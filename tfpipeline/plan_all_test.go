@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
 	"github.com/specboard/platform/tfpipeline/internal/view"
@@ -69,7 +70,7 @@ func (p *planner) write(name, content string) string {
 
 func (p *planner) run(args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	code = run(p.t.Context(), append([]string{"plan", "-C", p.repository, "-all"}, args...), p.env, strings.NewReader(""), &out, &errs)
+	code = run(p.t.Context(), configtest.Docs(), append([]string{"plan", "-C", p.repository, "-all"}, args...), p.env, strings.NewReader(""), &out, &errs)
 	return code, out.String(), errs.String()
 }
 
@@ -303,7 +304,7 @@ func TestPlanAllUsage(t *testing.T) {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 	var errs bytes.Buffer
-	if code := run(t.Context(), []string{"plan", "-C", p.repository, "-comment", "-env", "staging"}, p.env, strings.NewReader(""), io.Discard, &errs); code != console.ExitFailed || !strings.Contains(errs.String(), "-comment tells of all roots") {
+	if code := run(t.Context(), configtest.Docs(), []string{"plan", "-C", p.repository, "-comment", "-env", "staging"}, p.env, strings.NewReader(""), io.Discard, &errs); code != console.ExitFailed || !strings.Contains(errs.String(), "-comment tells of all roots") {
 		t.Errorf("exit %d: %s", code, errs.String())
 	}
 }

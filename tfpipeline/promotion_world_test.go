@@ -17,7 +17,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
-	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
@@ -39,7 +39,7 @@ type promotions struct {
 
 func newPromotions(t *testing.T) *promotions {
 	t.Helper()
-	platform := config.Default()
+	platform := configtest.Docs()
 	script := model.NewScript()
 	script.Start, script.Run, script.Quit = 20*time.Millisecond, 50*time.Millisecond, 10*time.Millisecond
 	script.Check, script.Drain = 20*time.Millisecond, 20*time.Millisecond
@@ -141,7 +141,7 @@ func (w *promotions) apply() {
 // release commits something, tags it and builds its images.
 func (w *promotions) release(tag string) string {
 	w.t.Helper()
-	for _, r := range config.Default().Roots() {
+	for _, r := range configtest.Docs().Roots() {
 		w.repo.write(filepath.Join("envs", r, "main.tf"), "# "+tag+"\n")
 	}
 	w.repo.write("modules/README.md", "")

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
 )
 
@@ -159,7 +160,7 @@ func newCloudFixture(t *testing.T, root, resources string) (*fixture, aws.Config
 	f.env = append(f.env, endpoint.Environ()...)
 	url := endpoint.URL()
 	cfg := aws.Config{Region: "us-west-2", BaseEndpoint: &url, Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")}
-	if _, err := (&app{platform: config.Default()}).bucket(cfg).ensure(t.Context()); err != nil {
+	if _, err := (&app{platform: configtest.Docs()}).bucket(cfg).ensure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return f, cfg
@@ -168,7 +169,7 @@ func newCloudFixture(t *testing.T, root, resources string) (*fixture, aws.Config
 // networks counts what would be there twice.
 func networks(t *testing.T, cfg aws.Config) int {
 	t.Helper()
-	inventory, err := (&finder{platform: config.Default(), cfg: cfg}).inventory(t.Context())
+	inventory, err := (&finder{platform: configtest.Docs(), cfg: cfg}).inventory(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,8 +188,8 @@ func TestRealAdoption(t *testing.T) {
 	f, cfg := newCloudFixture(t, "staging", small)
 	f.run(0, "apply", "-env", "staging", "-yes")
 	before := networks(t, cfg)
-	key := config.Default().StateKey("staging")
-	if _, err := s3.NewFromConfig(cfg).DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(config.Default().StateBucket()), Key: &key}); err != nil {
+	key := configtest.Docs().StateKey("staging")
+	if _, err := s3.NewFromConfig(cfg).DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(configtest.Docs().StateBucket()), Key: &key}); err != nil {
 		t.Fatal(err)
 	}
 
@@ -308,7 +309,7 @@ resource "terraform_data" "this" {
 		Resources []struct{ Instances []struct{} }
 	}
 	read := func() (s state) {
-		content, ok := f.object(config.Default().StateKey("staging"))
+		content, ok := f.object(configtest.Docs().StateKey("staging"))
 		if !ok {
 			return s
 		}

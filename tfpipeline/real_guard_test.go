@@ -9,7 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
 )
@@ -161,7 +161,7 @@ func TestRealDangers(t *testing.T) {
 	}
 
 	// Each is refused alone when all others are named.
-	a := &app{platform: config.Default(), repository: f.dir, console: &console.Console{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Env: f.env}}
+	a := &app{platform: configtest.Docs(), repository: f.dir, console: &console.Console{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Env: f.env}}
 	p := productionPlan(t, a, cfg)
 	var all []string
 	for _, d := range list {

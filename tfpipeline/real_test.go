@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 )
 
 // fixture is a repository whose staging root needs no provider, so that the
@@ -33,11 +33,11 @@ func newFixture(t *testing.T, resources string) *fixture {
 	e2e(t)
 	dir := t.TempDir()
 	t.Cleanup(func() { killBelow(dir) })
-	f := &fixture{t: t, dir: dir, cloud: newFakeCloud(config.Default())}
+	f := &fixture{t: t, dir: dir, cloud: newFakeCloud(configtest.Docs())}
 	f.cloud.bucket = map[string]string{}
 	server := httptest.NewServer(f.cloud)
 	t.Cleanup(server.Close)
-	for _, r := range config.Default().Roots() {
+	for _, r := range configtest.Docs().Roots() {
 		writeFile(t, filepath.Join(dir, "envs", r, "main.tf"), "")
 	}
 	writeFile(t, filepath.Join(dir, "modules", "README.md"), "")
@@ -66,7 +66,7 @@ func (f *fixture) write(resources string) {
 // writeRoot replaces any root.
 func (f *fixture) writeRoot(root, resources string) {
 	f.t.Helper()
-	p := config.Default()
+	p := configtest.Docs()
 	writeFile(f.t, filepath.Join(f.dir, "envs", root, "main.tf"), fmt.Sprintf(`
 terraform {
   backend "s3" {

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
 )
 
@@ -35,7 +35,7 @@ type crowd struct {
 // users are people who ask without a pause until end is called.
 func (w *workshop) users(env string, people int) *crowd {
 	w.t.Helper()
-	p := config.Default()
+	p := configtest.Docs()
 	e, ok := p.Environment(env)
 	if !ok {
 		w.t.Fatalf("no environment %s", env)

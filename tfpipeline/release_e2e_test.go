@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
 )
@@ -99,7 +100,7 @@ func (w *workshop) release(tag string, misbehave map[string]string) {
 			w.t.Fatal(err)
 		}
 	}
-	p := config.Default()
+	p := configtest.Docs()
 	for _, s := range p.Services {
 		command := slices.Concat([]string{"sample", "-service", s.Name, "-release", tag}, strings.Fields(misbehave[s.Name]))
 		if _, err := localaws.Push(w.t.Context(), w.cfg, p.RepositoryName(s.Name), commit, localaws.Image{Folder: filepath.Dir(bin), Command: command}); err != nil {
@@ -118,7 +119,7 @@ func (w *workshop) executable(path string) {
 // provide stores the secrets that a person provides.
 func (w *workshop) provide(env string) {
 	w.t.Helper()
-	p := config.Default()
+	p := configtest.Docs()
 	for _, s := range p.Secrets {
 		if s.Kind != config.Provided {
 			continue

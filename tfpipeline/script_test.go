@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http/httptest"
@@ -13,17 +14,21 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/rogpeppe/go-internal/testscript"
-
-	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 )
 
-// TestMain makes the test binary tfpipeline for everybody, and terraform for
+// TestMain makes the test binary tfpipeline, of a platform of the tests, and terraform for
 // the scripts, which call it by that name.
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "terraform" {
 		os.Exit(fakeTerraform(os.Args[1:]))
 	}
-	testscript.Main(m, map[string]func(){"tfpipeline": main})
+	testscript.Main(m, map[string]func(){"tfpipeline": func() {
+		ctx, stop := interruptible(context.Background())
+		code := run(ctx, configtest.Docs(), os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
+		stop()
+		os.Exit(code)
+	}})
 }
 
 // endAtOnce is what GORACE is for the programs that tests start: with the race
@@ -43,7 +48,7 @@ func TestScripts(t *testing.T) {
 			"changed": cloudChanged, "leftovers": cloudLeftovers,
 		},
 		Setup: func(env *testscript.Env) error {
-			cloud := newFakeCloud(config.Default())
+			cloud := newFakeCloud(configtest.Docs())
 			server := httptest.NewServer(cloud)
 			env.Defer(server.Close)
 			env.Values["cloud"] = cloud
@@ -60,7 +65,7 @@ func prepareScript(env *testscript.Env) error {
 	env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 	env.Setenv("XDG_CACHE_HOME", "")
 	dirs := []string{"home", "fake", "modules", "bin"}
-	for _, r := range config.Default().Roots() {
+	for _, r := range configtest.Docs().Roots() {
 		dirs = append(dirs, filepath.Join("envs", r))
 	}
 	for _, d := range dirs {

@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 )
 
 // withServices is the platform with so many services.
 func withServices(n int) config.Platform {
-	p := config.Default()
+	p := configtest.Docs()
 	for i := len(p.Services); i < n; i++ {
 		p.Services = append(p.Services, config.Service{Name: fmt.Sprintf("extra%d", i), Port: 4000 + i, HealthPath: "/health"})
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 )
 
 // world is everything that a pipeline needs, in memory and on the clock of the
@@ -86,7 +87,7 @@ func digestOf(service, commit string) string {
 
 func newWorld() *world {
 	w := &world{
-		platform: config.Default(), env: testEnv, latency: 10 * time.Millisecond,
+		platform: configtest.Docs(), env: testEnv, latency: 10 * time.Millisecond,
 		services: map[string]*fakeService{}, definitions: map[string]*fakeDefinition{}, deployments: map[string]*fakeDeployment{},
 		tasks: map[string]*fakeTask{}, minimums: map[string]int{}, journals: map[string][]byte{}, images: map[string][]string{},
 		tags: map[string]string{}, past: map[string][]PastDeployment{}, unhealthy: map[string]bool{}, templates: map[string]string{}, serves: map[string]string{},

@@ -10,7 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/ecs"
 	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
@@ -235,7 +235,7 @@ func TestAnswersOfOthers(t *testing.T) {
 }
 
 func TestNoEnvironmentOfThatName(t *testing.T) {
-	if _, err := ecs.New(aws.Config{}, config.Default(), "preview", nil); err == nil || err.Error() != `open environment "preview": doc-platform has none of that name` {
+	if _, err := ecs.New(aws.Config{}, configtest.Docs(), "preview", nil); err == nil || err.Error() != `open environment "preview": doc-platform has none of that name` {
 		t.Errorf("%v", err)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/ecs"
 	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
@@ -209,7 +209,7 @@ func TestAnswerWithoutATask(t *testing.T) {
 	env := ok(ecs.New(aws.Config{
 		Credentials: credentials.NewStaticCredentialsProvider("key", "secret", ""),
 		HTTPClient:  &http.Client{Transport: canned{time.Now(), map[string]any{"RunTask": members{"tasks": []any{}}}}},
-	}, config.Default(), "staging", nil))(t)
+	}, configtest.Docs(), "staging", nil))(t)
 	if arn, err := env.RunTask(t.Context(), deploy.TaskRun{
 		Name: "migrate", TaskDefinition: "td:1", Token: "t", Placement: deploy.Placement{Subnets: []string{"subnet-1"}},
 	}); err == nil || err.Error() != "run task migrate: ECS answered with 0 tasks" {

@@ -13,7 +13,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/ecs"
 	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
@@ -155,7 +155,7 @@ func TestUpdateTrustsTheClockOfAWS(t *testing.T) {
 				}}
 				env := ok(ecs.New(aws.Config{
 					Credentials: credentials.NewStaticCredentialsProvider("key", "secret", ""), HTTPClient: &http.Client{Transport: transport},
-				}, config.Default(), "staging", nil))(t)
+				}, configtest.Docs(), "staging", nil))(t)
 				got := ok(env.UpdateService(t.Context(), deploy.Update{Service: "api", TaskDefinition: "td:2"}))(t)
 				if got != c.want {
 					t.Errorf("caused %q, want %q", got, c.want)

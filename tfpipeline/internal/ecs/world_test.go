@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/ecs"
 	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
@@ -83,7 +84,7 @@ func (w *world) with(web *http.Client) *ecs.Environment {
 
 // platform is the one of this repository, with this many services.
 func platform(services int) config.Platform {
-	p := config.Default()
+	p := configtest.Docs()
 	if services == 0 {
 		return p
 	}

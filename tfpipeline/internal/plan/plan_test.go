@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
 )
 
@@ -335,7 +336,7 @@ func TestGuard(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			p := parse(t, tt.root, document(t, tt.change))
-			err := plan.Guard(p, config.Default(), nil)
+			err := plan.Guard(p, configtest.Docs(), nil)
 			if tt.want == "" {
 				if err != nil {
 					t.Errorf("Guard = %v, want it allowed", err)
@@ -346,10 +347,10 @@ func TestGuard(t *testing.T) {
 			if !ok || len(refused.Violations) != 1 || refused.Violations[0].What != tt.want {
 				t.Fatalf("Guard = %v, want %q", err, tt.want)
 			}
-			if err := plan.Guard(p, config.Default(), []string{refused.Violations[0].Address}); err != nil {
+			if err := plan.Guard(p, configtest.Docs(), []string{refused.Violations[0].Address}); err != nil {
 				t.Errorf("still refused when named: %v", err)
 			}
-			_, ok = errors.AsType[*plan.GuardError](plan.Guard(p, config.Default(), []string{"another.address"}))
+			_, ok = errors.AsType[*plan.GuardError](plan.Guard(p, configtest.Docs(), []string{"another.address"}))
 			if !ok {
 				t.Error("allowed by naming something else")
 			}
@@ -359,7 +360,7 @@ func TestGuard(t *testing.T) {
 
 func TestGuardNamesWhatAllowsNothing(t *testing.T) {
 	p := parse(t, "production", document(t))
-	err := plan.Guard(p, config.Default(), []string{"module.databse.aws_db_instance.this"})
+	err := plan.Guard(p, configtest.Docs(), []string{"module.databse.aws_db_instance.this"})
 	if want := "-allow module.databse.aws_db_instance.this allows nothing: no refused change has this address"; err == nil || err.Error() != want {
 		t.Errorf("Guard = %v, want %q", err, want)
 	}

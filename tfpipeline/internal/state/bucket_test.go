@@ -20,8 +20,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-
-	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 )
 
 // bucket is S3 as far as conditional objects go, on the wire and on whatever
@@ -119,10 +118,10 @@ func failure(code string) string {
 func etag(content string) string { return fmt.Sprintf(`"%x"`, md5.Sum([]byte(content))) }
 
 func (b *bucket) do(req *http.Request, key, body string) (status int, header map[string]string, out string) {
-	if want := config.Default().StateBucket() + ".s3.us-west-2.amazonaws.com"; b.gone || req.URL.Host != want {
+	if want := configtest.Docs().StateBucket() + ".s3.us-west-2.amazonaws.com"; b.gone || req.URL.Host != want {
 		return http.StatusNotFound, nil, failure("NoSuchBucket")
 	}
-	if req.Header.Get("X-Amz-Expected-Bucket-Owner") != config.Default().Account {
+	if req.Header.Get("X-Amz-Expected-Bucket-Owner") != configtest.Docs().Account {
 		return http.StatusForbidden, nil, failure("AccessDenied")
 	}
 	content, exists := b.objects[key]

@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/state"
 )
@@ -53,7 +53,7 @@ func records(ctx context.Context, t *testing.T, h *state.History) ([]deploy.Reco
 func TestRecordsComeBackOldestFirst(t *testing.T) {
 	inTime(t, func(ctx context.Context, t *testing.T, b *bucket) {
 		b.page = 3 // so that a list has several pages
-		h := state.New(b.config(), config.Default()).History("staging")
+		h := state.New(b.config(), configtest.Docs()).History("staging")
 		if all, skipped := records(ctx, t, h); all != nil || skipped != nil {
 			t.Errorf("an empty history: %v, %v", all, skipped)
 		}
@@ -71,7 +71,7 @@ func TestRecordsComeBackOldestFirst(t *testing.T) {
 		}
 		// Of another environment, whose name begins the same.
 		b.objects["history/staging-eu/"+id+".json"] = "{}"
-		for _, reader := range []*state.History{h, state.New(b.config(), config.Default()).History("staging")} {
+		for _, reader := range []*state.History{h, state.New(b.config(), configtest.Docs()).History("staging")} {
 			all, skipped := records(ctx, t, reader)
 			if d := cmp.Diff(want, all); d != "" || skipped != nil {
 				t.Errorf("records (-want +got), and %v:\n%s", skipped, d)
@@ -86,7 +86,7 @@ func TestRecordsComeBackOldestFirst(t *testing.T) {
 // A history of thousands is read once; what changes hands is a copy.
 func TestRecordsAreReadOnce(t *testing.T) {
 	inTime(t, func(ctx context.Context, t *testing.T, b *bucket) {
-		h := state.New(b.config(), config.Default()).History("staging")
+		h := state.New(b.config(), configtest.Docs()).History("staging")
 		if err := h.Record(ctx, record(id)); err != nil {
 			t.Fatal(err)
 		}
@@ -105,7 +105,7 @@ func TestRecordsAreReadOnce(t *testing.T) {
 
 func TestRecordIsStoredOnce(t *testing.T) {
 	inTime(t, func(ctx context.Context, t *testing.T, b *bucket) {
-		h := state.New(b.config(), config.Default()).History("staging")
+		h := state.New(b.config(), configtest.Docs()).History("staging")
 		for range 2 { // the same again is no error
 			if err := h.Record(ctx, record(id)); err != nil {
 				t.Fatal(err)
@@ -125,7 +125,7 @@ func TestRecordIsStoredOnce(t *testing.T) {
 
 func TestRecordOfAnotherPlaceIsRefused(t *testing.T) {
 	inTime(t, func(ctx context.Context, t *testing.T, b *bucket) {
-		h := state.New(b.config(), config.Default()).History("production")
+		h := state.New(b.config(), configtest.Docs()).History("production")
 		if err := h.Record(ctx, record(id)); err == nil || !strings.Contains(err.Error(), `is of "staging"`) {
 			t.Errorf("%v", err)
 		}
@@ -143,7 +143,7 @@ func TestRecordOfAnotherPlaceIsRefused(t *testing.T) {
 // Whatever lies among the records is reported and left alone.
 func TestForeignObjectsAreSkipped(t *testing.T) {
 	inTime(t, func(ctx context.Context, t *testing.T, b *bucket) {
-		h := state.New(b.config(), config.Default()).History("staging")
+		h := state.New(b.config(), configtest.Docs()).History("staging")
 		if err := h.Record(ctx, record(id)); err != nil {
 			t.Fatal(err)
 		}
@@ -192,7 +192,7 @@ func TestForeignObjectsAreSkipped(t *testing.T) {
 // A history that cannot be read is not an empty one.
 func TestUnreadableHistoryIsAnError(t *testing.T) {
 	inTime(t, func(ctx context.Context, t *testing.T, b *bucket) {
-		h := state.New(b.config(), config.Default()).History("staging")
+		h := state.New(b.config(), configtest.Docs()).History("staging")
 		if err := h.Record(ctx, record(id)); err != nil {
 			t.Fatal(err)
 		}
@@ -209,7 +209,7 @@ func TestUnreadableHistoryIsAnError(t *testing.T) {
 
 func TestReadsSurviveABadMinute(t *testing.T) {
 	inTime(t, func(ctx context.Context, t *testing.T, b *bucket) {
-		h := state.New(b.config(), config.Default()).History("staging")
+		h := state.New(b.config(), configtest.Docs()).History("staging")
 		if err := h.Record(ctx, record(id)); err != nil {
 			t.Fatal(err)
 		}
@@ -245,7 +245,7 @@ func TestRecordWhoseAnswerWasLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inTime(t, func(ctx context.Context, t *testing.T, b *bucket) {
 				b.faults = faults
-				h := state.New(b.config(), config.Default()).History("staging")
+				h := state.New(b.config(), configtest.Docs()).History("staging")
 				if err := h.Record(ctx, record(id)); err != nil {
 					t.Fatal(err)
 				}
@@ -259,7 +259,7 @@ func TestRecordWhoseAnswerWasLost(t *testing.T) {
 		for range 5 {
 			b.faults = append(b.faults, fault{request: put, status: 503, code: "SlowDown"})
 		}
-		h := state.New(b.config(), config.Default()).History("staging")
+		h := state.New(b.config(), configtest.Docs()).History("staging")
 		if err := h.Record(ctx, record(id)); !deploy.IsTransient(err) {
 			t.Errorf("never done: %v", err)
 		}
@@ -272,7 +272,7 @@ func TestWritesEndWithTheirContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 		defer cancel()
 		begin := time.Now()
-		h := state.New(b.config(), config.Default()).History("staging")
+		h := state.New(b.config(), configtest.Docs()).History("staging")
 		if err := h.Record(ctx, record(id)); !errors.Is(err, context.DeadlineExceeded) || deploy.IsTransient(err) || time.Since(begin) != 3*time.Second {
 			t.Errorf("after %s: %v", time.Since(begin), err)
 		}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/state"
 )
@@ -24,7 +24,7 @@ func journal(step deploy.StepName) deploy.Journal {
 
 func TestJournalIsReplacedByItsWriter(t *testing.T) {
 	inTime(t, func(ctx context.Context, t *testing.T, b *bucket) {
-		h := state.New(b.config(), config.Default()).History("staging")
+		h := state.New(b.config(), configtest.Docs()).History("staging")
 		if _, err := h.Journal(ctx, id); !errors.Is(err, deploy.ErrNoJournal) {
 			t.Errorf("none yet: %v", err)
 		}
@@ -34,13 +34,13 @@ func TestJournalIsReplacedByItsWriter(t *testing.T) {
 			if err := h.WriteJournal(ctx, j); err != nil {
 				t.Fatal(err)
 			}
-			other := state.New(b.config(), config.Default()).History("staging")
+			other := state.New(b.config(), configtest.Docs()).History("staging")
 			if d := cmp.Diff(j, ok(other.Journal(ctx, id))(t)); d != "" {
 				t.Errorf("journal (-want +got):\n%s", d)
 			}
 		}
 		// Whoever has read it may go on with it; the first writer then not.
-		heir := state.New(b.config(), config.Default()).History("staging")
+		heir := state.New(b.config(), configtest.Docs()).History("staging")
 		ok(heir.Journal(ctx, id))(t)
 		time.Sleep(time.Second)
 		if err := heir.WriteJournal(ctx, journal(deploy.StepWatch)); err != nil {
@@ -62,7 +62,7 @@ func TestJournalWhoseAnswerWasLost(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inTime(t, func(ctx context.Context, t *testing.T, b *bucket) {
-				h := state.New(b.config(), config.Default()).History("staging")
+				h := state.New(b.config(), configtest.Docs()).History("staging")
 				for _, step := range []deploy.StepName{deploy.StepPlan, deploy.StepMigrate} {
 					time.Sleep(time.Second)
 					b.faults = append(b.faults, f)
@@ -82,7 +82,7 @@ func TestJournalWhoseAnswerWasLost(t *testing.T) {
 // for its own.
 func TestJournalAfterAWriteThatWasGivenUp(t *testing.T) {
 	inTime(t, func(ctx context.Context, t *testing.T, b *bucket) {
-		h := state.New(b.config(), config.Default()).History("staging")
+		h := state.New(b.config(), configtest.Docs()).History("staging")
 		b.faults = []fault{{request: "PUT " + journalKey, done: true, hang: true}}
 		short, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
@@ -108,7 +108,7 @@ func TestForeignJournalIsLeftAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inTime(t, func(ctx context.Context, t *testing.T, b *bucket) {
 				b.objects[journalKey] = content
-				h := state.New(b.config(), config.Default()).History("staging")
+				h := state.New(b.config(), configtest.Docs()).History("staging")
 				if _, err := h.Journal(ctx, id); !isForeign(err) || errors.Is(err, deploy.ErrNoJournal) {
 					t.Errorf("read: %v", err)
 				}
@@ -133,11 +133,11 @@ func TestJournalOfANamesakeIsLeftAlone(t *testing.T) {
 	inTime(t, func(ctx context.Context, t *testing.T, b *bucket) {
 		theirs := journal(deploy.StepWatch)
 		theirs.Record.Actor = "bob"
-		if err := state.New(b.config(), config.Default()).History("staging").WriteJournal(ctx, theirs); err != nil {
+		if err := state.New(b.config(), configtest.Docs()).History("staging").WriteJournal(ctx, theirs); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		err := state.New(b.config(), config.Default()).History("staging").WriteJournal(ctx, journal(deploy.StepPlan))
+		err := state.New(b.config(), configtest.Docs()).History("staging").WriteJournal(ctx, journal(deploy.StepPlan))
 		if err == nil || deploy.IsTransient(err) || !strings.Contains(err.Error(), "something else") {
 			t.Errorf("%v", err)
 		}
@@ -146,7 +146,7 @@ func TestJournalOfANamesakeIsLeftAlone(t *testing.T) {
 
 func TestUnfinished(t *testing.T) {
 	inTime(t, func(ctx context.Context, t *testing.T, b *bucket) {
-		h := state.New(b.config(), config.Default()).History("staging")
+		h := state.New(b.config(), configtest.Docs()).History("staging")
 		ended, killed := journal(deploy.StepUnlock), journal(deploy.StepWatch)
 		killed.Record.ID = "20261123T090000Z-zzzzzz"
 		for _, j := range []deploy.Journal{ended, killed} {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/state"
 )
@@ -19,7 +19,7 @@ import (
 const lockKey = "locks/staging.json"
 
 func newLock(b *bucket) *state.Lock {
-	return state.New(b.config(), config.Default()).Lock("staging")
+	return state.New(b.config(), configtest.Docs()).Lock("staging")
 }
 
 func lease(who string) deploy.Lease {

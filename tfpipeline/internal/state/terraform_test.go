@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/state"
 )
@@ -44,7 +44,7 @@ func TestOutputs(t *testing.T) {
 				if test.content != "" {
 					b.objects[stateKey] = test.content
 				}
-				got, err := state.New(b.config(), config.Default()).Outputs(ctx, "staging")
+				got, err := state.New(b.config(), configtest.Docs()).Outputs(ctx, "staging")
 				never, isNever := errors.AsType[*state.NeverAppliedError](err)
 				switch {
 				case test.never != "":
@@ -66,7 +66,7 @@ func TestOutputs(t *testing.T) {
 func TestOutputsWithoutABucket(t *testing.T) {
 	inTime(t, func(ctx context.Context, t *testing.T, b *bucket) {
 		b.gone = true
-		_, err := state.New(b.config(), config.Default()).Outputs(ctx, "staging")
+		_, err := state.New(b.config(), configtest.Docs()).Outputs(ctx, "staging")
 		if e, ok := errors.AsType[*state.NeverAppliedError](err); !ok || e.Root != "staging" {
 			t.Errorf("Outputs = %v, want that staging was never applied", err)
 		}
@@ -78,7 +78,7 @@ func TestOutputsSurviveABadMinute(t *testing.T) {
 	inTime(t, func(ctx context.Context, t *testing.T, b *bucket) {
 		b.objects[stateKey] = `{"version": 4, "outputs": {"services": {"value": {"api": {"template_arn": "arn:api:1"}}}}}`
 		b.faults = []fault{{request: "GET " + stateKey, status: 503, code: "SlowDown"}, {request: "GET " + stateKey}}
-		got, err := state.New(b.config(), config.Default()).Outputs(ctx, "staging")
+		got, err := state.New(b.config(), configtest.Docs()).Outputs(ctx, "staging")
 		if err != nil || got.Templates["api"] != "arn:api:1" {
 			t.Errorf("Outputs = %v, %v", got, err)
 		}
@@ -89,7 +89,7 @@ func TestStateLock(t *testing.T) {
 	key := stateKey + ".tflock"
 	inTime(t, func(ctx context.Context, t *testing.T, b *bucket) {
 		read := func() (*deploy.StateLock, error) {
-			return state.New(b.config(), config.Default()).StateLock(ctx, "staging")
+			return state.New(b.config(), configtest.Docs()).StateLock(ctx, "staging")
 		}
 		if l, err := read(); l != nil || err != nil {
 			t.Errorf("StateLock = %v, %v, want none", l, err)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
@@ -29,7 +29,7 @@ func corpusSections(t *testing.T) map[string]view.Section {
 			t.Fatalf("%s: %v", path, err)
 		}
 		s := view.Section{Root: p.Root, Plan: p}
-		if refusal, ok := errors.AsType[*plan.GuardError](plan.Guard(p, config.Default(), nil)); ok {
+		if refusal, ok := errors.AsType[*plan.GuardError](plan.Guard(p, configtest.Docs(), nil)); ok {
 			s.Refused = refusal.Violations
 		}
 		sections[strings.TrimSuffix(filepath.Base(path), ".json.gz")] = s
