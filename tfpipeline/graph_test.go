@@ -34,12 +34,13 @@ var allowed = map[string][]string{
 	"gen/internal/render":    {"gen/config", "gen/internal/tree"},
 	"gen":                    {"gen/config", "gen/internal/reference", "gen/internal/render", "gen/internal/tree"},
 
-	// What a command talks to.
+	// What a command talks to, and what it must not say.
 	"tfpipeline/internal/console": {},
+	"tfpipeline/internal/redact":  {},
 
 	// The pipeline's domain.
-	"tfpipeline/internal/plan":   {"gen/config"},
-	"tfpipeline/internal/deploy": {"gen/config", "migrations", "tfpipeline/internal/console"},
+	"tfpipeline/internal/plan":   {"gen/config", "tfpipeline/internal/redact"},
+	"tfpipeline/internal/deploy": {"gen/config", "migrations", "tfpipeline/internal/console", "tfpipeline/internal/redact"},
 
 	// Its adapters, each for one outside system.
 	"tfpipeline/internal/ecs":        {"gen/config", "tfpipeline/internal/deploy"},

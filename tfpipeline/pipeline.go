@@ -18,6 +18,7 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/ecs"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
 	"github.com/specboard/platform/tfpipeline/internal/notify"
+	"github.com/specboard/platform/tfpipeline/internal/redact"
 	"github.com/specboard/platform/tfpipeline/internal/state"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
@@ -146,14 +147,14 @@ var secretVariables = []string{
 
 // redactor hides what looks like a secret, and what this program's own
 // environment says is one.
-func (a *app) redactor() deploy.Redactor {
+func (a *app) redactor() redact.Redactor {
 	var values []string
 	for _, name := range secretVariables {
 		if v := a.console.Getenv(name); len(v) >= 12 { // shorter ones are words, such as "test"
 			values = append(values, v)
 		}
 	}
-	return deploy.NewRedactor(values...)
+	return redact.New(values...)
 }
 
 // actor is who asks: a workflow's trigger, or the user of this machine.

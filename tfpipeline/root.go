@@ -167,20 +167,6 @@ func (a *app) advise(name string, err error) error {
 	return fmt.Errorf("%s: %w", name, a.hide(err))
 }
 
-// redacted is an error of Terraform's, with text that a log may hold.
-type redacted struct {
-	error
-	text string
-}
-
-func (e redacted) Error() string { return e.text }
-func (e redacted) Unwrap() error { return e.error }
-
 // hide hides what looks like a secret in an error of Terraform's: a provider
 // may quote what it sent.
-func (a *app) hide(err error) error {
-	if text := a.redactor().Hide(err.Error()); text != err.Error() {
-		return redacted{err, text}
-	}
-	return err
-}
+func (a *app) hide(err error) error { return a.redactor().Error(err) }

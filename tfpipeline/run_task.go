@@ -13,6 +13,7 @@ import (
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/redact"
 )
 
 // taskPace is the pause between two looks at a task that is followed.
@@ -205,7 +206,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 type follower struct {
 	app         *app
 	environment *environment
-	hide        deploy.Redactor
+	hide        redact.Redactor
 	cursor      string
 	warned      bool
 }

@@ -156,7 +156,7 @@ func (a *attempt) run(ctx context.Context) (Record, error) {
 		}
 	}
 	a.ended()
-	return a.Redactor.record(*a.record()), nil
+	return hideRecord(a.Redactor, *a.record()), nil
 }
 
 func (a *attempt) do(ctx context.Context, s step) error {
@@ -228,7 +228,7 @@ func (a *attempt) warn(format string, args ...any) {
 
 // ended tells the observer how it ended.
 func (a *attempt) ended() {
-	r := a.Redactor.record(*a.record())
+	r := hideRecord(a.Redactor, *a.record())
 	a.emit(Event{Kind: EventEnd, Message: string(r.Outcome), Elapsed: time.Since(a.begun), Record: &r})
 }
 
@@ -414,7 +414,7 @@ func (a *attempt) changed(ctx context.Context) {
 
 func (a *attempt) write(ctx context.Context, j Journal) error {
 	j.Time = time.Now()
-	j.Record = a.Redactor.record(j.Record)
+	j.Record = hideRecord(a.Redactor, j.Record)
 	return a.again(ctx, func(ctx context.Context) error { return a.History.WriteJournal(ctx, j) })
 }
 

@@ -16,8 +16,8 @@ func (a *attempt) refuse(_ context.Context, err error) (Record, error) {
 	r.Error, a.refusal = a.Redactor.Hide(err.Error()), err
 	r.Next = a.next()
 	a.ended()
-	told := a.Redactor.record(*r)
-	return told, &Error{Step: StepLock, Outcome: Untouched, Next: r.Next, Record: told, Err: a.Redactor.err(err)}
+	told := hideRecord(a.Redactor, *r)
+	return told, &Error{Step: StepLock, Outcome: Untouched, Next: r.Next, Record: told, Err: a.Redactor.Error(err)}
 }
 
 // fail ends an attempt that failed: it leaves the services well, says how they
@@ -57,10 +57,10 @@ func (a *attempt) fail(ctx context.Context, step StepName, err error) (Record, e
 		r.Left = append(r.Left, a.closeUp(ctx)...)
 	}
 	a.ended()
-	told := a.Redactor.record(*r)
+	told := hideRecord(a.Redactor, *r)
 	return told, &Error{
 		Step: step, Outcome: outcome, Left: told.Left, Next: told.Next, Record: told,
-		Evidence: a.Redactor.evidence(a.evidence), Err: a.Redactor.err(err),
+		Evidence: hideEvidence(a.Redactor, a.evidence), Err: a.Redactor.Error(err),
 	}
 }
 
@@ -152,7 +152,7 @@ func (a *attempt) settleLock(ctx context.Context, left Outcome) []string {
 func (a *attempt) store(ctx context.Context) error {
 	ctx, cancel := a.finishing(ctx)
 	defer cancel()
-	r := a.Redactor.record(*a.record())
+	r := hideRecord(a.Redactor, *a.record())
 	if err := a.again(ctx, func(ctx context.Context) error { return a.History.Record(ctx, r) }); err != nil {
 		return fmt.Errorf("record the attempt: %w", err)
 	}
@@ -166,7 +166,7 @@ func (a *attempt) notify(ctx context.Context) error {
 	}
 	ctx, cancel := a.finishing(ctx)
 	defer cancel()
-	r := a.Redactor.record(*a.record())
+	r := hideRecord(a.Redactor, *a.record())
 	if err := a.again(ctx, func(ctx context.Context) error { return a.Notifier.Notify(ctx, r) }); err != nil {
 		a.warn("notify: %v", err)
 	}

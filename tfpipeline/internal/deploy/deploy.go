@@ -23,6 +23,7 @@ import (
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/migrations"
+	"github.com/specboard/platform/tfpipeline/internal/redact"
 )
 
 // Pipeline is an environment with everything that a promotion needs of the
@@ -56,7 +57,7 @@ type Pipeline struct {
 	Random func() float64
 	// Redactor hides secrets in what is observed and recorded. Its zero value
 	// hides what looks like one.
-	Redactor Redactor
+	Redactor redact.Redactor
 	// Limits bound every wait; zero fields mean DefaultLimits.
 	Limits Limits
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/specboard/platform/tfpipeline/internal/redact"
 )
 
 // Dossier is what explains a failure, as one document for people and one for
@@ -17,8 +19,8 @@ type Dossier struct {
 }
 
 // NewDossier makes the documents of an attempt's evidence and record.
-func NewDossier(e Evidence, r Record, hide Redactor) (Dossier, error) {
-	e, r = hide.evidence(e), hide.record(r)
+func NewDossier(e Evidence, r Record, hide redact.Redactor) (Dossier, error) {
+	e, r = hideEvidence(hide, e), hideRecord(hide, r)
 	text, err := json.MarshalIndent(struct {
 		Record   Record   `json:"record"`
 		Evidence Evidence `json:"evidence"`

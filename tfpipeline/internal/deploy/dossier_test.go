@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/specboard/platform/tfpipeline/internal/redact"
 )
 
 func TestDossier(t *testing.T) {
@@ -38,7 +40,7 @@ func TestDossier(t *testing.T) {
 		Targets:     map[string]Targets{"api": {Unhealthy: 2, Reasons: []string{"Target.Timeout"}}},
 		Gaps:        []string{"the log of task3: AccessDenied"},
 	}
-	d, err := NewDossier(e, r, Redactor{})
+	d, err := NewDossier(e, r, redact.Redactor{})
 	if err != nil {
 		t.Fatal(err)
 	}

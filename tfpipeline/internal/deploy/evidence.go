@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/specboard/platform/tfpipeline/internal/redact"
 )
 
 // Collector gathers what explains a failure, before ECS forgets it.
@@ -125,55 +127,45 @@ func each[T any](list []T, f func(*T)) []T {
 	return list
 }
 
-func (r Redactor) in(text *string) { *text = r.Hide(*text) }
-
-// record returns a copy whose words from elsewhere hold no secret.
-func (r Redactor) record(record Record) Record {
+// hideRecord returns a copy of a record whose text from elsewhere holds no
+// secret.
+func hideRecord(r redact.Redactor, record Record) Record {
+	in := func(text *string) { *text = r.Hide(*text) }
 	record = record.clone()
-	r.in(&record.Error)
-	r.in(&record.Next)
-	record.Left = each(record.Left, r.in)
-	record.Overrides = each(record.Overrides, func(o *Override) { r.in(&o.Reason) })
+	in(&record.Error)
+	in(&record.Next)
+	record.Left = each(record.Left, in)
+	record.Overrides = each(record.Overrides, func(o *Override) { in(&o.Reason) })
 	for _, s := range record.Services {
-		r.in(&s.Reason)
+		in(&s.Reason)
 	}
 	for _, t := range []*TaskRecord{record.Migration.task(), record.Seed} {
 		if t != nil {
-			r.in(&t.Reason)
+			in(&t.Reason)
 		}
 	}
 	return record
 }
 
-// evidence returns a copy without secrets.
-func (r Redactor) evidence(e Evidence) Evidence {
+// hideEvidence returns a copy of evidence whose text holds no secret.
+func hideEvidence(r redact.Redactor, e Evidence) Evidence {
+	in := func(text *string) { *text = r.Hide(*text) }
 	events := map[string][]ServiceEvent{}
 	for name, list := range e.Events {
-		events[name] = each(list, func(e *ServiceEvent) { r.in(&e.Message) })
+		events[name] = each(list, func(e *ServiceEvent) { in(&e.Message) })
 	}
 	targets := map[string]Targets{}
 	for name, t := range e.Targets {
-		t.Reasons = each(t.Reasons, r.in)
+		t.Reasons = each(t.Reasons, in)
 		targets[name] = t
 	}
 	e.Events, e.Targets = events, targets
 	e.Stopped = each(e.Stopped, func(t *StoppedTask) {
-		r.in(&t.Reason)
-		t.Containers = each(t.Containers, func(c *StoppedContainer) { r.in(&c.Reason) })
-		t.Log = each(t.Log, func(l *LogLine) { r.in(&l.Message) })
+		in(&t.Reason)
+		t.Containers = each(t.Containers, func(c *StoppedContainer) { in(&c.Reason) })
+		t.Log = each(t.Log, func(l *LogLine) { in(&l.Message) })
 	})
-	e.Deployments = each(e.Deployments, func(b *Breaker) { r.in(&b.Reason) })
-	e.Gaps = each(e.Gaps, r.in)
+	e.Deployments = each(e.Deployments, func(b *Breaker) { in(&b.Reason) })
+	e.Gaps = each(e.Gaps, in)
 	return e
 }
-
-// hiddenError is an error whose text holds no secret.
-type hiddenError struct {
-	text string
-	err  error
-}
-
-func (e hiddenError) Error() string { return e.text }
-func (e hiddenError) Unwrap() error { return e.err }
-
-func (r Redactor) err(err error) error { return hiddenError{r.Hide(err.Error()), err} }

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	tfjson "github.com/hashicorp/terraform-json"
+
+	"github.com/specboard/platform/tfpipeline/internal/redact"
 )
 
 // Attribute is one value that changes, ready to be shown: what must stay
@@ -117,7 +119,7 @@ func (w *walker) show(path string, v any, sensitive bool) string {
 	if v == nil {
 		return ""
 	}
-	if sensitive || hides(w.kind, path, v) {
+	if sensitive || redact.HidesValue(w.kind, path, v) {
 		return hidden
 	}
 	switch v := v.(type) {
