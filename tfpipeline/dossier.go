@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/github"
+	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
 // keepDossier writes what explains a failure to a folder, and to the summary of
@@ -18,9 +20,10 @@ func (a *app) keepDossier(failure *deploy.Error, dir string) error {
 	if r.ID == "" || failure.Step == deploy.StepLock {
 		return nil
 	}
-	d, err := deploy.NewDossier(failure.Evidence, r, a.redactor())
-	if err != nil {
-		return err
+	markdown := view.Dossier(failure.Evidence, r)
+	var data bytes.Buffer
+	if err := view.DossierJSON(&data, failure.Evidence, r); err != nil {
+		return fmt.Errorf("keep the dossier: %w", err)
 	}
 	if dir == "" {
 		dir = filepath.Join(a.cacheDir(), "dossiers")
@@ -30,13 +33,13 @@ func (a *app) keepDossier(failure *deploy.Error, dir string) error {
 	}
 	path := filepath.Join(dir, r.Environment+"-"+r.ID)
 	if err := errors.Join(
-		os.WriteFile(path+".md", []byte(d.Markdown), 0o644),
-		os.WriteFile(path+".json", d.JSON, 0o644),
+		os.WriteFile(path+".md", []byte(markdown), 0o644),
+		os.WriteFile(path+".json", data.Bytes(), 0o644),
 	); err != nil {
 		return fmt.Errorf("keep the dossier: %w", err)
 	}
 	a.console.Progress("dossier: %s.md and .json", path)
-	return a.summarize(d.Markdown)
+	return a.summarize(markdown)
 }
 
 // summarize appends to the summary of a workflow's step, if there is one.

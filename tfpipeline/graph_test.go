@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"io"
 	"maps"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -132,6 +134,28 @@ func TestImportGraph(t *testing.T) {
 			if strings.HasPrefix(d, f.dependency) {
 				t.Errorf("%s depends on %s: %s", f.program, d, f.why)
 				break
+			}
+		}
+	}
+}
+
+// The domain returns data; how a command is spelled, and Markdown, are view's.
+func TestTheDomainNamesNoCommand(t *testing.T) {
+	files, err := filepath.Glob("internal/deploy/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, path := range files {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, spelled := range []string{"tfpipeline ", "-force", "-override-proof"} {
+			if strings.Contains(string(text), spelled) {
+				t.Errorf("%s spells %q: that is for view to do", path, spelled)
 			}
 		}
 	}

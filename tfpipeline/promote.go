@@ -171,10 +171,10 @@ func (a *app) attempt(ctx context.Context, kind deploy.Kind, o attemptOptions, a
 // whatNext adds to a failure what to do about it. If nothing was changed, the
 // cause knows best.
 func whatNext(failure *deploy.Error) error {
-	if failure.Next == "" || failure.Outcome == deploy.Untouched && console.NextOf(failure) != "" {
+	if len(failure.Next) == 0 || failure.Outcome == deploy.Untouched && console.NextOf(failure) != "" {
 		return failure
 	}
-	return console.WithNext(failure, "%s", failure.Next)
+	return console.WithNext(failure, "%s", view.Next(failure.Record.Environment, failure.Next))
 }
 
 // conclude gives the answer of an attempt that went well.

@@ -153,7 +153,7 @@ func TestUnlock(t *testing.T) {
 		t.Fatal(err)
 	}
 	stdout, stderr = w.must(console.ExitOK, "unlock", "-env", "staging", "-yes")
-	mentions(t, stderr, "not at work: it was left interrupted", "tfpipeline promote -env staging -release v1.0.0 continues it, tfpipeline rollback -env staging ends it")
+	mentions(t, stderr, "not at work: it was left interrupted", "tfpipeline promote -env staging -release v1.0.0 continues; tfpipeline rollback -env staging ends it")
 	mentions(t, stdout, "staging: the lock is removed")
 
 	// What is no lock stands in the way too, and so does Terraform's.

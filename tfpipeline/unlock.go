@@ -159,17 +159,9 @@ func (a *app) unlockEnvironment(ctx context.Context, env string, cfg aws.Config,
 func (a *app) showLock(env string, l deploy.Lease, yes bool) (question string, err error) {
 	now := time.Now()
 	fmt.Fprintf(a.console.Err, "%s: the lock:\n  %s\n", env, view.Lease(l, now))
-	release := "-release " + l.Release.Tag
-	if l.Release.Tag == "" {
-		release = "-commit " + l.Release.Commit
-	}
-	again := fmt.Sprintf("tfpipeline promote -env %s %s continues it, tfpipeline rollback -env %s ends it", env, release, env)
-	if l.Kind == deploy.KindRollback {
-		again = fmt.Sprintf("tfpipeline rollback -env %s continues it", env)
-	}
 	switch {
 	case l.Left != "":
-		a.console.Progress("Its services may be mixed, and deployments in flight. %s.", again)
+		a.console.Progress("Its services may be mixed, and deployments in flight. %s.", view.Next(env, l.Next()))
 		return "May the lock be removed, and its attempt be left as it is?", nil
 	case l.Expired(now):
 		return "Its holder is gone. May the lock be removed?", nil

@@ -257,104 +257,6 @@ func tellService(name string, s *ServiceRecord, outcome Outcome) string {
 	}
 }
 
-// next is the command to run, or what to do before it.
-func (a *attempt) next() string {
-	r := a.record()
-	repeat := command(r, a.request)
-	status := "tfpipeline status -env " + a.Environment
-	elsewhere := "tfpipeline rollback -env " + a.Environment + " -to RELEASE"
-	unlock := "tfpipeline unlock -env " + a.Environment
-	switch r.Outcome {
-	case Interrupted:
-		if a.hold == nil || !a.hold.held() || !a.journal.Changed {
-			return repeat
-		}
-		text := repeat + " continues"
-		if a.journal.PutBack != "" {
-			text = repeat + " goes on putting the services back"
-		}
-		if back := a.wayBack(); back != "" && r.Kind == KindPromote {
-			text += "; " + back + " goes back"
-		}
-		return text
-	case RolledBack:
-		if r.Kind == KindRollback {
-			return "go to another release: " + elsewhere + "; to try this one again: " + repeat
-		}
-		return "fix the release and promote the next one; to try this one again: " + repeat
-	case Superseded:
-		return status + ", to see what the services run now"
-	case Deployed:
-		return repeat + ", which records what is deployed"
-	case Broken:
-		back := a.wayBack()
-		switch {
-		case r.Kind == KindRollback:
-			return repeat + ", or go to another release: " + elsewhere
-		case back == "":
-			return repeat + " goes on putting the services back; what they run: " + status
-		default:
-			return back + " puts every service back; what they run: " + status
-		}
-	default:
-		return a.nextAfterRefusal(repeat, status, unlock)
-	}
-}
-
-// nextAfterRefusal is next for what changed no service.
-func (a *attempt) nextAfterRefusal(repeat, status, unlock string) string {
-	if held, ok := errors.AsType[lockError](a.refusal); ok {
-		switch {
-		case !held.dead:
-			return "wait for it, and then: " + repeat
-		case held.lease.Kind == KindPromote:
-			return fmt.Sprintf("finish that first: tfpipeline promote -env %s %s continues it, tfpipeline rollback -env %s ends it, %s gives it up",
-				a.Environment, releaseFlag(held.lease.Release), a.Environment, unlock)
-		default:
-			return fmt.Sprintf("finish that first: tfpipeline rollback -env %s continues it, %s gives it up", a.Environment, unlock)
-		}
-	}
-	return "fix that, then: " + repeat + "; what runs: " + status
-}
-
-// wayBack is the command that returns to what ran before; empty if nothing did.
-func (a *attempt) wayBack() string {
-	if previous := a.record().Previous; !previous.IsZero() {
-		return fmt.Sprintf("tfpipeline rollback -env %s -to %s", a.Environment, previous.name())
-	}
-	return ""
-}
-
-// command is the command that asks for the same again.
-func command(r *Record, q Request) string {
-	var b strings.Builder
-	if r.Kind == KindRollback {
-		fmt.Fprintf(&b, "tfpipeline rollback -env %s", r.Environment)
-		if name := r.Release.name(); name != "" {
-			b.WriteString(" -to " + name)
-		}
-		if q.WithMigrations {
-			b.WriteString(" -with-migrations")
-		}
-	} else {
-		fmt.Fprintf(&b, "tfpipeline promote -env %s %s", r.Environment, releaseFlag(r.Release))
-		if q.Reviewed != "" {
-			b.WriteString(" -reviewed " + q.Reviewed)
-		}
-	}
-	if q.Force {
-		b.WriteString(" -force")
-	}
-	return b.String()
-}
-
-func releaseFlag(r Release) string {
-	if r.Tag != "" {
-		return "-release " + r.Tag
-	}
-	return "-commit " + r.Commit
-}
-
 // Error is how every attempt fails.
 type Error struct {
 	// Step is where.
@@ -364,8 +266,8 @@ type Error struct {
 	// Left are sentences on what the attempt left behind: migrations that ran,
 	// infrastructure that was applied, deployments in flight.
 	Left []string
-	// Next is the command to run, or what to do before it.
-	Next string
+	// Next is what to do about it.
+	Next Next
 	// Record is the attempt's, complete even if it could not be stored.
 	Record Record
 	// Evidence is what was gathered on the failure.

@@ -88,7 +88,7 @@ func (s scenario) checkContinuation(t *testing.T, w *world, at point, f fault, r
 		if strings.HasPrefix(string(f), "throttle") && at.call != "Apply" {
 			t.Errorf("%s ended %s", f, r.Outcome)
 		}
-		if e == nil || !strings.Contains(e.Next, "promote -env production -release v1.2") {
+		if e == nil || !strings.Contains(advised(e.Next), "promote v1.2") {
 			t.Errorf("next %+v", e)
 		}
 		s.continued(t, w.clone(), at, f)
@@ -217,8 +217,8 @@ func TestAMixtureThatIsPutBackIsBroken(t *testing.T) {
 		w.unhealthy["api"] = true
 		_, err := w.start().promote(t.Context(), Request{Tag: "v1.3"})
 		e := wantError(t, err, Broken, StepVerify, "which was not one release")
-		if !strings.Contains(e.Next, "tfpipeline rollback -env production -to v1.1") {
-			t.Errorf("next %q", e.Next)
+		if !strings.Contains(advised(e.Next), "rollback v1.1") {
+			t.Errorf("next %v", e.Next)
 		}
 		w.unhealthy["api"] = false
 		if _, err := w.start().rollback(t.Context(), Request{Tag: "v1.1"}); err != nil {
@@ -249,8 +249,8 @@ func TestAnInterruptSaysWhatGoesOnAndHowToContinue(t *testing.T) {
 				t.Errorf("service %s is not named: %q", name, e.Left)
 			}
 		}
-		if want := "tfpipeline promote -env production -release v1.2 continues; tfpipeline rollback -env production -to v1.1 goes back"; e.Next != want {
-			t.Errorf("next %q", e.Next)
+		if want := "continue: promote v1.2; back: rollback v1.1"; advised(e.Next) != want {
+			t.Errorf("next %v", e.Next)
 		}
 	})
 }

@@ -133,7 +133,7 @@ func hideRecord(r redact.Redactor, record Record) Record {
 	in := func(text *string) { *text = r.Hide(*text) }
 	record = record.clone()
 	in(&record.Error)
-	in(&record.Next)
+	record.Next = each(record.Next, func(m *Move) { in(&m.OverrideProof) })
 	record.Left = each(record.Left, in)
 	record.Overrides = each(record.Overrides, func(o *Override) { in(&o.Reason) })
 	for _, s := range record.Services {

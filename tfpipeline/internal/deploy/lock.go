@@ -196,12 +196,12 @@ func (a *attempt) takeLock(ctx context.Context, c claim, over *Lease, left lefto
 func (r *Record) resume(earlier Record) {
 	own := *r
 	*r = earlier.clone()
-	r.ID, r.Resumes, r.Started = own.ID, earlier.ID, own.Started
+	r.Version, r.ID, r.Resumes, r.Started = own.Version, own.ID, earlier.ID, own.Started
 	r.Actor, r.RunURL = own.Actor, own.RunURL
 	if own.Release.Tag != "" {
 		r.Release.Tag = own.Release.Tag
 	}
-	r.Outcome, r.Step, r.Error, r.Left, r.Next, r.Ended = "", "", "", nil, "", time.Time{}
+	r.Outcome, r.Step, r.Error, r.Left, r.Next, r.Ended = "", "", "", nil, nil, time.Time{}
 }
 
 // closeBooks stores the records that dead attempts could not store: the one

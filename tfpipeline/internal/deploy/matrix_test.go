@@ -161,7 +161,7 @@ func (s scenario) disturb(t *testing.T, w *world, at point, f fault, golden *str
 	if at.nth == 1 && (f == fails || f == timesOut || f == cancelled) {
 		fmt.Fprintf(golden, "%s: %s: %s → %s", at.step, at.call, f, r.Outcome)
 		if e != nil {
-			fmt.Fprintf(golden, ", exit %d, in step %s\n  next: %s", e.ExitCode(), e.Step, e.Next)
+			fmt.Fprintf(golden, ", exit %d, in step %s\n  next: %s", e.ExitCode(), e.Step, advised(e.Next))
 		}
 		fmt.Fprintf(golden, "\n%s", callsFrom(p.calls, at))
 	}
@@ -169,6 +169,22 @@ func (s scenario) disturb(t *testing.T, w *world, at point, f fault, golden *str
 		s.continued(t, w.clone(), at, f)
 		s.ended(t, w)
 	}
+}
+
+// advised is what comes next, in the domain's own words.
+func advised(next Next) string {
+	var list []string
+	for _, m := range next {
+		s := fmt.Sprintf("%s: %s", m.Advice, m.Verb)
+		if !m.Release.IsZero() {
+			s += " " + m.Release.String()
+		}
+		if m.Force {
+			s += " forced"
+		}
+		list = append(list, s)
+	}
+	return strings.Join(list, "; ")
 }
 
 // callsFrom are the calls from a disturbed one on, repetitions as one line.

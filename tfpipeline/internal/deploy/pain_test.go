@@ -128,8 +128,8 @@ func TestRollbackTargetIsNeverGone(t *testing.T) {
 			}
 			_, err := w.start().promote(t.Context(), Request{Tag: "v1.2"})
 			e := wantError(t, err, Broken, StepWatch, "1 of 3 services could not be put back")
-			if !strings.Contains(e.Next, "tfpipeline rollback -env production -to v1.1") {
-				t.Errorf("next %q", e.Next)
+			if !strings.Contains(advised(e.Next), "rollback v1.1") {
+				t.Errorf("next %v", e.Next)
 			}
 			if _, err := w.start().rollback(t.Context(), Request{Tag: "v1.1"}); err != nil {
 				t.Fatal(err)
@@ -168,7 +168,10 @@ func TestRollbackGoesToANamedGoodRelease(t *testing.T) {
 		wantError(t, err, Untouched, StepResolve, "v7 never ran here; rollback goes to one of: v1.2, v1.1, v1.0")
 		w.advanceProof("v1.2")
 		_, err = w.start().promote(t.Context(), Request{Tag: "v1.2"})
-		wantError(t, err, Untouched, StepPreflight, "v1.2 was rolled back from", "by ada", "-force")
+		e := wantError(t, err, Untouched, StepPreflight, "v1.2 was rolled back from", "by ada")
+		if !strings.Contains(advised(e.Next), "override: promote v1.2 forced") {
+			t.Errorf("next %v", e.Next)
+		}
 		if _, err := w.start().promote(t.Context(), Request{Tag: "v1.2", Force: true}); err != nil {
 			t.Errorf("forced: %v", err)
 		}

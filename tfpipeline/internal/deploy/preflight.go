@@ -180,7 +180,7 @@ func (a *attempt) checkRejected(context.Context) error {
 		a.override("rejected release", why)
 		return nil
 	}
-	return fmt.Errorf("%s: promote a release that fixes it, or use -force", why)
+	return forcible{fmt.Errorf("%s: promote a release that fixes it", why)}
 }
 
 // checkProof asks the origin for evidence, if the environment wants any.
@@ -417,7 +417,7 @@ func (a *attempt) checkContracts(ctx context.Context) error {
 		a.override("contract migration", err.Error())
 		return nil
 	}
-	return fmt.Errorf("%w: roll back to a later release, or use -force if it can do without", err)
+	return forcible{fmt.Errorf("%w: roll back to a later release, unless it can do without", err)}
 }
 
 func refused(refusals []migrations.Refusal) error {

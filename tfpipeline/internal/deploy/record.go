@@ -17,8 +17,8 @@ const (
 	KindRollback Kind = "rollback"
 )
 
-// RecordVersion is what Record.Version is now.
-const RecordVersion = 1
+// RecordVersion is what Record.Version is now; earlier ones are read too.
+const RecordVersion = 2
 
 // Record is one attempt, told for good. Every attempt that took the lock has
 // one.
@@ -62,7 +62,7 @@ type Record struct {
 	Step  StepName `json:"step,omitempty"`
 	Error string   `json:"error,omitempty"`
 	Left  []string `json:"left,omitempty"`
-	Next  string   `json:"next,omitempty"`
+	Next  Next     `json:"next_moves,omitempty"`
 }
 
 // ServiceRecord is what an attempt did to one service.

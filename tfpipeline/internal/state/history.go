@@ -184,8 +184,8 @@ func (h *History) parse(id string, content []byte) (r deploy.Record, reason stri
 		return r, "it is not a record: " + err.Error()
 	}
 	switch {
-	case r.Version != deploy.RecordVersion:
-		return r, fmt.Sprintf("its format is version %d, and this program reads version %d", r.Version, deploy.RecordVersion)
+	case r.Version < 1 || r.Version > deploy.RecordVersion:
+		return r, fmt.Sprintf("its format is version %d, and this program reads up to version %d", r.Version, deploy.RecordVersion)
 	case r.ID != id:
 		return r, fmt.Sprintf("it says that its id is %q", r.ID)
 	case r.Environment != h.environment:

@@ -40,8 +40,8 @@ func (h *History) parseJournal(id string, content []byte) (j deploy.Journal, rea
 		return j, "it is not a journal: " + err.Error()
 	}
 	switch {
-	case j.Record.Version != deploy.RecordVersion:
-		return j, fmt.Sprintf("its format is version %d, and this program reads version %d", j.Record.Version, deploy.RecordVersion)
+	case j.Record.Version < 1 || j.Record.Version > deploy.RecordVersion:
+		return j, fmt.Sprintf("its format is version %d, and this program reads up to version %d", j.Record.Version, deploy.RecordVersion)
 	case j.Record.ID != id:
 		return j, fmt.Sprintf("it says that its id is %q", j.Record.ID)
 	case j.Record.Environment != h.environment:

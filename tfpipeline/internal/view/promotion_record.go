@@ -42,8 +42,8 @@ func Announcement(platform string, r deploy.Record) string {
 		for _, l := range r.Left {
 			b.WriteString("\n• " + oneLine(l))
 		}
-		if r.Next != "" {
-			b.WriteString("\nnext: " + oneLine(r.Next))
+		if next := Next(r.Environment, r.Next); next != "" {
+			b.WriteString("\nnext: " + oneLine(next))
 		}
 	}
 	if r.RunURL != "" {
@@ -102,7 +102,7 @@ func Record(w io.Writer, r deploy.Record) error {
 	for _, l := range r.Left {
 		line("left", "%s", l)
 	}
-	line("next", "%s", r.Next)
+	line("next", "%s", Next(r.Environment, r.Next))
 	if len(r.Services) > 0 {
 		b.WriteByte('\n')
 		rows := [][]string{{"SERVICE", "REVISION", "DEPLOYMENT", "BREAKER", "ELAPSED", "DIGEST"}}

@@ -107,7 +107,7 @@ func record() deploy.Record {
 			Digest: good, Before: family + "api:41", After: family + "api:42", Updated: true, State: deploy.DeploymentRolledBack, Failures: 3, Threshold: 3,
 			Started: at("08:01:00"), Ended: at("08:03:00"),
 		}},
-		Outcome: deploy.RolledBack, Step: deploy.StepWatch, Error: "service api failed", Left: []string{"task migrate has run"}, Next: "tfpipeline status",
+		Outcome: deploy.RolledBack, Step: deploy.StepWatch, Error: "service api failed", Left: []string{"task migrate has run"}, Next: deploy.Next{{Advice: deploy.AdviceInspect, Verb: deploy.VerbStatus}},
 	}
 }
 
@@ -130,7 +130,7 @@ migrate    exit code 0, arn:task
 step       watch
 error      service api failed
 left       task migrate has run
-next       tfpipeline status
+next       what runs: tfpipeline status -env production
 
 SERVICE  REVISION  DEPLOYMENT   BREAKER  ELAPSED  DIGEST
 api      41 → 42   rolled back  3/3      2m0s     sha256:111111111111
@@ -145,7 +145,7 @@ func TestAnnouncement(t *testing.T) {
 	want := `doc-platform production: promotion of v1.4.0: rolled back (5m3s), by ada
 watch: service api failed
 • task migrate has run
-next: tfpipeline status
+next: what runs: tfpipeline status -env production
 https://example.org/1`
 	if d := cmp.Diff(want, view.Announcement("doc-platform", r)); d != "" {
 		t.Errorf("failed (-want +got):\n%s", d)

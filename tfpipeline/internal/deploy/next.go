@@ -1,0 +1,145 @@
+package deploy
+
+import "errors"
+
+// Next is what can be done after an attempt, the best first. Whoever prints it
+// knows how a verb is spelled.
+type Next []Move
+
+// Move is one thing that somebody can ask for.
+type Move struct {
+	// Advice says what asking for it does, or when to ask.
+	Advice Advice `json:"advice"`
+	// Verb is empty if nothing is to be asked for yet.
+	Verb Verb `json:"verb,omitempty"`
+	// Release is the one to ask for, without its digests; zero for none, or
+	// for another one that is to be chosen.
+	Release Release `json:"release,omitzero"`
+
+	Reviewed       string `json:"reviewed,omitempty"`
+	OverrideProof  string `json:"override_proof,omitempty"`
+	Force          bool   `json:"force,omitempty"`
+	WithMigrations bool   `json:"with_migrations,omitempty"`
+}
+
+// Verb is what can be asked for.
+type Verb string
+
+const (
+	VerbPromote  Verb = "promote"
+	VerbRollback Verb = "rollback"
+	VerbStatus   Verb = "status"
+	VerbUnlock   Verb = "unlock"
+)
+
+// Advice is what a move is good for.
+type Advice string
+
+const (
+	// AdviceRepeat: ask for the same again. AdviceFix: after what is wrong has
+	// been fixed. AdviceWait: after the holder of the lock is done.
+	// AdviceRetry: to try this release again, though a better one is due.
+	// AdviceOverride: overrides the check that refused.
+	AdviceRepeat   Advice = "repeat"
+	AdviceFix      Advice = "fix"
+	AdviceWait     Advice = "wait"
+	AdviceRetry    Advice = "retry"
+	AdviceOverride Advice = "override"
+	// AdviceContinue goes on with the attempt; AdviceReturn goes on rolling it
+	// back; AdviceRecord records what it deployed.
+	AdviceContinue Advice = "continue"
+	AdviceReturn   Advice = "return"
+	AdviceRecord   Advice = "record"
+	// AdviceBack goes back to what ran before, AdviceElsewhere to another
+	// release; AdviceEnd ends somebody else's attempt that way.
+	AdviceBack      Advice = "back"
+	AdviceElsewhere Advice = "elsewhere"
+	AdviceEnd       Advice = "end"
+	// AdviceGiveUp leaves an attempt as it is. AdviceReplace: promote a release
+	// that does better. AdviceInspect shows what runs.
+	AdviceGiveUp  Advice = "give up"
+	AdviceReplace Advice = "replace"
+	AdviceInspect Advice = "inspect"
+)
+
+// next is what to do after the attempt, which has ended.
+func (a *attempt) next() Next {
+	r := a.record()
+	again := repeat(*r, a.request)
+	inspect := Move{Advice: AdviceInspect, Verb: VerbStatus}
+	elsewhere := Move{Advice: AdviceElsewhere, Verb: VerbRollback}
+	back := Move{Advice: AdviceBack, Verb: VerbRollback, Release: r.Previous.bare()}
+	started := a.hold != nil && a.hold.held() && a.journal.Changed
+	switch {
+	case r.Outcome == Interrupted && !started:
+		return Next{again}
+	case r.Outcome == Interrupted:
+		again.Advice = AdviceContinue
+		if a.journal.PutBack != "" {
+			again.Advice = AdviceReturn
+		}
+		if r.Previous.IsZero() || r.Kind == KindRollback {
+			return Next{again}
+		}
+		return Next{again, back}
+	case r.Outcome == RolledBack && r.Kind == KindRollback:
+		again.Advice = AdviceRetry
+		return Next{elsewhere, again}
+	case r.Outcome == RolledBack:
+		again.Advice = AdviceRetry
+		return Next{{Advice: AdviceReplace}, again}
+	case r.Outcome == Superseded:
+		return Next{inspect}
+	case r.Outcome == Deployed:
+		again.Advice = AdviceRecord
+		return Next{again}
+	case r.Outcome == Broken && r.Kind == KindRollback:
+		return Next{again, elsewhere}
+	case r.Outcome == Broken && r.Previous.IsZero():
+		again.Advice = AdviceReturn
+		return Next{again, inspect}
+	case r.Outcome == Broken:
+		return Next{back, inspect}
+	}
+	if held, ok := errors.AsType[lockError](a.refusal); ok && held.dead {
+		return append(held.lease.Next(), Move{Advice: AdviceGiveUp, Verb: VerbUnlock})
+	} else if ok {
+		again.Advice = AdviceWait
+		return Next{again}
+	}
+	again.Advice = AdviceFix
+	next := Next{again}
+	if _, ok := errors.AsType[forcible](a.refusal); ok {
+		again.Advice, again.Force = AdviceOverride, true
+		next = append(next, again)
+	}
+	return append(next, inspect)
+}
+
+// Next is what continues or ends an attempt that was left with its lock.
+func (l Lease) Next() Next {
+	if l.Kind == KindRollback {
+		return Next{{Advice: AdviceContinue, Verb: VerbRollback, Release: l.Release.bare()}}
+	}
+	return Next{
+		{Advice: AdviceContinue, Verb: VerbPromote, Release: l.Release.bare()},
+		{Advice: AdviceEnd, Verb: VerbRollback},
+	}
+}
+
+// repeat asks for the same again.
+func repeat(r Record, q Request) Move {
+	m := Move{Advice: AdviceRepeat, Verb: VerbPromote, Release: r.Release.bare(), Reviewed: q.Reviewed, OverrideProof: q.OverrideProof, Force: q.Force}
+	if r.Kind == KindRollback {
+		m = Move{Advice: AdviceRepeat, Verb: VerbRollback, Release: r.Release.bare(), Force: q.Force, WithMigrations: q.WithMigrations}
+	}
+	return m
+}
+
+// bare is a release by its names alone.
+func (r Release) bare() Release { return Release{Tag: r.Tag, Commit: r.Commit} }
+
+// forcible is a refusal that Request.Force overrides.
+type forcible struct{ error }
+
+func (f forcible) Unwrap() error { return f.error }

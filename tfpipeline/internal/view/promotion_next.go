@@ -1,0 +1,73 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+)
+
+// phrases say what a move is good for; %s stands for its command.
+var phrases = map[deploy.Advice]string{
+	deploy.AdviceRepeat:    "%s",
+	deploy.AdviceFix:       "fix that, then: %s",
+	deploy.AdviceWait:      "wait for it, and then: %s",
+	deploy.AdviceRetry:     "to try this one again: %s",
+	deploy.AdviceOverride:  "to override that: %s",
+	deploy.AdviceContinue:  "%s continues",
+	deploy.AdviceReturn:    "%s goes on rolling the services back",
+	deploy.AdviceRecord:    "%s, which records what is deployed",
+	deploy.AdviceBack:      "%s goes back",
+	deploy.AdviceElsewhere: "go to another release: %s",
+	deploy.AdviceEnd:       "%s ends it",
+	deploy.AdviceGiveUp:    "%s gives it up",
+	deploy.AdviceReplace:   "fix the release and promote the next one",
+	deploy.AdviceInspect:   "what runs: %s",
+}
+
+// Next is what to do next about an environment, in one line of commands; "" if
+// nothing is known.
+func Next(environment string, next deploy.Next) string {
+	var list []string
+	for _, m := range next {
+		phrase := phrases[m.Advice]
+		if m.Verb != "" {
+			phrase = fmt.Sprintf(phrase, Command(environment, m))
+		}
+		list = append(list, phrase)
+	}
+	return strings.Join(list, "; ")
+}
+
+// Command is the command line that asks for a move.
+func Command(environment string, m deploy.Move) string {
+	line := []string{"tfpipeline", string(m.Verb), "-env", environment}
+	add := func(set bool, words ...string) {
+		if set {
+			line = append(line, words...)
+		}
+	}
+	switch tag, commit := m.Release.Tag, m.Release.Commit; {
+	case m.Verb == deploy.VerbPromote && tag != "":
+		add(true, "-release", tag)
+	case m.Verb == deploy.VerbPromote:
+		add(true, "-commit", commit)
+	case m.Verb == deploy.VerbRollback && !m.Release.IsZero():
+		add(true, "-to", name(m.Release))
+	case m.Advice == deploy.AdviceElsewhere:
+		add(true, "-to", "RELEASE")
+	}
+	add(m.WithMigrations, "-with-migrations")
+	add(m.Reviewed != "", "-reviewed", m.Reviewed)
+	add(m.OverrideProof != "", "-override-proof", "'"+strings.ReplaceAll(oneLine(m.OverrideProof), "'", `'\''`)+"'")
+	add(m.Force, "-force")
+	return strings.Join(line, " ")
+}
+
+// name is how a command names a release: its tag, or its commit.
+func name(r deploy.Release) string {
+	if r.Tag != "" {
+		return r.Tag
+	}
+	return r.Commit
+}
