@@ -70,6 +70,10 @@ test: ## All tests that need only Go, offline
 	  go test -shuffle=on $$(go list ./... | grep -v /migrations/check); \
 	fi
 
+.PHONY: quick
+quick: ## Between two edits: no race detector, no long matrices, unchanged packages from the cache
+	@go test -short $$(if [ "$$(go env CGO_ENABLED)" = 1 ] && command -v $$(go env CC) >/dev/null; then go list ./...; else go list ./... | grep -v /migrations/check; fi)
+
 .PHONY: e2e
 e2e: ## The rest: real Terraform, provider, moto and PostgreSQL (about 15 minutes)
 	@E2E=1 go test -count=1 -timeout 25m -p 2 $(E2E_PACKAGES)
@@ -77,6 +81,10 @@ e2e: ## The rest: real Terraform, provider, moto and PostgreSQL (about 15 minute
 .PHONY: soak
 soak: ## The long matrices, by hand and nightly: many kills, slow resources, promotions under load
 	@SOAK=1 E2E=1 go test -count=1 -timeout 4h -p 1 -v ./migrations/... ./tfpipeline/...
+
+.PHONY: vulnerabilities
+vulnerabilities: ## Known vulnerabilities in what the programs call (asks vuln.go.dev)
+	@go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
 
 .PHONY: bench
 bench: ## The figures of the README
