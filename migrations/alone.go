@@ -14,7 +14,7 @@ func (a *attempt) alone(ctx context.Context, s Statement) (lost waits, err error
 	if err := a.limit(ctx, a.bounds(true)); err != nil {
 		return lost, err
 	}
-	ours := a.record.Executing == s.hash()
+	ours := s.ran(a.record.Executing)
 	there, err := a.recover(ctx, s, ours)
 	if err != nil {
 		return lost, err

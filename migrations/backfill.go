@@ -245,6 +245,9 @@ func (a *attempt) next(ctx context.Context, b *Backfill) (k walk, err error) {
 	return k, err
 }
 
+// walks is the table and column that the backfill walks along.
+func (b *Backfill) walks() string { return b.Table + "." + b.Key }
+
 // relation is the table, quoted for SQL.
 func (b *Backfill) relation() string {
 	parts := strings.Split(b.Table, ".")

@@ -20,6 +20,7 @@ type token struct {
 	kind   tokenKind
 	text   string
 	offset int
+	end    int // behind it, as written
 }
 
 // is reports whether the token is that keyword or character.
@@ -90,36 +91,36 @@ func (l *lexer) next() (t token, ok bool, err *SyntaxError) {
 	case (c == 'e' || c == 'E') && l.peek(1) == '\'':
 		l.pos++
 		err = l.quoted('\'', true)
-		return token{stringToken, l.sql[start:l.pos], start}, true, err
+		return token{stringToken, l.sql[start:l.pos], start, l.pos}, true, err
 	case c == '\'':
 		err = l.quoted('\'', false)
-		return token{stringToken, l.sql[start:l.pos], start}, true, err
+		return token{stringToken, l.sql[start:l.pos], start, l.pos}, true, err
 	case c == '"':
 		err = l.quoted('"', false)
 		if err != nil {
 			return token{}, false, err
 		}
-		return token{quotedToken, strings.ReplaceAll(l.sql[start+1:l.pos-1], `""`, `"`), start}, true, nil
+		return token{quotedToken, strings.ReplaceAll(l.sql[start+1:l.pos-1], `""`, `"`), start, l.pos}, true, nil
 	case identStart(c):
 		for l.pos < len(l.sql) && identPart(l.sql[l.pos]) {
 			l.pos++
 		}
-		return token{wordToken, strings.ToLower(l.sql[start:l.pos]), start}, true, nil
+		return token{wordToken, strings.ToLower(l.sql[start:l.pos]), start, l.pos}, true, nil
 	case c == '$' && digit(l.peek(1)):
 		l.pos++
 		l.digits()
-		return token{paramToken, l.sql[start:l.pos], start}, true, nil
+		return token{paramToken, l.sql[start:l.pos], start, l.pos}, true, nil
 	case c == '$':
 		err = l.dollar()
-		return token{stringToken, l.sql[start:l.pos], start}, true, err
+		return token{stringToken, l.sql[start:l.pos], start, l.pos}, true, err
 	case digit(c):
 		l.digits()
-		return token{otherToken, l.sql[start:l.pos], start}, true, nil
+		return token{otherToken, l.sql[start:l.pos], start, l.pos}, true, nil
 	case c == '\\':
 		return token{}, false, l.fail(start, "a backslash outside quotes: psql's commands do not run here; write SQL")
 	}
 	l.pos++
-	return token{otherToken, l.sql[start:l.pos], start}, true, nil
+	return token{otherToken, l.sql[start:l.pos], start, l.pos}, true, nil
 }
 
 func (l *lexer) digits() {

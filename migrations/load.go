@@ -125,9 +125,6 @@ func Parse(file string, data []byte) (Migration, []Problem) {
 	data = bytes.TrimPrefix(data, byteOrderMark)
 	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
 	m.SQL = string(data)
-	sum := sha256.Sum256(data)
-	m.Checksum = hex.EncodeToString(sum[:])
-
 	if line, ok := badText(m.SQL); !ok {
 		return m, []Problem{{File: file, Line: line, Rule: RuleEncoding, Message: "not UTF-8 text; save the file as UTF-8 without zero bytes"}}
 	}
@@ -151,11 +148,38 @@ func Parse(file string, data []byte) (Migration, []Problem) {
 		m.Mode = mode
 		problems = append(problems, wrong...)
 	}
+	m.Checksum = m.checksum()
 	for i := range problems {
 		problems[i].File = file
 	}
 	slices.SortStableFunc(problems, func(a, b Problem) int { return a.Line - b.Line })
 	return m, problems
+}
+
+// checksumKind begins the checksums that leave out what does not run. Those of
+// older runners have no such mark and are over the whole text.
+const checksumKind = "v2:"
+
+func (m Migration) checksum() string {
+	h := sha256.New()
+	fmt.Fprintln(h, m.Mode)
+	if m.Backfill != nil {
+		fmt.Fprintln(h, m.Backfill.walks())
+	}
+	for _, s := range m.Statements {
+		fmt.Fprintf(h, "%s\x00", s.text())
+	}
+	return checksumKind + hex.EncodeToString(h.Sum(nil))
+}
+
+// ran reports whether a recorded checksum, of either kind, is the file's.
+func (m Migration) ran(checksum string) bool {
+	return checksum == m.Checksum || checksum == sum([]byte(m.SQL))
+}
+
+func sum(data []byte) string {
+	s := sha256.Sum256(data)
+	return hex.EncodeToString(s[:])
 }
 
 // badText returns the first line that is not text a server would take.

@@ -62,7 +62,7 @@ func TestLoadOrdersAndNormalises(t *testing.T) {
 	}
 	other, _ := Parse("x.sql", []byte("-- phase: contract\n-- unused-since: v1.4.0\nDROP TABLE b;\n"))
 	if other.Checksum == list[1].Checksum {
-		t.Error("another text has the same checksum")
+		t.Error("another statement has the same checksum")
 	}
 }
 

@@ -51,7 +51,9 @@ type Migration struct {
 	// byte-order mark, lines ending in a line feed. Offsets and lines of
 	// statements, waivers and problems refer to it.
 	SQL string
-	// Checksum is the SHA-256 of SQL in hexadecimal.
+	// Checksum identifies what the file runs: "v2:" and a SHA-256 in
+	// hexadecimal over its statements and how they run, without comments,
+	// headers that only declare, and white space between tokens.
 	Checksum string
 	Header
 	// Statements are the file's, in order.

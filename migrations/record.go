@@ -2,8 +2,6 @@ package migrations
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
@@ -106,14 +104,17 @@ func (r *Record) take(m Migration, release string) {
 		r.Hashes = []string{} // NULL in the table otherwise
 	}
 	if m.Backfill != nil {
-		r.CursorOf = m.Backfill.Table + "." + m.Backfill.Key
+		r.CursorOf = m.Backfill.walks()
 	}
 }
 
-// hash identifies a statement.
-func (s Statement) hash() string {
-	sum := sha256.Sum256([]byte(s.SQL))
-	return hex.EncodeToString(sum[:8])
+// hash identifies a statement by what the server reads of it.
+func (s Statement) hash() string { return sum([]byte(s.text()))[:16] }
+
+// ran reports whether a recorded hash is the statement's. Older runners took
+// it over the statement as written.
+func (s Statement) ran(hash string) bool {
+	return hash == s.hash() || hash == sum([]byte(s.SQL))[:16]
 }
 
 const recordColumns = `number, name, checksum, phase, unused_since, state, statements, hashes, executing, cursor, cursor_of, walked, rows,

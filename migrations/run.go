@@ -59,6 +59,9 @@ func Up(ctx context.Context, config *pgx.ConnConfig, list []Migration, o Options
 	if err != nil {
 		return result, err
 	}
+	if err := r.renewChecksums(ctx, list, records); err != nil {
+		return result, err
+	}
 	result.Before = len(list) - len(pending)
 	o.Report(Event{Kind: Locked, Total: int64(len(pending))})
 	for _, m := range pending {
@@ -110,6 +113,21 @@ func (r *runner) makeTable(ctx context.Context) error {
 		return r.run(ctx, "ALTER TABLE "+Table+" ADD COLUMN IF NOT EXISTS cursor_end text")
 	}); err != nil {
 		return fmt.Errorf("make the table of applied migrations: %w", err)
+	}
+	return nil
+}
+
+// renewChecksums replaces checksums over the whole text, which older runners
+// wrote, now that they are known to be right: comments may change from here on.
+func (r *runner) renewChecksums(ctx context.Context, list []Migration, records []Record) error {
+	for _, m := range list {
+		old := find(records, m)
+		if old == nil || old.State != Done || old.Checksum == m.Checksum {
+			continue
+		}
+		if _, err := r.Exec(ctx, "UPDATE "+Table+" SET checksum = $2 WHERE number = $1", m.Number, m.Checksum); err != nil {
+			return fmt.Errorf("renew the checksum of %s: %w", m.ID(), err)
+		}
 	}
 	return nil
 }

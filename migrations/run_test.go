@@ -116,12 +116,13 @@ func TestResumeAtStatement(t *testing.T) {
 	if len(status.InvalidIndexes) != 0 {
 		t.Errorf("invalid indexes are left: %v", status.InvalidIndexes)
 	}
-	edited := strings.Replace(second, "ON a (y)", "ON a (y, x)", 1)
+	commented := strings.Replace(second, "INDEX CONCURRENTLY a_y_idx", "INDEX /* of y */ CONCURRENTLY\n a_y_idx", 1)
+	edited := strings.Replace(commented, "ON a (y)", "ON a (y, x)", 1)
 	_, err = Up(t.Context(), config, files(t, head, edited), quick())
 	if _, ok := errors.AsType[*MismatchError](err); !ok || !strings.Contains(err.Error(), "0002_step_2.sql:2: statement 2 is applied and was edited") {
 		t.Fatalf("edited what is applied: %v", err)
 	}
-	corrected := strings.Replace(second, "UNIQUE INDEX", "INDEX", 1)
+	corrected := strings.Replace(commented, "UNIQUE INDEX", "INDEX", 1)
 	result := mustUp(t, config, files(t, head, corrected), quick())
 	if len(result.Applied) != 1 || len(result.Applied[0].Hashes) != 4 {
 		t.Errorf("%+v", result)

@@ -12,6 +12,21 @@ type Statement struct {
 	tokens []token
 }
 
+// text is the statement as the server reads it: white space and comments
+// between tokens are one space, or none beside parentheses and commas; within
+// strings and bodies they stay as they are.
+func (s Statement) text() string {
+	var b strings.Builder
+	for i, t := range s.tokens {
+		apart := func(t token) bool { return t.is("(") || t.is(")") || t.is(",") }
+		if i > 0 && t.offset > s.tokens[i-1].end && !apart(t) && !apart(s.tokens[i-1]) {
+			b.WriteByte(' ')
+		}
+		b.WriteString(s.SQL[t.offset-s.Offset : t.end-s.Offset])
+	}
+	return b.String()
+}
+
 // Split cuts SQL at the semicolons that end statements: not those in strings,
 // dollar quotes, comments, parentheses or BEGIN ATOMIC bodies. It returns every
 // "--" comment as well. Statements before an error are returned with it.
@@ -41,7 +56,7 @@ func Split(sql string) ([]Statement, []Comment, *SyntaxError) {
 			continue
 		}
 		tokens = append(tokens, t)
-		end = l.pos
+		end = t.end
 		switch {
 		case t.is("("):
 			parens++

@@ -73,11 +73,11 @@ func compare(m Migration, r Record) []string {
 	switch {
 	case m.Name != r.Name:
 		return []string{fmt.Sprintf("%s is applied as %s; an applied file keeps its name", m.File, r.ID())}
-	case r.State == Done && m.Checksum != r.Checksum:
-		return []string{fmt.Sprintf("%s was edited after it was applied (its sum is %.12s, applied was %.12s); put the text back, and write the change as a new migration", m.File, m.Checksum, r.Checksum)}
+	case r.State == Done && !m.ran(r.Checksum):
+		return []string{fmt.Sprintf("%s was edited after it was applied (its checksum is %.12s, applied was %.12s); put the text back, and write the change as a new migration", m.File, m.Checksum, r.Checksum)}
 	case r.State == Done:
 		return nil
-	case m.Mode == Batched && r.Cursor != nil && r.CursorOf != m.Backfill.Table+"."+m.Backfill.Key:
+	case m.Mode == Batched && r.Cursor != nil && r.CursorOf != m.Backfill.walks():
 		return []string{fmt.Sprintf("%s stopped inside %s and now walks %s.%s; its table and key must stay until it is applied", m.File, r.CursorOf, m.Backfill.Table, m.Backfill.Key)}
 	case (m.Mode == Single) != (len(r.Hashes) > 0) || (m.Mode == Batched) != (r.Cursor != nil):
 		return []string{fmt.Sprintf("%s is applied in part and has become a file of another kind (%s); put what is applied back", m.File, m.Mode)}
@@ -86,7 +86,7 @@ func compare(m Migration, r Record) []string {
 		if i >= len(m.Statements) {
 			return []string{fmt.Sprintf("%s has %d statements, and %d of it are applied; put them back, and change only what comes behind", m.File, len(m.Statements), len(r.Hashes))}
 		}
-		if m.Statements[i].hash() != hash {
+		if !m.Statements[i].ran(hash) {
 			return []string{fmt.Sprintf("%s:%d: statement %d is applied and was edited; put it back, and change only what comes behind the first %d", m.File, m.Statements[i].Line, i+1, len(r.Hashes))}
 		}
 	}

@@ -145,7 +145,10 @@ func TestBinary(t *testing.T) {
 	out, _ = do(exitDone, "status", "-dir", dir)
 	contains(out, next, "failed", "division by zero", "1 pending")
 
-	write("0001_create_users.sql", own[0].SQL+"\n-- edited\n")
+	write("0001_create_users.sql", "-- waive: none a comment\n"+own[0].SQL+"\n-- edited\n")
+	out, _ = do(exitDone, "status", "-dir", dir)
+	contains(out, "0001_create_users")
+	write("0001_create_users.sql", own[0].SQL+"\nSELECT 'edited';\n")
 	_, errs = do(exitFailed, "up", "-dir", dir)
 	contains(errs, "0001_create_users.sql was edited after it was applied")
 	do(exitFailed, "status", "-dir", dir)
