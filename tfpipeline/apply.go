@@ -13,6 +13,7 @@ func applyCommand() command {
 		name:    "apply",
 		summary: "plan, guard, show, confirm, apply",
 		usage:   "-env ENV [-yes] [-allow ADDRESS]... [-reviewed FINGERPRINT|FILE] | -env ENV -refresh-only [-yes]",
+		env:     roots, checkout: true,
 		long: `
 Plans one root, refuses what would destroy data, shows the plan, asks, and
 applies that very plan. A held state lock is waited for, and its holder named;
@@ -43,9 +44,6 @@ Examples:
 			set.BoolVar(&refreshOnly, "refresh-only", false, "change nothing, write what is there into the state")
 			o.declare(set)
 			return func(ctx context.Context, a *app, args []string) error {
-				if len(args) > 0 {
-					return console.Usage(fmt.Sprintf("apply takes no argument %q", args[0]), "tfpipeline apply -env "+args[0])
-				}
 				if refreshOnly && (reviewed != "" || len(o.allow) > 0 || o.adopt) {
 					return console.Usage("-refresh-only changes nothing, so there is nothing to allow, review or adopt", "tfpipeline apply -env "+env+" -refresh-only")
 				}
@@ -56,9 +54,6 @@ Examples:
 }
 
 func (a *app) apply(ctx context.Context, env, reviewed string, refreshOnly bool, o changeOptions) (err error) {
-	if err := a.checkRoot(env); err != nil {
-		return err
-	}
 	if reviewed != "" {
 		if o.reviewed, err = readReview(reviewed, env); err != nil {
 			return err

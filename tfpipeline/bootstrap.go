@@ -19,6 +19,7 @@ func bootstrapCommand() command {
 		name:    "bootstrap",
 		summary: "from an empty account to a running environment",
 		usage:   "-env ENV [-yes]",
+		env:     roots, checkout: true,
 		long: `
 Makes what is missing, in this order: the state bucket, the shared root, the
 environment with every service at zero tasks; then lists what a person has to
@@ -40,9 +41,6 @@ Example:
 }
 
 func (a *app) bootstrap(ctx context.Context, env string, o changeOptions) error {
-	if err := a.checkRoot(env); err != nil {
-		return err
-	}
 	if err := a.console.RequireAnswer("bootstrap", "tfpipeline bootstrap -env "+env+" -yes, after reading tfpipeline plan -env "+env, o.yes); err != nil {
 		return err
 	}

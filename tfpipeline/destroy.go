@@ -23,6 +23,7 @@ func destroyCommand() command {
 		name:    "destroy",
 		summary: "remove an environment that is not protected",
 		usage:   "-env ENV [-yes -name ENV]",
+		env:     unprotected, refusal: "is protected (to remove it, first change that in gen/config and apply); what is not:", checkout: true,
 		long: `
 Removes an environment and everything in it: the database without a final
 snapshot, the secrets without a recovery window, the task definition revisions
@@ -48,13 +49,7 @@ Example:
 }
 
 func (a *app) destroy(ctx context.Context, env, name string, o changeOptions) error {
-	if err := a.checkRoot(env); err != nil {
-		return err
-	}
-	switch {
-	case a.platform.Protects(env):
-		return fmt.Errorf("destroy %s: refused, it is protected (to remove it, first change that in gen/config and apply)", env)
-	case o.yes && name != env:
+	if o.yes && name != env {
 		return console.Usage("destroy -yes also needs the name of what is destroyed", "tfpipeline destroy -env "+env+" -yes -name "+env)
 	}
 	if err := a.console.RequireAnswer("destroy", "tfpipeline destroy -env "+env+" -yes -name "+env, o.yes); err != nil {

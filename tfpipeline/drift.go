@@ -18,6 +18,7 @@ func driftCommand() command {
 		name:    "drift",
 		summary: "say what differs from what Terraform left",
 		usage:   "[-env ENV] [-json | -markdown]",
+		env:     roots, anyEnv: true, checkout: true,
 		long: `
 Compares one root, or all of them, with the account. Three things are told
 apart: real drift, which nobody may have made; accepted drift, which belongs
@@ -37,8 +38,6 @@ Examples:
 			set.BoolVar(&o.markdown, "markdown", false, "print Markdown")
 			return func(ctx context.Context, a *app, args []string) error {
 				switch {
-				case len(args) > 0:
-					return console.Usage(fmt.Sprintf("drift takes no argument %q", args[0]), "tfpipeline drift -env "+args[0])
 				case o.json && o.markdown:
 					return console.Usage("-json and -markdown are two answers; choose one", "tfpipeline drift -json")
 				}
@@ -56,9 +55,6 @@ type driftOptions struct {
 func (a *app) drift(ctx context.Context, o driftOptions) error {
 	roots := a.platform.Roots()
 	if o.env != "" {
-		if err := a.checkRoot(o.env); err != nil {
-			return err
-		}
 		roots = []string{o.env}
 	}
 	report := view.DriftReport{}

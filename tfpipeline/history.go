@@ -15,6 +15,7 @@ func historyCommand() command {
 		name:    "history",
 		summary: "list what was promoted and rolled back",
 		usage:   "-env ENV [-limit N | -id ID] [-json]",
+		env:     environments, refusal: noServices,
 		long: `
 Lists the attempts of an environment, the newest first: each promotion and
 rollback with its release, outcome, time and who asked. -id shows one of them in
@@ -31,9 +32,6 @@ Examples:
 			id := set.String("id", "", "`ID` of one attempt")
 			json := set.Bool("json", false, "print one JSON object")
 			return func(ctx context.Context, a *app, args []string) error {
-				if len(args) > 0 {
-					return console.Usage(fmt.Sprintf("history takes no argument %q", args[0]), "tfpipeline history -env ENV -id "+args[0])
-				}
 				return a.showHistory(ctx, *env, *id, *limit, *json)
 			}
 		},

@@ -28,6 +28,7 @@ func localCommand() command {
 		name:    "local",
 		summary: "run an AWS on this machine, to try everything on",
 		usage:   "[-json] [-v] [-speed N] [-shell | -- COMMAND [ARGUMENT ...]]",
+		args:    true,
 		long: `
 Starts an endpoint on the loopback address that Terraform, this program and the
 SDKs take for all of AWS, and runs until Ctrl-C, or until COMMAND or the shell

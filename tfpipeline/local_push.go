@@ -32,6 +32,9 @@ func (a *app) pushSample(ctx context.Context, o localOptions) error {
 		}
 		services = []config.Service{s}
 	}
+	if err := a.findRepository(); err != nil {
+		return err
+	}
 	folder, err := a.buildSample(ctx, o.push)
 	if err != nil {
 		return fmt.Errorf("push the sample application: %w", err)

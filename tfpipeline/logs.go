@@ -30,6 +30,7 @@ func logsCommand() command {
 		name:    "logs",
 		summary: "show what services and one-off tasks write",
 		usage:   "-env ENV [-service NAME | -task NAME]... [-since 10m] [-follow]",
+		env:     environments, refusal: noServices,
 		long: `
 Prints the log lines of services and one-off tasks in the order of their time,
 each with the service and the task that wrote it: those of all services, or of
@@ -55,9 +56,6 @@ Examples:
 			set.StringVar(&o.grep, "grep", "", "only lines with this `text`, in upper or lower case")
 			set.BoolVar(&o.follow, "follow", false, "go on with what is written from now on")
 			return func(ctx context.Context, a *app, args []string) error {
-				if len(args) > 0 {
-					return console.Usage(fmt.Sprintf("logs takes no argument %q", args[0]), "tfpipeline logs -env ENV -service "+args[0])
-				}
 				return a.logs(ctx, o)
 			}
 		},
@@ -72,9 +70,6 @@ type logOptions struct {
 }
 
 func (a *app) logs(ctx context.Context, o logOptions) error {
-	if err := a.checkEnvironment(o.env, "logs"); err != nil {
-		return err
-	}
 	names, err := a.logNames(o)
 	if err != nil {
 		return err

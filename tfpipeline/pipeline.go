@@ -3,11 +3,8 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"os"
-	"slices"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go/logging"
@@ -33,32 +30,9 @@ type environment struct {
 	lock    *state.Lock
 }
 
-// checkEnvironment is checkRoot for what needs services, which shared has none
-// of.
-func (a *app) checkEnvironment(name, command string) error {
-	var names []string
-	for _, e := range a.platform.Environments {
-		names = append(names, e.Name)
-	}
-	list := strings.Join(names, ", ")
-	switch {
-	case slices.Contains(names, name):
-		return nil
-	case name == "":
-		return console.Usage("which environment? Name one of "+list, "tfpipeline "+command+" -env "+names[0])
-	case name == config.SharedRoot:
-		return console.Usage("shared runs no services; the environments are "+list, "tfpipeline "+command+" -env "+names[0])
-	default:
-		return console.Usage(fmt.Sprintf("no environment %q; there are %s", name, list), "tfpipeline "+command+" -env "+names[0])
-	}
-}
-
 // openEnvironment finds the credentials for an environment. It makes no call
 // to it.
 func (a *app) openEnvironment(ctx context.Context, name, command string) (*environment, error) {
-	if err := a.checkEnvironment(name, command); err != nil {
-		return nil, err
-	}
 	t, cfg, err := a.findCloud(ctx, command)
 	if err != nil {
 		return nil, err

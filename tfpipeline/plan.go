@@ -18,6 +18,7 @@ func planCommand() command {
 		name:    "plan",
 		summary: "show what an apply would change",
 		usage:   "-env ENV | -all [-comment] [-json] [-detailed-exitcode] [-offline]",
+		env:     roots, anyEnv: true, checkout: true,
 		long: `
 Plans one root: an environment, or shared. Without AWS credentials and outside
 CI the plan is offline: real Terraform and the real provider against an empty
@@ -58,14 +59,15 @@ Examples:
 			return func(ctx context.Context, a *app, args []string) error {
 				// The roles of pull requests may not write, and must keep nobody waiting.
 				o.noLock = o.noLock || o.comment
-				if len(args) > 0 {
-					return console.Usage(fmt.Sprintf("plan takes no argument %q", args[0]), "tfpipeline plan -env "+args[0])
-				}
 				switch {
 				case o.all && o.env != "":
 					return console.Usage("plan takes -all or -env, not both", "tfpipeline plan -all")
 				case o.comment && !o.all:
 					return console.Usage("-comment tells of all roots", "tfpipeline plan -all -comment")
+				case o.env == "" && !o.all:
+					required := planCommand()
+					required.anyEnv = false
+					return required.checkEnv(a.platform, "")
 				case o.all:
 					return a.planAll(ctx, o)
 				}
@@ -83,9 +85,6 @@ type planOptions struct {
 }
 
 func (a *app) plan(ctx context.Context, o planOptions) (err error) {
-	if err := a.checkRoot(o.env); err != nil {
-		return err
-	}
 	t, cfg, err := a.findTarget(ctx, o.offline)
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ func promoteCommand() command {
 		name:    "promote",
 		summary: "bring a release to every service, or to none",
 		usage:   "-env ENV (-release TAG | -commit SHA) [flags]",
+		env:     environments, refusal: noServices, checkout: true,
 		long: `
 Deploys the exact images that were built from a release's commit, in this order:
 lock, resolve, preflight, plan, migrate, apply, register, update, watch, verify,
@@ -54,9 +55,6 @@ Examples:
 			set.BoolVar(&o.force, "force", false, "promote a release that was rolled back from")
 			o.declare(set)
 			return func(ctx context.Context, a *app, args []string) error {
-				if len(args) > 0 {
-					return console.Usage(fmt.Sprintf("promote takes no argument %q", args[0]), "tfpipeline promote -env ENV -release "+args[0])
-				}
 				return a.promote(ctx, o)
 			}
 		},
@@ -82,9 +80,6 @@ func (o *attemptOptions) declare(set *flag.FlagSet) {
 }
 
 func (a *app) promote(ctx context.Context, o attemptOptions) error {
-	if err := a.checkEnvironment(o.env, "promote"); err != nil {
-		return err
-	}
 	again := "tfpipeline promote -env " + o.env
 	switch {
 	case o.tag == "" && o.commit == "":

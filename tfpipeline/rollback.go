@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
@@ -14,6 +13,7 @@ func rollbackCommand() command {
 		name:    "rollback",
 		summary: "bring an earlier release back to every service",
 		usage:   "-env ENV [-to TAG] [-with-migrations] [-force]",
+		env:     environments, refusal: noServices, checkout: true,
 		long: `
 Sets every service to the task definitions that an earlier release recorded: the
 named one, or the last good one before the current. No Terraform, no build, no
@@ -40,9 +40,6 @@ Examples:
 			set.BoolVar(&o.force, "force", false, "roll back behind a contract migration")
 			o.declare(set)
 			return func(ctx context.Context, a *app, args []string) error {
-				if len(args) > 0 {
-					return console.Usage(fmt.Sprintf("rollback takes no argument %q", args[0]), "tfpipeline rollback -env ENV -to "+args[0])
-				}
 				return a.rollback(ctx, o)
 			}
 		},
@@ -50,9 +47,6 @@ Examples:
 }
 
 func (a *app) rollback(ctx context.Context, o attemptOptions) error {
-	if err := a.checkEnvironment(o.env, "rollback"); err != nil {
-		return err
-	}
 	again := "tfpipeline rollback -env " + o.env
 	if o.timeout <= 0 {
 		return console.Usage("-timeout must be more than 0, such as 20m", again+" -timeout 20m")

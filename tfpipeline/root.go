@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -54,18 +53,6 @@ func (r *root) Close() error {
 
 // closeRoot closes a root at the end of a function and adds to its error.
 func closeRoot(r *root, err *error) { *err = errors.Join(*err, r.Close()) }
-
-// checkRoot says which roots there are if there is none of that name.
-func (a *app) checkRoot(name string) error {
-	roots := a.platform.Roots()
-	if slices.Contains(roots, name) {
-		return nil
-	}
-	if name == "" {
-		return console.Usage("which environment? Name one of "+strings.Join(roots, ", "), "make plan ENV="+roots[1])
-	}
-	return console.Usage(fmt.Sprintf("no environment %q; there are %s", name, strings.Join(roots, ", ")), "make plan ENV="+roots[1])
-}
 
 // cacheDir is where things are kept between runs: Terraform, providers, and
 // the states that could not be saved.

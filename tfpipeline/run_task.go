@@ -24,6 +24,7 @@ func runTaskCommand() command {
 		name:    "run",
 		summary: "run a one-off task by hand",
 		usage:   "-env ENV -task NAME [-timeout D] [-force] [-- COMMAND...]",
+		env:     environments, refusal: noServices, args: true,
 		long: `
 Runs a one-off task, such as migrate, with the image of the release that is
 deployed, and follows its log to its end. What stands behind -- takes the place
@@ -78,9 +79,6 @@ func (a *app) checkTask(env, name string) (config.Task, error) {
 }
 
 func (a *app) runTask(ctx context.Context, o runOptions) error {
-	if err := a.checkEnvironment(o.env, "run"); err != nil {
-		return err
-	}
 	task, err := a.checkTask(o.env, o.task)
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ func statusCommand() command {
 		name:    "status",
 		summary: "say which release runs where, and whether all is well",
 		usage:   "[-env ENV] [-json | -markdown]",
+		env:     environments, refusal: noServices, anyEnv: true,
 		long: `
 Says for one environment, or all of them, which release was deployed last and
 what ECS really runs: tasks, digests, the latest deployment, target health; and
@@ -37,8 +38,6 @@ Examples:
 			markdown := set.Bool("markdown", false, "print a Markdown table")
 			return func(ctx context.Context, a *app, args []string) error {
 				switch {
-				case len(args) > 0:
-					return console.Usage(fmt.Sprintf("status takes no argument %q", args[0]), "tfpipeline status -env "+args[0])
 				case *json && *markdown:
 					return console.Usage("-json and -markdown are two answers; choose one", "tfpipeline status -json")
 				}
@@ -55,8 +54,6 @@ func (a *app) status(ctx context.Context, env string, json, markdown bool) error
 		for _, e := range a.platform.Environments {
 			names = append(names, e.Name)
 		}
-	} else if err := a.checkEnvironment(env, "status"); err != nil {
-		return err
 	}
 	t, cfg, err := a.findCloud(ctx, "status")
 	if err != nil {

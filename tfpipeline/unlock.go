@@ -21,6 +21,7 @@ func unlockCommand() command {
 		name:    "unlock",
 		summary: "remove a lock that a run left behind",
 		usage:   "-env ENV [-state ID] [-yes]",
+		env:     roots, checkout: true,
 		long: `
 An environment has two locks: its own, which promotions and rollbacks hold, and
 that of its Terraform state. Unlock shows who holds them, since when and what
@@ -46,9 +47,6 @@ Examples:
 }
 
 func (a *app) unlock(ctx context.Context, env, id string, yes bool) (err error) {
-	if err := a.checkRoot(env); err != nil {
-		return err
-	}
 	command := "unlock -env " + env
 	if id != "" {
 		command += " -state " + id

@@ -18,9 +18,10 @@ import (
 
 func validateCommand() command {
 	return command{
-		name:    "validate",
-		summary: "check every root and module with the real Terraform and provider",
-		usage:   "[-test=false]",
+		name:     "validate",
+		summary:  "check every root and module with the real Terraform and provider",
+		usage:    "[-test=false]",
+		checkout: true,
 		long: `
 Runs terraform fmt -check, terraform validate for every root and every module,
 and terraform test for the modules that have tests. It needs no AWS.`,

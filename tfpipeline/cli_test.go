@@ -1,0 +1,128 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+
+	"github.com/specboard/platform/gen/config/configtest"
+	"github.com/specboard/platform/tfpipeline/internal/console"
+)
+
+// flagSet has the flags of the longest commands, for tests of their parsing.
+func flagSet() *pflag.FlagSet {
+	set := flag.NewFlagSet("", flag.ContinueOnError)
+	set.Bool("json", false, "")
+	set.Bool("v", false, "")
+	for _, name := range []string{"env", "sample", "C"} {
+		set.String(name, "", "")
+	}
+	long := pflag.NewFlagSet("", pflag.ContinueOnError)
+	long.AddGoFlagSet(set)
+	return long
+}
+
+// One dash or two; values, and what another program is given, stay as they are.
+func TestLongFlags(t *testing.T) {
+	for in, want := range map[string]string{
+		"plan -env staging -json":            "plan --env staging --json",
+		"plan --env staging --json":          "plan --env staging --json",
+		"plan -env=staging -json=false":      "plan --env=staging --json=false",
+		"-C dir plan -v -env -json":          "-C dir plan -v --env -json",
+		"local -sample -crash-after=1ns":     "local --sample -crash-after=1ns",
+		"local -v -- tfpipeline plan -env a": "local -v -- tfpipeline plan -env a",
+		"run -nonsense -env a -- -env b":     "run --nonsense --env a -- -env b",
+		"plan -env":                          "plan --env",
+		"plan - -":                           "plan - -",
+		"-version":                           "--version",
+		"plan -help":                         "plan --help",
+	} {
+		if got := strings.Join(longFlags(flagSet(), strings.Fields(in)), " "); got != want {
+			t.Errorf("%s: %s, want %s", in, got, want)
+		}
+	}
+}
+
+// cli runs the program in an empty folder, without AWS.
+func cli(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(t.Context(), configtest.Docs(), args, []string{"CI=true"}, strings.NewReader(""), &out, &errs)
+	return out.String(), errs.String(), code
+}
+
+func TestCommandLine(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for line, want := range map[string]string{
+		"promot":                        "tfpipeline: no command \"promot\"; did you mean promote?\nnext: tfpipeline help promote\n",
+		"xyz -env staging":              "tfpipeline: no command \"xyz\"\nnext: tfpipeline help\n",
+		"help xyz":                      "tfpipeline: no command \"xyz\"\nnext: tfpipeline help\n",
+		"plan -nope":                    "tfpipeline: plan: flag provided but not defined: -nope\nnext: tfpipeline help plan\n",
+		"plan -env":                     "tfpipeline: plan: flag needs an argument: -env\nnext: tfpipeline help plan\n",
+		"history -env staging -limit x": "tfpipeline: history: invalid value \"x\" for flag -limit: parse error\nnext: tfpipeline help history\n",
+		"status staging":                "tfpipeline: status takes no argument \"staging\"\nnext: tfpipeline status -env staging\n",
+		"validate all":                  "tfpipeline: validate takes no argument \"all\"\nnext: tfpipeline help validate\n",
+		"destroy -env staging x":        "tfpipeline: destroy takes no argument \"x\"\nnext: tfpipeline help destroy\n",
+		"destroy":                       "tfpipeline: which environment? Name one of staging\nnext: tfpipeline destroy -env staging\n",
+		"unlock -env nowhere":           "tfpipeline: no environment \"nowhere\"; there are shared, staging, production\nnext: tfpipeline unlock -env staging\n",
+		"rollback --env shared":         "tfpipeline: shared runs no services; the environments are staging, production\nnext: tfpipeline rollback -env staging\n",
+		"plan -env staging":             "",
+	} {
+		stdout, stderr, code := cli(t, strings.Fields(line)...)
+		if want == "" {
+			if !strings.Contains(stderr, "no envs/shared and modules/ in ") || !strings.HasSuffix(stderr, "\nnext: cd to the checkout, or name it with -C\n") {
+				t.Errorf("%s: %s", line, stderr)
+			}
+			continue
+		}
+		if code != console.ExitFailed || stderr != want || stdout != "" {
+			t.Errorf("%s: exit %d, %q, %q; want %q", line, code, stdout, stderr, want)
+		}
+	}
+	for line, want := range map[string]string{
+		"":                                      "\nCommands:\n  plan ",
+		"help":                                  "\nCommands:\n  plan ",
+		"-h":                                    "\nCommands:\n  plan ",
+		"help destroy":                          "usage: tfpipeline destroy -env ENV",
+		"destroy -h":                            "usage: tfpipeline destroy -env ENV",
+		"destroy --help":                        "usage: tfpipeline destroy -env ENV",
+		"--version":                             "tfpipeline ",
+		"-version":                              "tfpipeline ",
+		"__complete prom":                       "promote\tbring a release",
+		"__complete plan -env st":               "staging\n",
+		"__complete rollback --env s":           "staging\nproduction\n:4",
+		"__complete logs -env staging -task mi": "migrate\n",
+		"completion bash":                       "__tfpipeline_",
+		"completion zsh":                        "#compdef tfpipeline",
+		"completion fish":                       "fish completion for tfpipeline",
+	} {
+		stdout, stderr, code := cli(t, strings.Fields(line)...)
+		if code != console.ExitOK || !strings.Contains(stdout, want) {
+			t.Errorf("%s: exit %d, %.300q, %q; want %q", line, code, stdout, stderr, want)
+		}
+	}
+}
+
+// Every command explains itself: what it does, with an example that its own
+// flags take, and what each flag means.
+func TestHelp(t *testing.T) {
+	for _, c := range commands() {
+		stdout, _, code := cli(t, "help", c.name)
+		if code != console.ExitOK || !strings.HasPrefix(stdout, "usage: tfpipeline "+c.name+" ") || !strings.Contains(stdout, "\nFlags:\n  -C folder\n") {
+			t.Errorf("%s: exit %d: %s", c.name, code, stdout)
+		}
+		set := flag.NewFlagSet("", flag.ContinueOnError)
+		c.flags(set)
+		set.VisitAll(func(f *flag.Flag) {
+			if f.Usage == "" {
+				t.Errorf("%s -%s: what does it mean?", c.name, f.Name)
+			}
+		})
+		if hasEnv := set.Lookup("env") != nil; hasEnv != (c.env != nil) {
+			t.Errorf("%s: -env is declared: %v, checked: %v", c.name, hasEnv, c.env != nil)
+		}
+	}
+}
