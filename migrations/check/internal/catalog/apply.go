@@ -94,12 +94,6 @@ func (s *Schema) maker(tolerant bool) int {
 	return s.File
 }
 
-func (s *Schema) createView(n *pg.ViewStmt) {
-	if s.Relations[s.newName(n.GetView())] == nil {
-		s.create(s.newName(n.GetView()), View, n.GetReplace()).Known = false
-	}
-}
-
 // selectStatement applies SELECT … INTO and the functions that change settings.
 func (s *Schema) selectStatement(n *pg.SelectStmt) {
 	if rel := n.GetIntoClause().GetRel(); rel != nil {

@@ -62,6 +62,8 @@ type Relation struct {
 	Bound *pg.PartitionBoundSpec
 	// Owner is the table that a sequence or an index belongs to.
 	Owner *Relation
+	// Reads are the relations that a view's query names.
+	Reads []*Relation
 	// stub is set for one that was only named.
 	stub bool
 	// RowSecurity is set where row security is enabled.

@@ -3,12 +3,9 @@ package lint
 import (
 	"fmt"
 	"regexp"
-	"slices"
-	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 
-	"github.com/specboard/platform/migrations"
 	"github.com/specboard/platform/migrations/check/internal/catalog"
 )
 
@@ -66,78 +63,4 @@ func batched(node *pg.Node, t *catalog.Relation) []string {
 		}
 	})
 	return []string{inBatches(t, sql)}
-}
-
-// backfill judges what a batched file declares, once its statement is known.
-func (j *judge) backfill() {
-	b := j.migration.Backfill
-	if b == nil || j.last == nil {
-		return
-	}
-	schema, table := "", b.Table
-	if s, t, ok := strings.Cut(b.Table, "."); ok {
-		schema, table = s, t
-	}
-	t := j.schema.RelationAs(nonEmpty(schema, table), catalog.Table)
-	if t.Known {
-		column := t.Column(b.Key)
-		switch {
-		case column == nil:
-			j.report(0, "backfill-key", t.Name.String()+" has no column "+b.Key)
-		case !column.NotNull:
-			j.report(0, "backfill-key", b.Key+" of "+t.Name.String()+" may be NULL: such rows are never reached")
-		case !leads(t, []string{b.Key}):
-			j.report(0, "backfill-key", "no index of "+t.Name.String()+" begins with "+b.Key+": every batch reads the whole table")
-		}
-	}
-	if !boundToBatch(j.last, b) {
-		j.report(0, "backfill-key", "the batch is not bound to its keys: write … WHERE "+b.Key+" BETWEEN $1 AND $2")
-	}
-}
-
-func nonEmpty(parts ...string) []string {
-	return slices.DeleteFunc(parts, func(p string) bool { return p == "" })
-}
-
-// leads reports whether an index begins with these columns in any order.
-func leads(t *catalog.Relation, columns []string) bool {
-	return slices.ContainsFunc(t.Indexes, func(i *catalog.Index) bool {
-		if len(i.Columns) < len(columns) || i.Where != nil || i.Method != "" && i.Method != "btree" && i.Method != "hash" {
-			return false
-		}
-		return !slices.ContainsFunc(i.Columns[:len(columns)], func(c string) bool { return !slices.Contains(columns, c) })
-	})
-}
-
-// boundToBatch reports whether a condition bounds the key by $1 and $2.
-func boundToBatch(node *pg.Node, b *migrations.Backfill) bool {
-	low, high := false, false
-	catalog.Walk(node, func(n *pg.Node) bool {
-		e := n.GetAExpr()
-		if e == nil || !isColumn(e.GetLexpr(), b.Key) {
-			return true
-		}
-		if e.GetKind() == pg.A_Expr_Kind_AEXPR_BETWEEN {
-			ends := e.GetRexpr().GetList().GetItems()
-			if len(ends) == 2 && parameter(ends[0]) == 1 && parameter(ends[1]) == 2 {
-				low, high = true, true
-			}
-			return true
-		}
-		switch operator := strings.Join(catalog.Strings(e.GetName()), ""); {
-		case operator == ">=" && parameter(e.GetRexpr()) == 1:
-			low = true
-		case operator == "<=" && parameter(e.GetRexpr()) == 2:
-			high = true
-		}
-		return true
-	})
-	return low && high
-}
-
-func parameter(n *pg.Node) int {
-	if c := n.GetTypeCast(); c != nil {
-		return parameter(c.GetArg())
-	}
-	return int(n.GetParamRef().GetNumber())
 }

@@ -60,8 +60,7 @@ func (j *judge) write(node *pg.Node) {
 		}
 	}
 	if j.migration.Backfill != nil && j.at.line == 0 {
-		j.last = node
-		return
+		return // judged as a batch
 	}
 	t := j.writeTarget(node)
 	switch n := node.GetNode().(type) {

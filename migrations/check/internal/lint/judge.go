@@ -33,7 +33,7 @@ type judge struct {
 	recreated map[string]bool
 	// calls is how deep functions call one another.
 	calls int
-	// last is the plain statement of a backfill.
+	// last is the last statement that is no setting: that of a backfill.
 	last *pg.Node
 }
 

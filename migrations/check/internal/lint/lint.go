@@ -156,6 +156,9 @@ func judgeFile(schema *catalog.Schema, m migrations.Migration, problems []migrat
 		j.longNames(s.SQL)
 		for _, node := range nodes {
 			j.statement(node)
+			if node.GetVariableSetStmt() == nil {
+				j.last = node
+			}
 		}
 	}
 	schema.ResetPath()

@@ -219,6 +219,9 @@ func compareLocks(t *testing.T, name string, claims []lint.Claim, e prove.Effect
 func expectFailure(t *testing.T, name string, c ruleCase, findings []lint.Finding, effects []prove.Effect, failed bool, excused func(string, ...string) bool) {
 	t.Helper()
 	refused := []string{"concurrently-on-partitioned", "not-valid-on-partitioned", "enum-value-used", migrations.RuleTransaction, migrations.RuleSyntax, "add-required-column"}
+	if has(findings, "backfill-unbound") || has(findings, "backfill-moves-key") {
+		return // the proof refuses those that change too much of the walked table here; see prove_test.go
+	}
 	expected := slices.ContainsFunc(findings, func(f lint.Finding) bool { return slices.Contains(refused, f.Rule) })
 	last := ""
 	if len(effects) > 0 {

@@ -28,30 +28,52 @@ func (p *probe) batches(ctx context.Context, m migrations.Migration, s migration
 		worst.Error = fmt.Sprintf("look at %s.%s: %v", m.Backfill.Table, m.Backfill.Key, err)
 		return worst, ctx.Err()
 	}
-	next := fmt.Sprintf("SELECT min(k)::text, max(k)::text FROM (SELECT %s AS k FROM %s WHERE $1::text IS NULL OR %s > ($1::text)::%s ORDER BY 1 LIMIT %d) AS batch",
-		key, table, key, typ, m.Backfill.Batch)
-	var cursor *string
-	for {
+	// The end is where the table ends now: rows that come later, also those of
+	// the statement itself, are not walked.
+	next := fmt.Sprintf(`WITH batch AS MATERIALIZED (SELECT %[1]s AS k FROM %[2]s WHERE ($1::text IS NULL OR %[1]s > ($1::text)::%[3]s) AND %[1]s <= ($2::text)::%[3]s ORDER BY 1 LIMIT %[4]d)
+		SELECT (SELECT k FROM batch ORDER BY k LIMIT 1)::text, (SELECT k FROM batch ORDER BY k DESC LIMIT 1)::text, (SELECT count(*) FROM batch)`, key, table, typ, m.Backfill.Batch)
+	var cursor, end *string
+	var rows int64
+	if err := p.conn.QueryRow(ctx, fmt.Sprintf("SELECT (SELECT %[1]s FROM %[2]s ORDER BY %[1]s DESC LIMIT 1)::text, (SELECT count(*) FROM %[2]s)", key, table)).Scan(&end, &rows); err != nil {
+		return worst, fmt.Errorf("find the end of %s: %w", m.Backfill.Table, err)
+	}
+	family, err := p.family(ctx, m.Backfill.Table)
+	if err != nil {
+		return worst, err
+	}
+	for left := rows/int64(m.Backfill.Batch) + 2; end != nil; left-- {
 		var low, high *string
-		if err := p.conn.QueryRow(ctx, next, cursor).Scan(&low, &high); err != nil {
+		var walked int64
+		if err := p.conn.QueryRow(ctx, next, cursor, end).Scan(&low, &high, &walked); err != nil {
 			return worst, fmt.Errorf("find the next batch: %w", err)
 		}
 		if high == nil {
-			return worst, nil
+			break
+		}
+		if left == 0 {
+			worst.Error = fmt.Sprintf("the backfill does not end: %s had %d rows, and more are walked", m.Backfill.Table, rows)
+			break
 		}
 		if _, err := p.conn.Exec(ctx, "BEGIN"); err != nil {
 			return worst, fmt.Errorf("begin: %w", err)
 		}
 		e, err := p.statement(ctx, literal(s, *low, *high, typ))
-		end := "COMMIT"
-		if e.Error != "" {
-			end = "ROLLBACK"
-		}
-		if _, failed := p.conn.Exec(context.WithoutCancel(ctx), end); failed != nil && e.Error == "" {
-			e.Error = failed.Error()
-		}
 		if err != nil {
 			return e, err
+		}
+		wide := int64(0)
+		for _, oid := range family {
+			wide += e.changed[oid]
+		}
+		if e.Error == "" && wide > walked {
+			e.Error = fmt.Sprintf("a batch of %d rows changes %d rows of %s: the statement is not bound to its batch", walked, wide, m.Backfill.Table)
+		}
+		finish := "COMMIT"
+		if e.Error != "" {
+			finish = "ROLLBACK"
+		}
+		if _, failed := p.conn.Exec(context.WithoutCancel(ctx), finish); failed != nil && e.Error == "" {
+			e.Error = failed.Error()
 		}
 		changed := worst.Changed + e.Changed
 		if e.Took > worst.Took || e.Error != "" {
@@ -59,10 +81,25 @@ func (p *probe) batches(ctx context.Context, m migrations.Migration, s migration
 		}
 		worst.Changed, worst.SQL = changed, s.SQL
 		if e.Error != "" {
-			return worst, nil
+			break
 		}
 		cursor = high
 	}
+	return worst, nil
+}
+
+// family returns the walked table and all that inherit from it, by oid.
+func (p *probe) family(ctx context.Context, table string) ([]uint32, error) {
+	rows, err := p.watcher.Query(ctx, `WITH RECURSIVE family AS (SELECT $1::regclass::oid AS oid
+		UNION SELECT inhrelid FROM pg_inherits JOIN family ON inhparent = family.oid) SELECT oid FROM family`, table)
+	if err != nil {
+		return nil, fmt.Errorf("list the partitions of %s: %w", table, err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowTo[uint32])
+	if err != nil {
+		return nil, fmt.Errorf("list the partitions of %s: %w", table, err)
+	}
+	return list, nil
 }
 
 // literal writes the batch's keys into the statement: the server then needs no

@@ -58,6 +58,8 @@ type Effect struct {
 	Error string `json:"error,omitempty"`
 	// Alone is set for what ran outside a transaction.
 	Alone bool `json:"alone,omitempty"`
+
+	changed map[uint32]int64 // by relation
 }
 
 // ManyRows is from how many rows on reading or changing them is work.
@@ -315,6 +317,7 @@ func (p *probe) snapshot(ctx context.Context, conn *pgx.Conn) (map[uint32]figure
 }
 
 func (p *probe) compare(e *Effect, before, after map[uint32]figures) {
+	e.changed = map[uint32]int64{}
 	for oid, b := range before {
 		r, old := p.names[oid]
 		a, still := after[oid]
@@ -327,7 +330,10 @@ func (p *probe) compare(e *Effect, before, after map[uint32]figures) {
 		if read := (a.rows - b.rows) + (a.fetched - b.fetched); read > 0 || a.scans > b.scans {
 			e.Reads = append(e.Reads, Read{Relation: r.name, Scans: a.scans - b.scans, Rows: read})
 		}
-		e.Changed += a.wrote - b.wrote
+		if n := a.wrote - b.wrote; n > 0 {
+			e.Changed += n
+			e.changed[oid] = n
+		}
 	}
 	slices.Sort(e.Rewritten)
 	slices.SortFunc(e.Reads, func(a, b Read) int { return cmp.Or(cmp.Compare(b.Rows, a.Rows), cmp.Compare(a.Relation, b.Relation)) })
