@@ -15,7 +15,7 @@ import (
 func TestRunTask(t *testing.T) {
 	w := newPromotions(t)
 	_, stderr := w.must(console.ExitFailed, "run", "-env", "staging", "-task", "migrate")
-	mentions(t, stderr, "staging: no release is deployed", "next: tfpipeline promote -env staging")
+	mentions(t, stderr, "staging: task migrate: no release is deployed", "next: tfpipeline promote -env staging")
 	commit := w.release("v1.0.0")
 	w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.0.0")
 
@@ -51,7 +51,7 @@ func TestRunTask(t *testing.T) {
 	if code != console.ExitInterrupted || len(w.cloud.runtime.Calls("StopTask")) != 0 {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
-	mentions(t, stderr, "task migrate goes on: arn:aws:ecs:", "to stop it: aws ecs stop-task --cluster doc-platform-staging --task arn:aws:ecs:")
+	mentions(t, stderr, "task migrate (arn:aws:ecs:", "it goes on: interrupted", "to stop it: aws ecs stop-task --cluster doc-platform-staging --task arn:aws:ecs:")
 }
 
 // taskImage is the image of the last task definition that was registered.

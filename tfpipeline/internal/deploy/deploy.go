@@ -159,7 +159,7 @@ type backoff struct {
 }
 
 func (b *backoff) next() time.Duration {
-	b.last = min(max(2*b.last, time.Second/2), b.most)
+	b.last = min(max(2*b.last, firstLook), b.most)
 	return b.last
 }
 

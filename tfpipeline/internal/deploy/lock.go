@@ -44,7 +44,7 @@ func (a *attempt) lock(ctx context.Context) error {
 			continue
 		}
 		if wait < 0 || time.Since(began) >= wait {
-			return lockError{lease: *holder, waited: time.Since(began)}
+			return LockError{Lease: *holder, Waited: time.Since(began)}
 		}
 		if holder.RecordID != said {
 			said = holder.RecordID
@@ -93,7 +93,7 @@ func (a *attempt) claim(ctx context.Context, holder *Lease) error {
 	}
 	c := claimOn(left, a.record().Kind, a.record().Release, time.Now())
 	if c == claimWait || c == claimRefused {
-		return lockError{lease: *holder, dead: c == claimRefused}
+		return LockError{Lease: *holder, Dead: c == claimRefused}
 	}
 	return a.takeLock(ctx, c, holder, left)
 }
@@ -187,7 +187,7 @@ func (a *attempt) takeLock(ctx context.Context, c claim, over *Lease, left lefto
 		return err
 	}
 	if over != nil {
-		a.warn("took over the lock: %s", lockError{lease: *over, dead: true})
+		a.warn("took over the lock: %s", LockError{Lease: *over, Dead: true})
 	}
 	return a.closeBooks(ctx, left)
 }
@@ -302,24 +302,25 @@ func asked(r *Record, kind Kind, release Release) bool {
 	return r.Kind == KindRollback && r.Release.Commit != "" && (release.IsZero() || r.Release.Named(release.name()))
 }
 
-// lockError is a lock that another attempt holds or left.
-type lockError struct {
-	lease Lease
-	// dead: its holder is gone.
-	dead   bool
-	waited time.Duration
+// LockError is a lock that another attempt holds or left.
+type LockError struct {
+	Lease Lease
+	// Dead: its holder is gone.
+	Dead bool
+	// Waited is how long the lock was waited for.
+	Waited time.Duration
 }
 
-func (e lockError) Error() string {
-	text := fmt.Sprintf("the lock of %s: %s", e.lease.Environment, heldBy(&e.lease))
+func (e LockError) Error() string {
+	text := fmt.Sprintf("the lock of %s: %s", e.Lease.Environment, heldBy(&e.Lease))
 	switch {
-	case e.lease.Left != "":
-		text += fmt.Sprintf("; that was left %s", e.lease.Left)
-	case e.dead:
-		text += fmt.Sprintf("; that died at about %s", e.lease.Until.UTC().Format(time.RFC3339))
+	case e.Lease.Left != "":
+		text += fmt.Sprintf("; that was left %s", e.Lease.Left)
+	case e.Dead:
+		text += fmt.Sprintf("; that died at about %s", e.Lease.Until.UTC().Format(time.RFC3339))
 	}
-	if e.waited > 0 {
-		text += fmt.Sprintf(" (waited %v)", e.waited.Round(time.Second))
+	if e.Waited > 0 {
+		text += fmt.Sprintf(" (waited %v)", e.Waited.Round(time.Second))
 	}
 	return text
 }

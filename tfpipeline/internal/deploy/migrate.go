@@ -78,6 +78,12 @@ const (
 	tokenLife = 23 * time.Hour
 	// unknownFor is how long ECS may not know a task that was just started.
 	unknownFor = time.Minute
+	// firstLook is the pause before the second look at a task that was just
+	// started; the pauses double up to Limits.Tick.
+	firstLook = time.Second / 4
+	// flushWithin is how long the last lines of a task that ended well are
+	// waited for.
+	flushWithin = time.Second / 2
 )
 
 // oneOff runs a one-off task to its end. at finds the task's record, which says
@@ -217,7 +223,7 @@ func (a *attempt) abandon(ctx context.Context, name string, t *TaskRecord, becau
 // it is.
 func (a *attempt) follow(ctx context.Context, name, arn string) (Task, error) {
 	log := taskLog{attempt: a, name: name}
-	began := time.Now()
+	began, pace := time.Now(), backoff{most: a.limits.Tick}
 	for {
 		t, err := retry(ctx, a, func(ctx context.Context) (Task, error) { return a.Tasks.DescribeTask(ctx, arn) })
 		if err != nil {
@@ -234,7 +240,7 @@ func (a *attempt) follow(ctx context.Context, name, arn string) (Task, error) {
 		case !t.Known && time.Since(began) >= unknownFor:
 			return t, nil
 		}
-		if !a.pause(ctx, a.limits.Tick) {
+		if !a.pause(ctx, pace.next()) {
 			return t, fmt.Errorf("task %s is %s (%s): %w", name, t.State, arn, context.Cause(ctx))
 		}
 	}
@@ -266,13 +272,16 @@ func (l *taskLog) read(ctx context.Context, t Task) bool {
 	return len(lines) > 0
 }
 
-// flush reads on after the end: the last lines come some seconds late.
+// flush reads on after the end: the last lines come some seconds late. Those of
+// a task that ended well are not worth that.
 func (l *taskLog) flush(ctx context.Context, t Task) {
+	if t.ExitCode != nil && *t.ExitCode == 0 {
+		l.attempt.pause(ctx, flushWithin)
+		l.read(ctx, t)
+		return
+	}
 	for range 5 {
-		if !l.attempt.pause(ctx, l.attempt.limits.Tick) {
-			return
-		}
-		if !l.read(ctx, t) {
+		if !l.attempt.pause(ctx, l.attempt.limits.Tick) || !l.read(ctx, t) {
 			return
 		}
 	}

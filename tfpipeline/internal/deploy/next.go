@@ -101,8 +101,8 @@ func (a *attempt) next() Next {
 	case r.Outcome == Broken:
 		return Next{back, inspect}
 	}
-	if held, ok := errors.AsType[lockError](a.refusal); ok && held.dead {
-		return append(held.lease.Next(), Move{Advice: AdviceGiveUp, Verb: VerbUnlock})
+	if held, ok := errors.AsType[LockError](a.refusal); ok && held.Dead {
+		return append(held.Lease.Next(), Move{Advice: AdviceGiveUp, Verb: VerbUnlock})
 	} else if ok {
 		again.Advice = AdviceWait
 		return Next{again}

@@ -15,25 +15,9 @@ import (
 // preflight refuses what would fail later, all of it at once, and reads what
 // runs before anything is changed.
 func (a *attempt) preflight(ctx context.Context) error {
-	var problems []error
-	for _, check := range []func(context.Context) error{
-		a.checkCheckout,
-		a.checkImages,
-		a.checkSecrets,
-		a.checkTemplates,
-		a.checkRejected,
-		a.checkProof,
-		a.checkMigrations,
-	} {
-		if err := check(ctx); err != nil {
-			if ctx.Err() != nil {
-				return err
-			}
-			problems = append(problems, err)
-		}
-	}
-	if len(problems) > 0 {
-		return errors.Join(problems...)
+	err := all(ctx, a.checkCheckout, a.checkImages, a.checkSecrets, a.checkTemplates, a.checkRejected, a.checkProof, a.checkMigrations)
+	if err != nil {
+		return err
 	}
 	if _, err := a.settle(ctx, "before the promotion"); err != nil {
 		return err
@@ -44,23 +28,23 @@ func (a *attempt) preflight(ctx context.Context) error {
 // preflightRollback refuses only what makes a rollback impossible or unsafe: it
 // has to work in a bad hour.
 func (a *attempt) preflightRollback(ctx context.Context) error {
-	var problems []error
-	for _, check := range []func(context.Context) error{
-		a.checkImages,
-		a.checkContracts,
-		a.checkTemplates,
-	} {
-		if err := check(ctx); err != nil {
-			if ctx.Err() != nil {
-				return err
-			}
-			problems = append(problems, err)
-		}
-	}
-	if len(problems) > 0 {
-		return errors.Join(problems...)
+	if err := all(ctx, a.checkImages, a.checkContracts, a.checkTemplates); err != nil {
+		return err
 	}
 	return a.readBefore(ctx)
+}
+
+// all makes every check, and returns what all of them refuse.
+func all(ctx context.Context, checks ...func(context.Context) error) error {
+	var problems []error
+	for _, check := range checks {
+		err := check(ctx)
+		if err != nil && ctx.Err() != nil {
+			return err
+		}
+		problems = append(problems, err)
+	}
+	return errors.Join(problems...)
 }
 
 // checkCheckout refuses any checkout but the release's: its configuration is
