@@ -101,12 +101,8 @@ func (a *attempt) whole(ctx context.Context) error {
 	return err
 }
 
-// writeInside writes the finished record in the transaction of the file, as
-// the role that the run began with.
+// writeInside writes the finished record in the transaction of the file.
 func (a *attempt) writeInside(ctx context.Context, lost waits) error {
-	if err := a.run(ctx, "RESET SESSION AUTHORIZATION; RESET ROLE"); err != nil {
-		return err
-	}
 	a.finish()
 	r := a.record
 	lost.addTo(&r)

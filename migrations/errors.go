@@ -87,6 +87,8 @@ func (e *PartialError) next() string {
 		return again
 	case passing(e.Err):
 		return "end what is in the way or wait for a quieter time, then " + again
+	case errors.Is(e.Err, errLockLost):
+		return "correct the file, then " + again
 	case isBatch:
 		return fmt.Sprintf("bind the statement to its batch, as a term beside which nothing stands but AND (… AND %s BETWEEN $1 AND $2), and let it leave the key alone; then %s", batch.Key, again)
 	case code(e.Err) == "":

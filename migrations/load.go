@@ -45,7 +45,8 @@ func Load(fsys fs.FS) ([]Migration, error) {
 // have a number, in order, and apart from them what is wrong. The error is
 // that of fsys.
 func Read(fsys fs.FS) ([]Migration, []Problem, error) {
-	names, err := fs.Glob(fsys, "*.sql")
+	// A file that ends in .SQL is a mistake, and not to be passed over.
+	names, err := fs.Glob(fsys, "*.[sS][qQ][lL]")
 	if err != nil {
 		return nil, nil, fmt.Errorf("list migrations: %w", err)
 	}

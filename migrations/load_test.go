@@ -18,6 +18,14 @@ func folder(files map[string]string) fstest.MapFS {
 	return fsys
 }
 
+// TestUpperCaseExtension: no file is passed over for how its name is written.
+func TestUpperCaseExtension(t *testing.T) {
+	_, problems, err := Read(fstest.MapFS{"0001_a.SQL": {Data: []byte("SELECT 1")}, "0002_b.Sql": {Data: []byte("SELECT 1")}})
+	if err != nil || len(problems) != 2 || problems[0].Rule != RuleFileName || problems[1].Rule != RuleFileName {
+		t.Errorf("%v, %v", problems, err)
+	}
+}
+
 func TestOwnMigrations(t *testing.T) {
 	list, err := Load(Files())
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 	"time"
 )
 
-//go:embed *.sql
+//go:embed *.[sS][qQ][lL]
 var embedded embed.FS
 
 // Files returns the project's own migrations, as built into the binary.

@@ -150,6 +150,14 @@ func (s *session) read(ctx context.Context) ([]Record, error) {
 
 // write stores a record, in the transaction that is open if one is.
 func (s *session) write(ctx context.Context, r Record) error {
+	err := s.asItself(ctx, func() error { return s.store(ctx, r) })
+	if err != nil {
+		return fmt.Errorf("record %s: %w", r.ID(), err)
+	}
+	return nil
+}
+
+func (s *session) store(ctx context.Context, r Record) error {
 	_, err := s.Exec(ctx, `INSERT INTO `+Table+` (`+recordColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
 		ON CONFLICT (number) DO UPDATE SET (name, checksum, phase, unused_since, state, statements, hashes, executing, cursor, cursor_of, walked, rows,
@@ -160,8 +168,5 @@ func (s *session) write(ctx context.Context, r Record) error {
 		r.Number, r.Name, r.Checksum, r.Phase, r.UnusedSince, r.State, r.Statements, r.Hashes, r.Executing,
 		r.Cursor, r.CursorOf, r.Walked, r.Rows, r.Release, r.StartedAt, r.FinishedAt,
 		time.Duration(r.Duration).Milliseconds(), r.LockWaits, time.Duration(r.LockWait).Milliseconds(), r.Error, r.End)
-	if err != nil {
-		return fmt.Errorf("record %s: %w", r.ID(), err)
-	}
-	return nil
+	return err
 }

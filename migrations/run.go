@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -40,14 +41,11 @@ func Up(ctx context.Context, config *pgx.ConnConfig, list []Migration, o Options
 		return result, err
 	}
 	r := &runner{session: s, options: o, watcher: new(watcher)}
-	if conn, err := connect(ctx, config, application(o.Release)+" (watcher)"); err == nil {
-		r.watcher.conn = conn
+	if watching, err := openSession(ctx, config, strings.TrimSpace(o.Release+" (watcher)")); err == nil {
+		r.watcher.conn = watching.Conn
 	}
 	defer func() { err = errors.Join(err, r.watcher.close(ctx)) }()
 
-	if err := s.prepare(ctx); err != nil {
-		return result, err
-	}
 	if err := r.makeTable(ctx); err != nil {
 		return result, err
 	}
@@ -224,7 +222,7 @@ func (a *attempt) failed(ctx context.Context, cause error) error {
 	a.clock()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
-	if a.IsClosed() {
+	if a.IsClosed() || errors.Is(cause, errLockLost) {
 		return e
 	}
 	if err := a.prepare(ctx); err != nil {

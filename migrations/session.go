@@ -47,6 +47,9 @@ func connect(ctx context.Context, config *pgx.ConnConfig, application string) (*
 	c.RuntimeParams["DateStyle"] = "ISO"
 	// Files are cut into statements by this rule.
 	c.RuntimeParams["standard_conforming_strings"] = "on"
+	// Nothing of the runner's own is prepared on the server, where a file
+	// could take it away.
+	c.DefaultQueryExecMode, c.StatementCacheCapacity, c.DescriptionCacheCapacity = pgx.QueryExecModeDescribeExec, 0, 0
 	c.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelDelay}
 	}
@@ -65,7 +68,11 @@ func openSession(ctx context.Context, config *pgx.ConnConfig, release string) (*
 		return nil, err
 	}
 	s := &session{Conn: conn}
-	if err := s.check(ctx); err != nil {
+	err = s.check(ctx)
+	if err == nil {
+		err = s.prepare(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.close(ctx))
 	}
 	return s, nil
@@ -101,10 +108,51 @@ func (s *session) check(ctx context.Context) error {
 	return nil
 }
 
-// prepare resets the session to what every file starts from.
+// errLockLost means that a file has released the runner's own lock.
+var errLockLost = errors.New("the migration lock is gone: the file released it, as pg_advisory_unlock_all() does; release by name what the file has locked")
+
+// reset takes away what a file can leave behind in a session: all that DISCARD
+// ALL would, but for the lock.
+const reset = `CLOSE ALL; RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; DEALLOCATE ALL; UNLISTEN *;
+	DISCARD PLANS; DISCARD TEMP; DISCARD SEQUENCES`
+
+// ownLock finds the session's row for the runner's lock in pg_locks.
+var ownLock = fmt.Sprintf("locktype = 'advisory' AND pid = pg_backend_pid() AND objsubid = 1 AND classid::bigint = %d AND objid::bigint = %d", lockKey>>32, lockKey&0xffffffff)
+
+// unlock releases each advisory lock of the session but the runner's.
+var unlock = `WITH held AS (SELECT mode, objsubid, classid::bigint << 32 | objid::bigint AS key, classid::bigint::bit(32)::int AS high, objid::bigint::bit(32)::int AS low
+		FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND NOT (` + ownLock + `))
+	SELECT count(*) FILTER (WHERE CASE
+		WHEN objsubid = 1 AND mode = 'ShareLock' THEN pg_advisory_unlock_shared(key)
+		WHEN objsubid = 1 THEN pg_advisory_unlock(key)
+		WHEN mode = 'ShareLock' THEN pg_advisory_unlock_shared(high, low)
+		ELSE pg_advisory_unlock(high, low) END) FROM held`
+
+// maxUnlocks is how often one lock that was taken more than once is released.
+const maxUnlocks = 1000
+
+// prepare resets the session to what every file starts from. What the role or
+// the database sets for applications does not bind the runner: it may be idle
+// between two batches, and bounds each statement by itself.
 func (s *session) prepare(ctx context.Context) error {
-	if err := s.run(ctx, "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; SET idle_in_transaction_session_timeout = '1min'"); err != nil {
+	settings := "SET idle_in_transaction_session_timeout = '1min'; SET statement_timeout = '1min'; SET lock_timeout = '10s'"
+	if s.version >= 140000 {
+		settings += "; SET idle_session_timeout = 0"
+	}
+	if s.version >= 170000 {
+		settings += "; SET transaction_timeout = 0"
+	}
+	if err := s.run(ctx, reset+"; "+settings); err != nil {
 		return fmt.Errorf("prepare the session: %w", err)
+	}
+	for range maxUnlocks {
+		var released int
+		if err := s.QueryRow(ctx, unlock).Scan(&released); err != nil {
+			return fmt.Errorf("release the advisory locks of a file: %w", err)
+		}
+		if released == 0 {
+			break
+		}
 	}
 	if s.version < 140000 {
 		return nil
@@ -140,6 +188,26 @@ func (s *session) exec(ctx context.Context, sql string, params ...string) *pgcon
 		values[i] = []byte(p)
 	}
 	return s.PgConn().ExecParams(ctx, sql, values, nil, nil, nil).Read()
+}
+
+// asItself runs do in a transaction, the open one if there is one, as the role
+// that the session began with, whatever role a file has taken. The end of the
+// transaction gives the file its role back. Without the lock it does nothing.
+func (s *session) asItself(ctx context.Context, do func() error) error {
+	if s.PgConn().TxStatus() == 'I' {
+		return s.inTransaction(ctx, func() error { return s.asItself(ctx, do) })
+	}
+	var held bool
+	if err := s.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_locks WHERE "+ownLock+")").Scan(&held); err != nil {
+		return fmt.Errorf("look for the migration lock: %w", err)
+	}
+	if !held {
+		return errLockLost
+	}
+	if err := s.run(ctx, "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL role TO DEFAULT"); err != nil {
+		return fmt.Errorf("take the runner's own role: %w", err)
+	}
+	return do()
 }
 
 // inTransaction runs do between BEGIN and COMMIT. A COMMIT that is on its way
