@@ -6,22 +6,12 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"github.com/cenkalti/backoff/v5"
+	rest "github.com/google/go-github/v74/github"
 )
 
-// comment is one comment of a pull request.
-type comment struct {
-	ID   int64  `json:"id"`
-	URL  string `json:"html_url"`
-	Body string `json:"body"`
-	User user   `json:"user"`
-}
-
-type user struct {
-	Login string `json:"login"`
-}
-
 const (
-	userPath = "/user"
 	// workflowAuthor is who a workflow's own token comments as. Such a token
 	// may not ask who it is.
 	workflowAuthor = "github-actions[bot]"
@@ -46,46 +36,54 @@ func (c *Client) Upsert(ctx context.Context, pull int, marker, body string) (str
 		return "", fmt.Errorf("comment on #%d: %w", pull, err)
 	}
 	first := ours[0]
-	if !same(first.Body, body) {
-		if err := c.do(ctx, http.MethodPatch, fmt.Sprintf("/issues/comments/%d", first.ID), map[string]string{"body": body}, nil); err != nil {
+	if !same(first.GetBody(), body) {
+		err := c.do(ctx, http.MethodPatch, fmt.Sprintf("/issues/comments/%d", first.GetID()), func(ctx context.Context) error {
+			_, _, err := c.rest.Issues.EditComment(ctx, c.owner, c.repository, first.GetID(), &rest.IssueComment{Body: &body})
+			return err
+		})
+		if err != nil {
 			return "", fmt.Errorf("comment on #%d: %w", pull, err)
 		}
 	}
 	for _, extra := range ours[1:] {
-		err := c.do(ctx, http.MethodDelete, fmt.Sprintf("/issues/comments/%d", extra.ID), nil, nil)
+		err := c.do(ctx, http.MethodDelete, fmt.Sprintf("/issues/comments/%d", extra.GetID()), func(ctx context.Context) error {
+			_, err := c.rest.Issues.DeleteComment(ctx, c.owner, c.repository, extra.GetID())
+			return err
+		})
 		if err != nil && status(err) != http.StatusNotFound {
 			return "", fmt.Errorf("comment on #%d: remove a second one: %w", pull, err)
 		}
 	}
-	return first.URL, nil
+	return first.GetHTMLURL(), nil
 }
 
 // findOrCreate returns the comments that are ours, oldest first: at least one.
-func (c *Client) findOrCreate(ctx context.Context, pull int, marker, author, body string) ([]comment, error) {
-	for attempt := 0; ; attempt++ {
-		ours, err := c.find(ctx, pull, marker, author)
-		if err != nil || len(ours) > 0 {
-			return ours, err
+// Where nobody knows whether a creation took effect, it looks before it
+// creates a second one.
+func (c *Client) findOrCreate(ctx context.Context, pull int, marker, author, body string) (ours []*rest.IssueComment, err error) {
+	err = retry(ctx, true, func() error {
+		if ours, err = c.find(ctx, pull, marker, author); err != nil || len(ours) > 0 {
+			return backoff.Permanent(err)
 		}
-		created := comment{}
-		err = c.do(ctx, http.MethodPost, fmt.Sprintf("/issues/%d/comments", pull), map[string]string{"body": body}, &created)
-		if err == nil {
-			// An app of your own comments under its name, and another run may
-			// have commented at the same time: look again, as that author.
-			ours, err = c.find(ctx, pull, marker, created.User.Login)
-			if len(ours) == 0 {
-				ours = []comment{created}
-			}
-			return ours, err
+		var created *rest.IssueComment
+		err := c.do(ctx, http.MethodPost, fmt.Sprintf("/issues/%d/comments", pull), func(ctx context.Context) (err error) {
+			created, _, err = c.rest.Issues.CreateComment(ctx, c.owner, c.repository, pull, &rest.IssueComment{Body: &body})
+			return err
+		})
+		if e, ok := errors.AsType[*Error](err); ok && e.limited {
+			return backoff.Permanent(err) // do has waited as long as it may
 		}
-		if e, ok := errors.AsType[*Error](err); !ok || e.Status != 0 && e.Status < 500 || attempt == mostAttempts-1 {
-			return nil, err
+		if err != nil {
+			return err
 		}
-		// Nobody knows whether it was created: look, before trying again.
-		if err := c.pause(ctx, retryBackoff(attempt)); err != nil {
-			return nil, err
+		// An app of your own comments under its name, and another run may
+		// have commented at the same time: look again, as that author.
+		if ours, err = c.find(ctx, pull, marker, created.GetUser().GetLogin()); err == nil && len(ours) == 0 {
+			ours = []*rest.IssueComment{created}
 		}
-	}
+		return backoff.Permanent(err)
+	})
+	return ours, err
 }
 
 // same compares texts as GitHub keeps them.
@@ -95,26 +93,35 @@ func same(a, b string) bool {
 }
 
 // author is whose comments are ours.
-func (c *Client) author(ctx context.Context) (string, error) {
-	var me user
-	err := c.do(ctx, http.MethodGet, userPath, nil, &me)
+func (c *Client) author(ctx context.Context) (login string, err error) {
+	err = c.do(ctx, http.MethodGet, "/user", func(ctx context.Context) error {
+		me, _, err := c.rest.Users.Get(ctx, "")
+		login = me.GetLogin()
+		return err
+	})
 	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusForbidden && !e.limited {
 		return workflowAuthor, nil
 	}
-	return me.Login, err
+	return login, err
 }
 
 // find lists the comments of an author that begin with the marker, oldest
 // first, from all pages.
-func (c *Client) find(ctx context.Context, pull int, marker, author string) ([]comment, error) {
-	var ours []comment
+func (c *Client) find(ctx context.Context, pull int, marker, author string) ([]*rest.IssueComment, error) {
+	var ours []*rest.IssueComment
 	for page := 1; ; page++ {
-		var list []comment
-		if err := c.do(ctx, http.MethodGet, fmt.Sprintf("/issues/%d/comments?per_page=%d&page=%d", pull, perPage, page), nil, &list); err != nil {
+		var list []*rest.IssueComment
+		err := c.do(ctx, http.MethodGet, fmt.Sprintf("/issues/%d/comments?page=%d&per_page=%d", pull, page, perPage), func(ctx context.Context) (err error) {
+			list, _, err = c.rest.Issues.ListComments(ctx, c.owner, c.repository, pull, &rest.IssueListCommentsOptions{
+				ListOptions: rest.ListOptions{Page: page, PerPage: perPage},
+			})
+			return err
+		})
+		if err != nil {
 			return nil, err
 		}
 		for _, x := range list {
-			if strings.EqualFold(x.User.Login, author) && strings.HasPrefix(x.Body, marker) {
+			if strings.EqualFold(x.GetUser().GetLogin(), author) && strings.HasPrefix(x.GetBody(), marker) {
 				ours = append(ours, x)
 			}
 		}

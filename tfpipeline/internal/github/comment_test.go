@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,9 +15,14 @@ import (
 
 const (
 	marker = "<!-- marker -->"
-	list1  = "GET /issues/7/comments?per_page=100&page=1"
+	list1  = "GET /issues/7/comments?page=1&per_page=100"
 	post   = "POST /issues/7/comments"
 )
+
+// inVirtualTime runs a part of a test in which waiting takes no time.
+func inVirtualTime(t *testing.T, name string, f func(*testing.T)) {
+	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
+}
 
 func expect(t *testing.T, what string, want, got any) {
 	t.Helper()
@@ -60,8 +66,8 @@ func TestUpsertLooksAtAllPages(t *testing.T) {
 	if _, err := c.Upsert(t.Context(), 7, marker, marker+"\nnew"); err != nil {
 		t.Fatal(err)
 	}
-	page := strings.TrimSuffix(list1, "1")
-	expect(t, "requests", []string{"GET /user", page + "1", page + "2", page + "3", "PATCH /issues/comments/201"}, f.takeCalls())
+	page := func(n int) string { return fmt.Sprintf("GET /issues/7/comments?page=%d&per_page=100", n) }
+	expect(t, "requests", []string{"GET /user", page(1), page(2), page(3), "PATCH /issues/comments/201"}, f.takeCalls())
 }
 
 // Runs that met have each created one: the oldest stays.
@@ -97,7 +103,7 @@ func TestUpsertMeetsAnotherRun(t *testing.T) {
 // A personal token may ask who it is; an app's may not, and learns it from its
 // first comment, so that its second run does not leave two.
 func TestUpsertKnowsItsAuthor(t *testing.T) {
-	t.Run("person", func(t *testing.T) {
+	inVirtualTime(t, "person", func(t *testing.T) {
 		f, c := newFake(t)
 		f.me, f.personal = "ada", true
 		f.add("Ada", marker+"\nold")
@@ -106,7 +112,7 @@ func TestUpsertKnowsItsAuthor(t *testing.T) {
 		}
 		expect(t, "requests", []string{"GET /user", list1, "PATCH /issues/comments/1"}, f.takeCalls())
 	})
-	t.Run("app", func(t *testing.T) {
+	inVirtualTime(t, "app", func(t *testing.T) {
 		f, c := newFake(t)
 		f.me = "our-app[bot]"
 		f.add("our-app[bot]", marker+"\nold")
@@ -146,7 +152,7 @@ func TestRetry(t *testing.T) {
 		{"429", failing(1, "GET /user", func(w http.ResponseWriter) { w.Header().Set("Retry-After", "2"); refuse(w, 429, "slow down") }), []time.Duration{2 * time.Second}, 1},
 		{"creation that failed", failing(1, post, func(w http.ResponseWriter) { refuse(w, 500, "oops") }), []time.Duration{time.Second}, 2},
 	} {
-		t.Run(test.name, func(t *testing.T) {
+		inVirtualTime(t, test.name, func(t *testing.T) {
 			f, c := newFake(t)
 			f.before = test.before
 			if _, err := c.Upsert(t.Context(), 7, marker, marker); err != nil {
@@ -160,7 +166,9 @@ func TestRetry(t *testing.T) {
 }
 
 // The answer to a creation was lost: the comment is found, not made again.
-func TestCreationWithoutAnswer(t *testing.T) {
+func TestCreationWithoutAnswer(t *testing.T) { synctest.Test(t, creationWithoutAnswer) }
+
+func creationWithoutAnswer(t *testing.T) {
 	f, c := newFake(t)
 	f.before = func(call string, w http.ResponseWriter) bool {
 		if call != post {
@@ -197,7 +205,7 @@ func TestErrors(t *testing.T) {
 		{"no JSON", func(w http.ResponseWriter) { w.WriteHeader(400); fmt.Fprint(w, "<html>bad</html>") },
 			"comment on #7: github: POST /issues/7/comments: 400 Bad Request: <html>bad</html>"},
 	} {
-		t.Run(test.name, func(t *testing.T) {
+		inVirtualTime(t, test.name, func(t *testing.T) {
 			f, c := newFake(t)
 			f.before = failing(99, post, test.answer)
 			_, err := c.Upsert(t.Context(), 7, marker, marker)
@@ -208,7 +216,7 @@ func TestErrors(t *testing.T) {
 			expect(t, "waits", 0, len(f.waits))
 		})
 	}
-	t.Run("for good", func(t *testing.T) {
+	inVirtualTime(t, "for good", func(t *testing.T) {
 		f, c := newFake(t)
 		f.before = failing(99, "GET /issues", func(w http.ResponseWriter) { refuse(w, 503, "Unavailable") })
 		if _, err := c.Upsert(t.Context(), 7, marker, marker); status(err) != 503 {
@@ -216,25 +224,30 @@ func TestErrors(t *testing.T) {
 		}
 		expect(t, "requests", 1+mostAttempts, len(f.calls))
 	})
-	t.Run("interrupted", func(t *testing.T) {
+	inVirtualTime(t, "interrupted", func(t *testing.T) {
 		f, c := newFake(t)
 		cause := errors.New("stopped by hand")
 		ctx, cancel := context.WithCancelCause(t.Context())
-		c.pause = pause
 		f.before = failing(99, "GET /issues", func(w http.ResponseWriter) { cancel(cause); refuse(w, 503, "Unavailable") })
 		if _, err := c.Upsert(ctx, 7, marker, marker); err == nil {
 			t.Error("no error")
 		}
 		expect(t, "requests", 2, len(f.calls))
 	})
-	t.Run("nobody there", func(t *testing.T) {
-		_, c := newFake(t)
-		c.api = "http://127.0.0.1:1"
+	inVirtualTime(t, "nobody there", func(t *testing.T) {
+		f, c := newFake(t)
+		f.lost = errors.New("connection refused for " + token)
 		if _, err := c.Upsert(t.Context(), 7, marker, marker); err == nil || strings.Contains(err.Error(), token) {
 			t.Errorf("error %v", err)
 		}
 	})
-	t.Run("no marker", func(t *testing.T) {
+	t.Run("no address", func(t *testing.T) {
+		_, err := New("http://[", "o/r", token).Upsert(t.Context(), 7, marker, marker)
+		if err == nil || !strings.Contains(err.Error(), "read the address of the API") {
+			t.Errorf("error %v", err)
+		}
+	})
+	inVirtualTime(t, "no marker", func(t *testing.T) {
 		f, c := newFake(t)
 		if _, err := c.Upsert(t.Context(), 7, marker, "text"); err == nil || len(f.calls) > 0 {
 			t.Errorf("error %v, requests %v", err, f.calls)

@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"time"
+
+	rest "github.com/google/go-github/v74/github"
 )
 
 // Error is what GitHub answered to a request that it did not carry out.
@@ -50,8 +53,20 @@ func status(err error) int {
 	return 0
 }
 
-// failure reads an answer that is an error.
-func (c *Client) failure(method, path string, response *http.Response, answer []byte) *Error {
+// failure is the Error that a call of the library's ended with; nil if it
+// succeeded.
+func (c *Client) failure(method, path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	response := answerOf(err)
+	if response == nil {
+		return &Error{Method: method, Path: path, Message: c.censor(err.Error()), err: err}
+	}
+	answer, readErr := io.ReadAll(response.Body)
+	if readErr != nil {
+		return &Error{Method: method, Path: path, Status: response.StatusCode, Message: c.censor(readErr.Error()), err: err}
+	}
 	var document struct {
 		Message string            `json:"message"`
 		Errors  []json.RawMessage `json:"errors"`
@@ -68,11 +83,28 @@ func (c *Client) failure(method, path string, response *http.Response, answer []
 		message = strings.ToValidUTF8(message[:most], "") + "…"
 	}
 	wait, said := askedToWait(response.Header, time.Now())
+	limited := response.StatusCode == http.StatusTooManyRequests ||
+		response.StatusCode == http.StatusForbidden && (said || strings.Contains(strings.ToLower(message), "rate limit"))
+	if limited && wait == 0 {
+		wait = limitWait
+	}
 	return &Error{
 		Method: method, Path: path, Status: response.StatusCode, Message: c.censor(message),
-		RequestID:  response.Header.Get("X-GitHub-Request-Id"),
-		retryAfter: wait,
-		limited: response.StatusCode == http.StatusTooManyRequests ||
-			response.StatusCode == http.StatusForbidden && (said || strings.Contains(strings.ToLower(message), "rate limit")),
+		RequestID: response.Header.Get("X-GitHub-Request-Id"), retryAfter: wait, limited: limited,
 	}
+}
+
+// answerOf is the answer that an error of the library's was made from; nil if
+// there was none.
+func answerOf(err error) *http.Response {
+	if e, ok := errors.AsType[*rest.ErrorResponse](err); ok {
+		return e.Response
+	}
+	if e, ok := errors.AsType[*rest.RateLimitError](err); ok {
+		return e.Response
+	}
+	if e, ok := errors.AsType[*rest.AbuseRateLimitError](err); ok {
+		return e.Response
+	}
+	return nil
 }

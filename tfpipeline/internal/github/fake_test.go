@@ -1,7 +1,6 @@
 package github
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,6 +15,18 @@ import (
 
 const token = "ghs_canary0123456789"
 
+// comment is a comment as GitHub's API shows it.
+type comment struct {
+	ID   int64  `json:"id"`
+	URL  string `json:"html_url"`
+	Body string `json:"body"`
+	User user   `json:"user"`
+}
+
+type user struct {
+	Login string `json:"login"`
+}
+
 // fake is a GitHub with the comments of pull request 7 and some tags.
 type fake struct {
 	t  *testing.T
@@ -29,32 +40,50 @@ type fake struct {
 	calls    []string
 	// before answers a request instead of the fake, if it returns true.
 	before func(call string, w http.ResponseWriter) bool
-	waits  []time.Duration
+	// waits are the times between two requests, where they are not zero.
+	waits []time.Duration
+	last  time.Time
+	// lost is why no answer comes.
+	lost error
 }
 
+// newFake returns a GitHub and a client of it. They are joined in memory, so
+// that tests can run on virtual time.
 func newFake(t *testing.T) (*fake, *Client) {
-	f := &fake{t: t, me: workflowAuthor, nextID: 1, objects: map[string]string{}}
-	server := httptest.NewServer(f)
-	t.Cleanup(server.Close)
-	c := New(server.URL+"/", "o/r", token)
-	c.pause = func(ctx context.Context, d time.Duration) error {
-		f.waits = append(f.waits, d)
-		return ctx.Err()
+	f := &fake{t: t, me: workflowAuthor, nextID: 1, objects: map[string]string{}, last: time.Now()}
+	return f, newClient("http://github.test/", "o/r", token, f)
+}
+
+// RoundTrip answers a request and notes how long it was in coming.
+func (f *fake) RoundTrip(r *http.Request) (*http.Response, error) {
+	if waited := time.Since(f.last); waited > 0 {
+		f.waits = append(f.waits, waited)
 	}
-	return f, c
+	f.last = time.Now()
+	if f.lost != nil {
+		return nil, f.lost
+	}
+	answer := httptest.NewRecorder()
+	f.ServeHTTP(answer, r)
+	response := answer.Result()
+	response.Request = r
+	return response, nil
 }
 
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	body, _ := io.ReadAll(r.Body)
+	var body []byte
+	if r.Body != nil {
+		body, _ = io.ReadAll(r.Body)
+	}
 	call := r.Method + " " + strings.TrimPrefix(r.URL.EscapedPath(), "/repos/o/r")
 	if r.URL.RawQuery != "" {
 		call += "?" + r.URL.RawQuery
 	}
 	f.calls = append(f.calls, call)
 	for name, want := range map[string]string{
-		"Authorization": "Bearer " + token, "Accept": "application/vnd.github+json",
+		"Authorization":        "Bearer " + token,
 		"X-GitHub-Api-Version": "2022-11-28", "User-Agent": "tfpipeline",
 	} {
 		if got := r.Header.Get(name); got != want {

@@ -4,14 +4,16 @@
 package github
 
 import (
-	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
+
+	rest "github.com/google/go-github/v74/github"
 )
 
 // DefaultAPI is where GitHub's own API is.
@@ -19,96 +21,69 @@ const DefaultAPI = "https://api.github.com"
 
 // Client is one repository of one GitHub, seen with one token.
 type Client struct {
-	api, repository, token string
-	http                   *http.Client
-	// pause waits before a request is sent again.
-	pause func(context.Context, time.Duration) error
+	rest                     *rest.Client
+	owner, repository, token string
+	// wrong is what is wrong with the address of the API; every call says so.
+	wrong error
 }
 
 // New returns a client for a repository (owner/name). api is the base URL of
 // the API; empty is GitHub's own.
 func New(api, repository, token string) *Client {
-	if api == "" {
-		api = DefaultAPI
-	}
-	return &Client{
-		api: strings.TrimSuffix(api, "/"), repository: repository, token: token,
-		http: &http.Client{Timeout: 30 * time.Second}, pause: pause,
-	}
+	return newClient(api, repository, token, http.DefaultTransport)
 }
+
+func newClient(api, repository, token string, transport http.RoundTripper) *Client {
+	c := &Client{rest: rest.NewClient(&http.Client{Transport: limitedAnswers{transport}}), token: token}
+	if token != "" {
+		c.rest = c.rest.WithAuthToken(token)
+	}
+	c.owner, c.repository, _ = strings.Cut(repository, "/")
+	// The library would refuse calls by its own clock; here GitHub decides.
+	c.rest.DisableRateLimitCheck = true
+	c.rest.UserAgent = "tfpipeline"
+	base, err := url.Parse(strings.TrimSuffix(cmp.Or(api, DefaultAPI), "/") + "/")
+	if err != nil {
+		c.wrong = fmt.Errorf("github: read the address of the API: %w", err)
+		return c
+	}
+	c.rest.BaseURL = base
+	return c
+}
+
+// mostCall is how long one call may take.
+const mostCall = 30 * time.Second
 
 // mostAnswer is how much of an answer is read, in bytes: a page of a hundred
 // comments of 64 KiB is within it.
 const mostAnswer = 32 << 20
 
-// do sends one request below the repository and reads the answer into out,
-// unless that is nil. Requests that GitHub did not carry out are sent again;
-// so are reads and changes that may be made twice, when nobody knows.
-func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
-	var body []byte
-	if in != nil {
-		var err error
-		if body, err = json.Marshal(in); err != nil {
-			return fmt.Errorf("github: %w", err)
-		}
+// limitedAnswers is a transport that reads no more than mostAnswer of a body.
+type limitedAnswers struct{ http.RoundTripper }
+
+func (t limitedAnswers) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := t.RoundTripper.RoundTrip(r)
+	if err == nil {
+		body := response.Body
+		response.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.LimitReader(body, mostAnswer), body}
 	}
-	waited := time.Duration(0)
-	for attempt := 0; ; attempt++ {
-		answer, err := c.once(ctx, method, path, body)
-		if err == nil {
-			if out == nil {
-				return nil
-			}
-			if err := json.Unmarshal(answer, out); err != nil {
-				return fmt.Errorf("github: read the answer to %s %s: %w", method, path, err)
-			}
-			return nil
-		}
-		wait, again := retryAfter(err, method, attempt)
-		waited += wait
-		if !again || attempt == mostAttempts-1 || waited > mostWait || ctx.Err() != nil {
-			return err
-		}
-		if err := c.pause(ctx, wait); err != nil {
-			return err
-		}
-	}
+	return response, err
 }
 
-func (c *Client) once(ctx context.Context, method, path string, body []byte) ([]byte, error) {
-	url := c.api + "/repos/" + c.repository + path
-	if path == userPath {
-		url = c.api + path
+// do makes one call and makes it again as retry allows: what GitHub did not
+// carry out, and reads and changes that may be made twice.
+func (c *Client) do(ctx context.Context, method, path string, call func(context.Context) error) error {
+	if c.wrong != nil {
+		return c.wrong
 	}
-	r, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
-	if err != nil {
-		return nil, fmt.Errorf("github: %w", err)
-	}
-	r.Header.Set("Accept", "application/vnd.github+json")
-	r.Header.Set("X-GitHub-Api-Version", "2022-11-28")
-	r.Header.Set("User-Agent", "tfpipeline")
-	if c.token != "" {
-		r.Header.Set("Authorization", "Bearer "+c.token)
-	}
-	if body != nil {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	response, err := c.http.Do(r)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("github: %s %s: %w", method, path, context.Cause(ctx))
-		}
-		return nil, &Error{Method: method, Path: path, Message: c.censor(err.Error()), err: err}
-	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(response.Body, mostAnswer))
-	if err != nil {
-		return nil, &Error{Method: method, Path: path, Message: c.censor(err.Error()), err: err}
-	}
-	if response.StatusCode/100 != 2 {
-		return nil, c.failure(method, path, response, answer)
-	}
-	return answer, nil
+	return retry(ctx, method != http.MethodPost, func() error {
+		ctx, cancel := context.WithTimeout(ctx, mostCall)
+		defer cancel()
+		return c.failure(method, path, call(ctx))
+	})
 }
 
 // censor takes the token out of what somebody else wrote.

@@ -5,17 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"strings"
-)
 
-// object is what a ref or a tag points at.
-type object struct {
-	Object struct {
-		Type string `json:"type"`
-		SHA  string `json:"sha"`
-	} `json:"object"`
-}
+	rest "github.com/google/go-github/v74/github"
+)
 
 // mostTags is how many tag objects may stand between a tag and its commit.
 const mostTags = 10
@@ -27,25 +19,31 @@ var ErrNoTag = errors.New("no such tag")
 // tag stands for. An annotated tag points at a tag object, and that at a
 // commit, or at the next tag.
 func (c *Client) ReleaseCommit(ctx context.Context, tag string) (string, error) {
-	segments := strings.Split(tag, "/")
-	for i, s := range segments {
-		segments[i] = url.PathEscape(s)
+	path, get := "/git/ref/tags/"+tag, func(ctx context.Context) (*rest.GitObject, error) {
+		ref, _, err := c.rest.Git.GetRef(ctx, c.owner, c.repository, "tags/"+tag)
+		return ref.GetObject(), err
 	}
-	path := "/git/ref/tags/" + strings.Join(segments, "/")
 	for range mostTags + 1 {
-		var at object
-		err := c.do(ctx, http.MethodGet, path, nil, &at)
+		var at *rest.GitObject
+		err := c.do(ctx, http.MethodGet, path, func(ctx context.Context) (err error) {
+			at, err = get(ctx)
+			return err
+		})
 		switch {
 		case status(err) == http.StatusNotFound:
-			return "", fmt.Errorf("find the commit of tag %s in %s: %w: %w", tag, c.repository, ErrNoTag, err)
+			return "", fmt.Errorf("find the commit of tag %s in %s: %w: %w", tag, c.owner+"/"+c.repository, ErrNoTag, err)
 		case err != nil:
 			return "", fmt.Errorf("find the commit of tag %s: %w", tag, err)
-		case at.Object.Type == "commit":
-			return at.Object.SHA, nil
-		case at.Object.Type != "tag":
-			return "", fmt.Errorf("find the commit of tag %s: it points at a %s (%s), not at a commit", tag, at.Object.Type, at.Object.SHA)
+		case at.GetType() == "commit":
+			return at.GetSHA(), nil
+		case at.GetType() != "tag":
+			return "", fmt.Errorf("find the commit of tag %s: it points at a %s (%s), not at a commit", tag, at.GetType(), at.GetSHA())
 		}
-		path = "/git/tags/" + at.Object.SHA
+		sha := at.GetSHA()
+		path, get = "/git/tags/"+sha, func(ctx context.Context) (*rest.GitObject, error) {
+			object, _, err := c.rest.Git.GetTag(ctx, c.owner, c.repository, sha)
+			return object.GetObject(), err
+		}
 	}
 	return "", fmt.Errorf("find the commit of tag %s: more than %d tags stand between it and a commit", tag, mostTags)
 }

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
 )
 
 const (
@@ -19,29 +21,50 @@ const (
 	limitWait = time.Minute
 )
 
-// retryAfter decides whether to send a request again, and when. A creation
-// whose fate is unknown is not repeated here: it would be there twice.
-func retryAfter(err error, method string, attempt int) (time.Duration, bool) {
-	e, ok := errors.AsType[*Error](err)
-	if !ok {
-		return 0, false
-	}
-	switch {
-	case e.limited && e.retryAfter > 0:
-		return e.retryAfter, true
-	case e.limited:
-		return limitWait, true
-	case e.Status != 0 && e.Status < 500:
-		return 0, false
-	case method == http.MethodPost:
-		return 0, false
-	default:
-		return max(retryBackoff(attempt), e.retryAfter), true
-	}
+// waits is the backoff between attempts: 1, 2, 4 … seconds, or what the last
+// answer asks for.
+type waits struct {
+	attempt int
+	answer  *Error
 }
 
-// retryBackoff is the wait before the next attempt where nobody names one.
-func retryBackoff(attempt int) time.Duration { return time.Second << attempt }
+// NextBackOff is how long to wait before the next attempt.
+func (w *waits) NextBackOff() time.Duration {
+	wait := max(time.Second<<w.attempt, w.answer.retryAfter)
+	if w.answer.limited {
+		wait = w.answer.retryAfter
+	}
+	w.attempt++
+	return wait
+}
+
+// Reset begins anew.
+func (w *waits) Reset() { *w = waits{} }
+
+// retry calls f until it succeeds, at most mostAttempts times. It stops at an
+// answer that will not change, and, unless f may be repeated, at a failure
+// whose effect is unknown: a creation would be there twice.
+func retry(ctx context.Context, repeatable bool, f func() error) error {
+	w := &waits{}
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := f()
+		e, ok := errors.AsType[*Error](err)
+		switch {
+		case err == nil:
+		case !ok,
+			!e.limited && e.Status != 0 && e.Status < 500,
+			!e.limited && !repeatable:
+			return struct{}{}, backoff.Permanent(err)
+		default:
+			w.answer = e
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(w), backoff.WithMaxTries(mostAttempts), backoff.WithMaxElapsedTime(mostWait))
+	if permanent, ok := errors.AsType[*backoff.PermanentError](err); ok {
+		return permanent.Err
+	}
+	return err
+}
 
 // askedToWait is how long an answer's header asks to be left alone, and
 // whether it says anything of a limit.
@@ -60,15 +83,4 @@ func askedToWait(h http.Header, now time.Time) (time.Duration, bool) {
 		}
 	}
 	return 0, false
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
