@@ -7,15 +7,21 @@ module "github" {
   branch  = "main"
   environments = {
     staging = {
-      domain = "staging.specboard.io"
+      domain    = "staging.specboard.io"
+      histories = ["staging"]
+      protected = false
+      refs      = ["refs/heads/main"]
     }
     production = {
-      domain = "specboard.io"
+      domain    = "specboard.io"
+      histories = ["production", "staging"]
+      protected = true
+      refs      = ["refs/heads/main", "refs/tags/*"]
     }
   }
-  platform        = "doc-platform"
-  region          = "us-west-2"
-  repository      = "specboard/doc-platform"
-  repository_arns = [for repository in module.repository : repository.arn]
-  state_bucket    = "doc-platform-state-123456789012"
+  platform     = "doc-platform"
+  region       = "us-west-2"
+  repository   = "specboard/doc-platform"
+  state_bucket = "doc-platform-state-123456789012"
+  zone_id      = aws_route53_zone.this.zone_id
 }

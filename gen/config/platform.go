@@ -42,6 +42,10 @@ type Repository struct {
 	// Branch is the branch whose pushes build images and deploy the first
 	// environment, such as "main".
 	Branch string
+	// OwnerID and ID are GitHub's ids, by which repositories that were created,
+	// renamed or transferred since 15 July 2026 name themselves to AWS; both or
+	// none. gh api repos/OWNER/NAME --jq '.owner.id,.id' prints them.
+	OwnerID, ID int64
 }
 
 // Service is a long-running container with its own image, task definition,

@@ -102,6 +102,8 @@ func (c *checker) repository() {
 		"repository.name", r.Name,
 		"is not a GitHub repository without its owner: up to 100 letters, digits, dots, hyphens and underscores", "doc-platform")
 	c.must(isBranch(r.Branch), "repository.branch", r.Branch, "is not the name of a branch, as git check-ref-format has it", "main")
+	c.must((r.ID == 0) == (r.OwnerID == 0) && r.ID >= 0 && r.OwnerID >= 0, "repository.id", []int64{r.OwnerID, r.ID},
+		"are not GitHub's ids of the owner and the repository, or neither: gh api repos/OWNER/NAME --jq '.owner.id,.id' prints them", []int64{1234567, 987654321})
 }
 
 var branchPattern = regexp.MustCompile(`^[A-Za-z0-9._/@+=#,%-]+$`)

@@ -26,13 +26,15 @@ resource "aws_iam_policy" "boundary" {
           "ecr:BatchGetImage",
           "ecr:GetDownloadUrlForLayer",
         ]
-        Resource = var.repository_arns
+        Resource = local.arn_of_repositories
       },
       {
-        Sid      = "Secrets"
-        Effect   = "Allow"
-        Action   = "secretsmanager:GetSecretValue"
-        Resource = "arn:aws:secretsmanager:${var.region}:${var.account}:secret:${each.key}/${var.platform}/*"
+        Sid    = "Secrets"
+        Effect = "Allow"
+        Action = "secretsmanager:GetSecretValue"
+        Resource = [
+          "arn:aws:secretsmanager:${var.region}:${var.account}:secret:${each.key}/${var.platform}/*",
+        ]
       },
       {
         Sid    = "Logs"
@@ -41,7 +43,9 @@ resource "aws_iam_policy" "boundary" {
           "logs:CreateLogStream",
           "logs:PutLogEvents",
         ]
-        Resource = "arn:aws:logs:${var.region}:${var.account}:log-group:/${var.platform}/${each.key}/*"
+        Resource = [
+          "arn:aws:logs:${var.region}:${var.account}:log-group:/${var.platform}/${each.key}/*",
+        ]
       },
     ]
   })

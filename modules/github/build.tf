@@ -7,6 +7,7 @@ resource "aws_iam_role_policy" "build" {
     Version = "2012-10-17"
     Statement = [
       {
+        # The one action that AWS does not limit to a repository.
         Sid      = "Registry"
         Effect   = "Allow"
         Action   = "ecr:GetAuthorizationToken"
@@ -25,7 +26,7 @@ resource "aws_iam_role_policy" "build" {
           "ecr:PutImage",
           "ecr:UploadLayerPart",
         ]
-        Resource = var.repository_arns
+        Resource = local.arn_of_repositories
       },
     ]
   })

@@ -6,9 +6,16 @@ resource "aws_iam_openid_connect_provider" "this" {
 }
 
 locals {
-  subject       = "repo:${var.repository}"
-  arn_of_roles  = "arn:aws:iam::${var.account}:role/${var.platform}"
-  arn_of_bucket = "arn:aws:s3:::${var.state_bucket}"
+  # Repositories that were created, renamed or transferred since 15 July 2026
+  # name themselves with their ids, which no other repository ever gets.
+  subject = var.repository_ids == null ? "repo:${var.repository}" : "repo:${replace(var.repository, "/", "@${var.repository_ids.owner}/")}@${var.repository_ids.repository}"
+  claims = merge(
+    { "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com" },
+    var.repository_ids == null ? {} : { "token.actions.githubusercontent.com:repository_id" = var.repository_ids.repository },
+  )
+  arn_of_roles        = "arn:aws:iam::${var.account}:role/${var.platform}"
+  arn_of_bucket       = "arn:aws:s3:::${var.state_bucket}"
+  arn_of_repositories = "arn:aws:ecr:${var.region}:${var.account}:repository/${var.platform}/*"
 }
 
 # Plans on pull requests, for releases and for drift. Pull requests run code
@@ -27,9 +34,7 @@ resource "aws_iam_role" "plan" {
           Federated = aws_iam_openid_connect_provider.this.arn
         }
         Condition = {
-          StringEquals = {
-            "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
-          }
+          StringEquals = local.claims
           StringLike = {
             "token.actions.githubusercontent.com:sub" = [
               "${local.subject}:pull_request",
@@ -58,9 +63,7 @@ resource "aws_iam_role" "build" {
           Federated = aws_iam_openid_connect_provider.this.arn
         }
         Condition = {
-          StringEquals = {
-            "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
-          }
+          StringEquals = local.claims
           StringLike = {
             "token.actions.githubusercontent.com:sub" = ["${local.subject}:ref:refs/heads/${var.branch}"]
           }

@@ -14,9 +14,12 @@ variable "branch" {
 }
 
 variable "environments" {
-  description = "The environments that are deployed to, and the DNS name of each."
+  description = "The environments that are deployed to: the DNS name of each, the environments whose history it reads, whether its data is protected from workflows, and the refs it is deployed from."
   type = map(object({
-    domain = string
+    domain    = string
+    histories = list(string)
+    protected = bool
+    refs      = list(string)
   }))
   nullable = false
 }
@@ -39,14 +42,23 @@ variable "repository" {
   nullable    = false
 }
 
-variable "repository_arns" {
-  description = "ECR repositories."
-  type        = list(string)
-  nullable    = false
+variable "repository_ids" {
+  description = "GitHub's ids of the repository and its owner. Null: the repository was created before 15 July 2026 and names itself without them."
+  type = object({
+    owner      = string
+    repository = string
+  })
+  default = null
 }
 
 variable "state_bucket" {
   description = "Bucket of state, history and locks."
+  type        = string
+  nullable    = false
+}
+
+variable "zone_id" {
+  description = "Hosted zone in which environments change their own names."
   type        = string
   nullable    = false
 }

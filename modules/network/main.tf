@@ -17,15 +17,6 @@ resource "aws_vpc" "this" {
   }
 }
 
-# Taking over the default group leaves it without rules: nothing can rely on
-# it by accident.
-resource "aws_default_security_group" "this" {
-  vpc_id = aws_vpc.this.id
-  tags = {
-    Name = "${var.name}-default-unused"
-  }
-}
-
 resource "aws_internet_gateway" "this" {
   vpc_id = aws_vpc.this.id
   tags = {

@@ -66,8 +66,19 @@ func TestExtend(t *testing.T) {
 	if s := string(tree["envs/shared/repositories.tf"]); !strings.Contains(s, `"doc-platform/storage"`) {
 		t.Errorf("no repository for the images of storage:\n%s", s)
 	}
-	if s := string(tree["envs/shared/github.tf"]); !strings.Contains(s, `domain = "preview.specboard.io"`) {
+	if s := string(tree["envs/shared/github.tf"]); !strings.Contains(s, `domain    = "preview.specboard.io"`) {
 		t.Errorf("no deploy role for preview:\n%s", s)
+	} else if strings.Contains(s, "repository_ids") {
+		t.Errorf("ids of a repository that has none in the configuration:\n%s", s)
+	}
+	p.Repository.OwnerID, p.Repository.ID = 1234567, 987654321
+	if files, err = Render(p); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if want := "repository_ids = {\n    owner      = \"1234567\"\n    repository = \"987654321\"\n  }"; f.Path == "envs/shared/github.tf" && !strings.Contains(string(f.Content), want) {
+			t.Errorf("the repository's ids are missing:\n%s", f.Content)
+		}
 	}
 }
 

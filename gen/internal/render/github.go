@@ -8,9 +8,15 @@ func github() module {
 			set("client_id_list", row{"sts.amazonaws.com"}),
 		),
 		locals(
-			set("subject", expr(`"repo:${var.repository}"`)),
+			comment("Repositories that were created, renamed or transferred since 15 July 2026 name themselves with their ids, which no other repository ever gets."),
+			set("subject", expr(`var.repository_ids == null ? "repo:${var.repository}" : "repo:${replace(var.repository, "/", "@${var.repository_ids.owner}/")}@${var.repository_ids.repository}"`)),
+			set("claims", expr(`merge(
+    { "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com" },
+    var.repository_ids == null ? {} : { "token.actions.githubusercontent.com:repository_id" = var.repository_ids.repository },
+  )`)),
 			set("arn_of_roles", expr(`"arn:aws:iam::${var.account}:role/${var.platform}"`)),
 			set("arn_of_bucket", expr(`"arn:aws:s3:::${var.state_bucket}"`)),
+			set("arn_of_repositories", expr(`"arn:aws:ecr:${var.region}:${var.account}:repository/${var.platform}/*"`)),
 		),
 	}
 	nodes = append(nodes, workflowRole("plan", "Plans on pull requests, for releases and for drift. Pull requests run code that nobody has reviewed yet, so this role reads shapes and never values.",
@@ -24,11 +30,14 @@ func github() module {
 	return module{
 		name: "github",
 		about: []string{
-			"The roles that GitHub's workflows assume by OpenID Connect, without any stored key: plan (read only), build (push images), and one deploy role per environment, which trusts only jobs of the GitHub environment of that name and can touch only what belongs to it.",
-			"A deploy role creates roles only below its environment's path, and only with the environment's permissions boundary, so it cannot hand out more than tasks may have.",
+			"The roles that GitHub's workflows assume by OpenID Connect, without any stored key: plan (reads shapes), build (pushes images), and one deploy role per environment, which trusts only jobs of the GitHub environment of that name that run on one of the environment's refs.",
+			"A deploy role changes only what bears its environment's name or its tag `Environment`. It creates roles only below its environment's path, and only with the environment's permissions boundary, so it cannot hand out more than tasks may have. In a protected environment no workflow can delete the database, the cache or a secret.",
+			"Some things IAM cannot prevent within one account. A deploy role can start its own tasks in subnets, security groups and target groups of another environment, since ECS attaches them under its own role; so every data store asks for a credential of its environment, and not only for a network path. Roles that push images can move any tag, since IAM knows no tags of images; deployments name digests. A deploy role can tag a certificate that bears no tag `Environment`, and any Cloud Map namespace, since AWS asks for that permission when they are created and names no resource; it cannot delete namespaces. And it can turn off the backups of its own database: a backup that must survive belongs into another account.",
+			"A merge queue's refs can assume no role: require the plan on the pull request. GitHub's environments of these names need their own rules (reviewers, and which branches and tags may deploy): the role trusts the name alone.",
 		},
 		files: []source{
 			{"main.tf", nodes},
+			{"look.tf", githubLook()},
 			{"plan.tf", githubPlan()},
 			{"build.tf", githubBuild()},
 			{"boundary.tf", githubBoundary()},
@@ -37,14 +46,18 @@ func github() module {
 		variables: []variable{
 			{name: "account", kind: "string", description: "AWS account.", example: "123456789012"},
 			{name: "branch", kind: "string", description: "Branch whose pushes build images.", fallback: "main"},
-			{name: "environments", kind: "map(object({\n    domain = string\n  }))",
-				description: "The environments that are deployed to, and the DNS name of each.",
-				example:     object{{"staging", object{{"domain", "staging.specboard.io"}}}}},
+			{name: "environments", kind: "map(object({\n    domain    = string\n    histories = list(string)\n    protected = bool\n    refs      = list(string)\n  }))",
+				description: "The environments that are deployed to: the DNS name of each, the environments whose history it reads, whether its data is protected from workflows, and the refs it is deployed from.",
+				example: object{{"staging", object{
+					{"domain", "staging.specboard.io"}, {"histories", row{"staging"}}, {"protected", false}, {"refs", row{"refs/heads/main"}},
+				}}}},
 			{name: "platform", kind: "string", description: "Name of the platform, the first part of names and paths.", example: "doc-platform"},
 			{name: "region", kind: "string", description: "AWS region of the platform.", example: "us-west-2"},
 			{name: "repository", kind: "string", description: "GitHub repository, as owner/name.", example: "specboard/doc-platform"},
-			{name: "repository_arns", kind: "list(string)", description: "ECR repositories.", example: expr("[for repository in module.repository : repository.arn]")},
+			{name: "repository_ids", kind: "object({\n    owner      = string\n    repository = string\n  })", nullable: true, fallback: expr("null"),
+				description: "GitHub's ids of the repository and its owner. Null: the repository was created before 15 July 2026 and names itself without them."},
 			{name: "state_bucket", kind: "string", description: "Bucket of state, history and locks.", example: "doc-platform-state-123456789012"},
+			{name: "zone_id", kind: "string", description: "Hosted zone in which environments change their own names.", example: "Z0123456789ABCDEFGHIJ"},
 		},
 		outputs: []output{
 			{"boundary_arns", "Permissions boundary of each environment's roles.", "{ for name, boundary in aws_iam_policy.boundary : name => boundary.arn }"},
@@ -53,14 +66,8 @@ func github() module {
 	}
 }
 
-// trust lets jobs with one of the subjects assume a role.
-func trust(subjects any, patterns bool) call {
-	audience := field{"token.actions.githubusercontent.com:aud", "sts.amazonaws.com"}
-	subject := field{"token.actions.githubusercontent.com:sub", subjects}
-	condition := object{{"StringEquals", object{audience, subject}}}
-	if patterns {
-		condition = object{{"StringEquals", object{audience}}, {"StringLike", object{subject}}}
-	}
+// trust lets jobs assume a role whose claims meet a condition.
+func trust(condition object) call {
 	return policy(object{
 		{"Effect", "Allow"},
 		{"Action", "sts:AssumeRoleWithWebIdentity"},
@@ -69,6 +76,8 @@ func trust(subjects any, patterns bool) call {
 	})
 }
 
+const subjectClaim, refClaim = "token.actions.githubusercontent.com:sub", "token.actions.githubusercontent.com:ref"
+
 func workflowRole(name, about string, subjects list) []node {
 	return []node{
 		comment(about),
@@ -76,21 +85,119 @@ func workflowRole(name, about string, subjects list) []node {
 			set("name", expr(`"${var.platform}-`+name+`"`)),
 			set("path", expr(`"/${var.platform}/"`)),
 			set("description", expr(`"GitHub workflows of ${var.repository}: `+name+`"`)),
-			set("assume_role_policy", trust(subjects, true)),
+			set("assume_role_policy", trust(object{
+				{"StringEquals", expr("local.claims")},
+				{"StringLike", object{{subjectClaim, subjects}}},
+			})),
 		),
 	}
 }
 
-func githubPlan() []node {
+// allow is a statement.
+func allow(sid string, actions, resources any, more ...field) object {
+	return append(object{{"Sid", sid}, {"Effect", "Allow"}, {"Action", actions}, {"Resource", resources}}, more...)
+}
+
+// when is a statement's condition.
+func when(operator, key string, value any) field {
+	return field{"Condition", object{{operator, object{{key, value}}}}}
+}
+
+// arns are ARNs of a service in the platform's region and account.
+func arns(service string, kinds ...string) list {
+	var all list
+	for _, k := range kinds {
+		all = append(all, expr(`"arn:aws:`+service+`:${var.region}:${var.account}:`+k+`"`))
+	}
+	return all
+}
+
+// githubLook is what plans read, of shared and of the environments. AWS limits
+// most of these actions to no resource.
+func githubLook() []node {
 	return []node{
-		resource("aws_iam_role_policy_attachment", "plan_read",
-			set("role", expr("aws_iam_role.plan.name")),
-			set("policy_arn", "arn:aws:iam::aws:policy/ReadOnlyAccess"),
-		),
-		resource("aws_iam_role_policy", "plan",
-			set("name", "plan"),
-			set("role", expr("aws_iam_role.plan.id")),
+		comment("What a plan reads: shapes, and no value that is stored. AWS's own ReadOnlyAccess reads the contents of queues, tables and functions too, and grows by itself."),
+		resource("aws_iam_policy", "look",
+			set("name", expr(`"${var.platform}-look"`)),
+			set("path", expr(`"/${var.platform}/"`)),
+			set("description", "What plans read"),
 			set("policy", policy(
+				allow("Look", list{
+					"acm:DescribeCertificate",
+					"acm:ListTagsForCertificate",
+					"application-autoscaling:DescribeScalableTargets",
+					"application-autoscaling:DescribeScalingPolicies",
+					"application-autoscaling:ListTagsForResource",
+					"cloudwatch:DescribeAlarms",
+					"cloudwatch:GetDashboard",
+					"cloudwatch:ListTagsForResource",
+					"ec2:DescribeAddresses",
+					"ec2:DescribeAddressesAttribute",
+					"ec2:DescribeAvailabilityZones",
+					"ec2:DescribeFlowLogs",
+					"ec2:DescribeInternetGateways",
+					"ec2:DescribeManagedPrefixLists",
+					"ec2:DescribeNatGateways",
+					"ec2:DescribeNetworkAcls",
+					"ec2:DescribeNetworkInterfaces",
+					"ec2:DescribePrefixLists",
+					"ec2:DescribeRouteTables",
+					"ec2:DescribeSecurityGroupRules",
+					"ec2:DescribeSecurityGroups",
+					"ec2:DescribeSubnets",
+					"ec2:DescribeVpcAttribute",
+					"ec2:DescribeVpcEndpoints",
+					"ec2:DescribeVpcs",
+					"ecr:DescribeRepositories",
+					"ecr:GetLifecyclePolicy",
+					"ecr:ListTagsForResource",
+					"ecs:DescribeClusters",
+					"ecs:DescribeServiceDeployments",
+					"ecs:DescribeServiceRevisions",
+					"ecs:DescribeServices",
+					"ecs:DescribeTaskDefinition",
+					"ecs:DescribeTasks",
+					"ecs:ListServiceDeployments",
+					"ecs:ListServices",
+					"ecs:ListTagsForResource",
+					"ecs:ListTasks",
+					"elasticache:DescribeCacheClusters",
+					"elasticache:DescribeCacheParameterGroups",
+					"elasticache:DescribeCacheSubnetGroups",
+					"elasticache:DescribeReplicationGroups",
+					"elasticache:ListTagsForResource",
+					"elasticloadbalancing:DescribeCapacityReservation",
+					"elasticloadbalancing:DescribeListenerAttributes",
+					"elasticloadbalancing:DescribeListeners",
+					"elasticloadbalancing:DescribeLoadBalancerAttributes",
+					"elasticloadbalancing:DescribeLoadBalancers",
+					"elasticloadbalancing:DescribeRules",
+					"elasticloadbalancing:DescribeTags",
+					"elasticloadbalancing:DescribeTargetGroupAttributes",
+					"elasticloadbalancing:DescribeTargetGroups",
+					"elasticloadbalancing:DescribeTargetHealth",
+					"logs:DescribeLogGroups",
+					"logs:ListTagsForResource",
+					"rds:DescribeDBInstances",
+					"rds:DescribeDBParameterGroups",
+					"rds:DescribeDBParameters",
+					"rds:DescribeDBSnapshots",
+					"rds:DescribeDBSubnetGroups",
+					"rds:DescribePendingMaintenanceActions",
+					"rds:ListTagsForResource",
+					"route53:GetChange",
+					"route53:GetHostedZone",
+					"route53:ListHostedZones",
+					"route53:ListHostedZonesByName",
+					"route53:ListResourceRecordSets",
+					"route53:ListTagsForResource",
+					"servicediscovery:GetNamespace",
+					"servicediscovery:GetOperation",
+					"servicediscovery:ListTagsForResource",
+					"sns:GetSubscriptionAttributes",
+					"sns:GetTopicAttributes",
+					"sns:ListTagsForResource",
+				}, "*"),
 				object{
 					note("A plan asks for a random value that it throws away; what Terraform stores it asks for again at apply."),
 					{"Sid", "RandomPassword"},
@@ -98,41 +205,58 @@ func githubPlan() []node {
 					{"Action", "secretsmanager:GetRandomPassword"},
 					{"Resource", "*"},
 				},
+				allow("LookAtSecrets", list{
+					"secretsmanager:DescribeSecret",
+					"secretsmanager:GetResourcePolicy",
+					"secretsmanager:ListSecretVersionIds",
+				}, arns("secretsmanager", "secret:*/${var.platform}/*")),
+				allow("LookAtRoles", list{
+					"iam:GetOpenIDConnectProvider",
+					"iam:GetPolicy",
+					"iam:GetPolicyVersion",
+					"iam:GetRole",
+					"iam:GetRolePolicy",
+					"iam:ListAttachedRolePolicies",
+					"iam:ListInstanceProfilesForRole",
+					"iam:ListRolePolicies",
+				}, list{
+					expr(`"${local.arn_of_roles}/*"`),
+					expr(`"arn:aws:iam::${var.account}:policy/${var.platform}/*"`),
+					expr("aws_iam_openid_connect_provider.this.arn"),
+				}),
+				allow("Bucket", list{"s3:ListBucket", "s3:GetBucketLocation"}, expr("local.arn_of_bucket")),
+			)),
+		),
+	}
+}
+
+func githubPlan() []node {
+	return []node{
+		resource("aws_iam_role_policy_attachment", "plan_look",
+			set("role", expr("aws_iam_role.plan.name")),
+			set("policy_arn", expr("aws_iam_policy.look.arn")),
+		),
+		resource("aws_iam_role_policy", "plan",
+			set("name", "plan"),
+			set("role", expr("aws_iam_role.plan.id")),
+			set("policy", policy(
 				object{
-					{"Sid", "NoValues"},
-					{"Effect", "Deny"},
-					{"Action", list{
-						"dynamodb:BatchGetItem",
-						"dynamodb:GetItem",
-						"dynamodb:Query",
-						"dynamodb:Scan",
-						"ecr:BatchGetImage",
-						"ecr:GetDownloadUrlForLayer",
-						"kms:Decrypt",
-						"logs:FilterLogEvents",
-						"logs:GetLogEvents",
-						"logs:GetLogRecord",
-						"logs:GetQueryResults",
-						"logs:StartLiveTail",
-						"logs:StartQuery",
-						"rds:Download*",
-						"secretsmanager:BatchGetSecretValue",
-						"secretsmanager:GetSecretValue",
-						"sqs:ReceiveMessage",
-						"ssm:GetParameter*",
-					}},
-					{"Resource", "*"},
-				},
-				object{
-					note("Of the objects in this account, states and the history only; neither holds a secret."),
-					{"Sid", "NoObjects"},
-					{"Effect", "Deny"},
-					{"Action", "s3:GetObject*"},
-					{"NotResource", list{
+					note("States, histories and locks hold no secret. A plan of a workflow takes no lock: it would have to write one."),
+					{"Sid", "State"},
+					{"Effect", "Allow"},
+					{"Action", "s3:GetObject"},
+					{"Resource", list{
 						expr(`"${local.arn_of_bucket}/terraform/*"`),
 						expr(`"${local.arn_of_bucket}/history/*"`),
 						expr(`"${local.arn_of_bucket}/locks/*"`),
 					}},
+				},
+				object{
+					note("Which digests a release would deploy."),
+					{"Sid", "Images"},
+					{"Effect", "Allow"},
+					{"Action", "ecr:DescribeImages"},
+					{"Resource", expr("local.arn_of_repositories")},
 				},
 			)),
 		),
@@ -146,26 +270,22 @@ func githubBuild() []node {
 			set("role", expr("aws_iam_role.build.id")),
 			set("policy", policy(
 				object{
+					note("The one action that AWS does not limit to a repository."),
 					{"Sid", "Registry"},
 					{"Effect", "Allow"},
 					{"Action", "ecr:GetAuthorizationToken"},
 					{"Resource", "*"},
 				},
-				object{
-					{"Sid", "Push"},
-					{"Effect", "Allow"},
-					{"Action", list{
-						"ecr:BatchCheckLayerAvailability",
-						"ecr:BatchGetImage",
-						"ecr:CompleteLayerUpload",
-						"ecr:DescribeImages",
-						"ecr:GetDownloadUrlForLayer",
-						"ecr:InitiateLayerUpload",
-						"ecr:PutImage",
-						"ecr:UploadLayerPart",
-					}},
-					{"Resource", expr("var.repository_arns")},
-				},
+				allow("Push", list{
+					"ecr:BatchCheckLayerAvailability",
+					"ecr:BatchGetImage",
+					"ecr:CompleteLayerUpload",
+					"ecr:DescribeImages",
+					"ecr:GetDownloadUrlForLayer",
+					"ecr:InitiateLayerUpload",
+					"ecr:PutImage",
+					"ecr:UploadLayerPart",
+				}, expr("local.arn_of_repositories")),
 			)),
 		),
 	}
@@ -182,30 +302,10 @@ func githubBoundary() []node {
 			set("path", expr(`"/${var.platform}/"`)),
 			set("description", expr(`"Bounds every role of ${each.key}"`)),
 			set("policy", policy(
-				object{
-					{"Sid", "Registry"},
-					{"Effect", "Allow"},
-					{"Action", "ecr:GetAuthorizationToken"},
-					{"Resource", "*"},
-				},
-				object{
-					{"Sid", "Images"},
-					{"Effect", "Allow"},
-					{"Action", list{"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"}},
-					{"Resource", expr("var.repository_arns")},
-				},
-				object{
-					{"Sid", "Secrets"},
-					{"Effect", "Allow"},
-					{"Action", "secretsmanager:GetSecretValue"},
-					{"Resource", expr(`"arn:aws:secretsmanager:${var.region}:${var.account}:secret:${each.key}/${var.platform}/*"`)},
-				},
-				object{
-					{"Sid", "Logs"},
-					{"Effect", "Allow"},
-					{"Action", list{"logs:CreateLogStream", "logs:PutLogEvents"}},
-					{"Resource", expr(`"arn:aws:logs:${var.region}:${var.account}:log-group:/${var.platform}/${each.key}/*"`)},
-				},
+				allow("Registry", "ecr:GetAuthorizationToken", "*"),
+				allow("Images", list{"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"}, expr("local.arn_of_repositories")),
+				allow("Secrets", "secretsmanager:GetSecretValue", arns("secretsmanager", "secret:${each.key}/${var.platform}/*")),
+				allow("Logs", list{"logs:CreateLogStream", "logs:PutLogEvents"}, arns("logs", "log-group:/${var.platform}/${each.key}/*")),
 			)),
 		),
 	}

@@ -2,6 +2,7 @@ package render
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/specboard/platform/gen/config"
 )
@@ -22,11 +23,19 @@ func sharedRoot(p config.Platform) root {
 	}
 	var environments object
 	for _, e := range p.Environments {
-		environments = append(environments, field{e.Name, object{{"domain", p.Host(e)}}})
+		histories, refs := row{e.Name}, row{"refs/heads/" + p.Repository.Branch}
+		if e.Proof != nil {
+			histories, refs = append(histories, e.Proof.From), append(refs, "refs/tags/*")
+		}
+		environments = append(environments, field{e.Name, object{
+			{"domain", p.Host(e)}, {"histories", histories}, {"protected", e.Protected}, {"refs", refs},
+		}})
 	}
 
 	outputs := []node{}
+	var zone any = p.ZoneID
 	if p.ZoneID == "" {
+		zone = expr("aws_route53_zone.this.zone_id")
 		files = append(files, source{"dns.tf", []node{
 			comment("Delegate the domain to this zone's name servers before the first environment is created: certificates wait for it."),
 			resource("aws_route53_zone", "this",
@@ -45,6 +54,22 @@ func sharedRoot(p config.Platform) root {
 		outputs = append(outputs, output{"zone_id", "Hosted zone of the domain.", "aws_route53_zone.this.zone_id"}.block())
 	}
 
+	github := []node{
+		set("account", p.Account),
+		set("branch", p.Repository.Branch),
+		set("environments", environments),
+		set("platform", p.Name),
+		set("region", p.Region),
+		set("repository", p.Repository.Owner+"/"+p.Repository.Name),
+		set("state_bucket", p.StateBucket()),
+		set("zone_id", zone),
+	}
+	if r := p.Repository; r.ID != 0 {
+		github = append(github, set("repository_ids", object{
+			{"owner", strconv.FormatInt(r.OwnerID, 10)},
+			{"repository", strconv.FormatInt(r.ID, 10)},
+		}))
+	}
 	files = append(files,
 		source{"repositories.tf", []node{
 			labelled("module", "repository",
@@ -53,18 +78,7 @@ func sharedRoot(p config.Platform) root {
 				set("name", expr("each.key")),
 			),
 		}},
-		source{"github.tf", []node{
-			moduleCall("github", "github",
-				set("account", p.Account),
-				set("branch", p.Repository.Branch),
-				set("environments", environments),
-				set("platform", p.Name),
-				set("region", p.Region),
-				set("repository", p.Repository.Owner+"/"+p.Repository.Name),
-				set("repository_arns", expr("[for repository in module.repository : repository.arn]")),
-				set("state_bucket", p.StateBucket()),
-			),
-		}},
+		source{"github.tf", []node{moduleCall("github", "github", github...)}},
 		source{"outputs.tf", outputs},
 	)
 	return root{config.SharedRoot, files}

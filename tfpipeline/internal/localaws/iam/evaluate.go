@@ -1,0 +1,108 @@
+package iam
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Question is what a call asks IAM: may the caller do this to that?
+type Question struct {
+	// Action, such as "ecs:UpdateService"; Resource is an ARN or "*".
+	Action, Resource string
+	// Keys are the condition keys of the request, such as
+	// "aws:RequestTag/Environment". They are compared without case.
+	Keys map[string][]string
+}
+
+// Verdict is how a question is answered.
+type Verdict struct {
+	Allowed bool
+	// Reason is why not, in AWS's words: "no identity-based policy allows the
+	// ecs:UpdateService action".
+	Reason string
+	// By is the statement that decided, if one did.
+	By string
+}
+
+// Identity is what a role may do.
+type Identity struct {
+	Policies []Policy
+	// Boundary bounds what Policies allow; nil if the role has none.
+	Boundary *Policy
+}
+
+// Judge answers a question: something must allow it, nothing may deny it, and
+// the boundary must allow it too.
+func (i Identity) Judge(q Question) Verdict {
+	keys, action := lower(q.Keys), strings.ToLower(q.Action)
+	var verdict Verdict
+	for _, p := range i.Policies {
+		for _, s := range p.Statements {
+			switch {
+			case !s.concerns(action, q.Resource, keys):
+			case s.Deny:
+				return Verdict{Reason: fmt.Sprintf("with an explicit deny in an identity-based policy: %s", q.Action), By: s.Sid}
+			case !verdict.Allowed:
+				verdict = Verdict{Allowed: true, By: s.Sid}
+			}
+		}
+	}
+	if i.Boundary != nil {
+		within := false
+		for _, s := range i.Boundary.Statements {
+			if !s.concerns(action, q.Resource, keys) {
+				continue
+			}
+			if s.Deny {
+				return Verdict{Reason: fmt.Sprintf("with an explicit deny in a permissions boundary: %s", q.Action), By: s.Sid}
+			}
+			within = true
+		}
+		if !within {
+			return Verdict{Reason: fmt.Sprintf("no permissions boundary allows the %s action", q.Action)}
+		}
+	}
+	if !verdict.Allowed {
+		verdict.Reason = fmt.Sprintf("no identity-based policy allows the %s action", q.Action)
+	}
+	return verdict
+}
+
+// concerns reports whether a statement is about a question.
+func (s Statement) concerns(action, resource string, keys map[string][]string) bool {
+	return slices.ContainsFunc(s.Actions, func(p string) bool { return glob(p, action) }) != s.NotActions &&
+		slices.ContainsFunc(s.Resources, func(p string) bool { return matchesResource(p, resource) }) != s.NotResources &&
+		s.holds(keys)
+}
+
+func (s Statement) holds(keys map[string][]string) bool {
+	return !slices.ContainsFunc(s.Conditions, func(c Condition) bool { return !c.holds(keys) })
+}
+
+func lower(keys map[string][]string) map[string][]string {
+	out := make(map[string][]string, len(keys))
+	for k, v := range keys {
+		out[strings.ToLower(k)] = v
+	}
+	return out
+}
+
+// Trusts reports whether a role's trust policy lets users of an identity
+// provider (its ARN) assume the role, with the claims of their token as
+// condition keys.
+func (p Policy) Trusts(provider string, claims map[string][]string) bool {
+	const action = "sts:assumerolewithwebidentity"
+	keys, trusted := lower(claims), false
+	for _, s := range p.Statements {
+		if !slices.Contains(s.Federated, provider) || !s.holds(keys) ||
+			slices.ContainsFunc(s.Actions, func(p string) bool { return glob(p, action) }) == s.NotActions {
+			continue
+		}
+		if s.Deny {
+			return false
+		}
+		trusted = true
+	}
+	return trusted
+}

@@ -1,0 +1,59 @@
+package iam
+
+import "strings"
+
+// glob reports whether text matches a pattern, in which * stands for any
+// number of characters and ? for one.
+func glob(pattern, text string) bool {
+	// The last * that was passed, and how much of text it has taken.
+	star, taken := -1, 0
+	p, t := 0, 0
+	for t < len(text) {
+		switch {
+		case p < len(pattern) && pattern[p] == '*':
+			star, taken = p, t
+			p++
+		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == text[t]):
+			p++
+			t++
+		case star >= 0:
+			taken++
+			p, t = star+1, taken
+		default:
+			return false
+		}
+	}
+	return strings.Trim(pattern[p:], "*") == ""
+}
+
+// matchesResource compares ARNs part by part: a wildcard does not cross one of
+// the first five colons. AWS does not allow one in the place of the resource's
+// type ("*/name", "*:name"), and tools disagree on what it means; here it
+// matches nothing.
+func matchesResource(pattern, resource string) bool {
+	if pattern == "*" {
+		return true
+	}
+	want, have := strings.SplitN(pattern, ":", 6), strings.SplitN(resource, ":", 6)
+	if len(want) != 6 || len(have) != 6 {
+		return false
+	}
+	for i := range 5 {
+		if !glob(want[i], have[i]) {
+			return false
+		}
+	}
+	if kind, rest, typed := cutType(want[5]); typed && rest != "" && strings.Contains(kind, "*") {
+		return false
+	}
+	return glob(want[5], have[5])
+}
+
+// cutType splits the type off a resource: at the first slash or colon.
+func cutType(resource string) (kind, rest string, ok bool) {
+	i := strings.IndexAny(resource, "/:")
+	if i < 0 {
+		return resource, "", false
+	}
+	return resource[:i], resource[i+1:], true
+}

@@ -1,0 +1,106 @@
+package iam
+
+import (
+	"strings"
+	"testing"
+)
+
+func policy(t *testing.T, statements string) Policy {
+	t.Helper()
+	p, err := Parse([]byte(`{"Version": "2012-10-17", "Statement": ` + statements + `}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestParseRefuses(t *testing.T) {
+	for _, c := range []struct{ document, want string }{
+		{`{"Version": "2008-10-17", "Statement": []}`, `version "2008-10-17"`},
+		{`{"Version": "2012-10-17", "Statement": [{"Effect": "allow", "Action": "s3:*", "Resource": "*"}]}`, `effect "allow"`},
+		{`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": "*"}]}`, "no action"},
+		{`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*"}}`, "no resource"},
+		{`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Condition": {"DateLessThan": {"aws:CurrentTime": "x"}}}}`, "DateLessThan is not modelled"},
+		{`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Condtion": {}}}`, `unknown field "Condtion"`},
+		{`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}}`, "principal AWS is not modelled"},
+		{`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "NotPrincipal": {"AWS": "x"}}}`, "NotPrincipal is not modelled"},
+	} {
+		if _, err := Parse([]byte(c.document)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want %q", c.document, err, c.want)
+		}
+	}
+}
+
+func TestJudge(t *testing.T) {
+	const vpc = "arn:aws:ec2:us-west-2:123456789012:vpc/vpc-1"
+	one := func(statement string) Identity { return Identity{Policies: []Policy{policy(t, statement)}} }
+	condition := func(c string) string {
+		return `{"Sid": "S", "Effect": "Allow", "Action": "ec2:*", "Resource": "*", "Condition": ` + c + `}`
+	}
+	key := func(name string, values ...string) map[string][]string { return map[string][]string{name: values} }
+	boundary := policy(t, `{"Effect": "Allow", "Action": "ec2:Describe*", "Resource": "*"}`)
+	for _, c := range []struct {
+		name     string
+		identity Identity
+		action   string
+		resource string
+		keys     map[string][]string
+		reason   string // "" if allowed
+	}{
+		{"nothing allows", Identity{}, "ec2:DeleteVpc", vpc, nil, "no identity-based policy allows the ec2:DeleteVpc action"},
+		{"actions have no case", one(`{"Effect": "Allow", "Action": "EC2:deletevpc", "Resource": "*"}`), "ec2:DeleteVpc", vpc, nil, ""},
+		{"a deny wins", Identity{Policies: []Policy{policy(t, `[{"Effect": "Allow", "Action": "*", "Resource": "*"}, {"Effect": "Deny", "Action": "ec2:Delete???", "Resource": "*"}]`)}},
+			"ec2:DeleteVpc", vpc, nil, "with an explicit deny in an identity-based policy: ec2:DeleteVpc"},
+		{"a boundary bounds", Identity{[]Policy{policy(t, `{"Effect": "Allow", "Action": "*", "Resource": "*"}`)}, &boundary}, "ec2:DeleteVpc", vpc, nil, "no permissions boundary allows the ec2:DeleteVpc action"},
+		{"a boundary grants nothing", Identity{nil, &boundary}, "ec2:DescribeVpcs", "*", nil, "no identity-based policy allows the ec2:DescribeVpcs action"},
+		{"within the boundary", Identity{[]Policy{policy(t, `{"Effect": "Allow", "Action": "*", "Resource": "*"}`)}, &boundary}, "ec2:DescribeVpcs", "*", nil, ""},
+		{"a resource", one(`{"Effect": "Allow", "Action": "ec2:*", "Resource": "arn:aws:ec2:*:123456789012:vpc/*"}`), "ec2:DeleteVpc", vpc, nil, ""},
+		{"another account", one(`{"Effect": "Allow", "Action": "ec2:*", "Resource": "arn:aws:ec2:*:1234567890*1:vpc/*"}`), "ec2:DeleteVpc", vpc, nil, "no identity"},
+		{"no wildcard for a type", one(`{"Effect": "Allow", "Action": "ec2:*", "Resource": "arn:aws:ec2:us-west-2:123456789012:*/vpc-1"}`), "ec2:DeleteVpc", vpc, nil, "no identity"},
+		{"a wildcard crosses no colon of the first five", one(`{"Effect": "Allow", "Action": "ec2:*", "Resource": "arn:aws:ec2:*:vpc/vpc-1"}`), "ec2:DeleteVpc", vpc, nil, "no identity"},
+		{"all others", one(`{"Effect": "Allow", "NotAction": "iam:*", "NotResource": "arn:aws:ec2:us-west-2:123456789012:vpc/vpc-2"}`), "ec2:DeleteVpc", vpc, nil, ""},
+		{"but this one", one(`{"Effect": "Allow", "NotAction": "ec2:*", "Resource": "*"}`), "ec2:DeleteVpc", vpc, nil, "no identity"},
+		{"a key that equals", one(condition(`{"StringEquals": {"aws:ResourceTag/Environment": "staging"}}`)), "ec2:DeleteVpc", vpc, key("AWS:resourcetag/environment", "staging"), ""},
+		{"a key that differs", one(condition(`{"StringEquals": {"aws:ResourceTag/Environment": "staging"}}`)), "ec2:DeleteVpc", vpc, key("aws:ResourceTag/Environment", "Staging"), "no identity"},
+		{"a key that is missing", one(condition(`{"StringEquals": {"aws:ResourceTag/Environment": "staging"}}`)), "ec2:DeleteVpc", vpc, nil, "no identity"},
+		{"a key that may be missing", one(condition(`{"StringEqualsIfExists": {"k": "a"}}`)), "ec2:DeleteVpc", vpc, nil, ""},
+		{"a key that must not equal is missing", one(condition(`{"StringNotEquals": {"k": "a"}}`)), "ec2:DeleteVpc", vpc, nil, ""},
+		{"a key that must not equal", one(condition(`{"StringNotEquals": {"k": ["a", "b"]}}`)), "ec2:DeleteVpc", vpc, key("k", "b"), "no identity"},
+		{"a key like", one(condition(`{"StringLike": {"k": "a*c?"}}`)), "ec2:DeleteVpc", vpc, key("k", "abccd"), ""},
+		{"an ARN like", one(condition(`{"ArnNotLike": {"k": "arn:aws:ec2:*:*:vpc/*"}}`)), "ec2:DeleteVpc", vpc, key("k", vpc), "no identity"},
+		{"a boolean", one(condition(`{"Bool": {"k": true}}`)), "ec2:DeleteVpc", vpc, key("k", "True"), ""},
+		{"a key must be there", one(condition(`{"Null": {"k": "false"}}`)), "ec2:DeleteVpc", vpc, nil, "no identity"},
+		{"a key must not be there", one(condition(`{"Null": {"k": "true"}}`)), "ec2:DeleteVpc", vpc, nil, ""},
+		{"all values", one(condition(`{"ForAllValues:StringEquals": {"k": ["a", "b"]}}`)), "ec2:DeleteVpc", vpc, key("k", "a", "c"), "no identity"},
+		{"all values of none", one(condition(`{"ForAllValues:StringEquals": {"k": "a"}}`)), "ec2:DeleteVpc", vpc, nil, ""},
+		{"any value", one(condition(`{"ForAnyValue:StringEquals": {"k": "a"}}`)), "ec2:DeleteVpc", vpc, key("k", "c", "a"), ""},
+		{"any value of none", one(condition(`{"ForAnyValue:StringEquals": {"k": "a"}}`)), "ec2:DeleteVpc", vpc, nil, "no identity"},
+	} {
+		v := c.identity.Judge(Question{c.action, c.resource, c.keys})
+		if v.Allowed != (c.reason == "") || !strings.HasPrefix(v.Reason, c.reason) {
+			t.Errorf("%s: %+v, want reason %q", c.name, v, c.reason)
+		}
+	}
+}
+
+// TestTable checks that every row's templates can be expanded, and that every
+// route leads to a call that the table knows.
+func TestTable(t *testing.T) {
+	for _, r := range table().routes {
+		call := r.service + "." + r.operation
+		if _, ok := table().calls[call]; !ok {
+			t.Errorf("%s %s is %s, which the table lacks", r.method, r.path, call)
+		}
+	}
+	for call, rows := range table().calls {
+		service, _, ok := strings.Cut(call, ".")
+		if !ok || service == "" {
+			t.Errorf("%s: a call is service.Operation", call)
+		}
+		for _, r := range rows {
+			if strings.Count(r.resource, "{") != strings.Count(r.resource, "}") || r.action != "" && !strings.Contains(r.action, ":") {
+				t.Errorf("%s: row %+v", call, r)
+			}
+		}
+	}
+}

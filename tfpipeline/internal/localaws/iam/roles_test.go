@@ -1,0 +1,278 @@
+package iam_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/specboard/platform/tfpipeline/internal/localaws/iam"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/iam/iamtest"
+)
+
+const prefix = "doc-platform-"
+
+// zone gives modules/github a hosted zone's id.
+func zone() map[string]cty.Value {
+	return map[string]cty.Value{"zone_id": cty.StringVal(iamtest.Zone)}
+}
+
+// TestRoles judges what the committed Terraform grants: all that was recorded,
+// and nothing of what no role may do.
+func TestRoles(t *testing.T) {
+	roles := iamtest.Identities(t, iamtest.Rendered(t, zone()))
+	judge := func(a iamtest.Asked) iam.Verdict {
+		i, ok := roles[prefix+a.Role]
+		if !ok {
+			t.Fatalf("nothing renders the role %s", a.Role)
+		}
+		return i.Judge(a.Question)
+	}
+	wanted := append(iamtest.Recorded(t), iamtest.Documented(t)...)
+	for _, a := range wanted {
+		if v := judge(a); !v.Allowed {
+			t.Errorf("denied: %s: %s", iamtest.Pattern(a), v.Reason)
+		}
+	}
+	forbidden := iamtest.Forbidden(t)
+	for _, a := range forbidden {
+		if v := judge(a); v.Allowed {
+			t.Errorf("allowed by %s: %s", v.By, iamtest.Pattern(a))
+		}
+	}
+	if len(wanted) < 1000 || len(forbidden) < 300 {
+		t.Errorf("%d recorded and %d forbidden questions, want 1000 and 300", len(wanted), len(forbidden))
+	}
+}
+
+// TestNotHeld names what IAM cannot prevent within one account. Each is
+// explained in the README of modules/github.
+func TestNotHeld(t *testing.T) {
+	roles := iamtest.Identities(t, iamtest.Rendered(t, zone()))
+	for _, a := range []iamtest.Asked{
+		// Into subnets, security groups and target groups of production: ECS
+		// attaches those under its own role.
+		{Role: "deploy-staging", Question: iam.Question{Action: "ecs:CreateService", Resource: "arn:aws:ecs:us-west-2:123456789012:service/doc-platform-staging/x"}},
+		// Any tag, such as another release's.
+		{Role: "build", Question: iam.Question{Action: "ecr:PutImage", Resource: "arn:aws:ecr:us-west-2:123456789012:repository/doc-platform/api"}},
+		// A namespace or an untagged certificate of somebody else.
+		{Role: "deploy-staging", Question: iam.Question{Action: "servicediscovery:TagResource", Resource: "*", Keys: map[string][]string{"aws:RequestTag/Environment": {"staging"}}}},
+		// With BackupRetentionPeriod=0.
+		{Role: "deploy-production", Question: iam.Question{Action: "rds:ModifyDBInstance", Resource: "arn:aws:rds:us-west-2:123456789012:db:doc-platform-production"}},
+	} {
+		if v := roles[prefix+a.Role].Judge(a.Question); !v.Allowed {
+			t.Errorf("held after all: %s: take it out of the README of modules/github: %s", iamtest.Pattern(a), v.Reason)
+		}
+	}
+}
+
+// TestLoosePolicies shows that the evaluator finds faults that policies here
+// once had.
+func TestLoosePolicies(t *testing.T) {
+	documents := iamtest.Loose(t)
+	roles := iamtest.Identities(t, documents)
+	denied := func(a iamtest.Asked) bool { return !roles[prefix+a.Role].Judge(a.Question).Allowed }
+	found := map[string]bool{}
+	for _, a := range iamtest.Recorded(t) {
+		if strings.HasPrefix(a.Role, "deploy-") && denied(a) {
+			found[a.Action+" "+a.Resource] = true
+		}
+	}
+	const region = "us-west-2:123456789012:"
+	for _, want := range []string{
+		"elasticache:CreateReplicationGroup arn:aws:elasticache:" + region + "parametergroup:default.redis7",
+		"rds:CreateDBInstance arn:aws:rds:" + region + "og:default:postgres-16",
+		"cloudwatch:PutMetricAlarm arn:aws:cloudwatch:" + region + "alarm:TargetTracking-service/doc-platform-production/api-*",
+		"cloudwatch:DeleteAlarms arn:aws:cloudwatch:" + region + "alarm:TargetTracking-service/doc-platform-production/api-*",
+		// A wildcard in the place of a resource's type.
+		"ecs:UpdateService arn:aws:ecs:" + region + "service/doc-platform-staging/api",
+		"rds:CreateDBInstance arn:aws:rds:" + region + "db:doc-platform-staging",
+	} {
+		if !found[want] {
+			t.Errorf("not denied: %s", want)
+		}
+	}
+	allowed := 0
+	for _, a := range iamtest.Forbidden(t) {
+		if i, ok := roles[prefix+a.Role]; ok && i.Judge(a.Question).Allowed {
+			allowed++
+		}
+	}
+	if allowed < 40 {
+		t.Errorf("%d forbidden questions are allowed, want 40 or more", allowed)
+	}
+	trust, err := iam.Parse(documents["doc-platform-deploy-production"].Trust)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if trust.Trusts(iamtest.GitHub, claims("repo:specboard@1234567/doc-platform@987654321:environment:production", "refs/tags/v1", "987654321")) {
+		t.Error("the old trust knows immutable subjects")
+	}
+}
+
+func claims(subject, ref, id string) map[string][]string {
+	const claim = "token.actions.githubusercontent.com:"
+	return map[string][]string{claim + "sub": {subject}, claim + "aud": {"sts.amazonaws.com"}, claim + "ref": {ref}, claim + "repository_id": {id}}
+}
+
+// TestTrust goes through every kind of job and every role, with and without
+// the repository's ids.
+func TestTrust(t *testing.T) {
+	const owner, id = "1234567", "987654321"
+	ids := cty.ObjectVal(map[string]cty.Value{"owner": cty.StringVal(owner), "repository": cty.StringVal(id)})
+	forms := map[string]struct {
+		repository string
+		trust      map[string]iam.Policy
+	}{
+		"names": {"repo:specboard/doc-platform", trusts(t, nil)},
+		"ids":   {"repo:specboard@" + owner + "/doc-platform@" + id, trusts(t, map[string]cty.Value{"repository_ids": ids})},
+	}
+	const main = "refs/heads/main"
+	for name, form := range forms {
+		other := forms[map[string]string{"names": "ids", "ids": "names"}[name]].repository
+		for _, job := range []struct {
+			subject, ref string
+			roles        []string
+		}{
+			{":pull_request", "refs/pull/7/merge", []string{"plan"}},
+			{":ref:refs/heads/main", main, []string{"build", "plan"}},
+			{":ref:refs/tags/v1.4.0", "refs/tags/v1.4.0", []string{"plan"}},
+			{":ref:refs/tags/main", "refs/tags/main", []string{"plan"}},
+			{":ref:refs/tags/x/environment:production", "refs/tags/x/environment:production", []string{"plan"}},
+			{":environment:staging", main, []string{"deploy-staging"}},
+			{":environment:production", main, []string{"deploy-production"}},
+			{":environment:production", "refs/tags/v1.4.0", []string{"deploy-production"}},
+			{":environment:staging", "refs/pull/7/merge", nil},
+			{":environment:staging", "refs/tags/v1.4.0", nil},
+			{":environment:staging", "refs/heads/feature", nil},
+			{":environment:production", "refs/pull/7/merge", nil},
+			{":environment:production", "refs/heads/feature", nil},
+			{":ref:refs/heads/feature", "refs/heads/feature", nil},
+			{":ref:refs/heads/main2", "refs/heads/main2", nil},
+			{":ref:refs/heads/main/x", "refs/heads/main/x", nil},
+			{":ref:refs/heads/environment:production", "refs/heads/environment:production", nil},
+			{":ref:refs/heads/gh-readonly-queue/main/pr-7", "refs/heads/gh-readonly-queue/main/pr-7", nil},
+			{":environment:plan", main, nil},
+			{":environment:Production", main, nil},
+			{":environment:production2", main, nil},
+			{":environment:production/x", main, nil},
+			{":environment:staging-production", main, nil},
+			{"x:environment:production", main, nil},
+			{"", main, nil},
+			{":*", main, nil},
+		} {
+			c := claims(form.repository+job.subject, job.ref, id)
+			if got := assumable(form.trust, c); !slices.Equal(got, job.roles) {
+				t.Errorf("%s: %s on %s may assume %v, want %v", name, job.subject, job.ref, got, job.roles)
+			}
+			for kind, c := range map[string]map[string][]string{
+				"the other form":     claims(other+job.subject, job.ref, id),
+				"another owner":      claims(strings.Replace(form.repository, "specboard", "specboards", 1)+job.subject, job.ref, id),
+				"another repository": claims(strings.Replace(form.repository, "doc-platform", "doc-platform2", 1)+job.subject, job.ref, id),
+				"upper case":         claims(strings.Replace(form.repository, "specboard", "Specboard", 1)+job.subject, job.ref, id),
+				"no audience":        without(c, "aud"),
+				"another audience":   with(c, "aud", "https://github.com/specboard"),
+				"no subject":         without(c, "sub"),
+			} {
+				if got := assumable(form.trust, c); got != nil {
+					t.Errorf("%s: %s with %s may assume %v", name, job.subject, kind, got)
+				}
+			}
+			if name == "ids" {
+				for kind, c := range map[string]map[string][]string{"another id": with(c, "repository_id", "1"), "no id": without(c, "repository_id")} {
+					if got := assumable(form.trust, c); got != nil {
+						t.Errorf("%s: %s with %s may assume %v", name, job.subject, kind, got)
+					}
+				}
+			}
+		}
+	}
+}
+
+func trusts(t *testing.T, changes map[string]cty.Value) map[string]iam.Policy {
+	t.Helper()
+	all := map[string]iam.Policy{}
+	for name, d := range iamtest.Workflows(t, changes) {
+		p, err := iam.Parse(d.Trust)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		all[strings.TrimPrefix(name, prefix)] = p
+	}
+	return all
+}
+
+func assumable(trust map[string]iam.Policy, claims map[string][]string) []string {
+	var roles []string
+	for name, p := range trust {
+		if p.Trusts(iamtest.GitHub, claims) {
+			roles = append(roles, name)
+		}
+	}
+	slices.Sort(roles)
+	return roles
+}
+
+func with(claims map[string][]string, name, value string) map[string][]string {
+	c := without(claims, name)
+	c["token.actions.githubusercontent.com:"+name] = []string{value}
+	return c
+}
+
+func without(claims map[string][]string, name string) map[string][]string {
+	c := map[string][]string{}
+	for k, v := range claims {
+		if k != "token.actions.githubusercontent.com:"+name {
+			c[k] = v
+		}
+	}
+	return c
+}
+
+// TestSizes holds what IAM bounds: 6,144 characters for a managed policy,
+// 10,240 for a role's inline policies together, ten managed policies a role.
+// No policy lists services, so none grows with them.
+func TestSizes(t *testing.T) {
+	for name, d := range iamtest.Rendered(t, zone()) {
+		inline, managed := 0, 0
+		for policy, document := range d.Policies {
+			size := characters(t, document)
+			if strings.HasPrefix(policy, "arn:") {
+				managed++
+			} else {
+				inline += size
+			}
+			if size > 6144 {
+				t.Errorf("%s: %s has %d characters, IAM takes 6144", name, policy, size)
+			}
+			if strings.HasPrefix(name, prefix+"deploy-") && strings.Contains(string(document), "/doc-platform/api") {
+				t.Errorf("%s: %s names a service, so it grows with them", name, policy)
+			}
+		}
+		if inline > 10240 || managed > 10 {
+			t.Errorf("%s: %d characters of inline policies and %d managed ones, IAM takes 10240 and 10", name, inline, managed)
+		}
+		if d.Boundary != nil {
+			if size := characters(t, d.Boundary); size > 6144 {
+				t.Errorf("%s: the boundary has %d characters", name, size)
+			}
+		}
+	}
+}
+
+// characters are those that IAM counts: white space is none.
+func characters(t *testing.T, document json.RawMessage) int {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal(document, &v); err != nil {
+		t.Fatal(fmt.Errorf("%w in %s", err, document))
+	}
+	compact, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(compact)
+}
