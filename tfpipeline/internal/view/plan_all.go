@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/specboard/platform/tfpipeline/internal/plan"
 )
@@ -17,16 +16,8 @@ func (t Text) Plans(w io.Writer, sections []Section) error {
 	for _, s := range sections {
 		rows = append(rows, []string{s.Root, s.words(), s.fingerprint()})
 	}
-	widths := make([]int, 2)
-	for _, r := range rows {
-		for i := range widths {
-			widths[i] = max(widths[i], utf8.RuneCountInString(r[i]))
-		}
-	}
 	var b strings.Builder
-	for _, r := range rows {
-		b.WriteString(strings.TrimRight(fmt.Sprintf("%-*s  %-*s  %s", widths[0], r[0], widths[1], r[1], r[2]), " ") + "\n")
-	}
+	b.WriteString(strings.Join(columns(rows), "\n") + "\n")
 	for _, s := range sections {
 		fmt.Fprintf(&b, "\n== %s\n", s.Root)
 		if s.Plan != nil {

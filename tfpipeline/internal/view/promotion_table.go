@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
@@ -195,39 +194,6 @@ func (t *PromotionTable) row(name string, d deploy.Deployment, known bool, now t
 		tasks = "-"
 	}
 	return []string{name, string(d.State), tasks, change, fmt.Sprintf("%d/%d", d.Failures, d.Threshold), took}
-}
-
-// columns lines rows up.
-func columns(rows [][]string) []string {
-	var widths []int
-	for _, row := range rows {
-		for i, cell := range row {
-			if i == len(widths) {
-				widths = append(widths, 0)
-			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
-		}
-	}
-	lines := make([]string, len(rows))
-	for n, row := range rows {
-		var b strings.Builder
-		for i, cell := range row {
-			b.WriteString(cell)
-			if i < len(row)-1 {
-				b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+2))
-			}
-		}
-		lines[n] = strings.TrimRight(b.String(), " ")
-	}
-	return lines
-}
-
-// fit cuts a line to the terminal's width: one that wraps would be two.
-func fit(line string, width int) string {
-	if r := []rune(line); width > 1 && len(r) >= width {
-		return string(r[:width-2]) + "…"
-	}
-	return line
 }
 
 // paint colours what a state means.
