@@ -3,6 +3,9 @@ package main
 import (
 	"bytes"
 	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -124,5 +127,25 @@ func TestHelp(t *testing.T) {
 		if hasEnv := set.Lookup("env") != nil; hasEnv != (c.env != nil) {
 			t.Errorf("%s: -env is declared: %v, checked: %v", c.name, hasEnv, c.env != nil)
 		}
+	}
+}
+
+// In a workflow GitHub is asked, since the clone may lack tags.
+func TestCheckoutAsksGitHubInAWorkflow(t *testing.T) {
+	commit := strings.Repeat("c0ffee00", 5)
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/repos/specboard/doc-platform/git/ref/tags/v1.0.0" || !strings.Contains(r.Header.Get("Authorization"), "the token") {
+			t.Errorf("%s, as %s", r.URL, r.Header.Get("Authorization"))
+		}
+		fmt.Fprintf(w, `{"object":{"type":"commit","sha":%q}}`, commit)
+	}))
+	t.Cleanup(api.Close)
+	a := &app{console: &console.Console{Env: []string{"GITHUB_REPOSITORY=specboard/doc-platform", "GITHUB_TOKEN=the token", "GITHUB_API_URL=" + api.URL}}}
+	if a.checkout().ReleaseCommit != nil {
+		t.Error("GitHub is asked outside of a workflow")
+	}
+	a.console.Env = append(a.console.Env, "GITHUB_ACTIONS=true")
+	if got, err := a.checkout().Peel(t.Context(), "v1.0.0"); err != nil || got != commit {
+		t.Errorf("%s, %v", got, err)
 	}
 }

@@ -46,6 +46,7 @@ var allowed = map[string][]string{
 
 	// Its adapters, each for one outside system.
 	"tfpipeline/internal/ecs":        {"gen/config", "tfpipeline/internal/deploy"},
+	"tfpipeline/internal/checkout":   {"migrations", "tfpipeline/internal/console", "tfpipeline/internal/deploy"},
 	"tfpipeline/internal/github":     {},
 	"tfpipeline/internal/localaws":   {"gen/config", "migrations/scratch", "tfpipeline/internal/localaws/*"},
 	"tfpipeline/internal/localaws/*": {"gen/config", "tfpipeline/internal/localaws/*"},

@@ -10,9 +10,11 @@ import (
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/checkout"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/github"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
 	"github.com/specboard/platform/tfpipeline/internal/notify"
 	"github.com/specboard/platform/tfpipeline/internal/redact"
@@ -100,6 +102,17 @@ func (a *app) pipeline(e *environment, i *infrastructure) (*deploy.Pipeline, err
 		p.Notifier = announcer{hook, a.platform.Name}
 	}
 	return p, nil
+}
+
+// checkout is the repository at hand. In a workflow GitHub is asked for the
+// commits of tags.
+func (a *app) checkout() *checkout.Checkout {
+	c := &checkout.Checkout{Dir: a.repository, Env: a.console.Env}
+	repository, token := a.console.Getenv("GITHUB_REPOSITORY"), a.console.Getenv("GITHUB_TOKEN")
+	if a.console.Getenv("GITHUB_ACTIONS") == "true" && repository != "" && token != "" {
+		c.ReleaseCommit = github.New(a.console.Getenv("GITHUB_API_URL"), repository, token).ReleaseCommit
+	}
+	return c
 }
 
 // announcer tells people how an attempt ended.

@@ -98,7 +98,7 @@ func (a *app) promote(ctx context.Context, o attemptOptions) error {
 	}
 	if o.commit != "" {
 		var err error
-		if o.commit, err = a.checkout().expand(ctx, o.commit); err != nil {
+		if o.commit, err = a.checkout().Expand(ctx, o.commit); err != nil {
 			return err
 		}
 		again += " -commit " + o.commit
@@ -190,24 +190,13 @@ func (a *app) whatRuns(ctx context.Context, e *environment, p *view.Promotion) e
 	if err != nil && !deploy.IsTransient(err) {
 		return explain(e.Name, err)
 	}
-	current := lastDeployed(records)
+	current := deploy.LastDeployed(records)
 	if current == nil {
 		return nil
 	}
 	p.From, p.Before = current.Release.String(), map[string]string{}
 	for name, s := range current.Services {
 		p.Before[name] = s.After
-	}
-	return nil
-}
-
-// lastDeployed is the latest attempt that brought a release to every service;
-// nil if none ever did.
-func lastDeployed(records []deploy.Record) *deploy.Record {
-	for i := range records {
-		if r := &records[len(records)-1-i]; r.Outcome == deploy.Deployed {
-			return r
-		}
 	}
 	return nil
 }

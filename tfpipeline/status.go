@@ -5,13 +5,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
-	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/ecs"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
@@ -89,29 +87,22 @@ func (a *app) status(ctx context.Context, env string, json, markdown bool) error
 
 // statusOf looks at one environment, at everything at the same time.
 func (a *app) statusOf(ctx context.Context, e *environment) (view.Status, error) {
-	s := view.Status{Environment: e.Name, URL: "https://" + a.platform.Host(e.Environment), Time: time.Now().UTC()}
-	names := a.services()
 	var public []string
 	for _, service := range a.platform.Services {
 		if service.Public() {
 			public = append(public, service.Name)
 		}
 	}
-	var (
-		records  []deploy.Record
-		skipped  []deploy.Skipped
-		lockErr  error
-		services map[string]deploy.Service
-		digests  map[string][]string
-		targets  map[string]deploy.Targets
-	)
+	var o view.Observation
+	names := a.services()
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) { records, skipped, err = e.history.Records(ctx); return err })
-	g.Go(func() error { s.Lock, lockErr = e.lock.Holder(ctx); return nil })
-	g.Go(func() (err error) { services, err = e.ecs.DescribeServices(ctx, names); return err })
-	g.Go(func() (err error) { digests, err = e.ecs.RunningDigests(ctx, names); return err })
-	g.Go(func() (err error) { targets, err = e.ecs.TargetHealth(ctx, public); return err })
+	g.Go(func() (err error) { o.Records, o.Skipped, err = e.history.Records(ctx); return err })
+	g.Go(func() error { o.Lock, o.LockError = e.lock.Holder(ctx); return nil })
+	g.Go(func() (err error) { o.Services, err = e.ecs.DescribeServices(ctx, names); return err })
+	g.Go(func() (err error) { o.Digests, err = e.ecs.RunningDigests(ctx, names); return err })
+	g.Go(func() (err error) { o.Targets, err = e.ecs.TargetHealth(ctx, public); return err })
 	err := g.Wait()
+	s := view.Status{Environment: e.Name, URL: "https://" + a.platform.Host(e.Environment), Time: time.Now().UTC()}
 	if failure, ok := errors.AsType[*ecs.Error](err); ok && failure.Code == "ClusterNotFoundException" {
 		s.Problems = []string{"there is nothing yet: tfpipeline bootstrap -env " + e.Name}
 		return s, nil
@@ -119,55 +110,6 @@ func (a *app) statusOf(ctx context.Context, e *environment) (view.Status, error)
 	if err != nil {
 		return s, fmt.Errorf("%s: %w", e.Name, err)
 	}
-	var release deploy.Release
-	if r := lastDeployed(records); r != nil {
-		release = r.Release
-		s.Release, s.Record, s.Since, s.By = &release, r.ID, r.Ended, r.Actor
-	}
-	if n := len(records); n > 0 && records[n-1].ID != s.Record {
-		s.Last = &records[n-1]
-	}
-	for _, name := range names {
-		service, known := services[name]
-		v := view.ServiceStatus{
-			Name: name, Known: known, TaskDefinition: service.TaskDefinition,
-			Desired: service.Desired, Running: service.Running, Digests: distinct(digests[name]),
-		}
-		for _, d := range v.Digests {
-			v.Runs = append(v.Runs, releaseOf(records, name, d))
-		}
-		v.Release = len(v.Digests) == 1 && v.Digests[0] == release.Digests[name]
-		if service.Deployment != nil {
-			v.Deployment = service.Deployment.State
-		}
-		if t, ok := targets[name]; ok {
-			v.Targets = &t
-		}
-		s.Services = append(s.Services, v)
-	}
-	s.Judge()
-	if lockErr != nil {
-		s.Problems = append(s.Problems, lockErr.Error())
-	}
-	for _, x := range skipped {
-		s.Problems = append(s.Problems, fmt.Sprintf("left out of the history: %s: %s", x.Key, x.Reason))
-	}
+	s.Fill(names, o)
 	return s, nil
-}
-
-// releaseOf names the release that a service's image was promoted as last; ""
-// if it never was.
-func releaseOf(records []deploy.Record, service, digest string) string {
-	for _, r := range slices.Backward(records) {
-		if r.Release.Digests[service] == digest {
-			return r.Release.String()
-		}
-	}
-	return ""
-}
-
-func distinct(list []string) []string {
-	list = append([]string{}, list...)
-	slices.Sort(list)
-	return slices.Compact(list)
 }

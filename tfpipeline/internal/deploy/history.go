@@ -48,16 +48,18 @@ func (p past) attempt(id string) *Record {
 	return &p[i]
 }
 
-// current returns the last attempt that brought a release to every service;
-// nil if none ever did.
-func (p past) current() *Record {
-	for i := range p {
-		if r := &p[len(p)-1-i]; r.Outcome == Deployed {
+// LastDeployed returns the last of records, the oldest first, that brought a
+// release to every service; nil if none ever did.
+func LastDeployed(records []Record) *Record {
+	for i := range records {
+		if r := &records[len(records)-1-i]; r.Outcome == Deployed {
 			return r
 		}
 	}
 	return nil
 }
+
+func (p past) current() *Record { return LastDeployed(p) }
 
 // unfinished returns the last attempt since the current one that may have left
 // services with something else; nil if none did.

@@ -3,6 +3,7 @@ package view
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,6 +47,73 @@ type ServiceStatus struct {
 	Deployment deploy.DeploymentState `json:"deployment,omitempty"`
 	// Targets is nil if the service is not public.
 	Targets *deploy.Targets `json:"targets,omitempty"`
+}
+
+// Observation is what was read of an environment at one time.
+type Observation struct {
+	// Records are its attempts, the oldest first; Skipped what lies among
+	// them and is none.
+	Records []deploy.Record
+	Skipped []deploy.Skipped
+	// Lock is whoever holds the lock, or LockError why that is not known.
+	Lock      *deploy.Lease
+	LockError error
+	// Services are those that ECS knows; Digests the images that their tasks
+	// run; Targets the health of those that are public.
+	Services map[string]deploy.Service
+	Digests  map[string][]string
+	Targets  map[string]deploy.Targets
+}
+
+// Fill fills in from an observation what the named services run, and what is
+// not as it should be.
+func (s *Status) Fill(services []string, o Observation) {
+	var release deploy.Release
+	if r := deploy.LastDeployed(o.Records); r != nil {
+		release = r.Release
+		s.Release, s.Record, s.Since, s.By = &release, r.ID, r.Ended, r.Actor
+	}
+	if n := len(o.Records); n > 0 && o.Records[n-1].ID != s.Record {
+		s.Last = &o.Records[n-1]
+	}
+	s.Lock = o.Lock
+	for _, name := range services {
+		service, known := o.Services[name]
+		v := ServiceStatus{
+			Name: name, Known: known, TaskDefinition: service.TaskDefinition,
+			Desired: service.Desired, Running: service.Running,
+			Digests: slices.Compact(slices.Sorted(slices.Values(o.Digests[name]))),
+		}
+		for _, d := range v.Digests {
+			v.Runs = append(v.Runs, releaseOf(o.Records, name, d))
+		}
+		v.Release = len(v.Digests) == 1 && v.Digests[0] == release.Digests[name]
+		if service.Deployment != nil {
+			v.Deployment = service.Deployment.State
+		}
+		if t, ok := o.Targets[name]; ok {
+			v.Targets = &t
+		}
+		s.Services = append(s.Services, v)
+	}
+	s.Judge()
+	if o.LockError != nil {
+		s.Problems = append(s.Problems, o.LockError.Error())
+	}
+	for _, x := range o.Skipped {
+		s.Problems = append(s.Problems, fmt.Sprintf("left out of the history: %s: %s", x.Key, x.Reason))
+	}
+}
+
+// releaseOf names the release that a service's image was promoted as last; ""
+// if it never was.
+func releaseOf(records []deploy.Record, service, digest string) string {
+	for _, r := range slices.Backward(records) {
+		if r.Release.Digests[service] == digest {
+			return r.Release.String()
+		}
+	}
+	return ""
 }
 
 // Judge fills in Problems from the rest.

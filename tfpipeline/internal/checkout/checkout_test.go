@@ -1,13 +1,9 @@
-package main
+package checkout
 
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -20,15 +16,12 @@ import (
 // repository is a git repository in a temporary folder.
 type repository struct {
 	t *testing.T
-	*checkout
+	*Checkout
 }
 
 func newRepository(t *testing.T) repository {
 	t.Helper()
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("there is no git to test with")
-	}
-	r := repository{t, &checkout{dir: t.TempDir(), env: append(os.Environ(),
+	r := repository{t, &Checkout{Dir: t.TempDir(), Env: append(os.Environ(),
 		"GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null", "HOME="+t.TempDir(),
 		"GIT_AUTHOR_NAME=ada", "GIT_AUTHOR_EMAIL=ada@example.org", "GIT_COMMITTER_NAME=ada", "GIT_COMMITTER_EMAIL=ada@example.org")}}
 	r.do("init", "-q", "-b", "main")
@@ -46,7 +39,7 @@ func (r repository) do(args ...string) string {
 
 func (r repository) write(path, content string) {
 	r.t.Helper()
-	full := filepath.Join(r.dir, path)
+	full := filepath.Join(r.Dir, path)
 	if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
 		r.t.Fatal(err)
 	}
@@ -63,7 +56,7 @@ func (r repository) commit(path, content string) string {
 	return r.do("rev-parse", "HEAD")
 }
 
-func TestCheckoutHead(t *testing.T) {
+func TestHead(t *testing.T) {
 	r := newRepository(t)
 	if _, _, err := r.Head(t.Context()); err == nil {
 		t.Error("a repository without a commit has a head")
@@ -84,7 +77,7 @@ func TestCheckoutHead(t *testing.T) {
 	}
 }
 
-func TestCheckoutPeelsTags(t *testing.T) {
+func TestPeelsTags(t *testing.T) {
 	r := newRepository(t)
 	first := r.commit("a", "1")
 	r.do("tag", "light")
@@ -104,33 +97,13 @@ func TestCheckoutPeelsTags(t *testing.T) {
 		}
 	}
 	asked := ""
-	r.peel = func(_ context.Context, tag string) (string, error) { asked = tag; return "c0ffee", nil }
+	r.ReleaseCommit = func(_ context.Context, tag string) (string, error) { asked = tag; return "c0ffee", nil }
 	if got, err := r.Peel(t.Context(), "v1.0.0"); err != nil || got != "c0ffee" || asked != "v1.0.0" {
 		t.Errorf("by GitHub: %s, %v", got, err)
 	}
 }
 
-// In a workflow GitHub is asked, since the clone may lack tags.
-func TestCheckoutAsksGitHubInAWorkflow(t *testing.T) {
-	commit := strings.Repeat("c0ffee00", 5)
-	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/repos/specboard/doc-platform/git/ref/tags/v1.0.0" || !strings.Contains(r.Header.Get("Authorization"), "the token") {
-			t.Errorf("%s, as %s", r.URL, r.Header.Get("Authorization"))
-		}
-		fmt.Fprintf(w, `{"object":{"type":"commit","sha":%q}}`, commit)
-	}))
-	t.Cleanup(api.Close)
-	a := &app{console: &console.Console{Env: []string{"GITHUB_REPOSITORY=specboard/doc-platform", "GITHUB_TOKEN=the token", "GITHUB_API_URL=" + api.URL}}}
-	if a.checkout().peel != nil {
-		t.Error("GitHub is asked outside of a workflow")
-	}
-	a.console.Env = append(a.console.Env, "GITHUB_ACTIONS=true")
-	if got, err := a.checkout().Peel(t.Context(), "v1.0.0"); err != nil || got != commit {
-		t.Errorf("%s, %v", got, err)
-	}
-}
-
-func TestCheckoutContains(t *testing.T) {
+func TestContains(t *testing.T) {
 	r := newRepository(t)
 	first := r.commit("a", "1")
 	second := r.commit("a", "2")
@@ -148,30 +121,30 @@ func TestCheckoutContains(t *testing.T) {
 		t.Error("a commit that does not exist is compared")
 	}
 	// A shallow clone says that it cannot tell, rather than no.
-	clone := repository{t, &checkout{dir: t.TempDir(), env: r.env}}
-	clone.do("clone", "-q", "--depth", "1", "--branch", "main", "file://"+r.dir, ".")
+	clone := repository{t, &Checkout{Dir: t.TempDir(), Env: r.Env}}
+	clone.do("clone", "-q", "--depth", "1", "--branch", "main", "file://"+r.Dir, ".")
 	_, err := clone.Contains(t.Context(), second, first)
 	if h, ok := errors.AsType[console.Next](err); !ok || !strings.Contains(h.Next(), "fetch-depth: 0") {
 		t.Errorf("in a shallow clone: %v", err)
 	}
 }
 
-func TestCheckoutExpandsCommits(t *testing.T) {
+func TestExpandsCommits(t *testing.T) {
 	r := newRepository(t)
 	full := r.commit("a", "1")
 	for _, name := range []string{full, full[:7], strings.Repeat("0", 40)} {
-		if got, err := r.expand(t.Context(), name); err != nil || !strings.HasPrefix(got, name) || len(got) != 40 {
+		if got, err := r.Expand(t.Context(), name); err != nil || !strings.HasPrefix(got, name) || len(got) != 40 {
 			t.Errorf("%s: %s, %v", name, got, err)
 		}
 	}
 	for _, name := range []string{"", "abc", "0000000", "v1.0.0", "HEAD", full + "0", "--help-me"} {
-		if got, err := r.expand(t.Context(), name); !isType[console.Next](err) {
+		if got, err := r.Expand(t.Context(), name); console.NextOf(err) == "" {
 			t.Errorf("%s: %s, %v", name, got, err)
 		}
 	}
 }
 
-func TestCheckoutSchema(t *testing.T) {
+func TestSchema(t *testing.T) {
 	r := newRepository(t)
 	r.write("migrations/0001_create_users.sql", "-- phase: expand\nCREATE TABLE users (id bigint PRIMARY KEY);\n")
 	schema, err := r.Schema(t.Context())

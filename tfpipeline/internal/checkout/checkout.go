@@ -1,4 +1,6 @@
-package main
+// Package checkout is the git checkout at hand: which commit it is, what its
+// tags mean, which migrations it has.
+package checkout
 
 import (
 	"bytes"
@@ -14,28 +16,20 @@ import (
 	"github.com/specboard/platform/migrations"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
-	"github.com/specboard/platform/tfpipeline/internal/github"
 )
 
-// checkout is the repository at hand, through git.
-type checkout struct {
-	dir string
-	env []string
-	// peel asks GitHub for the commit of a release's tag; nil asks git.
-	peel func(ctx context.Context, tag string) (string, error)
+// Checkout is a repository, through git.
+type Checkout struct {
+	// Dir is its folder; where it is "", git looks for one from here upwards.
+	Dir string
+	// Env is git's environment.
+	Env []string
+	// ReleaseCommit asks GitHub for the commit of a release's tag, since the
+	// clone of a workflow may lack tags; nil asks git.
+	ReleaseCommit func(ctx context.Context, tag string) (string, error)
 }
 
-var _ deploy.Checkout = (*checkout)(nil)
-
-func (a *app) checkout() *checkout {
-	c := &checkout{dir: a.repository, env: a.console.Env}
-	repository, token := a.console.Getenv("GITHUB_REPOSITORY"), a.console.Getenv("GITHUB_TOKEN")
-	if a.console.Getenv("GITHUB_ACTIONS") == "true" && repository != "" && token != "" {
-		// A workflow's clone may lack tags.
-		c.peel = github.New(a.console.Getenv("GITHUB_API_URL"), repository, token).ReleaseCommit
-	}
-	return c
-}
+var _ deploy.Checkout = (*Checkout)(nil)
 
 // gitError is git's failure in its own words.
 type gitError struct {
@@ -52,10 +46,10 @@ func (e *gitError) Error() string {
 }
 
 // git runs git in the repository and returns what it printed.
-func (c *checkout) git(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", c.dir}, args...)...)
+func (c *Checkout) git(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", c.Dir}, args...)...)
 	// Words that do not depend on the language, and no lock for a mere look.
-	cmd.Env = append(slices.Clone(c.env), "LC_ALL=C", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0")
+	cmd.Env = append(slices.Clone(c.Env), "LC_ALL=C", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0")
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
@@ -73,7 +67,7 @@ func (c *checkout) git(ctx context.Context, args ...string) (string, error) {
 
 // Head returns the commit that is checked out, and the paths that differ from
 // it, those that git does not know included.
-func (c *checkout) Head(ctx context.Context) (commit string, changed []string, err error) {
+func (c *Checkout) Head(ctx context.Context) (commit string, changed []string, err error) {
 	out, err := c.git(ctx, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
 	if err != nil {
 		return "", nil, fmt.Errorf("find the commit of the checkout: %w", err)
@@ -92,12 +86,12 @@ func (c *checkout) Head(ctx context.Context) (commit string, changed []string, e
 
 // Peel returns the commit that a release's tag means: an annotated tag points
 // at a tag object, and no image is named after that.
-func (c *checkout) Peel(ctx context.Context, tag string) (string, error) {
-	if c.peel != nil {
-		return c.peel(ctx, tag)
+func (c *Checkout) Peel(ctx context.Context, tag string) (string, error) {
+	if c.ReleaseCommit != nil {
+		return c.ReleaseCommit(ctx, tag)
 	}
 	out, err := c.git(ctx, "rev-parse", "--verify", "--quiet", "refs/tags/"+tag+"^{commit}")
-	if isType[*gitError](err) {
+	if _, ok := errors.AsType[*gitError](err); ok {
 		return "", console.WithNext(fmt.Errorf("there is no tag %q here, or it is not on a commit", tag), "git fetch --tags; git tag --list")
 	}
 	if err != nil {
@@ -106,8 +100,8 @@ func (c *checkout) Peel(ctx context.Context, tag string) (string, error) {
 	return strings.TrimSpace(out), nil
 }
 
-// expand returns the full commit that a name of it means.
-func (c *checkout) expand(ctx context.Context, commit string) (string, error) {
+// Expand returns the full commit that a name of it means.
+func (c *Checkout) Expand(ctx context.Context, commit string) (string, error) {
 	if !isHexadecimal(commit) || len(commit) < 7 || len(commit) > 40 {
 		return "", console.Usage(fmt.Sprintf("-commit %s: not a commit (7 to 40 hexadecimal digits)", commit), "git log --oneline")
 	}
@@ -115,7 +109,7 @@ func (c *checkout) expand(ctx context.Context, commit string) (string, error) {
 		return commit, nil
 	}
 	out, err := c.git(ctx, "rev-parse", "--verify", "--quiet", commit+"^{commit}")
-	if isType[*gitError](err) {
+	if _, ok := errors.AsType[*gitError](err); ok {
 		return "", console.Usage(fmt.Sprintf("-commit %s: no such commit in this checkout, or several", commit), "git fetch; git log --oneline")
 	}
 	return strings.TrimSpace(out), err
@@ -125,9 +119,9 @@ func isHexadecimal(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return !strings.ContainsRune("0123456789abcdef", r) }) < 0
 }
 
-// Contains reports whether descendant has ancestor in its past. A clone
+// Contains reports whether descendant descends from ancestor. A clone
 // without the whole history cannot tell, and says so.
-func (c *checkout) Contains(ctx context.Context, descendant, ancestor string) (bool, error) {
+func (c *Checkout) Contains(ctx context.Context, descendant, ancestor string) (bool, error) {
 	_, err := c.git(ctx, "merge-base", "--is-ancestor", ancestor, descendant)
 	failure, ok := errors.AsType[*gitError](err)
 	switch {
@@ -150,8 +144,8 @@ func (c *checkout) Contains(ctx context.Context, descendant, ancestor string) (b
 }
 
 // Schema returns the migrations of the checkout.
-func (c *checkout) Schema(context.Context) (deploy.Schema, error) {
-	list, err := migrations.Load(os.DirFS(filepath.Join(c.dir, "migrations")))
+func (c *Checkout) Schema(context.Context) (deploy.Schema, error) {
+	list, err := migrations.Load(os.DirFS(filepath.Join(c.Dir, "migrations")))
 	if err != nil {
 		return nil, fmt.Errorf("read the migrations: %w", err)
 	}

@@ -1,0 +1,107 @@
+package ecs
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
+)
+
+// ErrNoLogGroup is returned where a service or task has no log group, because
+// it was never applied.
+var ErrNoLogGroup = errors.New("there is no log group")
+
+// logSlack is how late a line may come: CloudWatch sorts the lines of several
+// streams, and not at once.
+const logSlack = 15 * time.Second
+
+// Tail reads the logs of services and one-off tasks from a time on, and
+// returns no line twice.
+type Tail struct {
+	environment *Environment
+	names       []string
+	grep        string
+	from        time.Time
+	// seen are the events that were returned, with their time.
+	seen map[string]time.Time
+}
+
+// TailLine is one line of a log: which service or task wrote it, the first
+// characters of the ECS task's id, when and what.
+type TailLine struct {
+	Name, Task, Message string
+	Time                time.Time
+}
+
+// Tail begins at a time. Of what is written it returns the lines that contain
+// grep, in upper or lower case.
+func (e *Environment) Tail(names []string, grep string, from time.Time) *Tail {
+	// CloudWatch counts milliseconds; what is finer would be read twice.
+	return &Tail{e, names, strings.ToLower(grep), from.Truncate(time.Millisecond), map[string]time.Time{}}
+}
+
+// Read returns what is new since the last time, in the order of time; where
+// it fails, what it has read until then.
+func (t *Tail) Read(ctx context.Context) ([]TailLine, error) {
+	now := time.Now()
+	lines, err := t.read(ctx)
+	slices.SortStableFunc(lines, func(a, b TailLine) int { return cmp.Compare(a.Time.UnixMilli(), b.Time.UnixMilli()) })
+	if err != nil {
+		return lines, err
+	}
+	t.from = now.Add(-logSlack).Truncate(time.Millisecond)
+	for id, at := range t.seen {
+		if at.Before(t.from) {
+			delete(t.seen, id) // it cannot come again
+		}
+	}
+	return lines, nil
+}
+
+func (t *Tail) read(ctx context.Context) (lines []TailLine, err error) {
+	for _, name := range t.names {
+		group := t.environment.platform.LogGroup(t.environment.name, name)
+		pages := cloudwatchlogs.NewFilterLogEventsPaginator(t.environment.logs, &cloudwatchlogs.FilterLogEventsInput{
+			LogGroupName: &group, StartTime: new(t.from.UnixMilli()),
+		})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if is(err, "ResourceNotFoundException") {
+				return lines, fmt.Errorf("read log of %s: %w %s", name, ErrNoLogGroup, group)
+			}
+			if err != nil {
+				return lines, failed(ctx, err, "read log of %s", name)
+			}
+			for _, e := range page.Events {
+				if line, ok := t.take(name, e); ok {
+					lines = append(lines, line)
+				}
+			}
+		}
+	}
+	return lines, nil
+}
+
+// take returns an event as a line, unless it was returned before or is not
+// asked for.
+func (t *Tail) take(name string, e types.FilteredLogEvent) (TailLine, bool) {
+	id := name + " " + value(e.EventId)
+	if _, known := t.seen[id]; known {
+		return TailLine{}, false
+	}
+	at := time.UnixMilli(value(e.Timestamp))
+	t.seen[id] = at
+	message := strings.TrimRight(value(e.Message), "\r\n")
+	if !strings.Contains(strings.ToLower(message), t.grep) {
+		return TailLine{}, false
+	}
+	stream := value(e.LogStreamName)
+	task := stream[strings.LastIndexByte(stream, '/')+1:]
+	return TailLine{name, task[:min(len(task), 8)], message, at}, true
+}
