@@ -14,7 +14,7 @@ import (
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
-	"github.com/specboard/platform/tfpipeline/internal/offline"
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
 )
@@ -65,7 +65,7 @@ func TestOfflinePlans(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if bytes.Contains(document, []byte(offline.RandomPassword)) {
+			if bytes.Contains(document, []byte(endpoint.OfflinePassword)) {
 				t.Error("the plan holds a generated secret")
 			}
 			p, err := plan.Parse(name, document)

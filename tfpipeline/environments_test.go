@@ -178,6 +178,9 @@ func (p program) must(t *testing.T, want int, args ...string) string {
 	if code != want {
 		t.Fatalf("tfpipeline %s: exit %d, want %d\n%s\n%s", strings.Join(args, " "), code, want, stdout, stderr)
 	}
+	if strings.Contains(stderr, "was not refreshed") {
+		t.Errorf("tfpipeline %s:\n%s", strings.Join(args, " "), stderr)
+	}
 	return stdout
 }
 
@@ -190,7 +193,7 @@ func (p program) sideBySide(t *testing.T, a, b string, args func(string) []strin
 	for i, env := range []string{a, b} {
 		wg.Go(func() {
 			stdout, stderr, code := p.run(t.Context(), args(env)...)
-			if code != console.ExitOK {
+			if code != console.ExitOK || strings.Contains(stderr, "was not refreshed") {
 				failures[i] = fmt.Sprintf("tfpipeline %v: exit %d\n%s\n%s", args(env), code, stdout, stderr)
 			}
 		})

@@ -143,8 +143,7 @@ func (a *app) useLocal(ctx context.Context, cloud *localaws.Cloud, o localOption
 		}
 	}
 	if len(args) > 0 {
-		set, unset := localEnvironment(cloud)
-		return a.runIn(ctx, set, unset, args)
+		return a.runIn(ctx, cloud.Access().Environ(a.console.Env), args)
 	}
 	a.console.Progress("local AWS at %s until Ctrl-C; load balancers: %s/_localaws/balancers", cloud.URL(), cloud.URL())
 	select {
@@ -158,7 +157,7 @@ func (a *app) useLocal(ctx context.Context, cloud *localaws.Cloud, o localOption
 
 // printEnvironment tells a shell, or a program, what to export.
 func (a *app) printEnvironment(cloud *localaws.Cloud, asJSON bool) error {
-	set, unset := localEnvironment(cloud)
+	set, unset := cloud.Access().Variables(a.console.Env)
 	if asJSON {
 		return json.NewEncoder(a.console.Out).Encode(struct {
 			Endpoint    string            `json:"endpoint"`
@@ -174,21 +173,4 @@ func (a *app) printEnvironment(cloud *localaws.Cloud, asJSON bool) error {
 	fmt.Fprintf(&lines, "unset %s\n", strings.Join(unset, " "))
 	_, err := fmt.Fprint(a.console.Out, lines.String())
 	return err
-}
-
-// localEnvironment is what must be set for AWS calls to end at the endpoint,
-// and what must not be: an empty AWS_PROFILE is none for Go's SDK, and one
-// that does not exist for Python's.
-func localEnvironment(cloud *localaws.Cloud) (set map[string]string, unset []string) {
-	set, unset = map[string]string{}, []string{"AWS_DEFAULT_PROFILE"}
-	for _, kv := range cloud.Environ() {
-		name, value, _ := strings.Cut(kv, "=")
-		if value == "" {
-			unset = append(unset, name)
-			continue
-		}
-		set[name] = value
-	}
-	slices.Sort(unset)
-	return set, unset
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"slices"
-	"strings"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
 )
@@ -15,16 +13,9 @@ import (
 // runIn runs a command with another environment, and passes on how it ended.
 // It is not killed by an interrupt: it gets the signal itself, and has the
 // endpoint for as long as it takes to end well.
-func (a *app) runIn(ctx context.Context, set map[string]string, unset, args []string) error {
+func (a *app) runIn(ctx context.Context, env, args []string) error {
 	cmd := exec.Command(args[0], args[1:]...)
-	for _, kv := range a.console.Env {
-		if name, _, _ := strings.Cut(kv, "="); set[name] == "" && !slices.Contains(unset, name) {
-			cmd.Env = append(cmd.Env, kv)
-		}
-	}
-	for name, value := range set {
-		cmd.Env = append(cmd.Env, name+"="+value)
-	}
+	cmd.Env = env
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.console.In, a.console.Out, a.console.Err
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("run %s: %w", args[0], err)

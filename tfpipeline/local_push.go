@@ -9,20 +9,18 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
 )
 
 // pushSample puts images of the sample application into the repositories of
 // the endpoint in the environment.
 func (a *app) pushSample(ctx context.Context, o localOptions) error {
-	endpoint := a.console.Getenv("AWS_ENDPOINT_URL")
-	if !isLoopback(endpoint) {
-		return console.WithNext(fmt.Errorf("push the sample application: AWS_ENDPOINT_URL=%q is no local endpoint; real images are pushed by docker", endpoint), "tfpipeline local")
+	url := a.console.Getenv("AWS_ENDPOINT_URL")
+	if !isLoopback(url) {
+		return console.WithNext(fmt.Errorf("push the sample application: AWS_ENDPOINT_URL=%q is no local endpoint; real images are pushed by docker", url), "tfpipeline local")
 	}
 	services := a.platform.Services
 	if o.only != "" {
@@ -43,7 +41,7 @@ func (a *app) pushSample(ctx context.Context, o localOptions) error {
 	if region == "" {
 		region = a.platform.Region
 	}
-	cfg := aws.Config{Region: region, BaseEndpoint: &endpoint, Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")}
+	cfg := endpoint.Access{URL: url, Region: region, Key: "local"}.Config()
 	for _, s := range services {
 		command := slices.Concat([]string{"sample", "-service", s.Name, "-release", o.push}, strings.Fields(o.sample))
 		digest, err := localaws.Push(ctx, cfg, a.platform.RepositoryName(s.Name), o.push, localaws.Image{Folder: folder, Command: command})
@@ -61,11 +59,7 @@ const seedProgram = "#!/bin/sh\nexec sample seed\n"
 // buildSample makes the folder of programs that is the image of a release. It
 // stays, as an image does.
 func (a *app) buildSample(ctx context.Context, tag string) (string, error) {
-	cache := a.console.Getenv("XDG_CACHE_HOME")
-	if cache == "" {
-		cache = filepath.Join(a.console.Getenv("HOME"), ".cache")
-	}
-	folder := filepath.Join(cache, "tfpipeline", "releases", strings.ReplaceAll(tag, string(filepath.Separator), "-"))
+	folder := filepath.Join(a.cacheDir(), "releases", strings.ReplaceAll(tag, string(filepath.Separator), "-"))
 	bin := filepath.Join(folder, "bin")
 	if err := os.MkdirAll(bin, 0o755); err != nil {
 		return "", err

@@ -10,8 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/config/configtest"
-	"github.com/specboard/platform/tfpipeline/internal/offline"
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
 )
 
@@ -75,11 +76,11 @@ type bare struct {
 
 func newBare(b *testing.B) *bare {
 	b.Helper()
-	endpoint, err := offline.Start(b.Context(), configtest.Docs())
+	server, err := endpoint.Serve(b.Context(), nil, endpoint.Offline(configtest.Docs()))
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { _ = endpoint.Close() })
+	b.Cleanup(func() { _ = server.Close() })
 	program, err := terraform.DefaultInstallation(b.TempDir()).Find(b.Context(), func(s string) { b.Log(s) })
 	if err != nil {
 		b.Fatal(err)
@@ -97,14 +98,12 @@ func newBare(b *testing.B) *bare {
 		if err := os.CopyFS(dir, os.DirFS(filepath.Join(repository, "envs", r))); err != nil {
 			b.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, "offline_override.tf"), []byte(offline.Override()), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "offline_override.tf"), []byte(offlineOverride), 0o600); err != nil {
 			b.Fatal(err)
 		}
 	}
-	x.env = append(withoutAWS(), "CHECKPOINT_DISABLE=1")
-	for k, v := range endpoint.Environ() {
-		x.env = append(x.env, k+"="+v)
-	}
+	access := endpoint.Access{URL: server.URL(), Region: config.Default().Region, Key: "offline"}
+	x.env = append(access.Environ(os.Environ()), "CHECKPOINT_DISABLE=1")
 	locked := []terraform.LockedProvider{{Source: "registry.terraform.io/hashicorp/aws", Version: "5.100.0"}}
 	if mirror := terraform.FindMirror(locked, os.Getenv); mirror != "" {
 		file := filepath.Join(x.top, "mirror.tfrc")

@@ -96,7 +96,7 @@ func (a *app) findTarget(ctx context.Context, wantOffline bool) (target, aws.Con
 	defer cancel()
 	_, err = cfg.Credentials.Retrieve(retrieve)
 	switch {
-	case err == nil && isLoopback(a.console.Getenv("AWS_ENDPOINT_URL")):
+	case err == nil && isLoopback(aws.ToString(cfg.BaseEndpoint)):
 		return targetLocal, cfg, nil
 	case err == nil:
 		return targetAWS, cfg, nil

@@ -12,8 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
-	"github.com/specboard/platform/tfpipeline/internal/offline"
-	"github.com/specboard/platform/tfpipeline/internal/shield"
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
 )
 
@@ -41,38 +40,42 @@ type toolbox struct {
 // processor time this way, for a quarter more memory.
 const collector = "400"
 
+// offlineOverride is the Terraform override of an offline plan: an empty local
+// state in place of the bucket, and no retries of what the endpoint refuses.
+const offlineOverride = `terraform {
+  backend "local" {}
+}
+
+provider "aws" {
+  max_retries = 1
+}
+`
+
 // openToolbox starts what the roots of a target need.
 func (a *app) openToolbox(ctx context.Context, c *console.Console, t target, cfg aws.Config) (*toolbox, error) {
 	b := &toolbox{app: a, console: c, target: t}
 	b.program = sync.OnceValues(func() (string, error) {
 		return terraform.DefaultInstallation(a.cacheDir()).Find(ctx, func(s string) { c.Progress("%s", s) })
 	})
-	inherited := a.console.Env
-	var additions map[string]string
-	switch t {
-	case targetOffline:
-		endpoint, err := offline.Start(ctx, a.platform)
-		if err != nil {
+	handler, inherited := endpoint.Offline(a.platform), a.console.Env
+	if t != targetOffline {
+		var err error
+		if handler, err = endpoint.WithholdSecrets(cfg); err != nil {
 			return nil, err
 		}
-		b.closers = append(b.closers, endpoint.Close)
-		additions, b.override = endpoint.Environ(), offline.Override()
-		// An endpoint of one service would win over that of all.
-		inherited = slices.DeleteFunc(slices.Clone(inherited), func(kv string) bool { return strings.HasPrefix(kv, "AWS_ENDPOINT_URL_") })
-	default:
-		upstream := a.console.Getenv("AWS_ENDPOINT_URL_SECRETS_MANAGER")
-		if upstream == "" {
-			upstream = a.console.Getenv("AWS_ENDPOINT_URL")
-		}
-		s, err := shield.Start(ctx, cfg, upstream)
-		if err != nil {
-			return nil, err
-		}
-		b.closers = append(b.closers, s.Close)
-		k, v, _ := strings.Cut(s.Environ(), "=")
-		b.planOnly = map[string]string{k: v}
 	}
-	b.env, b.dropped = terraform.Environ(inherited, additions)
+	server, err := endpoint.Serve(ctx, nil, handler)
+	if err != nil {
+		return nil, err
+	}
+	b.closers = append(b.closers, server.Close)
+	if t == targetOffline {
+		inherited = endpoint.Access{URL: server.URL(), Region: a.platform.Region, Key: "offline"}.Environ(inherited)
+		b.override = offlineOverride
+	} else {
+		b.planOnly = endpoint.SecretsOnly(server.URL(), cfg, inherited)
+	}
+	b.env, b.dropped = terraform.Environ(inherited, nil)
 	if b.env["GOGC"] == "" {
 		b.env["GOGC"] = collector
 	}

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
 // bucketPolicies keeps the policies of buckets away from moto, which denies
@@ -19,15 +21,15 @@ type bucketPolicies struct {
 
 func newBucketPolicies() *bucketPolicies { return &bucketPolicies{byBucket: map[string][]byte{}} }
 
-func (p *bucketPolicies) operations() map[string]operation {
-	return map[string]operation{
+func (p *bucketPolicies) operations() endpoint.Table {
+	return endpoint.Table{
 		"s3.GetBucketPolicy":    p.get,
 		"s3.PutBucketPolicy":    p.put,
 		"s3.DeleteBucketPolicy": p.remove,
 	}
 }
 
-func (p *bucketPolicies) get(c *call, next func(*call) (*reply, error)) (*reply, error) {
+func (p *bucketPolicies) get(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
 	known, rep, err := p.bucket(c, next)
 	if err != nil || !known {
 		return rep, err
@@ -35,13 +37,13 @@ func (p *bucketPolicies) get(c *call, next func(*call) (*reply, error)) (*reply,
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if policy, ok := p.byBucket[bucketName(c)]; ok {
-		return &reply{http.StatusOK, http.Header{"Content-Type": {"application/json"}}, policy}, nil
+		return &endpoint.Reply{Status: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: policy}, nil
 	}
 	return rep, nil
 }
 
-func (p *bucketPolicies) put(c *call, next func(*call) (*reply, error)) (*reply, error) {
-	policy, err := io.ReadAll(http.MaxBytesReader(nil, c.request.Body, maxBody))
+func (p *bucketPolicies) put(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
+	policy, err := io.ReadAll(http.MaxBytesReader(nil, c.Request.Body, endpoint.MaxBody))
 	if err != nil {
 		return nil, fmt.Errorf("read the bucket policy: %w", err)
 	}
@@ -52,10 +54,10 @@ func (p *bucketPolicies) put(c *call, next func(*call) (*reply, error)) (*reply,
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.byBucket[bucketName(c)] = policy
-	return &reply{status: http.StatusNoContent}, nil
+	return &endpoint.Reply{Status: http.StatusNoContent}, nil
 }
 
-func (p *bucketPolicies) remove(c *call, next func(*call) (*reply, error)) (*reply, error) {
+func (p *bucketPolicies) remove(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
 	p.mu.Lock()
 	delete(p.byBucket, bucketName(c))
 	p.mu.Unlock()
@@ -64,15 +66,15 @@ func (p *bucketPolicies) remove(c *call, next func(*call) (*reply, error)) (*rep
 
 // bucket asks moto for the policy, which it never has, and so whether there is
 // such a bucket. A bucket that is gone took its policy along.
-func (p *bucketPolicies) bucket(c *call, next func(*call) (*reply, error)) (known bool, _ *reply, err error) {
+func (p *bucketPolicies) bucket(c *endpoint.Call, next endpoint.Next) (known bool, _ *endpoint.Reply, err error) {
 	question := *c
-	question.request = c.request.Clone(c.request.Context())
-	question.request.Method, question.body = http.MethodGet, []byte{}
+	question.Request = c.Request.Clone(c.Request.Context())
+	question.Request.Method, question.Body = http.MethodGet, []byte{}
 	rep, err := next(&question)
 	if err != nil {
 		return false, nil, err
 	}
-	if strings.Contains(string(rep.body), "NoSuchBucketPolicy") {
+	if strings.Contains(string(rep.Body), "NoSuchBucketPolicy") {
 		return true, rep, nil
 	}
 	p.mu.Lock()
@@ -83,7 +85,7 @@ func (p *bucketPolicies) bucket(c *call, next func(*call) (*reply, error)) (know
 
 // bucketName is the first part of the path: clients put it there for hosts
 // that are numbers.
-func bucketName(c *call) string {
-	name, _, _ := strings.Cut(strings.TrimPrefix(c.request.URL.Path, "/"), "/")
+func bucketName(c *endpoint.Call) string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(c.Request.URL.Path, "/"), "/")
 	return name
 }

@@ -9,6 +9,10 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/beevik/etree"
+
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
 const (
@@ -51,28 +55,28 @@ func newCaches(account string, control *upstream) *caches {
 		subnet: func(ctx context.Context, region, id string) (cacheSubnet, error) {
 			root, err := control.ask(ctx, "ec2", region, ec2Version, "DescribeSubnets", url.Values{"SubnetId.1": {id}})
 			if err != nil {
-				return cacheSubnet{}, refuse("InvalidSubnet", "subnet %s does not exist", id)
+				return cacheSubnet{}, endpoint.Refuse("InvalidSubnet", "subnet %s does not exist", id)
 			}
-			for _, item := range root.child("subnetSet").every("item") {
-				if item.value("subnetId") == id {
-					return cacheSubnet{id, item.value("availabilityZone"), item.value("vpcId")}, nil
+			for _, item := range endpoint.Every(root.SelectElement("subnetSet"), "item") {
+				if endpoint.Text(item, "subnetId") == id {
+					return cacheSubnet{id, endpoint.Text(item, "availabilityZone"), endpoint.Text(item, "vpcId")}, nil
 				}
 			}
-			return cacheSubnet{}, refuse("InvalidSubnet", "subnet %s does not exist", id)
+			return cacheSubnet{}, endpoint.Refuse("InvalidSubnet", "subnet %s does not exist", id)
 		},
 	}
 }
 
 // cacheCall is one operation on one region's caches, under the lock.
 type cacheCall struct {
-	*call
+	*endpoint.Call
 	*cacheRegion
 	caches *caches
 }
 
-func (s *caches) operations() map[string]operation {
-	table := map[string]operation{}
-	for name, op := range map[string]func(*cacheCall) ([]*node, error){
+func (s *caches) operations() endpoint.Table {
+	table := endpoint.Table{}
+	for name, op := range map[string]func(*cacheCall) ([]*etree.Element, error){
 		"CreateCacheParameterGroup":    (*cacheCall).createParameterGroup,
 		"DescribeCacheParameterGroups": (*cacheCall).describeParameterGroups,
 		"ModifyCacheParameterGroup":    (*cacheCall).modifyParameterGroup,
@@ -94,18 +98,18 @@ func (s *caches) operations() map[string]operation {
 		"AddTagsToResource":            (*cacheCall).addTags,
 		"RemoveTagsFromResource":       (*cacheCall).removeTags,
 	} {
-		table["elasticache."+name] = func(c *call, _ func(*call) (*reply, error)) (*reply, error) {
+		table["elasticache."+name] = func(c *endpoint.Call, _ endpoint.Next) (*endpoint.Reply, error) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			children, err := op(&cacheCall{c, s.region(c.region), s})
+			children, err := op(&cacheCall{c, s.region(c.Region), s})
 			if err != nil {
 				return nil, err
 			}
-			return answerQuery(c, cacheNamespace, children...), nil
+			return endpoint.Query(c, cacheNamespace, children...), nil
 		}
 	}
-	table["elasticache.*"] = func(c *call, _ func(*call) (*reply, error)) (*reply, error) {
-		return nil, notModelled(c.service, c.operation)
+	table["elasticache.*"] = func(c *endpoint.Call, _ endpoint.Next) (*endpoint.Reply, error) {
+		return nil, notModelled(c.Service, c.Operation)
 	}
 	return table
 }
@@ -125,50 +129,50 @@ func (s *caches) region(name string) *cacheRegion {
 // arn is the name of a thing; kind is subnetgroup, parametergroup,
 // replicationgroup or cluster.
 func (c *cacheCall) arn(kind, name string) string {
-	return fmt.Sprintf("arn:aws:elasticache:%s:%s:%s:%s", c.call.region, c.caches.account, kind, name)
+	return fmt.Sprintf("arn:aws:elasticache:%s:%s:%s:%s", c.Call.Region, c.caches.account, kind, name)
 }
 
 // tag gives a new thing the tags of the request.
 func (c *cacheCall) tag(arn string) {
 	tags := map[string]string{}
-	for _, t := range objects(c.form, "Tags") {
+	for _, t := range endpoint.Objects(c.Form, "Tags") {
 		tags[t.Get("Key")] = t.Get("Value")
 	}
 	c.tags[arn] = tags
 }
 
-func (c *cacheCall) listTags() ([]*node, error) {
-	tags, ok := c.tags[c.form.Get("ResourceName")]
+func (c *cacheCall) listTags() ([]*etree.Element, error) {
+	tags, ok := c.tags[c.Form.Get("ResourceName")]
 	if !ok {
 		return nil, c.noSuchResource()
 	}
-	return []*node{tagList(tags)}, nil
+	return []*etree.Element{tagList(tags)}, nil
 }
 
-func (c *cacheCall) addTags() ([]*node, error) {
-	tags, ok := c.tags[c.form.Get("ResourceName")]
+func (c *cacheCall) addTags() ([]*etree.Element, error) {
+	tags, ok := c.tags[c.Form.Get("ResourceName")]
 	if !ok {
 		return nil, c.noSuchResource()
 	}
-	for _, t := range objects(c.form, "Tags") {
+	for _, t := range endpoint.Objects(c.Form, "Tags") {
 		tags[t.Get("Key")] = t.Get("Value")
 	}
-	return []*node{tagList(tags)}, nil
+	return []*etree.Element{tagList(tags)}, nil
 }
 
-func (c *cacheCall) removeTags() ([]*node, error) {
-	tags, ok := c.tags[c.form.Get("ResourceName")]
+func (c *cacheCall) removeTags() ([]*etree.Element, error) {
+	tags, ok := c.tags[c.Form.Get("ResourceName")]
 	if !ok {
 		return nil, c.noSuchResource()
 	}
-	for _, key := range texts(c.form, "TagKeys") {
+	for _, key := range endpoint.Texts(c.Form, "TagKeys") {
 		delete(tags, key)
 	}
-	return []*node{tagList(tags)}, nil
+	return []*etree.Element{tagList(tags)}, nil
 }
 
 func (c *cacheCall) noSuchResource() error {
-	arn := c.form.Get("ResourceName")
+	arn := c.Form.Get("ResourceName")
 	code := "InvalidARN"
 	switch parts := strings.SplitN(arn, ":", 7); {
 	case len(parts) < 7:
@@ -181,15 +185,15 @@ func (c *cacheCall) noSuchResource() error {
 	case parts[5] == "cluster":
 		code = "CacheClusterNotFound"
 	}
-	f := refuse(code, "%s not found", arn)
-	f.status = 404
+	f := endpoint.Refuse(code, "%s not found", arn)
+	f.Status = 404
 	return f
 }
 
-func tagList(tags map[string]string) *node {
-	list := branch("TagList")
+func tagList(tags map[string]string) *etree.Element {
+	list := endpoint.Branch("TagList")
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		list.add(branch("Tag", leaf("Key", key), leaf("Value", tags[key])))
+		endpoint.Add(list, endpoint.Branch("Tag", endpoint.Leaf("Key", key), endpoint.Leaf("Value", tags[key])))
 	}
 	return list
 }

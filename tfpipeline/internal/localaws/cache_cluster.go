@@ -6,6 +6,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/beevik/etree"
+
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
 // members are the names of the clusters (nodes) of a replication group.
@@ -35,15 +39,15 @@ func (g *replicationGroup) host(kind, region string) string {
 	return fmt.Sprintf("%s-%s.local00.%s.cache.amazonaws.com", g.id, kind, zone)
 }
 
-func (g *replicationGroup) endpoint(name, kind, region string) *node {
-	return branch(name, leaf("Address", g.host(kind, region)), leaf("Port", g.port))
+func (g *replicationGroup) endpoint(name, kind, region string) *etree.Element {
+	return endpoint.Branch(name, endpoint.Leaf("Address", g.host(kind, region)), endpoint.Leaf("Port", g.port))
 }
 
 // zone spreads nodes over the zones of the subnet group.
 func (c *cacheCall) zone(g *replicationGroup, index int) string {
 	subnets := c.subnetGroups[g.subnetGroup]
 	if subnets == nil || len(subnets.subnets) == 0 {
-		return c.call.region + "a"
+		return c.Call.Region + "a"
 	}
 	return subnets.subnets[index%len(subnets.subnets)].zone
 }
@@ -56,141 +60,141 @@ func enabled(b bool) string {
 }
 
 // group describes a replication group.
-func (c *cacheCall) group(g *replicationGroup, status string) *node {
-	members := branch("MemberClusters")
+func (c *cacheCall) group(g *replicationGroup, status string) *etree.Element {
+	members := endpoint.Branch("MemberClusters")
 	for _, name := range g.members() {
-		members.add(leaf("ClusterId", name))
+		endpoint.Add(members, endpoint.Leaf("ClusterId", name))
 	}
-	shards := branch("NodeGroups")
+	shards := endpoint.Branch("NodeGroups")
 	for shard := 1; shard <= g.shards; shard++ {
-		nodes := branch("NodeGroupMembers")
+		nodes := endpoint.Branch("NodeGroupMembers")
 		for i := 1; i <= g.replicas+1; i++ {
 			role := "replica"
 			if i == 1 {
 				role = "primary"
 			}
-			member := branch("NodeGroupMember",
-				leaf("CacheClusterId", g.member(shard, i)),
-				leaf("CacheNodeId", "0001"),
-				leaf("PreferredAvailabilityZone", c.zone(g, i-1)))
+			member := endpoint.Branch("NodeGroupMember",
+				endpoint.Leaf("CacheClusterId", g.member(shard, i)),
+				endpoint.Leaf("CacheNodeId", "0001"),
+				endpoint.Leaf("PreferredAvailabilityZone", c.zone(g, i-1)))
 			if !g.clusterMode {
-				member.add(leaf("CurrentRole", role), g.endpoint("ReadEndpoint", g.member(shard, i), c.call.region))
+				endpoint.Add(member, endpoint.Leaf("CurrentRole", role), g.endpoint("ReadEndpoint", g.member(shard, i), c.Call.Region))
 			}
-			nodes.add(member)
+			endpoint.Add(nodes, member)
 		}
-		group := branch("NodeGroup", leaf("NodeGroupId", fmt.Sprintf("%04d", shard)), leaf("Status", status), nodes)
+		group := endpoint.Branch("NodeGroup", endpoint.Leaf("NodeGroupId", fmt.Sprintf("%04d", shard)), endpoint.Leaf("Status", status), nodes)
 		if !g.clusterMode {
-			group.add(g.endpoint("PrimaryEndpoint", "master", c.call.region), g.endpoint("ReaderEndpoint", "replica", c.call.region))
+			endpoint.Add(group, g.endpoint("PrimaryEndpoint", "master", c.Call.Region), g.endpoint("ReaderEndpoint", "replica", c.Call.Region))
 		}
-		shards.add(group)
+		endpoint.Add(shards, group)
 	}
-	logs := branch("LogDeliveryConfigurations")
+	logs := endpoint.Branch("LogDeliveryConfigurations")
 	for _, l := range g.logDelivery {
-		details := branch("DestinationDetails")
+		details := endpoint.Branch("DestinationDetails")
 		if group := l.Get("DestinationDetails.CloudWatchLogsDetails.LogGroup"); group != "" {
-			details.add(branch("CloudWatchLogsDetails", leaf("LogGroup", group)))
+			endpoint.Add(details, endpoint.Branch("CloudWatchLogsDetails", endpoint.Leaf("LogGroup", group)))
 		}
 		if stream := l.Get("DestinationDetails.KinesisFirehoseDetails.DeliveryStream"); stream != "" {
-			details.add(branch("KinesisFirehoseDetails", leaf("DeliveryStream", stream)))
+			endpoint.Add(details, endpoint.Branch("KinesisFirehoseDetails", endpoint.Leaf("DeliveryStream", stream)))
 		}
-		logs.add(branch("LogDeliveryConfiguration",
-			leaf("LogType", l.Get("LogType")), leaf("DestinationType", l.Get("DestinationType")),
-			details, leaf("LogFormat", l.Get("LogFormat")), leaf("Status", "active")))
+		endpoint.Add(logs, endpoint.Branch("LogDeliveryConfiguration",
+			endpoint.Leaf("LogType", l.Get("LogType")), endpoint.Leaf("DestinationType", l.Get("DestinationType")),
+			details, endpoint.Leaf("LogFormat", l.Get("LogFormat")), endpoint.Leaf("Status", "active")))
 	}
-	out := branch("ReplicationGroup",
-		leaf("ReplicationGroupId", g.id),
-		leaf("Description", g.description),
-		leaf("Status", status),
-		branch("PendingModifiedValues"),
+	out := endpoint.Branch("ReplicationGroup",
+		endpoint.Leaf("ReplicationGroupId", g.id),
+		endpoint.Leaf("Description", g.description),
+		endpoint.Leaf("Status", status),
+		endpoint.Branch("PendingModifiedValues"),
 		members, shards,
-		leaf("AutomaticFailover", enabled(g.failover)),
-		leaf("MultiAZ", enabled(g.multiAZ)),
-		leaf("SnapshotRetentionLimit", g.snapshotRetention),
-		leaf("SnapshotWindow", g.snapshotWindow),
-		leaf("ClusterEnabled", g.clusterMode),
-		leaf("ClusterMode", enabled(g.clusterMode)),
-		leaf("CacheNodeType", g.nodeType),
-		leaf("Engine", g.engine),
-		leaf("AuthTokenEnabled", g.authToken),
-		leaf("TransitEncryptionEnabled", g.inTransit),
-		optional("TransitEncryptionMode", g.transitMode),
-		leaf("AtRestEncryptionEnabled", g.atRest),
-		optional("KmsKeyId", g.kmsKey),
-		leaf("AutoMinorVersionUpgrade", g.minorUpgrades),
-		leaf("DataTiering", "disabled"),
-		leaf("NetworkType", g.networkType),
-		leaf("IpDiscovery", g.ipDiscovery),
-		leaf("ReplicationGroupCreateTime", timestamp(g.created)),
-		leaf("ARN", g.arn),
+		endpoint.Leaf("AutomaticFailover", enabled(g.failover)),
+		endpoint.Leaf("MultiAZ", enabled(g.multiAZ)),
+		endpoint.Leaf("SnapshotRetentionLimit", g.snapshotRetention),
+		endpoint.Leaf("SnapshotWindow", g.snapshotWindow),
+		endpoint.Leaf("ClusterEnabled", g.clusterMode),
+		endpoint.Leaf("ClusterMode", enabled(g.clusterMode)),
+		endpoint.Leaf("CacheNodeType", g.nodeType),
+		endpoint.Leaf("Engine", g.engine),
+		endpoint.Leaf("AuthTokenEnabled", g.authToken),
+		endpoint.Leaf("TransitEncryptionEnabled", g.inTransit),
+		endpoint.Optional("TransitEncryptionMode", g.transitMode),
+		endpoint.Leaf("AtRestEncryptionEnabled", g.atRest),
+		endpoint.Optional("KmsKeyId", g.kmsKey),
+		endpoint.Leaf("AutoMinorVersionUpgrade", g.minorUpgrades),
+		endpoint.Leaf("DataTiering", "disabled"),
+		endpoint.Leaf("NetworkType", g.networkType),
+		endpoint.Leaf("IpDiscovery", g.ipDiscovery),
+		endpoint.Leaf("ReplicationGroupCreateTime", timestamp(g.created)),
+		endpoint.Leaf("ARN", g.arn),
 		logs)
 	if g.clusterMode {
-		out.add(g.endpoint("ConfigurationEndpoint", "clustercfg", c.call.region))
+		endpoint.Add(out, g.endpoint("ConfigurationEndpoint", "clustercfg", c.Call.Region))
 	}
 	return out
 }
 
-func (c *cacheCall) describeClusters() ([]*node, error) {
-	asked := strings.ToLower(c.form.Get("CacheClusterId"))
-	list := branch("CacheClusters")
+func (c *cacheCall) describeClusters() ([]*etree.Element, error) {
+	asked := strings.ToLower(c.Form.Get("CacheClusterId"))
+	list := endpoint.Branch("CacheClusters")
 	for _, id := range slices.Sorted(maps.Keys(c.groups)) {
 		for i, name := range c.groups[id].members() {
 			if asked == "" || asked == name {
-				list.add(c.cluster(c.groups[id], name, i))
+				endpoint.Add(list, c.cluster(c.groups[id], name, i))
 			}
 		}
 	}
-	if asked != "" && len(list.children) == 0 {
-		f := refuse("CacheClusterNotFound", "CacheCluster not found: %s", asked)
-		f.status = http.StatusNotFound
+	if asked != "" && len(list.ChildElements()) == 0 {
+		f := endpoint.Refuse("CacheClusterNotFound", "CacheCluster not found: %s", asked)
+		f.Status = http.StatusNotFound
 		return nil, f
 	}
-	return []*node{list}, nil
+	return []*etree.Element{list}, nil
 }
 
 // cluster describes one node of a replication group.
-func (c *cacheCall) cluster(g *replicationGroup, name string, index int) *node {
-	groups := branch("SecurityGroups")
+func (c *cacheCall) cluster(g *replicationGroup, name string, index int) *etree.Element {
+	groups := endpoint.Branch("SecurityGroups")
 	for _, id := range g.securityGroups {
-		groups.add(branch("member", leaf("SecurityGroupId", id), leaf("Status", "active")))
+		endpoint.Add(groups, endpoint.Branch("member", endpoint.Leaf("SecurityGroupId", id), endpoint.Leaf("Status", "active")))
 	}
 	zone := c.zone(g, index)
-	out := branch("CacheCluster",
-		leaf("CacheClusterId", name),
-		leaf("ReplicationGroupId", g.id),
-		leaf("CacheClusterStatus", "available"),
-		leaf("CacheNodeType", g.nodeType),
-		leaf("Engine", g.engine),
-		leaf("EngineVersion", g.version),
-		leaf("NumCacheNodes", 1),
-		leaf("PreferredAvailabilityZone", zone),
-		leaf("CacheClusterCreateTime", timestamp(g.created)),
-		leaf("PreferredMaintenanceWindow", g.maintenanceWindow),
-		branch("PendingModifiedValues"),
-		branch("CacheParameterGroup",
-			leaf("CacheParameterGroupName", g.parameterGroup),
-			leaf("ParameterApplyStatus", "in-sync")),
-		optional("CacheSubnetGroupName", g.subnetGroup),
-		leaf("AutoMinorVersionUpgrade", g.minorUpgrades),
+	out := endpoint.Branch("CacheCluster",
+		endpoint.Leaf("CacheClusterId", name),
+		endpoint.Leaf("ReplicationGroupId", g.id),
+		endpoint.Leaf("CacheClusterStatus", "available"),
+		endpoint.Leaf("CacheNodeType", g.nodeType),
+		endpoint.Leaf("Engine", g.engine),
+		endpoint.Leaf("EngineVersion", g.version),
+		endpoint.Leaf("NumCacheNodes", 1),
+		endpoint.Leaf("PreferredAvailabilityZone", zone),
+		endpoint.Leaf("CacheClusterCreateTime", timestamp(g.created)),
+		endpoint.Leaf("PreferredMaintenanceWindow", g.maintenanceWindow),
+		endpoint.Branch("PendingModifiedValues"),
+		endpoint.Branch("CacheParameterGroup",
+			endpoint.Leaf("CacheParameterGroupName", g.parameterGroup),
+			endpoint.Leaf("ParameterApplyStatus", "in-sync")),
+		endpoint.Optional("CacheSubnetGroupName", g.subnetGroup),
+		endpoint.Leaf("AutoMinorVersionUpgrade", g.minorUpgrades),
 		groups,
-		leaf("SnapshotRetentionLimit", g.snapshotRetention),
-		leaf("SnapshotWindow", g.snapshotWindow),
-		leaf("AuthTokenEnabled", g.authToken),
-		leaf("TransitEncryptionEnabled", g.inTransit),
-		optional("TransitEncryptionMode", g.transitMode),
-		leaf("AtRestEncryptionEnabled", g.atRest),
-		leaf("NetworkType", g.networkType),
-		leaf("IpDiscovery", g.ipDiscovery),
-		leaf("ARN", c.arn("cluster", name)))
+		endpoint.Leaf("SnapshotRetentionLimit", g.snapshotRetention),
+		endpoint.Leaf("SnapshotWindow", g.snapshotWindow),
+		endpoint.Leaf("AuthTokenEnabled", g.authToken),
+		endpoint.Leaf("TransitEncryptionEnabled", g.inTransit),
+		endpoint.Optional("TransitEncryptionMode", g.transitMode),
+		endpoint.Leaf("AtRestEncryptionEnabled", g.atRest),
+		endpoint.Leaf("NetworkType", g.networkType),
+		endpoint.Leaf("IpDiscovery", g.ipDiscovery),
+		endpoint.Leaf("ARN", c.arn("cluster", name)))
 	if g.notificationTopic != "" {
-		out.add(branch("NotificationConfiguration", leaf("TopicArn", g.notificationTopic), leaf("TopicStatus", "active")))
+		endpoint.Add(out, endpoint.Branch("NotificationConfiguration", endpoint.Leaf("TopicArn", g.notificationTopic), endpoint.Leaf("TopicStatus", "active")))
 	}
-	if isTrue(c.form, "ShowCacheNodeInfo") {
-		out.add(branch("CacheNodes", branch("CacheNode",
-			leaf("CacheNodeId", "0001"),
-			leaf("CacheNodeStatus", "available"),
-			g.endpoint("Endpoint", name, c.call.region),
-			leaf("ParameterGroupStatus", "in-sync"),
-			leaf("CustomerAvailabilityZone", zone))))
+	if endpoint.IsTrue(c.Form, "ShowCacheNodeInfo") {
+		endpoint.Add(out, endpoint.Branch("CacheNodes", endpoint.Branch("CacheNode",
+			endpoint.Leaf("CacheNodeId", "0001"),
+			endpoint.Leaf("CacheNodeStatus", "available"),
+			g.endpoint("Endpoint", name, c.Call.Region),
+			endpoint.Leaf("ParameterGroupStatus", "in-sync"),
+			endpoint.Leaf("CustomerAvailabilityZone", zone))))
 	}
 	return out
 }

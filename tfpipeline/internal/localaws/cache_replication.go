@@ -8,6 +8,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/beevik/etree"
+
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
 // replicationGroup is a Redis with its replicas: shards, each of one primary
@@ -34,31 +38,31 @@ type replicationGroup struct {
 	created                     time.Time
 }
 
-func (c *cacheCall) createReplicationGroup() ([]*node, error) {
-	id := strings.ToLower(c.form.Get("ReplicationGroupId"))
+func (c *cacheCall) createReplicationGroup() ([]*etree.Element, error) {
+	id := strings.ToLower(c.Form.Get("ReplicationGroupId"))
 	if c.groups[id] != nil {
-		return nil, refuse("ReplicationGroupAlreadyExists", "Replication group %s already exists", id)
+		return nil, endpoint.Refuse("ReplicationGroupAlreadyExists", "Replication group %s already exists", id)
 	}
 	g := &replicationGroup{
 		id: id, arn: c.arn("replicationgroup", id), engine: "redis", version: "7.1.0",
-		port: number(c.form, "Port", 6379), networkType: "ipv4", ipDiscovery: "ipv4",
+		port: endpoint.Number(c.Form, "Port", 6379), networkType: "ipv4", ipDiscovery: "ipv4",
 		snapshotWindow: "06:00-07:00", maintenanceWindow: "sun:08:00-sun:09:00",
 		minorUpgrades: true, created: time.Now(),
-		shards: max(1, number(c.form, "NumNodeGroups", 1)),
+		shards: max(1, endpoint.Number(c.Form, "NumNodeGroups", 1)),
 		// The number of nodes, or of replicas beside the primary of each shard.
-		replicas: number(c.form, "ReplicasPerNodeGroup", max(1, number(c.form, "NumCacheClusters", 1))-1),
-		atRest:   isTrue(c.form, "AtRestEncryptionEnabled"),
-		kmsKey:   c.form.Get("KmsKeyId"),
+		replicas: endpoint.Number(c.Form, "ReplicasPerNodeGroup", max(1, endpoint.Number(c.Form, "NumCacheClusters", 1))-1),
+		atRest:   endpoint.IsTrue(c.Form, "AtRestEncryptionEnabled"),
+		kmsKey:   c.Form.Get("KmsKeyId"),
 	}
 	if err := c.change(g); err != nil {
 		return nil, err
 	}
-	g.clusterMode = c.form.Get("ClusterMode") == "enabled" || g.shards > 1 || strings.HasSuffix(g.parameterGroup, ".cluster.on")
+	g.clusterMode = c.Form.Get("ClusterMode") == "enabled" || g.shards > 1 || strings.HasSuffix(g.parameterGroup, ".cluster.on")
 	if g.failover && g.replicas == 0 {
-		return nil, refuse("InvalidParameterCombination", "Replication group with automatic failover must have at least 2 nodes")
+		return nil, endpoint.Refuse("InvalidParameterCombination", "Replication group with automatic failover must have at least 2 nodes")
 	}
 	if g.authToken && !g.inTransit {
-		return nil, refuse("InvalidParameterCombination", "An AUTH token needs encryption in transit")
+		return nil, endpoint.Refuse("InvalidParameterCombination", "An AUTH token needs encryption in transit")
 	}
 	if g.inTransit && g.transitMode == "" {
 		g.transitMode = "required"
@@ -68,7 +72,7 @@ func (c *cacheCall) createReplicationGroup() ([]*node, error) {
 	for _, member := range g.members() {
 		c.tag(c.arn("cluster", member))
 	}
-	return []*node{c.group(g, "creating")}, nil
+	return []*etree.Element{c.group(g, "creating")}, nil
 }
 
 // change takes over what both a creation and a modification can set.
@@ -86,8 +90,8 @@ func (c *cacheCall) change(g *replicationGroup) error {
 		"NetworkType":                 &g.networkType,
 		"IpDiscovery":                 &g.ipDiscovery,
 	} {
-		if c.form.Has(parameter) {
-			*field = c.form.Get(parameter)
+		if c.Form.Has(parameter) {
+			*field = c.Form.Get(parameter)
 		}
 	}
 	for parameter, field := range map[string]*bool{
@@ -96,36 +100,36 @@ func (c *cacheCall) change(g *replicationGroup) error {
 		"TransitEncryptionEnabled": &g.inTransit,
 		"AutoMinorVersionUpgrade":  &g.minorUpgrades,
 	} {
-		if c.form.Has(parameter) {
-			*field = isTrue(c.form, parameter)
+		if c.Form.Has(parameter) {
+			*field = endpoint.IsTrue(c.Form, parameter)
 		}
 	}
 	g.subnetGroup = strings.ToLower(g.subnetGroup)
-	g.snapshotRetention = number(c.form, "SnapshotRetentionLimit", g.snapshotRetention)
-	g.authToken = g.authToken || c.form.Get("AuthToken") != ""
-	if v := c.form.Get("EngineVersion"); v != "" {
+	g.snapshotRetention = endpoint.Number(c.Form, "SnapshotRetentionLimit", g.snapshotRetention)
+	g.authToken = g.authToken || c.Form.Get("AuthToken") != ""
+	if v := c.Form.Get("EngineVersion"); v != "" {
 		// AWS adds the patch level that it chooses.
 		for strings.Count(v, ".") < 2 {
 			v += ".0"
 		}
 		g.version = v
 	}
-	if ids := texts(c.form, "SecurityGroupIds"); len(ids) > 0 {
+	if ids := endpoint.Texts(c.Form, "SecurityGroupIds"); len(ids) > 0 {
 		g.securityGroups = ids
 	}
-	if configurations := objects(c.form, "LogDeliveryConfigurations"); len(configurations) > 0 {
+	if configurations := endpoint.Objects(c.Form, "LogDeliveryConfigurations"); len(configurations) > 0 {
 		g.deliverLogs(configurations)
 	}
 	if g.parameterGroup == "" {
 		g.parameterGroup = "default." + g.engine + strings.SplitN(g.version, ".", 2)[0]
 	}
 	if !isDefaultGroup(g.parameterGroup) && c.parameterGroups[g.parameterGroup] == nil {
-		f := refuse("CacheParameterGroupNotFound", "CacheParameterGroup %s not found.", g.parameterGroup)
-		f.status = http.StatusNotFound
+		f := endpoint.Refuse("CacheParameterGroupNotFound", "CacheParameterGroup %s not found.", g.parameterGroup)
+		f.Status = http.StatusNotFound
 		return f
 	}
 	if g.subnetGroup != "" && c.subnetGroups[g.subnetGroup] == nil {
-		return refuse("CacheSubnetGroupNotFoundFault", "Cache Subnet Group %s does not exist.", g.subnetGroup)
+		return endpoint.Refuse("CacheSubnetGroupNotFoundFault", "Cache Subnet Group %s does not exist.", g.subnetGroup)
 	}
 	return nil
 }
@@ -136,39 +140,39 @@ func (g *replicationGroup) deliverLogs(configurations []url.Values) {
 		g.logDelivery = slices.DeleteFunc(g.logDelivery, func(old url.Values) bool {
 			return old.Get("LogType") == configuration.Get("LogType")
 		})
-		if !configuration.Has("Enabled") || isTrue(configuration, "Enabled") {
+		if !configuration.Has("Enabled") || endpoint.IsTrue(configuration, "Enabled") {
 			g.logDelivery = append(g.logDelivery, configuration)
 		}
 	}
 }
 
 func (c *cacheCall) find() (*replicationGroup, error) {
-	id := strings.ToLower(c.form.Get("ReplicationGroupId"))
+	id := strings.ToLower(c.Form.Get("ReplicationGroupId"))
 	if g := c.groups[id]; g != nil {
 		return g, nil
 	}
-	f := refuse("ReplicationGroupNotFoundFault", "Replication group %s not found.", id)
-	f.status = http.StatusNotFound
+	f := endpoint.Refuse("ReplicationGroupNotFoundFault", "Replication group %s not found.", id)
+	f.Status = http.StatusNotFound
 	return nil, f
 }
 
-func (c *cacheCall) describeReplicationGroups() ([]*node, error) {
-	list := branch("ReplicationGroups")
-	if c.form.Get("ReplicationGroupId") != "" {
+func (c *cacheCall) describeReplicationGroups() ([]*etree.Element, error) {
+	list := endpoint.Branch("ReplicationGroups")
+	if c.Form.Get("ReplicationGroupId") != "" {
 		g, err := c.find()
 		if err != nil {
 			return nil, err
 		}
-		list.add(c.group(g, "available"))
-		return []*node{list}, nil
+		endpoint.Add(list, c.group(g, "available"))
+		return []*etree.Element{list}, nil
 	}
 	for _, id := range slices.Sorted(maps.Keys(c.groups)) {
-		list.add(c.group(c.groups[id], "available"))
+		endpoint.Add(list, c.group(c.groups[id], "available"))
 	}
-	return []*node{list}, nil
+	return []*etree.Element{list}, nil
 }
 
-func (c *cacheCall) modifyReplicationGroup() ([]*node, error) {
+func (c *cacheCall) modifyReplicationGroup() ([]*etree.Element, error) {
 	g, err := c.find()
 	if err != nil {
 		return nil, err
@@ -178,17 +182,17 @@ func (c *cacheCall) modifyReplicationGroup() ([]*node, error) {
 		return nil, err
 	}
 	*g = changed
-	return []*node{c.group(g, "modifying")}, nil
+	return []*etree.Element{c.group(g, "modifying")}, nil
 }
 
-func (c *cacheCall) setReplicaCount() ([]*node, error) {
+func (c *cacheCall) setReplicaCount() ([]*etree.Element, error) {
 	g, err := c.find()
 	if err != nil {
 		return nil, err
 	}
-	n, err := strconv.Atoi(c.form.Get("NewReplicaCount"))
+	n, err := strconv.Atoi(c.Form.Get("NewReplicaCount"))
 	if err != nil || n < 0 || n > 5 || (n == 0 && g.failover) {
-		return nil, refuse("InvalidParameterValue", "NewReplicaCount %q does not fit %s", c.form.Get("NewReplicaCount"), g.id)
+		return nil, endpoint.Refuse("InvalidParameterValue", "NewReplicaCount %q does not fit %s", c.Form.Get("NewReplicaCount"), g.id)
 	}
 	g.replicas = n
 	for _, member := range g.members() {
@@ -196,10 +200,10 @@ func (c *cacheCall) setReplicaCount() ([]*node, error) {
 			c.tags[arn] = maps.Clone(c.tags[g.arn])
 		}
 	}
-	return []*node{c.group(g, "modifying")}, nil
+	return []*etree.Element{c.group(g, "modifying")}, nil
 }
 
-func (c *cacheCall) deleteReplicationGroup() ([]*node, error) {
+func (c *cacheCall) deleteReplicationGroup() ([]*etree.Element, error) {
 	g, err := c.find()
 	if err != nil {
 		return nil, err
@@ -209,5 +213,5 @@ func (c *cacheCall) deleteReplicationGroup() ([]*node, error) {
 	for _, member := range g.members() {
 		delete(c.tags, c.arn("cluster", member))
 	}
-	return []*node{c.group(g, "deleting")}, nil
+	return []*etree.Element{c.group(g, "deleting")}, nil
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
 func startCaches(t *testing.T) *Endpoint {
@@ -20,7 +22,7 @@ func startCaches(t *testing.T) *Endpoint {
 func wantRefusal(t *testing.T, e *Endpoint, status int, code, operation string, parameters ...string) {
 	t.Helper()
 	got, root := query(t, e, "elasticache", operation, parameters...)
-	if c := root.child("Error").value("Code"); got != status || c != code {
+	if c := endpoint.Text(root.SelectElement("Error"), "Code"); got != status || c != code {
 		t.Errorf("%s: status %d code %s, want %d %s", operation, got, c, status, code)
 	}
 }
@@ -30,8 +32,8 @@ func TestReplicationGroup(t *testing.T) {
 	wantRefusal(t, e, 400, "InvalidSubnet", "CreateCacheSubnetGroup", "CacheSubnetGroupName=G", "SubnetIds.SubnetIdentifier.1=subnet-none")
 	group := must(t, e, "elasticache", "CreateCacheSubnetGroup", "CacheSubnetGroupName=Redis", "CacheSubnetGroupDescription=d",
 		"SubnetIds.SubnetIdentifier.1=subnet-a", "SubnetIds.SubnetIdentifier.2=subnet-b")
-	if got := group.every("CacheSubnetGroup")[0]; got.value("CacheSubnetGroupName") != "redis" || got.value("VpcId") != "vpc-1" {
-		t.Errorf("%s", got.encode())
+	if got := endpoint.Every(group, "CacheSubnetGroup")[0]; endpoint.Text(got, "CacheSubnetGroupName") != "redis" || endpoint.Text(got, "VpcId") != "vpc-1" {
+		t.Errorf("%s", endpoint.Encode(got))
 	}
 	create := []string{
 		"ReplicationGroupId=Cache", "ReplicationGroupDescription=Redis", "Engine=redis", "EngineVersion=7.1",
@@ -46,48 +48,48 @@ func TestReplicationGroup(t *testing.T) {
 	wantRefusal(t, e, 400, "InvalidParameterCombination", "CreateReplicationGroup", "ReplicationGroupId=x", "AutomaticFailoverEnabled=true", "NumCacheClusters=1")
 	wantRefusal(t, e, 400, "InvalidParameterCombination", "CreateReplicationGroup", "ReplicationGroupId=x", "AuthToken=0123456789abcdef")
 	created := must(t, e, "elasticache", "CreateReplicationGroup", create...)
-	if got := created.every("ReplicationGroup")[0].value("Status"); got != "creating" {
+	if got := endpoint.Text(endpoint.Every(created, "ReplicationGroup")[0], "Status"); got != "creating" {
 		t.Errorf("status at creation %q", got)
 	}
 	wantRefusal(t, e, 400, "ReplicationGroupAlreadyExists", "CreateReplicationGroup", create...)
 
-	described := must(t, e, "elasticache", "DescribeReplicationGroups", "ReplicationGroupId=cache").every("ReplicationGroup")[0]
+	described := endpoint.Every(must(t, e, "elasticache", "DescribeReplicationGroups", "ReplicationGroupId=cache"), "ReplicationGroup")[0]
 	for element, want := range map[string]string{
 		"Status": "available", "ReplicationGroupId": "cache", "Description": "Redis", "AutomaticFailover": "enabled", "MultiAZ": "enabled",
 		"ClusterEnabled": "false", "ClusterMode": "disabled", "TransitEncryptionMode": "required", "AtRestEncryptionEnabled": "true",
 		"SnapshotRetentionLimit": "1", "ARN": "arn:aws:elasticache:us-west-2:123456789012:replicationgroup:cache",
 	} {
-		if got := described.value(element); got != want {
+		if got := endpoint.Text(described, element); got != want {
 			t.Errorf("%s %q, want %q", element, got, want)
 		}
 	}
 	var members []string
-	for _, m := range described.every("ClusterId") {
-		members = append(members, m.text)
+	for _, m := range endpoint.Every(described, "ClusterId") {
+		members = append(members, m.Text())
 	}
 	if !slices.Equal(members, []string{"cache-001", "cache-002"}) {
 		t.Errorf("members %v", members)
 	}
-	if address := described.every("PrimaryEndpoint")[0].value("Address"); !strings.HasPrefix(address, "master.cache.") {
+	if address := endpoint.Text(endpoint.Every(described, "PrimaryEndpoint")[0], "Address"); !strings.HasPrefix(address, "master.cache.") {
 		t.Errorf("address %s", address)
 	}
 
-	node := must(t, e, "elasticache", "DescribeCacheClusters", "CacheClusterId=cache-002", "ShowCacheNodeInfo=true").every("CacheCluster")[0]
-	if node.value("EngineVersion") != "7.1.0" || node.value("PreferredAvailabilityZone") != "us-west-2b" ||
-		node.every("SecurityGroupId")[0].text != "sg-1" || node.every("Port")[0].text != "6379" ||
-		node.child("CacheParameterGroup").value("CacheParameterGroupName") != "default.redis7" {
-		t.Errorf("%s", node.encode())
+	node := endpoint.Every(must(t, e, "elasticache", "DescribeCacheClusters", "CacheClusterId=cache-002", "ShowCacheNodeInfo=true"), "CacheCluster")[0]
+	if endpoint.Text(node, "EngineVersion") != "7.1.0" || endpoint.Text(node, "PreferredAvailabilityZone") != "us-west-2b" ||
+		endpoint.Every(node, "SecurityGroupId")[0].Text() != "sg-1" || endpoint.Every(node, "Port")[0].Text() != "6379" ||
+		endpoint.Text(node.SelectElement("CacheParameterGroup"), "CacheParameterGroupName") != "default.redis7" {
+		t.Errorf("%s", endpoint.Encode(node))
 	}
 	wantRefusal(t, e, 404, "CacheClusterNotFound", "DescribeCacheClusters", "CacheClusterId=cache-003")
 
 	must(t, e, "elasticache", "ModifyReplicationGroup", "ReplicationGroupId=cache", "CacheNodeType=cache.t4g.small", "SnapshotRetentionLimit=0")
-	described = must(t, e, "elasticache", "DescribeReplicationGroups", "ReplicationGroupId=cache").every("ReplicationGroup")[0]
-	if described.value("CacheNodeType") != "cache.t4g.small" || described.value("SnapshotRetentionLimit") != "0" || described.value("MultiAZ") != "enabled" {
-		t.Errorf("after the modification: %s", described.encode())
+	described = endpoint.Every(must(t, e, "elasticache", "DescribeReplicationGroups", "ReplicationGroupId=cache"), "ReplicationGroup")[0]
+	if endpoint.Text(described, "CacheNodeType") != "cache.t4g.small" || endpoint.Text(described, "SnapshotRetentionLimit") != "0" || endpoint.Text(described, "MultiAZ") != "enabled" {
+		t.Errorf("after the modification: %s", endpoint.Encode(described))
 	}
 	wantRefusal(t, e, 400, "CacheSubnetGroupNotFoundFault", "ModifyReplicationGroup", "ReplicationGroupId=cache", "CacheSubnetGroupName=none", "CacheNodeType=lost")
-	described = must(t, e, "elasticache", "DescribeReplicationGroups").every("ReplicationGroup")[0]
-	if described.value("CacheNodeType") != "cache.t4g.small" {
+	described = endpoint.Every(must(t, e, "elasticache", "DescribeReplicationGroups"), "ReplicationGroup")[0]
+	if endpoint.Text(described, "CacheNodeType") != "cache.t4g.small" {
 		t.Error("a refused modification was half made")
 	}
 	must(t, e, "elasticache", "IncreaseReplicaCount", "ReplicationGroupId=cache", "NewReplicaCount=2", "ApplyImmediately=true")
@@ -110,19 +112,19 @@ func TestShardedReplicationGroup(t *testing.T) {
 		"LogDeliveryConfigurations.LogDeliveryConfigurationRequest.1.DestinationType=cloudwatch-logs",
 		"LogDeliveryConfigurations.LogDeliveryConfigurationRequest.1.DestinationDetails.CloudWatchLogsDetails.LogGroup=/redis",
 		"LogDeliveryConfigurations.LogDeliveryConfigurationRequest.1.LogFormat=json")
-	group := created.every("ReplicationGroup")[0]
-	if len(group.every("NodeGroup")) != 2 || len(group.every("ClusterId")) != 4 || group.every("ClusterId")[2].text != "big-0002-001" ||
-		group.child("ConfigurationEndpoint") == nil || len(group.every("PrimaryEndpoint")) != 0 {
-		t.Errorf("%s", group.encode())
+	group := endpoint.Every(created, "ReplicationGroup")[0]
+	if len(endpoint.Every(group, "NodeGroup")) != 2 || len(endpoint.Every(group, "ClusterId")) != 4 || endpoint.Every(group, "ClusterId")[2].Text() != "big-0002-001" ||
+		group.SelectElement("ConfigurationEndpoint") == nil || len(endpoint.Every(group, "PrimaryEndpoint")) != 0 {
+		t.Errorf("%s", endpoint.Encode(group))
 	}
-	if logs := group.every("CloudWatchLogsDetails"); len(logs) != 1 || logs[0].value("LogGroup") != "/redis" {
-		t.Errorf("%s", group.encode())
+	if logs := endpoint.Every(group, "CloudWatchLogsDetails"); len(logs) != 1 || endpoint.Text(logs[0], "LogGroup") != "/redis" {
+		t.Errorf("%s", endpoint.Encode(group))
 	}
 	off := must(t, e, "elasticache", "ModifyReplicationGroup", "ReplicationGroupId=big",
 		"LogDeliveryConfigurations.LogDeliveryConfigurationRequest.1.LogType=slow-log",
 		"LogDeliveryConfigurations.LogDeliveryConfigurationRequest.1.Enabled=false")
-	if logs := off.every("LogDeliveryConfiguration"); len(logs) != 0 {
-		t.Errorf("%s", off.encode())
+	if logs := endpoint.Every(off, "LogDeliveryConfiguration"); len(logs) != 0 {
+		t.Errorf("%s", endpoint.Encode(off))
 	}
 }
 
@@ -130,29 +132,29 @@ func TestCacheParameterGroup(t *testing.T) {
 	e := startCaches(t)
 	created := must(t, e, "elasticache", "CreateCacheParameterGroup", "CacheParameterGroupName=p", "CacheParameterGroupFamily=redis7", "Description=d",
 		"Tags.Tag.1.Key=a", "Tags.Tag.1.Value=1")
-	arn := created.every("ARN")[0].text
+	arn := endpoint.Every(created, "ARN")[0].Text()
 	wantRefusal(t, e, 400, "CacheParameterGroupAlreadyExists", "CreateCacheParameterGroup", "CacheParameterGroupName=p")
 	wantRefusal(t, e, 400, "CacheParameterGroupAlreadyExists", "CreateCacheParameterGroup", "CacheParameterGroupName=default.redis7")
 	must(t, e, "elasticache", "ModifyCacheParameterGroup", "CacheParameterGroupName=p",
 		"ParameterNameValues.ParameterNameValue.1.ParameterName=maxmemory-policy", "ParameterNameValues.ParameterNameValue.1.ParameterValue=allkeys-lru",
 		"ParameterNameValues.ParameterNameValue.2.ParameterName=timeout", "ParameterNameValues.ParameterNameValue.2.ParameterValue=5")
-	parameters := must(t, e, "elasticache", "DescribeCacheParameters", "CacheParameterGroupName=p").every("Parameter")
-	if len(parameters) != 2 || parameters[0].value("ParameterValue") != "allkeys-lru" || parameters[0].value("Source") != "user" {
+	parameters := endpoint.Every(must(t, e, "elasticache", "DescribeCacheParameters", "CacheParameterGroupName=p"), "Parameter")
+	if len(parameters) != 2 || endpoint.Text(parameters[0], "ParameterValue") != "allkeys-lru" || endpoint.Text(parameters[0], "Source") != "user" {
 		t.Errorf("%d parameters", len(parameters))
 	}
 	must(t, e, "elasticache", "ResetCacheParameterGroup", "CacheParameterGroupName=p", "ParameterNameValues.ParameterNameValue.1.ParameterName=timeout")
-	if n := len(must(t, e, "elasticache", "DescribeCacheParameters", "CacheParameterGroupName=p").every("Parameter")); n != 1 {
+	if n := len(endpoint.Every(must(t, e, "elasticache", "DescribeCacheParameters", "CacheParameterGroupName=p"), "Parameter")); n != 1 {
 		t.Errorf("%d parameters after one was reset", n)
 	}
 	must(t, e, "elasticache", "ResetCacheParameterGroup", "CacheParameterGroupName=p", "ResetAllParameters=true")
-	if n := len(must(t, e, "elasticache", "DescribeCacheParameters", "CacheParameterGroupName=p").every("Parameter")); n != 0 {
+	if n := len(endpoint.Every(must(t, e, "elasticache", "DescribeCacheParameters", "CacheParameterGroupName=p"), "Parameter")); n != 0 {
 		t.Errorf("%d parameters after all were reset", n)
 	}
 
 	must(t, e, "elasticache", "AddTagsToResource", "ResourceName="+arn, "Tags.Tag.1.Key=b", "Tags.Tag.1.Value=2")
 	must(t, e, "elasticache", "RemoveTagsFromResource", "ResourceName="+arn, "TagKeys.member.1=a")
-	tags := must(t, e, "elasticache", "ListTagsForResource", "ResourceName="+arn).every("Tag")
-	if len(tags) != 1 || tags[0].value("Key") != "b" {
+	tags := endpoint.Every(must(t, e, "elasticache", "ListTagsForResource", "ResourceName="+arn), "Tag")
+	if len(tags) != 1 || endpoint.Text(tags[0], "Key") != "b" {
 		t.Errorf("%d tags", len(tags))
 	}
 
@@ -162,8 +164,8 @@ func TestCacheParameterGroup(t *testing.T) {
 	must(t, e, "elasticache", "DeleteCacheParameterGroup", "CacheParameterGroupName=p")
 	wantRefusal(t, e, 404, "CacheParameterGroupNotFound", "DescribeCacheParameterGroups", "CacheParameterGroupName=p")
 	wantRefusal(t, e, 404, "CacheParameterGroupNotFound", "ListTagsForResource", "ResourceName="+arn)
-	family := must(t, e, "elasticache", "DescribeCacheParameterGroups", "CacheParameterGroupName=default.redis7.cluster.on").every("CacheParameterGroupFamily")
-	if len(family) != 1 || family[0].text != "redis7" {
+	family := endpoint.Every(must(t, e, "elasticache", "DescribeCacheParameterGroups", "CacheParameterGroupName=default.redis7.cluster.on"), "CacheParameterGroupFamily")
+	if len(family) != 1 || family[0].Text() != "redis7" {
 		t.Errorf("the group that AWS provides: %v", family)
 	}
 }

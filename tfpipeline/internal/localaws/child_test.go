@@ -165,7 +165,7 @@ func TestDeadMotoIsToldAtOnce(t *testing.T) {
 		t.Errorf("error %v: wants the reason and the log's tail", err)
 	}
 	begin := time.Now()
-	_, err = ecr.NewFromConfig(awsConfig(t, e)).DescribeRegistry(t.Context(), nil)
+	_, err = ecr.NewFromConfig(awsConfig(e)).DescribeRegistry(t.Context(), nil)
 	wantCode(t, err, "LocalEndpointStopped")
 	if err == nil || !strings.Contains(err.Error(), "out of cheese") || time.Since(begin) > time.Second {
 		t.Errorf("after %s: %v", time.Since(begin), err)

@@ -4,19 +4,18 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/smithy-go/logging"
 
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/balancer"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/task"
@@ -89,12 +88,12 @@ func StartCloud(ctx context.Context, o CloudOptions) (*Cloud, error) {
 		o.Listener.Close()
 		return nil, fmt.Errorf("start the local endpoint: %w", err)
 	}
-	endpoint, err := Start(ctx, o.Options)
+	e, err := Start(ctx, o.Options)
 	if err != nil {
 		c.stop()
 		return nil, err
 	}
-	c.Endpoint = endpoint
+	c.Endpoint = e
 	close(c.started)
 	c.detach = context.AfterFunc(ctx, c.stop)
 	return c, nil
@@ -103,12 +102,9 @@ func StartCloud(ctx context.Context, o CloudOptions) (*Cloud, error) {
 // assemble makes the parts and puts them into the endpoint's options. Parts
 // call the endpoint, which listens already and answers once it is started.
 func (c *Cloud) assemble(o *CloudOptions) (err error) {
-	future := &Endpoint{listener: o.Listener, region: o.Region}
-	c.config = aws.Config{
-		Region: o.Region, BaseEndpoint: aws.String(future.URL()),
-		Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""),
-		Logger:      logging.Nop{}, // what matters is in the errors
-	}
+	access := endpoint.Access{URL: "http://" + o.Listener.Addr().String(), Region: o.Region, Key: accessKey}
+	c.config = access.Config()
+	c.config.Logger = logging.Nop{} // what matters is in the errors
 	warn := func(err error) {
 		if !c.ending.Load() {
 			o.Progress("local endpoint: " + err.Error())
@@ -118,7 +114,7 @@ func (c *Cloud) assemble(o *CloudOptions) (err error) {
 		Image:   c.image,
 		Secret:  task.Secrets(secretsmanager.NewFromConfig(c.config)),
 		Log:     task.Logs(cloudwatchlogs.NewFromConfig(c.config), warn),
-		Environ: slices.DeleteFunc(future.Environ(), func(kv string) bool { return strings.HasSuffix(kv, "=") }),
+		Environ: access.Environ(nil),
 		Output:  o.Output,
 	})
 	if err != nil {

@@ -125,7 +125,7 @@ type cloudSite struct {
 
 func newCloudSite(t *testing.T, c *localaws.Cloud) *cloudSite {
 	t.Helper()
-	cfg := awsConfig(t, c.Endpoint)
+	cfg := c.Access().Config()
 	programs := t.TempDir()
 	buildProgram(t, programs, samplePackage)
 	buildProgram(t, programs, "migrations/migrate")

@@ -7,6 +7,10 @@ import (
 	"net/url"
 	"strconv"
 	"sync"
+
+	"github.com/beevik/etree"
+
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
 // databases repairs what moto says of database instances. The provider sees,
@@ -47,8 +51,8 @@ func newDatabases(address func(string) (string, int, bool)) *databases {
 	}
 }
 
-func (d *databases) operations() map[string]operation {
-	return map[string]operation{
+func (d *databases) operations() endpoint.Table {
+	return endpoint.Table{
 		"rds.CreateDBInstance":     d.change,
 		"rds.ModifyDBInstance":     d.change,
 		"rds.DeleteDBInstance":     d.remove,
@@ -61,12 +65,12 @@ func (d *databases) operations() map[string]operation {
 }
 
 // change remembers what the request sets, and shows it.
-func (d *databases) change(c *call, next func(*call) (*reply, error)) (*reply, error) {
-	return repair(c, next, func(root *node) {
-		identifier := c.form.Get("DBInstanceIdentifier")
+func (d *databases) change(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
+	return repair(c, next, func(root *etree.Element) {
+		identifier := c.Form.Get("DBInstanceIdentifier")
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		if renamed := c.form.Get("NewDBInstanceIdentifier"); renamed != "" && renamed != identifier {
+		if renamed := c.Form.Get("NewDBInstanceIdentifier"); renamed != "" && renamed != identifier {
 			d.settings[renamed], d.resource[renamed] = d.settings[identifier], d.resource[identifier]
 			delete(d.settings, identifier)
 			delete(d.resource, identifier)
@@ -76,8 +80,8 @@ func (d *databases) change(c *call, next func(*call) (*reply, error)) (*reply, e
 			d.settings[identifier] = map[string]string{}
 		}
 		for parameter, element := range remembered {
-			if c.form.Has(parameter) {
-				d.settings[identifier][element] = c.form.Get(parameter)
+			if c.Form.Has(parameter) {
+				d.settings[identifier][element] = c.Form.Get(parameter)
 			}
 		}
 		if d.settings[identifier]["MonitoringInterval"] == "0" {
@@ -90,45 +94,45 @@ func (d *databases) change(c *call, next func(*call) (*reply, error)) (*reply, e
 	})
 }
 
-func (d *databases) show(c *call, next func(*call) (*reply, error)) (*reply, error) {
-	return repair(c, next, func(root *node) {
+func (d *databases) show(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
+	return repair(c, next, func(root *etree.Element) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		d.complete(root)
 	})
 }
 
-func (d *databases) remove(c *call, next func(*call) (*reply, error)) (*reply, error) {
-	return repair(c, next, func(root *node) {
+func (d *databases) remove(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
+	return repair(c, next, func(root *etree.Element) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		d.complete(root)
-		delete(d.settings, c.form.Get("DBInstanceIdentifier"))
-		delete(d.resource, c.form.Get("DBInstanceIdentifier"))
+		delete(d.settings, c.Form.Get("DBInstanceIdentifier"))
+		delete(d.resource, c.Form.Get("DBInstanceIdentifier"))
 	})
 }
 
 // describe translates the filter by DbiResourceId into the identifier.
-func (d *databases) describe(c *call, next func(*call) (*reply, error)) (*reply, error) {
+func (d *databases) describe(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
 	asked := ""
-	for _, filter := range objects(c.form, "Filters") {
-		if values := texts(filter, "Values"); filter.Get("Name") == "dbi-resource-id" && len(values) == 1 {
+	for _, filter := range endpoint.Objects(c.Form, "Filters") {
+		if values := endpoint.Texts(filter, "Values"); filter.Get("Name") == "dbi-resource-id" && len(values) == 1 {
 			asked = values[0]
 		}
 	}
 	if asked != "" {
 		identifier := d.identifier(asked)
 		if identifier == "" {
-			return answerQuery(c, rdsNamespace, branch("DBInstances")), nil
+			return endpoint.Query(c, rdsNamespace, endpoint.Branch("DBInstances")), nil
 		}
-		c = c.withForm(url.Values{
-			"Action": {c.operation}, "Version": c.form["Version"], "DBInstanceIdentifier": {identifier},
+		c = c.WithForm(url.Values{
+			"Action": {c.Operation}, "Version": c.Form["Version"], "DBInstanceIdentifier": {identifier},
 		})
 	}
 	rep, err := d.show(c, next)
-	if err == nil && asked != "" && rep.status == http.StatusNotFound {
+	if err == nil && asked != "" && rep.Status == http.StatusNotFound {
 		// A filter that matches nothing is no error.
-		return answerQuery(c, rdsNamespace, branch("DBInstances")), nil
+		return endpoint.Query(c, rdsNamespace, endpoint.Branch("DBInstances")), nil
 	}
 	return rep, err
 }
@@ -145,23 +149,23 @@ func (d *databases) identifier(resourceID string) string {
 }
 
 // complete fills in every instance of an answer. The lock is held.
-func (d *databases) complete(root *node) {
-	for _, instance := range root.every("DBInstance") {
-		identifier := instance.value("DBInstanceIdentifier")
+func (d *databases) complete(root *etree.Element) {
+	for _, instance := range endpoint.Every(root, "DBInstance") {
+		identifier := endpoint.Text(instance, "DBInstanceIdentifier")
 		if identifier == "" {
 			continue
 		}
 		if d.resource[identifier] == "" {
-			d.resource[identifier] = resourceID(instance.value("DBInstanceArn"), instance.value("InstanceCreateTime"))
+			d.resource[identifier] = resourceID(endpoint.Text(instance, "DBInstanceArn"), endpoint.Text(instance, "InstanceCreateTime"))
 		}
-		instance.set("DbiResourceId", d.resource[identifier])
+		endpoint.Set(instance, "DbiResourceId", d.resource[identifier])
 		for element, text := range d.settings[identifier] {
-			instance.set(element, text)
+			endpoint.Set(instance, element, text)
 		}
 		if host, port, ok := d.address(identifier); ok {
-			if endpoint := instance.child("Endpoint"); endpoint != nil {
-				endpoint.set("Address", host)
-				endpoint.set("Port", strconv.Itoa(port))
+			if at := instance.SelectElement("Endpoint"); at != nil {
+				endpoint.Set(at, "Address", host)
+				endpoint.Set(at, "Port", strconv.Itoa(port))
 			}
 		}
 	}

@@ -2,6 +2,8 @@ package localaws
 
 import (
 	"testing"
+
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
 const databaseAnswer = `<R><DescribeDBInstancesResult><DBInstances>
@@ -18,44 +20,44 @@ func TestDatabaseInstances(t *testing.T) {
 	})
 	e := start(t, control, Options{Database: func(id string) (string, int, bool) { return "127.0.0.1", 15432, id == "one" }})
 
-	created := must(t, e, "rds", "CreateDBInstance", "DBInstanceIdentifier=one", "EnablePerformanceInsights=true",
-		"MonitoringInterval=60", "MonitoringRoleArn=arn:role").every("DBInstance")[0]
-	if created.value("PerformanceInsightsEnabled") != "true" || created.value("MonitoringRoleArn") != "arn:role" {
-		t.Errorf("%s", created.encode())
+	created := endpoint.Every(must(t, e, "rds", "CreateDBInstance", "DBInstanceIdentifier=one", "EnablePerformanceInsights=true",
+		"MonitoringInterval=60", "MonitoringRoleArn=arn:role"), "DBInstance")[0]
+	if endpoint.Text(created, "PerformanceInsightsEnabled") != "true" || endpoint.Text(created, "MonitoringRoleArn") != "arn:role" {
+		t.Errorf("%s", endpoint.Encode(created))
 	}
-	both := must(t, e, "rds", "DescribeDBInstances").every("DBInstance")
+	both := endpoint.Every(must(t, e, "rds", "DescribeDBInstances"), "DBInstance")
 	one, two := both[0], both[1]
-	if one.value("MonitoringInterval") != "60" || one.value("PerformanceInsightsRetentionPeriod") != "7" || two.value("MonitoringInterval") != "" {
-		t.Errorf("one:\n%s\ntwo:\n%s", one.encode(), two.encode())
+	if endpoint.Text(one, "MonitoringInterval") != "60" || endpoint.Text(one, "PerformanceInsightsRetentionPeriod") != "7" || endpoint.Text(two, "MonitoringInterval") != "" {
+		t.Errorf("one:\n%s\ntwo:\n%s", endpoint.Encode(one), endpoint.Encode(two))
 	}
-	if one.value("DbiResourceId") == two.value("DbiResourceId") || one.value("DbiResourceId") != created.value("DbiResourceId") {
-		t.Errorf("resource IDs %s and %s", one.value("DbiResourceId"), two.value("DbiResourceId"))
+	if endpoint.Text(one, "DbiResourceId") == endpoint.Text(two, "DbiResourceId") || endpoint.Text(one, "DbiResourceId") != endpoint.Text(created, "DbiResourceId") {
+		t.Errorf("resource IDs %s and %s", endpoint.Text(one, "DbiResourceId"), endpoint.Text(two, "DbiResourceId"))
 	}
-	if one.child("Endpoint").value("Address") != "127.0.0.1" || one.child("Endpoint").value("Port") != "15432" {
-		t.Errorf("%s", one.encode())
+	if endpoint.Text(one.SelectElement("Endpoint"), "Address") != "127.0.0.1" || endpoint.Text(one.SelectElement("Endpoint"), "Port") != "15432" {
+		t.Errorf("%s", endpoint.Encode(one))
 	}
 
 	// The provider's look-up becomes one that moto can answer rightly.
-	must(t, e, "rds", "DescribeDBInstances", "Filters.Filter.1.Name=dbi-resource-id", "Filters.Filter.1.Values.Value.1="+two.value("DbiResourceId"))
-	asked := control.last(t, "rds.DescribeDBInstances").form
+	must(t, e, "rds", "DescribeDBInstances", "Filters.Filter.1.Name=dbi-resource-id", "Filters.Filter.1.Values.Value.1="+endpoint.Text(two, "DbiResourceId"))
+	asked := control.last(t, "rds.DescribeDBInstances").Form
 	if asked.Get("DBInstanceIdentifier") != "two" || asked.Has("Filters.Filter.1.Name") {
 		t.Errorf("asked %v", asked)
 	}
 	none := must(t, e, "rds", "DescribeDBInstances", "Filters.Filter.1.Name=dbi-resource-id", "Filters.Filter.1.Values.Value.1=db-NONE")
-	if len(none.every("DBInstance")) != 0 {
-		t.Errorf("%s", none.encode())
+	if len(endpoint.Every(none, "DBInstance")) != 0 {
+		t.Errorf("%s", endpoint.Encode(none))
 	}
 
-	off := must(t, e, "rds", "ModifyDBInstance", "DBInstanceIdentifier=one", "MonitoringInterval=0").every("DBInstance")[0]
-	if off.value("MonitoringInterval") != "0" || off.value("MonitoringRoleArn") != "" || off.value("PerformanceInsightsEnabled") != "true" {
-		t.Errorf("%s", off.encode())
+	off := endpoint.Every(must(t, e, "rds", "ModifyDBInstance", "DBInstanceIdentifier=one", "MonitoringInterval=0"), "DBInstance")[0]
+	if endpoint.Text(off, "MonitoringInterval") != "0" || endpoint.Text(off, "MonitoringRoleArn") != "" || endpoint.Text(off, "PerformanceInsightsEnabled") != "true" {
+		t.Errorf("%s", endpoint.Encode(off))
 	}
 
-	id := one.value("DbiResourceId")
+	id := endpoint.Text(one, "DbiResourceId")
 	must(t, e, "rds", "DeleteDBInstance", "DBInstanceIdentifier=one")
 	gone := must(t, e, "rds", "DescribeDBInstances", "Filters.Filter.1.Name=dbi-resource-id", "Filters.Filter.1.Values.Value.1="+id)
-	if len(gone.every("DBInstance")) != 0 {
-		t.Errorf("deleted and found: %s", gone.encode())
+	if len(endpoint.Every(gone, "DBInstance")) != 0 {
+		t.Errorf("deleted and found: %s", endpoint.Encode(gone))
 	}
 }
 
@@ -63,9 +65,9 @@ func TestDatabaseParameters(t *testing.T) {
 	control := newFakeControl(t, map[string]string{
 		"rds.DescribeDBParameters": `<R><Parameters><Parameter><ParameterName>rds.force_ssl</ParameterName></Parameter><Parameter><ParameterName>x</ParameterName><Source>system</Source></Parameter></Parameters></R>`,
 	})
-	parameters := must(t, start(t, control, Options{}), "rds", "DescribeDBParameters").every("Parameter")
-	if parameters[0].value("Source") != "user" || parameters[1].value("Source") != "system" {
-		t.Errorf("sources %q %q", parameters[0].value("Source"), parameters[1].value("Source"))
+	parameters := endpoint.Every(must(t, start(t, control, Options{}), "rds", "DescribeDBParameters"), "Parameter")
+	if endpoint.Text(parameters[0], "Source") != "user" || endpoint.Text(parameters[1], "Source") != "system" {
+		t.Errorf("sources %q %q", endpoint.Text(parameters[0], "Source"), endpoint.Text(parameters[1], "Source"))
 	}
 }
 
@@ -74,8 +76,8 @@ func TestRefusalsOfMotoPassUnchanged(t *testing.T) {
 	control := newFakeControl(t, map[string]string{"rds.ModifyDBInstance": refusal})
 	control.status["rds.ModifyDBInstance"] = 404
 	status, root := query(t, start(t, control, Options{}), "rds", "ModifyDBInstance", "DBInstanceIdentifier=none")
-	if status != 404 || root.child("Error").value("Code") != "DBInstanceNotFound" {
-		t.Errorf("status %d %s", status, root.encode())
+	if status != 404 || endpoint.Text(root.SelectElement("Error"), "Code") != "DBInstanceNotFound" {
+		t.Errorf("status %d %s", status, endpoint.Encode(root))
 	}
 }
 
@@ -93,8 +95,8 @@ func TestSecurityGroupRuleDescriptions(t *testing.T) {
 	})
 	e := start(t, control, Options{})
 	describe := func() (texts []string) {
-		for _, item := range must(t, e, "ec2", "DescribeSecurityGroupRules").child("securityGroupRuleSet").children {
-			texts = append(texts, item.value("description"))
+		for _, item := range must(t, e, "ec2", "DescribeSecurityGroupRules").SelectElement("securityGroupRuleSet").ChildElements() {
+			texts = append(texts, endpoint.Text(item, "description"))
 		}
 		return texts
 	}

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
@@ -62,25 +61,12 @@ func startReal(t *testing.T) *localaws.Endpoint {
 	return e
 }
 
-func awsConfig(t *testing.T, e *localaws.Endpoint) aws.Config {
-	t.Helper()
-	for _, kv := range e.Environ() {
-		k, v, _ := strings.Cut(kv, "=")
-		t.Setenv(k, v)
-	}
-	cfg, err := config.LoadDefaultConfig(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cfg
-}
-
 // TestLayers lets the real provider create, refresh, change and destroy what
 // the endpoint answers or repairs, with the state in the endpoint's own S3.
 func TestLayers(t *testing.T) {
 	e2e(t)
 	e := startReal(t)
-	client := s3.NewFromConfig(awsConfig(t, e))
+	client := s3.NewFromConfig(e.Access().Config())
 	if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("state"),
 		CreateBucketConfiguration: &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraintUsWest2}}); err != nil {
 		t.Fatal(err)
@@ -150,12 +136,7 @@ func openLayers(t *testing.T, e *localaws.Endpoint) *layers {
 	if err != nil {
 		t.Fatal(err)
 	}
-	additions := map[string]string{}
-	for _, kv := range e.Environ() {
-		k, v, _ := strings.Cut(kv, "=")
-		additions[k] = v
-	}
-	env, _ := terraform.Environ(os.Environ(), additions)
+	env, _ := terraform.Environ(e.Access().Environ(os.Environ()), nil)
 	cache := t.TempDir()
 	program, err := terraform.DefaultInstallation(cache).Find(t.Context(), func(s string) { t.Log(s) })
 	if err != nil {
@@ -225,7 +206,7 @@ func (d *layers) wantNoChanges(t *testing.T) {
 // one wins.
 func TestLeases(t *testing.T) {
 	e2e(t)
-	client := s3.NewFromConfig(awsConfig(t, startReal(t)))
+	client := s3.NewFromConfig(startReal(t).Access().Config())
 	if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("state"),
 		CreateBucketConfiguration: &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraintUsWest2}}); err != nil {
 		t.Fatal(err)

@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 	runtime "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
 )
 
@@ -37,7 +38,7 @@ func TestPassesOnWhatItDoesNotAnswer(t *testing.T) {
 		defer mu.Unlock()
 		seen = append(seen, c.Service+" "+c.Operation)
 	}})
-	cfg := awsConfig(t, e)
+	cfg := awsConfig(e)
 
 	id, err := sts.NewFromConfig(cfg).GetCallerIdentity(t.Context(), nil)
 	if err != nil || aws.ToString(id.Account) != "1" {
@@ -53,14 +54,14 @@ func TestPassesOnWhatItDoesNotAnswer(t *testing.T) {
 			t.Error(err)
 		}
 		put := control.last(t, operation)
-		if put.request.Host != strings.TrimPrefix(e.URL(), "http://") {
-			t.Errorf("host %s: signatures and buckets need the one that the client used", put.request.Host)
+		if put.Request.Host != strings.TrimPrefix(e.URL(), "http://") {
+			t.Errorf("host %s: signatures and buckets need the one that the client used", put.Request.Host)
 		}
-		if put.request.URL.EscapedPath() != "/bucket/a%20folder/key%2B1" || put.request.Header.Get("If-None-Match") != condition {
-			t.Errorf("path %s, If-None-Match %q", put.request.URL.EscapedPath(), put.request.Header.Get("If-None-Match"))
+		if put.Request.URL.EscapedPath() != "/bucket/a%20folder/key%2B1" || put.Request.Header.Get("If-None-Match") != condition {
+			t.Errorf("path %s, If-None-Match %q", put.Request.URL.EscapedPath(), put.Request.Header.Get("If-None-Match"))
 		}
-		if !bytes.Contains(put.body, []byte(content)) {
-			t.Errorf("%d bytes arrived, of %d", len(put.body), len(content))
+		if !bytes.Contains(put.Body, []byte(content)) {
+			t.Errorf("%d bytes arrived, of %d", len(put.Body), len(content))
 		}
 	}
 	mu.Lock()
@@ -80,7 +81,7 @@ func TestECSIsThePlug(t *testing.T) {
 		_, _ = io.WriteString(w, `{"clusterArns":["arn:one"]}`)
 	})
 	e := start(t, control, Options{ECS: plug})
-	out, err := ecs.NewFromConfig(awsConfig(t, e)).ListClusters(t.Context(), nil)
+	out, err := ecs.NewFromConfig(awsConfig(e)).ListClusters(t.Context(), nil)
 	if err != nil || !slices.Equal(out.ClusterArns, []string{"arn:one"}) {
 		t.Errorf("%v, %v", out, err)
 	}
@@ -97,7 +98,7 @@ func TestTargetHealth(t *testing.T) {
 				State: "unhealthy", Reason: "Target.FailedHealthChecks", Description: "Health checks failed"}},
 		}, arn == "arn:known"
 	}})
-	client := elasticloadbalancingv2.NewFromConfig(awsConfig(t, e))
+	client := elasticloadbalancingv2.NewFromConfig(awsConfig(e))
 
 	out, err := client.DescribeTargetHealth(t.Context(), &elasticloadbalancingv2.DescribeTargetHealthInput{TargetGroupArn: aws.String("arn:known")})
 	if err != nil || len(out.TargetHealthDescriptions) != 2 {
@@ -128,15 +129,15 @@ func TestDeletionProtection(t *testing.T) {
 			"elasticloadbalancing.DeleteLoadBalancer":             `<DeleteLoadBalancerResponse><DeleteLoadBalancerResult/></DeleteLoadBalancerResponse>`,
 		})
 		e := start(t, control, Options{})
-		_, err := elasticloadbalancingv2.NewFromConfig(awsConfig(t, e)).DeleteLoadBalancer(t.Context(),
+		_, err := elasticloadbalancingv2.NewFromConfig(awsConfig(e)).DeleteLoadBalancer(t.Context(),
 			&elasticloadbalancingv2.DeleteLoadBalancerInput{LoadBalancerArn: aws.String("arn:lb")})
 		if want == "" && err != nil {
 			t.Error(err)
 		} else if want != "" {
 			wantCode(t, err, want)
 		}
-		if asked := control.last(t, "elasticloadbalancing.DescribeLoadBalancerAttributes"); asked.form.Get("LoadBalancerArn") != "arn:lb" {
-			t.Errorf("asked about %v", asked.form)
+		if asked := control.last(t, "elasticloadbalancing.DescribeLoadBalancerAttributes"); asked.Form.Get("LoadBalancerArn") != "arn:lb" {
+			t.Errorf("asked about %v", asked.Form)
 		}
 	}
 }
@@ -148,7 +149,7 @@ func TestNATGatewayTakesItsInterfaceAlong(t *testing.T) {
 		"ec2.DeleteNetworkInterface": `<R><return>true</return></R>`,
 	})
 	must(t, start(t, control, Options{}), "ec2", "DeleteNatGateway", "NatGatewayId=nat-1")
-	if got := control.last(t, "ec2.DeleteNetworkInterface").form.Get("NetworkInterfaceId"); got != "eni-1" {
+	if got := control.last(t, "ec2.DeleteNetworkInterface").Form.Get("NetworkInterfaceId"); got != "eni-1" {
 		t.Errorf("deleted %q", got)
 	}
 }
@@ -168,7 +169,7 @@ func TestMissingOperationsFailAtOnce(t *testing.T) {
 	log := &logTail{}
 	e := start(t, &fakeControl{Server: server}, Options{})
 	e.control.url, e.control.lacks = base, log.lacks
-	client := ecr.NewFromConfig(awsConfig(t, e))
+	client := ecr.NewFromConfig(awsConfig(e))
 
 	_, err = client.DescribeRegistry(t.Context(), nil)
 	if err == nil || !strings.Contains(err.Error(), "StatusCode: 500") || calls != 2 {
@@ -183,13 +184,14 @@ func TestMissingOperationsFailAtOnce(t *testing.T) {
 	}
 	// The same in the other protocols.
 	log.add("NotImplementedError: The describe_account_limits action has not been implemented")
-	_, err = elasticloadbalancingv2.NewFromConfig(awsConfig(t, e)).DescribeAccountLimits(t.Context(), nil)
+	_, err = elasticloadbalancingv2.NewFromConfig(awsConfig(e)).DescribeAccountLimits(t.Context(), nil)
 	wantCode(t, err, "NotModelledLocally")
 	log.add("NotImplementedError: The describe_hosts action has not been implemented")
-	if status, root := query(t, e, "ec2", "DescribeHosts"); status != http.StatusNotImplemented || root.child("Errors").child("Error").value("Code") != "NotModelledLocally" {
-		t.Errorf("status %d %s", status, root.encode())
+	if status, root := query(t, e, "ec2", "DescribeHosts"); status != http.StatusNotImplemented || endpoint.Text(root.SelectElement("Errors").SelectElement("Error"), "Code") != "NotModelledLocally" {
+		t.Errorf("status %d %s", status, endpoint.Encode(root))
 	}
-	if got := (&failure{code: "NotModelledLocally", message: "x"}).cbor(); !bytes.HasPrefix(got, []byte("\xa2\x66__type\x72NotModelledLocally\x67message\x61x")) {
+	rpc := &endpoint.Call{Request: httptest.NewRequest(http.MethodPost, "/service/GraniteServiceVersion20100801/operation/PutMetricAlarm", nil)}
+	if got := (&endpoint.Failure{Code: "NotModelledLocally", Message: "x"}).Render(rpc).Body; !bytes.Contains(got, []byte("\x66__type\x72NotModelledLocally")) || !bytes.Contains(got, []byte("\x67message\x61x")) {
 		t.Errorf("cbor %x", got)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
 // images are the images of Amazon ECR's repositories; repositories and their
@@ -67,11 +69,11 @@ func (u *upstream) imageRepository(ctx context.Context, region, name string) (st
 	var out struct {
 		Repositories []struct{ ImageTagMutability string }
 	}
-	if err := decodeJSON(answer, &out); err != nil {
+	if err := endpoint.DecodeJSON(answer, &out); err != nil {
 		return "", err
 	}
 	if len(out.Repositories) != 1 {
-		return "", refuse("RepositoryNotFoundException", "The repository with name '%s' does not exist", name)
+		return "", endpoint.Refuse("RepositoryNotFoundException", "The repository with name '%s' does not exist", name)
 	}
 	return out.Repositories[0].ImageTagMutability, nil
 }
@@ -84,13 +86,13 @@ func (u *upstream) lifecyclePolicy(ctx context.Context, region, name string) (st
 	}
 	answer, err := u.askJSON(ctx, "ecr", region, ecrTarget+"GetLifecyclePolicy", string(body))
 	if err != nil {
-		if f, ok := errors.AsType[*failure](asClientError(err)); ok && f.code == "LifecyclePolicyNotFoundException" {
+		if f, ok := errors.AsType[*endpoint.Failure](asClientError(err)); ok && f.Code == "LifecyclePolicyNotFoundException" {
 			return "", nil
 		}
 		return "", asClientError(err)
 	}
 	var out struct{ LifecyclePolicyText string }
-	err = decodeJSON(answer, &out)
+	err = endpoint.DecodeJSON(answer, &out)
 	return out.LifecyclePolicyText, err
 }
 
@@ -107,7 +109,7 @@ func asClientError(err error) error {
 	if json.Unmarshal([]byte(refused.body), &said) != nil || said.Type == "" {
 		return err
 	}
-	return &failure{refused.status, said.Type[strings.LastIndex(said.Type, "#")+1:], said.Message}
+	return &endpoint.Failure{Status: refused.status, Code: said.Type[strings.LastIndex(said.Type, "#")+1:], Message: said.Message}
 }
 
 // imageID names an image by digest, tag or both.
@@ -135,8 +137,8 @@ type imageRequest struct {
 	Force                  bool
 }
 
-func (s *images) operations() map[string]operation {
-	table := map[string]operation{
+func (s *images) operations() endpoint.Table {
+	table := endpoint.Table{
 		"ecr.DeleteRepository": s.deleteRepository,
 	}
 	for name, op := range map[string]func(*imageRequest) (any, error){
@@ -146,7 +148,7 @@ func (s *images) operations() map[string]operation {
 		"ListImages":       s.list,
 		"BatchDeleteImage": s.remove,
 	} {
-		table["ecr."+name] = func(c *call, _ func(*call) (*reply, error)) (*reply, error) {
+		table["ecr."+name] = func(c *endpoint.Call, _ endpoint.Next) (*endpoint.Reply, error) {
 			in, err := s.read(c)
 			if err != nil {
 				return nil, err
@@ -157,21 +159,21 @@ func (s *images) operations() map[string]operation {
 			if err != nil {
 				return nil, err
 			}
-			return answerJSON(out)
+			return endpoint.JSON(out)
 		}
 	}
 	return table
 }
 
 // read reads a request about the images of a repository that exists.
-func (s *images) read(c *call) (*imageRequest, error) {
+func (s *images) read(c *endpoint.Call) (*imageRequest, error) {
 	var in imageRequest
-	if err := decodeJSON(c.body, &in); err != nil {
+	if err := endpoint.DecodeJSON(c.Body, &in); err != nil {
 		return nil, err
 	}
-	in.key = repositoryKey{c.region, in.RepositoryName}
+	in.key = repositoryKey{c.Region, in.RepositoryName}
 	var err error
-	in.mutate, err = s.repository(c.request.Context(), c.region, in.RepositoryName)
+	in.mutate, err = s.repository(c.Request.Context(), c.Region, in.RepositoryName)
 	return &in, err
 }
 
@@ -180,17 +182,17 @@ func (s *images) put(in *imageRequest) (any, error) {
 	sum := sha256.Sum256([]byte(in.ImageManifest))
 	digest := "sha256:" + hex.EncodeToString(sum[:])
 	if in.ImageDigest != "" && in.ImageDigest != digest {
-		return nil, refuse("ImageDigestDoesNotMatchException", "The provided digest '%s' does not match the image's, '%s'", in.ImageDigest, digest)
+		return nil, endpoint.Refuse("ImageDigestDoesNotMatchException", "The provided digest '%s' does not match the image's, '%s'", in.ImageDigest, digest)
 	}
 	stored := s.find(in.key, imageID{Digest: digest})
 	tagged := s.find(in.key, imageID{Tag: in.ImageTag})
 	switch {
 	case stored != nil && in.ImageTag == "":
-		return nil, refuse("ImageAlreadyExistsException", "Image with digest '%s' already exists in the repository with name '%s' in registry with id '%s'", digest, in.RepositoryName, s.account)
+		return nil, endpoint.Refuse("ImageAlreadyExistsException", "Image with digest '%s' already exists in the repository with name '%s' in registry with id '%s'", digest, in.RepositoryName, s.account)
 	case stored != nil && stored == tagged:
-		return nil, refuse("ImageAlreadyExistsException", "Image with digest '%s' and tag '%s' already exists in the repository with name '%s' in registry with id '%s'", digest, in.ImageTag, in.RepositoryName, s.account)
+		return nil, endpoint.Refuse("ImageAlreadyExistsException", "Image with digest '%s' and tag '%s' already exists in the repository with name '%s' in registry with id '%s'", digest, in.ImageTag, in.RepositoryName, s.account)
 	case tagged != nil && strings.HasPrefix(in.mutate, "IMMUTABLE"):
-		return nil, refuse("ImageTagAlreadyExistsException", "The image tag '%s' already exists in the '%s' repository and cannot be overwritten because the repository is immutable.", in.ImageTag, in.RepositoryName)
+		return nil, endpoint.Refuse("ImageTagAlreadyExistsException", "The image tag '%s' already exists in the '%s' repository and cannot be overwritten because the repository is immutable.", in.ImageTag, in.RepositoryName)
 	}
 	if stored == nil {
 		var err error
@@ -199,7 +201,7 @@ func (s *images) put(in *imageRequest) (any, error) {
 		}
 		for _, reference := range stored.references {
 			if s.find(in.key, imageID{Digest: reference}) == nil {
-				return nil, refuse("ReferencedImagesNotFoundException", "Images with digests '[%s]' required for pushing image into repository with name '%s' in the registry with id '%s' do not exist", reference, in.RepositoryName, s.account)
+				return nil, endpoint.Refuse("ReferencedImagesNotFoundException", "Images with digests '[%s]' required for pushing image into repository with name '%s' in the registry with id '%s' do not exist", reference, in.RepositoryName, s.account)
 			}
 		}
 		s.repositories[in.key] = append(s.repositories[in.key], stored)
@@ -227,7 +229,7 @@ func newImage(digest, manifest, mediaType string, pushed time.Time) (*image, err
 		Manifests []part
 	}
 	if err := json.Unmarshal([]byte(manifest), &m); err != nil {
-		return nil, refuse("InvalidParameterException", "Invalid parameter at 'imageManifest': %s", err)
+		return nil, endpoint.Refuse("InvalidParameterException", "Invalid parameter at 'imageManifest': %s", err)
 	}
 	if mediaType == "" {
 		mediaType = m.MediaType
@@ -274,19 +276,19 @@ func (s *images) whole(in *imageRequest, i *image, tag string) map[string]any {
 }
 
 // deleteRepository refuses to drop images unless forced; moto sees none.
-func (s *images) deleteRepository(c *call, next func(*call) (*reply, error)) (*reply, error) {
+func (s *images) deleteRepository(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
 	var in imageRequest
-	if err := decodeJSON(c.body, &in); err != nil {
+	if err := endpoint.DecodeJSON(c.Body, &in); err != nil {
 		return nil, err
 	}
-	key := repositoryKey{c.region, in.RepositoryName}
+	key := repositoryKey{c.Region, in.RepositoryName}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.repositories[key]) > 0 && !in.Force {
-		return nil, refuse("RepositoryNotEmptyException", "The repository with name '%s' in registry with id '%s' cannot be deleted because it still contains images", in.RepositoryName, s.account)
+		return nil, endpoint.Refuse("RepositoryNotEmptyException", "The repository with name '%s' in registry with id '%s' cannot be deleted because it still contains images", in.RepositoryName, s.account)
 	}
 	rep, err := next(c)
-	if err == nil && rep.status == http.StatusOK {
+	if err == nil && rep.Status == http.StatusOK {
 		delete(s.repositories, key)
 	}
 	return rep, err
@@ -299,6 +301,6 @@ func (s *images) notFound(in *imageRequest, id imageID) error {
 		}
 		return v
 	}
-	return refuse("ImageNotFoundException", "The image with imageId {imageDigest:'%s', imageTag:'%s'} does not exist within the repository with name '%s' in the registry with id '%s'",
+	return endpoint.Refuse("ImageNotFoundException", "The image with imageId {imageDigest:'%s', imageTag:'%s'} does not exist within the repository with name '%s' in the registry with id '%s'",
 		null(id.Digest), null(id.Tag), in.RepositoryName, s.account)
 }

@@ -1,6 +1,10 @@
 package localaws
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
+)
 
 // imageFailure says why one image of a batch was left out.
 type imageFailure struct {
@@ -31,13 +35,13 @@ func (s *images) get(in *imageRequest) (any, error) {
 
 // imageDetail is an image as DescribeImages has it.
 type imageDetail struct {
-	RegistryId             string   `json:"registryId"`
-	RepositoryName         string   `json:"repositoryName"`
-	ImageDigest            string   `json:"imageDigest"`
-	ImageTags              []string `json:"imageTags,omitempty"`
-	ImageSizeInBytes       int64    `json:"imageSizeInBytes"`
-	ImagePushedAt          seconds  `json:"imagePushedAt"`
-	ImageManifestMediaType string   `json:"imageManifestMediaType"`
+	RegistryId             string           `json:"registryId"`
+	RepositoryName         string           `json:"repositoryName"`
+	ImageDigest            string           `json:"imageDigest"`
+	ImageTags              []string         `json:"imageTags,omitempty"`
+	ImageSizeInBytes       int64            `json:"imageSizeInBytes"`
+	ImagePushedAt          endpoint.Seconds `json:"imagePushedAt"`
+	ImageManifestMediaType string           `json:"imageManifestMediaType"`
 }
 
 func (s *images) describe(in *imageRequest) (any, error) {
@@ -55,11 +59,11 @@ func (s *images) describe(in *imageRequest) (any, error) {
 	} else {
 		chosen = s.filtered(in)
 	}
-	part, next, err := page(chosen, in.NextToken, in.MaxResults)
+	part, next, err := endpoint.Page(chosen, in.NextToken, in.MaxResults)
 	details := []imageDetail{}
 	for _, i := range part {
 		details = append(details, imageDetail{
-			s.account, in.RepositoryName, i.digest, i.tags, i.size, seconds{i.pushed}, i.mediaType,
+			s.account, in.RepositoryName, i.digest, i.tags, i.size, endpoint.Seconds{Time: i.pushed}, i.mediaType,
 		})
 	}
 	return map[string]any{"imageDetails": details, "nextToken": next}, err
@@ -75,7 +79,7 @@ func (s *images) list(in *imageRequest) (any, error) {
 			ids = append(ids, imageID{i.digest, tag})
 		}
 	}
-	part, next, err := page(ids, in.NextToken, in.MaxResults)
+	part, next, err := endpoint.Page(ids, in.NextToken, in.MaxResults)
 	return map[string]any{"imageIds": part, "nextToken": next}, err
 }
 

@@ -30,7 +30,7 @@ func startECR(t *testing.T, mutability string) (*ecr.Client, *fakeControl) {
 		"ecr.DescribeRepositories": `{"repositories":[{"repositoryName":"r","imageTagMutability":"` + mutability + `"}]}`,
 		"ecr.DeleteRepository":     `{"repository":{"repositoryName":"r"}}`,
 	})
-	return ecr.NewFromConfig(awsConfig(t, start(t, control, Options{}))), control
+	return ecr.NewFromConfig(awsConfig(start(t, control, Options{}))), control
 }
 
 func put(client *ecr.Client, t *testing.T, manifest, tag string) (*ecr.PutImageOutput, error) {
@@ -168,7 +168,7 @@ func TestImageDigest(t *testing.T) {
 		"ecr.DescribeRepositories": `{"repositories":[{"repositoryName":"doc/api","imageTagMutability":"MUTABLE"}]}`,
 	})
 	e := start(t, control, Options{})
-	client := ecr.NewFromConfig(awsConfig(t, e))
+	client := ecr.NewFromConfig(awsConfig(e))
 	for _, tag := range []string{"latest", "abc"} {
 		if _, err := client.PutImage(t.Context(), &ecr.PutImageInput{
 			RepositoryName: aws.String("doc/api"), ImageManifest: aws.String(manifest(1)), ImageTag: aws.String(tag)}); err != nil {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
 // listing is one kind of resource and how to list it.
@@ -13,7 +15,7 @@ type listing struct {
 	// request makes an empty POST / ask for the list, from a page on.
 	request func(r *http.Request, from pageMark)
 	// names reads the answer, and where the next page begins.
-	names func(rep *reply) ([]string, pageMark, error)
+	names func(rep *endpoint.Reply) ([]string, pageMark, error)
 	// children lists what each of them holds; nil if nothing.
 	children func(name string) listing
 }
@@ -61,8 +63,8 @@ func (e *Endpoint) list(ctx context.Context, l listing) ([]string, error) {
 		r.Header.Set("Authorization", signature(l.service, e.region))
 		l.request(r, from)
 		rep := e.self(r)
-		if rep.status >= 300 {
-			return nil, fmt.Errorf("status %d: %s", rep.status, rep.body)
+		if rep.Status >= 300 {
+			return nil, fmt.Errorf("status %d: %s", rep.Status, rep.Body)
 		}
 		names, next, err := l.names(rep)
 		if err != nil {

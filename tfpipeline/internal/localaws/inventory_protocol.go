@@ -8,12 +8,16 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/beevik/etree"
+
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
 // listQuery lists by the Query protocol. operation may have parameters behind
 // it: "ListPolicies&Scope=Local". where is the list and the name in each of its
 // elements: "vpcSet/vpcId".
-func listQuery(kind, service, version, operation, where string, skip func(*node) bool) listing {
+func listQuery(kind, service, version, operation, where string, skip func(*etree.Element) bool) listing {
 	list, name, _ := strings.Cut(where, "/")
 	return listing{kind: kind, service: service,
 		request: func(r *http.Request, from pageMark) {
@@ -22,29 +26,29 @@ func listQuery(kind, service, version, operation, where string, skip func(*node)
 			if from.name != "" {
 				body += "&" + from.name + "=" + url.QueryEscape(from.value)
 			}
-			setBody(r, []byte(body))
+			endpoint.SetBody(r, []byte(body))
 		},
-		names: func(rep *reply) ([]string, pageMark, error) {
-			root, err := parseXML(rep.body)
+		names: func(rep *endpoint.Reply) ([]string, pageMark, error) {
+			root, err := endpoint.ParseXML(rep.Body)
 			if err != nil {
 				return nil, pageMark{}, err
 			}
 			var names []string
-			if lists := root.every(list); len(lists) > 0 {
-				for _, element := range lists[0].children {
+			if lists := endpoint.Every(root, list); len(lists) > 0 {
+				for _, element := range lists[0].ChildElements() {
 					if skip == nil || !skip(element) {
-						names = append(names, element.value(name))
+						names = append(names, endpoint.Text(element, name))
 					}
 				}
 			}
 			for _, mark := range []string{"nextToken", "NextToken", "NextMarker", "Marker"} {
-				if m := root.every(mark); len(m) > 0 && m[0].text != "" {
+				if m := endpoint.Every(root, mark); len(m) > 0 && m[0].Text() != "" {
 					// EC2 answers in lower case and asks in upper.
 					parameter := strings.TrimPrefix(strings.ToUpper(mark[:1])+mark[1:], "Next")
 					if parameter == "Token" {
 						parameter = "NextToken"
 					}
-					return names, pageMark{parameter, m[0].text}, nil
+					return names, pageMark{parameter, m[0].Text()}, nil
 				}
 			}
 			return names, pageMark{}, nil
@@ -53,15 +57,15 @@ func listQuery(kind, service, version, operation, where string, skip func(*node)
 }
 
 // listREST lists by GET.
-func listREST(kind, service, path, element, name string, skip func(*node) bool) listing {
+func listREST(kind, service, path, element, name string, skip func(*etree.Element) bool) listing {
 	return listing{kind: kind, service: service,
 		request: func(r *http.Request, _ pageMark) { r.Method, r.URL.Path = http.MethodGet, path },
-		names: func(rep *reply) ([]string, pageMark, error) {
-			root, err := parseXML(rep.body)
+		names: func(rep *endpoint.Reply) ([]string, pageMark, error) {
+			root, err := endpoint.ParseXML(rep.Body)
 			var names []string
-			for _, n := range root.every(element) {
+			for _, n := range endpoint.Every(root, element) {
 				if skip == nil || !skip(n) {
-					names = append(names, n.value(name))
+					names = append(names, endpoint.Text(n, name))
 				}
 			}
 			return names, pageMark{}, err
@@ -82,14 +86,14 @@ func listJSON(kind, service, target, body, where string) listing {
 				if body != "{}" {
 					mark += ","
 				}
-				setBody(r, []byte("{"+mark+body[1:]))
+				endpoint.SetBody(r, []byte("{"+mark+body[1:]))
 				return
 			}
-			setBody(r, []byte(body))
+			endpoint.SetBody(r, []byte(body))
 		},
-		names: func(rep *reply) ([]string, pageMark, error) {
+		names: func(rep *endpoint.Reply) ([]string, pageMark, error) {
 			var out map[string]json.RawMessage
-			if err := json.Unmarshal(rep.body, &out); err != nil {
+			if err := json.Unmarshal(rep.Body, &out); err != nil {
 				return nil, pageMark{}, err
 			}
 			var next pageMark
@@ -101,11 +105,11 @@ func listJSON(kind, service, target, body, where string) listing {
 			}
 			names := []string{}
 			if !objects {
-				err := decodeJSON(out[list], &names)
+				err := endpoint.DecodeJSON(out[list], &names)
 				return names, next, err
 			}
 			var elements []map[string]any
-			err := decodeJSON(out[list], &elements)
+			err := endpoint.DecodeJSON(out[list], &elements)
 			for _, element := range elements {
 				names = append(names, fmt.Sprint(element[name]))
 			}
@@ -119,24 +123,24 @@ func hostedZones() listing {
 	l := listREST("hosted zone", "route53", "/2013-04-01/hostedzone", "HostedZone", "Id", nil)
 	l.children = func(id string) listing {
 		path := "/2013-04-01/hostedzone/" + strings.TrimPrefix(id, "/hostedzone/") + "/rrset"
-		return listREST("record", "route53", path, "ResourceRecordSet", "Name", func(n *node) bool {
-			return n.value("Type") == "NS" || n.value("Type") == "SOA"
+		return listREST("record", "route53", path, "ResourceRecordSet", "Name", func(n *etree.Element) bool {
+			return endpoint.Text(n, "Type") == "NS" || endpoint.Text(n, "Type") == "SOA"
 		})
 	}
 	return l
 }
 
-func isDefault(child string) func(*node) bool { return named(child, "true") }
+func isDefault(child string) func(*etree.Element) bool { return named(child, "true") }
 
-func named(child, text string) func(*node) bool {
-	return func(n *node) bool { return n.value(child) == text }
+func named(child, text string) func(*etree.Element) bool {
+	return func(n *etree.Element) bool { return endpoint.Text(n, child) == text }
 }
 
-func prefixed(child, prefix string) func(*node) bool {
-	return func(n *node) bool { return strings.HasPrefix(n.value(child), prefix) }
+func prefixed(child, prefix string) func(*etree.Element) bool {
+	return func(n *etree.Element) bool { return strings.HasPrefix(endpoint.Text(n, child), prefix) }
 }
 
 // isMain reports whether a route table is the one that came with its VPC.
-func isMain(n *node) bool {
-	return slices.ContainsFunc(n.child("associationSet").every("main"), func(m *node) bool { return m.text == "true" })
+func isMain(n *etree.Element) bool {
+	return slices.ContainsFunc(endpoint.Every(n.SelectElement("associationSet"), "main"), func(m *etree.Element) bool { return m.Text() == "true" })
 }

@@ -2,7 +2,6 @@ package localaws
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,12 +12,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/balancer"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
 )
 
-// accessKey and secretKey are what clients sign with; nothing verifies them.
-const accessKey, secretKey = "localaws", "localaws"
+// accessKey is what clients sign with, and the secret key; nothing verifies it.
+const accessKey = "localaws"
 
 // DefaultAccount is the account that resources belong to unless Options names
 // another.
@@ -74,15 +74,14 @@ type Call struct {
 // Endpoint answers as AWS does until it is closed.
 type Endpoint struct {
 	region, account string
-	listener        net.Listener
-	server          *http.Server
-	control         *upstream
-	child           *child // nil with Options.Upstream
-	operations      map[string]operation
-	images          *images
-	ecs             http.Handler
-	balancers       func(context.Context) ([]balancer.Address, error)
-	trace           func(Call)
+	*endpoint.Server
+	control    *upstream
+	child      *child // nil with Options.Upstream
+	operations endpoint.Table
+	images     *images
+	ecs        http.Handler
+	balancers  func(context.Context) ([]balancer.Address, error)
+	trace      func(Call)
 
 	detach   func() bool
 	closing  sync.Once
@@ -98,7 +97,7 @@ func Start(ctx context.Context, o Options) (*Endpoint, error) {
 	fillIn(&o)
 	e := &Endpoint{
 		region: o.Region, account: o.Account,
-		listener: o.Listener, ecs: o.ECS, balancers: o.Balancers, trace: o.Trace,
+		ecs: o.ECS, balancers: o.Balancers, trace: o.Trace,
 		done: make(chan struct{}),
 	}
 	abandon := func(err error) (*Endpoint, error) {
@@ -110,20 +109,16 @@ func Start(ctx context.Context, o Options) (*Endpoint, error) {
 	if err := e.connect(ctx, o); err != nil {
 		return abandon(err)
 	}
-	if e.listener == nil {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			if e.child != nil {
-				e.child.stop()
-			}
-			return abandon(err)
-		}
-		e.listener = l
-	}
 	e.images = newImages(e.account, e.control)
 	e.operations = e.answers(o) //nolint:contextcheck // a table of functions, each called with its request's context
-	e.server = &http.Server{Handler: e, ReadHeaderTimeout: time.Minute}
-	go e.serve()
+	var err error
+	if e.Server, err = endpoint.Serve(ctx, o.Listener, e); err != nil {
+		if e.child != nil {
+			e.child.stop()
+		}
+		return abandon(err)
+	}
+	go e.watch()
 	// Close by another goroutine must not wait for this one.
 	e.detach = context.AfterFunc(ctx, func() { e.shut(context.Cause(ctx)) })
 	return e, nil
@@ -190,7 +185,7 @@ func (e *Endpoint) connect(ctx context.Context, o Options) error {
 func motoEnvironment(env environment, account string) environment {
 	return append(env.without("MOTO_", "AWS_"),
 		"AWS_ACCESS_KEY_ID="+accessKey,
-		"AWS_SECRET_ACCESS_KEY="+secretKey,
+		"AWS_SECRET_ACCESS_KEY="+accessKey,
 		"MOTO_ACCOUNT_ID="+account,
 		// Roles attach policies that AWS manages.
 		"MOTO_IAM_LOAD_MANAGED_POLICIES=true",
@@ -202,29 +197,14 @@ func motoEnvironment(env environment, account string) environment {
 	)
 }
 
-// URL is where the endpoint answers: http://127.0.0.1:PORT, without a slash at
-// the end. The number and not a name: S3 clients put the bucket into the path
-// then.
-func (e *Endpoint) URL() string { return "http://" + e.listener.Addr().String() }
+// Access makes AWS calls end here.
+func (e *Endpoint) Access() endpoint.Access {
+	return endpoint.Access{URL: e.URL(), Region: e.region, Key: accessKey}
+}
 
 // Environ is what a process must have in its environment for its AWS calls to
-// end here: NAME=value, to be added behind what it has. Configuration of the
-// user, such as profiles, is switched off.
-func (e *Endpoint) Environ() []string {
-	return []string{
-		"AWS_ENDPOINT_URL=" + e.URL(),
-		"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=false",
-		"AWS_ACCESS_KEY_ID=" + accessKey,
-		"AWS_SECRET_ACCESS_KEY=" + secretKey,
-		"AWS_SESSION_TOKEN=",
-		"AWS_REGION=" + e.region,
-		"AWS_DEFAULT_REGION=" + e.region,
-		"AWS_PROFILE=",
-		"AWS_CONFIG_FILE=" + os.DevNull,
-		"AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull,
-		"AWS_EC2_METADATA_DISABLED=true",
-	}
-}
+// end here, NAME=value, if it has nothing of AWS's in it.
+func (e *Endpoint) Environ() []string { return e.Access().Environ(nil) }
 
 // Done is closed when the endpoint is of no more use: closed, or without its
 // moto. Close must be called all the same.
@@ -251,7 +231,7 @@ func (e *Endpoint) Close() error {
 func (e *Endpoint) shut(cause error) {
 	e.finish(cause)
 	e.closing.Do(func() {
-		e.server.Close()
+		_ = e.Server.Close() // it has only listeners to lose
 		if e.child != nil {
 			e.child.stop()
 		}
@@ -266,16 +246,18 @@ func (e *Endpoint) finish(cause error) {
 	})
 }
 
-// serve answers until Close. When moto dies the answers say so: clients would
-// take a closed port for a passing trouble and try again for minutes.
-func (e *Endpoint) serve() {
+// watch waits for the server's end or moto's. When moto dies the answers say
+// so: clients would take a closed port for a passing trouble and try again for
+// minutes.
+func (e *Endpoint) watch() {
+	var died <-chan struct{}
 	if e.child != nil {
-		go func() {
-			<-e.child.done
-			e.finish(e.child.err)
-		}()
+		died = e.child.done
 	}
-	if err := e.server.Serve(e.listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
-		e.finish(err)
+	select {
+	case <-died:
+		e.finish(e.child.err)
+	case <-e.Server.Done():
+		e.finish(e.Server.Err())
 	}
 }

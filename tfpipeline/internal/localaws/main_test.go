@@ -15,8 +15,10 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go"
+	"github.com/beevik/etree"
+
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
 // TestMain lets the test binary play the programs that tests start: a
@@ -73,24 +75,24 @@ type fakeControl struct {
 	status  map[string]int
 
 	mu    sync.Mutex
-	asked []*call
+	asked []*endpoint.Call
 }
 
 func newFakeControl(t *testing.T, answers map[string]string) *fakeControl {
 	f := &fakeControl{answers: answers, status: map[string]int{}}
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := readCall(r, "us-west-2")
+		c, err := endpoint.Read(r, "us-west-2")
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		if c.body == nil {
-			c.body, _ = io.ReadAll(r.Body)
+		if c.Body == nil {
+			c.Body, _ = io.ReadAll(r.Body)
 		}
 		f.mu.Lock()
 		f.asked = append(f.asked, c)
 		f.mu.Unlock()
-		name := c.service + "." + c.operation
+		name := c.Service + "." + c.Operation
 		body, ok := f.answers[name]
 		if !ok {
 			t.Errorf("unexpected call %s", name)
@@ -107,12 +109,12 @@ func newFakeControl(t *testing.T, answers map[string]string) *fakeControl {
 }
 
 // last is the last call that the control plane got of that name.
-func (f *fakeControl) last(t *testing.T, name string) *call {
+func (f *fakeControl) last(t *testing.T, name string) *endpoint.Call {
 	t.Helper()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i := len(f.asked) - 1; i >= 0; i-- {
-		if f.asked[i].service+"."+f.asked[i].operation == name {
+		if f.asked[i].Service+"."+f.asked[i].Operation == name {
 			return f.asked[i]
 		}
 	}
@@ -132,24 +134,16 @@ func start(t *testing.T, control *fakeControl, o Options) *Endpoint {
 	return e
 }
 
-// awsConfig is an SDK configuration made of Environ, as a process that exports
-// it would have.
-func awsConfig(t *testing.T, e *Endpoint) aws.Config {
-	t.Helper()
-	for _, kv := range e.Environ() {
-		k, v, _ := strings.Cut(kv, "=")
-		t.Setenv(k, v)
-	}
-	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithRetryMaxAttempts(2))
-	if err != nil {
-		t.Fatal(err)
-	}
+// awsConfig leads the SDK's clients to an endpoint.
+func awsConfig(e *Endpoint) aws.Config {
+	cfg := e.Access().Config()
+	cfg.RetryMaxAttempts = 2
 	return cfg
 }
 
 // query calls an operation of the Query protocol, for which no SDK client is
 // at hand, and returns the status and the answer.
-func query(t *testing.T, e *Endpoint, service, operation string, parameters ...string) (int, *node) {
+func query(t *testing.T, e *Endpoint, service, operation string, parameters ...string) (int, *etree.Element) {
 	t.Helper()
 	form := url.Values{"Action": {operation}, "Version": {"2000-01-01"}}
 	for _, p := range parameters {
@@ -171,7 +165,7 @@ func query(t *testing.T, e *Endpoint, service, operation string, parameters ...s
 	if err != nil {
 		t.Fatal(err)
 	}
-	root, err := parseXML(body)
+	root, err := endpoint.ParseXML(body)
 	if err != nil {
 		t.Fatalf("%s: %v in:\n%s", operation, err, body)
 	}
@@ -179,11 +173,11 @@ func query(t *testing.T, e *Endpoint, service, operation string, parameters ...s
 }
 
 // must is query for what has to succeed.
-func must(t *testing.T, e *Endpoint, service, operation string, parameters ...string) *node {
+func must(t *testing.T, e *Endpoint, service, operation string, parameters ...string) *etree.Element {
 	t.Helper()
 	status, root := query(t, e, service, operation, parameters...)
 	if status != http.StatusOK {
-		t.Fatalf("%s: status %d:\n%s", operation, status, root.encode())
+		t.Fatalf("%s: status %d:\n%s", operation, status, endpoint.Encode(root))
 	}
 	return root
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
 // TestMoto holds the repairs against the real moto: that what they repair is
@@ -30,7 +32,7 @@ func TestMoto(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	cfg := awsConfig(t, e)
+	cfg := awsConfig(e)
 
 	t.Run("account", func(t *testing.T) {
 		id, err := sts.NewFromConfig(cfg).GetCallerIdentity(t.Context(), nil)
@@ -79,39 +81,39 @@ func TestMoto(t *testing.T) {
 			must(t, e, "rds", "CreateDBInstance", "DBInstanceIdentifier="+id, "Engine=postgres", "DBInstanceClass=db.t4g.micro", "AllocatedStorage=20",
 				"MasterUsername=u", "MasterUserPassword=0123456789", "EnablePerformanceInsights=true", "MonitoringInterval=60", "MonitoringRoleArn=arn:aws:iam::1:role/m")
 		}
-		all := must(t, e, "rds", "DescribeDBInstances").every("DBInstance")
-		if len(all) != 2 || all[0].value("DbiResourceId") == all[1].value("DbiResourceId") {
-			t.Fatalf("%d instances, IDs %s", len(all), all[0].value("DbiResourceId"))
+		all := endpoint.Every(must(t, e, "rds", "DescribeDBInstances"), "DBInstance")
+		if len(all) != 2 || endpoint.Text(all[0], "DbiResourceId") == endpoint.Text(all[1], "DbiResourceId") {
+			t.Fatalf("%d instances, IDs %s", len(all), endpoint.Text(all[0], "DbiResourceId"))
 		}
 		for _, instance := range all {
-			id := instance.value("DBInstanceIdentifier")
-			found := must(t, e, "rds", "DescribeDBInstances", "Filters.Filter.1.Name=dbi-resource-id", "Filters.Filter.1.Values.Value.1="+instance.value("DbiResourceId")).every("DBInstance")
-			if len(found) != 1 || found[0].value("DBInstanceIdentifier") != id || found[0].value("PerformanceInsightsEnabled") != "true" || found[0].value("MonitoringInterval") != "60" {
+			id := endpoint.Text(instance, "DBInstanceIdentifier")
+			found := endpoint.Every(must(t, e, "rds", "DescribeDBInstances", "Filters.Filter.1.Name=dbi-resource-id", "Filters.Filter.1.Values.Value.1="+endpoint.Text(instance, "DbiResourceId")), "DBInstance")
+			if len(found) != 1 || endpoint.Text(found[0], "DBInstanceIdentifier") != id || endpoint.Text(found[0], "PerformanceInsightsEnabled") != "true" || endpoint.Text(found[0], "MonitoringInterval") != "60" {
 				t.Errorf("%s: found %d", id, len(found))
 			}
-			if real := found[0].child("Endpoint").value("Address") == "127.0.0.1"; real != (id == "two") {
-				t.Errorf("%s is at %s", id, found[0].child("Endpoint").encode())
+			if real := endpoint.Text(found[0].SelectElement("Endpoint"), "Address") == "127.0.0.1"; real != (id == "two") {
+				t.Errorf("%s is at %s", id, endpoint.Encode(found[0].SelectElement("Endpoint")))
 			}
 		}
 		must(t, e, "rds", "DeleteDBInstance", "DBInstanceIdentifier=one", "SkipFinalSnapshot=true")
-		if left := must(t, e, "rds", "DescribeDBInstances").every("DBInstance"); len(left) != 1 {
+		if left := endpoint.Every(must(t, e, "rds", "DescribeDBInstances"), "DBInstance"); len(left) != 1 {
 			t.Errorf("%d instances left", len(left))
 		}
 	})
 	t.Run("elastic IPs", func(t *testing.T) {
-		id := must(t, e, "ec2", "AllocateAddress", "Domain=vpc").value("allocationId")
+		id := endpoint.Text(must(t, e, "ec2", "AllocateAddress", "Domain=vpc"), "allocationId")
 		must(t, e, "ec2", "CreateTags", "ResourceId.1="+id, "Tag.1.Key=Name", "Tag.1.Value=nat")
-		tags := must(t, e, "ec2", "DescribeTags", "Filter.1.Name=resource-id", "Filter.1.Value.1="+id).every("item")
-		if len(tags) != 1 || tags[0].value("resourceType") != "elastic-ip" {
+		tags := endpoint.Every(must(t, e, "ec2", "DescribeTags", "Filter.1.Name=resource-id", "Filter.1.Value.1="+id), "item")
+		if len(tags) != 1 || endpoint.Text(tags[0], "resourceType") != "elastic-ip" {
 			t.Errorf("%d tags", len(tags))
 		}
 		must(t, e, "ec2", "ReleaseAddress", "AllocationId="+id)
 	})
 	t.Run("deletion protection", func(t *testing.T) {
 		client := elb.NewFromConfig(cfg)
-		subnets := must(t, e, "ec2", "DescribeSubnets").child("subnetSet").children
+		subnets := must(t, e, "ec2", "DescribeSubnets").SelectElement("subnetSet").ChildElements()
 		created, err := client.CreateLoadBalancer(t.Context(), &elb.CreateLoadBalancerInput{Name: aws.String("lb"),
-			Subnets: []string{subnets[0].value("subnetId"), subnets[1].value("subnetId")}})
+			Subnets: []string{endpoint.Text(subnets[0], "subnetId"), endpoint.Text(subnets[1], "subnetId")}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -162,7 +164,7 @@ func TestMoto(t *testing.T) {
 		_, err := ecr.NewFromConfig(cfg).InitiateLayerUpload(t.Context(), &ecr.InitiateLayerUploadInput{RepositoryName: aws.String("r")})
 		wantCode(t, err, "NotModelledLocally")
 		if status, root := query(t, e, "ec2", "DescribeCapacityBlocks"); status != http.StatusNotImplemented {
-			t.Errorf("status %d %s", status, root.encode())
+			t.Errorf("status %d %s", status, endpoint.Encode(root))
 		}
 	})
 	t.Run("inventory over HTTP", func(t *testing.T) {

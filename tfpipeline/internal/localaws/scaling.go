@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
 // scaling is Application Auto Scaling. moto has targets and policies, and
@@ -47,7 +49,7 @@ type scalableTarget struct {
 	RoleARN           string
 	ScalableTargetARN string
 	SuspendedState    map[string]bool
-	CreationTime      seconds
+	CreationTime      endpoint.Seconds
 }
 
 type scalingPolicy struct {
@@ -62,7 +64,7 @@ type scalingPolicy struct {
 	TargetTrackingScalingPolicyConfiguration json.RawMessage `json:",omitempty"`
 	PredictiveScalingPolicyConfiguration     json.RawMessage `json:",omitempty"`
 	Alarms                                   []struct{}
-	CreationTime                             seconds
+	CreationTime                             endpoint.Seconds
 }
 
 type scheduledAction struct {
@@ -76,7 +78,7 @@ type scheduledAction struct {
 	StartTime            json.RawMessage `json:",omitempty"`
 	EndTime              json.RawMessage `json:",omitempty"`
 	ScalableTargetAction json.RawMessage `json:",omitempty"`
-	CreationTime         seconds
+	CreationTime         endpoint.Seconds
 }
 
 func newScaling(account string, exists func(ctx context.Context, region, cluster, service string) (bool, error)) *scaling {
@@ -90,9 +92,9 @@ func newScaling(account string, exists func(ctx context.Context, region, cluster
 	}
 }
 
-func (s *scaling) operations() map[string]operation {
-	table := map[string]operation{}
-	for name, op := range map[string]func(*call) (any, error){
+func (s *scaling) operations() endpoint.Table {
+	table := endpoint.Table{}
+	for name, op := range map[string]func(*endpoint.Call) (any, error){
 		"RegisterScalableTarget":    s.register,
 		"DescribeScalableTargets":   s.describeTargets,
 		"DeregisterScalableTarget":  s.deregister,
@@ -107,21 +109,21 @@ func (s *scaling) operations() map[string]operation {
 		"TagResource":               s.tag,
 		"UntagResource":             s.untag,
 	} {
-		table["application-autoscaling."+name] = func(c *call, _ func(*call) (*reply, error)) (*reply, error) {
+		table["application-autoscaling."+name] = func(c *endpoint.Call, _ endpoint.Next) (*endpoint.Reply, error) {
 			out, err := op(c)
 			if err != nil {
 				return nil, err
 			}
-			return answerJSON(out)
+			return endpoint.JSON(out)
 		}
 	}
-	table["application-autoscaling.*"] = func(c *call, _ func(*call) (*reply, error)) (*reply, error) {
-		return nil, notModelled(c.service, c.operation)
+	table["application-autoscaling.*"] = func(c *endpoint.Call, _ endpoint.Next) (*endpoint.Reply, error) {
+		return nil, notModelled(c.Service, c.Operation)
 	}
 	return table
 }
 
-func (s *scaling) register(c *call) (any, error) {
+func (s *scaling) register(c *endpoint.Call) (any, error) {
 	var in struct {
 		scalable
 		MinCapacity, MaxCapacity *int
@@ -129,40 +131,40 @@ func (s *scaling) register(c *call) (any, error) {
 		SuspendedState           map[string]bool
 		Tags                     map[string]string
 	}
-	if err := decodeJSON(c.body, &in); err != nil {
+	if err := endpoint.DecodeJSON(c.Body, &in); err != nil {
 		return nil, err
 	}
-	in.region = c.region
+	in.region = c.Region
 	if in.ServiceNamespace != "ecs" || in.ScalableDimension != "ecs:service:DesiredCount" {
-		return nil, refuse("ValidationException", "the local endpoint scales ecs:service:DesiredCount only, not %s of %s", in.ScalableDimension, in.ServiceNamespace)
+		return nil, endpoint.Refuse("ValidationException", "the local endpoint scales ecs:service:DesiredCount only, not %s of %s", in.ScalableDimension, in.ServiceNamespace)
 	}
 	parts := strings.Split(in.ResourceId, "/")
 	if len(parts) != 3 || parts[0] != "service" {
-		return nil, refuse("ValidationException", "Unsupported service namespace, resource type or scalable dimension")
+		return nil, endpoint.Refuse("ValidationException", "Unsupported service namespace, resource type or scalable dimension")
 	}
-	found, err := s.exists(c.request.Context(), c.region, parts[1], parts[2])
+	found, err := s.exists(c.Request.Context(), c.Region, parts[1], parts[2])
 	if err != nil {
 		return nil, err
 	}
 	if !found {
-		return nil, refuse("ValidationException", "ECS service doesn't exist: %s", in.ResourceId)
+		return nil, endpoint.Refuse("ValidationException", "ECS service doesn't exist: %s", in.ResourceId)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	target := s.targets[in.scalable]
 	if target == nil {
 		if in.MinCapacity == nil || in.MaxCapacity == nil {
-			return nil, refuse("ValidationException", "a new scalable target needs a minimum and a maximum capacity")
+			return nil, endpoint.Refuse("ValidationException", "a new scalable target needs a minimum and a maximum capacity")
 		}
 		s.created++
 		target = &scalableTarget{
 			ServiceNamespace: in.ServiceNamespace, ResourceId: in.ResourceId, ScalableDimension: in.ScalableDimension,
 			RoleARN:           fmt.Sprintf("arn:aws:iam::%s:role/aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService", s.account),
-			ScalableTargetARN: fmt.Sprintf("arn:aws:application-autoscaling:%s:%s:scalable-target/0ec5%012x", c.region, s.account, s.created),
+			ScalableTargetARN: fmt.Sprintf("arn:aws:application-autoscaling:%s:%s:scalable-target/0ec5%012x", c.Region, s.account, s.created),
 			SuspendedState: map[string]bool{
 				"DynamicScalingInSuspended": false, "DynamicScalingOutSuspended": false, "ScheduledScalingSuspended": false,
 			},
-			CreationTime: seconds{time.Now()},
+			CreationTime: endpoint.Seconds{Time: time.Now()},
 		}
 	}
 	low, high := target.MinCapacity, target.MaxCapacity
@@ -173,7 +175,7 @@ func (s *scaling) register(c *call) (any, error) {
 		high = *in.MaxCapacity
 	}
 	if low < 0 || low > high {
-		return nil, refuse("ValidationException", "Maximum capacity cannot be less than minimum capacity")
+		return nil, endpoint.Refuse("ValidationException", "Maximum capacity cannot be less than minimum capacity")
 	}
 	target.MinCapacity, target.MaxCapacity = low, high
 	if in.RoleARN != "" {
@@ -185,7 +187,7 @@ func (s *scaling) register(c *call) (any, error) {
 	return map[string]string{"ScalableTargetARN": target.ScalableTargetARN}, nil
 }
 
-func (s *scaling) describeTargets(c *call) (any, error) {
+func (s *scaling) describeTargets(c *endpoint.Call) (any, error) {
 	var in scalingQuery
 	if err := in.read(c); err != nil {
 		return nil, err
@@ -196,21 +198,21 @@ func (s *scaling) describeTargets(c *call) (any, error) {
 	for _, key := range in.matching(s.targets) {
 		found = append(found, s.targets[key])
 	}
-	part, next, err := page(found, in.NextToken, in.MaxResults)
+	part, next, err := endpoint.Page(found, in.NextToken, in.MaxResults)
 	return map[string]any{"ScalableTargets": part, "NextToken": next}, err
 }
 
-func (s *scaling) deregister(c *call) (any, error) {
+func (s *scaling) deregister(c *endpoint.Call) (any, error) {
 	var in scalable
-	if err := decodeJSON(c.body, &in); err != nil {
+	if err := endpoint.DecodeJSON(c.Body, &in); err != nil {
 		return nil, err
 	}
-	in.region = c.region
+	in.region = c.Region
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	target, ok := s.targets[in]
 	if !ok {
-		return nil, refuse("ObjectNotFoundException", "No scalable target found for service namespace: %s, resource ID: %s, scalable dimension: %s", in.ServiceNamespace, in.ResourceId, in.ScalableDimension)
+		return nil, endpoint.Refuse("ObjectNotFoundException", "No scalable target found for service namespace: %s, resource ID: %s, scalable dimension: %s", in.ServiceNamespace, in.ResourceId, in.ScalableDimension)
 	}
 	// Its policies and scheduled actions go with it.
 	delete(s.tags, target.ScalableTargetARN)
@@ -233,9 +235,9 @@ type scalingQuery struct {
 	region               string
 }
 
-func (q *scalingQuery) read(c *call) error {
-	q.region = c.region
-	if err := decodeJSON(c.body, q); err != nil {
+func (q *scalingQuery) read(c *endpoint.Call) error {
+	q.region = c.Region
+	if err := endpoint.DecodeJSON(c.Body, q); err != nil {
 		return err
 	}
 	if q.ResourceId != "" {

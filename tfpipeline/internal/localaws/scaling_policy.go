@@ -6,9 +6,11 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
-func (s *scaling) putPolicy(c *call) (any, error) {
+func (s *scaling) putPolicy(c *endpoint.Call) (any, error) {
 	var in struct {
 		scalable
 		PolicyName, PolicyType                   string
@@ -16,10 +18,10 @@ func (s *scaling) putPolicy(c *call) (any, error) {
 		TargetTrackingScalingPolicyConfiguration json.RawMessage
 		PredictiveScalingPolicyConfiguration     json.RawMessage
 	}
-	if err := decodeJSON(c.body, &in); err != nil {
+	if err := endpoint.DecodeJSON(c.Body, &in); err != nil {
 		return nil, err
 	}
-	in.region = c.region
+	in.region = c.Region
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.known(in.scalable); err != nil {
@@ -33,10 +35,10 @@ func (s *scaling) putPolicy(c *call) (any, error) {
 		s.created++
 		policy = &scalingPolicy{
 			PolicyARN: fmt.Sprintf("arn:aws:autoscaling:%s:%s:scalingPolicy:00000000-0000-4000-8000-%012x:resource/ecs/%s:policyName/%s",
-				c.region, s.account, s.created, in.ResourceId, in.PolicyName),
+				c.Region, s.account, s.created, in.ResourceId, in.PolicyName),
 			PolicyName: in.PolicyName, PolicyType: "StepScaling",
 			ServiceNamespace: in.ServiceNamespace, ResourceId: in.ResourceId, ScalableDimension: in.ScalableDimension,
-			CreationTime: seconds{time.Now()},
+			CreationTime: endpoint.Seconds{Time: time.Now()},
 			Alarms:       []struct{}{},
 		}
 		s.policies[in.scalable][in.PolicyName] = policy
@@ -50,7 +52,7 @@ func (s *scaling) putPolicy(c *call) (any, error) {
 	return map[string]any{"PolicyARN": policy.PolicyARN, "Alarms": policy.Alarms}, nil
 }
 
-func (s *scaling) describePolicies(c *call) (any, error) {
+func (s *scaling) describePolicies(c *endpoint.Call) (any, error) {
 	var in scalingQuery
 	if err := in.read(c); err != nil {
 		return nil, err
@@ -65,38 +67,38 @@ func (s *scaling) describePolicies(c *call) (any, error) {
 			}
 		}
 	}
-	part, next, err := page(found, in.NextToken, in.MaxResults)
+	part, next, err := endpoint.Page(found, in.NextToken, in.MaxResults)
 	return map[string]any{"ScalingPolicies": part, "NextToken": next}, err
 }
 
-func (s *scaling) deletePolicy(c *call) (any, error) {
+func (s *scaling) deletePolicy(c *endpoint.Call) (any, error) {
 	var in struct {
 		scalable
 		PolicyName string
 	}
-	if err := decodeJSON(c.body, &in); err != nil {
+	if err := endpoint.DecodeJSON(c.Body, &in); err != nil {
 		return nil, err
 	}
-	in.region = c.region
+	in.region = c.Region
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.policies[in.scalable][in.PolicyName] == nil {
-		return nil, refuse("ObjectNotFoundException", "No scaling policy found for service namespace: %s, resource ID: %s, scalable dimension: %s, policy name: %s", in.ServiceNamespace, in.ResourceId, in.ScalableDimension, in.PolicyName)
+		return nil, endpoint.Refuse("ObjectNotFoundException", "No scaling policy found for service namespace: %s, resource ID: %s, scalable dimension: %s, policy name: %s", in.ServiceNamespace, in.ResourceId, in.ScalableDimension, in.PolicyName)
 	}
 	delete(s.policies[in.scalable], in.PolicyName)
 	return struct{}{}, nil
 }
 
-func (s *scaling) putAction(c *call) (any, error) {
+func (s *scaling) putAction(c *endpoint.Call) (any, error) {
 	var in struct {
 		scalable
 		ScheduledActionName, Schedule, Timezone  string
 		StartTime, EndTime, ScalableTargetAction json.RawMessage
 	}
-	if err := decodeJSON(c.body, &in); err != nil {
+	if err := endpoint.DecodeJSON(c.Body, &in); err != nil {
 		return nil, err
 	}
-	in.region = c.region
+	in.region = c.Region
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.known(in.scalable); err != nil {
@@ -110,10 +112,10 @@ func (s *scaling) putAction(c *call) (any, error) {
 		s.created++
 		action = &scheduledAction{
 			ScheduledActionARN: fmt.Sprintf("arn:aws:autoscaling:%s:%s:scheduledAction:00000000-0000-4000-8000-%012x:resource/ecs/%s:scheduledActionName/%s",
-				c.region, s.account, s.created, in.ResourceId, in.ScheduledActionName),
+				c.Region, s.account, s.created, in.ResourceId, in.ScheduledActionName),
 			ScheduledActionName: in.ScheduledActionName,
 			ServiceNamespace:    in.ServiceNamespace, ResourceId: in.ResourceId, ScalableDimension: in.ScalableDimension,
-			CreationTime: seconds{time.Now()},
+			CreationTime: endpoint.Seconds{Time: time.Now()},
 		}
 		s.actions[in.scalable][in.ScheduledActionName] = action
 	}
@@ -122,7 +124,7 @@ func (s *scaling) putAction(c *call) (any, error) {
 	return struct{}{}, nil
 }
 
-func (s *scaling) describeActions(c *call) (any, error) {
+func (s *scaling) describeActions(c *endpoint.Call) (any, error) {
 	var in scalingQuery
 	if err := in.read(c); err != nil {
 		return nil, err
@@ -137,37 +139,37 @@ func (s *scaling) describeActions(c *call) (any, error) {
 			}
 		}
 	}
-	part, next, err := page(found, in.NextToken, in.MaxResults)
+	part, next, err := endpoint.Page(found, in.NextToken, in.MaxResults)
 	return map[string]any{"ScheduledActions": part, "NextToken": next}, err
 }
 
-func (s *scaling) deleteAction(c *call) (any, error) {
+func (s *scaling) deleteAction(c *endpoint.Call) (any, error) {
 	var in struct {
 		scalable
 		ScheduledActionName string
 	}
-	if err := decodeJSON(c.body, &in); err != nil {
+	if err := endpoint.DecodeJSON(c.Body, &in); err != nil {
 		return nil, err
 	}
-	in.region = c.region
+	in.region = c.Region
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.actions[in.scalable][in.ScheduledActionName] == nil {
-		return nil, refuse("ObjectNotFoundException", "No scheduled action found for service namespace: %s, resource ID: %s, scheduled action name: %s", in.ServiceNamespace, in.ResourceId, in.ScheduledActionName)
+		return nil, endpoint.Refuse("ObjectNotFoundException", "No scheduled action found for service namespace: %s, resource ID: %s, scheduled action name: %s", in.ServiceNamespace, in.ResourceId, in.ScheduledActionName)
 	}
 	delete(s.actions[in.scalable], in.ScheduledActionName)
 	return struct{}{}, nil
 }
 
 // describeActivities says none, which is the truth: nothing scales here.
-func (s *scaling) describeActivities(*call) (any, error) {
+func (s *scaling) describeActivities(*endpoint.Call) (any, error) {
 	return map[string]any{"ScalingActivities": []struct{}{}}, nil
 }
 
 // known refuses what is no scalable target. The lock is held.
 func (s *scaling) known(key scalable) error {
 	if s.targets[key] == nil {
-		return refuse("ObjectNotFoundException", "No scalable target registered for service namespace: %s, resource ID: %s, scalable dimension: %s", key.ServiceNamespace, key.ResourceId, key.ScalableDimension)
+		return endpoint.Refuse("ObjectNotFoundException", "No scalable target registered for service namespace: %s, resource ID: %s, scalable dimension: %s", key.ServiceNamespace, key.ResourceId, key.ScalableDimension)
 	}
 	return nil
 }

@@ -1,6 +1,10 @@
 package localaws
 
-import "maps"
+import (
+	"maps"
+
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
+)
 
 // tagRequest is what the tag operations are asked.
 type tagRequest struct {
@@ -11,8 +15,8 @@ type tagRequest struct {
 
 // taggable reads a request about the tags of a target that exists. The lock is
 // held.
-func (s *scaling) taggable(c *call) (in tagRequest, err error) {
-	if err := decodeJSON(c.body, &in); err != nil {
+func (s *scaling) taggable(c *endpoint.Call) (in tagRequest, err error) {
+	if err := endpoint.DecodeJSON(c.Body, &in); err != nil {
 		return in, err
 	}
 	for _, target := range s.targets {
@@ -20,12 +24,12 @@ func (s *scaling) taggable(c *call) (in tagRequest, err error) {
 			return in, nil
 		}
 	}
-	return in, refuse("ResourceNotFoundException", "The resource doesn't exist: %s", in.ResourceARN)
+	return in, endpoint.Refuse("ResourceNotFoundException", "The resource doesn't exist: %s", in.ResourceARN)
 }
 
 // listTags is what the provider asks after each creation and refresh of a
 // scalable target; moto answers it with a 500.
-func (s *scaling) listTags(c *call) (any, error) {
+func (s *scaling) listTags(c *endpoint.Call) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	in, err := s.taggable(c)
@@ -37,7 +41,7 @@ func (s *scaling) listTags(c *call) (any, error) {
 	return map[string]any{"Tags": tags}, nil
 }
 
-func (s *scaling) tag(c *call) (any, error) {
+func (s *scaling) tag(c *endpoint.Call) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	in, err := s.taggable(c)
@@ -48,7 +52,7 @@ func (s *scaling) tag(c *call) (any, error) {
 	return struct{}{}, nil
 }
 
-func (s *scaling) untag(c *call) (any, error) {
+func (s *scaling) untag(c *endpoint.Call) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	in, err := s.taggable(c)

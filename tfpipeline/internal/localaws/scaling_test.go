@@ -28,7 +28,7 @@ var oneService = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 
 func TestScaling(t *testing.T) {
 	e := start(t, newFakeControl(t, nil), Options{ECS: oneService})
-	client := aas.NewFromConfig(awsConfig(t, e))
+	client := aas.NewFromConfig(awsConfig(e))
 	const dimension = types.ScalableDimensionECSServiceDesiredCount
 	id, space := aws.String("service/prod/api"), types.ServiceNamespaceEcs
 

@@ -4,6 +4,10 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+
+	"github.com/beevik/etree"
+
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
 // ruleDescriptions keeps the descriptions of security group rules that name
@@ -16,8 +20,8 @@ type ruleDescriptions struct {
 
 func newRuleDescriptions() *ruleDescriptions { return &ruleDescriptions{byID: map[string]string{}} }
 
-func (d *ruleDescriptions) operations() map[string]operation {
-	return map[string]operation{
+func (d *ruleDescriptions) operations() endpoint.Table {
+	return endpoint.Table{
 		"ec2.AuthorizeSecurityGroupIngress": d.authorize,
 		"ec2.AuthorizeSecurityGroupEgress":  d.authorize,
 		"ec2.ModifySecurityGroupRules":      d.modify,
@@ -26,13 +30,13 @@ func (d *ruleDescriptions) operations() map[string]operation {
 }
 
 // authorize remembers the description under the ID that moto gives the rule.
-func (d *ruleDescriptions) authorize(c *call, next func(*call) (*reply, error)) (*reply, error) {
-	return repair(c, next, func(root *node) {
+func (d *ruleDescriptions) authorize(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
+	return repair(c, next, func(root *etree.Element) {
 		for _, item := range ruleItems(root) {
-			for _, permission := range objects(c.form, "IpPermissions") {
-				for _, group := range objects(permission, "Groups") {
+			for _, permission := range endpoint.Objects(c.Form, "IpPermissions") {
+				for _, group := range endpoint.Objects(permission, "Groups") {
 					if sameRule(item, permission, group) {
-						d.set(item.value("securityGroupRuleId"), group.Get("Description"))
+						d.set(endpoint.Text(item, "securityGroupRuleId"), group.Get("Description"))
 					}
 				}
 			}
@@ -41,10 +45,10 @@ func (d *ruleDescriptions) authorize(c *call, next func(*call) (*reply, error)) 
 	})
 }
 
-func (d *ruleDescriptions) modify(c *call, next func(*call) (*reply, error)) (*reply, error) {
+func (d *ruleDescriptions) modify(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
 	rep, err := next(c)
-	if err == nil && rep.status == http.StatusOK {
-		for _, rule := range objects(c.form, "SecurityGroupRule") {
+	if err == nil && rep.Status == http.StatusOK {
+		for _, rule := range endpoint.Objects(c.Form, "SecurityGroupRule") {
 			if rule.Get("SecurityGroupRule.ReferencedGroupId") != "" {
 				d.set(rule.Get("SecurityGroupRuleId"), rule.Get("SecurityGroupRule.Description"))
 			}
@@ -53,8 +57,8 @@ func (d *ruleDescriptions) modify(c *call, next func(*call) (*reply, error)) (*r
 	return rep, err
 }
 
-func (d *ruleDescriptions) describe(c *call, next func(*call) (*reply, error)) (*reply, error) {
-	return repair(c, next, func(root *node) {
+func (d *ruleDescriptions) describe(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
+	return repair(c, next, func(root *etree.Element) {
 		for _, item := range ruleItems(root) {
 			d.show(item)
 		}
@@ -68,45 +72,45 @@ func (d *ruleDescriptions) set(id, description string) {
 }
 
 // show puts the description into a rule that is described.
-func (d *ruleDescriptions) show(item *node) {
+func (d *ruleDescriptions) show(item *etree.Element) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if text := d.byID[item.value("securityGroupRuleId")]; text != "" {
-		item.set("description", text)
+	if text := d.byID[endpoint.Text(item, "securityGroupRuleId")]; text != "" {
+		endpoint.Set(item, "description", text)
 	}
 }
 
-func ruleItems(root *node) []*node {
-	set := root.child("securityGroupRuleSet")
+func ruleItems(root *etree.Element) []*etree.Element {
+	set := root.SelectElement("securityGroupRuleSet")
 	if set == nil {
 		return nil
 	}
-	return set.children
+	return set.ChildElements()
 }
 
 // sameRule reports whether a rule of an answer is this group of this
 // permission of the request. Ports are left out where all protocols are meant.
-func sameRule(item *node, permission, group url.Values) bool {
+func sameRule(item *etree.Element, permission, group url.Values) bool {
 	port := func(name, asked string) bool {
-		got := item.value(name)
+		got := endpoint.Text(item, name)
 		return got == asked || (asked == "" && got == "-1")
 	}
-	return item.child("referencedGroupInfo").value("groupId") == group.Get("GroupId") &&
-		item.value("ipProtocol") == permission.Get("IpProtocol") &&
+	return endpoint.Text(item.SelectElement("referencedGroupInfo"), "groupId") == group.Get("GroupId") &&
+		endpoint.Text(item, "ipProtocol") == permission.Get("IpProtocol") &&
 		port("fromPort", permission.Get("FromPort")) && port("toPort", permission.Get("ToPort"))
 }
 
 // repair lets moto answer and changes what a success says.
-func repair(c *call, next func(*call) (*reply, error), change func(root *node)) (*reply, error) {
+func repair(c *endpoint.Call, next endpoint.Next, change func(root *etree.Element)) (*endpoint.Reply, error) {
 	rep, err := next(c)
-	if err != nil || rep.status != http.StatusOK {
+	if err != nil || rep.Status != http.StatusOK {
 		return rep, err
 	}
-	root, err := parseXML(rep.body)
+	root, err := endpoint.ParseXML(rep.Body)
 	if err != nil {
 		return nil, err
 	}
 	change(root)
-	rep.body = root.encode()
+	rep.Body = endpoint.Encode(root)
 	return rep, nil
 }

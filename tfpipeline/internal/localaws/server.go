@@ -1,26 +1,24 @@
 package localaws
 
 import (
+	"bytes"
 	"context"
-	"errors"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"time"
-)
 
-// operation answers one API operation. It may ask next, the control plane, and
-// repair its answer. An error that is a *failure is told to the client as it
-// is.
-type operation func(c *call, next func(*call) (*reply, error)) (*reply, error)
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
+)
 
 // adminPrefix is the path of what the endpoint says of itself.
 const adminPrefix = "/_localaws/"
 
 // answers is the table of everything that is not simply passed on to moto, by
 // "service.Operation"; "service.*" is for all that has no row of its own.
-func (e *Endpoint) answers(o Options) map[string]operation {
-	table := map[string]operation{}
-	for _, rows := range []map[string]operation{
+func (e *Endpoint) answers(o Options) endpoint.Table {
+	table := endpoint.Table{}
+	for _, rows := range []endpoint.Table{
 		newCaches(e.account, e.control).operations(),
 		newScaling(e.account, e.ecsServiceExists).operations(),
 		e.images.operations(),
@@ -48,42 +46,27 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	begin := time.Now()
 	recorder := &statusRecorder{ResponseWriter: w}
-	c, err := readCall(r, e.region)
+	c, err := endpoint.Read(r, e.region)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
 		return
 	}
 	e.answer(recorder, c)
-	e.trace(Call{c.service, c.operation, recorder.status, begin, time.Since(begin)})
+	e.trace(Call{c.Service, c.Operation, recorder.status, begin, time.Since(begin)})
 }
 
-func (e *Endpoint) answer(w http.ResponseWriter, c *call) {
-	if c.service == "ecs" && e.ecs != nil {
-		setBody(c.request, c.body)
-		e.ecs.ServeHTTP(w, c.request)
+func (e *Endpoint) answer(w http.ResponseWriter, c *endpoint.Call) {
+	if c.Service == "ecs" && e.ecs != nil {
+		endpoint.SetBody(c.Request, c.Body)
+		e.ecs.ServeHTTP(w, c.Request)
 		return
 	}
-	op, ok := e.operations[c.service+"."+c.operation]
-	if !ok {
-		op, ok = e.operations[c.service+".*"]
-	}
+	op, ok := e.operations.Find(c)
 	if !ok {
 		e.control.pass(w, c)
 		return
 	}
-	rep, err := op(c, e.control.send)
-	if err != nil {
-		rep = e.failed(err).render(c)
-	}
-	rep.write(w)
-}
-
-// failed is what the client is told of an error.
-func (e *Endpoint) failed(err error) *failure {
-	if f, ok := errors.AsType[*failure](err); ok {
-		return f
-	}
-	return e.control.unreachable(err)
+	op.Do(c, e.control.send).Write(w)
 }
 
 // ecsServiceExists asks whoever answers for ECS.
@@ -94,29 +77,45 @@ func (e *Endpoint) ecsServiceExists(ctx context.Context, region, cluster, servic
 		return false, err
 	}
 	rep := e.self(r)
-	if rep.status != http.StatusOK {
+	if rep.Status != http.StatusOK {
 		return false, nil // no such cluster
 	}
 	var described struct {
 		Services []struct{ Status string }
 	}
-	if err := decodeJSON(rep.body, &described); err != nil {
+	if err := endpoint.DecodeJSON(rep.Body, &described); err != nil {
 		return false, err
 	}
 	return len(described.Services) == 1 && described.Services[0].Status != "INACTIVE", nil
 }
 
-// self lets the endpoint answer a request of its own.
-func (e *Endpoint) self(r *http.Request) *reply {
-	rep := &reply{header: http.Header{}}
-	w := &replyWriter{rep}
-	c, err := readCall(r, e.region)
+// newJSONRequest is a request of the JSON protocol to the endpoint itself.
+func newJSONRequest(ctx context.Context, service, region, target string, v any) (*http.Request, error) {
+	body, err := json.Marshal(v)
 	if err != nil {
-		return &reply{status: http.StatusRequestEntityTooLarge, body: []byte(err.Error())}
+		return nil, err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://localaws/", bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	r.Header.Set("X-Amz-Target", target)
+	r.Header.Set("Authorization", signature(service, region))
+	return r, nil
+}
+
+// self lets the endpoint answer a request of its own.
+func (e *Endpoint) self(r *http.Request) *endpoint.Reply {
+	rep := &endpoint.Reply{Header: http.Header{}}
+	w := &replyWriter{rep}
+	c, err := endpoint.Read(r, e.region)
+	if err != nil {
+		return &endpoint.Reply{Status: http.StatusRequestEntityTooLarge, Body: []byte(err.Error())}
 	}
 	e.answer(w, c)
-	if rep.status == 0 {
-		rep.status = http.StatusOK
+	if rep.Status == 0 {
+		rep.Status = http.StatusOK
 	}
 	return rep
 }
@@ -143,13 +142,13 @@ func (s *statusRecorder) Write(b []byte) (int, error) {
 func (s *statusRecorder) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 
 // replyWriter writes into a reply.
-type replyWriter struct{ *reply }
+type replyWriter struct{ *endpoint.Reply }
 
-func (w *replyWriter) Header() http.Header { return w.header }
+func (w *replyWriter) Header() http.Header { return w.Reply.Header }
 
-func (w *replyWriter) WriteHeader(status int) { w.status = status }
+func (w *replyWriter) WriteHeader(status int) { w.Status = status }
 
 func (w *replyWriter) Write(b []byte) (int, error) {
-	w.body = append(w.body, b...)
+	w.Body = append(w.Body, b...)
 	return len(b), nil
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/specboard/platform/migrations/scratch"
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
 // instance is what a server must know of its database instance.
@@ -137,9 +138,9 @@ func (c *Cloud) describeInstance(ctx context.Context, identifier string) (instan
 	if err != nil {
 		return instance{}, err
 	}
-	all := root.every("DBInstance")
+	all := endpoint.Every(root, "DBInstance")
 	if len(all) != 1 {
 		return instance{}, fmt.Errorf("describe the instance: %d found", len(all))
 	}
-	return instance{all[0].value("MasterUsername"), all[0].value("DBName"), all[0].value("InstanceCreateTime")}, nil
+	return instance{endpoint.Text(all[0], "MasterUsername"), endpoint.Text(all[0], "DBName"), endpoint.Text(all[0], "InstanceCreateTime")}, nil
 }

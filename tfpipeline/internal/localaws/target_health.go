@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
 )
 
@@ -12,34 +13,34 @@ const elbNamespace = "http://elasticloadbalancing.amazonaws.com/doc/" + elbVersi
 
 // targetHealth answers for target health. In moto every registered target is
 // healthy for ever, and services of ECS never register any.
-func targetHealth(health func(targetGroupARN string) (all []ecs.TargetHealth, ok bool)) map[string]operation {
+func targetHealth(health func(targetGroupARN string) (all []ecs.TargetHealth, ok bool)) endpoint.Table {
 	if health == nil {
 		return nil
 	}
-	return map[string]operation{
-		"elasticloadbalancing.DescribeTargetHealth": func(c *call, next func(*call) (*reply, error)) (*reply, error) {
-			all, ok := health(c.form.Get("TargetGroupArn"))
+	return endpoint.Table{
+		"elasticloadbalancing.DescribeTargetHealth": func(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
+			all, ok := health(c.Form.Get("TargetGroupArn"))
 			if !ok {
 				return next(c)
 			}
-			asked := objects(c.form, "Targets")
-			list := branch("TargetHealthDescriptions")
+			asked := endpoint.Objects(c.Form, "Targets")
+			list := endpoint.Branch("TargetHealthDescriptions")
 			for _, t := range all {
 				if len(asked) > 0 && !slices.ContainsFunc(asked, func(a url.Values) bool { return isTarget(a, t) }) {
 					continue
 				}
-				list.add(branch("member",
-					branch("Target",
-						leaf("Id", t.ID),
-						leaf("Port", t.Port),
-						optional("AvailabilityZone", t.AvailabilityZone)),
-					leaf("HealthCheckPort", t.Port),
-					branch("TargetHealth",
-						leaf("State", t.State),
-						optional("Reason", t.Reason),
-						optional("Description", t.Description))))
+				endpoint.Add(list, endpoint.Branch("member",
+					endpoint.Branch("Target",
+						endpoint.Leaf("Id", t.ID),
+						endpoint.Leaf("Port", t.Port),
+						endpoint.Optional("AvailabilityZone", t.AvailabilityZone)),
+					endpoint.Leaf("HealthCheckPort", t.Port),
+					endpoint.Branch("TargetHealth",
+						endpoint.Leaf("State", t.State),
+						endpoint.Optional("Reason", t.Reason),
+						endpoint.Optional("Description", t.Description))))
 			}
-			return answerQuery(c, elbNamespace, list), nil
+			return endpoint.Query(c, elbNamespace, list), nil
 		},
 	}
 }

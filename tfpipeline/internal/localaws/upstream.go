@@ -10,6 +10,10 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/beevik/etree"
+
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
 // upstream is the control plane behind the endpoint: moto.
@@ -34,22 +38,22 @@ func newUpstream(base *url.URL) *upstream {
 }
 
 // send forwards a call and reads the whole answer.
-func (u *upstream) send(c *call) (*reply, error) {
-	res, err := u.roundTrip(c, c.upstreamRequest(u.url))
+func (u *upstream) send(c *endpoint.Call) (*endpoint.Reply, error) {
+	res, err := u.roundTrip(c, c.Forward(u.url))
 	if err != nil {
-		return nil, err
+		return nil, u.unreachable(err)
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody))
+	body, err := io.ReadAll(io.LimitReader(res.Body, endpoint.MaxBody))
 	if err != nil {
 		return nil, fmt.Errorf("read moto's answer: %w", err)
 	}
 	res.Header.Del("Content-Length")
-	return &reply{res.StatusCode, res.Header, body}, nil
+	return &endpoint.Reply{Status: res.StatusCode, Header: res.Header, Body: body}, nil
 }
 
 // pass forwards a call without reading its body or answer.
-func (u *upstream) pass(w http.ResponseWriter, c *call) {
+func (u *upstream) pass(w http.ResponseWriter, c *endpoint.Call) {
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(u.url)
@@ -57,33 +61,33 @@ func (u *upstream) pass(w http.ResponseWriter, c *call) {
 			p.Out.Host, p.Out.URL.RawQuery = p.In.Host, p.In.URL.RawQuery
 			// The client has been told to continue by our own server.
 			p.Out.Header.Del("Expect")
-			if c.body != nil {
-				setBody(p.Out, c.body)
+			if c.Body != nil {
+				endpoint.SetBody(p.Out, c.Body)
 			}
 		},
 		Transport: roundTripper(func(r *http.Request) (*http.Response, error) { return u.roundTrip(c, r) }),
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			u.unreachable(err).render(c).write(w)
+			u.unreachable(err).Render(c).Write(w)
 		},
 	}
-	proxy.ServeHTTP(w, c.request)
+	proxy.ServeHTTP(w, c.Request)
 }
 
 // roundTrip sends a request, and replaces the answer to an operation that moto
 // lacks: a 500 is retried by every client of AWS, for minutes.
-func (u *upstream) roundTrip(c *call, r *http.Request) (*http.Response, error) {
+func (u *upstream) roundTrip(c *endpoint.Call, r *http.Request) (*http.Response, error) {
 	res, err := u.transport.RoundTrip(r)
-	if err != nil || res.StatusCode != http.StatusInternalServerError || c.operation == "" {
+	if err != nil || res.StatusCode != http.StatusInternalServerError || c.Operation == "" {
 		return res, err
 	}
-	if !u.saysItLacks(r.Context(), c.operation) {
+	if !u.saysItLacks(r.Context(), c.Operation) {
 		return res, nil
 	}
 	res.Body.Close()
-	rep := notModelled(c.service, c.operation).render(c)
-	res.StatusCode, res.Status = rep.status, http.StatusText(rep.status)
-	res.Header = rep.header
-	res.Body, res.ContentLength = io.NopCloser(bytes.NewReader(rep.body)), int64(len(rep.body))
+	rep := notModelled(c.Service, c.Operation).Render(c)
+	res.StatusCode, res.Status = rep.Status, http.StatusText(rep.Status)
+	res.Header = rep.Header
+	res.Body, res.ContentLength = io.NopCloser(bytes.NewReader(rep.Body)), int64(len(rep.Body))
 	return res, nil
 }
 
@@ -104,18 +108,29 @@ func (u *upstream) saysItLacks(ctx context.Context, operation string) bool {
 	return u.lacks(operation)
 }
 
+// notModelled is the answer to what neither the endpoint nor moto can do. It
+// is a 501 and not a 500: AWS's clients retry a 500, and Terraform would seem
+// to hang for 25 attempts.
+func notModelled(service, operation string) *endpoint.Failure {
+	return &endpoint.Failure{
+		Status:  http.StatusNotImplemented,
+		Code:    "NotModelledLocally",
+		Message: fmt.Sprintf("the local endpoint does not model %s %s", service, operation),
+	}
+}
+
 // unreachable is the answer when moto gives none.
-func (u *upstream) unreachable(err error) *failure {
+func (u *upstream) unreachable(err error) *endpoint.Failure {
 	if died := u.died(); died != nil {
 		// Not to be retried: it stays dead.
-		return &failure{http.StatusNotImplemented, "LocalEndpointStopped", died.Error()}
+		return &endpoint.Failure{Status: http.StatusNotImplemented, Code: "LocalEndpointStopped", Message: died.Error()}
 	}
-	return &failure{http.StatusServiceUnavailable, "ServiceUnavailable", err.Error()}
+	return &endpoint.Failure{Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable", Message: err.Error()}
 }
 
 // ask makes a call of our own, by the Query protocol, for what an answer needs
 // to know.
-func (u *upstream) ask(ctx context.Context, service, region, version, operation string, parameters url.Values) (*node, error) {
+func (u *upstream) ask(ctx context.Context, service, region, version, operation string, parameters url.Values) (*etree.Element, error) {
 	form := url.Values{"Action": {operation}, "Version": {version}}
 	for k, v := range parameters {
 		form[k] = v
@@ -124,7 +139,7 @@ func (u *upstream) ask(ctx context.Context, service, region, version, operation 
 	if err != nil {
 		return nil, fmt.Errorf("ask %s %s: %w", service, operation, err)
 	}
-	return parseXML(rep)
+	return endpoint.ParseXML(rep)
 }
 
 // askJSON is ask for the JSON protocol; target is the whole X-Amz-Target.
@@ -148,10 +163,10 @@ func (u *upstream) askBody(ctx context.Context, service, region, target, content
 	}
 	res, err := u.transport.RoundTrip(r)
 	if err != nil {
-		return nil, err
+		return nil, u.unreachable(err)
 	}
 	defer res.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(res.Body, maxBody))
+	answer, err := io.ReadAll(io.LimitReader(res.Body, endpoint.MaxBody))
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 // nothing else. An apply knows a resource as it was when it was made, which is
 // before the rules, policies and attachments that others add to it.
 func (d *Driver) Refresh(ctx context.Context, lockTimeout time.Duration) error {
-	if err := d.talking.SetEnv(d.planEnv); err != nil {
+	if err := d.talking.SetEnv(d.env); err != nil {
 		return fmt.Errorf("refresh: %w", err)
 	}
 	err := d.talking.Apply(ctx, tfexec.RefreshOnly(true), tfexec.LockTimeout(lockTimeout.String()))

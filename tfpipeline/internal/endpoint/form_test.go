@@ -1,4 +1,4 @@
-package localaws
+package endpoint
 
 import (
 	"net/url"
@@ -19,34 +19,34 @@ func TestObjects(t *testing.T) {
 		{"Key": {"b"}, "Value": {"2"}},
 		{"Key": {"c"}},
 	}
-	if diff := cmp.Diff(want, objects(form, "Tags")); diff != "" {
+	if diff := cmp.Diff(want, Objects(form, "Tags")); diff != "" {
 		t.Error(diff)
 	}
 	ec2 := url.Values{"IpPermissions.1.Groups.1.GroupId": {"sg-1"}, "IpPermissions.1.IpProtocol": {"tcp"}}
-	permissions := objects(ec2, "IpPermissions")
-	if len(permissions) != 1 || objects(permissions[0], "Groups")[0].Get("GroupId") != "sg-1" {
+	permissions := Objects(ec2, "IpPermissions")
+	if len(permissions) != 1 || Objects(permissions[0], "Groups")[0].Get("GroupId") != "sg-1" {
 		t.Errorf("EC2's flat lists: %v", permissions)
 	}
-	if got := texts(url.Values{"SubnetIds.SubnetIdentifier.2": {"b"}, "SubnetIds.SubnetIdentifier.1": {"a"}}, "SubnetIds"); strings.Join(got, " ") != "a b" {
+	if got := Texts(url.Values{"SubnetIds.SubnetIdentifier.2": {"b"}, "SubnetIds.SubnetIdentifier.1": {"a"}}, "SubnetIds"); strings.Join(got, " ") != "a b" {
 		t.Errorf("texts: %v", got)
 	}
 }
 
 func TestXMLRoundTrip(t *testing.T) {
 	const document = `<?xml version="1.0" encoding="UTF-8"?>
-<R xmlns="http://x/"><A>1 &lt; 2 &amp; 3</A><L><i><B>x</B></i><i><B>y</B></i></L><E></E></R>`
-	root, err := parseXML([]byte(document))
+<R xmlns="http://x/"><A>1 &lt; 2 &amp; 3</A><L><i><B>x</B></i><i><B>y</B></i></L><E/></R>`
+	root, err := ParseXML([]byte(document))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := string(root.encode()); got != document {
+	if got := string(Encode(root)); got != document {
 		t.Errorf("got\n%s\nwant\n%s", got, document)
 	}
-	if root.value("A") != "1 < 2 & 3" || len(root.every("B")) != 2 || root.child("none").value("x") != "" {
-		t.Errorf("read wrongly: %s", root.encode())
+	if Text(root, "A") != "1 < 2 & 3" || len(Every(root, "B")) != 2 || Text(root.SelectElement("none"), "x") != "" {
+		t.Errorf("read wrongly: %s", Encode(root))
 	}
 	for _, broken := range []string{"", "<a>", "<a></a></b>", "no xml <", "</a>"} {
-		if _, err := parseXML([]byte(broken)); err == nil {
+		if _, err := ParseXML([]byte(broken)); err == nil {
 			t.Errorf("%q was parsed", broken)
 		}
 	}
@@ -57,7 +57,7 @@ func TestPage(t *testing.T) {
 	var got []int
 	var token *string
 	for range 10 {
-		part, next, err := page(all, token, 2)
+		part, next, err := Page(all, token, 2)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +70,7 @@ func TestPage(t *testing.T) {
 		t.Errorf("pages gave %v", got)
 	}
 	wrong := "next-99"
-	if _, _, err := page(all, &wrong, 2); err == nil {
+	if _, _, err := Page(all, &wrong, 2); err == nil {
 		t.Error("a token beyond the end was taken")
 	}
 }

@@ -1,4 +1,4 @@
-package localaws
+package endpoint
 
 import (
 	"net/http"
@@ -61,7 +61,7 @@ func TestReadCall(t *testing.T) {
 		},
 		{
 			name: "Smithy RPC", method: "POST", url: "http://127.0.0.1:1/service/GraniteServiceVersion20100801/operation/PutMetricAlarm", body: "\xa0",
-			header:      map[string]string{"Authorization": signature("monitoring", "us-west-2")},
+			header:      map[string]string{"Authorization": "AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-west-2/monitoring/aws4_request, SignedHeaders=host, Signature=abc"},
 			wantService: "monitoring", wantRegion: "us-west-2", wantOperation: "PutMetricAlarm",
 		},
 		{
@@ -76,21 +76,21 @@ func TestReadCall(t *testing.T) {
 			for k, v := range tt.header {
 				r.Header.Set(k, v)
 			}
-			c, err := readCall(r, "us-west-2")
+			c, err := Read(r, "us-west-2")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if c.service != tt.wantService || c.region != tt.wantRegion || c.operation != tt.wantOperation {
-				t.Errorf("got %s %s %s, want %s %s %s", c.service, c.region, c.operation, tt.wantService, tt.wantRegion, tt.wantOperation)
+			if c.Service != tt.wantService || c.Region != tt.wantRegion || c.Operation != tt.wantOperation {
+				t.Errorf("got %s %s %s, want %s %s %s", c.Service, c.Region, c.Operation, tt.wantService, tt.wantRegion, tt.wantOperation)
 			}
 		})
 	}
 }
 
 func TestReadCallBoundsTheBody(t *testing.T) {
-	r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:1/", strings.NewReader(strings.Repeat("x", maxBody+1)))
-	r.Header.Set("Authorization", signature("ecr", "us-west-2"))
-	if _, err := readCall(r, "us-west-2"); err == nil {
+	r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:1/", strings.NewReader(strings.Repeat("x", MaxBody+1)))
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-west-2/ecr/aws4_request, SignedHeaders=host, Signature=abc")
+	if _, err := Read(r, "us-west-2"); err == nil {
 		t.Error("a body beyond the bound was read")
 	}
 }

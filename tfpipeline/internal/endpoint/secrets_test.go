@@ -1,4 +1,4 @@
-package shield_test
+package endpoint_test
 
 import (
 	"encoding/json"
@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/smithy-go"
 
-	"github.com/specboard/platform/tfpipeline/internal/shield"
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
 const canary = "canary-value-that-nobody-may-see"
@@ -67,16 +67,17 @@ func start(t *testing.T) (*upstream, *secretsmanager.Client) {
 	server := httptest.NewServer(u)
 	t.Cleanup(server.Close)
 	cfg := aws.Config{Region: "us-west-2", Credentials: credentials.NewStaticCredentialsProvider("id", "key", "")}
-	s, err := shield.Start(t.Context(), cfg, server.URL)
+	cfg.BaseEndpoint = &server.URL
+	handler, err := endpoint.WithholdSecrets(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := endpoint.Serve(t.Context(), nil, handler)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	_, url, ok := strings.Cut(s.Environ(), "=")
-	if !ok {
-		t.Fatalf("Environ() = %q, want NAME=URL", s.Environ())
-	}
-	return u, secretsmanager.NewFromConfig(cfg, func(o *secretsmanager.Options) { o.BaseEndpoint = &url })
+	return u, secretsmanager.NewFromConfig(cfg, func(o *secretsmanager.Options) { o.BaseEndpoint = aws.String(s.URL()) })
 }
 
 func TestValuesAreNeverAskedFor(t *testing.T) {
