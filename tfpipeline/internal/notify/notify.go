@@ -9,23 +9,23 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
 )
 
 const (
 	// attempts of one message.
 	attempts = 4
+	// within bounds one message, its attempts and the waits between them.
+	within = 10 * time.Second
 	// answerWithin bounds one attempt.
-	answerWithin = 10 * time.Second
-	// longest is the most that a receiver may ask to be waited for.
-	longest = 30 * time.Second
+	answerWithin = 4 * time.Second
 	// slackLimit and discordLimit are characters of one message.
 	slackLimit, discordLimit = 4000, 2000
 )
@@ -54,7 +54,7 @@ func New(address string, transport http.RoundTripper) (*Webhook, error) {
 		// Discord has an address that takes what Slack's does.
 		discord: discord && !strings.HasSuffix(u.Path, "/slack"),
 		client: &http.Client{
-			Transport: transport, Timeout: answerWithin,
+			Transport:     transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}, nil
@@ -65,30 +65,25 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// Post sends a text. Whatever stands in it, it addresses nobody.
+// Post sends a text, in 10 seconds at most. Whatever stands in the text, it
+// addresses nobody.
 func (w *Webhook) Post(ctx context.Context, text string) error {
 	content, err := json.Marshal(w.message(text))
 	if err != nil {
 		return fmt.Errorf("notify: %w", err)
 	}
-	pause := time.Second
-	for attempt := 1; ; attempt++ {
-		wait, err := w.try(ctx, content)
-		if err == nil {
-			return nil
-		}
-		if wait < 0 || attempt == attempts || ctx.Err() != nil {
-			return fmt.Errorf("notify: %w", err)
-		}
-		timer := time.NewTimer(max(wait, pause/2+rand.N(pause/2)))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return fmt.Errorf("notify: %w", ctx.Err())
-		}
-		pause *= 2
+	bounded, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("the webhook did not take the message within %s", within))
+	defer cancel()
+	_, err = backoff.Retry(bounded, func() (struct{}, error) {
+		return struct{}{}, w.send(bounded, content)
+	}, backoff.WithMaxTries(attempts), backoff.WithMaxElapsedTime(within))
+	if e, ok := errors.AsType[*backoff.RetryAfterError](err); ok {
+		err = fmt.Errorf("the webhook wants to be left alone for %s", e.Duration)
 	}
+	if err != nil {
+		return fmt.Errorf("notify: %w", err)
+	}
+	return nil
 }
 
 // message is the body that the receiver understands.
@@ -110,12 +105,14 @@ func cut(text string, limit int) string {
 	return text
 }
 
-// try sends it once. If that failed, wait is how long the receiver asks to be
-// left alone, and less than 0 if there is no use in trying again.
-func (w *Webhook) try(ctx context.Context, content []byte) (wait time.Duration, err error) {
+// send makes one attempt. Its error never holds what the receiver answered,
+// which may repeat the address.
+func (w *Webhook) send(ctx context.Context, content []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(content))
 	if err != nil {
-		return -1, errors.New("the webhook's address is not a URL")
+		return backoff.Permanent(errors.New("the webhook's address is not a URL"))
 	}
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := w.client.Do(req)
@@ -123,18 +120,20 @@ func (w *Webhook) try(ctx context.Context, content []byte) (wait time.Duration, 
 		err = e.Err // without the address
 	}
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer resp.Body.Close()
-	said, _ := io.ReadAll(io.LimitReader(resp.Body, 200))
-	switch {
-	case resp.StatusCode < http.StatusMultipleChoices:
-		return 0, nil
-	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= http.StatusInternalServerError:
-		seconds, _ := strconv.ParseFloat(resp.Header.Get("Retry-After"), 64)
-		wait = min(time.Duration(seconds*float64(time.Second)), longest)
-	default:
-		wait = -1
+	if resp.StatusCode < http.StatusMultipleChoices {
+		return nil
 	}
-	return wait, fmt.Errorf("the webhook answered %d: %s", resp.StatusCode, strings.Join(strings.Fields(string(said)), " "))
+	if resp.StatusCode == http.StatusTooManyRequests {
+		if seconds, err := strconv.ParseFloat(resp.Header.Get("Retry-After"), 64); err == nil && seconds > 0 {
+			return &backoff.RetryAfterError{Duration: time.Duration(seconds * float64(time.Second))}
+		}
+	}
+	err = fmt.Errorf("the webhook answered %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
+	if resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode < http.StatusInternalServerError {
+		return backoff.Permanent(err)
+	}
+	return err
 }
