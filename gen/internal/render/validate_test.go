@@ -8,11 +8,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 )
 
-// Terraform itself, with the real AWS provider's schema, accepts what random
-// valid platforms render to.
-func TestTerraformValidatesRandomPlatforms(t *testing.T) {
+// Terraform itself, with the real AWS provider's schema, accepts what another
+// platform and random valid ones render to.
+func TestTerraformValidates(t *testing.T) {
 	if os.Getenv("E2E") != "1" {
 		t.Skip("needs Terraform and the AWS provider; E2E=1 runs it")
 	}
@@ -21,9 +24,9 @@ func TestTerraformValidatesRandomPlatforms(t *testing.T) {
 		t.Fatal("E2E=1 needs terraform on PATH")
 	}
 	env := terraformEnvironment(t)
-	for seed := range uint64(2) {
+	platforms := []config.Platform{configtest.Shop(), randomPlatform(0), randomPlatform(1)}
+	for i, p := range platforms {
 		dir := t.TempDir()
-		p := randomPlatform(seed)
 		if err := p.Validate(); err != nil {
 			t.Fatal(err)
 		}
@@ -40,7 +43,7 @@ func TestTerraformValidatesRandomPlatforms(t *testing.T) {
 			cmd := exec.CommandContext(t.Context(), terraform, args...)
 			cmd.Dir, cmd.Env = filepath.Join(dir, "envs", root), env
 			if out, err := cmd.CombinedOutput(); err != nil {
-				return fmt.Errorf("seed %d, %s: terraform %s: %w\n%s", seed, root, strings.Join(args, " "), err, bytes.TrimSpace(out))
+				return fmt.Errorf("platform %d, %s: terraform %s: %w\n%s", i, root, strings.Join(args, " "), err, bytes.TrimSpace(out))
 			}
 			return nil
 		}
@@ -90,8 +93,8 @@ func terraformEnvironment(t *testing.T) []string {
 		return env
 	}
 	file = filepath.Join(t.TempDir(), "terraform.rc")
-	config := fmt.Sprintf("provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", mirror)
-	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
+	settings := fmt.Sprintf("provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", mirror)
+	if err := os.WriteFile(file, []byte(settings), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return append(env, variable+"="+file)
