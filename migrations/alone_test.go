@@ -37,7 +37,7 @@ func TestFilesAreAlone(t *testing.T) {
 // role makes a role that the whole server has.
 func role(t *testing.T, config *pgx.ConnConfig, name string) {
 	t.Helper()
-	mustExec(t, open(t, config), "DO $$ BEGIN CREATE ROLE "+name+"; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+	mustExec(t, dial(t, config), "DO $$ BEGIN CREATE ROLE "+name+"; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
 }
 
 // TestTemporaryTableOfTheSameName: a file that means a table of the schema gets
@@ -46,7 +46,7 @@ func TestTemporaryTableOfTheSameName(t *testing.T) {
 	config := database(t, "")
 	mustUp(t, config, files(t, "CREATE TABLE a (id bigint PRIMARY KEY, t text)",
 		"CREATE TEMP TABLE a AS SELECT * FROM a WHERE false; INSERT INTO public.a SELECT * FROM a", "ALTER TABLE a ADD COLUMN later int"), quick())
-	if n := value[int](t, open(t, config), "SELECT count(*) FROM pg_attribute WHERE attrelid = 'public.a'::regclass AND attname = 'later'"); n != 1 {
+	if n := value[int](t, dial(t, config), "SELECT count(*) FROM pg_attribute WHERE attrelid = 'public.a'::regclass AND attname = 'later'"); n != 1 {
 		t.Error("the column is not in the schema's table")
 	}
 }
@@ -62,7 +62,7 @@ func TestRecordsAsItself(t *testing.T) {
 			take+";\nCREATE TABLE own.v (x int)",
 			"-- backfill: table=parcels batch=20 pause=0s\nSET ROLE poor;\nUPDATE parcels SET weight = 0 WHERE id BETWEEN $1 AND $2")
 		mustUp(t, config, list, quick())
-		conn := open(t, config)
+		conn := dial(t, config)
 		if n := value[int](t, conn, "SELECT count(*) FROM pg_class WHERE relnamespace = 'own'::regnamespace AND relowner = 'poor'::regrole"); n != 4 {
 			t.Errorf("%s: %d things belong to the role, want 3 tables and an index", take, n)
 		}
@@ -87,7 +87,7 @@ func TestLockIsReleasedByAFile(t *testing.T) {
 // TestLimitsOfTheDatabase: what the database sets for applications ends no run.
 func TestLimitsOfTheDatabase(t *testing.T) {
 	config := database(t, "")
-	conn := open(t, config)
+	conn := dial(t, config)
 	list := files(t, "CREATE TABLE a (id int PRIMARY KEY, x int); INSERT INTO a SELECT i FROM generate_series(1, 3) i",
 		"-- backfill: table=a batch=1 pause=300ms\nUPDATE a SET x = 1 WHERE id BETWEEN $1 AND $2")
 	settings := []string{"idle_in_transaction_session_timeout = '50ms'"}

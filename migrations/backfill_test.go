@@ -29,7 +29,7 @@ func TestBackfillKeys(t *testing.T) {
 			}
 			list := files(t, tt.table, "-- backfill: table=public.t key=k batch=100 pause=0s\nUPDATE t SET n = n + 1 WHERE k BETWEEN $1 AND $2")
 			r := mustUp(t, config, list, o).Applied[1]
-			conn := open(t, config)
+			conn := dial(t, config)
 			if once := value[int](t, conn, "SELECT count(*) FROM t WHERE n = 1"); once != 1050 {
 				t.Errorf("%d rows changed once", once)
 			}
@@ -66,7 +66,7 @@ func TestBackfillIsBound(t *testing.T) {
 			config := database(t, "")
 			list := files(t, tt.table, head+tt.sql)
 			mustUp(t, config, list[:1], quick())
-			conn := open(t, config)
+			conn := dial(t, config)
 			const content = "SELECT md5(string_agg(a::text, ',' ORDER BY id)) FROM a"
 			before := value[string](t, conn, content)
 			_, err := Up(t.Context(), config, list, quick())
@@ -99,7 +99,7 @@ func TestBackfillEnds(t *testing.T) {
 	config := database(t, "")
 	const table = "CREATE TABLE t (id int PRIMARY KEY, n int DEFAULT 0, bad boolean); INSERT INTO t SELECT i, 0, i = 150 FROM generate_series(1, 200) i"
 	const fill = "-- backfill: table=t batch=100 pause=0s\nUPDATE t SET n = n + 1 / (CASE WHEN bad THEN 0 ELSE 1 END) WHERE id BETWEEN $1 AND $2"
-	conn := open(t, config)
+	conn := dial(t, config)
 	o := quick()
 	insert := "INSERT INTO t SELECT g FROM generate_series((SELECT max(id) + 1 FROM t), (SELECT max(id) + 100 FROM t)) g"
 	o.Report = func(e Event) {
@@ -118,22 +118,6 @@ func TestBackfillEnds(t *testing.T) {
 	}
 	if n := value[int](t, conn, "SELECT count(*) FROM t WHERE n = 1"); n != 200 {
 		t.Errorf("%d rows changed once", n)
-	}
-}
-
-// TestRecordsOfAnOlderRunner: its table lacks a column, and gets it.
-func TestRecordsOfAnOlderRunner(t *testing.T) {
-	config := database(t, "")
-	list := files(t, "CREATE TABLE t (id int PRIMARY KEY, n int DEFAULT 0); INSERT INTO t SELECT i FROM generate_series(1, 200) i",
-		"-- backfill: table=t batch=100 pause=0s\nUPDATE t SET n = n + 1 WHERE id BETWEEN $1 AND $2")
-	mustUp(t, config, list[:1], quick())
-	conn := open(t, config)
-	mustExec(t, conn, "ALTER TABLE "+Table+" DROP COLUMN cursor_end")
-	if _, err := Look(t.Context(), config, list); err != nil {
-		t.Error(err)
-	}
-	if r := mustUp(t, config, list, quick()).Applied[0]; *r.End != "200" || r.Rows != 200 {
-		t.Errorf("%+v", r)
 	}
 }
 
@@ -185,7 +169,7 @@ func TestBackfillGoesOn(t *testing.T) {
 	if r.Rows != 400 || r.Walked != 400 {
 		t.Errorf("%+v", r)
 	}
-	if n := value[int](t, open(t, config), "SELECT count(*) FROM t WHERE n = 1"); n != 400 {
+	if n := value[int](t, dial(t, config), "SELECT count(*) FROM t WHERE n = 1"); n != 400 {
 		t.Errorf("%d rows changed once", n)
 	}
 }
@@ -196,7 +180,7 @@ func TestBackfillYields(t *testing.T) {
 	list := files(t, "CREATE TABLE t (id int PRIMARY KEY, n int DEFAULT 0); INSERT INTO t SELECT i FROM generate_series(1, 200) i",
 		"-- backfill: table=t batch=100 pause=0s\nUPDATE t SET n = n + 1 WHERE id BETWEEN $1 AND $2")
 	mustUp(t, config, list[:1], quick())
-	holder := open(t, config)
+	holder := dial(t, config)
 	mustExec(t, holder, "BEGIN")
 	mustExec(t, holder, "UPDATE t SET n = 0 WHERE id = 150")
 	o := quick()

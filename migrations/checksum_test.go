@@ -54,7 +54,7 @@ func TestChecksumsOfAnOlderRunner(t *testing.T) {
 	if _, err := Up(t.Context(), config, files(t, first, second), quick()); err == nil {
 		t.Fatal("the second file was applied")
 	}
-	conn := open(t, config)
+	conn := dial(t, config)
 	mustExec(t, conn, "UPDATE "+Table+" SET checksum = '"+sum([]byte(first))+"' WHERE number = 1")
 	mustExec(t, conn, "UPDATE "+Table+" SET hashes = '{"+sum([]byte("CREATE TABLE b  (id int)"))[:16]+"}' WHERE number = 2")
 

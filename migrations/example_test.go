@@ -85,7 +85,7 @@ func TestExamples(t *testing.T) {
 		t.Run(e.title, func(t *testing.T) {
 			config := database(t, "")
 			list := e.files(t)
-			conn := open(t, config)
+			conn := dial(t, config)
 			order := releases("v1", "v2")
 			queries := map[string]string{}
 			var gone []string
@@ -154,7 +154,7 @@ func TestRenameKeepsData(t *testing.T) {
 	config := database(t, "")
 	list := examples(t)[0].files(t)
 	mustUp(t, config, list[:1], quick())
-	conn := open(t, config)
+	conn := dial(t, config)
 	mustExec(t, conn, "INSERT INTO users (name) VALUES ('before')")
 	mustUp(t, config, list[:2], quick())
 	mustExec(t, conn, "INSERT INTO users (name) VALUES ('during')")

@@ -123,7 +123,7 @@ func TestKilledInside(t *testing.T) {
 
 			config := database(t, "")
 			mustUp(t, config, list[:1], quick())
-			blocker := open(t, config)
+			blocker := dial(t, config)
 			if tt.blocker != "" {
 				mustExec(t, blocker, "BEGIN")
 				mustExec(t, blocker, tt.blocker)
@@ -139,7 +139,7 @@ func TestKilledInside(t *testing.T) {
 			lines := bufio.NewScanner(out)
 			for lines.Scan() && !strings.HasPrefix(lines.Text(), string(Executing)) {
 			}
-			conn := open(t, config)
+			conn := dial(t, config)
 			waiting := func() bool {
 				return value[int](t, conn, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'migrate v1' AND (wait_event_type = 'Lock' OR wait_event = 'PgSleep')") == 1
 			}

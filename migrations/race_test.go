@@ -47,7 +47,7 @@ func TestThreeRunners(t *testing.T) {
 			t.Errorf("%s was applied %d times", m.ID(), n)
 		}
 	}
-	conn := open(t, config)
+	conn := dial(t, config)
 	if n := value[int](t, conn, "SELECT count(*) FROM log"); n != 2 {
 		t.Errorf("%d lines in the log", n)
 	}
@@ -66,7 +66,7 @@ func TestHolderIsNamed(t *testing.T) {
 	list := files(t, "SELECT 1")
 	holding := config.Copy()
 	holding.RuntimeParams["application_name"] = "migrate v7"
-	holder := open(t, holding)
+	holder := dial(t, holding)
 	mustExec(t, holder, fmt.Sprintf("SELECT pg_advisory_lock(%d)", lockKey))
 	pid := int(holder.PgConn().PID())
 	o := quick()
@@ -100,7 +100,7 @@ func TestLockQueue(t *testing.T) {
 
 	reading := config.Copy()
 	reading.RuntimeParams["application_name"] = "long report"
-	reader := open(t, reading)
+	reader := dial(t, reading)
 	tx, err := reader.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +112,7 @@ func TestLockQueue(t *testing.T) {
 	var clients errgroup.Group
 	worst := make([]time.Duration, 4)
 	for i := range worst {
-		conn := open(t, config)
+		conn := dial(t, config)
 		clients.Go(func() error { return load(ctx, conn, i, &worst[i]) })
 	}
 	o := quick()
@@ -173,7 +173,7 @@ func TestLockWaitEnds(t *testing.T) {
 	mustUp(t, config, list[:1], quick())
 	reading := config.Copy()
 	reading.RuntimeParams["application_name"] = "stuck"
-	reader := open(t, reading)
+	reader := dial(t, reading)
 	mustExec(t, reader, "BEGIN")
 	mustExec(t, reader, "SELECT count(*) FROM a")
 	o := quick()
@@ -208,7 +208,7 @@ func TestLimitsOfAFile(t *testing.T) {
 		"-- transaction: none\nINSERT INTO seen SELECT 4, name, setting FROM pg_settings WHERE name = 'lock_timeout'",
 	)
 	mustUp(t, config, list, quick())
-	got := value[string](t, open(t, config), "SELECT string_agg(format('%s %s=%s', file, name, setting), '; ' ORDER BY file, name) FROM seen")
+	got := value[string](t, dial(t, config), "SELECT string_agg(format('%s %s=%s', file, name, setting), '; ' ORDER BY file, name) FROM seen")
 	want := `2 lock_timeout=50; 2 search_path=public, pg_temp; 2 statement_timeout=2000; 3 lock_timeout=150; 3 search_path="$user", public; 3 statement_timeout=30000; 4 lock_timeout=150`
 	if got != want {
 		t.Errorf("limits\n got %s\nwant %s", got, want)

@@ -28,28 +28,25 @@ func Up(ctx context.Context, config *pgx.ConnConfig, list []Migration, o Options
 	if err := o.Validate(); err != nil {
 		return result, fmt.Errorf("check the options: %w", err)
 	}
-	if o.Report == nil {
-		o.Report = func(Event) {}
-	}
-	s, err := openSession(ctx, config, o.Release)
+	r, err := open(ctx, config, o)
 	if err != nil {
 		return result, err
 	}
 	// Closing the session releases the lock.
-	defer func() { err = errors.Join(err, s.close(ctx)) }()
-	if err := s.lock(ctx, o.RunnerWait, o.Report); err != nil {
+	defer func() { err = errors.Join(err, r.close(ctx)) }()
+	p, err := r.place(ctx)
+	if err != nil {
 		return result, err
 	}
-	r := &runner{session: s, options: o, watcher: new(watcher)}
-	if watching, err := openSession(ctx, config, strings.TrimSpace(o.Release+" (watcher)")); err == nil {
-		r.watcher.conn = watching.Conn
+	if p.table == "" {
+		if err := r.refuseForeign(ctx, list); err != nil {
+			return result, err
+		}
 	}
-	defer func() { err = errors.Join(err, r.watcher.close(ctx)) }()
-
-	if err := r.makeTable(ctx); err != nil {
+	if err := r.makeTable(ctx, p); err != nil {
 		return result, err
 	}
-	records, err := s.read(ctx)
+	records, err := r.read(ctx)
 	if err != nil {
 		return result, err
 	}
@@ -61,7 +58,7 @@ func Up(ctx context.Context, config *pgx.ConnConfig, list []Migration, o Options
 		return result, err
 	}
 	result.Before = len(list) - len(pending)
-	o.Report(Event{Kind: Locked, Total: int64(len(pending))})
+	r.options.Report(Event{Kind: Locked, Total: int64(len(pending))})
 	for _, m := range pending {
 		record, err := r.apply(ctx, m, find(records, m))
 		if err != nil {
@@ -94,21 +91,44 @@ type runner struct {
 	watcher *watcher
 }
 
-// makeTable makes the table of records. Others may hold locks on it only for
-// moments, so that the short limit suits it too.
-func (r *runner) makeTable(ctx context.Context) error {
+// open connects and takes the lock.
+func open(ctx context.Context, config *pgx.ConnConfig, o Options) (*runner, error) {
+	if o.Report == nil {
+		o.Report = func(Event) {}
+	}
+	s, err := openSession(ctx, config, o.Release)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.lock(ctx, o.RunnerWait, o.Report); err != nil {
+		return nil, errors.Join(err, s.close(ctx))
+	}
+	r := &runner{session: s, options: o, watcher: new(watcher)}
+	if watching, err := openSession(ctx, config, strings.TrimSpace(o.Release+" (watcher)")); err == nil {
+		r.watcher.conn = watching.Conn
+	}
+	return r, nil
+}
+
+func (r *runner) close(ctx context.Context) error {
+	return errors.Join(r.watcher.close(ctx), r.session.close(ctx))
+}
+
+// makeTable makes the table of records, or moves it from its old place. Others
+// may hold locks on it only for moments, so that the short limit suits it too.
+func (r *runner) makeTable(ctx context.Context, p place) error {
+	sql := tableSQL
+	switch {
+	case p.old:
+		sql = moveSQL
+	case p.table != "":
+		return nil
+	}
 	if err := r.limit(ctx, limits{r.options.LockTimeout, r.options.StatementTimeout}); err != nil {
 		return err
 	}
 	if _, err := retry(ctx, r.options.LockWait, func(int, time.Duration) {}, func() error {
-		if err := r.run(ctx, tableSQL); err != nil {
-			return err
-		}
-		var whole bool
-		if err := r.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = $1::regclass AND attname = 'cursor_end')", Table).Scan(&whole); err != nil || whole {
-			return err
-		}
-		return r.run(ctx, "ALTER TABLE "+Table+" ADD COLUMN IF NOT EXISTS cursor_end text")
+		return r.inTransaction(ctx, func() error { return r.run(ctx, sql) })
 	}); err != nil {
 		return fmt.Errorf("make the table of applied migrations: %w", err)
 	}

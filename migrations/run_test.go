@@ -49,7 +49,7 @@ func TestLookBeforeTheFirstRun(t *testing.T) {
 	if len(status.Pending()) != 2 || status.Migrations[0].State != Pending {
 		t.Errorf("%+v", status)
 	}
-	if value[bool](t, open(t, config), "SELECT to_regclass('schema_migrations') IS NOT NULL") {
+	if value[bool](t, dial(t, config), "SELECT to_regclass('migrate_history') IS NOT NULL") {
 		t.Error("looking made the table")
 	}
 }
@@ -73,7 +73,7 @@ func TestFailedTransaction(t *testing.T) {
 			t.Errorf("missing %q in:\n%v", part, err)
 		}
 	}
-	conn := open(t, config)
+	conn := dial(t, config)
 	if n := value[int](t, conn, "SELECT count(*) FROM pg_attribute WHERE attrelid = 'a'::regclass AND attname = 'y'"); n != 0 {
 		t.Error("a part of the failed file stays")
 	}
@@ -127,7 +127,7 @@ func TestResumeAtStatement(t *testing.T) {
 	if len(result.Applied) != 1 || len(result.Applied[0].Hashes) != 4 {
 		t.Errorf("%+v", result)
 	}
-	if n := value[int](t, open(t, config), "SELECT count(*) FROM pg_index WHERE indrelid = 'a'::regclass AND indisvalid"); n != 3 {
+	if n := value[int](t, dial(t, config), "SELECT count(*) FROM pg_index WHERE indrelid = 'a'::regclass AND indisvalid"); n != 3 {
 		t.Errorf("%d indexes", n)
 	}
 }
@@ -138,7 +138,7 @@ func TestForeignIndex(t *testing.T) {
 	config := database(t, "")
 	list := files(t, "CREATE TABLE a (x int, y int)", "CREATE INDEX CONCURRENTLY a_idx ON a (x)")
 	mustUp(t, config, list[:1], quick())
-	conn := open(t, config)
+	conn := dial(t, config)
 	mustExec(t, conn, "CREATE INDEX a_idx ON a (y)")
 	for range 2 {
 		if _, err := Up(t.Context(), config, list, quick()); code(err) != "42P07" {
@@ -155,7 +155,7 @@ func TestInvalidIndexBehindIfNotExists(t *testing.T) {
 	config := database(t, "")
 	list := files(t, "CREATE TABLE a (x int)", `CREATE INDEX CONCURRENTLY IF NOT EXISTS "A idx" ON public.a (x)`)
 	mustUp(t, config, list[:1], quick())
-	conn := open(t, config)
+	conn := dial(t, config)
 	mustExec(t, conn, "INSERT INTO a VALUES (1), (1)")
 	if _, err := conn.Exec(t.Context(), `CREATE UNIQUE INDEX CONCURRENTLY "A idx" ON a (x)`); err == nil {
 		t.Fatal("the unique index was built")
@@ -239,7 +239,7 @@ func TestInterrupted(t *testing.T) {
 			config := database(t, "")
 			ctx, cancel := context.WithCancel(t.Context())
 			o := quick()
-			conn := open(t, config)
+			conn := dial(t, config)
 			done := make(chan struct{})
 			defer func() { cancel(); <-done }()
 			go func() {
@@ -267,7 +267,7 @@ func TestInterrupted(t *testing.T) {
 			if !strings.Contains(err.Error(), "interrupted at statement") || !strings.Contains(err.Error(), "next: run migrate up again") {
 				t.Errorf("error: %v", err)
 			}
-			after := open(t, config)
+			after := dial(t, config)
 			columns := value[int](t, after, "SELECT count(*) FROM pg_attribute WHERE attrelid = 'a'::regclass AND attname = 'y'")
 			if want := partial.Kept; columns != want {
 				t.Errorf("%d columns, want %d", columns, want)

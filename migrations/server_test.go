@@ -65,7 +65,7 @@ func database(t *testing.T, template string) *pgx.ConnConfig {
 	return config
 }
 
-func open(t *testing.T, config *pgx.ConnConfig) *pgx.Conn {
+func dial(t *testing.T, config *pgx.ConnConfig) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.ConnectConfig(t.Context(), config)
 	if err != nil {
@@ -149,9 +149,9 @@ func describeSchema(ctx context.Context, config *pgx.ConnConfig) (string, error)
 		UNION ALL SELECT format('trigger %s', pg_get_triggerdef(oid)) FROM pg_trigger WHERE NOT tgisinternal
 		UNION ALL SELECT format('function %s', pg_get_functiondef(oid)) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
 		UNION ALL SELECT format('partition %s of %s', inhrelid::regclass, inhparent::regclass) FROM pg_inherits
-		UNION ALL SELECT format('record %s %s %s %s %s rows=%s', number, name, checksum, state, cardinality(hashes), rows) FROM public.schema_migrations
+		UNION ALL SELECT format('record %s %s %s %s %s rows=%s', number, name, checksum, state, cardinality(hashes), rows) FROM public.migrate_history
 		UNION ALL SELECT format('rows %s %s', relname, md5(query_to_xml(format('SELECT * FROM %I t ORDER BY t::text', relname), true, false, '')::text))
-		            FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'schema_migrations'
+		            FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'migrate_history'
 		ORDER BY 1`)
 	if err != nil {
 		return "", err

@@ -73,7 +73,7 @@ func renumber(to io.Writer, from io.Reader) {
 func TestConnectionLost(t *testing.T) {
 	config := database(t, "")
 	list := files(t, "CREATE TABLE a (); SELECT pg_sleep(30)")
-	conn := open(t, config)
+	conn := dial(t, config)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	defer func() { cancel(); <-done }()
@@ -100,7 +100,7 @@ func TestAutovacuumGivesWay(t *testing.T) {
 		INSERT INTO a SELECT i, repeat('x', 1000) FROM generate_series(1, 7000) i`,
 		"ALTER TABLE a ADD COLUMN x int")
 	mustUp(t, config, list[:1], quick())
-	conn := open(t, config)
+	conn := dial(t, config)
 	mustExec(t, conn, "DELETE FROM a WHERE id % 2 = 0")
 	until(t, "autovacuum works on the table", func() bool {
 		return value[int](t, conn, "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.backend_type = 'autovacuum worker' AND l.relation = 'a'::regclass AND l.mode = 'ShareUpdateExclusiveLock'") > 0

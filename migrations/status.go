@@ -19,6 +19,9 @@ type Status struct {
 	Mismatch []string `json:"mismatch,omitempty"`
 	// Holder is a run that is at work.
 	Holder *Backend `json:"holder,omitempty"`
+	// Foreign are the tables of other tools, if these migrations have no
+	// record here.
+	Foreign []Foreign `json:"foreign,omitempty"`
 	// InvalidIndexes serve no query and slow every write.
 	InvalidIndexes []string `json:"invalid_indexes,omitempty"`
 }
@@ -47,6 +50,15 @@ func Look(ctx context.Context, config *pgx.ConnConfig, list []Migration) (status
 	records, err := s.read(ctx)
 	if err != nil {
 		return status, err
+	}
+	p, err := s.place(ctx)
+	if err != nil {
+		return status, err
+	}
+	if p.table == "" {
+		if status.Foreign, err = s.foreign(ctx); err != nil {
+			return status, err
+		}
 	}
 	if status.Holder, err = s.holder(ctx); err != nil {
 		return status, err

@@ -126,6 +126,11 @@ func TestBinary(t *testing.T) {
 		t.Errorf("%+v", status)
 	}
 
+	out, _ = do(exitDone, "drift")
+	contains(out, "no drift")
+	out, _ = do(exitDone, "baseline", "0016_drop_project_archived")
+	contains(out, "nothing to record")
+
 	dir := t.TempDir()
 	next := fmt.Sprintf("%04d_add_x", len(own)+1)
 	write := func(name, text string) {

@@ -45,6 +45,8 @@ func commands() []command {
 	return []command{
 		{"up", "apply what is pending", up},
 		{"status", "show what is applied, what is pending, and what does not match", status},
+		{"baseline", "record what another tool has made as applied", baseline},
+		{"drift", "compare the database with what its migrations make", drift},
 		{"version", "show the newest migration in this build, and its release", version},
 		{"new", "make the file of the next migration", create},
 	}

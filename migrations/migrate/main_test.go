@@ -47,6 +47,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"down"}, `no command "down"; see migrate -help`},
 		{[]string{"up", "-colour"}, "flag provided but not defined: -colour; see migrate up -help"},
 		{[]string{"up", "now"}, `"now" is not a flag; see migrate up -help`},
+		{[]string{"baseline"}, `baseline "": give the number of the last file`},
+		{[]string{"baseline", "v1", "-dir", "x"}, `baseline "v1": give the number of the last file`},
 		{[]string{"new"}, "name the migration"},
 		{[]string{"new", "-name", "Add Column"}, "is not a migration's name"},
 		{[]string{"up", "-dir", "testdata"}, "DB_HOST is not set"},

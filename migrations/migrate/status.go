@@ -73,6 +73,9 @@ func writeStatus(w io.Writer, s migrations.Status) error {
 			fmt.Fprintf(w, "\n%s stopped:\n%s\n", r.ID(), indent(r.Error))
 		}
 	}
+	for _, f := range s.Foreign {
+		fmt.Fprintf(w, "\nanother tool has migrated this database: %s; tell what of these files is in it: migrate baseline NNNN\n", f)
+	}
 	if s.Holder != nil {
 		fmt.Fprintf(w, "\na run is at work: %s\n", s.Holder)
 	}
@@ -93,6 +96,8 @@ func phase(r migrations.Record) string {
 // state adds how far a migration has come that is applied in part.
 func state(r migrations.Record) string {
 	switch {
+	case r.Baseline:
+		return "applied (baseline)"
 	case r.State == migrations.Done || r.State == migrations.Pending:
 		return string(r.State)
 	case r.Cursor != nil:
@@ -111,7 +116,7 @@ func applied(r migrations.Record) string {
 }
 
 func took(r migrations.Record) string {
-	if r.State == migrations.Pending {
+	if r.State == migrations.Pending || r.Baseline {
 		return "-"
 	}
 	return r.Duration.String()
