@@ -192,10 +192,8 @@ func (a *app) rootCommand() *cobra.Command {
 						return err
 					}
 				}
-				if c.checkout {
-					if err := a.findRepository(); err != nil {
-						return err
-					}
+				if err := a.findRepository(); err != nil && c.checkout {
+					return err
 				}
 				return do(verb.Context(), a, args)
 			},

@@ -85,6 +85,12 @@ func TestCommandLine(t *testing.T) {
 			t.Errorf("%s: exit %d, %q, %q; want %q", line, code, stdout, stderr, want)
 		}
 	}
+	// On call there may be no checkout: what needs none asks for none.
+	for _, line := range []string{"status", "history -env staging", "logs -env staging", "rollback -env staging", "run -env staging -task migrate", "unlock -env shared"} {
+		if _, stderr, _ := cli(t, strings.Fields(line)...); !strings.HasPrefix(stderr, "tfpipeline: no AWS credentials") {
+			t.Errorf("%s: %s", line, stderr)
+		}
+	}
 	for line, want := range map[string]string{
 		"":                                      "\nCommands:\n  plan ",
 		"help":                                  "\nCommands:\n  plan ",

@@ -13,7 +13,7 @@ func rollbackCommand() command {
 		name:    "rollback",
 		summary: "bring an earlier release back to every service",
 		usage:   "-env ENV [-to TAG] [-with-migrations] [-force]",
-		env:     environments, refusal: noServices, checkout: true,
+		env:     environments, refusal: noServices,
 		long: `
 Sets every service to the task definitions that an earlier release recorded: the
 named one, or the last good one before the current. No Terraform, no build, no

@@ -45,7 +45,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "waitfor": waitFor, "secret": cloudSecret, "account": cloudAccount,
+			"exits": exits, "waitfor": waitFor, "secret": cloudSecret, "object": cloudObject, "account": cloudAccount,
 			"changed": cloudChanged, "leftovers": cloudLeftovers,
 		},
 		Setup: func(env *testscript.Env) error {
@@ -100,6 +100,23 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
+}
+
+// cloudObject puts a file into the fake cloud's bucket: object KEY FILE.
+func cloudObject(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: object KEY FILE")
+	}
+	cloud := ts.Value("cloud").(*fakeCloud)
+	cloud.mu.Lock()
+	defer cloud.mu.Unlock()
+	if cloud.bucket == nil {
+		cloud.bucket = map[string]string{}
+	}
+	if cloud.objects.content == nil {
+		cloud.objects.content = map[string][]byte{}
+	}
+	cloud.objects.content[args[0]] = []byte(ts.ReadFile(args[1]))
 }
 
 // cloudSecret puts a secret into the fake cloud: secret NAME empty|stored.

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
@@ -21,7 +19,7 @@ func unlockCommand() command {
 		name:    "unlock",
 		summary: "remove a lock that a run left behind",
 		usage:   "-env ENV [-state ID] [-yes]",
-		env:     roots, checkout: true,
+		env:     roots,
 		long: `
 An environment has two locks: its own, which promotions and rollbacks hold, and
 that of its Terraform state. Unlock shows who holds them, since when and what
@@ -46,126 +44,137 @@ Examples:
 	}
 }
 
-func (a *app) unlock(ctx context.Context, env, id string, yes bool) (err error) {
-	command := "unlock -env " + env
-	if id != "" {
-		command += " -state " + id
-	}
-	if err := a.console.RequireAnswer("unlock", "tfpipeline "+command+" -yes, after reading tfpipeline status", yes); err != nil {
-		return err
-	}
-	t, cfg, err := a.findCloud(ctx, "unlock")
+func (a *app) unlock(ctx context.Context, env, id string, yes bool) error {
+	_, cfg, err := a.findCloud(ctx, "unlock")
 	if err != nil {
 		return err
 	}
-	if id != "" {
-		held, err := state.New(cfg, a.platform).StateLock(ctx, env)
-		if err != nil || held == nil || held.ID != id {
-			held = &deploy.StateLock{ID: id} // Terraform says what is wrong
+	bucket := state.New(cfg, a.platform)
+	var locks []heldLock
+	if env != config.SharedRoot && id == "" {
+		l, err := a.environmentLock(ctx, bucket, env, yes)
+		if err != nil {
+			return explain(env, err)
 		}
-		if err := a.console.Confirm(ctx, fmt.Sprintf("Is the run that holds lock %s gone for good?", id), yes); err != nil {
-			return err
-		}
-		return a.unlockState(ctx, env, *held, t, cfg)
+		locks = append(locks, l...)
 	}
-	found := false
-	if env != config.SharedRoot {
-		if found, err = a.unlockEnvironment(ctx, env, cfg, yes); err != nil {
-			return err
-		}
-	}
-	held, err := state.New(cfg, a.platform).StateLock(ctx, env)
+	held, err := bucket.StateLock(ctx, env)
 	foreign, isForeign := errors.AsType[*state.ForeignError](err)
 	switch {
 	case isForeign:
 		return console.WithNext(err, "aws s3 cp s3://%s/%s -", a.platform.StateBucket(), foreign.Key)
 	case err != nil:
 		return explain(env, err)
-	case held == nil && !found:
+	case id != "" && held == nil:
+		return console.WithNext(fmt.Errorf("%s: the Terraform state is not locked", env), "tfpipeline plan -env %s", env)
+	case id != "" && held.ID != id:
+		return console.WithNext(fmt.Errorf("%s: the lock of the Terraform state is another one now: %s, by %s since %s", env, held.ID, held.Who, held.Created),
+			"tfpipeline unlock -env %s", env)
+	case held != nil:
+		locks = append(locks, a.stateLock(bucket, env, *held))
+	}
+	if len(locks) == 0 {
 		fmt.Fprintf(a.console.Out, "%s: nothing is locked\n", env)
 		return nil
-	case held == nil:
-		return nil
 	}
-	fmt.Fprintf(a.console.Err, "%s: the lock of the Terraform state %s:\n  %s, by %s since %s\n", env, held.ID, held.Operation, held.Who, held.Created)
-	if err := a.console.Confirm(ctx, "Is that run gone for good, and may its lock be removed?", yes); err != nil {
-		return err
+	for _, l := range locks {
+		a.console.Progress("%s", l.shown)
 	}
-	return a.unlockState(ctx, env, *held, t, cfg)
-}
-
-// unlockState removes the lock of a root's Terraform state. What a dead apply
-// made in its last seconds may not be in the state, and the machine that would
-// know of it is gone.
-func (a *app) unlockState(ctx context.Context, env string, held deploy.StateLock, t target, cfg aws.Config) (err error) {
-	r, err := a.openRoot(ctx, a.console, env, t, cfg)
-	if err != nil {
-		return err
+	again := "tfpipeline unlock -env " + env
+	if id != "" {
+		again += " -state " + id
 	}
-	defer closeRoot(r, &err)
-	if err := r.Unlock(ctx, held.ID); err != nil {
-		return fmt.Errorf("%s: %w", env, err)
-	}
-	fmt.Fprintf(a.console.Out, "%s: lock %s is removed\n", env, held.ID)
-	if held.Operation == "OperationTypeApply" {
-		a.console.Progress("%s: that apply may have made what the state does not know", env)
-		a.console.Suggest("tfpipeline apply -env %s -adopt", env)
+	for _, l := range locks {
+		if l.refused != nil {
+			return l.refused
+		}
+		if err := a.console.RequireAnswer("unlock", "if those runs are gone for good: "+again+" -yes", yes); err != nil {
+			return err
+		}
+		if err := a.console.Confirm(ctx, l.question, yes); err != nil {
+			return err
+		}
+		if err := l.remove(ctx); err != nil {
+			return console.WithNext(fmt.Errorf("%s: the lock was not removed: %w", env, err), "%s", again)
+		}
 	}
 	return nil
 }
 
-// unlockEnvironment shows the environment's own lock, asks and removes it. It
-// reports whether there was one.
-func (a *app) unlockEnvironment(ctx context.Context, env string, cfg aws.Config, yes bool) (found bool, err error) {
-	bucket := state.New(cfg, a.platform)
+// heldLock is a lock as it is shown, and what removes that one and no other.
+type heldLock struct {
+	shown, question string
+	// refused is why it cannot be removed, if it cannot.
+	refused error
+	remove  func(context.Context) error
+}
+
+// stateLock is the lock of a root's Terraform state. What a dead apply made in
+// its last seconds may not be in the state, and the machine that would know of
+// it is gone.
+func (a *app) stateLock(bucket *state.Bucket, env string, held deploy.StateLock) heldLock {
+	return heldLock{
+		shown:    fmt.Sprintf("%s: the lock of the Terraform state %s:\n  %s, by %s since %s", env, held.ID, held.Operation, held.Who, held.Created),
+		question: fmt.Sprintf("Is the run that holds lock %s gone for good, and may its lock be removed?", held.ID),
+		remove: func(ctx context.Context) error {
+			if err := bucket.RemoveStateLock(ctx, env, held); err != nil {
+				return err
+			}
+			fmt.Fprintf(a.console.Out, "%s: lock %s is removed\n", env, held.ID)
+			if held.Operation == "OperationTypeApply" {
+				a.console.Progress("%s: that apply may have made what the state does not know", env)
+				a.console.Suggest("tfpipeline apply -env %s -adopt", env)
+			}
+			return nil
+		},
+	}
+}
+
+// environmentLock is the lock of an environment; none if it is free.
+func (a *app) environmentLock(ctx context.Context, bucket *state.Bucket, env string, yes bool) ([]heldLock, error) {
 	lock := bucket.Lock(env)
 	holder, err := lock.Holder(ctx)
-	var version, question string
 	foreign, isForeign := errors.AsType[*state.ForeignError](err)
+	var l heldLock
 	switch {
 	case isForeign:
-		fmt.Fprintf(a.console.Err, "%s: what stands in the place of the lock is none: %s: %s\n", env, foreign.Key, foreign.Reason)
-		version, question = foreign.Version, "May it be removed?"
-	case err != nil:
-		return false, explain(env, err)
-	case holder == nil:
-		return false, nil
+		l.shown = fmt.Sprintf("%s: what stands in the place of the lock is none: %s: %s", env, foreign.Key, foreign.Reason)
+		l.question = "May it be removed?"
+		l.remove = func(ctx context.Context) error { return lock.Remove(ctx, foreign.Version) }
+	case err != nil || holder == nil:
+		return nil, err
 	default:
-		version = holder.Version
-		if question, err = a.showLock(env, *holder, yes); err != nil {
-			return true, err
-		}
-	}
-	if err := a.console.Confirm(ctx, question, yes); err != nil {
-		return true, err
-	}
-	remove := func() error { return lock.Remove(ctx, version) }
-	if holder != nil {
+		l = a.showLease(env, *holder, yes)
 		// An attempt that died gets its record first, so that a rollback knows
 		// what it touched.
 		p := &deploy.Pipeline{History: bucket.History(env), Lock: lock}
-		remove = func() error { return p.Unlock(ctx, *holder) }
+		l.remove = func(ctx context.Context) error { return p.Unlock(ctx, *holder) }
 	}
-	if err := remove(); err != nil {
-		return true, console.WithNext(fmt.Errorf("%s: the lock was not removed: %w", env, err), "tfpipeline unlock -env %s", env)
+	remove := l.remove
+	l.remove = func(ctx context.Context) error {
+		if err := remove(ctx); err != nil {
+			return err
+		}
+		fmt.Fprintf(a.console.Out, "%s: the lock is removed\n", env)
+		return nil
 	}
-	fmt.Fprintf(a.console.Out, "%s: the lock is removed\n", env)
-	return true, nil
+	return []heldLock{l}, nil
 }
 
-// showLock tells of a lock, and returns what to ask before it is removed.
-func (a *app) showLock(env string, l deploy.Lease, yes bool) (question string, err error) {
+// showLease says who holds a lock, and what is asked before it is removed.
+func (a *app) showLease(env string, l deploy.Lease, yes bool) heldLock {
 	now := time.Now()
-	fmt.Fprintf(a.console.Err, "%s: the lock:\n  %s\n", env, view.Lease(l, now))
+	h := heldLock{shown: fmt.Sprintf("%s: the lock:\n  %s", env, view.Lease(l, now))}
 	switch {
 	case l.Left != "":
-		a.console.Progress("Its services may be mixed, and deployments in flight. %s.", view.Next(env, l.Next()))
-		return "May the lock be removed, and its attempt be left as it is?", nil
+		h.shown += fmt.Sprintf("\nIts services may be mixed, and deployments in flight. %s.", view.Next(env, l.Next()))
+		h.question = "May the lock be removed, and its attempt be left as it is?"
 	case l.Expired(now):
-		return "Its holder is gone. May the lock be removed?", nil
+		h.question = "Its holder is gone. May the lock be removed?"
 	case yes:
-		return "", console.WithNext(fmt.Errorf("%s: its holder is at work, and -yes does not remove such a lock", env), "end that run; its lock ends by itself within a minute")
+		h.refused = console.WithNext(fmt.Errorf("%s: its holder is at work, and -yes does not remove such a lock", env), "end that run; its lock ends by itself within a minute")
 	default:
-		return "ITS HOLDER IS AT WORK. May the lock be taken from it all the same?", nil
+		h.question = "ITS HOLDER IS AT WORK. May the lock be taken from it all the same?"
 	}
+	return h
 }

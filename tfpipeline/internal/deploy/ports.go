@@ -292,6 +292,8 @@ type StateLock struct {
 	// ID is what unlocking needs. Operation, Who and Created, in Terraform's own
 	// words, say who holds it, Path which state it is on.
 	ID, Path, Operation, Who, Created string
+	// ObjectVersion identifies the lock in the state bucket.
+	ObjectVersion string `json:"-"`
 }
 
 // Secrets are those of the environment.

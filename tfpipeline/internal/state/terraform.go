@@ -91,5 +91,12 @@ func (b *Bucket) StateLock(ctx context.Context, root string) (*deploy.StateLock,
 	if err := json.Unmarshal(there.content, &held); err != nil || held.ID == "" {
 		return nil, &ForeignError{key, "it is not a lock of Terraform's", there.version}
 	}
+	held.ObjectVersion = there.version
 	return &held, nil
+}
+
+// RemoveStateLock removes the lock of a root's Terraform state that StateLock
+// returned. It fails if another one, or none, is there by now.
+func (b *Bucket) RemoveStateLock(ctx context.Context, root string, held deploy.StateLock) error {
+	return b.remove(ctx, b.platform.StateKey(root)+".tflock", held.ObjectVersion)
 }
