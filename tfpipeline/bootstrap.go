@@ -7,10 +7,9 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/account"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 )
 
@@ -48,19 +47,14 @@ func (a *app) bootstrap(ctx context.Context, env string, o changeOptions) error 
 	if err != nil {
 		return err
 	}
-	if err := a.checkAccount(ctx, cfg); err != nil {
+	acc := a.account(cfg)
+	if err := acc.Check(ctx); err != nil {
 		return err
 	}
-
-	a.console.Progress("state bucket %s", a.platform.StateBucket())
-	did, err := a.bucket(cfg).ensure(ctx)
-	for _, d := range did {
-		a.console.Progress("state bucket: %s", d)
-	}
+	anything, err := acc.EnsureBucket(ctx)
 	if err != nil {
 		return err
 	}
-	anything := len(did) > 0
 
 	o.again = "tfpipeline bootstrap -env " + env
 	changed, err := a.change(ctx, config.SharedRoot, t, cfg, o, nil)
@@ -69,17 +63,16 @@ func (a *app) bootstrap(ctx context.Context, env string, o changeOptions) error 
 	}
 	anything = anything || changed
 
-	a.console.Progress("delegation of %s", a.platform.Domain)
-	d, err := a.delegation(ctx, cfg)
+	d, err := acc.Delegation(ctx)
 	if err != nil {
 		return err
 	}
-	if !d.complete() && env != config.SharedRoot {
+	if !d.Complete() && env != config.SharedRoot {
 		return console.WithNext(d, "%s, which continues from here", o.again)
 	}
 
 	var todo []string
-	if !d.complete() {
+	if !d.Complete() {
 		todo = append(todo, d.Error())
 	}
 	if env != config.SharedRoot {
@@ -88,7 +81,7 @@ func (a *app) bootstrap(ctx context.Context, env string, o changeOptions) error 
 			return err
 		}
 		anything = anything || changed
-		missing, err := a.missingSecrets(ctx, cfg, env)
+		missing, err := acc.MissingSecrets(ctx, env)
 		if err != nil {
 			return err
 		}
@@ -110,39 +103,11 @@ func (a *app) bootstrap(ctx context.Context, env string, o changeOptions) error 
 	return nil
 }
 
-// checkAccount refuses credentials of another account before anything is made
-// with them.
-func (a *app) checkAccount(ctx context.Context, cfg aws.Config) error {
-	who, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
-	if err != nil {
-		return console.WithNext(fmt.Errorf("ask AWS whose credentials these are: %w", err), "aws sso login")
+// account is the platform's account, seen with these credentials.
+func (a *app) account(cfg aws.Config) *account.Account {
+	acc := account.New(a.platform, cfg, a.console)
+	if !isLoopback(a.console.Getenv("AWS_ENDPOINT_URL")) {
+		acc.LookupNS = a.lookupNS
 	}
-	if got := aws.ToString(who.Account); got != a.platform.Account {
-		return console.WithNext(fmt.Errorf("these credentials are of account %s, and the platform is in %s", got, a.platform.Account),
-			"export AWS_PROFILE, or set Account in gen/config/default.go and make gen")
-	}
-	return nil
-}
-
-// missingSecrets lists the secrets that wait for a person's value, each with
-// the command that stores one.
-func (a *app) missingSecrets(ctx context.Context, cfg aws.Config, env string) ([]string, error) {
-	client := secretsmanager.NewFromConfig(cfg)
-	var missing []string
-	for _, s := range a.platform.Secrets {
-		if s.Kind != config.Provided {
-			continue
-		}
-		name := a.platform.SecretName(env, s.Name)
-		out, err := client.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &name})
-		if err != nil {
-			return nil, fmt.Errorf("look at secret %s: %w", name, err)
-		}
-		if len(out.VersionIdsToStages) > 0 {
-			continue
-		}
-		missing = append(missing, fmt.Sprintf("store %s (%s), from a file, so that no shell remembers it:\naws secretsmanager put-secret-value --region %s --secret-id %s --secret-string file://%s",
-			name, s.Hint, a.platform.Region, name, s.Name))
-	}
-	return missing, nil
+	return acc
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net"
 	"net/http/httptest"
 	"os"
@@ -14,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/specboard/platform/gen/config/configtest"
+	"github.com/specboard/platform/tfpipeline/internal/account"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 )
 
@@ -31,17 +34,24 @@ func cloud(t *testing.T) (*fakeCloud, aws.Config) {
 
 func TestBucket(t *testing.T) {
 	fake, cfg := cloud(t)
-	b := (&app{platform: configtest.Docs()}).bucket(cfg)
-
-	did, err := b.ensure(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	// ensure returns what the console is told after the bucket's name.
+	ensure := func() []string {
+		var said bytes.Buffer
+		changed, err := account.New(configtest.Docs(), cfg, &console.Console{Err: &said}).EnsureBucket(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		did := strings.Split(strings.TrimSpace(strings.ReplaceAll(said.String(), "state bucket: ", "")), "\n")[1:]
+		if changed != (len(did) > 0) {
+			t.Errorf("changed is %t, and it did %v", changed, did)
+		}
+		return did
 	}
 	want := []string{
 		"created doc-platform-state-123456789012", "set its versioning", "set its encryption",
 		"set its public access block", "set its TLS-only policy", "set its lifecycle",
 	}
-	if d := cmp.Diff(want, did); d != "" {
+	if d := cmp.Diff(want, ensure()); d != "" {
 		t.Errorf("first run (-want +got):\n%s", d)
 	}
 	for setting, fragment := range map[string]string{
@@ -54,8 +64,8 @@ func TestBucket(t *testing.T) {
 	}
 	fake.takeChanges()
 
-	if did, err := b.ensure(t.Context()); err != nil || len(did) > 0 {
-		t.Errorf("second run did %v, %v, want nothing", did, err)
+	if did := ensure(); len(did) > 0 {
+		t.Errorf("second run did %v, want nothing", did)
 	}
 	if changes := fake.takeChanges(); len(changes) > 0 {
 		t.Errorf("second run changed %v", changes)
@@ -64,8 +74,8 @@ func TestBucket(t *testing.T) {
 	// A run that was killed half-way left the rest undone.
 	delete(fake.bucket, "policy")
 	fake.bucket["versioning"] = `<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>`
-	if did, err := b.ensure(t.Context()); err != nil || cmp.Diff([]string{"set its versioning", "set its TLS-only policy"}, did) != "" {
-		t.Errorf("third run did %v, %v", did, err)
+	if d := cmp.Diff([]string{"set its versioning", "set its TLS-only policy"}, ensure()); d != "" {
+		t.Errorf("third run (-want +got):\n%s", d)
 	}
 }
 
@@ -86,7 +96,8 @@ func TestDelegation(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			_, cfg := cloud(t)
-			a := &app{platform: configtest.Docs(), console: &console.Console{}, lookupNS: func(_ context.Context, domain string) ([]*net.NS, error) {
+			a := account.New(configtest.Docs(), cfg, &console.Console{Err: io.Discard})
+			a.LookupNS = func(_ context.Context, domain string) ([]*net.NS, error) {
 				if domain != "specboard.io" {
 					t.Errorf("asked for %s", domain)
 				}
@@ -95,13 +106,13 @@ func TestDelegation(t *testing.T) {
 					out = append(out, &net.NS{Host: h})
 				}
 				return out, tt.err
-			}}
-			d, err := a.delegation(t.Context(), cfg)
+			}
+			d, err := a.Delegation(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			if d.complete() != tt.complete {
-				t.Errorf("complete is %v: %+v", d.complete(), d)
+			if d.Complete() != tt.complete {
+				t.Errorf("complete is %v: %+v", d.Complete(), d)
 			}
 			if text := d.Error(); !tt.complete && (!strings.Contains(text, tt.world) || !strings.Contains(text, "ns-1.example.net\n  ns-2.example.org")) {
 				t.Errorf("text: %s", text)
@@ -110,10 +121,11 @@ func TestDelegation(t *testing.T) {
 	}
 	t.Run("DNS does not answer", func(t *testing.T) {
 		_, cfg := cloud(t)
-		a := &app{platform: configtest.Docs(), console: &console.Console{}, lookupNS: func(context.Context, string) ([]*net.NS, error) {
+		a := account.New(configtest.Docs(), cfg, &console.Console{Err: io.Discard})
+		a.LookupNS = func(context.Context, string) ([]*net.NS, error) {
 			return nil, &net.DNSError{IsTimeout: true, Err: "timeout"}
-		}}
-		if _, err := a.delegation(t.Context(), cfg); err == nil {
+		}
+		if _, err := a.Delegation(t.Context()); err == nil {
 			t.Error("a question without an answer was taken for one")
 		}
 	})

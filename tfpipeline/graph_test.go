@@ -56,6 +56,9 @@ var allowed = map[string][]string{
 	"tfpipeline/internal/terraform":  {"gen/config", "tfpipeline/internal/deploy"},
 	"tfpipeline/internal/view":       {"gen/config", "tfpipeline/internal/deploy", "tfpipeline/internal/plan"},
 
+	// What is done with the adapters: the account, and one Terraform root.
+	"tfpipeline/internal/account": {"gen/config", "tfpipeline/internal/console", "tfpipeline/internal/state"},
+
 	"tfpipeline": {"gen/config", "migrations", "tfpipeline/internal/*"},
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/config/configtest"
+	"github.com/specboard/platform/tfpipeline/internal/account"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
 )
 
@@ -160,7 +162,7 @@ func newCloudFixture(t *testing.T, root, resources string) (*fixture, aws.Config
 	f.env = append(f.env, endpoint.Environ()...)
 	url := endpoint.URL()
 	cfg := aws.Config{Region: "us-west-2", BaseEndpoint: &url, Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")}
-	if _, err := (&app{platform: configtest.Docs()}).bucket(cfg).ensure(t.Context()); err != nil {
+	if _, err := account.New(configtest.Docs(), cfg, &console.Console{Err: io.Discard}).EnsureBucket(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return f, cfg

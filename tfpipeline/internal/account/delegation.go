@@ -1,4 +1,4 @@
-package main
+package account
 
 import (
 	"context"
@@ -13,21 +13,21 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 )
 
-// delegation is what the zone and the rest of the world say of a domain.
-type delegation struct {
+// Delegation is what the zone and the rest of the world say of a domain.
+type Delegation struct {
 	domain string
 	// zone are the name servers that Route 53 gave the zone; world are those
 	// that the domain is delegated to. Both sorted, without final dots.
 	zone, world []string
 }
 
-// complete reports whether whoever asks for the domain ends up at the zone.
-func (d delegation) complete() bool {
+// Complete reports whether whoever asks for the domain ends up at the zone.
+func (d Delegation) Complete() bool {
 	return len(d.world) > 0 && !slices.ContainsFunc(d.world, func(s string) bool { return !slices.Contains(d.zone, s) })
 }
 
 // Error says what a person has to do at the registrar.
-func (d delegation) Error() string {
+func (d Delegation) Error() string {
 	is := "it is delegated to nobody yet"
 	if len(d.world) > 0 {
 		is = "it is delegated to " + strings.Join(d.world, ", ")
@@ -36,10 +36,12 @@ func (d delegation) Error() string {
 		d.domain, is, strings.Join(d.zone, "\n  "))
 }
 
-// delegation asks Route 53 and DNS.
-func (a *app) delegation(ctx context.Context, cfg aws.Config) (delegation, error) {
-	d := delegation{domain: a.platform.Domain}
-	client := route53.NewFromConfig(cfg)
+// Delegation asks Route 53 for the name servers of the platform's zone, and DNS
+// for those that the domain is delegated to.
+func (a *Account) Delegation(ctx context.Context) (Delegation, error) {
+	a.console.Progress("delegation of %s", a.platform.Domain)
+	d := Delegation{domain: a.platform.Domain}
+	client := route53.NewFromConfig(a.cfg)
 	id := a.platform.ZoneID
 	if id == "" {
 		out, err := client.ListHostedZonesByName(ctx, &route53.ListHostedZonesByNameInput{DNSName: &d.domain})
@@ -63,13 +65,13 @@ func (a *app) delegation(ctx context.Context, cfg aws.Config) (delegation, error
 	if zone.DelegationSet != nil {
 		d.zone = hosts(zone.DelegationSet.NameServers)
 	}
-	if isLoopback(a.console.Getenv("AWS_ENDPOINT_URL")) {
-		d.world = d.zone // nobody else knows of a local endpoint's zones
+	if a.LookupNS == nil {
+		d.world = d.zone
 		return d, nil
 	}
 	lookup, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	answer, err := a.lookupNS(lookup, d.domain)
+	answer, err := a.LookupNS(lookup, d.domain)
 	if e, ok := errors.AsType[*net.DNSError](err); ok && e.IsNotFound {
 		return d, nil
 	}

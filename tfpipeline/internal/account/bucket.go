@@ -1,4 +1,4 @@
-package main
+package account
 
 import (
 	"context"
@@ -27,16 +27,6 @@ type bucket struct {
 	rules   []types.LifecycleRule
 }
 
-func (a *app) bucket(cfg aws.Config) bucket {
-	return bucket{
-		client:  s3.NewFromConfig(cfg),
-		name:    a.platform.StateBucket(),
-		account: a.platform.Account,
-		region:  a.platform.Region,
-		rules:   lifecycle(a.platform),
-	}
-}
-
 // setting is one property of the bucket. set is called where right is not.
 type setting struct {
 	name  string
@@ -44,8 +34,23 @@ type setting struct {
 	set   func(context.Context) error
 }
 
-// ensure creates the bucket if there is none, and puts right what differs. It
-// returns what it did, in words; nothing on a bucket that is as it should be.
+// EnsureBucket creates the state bucket if there is none, and corrects the
+// settings that differ. It tells the console what it does, and reports whether
+// it did anything.
+func (a *Account) EnsureBucket(ctx context.Context) (changed bool, err error) {
+	a.console.Progress("state bucket %s", a.platform.StateBucket())
+	b := bucket{
+		client: s3.NewFromConfig(a.cfg), name: a.platform.StateBucket(),
+		account: a.platform.Account, region: a.platform.Region, rules: lifecycle(a.platform),
+	}
+	done, err := b.ensure(ctx)
+	for _, d := range done {
+		a.console.Progress("state bucket: %s", d)
+	}
+	return len(done) > 0, err
+}
+
+// ensure does the work of EnsureBucket and returns what it did, in words.
 func (b bucket) ensure(ctx context.Context) (did []string, err error) {
 	_, err = b.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &b.name, ExpectedBucketOwner: &b.account})
 	switch code := state.Code(err); {

@@ -1,0 +1,68 @@
+package account
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+
+	"github.com/specboard/platform/gen/config"
+)
+
+// MissingSecrets lists the secrets that wait for a person's value, each with
+// the command that stores one.
+func (a *Account) MissingSecrets(ctx context.Context, env string) ([]string, error) {
+	client := secretsmanager.NewFromConfig(a.cfg)
+	var missing []string
+	for _, s := range a.platform.Secrets {
+		if s.Kind != config.Provided {
+			continue
+		}
+		name := a.platform.SecretName(env, s.Name)
+		out, err := client.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &name})
+		if err != nil {
+			return nil, fmt.Errorf("look at secret %s: %w", name, err)
+		}
+		if len(out.VersionIdsToStages) > 0 {
+			continue
+		}
+		missing = append(missing, fmt.Sprintf("store %s (%s), from a file, so that no shell remembers it:\naws secretsmanager put-secret-value --region %s --secret-id %s --secret-string file://%s",
+			name, s.Hint, a.platform.Region, name, s.Name))
+	}
+	return missing, nil
+}
+
+// DeleteSecrets deletes at once what still waits out a recovery window: its
+// name would be taken, and the environment could not be created again.
+func (a *Account) DeleteSecrets(ctx context.Context, env string) error {
+	client := secretsmanager.NewFromConfig(a.cfg)
+	prefix := a.platform.SecretPrefix(env) + "/"
+	pages := secretsmanager.NewListSecretsPaginator(client, &secretsmanager.ListSecretsInput{
+		IncludePlannedDeletion: aws.Bool(true),
+		Filters:                []smtypes.Filter{{Key: smtypes.FilterNameStringTypeName, Values: []string{prefix}}},
+	})
+	var waiting []string
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return fmt.Errorf("list the secrets of %s: %w", env, err)
+		}
+		for _, s := range page.SecretList {
+			if s.DeletedDate != nil && strings.HasPrefix(aws.ToString(s.Name), prefix) {
+				waiting = append(waiting, aws.ToString(s.Name))
+			}
+		}
+	}
+	slices.Sort(waiting)
+	for _, name := range waiting {
+		a.console.Progress("%s: deleting secret %s for good", env, name)
+		if _, err := client.DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: &name, ForceDeleteWithoutRecovery: aws.Bool(true)}); err != nil {
+			return fmt.Errorf("delete secret %s: %w", name, err)
+		}
+	}
+	return nil
+}
