@@ -45,16 +45,27 @@ func (a *attempt) tell(n int, pause time.Duration) {
 	a.report(Event{Kind: Retrying, Attempt: n, Duration: Duration(pause), Blockers: a.watcher.seen()})
 }
 
-// execute runs one statement under its limits and watches what it waits for.
+// attend watches what the statement waits for and passes on what the server
+// says about it, until the returned function is called.
+func (a *attempt) attend(ctx context.Context) (done func()) {
+	stop := a.watcher.watch(ctx, a.PgConn().PID())
+	a.notice = func(message string) { a.report(Event{Kind: Notice, Message: message}) }
+	return func() {
+		a.notice = nil
+		stop()
+	}
+}
+
+// execute runs one statement under its limits.
 func (a *attempt) execute(ctx context.Context, s Statement, long bool) error {
 	if err := a.limit(ctx, a.bounds(long)); err != nil {
 		return err
 	}
 	a.report(Event{Kind: Executing})
 	start := time.Now()
-	stop := a.watcher.watch(ctx, a.PgConn().PID())
+	done := a.attend(ctx)
 	err := a.run(ctx, s.SQL)
-	stop()
+	done()
 	if err != nil {
 		return err
 	}

@@ -125,9 +125,9 @@ func (a *attempt) batch(ctx context.Context, s Statement, k walk) error {
 		if err != nil {
 			return err
 		}
-		stop := a.watcher.watch(ctx, a.PgConn().PID())
+		done := a.attend(ctx)
 		result := a.exec(ctx, s.SQL, k.first, k.last)
-		stop()
+		done()
 		if result.Err != nil {
 			return result.Err
 		}

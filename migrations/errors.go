@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -55,7 +57,7 @@ func (e *PartialError) Error() string {
 	}
 	fmt.Fprintf(&b, "\nleft: %s", e.left())
 	if len(e.Applied) > 0 {
-		fmt.Fprintf(&b, "; before it this run applied %s", strings.Join(e.Applied, ", "))
+		fmt.Fprintf(&b, "; before it this run applied %s", several(e.Applied))
 	}
 	fmt.Fprintf(&b, "\nnext: %s", e.next())
 	return b.String()
@@ -67,37 +69,86 @@ func (e *PartialError) left() string {
 		return "not known: its last transaction was committed or rolled back; migrate status tells, and running again is safe"
 	case e.Mode == Batched && e.Cursor != "":
 		return fmt.Sprintf("its batches up to key %s are committed", e.Cursor)
+	case e.Mode == Single && e.Statement > 0 && cut(e.Err):
+		return fmt.Sprintf("its first %d of %d statements are applied, and of statement %d perhaps a part, which the next run clears away or completes", e.Kept, e.Statements, e.Statement)
 	case e.Kept > 0:
 		return fmt.Sprintf("its first %d of %d statements are applied", e.Kept, e.Statements)
 	}
 	return "nothing of it"
 }
 
+// cut reports whether the session ended under a statement.
+func cut(err error) bool {
+	return strings.HasPrefix(code(err), "57P0") ||
+		code(err) == "" && (errors.As(err, new(net.Error)) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF))
+}
+
+// advice is what to do about errors that no other file would mend, by the
+// beginning of their SQLSTATE; the first that fits counts.
+var advice = []struct{ code, do string }{
+	{lockNotAvailable, "end what is in the way or wait for a quieter time"},
+	{deadlockDetected, "end what is in the way or wait for a quieter time"},
+	{serializationFailure, "wait for a quieter time"},
+	{"57P05", "take idle_session_timeout away from the role"},
+	{"57P", "the server ended the session (a restart, a failover, or somebody's pg_terminate_backend): make sure that it is up"},
+	{"53100", "the server's disk is full: give it room, and make sure that enough is left for what the statement writes"},
+	{"53200", "the server is out of memory: lower what the statement needs (work_mem, maintenance_work_mem), or give it more"},
+	{"53300", "the server has no connection left: end idle ones or raise max_connections"},
+	{"25006", "the database takes no writes: connect to the primary, or take default_transaction_read_only away"},
+	{"25P0", "the session was idle in a transaction for too long: make sure that the runner is not held up"},
+	{"42501", "let the role do this (make it the owner, or grant it what it lacks)"},
+	{"08", "make sure that the database can be reached"},
+	{"58", "the server failed by itself: look into its log"},
+	{"XX", "the server failed by itself: look into its log"},
+}
+
 func (e *PartialError) next() string {
 	again := "run migrate up again"
-	batch, isBatch := errors.AsType[*BatchError](e.Err)
 	switch {
 	case e.Mode == Batched && e.Cursor != "":
 		again += ": it goes on behind that key"
 	case e.Kept > 0:
 		again += fmt.Sprintf(": it goes on at statement %d", e.Kept+1)
 	}
+	then := func(do string) string { return do + ", then " + again }
+	if e.Interrupted() {
+		return again
+	}
+	if batch, ok := errors.AsType[*BatchError](e.Err); ok {
+		return then(fmt.Sprintf("bind the statement to its batch, as a term beside which nothing stands but AND (… AND %s BETWEEN $1 AND $2), and let it leave the key alone", batch.Key))
+	}
+	if errors.Is(e.Err, errLockLost) {
+		return then("correct the file")
+	}
+	c := code(e.Err)
+	if pg, ok := errors.AsType[*pgconn.PgError](e.Err); ok && c == queryCanceled {
+		if strings.Contains(pg.Message, "timeout") {
+			return then("give it more time (-statement-timeout, -long-statement-timeout for CONCURRENTLY and VALIDATE) if clients can stand still for so long, or less to do (a backfill, CONCURRENTLY, NOT VALID)")
+		}
+		return then("find out who cancelled the statement and why")
+	}
+	for _, a := range advice {
+		if c != "" && strings.HasPrefix(c, a.code) {
+			return then(a.do)
+		}
+	}
 	switch {
-	case e.Interrupted():
+	case c == "" && cut(e.Err):
+		return then("make sure that the database can be reached")
+	case c == "":
 		return again
-	case passing(e.Err):
-		return "end what is in the way or wait for a quieter time, then " + again
-	case errors.Is(e.Err, errLockLost):
-		return "correct the file, then " + again
-	case isBatch:
-		return fmt.Sprintf("bind the statement to its batch, as a term beside which nothing stands but AND (… AND %s BETWEEN $1 AND $2), and let it leave the key alone; then %s", batch.Key, again)
-	case code(e.Err) == "":
-		return again
+	case e.Kept > 0:
+		return then(fmt.Sprintf("correct the statement or the data (the first %d statements must stay as they are)", e.Kept))
 	}
-	if e.Kept > 0 {
-		return fmt.Sprintf("correct the statement or the data (the first %d statements must stay as they are), then %s", e.Kept, again)
+	return then("correct the file or the data")
+}
+
+// several lists a few names, and of many their number and the last three.
+func several(names []string) string {
+	if len(names) <= 4 {
+		return strings.Join(names, ", ")
 	}
-	return "correct the file or the data, then " + again
+	return fmt.Sprintf("%d migrations, the last of them %s", len(names), strings.Join(names[len(names)-3:], ", "))
 }
 
 // Explain says what the server answered without the detail, which may hold

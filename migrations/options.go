@@ -83,6 +83,8 @@ const (
 	Retrying EventKind = "retrying"
 	// Repaired: something half done was put right, as Message says.
 	Repaired EventKind = "repaired"
+	// Notice: the server said something about a statement (Message).
+	Notice EventKind = "notice"
 	// Batch: one batch of a backfill is committed.
 	Batch EventKind = "batch"
 	// Applied: the migration is applied and recorded.

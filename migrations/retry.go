@@ -16,6 +16,9 @@ const (
 	serializationFailure = "40001"
 )
 
+// queryCanceled is what a timeout, or somebody's pg_cancel_backend, leads to.
+const queryCanceled = "57014"
+
 func code(err error) string {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return pg.Code

@@ -3,6 +3,7 @@ package migrations
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -36,6 +37,23 @@ func TestUpOwnMigrations(t *testing.T) {
 		if r.State != Done || r.Release != "v1" || r.FinishedAt == nil || r.Checksum == "" {
 			t.Errorf("%+v", r)
 		}
+	}
+}
+
+// TestNotices: what the server says about a file's statements is passed on.
+func TestNotices(t *testing.T) {
+	config := database(t, "")
+	o := quick()
+	var said []string
+	o.Report = func(e Event) {
+		if e.Kind == Notice {
+			said = append(said, fmt.Sprintf("%s %d %s", e.Migration, e.Statement, e.Message))
+		}
+	}
+	mustUp(t, config, files(t, "CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a VALUES (1);\nCREATE TABLE IF NOT EXISTS a ();\nDO $$ BEGIN RAISE WARNING 'look: %', 7; END $$",
+		"-- backfill: table=a\nUPDATE a SET id = id WHERE id BETWEEN $1 AND $2"), o)
+	if diff := cmp.Diff([]string{`0001_step_1 3 NOTICE: relation "a" already exists, skipping`, "0001_step_1 4 WARNING: look: 7"}, said); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -33,6 +33,7 @@ var errUncertain = errors.New("the connection broke during COMMIT")
 type session struct {
 	*pgx.Conn
 	version int
+	notice  func(string) // what the server says meanwhile; nil for nobody
 }
 
 // connect opens a connection whose statements are cancelled on the server when
@@ -63,11 +64,17 @@ func connect(ctx context.Context, config *pgx.ConnConfig, application string) (*
 // openSession connects and makes sure that the server and the way to it are
 // fit for migrations.
 func openSession(ctx context.Context, config *pgx.ConnConfig, release string) (*session, error) {
-	conn, err := connect(ctx, config, application(release))
-	if err != nil {
+	s := new(session)
+	config = config.Copy()
+	config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
+		if s.notice != nil {
+			s.notice(n.Severity + ": " + n.Message)
+		}
+	}
+	var err error
+	if s.Conn, err = connect(ctx, config, application(release)); err != nil {
 		return nil, err
 	}
-	s := &session{Conn: conn}
 	err = s.check(ctx)
 	if err == nil {
 		err = s.prepare(ctx)

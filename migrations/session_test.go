@@ -85,7 +85,7 @@ func TestConnectionLost(t *testing.T) {
 	}()
 	_, err := Up(t.Context(), config, list, quick())
 	partial, ok := errors.AsType[*PartialError](err)
-	if !ok || partial.Interrupted() || !strings.Contains(err.Error(), "left: nothing of it") {
+	if !ok || partial.Interrupted() || !strings.Contains(err.Error(), "left: nothing of it") || !strings.Contains(err.Error(), "next: the server ended the session") {
 		t.Fatalf("error %v", err)
 	}
 	mustUp(t, config, files(t, "CREATE TABLE a ()"), quick())

@@ -50,7 +50,7 @@ func verify(list []Migration, records []Record, allowAhead bool) ([]Migration, e
 			by = " by release " + release
 		}
 		fail("the database is ahead: %s applied%s, and the last file here is %04d; run the migrations of the newer release, or bring a file that vanished back (for an older release on purpose: -allow-ahead)",
-			strings.Join(ahead, ", ")+map[bool]string{true: " is", false: " are"}[len(ahead) == 1], by, last)
+			several(ahead)+map[bool]string{true: " is", false: " are"}[len(ahead) == 1], by, last)
 	}
 	var pending []Migration
 	for _, m := range list {

@@ -50,7 +50,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"baseline"}, `baseline "": give the number of the last file`},
 		{[]string{"baseline", "v1", "-dir", "x"}, `baseline "v1": give the number of the last file`},
 		{[]string{"new"}, "name the migration"},
-		{[]string{"new", "-name", "Add Column"}, "is not a migration's name"},
+		{[]string{"new", "-name", "2nd größe"}, "is not a migration's name"},
 		{[]string{"up", "-dir", "testdata"}, "DB_HOST is not set"},
 	} {
 		code, out, errs := invoke(t, nil, tt.args...)
@@ -76,7 +76,7 @@ func TestVersion(t *testing.T) {
 
 func TestNew(t *testing.T) {
 	dir := t.TempDir()
-	for i, args := range [][]string{{"-name", "create_a"}, {"-name", "drop_a", "-unused-since", "v1.4.0"}} {
+	for i, args := range [][]string{{"-name", " Create: a! "}, {"-name", "drop_a", "-unused-since", "v1.4.0"}} {
 		code, out, errs := invoke(t, nil, append([]string{"new", "-dir", dir}, args...)...)
 		want := filepath.Join(dir, []string{"0001_create_a.sql", "0002_drop_a.sql"}[i])
 		if code != exitDone || out != want+"\n" {

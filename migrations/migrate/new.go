@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/specboard/platform/migrations"
 )
@@ -13,7 +14,7 @@ import (
 const aboutNew = `migrate new makes the file of the next migration, with its header, and prints
 its path:
 
-  migrate new -name add_due_date
+  migrate new -name "add due date"
   migrate new -name drop_archived -unused-since v1.4.0`
 
 const expandText = `-- What this is for, in a sentence or two.
@@ -29,14 +30,14 @@ const contractText = `-- What this takes away, and what replaced it.
 
 func create(_ context.Context, p *program, args []string) error {
 	f := newFlags("new")
-	name := f.String("name", "", "what it does, in `words` in lower case with underscores between: add_due_date")
+	name := f.String("name", "", "what it does, in a few `words`: add due date")
 	dir := f.String("dir", "migrations", "the `folder` of the migrations")
 	unused := f.String("unused-since", "", "make it a contract: the first `release` that does without what it takes away")
 	if err := p.parse(f, aboutNew, args); err != nil {
 		return err
 	}
 	if *name == "" {
-		return errors.New("name the migration: migrate new -name add_due_date")
+		return errors.New("name the migration: migrate new -name \"add due date\"")
 	}
 	list, _, err := migrations.Read(os.DirFS(*dir))
 	if err != nil {
@@ -46,7 +47,7 @@ func create(_ context.Context, p *program, args []string) error {
 	if len(list) > 0 {
 		next = list[len(list)-1].Number + 1
 	}
-	file, err := migrations.FileName(next, *name)
+	file, err := migrations.FileName(next, fileWords(*name))
 	if err != nil {
 		return err
 	}
@@ -68,4 +69,11 @@ func create(_ context.Context, p *program, args []string) error {
 	}
 	_, err = fmt.Fprintln(p.stdout, path)
 	return err
+}
+
+// fileWords writes a few words as a file's name has them.
+func fileWords(text string) string {
+	return strings.Join(strings.FieldsFunc(strings.ToLower(text), func(r rune) bool {
+		return r < 0x80 && (r < 'a' || r > 'z') && (r < '0' || r > '9')
+	}), "_")
 }

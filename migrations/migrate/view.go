@@ -58,6 +58,8 @@ func describe(e migrations.Event) string {
 			line += fmt.Sprintf("\n    in the way: %s", b)
 		}
 		return line
+	case migrations.Notice:
+		return "  " + e.Message
 	case migrations.Repaired:
 		return fmt.Sprintf("  %s: %s", step, e.Message)
 	case migrations.Batch:
