@@ -96,7 +96,7 @@ func (s Statement) work() work {
 	case starts("set lock_timeout", "set statement_timeout", "set local lock_timeout", "set local statement_timeout",
 		"set session lock_timeout", "set session statement_timeout"):
 		return limit
-	case starts("set"):
+	case starts("set", "reset"):
 		return setting
 	}
 	return plainWork
@@ -107,6 +107,8 @@ func (s Statement) work() work {
 func (s Statement) onlyValidates() bool {
 	return s.sequence("validate", "constraint") > 0 && !s.has(",")
 }
+
+const resetRefused = "the runner sets the limits of a session and resets them behind each file; take RESET out"
 
 // refused names what no migration may hold, by the words it begins with.
 var refused = []struct{ begin, rule, message string }{
@@ -119,7 +121,11 @@ var refused = []struct{ begin, rule, message string }{
 	{"savepoint", RuleTransaction, "the runner opens and commits transactions; take SAVEPOINT out"},
 	{"release", RuleTransaction, "the runner opens and commits transactions; take RELEASE out"},
 	{"prepare transaction", RuleTransaction, "a prepared transaction outlives the runner; take it out"},
-	{"reset", RuleTimeout, "the runner sets the limits of a session and resets them behind each file; take RESET out"},
+	{"reset all", RuleTimeout, resetRefused},
+	{"reset lock_timeout", RuleTimeout, resetRefused},
+	{"reset statement_timeout", RuleTimeout, resetRefused},
+	{"reset idle_in_transaction_session_timeout", RuleTimeout, resetRefused},
+	{"reset transaction_timeout", RuleTimeout, resetRefused},
 	{"discard", RuleTimeout, "DISCARD would drop the runner's lock and limits; take it out"},
 	{"copy", RuleUnsupported, "COPY needs a client or a file on the server; use INSERT"},
 	{"create database", RuleUnsupported, "a migration works inside one database"},
@@ -137,9 +143,6 @@ func plan(m Migration) (Mode, []Problem) {
 	var problems []Problem
 	fail := func(line int, rule, format string, args ...any) {
 		problems = append(problems, Problem{Line: line, Rule: rule, Message: fmt.Sprintf(format, args...)})
-	}
-	if len(m.Statements) == 0 {
-		fail(0, RuleSyntax, "no statement in it")
 	}
 	alone, together := -1, -1
 	for i, s := range m.Statements {

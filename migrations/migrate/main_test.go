@@ -93,8 +93,8 @@ func TestNew(t *testing.T) {
 	if code, _, errs := invoke(t, nil, "new", "-dir", dir, "-name", "x", "-unused-since", "two words"); code != exitFailed || !strings.Contains(errs, "is no release") {
 		t.Errorf("exit %d, %q", code, errs)
 	}
-	if _, _, errs := invoke(t, nil, "version", "-dir", dir); !strings.Contains(errs, "no statement in it") {
-		t.Errorf("an empty migration passes: %q", errs)
+	if code, _, errs := invoke(t, nil, "version", "-dir", dir); code != 0 {
+		t.Errorf("an empty migration is harmless: %q", errs)
 	}
 }
 

@@ -38,6 +38,8 @@ func (s *Schema) AlterTable(t *Relation, cmd *pg.AlterTableCmd) {
 		t.Parents = append(t.Parents, parent)
 	case pg.AlterTableType_AT_DropInherit:
 		s.disinherit(t, s.Relation(cmd.GetDef().GetRangeVar()))
+	case pg.AlterTableType_AT_ChangeOwner:
+		s.Owners[relationKey(t.Name)] = cmd.GetNewowner().GetRolename()
 	case pg.AlterTableType_AT_EnableRowSecurity:
 		t.RowSecurity = true
 	case pg.AlterTableType_AT_DisableRowSecurity:
@@ -49,6 +51,9 @@ func (s *Schema) AlterTable(t *Relation, cmd *pg.AlterTableCmd) {
 	default:
 		for _, r := range t.Family() {
 			if c := s.alteredColumn(r, cmd.GetName()); c != nil {
+				if cmd.GetSubtype() == pg.AlterTableType_AT_AddIdentity && r == t {
+					s.ownSequence(t, c)
+				}
 				s.alterColumn(c, cmd)
 			}
 		}

@@ -56,6 +56,18 @@ func (s *Schema) Apply(node *pg.Node) {
 		s.alterDomain(n.AlterDomainStmt)
 	case *pg.Node_CreateFunctionStmt:
 		s.createFunction(n.CreateFunctionStmt)
+	case *pg.Node_CreatePolicyStmt:
+		r := s.Relation(n.CreatePolicyStmt.GetTable())
+		if r.Policies == nil {
+			r.Policies = map[string]*pg.CreatePolicyStmt{}
+		}
+		r.Policies[n.CreatePolicyStmt.GetPolicyName()] = n.CreatePolicyStmt
+	case *pg.Node_AlterOwnerStmt:
+		s.Owners[s.ObjectKey(n.AlterOwnerStmt.GetObjectType(), n.AlterOwnerStmt.GetObject())] = n.AlterOwnerStmt.GetNewowner().GetRolename()
+	case *pg.Node_GrantStmt:
+		s.grant(n.GrantStmt)
+	case *pg.Node_AlterDefaultPrivilegesStmt:
+		s.DefaultRights = true
 	case *pg.Node_CreateTrigStmt:
 		s.Relation(n.CreateTrigStmt.GetRelation()).trigger(n.CreateTrigStmt.GetTrigname(), s.File)
 	case *pg.Node_RenameStmt:

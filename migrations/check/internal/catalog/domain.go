@@ -13,7 +13,7 @@ func (s *Schema) DomainUsers(n *pg.AlterDomainStmt) []*Relation {
 	name := s.ObjectName(Strings(n.GetTypeName()))
 	var list []*Relation
 	for _, r := range s.Relations {
-		if slices.ContainsFunc(r.Columns, func(c *Column) bool { return s.uses(c.Type, name) }) {
+		if r.Kind != View && slices.ContainsFunc(r.Columns, func(c *Column) bool { return s.Uses(c.Type, name) }) {
 			list = append(list, r)
 		}
 	}
@@ -21,8 +21,8 @@ func (s *Schema) DomainUsers(n *pg.AlterDomainStmt) []*Relation {
 	return list
 }
 
-// uses reports whether a type is the domain or is based on it.
-func (s *Schema) uses(t Type, domain Name) bool {
+// Uses reports whether a type is the domain or is based on it.
+func (s *Schema) Uses(t Type, domain Name) bool {
 	for range 20 {
 		if t.Name == domain {
 			return true

@@ -45,6 +45,18 @@ func (s *Schema) createFunction(n *pg.CreateFunctionStmt) {
 	s.Functions[f.Name] = append(list, f)
 }
 
+// Dropped reports whether a DROP FUNCTION means this one of its name.
+func (f *Function) Dropped(o *pg.ObjectWithArgs) bool {
+	if o == nil || o.GetArgsUnspecified() {
+		return true
+	}
+	var b strings.Builder
+	for _, a := range o.GetObjargs() {
+		b.WriteString(last(Strings(a.GetTypeName().GetNames())) + strings.Repeat("[]", len(a.GetTypeName().GetArrayBounds())) + ",")
+	}
+	return b.String() == inputs(f.Create)
+}
+
 // sameParameters reports whether two functions of one name are the same one.
 func sameParameters(a, b *pg.CreateFunctionStmt) bool {
 	return inputs(a) == inputs(b)

@@ -22,6 +22,13 @@ func RelationKind(o pg.ObjectType) (Kind, bool) {
 func (s *Schema) renameObject(n *pg.RenameStmt) {
 	if kind, ok := relationKinds[n.GetRenameType()]; ok {
 		r := s.relation(n.GetRelation().GetSchemaname(), n.GetRelation().GetRelname(), kind)
+		if i := s.IndexOf(r); i != nil { // a constraint's index gives it its name
+			for _, c := range i.Table.Constraints {
+				if c.Index == i {
+					c.Name = n.GetNewname()
+				}
+			}
+		}
 		s.rename(r, n.GetNewname())
 		return
 	}
@@ -150,8 +157,14 @@ func (s *Schema) drop(n *pg.DropStmt) {
 			delete(s.Types, s.ObjectName(parts))
 		case pg.ObjectType_OBJECT_FUNCTION, pg.ObjectType_OBJECT_PROCEDURE, pg.ObjectType_OBJECT_ROUTINE:
 			name := s.ObjectName(parts)
-			if len(s.Functions[name]) <= 1 {
+			s.Functions[name] = slices.DeleteFunc(s.Functions[name], func(f *Function) bool { return f.Dropped(o.GetObjectWithArgs()) })
+			if len(s.Functions[name]) == 0 {
 				delete(s.Functions, name)
+			}
+			s.forgetRights(s.ObjectKey(pg.ObjectType_OBJECT_FUNCTION, o))
+		case pg.ObjectType_OBJECT_POLICY:
+			if len(parts) > 1 {
+				delete(s.RelationAs(parts[:len(parts)-1], Table).Policies, last(parts))
 			}
 		case pg.ObjectType_OBJECT_SCHEMA:
 			s.dropSchema(first(parts))
@@ -163,6 +176,7 @@ func (s *Schema) drop(n *pg.DropStmt) {
 			if _, ok := relationKinds[n.GetRemoveType()]; ok {
 				if r := s.Find(splitName(parts)); r != nil {
 					s.forget(r)
+					s.forgetRights(relationKey(r.Name))
 				}
 			}
 		}

@@ -68,6 +68,7 @@ type Relation struct {
 	stub bool
 	// RowSecurity is set where row security is enabled.
 	RowSecurity bool
+	Policies    map[string]*pg.CreatePolicyStmt
 }
 
 // Column is a table's.
@@ -187,6 +188,13 @@ type Schema struct {
 	Types     map[Name]*UserType
 	Functions map[Name][]*Function
 	Schemas   map[string]int // name → file
+	// Owners and Rights are what OWNER TO, GRANT and REVOKE said, by object: see
+	// ObjectKey. A right is a role and what it may do.
+	Owners map[string]string
+	Rights map[string]map[string]bool
+	// DefaultRights is set once ALTER DEFAULT PRIVILEGES was seen: new objects
+	// then come with rights.
+	DefaultRights bool
 	// Path is the search path.
 	Path []string
 	// File numbers the file whose statements are applied; 0 is the state before.
@@ -207,7 +215,7 @@ func New(postgres int, complete bool) *Schema {
 	return &Schema{
 		Complete: complete, Postgres: postgres, Path: []string{"public"},
 		Relations: map[Name]*Relation{}, Types: map[Name]*UserType{}, Functions: map[Name][]*Function{},
-		Schemas: map[string]int{"public": 0},
+		Schemas: map[string]int{"public": 0}, Owners: map[string]string{}, Rights: map[string]map[string]bool{},
 	}
 }
 

@@ -212,4 +212,7 @@ func (s *Schema) createTableAs(n *pg.CreateTableAsStmt) {
 		kind = MaterializedView
 	}
 	s.Relations[name] = &Relation{Name: name, Kind: kind, File: s.maker(n.GetIfNotExists()), Temporary: rel.GetRelpersistence() == "t", Triggers: map[string]int{}}
+	if kind == MaterializedView {
+		s.shape(s.Relations[name], n.GetQuery(), n.GetInto().GetColNames())
+	}
 }

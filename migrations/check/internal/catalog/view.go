@@ -6,6 +6,14 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 )
 
+// ViewColumns returns the columns that a view would have, nil if its query does
+// not tell them all.
+func (s *Schema) ViewColumns(n *pg.ViewStmt) []*Column {
+	var r Relation
+	s.shape(&r, n.GetQuery(), n.GetAliases())
+	return r.Columns
+}
+
 func (s *Schema) createView(n *pg.ViewStmt) {
 	name := s.newName(n.GetView())
 	v := s.Relations[name]

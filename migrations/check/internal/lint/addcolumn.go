@@ -67,7 +67,8 @@ func (j *judge) takeApart(def *pg.ColumnDef) newColumn {
 // addColumn judges ADD COLUMN on a table that was there before the file.
 func (j *judge) addColumn(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 	def := cmd.GetDef().GetColumnDef()
-	if cmd.GetMissingOk() && t.Known && t.Column(def.GetColname()) != nil {
+	if there := t.Column(def.GetColname()); cmd.GetMissingOk() && t.Known && there != nil {
+		j.columnThere(t, there, def)
 		return
 	}
 	c := j.takeApart(def)

@@ -3,6 +3,7 @@ package lint
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 
@@ -14,6 +15,9 @@ import (
 // schema that those before it leave.
 func (j *judge) alterTable(n *pg.AlterTableStmt) {
 	t := j.schema.AlterTarget(n)
+	if n.GetMissingOk() && j.absent(t) {
+		return
+	}
 	isNew := j.schema.New(t)
 	strong := false
 	for _, c := range n.GetCmds() {
@@ -107,7 +111,11 @@ func (j *judge) action(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 		if cmd.GetMissingOk() && t.Known && t.Column(cmd.GetName()) == nil {
 			return
 		}
-		j.reportf(0, "drop-column", "column %s of %s goes away", catalog.Quote(cmd.GetName()), t.Name)
+		settled := func() bool { return false }
+		if c := t.Column(cmd.GetName()); c != nil {
+			settled = j.otherColumn(t, c)
+		}
+		j.unless(settled, func() { j.reportf(0, "drop-column", "column %s of %s goes away", catalog.Quote(cmd.GetName()), t.Name) })
 		j.cascade(cmd.GetBehavior(), "column "+catalog.Quote(cmd.GetName()))
 	case pg.AlterTableType_AT_AlterColumnType:
 		j.changeType(t, cmd)
@@ -115,7 +123,10 @@ func (j *judge) action(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 		j.setNotNull(t, cmd.GetName())
 	case pg.AlterTableType_AT_DropNotNull:
 		if c := t.Column(cmd.GetName()); c == nil || c.NotNull && c.File != j.schema.File {
-			j.reportf(0, "drop-not-null", "column %s of %s may be NULL from now on", catalog.Quote(cmd.GetName()), t.Name)
+			j.unless(func() bool { now := t.Column(cmd.GetName()); return c != nil && (now == nil || now.NotNull) },
+				func() {
+					j.reportf(0, "drop-not-null", "column %s of %s may be NULL from now on", catalog.Quote(cmd.GetName()), t.Name)
+				})
 		}
 	case pg.AlterTableType_AT_ColumnDefault:
 		if cmd.GetDef() == nil || catalog.IsNull(cmd.GetDef()) {
@@ -152,16 +163,23 @@ func (j *judge) action(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 		if !t.RowSecurity || cmd.GetSubtype() == pg.AlterTableType_AT_ForceRowSecurity { // FORCE counts for the owner
 			j.reportf(0, "enable-row-security", "rows of %s are hidden from roles that no policy lets through", t.Name)
 		}
+	case pg.AlterTableType_AT_ChangeOwner:
+		j.changeOwner("relation "+t.Name.String(), t.Name.String(), cmd.GetNewowner())
 	case pg.AlterTableType_AT_SetCompression:
 		j.needs(14, "SET COMPRESSION")
 	case pg.AlterTableType_AT_EnableTrig, pg.AlterTableType_AT_EnableAlwaysTrig, pg.AlterTableType_AT_EnableReplicaTrig,
 		pg.AlterTableType_AT_EnableTrigAll, pg.AlterTableType_AT_EnableTrigUser:
+		j.enabled[t.Name.String()+" "+strings.ToLower(strings.TrimPrefix(cmd.GetSubtype().String(), "AT_Enable"))+cmd.GetName()] = true
 	case pg.AlterTableType_AT_DisableTrig, pg.AlterTableType_AT_DisableTrigAll, pg.AlterTableType_AT_DisableTrigUser:
 		if _, known := t.Triggers[cmd.GetName()]; !known || t.Triggers[cmd.GetName()] != j.schema.File {
-			j.reportf(0, "drop-trigger", "DISABLE TRIGGER on %s: the running release relies on what it does", t.Name)
+			key := t.Name.String() + " " + strings.ToLower(strings.TrimPrefix(cmd.GetSubtype().String(), "AT_Disable")) + cmd.GetName()
+			delete(j.enabled, key)
+			j.unless(func() bool { return j.enabled[key] }, func() {
+				j.reportf(0, "drop-trigger", "DISABLE TRIGGER on %s: the running release relies on what it does", t.Name)
+			})
 		}
 	case pg.AlterTableType_AT_ValidateConstraint, pg.AlterTableType_AT_SetStatistics, pg.AlterTableType_AT_SetOptions, pg.AlterTableType_AT_ResetOptions,
-		pg.AlterTableType_AT_SetStorage, pg.AlterTableType_AT_AlterConstraint, pg.AlterTableType_AT_ChangeOwner, pg.AlterTableType_AT_ClusterOn,
+		pg.AlterTableType_AT_SetStorage, pg.AlterTableType_AT_AlterConstraint, pg.AlterTableType_AT_ClusterOn,
 		pg.AlterTableType_AT_DropCluster, pg.AlterTableType_AT_SetRelOptions, pg.AlterTableType_AT_ResetRelOptions, pg.AlterTableType_AT_ReplaceRelOptions,
 		pg.AlterTableType_AT_DisableRowSecurity, pg.AlterTableType_AT_NoForceRowSecurity, pg.AlterTableType_AT_ReplicaIdentity,
 		pg.AlterTableType_AT_DetachPartitionFinalize, pg.AlterTableType_AT_EnableRule, pg.AlterTableType_AT_EnableAlwaysRule,
@@ -200,10 +218,15 @@ func (j *judge) dropDefault(t *catalog.Relation, column, what string) {
 	if c != nil && (!c.NotNull || what == "default" && (c.Default == nil || catalog.IsNull(c.Default))) {
 		return
 	}
-	if c == nil && t.Known {
+	if c == nil && t.Known || c != nil && what == "default" && (c.Identity || c.Generated) {
 		return
 	}
-	j.reportf(0, "drop-default", "column %s of %s loses its %s and cannot be NULL: an INSERT that leaves it out fails", catalog.Quote(column), t.Name, what)
+	j.unless(func() bool {
+		now := t.Column(column)
+		return c != nil && (now == nil || !now.NotNull || now.Identity || now.Generated || now.Default != nil && !catalog.IsNull(now.Default))
+	}, func() {
+		j.reportf(0, "drop-default", "column %s of %s loses its %s and cannot be NULL: an INSERT that leaves it out fails", catalog.Quote(column), t.Name, what)
+	})
 }
 
 func (j *judge) identity(t *catalog.Relation, cmd *pg.AlterTableCmd) {
@@ -211,6 +234,9 @@ func (j *judge) identity(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 	for _, o := range cmd.GetDef().GetList().GetItems() {
 		e := o.GetDefElem()
 		always = always || e.GetDefname() == "generated" && e.GetArg().GetInteger().GetIval() == 'a'
+		if e.GetDefname() == "restart" {
+			j.setBack(t.Name.String()+"."+catalog.Quote(cmd.GetName()), t)
+		}
 	}
 	if c := t.Column(cmd.GetName()); always && (c == nil || c.File != j.schema.File) {
 		j.reportf(0, "identity-always", "column %s of %s takes no value from an INSERT any more", catalog.Quote(cmd.GetName()), t.Name)

@@ -191,14 +191,17 @@ func (j *judge) setNotNull(t *catalog.Relation, column string) {
 // dropConstraint judges what a dropped constraint did for the running release.
 func (j *judge) dropConstraint(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 	c := t.Constraint(cmd.GetName())
+	if c == nil && cmd.GetMissingOk() && t.Known {
+		return
+	}
 	j.cascade(cmd.GetBehavior(), "constraint "+catalog.Quote(cmd.GetName()))
 	if c == nil || c.File == j.schema.File {
 		return
 	}
 	switch c.Kind {
 	case catalog.Unique, catalog.Primary, catalog.Exclude:
-		if c.Kind == catalog.Exclude || !t.UniqueOn(c.Columns, c.Index) {
+		j.unless(j.uniqueStill(t, *c), func() {
 			j.reportf(0, "drop-unique", "%s %s of %s goes away, and no other unique index has its columns", c.Kind, catalog.Quote(c.Name), t.Name)
-		}
+		})
 	}
 }

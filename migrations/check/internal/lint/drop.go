@@ -37,9 +37,13 @@ func (j *judge) drop(n *pg.DropStmt) {
 		name := catalog.Name{Name: strings.Join(parts, ".")}.Name
 		switch rule, breaking := dropRules[n.GetRemoveType()]; {
 		case replaceable[n.GetRemoveType()] && len(parts) > 1 && j.recreated[j.partOf(parts)]:
+			if n.GetRemoveType() == pg.ObjectType_OBJECT_POLICY {
+				j.replacePolicy(parts)
+			}
 		case n.GetMissingOk() && j.unknown(n.GetRemoveType(), parts):
+			continue
 		case breaking:
-			j.reportf(0, rule, "%s %s goes away", kind, name)
+			j.unless(j.madeAgain(n.GetRemoveType(), rule, parts, o), func() { j.reportf(0, rule, "%s %s goes away", kind, name) })
 		case n.GetRemoveType() == pg.ObjectType_OBJECT_STATISTIC_EXT, n.GetRemoveType() == pg.ObjectType_OBJECT_PUBLICATION,
 			n.GetRemoveType() == pg.ObjectType_OBJECT_EVENT_TRIGGER, n.GetRemoveType() == pg.ObjectType_OBJECT_TRANSFORM,
 			n.GetRemoveType() == pg.ObjectType_OBJECT_OPCLASS, n.GetRemoveType() == pg.ObjectType_OBJECT_OPFAMILY,
@@ -51,6 +55,22 @@ func (j *judge) drop(n *pg.DropStmt) {
 			j.reportf(0, "drop-cascade", "whatever depends on %s %s is dropped as well", kind, name)
 		}
 	}
+}
+
+// madeAgain returns what tells, at the end of the transaction, whether what is
+// dropped is there again.
+func (j *judge) madeAgain(kind pg.ObjectType, rule string, parts []string, o *pg.Node) func() bool {
+	switch kind {
+	case pg.ObjectType_OBJECT_VIEW, pg.ObjectType_OBJECT_MATVIEW, pg.ObjectType_OBJECT_SEQUENCE:
+		relation, _ := catalog.RelationKind(kind)
+		return j.replaced(j.schema.RelationAs(parts, relation), rule)
+	case pg.ObjectType_OBJECT_TYPE, pg.ObjectType_OBJECT_DOMAIN:
+		name := j.schema.ObjectName(parts)
+		return j.retyped(name, j.schema.Types[name])
+	case pg.ObjectType_OBJECT_FUNCTION, pg.ObjectType_OBJECT_PROCEDURE, pg.ObjectType_OBJECT_ROUTINE:
+		return j.recreatedFunction(parts, o.GetObjectWithArgs())
+	}
+	return func() bool { return false }
 }
 
 // ours reports whether the file itself made the object.
@@ -94,9 +114,20 @@ func (j *judge) unknown(kind pg.ObjectType, parts []string) bool {
 		}
 		t := j.schema.RelationAs(parts[:len(parts)-1], catalog.Table)
 		_, there := t.Triggers[parts[len(parts)-1]]
-		return t.Known && !there
-	case pg.ObjectType_OBJECT_FUNCTION, pg.ObjectType_OBJECT_PROCEDURE:
+		return (t.Known || j.absent(t)) && !there
+	case pg.ObjectType_OBJECT_FUNCTION, pg.ObjectType_OBJECT_PROCEDURE, pg.ObjectType_OBJECT_ROUTINE:
 		return len(j.schema.FindFunctions(parts, -1)) == 0
+	case pg.ObjectType_OBJECT_TYPE, pg.ObjectType_OBJECT_DOMAIN:
+		return j.schema.Types[j.schema.ObjectName(parts)] == nil
+	case pg.ObjectType_OBJECT_SCHEMA:
+		_, there := j.schema.Schemas[strings.Join(parts, "")]
+		return !there
+	case pg.ObjectType_OBJECT_POLICY:
+		if len(parts) < 2 {
+			return false
+		}
+		t := j.schema.RelationAs(parts[:len(parts)-1], catalog.Table)
+		return (t.Known || j.absent(t)) && t.Policies[parts[len(parts)-1]] == nil
 	}
 	// ours has just made a relation that was never seen known as a stub
 	if relation, ok := catalog.RelationKind(kind); ok {
@@ -115,11 +146,37 @@ var renameRules = map[pg.ObjectType]string{
 	pg.ObjectType_OBJECT_AGGREGATE: "rename-function",
 }
 
+// renamedHere reports whether the file itself gave the name that goes away: no
+// release knows it.
+func (j *judge) renamedHere(n *pg.RenameStmt) bool {
+	parts := catalog.ObjectParts(n.GetObject())
+	if n.GetRelation() != nil {
+		parts = rangeParts(n.GetRelation())
+	}
+	if n.GetSubname() != "" {
+		parts = append(parts, n.GetSubname())
+	}
+	if len(parts) == 0 {
+		return false
+	}
+	key := func() string { return n.GetRenameType().String() + " " + strings.Join(parts, ".") }
+	mine := j.given[key()]
+	parts[len(parts)-1] = n.GetNewname()
+	j.given[key()] = true
+	return mine
+}
+
 func (j *judge) rename(n *pg.RenameStmt) {
+	old := n.GetSubname()
+	if j.renamedHere(n) {
+		return
+	}
 	rule, breaking := renameRules[n.GetRenameType()]
 	if !breaking {
 		switch n.GetRenameType() {
-		case pg.ObjectType_OBJECT_INDEX, pg.ObjectType_OBJECT_TABCONSTRAINT, pg.ObjectType_OBJECT_DOMCONSTRAINT, pg.ObjectType_OBJECT_TRIGGER,
+		case pg.ObjectType_OBJECT_INDEX, pg.ObjectType_OBJECT_TABCONSTRAINT:
+			j.renameConstraint(n)
+		case pg.ObjectType_OBJECT_DOMCONSTRAINT, pg.ObjectType_OBJECT_TRIGGER,
 			pg.ObjectType_OBJECT_POLICY, pg.ObjectType_OBJECT_RULE, pg.ObjectType_OBJECT_STATISTIC_EXT, pg.ObjectType_OBJECT_PUBLICATION,
 			pg.ObjectType_OBJECT_EVENT_TRIGGER:
 		default:
@@ -127,14 +184,13 @@ func (j *judge) rename(n *pg.RenameStmt) {
 		}
 		return
 	}
-	old := n.GetSubname()
 	if n.GetRelation() != nil {
 		kind, ok := catalog.RelationKind(n.GetRenameType())
 		if !ok {
 			kind = catalog.Table
 		}
 		t := j.schema.RelationAs(rangeParts(n.GetRelation()), kind)
-		if j.schema.New(t) {
+		if j.schema.New(t) || n.GetMissingOk() && j.absent(t) {
 			return
 		}
 		if n.GetRenameType() == pg.ObjectType_OBJECT_COLUMN {
@@ -143,7 +199,11 @@ func (j *judge) rename(n *pg.RenameStmt) {
 		}
 		old = t.Name.String()
 		if rule == "rename-table" {
-			j.renameTable(n, t)
+			j.unless(j.replaced(t, rule), func() { j.renameTable(n, t) })
+			return
+		}
+		if rule == "rename-view" {
+			j.unless(j.replaced(t, rule), func() { j.reportf(0, rule, "%s gets the name %s", old, catalog.Quote(n.GetNewname())) })
 			return
 		}
 	} else if object := n.GetObject(); object != nil {
@@ -152,6 +212,11 @@ func (j *judge) rename(n *pg.RenameStmt) {
 			return
 		}
 		old = strings.Join(parts, ".")
+		if rule == "rename-type" {
+			name := j.schema.ObjectName(parts)
+			j.unless(j.retyped(name, j.schema.Types[name]), func() { j.reportf(0, rule, "%s gets the name %s", old, catalog.Quote(n.GetNewname())) })
+			return
+		}
 	} else if n.GetRenameType() == pg.ObjectType_OBJECT_SCHEMA && j.ours(n.GetRenameType(), []string{old}) {
 		return
 	}
@@ -168,6 +233,20 @@ func (j *judge) renameColumn(n *pg.RenameStmt, t *catalog.Relation, old string) 
 		return
 	}
 	from, to := catalog.Quote(old), catalog.Quote(n.GetNewname())
+	j.unless(j.otherColumn(t, c), func() { j.reportRename(n, t, c, from, to) })
+}
+
+// otherColumn reports whether another column, which was there before the file,
+// has a column's name in the end and holds what it held.
+func (j *judge) otherColumn(t *catalog.Relation, c *catalog.Column) func() bool {
+	was := *c
+	return func() bool {
+		now := t.Column(was.Name)
+		return now != nil && now.File != j.schema.File && (now == c || wider(was.Type, now.Type))
+	}
+}
+
+func (j *judge) reportRename(n *pg.RenameStmt, t *catalog.Relation, c *catalog.Column, from, to string) {
 	function := catalog.Quote("sync_" + t.Name.Name + "_" + n.GetNewname())
 	j.report(0, "rename-column", fmt.Sprintf("column %s of %s gets the name %s", from, t.Name, to),
 		fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s;\n\nCREATE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n    IF TG_OP = 'INSERT' THEN\n        NEW.%s := coalesce(NEW.%s, NEW.%s);\n    ELSIF NEW.%s IS DISTINCT FROM OLD.%s THEN\n        NEW.%s := NEW.%s;\n    END IF;\n    NEW.%s := NEW.%s;\n    RETURN NEW;\nEND\n$$;\n\nCREATE TRIGGER %s BEFORE INSERT OR UPDATE ON %s\n    FOR EACH ROW EXECUTE FUNCTION %s();",
@@ -177,9 +256,6 @@ func (j *judge) renameColumn(n *pg.RenameStmt, t *catalog.Relation, old string) 
 }
 
 func (j *judge) renameTable(n *pg.RenameStmt, t *catalog.Relation) {
-	if j.recreated["view "+t.Name.String()] {
-		return
-	}
 	j.report(0, "rename-table", fmt.Sprintf("%s gets the name %s", t.Name, catalog.Quote(n.GetNewname())),
 		fmt.Sprintf("ALTER TABLE %s RENAME TO %s;\nCREATE VIEW %s AS SELECT * FROM %s;", t.Name, catalog.Quote(n.GetNewname()), t.Name, catalog.Name{Schema: t.Name.Schema, Name: n.GetNewname()}))
 }
@@ -196,7 +272,7 @@ func (j *judge) setSchema(n *pg.AlterObjectSchemaStmt) {
 	if !ok {
 		kind = catalog.Table
 	}
-	if t := j.schema.RelationAs(rangeParts(n.GetRelation()), kind); !j.schema.New(t) {
-		j.reportf(0, "set-schema", "%s moves to schema %s", t.Name, catalog.Quote(n.GetNewschema()))
+	if t := j.schema.RelationAs(rangeParts(n.GetRelation()), kind); !j.schema.New(t) && !(n.GetMissingOk() && j.absent(t)) {
+		j.unless(j.replaced(t, "set-schema"), func() { j.reportf(0, "set-schema", "%s moves to schema %s", t.Name, catalog.Quote(n.GetNewschema())) })
 	}
 }

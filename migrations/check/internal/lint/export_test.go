@@ -22,7 +22,7 @@ func Claims(file File, base *Base, postgres int) ([]Claim, error) {
 	apply(schema, statements)
 	schema.File = 1
 	m, _ := migrations.Parse(file.Name, file.Data)
-	j := &judge{schema: schema, migration: m, postgres: postgres}
+	j := &judge{schema: schema, migration: m, postgres: postgres, enabled: map[string]bool{}, setAhead: map[string]bool{}, given: map[string]bool{}}
 	j.lookAhead()
 	var claims []Claim
 	for _, s := range m.Statements {

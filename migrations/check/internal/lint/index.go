@@ -11,6 +11,9 @@ import (
 
 func (j *judge) createIndex(node *pg.Node, n *pg.IndexStmt) {
 	t := j.schema.Relation(n.GetRelation())
+	if n.GetIfNotExists() && j.indexThere(n, t) {
+		return
+	}
 	if n.GetNullsNotDistinct() {
 		j.needs(15, "NULLS NOT DISTINCT")
 	}
@@ -112,12 +115,18 @@ func (j *judge) dropIndex(n *pg.DropStmt) {
 	for _, o := range n.GetObjects() {
 		parts := catalog.ObjectParts(o)
 		r := j.schema.RelationAs(parts, catalog.IndexKind)
+		if n.GetMissingOk() && j.absent(r) {
+			continue
+		}
 		if j.schema.New(r) || r.Owner != nil && j.schema.New(r.Owner) {
 			continue
 		}
 		index := j.schema.IndexOf(r)
 		if index != nil && index.Unique && index.Where == nil && !index.Table.UniqueOn(index.Columns, index) {
-			j.reportf(0, "drop-unique", "unique index %s of %s goes away, and no other has its columns", r.Name, index.Table.Name)
+			t, columns := index.Table, index.Columns
+			j.unless(func() bool { return t.UniqueOn(columns, nil) }, func() {
+				j.reportf(0, "drop-unique", "unique index %s of %s goes away, and no other has its columns", r.Name, t.Name)
+			})
 		}
 		partitioned := r.Owner != nil && r.Owner.Kind == catalog.Partitioned
 		if n.GetConcurrent() {
@@ -250,9 +259,7 @@ func (j *judge) alterDomain(n *pg.AlterDomainStmt) {
 	case n.GetSubtype() == "N":
 		j.reportf(0, "drop-not-null", "values of domain %s may be NULL from now on", name)
 	case n.GetSubtype() == "T" && (n.GetDef() == nil || catalog.IsNull(n.GetDef())):
-		if d == nil || d.NotNull {
-			j.reportf(0, "drop-default", "domain %s loses its default and cannot be NULL", name)
-		}
+		j.dropDomainDefault(n, d, name)
 	}
 	if what == "" {
 		return

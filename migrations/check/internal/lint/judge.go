@@ -28,6 +28,14 @@ type judge struct {
 	added []enumValue
 	// utc is set once the file sets its time zone to UTC.
 	utc bool
+	// doubts are findings that the transaction's end may make up for.
+	doubts []doubtful
+	// given are names that the file gave by RENAME.
+	given map[string]bool
+	// setAhead are sequences that the file sets by what a query finds.
+	setAhead map[string]bool
+	// enabled are triggers that the file enables.
+	enabled map[string]bool
 	// recreated are the triggers, policies, views and indexes that later
 	// statements of the file make.
 	recreated map[string]bool
@@ -101,6 +109,7 @@ func (j *judge) statement(node *pg.Node) {
 	j.hold(locks)
 	if j.alone() && j.at.line == 0 {
 		j.held, j.added = nil, nil
+		j.endTransaction()
 	}
 }
 
@@ -114,6 +123,13 @@ func (j *judge) judge(node *pg.Node) {
 	case *pg.Node_CreateForeignTableStmt:
 		j.createTable(n.CreateForeignTableStmt.GetBaseStmt())
 	case *pg.Node_CreateTableAsStmt:
+		if n.CreateTableAsStmt.GetIfNotExists() {
+			kind := catalog.Table
+			if n.CreateTableAsStmt.GetObjtype() == pg.ObjectType_OBJECT_MATVIEW {
+				kind = catalog.MaterializedView
+			}
+			j.otherThing(n.CreateTableAsStmt.GetInto().GetRel(), kind)
+		}
 		j.calledFunctions(node)
 	case *pg.Node_IndexStmt:
 		j.createIndex(node, n.IndexStmt)
@@ -171,10 +187,20 @@ func (j *judge) judge(node *pg.Node) {
 		if !n.GrantRoleStmt.GetIsGrant() {
 			j.report(0, "revoke", "it takes the membership of a role away")
 		}
-	case *pg.Node_AlterOwnerStmt, *pg.Node_CreateTrigStmt, *pg.Node_ViewStmt, *pg.Node_CreateEnumStmt, *pg.Node_CompositeTypeStmt,
+	case *pg.Node_AlterOwnerStmt:
+		j.alterOwner(n.AlterOwnerStmt)
+	case *pg.Node_AlterSeqStmt:
+		j.alterSequence(n.AlterSeqStmt)
+	case *pg.Node_CreatePolicyStmt:
+		j.createPolicy(n.CreatePolicyStmt)
+	case *pg.Node_AlterPolicyStmt:
+		j.alterPolicy(n.AlterPolicyStmt)
+	case *pg.Node_ViewStmt:
+		j.createView(n.ViewStmt)
+	case *pg.Node_CreateTrigStmt, *pg.Node_CreateEnumStmt, *pg.Node_CompositeTypeStmt,
 		*pg.Node_CreateRangeStmt, *pg.Node_DefineStmt, *pg.Node_CreateDomainStmt, *pg.Node_CreateSchemaStmt, *pg.Node_CreateSeqStmt,
-		*pg.Node_AlterSeqStmt, *pg.Node_CreateExtensionStmt, *pg.Node_AlterExtensionStmt, *pg.Node_CommentStmt, *pg.Node_CreateStatsStmt,
-		*pg.Node_AlterStatsStmt, *pg.Node_CreatePolicyStmt, *pg.Node_AlterPolicyStmt, *pg.Node_AlterDefaultPrivilegesStmt,
+		*pg.Node_CreateExtensionStmt, *pg.Node_AlterExtensionStmt, *pg.Node_CommentStmt, *pg.Node_CreateStatsStmt,
+		*pg.Node_AlterStatsStmt, *pg.Node_AlterDefaultPrivilegesStmt,
 		*pg.Node_CreateRoleStmt, *pg.Node_AlterRoleStmt, *pg.Node_CreateCastStmt, *pg.Node_CreateOpClassStmt, *pg.Node_CreateOpFamilyStmt,
 		*pg.Node_CreatePublicationStmt, *pg.Node_AlterPublicationStmt, *pg.Node_VariableShowStmt, *pg.Node_NotifyStmt,
 		*pg.Node_ConstraintsSetStmt, *pg.Node_CreatePlangStmt, *pg.Node_AlterTypeStmt, *pg.Node_CreateConversionStmt,
@@ -202,6 +228,10 @@ func (j *judge) refusedOrUnknown(node *pg.Node) {
 // for a moment: only at what they bring along.
 func (j *judge) harmless(node *pg.Node) {
 	switch n := node.GetNode().(type) {
+	case *pg.Node_CreateSeqStmt:
+		if n.CreateSeqStmt.GetIfNotExists() {
+			j.otherThing(n.CreateSeqStmt.GetSequence(), catalog.Sequence)
+		}
 	case *pg.Node_CreateSchemaStmt:
 		for _, e := range n.CreateSchemaStmt.GetSchemaElts() {
 			j.judge(e)

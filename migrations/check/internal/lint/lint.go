@@ -67,19 +67,19 @@ func Folder(fsys fs.FS, base *Base, postgres int) ([]Finding, error) {
 	return findings, nil
 }
 
-// Files judges each file as the next migration behind base. Without a base
-// nothing is known of the database, and everything that a file does not create
-// is taken to be there and full of rows.
+// Files judges files in the order given, each as the next migration behind base
+// and the files before it. Without a base nothing is known of the database, and
+// everything that no file creates is taken to be there and full of rows.
 func Files(files []File, base *Base, postgres int) ([]Finding, error) {
 	_, statements, err := baseSchema(base, postgres)
 	if err != nil {
 		return nil, err
 	}
 	var findings []Finding
-	for _, f := range files {
-		schema := catalog.New(postgres, base != nil)
-		apply(schema, statements)
-		schema.File = 1
+	schema := catalog.New(postgres, base != nil)
+	apply(schema, statements)
+	for i, f := range files {
+		schema.File = i + 1
 		m, problems := migrations.Parse(f.Name, f.Data)
 		findings = append(findings, judgeFile(schema, m, problems)...)
 	}
@@ -132,7 +132,7 @@ func fromProblem(p migrations.Problem) Finding {
 
 // judgeFile judges one migration and applies it to the schema.
 func judgeFile(schema *catalog.Schema, m migrations.Migration, problems []migrations.Problem) []Finding {
-	j := &judge{schema: schema, migration: m, postgres: schema.Postgres}
+	j := &judge{schema: schema, migration: m, postgres: schema.Postgres, enabled: map[string]bool{}, setAhead: map[string]bool{}, given: map[string]bool{}}
 	for _, p := range problems {
 		if p.File == m.File {
 			j.findings = append(j.findings, fromProblem(p))
@@ -161,6 +161,7 @@ func judgeFile(schema *catalog.Schema, m migrations.Migration, problems []migrat
 			}
 		}
 	}
+	j.endTransaction()
 	schema.ResetPath()
 	j.backfill()
 	return order(j.settle())

@@ -12,6 +12,9 @@ import (
 
 // createTable judges CREATE TABLE: it locks only what it refers to.
 func (j *judge) createTable(n *pg.CreateStmt) {
+	if n.GetIfNotExists() {
+		j.tableThere(n)
+	}
 	for _, e := range n.GetTableElts() {
 		if def := e.GetColumnDef(); def != nil {
 			j.columnDesign(def)
@@ -63,8 +66,7 @@ func (j *judge) wantIndex(t *catalog.Relation, columns []string, at int32) {
 }
 
 // lookAhead notes what later statements of the file make: a trigger or policy
-// that is dropped to be replaced breaks nothing in one transaction, nor does a
-// table whose name a view takes over.
+// that is dropped to be replaced breaks nothing in one transaction.
 func (j *judge) lookAhead() {
 	j.recreated = map[string]bool{}
 	if j.alone() {
@@ -72,7 +74,7 @@ func (j *judge) lookAhead() {
 	}
 	for _, s := range j.migration.Statements {
 		head := strings.ToLower(s.SQL[:min(len(s.SQL), 60)])
-		if !strings.HasPrefix(head, "create") || !strings.Contains(head, "trigger") && !strings.Contains(head, "policy") && !strings.Contains(head, "view") && !strings.Contains(head, "index") {
+		if !strings.HasPrefix(head, "create") || !strings.Contains(head, "trigger") && !strings.Contains(head, "policy") && !strings.Contains(head, "index") {
 			continue
 		}
 		node, err := catalog.Parse(s.SQL)
@@ -84,8 +86,6 @@ func (j *judge) lookAhead() {
 			j.recreated[j.partOf(append(rangeParts(n.CreateTrigStmt.GetRelation()), n.CreateTrigStmt.GetTrigname()))] = true
 		case *pg.Node_CreatePolicyStmt:
 			j.recreated[j.partOf(append(rangeParts(n.CreatePolicyStmt.GetTable()), n.CreatePolicyStmt.GetPolicyName()))] = true
-		case *pg.Node_ViewStmt:
-			j.recreated["view "+j.schema.Resolve(rangeParts(n.ViewStmt.GetView())).String()] = true
 		case *pg.Node_IndexStmt:
 			if params := n.IndexStmt.GetIndexParams(); len(params) > 0 {
 				j.recreated["index "+n.IndexStmt.GetRelation().GetRelname()+" "+params[0].GetIndexElem().GetName()] = true

@@ -98,7 +98,7 @@ func (j *judge) readsExisting(query *pg.Node) *catalog.Relation {
 		return true
 	})
 	catalog.Walk(query, func(n *pg.Node) bool {
-		if select_ := n.GetSelectStmt(); select_ != nil && smallLimit(select_) {
+		if select_ := n.GetSelectStmt(); select_ != nil && (smallLimit(select_) || j.endOfIndex(select_)) {
 			return false
 		}
 		v := n.GetRangeVar()
@@ -124,6 +124,32 @@ const batchLimit = 10_000
 func smallLimit(s *pg.SelectStmt) bool {
 	limit, ok := s.GetLimitCount().GetAConst().GetVal().(*pg.A_Const_Ival)
 	return ok && limit.Ival.GetIval() <= batchLimit && len(s.GetSortClause()) == 0
+}
+
+// endOfIndex reports whether a query reads only the first or last entry of an
+// index: SELECT max(id) FROM t.
+func (j *judge) endOfIndex(s *pg.SelectStmt) bool {
+	if len(s.GetFromClause()) != 1 || s.GetFromClause()[0].GetRangeVar() == nil || s.GetWhereClause() != nil || len(s.GetGroupClause()) > 0 {
+		return false
+	}
+	t := j.schema.Relation(s.GetFromClause()[0].GetRangeVar())
+	for _, target := range s.GetTargetList() {
+		found := false
+		catalog.Walk(target, func(n *pg.Node) bool {
+			f := n.GetFuncCall()
+			names := catalog.Strings(f.GetFuncname())
+			if len(names) == 1 && (names[0] == "max" || names[0] == "min") && len(f.GetArgs()) == 1 {
+				if c, ok := columnOf(f.GetArgs()[0]); ok && leads(t, []string{c.name}) {
+					found = true
+				}
+			}
+			return !found
+		})
+		if !found {
+			return false
+		}
+	}
+	return len(s.GetTargetList()) > 0
 }
 
 // twoTables warns of a second table that the transaction locks.

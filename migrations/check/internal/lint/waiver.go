@@ -14,6 +14,9 @@ import (
 func (j *judge) settle() []Finding {
 	used := map[int]bool{}
 	kept := slices.DeleteFunc(slices.Clone(j.findings), func(f Finding) bool {
+		if f.Rule == "" {
+			return true
+		}
 		r, known := findRule(f.Rule)
 		if !known || r.Firm {
 			return false
@@ -40,6 +43,10 @@ func (j *judge) settle() []Finding {
 			message = fmt.Sprintf("the contract covers %s already", w.Rule)
 		}
 		kept = append(kept, Finding{File: j.migration.File, Line: w.Line, Rule: "unused-waiver", Severity: Error, Message: message, Why: why("unused-waiver")})
+	}
+	if len(j.migration.Statements) == 0 && len(j.refused) == 0 {
+		kept = append(kept, Finding{File: j.migration.File, Line: 1, Rule: "empty-file", Severity: Warning,
+			Message: "no statement in it", Why: why("empty-file")})
 	}
 	if j.migration.Phase == migrations.Contract && j.covered == 0 {
 		kept = append(kept, Finding{File: j.migration.File, Line: 1, Rule: "needless-contract", Severity: Warning,

@@ -106,3 +106,8 @@ CREATE TABLE bookings_c (id bigint NOT NULL, note text, CHECK (id >= 10001 AND i
 CREATE UNIQUE INDEX bookings_c_id_idx ON bookings_c (id);
 
 CREATE TABLE areas_south (code text NOT NULL, CONSTRAINT areas_south_code CHECK ((code = ANY (ARRAY['es'::text, 'it'::text]))));
+
+ALTER TABLE app.settings ENABLE ROW LEVEL SECURITY;
+CREATE POLICY everyone ON app.settings USING (true);
+CREATE DOMAIN shade AS text DEFAULT 'plain';
+CREATE TABLE paints (id bigint PRIMARY KEY, shade shade NOT NULL, note shade, amount integer NOT NULL DEFAULT 0, amount_new integer NOT NULL DEFAULT 0, CONSTRAINT paints_amount_key UNIQUE (amount, id));

@@ -29,3 +29,8 @@ SELECT slugify('A Title'), length(token());
 SELECT ROW('street', 'city')::address, 'text'::label;
 SELECT 'Text'::citext = 'text';
 SELECT note FROM app.orders WHERE id = 7;
+INSERT INTO users (email, name) VALUES ('user7@example.com', 'again') ON CONFLICT ON CONSTRAINT users_email_key DO NOTHING;
+INSERT INTO paints (id) VALUES (1000000) RETURNING shade, amount;
+INSERT INTO paints (id) VALUES (1) ON CONFLICT ON CONSTRAINT paints_pkey DO NOTHING;
+INSERT INTO orders (user_id, ref) VALUES (7, 'numbered');
+SELECT slugify(title => 'A Title');
