@@ -83,7 +83,7 @@ func (a *app) drift(ctx context.Context, o driftOptions) error {
 		return nil
 	}
 	for _, name := range unclean {
-		a.console.Suggest("tfpipeline plan -env %s, for what an apply would put back; tfpipeline apply -env %s -refresh-only writes the rest into the state", name, name)
+		a.console.Suggest("tfpipeline plan -env %s, for what an apply would put back; tfpipeline apply -env %s -refresh-only, which writes the rest into the state", name, name)
 	}
 	return console.ErrChanges
 }
