@@ -82,7 +82,7 @@ func BenchmarkGenServices(b *testing.B) {
 		for i := len(p.Services); i < n; i++ {
 			// A load balancer takes a hundred services, so these are internal.
 			p.Services = append(p.Services, config.Service{
-				Name: fmt.Sprintf("s%d", i), Port: 3003, HealthPath: "/health",
+				Name: fmt.Sprintf("s%d", i), Port: 3003, HealthCommand: []string{"CMD-SHELL", "wget -q -O- localhost:3003/health"},
 				Database: true, Cache: true, Calls: []string{"api"}, Secrets: []string{"session-secret"},
 			})
 		}

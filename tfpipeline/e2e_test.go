@@ -128,7 +128,7 @@ func TestExtendedPlatform(t *testing.T) {
 		t.Fatal(err)
 	}
 	extended := insertBefore(t, string(source), "\n\t\t},\n\n\t\tTasks: []Task{", `
-			{Name: "storage", Port: 3003, HealthPath: "/health", Database: true, Calls: []string{"api"}},`)
+			{Name: "storage", Port: 3003, HealthCommand: []string{"CMD-SHELL", "wget -q -O- localhost:3003/health"}, Database: true, Calls: []string{"api"}},`)
 	extended = insertBefore(t, extended, "\n\t\t},\n\t}\n}", `
 			{
 				Name: "preview", Subdomain: "preview",

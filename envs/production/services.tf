@@ -20,9 +20,11 @@ module "api" {
     PORT      = "3001"
     REDIS_URL = "rediss://${module.cache.address}:${module.cache.port}"
   }
-  environment_name  = "production"
-  health_check_path = "/health"
-  image             = "123456789012.dkr.ecr.us-west-2.amazonaws.com/doc-platform/api:template"
+  environment_name = "production"
+  health_check = {
+    path = "/health"
+  }
+  image = "123456789012.dkr.ecr.us-west-2.amazonaws.com/doc-platform/api:template"
   load_balancer = {
     arn_suffix   = module.load_balancer.arn_suffix
     listener_arn = module.load_balancer.listener_arn
@@ -78,9 +80,11 @@ module "frontend" {
     PORT      = "3000"
     REDIS_URL = "rediss://${module.cache.address}:${module.cache.port}"
   }
-  environment_name  = "production"
-  health_check_path = "/health"
-  image             = "123456789012.dkr.ecr.us-west-2.amazonaws.com/doc-platform/frontend:template"
+  environment_name = "production"
+  health_check = {
+    path = "/health"
+  }
+  image = "123456789012.dkr.ecr.us-west-2.amazonaws.com/doc-platform/frontend:template"
   load_balancer = {
     arn_suffix        = module.load_balancer.arn_suffix
     listener_arn      = module.load_balancer.listener_arn
@@ -127,9 +131,11 @@ module "mcp" {
     DB_USER = "doc_platform"
     PORT    = "3002"
   }
-  environment_name  = "production"
-  health_check_path = "/health"
-  image             = "123456789012.dkr.ecr.us-west-2.amazonaws.com/doc-platform/mcp:template"
+  environment_name = "production"
+  health_check = {
+    path = "/health"
+  }
+  image = "123456789012.dkr.ecr.us-west-2.amazonaws.com/doc-platform/mcp:template"
   load_balancer = {
     arn_suffix   = module.load_balancer.arn_suffix
     listener_arn = module.load_balancer.listener_arn

@@ -65,8 +65,18 @@ type Service struct {
 	// Default makes the service answer every path that no route matches.
 	// At most one service is the default; it has neither Routes nor Priority.
 	Default bool
-	// HealthPath answers GET with 200 while the container can serve.
+	// HealthPath is what the load balancer asks a public service for: GET
+	// answers 200 while the container can serve. Others have HealthCommand.
 	HealthPath string
+	// HealthCommand is what ECS runs in the container, in its own form: "CMD"
+	// and the words, or "CMD-SHELL" and one line. It exits with 0 while the
+	// container can serve. A service without routes needs one: ECS calls a task
+	// that nobody checks healthy as soon as it runs.
+	HealthCommand []string
+	// Health is how often, how long and how patiently both are asked.
+	Health Health
+	// Timeouts bound what the service's connections and tasks may take.
+	Timeouts Timeouts
 	// Database and Cache open the way to the data stores and pass their
 	// coordinates (DB_HOST …, REDIS_URL) to the container.
 	Database, Cache bool
@@ -77,6 +87,39 @@ type Service struct {
 	Secrets []string
 	// Environment holds further variables with fixed, public values.
 	Environment map[string]string
+}
+
+// Health is when a container counts as able to serve, all in whole seconds. A
+// field that is zero has its default.
+type Health struct {
+	// Interval between two checks (5 s to 5 min; default 10 s) and Timeout of
+	// each, which is shorter (2 s to 1 min; default 5 s).
+	Interval, Timeout time.Duration
+	// Retries is how many failures in a row make it unhealthy (2 to 10; default 3).
+	Retries int
+	// StartPeriod is how long after its start failures do not count (up to
+	// 5 min; default 1 min).
+	StartPeriod time.Duration
+	// Matcher is the codes with which HealthPath answers, such as "200-204" or
+	// "200,302" (default "200").
+	Matcher string
+}
+
+// Timeouts are in whole seconds. A field that is zero has its default. By
+// default a response may stream for as long as something passes within
+// Environment.IdleTimeout and Idle.
+type Timeouts struct {
+	// Request is how long a whole response may take that another service asked
+	// for through Service Connect (default: no bound, where AWS's own is 15 s).
+	Request time.Duration
+	// Idle ends a connection through Service Connect on which nothing passes
+	// (up to 1 h; default 5 min).
+	Idle time.Duration
+	// Drain is how long requests in flight may go on when a task leaves the
+	// load balancer (up to 1 h; default 30 s).
+	Drain time.Duration
+	// Stop is the time from SIGTERM to SIGKILL (up to 2 min; default 30 s).
+	Stop time.Duration
 }
 
 // Public reports whether the load balancer forwards to the service.
@@ -144,6 +187,9 @@ type Environment struct {
 	Sizes map[string]Size
 	// Alarms are the thresholds that notify.
 	Alarms Alarms
+	// IdleTimeout ends a connection through the load balancer on which nothing
+	// passes (1 s to 4000 s, in whole seconds; default 5 min).
+	IdleTimeout time.Duration
 	// LogRetentionDays is one of CloudWatch's retention periods.
 	LogRetentionDays int
 	// Proof, if set, is what a release must have done elsewhere before it may

@@ -27,7 +27,7 @@ func TestInvalidEnvironment(t *testing.T) {
 			e := preview()
 			e.Name = "staging-eu"
 			p.Environments = append(p.Environments, e)
-			p.Services = append(p.Services, config.Service{Name: "eu-api", Port: 3003, HealthPath: "/health"})
+			p.Services = append(p.Services, config.Service{Name: "eu-api", Port: 3003, HealthCommand: []string{"CMD-SHELL", "wget -q -O- localhost:3003/health"}})
 		}, `environments["staging-eu"].name: "staging-eu" begins with "staging-", as all that belongs to "staging" does, and that environment's deploy role reaches it; for example "stagingeu"`},
 		{"subdomain with the domain's capitals", staging(func(e *config.Environment) { e.Subdomain = "Staging" }), `environments["staging"].subdomain: "Staging" is not the labels of a DNS name in lower case, without the domain; for example "staging"`},
 		{"subdomain of another environment", func(p *P) { e := preview(); e.Subdomain = "staging"; p.Environments = append(p.Environments, e) }, `environments["preview"].subdomain: "staging" is that of "staging" already; for example "preview"`},

@@ -22,8 +22,7 @@ func (c *checker) services() {
 		c.must(s.Port >= 1024 && s.Port <= 65535, path+".port", s.Port,
 			"is not a port that a container may listen on without privileges, 1024 to 65535", 3000)
 		router.service(path, s)
-		c.must(isPath(s.HealthPath), path+".healthPath", s.HealthPath,
-			"is not the path of a URL: a slash, then up to 1023 printable ASCII characters without spaces", "/health")
+		c.health(path, s)
 		c.calls(path, s)
 		c.secretReferences(path, s.Secrets)
 		c.variables(path, container{

@@ -12,7 +12,7 @@ func TestInvalidService(t *testing.T) {
 	t.Parallel()
 	type P = config.Platform
 	internal := func(name string) config.Service {
-		return config.Service{Name: name, Port: 3003, HealthPath: "/health"}
+		return config.Service{Name: name, Port: 3003, HealthCommand: []string{"CMD-SHELL", "wget -q -O- localhost:3003/health"}}
 	}
 	add := func(s config.Service) func(*P) { return func(p *P) { p.Services = append(p.Services, s) } }
 	checkInvalid(t, []invalid{
@@ -78,7 +78,11 @@ func TestInvalidRoute(t *testing.T) {
 		{"no priority", func(p *P) { p.Services[2].Priority = 0 }, `services["mcp"].priority: 0 is not the priority of a listener rule, 1 to 49999 (50000 is the default service's); for example 200`},
 		{"priority of the default service", func(p *P) { p.Services[2].Priority = 50000 }, `services["mcp"].priority: 50000 is not the priority of a listener rule, 1 to 49999 (50000 is the default service's); for example 200`},
 		{"priority of another service", func(p *P) { p.Services[2].Priority = 100 }, `services["mcp"].priority: 100 is the priority of "api" already; for example 200`},
-		{"priority without routes", func(p *P) { p.Services[2].Routes = nil }, `services["mcp"].priority: 200 has no effect: the service has no routes; for example 0`},
+		{"priority without routes", func(p *P) { p.Services[2].Routes = nil }, `
+services["mcp"].priority: 200 has no effect: the service has no routes; for example 0
+services["mcp"].healthPath: "/health" has no effect: the service has no routes, so no load balancer reads it; for example HealthCommand
+services["mcp"].healthCommand: none, and the service has no routes: ECS would call a task healthy as soon as it runs; for example {"CMD-SHELL", "wget -q -O- localhost:3003/health"}
+`},
 		{"two default services", func(p *P) {
 			p.Services[2].Routes, p.Services[2].Priority, p.Services[2].Default = nil, 0, true
 		}, `services["mcp"].default: true makes a second default service beside "frontend"; for example false`},

@@ -54,7 +54,7 @@ func TestValid(t *testing.T) {
 func TestMoreIsValid(t *testing.T) {
 	t.Parallel()
 	p := configtest.Docs()
-	p.Services = append(p.Services, config.Service{Name: "storage", Port: 3003, HealthPath: "/health", Database: true, Calls: []string{"api"}})
+	p.Services = append(p.Services, config.Service{Name: "storage", Port: 3003, HealthCommand: []string{"CMD-SHELL", "wget -q -O- localhost:3003/health"}, Database: true, Calls: []string{"api"}})
 	p.Environments = append(p.Environments, preview())
 	if err := p.Validate(); err != nil {
 		t.Error(err)

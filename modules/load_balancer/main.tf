@@ -35,6 +35,7 @@ resource "aws_lb" "this" {
   subnets                    = var.subnet_ids
   security_groups            = [aws_security_group.this.id]
   drop_invalid_header_fields = true
+  idle_timeout               = var.idle_timeout
   enable_deletion_protection = var.deletion_protection
 }
 

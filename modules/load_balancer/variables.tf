@@ -13,6 +13,18 @@ variable "domain" {
   nullable    = false
 }
 
+variable "idle_timeout" {
+  description = "Seconds after which a connection ends on which nothing passes."
+  type        = number
+  default     = 300
+  nullable    = false
+
+  validation {
+    condition     = var.idle_timeout >= 1 && var.idle_timeout <= 4000
+    error_message = "1 to 4000 seconds."
+  }
+}
+
 variable "name" {
   description = "Name of the load balancer and prefix of its security group."
   type        = string

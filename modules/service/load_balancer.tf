@@ -10,17 +10,16 @@ resource "aws_lb_target_group" "this" {
   protocol    = "HTTP"
   target_type = "ip"
   vpc_id      = var.vpc_id
-  # Requests in flight get this long to end, as long as the container gets to
-  # stop.
-  deregistration_delay = 30
+  # Requests in flight get this long to end.
+  deregistration_delay = var.timeouts.drain
 
   health_check {
-    path                = var.health_check_path
-    matcher             = "200"
-    interval            = 10
-    timeout             = 5
+    path                = var.health_check.path
+    matcher             = var.health_check.matcher
+    interval            = var.health_check.interval
+    timeout             = var.health_check.timeout
     healthy_threshold   = 2
-    unhealthy_threshold = 3
+    unhealthy_threshold = var.health_check.retries
   }
 }
 

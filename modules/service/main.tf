@@ -41,9 +41,17 @@ resource "aws_ecs_task_definition" "template" {
           appProtocol   = "http"
         },
       ]
-      # From SIGTERM to SIGKILL. Deregistration from the load balancer takes as
-      # long.
-      stopTimeout = 30
+      # Without one ECS calls a task healthy as soon as it runs; behind a load
+      # balancer the target group's check is enough.
+      healthCheck = var.health_check.command == null ? null : {
+        command     = var.health_check.command
+        interval    = var.health_check.interval
+        retries     = var.health_check.retries
+        startPeriod = var.health_check.start_period
+        timeout     = var.health_check.timeout
+      }
+      # From SIGTERM to SIGKILL.
+      stopTimeout = var.timeouts.stop
       # Sorted by name, as ECS returns them: an order of our own would look like a
       # change.
       environment = [for name, value in var.environment : { name = name, value = value }]
@@ -76,7 +84,7 @@ resource "aws_ecs_service" "this" {
   # A new task serves before an old one goes.
   deployment_minimum_healthy_percent = 100
   deployment_maximum_percent         = 200
-  health_check_grace_period_seconds  = var.load_balancer == null ? null : 60
+  health_check_grace_period_seconds  = var.load_balancer == null ? null : var.health_check.start_period
   availability_zone_rebalancing      = "ENABLED"
   enable_ecs_managed_tags            = true
   propagate_tags                     = "SERVICE"
@@ -103,6 +111,12 @@ resource "aws_ecs_service" "this" {
       client_alias {
         dns_name = var.name
         port     = var.port
+      }
+
+      # AWS's own bound is 15 seconds for a whole response, which ends every stream.
+      timeout {
+        idle_timeout_seconds        = var.timeouts.idle
+        per_request_timeout_seconds = var.timeouts.request
       }
     }
   }

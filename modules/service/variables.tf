@@ -62,11 +62,29 @@ variable "environment_name" {
   nullable    = false
 }
 
-variable "health_check_path" {
-  description = "Path that answers 200 while a task can serve."
-  type        = string
-  default     = "/health"
-  nullable    = false
+variable "health_check" {
+  description = "How a task is found healthy, times in seconds: path and matcher are the load balancer's, command is run in the container by ECS (CMD or CMD-SHELL first), the others hold for both. During start_period failures do not count."
+  type = object({
+    command      = optional(list(string))
+    interval     = optional(number, 10)
+    matcher      = optional(string, "200")
+    path         = optional(string, "/health")
+    retries      = optional(number, 3)
+    start_period = optional(number, 60)
+    timeout      = optional(number, 5)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.load_balancer != null || var.health_check.command != null
+    error_message = "A service behind no load balancer needs a command: ECS calls a task that nobody checks healthy as soon as it runs."
+  }
+
+  validation {
+    condition     = var.health_check.timeout < var.health_check.interval
+    error_message = "The timeout of a check is shorter than the interval between two."
+  }
 }
 
 variable "image" {
@@ -178,6 +196,23 @@ variable "subnet_ids" {
   description = "Private subnets of the tasks."
   type        = list(string)
   nullable    = false
+}
+
+variable "timeouts" {
+  description = "Seconds: drain for requests in flight when a task leaves the load balancer, stop from SIGTERM to SIGKILL; idle ends a silent connection through Service Connect, request a response that takes longer as a whole, where 0 is no bound, so that responses may stream."
+  type = object({
+    drain   = optional(number, 30)
+    idle    = optional(number, 300)
+    request = optional(number, 0)
+    stop    = optional(number, 30)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.timeouts.stop >= 2 && var.timeouts.stop <= 120
+    error_message = "Fargate gives a task 2 to 120 seconds to stop."
+  }
 }
 
 variable "vpc_id" {

@@ -17,7 +17,7 @@ import (
 func extended() config.Platform {
 	p := configtest.Docs()
 	p.Services = append(p.Services, config.Service{
-		Name: "storage", Port: 3003, HealthPath: "/health", Database: true, Calls: []string{"api"},
+		Name: "storage", Port: 3003, HealthCommand: []string{"CMD-SHELL", "wget -q -O- localhost:3003/health"}, Database: true, Calls: []string{"api"},
 	})
 	p.Environments = append(p.Environments, config.Environment{
 		Name:             "preview",
@@ -88,6 +88,7 @@ func manyServices(n int) config.Platform {
 	for i := len(p.Services); i < n; i++ {
 		s := p.Services[2]
 		s.Name = fmt.Sprintf("s%03d", i)
+		s.HealthPath, s.HealthCommand = "", []string{"CMD", "/bin/check"}
 		s.Routes, s.Priority = nil, 0 // internal: one load balancer has 100 rules
 		p.Services = append(p.Services, s)
 	}

@@ -24,6 +24,12 @@ func loadBalancer() module {
 				example:     "staging.specboard.io",
 			},
 			{
+				name: "idle_timeout", kind: "number",
+				description: "Seconds after which a connection ends on which nothing passes.",
+				fallback:    300,
+				validations: []validation{{"var.idle_timeout >= 1 && var.idle_timeout <= 4000", "1 to 4000 seconds."}},
+			},
+			{
 				name: "name", kind: "string",
 				description: "Name of the load balancer and prefix of its security group.",
 				example:     "doc-platform-staging",
@@ -84,6 +90,7 @@ func loadBalancerMain() []node {
 			set("subnets", expr("var.subnet_ids")),
 			set("security_groups", row{expr("aws_security_group.this.id")}),
 			set("drop_invalid_header_fields", true),
+			set("idle_timeout", expr("var.idle_timeout")),
 			set("enable_deletion_protection", expr("var.deletion_protection")),
 		),
 		resource("aws_lb_listener", "http",

@@ -46,6 +46,16 @@ type variable struct {
 	example any
 }
 
+// optionalObject is the type of an object, one attribute a line.
+func optionalObject(attributes ...field) expr {
+	var b strings.Builder
+	b.WriteString("object({\n")
+	for _, a := range attributes {
+		fmt.Fprintf(&b, "    %s = %s\n", a.key, a.value)
+	}
+	return expr(b.String() + "  })")
+}
+
 // validation is a rule whose breach would otherwise show at apply only.
 type validation struct {
 	condition expr

@@ -109,7 +109,7 @@ func (c choice) services(p *config.Platform, used map[string]bool) {
 	byDefault := c.IntN(5)
 	for i := range 1 + c.IntN(5) {
 		s := config.Service{
-			Name: c.name(used), Port: 1024 + c.IntN(60000), HealthPath: c.of("/", "/health", `/a"b?x=${y}`),
+			Name: c.name(used), Port: 1024 + c.IntN(60000),
 			Database: c.yes(), Cache: c.yes(), Calls: c.subset(names), Secrets: c.subset(otherSecrets(p)), Environment: c.environment(),
 		}
 		switch {
@@ -118,6 +118,16 @@ func (c choice) services(p *config.Platform, used map[string]bool) {
 		case c.yes():
 			s.Priority = 1 + 100*i
 			s.Routes = []string{"/" + s.Name, "/" + s.Name + c.of("/*", `/"a"?`, "/$&+~'@:*")}
+		}
+		if s.Public() {
+			s.HealthPath = c.of("/", "/health", `/a"b?x=${y}`)
+		}
+		if !s.Public() || c.yes() {
+			s.HealthCommand = []string{"CMD", "/bin/check", "x" + c.of(awkward()...)}
+		}
+		if c.yes() {
+			s.Health = config.Health{Interval: time.Duration(6+c.IntN(100)) * time.Second, StartPeriod: time.Duration(1+c.IntN(300)) * time.Second}
+			s.Timeouts = config.Timeouts{Request: time.Duration(c.IntN(300)) * time.Second, Stop: time.Duration(2+c.IntN(100)) * time.Second}
 		}
 		names = append(names, s.Name)
 		p.Services = append(p.Services, s)

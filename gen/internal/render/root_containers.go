@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/specboard/platform/gen/config"
 )
@@ -24,11 +25,11 @@ func environmentServices(p config.Platform, e config.Environment) []node {
 		body = append(body,
 			set("alarms", expr("merge(local.thresholds, { topic_arn = module.alarms.topic_arn })")),
 			set("cluster_name", expr("module.cluster.name")),
-			set("health_check_path", s.HealthPath),
 			set("namespace_arn", expr("module.cluster.namespace_arn")),
 			set("port", s.Port),
 			set("subnet_ids", expr("module.network.private_subnet_ids")),
 		)
+		body = append(body, serviceTimes(s)...)
 		if size.Autoscaled() {
 			body = append(body, set("autoscaling", object{
 				{"max_tasks", size.MaxTasks},
@@ -50,6 +51,40 @@ func environmentServices(p config.Platform, e config.Environment) []node {
 		}
 		sortArguments(body)
 		nodes = append(nodes, moduleCall(identifier(s.Name), "service", body...))
+	}
+	return nodes
+}
+
+// serviceTimes are the arguments of a service's health check and timeouts: what
+// is not given is the module's default.
+func serviceTimes(s config.Service) []node {
+	given := func(fields ...field) (o object) {
+		for _, f := range fields {
+			switch v := f.value.(type) {
+			case time.Duration:
+				f.value = int(v.Seconds())
+			case []string:
+				f.value = row(strs(v))
+				if len(v) == 0 {
+					continue
+				}
+			}
+			if f.value != "" && f.value != 0 {
+				o = append(o, f)
+			}
+		}
+		return o
+	}
+	nodes := []node{set("health_check", given(
+		field{"command", s.HealthCommand}, field{"interval", s.Health.Interval}, field{"matcher", s.Health.Matcher},
+		field{"path", s.HealthPath}, field{"retries", s.Health.Retries}, field{"start_period", s.Health.StartPeriod},
+		field{"timeout", s.Health.Timeout},
+	))}
+	if times := given(
+		field{"drain", s.Timeouts.Drain}, field{"idle", s.Timeouts.Idle},
+		field{"request", s.Timeouts.Request}, field{"stop", s.Timeouts.Stop},
+	); len(times) > 0 {
+		nodes = append(nodes, set("timeouts", times))
 	}
 	return nodes
 }

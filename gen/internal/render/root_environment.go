@@ -56,14 +56,19 @@ func environmentLoadBalancer(p config.Platform, e config.Environment) []node {
 			data("aws_route53_zone", "this", set("name", p.Domain)))
 		zone = expr("data.aws_route53_zone.this.zone_id")
 	}
-	return append(nodes, moduleCall("load_balancer", "load_balancer",
+	body := []node{
 		set("deletion_protection", e.Protected),
 		set("domain", p.Host(e)),
 		set("name", p.Prefix(e.Name)),
 		set("subnet_ids", expr("module.network.public_subnet_ids")),
 		set("vpc_id", expr("module.network.vpc_id")),
 		set("zone_id", zone),
-	))
+	}
+	if e.IdleTimeout != 0 {
+		body = append(body, set("idle_timeout", int(e.IdleTimeout.Seconds())))
+		sortArguments(body)
+	}
+	return append(nodes, moduleCall("load_balancer", "load_balancer", body...))
 }
 
 // environmentSecrets declares where generated values come from. The ephemeral

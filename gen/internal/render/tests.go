@@ -120,6 +120,7 @@ func serviceTest() []node {
 			set("cluster_name", "test"),
 			set("cpu", 256),
 			set("environment_name", "test"),
+			set("health_check", object{{"command", row{"CMD", "/bin/check"}}}),
 			set("image", "123456789012.dkr.ecr.us-west-2.amazonaws.com/platform/api:template"),
 			set("memory", 512),
 			set("name", "api"),
@@ -140,8 +141,11 @@ func serviceTest() []node {
 			assert("aws_ecs_service.this.deployment_circuit_breaker[0].rollback", "A failed deployment goes back by itself."),
 			assert("aws_ecs_task_definition.template.skip_destroy && !aws_ecs_task_definition.template.track_latest", "No revision that a rollback needs is deregistered."),
 			assert("length(local.secret_statements) == 0", "A service without secrets may read none."),
+			assert("aws_ecs_service.this.service_connect_configuration[0].service[0].timeout[0].per_request_timeout_seconds == 0", "A response may stream for as long as it likes."),
 		),
 		run("public_and_scaled", []node{
+			set("health_check", object{{"path", "/ready"}, {"matcher", "204"}}),
+			set("timeouts", object{{"drain", 90}}),
 			set("autoscaling", object{{"max_tasks", 4}, {"target_cpu_percent", 60}}),
 			set("load_balancer", object{
 				{"arn_suffix", "app/test/1"},
@@ -153,10 +157,14 @@ func serviceTest() []node {
 			set("secrets", object{{"DB_PASSWORD", "arn:aws:secretsmanager:us-west-2:123456789012:secret:test/platform/db-AbCdEf:password::"}}),
 			set("peers", object{{"database", object{{"port", 5432}, {"security_group_id", "sg-2"}}}}),
 		},
+			assert(`aws_lb_target_group.this[0].health_check[0].path == "/ready" && aws_lb_target_group.this[0].health_check[0].matcher == "204"`, "The load balancer asks what it is told to."),
+			assert(`tonumber(aws_lb_target_group.this[0].deregistration_delay) == 90`, "Requests in flight get the time they need."),
 			assert("aws_appautoscaling_target.this[0].min_capacity == 0", "The lower bound is a promotion's to raise."),
 			assert(`aws_vpc_security_group_ingress_rule.at_peer["database"].from_port == 5432`, "The peer lets the service in."),
 			assert(`one(local.secret_arns) == "arn:aws:secretsmanager:us-west-2:123456789012:secret:test/platform/db-AbCdEf"`, "Permission is given for the secret, not for its key."),
 		),
 		refuses("a_size_that_fargate_does_not_have", "cpu", 300),
+		refuses("an_internal_service_that_nobody_checks", "health_check", object{}),
+		refuses("a_stop_that_fargate_does_not_wait_for", "timeouts", object{{"stop", 300}}),
 	}
 }

@@ -12,9 +12,12 @@ variables {
     period_seconds = 300
     topic_arn      = "arn:aws:sns:us-west-2:123456789012:test"
   }
-  cluster_name         = "test"
-  cpu                  = 256
-  environment_name     = "test"
+  cluster_name     = "test"
+  cpu              = 256
+  environment_name = "test"
+  health_check = {
+    command = ["CMD", "/bin/check"]
+  }
   image                = "123456789012.dkr.ecr.us-west-2.amazonaws.com/platform/api:template"
   memory               = 512
   name                 = "api"
@@ -65,12 +68,24 @@ run "internal_and_fixed_by_default" {
     condition     = length(local.secret_statements) == 0
     error_message = "A service without secrets may read none."
   }
+
+  assert {
+    condition     = aws_ecs_service.this.service_connect_configuration[0].service[0].timeout[0].per_request_timeout_seconds == 0
+    error_message = "A response may stream for as long as it likes."
+  }
 }
 
 run "public_and_scaled" {
   command = plan
 
   variables {
+    health_check = {
+      path    = "/ready"
+      matcher = "204"
+    }
+    timeouts = {
+      drain = 90
+    }
     autoscaling = {
       max_tasks          = 4
       target_cpu_percent = 60
@@ -91,6 +106,16 @@ run "public_and_scaled" {
         security_group_id = "sg-2"
       }
     }
+  }
+
+  assert {
+    condition     = aws_lb_target_group.this[0].health_check[0].path == "/ready" && aws_lb_target_group.this[0].health_check[0].matcher == "204"
+    error_message = "The load balancer asks what it is told to."
+  }
+
+  assert {
+    condition     = tonumber(aws_lb_target_group.this[0].deregistration_delay) == 90
+    error_message = "Requests in flight get the time they need."
   }
 
   assert {
@@ -117,4 +142,26 @@ run "a_size_that_fargate_does_not_have" {
   }
 
   expect_failures = [var.cpu]
+}
+
+run "an_internal_service_that_nobody_checks" {
+  command = plan
+
+  variables {
+    health_check = {}
+  }
+
+  expect_failures = [var.health_check]
+}
+
+run "a_stop_that_fargate_does_not_wait_for" {
+  command = plan
+
+  variables {
+    timeouts = {
+      stop = 300
+    }
+  }
+
+  expect_failures = [var.timeouts]
 }

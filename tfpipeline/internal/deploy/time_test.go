@@ -15,7 +15,7 @@ import (
 func withServices(n int) config.Platform {
 	p := configtest.Docs()
 	for i := len(p.Services); i < n; i++ {
-		p.Services = append(p.Services, config.Service{Name: fmt.Sprintf("extra%d", i), Port: 4000 + i, HealthPath: "/health"})
+		p.Services = append(p.Services, config.Service{Name: fmt.Sprintf("extra%d", i), Port: 4000 + i, HealthCommand: []string{"CMD-SHELL", "wget -q -O- localhost:3003/health"}})
 	}
 	return p
 }
