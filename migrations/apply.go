@@ -70,6 +70,9 @@ func (a *attempt) execute(ctx context.Context, s Statement, long bool) error {
 		return err
 	}
 	a.report(Event{Kind: Executed, Duration: Duration(time.Since(start))})
+	if a.options.observe != nil {
+		return a.options.observe(ctx, a, s)
+	}
 	return nil
 }
 

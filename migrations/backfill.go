@@ -70,6 +70,11 @@ func (a *attempt) batched(ctx context.Context) error {
 			return fmt.Errorf("find the last key of %s: %w", b.Table, err)
 		}
 	}
+	if a.options.observe != nil {
+		if err := a.options.observe(ctx, a, body); err != nil {
+			return err
+		}
+	}
 	for a.record.End != nil {
 		start := time.Now()
 		var k walk

@@ -1,6 +1,7 @@
 package migrations
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -31,6 +32,9 @@ type Options struct {
 	AllowAhead bool
 	// Report, if not nil, is told what happens, in order, from one goroutine.
 	Report func(Event)
+
+	// observe is called behind each statement, in its transaction if it has one.
+	observe func(context.Context, *attempt, Statement) error
 }
 
 // DefaultOptions returns the options that the binary starts from.

@@ -110,6 +110,8 @@ func TestBinary(t *testing.T) {
 	newest := own[len(own)-1].ID()
 	out, _ := do(exitPending, "status", "-detailed-exitcode")
 	contains(out, "0001_create_users", fmt.Sprintf("%d pending", len(own)))
+	out, _ = do(exitDone, "up", "-dry-run")
+	contains(out, "0008_add_document_slug (one transaction)", "ACCESS EXCLUSIVE on public.documents, about 0 rows", "0010_index_document_slug (statement by statement)")
 	out, errs := do(exitDone, "up")
 	contains(out, fmt.Sprintf("applied %d migrations: the schema is at %s", len(own), newest))
 	contains(errs, "as "+config.User, "plain, since it is this machine", "0010_index_document_slug", "applied in")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -44,6 +45,7 @@ func up(ctx context.Context, p *program, args []string) error {
 	f.DurationVar(&o.LockWait, "lock-wait", o.LockWait, "how long one step is tried again until it gets its locks")
 	f.DurationVar(&o.RunnerWait, "runner-wait", o.RunnerWait, "how long to wait for another run on the same database")
 	f.BoolVar(&o.AllowAhead, "allow-ahead", false, "accept a database that a newer release has migrated further")
+	dryRun := f.Bool("dry-run", false, "show what would run, its locks and the rows of their tables, and change nothing; the locks are seen in a database of its own on the same server")
 	asJSON := f.Bool("json", false, "one JSON object a line on standard output: every event, then the result")
 	if err := p.parse(f, aboutUp, args); err != nil {
 		return err
@@ -62,6 +64,14 @@ func up(ctx context.Context, p *program, args []string) error {
 		view = jsonView{p.stdout}
 	}
 	fmt.Fprintln(p.stderr, where)
+	if *dryRun {
+		steps, err := migrations.DryRun(ctx, config, list, o)
+		if *asJSON {
+			return errors.Join(err, jsonView{p.stdout}.write(steps))
+		}
+		fmt.Fprint(p.stdout, describeSteps(steps))
+		return err
+	}
 	o.Report = view.event
 	result, err := migrations.Up(ctx, config, list, o)
 	return view.result(list, result, err)

@@ -142,3 +142,33 @@ func (v jsonView) result(_ []migrations.Migration, r migrations.Result, err erro
 
 // indent puts every line of a text behind two spaces.
 func indent(text string) string { return "  " + strings.ReplaceAll(text, "\n", "\n  ") }
+
+// describeSteps shows a dry run, a line for each statement and each lock.
+func describeSteps(steps []migrations.Step) string {
+	if len(steps) == 0 {
+		return "nothing to do\n"
+	}
+	var b strings.Builder
+	last := ""
+	for _, s := range steps {
+		if s.Migration != last {
+			fmt.Fprintf(&b, "%s (%s)\n", s.Migration, map[migrations.Mode]string{migrations.Whole: "one transaction", migrations.Single: "statement by statement", migrations.Batched: "in batches"}[s.Mode])
+			last = s.Migration
+		}
+		sql := strings.Join(strings.Fields(s.SQL), " ")
+		if short := []rune(sql); len(short) > 100 {
+			sql = string(short[:99]) + "…"
+		}
+		fmt.Fprintf(&b, "  %d  %s\n", s.Statement, sql)
+		for _, l := range s.Locks {
+			fmt.Fprintf(&b, "       %s on %s, about %d rows\n", l.Mode, l.Table, l.Rows)
+		}
+		switch {
+		case s.Alone:
+			b.WriteString("       outside a transaction, where its locks are not seen\n")
+		case s.Mode == migrations.Batched:
+			fmt.Fprintf(&b, "       about %d batches, with pauses of %v in all\n", s.Batches, s.Pauses)
+		}
+	}
+	return b.String()
+}
