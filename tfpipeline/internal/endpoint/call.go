@@ -118,11 +118,7 @@ func SetBody(r *http.Request, body []byte) {
 // or the same in the query of a presigned URL. Multi-region signatures
 // (AWS4-ECDSA-P256-SHA256) name no region. Signatures are not verified.
 func scope(r *http.Request) (service, region string) {
-	credential := r.URL.Query().Get("X-Amz-Credential")
-	if _, after, ok := strings.Cut(r.Header.Get("Authorization"), "Credential="); ok {
-		credential, _, _ = strings.Cut(after, ",")
-	}
-	parts := strings.Split(strings.TrimSpace(credential), "/")
+	parts := strings.Split(Credential(r), "/")
 	n := len(parts)
 	if n < 4 || parts[n-1] != "aws4_request" {
 		return "", ""
@@ -135,6 +131,16 @@ func scope(r *http.Request) (service, region string) {
 		service = "s3"
 	}
 	return service, region
+}
+
+// Credential is KEY/DATE/REGION/SERVICE/aws4_request of a request's signature,
+// or "" without one.
+func Credential(r *http.Request) string {
+	if _, after, ok := strings.Cut(r.Header.Get("Authorization"), "Credential="); ok {
+		credential, _, _ := strings.Cut(after, ",")
+		return strings.TrimSpace(credential)
+	}
+	return strings.TrimSpace(r.URL.Query().Get("X-Amz-Credential"))
 }
 
 // serviceOfTarget has the prefixes of X-Amz-Target and the services they

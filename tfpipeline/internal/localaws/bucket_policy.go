@@ -13,7 +13,7 @@ import (
 // bucketPolicies keeps the policies of buckets away from moto, which denies
 // whatever a Deny statement names without looking at its condition: a bucket
 // that refuses plain HTTP would refuse everybody. They are stored and read
-// back, and not enforced: who may do what is no part of this model.
+// back, and not enforced: only the policies of roles are.
 type bucketPolicies struct {
 	mu       sync.Mutex
 	byBucket map[string][]byte

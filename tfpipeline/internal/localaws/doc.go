@@ -20,6 +20,9 @@
 //     lists, lifecycle policies when ExpireImages is called. Layers are not
 //     stored, so there is no docker push.
 //   - Target health, by Options.TargetHealth.
+//   - Access: a role that was assumed through STS may do what its policies
+//     allow, as Terraform made them; package iam judges. All other credentials
+//     are the administrator's.
 //
 // # Repaired
 //
@@ -34,7 +37,8 @@
 //
 // # Not modelled
 //
-// Signatures and IAM: every request is allowed, every role can be assumed.
+// Signatures: of requests, and of the tokens that roles are assumed with. What
+// tasks do is not judged, nor are the policies of resources, such as a bucket's.
 // Networks: security groups and routes have no effect. DNS: names of load
 // balancers and caches resolve nowhere, those of databases without StartCloud,
 // names of Service Connect for no task, and certificates are issued at once.

@@ -15,6 +15,7 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/balancer"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/iam"
 )
 
 // accessKey is what clients sign with, and the secret key; nothing verifies it.
@@ -69,6 +70,10 @@ type Call struct {
 	Status             int
 	Begin              time.Time
 	Duration           time.Duration
+	// Role is the name of the role that called, "" for the administrator;
+	// Asked is what its call asked of IAM.
+	Role  string
+	Asked []iam.Question
 }
 
 // Endpoint answers as AWS does until it is closed.
@@ -79,6 +84,7 @@ type Endpoint struct {
 	child      *child // nil with Options.Upstream
 	operations endpoint.Table
 	images     *images
+	access     *access
 	ecs        http.Handler
 	balancers  func(context.Context) ([]balancer.Address, error)
 	trace      func(Call)
@@ -110,6 +116,7 @@ func Start(ctx context.Context, o Options) (*Endpoint, error) {
 		return abandon(err)
 	}
 	e.images = newImages(e.account, e.control)
+	e.access = newAccess(e.account, e.control, e.self)
 	e.operations = e.answers(o) //nolint:contextcheck // a table of functions, each called with its request's context
 	var err error
 	if e.Server, err = endpoint.Serve(ctx, o.Listener, e); err != nil {

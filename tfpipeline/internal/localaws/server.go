@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/iam"
 )
 
 // adminPrefix is the path of what the endpoint says of itself.
@@ -22,6 +23,7 @@ func (e *Endpoint) answers(o Options) endpoint.Table {
 		newCaches(e.account, e.control).operations(),
 		newScaling(e.account, e.ecsServiceExists).operations(),
 		e.images.operations(),
+		e.access.operations(),
 		newBucketPolicies().operations(),
 		conditionalPuts(),
 		newDatabases(o.Database).operations(),
@@ -51,8 +53,42 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
 		return
 	}
-	e.answer(recorder, c)
-	e.trace(Call{c.Service, c.Operation, recorder.status, begin, time.Since(begin)})
+	role, asked := e.judged(recorder, c)
+	e.access.changed(c)
+	e.trace(Call{c.Service, c.Operation, recorder.status, begin, time.Since(begin), role, asked})
+}
+
+// judged answers a call if its caller may make it. It returns the caller's
+// role and what was asked of IAM, if the caller is not the administrator.
+func (e *Endpoint) judged(w http.ResponseWriter, c *endpoint.Call) (role string, asked []iam.Question) {
+	s, ok, err := e.access.caller(c.Request)
+	if err == nil && !ok {
+		e.answer(w, c)
+		return "", nil
+	}
+	if err == nil {
+		asked, err = e.access.judge(c, s, false)
+	}
+	if err != nil {
+		refusal(c, err).Write(w)
+		return s.role, asked
+	}
+	hidden := &hider{ResponseWriter: w}
+	unfound, err := e.access.judge(c, s, true)
+	if err != nil {
+		hidden.denied = refusal(c, err)
+		w = hidden
+	}
+	e.answer(w, c)
+	if r, ok := w.(*statusRecorder); ok && r.status == http.StatusNotFound {
+		asked = append(asked, unfound...)
+	}
+	return s.role, asked
+}
+
+// refusal is an error as AWS answers it.
+func refusal(c *endpoint.Call, err error) *endpoint.Reply {
+	return endpoint.Operation(func(*endpoint.Call, endpoint.Next) (*endpoint.Reply, error) { return nil, err }).Do(c, nil)
 }
 
 func (e *Endpoint) answer(w http.ResponseWriter, c *endpoint.Call) {

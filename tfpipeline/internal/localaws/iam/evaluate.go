@@ -18,8 +18,8 @@ type Question struct {
 // Verdict is how a question is answered.
 type Verdict struct {
 	Allowed bool
-	// Reason is why not, in AWS's words: "no identity-based policy allows the
-	// ecs:UpdateService action".
+	// Reason is why not, in AWS's words: "because no identity-based policy
+	// allows the ecs:UpdateService action".
 	Reason string
 	// By is the statement that decided, if one did.
 	By string
@@ -42,7 +42,7 @@ func (i Identity) Judge(q Question) Verdict {
 			switch {
 			case !s.concerns(action, q.Resource, keys):
 			case s.Deny:
-				return Verdict{Reason: fmt.Sprintf("with an explicit deny in an identity-based policy: %s", q.Action), By: s.Sid}
+				return Verdict{Reason: "with an explicit deny in an identity-based policy", By: s.Sid}
 			case !verdict.Allowed:
 				verdict = Verdict{Allowed: true, By: s.Sid}
 			}
@@ -55,16 +55,16 @@ func (i Identity) Judge(q Question) Verdict {
 				continue
 			}
 			if s.Deny {
-				return Verdict{Reason: fmt.Sprintf("with an explicit deny in a permissions boundary: %s", q.Action), By: s.Sid}
+				return Verdict{Reason: "with an explicit deny in a permissions boundary", By: s.Sid}
 			}
 			within = true
 		}
 		if !within {
-			return Verdict{Reason: fmt.Sprintf("no permissions boundary allows the %s action", q.Action)}
+			return Verdict{Reason: fmt.Sprintf("because no permissions boundary allows the %s action", q.Action)}
 		}
 	}
 	if !verdict.Allowed {
-		verdict.Reason = fmt.Sprintf("no identity-based policy allows the %s action", q.Action)
+		verdict.Reason = fmt.Sprintf("because no identity-based policy allows the %s action", q.Action)
 	}
 	return verdict
 }

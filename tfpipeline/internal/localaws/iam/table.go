@@ -128,10 +128,12 @@ func Questions(c Call, region, account string, a Account, missing bool) ([]Quest
 	}
 	t := templates{c, region, account, a}
 	var all []Question
+	asks := false
 	for _, r := range rows {
 		if r.action == "" || (r.when == "missing") != missing || !t.applies(r.when) {
 			continue
 		}
+		asks = true
 		service, _, _ := strings.Cut(r.action, ":")
 		for _, resource := range t.resources(service, r.resource) {
 			q := Question{Action: r.action, Resource: resource, Keys: map[string][]string{}}
@@ -140,6 +142,9 @@ func Questions(c Call, region, account string, a Account, missing bool) ([]Quest
 			}
 			all = append(all, q)
 		}
+	}
+	if asks && len(all) == 0 && !missing {
+		return nil, Unknown{c.Service, c.Operation + " without the names of what it is about"}
 	}
 	return all, nil
 }

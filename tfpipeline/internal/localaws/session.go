@@ -1,0 +1,185 @@
+package localaws
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/beevik/etree"
+
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
+)
+
+// sessionKey begins the access keys that STS issues.
+const sessionKey = "ASIA"
+
+// session is a role that somebody has assumed.
+type session struct {
+	role, name, token string
+	expires           time.Time
+}
+
+func (s session) arn(account string) string {
+	return "arn:aws:sts::" + account + ":assumed-role/" + s.role + "/" + s.name
+}
+
+// operations answers what is asked of STS by a role, or to become one.
+func (a *access) operations() endpoint.Table {
+	return endpoint.Table{
+		"sts.AssumeRoleWithWebIdentity": a.assumeWithWebIdentity,
+		"sts.AssumeRole":                a.assume,
+		"sts.GetCallerIdentity":         a.identity,
+	}
+}
+
+const stsNamespace = "https://sts.amazonaws.com/doc/2011-06-15/"
+
+func (a *access) identity(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
+	s, ok, err := a.caller(c.Request)
+	if err != nil || !ok {
+		return orNext(c, next, err)
+	}
+	return endpoint.Query(c, stsNamespace, endpoint.Leaf("Arn", s.arn(a.account)), endpoint.Leaf("UserId", "AROALOCAL:"+s.name), endpoint.Leaf("Account", a.account)), nil
+}
+
+func orNext(c *endpoint.Call, next endpoint.Next, err error) (*endpoint.Reply, error) {
+	if err != nil {
+		return nil, err
+	}
+	return next(c)
+}
+
+// assume refuses: no role of the platform trusts a user or a role.
+func (a *access) assume(c *endpoint.Call, _ endpoint.Next) (*endpoint.Reply, error) {
+	return nil, &endpoint.Failure{Status: http.StatusForbidden, Code: "AccessDenied", Message: fmt.Sprintf(
+		"User: arn:aws:iam::%s:user/administrator is not authorized to perform: sts:AssumeRole on resource: %s", a.account, c.Form.Get("RoleArn"))}
+}
+
+// assumeWithWebIdentity issues credentials if the role's trust policy allows
+// the token's claims. Nobody signs tokens here: who holds the endpoint may be
+// whom they like, as with its access keys.
+func (a *access) assumeWithWebIdentity(c *endpoint.Call, _ endpoint.Next) (*endpoint.Reply, error) {
+	claims, err := readToken(c.Form.Get("WebIdentityToken"))
+	if err != nil {
+		return nil, endpoint.Refuse("InvalidIdentityToken", "%s", err)
+	}
+	issuer := strings.TrimPrefix(text(claims["iss"]), "https://")
+	provider := "arn:aws:iam::" + a.account + ":oidc-provider/" + issuer
+	known, err := a.control.ask(c.Request.Context(), "iam", c.Region, "2010-05-08", "GetOpenIDConnectProvider", url.Values{"OpenIDConnectProviderArn": {provider}})
+	if err != nil {
+		return nil, endpoint.Refuse("InvalidIdentityToken", "No OpenIDConnect provider found in your account for https://%s", issuer)
+	}
+	audience := text(claims["aud"])
+	if !slices.ContainsFunc(known.FindElements("./GetOpenIDConnectProviderResult/ClientIDList/member"), func(e *etree.Element) bool { return e.Text() == audience }) {
+		return nil, endpoint.Refuse("InvalidIdentityToken", "Incorrect token audience")
+	}
+	keys := map[string][]string{}
+	for name, value := range claims {
+		if s := text(value); s != "" {
+			keys[issuer+":"+name] = []string{s}
+		}
+	}
+	arn := c.Form.Get("RoleArn")
+	name := arn[strings.LastIndex(arn, "/")+1:]
+	r, ok, err := a.role(c.Request.Context(), c.Region, name)
+	if err != nil {
+		return nil, err
+	}
+	if !ok || r.arn != arn || !r.trust.Trusts(provider, keys) {
+		return nil, &endpoint.Failure{Status: http.StatusForbidden, Code: "AccessDenied", Message: "Not authorized to perform sts:AssumeRoleWithWebIdentity"}
+	}
+	duration := time.Duration(endpoint.Number(c.Form, "DurationSeconds", 3600)) * time.Second
+	longest, err := a.longestSession(c, name)
+	switch {
+	case err != nil:
+		return nil, err
+	case duration < 15*time.Minute:
+		return nil, endpoint.Refuse("ValidationError", "DurationSeconds: a value of at least 900")
+	case duration > longest:
+		return nil, endpoint.Refuse("ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+	}
+	key := sessionKey + rand.Text()[:16]
+	s := session{role: name, name: c.Form.Get("RoleSessionName"), token: rand.Text(), expires: time.Now().Add(duration)}
+	a.mu.Lock()
+	a.sessions[key] = s
+	a.mu.Unlock()
+	return endpoint.Query(c, stsNamespace,
+		endpoint.Branch("Credentials",
+			endpoint.Leaf("AccessKeyId", key), endpoint.Leaf("SecretAccessKey", rand.Text()), endpoint.Leaf("SessionToken", s.token),
+			endpoint.Leaf("Expiration", s.expires.UTC().Format(time.RFC3339))),
+		endpoint.Branch("AssumedRoleUser", endpoint.Leaf("Arn", s.arn(a.account)), endpoint.Leaf("AssumedRoleId", "AROALOCAL:"+s.name)),
+		endpoint.Leaf("Provider", provider), endpoint.Leaf("Audience", audience), endpoint.Leaf("SubjectFromWebIdentityToken", text(claims["sub"])),
+	), nil
+}
+
+// longestSession is the role's own limit, which only GetRole tells.
+func (a *access) longestSession(c *endpoint.Call, name string) (time.Duration, error) {
+	answer, err := a.control.ask(c.Request.Context(), "iam", c.Region, "2010-05-08", "GetRole", url.Values{"RoleName": {name}})
+	if err != nil {
+		return 0, err
+	}
+	var seconds int
+	if _, err := fmt.Sscan(endpoint.Text(answer.FindElement("./GetRoleResult/Role"), "MaxSessionDuration"), &seconds); err != nil {
+		seconds = 3600
+	}
+	return time.Duration(seconds) * time.Second, nil
+}
+
+func text(v any) string {
+	s, _ := v.(string)
+	return s
+}
+
+// readToken reads the claims of a JSON Web Token.
+func readToken(token string) (map[string]any, error) {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return nil, fmt.Errorf("the token has %d parts, want 3", len(parts))
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return nil, fmt.Errorf("read the token: %w", err)
+	}
+	var claims map[string]any
+	if err := json.Unmarshal(payload, &claims); err != nil {
+		return nil, fmt.Errorf("read the token: %w", err)
+	}
+	return claims, nil
+}
+
+// Token is a token as GitHub gives it to a workflow's job: with its subject,
+// its ref and further claims, but signed by nobody.
+func Token(subject, ref string, more map[string]string) (string, error) {
+	claims := map[string]string{"iss": "https://token.actions.githubusercontent.com", "aud": "sts.amazonaws.com", "sub": subject, "ref": ref}
+	for k, v := range more {
+		claims[k] = v
+	}
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		return "", err
+	}
+	encode := base64.RawURLEncoding.EncodeToString
+	return encode([]byte(`{"alg":"none","typ":"JWT"}`)) + "." + encode(payload) + ".", nil
+}
+
+// Assume returns credentials of a role (its ARN) of the endpoint that config
+// leads to, for a token. The error is AWS's.
+func Assume(ctx context.Context, config aws.Config, role, token string) (aws.Credentials, error) {
+	config.Credentials = aws.AnonymousCredentials{}
+	out, err := sts.NewFromConfig(config).AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
+		RoleArn: &role, RoleSessionName: aws.String("local"), WebIdentityToken: &token, DurationSeconds: aws.Int32(3600),
+	})
+	if err != nil {
+		return aws.Credentials{}, fmt.Errorf("assume role %s: %w", role, err)
+	}
+	return aws.Credentials{AccessKeyID: *out.Credentials.AccessKeyId, SecretAccessKey: *out.Credentials.SecretAccessKey, SessionToken: *out.Credentials.SessionToken}, nil
+}
