@@ -40,9 +40,6 @@ func (a *app) adopt(ctx context.Context, r *root, cfg aws.Config, p *plan.Plan, 
 		return p, nil
 	}
 	r.console.Progress("%s: looking for what a run that was killed made and could not note", r.name)
-	if url := r.console.Getenv("AWS_ENDPOINT_URL"); url != "" {
-		cfg.BaseEndpoint = &url
-	}
 	s := &adoption{
 		app: a, root: r, finder: &finder{platform: a.platform, cfg: cfg}, lockTimeout: o.lockTimeout,
 		found: map[string]string{}, untried: map[string][]string{}, absent: map[string]bool{},

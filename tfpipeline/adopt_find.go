@@ -2,16 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
-	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	tagging "github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi"
+	"github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi/types"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/state"
@@ -21,114 +20,166 @@ import (
 type finder struct {
 	platform config.Platform
 	cfg      aws.Config
-	network  *networkInventory // filled when first asked for
+	tagged   []types.ResourceTagMapping // everything of the platform's; listed when first asked for
 }
 
-// find returns the ids under which a planned resource may exist already. known
-// is false while values that the search needs are unknown.
+// find returns the ids under which a planned resource may exist already; the
+// import tells whether one does. known is false while values that the search
+// needs are unknown.
 func (f *finder) find(ctx context.Context, kind string, v planned) (ids []string, known bool, err error) {
 	if id, ok := identity(f.platform, kind, v); ok {
 		return []string{id}, id != "", nil
 	}
-	if kinds := networkKinds(); kinds[kind] != "" {
-		return f.byName(ctx, kinds[kind], v)
+	if pattern, ok := taggedAs(kind, v); ok {
+		return f.byTags(ctx, pattern, v)
 	}
 	switch kind {
-	case "aws_vpc_security_group_ingress_rule", "aws_vpc_security_group_egress_rule":
-		return f.securityGroupRule(ctx, v, strings.Contains(kind, "egress"))
-	case "aws_secretsmanager_secret":
-		return f.secret(ctx, v)
-	case "aws_lb", "aws_lb_target_group", "aws_lb_listener", "aws_lb_listener_rule":
-		return f.loadBalancer(ctx, kind, v)
+	case "aws_lb_listener":
+		ids, known, err = f.listener(ctx, v)
+	case "aws_lb_listener_rule":
+		ids, known, err = f.listenerRule(ctx, v)
 	case "aws_route53_zone":
-		return f.zone(ctx, v)
-	case "aws_acm_certificate":
-		return f.certificate(ctx, v)
-	case "aws_service_discovery_http_namespace":
-		return f.namespace(ctx, v)
+		ids, known, err = f.zone(ctx, v)
+	default:
+		// Of the rest a second one does no harm: another revision of a task
+		// definition, the default security group, the waiting for a certificate.
+		// Nor does another version of a secret, while to import one would write
+		// its value into the state: what uses the secret reads it back from there.
+		return nil, true, nil
 	}
-	// Of the rest a second one does no harm: another revision of a task
-	// definition, the default security group, the waiting for a certificate.
-	// Nor does another version of a secret, while to import one would write its
-	// value into the state: what uses the secret reads it back from there.
-	return nil, true, nil
-}
-
-func (f *finder) secret(ctx context.Context, v planned) ([]string, bool, error) {
-	name := v.text("name")
-	out, err := secretsmanager.NewFromConfig(f.cfg).DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &name})
-	if _, none := errors.AsType[*smtypes.ResourceNotFoundException](err); none {
+	switch state.Code(err) {
+	case "LoadBalancerNotFound", "ListenerNotFound":
 		return nil, true, nil
 	}
 	if err != nil {
-		return nil, true, fmt.Errorf("look for secret %s: %w", name, err)
+		err = fmt.Errorf("look for an %s: %w", kind, err)
 	}
-	if out.DeletedDate != nil {
-		return nil, true, nil
-	}
-	return []string{aws.ToString(out.ARN)}, true, nil
+	return ids, known, err
 }
 
-func (f *finder) loadBalancer(ctx context.Context, kind string, v planned) (ids []string, known bool, err error) {
-	client := elb.NewFromConfig(f.cfg)
-	defer func() {
-		switch state.Code(err) {
-		case "LoadBalancerNotFound", "TargetGroupNotFound", "ListenerNotFound":
-			ids, err = nil, nil
-		case "":
-		default:
-			err = fmt.Errorf("look for an %s: %w", kind, err)
-		}
-	}()
+// taggedAs is the form that the ARNs of a type have from the service on, with
+// the region and the account left out: only for types that bear tags and whose
+// id AWS chooses.
+func taggedAs(kind string, v planned) (pattern string, ok bool) {
 	switch kind {
+	case "aws_vpc":
+		return "ec2:vpc/*", true
+	case "aws_subnet":
+		return "ec2:subnet/*", true
+	case "aws_internet_gateway":
+		return "ec2:internet-gateway/*", true
+	case "aws_eip":
+		return "ec2:elastic-ip/*", true
+	case "aws_nat_gateway":
+		return "ec2:natgateway/*", true
+	case "aws_route_table":
+		return "ec2:route-table/*", true
+	case "aws_vpc_endpoint":
+		return "ec2:vpc-endpoint/*", true
+	case "aws_security_group":
+		return "ec2:security-group/*", true
+	case "aws_vpc_security_group_ingress_rule", "aws_vpc_security_group_egress_rule":
+		return "ec2:security-group-rule/*", true
 	case "aws_lb":
-		out, err := client.DescribeLoadBalancers(ctx, &elb.DescribeLoadBalancersInput{Names: []string{v.text("name")}})
-		if err != nil {
-			return nil, true, err
-		}
-		for _, l := range out.LoadBalancers {
-			ids = append(ids, aws.ToString(l.LoadBalancerArn))
-		}
+		return "elasticloadbalancing:loadbalancer/app/" + v.text("name") + "/*", true
 	case "aws_lb_target_group":
-		out, err := client.DescribeTargetGroups(ctx, &elb.DescribeTargetGroupsInput{Names: []string{v.text("name")}})
+		return "elasticloadbalancing:targetgroup/" + v.text("name") + "/*", true
+	case "aws_secretsmanager_secret":
+		return "secretsmanager:secret:" + v.text("name") + "-??????", true
+	case "aws_acm_certificate":
+		return "acm:certificate/*", true
+	case "aws_service_discovery_http_namespace":
+		return "servicediscovery:namespace/*", true
+	}
+	return "", false
+}
+
+// byTags finds the resources of a form that bear all the tags that are planned:
+// the platform's, the environment's and, where AWS knows no other name, Name.
+func (f *finder) byTags(ctx context.Context, pattern string, v planned) (ids []string, known bool, err error) {
+	if f.tagged == nil {
+		if err := f.list(ctx); err != nil {
+			return nil, true, err
+		}
+	}
+	wanted, _ := v["tags_all"].(map[string]any)
+	if wanted["Platform"] != f.platform.Name {
+		return nil, true, nil
+	}
+	for _, r := range f.tagged {
+		arn := aws.ToString(r.ResourceARN)
+		part := strings.SplitN(arn, ":", 6) // arn, partition, service, region, account, the rest
+		if len(part) != 6 {
+			continue
+		}
+		if ok, err := path.Match(pattern, part[2]+":"+part[5]); err != nil || !ok || !hasTags(r.Tags, wanted) {
+			continue
+		}
+		if part[2] == "ec2" || part[2] == "servicediscovery" { // known by their id, the others by their ARN
+			arn = arn[strings.LastIndexByte(arn, '/')+1:]
+		}
+		ids = append(ids, arn)
+	}
+	return ids, true, nil
+}
+
+func hasTags(tags []types.Tag, wanted map[string]any) bool {
+	found := 0
+	for _, t := range tags {
+		if value, ok := wanted[aws.ToString(t.Key)]; ok && value == aws.ToString(t.Value) {
+			found++
+		}
+	}
+	return found == len(wanted)
+}
+
+// list lists everything that bears the platform's tag, once. What is gone may
+// be listed for a while: its import fails, and it counts as absent.
+func (f *finder) list(ctx context.Context) error {
+	f.tagged = []types.ResourceTagMapping{}
+	pages := tagging.NewGetResourcesPaginator(tagging.NewFromConfig(f.cfg), &tagging.GetResourcesInput{
+		TagFilters: []types.TagFilter{{Key: aws.String("Platform"), Values: []string{f.platform.Name}}},
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			f.tagged = nil
+			return fmt.Errorf("list the resources of %s by their tags: %w", f.platform.Name, err)
+		}
+		f.tagged = append(f.tagged, page.ResourceTagMappingList...)
+	}
+	return nil
+}
+
+func (f *finder) listener(ctx context.Context, v planned) (ids []string, known bool, err error) {
+	arn := v.text("load_balancer_arn")
+	if arn == "" {
+		return nil, false, nil
+	}
+	out, err := elb.NewFromConfig(f.cfg).DescribeListeners(ctx, &elb.DescribeListenersInput{LoadBalancerArn: &arn})
+	if err != nil {
+		return nil, true, err
+	}
+	for _, l := range out.Listeners {
+		if fmt.Sprint(aws.ToInt32(l.Port)) == v.text("port") {
+			ids = append(ids, aws.ToString(l.ListenerArn))
+		}
+	}
+	return ids, true, nil
+}
+
+func (f *finder) listenerRule(ctx context.Context, v planned) (ids []string, known bool, err error) {
+	arn := v.text("listener_arn")
+	if arn == "" {
+		return nil, false, nil
+	}
+	pages := elb.NewDescribeRulesPaginator(elb.NewFromConfig(f.cfg), &elb.DescribeRulesInput{ListenerArn: &arn})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, true, err
 		}
-		for _, g := range out.TargetGroups {
-			ids = append(ids, aws.ToString(g.TargetGroupArn))
-		}
-	case "aws_lb_listener":
-		arn := v.text("load_balancer_arn")
-		if arn == "" {
-			return nil, false, nil
-		}
-		out, err := client.DescribeListeners(ctx, &elb.DescribeListenersInput{LoadBalancerArn: &arn})
-		if err != nil {
-			return nil, true, err
-		}
-		for _, l := range out.Listeners {
-			if fmt.Sprint(aws.ToInt32(l.Port)) == v.text("port") {
-				ids = append(ids, aws.ToString(l.ListenerArn))
-			}
-		}
-	case "aws_lb_listener_rule":
-		arn := v.text("listener_arn")
-		if arn == "" {
-			return nil, false, nil
-		}
-		var rules []elbtypes.Rule
-		in := &elb.DescribeRulesInput{ListenerArn: &arn}
-		for {
-			out, err := client.DescribeRules(ctx, in)
-			if err != nil {
-				return nil, true, err
-			}
-			rules = append(rules, out.Rules...)
-			if in.Marker = out.NextMarker; in.Marker == nil {
-				break
-			}
-		}
-		for _, r := range rules {
+		for _, r := range page.Rules {
 			if aws.ToString(r.Priority) == v.text("priority") {
 				ids = append(ids, aws.ToString(r.RuleArn))
 			}
@@ -139,13 +190,12 @@ func (f *finder) loadBalancer(ctx context.Context, kind string, v planned) (ids 
 
 // zone finds the zone that Terraform made: others of that name have another
 // comment.
-func (f *finder) zone(ctx context.Context, v planned) ([]string, bool, error) {
+func (f *finder) zone(ctx context.Context, v planned) (ids []string, known bool, err error) {
 	name := strings.TrimSuffix(v.text("name"), ".")
 	out, err := route53.NewFromConfig(f.cfg).ListHostedZonesByName(ctx, &route53.ListHostedZonesByNameInput{DNSName: &name})
 	if err != nil {
-		return nil, true, fmt.Errorf("look for the zone %s: %w", name, err)
+		return nil, true, err
 	}
-	var ids []string
 	for _, z := range out.HostedZones {
 		if strings.TrimSuffix(aws.ToString(z.Name), ".") == name && z.Config != nil && aws.ToString(z.Config.Comment) == v.text("comment") {
 			ids = append(ids, strings.TrimPrefix(aws.ToString(z.Id), "/hostedzone/"))

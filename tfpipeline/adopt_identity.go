@@ -44,18 +44,6 @@ func (v planned) join(separator string, names ...string) string {
 	return strings.Join(parts, separator)
 }
 
-// tag is the value of a tag, default tags included.
-func (v planned) tag(name string) string {
-	for _, key := range []string{"tags_all", "tags"} {
-		if tags, ok := v[key].(map[string]any); ok {
-			if s, ok := tags[name].(string); ok {
-				return s
-			}
-		}
-	}
-	return ""
-}
-
 // identity is the id by which the provider imports a resource whose name
 // decides it, or "" if a part of it is not known yet. ok is false for types
 // that AWS gives an id of its own.

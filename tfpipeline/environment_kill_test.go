@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -9,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
 )
@@ -56,14 +54,5 @@ func TestSoakKilledEnvironment(t *testing.T) {
 	if out := cli.must(t, console.ExitOK, "plan", "-env", "staging", "-detailed-exitcode"); !strings.Contains(out, "staging: no changes") {
 		t.Errorf("the plan of staging:\n%s", out)
 	}
-	url := endpoint.URL()
-	inventory, err := (&finder{platform: configtest.Docs(), cfg: localConfig(url)}).inventory(context.WithoutCancel(t.Context()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for key, ids := range inventory {
-		if key[2] != "" && len(ids) != 1 {
-			t.Errorf("%v exists %d times: %v", key, len(ids), ids)
-		}
-	}
+	networks(t, localConfig(endpoint.URL()))
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -112,6 +113,7 @@ resource "aws_vpc_security_group_ingress_rule" "this" {
   ip_protocol                  = "tcp"
   from_port                    = 3000
   to_port                      = 3000
+  tags                         = { Name = "a from b" }
 }
 resource "aws_vpc_security_group_egress_rule" "this" {
   security_group_id = aws_security_group.this["a"].id
@@ -120,6 +122,7 @@ resource "aws_vpc_security_group_egress_rule" "this" {
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
+  tags              = { Name = "HTTPS out of a" }
 }
 resource "aws_secretsmanager_secret" "this" { name = "staging/doc-platform/session-secret" }
 resource "aws_secretsmanager_secret_version" "this" {
@@ -169,19 +172,30 @@ func newCloudFixture(t *testing.T, root, resources string) (*fixture, aws.Config
 	return f, cfg
 }
 
-// networks counts what would be there twice.
+// networks counts what would be there twice: everything with a name that is
+// no more than a tag.
 func networks(t *testing.T, cfg aws.Config) int {
 	t.Helper()
-	inventory, err := (&finder{platform: configtest.Docs(), cfg: cfg}).inventory(t.Context())
-	if err != nil {
+	f := &finder{platform: configtest.Docs(), cfg: cfg}
+	if err := f.list(context.WithoutCancel(t.Context())); err != nil {
 		t.Fatal(err)
 	}
-	for key, ids := range inventory {
-		if named := key[2] != ""; named && len(ids) != 1 {
-			t.Errorf("%v exists %d times: %v", key, len(ids), ids)
+	count := map[[3]string]int{}
+	for _, r := range f.tagged {
+		tags := map[string]string{}
+		for _, tag := range r.Tags {
+			tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
+		}
+		if tags["Name"] == "" {
+			continue
+		}
+		arn := aws.ToString(r.ResourceARN)
+		key := [3]string{arn[:strings.LastIndexByte(arn, '/')], tags["Environment"], tags["Name"]}
+		if count[key]++; count[key] > 1 {
+			t.Errorf("%v exists %d times", key, count[key])
 		}
 	}
-	return len(inventory)
+	return len(count)
 }
 
 // Everything exists and the state has gone: all of it is adopted, and nothing
@@ -224,6 +238,7 @@ resource "aws_vpc_security_group_ingress_rule" "more" {
   ip_protocol                  = "tcp"
   from_port                    = 3000
   to_port                      = 3000
+  tags                         = { Name = "more-${count.index} from a" }
 }
 resource "aws_cloudwatch_log_group" "more" {
   count = %[1]d

@@ -88,6 +88,7 @@ resource "aws_iam_policy" "look" {
           "sns:GetSubscriptionAttributes",
           "sns:GetTopicAttributes",
           "sns:ListTagsForResource",
+          "tag:GetResources",
         ]
         Resource = "*"
       },

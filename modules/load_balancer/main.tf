@@ -18,6 +18,9 @@ resource "aws_vpc_security_group_ingress_rule" "http" {
   ip_protocol       = "tcp"
   from_port         = 80
   to_port           = 80
+  tags = {
+    Name = "http from the internet"
+  }
 }
 
 resource "aws_vpc_security_group_ingress_rule" "https" {
@@ -27,6 +30,9 @@ resource "aws_vpc_security_group_ingress_rule" "https" {
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
+  tags = {
+    Name = "https from the internet"
+  }
 }
 
 resource "aws_lb" "this" {

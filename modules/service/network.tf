@@ -18,6 +18,9 @@ resource "aws_vpc_security_group_egress_rule" "https" {
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
+  tags = {
+    Name = "${var.name} HTTPS out"
+  }
 }
 
 resource "aws_vpc_security_group_egress_rule" "to_peer" {
@@ -29,6 +32,9 @@ resource "aws_vpc_security_group_egress_rule" "to_peer" {
   ip_protocol                  = "tcp"
   from_port                    = each.value.port
   to_port                      = each.value.port
+  tags = {
+    Name = "${var.name} to ${each.key}"
+  }
 }
 
 resource "aws_vpc_security_group_ingress_rule" "at_peer" {
@@ -40,6 +46,9 @@ resource "aws_vpc_security_group_ingress_rule" "at_peer" {
   ip_protocol                  = "tcp"
   from_port                    = each.value.port
   to_port                      = each.value.port
+  tags = {
+    Name = "${each.key} from ${var.name}"
+  }
 }
 
 resource "aws_vpc_security_group_ingress_rule" "from_load_balancer" {
@@ -51,6 +60,9 @@ resource "aws_vpc_security_group_ingress_rule" "from_load_balancer" {
   ip_protocol                  = "tcp"
   from_port                    = var.port
   to_port                      = var.port
+  tags = {
+    Name = "${var.name} from the load balancer"
+  }
 }
 
 resource "aws_vpc_security_group_egress_rule" "at_load_balancer" {
@@ -62,4 +74,7 @@ resource "aws_vpc_security_group_egress_rule" "at_load_balancer" {
   ip_protocol                  = "tcp"
   from_port                    = var.port
   to_port                      = var.port
+  tags = {
+    Name = "load balancer to ${var.name}"
+  }
 }

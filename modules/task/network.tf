@@ -18,6 +18,9 @@ resource "aws_vpc_security_group_egress_rule" "https" {
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
+  tags = {
+    Name = "${var.name} HTTPS out"
+  }
 }
 
 resource "aws_vpc_security_group_egress_rule" "to_peer" {
@@ -29,6 +32,9 @@ resource "aws_vpc_security_group_egress_rule" "to_peer" {
   ip_protocol                  = "tcp"
   from_port                    = each.value.port
   to_port                      = each.value.port
+  tags = {
+    Name = "${var.name} to ${each.key}"
+  }
 }
 
 resource "aws_vpc_security_group_ingress_rule" "at_peer" {
@@ -40,4 +46,7 @@ resource "aws_vpc_security_group_ingress_rule" "at_peer" {
   ip_protocol                  = "tcp"
   from_port                    = each.value.port
   to_port                      = each.value.port
+  tags = {
+    Name = "${each.key} from ${var.name}"
+  }
 }

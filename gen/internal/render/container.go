@@ -142,6 +142,7 @@ func containerNetwork() []node {
 			set("ip_protocol", "tcp"),
 			set("from_port", 443),
 			set("to_port", 443),
+			named(expr(`"${var.name} HTTPS out"`)),
 		),
 		resource("aws_vpc_security_group_egress_rule", "to_peer",
 			set("for_each", expr("var.peers")),
@@ -151,6 +152,7 @@ func containerNetwork() []node {
 			set("ip_protocol", "tcp"),
 			set("from_port", expr("each.value.port")),
 			set("to_port", expr("each.value.port")),
+			named(expr(`"${var.name} to ${each.key}"`)),
 		),
 		resource("aws_vpc_security_group_ingress_rule", "at_peer",
 			set("for_each", expr("var.peers")),
@@ -160,6 +162,7 @@ func containerNetwork() []node {
 			set("ip_protocol", "tcp"),
 			set("from_port", expr("each.value.port")),
 			set("to_port", expr("each.value.port")),
+			named(expr(`"${each.key} from ${var.name}"`)),
 		),
 	}
 }

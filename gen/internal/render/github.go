@@ -197,6 +197,7 @@ func githubLook() []node {
 					"sns:GetSubscriptionAttributes",
 					"sns:GetTopicAttributes",
 					"sns:ListTagsForResource",
+					"tag:GetResources",
 				}, "*"),
 				object{
 					note("A plan asks for a random value that it throws away; what Terraform stores it asks for again at apply."),

@@ -72,6 +72,7 @@ func loadBalancerMain() []node {
 			set("ip_protocol", "tcp"),
 			set("from_port", port),
 			set("to_port", port),
+			named(name+" from the internet"),
 		)
 	}
 	return []node{

@@ -218,6 +218,7 @@ func serviceNetwork() []node {
 			set("ip_protocol", "tcp"),
 			set("from_port", expr("var.port")),
 			set("to_port", expr("var.port")),
+			named(expr(`"${var.name} from the load balancer"`)),
 		),
 		resource("aws_vpc_security_group_egress_rule", "at_load_balancer",
 			set("count", expr("var.load_balancer == null ? 0 : 1")),
@@ -227,6 +228,7 @@ func serviceNetwork() []node {
 			set("ip_protocol", "tcp"),
 			set("from_port", expr("var.port")),
 			set("to_port", expr("var.port")),
+			named(expr(`"load balancer to ${var.name}"`)),
 		),
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	tagging "github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi"
+	taggingtypes "github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -100,14 +103,29 @@ func TestMoto(t *testing.T) {
 			t.Errorf("%d instances left", len(left))
 		}
 	})
-	t.Run("elastic IPs", func(t *testing.T) {
-		id := endpoint.Text(must(t, e, "ec2", "AllocateAddress", "Domain=vpc"), "allocationId")
-		must(t, e, "ec2", "CreateTags", "ResourceId.1="+id, "Tag.1.Key=Name", "Tag.1.Value=nat")
-		tags := endpoint.Every(must(t, e, "ec2", "DescribeTags", "Filter.1.Name=resource-id", "Filter.1.Value.1="+id), "item")
-		if len(tags) != 1 || endpoint.Text(tags[0], "resourceType") != "elastic-ip" {
-			t.Errorf("%d tags", len(tags))
+	t.Run("tagged resources", func(t *testing.T) {
+		mark := []string{"Tag.1.Key=Platform", "Tag.1.Value=tagged", "Tag.2.Key=Name", "Tag.2.Value=one"}
+		address := endpoint.Text(must(t, e, "ec2", "AllocateAddress", "Domain=vpc"), "allocationId")
+		vpc := endpoint.Every(must(t, e, "ec2", "CreateVpc", "CidrBlock=10.9.0.0/16"), "vpcId")[0].Text()
+		for _, id := range []string{address, vpc} {
+			must(t, e, "ec2", "CreateTags", append([]string{"ResourceId.1=" + id}, mark...)...)
 		}
-		must(t, e, "ec2", "ReleaseAddress", "AllocationId="+id)
+		out, err := tagging.NewFromConfig(cfg).GetResources(t.Context(), &tagging.GetResourcesInput{
+			TagFilters: []taggingtypes.TagFilter{{Key: aws.String("Platform"), Values: []string{"tagged"}}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var arns []string
+		for _, r := range out.ResourceTagMappingList {
+			arns = append(arns, aws.ToString(r.ResourceARN))
+		}
+		prefix := "arn:aws:ec2:us-west-2:" + DefaultAccount + ":"
+		if want := []string{prefix + "vpc/" + vpc, prefix + "elastic-ip/" + address}; !slices.Equal(arns, want) {
+			t.Errorf("tagged are %q, want %q", arns, want)
+		}
+		must(t, e, "ec2", "ReleaseAddress", "AllocationId="+address)
+		must(t, e, "ec2", "DeleteVpc", "VpcId="+vpc)
 	})
 	t.Run("deletion protection", func(t *testing.T) {
 		client := elb.NewFromConfig(cfg)

@@ -31,7 +31,7 @@ func (e *Endpoint) answers(o Options) endpoint.Table {
 		targetHealth(o.TargetHealth),
 		deletionProtection(e.control),
 		natGateways(e.control),
-		elasticIPs(),
+		e.taggedResources(),
 	} {
 		for name, op := range rows {
 			table[name] = op
