@@ -4,8 +4,10 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"time"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/root"
 )
 
 func applyCommand() command {
@@ -33,18 +35,18 @@ Examples:
   tfpipeline apply -env staging -refresh-only`,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			var env, reviewed string
-			var o changeOptions
+			o := root.Choices{Operation: root.Apply}
 			var refreshOnly bool
 			set.StringVar(&env, "env", "", "root to apply: an environment, or shared")
 			set.Func("allow", "`ADDRESS` that may be destroyed or replaced; may be repeated", func(s string) error {
-				o.allow = append(o.allow, s)
+				o.Allow = append(o.Allow, s)
 				return nil
 			})
 			set.StringVar(&reviewed, "reviewed", "", "`fingerprint` of the plan that was approved, or the file that plan -json wrote")
 			set.BoolVar(&refreshOnly, "refresh-only", false, "change nothing, write what is there into the state")
-			o.declare(set)
+			declareChoices(set, &o)
 			return func(ctx context.Context, a *app, args []string) error {
-				if refreshOnly && (reviewed != "" || len(o.allow) > 0 || o.adopt) {
+				if refreshOnly && (reviewed != "" || len(o.Allow) > 0 || o.Adopt) {
 					return console.Usage("-refresh-only changes nothing, so there is nothing to allow, review or adopt", "tfpipeline apply -env "+env+" -refresh-only")
 				}
 				return a.apply(ctx, env, reviewed, refreshOnly, o)
@@ -53,25 +55,25 @@ Examples:
 	}
 }
 
-func (a *app) apply(ctx context.Context, env, reviewed string, refreshOnly bool, o changeOptions) (err error) {
+func (a *app) apply(ctx context.Context, env, reviewed string, refreshOnly bool, o root.Choices) (err error) {
 	if reviewed != "" {
-		if o.reviewed, err = readReview(reviewed, env); err != nil {
+		if o.Reviewed, err = root.ReadReview(reviewed, env); err != nil {
 			return err
 		}
 	}
-	if err := a.console.RequireAnswer("apply", "tfpipeline apply -env "+env+" -yes, after reading tfpipeline plan -env "+env, o.yes); err != nil {
+	if err := a.console.RequireAnswer("apply", "tfpipeline apply -env "+env+" -yes, after reading tfpipeline plan -env "+env, o.Yes); err != nil {
 		return err
 	}
-	t, cfg, err := a.findCloud(ctx, "apply")
+	cloud, err := a.requireCloud(ctx, "apply")
 	if err != nil {
 		return err
 	}
-	o.again = "tfpipeline apply -env " + env
+	o.Retry = "tfpipeline apply -env " + env
 	if refreshOnly {
-		o.again += " -refresh-only"
-		return a.refreshOnly(ctx, env, t, cfg, o)
+		o.Retry += " -refresh-only"
+		return root.RefreshState(ctx, a.rootOptions(cloud), env, o)
 	}
-	changed, err := a.change(ctx, env, t, cfg, o, a.outputs)
+	changed, err := root.Change(ctx, a.rootOptions(cloud), env, o, func(ctx context.Context, r *root.Root) error { return r.PrintOutputs(ctx) })
 	switch {
 	case err != nil:
 		return err
@@ -81,4 +83,13 @@ func (a *app) apply(ctx context.Context, env, reviewed string, refreshOnly bool,
 		fmt.Fprintf(a.console.Out, "%s: no changes\n", env)
 	}
 	return nil
+}
+
+// declareChoices declares the flags of every command that applies.
+func declareChoices(set *flag.FlagSet, o *root.Choices) {
+	set.BoolVar(&o.Yes, "yes", false, "do not ask; needed where there is no terminal")
+	if o.Operation != root.Destroy {
+		set.BoolVar(&o.Adopt, "adopt", false, "look first for what exists and is not in the state, and adopt it; done by itself after a killed run on this machine")
+	}
+	set.DurationVar(&o.LockTimeout, "lock-timeout", 5*time.Minute, "how long to wait for a state lock that somebody holds")
 }

@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/account"
 	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/root"
 )
 
 func bootstrapCommand() command {
@@ -32,22 +31,22 @@ Example:
   tfpipeline bootstrap -env staging`,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			env := set.String("env", "", "environment to create; shared alone is possible too")
-			var o changeOptions
-			o.declare(set)
+			o := root.Choices{Operation: root.Apply}
+			declareChoices(set, &o)
 			return func(ctx context.Context, a *app, _ []string) error { return a.bootstrap(ctx, *env, o) }
 		},
 	}
 }
 
-func (a *app) bootstrap(ctx context.Context, env string, o changeOptions) error {
-	if err := a.console.RequireAnswer("bootstrap", "tfpipeline bootstrap -env "+env+" -yes, after reading tfpipeline plan -env "+env, o.yes); err != nil {
+func (a *app) bootstrap(ctx context.Context, env string, o root.Choices) error {
+	if err := a.console.RequireAnswer("bootstrap", "tfpipeline bootstrap -env "+env+" -yes, after reading tfpipeline plan -env "+env, o.Yes); err != nil {
 		return err
 	}
-	t, cfg, err := a.findCloud(ctx, "bootstrap")
+	cloud, err := a.requireCloud(ctx, "bootstrap")
 	if err != nil {
 		return err
 	}
-	acc := a.account(cfg)
+	acc := a.account(cloud)
 	if err := acc.Check(ctx); err != nil {
 		return err
 	}
@@ -56,8 +55,8 @@ func (a *app) bootstrap(ctx context.Context, env string, o changeOptions) error 
 		return err
 	}
 
-	o.again = "tfpipeline bootstrap -env " + env
-	changed, err := a.change(ctx, config.SharedRoot, t, cfg, o, nil)
+	o.Retry = "tfpipeline bootstrap -env " + env
+	changed, err := root.Change(ctx, a.rootOptions(cloud), config.SharedRoot, o, nil)
 	if err != nil {
 		return err
 	}
@@ -68,7 +67,7 @@ func (a *app) bootstrap(ctx context.Context, env string, o changeOptions) error 
 		return err
 	}
 	if !d.Complete() && env != config.SharedRoot {
-		return console.WithNext(d, "%s, which continues from here", o.again)
+		return console.WithNext(d, "%s, which continues from here", o.Retry)
 	}
 
 	var todo []string
@@ -76,7 +75,7 @@ func (a *app) bootstrap(ctx context.Context, env string, o changeOptions) error 
 		todo = append(todo, d.Error())
 	}
 	if env != config.SharedRoot {
-		changed, err := a.change(ctx, env, t, cfg, o, nil)
+		changed, err := root.Change(ctx, a.rootOptions(cloud), env, o, nil)
 		if err != nil {
 			return err
 		}
@@ -104,9 +103,9 @@ func (a *app) bootstrap(ctx context.Context, env string, o changeOptions) error 
 }
 
 // account is the platform's account, seen with these credentials.
-func (a *app) account(cfg aws.Config) *account.Account {
-	acc := account.New(a.platform, cfg, a.console)
-	if !isLoopback(a.console.Getenv("AWS_ENDPOINT_URL")) {
+func (a *app) account(cloud root.Cloud) *account.Account {
+	acc := account.New(a.platform, cloud.Config, a.console)
+	if cloud.Target != root.Local {
 		acc.LookupNS = a.lookupNS
 	}
 	return acc

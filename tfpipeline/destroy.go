@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/root"
 )
 
 func destroyCommand() command {
@@ -32,33 +33,33 @@ Example:
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			env := set.String("env", "", "environment to remove")
 			name := set.String("name", "", "the environment's name once more, with -yes")
-			o := changeOptions{destroy: true}
-			o.declare(set)
+			o := root.Choices{Operation: root.Destroy}
+			declareChoices(set, &o)
 			return func(ctx context.Context, a *app, _ []string) error { return a.destroy(ctx, *env, *name, o) }
 		},
 	}
 }
 
-func (a *app) destroy(ctx context.Context, env, name string, o changeOptions) error {
-	if o.yes && name != env {
+func (a *app) destroy(ctx context.Context, env, name string, o root.Choices) error {
+	if o.Yes && name != env {
 		return console.Usage("destroy -yes also needs the name of what is destroyed", "tfpipeline destroy -env "+env+" -yes -name "+env)
 	}
-	if err := a.console.RequireAnswer("destroy", "tfpipeline destroy -env "+env+" -yes -name "+env, o.yes); err != nil {
+	if err := a.console.RequireAnswer("destroy", "tfpipeline destroy -env "+env+" -yes -name "+env, o.Yes); err != nil {
 		return err
 	}
-	t, cfg, err := a.findCloud(ctx, "destroy")
+	cloud, err := a.requireCloud(ctx, "destroy")
 	if err != nil {
 		return err
 	}
-	acc := a.account(cfg)
+	acc := a.account(cloud)
 	if err := acc.Check(ctx); err != nil {
 		return err
 	}
-	o.again = "tfpipeline destroy -env " + env
-	o.question = func(ctx context.Context) error { return a.typeName(ctx, env) }
+	o.Retry = "tfpipeline destroy -env " + env
+	o.Question = func(ctx context.Context) error { return a.typeName(ctx, env) }
 	// A cluster with a one-off task in it cannot be deleted.
-	o.before = func(ctx context.Context) error { return acc.StopTasks(ctx, env) }
-	changed, err := a.change(ctx, env, t, cfg, o, func(ctx context.Context, _ *root) error {
+	o.Before = func(ctx context.Context) error { return acc.StopTasks(ctx, env) }
+	changed, err := root.Change(ctx, a.rootOptions(cloud), env, o, func(ctx context.Context, _ *root.Root) error {
 		return errors.Join(acc.Deregister(ctx, env), acc.DeleteSecrets(ctx, env))
 	})
 	switch {

@@ -26,7 +26,7 @@ func (a *app) keepDossier(failure *deploy.Error, dir string) error {
 		return fmt.Errorf("keep the dossier: %w", err)
 	}
 	if dir == "" {
-		dir = filepath.Join(a.cacheDir(), "dossiers")
+		dir = filepath.Join(cacheDir(), "dossiers")
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("keep the dossier: %w", err)

@@ -2,14 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"time"
+	"sync"
 
-	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
+	"github.com/specboard/platform/tfpipeline/internal/root"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
@@ -53,19 +52,34 @@ type driftOptions struct {
 }
 
 func (a *app) drift(ctx context.Context, o driftOptions) error {
-	roots := a.platform.Roots()
+	names := a.platform.Roots()
 	if o.env != "" {
-		roots = []string{o.env}
+		names = []string{o.env}
+	}
+	cloud, err := a.requireCloud(ctx, "drift")
+	if err != nil {
+		return err
+	}
+	drifts := make(map[string]plan.Drift, len(names))
+	var mu sync.Mutex
+	errs, err := root.Each(ctx, a.rootOptions(cloud), names, "", func(ctx context.Context, r *root.Root) error {
+		d, err := r.Drift(ctx)
+		mu.Lock()
+		defer mu.Unlock()
+		drifts[r.Name] = d
+		return err
+	})
+	if err == nil {
+		err = a.failed("compared", names, errs)
+	}
+	if err != nil {
+		return err
 	}
 	report := view.DriftReport{}
 	var unclean []string
-	for _, name := range roots {
-		d, err := a.driftOf(ctx, name)
-		if err != nil {
-			return err
-		}
-		report.Add(name, d)
-		if !d.Clean() {
+	for _, name := range names {
+		report.Add(name, drifts[name])
+		if !drifts[name].Clean() {
 			unclean = append(unclean, name)
 		}
 	}
@@ -86,25 +100,4 @@ func (a *app) drift(ctx context.Context, o driftOptions) error {
 		a.console.Suggest("tfpipeline plan -env %s, for what an apply would put back; tfpipeline apply -env %s -refresh-only, which writes the rest into the state", name, name)
 	}
 	return console.ErrChanges
-}
-
-func (a *app) driftOf(ctx context.Context, name string) (d plan.Drift, err error) {
-	t, cfg, err := a.findCloud(ctx, "drift")
-	if err != nil {
-		return d, err
-	}
-	r, err := a.openRoot(ctx, a.console, name, t, cfg)
-	if err != nil {
-		return d, err
-	}
-	defer closeRoot(r, &err)
-	a.console.Progress("%s: terraform plan", name)
-	p, err := a.planRoot(ctx, r, planChoices{noLock: true, lockTimeout: time.Minute})
-	switch {
-	case err != nil:
-		return d, err
-	case p.Errored:
-		return d, fmt.Errorf("%s: %w", name, errors.New("the plan failed, so nobody knows what differs"))
-	}
-	return plan.Classify(p, config.AcceptedDrifts()), nil
 }

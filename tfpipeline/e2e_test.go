@@ -9,13 +9,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
-	"github.com/specboard/platform/tfpipeline/internal/plan"
+	"github.com/specboard/platform/tfpipeline/internal/root"
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
 )
 
@@ -52,7 +50,7 @@ func TestOfflinePlans(t *testing.T) {
 			if err := a.findRepository(); err != nil {
 				t.Fatal(err)
 			}
-			r, err := a.openRoot(t.Context(), a.console, name, targetOffline, aws.Config{})
+			r, err := root.Open(t.Context(), a.rootOptions(root.Cloud{Target: root.Offline}), name, root.Plan)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -61,16 +59,12 @@ func TestOfflinePlans(t *testing.T) {
 					t.Error(err)
 				}
 			}()
-			document, err := r.Driver.Plan(t.Context(), terraform.PlanOptions{})
+			p, err := r.Plan(t.Context(), root.Choices{Operation: root.Plan})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if bytes.Contains(document, []byte(endpoint.OfflinePassword)) {
-				t.Error("the plan holds a generated secret")
-			}
-			p, err := plan.Parse(name, document)
-			if err != nil {
-				t.Fatal(err)
+			if document, err := json.Marshal(p); err != nil || bytes.Contains(document, []byte(endpoint.OfflinePassword)) {
+				t.Errorf("the plan holds a generated secret (%v)", err)
 			}
 			least := 90
 			if name == config.SharedRoot {

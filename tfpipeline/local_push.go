@@ -13,13 +13,14 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
+	"github.com/specboard/platform/tfpipeline/internal/root"
 )
 
 // pushSample puts images of the sample application into the repositories of
 // the endpoint in the environment.
 func (a *app) pushSample(ctx context.Context, o localOptions) error {
 	url := a.console.Getenv("AWS_ENDPOINT_URL")
-	if !isLoopback(url) {
+	if !root.IsLoopback(url) {
 		return console.WithNext(fmt.Errorf("push the sample application: AWS_ENDPOINT_URL=%q is no local endpoint; real images are pushed by docker", url), "tfpipeline local")
 	}
 	services := a.platform.Services
@@ -59,7 +60,7 @@ const seedProgram = "#!/bin/sh\nexec sample seed\n"
 // buildSample makes the folder of programs that is the image of a release. It
 // stays, as an image does.
 func (a *app) buildSample(ctx context.Context, tag string) (string, error) {
-	folder := filepath.Join(a.cacheDir(), "releases", strings.ReplaceAll(tag, string(filepath.Separator), "-"))
+	folder := filepath.Join(cacheDir(), "releases", strings.ReplaceAll(tag, string(filepath.Separator), "-"))
 	bin := filepath.Join(folder, "bin")
 	if err := os.MkdirAll(bin, 0o755); err != nil {
 		return "", err

@@ -13,6 +13,7 @@ import (
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
+	"github.com/specboard/platform/tfpipeline/internal/root"
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
 )
 
@@ -98,7 +99,7 @@ func newBare(b *testing.B) *bare {
 		if err := os.CopyFS(dir, os.DirFS(filepath.Join(repository, "envs", r))); err != nil {
 			b.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, "offline_override.tf"), []byte(offlineOverride), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "offline_override.tf"), []byte(root.OfflineOverride), 0o600); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"path/filepath"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/specboard/platform/gen/config"
@@ -18,6 +18,7 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
 	"github.com/specboard/platform/tfpipeline/internal/notify"
 	"github.com/specboard/platform/tfpipeline/internal/redact"
+	"github.com/specboard/platform/tfpipeline/internal/root"
 	"github.com/specboard/platform/tfpipeline/internal/state"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
@@ -25,8 +26,7 @@ import (
 // environment is one environment with everything that tells of it.
 type environment struct {
 	config.Environment
-	target  target
-	cfg     aws.Config
+	cloud   root.Cloud
 	ecs     *ecs.Environment
 	history *state.History
 	lock    *state.Lock
@@ -35,16 +35,17 @@ type environment struct {
 // openEnvironment finds the credentials for an environment. It makes no call
 // to it.
 func (a *app) openEnvironment(ctx context.Context, name, command string) (*environment, error) {
-	t, cfg, err := a.findCloud(ctx, command)
+	cloud, err := a.requireCloud(ctx, command)
 	if err != nil {
 		return nil, err
 	}
-	return a.environmentOf(name, t, cfg)
+	return a.environmentOf(name, cloud)
 }
 
-func (a *app) environmentOf(name string, t target, cfg aws.Config) (*environment, error) {
+func (a *app) environmentOf(name string, cloud root.Cloud) (*environment, error) {
 	// The SDK's own remarks (no checksum, a connection not used again) are
 	// nothing that anybody could do something about.
+	cfg := cloud.Config
 	cfg.Logger = logging.Nop{}
 	// On the local endpoint the platform's own domains lead to its balancers.
 	web := &http.Client{Transport: localaws.Reach(a.console.Getenv("AWS_ENDPOINT_URL"), nil)}
@@ -55,9 +56,31 @@ func (a *app) environmentOf(name string, t target, cfg aws.Config) (*environment
 	env, _ := a.platform.Environment(name)
 	bucket := state.New(cfg, a.platform)
 	return &environment{
-		Environment: env, target: t, cfg: cfg, ecs: e,
+		Environment: env, cloud: cloud, ecs: e,
 		history: bucket.History(name), lock: bucket.Lock(name),
 	}, nil
+}
+
+// requireCloud finds the credentials for a command that needs AWS.
+func (a *app) requireCloud(ctx context.Context, command string) (root.Cloud, error) {
+	return root.RequireCloud(ctx, a.platform, a.console, command)
+}
+
+// rootOptions are what the roots work with.
+func (a *app) rootOptions(cloud root.Cloud) root.Options {
+	return root.Options{
+		Platform: a.platform, Repository: a.repository, Cache: cacheDir(),
+		Console: a.console, Redactor: a.redactor(), Cloud: cloud,
+	}
+}
+
+// cacheDir is where things are kept between runs.
+func cacheDir() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		dir = os.TempDir()
+	}
+	return filepath.Join(dir, "tfpipeline")
 }
 
 // services are the names of the platform's services, in its order.
@@ -79,7 +102,7 @@ func explain(env string, err error) error {
 }
 
 // pipeline wires a promotion or rollback of an environment to the world.
-func (a *app) pipeline(e *environment, i *infrastructure) (*deploy.Pipeline, error) {
+func (a *app) pipeline(e *environment, i *root.Infrastructure) (*deploy.Pipeline, error) {
 	p := &deploy.Pipeline{
 		Platform: a.platform, Environment: e.Name,
 		Images: e.ecs, TaskDefinitions: e.ecs, Services: e.ecs, Scaling: e.ecs, Deployments: e.ecs,
@@ -88,7 +111,7 @@ func (a *app) pipeline(e *environment, i *infrastructure) (*deploy.Pipeline, err
 		Redactor: a.redactor(), Limits: a.limits,
 	}
 	if e.Proof != nil {
-		from, err := a.environmentOf(e.Proof.From, e.target, e.cfg)
+		from, err := a.environmentOf(e.Proof.From, e.cloud)
 		if err != nil {
 			return nil, err
 		}

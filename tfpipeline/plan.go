@@ -8,8 +8,7 @@ import (
 	"time"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
-	"github.com/specboard/platform/tfpipeline/internal/plan"
-	"github.com/specboard/platform/tfpipeline/internal/terraform"
+	"github.com/specboard/platform/tfpipeline/internal/root"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
@@ -85,32 +84,25 @@ type planOptions struct {
 }
 
 func (a *app) plan(ctx context.Context, o planOptions) (err error) {
-	t, cfg, err := a.findTarget(ctx, o.offline)
+	cloud, err := root.FindCloud(ctx, a.platform, a.console, o.offline)
 	if err != nil {
 		return err
 	}
 	if !o.json {
 		// Said first, so that nobody takes the rest for more than it is.
-		fmt.Fprintln(a.console.Out, headline(o.env, t, o.offline))
+		fmt.Fprintln(a.console.Out, headline(o.env, cloud.Target, o.offline))
 	}
-	r, err := a.openRoot(ctx, a.console, o.env, t, cfg)
+	r, err := root.Open(ctx, a.rootOptions(cloud), o.env, root.Plan)
 	if err != nil {
 		return err
 	}
-	defer closeRoot(r, &err)
-	if t != targetOffline {
-		if err := a.begin(r, "plan"); err != nil {
-			return err
-		}
-	}
-
-	a.console.Progress("%s: terraform plan", o.env)
-	p, planErr := a.planRoot(ctx, r, planChoices{lockTimeout: o.lockTimeout, noLock: o.noLock})
+	defer func() { err = errors.Join(err, r.Close()) }()
+	p, planErr := r.Plan(ctx, o.choices())
 	if p == nil {
 		return planErr
 	}
 	if o.json {
-		err = view.PlanJSON(a.console.Out, string(t), p)
+		err = view.PlanJSON(a.console.Out, string(cloud.Target), p)
 	} else {
 		err = view.Text{Colour: a.console.Colour(a.console.Out)}.Plan(a.console.Out, p)
 	}
@@ -125,40 +117,17 @@ func (a *app) plan(ctx context.Context, o planOptions) (err error) {
 	return nil
 }
 
-// planChoices are the choices of one plan.
-type planChoices struct {
-	lockTimeout                       time.Duration
-	noLock, destroy, refreshOnly, yes bool
+func (o planOptions) choices() root.Choices {
+	return root.Choices{Operation: root.Plan, LockTimeout: o.lockTimeout, NoLock: o.noLock}
 }
 
-// planRoot plans an opened root. A plan that failed half-way comes back
-// together with its error.
-func (a *app) planRoot(ctx context.Context, r *root, c planChoices) (*plan.Plan, error) {
-	var document []byte
-	planErr := a.patience(r, c.lockTimeout, c.yes).Wait(ctx, func(timeout time.Duration) (err error) {
-		document, err = r.Driver.Plan(ctx, terraform.PlanOptions{LockTimeout: timeout, NoLock: c.noLock, Destroy: c.destroy, RefreshOnly: c.refreshOnly})
-		return err
-	})
-	if planErr != nil {
-		planErr = a.advise(r.name, planErr)
-	}
-	if document == nil {
-		return nil, planErr
-	}
-	p, err := plan.Parse(r.name, document)
-	if err != nil {
-		return nil, errors.Join(planErr, err)
-	}
-	return p, planErr
-}
-
-func headline(name string, t target, asked bool) string {
+func headline(name string, t root.Target, asked bool) string {
 	switch {
-	case t == targetOffline && asked:
+	case t == root.Offline && asked:
 		return name + ": offline plan, as asked: real Terraform and provider, empty state, no AWS"
-	case t == targetOffline:
+	case t == root.Offline:
 		return name + ": offline plan, since there are no AWS credentials: real Terraform and provider, empty state"
-	case t == targetLocal:
+	case t == root.Local:
 		return name + ": plan against the local endpoint"
 	default:
 		return name + ": plan against AWS"

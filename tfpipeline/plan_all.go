@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
+	"slices"
 	"strings"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
+	"github.com/specboard/platform/tfpipeline/internal/root"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
@@ -28,14 +26,14 @@ func (a *app) planAll(ctx context.Context, o planOptions) error {
 			return err
 		}
 	}
-	t, cfg, err := a.findTarget(ctx, o.offline)
+	cloud, err := root.FindCloud(ctx, a.platform, a.console, o.offline)
 	if err != nil {
 		return err
 	}
 	if !o.json {
-		fmt.Fprintln(a.console.Out, headline(allRoots, t, o.offline))
+		fmt.Fprintln(a.console.Out, headline(allRoots, cloud.Target, o.offline))
 	}
-	sections, failures, err := a.planRoots(ctx, t, cfg, o)
+	sections, errs, err := a.planRoots(ctx, cloud, o)
 	if err != nil {
 		return err
 	}
@@ -43,7 +41,7 @@ func (a *app) planAll(ctx context.Context, o planOptions) error {
 		return context.Cause(ctx)
 	}
 	if o.json {
-		err = view.PlansJSON(a.console.Out, string(t), sections)
+		err = view.PlansJSON(a.console.Out, string(cloud.Target), sections)
 	} else {
 		err = view.Text{Colour: a.console.Colour(a.console.Out)}.Plans(a.console.Out, sections)
 	}
@@ -52,12 +50,13 @@ func (a *app) planAll(ctx context.Context, o planOptions) error {
 	}
 	if c != nil {
 		comment := view.Comment{Sections: sections, RunURL: a.runURL(), Commit: c.commit()}
-		if t == targetOffline {
+		if cloud.Target == root.Offline {
 			comment.Note = "**Offline plan**: real Terraform and provider against an empty state, without AWS. Everything looks new."
 		}
 		err = c.tell(ctx, a, comment)
 	}
-	return errors.Join(err, a.failed(failures), pending(sections, o.detailed && err == nil && len(failures) == 0))
+	err = errors.Join(err, a.failed("planned", a.platform.Roots(), errs))
+	return errors.Join(err, pending(sections, o.detailed && err == nil))
 }
 
 // pending is how a plan says that something would change, when asked to.
@@ -70,79 +69,46 @@ func pending(sections []view.Section, asked bool) error {
 	return nil
 }
 
-// rootError is why one root could not be planned.
-type rootError struct {
-	root string
-	err  error
-}
-
 // failed tells of each failure, with its next command, and returns the sum.
-func (a *app) failed(failures []rootError) error {
-	if len(failures) == 0 {
+func (a *app) failed(what string, roots []string, errs []error) error {
+	var names []string
+	for i, err := range errs {
+		if err == nil {
+			continue
+		}
+		if len(roots) == 1 {
+			return err
+		}
+		a.console.Fail(err)
+		names = append(names, roots[i])
+	}
+	if len(names) == 0 {
 		return nil
 	}
-	var names []string
-	for _, f := range failures {
-		a.console.Fail(f.err)
-		names = append(names, f.root)
-	}
-	return fmt.Errorf("%d of %d roots could not be planned: %s", len(failures), len(a.platform.Roots()), strings.Join(names, ", "))
+	return fmt.Errorf("%d of %d roots could not be %s: %s", len(names), len(roots), what, strings.Join(names, ", "))
 }
 
-// planRoots plans every root, several at a time: a plan waits for AWS, and for
-// its provider to start, more than it works. Terraform, the endpoint and the
-// credentials are found once.
-func (a *app) planRoots(ctx context.Context, t target, cfg aws.Config, o planOptions) (sections []view.Section, failures []rootError, err error) {
-	b, err := a.openToolbox(ctx, a.console.Unattended(), t, cfg)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() { err = errors.Join(err, b.Close()) }()
-
+// planRoots plans and guards every root, several at a time.
+func (a *app) planRoots(ctx context.Context, cloud root.Cloud, o planOptions) (sections []view.Section, errs []error, err error) {
 	roots := a.platform.Roots()
 	sections = make([]view.Section, len(roots))
-	errs := make([]error, len(roots))
-	var g errgroup.Group
-	// A plan keeps less than one processor busy, and takes half a gigabyte.
-	g.SetLimit(2 * runtime.NumCPU())
-	for i, name := range roots {
-		g.Go(func() error {
-			sections[i], errs[i] = b.planOne(ctx, name, o)
-			return nil // one root does not end the others
-		})
-	}
-	_ = g.Wait() // never an error
+	errs, err = root.Each(ctx, a.rootOptions(cloud), roots, root.Plan, func(ctx context.Context, r *root.Root) (err error) {
+		s := &sections[slices.Index(roots, r.Name)]
+		if s.Plan, err = r.Plan(ctx, o.choices()); s.Plan == nil {
+			return err
+		}
+		if refusal, ok := errors.AsType[*plan.GuardError](r.Guard(s.Plan, nil)); ok {
+			s.Refused = refusal.Violations
+		}
+		r.Progress("planned")
+		return err
+	})
 	redact := a.redactor()
-	for i, err := range errs {
-		if err != nil {
-			sections[i].Error = redact.Hide(err.Error())
-			failures = append(failures, rootError{roots[i], err})
+	for i, name := range roots {
+		sections[i].Root = name
+		if err == nil && errs[i] != nil {
+			sections[i].Error = redact.Hide(errs[i].Error())
 		}
 	}
-	return sections, failures, nil
-}
-
-// planOne plans one of several roots.
-func (b *toolbox) planOne(ctx context.Context, name string, o planOptions) (s view.Section, err error) {
-	s.Root = name
-	r, err := b.openRoot(ctx, name)
-	if err != nil {
-		return s, err
-	}
-	defer closeRoot(r, &err)
-	if b.target != targetOffline {
-		if err := b.begin(r, "plan"); err != nil {
-			return s, err
-		}
-	}
-	b.console.Progress("%s: terraform plan", name)
-	s.Plan, err = b.planRoot(ctx, r, planChoices{lockTimeout: o.lockTimeout, noLock: o.noLock})
-	if s.Plan == nil {
-		return s, err
-	}
-	if refusal, ok := errors.AsType[*plan.GuardError](plan.Guard(s.Plan, b.platform, nil)); ok {
-		s.Refused = refusal.Violations
-	}
-	b.console.Progress("%s: planned", name)
-	return s, err
+	return sections, errs, err
 }

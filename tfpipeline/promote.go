@@ -9,6 +9,7 @@ import (
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/root"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
@@ -89,10 +90,10 @@ func (a *app) promote(ctx context.Context, o attemptOptions) error {
 	case o.timeout <= 0:
 		return console.Usage("-timeout must be more than 0, such as 45m", again+" -timeout 1h")
 	}
-	var approved *review
+	var approved *root.Review
 	if o.reviewed != "" {
 		var err error
-		if approved, err = readReview(o.reviewed, o.env); err != nil {
+		if approved, err = root.ReadReview(o.reviewed, o.env); err != nil {
 			return err
 		}
 	}
@@ -109,7 +110,7 @@ func (a *app) promote(ctx context.Context, o attemptOptions) error {
 }
 
 // attempt promotes or rolls back, and tells of it.
-func (a *app) attempt(ctx context.Context, kind deploy.Kind, o attemptOptions, approved *review, again string) (err error) {
+func (a *app) attempt(ctx context.Context, kind deploy.Kind, o attemptOptions, approved *root.Review, again string) (err error) {
 	e, err := a.openEnvironment(ctx, o.env, string(kind))
 	if err != nil {
 		return err
@@ -122,7 +123,9 @@ func (a *app) attempt(ctx context.Context, kind deploy.Kind, o attemptOptions, a
 		return err
 	}
 	report := newReporter(a.console, title, o.json)
-	i := &infrastructure{app: a, console: a.console.Redirect(report.log), env: o.env, target: e.target, cfg: e.cfg, reviewed: approved, again: again}
+	options := a.rootOptions(e.cloud)
+	options.Console = a.console.Redirect(report.log)
+	i := &root.Infrastructure{Options: options, Environment: o.env, Reviewed: approved, Retry: again}
 	p, err := a.pipeline(e, i)
 	if err != nil {
 		report.close()
@@ -138,7 +141,7 @@ func (a *app) attempt(ctx context.Context, kind deploy.Kind, o attemptOptions, a
 		q.LockWait = -1
 	}
 	if approved != nil {
-		q.Reviewed = approved.fingerprint
+		q.Reviewed = approved.Fingerprint
 	}
 	run := p.Promote
 	if kind == deploy.KindRollback {

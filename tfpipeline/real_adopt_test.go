@@ -22,6 +22,7 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/account"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
+	"github.com/specboard/platform/tfpipeline/internal/root"
 )
 
 // small is a root of everything that is quickly made: names that decide an
@@ -176,12 +177,13 @@ func newCloudFixture(t *testing.T, root, resources string) (*fixture, aws.Config
 // no more than a tag.
 func networks(t *testing.T, cfg aws.Config) int {
 	t.Helper()
-	f := &finder{platform: configtest.Docs(), cfg: cfg}
-	if err := f.list(context.WithoutCancel(t.Context())); err != nil {
+	f := &root.Finder{Platform: configtest.Docs(), Config: cfg}
+	tagged, err := f.Tagged(context.WithoutCancel(t.Context()))
+	if err != nil {
 		t.Fatal(err)
 	}
 	count := map[[3]string]int{}
-	for _, r := range f.tagged {
+	for _, r := range tagged {
 		tags := map[string]string{}
 		for _, tag := range r.Tags {
 			tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)

@@ -12,6 +12,7 @@ import (
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
+	"github.com/specboard/platform/tfpipeline/internal/root"
 )
 
 // danger is a change that the guard refuses: what a resource is, what somebody
@@ -169,7 +170,7 @@ func TestRealDangers(t *testing.T) {
 	}
 	for _, d := range list {
 		others := slices.DeleteFunc(slices.Clone(all), func(s string) bool { return s == d.address })
-		err := a.guard(p, others, "tfpipeline apply")
+		err := plan.Guard(p, a.platform, others)
 		if err == nil || !strings.Contains(err.Error(), "\n  "+d.address+": "+d.what) {
 			t.Errorf("%s: %v", d.address, err)
 		}
@@ -193,12 +194,12 @@ func TestRealDangers(t *testing.T) {
 // productionPlan is the plan that the guard judges.
 func productionPlan(t *testing.T, a *app, cfg aws.Config) *plan.Plan {
 	t.Helper()
-	r, err := a.openRoot(t.Context(), a.console, "production", targetLocal, cfg)
+	r, err := root.Open(t.Context(), a.rootOptions(root.Cloud{Target: root.Local, Config: cfg}), "production", "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	p, err := a.planRoot(t.Context(), r, planChoices{noLock: true})
+	p, err := r.Plan(t.Context(), root.Choices{Operation: root.Plan, NoLock: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/root"
 )
 
 func runTaskCommand() command {
@@ -84,7 +85,7 @@ func (a *app) runTask(ctx context.Context, o runOptions) error {
 	if err != nil {
 		return err
 	}
-	i := &infrastructure{app: a, env: e.Name, cfg: e.cfg}
+	i := &root.Infrastructure{Options: a.rootOptions(e.cloud), Environment: e.Name}
 	p, err := a.pipeline(e, i)
 	if err != nil {
 		return err

@@ -53,14 +53,14 @@ func (a *app) status(ctx context.Context, env string, json, markdown bool) error
 			names = append(names, e.Name)
 		}
 	}
-	t, cfg, err := a.findCloud(ctx, "status")
+	cloud, err := a.requireCloud(ctx, "status")
 	if err != nil {
 		return err
 	}
 	all := make(view.Statuses, len(names))
 	g, groupCtx := errgroup.WithContext(ctx)
 	for i, name := range names {
-		e, err := a.environmentOf(name, t, cfg)
+		e, err := a.environmentOf(name, cloud)
 		if err != nil {
 			return err
 		}

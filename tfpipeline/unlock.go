@@ -45,11 +45,11 @@ Examples:
 }
 
 func (a *app) unlock(ctx context.Context, env, id string, yes bool) error {
-	_, cfg, err := a.findCloud(ctx, "unlock")
+	cloud, err := a.requireCloud(ctx, "unlock")
 	if err != nil {
 		return err
 	}
-	bucket := state.New(cfg, a.platform)
+	bucket := state.New(cloud.Config, a.platform)
 	var locks []heldLock
 	if env != config.SharedRoot && id == "" {
 		l, err := a.environmentLock(ctx, bucket, env, yes)

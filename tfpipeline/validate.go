@@ -33,7 +33,7 @@ and terraform test for the modules that have tests. It needs no AWS.`,
 }
 
 func (a *app) validate(ctx context.Context, test bool) error {
-	program, err := terraform.DefaultInstallation(a.cacheDir()).Find(ctx, func(s string) { a.console.Progress("%s", s) })
+	program, err := terraform.DefaultInstallation(cacheDir()).Find(ctx, func(s string) { a.console.Progress("%s", s) })
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (a *app) validate(ctx context.Context, test bool) error {
 		return fmt.Errorf("list the modules: %w", err)
 	}
 	env, _ := terraform.Environ(a.console.Env, map[string]string{"AWS_EC2_METADATA_DISABLED": "true"})
-	work := filepath.Join(a.cacheDir(), "work")
+	work := filepath.Join(cacheDir(), "work")
 
 	// Each run loads the provider, which takes two seconds of one core.
 	var g errgroup.Group
@@ -62,7 +62,7 @@ func (a *app) validate(ctx context.Context, test bool) error {
 				defer func() { err = errors.Join(err, w.Close()) }()
 				d, err := terraform.New(ctx, terraform.Options{
 					Program: program, Workspace: w, Environ: env,
-					PluginCache: filepath.Join(a.cacheDir(), "providers"),
+					PluginCache: filepath.Join(cacheDir(), "providers"),
 				})
 				if err == nil {
 					err = d.Validate(ctx)

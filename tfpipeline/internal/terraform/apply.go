@@ -16,15 +16,15 @@ import (
 // through ctx is passed on once, and waited for. What happened meanwhile is
 // told to Options.Events and kept in an *ApplyError if it was not all.
 func (d *Driver) Apply(ctx context.Context, lockTimeout time.Duration) error {
-	if err := d.talking.SetEnv(d.env); err != nil {
+	if err := d.exec.SetEnv(d.env); err != nil {
 		return fmt.Errorf("apply: %w", err)
 	}
 	stream := newEventStream(d.events)
 	// Terraform checks the saved plan against the state, so options that
 	// would change it (targets, variables) have no place here.
-	err := d.talking.ApplyJSON(ctx, stream, tfexec.DirOrPlan(d.workspace.Plan), tfexec.LockTimeout(lockTimeout.String()))
+	err := d.exec.ApplyJSON(ctx, stream, tfexec.DirOrPlan(d.workspace.Plan), tfexec.LockTimeout(lockTimeout.String()))
 	// ApplyJSON leaves its writer behind, for everything that comes after.
-	d.talking.SetStdout(d.output)
+	d.exec.SetStdout(nil)
 	if err == nil || stream.finished {
 		// An interrupt that came too late to stop anything is no failure.
 		return nil
@@ -76,7 +76,7 @@ func (d *Driver) rescueState(ctx context.Context) (string, error) {
 		case <-time.After(delay):
 		}
 		// Terraform refuses to replace a state that is newer than this one.
-		if _, err = d.quiet(ctx, "state", "push", erroredState); err == nil {
+		if _, err = d.output(ctx, "state", "push", erroredState); err == nil {
 			return "", errors.Join(os.Remove(to), os.Remove(from))
 		}
 	}

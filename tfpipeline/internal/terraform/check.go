@@ -36,13 +36,13 @@ func NewModuleWorkspace(repository, module, root, parent string) (*Workspace, er
 // Validate checks the configuration against the providers' schemas, without a
 // backend.
 func (d *Driver) Validate(ctx context.Context) error {
-	if err := d.talking.Init(ctx, tfexec.Backend(false), tfexec.Upgrade(false)); err != nil {
+	if err := d.exec.Init(ctx, tfexec.Backend(false), tfexec.Upgrade(false)); err != nil {
 		return fmt.Errorf("init: %w", explain(ctx, err))
 	}
 	if err := d.workspace.checkLock(); err != nil {
 		return err
 	}
-	if _, err := d.quiet(ctx, "validate", "-no-color"); err != nil {
+	if _, err := d.output(ctx, "validate", "-no-color"); err != nil {
 		return fmt.Errorf("validate: %w", err)
 	}
 	return nil

@@ -5,22 +5,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"os/exec"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/hashicorp/terraform-exec/tfexec"
 )
 
-// patience is how long an interrupted Terraform may take to stop. Terraform
+// stopTimeout is how long an interrupted Terraform may take to stop. Terraform
 // finishes the calls it has begun, saves its state and releases its lock; a
 // second signal, or a kill, would lose one of these. Whoever runs the driver
 // sets the bound that counts.
-const patience = 1000 * time.Hour
+const stopTimeout = 1000 * time.Hour
 
 // Driver runs Terraform in one workspace.
 type Driver struct {
@@ -33,12 +31,10 @@ type Driver struct {
 	program   string
 	env       map[string]string
 	planEnv   map[string]string
-	// talking runs init, plan and apply, whose output people may see. What
-	// prints values runs without terraform-exec, which copies the output of
-	// every command to the same writer.
-	talking *tfexec.Terraform
-	output  io.Writer
-	events  func(Event)
+	// exec runs init, plan and apply. What prints values runs without
+	// terraform-exec, which copies the output of every command to one writer.
+	exec   *tfexec.Terraform
+	events func(Event)
 	// pushAfter is how often, and how long after the time before, a state that
 	// Terraform could not save is offered to the backend again.
 	pushAfter []time.Duration
@@ -56,8 +52,6 @@ type Options struct {
 	// PluginCache keeps downloaded providers between runs; used unless the
 	// environment names another.
 	PluginCache string
-	// Output receives what Terraform says of its progress; nil discards it.
-	Output io.Writer
 	// Events is told what happens during an apply; nil for nobody.
 	Events func(Event)
 }
@@ -84,45 +78,25 @@ func New(ctx context.Context, o Options) (*Driver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure terraform: %w", err)
 	}
-	// The version is asked for through the same writer as everything else, so
-	// it comes before the writer is set.
-	if err := errors.Join(tf.SetEnv(env), tf.SetWaitDelay(patience)); err != nil {
+	if err := errors.Join(tf.SetEnv(env), tf.SetWaitDelay(stopTimeout)); err != nil {
 		return nil, fmt.Errorf("configure terraform: %w", err)
 	}
 	if _, _, err := tf.Version(ctx, true); err != nil {
 		return nil, fmt.Errorf("ask terraform for its version: %w", explain(ctx, err))
-	}
-	if o.Output != nil {
-		// terraform-exec writes both streams at the same time.
-		out := &oneAtATime{w: o.Output}
-		tf.SetStdout(out)
-		tf.SetStderr(out)
 	}
 	planEnv := maps.Clone(env)
 	maps.Copy(planEnv, o.PlanEnviron)
 	return &Driver{
 		workspace: o.Workspace, program: o.Program, env: env, planEnv: planEnv,
 		InstallsAlone: !mirrored || env["TF_PLUGIN_CACHE_DIR"] != "",
-		talking:       tf, output: o.Output, events: o.Events,
+		exec:          tf, events: o.Events,
 		pushAfter: []time.Duration{0, time.Second, 4 * time.Second},
 	}, nil
 }
 
-// oneAtATime is a writer for several goroutines.
-type oneAtATime struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (o *oneAtATime) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.w.Write(p)
-}
-
 // Init installs the providers that the root has locked and opens its backend.
 func (d *Driver) Init(ctx context.Context) error {
-	if err := d.talking.Init(ctx, tfexec.Upgrade(false)); err != nil {
+	if err := d.exec.Init(ctx, tfexec.Upgrade(false)); err != nil {
 		return fmt.Errorf("init: %w", explain(ctx, err))
 	}
 	if err := d.workspace.checkLock(); err != nil {
@@ -147,14 +121,14 @@ type PlanOptions struct {
 // as one that a check refused, may still have been saved: then both the JSON
 // and the error are returned.
 func (d *Driver) Plan(ctx context.Context, o PlanOptions) ([]byte, error) {
-	if err := d.talking.SetEnv(d.planEnv); err != nil {
+	if err := d.exec.SetEnv(d.planEnv); err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
 	// What an earlier attempt left must not be taken for this one's.
 	if err := os.Remove(d.workspace.Plan); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
-	_, planErr := d.talking.Plan(ctx,
+	_, planErr := d.exec.Plan(ctx,
 		tfexec.Out(d.workspace.Plan),
 		tfexec.Lock(!o.NoLock),
 		tfexec.LockTimeout(o.LockTimeout.String()),
@@ -179,7 +153,7 @@ func (d *Driver) Plan(ctx context.Context, o PlanOptions) ([]byte, error) {
 
 // Show returns the saved plan as JSON.
 func (d *Driver) Show(ctx context.Context) ([]byte, error) {
-	out, err := d.quiet(ctx, "show", "-json", "-no-color", d.workspace.Plan)
+	out, err := d.output(ctx, "show", "-json", "-no-color", d.workspace.Plan)
 	if err != nil {
 		return nil, fmt.Errorf("show the plan: %w", err)
 	}
@@ -192,7 +166,7 @@ func (d *Driver) Workspace() string { return d.workspace.top }
 // Outputs returns the root's outputs as JSON, sensitive ones included: it is
 // for the program, not for people.
 func (d *Driver) Outputs(ctx context.Context) ([]byte, error) {
-	out, err := d.quiet(ctx, "output", "-json", "-no-color")
+	out, err := d.output(ctx, "output", "-json", "-no-color")
 	if err != nil {
 		return nil, fmt.Errorf("read outputs: %w", err)
 	}
@@ -201,20 +175,20 @@ func (d *Driver) Outputs(ctx context.Context) ([]byte, error) {
 
 // Unlock removes a state lock by its id.
 func (d *Driver) Unlock(ctx context.Context, id string) error {
-	if _, err := d.quiet(ctx, "force-unlock", "-force", id); err != nil {
+	if _, err := d.output(ctx, "force-unlock", "-force", id); err != nil {
 		return fmt.Errorf("unlock: %w", err)
 	}
 	return nil
 }
 
-// quiet runs a command whose output goes to the caller and nowhere else.
-func (d *Driver) quiet(ctx context.Context, args ...string) ([]byte, error) {
-	return d.quietIn(ctx, d.env, args...)
+// output runs a command whose output goes to the caller and nowhere else.
+func (d *Driver) output(ctx context.Context, args ...string) ([]byte, error) {
+	return d.outputIn(ctx, d.env, args...)
 }
 
-// quietIn is quiet with another environment. What was printed is returned
+// outputIn is output with another environment. What was printed is returned
 // also if the command failed.
-func (d *Driver) quietIn(ctx context.Context, env map[string]string, args ...string) ([]byte, error) {
+func (d *Driver) outputIn(ctx context.Context, env map[string]string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, d.program, args...)
 	cmd.Dir = d.workspace.Dir
 	cmd.Env = list(env)
@@ -222,7 +196,7 @@ func (d *Driver) quietIn(ctx context.Context, env map[string]string, args ...str
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.SysProcAttr = ownGroup()
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
-	cmd.WaitDelay = patience
+	cmd.WaitDelay = stopTimeout
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			return stdout.Bytes(), context.Cause(ctx)

@@ -15,7 +15,7 @@ import (
 )
 
 func TestCommands(t *testing.T) {
-	d, _, log := fake(t, "")
+	d, log := fake(t, "")
 	if err := d.Init(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestCommands(t *testing.T) {
 }
 
 func TestPlanWithoutLock(t *testing.T) {
-	d, _, log := fake(t, "")
+	d, log := fake(t, "")
 	if _, err := d.Plan(t.Context(), PlanOptions{NoLock: true, Destroy: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -51,28 +51,8 @@ func TestPlanWithoutLock(t *testing.T) {
 	}
 }
 
-// terraform-exec copies what every command prints to one writer, the JSON of
-// show and output included.
-func TestValuesStayOutOfTheOutput(t *testing.T) {
-	d, output, _ := fake(t, "")
-	document, err := d.Plan(t.Context(), PlanOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	outputs, err := d.Outputs(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(string(document), canary) || !strings.Contains(string(outputs), canary) {
-		t.Fatalf("the documents lack the value: %s %s", document, outputs)
-	}
-	if got := output.String(); strings.Contains(got, canary) || strings.Contains(got, "terraform_version") || !strings.Contains(got, "plan is running") {
-		t.Errorf("output is %q, want the plan's progress alone", got)
-	}
-}
-
 func TestInterruptIsPassedOnOnceAndWaitedFor(t *testing.T) {
-	d, _, log := fake(t, "wait")
+	d, log := fake(t, "wait")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	because := errors.New("somebody pressed Ctrl-C")
 	go func() {
@@ -98,7 +78,7 @@ func TestInterruptIsPassedOnOnceAndWaitedFor(t *testing.T) {
 
 func TestFailures(t *testing.T) {
 	t.Run("locked", func(t *testing.T) {
-		d, _, _ := fake(t, "locked no-plan")
+		d, _ := fake(t, "locked no-plan")
 		_, err := d.Plan(t.Context(), PlanOptions{})
 		locked, ok := errors.AsType[*LockedError](err)
 		want := &LockedError{StateLock: deploy.StateLock{
@@ -110,7 +90,7 @@ func TestFailures(t *testing.T) {
 		}
 	})
 	t.Run("errored plan is still shown", func(t *testing.T) {
-		d, _, _ := fake(t, "fail")
+		d, _ := fake(t, "fail")
 		document, err := d.Plan(t.Context(), PlanOptions{})
 		if document == nil {
 			t.Error("no plan, though one was saved")
@@ -120,7 +100,7 @@ func TestFailures(t *testing.T) {
 		}
 	})
 	t.Run("no plan saved", func(t *testing.T) {
-		d, _, log := fake(t, "fail no-plan")
+		d, log := fake(t, "fail no-plan")
 		document, err := d.Plan(t.Context(), PlanOptions{})
 		if document != nil || err == nil {
 			t.Errorf("Plan = %s, %v, want an error alone", document, err)
@@ -130,7 +110,7 @@ func TestFailures(t *testing.T) {
 		}
 	})
 	t.Run("state that could not be saved", func(t *testing.T) {
-		d, _, _ := fake(t, "unsaved push-fails")
+		d, _ := fake(t, "unsaved push-fails")
 		d.pushAfter = []time.Duration{0, 0}
 		unsaved, ok := errors.AsType[*UnsavedStateError](d.Apply(t.Context(), 0))
 		if !ok {
@@ -148,14 +128,14 @@ func TestFailures(t *testing.T) {
 
 func TestProviderLock(t *testing.T) {
 	t.Run("another version", func(t *testing.T) {
-		d, _, _ := fake(t, "reselect")
+		d, _ := fake(t, "reselect")
 		err := d.Init(t.Context())
 		if err == nil || !strings.Contains(err.Error(), "registry.terraform.io/hashicorp/aws 6.0.0") {
 			t.Errorf("Init = %v, want it to name what was selected", err)
 		}
 	})
 	t.Run("another checksum", func(t *testing.T) {
-		d, _, _ := fake(t, "add-hash")
+		d, _ := fake(t, "add-hash")
 		if err := d.Init(t.Context()); err != nil {
 			t.Errorf("Init = %v, want none: the same provider on another platform", err)
 		}
@@ -163,7 +143,7 @@ func TestProviderLock(t *testing.T) {
 }
 
 func TestWorkspace(t *testing.T) {
-	d, _, _ := fake(t, "")
+	d, _ := fake(t, "")
 	w := d.workspace
 	info, err := os.Stat(w.top)
 	if err != nil {

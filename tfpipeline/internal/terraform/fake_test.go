@@ -122,7 +122,7 @@ const lockedText = `╷
 `
 
 // fake opens a driver on a small repository with the fake Terraform.
-func fake(t *testing.T, behaviour string) (d *Driver, output *strings.Builder, log string) {
+func fake(t *testing.T, behaviour string) (d *Driver, log string) {
 	t.Helper()
 	repository := t.TempDir()
 	root := filepath.Join(repository, "envs", "staging")
@@ -150,16 +150,15 @@ func fake(t *testing.T, behaviour string) (d *Driver, output *strings.Builder, l
 		t.Fatal(err)
 	}
 	log = filepath.Join(t.TempDir(), "calls")
-	output = &strings.Builder{}
 	d, err = New(t.Context(), Options{
-		Program: program, Workspace: w, Output: output,
+		Program: program, Workspace: w,
 		Environ:     map[string]string{"FAKE_TERRAFORM": "on " + behaviour, "FAKE_LOG": log, "HOME": t.TempDir(), "PATH": os.Getenv("PATH")},
 		PlanEnviron: map[string]string{"PLAN_ONLY": "1"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return d, output, log
+	return d, log
 }
 
 func calls(t *testing.T, log string) []string {

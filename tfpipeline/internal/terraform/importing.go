@@ -32,7 +32,7 @@ func (d *Driver) PlanImports(ctx context.Context, imports []Import, lockTimeout 
 		return nil, fmt.Errorf("plan imports: %w", err)
 	}
 	stream := newEventStream(nil)
-	out, err := d.quietIn(ctx, d.planEnv, "plan", "-json", "-input=false", "-lock-timeout="+lockTimeout.String(), "-out="+d.workspace.Plan)
+	out, err := d.outputIn(ctx, d.planEnv, "plan", "-json", "-input=false", "-lock-timeout="+lockTimeout.String(), "-out="+d.workspace.Plan)
 	if _, writeErr := stream.Write(out); writeErr != nil {
 		return nil, writeErr
 	}

@@ -62,8 +62,8 @@ func (r Run) takes(operation string) bool {
 	}
 }
 
-// Patience is how a held lock is waited for.
-type Patience struct {
+// LockWait is how a held lock is waited for.
+type LockWait struct {
 	// Timeout is how long to wait in all.
 	Timeout time.Duration
 	// Held is asked once, when the lock is first found held: it tells the
@@ -74,7 +74,7 @@ type Patience struct {
 
 // Wait runs an operation that needs the lock; do receives the lock timeout to
 // pass to Terraform.
-func (p Patience) Wait(ctx context.Context, do func(lockTimeout time.Duration) error) error {
+func (p LockWait) Do(ctx context.Context, do func(lockTimeout time.Duration) error) error {
 	began := time.Now()
 	until := began.Add(p.Timeout)
 	err := do(0)

@@ -15,10 +15,10 @@ import (
 // nothing else. An apply knows a resource as it was when it was made, which is
 // before the rules, policies and attachments that others add to it.
 func (d *Driver) Refresh(ctx context.Context, lockTimeout time.Duration) error {
-	if err := d.talking.SetEnv(d.env); err != nil {
+	if err := d.exec.SetEnv(d.env); err != nil {
 		return fmt.Errorf("refresh: %w", err)
 	}
-	err := d.talking.Apply(ctx, tfexec.RefreshOnly(true), tfexec.LockTimeout(lockTimeout.String()))
+	err := d.exec.Apply(ctx, tfexec.RefreshOnly(true), tfexec.LockTimeout(lockTimeout.String()))
 	if err == nil {
 		return nil
 	}

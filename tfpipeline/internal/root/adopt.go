@@ -1,4 +1,4 @@
-package main
+package root
 
 import (
 	"context"
@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
@@ -23,9 +21,8 @@ import (
 
 // adoption is the search on one root.
 type adoption struct {
-	app         *app
-	root        *root
-	finder      *finder
+	root        *Root
+	finder      *Finder
 	lockTimeout time.Duration
 	// found are the imports; untried further ids where there was more than
 	// one; absent what does not exist.
@@ -35,28 +32,28 @@ type adoption struct {
 }
 
 // adopt replaces a plan by one that adopts what exists already.
-func (a *app) adopt(ctx context.Context, r *root, cfg aws.Config, p *plan.Plan, o changeOptions) (*plan.Plan, error) {
+func (r *Root) adopt(ctx context.Context, p *plan.Plan, c Choices) (*plan.Plan, error) {
 	if p.Counts()[plan.Create] == 0 {
 		return p, nil
 	}
-	r.console.Progress("%s: looking for what a run that was killed made and could not note", r.name)
+	r.Progress("looking for what a run that was killed made and could not note")
 	s := &adoption{
-		app: a, root: r, finder: &finder{platform: a.platform, cfg: cfg}, lockTimeout: o.lockTimeout,
+		root: r, finder: &Finder{Platform: r.roots.Platform, Config: r.roots.Cloud.Config}, lockTimeout: c.LockTimeout,
 		found: map[string]string{}, untried: map[string][]string{}, absent: map[string]bool{},
 	}
 	p, err := s.search(ctx, p)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", r.name, err)
+		return nil, fmt.Errorf("%s: %w", r.Name, err)
 	}
 	if len(s.found) == 0 {
-		r.console.Progress("%s: there is nothing outside of the state", r.name)
+		r.Progress("there is nothing outside of the state")
 		return p, nil
 	}
 	if err := s.harmless(p); err != nil {
 		return nil, err
 	}
 	for _, i := range s.imports() {
-		r.console.Progress("%s: adopting %s (%s)", r.name, i.Address, i.ID)
+		r.Progress("adopting %s (%s)", i.Address, i.ID)
 	}
 	return p, nil
 }
@@ -102,12 +99,12 @@ func (s *adoption) look(ctx context.Context, p *plan.Plan) (more bool, err error
 // replan plans with the imports, without those that turn out not to exist.
 func (s *adoption) replan(ctx context.Context, p *plan.Plan) (*plan.Plan, error) {
 	for {
-		absent, err := s.root.PlanImports(ctx, s.imports(), s.lockTimeout)
+		absent, err := s.root.driver.PlanImports(ctx, s.imports(), s.lockTimeout)
 		if err != nil {
 			return nil, err
 		}
 		if len(absent) == 0 {
-			document, err := s.root.Show(ctx)
+			document, err := s.root.driver.Show(ctx)
 			if err != nil {
 				return nil, err
 			}
@@ -144,6 +141,6 @@ func (s *adoption) harmless(p *plan.Plan) error {
 	if len(errs) == 0 {
 		return nil
 	}
-	return console.WithNext(fmt.Errorf("%s: nothing was changed: %w", s.root.name, errors.Join(errs...)),
-		"look at each; delete it by hand if it is worth nothing, then %s", "tfpipeline apply -env "+s.root.name)
+	return console.WithNext(fmt.Errorf("%s: nothing was changed: %w", s.root.Name, errors.Join(errs...)),
+		"look at each; delete it by hand if it is worth nothing, then %s", "tfpipeline apply -env "+s.root.Name)
 }

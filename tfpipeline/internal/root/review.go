@@ -1,4 +1,4 @@
-package main
+package root
 
 import (
 	"encoding/json"
@@ -11,20 +11,20 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/plan"
 )
 
-// review is a plan that somebody approved: its fingerprint, and its summary if
+// Review is a plan that somebody approved: its fingerprint, and its summary if
 // the whole of it is at hand.
-type review struct {
-	fingerprint string
+type Review struct {
+	Fingerprint string
 	summary     plan.Summary
 }
 
 var fingerprintForm = regexp.MustCompile(`^[0-9a-f]{20}$`)
 
-// readReview reads what -reviewed was given: a fingerprint, or the file that
+// ReadReview reads what -reviewed was given: a fingerprint, or the file that
 // plan -json wrote, which can tell what is different.
-func readReview(given, root string) (*review, error) {
+func ReadReview(given, root string) (*Review, error) {
 	if fingerprintForm.MatchString(given) {
-		return &review{fingerprint: given}, nil
+		return &Review{Fingerprint: given}, nil
 	}
 	content, err := os.ReadFile(given)
 	if err != nil {
@@ -43,18 +43,18 @@ func readReview(given, root string) (*review, error) {
 	if document.Root != root {
 		return nil, console.Usage(fmt.Sprintf("-reviewed %s: a plan of %s, not of %s", given, document.Root, root), "tfpipeline plan -json -env "+root)
 	}
-	return &review{document.Fingerprint, document.Summary}, nil
+	return &Review{document.Fingerprint, document.Summary}, nil
 }
 
 // compare refuses a plan that is not the one that was approved, and says how
-// it differs. again is the command that was run.
-func (r *review) compare(p *plan.Plan, again string) error {
+// it differs. retry is the command that was run.
+func (r *Review) compare(p *plan.Plan, retry string) error {
 	now := p.Fingerprint()
-	if now == r.fingerprint {
+	if now == r.Fingerprint {
 		return nil
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "this is not the plan that was reviewed, and nothing was changed: its fingerprint is %s, the reviewed one's %s", now, r.fingerprint)
+	fmt.Fprintf(&b, "this is not the plan that was reviewed, and nothing was changed: its fingerprint is %s, the reviewed one's %s", now, r.Fingerprint)
 	if r.summary != nil {
 		for _, line := range plan.Difference(r.summary, p) {
 			b.WriteString("\n  " + line)
@@ -62,5 +62,5 @@ func (r *review) compare(p *plan.Plan, again string) error {
 	} else {
 		b.WriteString("; -reviewed with the file of plan -json would say what is different")
 	}
-	return console.WithNext(fmt.Errorf("%s: %s", p.Root, b.String()), "read the plan above; if it is right: %s -reviewed %s", again, now)
+	return console.WithNext(fmt.Errorf("%s: %s", p.Root, b.String()), "read the plan above; if it is right: %s -reviewed %s", retry, now)
 }

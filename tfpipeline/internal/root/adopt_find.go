@@ -1,4 +1,4 @@
-package main
+package root
 
 import (
 	"context"
@@ -16,18 +16,18 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/state"
 )
 
-// finder looks for resources that AWS named by itself.
-type finder struct {
-	platform config.Platform
-	cfg      aws.Config
+// Finder looks for resources that AWS named by itself.
+type Finder struct {
+	Platform config.Platform
+	Config   aws.Config
 	tagged   []types.ResourceTagMapping // everything of the platform's; listed when first asked for
 }
 
 // find returns the ids under which a planned resource may exist already; the
 // import tells whether one does. known is false while values that the search
 // needs are unknown.
-func (f *finder) find(ctx context.Context, kind string, v planned) (ids []string, known bool, err error) {
-	if id, ok := identity(f.platform, kind, v); ok {
+func (f *Finder) find(ctx context.Context, kind string, v planned) (ids []string, known bool, err error) {
+	if id, ok := identity(f.Platform, kind, v); ok {
 		return []string{id}, id != "", nil
 	}
 	if pattern, ok := taggedAs(kind, v); ok {
@@ -96,17 +96,16 @@ func taggedAs(kind string, v planned) (pattern string, ok bool) {
 
 // byTags finds the resources of a form that bear all the tags that are planned:
 // the platform's, the environment's and, where AWS knows no other name, Name.
-func (f *finder) byTags(ctx context.Context, pattern string, v planned) (ids []string, known bool, err error) {
-	if f.tagged == nil {
-		if err := f.list(ctx); err != nil {
-			return nil, true, err
-		}
+func (f *Finder) byTags(ctx context.Context, pattern string, v planned) (ids []string, known bool, err error) {
+	tagged, err := f.Tagged(ctx)
+	if err != nil {
+		return nil, true, err
 	}
 	wanted, _ := v["tags_all"].(map[string]any)
-	if wanted["Platform"] != f.platform.Name {
+	if wanted["Platform"] != f.Platform.Name {
 		return nil, true, nil
 	}
-	for _, r := range f.tagged {
+	for _, r := range tagged {
 		arn := aws.ToString(r.ResourceARN)
 		part := strings.SplitN(arn, ":", 6) // arn, partition, service, region, account, the rest
 		if len(part) != 6 {
@@ -133,30 +132,33 @@ func hasTags(tags []types.Tag, wanted map[string]any) bool {
 	return found == len(wanted)
 }
 
-// list lists everything that bears the platform's tag, once. What is gone may
+// Tagged lists everything that bears the platform's tag, once. What is gone may
 // be listed for a while: its import fails, and it counts as absent.
-func (f *finder) list(ctx context.Context) error {
-	f.tagged = []types.ResourceTagMapping{}
-	pages := tagging.NewGetResourcesPaginator(tagging.NewFromConfig(f.cfg), &tagging.GetResourcesInput{
-		TagFilters: []types.TagFilter{{Key: aws.String("Platform"), Values: []string{f.platform.Name}}},
+func (f *Finder) Tagged(ctx context.Context) ([]types.ResourceTagMapping, error) {
+	if f.tagged != nil {
+		return f.tagged, nil
+	}
+	all := []types.ResourceTagMapping{}
+	pages := tagging.NewGetResourcesPaginator(tagging.NewFromConfig(f.Config), &tagging.GetResourcesInput{
+		TagFilters: []types.TagFilter{{Key: aws.String("Platform"), Values: []string{f.Platform.Name}}},
 	})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			f.tagged = nil
-			return fmt.Errorf("list the resources of %s by their tags: %w", f.platform.Name, err)
+			return nil, fmt.Errorf("list the resources of %s by their tags: %w", f.Platform.Name, err)
 		}
-		f.tagged = append(f.tagged, page.ResourceTagMappingList...)
+		all = append(all, page.ResourceTagMappingList...)
 	}
-	return nil
+	f.tagged = all
+	return all, nil
 }
 
-func (f *finder) listener(ctx context.Context, v planned) (ids []string, known bool, err error) {
+func (f *Finder) listener(ctx context.Context, v planned) (ids []string, known bool, err error) {
 	arn := v.text("load_balancer_arn")
 	if arn == "" {
 		return nil, false, nil
 	}
-	out, err := elb.NewFromConfig(f.cfg).DescribeListeners(ctx, &elb.DescribeListenersInput{LoadBalancerArn: &arn})
+	out, err := elb.NewFromConfig(f.Config).DescribeListeners(ctx, &elb.DescribeListenersInput{LoadBalancerArn: &arn})
 	if err != nil {
 		return nil, true, err
 	}
@@ -168,12 +170,12 @@ func (f *finder) listener(ctx context.Context, v planned) (ids []string, known b
 	return ids, true, nil
 }
 
-func (f *finder) listenerRule(ctx context.Context, v planned) (ids []string, known bool, err error) {
+func (f *Finder) listenerRule(ctx context.Context, v planned) (ids []string, known bool, err error) {
 	arn := v.text("listener_arn")
 	if arn == "" {
 		return nil, false, nil
 	}
-	pages := elb.NewDescribeRulesPaginator(elb.NewFromConfig(f.cfg), &elb.DescribeRulesInput{ListenerArn: &arn})
+	pages := elb.NewDescribeRulesPaginator(elb.NewFromConfig(f.Config), &elb.DescribeRulesInput{ListenerArn: &arn})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -190,9 +192,9 @@ func (f *finder) listenerRule(ctx context.Context, v planned) (ids []string, kno
 
 // zone finds the zone that Terraform made: others of that name have another
 // comment.
-func (f *finder) zone(ctx context.Context, v planned) (ids []string, known bool, err error) {
+func (f *Finder) zone(ctx context.Context, v planned) (ids []string, known bool, err error) {
 	name := strings.TrimSuffix(v.text("name"), ".")
-	out, err := route53.NewFromConfig(f.cfg).ListHostedZonesByName(ctx, &route53.ListHostedZonesByNameInput{DNSName: &name})
+	out, err := route53.NewFromConfig(f.Config).ListHostedZonesByName(ctx, &route53.ListHostedZonesByNameInput{DNSName: &name})
 	if err != nil {
 		return nil, true, err
 	}

@@ -1,0 +1,231 @@
+package root
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/plan"
+	"github.com/specboard/platform/tfpipeline/internal/terraform"
+	"github.com/specboard/platform/tfpipeline/internal/view"
+)
+
+// Change plans a root, guards, reviews, shows and confirms the plan, and applies
+// it. It reports whether there was anything to apply. finish, if any, runs on
+// the root after that, changed or not.
+func Change(ctx context.Context, o Options, name string, c Choices, finish func(context.Context, *Root) error) (changed bool, err error) {
+	r, err := Open(ctx, o, name, c.Operation)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	if c.Operation == Destroy && r.unfinished() {
+		return false, console.WithNext(fmt.Errorf("%s: an apply was killed here, and what it made may not be in the state: it would be left behind", name),
+			"tfpipeline apply -env %s, which adopts it; then destroy", name)
+	}
+	p, err := r.Plan(ctx, c)
+	if err != nil {
+		if p != nil { // an errored plan says what was blocked
+			_ = view.Text{Colour: o.Console.Colour(o.Console.Err)}.Plan(o.Console.Err, p)
+		}
+		return false, err
+	}
+	if !p.Empty() {
+		if err := r.change(ctx, p, c); err != nil {
+			return false, err
+		}
+	}
+	err = r.settle()
+	if finish != nil {
+		err = errors.Join(err, finish(ctx, r))
+	}
+	return !p.Empty(), err
+}
+
+// change shows a plan that is not empty, judges it, asks, and applies it.
+func (r *Root) change(ctx context.Context, p *plan.Plan, c Choices) error {
+	out := r.console().Out
+	if err := (view.Text{Colour: r.console().Colour(out)}).Plan(out, p); err != nil {
+		return fmt.Errorf("print the plan: %w", err)
+	}
+	err := r.Guard(p, c.Allow)
+	if err == nil && c.Reviewed != nil {
+		err = c.Reviewed.compare(p, c.Retry)
+	}
+	switch {
+	case err != nil:
+	case c.Question == nil || c.Yes:
+		err = r.console().Confirm(ctx, fmt.Sprintf("Apply this to %s?", r.Name), c.Yes)
+	default:
+		err = c.Question(ctx)
+	}
+	if err == nil && c.Before != nil {
+		err = c.Before(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	return r.Apply(ctx, p, c)
+}
+
+// RefreshState shows how a root differs from its state, asks, and writes that
+// into the state: from then on it is no drift.
+func RefreshState(ctx context.Context, o Options, name string, c Choices) (err error) {
+	c.Operation = Refresh
+	r, err := Open(ctx, o, name, c.Operation)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	p, err := r.Plan(ctx, c)
+	if err != nil {
+		return err
+	}
+	d := plan.Classify(p, config.AcceptedDrifts())
+	if len(d.Real)+len(d.Accepted) == 0 {
+		fmt.Fprintf(o.Console.Out, "%s: the state knows all there is\n", name)
+		return nil
+	}
+	d.Unused = nil // a question for the drift command
+	report := view.DriftReport{}
+	report.Add(name, d)
+	if err := report.Text(o.Console.Out); err != nil {
+		return fmt.Errorf("print the drift: %w", err)
+	}
+	if err := o.Console.Confirm(ctx, fmt.Sprintf("Write this into the state of %s?", name), c.Yes); err != nil {
+		return err
+	}
+	if err := r.Apply(ctx, p, c); err != nil {
+		return err
+	}
+	fmt.Fprintf(o.Console.Out, "%s: the state is refreshed\n", name)
+	return nil
+}
+
+// Drift says how a root differs from its state and its configuration. It takes
+// no lock and changes nothing.
+func (r *Root) Drift(ctx context.Context) (plan.Drift, error) {
+	p, err := r.Plan(ctx, Choices{Operation: Plan, NoLock: true, LockTimeout: time.Minute})
+	switch {
+	case err != nil:
+		return plan.Drift{}, err
+	case p.Errored:
+		return plan.Drift{}, fmt.Errorf("%s: the plan failed, so nobody knows what differs", r.Name)
+	}
+	return plan.Classify(p, config.AcceptedDrifts()), nil
+}
+
+// Apply applies the saved plan, the one that Plan made last.
+func (r *Root) Apply(ctx context.Context, p *plan.Plan, c Choices) error {
+	r.Progress("terraform apply")
+	r.watch(p)
+	err := r.lockWait(c.LockTimeout, c.Yes).Do(ctx, func(timeout time.Duration) error {
+		return r.driver.Apply(ctx, timeout)
+	})
+	switch {
+	case err == nil:
+		if c.Operation == Apply {
+			r.refresh(ctx, c)
+		}
+		return nil
+	case isType[*terraform.UnsavedStateError](err):
+		unsaved, _ := errors.AsType[*terraform.UnsavedStateError](err)
+		return console.WithNext(fmt.Errorf("%s: %w", r.Name, err), "%s", pushCommand(r.Name, unsaved.Path))
+	case isType[*terraform.StalePlanError](err):
+		return console.WithNext(fmt.Errorf("%s: %w: somebody applied in between, and nothing was changed here", r.Name, err), "%s", c.Retry)
+	case isType[*terraform.LockedError](err):
+		return r.advise(err)
+	case nameTaken(err):
+		return console.WithNext(fmt.Errorf("%s: %w: it exists, and the state does not know of it", r.Name, r.hide(err)), "tfpipeline apply -env %s -adopt, which adopts it if it is the platform's own", r.Name)
+	default:
+		// What is done is in the state, and the lock is released.
+		return console.WithNext(fmt.Errorf("%s: %w", r.Name, r.hide(err)), "%s, which continues from here", c.Retry)
+	}
+}
+
+// nameTaken reports whether an apply failed because something of that name exists.
+func nameTaken(err error) bool {
+	for _, s := range []string{"AlreadyExists", "already exists", "ResourceExistsException", "DuplicateLoadBalancerName", "DuplicateTargetGroupName", "InvalidPermission.Duplicate", "InvalidGroup.Duplicate"} {
+		if strings.Contains(err.Error(), s) {
+			return true
+		}
+	}
+	return false
+}
+
+func isType[T error](err error) bool {
+	_, ok := errors.AsType[T](err)
+	return ok
+}
+
+// watch prints what an apply does to a root, a line for each resource that is
+// done and one every half minute for those that take long.
+func (r *Root) watch(p *plan.Plan) {
+	total := 0
+	for action, n := range p.Counts() {
+		switch action {
+		case plan.Revise, plan.Replace:
+			total += 2 * n
+		case plan.Create, plan.Update, plan.Delete:
+			total += n
+		}
+	}
+	done := 0
+	r.tell = func(e terraform.Event) {
+		switch {
+		case e.Kind == terraform.Done:
+			done++
+			r.Progress("[%*d/%d] %s %s (%s)", len(fmt.Sprint(total)), done, total, e.Action, e.Address, e.Elapsed)
+		case e.Kind == terraform.Failed:
+			r.Progress("failed to %s %s (%s)", e.Action, e.Address, e.Elapsed)
+		case e.Kind == terraform.Progress && e.Elapsed%(30*time.Second) == 0:
+			r.Progress("still at it: %s %s (%s)", e.Action, e.Address, e.Elapsed)
+		}
+	}
+}
+
+// refresh notes in the state what an apply's resources did to one another:
+// the rules of a security group, the policies of a role. Else they would be
+// drift that nobody made. What was asked for is done already, so a refresh
+// that fails is told and no more.
+func (r *Root) refresh(ctx context.Context, c Choices) {
+	r.Progress("terraform apply -refresh-only")
+	err := r.lockWait(c.LockTimeout, c.Yes).Do(ctx, func(timeout time.Duration) error {
+		return r.driver.Refresh(ctx, timeout)
+	})
+	if err != nil {
+		r.Progress("applied, but the state was not refreshed, so drift will report what this apply did: %v", r.hide(err))
+		r.console().Suggest("tfpipeline apply -env %s -refresh-only", r.Name)
+	}
+}
+
+// PrintOutputs prints the root's outputs; of the sensitive ones, their names.
+func (r *Root) PrintOutputs(ctx context.Context) error {
+	document, err := r.driver.Outputs(context.WithoutCancel(ctx))
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.Name, err)
+	}
+	var outputs map[string]struct {
+		Sensitive bool
+		Value     json.RawMessage
+	}
+	if err := json.Unmarshal(document, &outputs); err != nil {
+		return fmt.Errorf("%s: read outputs: %w", r.Name, err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(outputs)) {
+		switch o := outputs[name]; {
+		case o.Sensitive:
+			fmt.Fprintf(r.console().Out, "  %s (sensitive)\n", name)
+		default:
+			fmt.Fprintf(r.console().Out, "  %s = %s\n", name, strings.Trim(string(o.Value), `"`))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,89 @@
+package root
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/console"
+)
+
+// Target is what Terraform talks to.
+type Target string
+
+// The targets.
+const (
+	AWS     Target = "aws"
+	Local   Target = "local"   // an endpoint on this machine
+	Offline Target = "offline" // nothing: an empty state and a few fixed answers
+)
+
+// Cloud is a target with what its clients need.
+type Cloud struct {
+	Target Target
+	// Config is the SDK's configuration; empty for Offline.
+	Config aws.Config
+}
+
+// credentialVariables are set by those who mean to work on AWS.
+var credentialVariables = []string{
+	"AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE",
+	"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+}
+
+// FindCloud decides what a plan talks to. Only a person's machine without
+// credentials falls back to an offline plan; a workflow has to ask for it.
+func FindCloud(ctx context.Context, p config.Platform, c *console.Console, offline bool) (Cloud, error) {
+	if offline {
+		return Cloud{Target: Offline}, nil
+	}
+	cfg, err := awsconfig.LoadDefaultConfig(ctx,
+		awsconfig.WithRegion(p.Region),
+		// A laptop has no instance role, and asking for one takes seconds.
+		awsconfig.WithEC2IMDSClientEnableState(imds.ClientDisabled))
+	if err != nil {
+		return Cloud{}, fmt.Errorf("read the AWS configuration: %w", err)
+	}
+	retrieve, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	_, err = cfg.Credentials.Retrieve(retrieve)
+	switch {
+	case err == nil && IsLoopback(aws.ToString(cfg.BaseEndpoint)):
+		return Cloud{Local, cfg}, nil
+	case err == nil:
+		return Cloud{AWS, cfg}, nil
+	case ctx.Err() != nil:
+		return Cloud{}, context.Cause(ctx)
+	case slices.ContainsFunc(credentialVariables, func(v string) bool { return c.Getenv(v) != "" }):
+		return Cloud{}, fmt.Errorf("use the AWS credentials that the environment names: %w", err)
+	case c.CI():
+		return Cloud{}, console.WithNext(errors.New("no AWS credentials: a workflow assumes a role before it plans"),
+			"configure-aws-credentials in the workflow, or plan with -offline")
+	default:
+		return Cloud{Target: Offline}, nil
+	}
+}
+
+// RequireCloud is FindCloud for a command that changes things: without
+// credentials there is nothing to change.
+func RequireCloud(ctx context.Context, p config.Platform, c *console.Console, command string) (Cloud, error) {
+	cloud, err := FindCloud(ctx, p, c, false)
+	if err == nil && cloud.Target == Offline {
+		err = console.WithNext(fmt.Errorf("%s needs AWS credentials, and there are none", command), "aws sso login, or export AWS_PROFILE")
+	}
+	return cloud, err
+}
+
+// IsLoopback reports whether the URL of an endpoint leads to this machine.
+func IsLoopback(endpoint string) bool {
+	u, err := url.Parse(endpoint)
+	return err == nil && (u.Hostname() == "127.0.0.1" || u.Hostname() == "localhost" || u.Hostname() == "::1")
+}

@@ -1,0 +1,106 @@
+package root
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/plan"
+	"github.com/specboard/platform/tfpipeline/internal/state"
+	"github.com/specboard/platform/tfpipeline/internal/view"
+)
+
+// Infrastructure is an environment's Terraform root, for a promotion. It is
+// opened by the first plan, since a rollback needs no Terraform. Nobody is
+// asked: it is a workflow's.
+type Infrastructure struct {
+	Options
+	Environment string
+	// Reviewed is the plan that was approved; nil is none.
+	Reviewed *Review
+	// Retry is the command that goes on after a failure.
+	Retry string
+
+	root *Root
+	plan *plan.Plan
+}
+
+var _ deploy.Infrastructure = (*Infrastructure)(nil)
+
+// Close removes what opening made, the saved plan included.
+func (i *Infrastructure) Close() error {
+	if i.root == nil {
+		return nil
+	}
+	return i.root.Close()
+}
+
+func (i *Infrastructure) choices() Choices {
+	return Choices{Operation: Apply, Yes: true, LockTimeout: 5 * time.Minute, Retry: i.Retry}
+}
+
+// Plan plans, shows and judges.
+func (i *Infrastructure) Plan(ctx context.Context) (deploy.Plan, error) {
+	if i.root == nil {
+		r, err := Open(ctx, i.Options, i.Environment, Apply)
+		if err != nil {
+			return deploy.Plan{}, err
+		}
+		i.root = r
+	}
+	p, err := i.root.Plan(ctx, i.choices())
+	if p != nil && (err != nil || !p.Empty()) {
+		// An errored plan says what was blocked.
+		_ = view.Text{Colour: i.Console.Colour(i.Console.Err)}.Plan(i.Console.Err, p)
+	}
+	if err == nil {
+		err = i.root.Guard(p, nil)
+	}
+	if err != nil {
+		return deploy.Plan{}, err
+	}
+	var unreviewed error
+	if i.Reviewed != nil {
+		// Whether it matters, the promotion decides: what an attempt that died
+		// has applied is planned no more.
+		unreviewed = i.Reviewed.compare(p, i.Retry)
+	}
+	i.plan = p
+	if p.Empty() {
+		if err := i.settle(); err != nil {
+			return deploy.Plan{}, err
+		}
+	}
+	_, summary, _ := strings.Cut(view.Verdict(p), ": ")
+	return deploy.Plan{Fingerprint: p.Fingerprint(), Empty: p.Empty(), Summary: summary, Unreviewed: unreviewed}, nil
+}
+
+// Apply applies the very plan that Plan made.
+func (i *Infrastructure) Apply(ctx context.Context) error {
+	if i.plan == nil {
+		return fmt.Errorf("apply %s: it was not planned", i.Environment)
+	}
+	if err := i.root.Apply(ctx, i.plan, i.choices()); err != nil {
+		return err
+	}
+	return i.settle()
+}
+
+// settle notes that the root is as it should be: a promotion goes on for long
+// after that, and whoever finds it killed then need not look for resources.
+func (i *Infrastructure) settle() error {
+	return errors.Join(i.root.settle(), i.root.run.Applied())
+}
+
+// Outputs reads those of the state.
+func (i *Infrastructure) Outputs(ctx context.Context) (deploy.Outputs, error) {
+	o, err := state.New(i.Cloud.Config, i.Platform).Outputs(ctx, i.Environment)
+	if isType[*state.NeverAppliedError](err) {
+		err = console.WithNext(err, "tfpipeline bootstrap -env %s", i.Environment)
+	}
+	return o, err
+}
