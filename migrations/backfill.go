@@ -87,7 +87,7 @@ func (a *attempt) batched(ctx context.Context) error {
 			if k.rows == 0 {
 				break
 			}
-			lost, err = retry(ctx, a.options.LockWait, a.tell, func() error {
+			lost, err = retry(ctx, a.options.LockWait, a.reportRetry, func() error {
 				a.record = kept
 				return a.batch(ctx, body, k)
 			})

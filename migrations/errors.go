@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -103,16 +105,16 @@ var advice = []struct{ code, do string }{
 }
 
 func (e *PartialError) next() string {
-	again := "run migrate up again"
+	rerun := "run migrate up again"
 	switch {
 	case e.Mode == Batched && e.Cursor != "":
-		again += ": it goes on behind that key"
+		rerun += ": it goes on behind that key"
 	case e.Kept > 0:
-		again += fmt.Sprintf(": it goes on at statement %d", e.Kept+1)
+		rerun += fmt.Sprintf(": it goes on at statement %d", e.Kept+1)
 	}
-	then := func(do string) string { return do + ", then " + again }
+	then := func(do string) string { return do + ", then " + rerun }
 	if e.Interrupted() {
-		return again
+		return rerun
 	}
 	if batch, ok := errors.AsType[*BatchError](e.Err); ok {
 		return then(fmt.Sprintf("bind the statement to its batch, as a term beside which nothing stands but AND (… AND %s BETWEEN $1 AND $2), and let it leave the key alone", batch.Key))
@@ -136,7 +138,7 @@ func (e *PartialError) next() string {
 	case c == "" && cut(e.Err):
 		return then("make sure that the database can be reached")
 	case c == "":
-		return again
+		return rerun
 	case e.Kept > 0:
 		return then(fmt.Sprintf("correct the statement or the data (the first %d statements must stay as they are)", e.Kept))
 	}
@@ -167,4 +169,83 @@ func Explain(err error) string {
 		}
 	}
 	return text
+}
+
+// The errors after which the same step may succeed: nothing of it is left.
+const (
+	lockNotAvailable     = "55P03"
+	deadlockDetected     = "40P01"
+	serializationFailure = "40001"
+)
+
+// queryCanceled is what a timeout, or somebody's pg_cancel_backend, leads to.
+const queryCanceled = "57014"
+
+func code(err error) string {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pg.Code
+	}
+	return ""
+}
+
+// passing reports whether an error is about others at work, and not about the
+// statement.
+func passing(err error) bool {
+	switch code(err) {
+	case lockNotAvailable, deadlockDetected, serializationFailure:
+		return true
+	}
+	return false
+}
+
+// Pauses grow so that a migration is quick behind short transactions and does
+// not knock all the time behind a long one.
+const (
+	firstPause = 200 * time.Millisecond
+	longPause  = 3 * time.Second
+)
+
+// pause returns how long to rest behind a failed try, counted from 1; jitter
+// is from 0 to 1.
+func pause(attempt int, jitter float64) time.Duration {
+	d := firstPause
+	for range attempt - 1 {
+		d = min(d*3/2, longPause)
+	}
+	return time.Duration((0.5 + jitter) * float64(d))
+}
+
+// waits are the tries that did not get their locks, and the time lost to them.
+type waits struct {
+	count int
+	lost  time.Duration
+}
+
+func (w waits) addTo(r *Record) {
+	r.LockWaits += w.count
+	r.LockWait += Duration(w.lost)
+}
+
+// retry runs try until it ends with anything but an error that passes, for at
+// most within. Before each rest it reports the attempt and the pause.
+func retry(ctx context.Context, within time.Duration, report func(attempt int, pause time.Duration), try func() error) (waits, error) {
+	began := time.Now()
+	for attempt := 1; ; attempt++ {
+		start := time.Now()
+		err := try()
+		w := waits{count: attempt - 1, lost: start.Sub(began)}
+		if !passing(err) {
+			return w, err
+		}
+		w = waits{count: attempt, lost: time.Since(began)}
+		left := within - time.Since(began)
+		if left <= 0 {
+			return w, err
+		}
+		d := min(pause(attempt, rand.Float64()), left)
+		report(attempt, d)
+		if err := rest(ctx, d); err != nil {
+			return w, err
+		}
+	}
 }

@@ -1,167 +1,80 @@
-package migrations
+package migrations_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"os"
-	"regexp"
-	"strings"
-	"testing"
 	"testing/fstest"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/specboard/platform/migrations"
 )
 
-// example is one worked example of the documentation: files, and what the
-// releases run that live on them.
-type example struct {
-	title string
-	// blocks are in the order of the page: a file's name or a release, and
-	// its SQL.
-	blocks [][2]string
+// A folder is loaded as a whole: all that is wrong with it is said at once.
+func ExampleLoad() {
+	_, err := migrations.Load(fstest.MapFS{
+		"0001_create_users.sql": {Data: []byte("CREATE TABLE users (id bigint PRIMARY KEY);")},
+		"0003_drop_users.sql":   {Data: []byte("-- phase: contract\n\nBEGIN;\nDROP TABLE users;")},
+	})
+	fmt.Println(err)
+	// Output:
+	// 3 problems in the migrations:
+	//   0003_drop_users.sql:1: header: a contract needs the first release that does without what it takes away: -- unused-since: v1.4.0
+	//   0003_drop_users.sql:3: transaction: the runner opens and commits transactions; take BEGIN out
+	//   0003_drop_users.sql: numbering: 0002 is missing before it
 }
 
-var (
-	exampleTitle = regexp.MustCompile(`(?m)^## Example: (.*)$`)
-	exampleBlock = regexp.MustCompile("(?ms)^```sql (\\S+)\n(.*?)^```$")
-)
+// How a file becomes transactions follows from its header and its statements.
+func ExampleParse() {
+	for _, text := range []string{
+		"ALTER TABLE users ADD COLUMN age int;",
+		"CREATE INDEX CONCURRENTLY users_age_idx ON users (age);",
+		"-- backfill: table=users key=id batch=500 pause=0s\nUPDATE users SET age = 0 WHERE age IS NULL AND id BETWEEN $1 AND $2;",
+	} {
+		m, problems := migrations.Parse("0001_example.sql", []byte(text))
+		fmt.Println(m.Mode, len(m.Statements), len(problems))
+	}
+	// Output:
+	// transaction 1 0
+	// statements 1 0
+	// backfill 1 0
+}
 
-// examples reads the worked examples out of docs/migrations.md.
-func examples(t *testing.T) []example {
-	t.Helper()
-	page, err := os.ReadFile("../docs/migrations.md")
+// A contract waits until no release that may still use what it takes away runs
+// or can be rolled back to.
+func ExampleGate() {
+	contract, _ := migrations.Parse("0002_drop_name.sql", []byte("-- phase: contract\n-- unused-since: v2\n\nALTER TABLE users DROP COLUMN name;"))
+	contract.Number, contract.Name = 2, "drop_name"
+	v1, v2, v3 := migrations.Release{Tag: "v1"}, migrations.Release{Tag: "v2"}, migrations.Release{Tag: "v3"}
+	order := []migrations.Release{v1, v2, v3}
+	for _, running := range []migrations.Release{v1, v2} {
+		refusals := migrations.Gate([]migrations.Migration{contract}, migrations.Situation{Order: order, Running: []migrations.Release{running}})
+		fmt.Println(running, refusals)
+	}
+	// Output:
+	// v1 [contract 0002_drop_name takes away what v1 (running) may still use: it is older than v2]
+	// v2 []
+}
+
+// A run that stops says where, what is left of the file, and what to do.
+func ExampleUp() {
+	config, err := pgx.ParseConfig(os.Getenv("DATABASE_URL"))
 	if err != nil {
-		t.Fatal(err)
+		fmt.Println(err)
+		return
 	}
-	var list []example
-	for _, section := range strings.Split(string(page), "\n## ")[1:] {
-		m := exampleTitle.FindStringSubmatch("## " + section)
-		if m == nil {
-			continue
-		}
-		e := example{title: m[1]}
-		for _, b := range exampleBlock.FindAllStringSubmatch(section, -1) {
-			e.blocks = append(e.blocks, [2]string{b[1], b[2]})
-		}
-		list = append(list, e)
-	}
-	return list
-}
-
-// files returns the migrations of an example, in order.
-func (e example) files(t *testing.T) []Migration {
-	t.Helper()
-	fsys := fstest.MapFS{}
-	for _, b := range e.blocks {
-		if strings.HasSuffix(b[0], ".sql") {
-			fsys[b[0]] = &fstest.MapFile{Data: []byte(b[1])}
-		}
-	}
-	list, err := Load(fsys)
+	list, err := migrations.Load(os.DirFS("migrations"))
 	if err != nil {
-		t.Fatal(err)
+		fmt.Println(err)
+		return
 	}
-	return list
-}
-
-func TestExamplesAreComplete(t *testing.T) {
-	list := examples(t)
-	var titles []string
-	for _, e := range list {
-		titles = append(titles, e.title)
-		if len(e.files(t)) < 2 {
-			t.Errorf("%s: %d files", e.title, len(e.files(t)))
-		}
+	o := migrations.DefaultOptions()
+	o.Release = "v1.4.0"
+	result, err := migrations.Up(context.Background(), config, list, o)
+	if partial, ok := errors.AsType[*migrations.PartialError](err); ok {
+		fmt.Println("stopped at", partial.Failed, "statement", partial.Statement)
 	}
-	if got := strings.Join(titles, ", "); got != "rename a column, drop a column, add an index" {
-		t.Errorf("examples: %s", got)
-	}
-}
-
-// TestExamples goes through each example as its reader would. Behind every
-// step, each release that has appeared and that the gate would still allow
-// must work; and a release that a contract refuses must really be broken by
-// it, or the contract would be none.
-func TestExamples(t *testing.T) {
-	for _, e := range examples(t) {
-		t.Run(e.title, func(t *testing.T) {
-			config := database(t, "")
-			list := e.files(t)
-			conn := dial(t, config)
-			order := releases("v1", "v2")
-			queries := map[string]string{}
-			var gone []string
-			done, checked := 0, 0
-			for _, b := range e.blocks {
-				if !strings.HasSuffix(b[0], ".sql") {
-					queries[b[0]] = b[1]
-				} else {
-					m := list[done]
-					for name := range queries {
-						if refused := Gate([]Migration{m}, Situation{Order: order, Running: releases(name)}); len(refused) > 0 {
-							gone = append(gone, name)
-						}
-					}
-					done++
-					mustUp(t, config, list[:done], quick())
-				}
-				for name, sql := range queries {
-					err := try(t, conn, sql)
-					switch broken := strings.Contains(strings.Join(gone, " "), name); {
-					case broken && err == nil:
-						t.Errorf("behind %s, %s still works: the contract takes nothing away", b[0], name)
-					case !broken && err != nil:
-						t.Errorf("behind %s, %s is broken: %v", b[0], name, err)
-					}
-					checked++
-				}
-			}
-			if done != len(list) || checked < done-1 {
-				t.Errorf("%d steps, %d checks", done, checked)
-			}
-		})
-	}
-}
-
-// try runs what a release runs. Its rows stay, as those of a release would;
-// every query must find something.
-func try(t *testing.T, conn *pgx.Conn, sql string) error {
-	t.Helper()
-	list, _, err := Split(sql)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tx, begin := conn.Begin(t.Context())
-	if begin != nil {
-		t.Fatal(begin)
-	}
-	for _, s := range list {
-		tag, err := tx.Exec(t.Context(), s.SQL)
-		if err != nil {
-			if err := tx.Rollback(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			return err
-		}
-		if tag.RowsAffected() == 0 {
-			t.Errorf("finds nothing: %s", s.SQL)
-		}
-	}
-	return tx.Commit(t.Context())
-}
-
-// TestRenameKeepsData: what release v1 wrote before the first step is what
-// release v2 reads behind the last.
-func TestRenameKeepsData(t *testing.T) {
-	config := database(t, "")
-	list := examples(t)[0].files(t)
-	mustUp(t, config, list[:1], quick())
-	conn := dial(t, config)
-	mustExec(t, conn, "INSERT INTO users (name) VALUES ('before')")
-	mustUp(t, config, list[:2], quick())
-	mustExec(t, conn, "INSERT INTO users (name) VALUES ('during')")
-	mustExec(t, conn, "INSERT INTO users (display_name) VALUES ('new code')")
-	mustExec(t, conn, "UPDATE users SET name = name || '!'")
-	mustUp(t, config, list, quick())
-	if got := value[string](t, conn, "SELECT string_agg(display_name, ', ' ORDER BY id) FROM users"); got != "before!, during!, new code!" {
-		t.Errorf("names %s", got)
-	}
+	fmt.Println("applied", len(result.Applied))
 }

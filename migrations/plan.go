@@ -3,7 +3,9 @@ package migrations
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // work is what a statement asks of the runner beyond a plain transaction.
@@ -207,3 +209,127 @@ func planBackfill(m Migration) []Problem {
 	}
 	return problems
 }
+
+// What a file may set at most. Waiting longer for a lock would stop every
+// client that queues behind the migration.
+const (
+	maxLockTimeout      = time.Second
+	maxStatementTimeout = time.Hour
+)
+
+// limit returns the setting that a SET statement makes, such as
+// "lock_timeout", and its value; the error says why it is refused.
+func (s Statement) limit() (setting string, value time.Duration, err error) {
+	tokens := s.tokens[1:]
+	if tokens[0].is("local") || tokens[0].is("session") {
+		tokens = tokens[1:]
+	}
+	setting = tokens[0].text
+	most := maxLockTimeout
+	if setting == "statement_timeout" {
+		most = maxStatementTimeout
+	}
+	refuse := fmt.Errorf("a file may lower %s, up to %v, and not switch it off: SET %s = '100ms'", setting, most, setting)
+	tokens = tokens[1:]
+	if len(tokens) < 2 || !tokens[0].is("=") && !tokens[0].is("to") {
+		return setting, 0, refuse
+	}
+	text := ""
+	for _, t := range tokens[1:] {
+		text += strings.Trim(t.text, "'")
+	}
+	value, ok := parseSetting(text)
+	if !ok || value <= 0 || value > most {
+		return setting, 0, refuse
+	}
+	return setting, value, nil
+}
+
+// parseSetting reads a time as PostgreSQL writes it in settings: a number and
+// a unit, milliseconds without one.
+func parseSetting(text string) (time.Duration, bool) {
+	text = strings.TrimSpace(text)
+	digits := strings.TrimRight(text, "abcdefghijklmnopqrstuvwxyz ")
+	units := map[string]time.Duration{"": time.Millisecond, "us": time.Microsecond, "ms": time.Millisecond,
+		"s": time.Second, "min": time.Minute, "h": time.Hour}
+	unit, ok := units[strings.TrimSpace(text[len(digits):])]
+	n, err := strconv.ParseFloat(digits, 64)
+	if !ok || err != nil || n < 0 || n > 1e9 {
+		return 0, false
+	}
+	value := time.Duration(n * float64(unit))
+	// PostgreSQL rounds to whole milliseconds, and nought switches off.
+	return value.Round(time.Millisecond), true
+}
+
+// indexTarget is what CREATE INDEX CONCURRENTLY works on.
+type indexTarget struct {
+	// Index is the index's own name; it never has a schema.
+	Index string
+	// Table is quoted for SQL, with its schema if written.
+	Table string
+}
+
+// target reads the names out of CREATE INDEX CONCURRENTLY; nil if the index
+// has none.
+func (s Statement) target() *indexTarget {
+	i := s.sequence("index", "concurrently")
+	if i < 0 {
+		return nil
+	}
+	i = s.skip(i, "if", "not", "exists")
+	if i >= len(s.tokens) || s.tokens[i].is("on") {
+		return nil
+	}
+	name := s.tokens[i]
+	if name.kind != wordToken && name.kind != quotedToken || i+1 >= len(s.tokens) || !s.tokens[i+1].is("on") {
+		return nil
+	}
+	table, _ := s.name(s.skip(i+2, "only"))
+	return &indexTarget{Index: name.text, Table: table}
+}
+
+// skip passes over optional keywords.
+func (s Statement) skip(i int, keywords ...string) int {
+	for _, k := range keywords {
+		if i < len(s.tokens) && s.tokens[i].is(k) {
+			i++
+		}
+	}
+	return i
+}
+
+// name reads a name with optional schema at token i, quoted for SQL, and
+// returns the index behind it.
+func (s Statement) name(i int) (string, int) {
+	var parts []string
+	for i < len(s.tokens) && (s.tokens[i].kind == wordToken || s.tokens[i].kind == quotedToken) {
+		parts = append(parts, quote(s.tokens[i].text))
+		i++
+		if i >= len(s.tokens) || !s.tokens[i].is(".") {
+			break
+		}
+		i++
+	}
+	return strings.Join(parts, "."), i
+}
+
+// names reads a list of names with commas between.
+func (s Statement) names(i int) []string {
+	var list []string
+	for i < len(s.tokens) {
+		var name string
+		if name, i = s.name(i); name == "" {
+			return list
+		}
+		list = append(list, name)
+		if i >= len(s.tokens) || !s.tokens[i].is(",") {
+			return list
+		}
+		i++
+	}
+	return list
+}
+
+// quote makes an identifier of any name.
+func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -108,4 +110,91 @@ func (s *session) invalidIndexes(ctx context.Context) ([]string, error) {
 		return nil, fmt.Errorf("look for invalid indexes: %w", err)
 	}
 	return list, nil
+}
+
+// MismatchError means that the files and what the database has applied do not
+// belong together.
+type MismatchError struct{ Problems []string }
+
+func (e *MismatchError) Error() string {
+	return "the files do not match what is applied; nothing was run:\n  " + strings.Join(e.Problems, "\n  ")
+}
+
+// verify compares files with records. It returns the migrations that are left
+// to run, in order, or a *MismatchError with everything that forbids it.
+func verify(list []Migration, records []Record, allowAhead bool) ([]Migration, error) {
+	var problems []string
+	fail := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	last, release := 0, ""
+	if len(list) > 0 {
+		last = list[len(list)-1].Number
+	}
+	var ahead []string
+	applied := map[int]bool{}
+	newest := 0
+	for _, r := range records {
+		i := slices.IndexFunc(list, func(m Migration) bool { return m.Number == r.Number })
+		began := r.State == Done || len(r.Hashes) > 0 || r.Cursor != nil
+		switch {
+		case !began: // nothing of it is in the database: its file may change
+			continue
+		case i < 0 && r.Number > last:
+			ahead, release = append(ahead, r.ID()), r.Release
+		case i < 0:
+			fail("%s is applied, and its file is gone; bring %s.sql back", r.ID(), r.ID())
+		default:
+			problems = append(problems, compare(list[i], r)...)
+		}
+		if r.State == Done {
+			applied[r.Number] = true
+			newest = max(newest, r.Number)
+		}
+	}
+	if len(ahead) > 0 && !allowAhead {
+		by := ""
+		if release != "" {
+			by = " by release " + release
+		}
+		fail("the database is ahead: %s applied%s, and the last file here is %04d; run the migrations of the newer release, or bring a file that vanished back (for an older release on purpose: -allow-ahead)",
+			several(ahead)+map[bool]string{true: " is", false: " are"}[len(ahead) == 1], by, last)
+	}
+	var pending []Migration
+	for _, m := range list {
+		if applied[m.Number] {
+			continue
+		}
+		if m.Number < newest {
+			fail("%s is not applied, but %04d is: files run in order; give it the next free number", m.ID(), newest)
+		}
+		pending = append(pending, m)
+	}
+	if len(problems) > 0 {
+		return nil, &MismatchError{problems}
+	}
+	return pending, nil
+}
+
+// compare finds what is wrong with a file of which at least a part is applied.
+func compare(m Migration, r Record) []string {
+	switch {
+	case m.Name != r.Name:
+		return []string{fmt.Sprintf("%s is applied as %s; an applied file keeps its name", m.File, r.ID())}
+	case r.State == Done && !m.ran(r.Checksum):
+		return []string{fmt.Sprintf("%s was edited after it was applied (its checksum is %.12s, applied was %.12s); put the text back, and write the change as a new migration", m.File, m.Checksum, r.Checksum)}
+	case r.State == Done:
+		return nil
+	case m.Mode == Batched && r.Cursor != nil && r.CursorOf != m.Backfill.walks():
+		return []string{fmt.Sprintf("%s stopped inside %s and now walks %s.%s; its table and key must stay until it is applied", m.File, r.CursorOf, m.Backfill.Table, m.Backfill.Key)}
+	case (m.Mode == Single) != (len(r.Hashes) > 0) || (m.Mode == Batched) != (r.Cursor != nil):
+		return []string{fmt.Sprintf("%s is applied in part and has become a file of another kind (%s); put what is applied back", m.File, m.Mode)}
+	}
+	for i, hash := range r.Hashes {
+		if i >= len(m.Statements) {
+			return []string{fmt.Sprintf("%s has %d statements, and %d of it are applied; put them back, and change only what comes behind", m.File, len(m.Statements), len(r.Hashes))}
+		}
+		if !m.Statements[i].ran(hash) {
+			return []string{fmt.Sprintf("%s:%d: statement %d is applied and was edited; put it back, and change only what comes behind the first %d", m.File, m.Statements[i].Line, i+1, len(r.Hashes))}
+		}
+	}
+	return nil
 }

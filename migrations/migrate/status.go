@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -65,7 +68,7 @@ func writeStatus(w io.Writer, s migrations.Status) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "MIGRATION\tPHASE\tSTATE\tRELEASE\tAPPLIED\tTOOK\tLOCK WAITS")
 	for _, r := range s.Migrations {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID(), phase(r), state(r), dash(r.Release), applied(r), took(r), lockWaits(r))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID(), phase(r), state(r), dash(r.Release), applied(r), duration(r), lockWaits(r))
 	}
 	err := t.Flush()
 	for _, r := range s.Migrations {
@@ -115,7 +118,7 @@ func applied(r migrations.Record) string {
 	return r.FinishedAt.UTC().Format("2006-01-02 15:04:05Z")
 }
 
-func took(r migrations.Record) string {
+func duration(r migrations.Record) string {
 	if r.State == migrations.Pending || r.Baseline {
 		return "-"
 	}
@@ -134,4 +137,54 @@ func dash(text string) string {
 		return "-"
 	}
 	return text
+}
+
+const aboutVersion = `migrate version shows the newest migration in this build, a sum over all of
+them, and the release. It needs no database.`
+
+// build describes what this binary carries.
+type build struct {
+	Release string `json:"release,omitempty"`
+	// Commit is that of the source, if it was built in a repository.
+	Commit     string `json:"commit,omitempty"`
+	Newest     string `json:"newest"`
+	Migrations int    `json:"migrations"`
+	// Checksum is a SHA-256 over the sums of all files, in order.
+	Checksum string `json:"checksum"`
+}
+
+func version(_ context.Context, p *program, args []string) error {
+	f := newFlags("version")
+	var from source
+	from.register(f, p)
+	asJSON := f.Bool("json", false, "one JSON object on standard output")
+	if err := p.parse(f, aboutVersion, args); err != nil {
+		return err
+	}
+	list, err := from.load()
+	if err != nil {
+		return err
+	}
+	b := build{Release: from.release, Migrations: len(list), Newest: "none"}
+	sum := sha256.New()
+	for _, m := range list {
+		b.Newest = m.ID()
+		fmt.Fprintln(sum, m.File, m.Checksum)
+	}
+	b.Checksum = hex.EncodeToString(sum.Sum(nil))
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				b.Commit = s.Value
+			}
+		}
+	}
+	if *asJSON {
+		if err := json.NewEncoder(p.stdout).Encode(b); err != nil {
+			return fmt.Errorf("write the output: %w", err)
+		}
+		return nil
+	}
+	_, err = fmt.Fprintf(p.stdout, "%s, the last of %d migrations (sum %.12s)\nrelease %s, commit %s\n", b.Newest, b.Migrations, b.Checksum, dash(b.Release), dash(b.Commit))
+	return err
 }

@@ -18,8 +18,7 @@ type view interface {
 	result([]migrations.Migration, migrations.Result, error) error
 }
 
-// textView tells the story on standard error, and the answer on standard
-// output.
+// textView shows progress on standard error, and the answer on standard output.
 type textView struct{ stdout, stderr io.Writer }
 
 func (v textView) event(e migrations.Event) {

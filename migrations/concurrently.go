@@ -43,14 +43,14 @@ func (a *attempt) try(ctx context.Context, s Statement, there bool) (waits, erro
 			return waits{}, err
 		}
 	}
-	again := false
-	lost, err := retry(ctx, a.options.LockWait, a.tell, func() error {
-		if again {
+	retried := false
+	lost, err := retry(ctx, a.options.LockWait, a.reportRetry, func() error {
+		if retried {
 			if _, err := a.recover(ctx, s, false); err != nil {
 				return err
 			}
 		}
-		again = true
+		retried = true
 		if err := a.execute(ctx, s, true); err != nil {
 			return errors.Join(err, a.clear(ctx, s))
 		}
@@ -141,7 +141,7 @@ func (a *attempt) dropInvalid(ctx context.Context, s Statement) (valid bool, err
 	if err != nil || !exists || valid {
 		return valid, err
 	}
-	_, err = retry(ctx, a.options.LockWait, a.tell, func() error { return a.run(ctx, "DROP INDEX CONCURRENTLY IF EXISTS "+name) })
+	_, err = retry(ctx, a.options.LockWait, a.reportRetry, func() error { return a.run(ctx, "DROP INDEX CONCURRENTLY IF EXISTS "+name) })
 	if err != nil {
 		return false, fmt.Errorf("drop the invalid index %s: %w", name, err)
 	}
