@@ -3,15 +3,18 @@
 module "database" {
   source = "../../modules/database"
 
+  apply_immediately     = false
   backup_retention_days = 7
   database_name         = "doc_platform"
   deletion_protection   = true
   engine_version        = "16"
   instance_class        = "db.t4g.small"
+  log_retention_days    = 30
   max_storage_gib       = 100
   multi_az              = true
   name                  = "doc-platform-production"
   password              = jsondecode(ephemeral.aws_secretsmanager_secret_version.db_credentials.secret_string).password
+  password_version      = 1
   storage_gib           = 20
   subnet_ids            = module.network.isolated_subnet_ids
   username              = "doc_platform"

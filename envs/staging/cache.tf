@@ -3,10 +3,12 @@
 module "cache" {
   source = "../../modules/cache"
 
-  engine_version = "7.1"
-  name           = "doc-platform-staging"
-  node_count     = 1
-  node_type      = "cache.t4g.micro"
-  subnet_ids     = module.network.isolated_subnet_ids
-  vpc_id         = module.network.vpc_id
+  apply_immediately = true
+  engine_version    = "7.1"
+  name              = "doc-platform-staging"
+  node_count        = 1
+  node_type         = "cache.t4g.micro"
+  snapshot_days     = 0
+  subnet_ids        = module.network.isolated_subnet_ids
+  vpc_id            = module.network.vpc_id
 }

@@ -3,15 +3,18 @@
 module "database" {
   source = "../../modules/database"
 
+  apply_immediately     = true
   backup_retention_days = 1
   database_name         = "doc_platform"
   deletion_protection   = false
   engine_version        = "16"
   instance_class        = "db.t4g.micro"
+  log_retention_days    = 30
   max_storage_gib       = 100
   multi_az              = false
   name                  = "doc-platform-staging"
   password              = jsondecode(ephemeral.aws_secretsmanager_secret_version.db_credentials.secret_string).password
+  password_version      = 1
   storage_gib           = 20
   subnet_ids            = module.network.isolated_subnet_ids
   username              = "doc_platform"

@@ -165,6 +165,9 @@ type Secret struct {
 	Variable string
 	// Length is that of a generated value, in characters (8 to 4096).
 	Length int
+	// Version rotates a generated value: raise it, and the next apply stores a
+	// new one. Zero is 1. The database's password changes with its secret.
+	Version int
 	// Hint tells a person what to store in a provided secret.
 	Hint string
 }
@@ -182,6 +185,8 @@ type Environment struct {
 	Network   Network
 	Database  Database
 	Cache     Cache
+	// Maintenance is when AWS may work on the database and the cache.
+	Maintenance Maintenance
 	// Size is that of every service; Sizes overrides it by service name.
 	Size  Size
 	Sizes map[string]Size
@@ -205,6 +210,20 @@ type Network struct {
 	NATGateways int
 }
 
+// Maintenance is when AWS may work on the database and the cache, in UTC. The
+// two windows do not overlap.
+type Maintenance struct {
+	// Window is an hour or more of each week, such as "sun:04:00-sun:05:00",
+	// which is the default.
+	Window string
+	// BackupWindow is an hour or more of each day, such as "02:00-03:00", which
+	// is the default.
+	BackupWindow string
+	// ApplyImmediately makes changes that restart the database or the cache
+	// take effect at once. Otherwise they wait for Window.
+	ApplyImmediately bool
+}
+
 // Database is one PostgreSQL instance on RDS.
 type Database struct {
 	// InstanceClass, such as "db.t4g.micro".
@@ -223,6 +242,8 @@ type Cache struct {
 	NodeType string
 	// Nodes counts the primary and its replicas; from 2, failover is automatic.
 	Nodes int
+	// SnapshotDays is how long daily snapshots are kept (0 to 35; 0: none).
+	SnapshotDays int
 }
 
 // Size is how large a task is and how many of them run.

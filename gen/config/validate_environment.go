@@ -25,6 +25,7 @@ func (c *checker) environments() {
 		c.network(path, i, e.Network)
 		c.database(path+".database", e)
 		c.cache(path+".cache", e.Cache)
+		c.maintenance(path+".maintenance", e.Maintenance)
 		c.size(path+".size", e.Size, e.Protected)
 		for _, name := range slices.Sorted(maps.Keys(e.Sizes)) {
 			at := keyed(path+".sizes", name)

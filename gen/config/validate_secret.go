@@ -25,6 +25,7 @@ func (c *checker) secrets() {
 
 // secretKind checks the fields that depend on where the value comes from.
 func (c *checker) secretKind(path string, s Secret) {
+	c.must(s.Version >= 0 && s.Version <= 1_000_000, path+".version", s.Version, "is not a number of rotations, 0 to 1000000", 2)
 	switch s.Kind {
 	case Generated:
 		c.must(s.Length >= 8 && s.Length <= 4096, path+".length", s.Length, "is not the length of a generated value, 8 to 4096 characters", 64)
@@ -34,6 +35,7 @@ func (c *checker) secretKind(path string, s Secret) {
 		c.must(s.Hint == "", path+".hint", s.Hint, "has no effect: nobody has to provide the value", "")
 	case Provided:
 		c.must(s.Length == 0, path+".length", s.Length, "has no effect: a person provides the value", 0)
+		c.must(s.Version == 0, path+".version", s.Version, "has no effect: a person provides the value", 0)
 		// Secrets Manager describes a secret in 2048 characters.
 		c.must(s.Hint != "" && len(s.Hint) <= 1024, path+".hint", s.Hint,
 			"does not tell a person, in up to 1024 characters, what to store", "the invitation keys, separated by commas")

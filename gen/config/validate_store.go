@@ -35,6 +35,7 @@ func (c *checker) database(path string, e Environment) {
 func (c *checker) cache(path string, cache Cache) {
 	c.instance(path+".nodeType", "cache", cache.NodeType, "a node type of Redis on ElastiCache", cacheFamilies())
 	c.must(cache.Nodes >= 1 && cache.Nodes <= 6, path+".nodes", cache.Nodes, "is not a number of nodes: the primary and up to five replicas", 2)
+	c.must(cache.SnapshotDays >= 0 && cache.SnapshotDays <= 35, path+".snapshotDays", cache.SnapshotDays, "is not a number of days that ElastiCache keeps snapshots for, 0 to 35", 7)
 }
 
 // family is a family of instances and the sizes it comes in, the smallest

@@ -32,4 +32,8 @@ resource "aws_elasticache_replication_group" "this" {
   at_rest_encryption_enabled = true
   transit_encryption_enabled = true
   transit_encryption_mode    = "required"
+  maintenance_window         = var.maintenance_window
+  snapshot_retention_limit   = var.snapshot_days
+  snapshot_window            = var.backup_window
+  apply_immediately          = var.apply_immediately
 }

@@ -3,16 +3,19 @@
 output "isolated_subnet_ids" {
   description = "Subnets of the data stores, in the order of the zones."
   value       = [for zone in var.availability_zones : aws_subnet.isolated[zone].id]
+  depends_on  = [aws_route_table_association.isolated]
 }
 
 output "private_subnet_ids" {
   description = "Subnets of tasks, in the order of the zones."
   value       = [for zone in var.availability_zones : aws_subnet.private[zone].id]
+  depends_on  = [aws_route.private_nat, aws_route_table_association.private, aws_vpc_endpoint.s3]
 }
 
 output "public_subnet_ids" {
   description = "Subnets of the load balancer, in the order of the zones."
   value       = [for zone in var.availability_zones : aws_subnet.public[zone].id]
+  depends_on  = [aws_route.public_internet, aws_route_table_association.public]
 }
 
 output "vpc_id" {

@@ -73,7 +73,7 @@ func Shop() config.Platform {
 		},
 
 		Secrets: []config.Secret{
-			{Name: "cookie-key", Kind: config.Generated, Variable: "COOKIE_KEY", Length: 40},
+			{Name: "cookie-key", Kind: config.Generated, Variable: "COOKIE_KEY", Length: 40, Version: 3},
 			{
 				Name:     "payment-key",
 				Kind:     config.Provided,
@@ -131,6 +131,7 @@ func Shop() config.Platform {
 				Size:             config.Size{CPU: 1024, Memory: 2048, MinTasks: 3, MaxTasks: 3},
 				Sizes:            map[string]config.Size{"store": {CPU: 2048, Memory: 4096, MinTasks: 4, MaxTasks: 20, TargetCPUPercent: 50}},
 				Alarms:           config.Alarms{CPUPercent: 75, MemoryPercent: 80, HTTP5xx: 5, Period: time.Minute, Emails: []string{"on-call@shop.example"}},
+				Maintenance:      config.Maintenance{Window: "tue:22:30-wed:00:30", BackupWindow: "01:00-02:30"},
 				IdleTimeout:      10 * time.Minute,
 				LogRetentionDays: 365,
 				Proof:            &config.Proof{From: "rehearsal", MinimumBake: time.Hour},

@@ -20,6 +20,8 @@ type module struct {
 	files     []source
 	variables []variable
 	outputs   []output
+	// ready names, by output, what must exist before its consumers.
+	ready map[string]row
 	// tests are .tftest.hcl files that terraform test runs with a mock
 	// provider.
 	tests []source
@@ -105,7 +107,11 @@ func (m module) render() ([]File, error) {
 	}
 	outputs := source{name: "outputs.tf"}
 	for _, o := range m.outputs {
-		outputs.body = append(outputs.body, o.block())
+		b := o.block()
+		if after := m.ready[o.name]; after != nil {
+			b.body = append(b.body, set("depends_on", after))
+		}
+		outputs.body = append(outputs.body, b)
 	}
 	sources = append(sources, variables, outputs)
 	sources = append(sources, m.tests...)

@@ -6,7 +6,7 @@ func repository() module {
 		name: "repository",
 		about: []string{
 			"The ECR repository of one service's images, shared by all environments, since a promotion deploys the very images that staging ran.",
-			"Images that were promoted bear a tag release-*. Of these the last ten are kept whatever else is pushed, and of all others the last ten: counting pushes alone, ten merges would expire what production runs.",
+			"Images that were promoted bear a tag release-*. Of these the last ten are kept whatever else is pushed, and of all other tagged images the last fifty. A push may add manifests without a tag, such as attestations: these count in neither, live as long as the image they belong to, and go a week after it was pushed once it is gone.",
 		},
 		files: []source{{"main.tf", []node{
 			resource("aws_ecr_repository", "this",
@@ -35,9 +35,22 @@ func repository() module {
 						{"rulePriority", 2},
 						{"description", expr(`"Keep the last ${var.keep_others} other images"`)},
 						{"selection", object{
-							{"tagStatus", "any"},
+							note("Promoted images count here too, although rule 1 alone expires them."),
+							{"tagStatus", "tagged"},
+							{"tagPatternList", row{"*"}},
 							{"countType", "imageCountMoreThan"},
-							{"countNumber", expr("var.keep_others")},
+							{"countNumber", expr("var.keep_others + var.keep_releases")},
+						}},
+						{"action", object{{"type", "expire"}}},
+					},
+					object{
+						{"rulePriority", 3},
+						{"description", "Remove what no tag and no index refers to, such as the parts of an expired image"},
+						{"selection", object{
+							{"tagStatus", "untagged"},
+							{"countType", "sinceImagePushed"},
+							{"countUnit", "days"},
+							{"countNumber", 7},
 						}},
 						{"action", object{{"type", "expire"}}},
 					},
@@ -45,7 +58,7 @@ func repository() module {
 			),
 		}}},
 		variables: []variable{
-			{name: "keep_others", kind: "number", description: "How many images that were never promoted are kept.", fallback: 10},
+			{name: "keep_others", kind: "number", description: "How many tagged images that were never promoted are kept.", fallback: 50},
 			{name: "keep_releases", kind: "number", description: "How many promoted images are kept: the releases that a rollback can reach.", fallback: 10},
 			{name: "name", kind: "string", description: "Name of the repository.", example: "doc-platform/api"},
 		},

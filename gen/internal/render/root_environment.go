@@ -30,14 +30,15 @@ func environmentRoot(p config.Platform, e config.Environment) (root, error) {
 		source{"secrets.tf", environmentSecrets(p, e, database)},
 		source{"database.tf", environmentDatabase(p, e, database)},
 		source{"cache.tf", []node{
-			moduleCall("cache", "cache",
+			moduleCall("cache", "cache", withWindows(e,
 				set("engine_version", p.RedisVersion),
 				set("name", p.Prefix(e.Name)),
 				set("node_count", e.Cache.Nodes),
 				set("node_type", e.Cache.NodeType),
+				set("snapshot_days", e.Cache.SnapshotDays),
 				set("subnet_ids", expr("module.network.isolated_subnet_ids")),
 				set("vpc_id", expr("module.network.vpc_id")),
-			),
+			)...),
 		}},
 		source{"services.tf", environmentServices(p, e)},
 		source{"tasks.tf", environmentTasks(p, e)},
@@ -86,7 +87,7 @@ func environmentSecrets(p config.Platform, e config.Environment, database config
 		if i == 0 || len(nodes) == 0 {
 			nodes = append(nodes, comment("Random values live in memory only. Terraform draws them at every run and stores them once, when a secret is created or its version is raised."))
 		}
-		declared = append(declared, field{s.Name, append(about, field{"version", 1})})
+		declared = append(declared, field{s.Name, append(about, field{"version", max(1, s.Version)})})
 		nodes = append(nodes, ephemeral("aws_secretsmanager_random_password", identifier(s.Name),
 			set("password_length", s.Length),
 			set("exclude_punctuation", true),
@@ -133,22 +134,39 @@ func secretAbout(s config.Secret) string {
 
 func environmentDatabase(p config.Platform, e config.Environment, secret config.Secret) []node {
 	return []node{
-		moduleCall("database", "database",
+		moduleCall("database", "database", withWindows(e,
 			set("backup_retention_days", e.Database.BackupRetentionDays),
 			set("database_name", p.DatabaseName()),
 			set("deletion_protection", e.Database.DeletionProtection),
 			set("engine_version", p.PostgresVersion),
 			set("instance_class", e.Database.InstanceClass),
+			set("log_retention_days", e.LogRetentionDays),
 			set("max_storage_gib", e.Database.MaxStorageGiB),
 			set("multi_az", e.Database.MultiAZ),
 			set("name", p.Prefix(e.Name)),
 			set("password", expr("jsondecode(ephemeral.aws_secretsmanager_secret_version."+identifier(secret.Name)+".secret_string).password")),
+			set("password_version", max(1, secret.Version)),
 			set("storage_gib", e.Database.StorageGiB),
 			set("subnet_ids", expr("module.network.isolated_subnet_ids")),
 			set("username", p.DatabaseUser()),
 			set("vpc_id", expr("module.network.vpc_id")),
-		),
+		)...),
 	}
+}
+
+// withWindows adds when AWS may work on a data store; what is not given is the
+// module's default.
+func withWindows(e config.Environment, body ...node) []node {
+	m := e.Maintenance
+	body = append(body, set("apply_immediately", m.ApplyImmediately))
+	if m.BackupWindow != "" {
+		body = append(body, set("backup_window", m.BackupWindow))
+	}
+	if m.Window != "" {
+		body = append(body, set("maintenance_window", m.Window))
+	}
+	sortArguments(body)
+	return body
 }
 
 func environmentAlarms(p config.Platform, e config.Environment) []node {

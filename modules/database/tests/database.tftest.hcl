@@ -31,6 +31,26 @@ run "protected_unless_asked_otherwise" {
   }
 
   assert {
+    condition     = aws_db_instance.this.final_snapshot_identifier == "test-db-final-1"
+    error_message = "No other life of the environment gives its snapshot the same name."
+  }
+
+  assert {
+    condition     = !aws_db_instance.this.delete_automated_backups
+    error_message = "Backups of a protected database outlive it."
+  }
+
+  assert {
+    condition     = !aws_db_instance.this.apply_immediately
+    error_message = "What restarts the database waits for the maintenance window."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_group.this["postgresql"].name == "/aws/rds/instance/test-db/postgresql" && aws_cloudwatch_log_group.this["postgresql"].retention_in_days == 30
+    error_message = "The database's log expires."
+  }
+
+  assert {
     condition     = aws_db_instance.this.storage_encrypted
     error_message = "Storage is encrypted."
   }
