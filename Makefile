@@ -11,6 +11,10 @@ GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v
 # first and takes the shell's place (exec).
 TFPIPELINE := bin/tfpipeline
 
+# Packages that start goroutines. Programs are left out: their tests start
+# themselves as processes, which the detector makes many times slower.
+RACE_PACKAGES = $(filter-out ./gen/ ./tfpipeline/,$(sort $(dir $(shell grep -rlE --include='*.go' '\bgo func|errgroup\.|sync\.(Mutex|RWMutex|WaitGroup|Map)' gen migrations tfpipeline | sed 's,^,./,'))))
+
 # Packages with tests that need more than Go.
 E2E_PACKAGES = $(sort $(dir $(shell grep -rl --include='*_test.go' '"E2E"' gen migrations tfpipeline | sed 's,^,./,')))
 
@@ -62,13 +66,18 @@ validate: $(TFPIPELINE) ## terraform fmt, validate and test, of every root and m
 	@exec $(TFPIPELINE) validate
 
 .PHONY: test
-test: ## All tests that need only Go, offline
+test: ## All tests that need only Go, offline; with the race detector where there are goroutines
 	@if [ "$$(go env CGO_ENABLED)" = 1 ] && command -v $$(go env CC) >/dev/null; then \
-	  go test -race -shuffle=on ./...; \
+	  go test -race -shuffle=on $(RACE_PACKAGES) && \
+	  go test -shuffle=on $(filter-out $(RACE_PACKAGES),$(addsuffix /,$(patsubst github.com/specboard/platform%,.%,$(shell go list ./...)))); \
 	else \
 	  echo "no C compiler: without the race detector, and without migrations/check, whose SQL parser needs one"; \
 	  go test -shuffle=on $$(go list ./... | grep -v /migrations/check); \
 	fi
+
+.PHONY: race
+race: ## The race detector on every package, nightly
+	@go test -race -shuffle=on -timeout 40m ./...
 
 .PHONY: quick
 quick: ## Between two edits: no race detector, no long matrices, unchanged packages from the cache
@@ -80,7 +89,11 @@ other-platform: ## The tests once more, in a copy that deploys another platform
 
 .PHONY: e2e
 e2e: ## The rest: real Terraform, provider, moto and PostgreSQL (about 15 minutes)
-	@E2E=1 go test -count=1 -timeout 25m -p 2 $(E2E_PACKAGES)
+	@E2E=1 go test -count=1 -timeout 40m -p 2 $(E2E_PACKAGES)
+
+.PHONY: gate
+gate: ## Everything that must pass; e2e beside the rest, since it mostly waits for the provider's timers
+	@$(MAKE) --no-print-directory -j2 e2e check test other-platform
 
 .PHONY: soak
 soak: ## The long matrices, by hand and nightly: many kills, slow resources, promotions under load
