@@ -70,6 +70,21 @@ func TestRecordsAsItself(t *testing.T) {
 	}
 }
 
+// TestRoleOfTheConnection: where the role's own setting makes it act as
+// another, records are that one's too.
+func TestRoleOfTheConnection(t *testing.T) {
+	config := database(t, "")
+	conn := dial(t, config)
+	mustExec(t, conn, "DROP ROLE IF EXISTS acting; DROP ROLE IF EXISTS acted; CREATE ROLE acted; CREATE ROLE acting LOGIN NOINHERIT IN ROLE acted; ALTER ROLE acting SET role = 'acted'; GRANT CREATE, USAGE ON SCHEMA public TO acted")
+	acting := config.Copy()
+	acting.User = "acting"
+	mustUp(t, acting, files(t, "CREATE TABLE a ()", "-- transaction: none\nSET ROLE NONE;\nCREATE TEMP TABLE b ();\nSET ROLE acted;\nCREATE TABLE c ()"), quick())
+	if owners := value[string](t, conn, "SELECT string_agg(relowner::regrole::text, ' ') FROM pg_class WHERE relname IN ('a', 'c', 'migrate_history')"); owners != "acted acted acted" {
+		t.Error(owners)
+	}
+	mustExec(t, conn, "DROP OWNED BY acted, acting; DROP ROLE acting; DROP ROLE acted")
+}
+
 // TestLockIsReleasedByAFile: such a file is rolled back, since another run
 // could be at work from then on.
 func TestLockIsReleasedByAFile(t *testing.T) {

@@ -140,10 +140,9 @@ func (r *runner) compare(ctx context.Context, config *pgx.ConnConfig, list []Mig
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, drop()) }()
-	o := DefaultOptions()
-	o.LockWait, o.RunnerWait = r.options.LockWait, r.options.RunnerWait
-	// Backfills change rows, of which there are hardly any here.
-	if _, err := Up(ctx, other, list, o); err != nil {
+	o := r.options
+	o.Report = nil
+	if _, err := Up(ctx, other, hurried(list), o); err != nil {
 		return nil, fmt.Errorf("run the files in a database of their own: %w", err)
 	}
 	s, err := openSession(ctx, other, r.options.Release)
@@ -161,13 +160,27 @@ func (r *runner) compare(ctx context.Context, config *pgx.ConnConfig, list []Mig
 	return difference(want, have), nil
 }
 
-// scratch makes an empty database on the same server, with the same encoding
-// and locale, and returns how to drop it.
+// hurried returns the migrations with backfills that do not rest: nobody else
+// works on a scratch database.
+func hurried(list []Migration) []Migration {
+	list = slices.Clone(list)
+	for i, m := range list {
+		if m.Backfill != nil {
+			b := *m.Backfill
+			b.Pause = 0
+			list[i].Backfill = &b
+		}
+	}
+	return list
+}
+
+// scratch makes an empty database on the same server, with the same encoding,
+// locale and search_path, and returns how to drop it.
 func (r *runner) scratch(ctx context.Context, config *pgx.ConnConfig) (*pgx.ConnConfig, func() error, error) {
 	name := fmt.Sprintf("migrate_compare_%d", r.PgConn().PID())
-	var create string
-	err := r.QueryRow(ctx, `SELECT format('CREATE DATABASE %I TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L', $1::text,
-		pg_encoding_to_char(encoding), datcollate, datctype) FROM pg_database WHERE datname = current_database()`, name).Scan(&create)
+	var create, path string
+	err := r.QueryRow(ctx, `SELECT current_setting('search_path'), format('CREATE DATABASE %I TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L', $1::text,
+		pg_encoding_to_char(encoding), datcollate, datctype) FROM pg_database WHERE datname = current_database()`, name).Scan(&path, &create)
 	if err != nil {
 		return nil, nil, fmt.Errorf("look at the database: %w", err)
 	}
@@ -194,5 +207,9 @@ func (r *runner) scratch(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn
 	}
 	other := config.Copy()
 	other.Database = name
+	if other.RuntimeParams == nil {
+		other.RuntimeParams = map[string]string{}
+	}
+	other.RuntimeParams["search_path"] = path
 	return other, drop, nil
 }

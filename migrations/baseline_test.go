@@ -1,11 +1,13 @@
 package migrations
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -147,6 +149,20 @@ func TestBaseline(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestBaselineUnderASearchPath: the files make their tables where the
+// database's own search_path says, and rest for no batch.
+func TestBaselineUnderASearchPath(t *testing.T) {
+	config := database(t, "")
+	conn := dial(t, config)
+	mustExec(t, conn, "CREATE SCHEMA app; CREATE TABLE app.a (id int PRIMARY KEY); INSERT INTO app.a VALUES (1); ALTER DATABASE "+quote(config.Database)+" SET search_path = app, public")
+	list := files(t, "CREATE SCHEMA IF NOT EXISTS app; CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a VALUES (1)", "-- backfill: table=a pause=1m\nDELETE FROM a WHERE id BETWEEN $1 AND $2 AND id > 5")
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
+	defer cancel()
+	if recorded, _, err := Baseline(ctx, config, list, 2, BaselineOptions{Options: quick()}); err != nil || len(recorded) != 2 {
+		t.Errorf("%v, %v", recorded, err)
 	}
 }
 

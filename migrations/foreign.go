@@ -106,7 +106,8 @@ func (s *session) foreign(ctx context.Context) ([]Foreign, error) {
 	rows, err := s.Query(ctx, `
 		SELECT c.relname, format('%I.%I', n.nspname, c.relname), array_agg(a.attname::text)
 		  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-		 WHERE c.relkind = 'r' AND c.relname = ANY ($1) AND n.nspname NOT LIKE 'pg\_%' GROUP BY n.nspname, c.relname ORDER BY 2`, knownTables())
+		 WHERE c.relkind = 'r' AND c.relname = ANY ($1) AND n.nspname NOT LIKE 'pg\_%' AND has_table_privilege(c.oid, 'SELECT')
+		 GROUP BY n.nspname, c.relname ORDER BY 2`, knownTables())
 	if err != nil {
 		return nil, fmt.Errorf("look for the tables of other tools: %w", err)
 	}

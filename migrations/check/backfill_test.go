@@ -184,7 +184,7 @@ CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON b FOR EACH ROW EXECUTE F
 
 func (g *generator) statement(unique bool) string {
 	g.a, g.from = "k", ""
-	n := pick(g, 0, 1, 2, 3, 4, 5, 6, 9)
+	n := g.IntN(10)
 	if n >= 6 {
 		g.a, g.from = "a.k", "a."
 	}
@@ -204,6 +204,10 @@ func (g *generator) statement(unique bool) string {
 		return "INSERT INTO a SELECT " + fmt.Sprintf(g.key.move, "k") + ", n, t, ident + 1000 FROM a" + where
 	case 6:
 		return "INSERT INTO b (id, n, t) SELECT a.k, a.n, 'new' FROM a" + where
+	case 7:
+		return "UPDATE b SET t = 'new' FROM a WHERE " + join + g.condition()
+	case 8:
+		return "DELETE FROM b USING a WHERE " + join + g.condition()
 	}
 	return "UPDATE a SET t = b.t FROM b WHERE " + join + g.condition()
 }
