@@ -144,6 +144,8 @@ func (r *Root) Apply(ctx context.Context, p *plan.Plan, c Choices) error {
 		return r.advise(err)
 	case nameTaken(err):
 		return console.WithNext(fmt.Errorf("%s: %w: it exists, and the state does not know of it", r.Name, r.hide(err)), "tfpipeline apply -env %s -adopt, which adopts it if it is the platform's own", r.Name)
+	case denied(err) != nil:
+		return r.refused(err, denied(err))
 	default:
 		// What is done is in the state, and the lock is released.
 		return console.WithNext(fmt.Errorf("%s: %w", r.Name, r.hide(err)), "%s, which continues from here", c.Retry)

@@ -143,6 +143,12 @@ func (r *Root) advise(err error) error {
 	if l, ok := errors.AsType[*terraform.LockedError](err); ok {
 		return console.WithNext(fmt.Errorf("%s: %w", r.Name, err), "if that run is gone for good: tfpipeline unlock -env %s -state %s", r.Name, l.ID)
 	}
+	if lockRefused(err) {
+		return console.WithNext(fmt.Errorf("%s: %w", r.Name, r.hide(err)), "these credentials may not lock the state: tfpipeline plan -env %s -no-lock", r.Name)
+	}
+	if permissions := denied(err); permissions != nil {
+		return r.refused(err, permissions)
+	}
 	return fmt.Errorf("%s: %w", r.Name, r.hide(err))
 }
 
