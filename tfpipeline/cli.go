@@ -57,6 +57,7 @@ func commands() []command {
 		unlockCommand(),
 		validateCommand(),
 		localCommand(),
+		configCommand(),
 	}
 }
 

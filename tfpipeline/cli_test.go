@@ -1,12 +1,19 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/spf13/pflag"
@@ -153,5 +160,43 @@ func TestCheckoutAsksGitHubInAWorkflow(t *testing.T) {
 	a.console.Env = append(a.console.Env, "GITHUB_ACTIONS=true")
 	if got, err := a.checkout().Peel(t.Context(), "v1.0.0"); err != nil || got != commit {
 		t.Errorf("%s, %v", got, err)
+	}
+}
+
+// Each interrupt is answered at once, the first ends the context, and none ends
+// the program.
+func TestInterrupts(t *testing.T) {
+	said, stderr := io.Pipe()
+	ctx, stop := interruptible(t.Context(), stderr)
+	lines := bufio.NewScanner(said)
+	for _, want := range []string{"interrupted: ending what has begun", "interrupted again: still ending", "interrupted again: still ending"} {
+		if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+		if !lines.Scan() || !strings.HasPrefix(lines.Text(), want) {
+			t.Errorf("%q, want %q", lines.Text(), want)
+		}
+	}
+	if <-ctx.Done(); !errors.Is(context.Cause(ctx), console.ErrInterrupted) {
+		t.Errorf("ended by %v", context.Cause(ctx))
+	}
+	stop()
+}
+
+func TestConfig(t *testing.T) {
+	stdout, stderr, code := cli(t, "config", "-json")
+	var got description
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil || code != console.ExitOK {
+		t.Fatalf("exit %d, %v, %s", code, err, stderr)
+	}
+	p := configtest.Docs()
+	if want := "arn:aws:iam::" + p.Account + ":role/" + p.Name + "/" + p.Role("deploy-staging"); got.Roles["deploy-staging"] != want || len(got.Roles) != 2+len(p.Environments) {
+		t.Errorf("roles %v", got.Roles)
+	}
+	if len(got.Services) != len(p.Services) || got.Services[0].Repository != p.RepositoryURL(p.Services[0].Name) || len(got.Environments) != len(p.Environments) {
+		t.Errorf("%s", stdout)
+	}
+	if _, stderr, code := cli(t, "config"); code != console.ExitFailed || !strings.Contains(stderr, "next: tfpipeline config -json") {
+		t.Errorf("exit %d, %s", code, stderr)
 	}
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -16,28 +17,34 @@ import (
 )
 
 func main() {
-	ctx, stop := interruptible(context.Background())
+	ctx, stop := interruptible(context.Background(), os.Stderr)
 	code := run(ctx, config.Default(), os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
-// interruptible returns a context that the first interrupt ends, and lets the
-// second end the program at once.
-func interruptible(parent context.Context) (context.Context, func()) {
+// interruptible returns a context that the first interrupt ends. The program
+// then ends what it has begun, which a second interrupt does not cut short: a
+// Terraform that is killed leaves its lock, and a state that is not saved. Each
+// interrupt is answered at once.
+func interruptible(parent context.Context, stderr io.Writer) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
-	signals := make(chan os.Signal, 2)
+	signals, quit := make(chan os.Signal, 2), make(chan struct{})
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		select {
-		case <-signals:
-			cancel(console.ErrInterrupted)
-			signal.Stop(signals)
-		case <-ctx.Done():
+		for said := "interrupted: ending what has begun; nothing new begins"; ; said = "interrupted again: still ending what has begun; kill -9 would leave locks and an unsaved state" {
+			select {
+			case <-signals:
+				fmt.Fprintln(stderr, said)
+				cancel(console.ErrInterrupted)
+			case <-quit:
+				return
+			}
 		}
 	}()
 	return ctx, func() {
 		signal.Stop(signals)
+		close(quit)
 		cancel(nil)
 	}
 }

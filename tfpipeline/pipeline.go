@@ -70,7 +70,7 @@ func (a *app) requireCloud(ctx context.Context, command string) (root.Cloud, err
 func (a *app) rootOptions(cloud root.Cloud) root.Options {
 	return root.Options{
 		Platform: a.platform, Repository: a.repository, Cache: cacheDir(),
-		Console: a.console, Redactor: a.redactor(), Cloud: cloud,
+		Console: a.console, Redactor: a.redactor(), Cloud: cloud, Lease: a.lease(cloud.Config),
 	}
 }
 

@@ -32,7 +32,7 @@ is a rollback to it. The same command continues a promotion that was killed or
 interrupted: what is done is not done again.
 
 Ctrl-C stops the waiting, and says what goes on and how to continue or go back;
-a second one ends the program at once. What happens is told on stderr, as a live
+a second one cuts nothing short. What happens is told on stderr, as a live
 table on a terminal; -json makes it a stream of events on stdout. After a failure
 a dossier (markdown and JSON) holds events, stopped tasks, logs and targets.
 NOTIFY_URL is the webhook (Slack, Discord) that is told how it ended.

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 		os.Exit(fakeTerraform(os.Args[1:]))
 	}
 	testscript.Main(m, map[string]func(){"tfpipeline": func() {
-		ctx, stop := interruptible(context.Background())
+		ctx, stop := interruptible(context.Background(), os.Stderr)
 		code := run(ctx, configtest.Docs(), os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
 		stop()
 		os.Exit(code)
@@ -45,7 +45,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "waitfor": waitFor, "secret": cloudSecret, "object": cloudObject, "account": cloudAccount,
+			"exits": exits, "waitfor": waitFor, "secret": cloudSecret, "object": cloudObject, "bucket": cloudBucket, "account": cloudAccount,
 			"changed": cloudChanged, "leftovers": cloudLeftovers,
 		},
 		Setup: func(env *testscript.Env) error {
@@ -100,6 +100,14 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
+}
+
+// cloudBucket makes the state bucket, as bootstrap would: bucket.
+func cloudBucket(ts *testscript.TestScript, _ bool, _ []string) {
+	cloud := ts.Value("cloud").(*fakeCloud)
+	cloud.mu.Lock()
+	defer cloud.mu.Unlock()
+	cloud.bucket = map[string]string{}
 }
 
 // cloudObject puts a file into the fake cloud's bucket: object KEY FILE.

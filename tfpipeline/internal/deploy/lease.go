@@ -291,7 +291,11 @@ func heldBy(l *Lease) string {
 	if l == nil {
 		return "nobody holds it"
 	}
-	s := fmt.Sprintf("%s holds it since %s for %s %s (%s)", l.Actor, l.Since.UTC().Format(time.RFC3339), l.Kind, l.Release, l.Why)
+	what := string(l.Kind)
+	if l.Kind == KindPromote || l.Kind == KindRollback {
+		what += " " + l.Release.String()
+	}
+	s := fmt.Sprintf("%s holds it since %s for %s (%s)", l.Actor, l.Since.UTC().Format(time.RFC3339), what, l.Why)
 	if l.RunURL != "" {
 		s += ", see " + l.RunURL
 	}

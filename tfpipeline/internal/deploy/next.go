@@ -118,6 +118,9 @@ func (a *attempt) next() Next {
 
 // Next is what continues or ends an attempt that was left with its lock.
 func (l Lease) Next() Next {
+	if l.Kind != KindPromote && l.Kind != KindRollback {
+		return nil // a change that left no attempt
+	}
 	if l.Kind == KindRollback {
 		return Next{{Advice: AdviceContinue, Verb: VerbRollback, Release: l.Release.bare()}}
 	}

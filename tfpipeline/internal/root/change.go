@@ -21,6 +21,9 @@ import (
 // it. It reports whether there was anything to apply. finish, if any, runs on
 // the root after that, changed or not.
 func Change(ctx context.Context, o Options, name string, c Choices, finish func(context.Context, *Root) error) (changed bool, err error) {
+	if err := o.Lease.free(ctx, name, c.Operation); err != nil {
+		return false, err
+	}
 	r, err := Open(ctx, o, name, c.Operation)
 	if err != nil {
 		return false, err
@@ -37,20 +40,36 @@ func Change(ctx context.Context, o Options, name string, c Choices, finish func(
 		}
 		return false, err
 	}
-	if !p.Empty() {
-		if err := r.change(ctx, p, c); err != nil {
-			return false, err
+	end := func(ctx context.Context) error {
+		err := r.settle()
+		if finish != nil {
+			err = errors.Join(err, finish(ctx, r))
 		}
+		return err
 	}
-	err = r.settle()
-	if finish != nil {
-		err = errors.Join(err, finish(ctx, r))
+	if p.Empty() {
+		return false, end(ctx)
 	}
-	return !p.Empty(), err
+	if err := r.review(ctx, p, c); err != nil {
+		return false, err
+	}
+	err = o.Lease.hold(ctx, name, c.Operation, func(ctx context.Context) error {
+		if c.Before != nil {
+			if err := c.Before(ctx); err != nil {
+				return err
+			}
+		}
+		if err := r.Apply(ctx, p, c); err != nil {
+			return err
+		}
+		changed = true
+		return end(ctx)
+	})
+	return changed, err
 }
 
-// change shows a plan that is not empty, judges it, asks, and applies it.
-func (r *Root) change(ctx context.Context, p *plan.Plan, c Choices) error {
+// review shows a plan that is not empty, judges it, and asks.
+func (r *Root) review(ctx context.Context, p *plan.Plan, c Choices) error {
 	out := r.console().Out
 	if err := (view.Text{Colour: r.console().Colour(out)}).Plan(out, p); err != nil {
 		return fmt.Errorf("print the plan: %w", err)
@@ -66,19 +85,16 @@ func (r *Root) change(ctx context.Context, p *plan.Plan, c Choices) error {
 	default:
 		err = c.Question(ctx)
 	}
-	if err == nil && c.Before != nil {
-		err = c.Before(ctx)
-	}
-	if err != nil {
-		return err
-	}
-	return r.Apply(ctx, p, c)
+	return err
 }
 
 // RefreshState shows how a root differs from its state, asks, and writes that
 // into the state: from then on it is no drift.
 func RefreshState(ctx context.Context, o Options, name string, c Choices) (err error) {
 	c.Operation = Refresh
+	if err := o.Lease.free(ctx, name, c.Operation); err != nil {
+		return err
+	}
 	r, err := Open(ctx, o, name, c.Operation)
 	if err != nil {
 		return err
@@ -102,7 +118,7 @@ func RefreshState(ctx context.Context, o Options, name string, c Choices) (err e
 	if err := o.Console.Confirm(ctx, fmt.Sprintf("Write this into the state of %s?", name), c.Yes); err != nil {
 		return err
 	}
-	if err := r.Apply(ctx, p, c); err != nil {
+	if err := o.Lease.hold(ctx, name, c.Operation, func(ctx context.Context) error { return r.Apply(ctx, p, c) }); err != nil {
 		return err
 	}
 	fmt.Fprintf(o.Console.Out, "%s: the state is refreshed\n", name)

@@ -89,8 +89,12 @@ func Lease(l deploy.Lease, now time.Time) string {
 		state = fmt.Sprintf("gone: its lease ended %s ago", brief(now.Sub(l.Until)))
 	}
 	release := cmp.Or(l.Release.Tag, l.Release.Commit, "the last good release")
-	text := fmt.Sprintf("%s %s, by %s since %s (%s)\n  record %s\n  %s",
-		l.Kind, release, oneLine(l.Actor), stamp(l.Since), oneLine(l.Why), l.RecordID, state)
+	what := string(l.Kind)
+	if l.Kind == deploy.KindPromote || l.Kind == deploy.KindRollback {
+		what += " " + release
+	}
+	text := fmt.Sprintf("%s, by %s since %s (%s)\n  record %s\n  %s",
+		what, oneLine(l.Actor), stamp(l.Since), oneLine(l.Why), l.RecordID, state)
 	if l.RunURL != "" {
 		text += "\n  " + oneLine(l.RunURL)
 	}

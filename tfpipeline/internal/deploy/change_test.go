@@ -1,0 +1,84 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+)
+
+// A change holds the lease for as long as it takes: no promotion begins, and no
+// other change.
+func TestChange(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		p, ada := w.start(), ChangeRequest{Kind: KindApply, Actor: "ada", Why: "by hand"}
+		failure := errors.New("apply failed")
+		err := p.Pipeline.Change(t.Context(), ada, func(ctx context.Context) error {
+			<-time.After(time.Hour)
+			if ctx.Err() != nil || w.lease == nil || w.lease.Expired(time.Now()) {
+				t.Errorf("the lease is not kept: %v, %+v", context.Cause(ctx), w.lease)
+			}
+			_, err := w.start().promote(t.Context(), Request{Tag: "v1.2", LockWait: -1})
+			wantError(t, err, Untouched, StepLock, "ada holds it since", "for apply (by hand)")
+			other := w.start()
+			for _, err := range []error{
+				other.Pipeline.Free(t.Context(), KindDestroy),
+				other.Pipeline.Change(t.Context(), ChangeRequest{Kind: KindDestroy}, func(context.Context) error { return errors.New("both at once") }),
+			} {
+				if held, ok := errors.AsType[LockError](err); !ok || held.Lease.Kind != KindApply || held.Dead {
+					t.Errorf("%v", err)
+				}
+			}
+			return failure
+		})
+		if !errors.Is(err, failure) || w.lease != nil {
+			t.Errorf("%v, lease %+v", err, w.lease)
+		}
+		if _, err := w.start().promote(t.Context(), Request{Tag: "v1.2"}); err != nil {
+			t.Errorf("after the change: %v", err)
+		}
+	})
+}
+
+// An interrupted change gives the lease back, and a lost lease ends the change.
+func TestChangeEnds(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		pressed := errors.New("interrupted")
+		err := w.start().Pipeline.Change(ctx, ChangeRequest{Kind: KindApply}, func(ctx context.Context) error {
+			cancel(pressed)
+			<-ctx.Done()
+			return context.Cause(ctx)
+		})
+		if !errors.Is(err, pressed) || w.lease != nil {
+			t.Errorf("%v, lease %+v", err, w.lease)
+		}
+		err = w.start().Pipeline.Change(t.Context(), ChangeRequest{Kind: KindApply}, func(ctx context.Context) error {
+			w.mu.Lock()
+			w.lease = &Lease{Environment: w.lease.Environment, RecordID: "other", Version: "other", Kind: KindPromote, Until: time.Now().Add(time.Hour)}
+			w.mu.Unlock()
+			<-ctx.Done()
+			return context.Cause(ctx)
+		})
+		if _, ok := errors.AsType[lostError](err); !ok || w.lease.RecordID != "other" {
+			t.Errorf("%v, lease %+v", err, w.lease)
+		}
+	})
+}
+
+// A change that was killed blocks nobody once its lease has ended, and a
+// promotion that was killed at its changes blocks every other change.
+func TestChangeAfterTheDead(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		p := w.start()
+		w.lease = &Lease{Environment: p.Pipeline.Environment, RecordID: "dead", Version: "1", Kind: KindApply, Until: time.Now().Add(-time.Hour)}
+		done := false
+		if err := p.Pipeline.Change(t.Context(), ChangeRequest{Kind: KindApply}, func(context.Context) error { done = true; return nil }); err != nil || !done || w.lease != nil {
+			t.Errorf("%v, done %v, lease %+v", err, done, w.lease)
+		}
+		w.lease = &Lease{Environment: p.Pipeline.Environment, RecordID: "dead", Version: "1", Kind: KindApply, Until: time.Now().Add(-time.Hour)}
+		if _, err := w.start().promote(t.Context(), Request{Tag: "v1.2"}); err != nil {
+			t.Errorf("a promotion after a killed apply: %v", err)
+		}
+	})
+}
