@@ -1,217 +1,226 @@
 package localaws
 
 import (
+	"cmp"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/beevik/etree"
 
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
-// replicationGroup is a Redis with its replicas: shards, each of one primary
-// and the same number of replicas.
-type replicationGroup struct {
-	id, description, arn        string
-	nodeType, engine, version   string
-	parameterGroup, subnetGroup string
-	securityGroups              []string
-	port                        int
-	shards, replicas            int
-	clusterMode                 bool
-	failover, multiAZ           bool
-	atRest, inTransit           bool
-	transitMode, kmsKey         string
-	authToken                   bool
-	snapshotRetention           int
-	snapshotWindow              string
-	maintenanceWindow           string
-	minorUpgrades               bool
-	notificationTopic           string
-	networkType, ipDiscovery    string
-	logDelivery                 []url.Values
-	created                     time.Time
-}
+// A replication group is a Redis with its replicas: NumNodeGroups shards, each
+// of one primary and ReplicasPerNodeGroup replicas.
 
-func (c *cacheCall) createReplicationGroup() ([]*etree.Element, error) {
-	id := strings.ToLower(c.Form.Get("ReplicationGroupId"))
-	if c.groups[id] != nil {
-		return nil, endpoint.Refuse("ReplicationGroupAlreadyExists", "Replication group %s already exists", id)
+// settle checks the parameters of a replication group, and fills in what
+// follows from them.
+func (c *cacheCall) settle(r *cacheRecord) error {
+	if r.Get("ReplicasPerNodeGroup") == "" { // the number of nodes says it too
+		r.Set("ReplicasPerNodeGroup", strconv.Itoa(max(1, r.number("NumCacheClusters"))-1))
 	}
-	g := &replicationGroup{
-		id: id, arn: c.arn("replicationgroup", id), engine: "redis", version: "7.1.0",
-		port: endpoint.Number(c.Form, "Port", 6379), networkType: "ipv4", ipDiscovery: "ipv4",
-		snapshotWindow: "06:00-07:00", maintenanceWindow: "sun:08:00-sun:09:00",
-		minorUpgrades: true, created: time.Now(),
-		shards: max(1, endpoint.Number(c.Form, "NumNodeGroups", 1)),
-		// The number of nodes, or of replicas beside the primary of each shard.
-		replicas: endpoint.Number(c.Form, "ReplicasPerNodeGroup", max(1, endpoint.Number(c.Form, "NumCacheClusters", 1))-1),
-		atRest:   endpoint.IsTrue(c.Form, "AtRestEncryptionEnabled"),
-		kmsKey:   c.Form.Get("KmsKeyId"),
+	if c.Form.Get("AuthToken") != "" {
+		r.Set("AuthTokenEnabled", "true")
 	}
-	if err := c.change(g); err != nil {
-		return nil, err
+	for strings.Count(r.Get("EngineVersion"), ".") < 2 { // AWS adds the patch level that it chooses
+		r.Set("EngineVersion", r.Get("EngineVersion")+".0")
 	}
-	g.clusterMode = c.Form.Get("ClusterMode") == "enabled" || g.shards > 1 || strings.HasSuffix(g.parameterGroup, ".cluster.on")
-	if g.failover && g.replicas == 0 {
-		return nil, endpoint.Refuse("InvalidParameterCombination", "Replication group with automatic failover must have at least 2 nodes")
+	if r.Get("CacheParameterGroupName") == "" {
+		r.Set("CacheParameterGroupName", "default."+r.Get("Engine")+strings.SplitN(r.Get("EngineVersion"), ".", 2)[0])
 	}
-	if g.authToken && !g.inTransit {
-		return nil, endpoint.Refuse("InvalidParameterCombination", "An AUTH token needs encryption in transit")
+	if _, err := c.find(parameterGroups, r.Get("CacheParameterGroupName")); err != nil {
+		return err
 	}
-	if g.inTransit && g.transitMode == "" {
-		g.transitMode = "required"
-	}
-	c.groups[id] = g
-	c.tag(g.arn)
-	for _, member := range g.members() {
-		c.tag(c.arn("cluster", member))
-	}
-	return []*etree.Element{c.group(g, "creating")}, nil
-}
-
-// change takes over what both a creation and a modification can set.
-func (c *cacheCall) change(g *replicationGroup) error {
-	for parameter, field := range map[string]*string{
-		"ReplicationGroupDescription": &g.description,
-		"CacheNodeType":               &g.nodeType,
-		"Engine":                      &g.engine,
-		"CacheParameterGroupName":     &g.parameterGroup,
-		"CacheSubnetGroupName":        &g.subnetGroup,
-		"TransitEncryptionMode":       &g.transitMode,
-		"SnapshotWindow":              &g.snapshotWindow,
-		"PreferredMaintenanceWindow":  &g.maintenanceWindow,
-		"NotificationTopicArn":        &g.notificationTopic,
-		"NetworkType":                 &g.networkType,
-		"IpDiscovery":                 &g.ipDiscovery,
-	} {
-		if c.Form.Has(parameter) {
-			*field = c.Form.Get(parameter)
+	if name := r.Get("CacheSubnetGroupName"); name != "" {
+		group, err := c.find(subnetGroups, name)
+		if err != nil {
+			return err
 		}
+		r.Set("CacheSubnetGroupName", group.name)
+		r.subnets = group.subnets
 	}
-	for parameter, field := range map[string]*bool{
-		"AutomaticFailoverEnabled": &g.failover,
-		"MultiAZEnabled":           &g.multiAZ,
-		"TransitEncryptionEnabled": &g.inTransit,
-		"AutoMinorVersionUpgrade":  &g.minorUpgrades,
-	} {
-		if c.Form.Has(parameter) {
-			*field = endpoint.IsTrue(c.Form, parameter)
+	if r.Get("AutomaticFailoverEnabled") == "true" && r.number("ReplicasPerNodeGroup") == 0 {
+		return endpoint.Refuse("InvalidParameterCombination", "Replication group with automatic failover must have at least 2 nodes")
+	}
+	if r.Get("TransitEncryptionEnabled") == "true" {
+		r.Set("TransitEncryptionMode", cmp.Or(r.Get("TransitEncryptionMode"), "required"))
+	} else if r.Get("AuthTokenEnabled") == "true" {
+		return endpoint.Refuse("InvalidParameterCombination", "An AUTH token needs encryption in transit")
+	}
+	// Only the destinations of logs that are named change.
+	for _, l := range endpoint.Objects(c.Form, "LogDeliveryConfigurations") {
+		prefix := "LogDeliveryConfigurations." + l.Get("LogType") + "."
+		maps.DeleteFunc(r.Values, func(name string, _ []string) bool { return strings.HasPrefix(name, prefix) })
+		for name, value := range l {
+			if !l.Has("Enabled") || endpoint.IsTrue(l, "Enabled") {
+				r.Values[prefix+name] = value
+			}
 		}
-	}
-	g.subnetGroup = strings.ToLower(g.subnetGroup)
-	g.snapshotRetention = endpoint.Number(c.Form, "SnapshotRetentionLimit", g.snapshotRetention)
-	g.authToken = g.authToken || c.Form.Get("AuthToken") != ""
-	if v := c.Form.Get("EngineVersion"); v != "" {
-		// AWS adds the patch level that it chooses.
-		for strings.Count(v, ".") < 2 {
-			v += ".0"
-		}
-		g.version = v
-	}
-	if ids := endpoint.Texts(c.Form, "SecurityGroupIds"); len(ids) > 0 {
-		g.securityGroups = ids
-	}
-	if configurations := endpoint.Objects(c.Form, "LogDeliveryConfigurations"); len(configurations) > 0 {
-		g.deliverLogs(configurations)
-	}
-	if g.parameterGroup == "" {
-		g.parameterGroup = "default." + g.engine + strings.SplitN(g.version, ".", 2)[0]
-	}
-	if !isDefaultGroup(g.parameterGroup) && c.parameterGroups[g.parameterGroup] == nil {
-		f := endpoint.Refuse("CacheParameterGroupNotFound", "CacheParameterGroup %s not found.", g.parameterGroup)
-		f.Status = http.StatusNotFound
-		return f
-	}
-	if g.subnetGroup != "" && c.subnetGroups[g.subnetGroup] == nil {
-		return endpoint.Refuse("CacheSubnetGroupNotFoundFault", "Cache Subnet Group %s does not exist.", g.subnetGroup)
 	}
 	return nil
 }
 
-// deliverLogs sets the destinations that are named and keeps the others.
-func (g *replicationGroup) deliverLogs(configurations []url.Values) {
-	for _, configuration := range configurations {
-		g.logDelivery = slices.DeleteFunc(g.logDelivery, func(old url.Values) bool {
-			return old.Get("LogType") == configuration.Get("LogType")
-		})
-		if !configuration.Has("Enabled") || endpoint.IsTrue(configuration, "Enabled") {
-			g.logDelivery = append(g.logDelivery, configuration)
+func (r *cacheRecord) sharded() bool {
+	return r.Get("ClusterMode") == "enabled" || r.number("NumNodeGroups") > 1 || strings.HasSuffix(r.Get("CacheParameterGroupName"), ".cluster.on")
+}
+
+// members are the names of the clusters (nodes) of a replication group.
+func (r *cacheRecord) members() []string {
+	var names []string
+	for shard := 1; shard <= r.number("NumNodeGroups"); shard++ {
+		for node := 1; node <= r.number("ReplicasPerNodeGroup")+1; node++ {
+			names = append(names, r.member(shard, node))
 		}
 	}
+	return names
 }
 
-func (c *cacheCall) find() (*replicationGroup, error) {
-	id := strings.ToLower(c.Form.Get("ReplicationGroupId"))
-	if g := c.groups[id]; g != nil {
-		return g, nil
+func (r *cacheRecord) member(shard, node int) string {
+	if r.sharded() {
+		return fmt.Sprintf("%s-%04d-%03d", r.name, shard, node)
 	}
-	f := endpoint.Refuse("ReplicationGroupNotFoundFault", "Replication group %s not found.", id)
-	f.Status = http.StatusNotFound
-	return nil, f
+	return fmt.Sprintf("%s-%03d", r.name, node)
 }
 
-func (c *cacheCall) describeReplicationGroups() ([]*etree.Element, error) {
-	list := endpoint.Branch("ReplicationGroups")
-	if c.Form.Get("ReplicationGroupId") != "" {
-		g, err := c.find()
-		if err != nil {
-			return nil, err
+// zone spreads nodes over the zones of the subnet group.
+func (c *cacheCall) zone(r *cacheRecord, index int) string {
+	if len(r.subnets) == 0 {
+		return c.Region + "a"
+	}
+	return r.subnets[index%len(r.subnets)].zone
+}
+
+// address is an address of the group; its name resolves nowhere.
+func (c *cacheCall) address(element, kind string, r *cacheRecord) *etree.Element {
+	host := r.name + "-" + kind
+	if r.Get("TransitEncryptionEnabled") == "true" {
+		host = kind + "." + r.name
+	}
+	return endpoint.Branch(element, endpoint.Leaf("Address", host+".local00."+strings.ReplaceAll(c.Region, "-", "")+".cache.amazonaws.com"),
+		endpoint.Leaf("Port", r.Get("Port")))
+}
+
+func enabled(b bool) string {
+	if b {
+		return "enabled"
+	}
+	return "disabled"
+}
+
+// common are the parameters that a group and its clusters tell alike.
+var common = []any{
+	"CacheNodeType", "Engine", "AutoMinorVersionUpgrade", "SnapshotRetentionLimit", "SnapshotWindow", "AuthTokenEnabled",
+	"TransitEncryptionEnabled", "TransitEncryptionMode", "AtRestEncryptionEnabled", "NetworkType", "IpDiscovery",
+}
+
+// group describes a replication group.
+func (c *cacheCall) group(r *cacheRecord, status string) *etree.Element {
+	members, shards, logs := endpoint.Branch("MemberClusters"), endpoint.Branch("NodeGroups"), endpoint.Branch("LogDeliveryConfigurations")
+	for _, name := range r.members() {
+		members.AddChild(endpoint.Leaf("ClusterId", name))
+	}
+	for shard := 1; shard <= r.number("NumNodeGroups"); shard++ {
+		nodes := endpoint.Branch("NodeGroupMembers")
+		for i := 1; i <= r.number("ReplicasPerNodeGroup")+1; i++ {
+			node := endpoint.Branch("NodeGroupMember", endpoint.Leaf("CacheClusterId", r.member(shard, i)),
+				endpoint.Leaf("CacheNodeId", "0001"), endpoint.Leaf("PreferredAvailabilityZone", c.zone(r, i-1)))
+			if !r.sharded() {
+				role := map[bool]string{true: "primary", false: "replica"}[i == 1]
+				endpoint.Add(node, endpoint.Leaf("CurrentRole", role), c.address("ReadEndpoint", r.member(shard, i), r))
+			}
+			nodes.AddChild(node)
 		}
-		endpoint.Add(list, c.group(g, "available"))
-		return []*etree.Element{list}, nil
+		group := endpoint.Branch("NodeGroup", endpoint.Leaf("NodeGroupId", fmt.Sprintf("%04d", shard)), endpoint.Leaf("Status", status), nodes)
+		if !r.sharded() {
+			endpoint.Add(group, c.address("PrimaryEndpoint", "master", r), c.address("ReaderEndpoint", "replica", r))
+		}
+		shards.AddChild(group)
 	}
-	for _, id := range slices.Sorted(maps.Keys(c.groups)) {
-		endpoint.Add(list, c.group(c.groups[id], "available"))
+	for _, kind := range []string{"slow-log", "engine-log"} {
+		of := func(name string) string { return r.Get("LogDeliveryConfigurations." + kind + "." + name) }
+		if of("LogType") == "" {
+			continue
+		}
+		details := endpoint.Branch("DestinationDetails")
+		for element, name := range map[string]string{"CloudWatchLogsDetails": "LogGroup", "KinesisFirehoseDetails": "DeliveryStream"} {
+			if to := of("DestinationDetails." + element + "." + name); to != "" {
+				details.AddChild(endpoint.Branch(element, endpoint.Leaf(name, to)))
+			}
+		}
+		logs.AddChild(endpoint.Branch("LogDeliveryConfiguration", endpoint.Leaf("LogType", kind), endpoint.Leaf("DestinationType", of("DestinationType")),
+			details, endpoint.Leaf("LogFormat", of("LogFormat")), endpoint.Leaf("Status", "active")))
 	}
-	return []*etree.Element{list}, nil
+	var configuration *etree.Element
+	if r.sharded() {
+		configuration = c.address("ConfigurationEndpoint", "clustercfg", r)
+	}
+	return r.element("ReplicationGroup", append([]any{
+		endpoint.Leaf("ReplicationGroupId", r.name), endpoint.Leaf("Description", r.Get("ReplicationGroupDescription")),
+		endpoint.Leaf("Status", status), endpoint.Branch("PendingModifiedValues"), members, shards, configuration,
+		endpoint.Leaf("AutomaticFailover", enabled(r.Get("AutomaticFailoverEnabled") == "true")),
+		endpoint.Leaf("MultiAZ", enabled(r.Get("MultiAZEnabled") == "true")),
+		endpoint.Leaf("ClusterEnabled", r.sharded()), endpoint.Leaf("ClusterMode", enabled(r.sharded())), "KmsKeyId",
+		endpoint.Leaf("DataTiering", "disabled"), endpoint.Leaf("ReplicationGroupCreateTime", timestamp(r.created)), logs,
+	}, common...)...)
 }
 
-func (c *cacheCall) modifyReplicationGroup() ([]*etree.Element, error) {
-	g, err := c.find()
+func (c *cacheCall) describeClusters() (*etree.Element, error) {
+	asked := strings.ToLower(c.Form.Get("CacheClusterId"))
+	list := endpoint.Branch("CacheClusters")
+	for _, r := range c.list(c.Region, replicationGroups.name) {
+		for i, name := range r.members() {
+			if asked == "" || asked == name {
+				list.AddChild(c.cluster(r, name, i))
+			}
+		}
+	}
+	if asked != "" && len(list.ChildElements()) == 0 {
+		return nil, &endpoint.Failure{Status: http.StatusNotFound, Code: "CacheClusterNotFound", Message: "CacheCluster not found: " + asked}
+	}
+	return list, nil
+}
+
+// cluster describes one node of a replication group.
+func (c *cacheCall) cluster(r *cacheRecord, name string, index int) *etree.Element {
+	groups := endpoint.Branch("SecurityGroups")
+	for _, id := range endpoint.Texts(r.Values, "SecurityGroupIds") {
+		groups.AddChild(endpoint.Branch("member", endpoint.Leaf("SecurityGroupId", id), endpoint.Leaf("Status", "active")))
+	}
+	var topic, nodes *etree.Element
+	if arn := r.Get("NotificationTopicArn"); arn != "" {
+		topic = endpoint.Branch("NotificationConfiguration", endpoint.Leaf("TopicArn", arn), endpoint.Leaf("TopicStatus", "active"))
+	}
+	zone := c.zone(r, index)
+	if endpoint.IsTrue(c.Form, "ShowCacheNodeInfo") {
+		nodes = endpoint.Branch("CacheNodes", endpoint.Branch("CacheNode",
+			endpoint.Leaf("CacheNodeId", "0001"), endpoint.Leaf("CacheNodeStatus", "available"), c.address("Endpoint", name, r),
+			endpoint.Leaf("ParameterGroupStatus", "in-sync"), endpoint.Leaf("CustomerAvailabilityZone", zone)))
+	}
+	of := &cacheRecord{Values: url.Values(r.Values), arn: c.arnOf("cluster", name)}
+	return of.element("CacheCluster", append([]any{
+		endpoint.Leaf("CacheClusterId", name), endpoint.Leaf("ReplicationGroupId", r.name),
+		endpoint.Leaf("CacheClusterStatus", "available"), "EngineVersion", endpoint.Leaf("NumCacheNodes", 1),
+		endpoint.Leaf("PreferredAvailabilityZone", zone), endpoint.Leaf("CacheClusterCreateTime", timestamp(r.created)),
+		"PreferredMaintenanceWindow", endpoint.Branch("PendingModifiedValues"),
+		endpoint.Branch("CacheParameterGroup", endpoint.Leaf("CacheParameterGroupName", r.Get("CacheParameterGroupName")), endpoint.Leaf("ParameterApplyStatus", "in-sync")),
+		"CacheSubnetGroupName", groups, topic, nodes,
+	}, common...)...)
+}
+
+func (c *cacheCall) setReplicaCount() (*etree.Element, error) {
+	r, err := c.find(replicationGroups, c.Form.Get(replicationGroups.parameter))
 	if err != nil {
 		return nil, err
 	}
-	changed := *g
-	if err := c.change(&changed); err != nil {
-		return nil, err
+	wanted := c.Form.Get("NewReplicaCount")
+	if !slices.Contains([]string{"0", "1", "2", "3", "4", "5"}, wanted) || wanted == "0" && r.Get("AutomaticFailoverEnabled") == "true" {
+		return nil, endpoint.Refuse("InvalidParameterValue", "NewReplicaCount %q does not fit %s", wanted, r.name)
 	}
-	*g = changed
-	return []*etree.Element{c.group(g, "modifying")}, nil
-}
-
-func (c *cacheCall) setReplicaCount() ([]*etree.Element, error) {
-	g, err := c.find()
-	if err != nil {
-		return nil, err
-	}
-	n, err := strconv.Atoi(c.Form.Get("NewReplicaCount"))
-	if err != nil || n < 0 || n > 5 || (n == 0 && g.failover) {
-		return nil, endpoint.Refuse("InvalidParameterValue", "NewReplicaCount %q does not fit %s", c.Form.Get("NewReplicaCount"), g.id)
-	}
-	g.replicas = n
-	for _, member := range g.members() {
-		if arn := c.arn("cluster", member); c.tags[arn] == nil {
-			c.tags[arn] = maps.Clone(c.tags[g.arn])
-		}
-	}
-	return []*etree.Element{c.group(g, "modifying")}, nil
-}
-
-func (c *cacheCall) deleteReplicationGroup() ([]*etree.Element, error) {
-	g, err := c.find()
-	if err != nil {
-		return nil, err
-	}
-	delete(c.groups, g.id)
-	delete(c.tags, g.arn)
-	for _, member := range g.members() {
-		delete(c.tags, c.arn("cluster", member))
-	}
-	return []*etree.Element{c.group(g, "deleting")}, nil
+	r.Set("ReplicasPerNodeGroup", wanted)
+	return c.group(r, "modifying"), nil
 }

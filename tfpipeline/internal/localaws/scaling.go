@@ -1,14 +1,12 @@
 package localaws
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
@@ -17,99 +15,108 @@ import (
 // scaling is Application Auto Scaling. moto has targets and policies, and
 // neither tags (the provider lists them after each creation) nor activities;
 // it also looks for the ECS service in its own ECS, which is not the one that
-// answers. Targets and policies are kept here and scale nothing.
+// answers. Targets, policies and actions are kept here. Of what AWS does with
+// them only one thing happens: a service is brought within a target's limits
+// when these are set.
 type scaling struct {
 	account string
-	// exists reports whether an ECS service is there.
-	exists func(ctx context.Context, region, cluster, service string) (bool, error)
+	// service finds an ECS service, and sets its desired count.
+	service func(ctx context.Context, region, cluster, service string) (desired int, found bool, err error)
+	scale   func(ctx context.Context, region, cluster, service string, desired int) error
 
-	mu       sync.Mutex
-	targets  map[scalable]*scalableTarget
-	policies map[scalable]map[string]*scalingPolicy // by name
-	actions  map[scalable]map[string]*scheduledAction
-	tags     map[string]map[string]string // ARN → tags
-	created  int
+	*store[scalingRecord]
+	created int
 }
 
-// scalable names what is scaled: the DesiredCount of one ECS service.
-type scalable struct {
-	region string
-
-	ServiceNamespace  string
-	ResourceId        string
-	ScalableDimension string
+// scalingRecord is a target, policy or action as it is described; what it was
+// put with is given back as it came.
+type scalingRecord struct {
+	fields map[string]json.RawMessage
+	arn    string
+	tags   map[string]string
+	target string // the name of its target
 }
 
-type scalableTarget struct {
-	ServiceNamespace  string
-	ResourceId        string
-	ScalableDimension string
-	MinCapacity       int
-	MaxCapacity       int
-	RoleARN           string
-	ScalableTargetARN string
-	SuspendedState    map[string]bool
-	CreationTime      endpoint.Seconds
+// scalingKind is a resource type. name is the parameter with its name, which a
+// target has none of.
+type scalingKind struct {
+	kind, name, arn, list, missing string
+	put, describe, remove          string
 }
 
-type scalingPolicy struct {
-	PolicyARN         string
-	PolicyName        string
-	PolicyType        string
-	ServiceNamespace  string
-	ResourceId        string
-	ScalableDimension string
-	// Configurations are given back as they came.
-	StepScalingPolicyConfiguration           json.RawMessage `json:",omitempty"`
-	TargetTrackingScalingPolicyConfiguration json.RawMessage `json:",omitempty"`
-	PredictiveScalingPolicyConfiguration     json.RawMessage `json:",omitempty"`
-	Alarms                                   []struct{}
-	CreationTime                             endpoint.Seconds
-}
-
-type scheduledAction struct {
-	ScheduledActionARN   string
-	ScheduledActionName  string
-	ServiceNamespace     string
-	ResourceId           string
-	ScalableDimension    string
-	Schedule             string
-	Timezone             string          `json:",omitempty"`
-	StartTime            json.RawMessage `json:",omitempty"`
-	EndTime              json.RawMessage `json:",omitempty"`
-	ScalableTargetAction json.RawMessage `json:",omitempty"`
-	CreationTime         endpoint.Seconds
-}
-
-func newScaling(account string, exists func(ctx context.Context, region, cluster, service string) (bool, error)) *scaling {
-	return &scaling{
-		account:  account,
-		exists:   exists,
-		targets:  map[scalable]*scalableTarget{},
-		policies: map[scalable]map[string]*scalingPolicy{},
-		actions:  map[scalable]map[string]*scheduledAction{},
-		tags:     map[string]map[string]string{},
+var (
+	scalableTargets = &scalingKind{
+		"scalable target", "", "ScalableTargetARN", "ScalableTargets", "No scalable target found for",
+		"RegisterScalableTarget", "DescribeScalableTargets", "DeregisterScalableTarget",
 	}
+	scalingKinds = []*scalingKind{
+		scalableTargets,
+		{
+			"scalingPolicy", "PolicyName", "PolicyARN", "ScalingPolicies", "No scaling policy found for",
+			"PutScalingPolicy", "DescribeScalingPolicies", "DeleteScalingPolicy",
+		},
+		{
+			"scheduledAction", "ScheduledActionName", "ScheduledActionARN", "ScheduledActions", "No scheduled action found for",
+			"PutScheduledAction", "DescribeScheduledActions", "DeleteScheduledAction",
+		},
+	}
+)
+
+func newScaling(account string) *scaling {
+	return &scaling{account: account, store: newStore[scalingRecord]()}
+}
+
+// scalingCall is one operation, under the lock: the parameters that all of
+// them share, and all as they came.
+type scalingCall struct {
+	*endpoint.Call
+	ServiceNamespace, ResourceId, ScalableDimension string
+	ResourceIds                                     []string
+	MinCapacity, MaxCapacity                        *int
+	MaxResults                                      int
+	NextToken                                       *string
+	ResourceARN                                     string
+	Tags                                            map[string]string
+	TagKeys                                         []string
+	given                                           map[string]json.RawMessage
+}
+
+func (c *scalingCall) text(name string) (s string) {
+	_ = json.Unmarshal(c.given[name], &s) // absent: ""
+	return s
+}
+
+// target names what is scaled.
+func (c *scalingCall) target() string { return c.ResourceId + " " + c.ScalableDimension }
+
+func (c *scalingCall) at(k *scalingKind) place {
+	name := c.target()
+	if k.name != "" {
+		name += " " + c.text(k.name)
+	}
+	return place{c.Region, k.kind, name}
+}
+
+func (c *scalingCall) missing(what string) error {
+	return endpoint.Refuse("ObjectNotFoundException", "%s service namespace: %s, resource ID: %s, scalable dimension: %s",
+		what, c.ServiceNamespace, c.ResourceId, c.ScalableDimension)
 }
 
 func (s *scaling) operations() endpoint.Table {
-	table := endpoint.Table{}
-	for name, op := range map[string]func(*endpoint.Call) (any, error){
-		"RegisterScalableTarget":    s.register,
-		"DescribeScalableTargets":   s.describeTargets,
-		"DeregisterScalableTarget":  s.deregister,
-		"PutScalingPolicy":          s.putPolicy,
-		"DescribeScalingPolicies":   s.describePolicies,
-		"DeleteScalingPolicy":       s.deletePolicy,
-		"PutScheduledAction":        s.putAction,
-		"DescribeScheduledActions":  s.describeActions,
-		"DeleteScheduledAction":     s.deleteAction,
-		"DescribeScalingActivities": s.describeActivities,
-		"ListTagsForResource":       s.listTags,
-		"TagResource":               s.tag,
-		"UntagResource":             s.untag,
-	} {
-		table["application-autoscaling."+name] = func(c *endpoint.Call, _ endpoint.Next) (*endpoint.Reply, error) {
+	table := endpoint.Table{"application-autoscaling.*": func(c *endpoint.Call, _ endpoint.Next) (*endpoint.Reply, error) {
+		return nil, notModelled(c.Service, c.Operation)
+	}}
+	add := func(name string, op func(*scalingCall) (any, error)) {
+		table["application-autoscaling."+name] = func(call *endpoint.Call, _ endpoint.Next) (*endpoint.Reply, error) {
+			c := &scalingCall{Call: call, given: map[string]json.RawMessage{}}
+			if err := endpoint.DecodeJSON(call.Body, c); err != nil {
+				return nil, err
+			}
+			if err := endpoint.DecodeJSON(call.Body, &c.given); err != nil {
+				return nil, err
+			}
+			s.Lock()
+			defer s.Unlock()
 			out, err := op(c)
 			if err != nil {
 				return nil, err
@@ -117,145 +124,139 @@ func (s *scaling) operations() endpoint.Table {
 			return endpoint.JSON(out)
 		}
 	}
-	table["application-autoscaling.*"] = func(c *endpoint.Call, _ endpoint.Next) (*endpoint.Reply, error) {
-		return nil, notModelled(c.Service, c.Operation)
+	for _, k := range scalingKinds {
+		add(k.put, func(c *scalingCall) (any, error) { return s.put(c, k) })
+		add(k.describe, func(c *scalingCall) (any, error) { return s.describe(c, k) })
+		add(k.remove, func(c *scalingCall) (any, error) { return s.remove(c, k) })
+	}
+	// None is the truth: nothing scales by itself here.
+	add("DescribeScalingActivities", func(*scalingCall) (any, error) { return map[string]any{"ScalingActivities": []any{}}, nil })
+	for _, name := range []string{"ListTagsForResource", "TagResource", "UntagResource"} {
+		add(name, s.changeTags)
 	}
 	return table
 }
 
-func (s *scaling) register(c *endpoint.Call) (any, error) {
-	var in struct {
-		scalable
-		MinCapacity, MaxCapacity *int
-		RoleARN                  string
-		SuspendedState           map[string]bool
-		Tags                     map[string]string
+func (s *scaling) put(c *scalingCall, k *scalingKind) (any, error) {
+	at := c.at(k)
+	r := s.records[at]
+	if k != scalableTargets && s.records[c.at(scalableTargets)] == nil {
+		return nil, c.missing("No scalable target registered for")
 	}
-	if err := endpoint.DecodeJSON(c.Body, &in); err != nil {
-		return nil, err
-	}
-	in.region = c.Region
-	if in.ServiceNamespace != "ecs" || in.ScalableDimension != "ecs:service:DesiredCount" {
-		return nil, endpoint.Refuse("ValidationException", "the local endpoint scales ecs:service:DesiredCount only, not %s of %s", in.ScalableDimension, in.ServiceNamespace)
-	}
-	parts := strings.Split(in.ResourceId, "/")
-	if len(parts) != 3 || parts[0] != "service" {
-		return nil, endpoint.Refuse("ValidationException", "Unsupported service namespace, resource type or scalable dimension")
-	}
-	found, err := s.exists(c.Request.Context(), c.Region, parts[1], parts[2])
-	if err != nil {
-		return nil, err
-	}
-	if !found {
-		return nil, endpoint.Refuse("ValidationException", "ECS service doesn't exist: %s", in.ResourceId)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	target := s.targets[in.scalable]
-	if target == nil {
-		if in.MinCapacity == nil || in.MaxCapacity == nil {
-			return nil, endpoint.Refuse("ValidationException", "a new scalable target needs a minimum and a maximum capacity")
-		}
+	fields := map[string]json.RawMessage{}
+	if r == nil {
 		s.created++
-		target = &scalableTarget{
-			ServiceNamespace: in.ServiceNamespace, ResourceId: in.ResourceId, ScalableDimension: in.ScalableDimension,
-			RoleARN:           fmt.Sprintf("arn:aws:iam::%s:role/aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService", s.account),
-			ScalableTargetARN: fmt.Sprintf("arn:aws:application-autoscaling:%s:%s:scalable-target/0ec5%012x", c.Region, s.account, s.created),
-			SuspendedState: map[string]bool{
-				"DynamicScalingInSuspended": false, "DynamicScalingOutSuspended": false, "ScheduledScalingSuspended": false,
-			},
-			CreationTime: endpoint.Seconds{Time: time.Now()},
+		r = &scalingRecord{tags: map[string]string{}, target: c.target(), arn: s.newARN(c, k)}
+		for name, value := range map[string]any{
+			k.arn: r.arn, "CreationTime": endpoint.Seconds{Time: time.Now()}, "Alarms": []any{},
+			"PolicyType": "StepScaling", "SuspendedState": map[string]bool{"DynamicScalingInSuspended": false, "DynamicScalingOutSuspended": false, "ScheduledScalingSuspended": false},
+			"RoleARN": fmt.Sprintf("arn:aws:iam::%s:role/aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService", s.account),
+		} {
+			fields[name], _ = json.Marshal(value) // texts and numbers always encode
+		}
+	} else if k == scalableTargets {
+		fields = maps.Clone(r.fields) // only what is given changes
+	} else {
+		for _, name := range []string{k.arn, "CreationTime", "Alarms", "PolicyType"} {
+			fields[name] = r.fields[name]
 		}
 	}
-	low, high := target.MinCapacity, target.MaxCapacity
-	if in.MinCapacity != nil {
-		low = *in.MinCapacity
+	for name, value := range c.given {
+		if name != "Tags" && string(value) != "null" {
+			fields[name] = value
+		}
 	}
-	if in.MaxCapacity != nil {
-		high = *in.MaxCapacity
+	if k == scalableTargets {
+		if err := s.limit(c, fields); err != nil {
+			return nil, err
+		}
+	}
+	r.fields = fields
+	maps.Copy(r.tags, c.Tags)
+	s.records[at] = r
+	return map[string]any{k.arn: r.arn, "Alarms": []any{}}, nil
+}
+
+func (s *scaling) newARN(c *scalingCall, k *scalingKind) string {
+	if k == scalableTargets {
+		return fmt.Sprintf("arn:aws:application-autoscaling:%s:%s:scalable-target/0ec5%012x", c.Region, s.account, s.created)
+	}
+	return fmt.Sprintf("arn:aws:autoscaling:%s:%s:%s:00000000-0000-4000-8000-%012x:resource/ecs/%s:%s/%s",
+		c.Region, s.account, k.kind, s.created, c.ResourceId, strings.ToLower(k.name[:1])+k.name[1:], c.text(k.name))
+}
+
+// limit checks a target's limits, and brings its service within them.
+func (s *scaling) limit(c *scalingCall, fields map[string]json.RawMessage) error {
+	if c.ServiceNamespace != "ecs" || c.ScalableDimension != "ecs:service:DesiredCount" {
+		return endpoint.Refuse("ValidationException", "the local endpoint scales ecs:service:DesiredCount only, not %s of %s", c.ScalableDimension, c.ServiceNamespace)
+	}
+	parts := strings.Split(c.ResourceId, "/")
+	if len(parts) != 3 || parts[0] != "service" {
+		return endpoint.Refuse("ValidationException", "Unsupported service namespace, resource type or scalable dimension")
+	}
+	var low, high int
+	if json.Unmarshal(fields["MinCapacity"], &low) != nil || json.Unmarshal(fields["MaxCapacity"], &high) != nil {
+		return endpoint.Refuse("ValidationException", "a new scalable target needs a minimum and a maximum capacity")
 	}
 	if low < 0 || low > high {
-		return nil, endpoint.Refuse("ValidationException", "Maximum capacity cannot be less than minimum capacity")
+		return endpoint.Refuse("ValidationException", "Maximum capacity cannot be less than minimum capacity")
 	}
-	target.MinCapacity, target.MaxCapacity = low, high
-	if in.RoleARN != "" {
-		target.RoleARN = in.RoleARN
-	}
-	maps.Copy(target.SuspendedState, in.SuspendedState)
-	s.targets[in.scalable] = target
-	s.addTags(target.ScalableTargetARN, in.Tags)
-	return map[string]string{"ScalableTargetARN": target.ScalableTargetARN}, nil
-}
-
-func (s *scaling) describeTargets(c *endpoint.Call) (any, error) {
-	var in scalingQuery
-	if err := in.read(c); err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	found := []*scalableTarget{}
-	for _, key := range in.matching(s.targets) {
-		found = append(found, s.targets[key])
-	}
-	part, next, err := endpoint.Page(found, in.NextToken, in.MaxResults)
-	return map[string]any{"ScalableTargets": part, "NextToken": next}, err
-}
-
-func (s *scaling) deregister(c *endpoint.Call) (any, error) {
-	var in scalable
-	if err := endpoint.DecodeJSON(c.Body, &in); err != nil {
-		return nil, err
-	}
-	in.region = c.Region
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	target, ok := s.targets[in]
-	if !ok {
-		return nil, endpoint.Refuse("ObjectNotFoundException", "No scalable target found for service namespace: %s, resource ID: %s, scalable dimension: %s", in.ServiceNamespace, in.ResourceId, in.ScalableDimension)
-	}
-	// Its policies and scheduled actions go with it.
-	delete(s.tags, target.ScalableTargetARN)
-	delete(s.targets, in)
-	delete(s.policies, in)
-	delete(s.actions, in)
-	return struct{}{}, nil
-}
-
-// scalingQuery is what the Describe operations can be asked.
-type scalingQuery struct {
-	ServiceNamespace     string
-	ResourceId           string
-	ResourceIds          []string
-	ScalableDimension    string
-	PolicyNames          []string
-	ScheduledActionNames []string
-	MaxResults           int
-	NextToken            *string
-	region               string
-}
-
-func (q *scalingQuery) read(c *endpoint.Call) error {
-	q.region = c.Region
-	if err := endpoint.DecodeJSON(c.Body, q); err != nil {
+	ctx := c.Request.Context()
+	desired, found, err := s.service(ctx, c.Region, parts[1], parts[2])
+	if err != nil {
 		return err
 	}
-	if q.ResourceId != "" {
-		q.ResourceIds = append(q.ResourceIds, q.ResourceId)
+	if !found {
+		return endpoint.Refuse("ValidationException", "ECS service doesn't exist: %s", c.ResourceId)
+	}
+	if within := min(max(desired, low), high); within != desired {
+		return s.scale(ctx, c.Region, parts[1], parts[2], within)
 	}
 	return nil
 }
 
-// matching returns the keys of the targets that are asked for, by resource.
-func (q *scalingQuery) matching(targets map[scalable]*scalableTarget) []scalable {
-	var keys []scalable
-	for key := range targets {
-		if key.region == q.region && key.ServiceNamespace == q.ServiceNamespace &&
-			(q.ScalableDimension == "" || q.ScalableDimension == key.ScalableDimension) &&
-			(len(q.ResourceIds) == 0 || slices.Contains(q.ResourceIds, key.ResourceId)) {
-			keys = append(keys, key)
+func (s *scaling) describe(c *scalingCall, k *scalingKind) (any, error) {
+	if c.ResourceId != "" {
+		c.ResourceIds = append(c.ResourceIds, c.ResourceId)
+	}
+	var names []string
+	_ = json.Unmarshal(c.given[k.name+"s"], &names) // absent: all
+	found := []map[string]json.RawMessage{}
+	for _, r := range s.list(c.Region, k.kind) {
+		of := (&scalingCall{given: r.fields}).text
+		if c.ServiceNamespace == of("ServiceNamespace") && (c.ScalableDimension == "" || c.ScalableDimension == of("ScalableDimension")) &&
+			(len(c.ResourceIds) == 0 || slices.Contains(c.ResourceIds, of("ResourceId"))) && (len(names) == 0 || slices.Contains(names, of(k.name))) {
+			found = append(found, r.fields)
 		}
 	}
-	slices.SortFunc(keys, func(a, b scalable) int { return cmp.Compare(a.ResourceId, b.ResourceId) })
-	return keys
+	part, next, err := endpoint.Page(found, c.NextToken, c.MaxResults)
+	return map[string]any{k.list: part, "NextToken": next}, err
+}
+
+func (s *scaling) remove(c *scalingCall, k *scalingKind) (any, error) {
+	at := c.at(k)
+	if s.records[at] == nil {
+		return nil, c.missing(k.missing)
+	}
+	delete(s.records, at)
+	if k == scalableTargets { // its policies and scheduled actions go with it
+		maps.DeleteFunc(s.records, func(p place, r *scalingRecord) bool { return p.region == c.Region && r.target == c.target() })
+	}
+	return struct{}{}, nil
+}
+
+// changeTags lists the tags of a target, after it has changed them. The
+// provider asks after each creation and refresh; moto answers with a 500.
+func (s *scaling) changeTags(c *scalingCall) (any, error) {
+	for _, r := range s.list(c.Region, scalableTargets.kind) {
+		if r.arn != c.ResourceARN {
+			continue
+		}
+		maps.Copy(r.tags, c.Tags)
+		for _, key := range c.TagKeys {
+			delete(r.tags, key)
+		}
+		return map[string]any{"Tags": r.tags}, nil
+	}
+	return nil, endpoint.Refuse("ResourceNotFoundException", "The resource doesn't exist: %s", c.ResourceARN)
 }

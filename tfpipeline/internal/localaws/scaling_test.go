@@ -2,8 +2,10 @@ package localaws
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -12,22 +14,31 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// oneService is an ECS that knows the service api in the cluster prod.
-var oneService = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+// oneService is an ECS that knows the service api in the cluster prod, and how
+// many tasks it is to run.
+type oneService struct{ desired atomic.Int32 }
+
+func (s *oneService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var in struct {
-		Cluster  string
-		Services []string
+		Cluster, Service string
+		Services         []string
+		DesiredCount     int32
 	}
 	_ = json.NewDecoder(r.Body).Decode(&in)
-	if in.Cluster == "prod" && in.Services[0] == "api" {
-		_, _ = io.WriteString(w, `{"services":[{"status":"ACTIVE"}]}`)
-		return
+	switch {
+	case in.Service == "api":
+		s.desired.Store(in.DesiredCount)
+		_, _ = io.WriteString(w, "{}")
+	case in.Cluster == "prod" && in.Services[0] == "api":
+		fmt.Fprintf(w, `{"services":[{"status":"ACTIVE","desiredCount":%d}]}`, s.desired.Load())
+	default:
+		_, _ = io.WriteString(w, `{"services":[],"failures":[{"reason":"MISSING"}]}`)
 	}
-	_, _ = io.WriteString(w, `{"services":[],"failures":[{"reason":"MISSING"}]}`)
-})
+}
 
 func TestScaling(t *testing.T) {
-	e := start(t, newFakeControl(t, nil), Options{ECS: oneService})
+	service := &oneService{}
+	e := start(t, newFakeControl(t, nil), Options{ECS: service})
 	client := aas.NewFromConfig(awsConfig(e))
 	const dimension = types.ScalableDimensionECSServiceDesiredCount
 	id, space := aws.String("service/prod/api"), types.ServiceNamespaceEcs
@@ -54,6 +65,10 @@ func TestScaling(t *testing.T) {
 		ResourceId: id, ScalableDimension: dimension, ServiceNamespace: space, MinCapacity: aws.Int32(2)})
 	if err != nil || aws.ToString(again.ScalableTargetARN) != aws.ToString(arn) {
 		t.Errorf("%v, %v", again, err)
+	}
+	// A service that runs fewer tasks than the minimum gets more.
+	if n := service.desired.Load(); n != 2 {
+		t.Errorf("the service is to run %d tasks, want the new minimum of 2", n)
 	}
 	targets, err := client.DescribeScalableTargets(t.Context(), &aas.DescribeScalableTargetsInput{
 		ServiceNamespace: space, ResourceIds: []string{"service/prod/api"}, ScalableDimension: dimension})

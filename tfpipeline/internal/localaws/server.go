@@ -21,7 +21,7 @@ func (e *Endpoint) answers(o Options) endpoint.Table {
 	table := endpoint.Table{}
 	for _, rows := range []endpoint.Table{
 		newCaches(e.account, e.control).operations(),
-		newScaling(e.account, e.ecsServiceExists).operations(),
+		e.scaling().operations(),
 		e.images.operations(),
 		e.access.operations(),
 		newBucketPolicies().operations(),
@@ -105,24 +105,42 @@ func (e *Endpoint) answer(w http.ResponseWriter, c *endpoint.Call) {
 	op.Do(c, e.control.send).Write(w)
 }
 
-// ecsServiceExists asks whoever answers for ECS.
-func (e *Endpoint) ecsServiceExists(ctx context.Context, region, cluster, service string) (bool, error) {
-	r, err := newJSONRequest(ctx, "ecs", region, "AmazonEC2ContainerServiceV20141113.DescribeServices",
-		map[string]any{"cluster": cluster, "services": []string{service}})
+// scaling is Application Auto Scaling on whoever answers for ECS.
+func (e *Endpoint) scaling() *scaling {
+	s := newScaling(e.account)
+	s.service = func(ctx context.Context, region, cluster, service string) (desired int, found bool, err error) {
+		var described struct {
+			Services []struct {
+				Status       string
+				DesiredCount int
+			}
+		}
+		rep, err := e.askECS(ctx, region, "DescribeServices", map[string]any{"cluster": cluster, "services": []string{service}})
+		if err != nil || rep.Status != http.StatusOK { // no such cluster
+			return 0, false, err
+		}
+		if err := endpoint.DecodeJSON(rep.Body, &described); err != nil || len(described.Services) != 1 {
+			return 0, false, err
+		}
+		return described.Services[0].DesiredCount, described.Services[0].Status == "ACTIVE", nil
+	}
+	s.scale = func(ctx context.Context, region, cluster, service string, desired int) error {
+		rep, err := e.askECS(ctx, region, "UpdateService", map[string]any{"cluster": cluster, "service": service, "desiredCount": desired})
+		if err == nil && rep.Status != http.StatusOK {
+			err = endpoint.Refuse("ValidationException", "scale %s to %d: %s", service, desired, rep.Body)
+		}
+		return err
+	}
+	return s
+}
+
+// askECS is a call of the endpoint's own.
+func (e *Endpoint) askECS(ctx context.Context, region, operation string, in any) (*endpoint.Reply, error) {
+	r, err := newJSONRequest(ctx, "ecs", region, "AmazonEC2ContainerServiceV20141113."+operation, in)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	rep := e.self(r)
-	if rep.Status != http.StatusOK {
-		return false, nil // no such cluster
-	}
-	var described struct {
-		Services []struct{ Status string }
-	}
-	if err := endpoint.DecodeJSON(rep.Body, &described); err != nil {
-		return false, err
-	}
-	return len(described.Services) == 1 && described.Services[0].Status != "INACTIVE", nil
+	return e.self(r), nil
 }
 
 // newJSONRequest is a request of the JSON protocol to the endpoint itself.
