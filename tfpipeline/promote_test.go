@@ -13,7 +13,7 @@ import (
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
-	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
 
 // The life of an environment, by its commands: a first release, a second one,
@@ -94,7 +94,7 @@ func TestPromotionOfABadRelease(t *testing.T) {
 	w.release("v1.0.0")
 	w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.0.0")
 	bad := w.release("v1.1.0")
-	w.script.On(imageDigest("mcp", bad), model.Behaviour{Exit: &model.Exit{Code: 7, Reason: "password=hunter2hunter2 is wrong"}})
+	w.script.On(imageDigest("mcp", bad), ecstest.Behaviour{Exit: &ecstest.Exit{Code: 7, Reason: "password=hunter2hunter2 is wrong"}})
 
 	stdout, stderr := w.must(console.ExitRolledBack, "promote", "-env", "staging", "-release", "v1.1.0", "-dossier", w.dossiers)
 	mentions(t, stderr, "tfpipeline: watch: ", "service mcp is back on doc-platform-staging-mcp:", "next: fix the release", "dossier: ")
@@ -140,7 +140,7 @@ func TestInterruptedPromotion(t *testing.T) {
 	w.release("v1.0.0")
 	w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.0.0")
 	slow := w.release("v1.1.0")
-	w.script.On(imageDigest("mcp", slow), model.Behaviour{Start: 1500 * time.Millisecond})
+	w.script.On(imageDigest("mcp", slow), ecstest.Behaviour{Start: 1500 * time.Millisecond})
 
 	ctx, cancel := context.WithCancelCause(t.Context())
 	go func() {

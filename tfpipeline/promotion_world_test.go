@@ -22,13 +22,14 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
 
 // promotions is an applied staging on the fake platform, a git repository with
 // releases whose images are built, and a fake Terraform.
 type promotions struct {
 	t      *testing.T
-	script *model.Script
+	script *ecstest.Script
 	cloud  *fakePlatform
 	repo   repository
 	env    []string
@@ -41,7 +42,7 @@ type promotions struct {
 func newPromotions(t *testing.T) *promotions {
 	t.Helper()
 	platform := configtest.Docs()
-	script := model.NewScript()
+	script := ecstest.NewScript()
 	script.Start, script.Run, script.Quit = 20*time.Millisecond, 50*time.Millisecond, 10*time.Millisecond
 	script.Check, script.Drain = 20*time.Millisecond, 20*time.Millisecond
 	runtime := model.New(model.Options{Launcher: script, Pace: model.Pace{

@@ -10,6 +10,7 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
 
 func TestRunTask(t *testing.T) {
@@ -33,12 +34,12 @@ func TestRunTask(t *testing.T) {
 		t.Errorf("it ran %s", got)
 	}
 
-	w.script.On("fails", model.Behaviour{Exit: &model.Exit{Code: 3}})
+	w.script.On("fails", ecstest.Behaviour{Exit: &ecstest.Exit{Code: 3}})
 	_, stderr = w.must(console.ExitFailed, "run", "-env", "staging", "-task", "migrate", "--", "fails")
 	mentions(t, stderr, "task migrate ended with exit code 3")
 
 	// Ctrl-C leaves the task alone, and says how to stop it.
-	w.script.On("long", model.Behaviour{Exit: &model.Exit{After: time.Hour}})
+	w.script.On("long", ecstest.Behaviour{Exit: &ecstest.Exit{After: time.Hour}})
 	ctx, cancel := context.WithCancelCause(t.Context())
 	before := len(w.cloud.runtime.Calls("RunTask"))
 	go func() {

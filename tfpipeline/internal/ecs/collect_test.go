@@ -13,6 +13,7 @@ import (
 
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
 
 // crashing lets api crash a second after its start, with a log, and returns
@@ -20,7 +21,7 @@ import (
 func (w *world) crashing() deploy.Scope {
 	w.t.Helper()
 	since := time.Now()
-	w.script.On(digest("api", "two"), model.Behaviour{Exit: &model.Exit{After: time.Second, Code: 2, Reason: ""}})
+	w.script.On(digest("api", "two"), ecstest.Behaviour{Exit: &ecstest.Exit{After: time.Second, Code: 2, Reason: ""}})
 	w.wire.on("GetLogEvents", func(in members) (int, any) {
 		stream := in["logStreamName"].(string)
 		return http.StatusOK, members{"events": []any{members{"timestamp": 1000, "message": "panic in " + stream[:strings.LastIndex(stream, "/")]}}}
@@ -37,7 +38,7 @@ func TestCollect(t *testing.T) {
 	inWorld(t, options{}, func(w *world) {
 		old := time.Now()
 		scope := w.crashing()
-		w.script.On(digest("migrate", "two"), model.Behaviour{Exit: &model.Exit{After: time.Second, Code: 1}})
+		w.script.On(digest("migrate", "two"), ecstest.Behaviour{Exit: &ecstest.Exit{After: time.Second, Code: 1}})
 		migrate, _ := w.follow(ok(w.env.RunTask(w.ctx, w.migrate("two")))(t))
 		scope.Tasks = []deploy.Task{migrate}
 		w.runtime.ForgetCalls()
@@ -126,7 +127,7 @@ func TestCollectLimits(t *testing.T) {
 func TestCollectOfTasksThatNeverStarted(t *testing.T) {
 	inWorld(t, options{}, func(w *world) {
 		since := time.Now()
-		w.script.On(digest("api", "two"), model.Behaviour{NotStarted: "CannotPullContainerError: not found"})
+		w.script.On(digest("api", "two"), ecstest.Behaviour{NotStarted: "CannotPullContainerError: not found"})
 		w.wire.on("GetLogEvents", func(members) (int, any) {
 			return refusal("ResourceNotFoundException", "The specified log stream does not exist.")
 		})

@@ -11,12 +11,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
-	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
 
 func TestTargetHealth(t *testing.T) {
 	inWorld(t, options{}, func(w *world) {
-		w.script.On(digest("mcp", "two"), model.Behaviour{Unhealthy: true})
+		w.script.On(digest("mcp", "two"), ecstest.Behaviour{Unhealthy: true})
 		caused := w.promote("two")
 		pause(w.ctx, 24*time.Second) // started, not yet checked
 		got := ok(w.env.TargetHealth(w.ctx, w.services))(t)

@@ -8,12 +8,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
-	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
 
 func TestPast(t *testing.T) {
 	inWorld(t, options{}, func(w *world) {
-		w.script.On(digest("mcp", "three"), model.Behaviour{Unhealthy: true})
+		w.script.On(digest("mcp", "three"), ecstest.Behaviour{Unhealthy: true})
 		w.watch(w.promote("two"))
 		ends := w.watch(w.promote("three"))
 		past := ok(w.env.Past(w.ctx, w.services))(t)

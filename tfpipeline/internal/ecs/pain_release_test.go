@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
-	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
 
 // What people complain of most in tools that deploy to ECS, in the order of
@@ -22,7 +22,7 @@ import (
 // a success: one deployment, all tasks running. It is not called one.
 func TestPain01FalseSuccessAfterRollback(t *testing.T) {
 	inWorld(t, options{services: 1}, func(w *world) {
-		w.script.On(digest("s01", "two"), model.Behaviour{Exit: &model.Exit{After: time.Second, Code: 1}})
+		w.script.On(digest("s01", "two"), ecstest.Behaviour{Exit: &ecstest.Exit{After: time.Second, Code: 1}})
 		caused := w.promote("two")
 		stable := sdk.NewServicesStableWaiter(w.raw, func(o *sdk.ServicesStableWaiterOptions) { o.MaxDelay = 15 * time.Second })
 		if err := stable.Wait(w.ctx, &sdk.DescribeServicesInput{Cluster: new("doc-platform-staging"), Services: w.services}, time.Hour); err != nil {
@@ -41,7 +41,7 @@ func TestPain01FalseSuccessAfterRollback(t *testing.T) {
 // A release is digests, and what runs is asked of the tasks.
 func TestPain02GreenDeployOldCode(t *testing.T) {
 	inWorld(t, options{services: 1}, func(w *world) {
-		w.script.On(digest("s01", "two"), model.Behaviour{Digest: digest("s01", "one")})
+		w.script.On(digest("s01", "two"), ecstest.Behaviour{Digest: digest("s01", "one")})
 		if d := w.watch(w.promote("two"))["s01"]; d.State != deploy.DeploymentSuccessful {
 			t.Fatalf("%+v", d)
 		}
@@ -164,7 +164,7 @@ func TestPain07MigrationOfTheRelease(t *testing.T) {
 // reason is there: see TestTaskFailures for each.
 func TestPain08OpaqueMigrationFailure(t *testing.T) {
 	inWorld(t, options{services: 1}, func(w *world) {
-		w.script.On(digest("migrate", "two"), model.Behaviour{NotStarted: "CannotPullContainerError: not found"})
+		w.script.On(digest("migrate", "two"), ecstest.Behaviour{NotStarted: "CannotPullContainerError: not found"})
 		task, seen := w.follow(ok(w.env.RunTask(w.ctx, w.migrate("two")))(t))
 		if task.ExitCode != nil || task.StopCode != "TaskFailedToStart" || task.Reason != "CannotPullContainerError: not found" || slices.Contains(seen, "running") {
 			t.Errorf("%v, %+v", seen, task)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
 
 // 9. "Max attempts exceeded", and no reason. The evidence has reasons, exit
@@ -45,7 +46,7 @@ func TestPain10LongWaits(t *testing.T) {
 				late := func(wait func(w *world, caused map[string]string)) (late time.Duration, calls int) {
 					inWorld(t, options{services: services, tasks: 1}, func(w *world) {
 						for _, s := range w.services {
-							w.script.On(digest(s, "two"), model.Behaviour{Start: slow})
+							w.script.On(digest(s, "two"), ecstest.Behaviour{Start: slow})
 						}
 						caused := w.promote("two")
 						w.runtime.ForgetCalls()
@@ -154,7 +155,7 @@ func TestPain13ConcurrentDeployments(t *testing.T) {
 // 14. The circuit breaker is slow: how far it is, is seen at every look.
 func TestPain14CircuitBreakerCount(t *testing.T) {
 	inWorld(t, options{services: 1}, func(w *world) {
-		w.script.On(digest("s01", "two"), model.Behaviour{Unhealthy: true})
+		w.script.On(digest("s01", "two"), ecstest.Behaviour{Unhealthy: true})
 		arn := w.promote("two")["s01"]
 		var seen []string
 		for {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
 
 // With 3 services and with 50 a promotion is over two seconds after its last
@@ -117,7 +118,7 @@ func TestFailedPromotionOverTheRealClients(t *testing.T) {
 				p, images := w.pipeline(nil)
 				good := ok(p.Promote(w.ctx, w.release(p, images, "v1")))(t)
 				request := w.release(p, images, "v2")
-				w.script.On(images.tags["doc-platform/mcp:"+request.Commit], model.Behaviour{Unhealthy: true})
+				w.script.On(images.tags["doc-platform/mcp:"+request.Commit], ecstest.Behaviour{Unhealthy: true})
 				w.runtime.Inject(c.faults...)
 				record, err := p.Promote(w.ctx, request)
 				failure, typed := errors.AsType[*deploy.Error](err)

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
-	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
 
 func TestDeploymentIsFollowedToItsEnd(t *testing.T) {
@@ -40,7 +40,7 @@ func TestDeploymentIsFollowedToItsEnd(t *testing.T) {
 // A slow service takes nine minutes to start; each look shows how far it is.
 func TestSlowDeployment(t *testing.T) {
 	inWorld(t, options{services: 1}, func(w *world) {
-		w.script.On(digest("s01", "two"), model.Behaviour{Start: 9 * time.Minute})
+		w.script.On(digest("s01", "two"), ecstest.Behaviour{Start: 9 * time.Minute})
 		begin := time.Now()
 		caused := w.promote("two")
 		var seen []string
@@ -75,7 +75,7 @@ func TestSlowDeployment(t *testing.T) {
 func TestStuckPendingDeployment(t *testing.T) {
 	real := time.Now()
 	inWorld(t, options{services: 1}, func(w *world) {
-		w.script.On(digest("s01", "two"), model.Behaviour{Stuck: true})
+		w.script.On(digest("s01", "two"), ecstest.Behaviour{Stuck: true})
 		ctx, cancel := context.WithTimeout(w.ctx, 10*time.Minute)
 		defer cancel()
 		begin := time.Now()
@@ -108,7 +108,7 @@ func TestStuckPendingDeployment(t *testing.T) {
 
 func TestUnhealthyDeploymentIsRolledBackByItsCircuitBreaker(t *testing.T) {
 	inWorld(t, options{}, func(w *world) {
-		w.script.On(digest("mcp", "two"), model.Behaviour{Unhealthy: true})
+		w.script.On(digest("mcp", "two"), ecstest.Behaviour{Unhealthy: true})
 		before := ok(w.env.DescribeServices(w.ctx, w.services))(t)["mcp"]
 		ends := w.watch(w.promote("two"))
 		if d := ends["mcp"]; d.State != deploy.DeploymentRolledBack || d.Failures != 3 || d.Threshold != 3 ||
@@ -129,7 +129,7 @@ func TestUnhealthyDeploymentIsRolledBackByItsCircuitBreaker(t *testing.T) {
 
 func TestCircuitBreakerWithoutRollbackStops(t *testing.T) {
 	inWorld(t, options{services: 1, noRollback: true}, func(w *world) {
-		w.script.On(digest("s01", "two"), model.Behaviour{NotStarted: "CannotPullContainerError: not found"})
+		w.script.On(digest("s01", "two"), ecstest.Behaviour{NotStarted: "CannotPullContainerError: not found"})
 		d := w.watch(w.promote("two"))["s01"]
 		if d.State != deploy.DeploymentStopped || !d.State.Failed() || d.Failures != 3 || !strings.Contains(d.Reason, "circuit breaker") {
 			t.Errorf("%+v", d)
@@ -203,14 +203,14 @@ func TestStopDeployment(t *testing.T) {
 func TestServiceWithoutCapacity(t *testing.T) {
 	inWorld(t, options{services: 1, noRollback: true}, func(w *world) {
 		since := time.Now()
-		w.script.On(digest("s01", "two"), model.Behaviour{NoRoom: model.NoCapacity})
+		w.script.On(digest("s01", "two"), ecstest.Behaviour{NoRoom: ecstest.NoCapacity})
 		d := w.watch(w.promote("two"))["s01"]
 		if d.State != deploy.DeploymentStopped || d.Failures != 3 {
 			t.Errorf("%+v", d)
 		}
 		evidence := w.env.Collect(w.ctx, deploy.Scope{Services: w.services, Since: since, Deployments: []string{d.ARN}})
 		if !slices.ContainsFunc(evidence.Events["s01"], func(e deploy.ServiceEvent) bool {
-			return strings.Contains(e.Message, "unable to place a task") && strings.Contains(e.Message, model.NoCapacity)
+			return strings.Contains(e.Message, "unable to place a task") && strings.Contains(e.Message, ecstest.NoCapacity)
 		}) {
 			t.Errorf("events: %+v", evidence.Events)
 		}
@@ -221,7 +221,7 @@ func TestServiceWithoutCapacity(t *testing.T) {
 func TestDigestMismatch(t *testing.T) {
 	inWorld(t, options{services: 1}, func(w *world) {
 		stray := digest("s01", "something else")
-		w.script.On(digest("s01", "two"), model.Behaviour{}, model.Behaviour{Digest: stray})
+		w.script.On(digest("s01", "two"), ecstest.Behaviour{}, ecstest.Behaviour{Digest: stray})
 		if d := w.watch(w.promote("two"))["s01"]; d.State != deploy.DeploymentSuccessful {
 			t.Fatalf("%+v", d)
 		}

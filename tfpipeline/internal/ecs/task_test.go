@@ -17,6 +17,7 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/ecs"
 	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
 
 // migrate is the release's migrate task.
@@ -133,26 +134,26 @@ func TestTaskIsMissingRightAfterItsStart(t *testing.T) {
 func TestTaskFailures(t *testing.T) {
 	for _, c := range []struct {
 		what      string
-		behaviour model.Behaviour
+		behaviour ecstest.Behaviour
 		stopCode  string
 		reason    string
 		exit      *int
 		capacity  bool
 	}{
-		{"exits with a code", model.Behaviour{Exit: &model.Exit{After: time.Second, Code: 3}},
+		{"exits with a code", ecstest.Behaviour{Exit: &ecstest.Exit{After: time.Second, Code: 3}},
 			"EssentialContainerExited", "Essential container in task exited", new(3), false},
-		{"exits without a code", model.Behaviour{Exit: &model.Exit{After: time.Second, NoCode: true}},
+		{"exits without a code", ecstest.Behaviour{Exit: &ecstest.Exit{After: time.Second, NoCode: true}},
 			"EssentialContainerExited", "Essential container in task exited", nil, false},
-		{"runs out of memory", model.Behaviour{Exit: model.OutOfMemory(time.Second)},
+		{"runs out of memory", ecstest.Behaviour{Exit: ecstest.OutOfMemory(time.Second)},
 			"EssentialContainerExited", "Essential container in task exited; migrate: OutOfMemoryError: container killed due to memory usage", new(137), false},
-		{"fails at something that has no room", model.Behaviour{Exit: &model.Exit{After: time.Second, Code: 1, Reason: model.NoCapacity}},
-			"EssentialContainerExited", "Essential container in task exited; migrate: " + model.NoCapacity, new(1), false},
-		{"cannot pull its image", model.Behaviour{NotStarted: "CannotPullContainerError: pull image manifest has been retried 7 time(s): not found"},
+		{"fails at something that has no room", ecstest.Behaviour{Exit: &ecstest.Exit{After: time.Second, Code: 1, Reason: ecstest.NoCapacity}},
+			"EssentialContainerExited", "Essential container in task exited; migrate: " + ecstest.NoCapacity, new(1), false},
+		{"cannot pull its image", ecstest.Behaviour{NotStarted: "CannotPullContainerError: pull image manifest has been retried 7 time(s): not found"},
 			"TaskFailedToStart", "CannotPullContainerError: pull image manifest has been retried 7 time(s): not found", nil, false},
-		{"cannot read its secrets", model.Behaviour{NotStarted: "ResourceInitializationError: unable to pull secrets"},
+		{"cannot read its secrets", ecstest.Behaviour{NotStarted: "ResourceInitializationError: unable to pull secrets"},
 			"TaskFailedToStart", "ResourceInitializationError: unable to pull secrets", nil, false},
-		{"finds no room after it was accepted", model.Behaviour{NotStarted: model.NoCapacity},
-			"TaskFailedToStart", model.NoCapacity, nil, true},
+		{"finds no room after it was accepted", ecstest.Behaviour{NotStarted: ecstest.NoCapacity},
+			"TaskFailedToStart", ecstest.NoCapacity, nil, true},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			inWorld(t, options{services: 1}, func(w *world) {
@@ -173,7 +174,7 @@ func TestTaskFailures(t *testing.T) {
 // again until there is some.
 func TestTaskWithoutCapacity(t *testing.T) {
 	inWorld(t, options{services: 1}, func(w *world) {
-		w.script.On("migrate", model.Behaviour{NoRoom: model.NoCapacity, RoomAfter: 3 * time.Minute})
+		w.script.On("migrate", ecstest.Behaviour{NoRoom: ecstest.NoCapacity, RoomAfter: 3 * time.Minute})
 		run := w.migrate("two")
 		begin := time.Now()
 		for {
@@ -184,7 +185,7 @@ func TestTaskWithoutCapacity(t *testing.T) {
 				}
 				break
 			}
-			if !deploy.IsTransient(err) || !strings.Contains(err.Error(), "run task migrate: ECS says: "+model.NoCapacity) {
+			if !deploy.IsTransient(err) || !strings.Contains(err.Error(), "run task migrate: ECS says: "+ecstest.NoCapacity) {
 				t.Fatal(err)
 			}
 			pause(w.ctx, 30*time.Second)
@@ -193,12 +194,12 @@ func TestTaskWithoutCapacity(t *testing.T) {
 			t.Errorf("there was room after %s", took)
 		}
 
-		w.script.On("migrate", model.Behaviour{NoRoom: "RESOURCE:ENI"})
+		w.script.On("migrate", ecstest.Behaviour{NoRoom: "RESOURCE:ENI"})
 		run.Token = "another"
 		if _, err := w.env.RunTask(w.ctx, run); err == nil || deploy.IsTransient(err) || !strings.Contains(err.Error(), "RESOURCE:ENI") {
 			t.Errorf("another reason: %v", err)
 		}
-		w.runtime.Inject(model.Fault{Count: 1, Operations: []string{"RunTask"}, Code: "ClientException", Message: model.NoCapacity})
+		w.runtime.Inject(model.Fault{Count: 1, Operations: []string{"RunTask"}, Code: "ClientException", Message: ecstest.NoCapacity})
 		if _, err := w.env.RunTask(w.ctx, run); !deploy.IsTransient(err) {
 			t.Errorf("said by an error: %v", err)
 		}

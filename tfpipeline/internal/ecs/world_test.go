@@ -21,6 +21,7 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/ecs"
 	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
 
 // world is staging on a model of ECS with scripted tasks, seen through the
@@ -29,7 +30,7 @@ type world struct {
 	t        *testing.T
 	ctx      context.Context
 	platform config.Platform
-	script   *model.Script
+	script   *ecstest.Script
 	runtime  *model.Runtime
 	wire     *wire // all that is not ECS
 	env      *ecs.Environment
@@ -51,7 +52,7 @@ func inWorld(t *testing.T, o options, test func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		p := platform(o.services)
-		script := model.NewScript()
+		script := ecstest.NewScript()
 		o.model.Launcher = script
 		w := &world{
 			t: t, ctx: t.Context(), platform: p, script: script, runtime: model.New(o.model),

@@ -56,7 +56,7 @@ func (b *Balancers) watch(t *target) {
 func verdict(state ecs.TargetState, c Check, passed, failed int, wrong *ecs.TargetState) ecs.TargetState {
 	switch {
 	case passed > 0 && (state.State == "initial" || passed >= c.Healthy):
-		return healthy()
+		return ecs.TargetState{State: "healthy"}
 	case failed >= c.Unhealthy:
 		return *wrong
 	}

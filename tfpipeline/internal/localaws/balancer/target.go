@@ -33,22 +33,6 @@ type target struct {
 
 func (t *target) address() string { return net.JoinHostPort(t.ID, strconv.Itoa(t.Port)) }
 
-// The states of a target, with the words that DescribeTargetHealth has for
-// them: https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetHealth.html
-func initial() ecs.TargetState {
-	return ecs.TargetState{State: "initial", Reason: "Elb.RegistrationInProgress", Description: "Target registration is in progress"}
-}
-
-func healthy() ecs.TargetState { return ecs.TargetState{State: "healthy"} }
-
-func draining() ecs.TargetState {
-	return ecs.TargetState{State: "draining", Reason: "Target.DeregistrationInProgress", Description: "Target deregistration is in progress"}
-}
-
-func unused() ecs.TargetState {
-	return ecs.TargetState{State: "unused", Reason: "Target.NotRegistered", Description: "Target is not registered to the target group"}
-}
-
 // group finds or makes one; the lock is held.
 func (b *Balancers) group(arn string) *group {
 	g := b.groups[arn]
@@ -69,7 +53,7 @@ func (b *Balancers) Register(arn string, where ecs.Target, at time.Time, report 
 	ctx, cut := context.WithCancel(b.ctx)
 	g := b.group(arn)
 	t := &target{
-		Target: where, group: g, state: initial(), report: report, ctx: ctx, cut: cut,
+		Target: where, group: g, state: ecs.TargetInitial, report: report, ctx: ctx, cut: cut,
 		transport: &http.Transport{
 			MaxIdleConnsPerHost: 256, DisableCompression: true, ResponseHeaderTimeout: b.idle, IdleConnTimeout: idleTimeout,
 			DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
@@ -94,7 +78,7 @@ func (b *Balancers) Deregister(arn string, where ecs.Target, at time.Time) {
 		if t.state.State == "healthy" {
 			t.until = time.Now().Add(b.options.Lag)
 		}
-		t.state = draining()
+		t.state = ecs.TargetDraining
 		delay := t.group.settings.Delay / time.Duration(b.options.Speed)
 		b.running.Go(func() { b.drain(t, delay) })
 	}
@@ -110,11 +94,11 @@ func (b *Balancers) drain(t *target, delay time.Duration) {
 	}
 	b.mu.Lock()
 	t.group.targets = slices.DeleteFunc(t.group.targets, func(o *target) bool { return o == t })
-	t.state = unused()
+	t.state = ecs.TargetUnused
 	b.mu.Unlock()
 	t.cut()
 	t.transport.CloseIdleConnections()
-	t.report(time.Now(), unused())
+	t.report(time.Now(), ecs.TargetUnused)
 }
 
 // Health is the state of a group's targets; ok is false if there is no such

@@ -1,4 +1,4 @@
-package ecs
+package ecs_test
 
 import (
 	"errors"
@@ -8,6 +8,9 @@ import (
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
 
 func TestCircuitBreakerRollsBackToTheLastCompletedDeployment(t *testing.T) {
@@ -17,7 +20,7 @@ func TestCircuitBreakerRollsBackToTheLastCompletedDeployment(t *testing.T) {
 		w.settle("api")
 		good := w.describe("api").Deployments[0]
 
-		w.script.On("two", Behaviour{Unhealthy: true})
+		w.script.On("two", ecstest.Behaviour{Unhealthy: true})
 		begin := time.Now()
 		bad := w.update("api", w.register("api", "two"))
 		same(t, "timeline", w.timeline("api", 3*time.Minute),
@@ -69,7 +72,7 @@ func TestCircuitBreakerRollsBackToTheLastCompletedDeployment(t *testing.T) {
 		if b.Status != types.ServiceDeploymentRollbackMonitorsStatusTriggered || b.FailureCount != 3 || b.Threshold != 3 {
 			t.Errorf("circuit breaker: %s %d of %d", b.Status, b.FailureCount, b.Threshold)
 		}
-		if *d.StatusReason != reasonRolledBack || *d.Rollback.Reason != reasonRolledBack || d.Rollback.StartedAt == nil {
+		if *d.StatusReason != ecs.ReasonRolledBack || *d.Rollback.Reason != ecs.ReasonRolledBack || d.Rollback.StartedAt == nil {
 			t.Errorf("reason %q, rollback %+v", *d.StatusReason, d.Rollback)
 		}
 		if *d.Rollback.ServiceRevisionArn != *d.SourceServiceRevisions[0].Arn || *d.TargetServiceRevision.Arn == *d.Rollback.ServiceRevisionArn {
@@ -88,7 +91,7 @@ func TestCircuitBreakerWithoutRollbackStops(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.create("api", w.register("api", "one"), 1, breaker(true, false))
 		w.settle("api")
-		w.script.On("two", Behaviour{NotStarted: "CannotPullContainerError: not found"})
+		w.script.On("two", ecstest.Behaviour{NotStarted: "CannotPullContainerError: not found"})
 		w.update("api", w.register("api", "two"))
 		w.sleep(5 * time.Minute)
 		same(t, "state", []string{w.line("api")},
@@ -102,27 +105,15 @@ func TestCircuitBreakerWithoutRollbackStops(t *testing.T) {
 		}
 		// A failed deployment starts no more tasks, for ever.
 		w.sleep(time.Hour)
-		if n := len(w.launches("api:2")); n != 0 {
+		if n := len(w.Launches("api:2")); n != 0 {
 			t.Errorf("%d tasks of the failed deployment in the last hour", n)
 		}
 	})
 }
 
-// launches are the tasks that the runtime remembers of a revision.
-func (w *world) launches(short string) (all []*task) {
-	w.lock()
-	defer w.unlock()
-	for _, t := range w.tasks {
-		if t.def.short() == short {
-			all = append(all, t)
-		}
-	}
-	return all
-}
-
 func TestCircuitBreakerStallsWithoutCompletedDeployment(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.script.On("one", Behaviour{Exit: &Exit{After: time.Second, Code: 1}})
+		w.script.On("one", ecstest.Behaviour{Exit: &ecstest.Exit{After: time.Second, Code: 1}})
 		w.create("api", w.register("api", "one"), 1)
 		w.sleep(10 * time.Minute)
 		same(t, "state", []string{w.line("api")}, "ROLLBACK_FAILED: PRIMARY api:1 0/1 failed 3 FAILED")
@@ -135,8 +126,8 @@ func TestCircuitBreakerStallsWithoutCompletedDeployment(t *testing.T) {
 func TestRollbackThatFailsToo(t *testing.T) {
 	inWorld(t, func(w *world) {
 		// The old tasks must go first, and cannot come back.
-		w.script.On("one", Behaviour{}, Behaviour{Exit: &Exit{Code: 1}})
-		w.script.On("two", Behaviour{Exit: &Exit{Code: 1}})
+		w.script.On("one", ecstest.Behaviour{}, ecstest.Behaviour{Exit: &ecstest.Exit{Code: 1}})
+		w.script.On("two", ecstest.Behaviour{Exit: &ecstest.Exit{Code: 1}})
 		w.create("api", w.register("api", "one"), 1, percent(0, 100))
 		w.settle("api")
 		w.update("api", w.register("api", "two"))
@@ -145,30 +136,21 @@ func TestRollbackThatFailsToo(t *testing.T) {
 	})
 }
 
-func TestThresholdIsHalfTheDesiredCountWithinBounds(t *testing.T) {
-	for desired, want := range map[int32]int{0: 3, 1: 3, 6: 3, 7: 4, 25: 13, 400: 200, 800: 200} {
-		s := &service{api: types.Service{DesiredCount: desired}}
-		if got := s.threshold(); got != want {
-			t.Errorf("desired %d: threshold %d, want %d", desired, got, want)
-		}
-	}
-}
-
 func TestWhatTheCircuitBreakerCounts(t *testing.T) {
 	for _, c := range []struct {
 		name    string
-		two     []Behaviour
+		two     []ecstest.Behaviour
 		service func(*sdk.CreateServiceInput)
 		trips   bool
 	}{
-		{"image cannot be pulled", []Behaviour{{NotStarted: "CannotPullContainerError: x"}}, plainService, true},
-		{"no capacity", []Behaviour{{NoRoom: NoCapacity}}, plainService, true},
-		{"exits before its target is healthy", []Behaviour{{Exit: &Exit{After: time.Second, Code: 1}}}, nil, true},
-		{"never healthy", []Behaviour{{Unhealthy: true}}, nil, true},
-		{"exits before it is RUNNING", []Behaviour{{Exit: &Exit{Code: 1}}}, plainService, true},
-		{"crashes when RUNNING, and has no health check", []Behaviour{{Exit: &Exit{After: 7 * time.Second, Code: 1}}}, plainService, false},
-		{"two failures, then a healthy one", []Behaviour{{NotStarted: "x"}, {NotStarted: "x"}, {}}, plainService, false},
-		{"stuck in PENDING", []Behaviour{{Stuck: true}}, plainService, false},
+		{"image cannot be pulled", []ecstest.Behaviour{{NotStarted: "CannotPullContainerError: x"}}, plainService, true},
+		{"no capacity", []ecstest.Behaviour{{NoRoom: ecstest.NoCapacity}}, plainService, true},
+		{"exits before its target is healthy", []ecstest.Behaviour{{Exit: &ecstest.Exit{After: time.Second, Code: 1}}}, nil, true},
+		{"never healthy", []ecstest.Behaviour{{Unhealthy: true}}, nil, true},
+		{"exits before it is RUNNING", []ecstest.Behaviour{{Exit: &ecstest.Exit{Code: 1}}}, plainService, true},
+		{"crashes when RUNNING, and has no health check", []ecstest.Behaviour{{Exit: &ecstest.Exit{After: 7 * time.Second, Code: 1}}}, plainService, false},
+		{"two failures, then a healthy one", []ecstest.Behaviour{{NotStarted: "x"}, {NotStarted: "x"}, {}}, plainService, false},
+		{"stuck in PENDING", []ecstest.Behaviour{{Stuck: true}}, plainService, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
@@ -197,7 +179,7 @@ func TestStuckDeploymentStaysInProgress(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.create("api", w.register("api", "one"), 2)
 		w.settle("api")
-		w.script.On("two", Behaviour{Stuck: true})
+		w.script.On("two", ecstest.Behaviour{Stuck: true})
 		w.update("api", w.register("api", "two"))
 		w.sleep(3 * time.Hour)
 		same(t, "state", []string{w.line("api")}, "IN_PROGRESS: PRIMARY api:2 0/2+2 IN_PROGRESS, ACTIVE api:1 2/2 COMPLETED")
@@ -208,7 +190,7 @@ func TestWithoutCircuitBreakerItTriesForEver(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.create("api", w.register("api", "one"), 1, breaker(false, false))
 		w.settle("api")
-		w.script.On("two", Behaviour{NotStarted: "CannotPullContainerError: not found"})
+		w.script.On("two", ecstest.Behaviour{NotStarted: "CannotPullContainerError: not found"})
 		w.update("api", w.register("api", "two"))
 		w.sleep(time.Hour)
 		d := w.work("api")
@@ -226,12 +208,12 @@ func TestCapacityComesBack(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.create("api", w.register("api", "one"), 1, plainService, breaker(false, false))
 		w.settle("api")
-		w.script.On("two", Behaviour{NoRoom: NoCapacity, RoomAfter: time.Minute})
+		w.script.On("two", ecstest.Behaviour{NoRoom: ecstest.NoCapacity, RoomAfter: time.Minute})
 		begin := time.Now()
 		w.update("api", w.register("api", "two"))
 		w.sleep(5 * time.Minute)
 		same(t, "state", []string{w.line("api")}, "SUCCESSFUL: PRIMARY api:2 1/1 COMPLETED")
-		if events := w.events("api", begin); events[0] != "  1s (service api) was unable to place a task. Reason: "+NoCapacity+"." {
+		if events := w.events("api", begin); events[0] != "  1s (service api) was unable to place a task. Reason: "+ecstest.NoCapacity+"." {
 			t.Errorf("first event: %s", events[0])
 		}
 	})

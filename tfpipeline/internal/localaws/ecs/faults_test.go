@@ -1,4 +1,4 @@
-package ecs
+package ecs_test
 
 import (
 	"bytes"
@@ -15,6 +15,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/smithy-go"
+
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
 
 func (w *world) code(err error) string {
@@ -42,45 +45,45 @@ func TestFaults(t *testing.T) {
 			}
 		}
 
-		w.Inject(Throttle(2, "DescribeServices"))
+		w.Inject(ecs.Throttle(2, "DescribeServices"))
 		want("another operation", list(), "")
 		want("first", describe(), "ThrottlingException")
 		want("second", describe(), "ThrottlingException")
 		want("third", describe(), "")
 
-		w.Inject(ThrottleFor(time.Minute))
+		w.Inject(ecs.ThrottleFor(time.Minute))
 		w.sleep(59 * time.Second)
 		want("within the minute", list(), "ThrottlingException")
 		w.sleep(time.Second)
 		want("after it", list(), "")
 
-		w.Inject(Fault{Operations: []string{"ListServices"}, Skip: 1, Count: 1, Code: "ServerException", Status: 500})
+		w.Inject(ecs.Fault{Operations: []string{"ListServices"}, Skip: 1, Count: 1, Code: "ServerException", Status: 500})
 		want("skipped", list(), "")
 		want("hit", list(), "ServerException")
 		want("over", list(), "")
 
-		w.Inject(Fault{After: time.Minute, Count: 1, Code: "X"})
+		w.Inject(ecs.Fault{After: time.Minute, Count: 1, Code: "X"})
 		want("before its time", list(), "")
 		w.sleep(time.Minute)
 		want("in its time", list(), "X")
 
-		w.Inject(Drop(1))
-		if err := list(); !errors.Is(err, errDropped) {
+		w.Inject(ecs.Drop(1))
+		if err := list(); !errors.Is(err, ecs.ErrDropped) {
 			t.Errorf("dropped: %v", err)
 		}
 		begin := time.Now()
-		w.Inject(Fault{Count: 1, Answered: true, Delay: 7 * time.Second})
+		w.Inject(ecs.Fault{Count: 1, Answered: true, Delay: 7 * time.Second})
 		want("late", list(), "")
 		if got := time.Since(begin); got != 7*time.Second {
 			t.Errorf("answered after %s", got)
 		}
 		ctx, cancel := context.WithTimeout(w.ctx, time.Second)
 		defer cancel()
-		w.Inject(Fault{Count: 1, Answered: true, Delay: time.Hour})
+		w.Inject(ecs.Fault{Count: 1, Answered: true, Delay: time.Hour})
 		if _, err := w.client.ListServices(ctx, &sdk.ListServicesInput{Cluster: new("main")}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("given up: %v", err)
 		}
-		w.Inject(Throttle(100))
+		w.Inject(ecs.Throttle(100))
 		w.ClearFaults()
 		want("cleared", list(), "")
 	})
@@ -88,13 +91,13 @@ func TestFaults(t *testing.T) {
 
 func TestLostAnswerTookEffect(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.Inject(LoseAnswer(1, "RunTask"))
+		w.Inject(ecs.LoseAnswer(1, "RunTask"))
 		in := &sdk.RunTaskInput{Cluster: new("main"), TaskDefinition: new(w.migrate("one")), NetworkConfiguration: network, ClientToken: new("t")}
-		if _, err := w.client.RunTask(w.ctx, in); !errors.Is(err, errDropped) {
+		if _, err := w.client.RunTask(w.ctx, in); !errors.Is(err, ecs.ErrDropped) {
 			t.Fatalf("the answer was not lost: %v", err)
 		}
 		must(w.client.RunTask(w.ctx, in))(t)
-		if n := len(w.launches("migrate:1")); n != 1 {
+		if n := len(w.Launches("migrate:1")); n != 1 {
 			t.Errorf("%d tasks, want the same one twice", n)
 		}
 	})
@@ -104,7 +107,7 @@ func TestSDKRetriesAreSeen(t *testing.T) {
 	inWorld(t, func(w *world) {
 		patient := clientOf(w.Runtime, func(o *sdk.Options) { o.Retryer = retry.NewStandard() })
 		w.ForgetCalls()
-		w.Inject(Throttle(1), Unavailable(1))
+		w.Inject(ecs.Throttle(1), ecs.Unavailable(1))
 		must(patient.ListServices(w.ctx, &sdk.ListServicesInput{Cluster: new("main")}))(t)
 		var got []string
 		for _, c := range w.Calls() {
@@ -126,7 +129,7 @@ func TestCallsNameWhatTheyAreAbout(t *testing.T) {
 			t.Errorf("services of no cluster: %v", err)
 		}
 		w.sleep(3 * time.Second)
-		w.Inject(Drop(1))
+		w.Inject(ecs.Drop(1))
 		_, _ = w.client.ListClusters(w.ctx, nil)
 		var got []string
 		for _, c := range w.Calls() {
@@ -162,8 +165,8 @@ func TestUnknownOperationsFailByName(t *testing.T) {
 
 // Over a socket it is the same.
 func TestServeHTTP(t *testing.T) {
-	script := NewScript()
-	r := New(Options{Launcher: script})
+	script := ecstest.NewScript()
+	r := ecs.New(ecs.Options{Launcher: script})
 	defer r.Close()
 	server := httptest.NewServer(r)
 	defer server.Close()
@@ -173,16 +176,16 @@ func TestServeHTTP(t *testing.T) {
 	if len(out.Clusters) != 1 || len(out.Failures) != 1 {
 		t.Errorf("clusters %d, failures %d", len(out.Clusters), len(out.Failures))
 	}
-	r.Inject(Drop(1))
+	r.Inject(ecs.Drop(1))
 	_, err := client.ListClusters(t.Context(), nil)
 	if !errors.Is(err, io.EOF) {
 		t.Errorf("dropped: %v", err)
 	}
 
 	for _, c := range []struct{ target, body, code string }{
-		{targetPrefix + "DescribeServices", `{"servicse": []}`, "SerializationException"},
-		{targetPrefix + "DescribeServices", `{"services": "api"}`, "SerializationException"},
-		{targetPrefix + "DescribeServices", `{`, "SerializationException"},
+		{ecs.TargetPrefix + "DescribeServices", `{"servicse": []}`, "SerializationException"},
+		{ecs.TargetPrefix + "DescribeServices", `{"services": "api"}`, "SerializationException"},
+		{ecs.TargetPrefix + "DescribeServices", `{`, "SerializationException"},
 		{"", `{}`, "NotModelledLocally"},
 	} {
 		req := must(http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, bytes.NewReader([]byte(c.body))))(t)

@@ -1,4 +1,4 @@
-package ecs
+package ecs_test
 
 import (
 	"testing"
@@ -8,6 +8,9 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
 
 func grace(seconds int32) func(*sdk.CreateServiceInput) {
@@ -24,7 +27,7 @@ func TestGracePeriodSparesTasksThatAreNotHealthyYet(t *testing.T) {
 		{120, "147s (service api) has stopped 1 running tasks: (task #)."}, // RUNNING at 26
 	} {
 		inWorld(t, func(w *world) {
-			w.script.On("one", Behaviour{Unhealthy: true})
+			w.script.On("one", ecstest.Behaviour{Unhealthy: true})
 			w.create("api", w.register("api", "one"), 1, grace(c.grace))
 			w.sleep(150 * time.Second)
 			var stopped []string
@@ -55,10 +58,10 @@ func TestContainerHealthChecks(t *testing.T) {
 			" 26s IN_PROGRESS: PRIMARY api:1 1/1 IN_PROGRESS",
 			" 37s SUCCESSFUL: PRIMARY api:1 1/1 COMPLETED",
 		)
-		if task := w.launches("api:1")[0]; task.api.HealthStatus != types.HealthStatusHealthy {
-			t.Errorf("task is %s", task.api.HealthStatus)
+		if task := w.Launches("api:1")[0]; task.HealthStatus != types.HealthStatusHealthy {
+			t.Errorf("task is %s", task.HealthStatus)
 		}
-		w.script.On("two", Behaviour{Unhealthy: true})
+		w.script.On("two", ecstest.Behaviour{Unhealthy: true})
 		begin := time.Now()
 		w.update("api", w.register("api", "two", checked))
 		w.sleep(5 * time.Minute)
@@ -67,7 +70,7 @@ func TestContainerHealthChecks(t *testing.T) {
 			t.Errorf("event: %s", got)
 		}
 		same(t, "state", []string{w.line("api")}, "ROLLBACK_SUCCESSFUL: PRIMARY api:1 1/1 COMPLETED")
-		if got := *w.launches("api:2")[0].api.StoppedReason; got != "Task failed container health checks" {
+		if got := *w.Launches("api:2")[0].StoppedReason; got != "Task failed container health checks" {
 			t.Errorf("stopped: %s", got)
 		}
 	})
@@ -75,7 +78,7 @@ func TestContainerHealthChecks(t *testing.T) {
 
 func TestTaskThatFallsSickIsReplaced(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.script.On("one", Behaviour{Sick: 2 * time.Minute}, Behaviour{})
+		w.script.On("one", ecstest.Behaviour{Sick: 2 * time.Minute}, ecstest.Behaviour{})
 		w.create("api", w.register("api", "one"), 1)
 		w.settle("api")
 		begin := time.Now()
@@ -89,7 +92,7 @@ func TestTaskThatFallsSickIsReplaced(t *testing.T) {
 			"196s (service api) has reached a steady state.",
 		)
 		same(t, "state", []string{w.line("api")}, "SUCCESSFUL: PRIMARY api:1 1/1 COMPLETED")
-		if got := *w.launches("api:1")[0].api.StoppedReason; got != "Task failed ELB health checks in (target-group "+groupARN+")" {
+		if got := *w.Launches("api:1")[0].StoppedReason; got != "Task failed ELB health checks in (target-group "+groupARN+")" {
 			t.Errorf("stopped: %s", got)
 		}
 	})
@@ -119,7 +122,7 @@ func TestTargetHealthThroughTheClient(t *testing.T) {
 		w.settle("api")
 		same(t, "after it", states(), "10.0.0.4 healthy")
 
-		w.Inject(Throttle(1, "DescribeTargetHealth"))
+		w.Inject(ecs.Throttle(1, "DescribeTargetHealth"))
 		if _, err := client.DescribeTargetHealth(w.ctx, &elb.DescribeTargetHealthInput{TargetGroupArn: new(groupARN)}); err == nil {
 			t.Error("was not throttled")
 		}

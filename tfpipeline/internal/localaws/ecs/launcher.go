@@ -6,7 +6,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
-// Launcher runs tasks: Script as a test wants it, Processes as programs. Its
+// Launcher runs tasks: ecstest.Script as a test wants it, task.Launcher as programs. Its
 // methods must not block. They are called one at a time, and may report at
 // once, before they return.
 type Launcher interface {
@@ -106,6 +106,13 @@ type Target struct {
 // healthy, unhealthy, draining or unused; Reason is a code like
 // Target.FailedHealthChecks, and Description is for people.
 type TargetState struct{ State, Reason, Description string }
+
+// States of a target that no health check decides.
+var (
+	TargetInitial  = TargetState{State: "initial", Reason: "Elb.RegistrationInProgress", Description: "Target registration is in progress"}
+	TargetDraining = TargetState{State: "draining", Reason: "Target.DeregistrationInProgress", Description: "Target deregistration is in progress"}
+	TargetUnused   = TargetState{State: "unused", Reason: "Target.NotRegistered", Description: "Target is not registered to the target group"}
+)
 
 // TargetHealth is a target with its state.
 type TargetHealth struct {

@@ -25,7 +25,7 @@ func (r *Runtime) register(t *task, ports map[int32]int) {
 		g := &registration{
 			arn:    value(b.TargetGroupArn),
 			target: Target{ID: t.launch.Address, Port: port, AvailabilityZone: *t.api.AvailabilityZone},
-			state:  stateInitial,
+			state:  TargetInitial,
 		}
 		t.groups = append(t.groups, g)
 		r.event(t.service, "registered 1 targets in (target-group %s)", g.arn)
@@ -42,7 +42,7 @@ func (r *Runtime) deregister(t *task) {
 			continue
 		}
 		g.left = true
-		g.state = stateDraining
+		g.state = TargetDraining
 		r.event(t.service, "deregistered 1 targets in (target-group %s)", g.arn)
 		r.options.Targets.Deregister(g.arn, g.target, r.agenda.now)
 	}

@@ -1,4 +1,4 @@
-package ecs
+package ecs_test
 
 import (
 	"testing"
@@ -7,6 +7,8 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
 
 // same compares lines and shows what differs.
@@ -191,7 +193,7 @@ func TestUpdateDuringDeploymentSupersedes(t *testing.T) {
 func TestHistoryIsTheSameWithoutCalls(t *testing.T) {
 	history := func(look time.Duration) (events []string) {
 		inWorld(t, func(w *world) {
-			w.script.On("two", Behaviour{Unhealthy: true})
+			w.script.On("two", ecstest.Behaviour{Unhealthy: true})
 			w.create("api", w.register("api", "one"), 3)
 			w.settle("api")
 			begin := time.Now()

@@ -1,4 +1,4 @@
-package ecs
+package ecs_test
 
 import (
 	"errors"
@@ -10,6 +10,9 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
 
 // What was set is what is read back: a difference would be drift for
@@ -58,7 +61,7 @@ func TestServiceIsReadBackAsItWasSet(t *testing.T) {
 			in.NetworkConfiguration, in.LoadBalancers, connect, c.MaximumPercent, c.MinimumHealthyPercent, c.DeploymentCircuitBreaker, in.Tags, in.TaskDefinition}
 		got := view{out.LaunchType, out.PropagateTags, out.EnableECSManagedTags, out.EnableExecuteCommand, out.AvailabilityZoneRebalancing, out.HealthCheckGracePeriodSeconds,
 			out.NetworkConfiguration, out.LoadBalancers, out.Deployments[0].ServiceConnectConfiguration, d.MaximumPercent, d.MinimumHealthyPercent, d.DeploymentCircuitBreaker, out.Tags, out.TaskDefinition}
-		if diff := cmp.Diff(want, got, everything); diff != "" {
+		if diff := cmp.Diff(want, got, ecs.Everything); diff != "" {
 			t.Errorf("(- set, + read):\n%s", diff)
 		}
 		if *out.Status != "ACTIVE" || out.SchedulingStrategy != types.SchedulingStrategyReplica || *out.PlatformVersion != "LATEST" || *out.Deployments[0].PlatformVersion != "1.4.0" {
@@ -257,7 +260,7 @@ func TestListServiceDeployments(t *testing.T) {
 		w.settle("api")
 		second := time.Now().Add(30 * time.Second)
 		w.sleep(time.Minute)
-		w.script.On("two", Behaviour{NotStarted: "x"})
+		w.script.On("two", ecstest.Behaviour{NotStarted: "x"})
 		w.update("api", w.register("api", "two"))
 		w.sleep(10 * time.Minute)
 		w.update("api", w.register("api", "three"))

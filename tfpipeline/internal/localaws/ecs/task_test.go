@@ -1,4 +1,4 @@
-package ecs
+package ecs_test
 
 import (
 	"errors"
@@ -8,8 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
 
 // migrate is the task definition of a one-off task.
@@ -47,7 +51,7 @@ func ending(task types.Task) string {
 	if c := task.Containers[0].ExitCode; c != nil {
 		code = fmt.Sprint(*c)
 	}
-	return fmt.Sprintf("%s %s; exit code %s, %s", *task.LastStatus, task.StopCode, code, value(task.StoppedReason)+value(task.Containers[0].Reason))
+	return fmt.Sprintf("%s %s; exit code %s, %s", *task.LastStatus, task.StopCode, code, aws.ToString(task.StoppedReason)+aws.ToString(task.Containers[0].Reason))
 }
 
 func TestLifeOfOneOffTask(t *testing.T) {
@@ -90,14 +94,14 @@ func TestEndingsOfTasks(t *testing.T) {
 	pull := "CannotPullContainerError: pull image manifest has been retried 7 time(s): failed to resolve ref"
 	for _, c := range []struct {
 		name string
-		Behaviour
+		ecstest.Behaviour
 		want string
 	}{
-		{"exit code", Behaviour{Exit: &Exit{Code: 3}}, "STOPPED EssentialContainerExited; exit code 3, Essential container in task exited"},
-		{"no exit code", Behaviour{Exit: &Exit{NoCode: true}}, "STOPPED EssentialContainerExited; exit code null, Essential container in task exited"},
-		{"out of memory", Behaviour{Exit: OutOfMemory(time.Second)}, "STOPPED EssentialContainerExited; exit code 137, Essential container in task exitedOutOfMemoryError: container killed due to memory usage"},
-		{"never starts", Behaviour{NotStarted: pull}, "STOPPED TaskFailedToStart; exit code null, " + pull},
-		{"stuck", Behaviour{Stuck: true}, "PENDING ; exit code null, "},
+		{"exit code", ecstest.Behaviour{Exit: &ecstest.Exit{Code: 3}}, "STOPPED EssentialContainerExited; exit code 3, Essential container in task exited"},
+		{"no exit code", ecstest.Behaviour{Exit: &ecstest.Exit{NoCode: true}}, "STOPPED EssentialContainerExited; exit code null, Essential container in task exited"},
+		{"out of memory", ecstest.Behaviour{Exit: ecstest.OutOfMemory(time.Second)}, "STOPPED EssentialContainerExited; exit code 137, Essential container in task exitedOutOfMemoryError: container killed due to memory usage"},
+		{"never starts", ecstest.Behaviour{NotStarted: pull}, "STOPPED TaskFailedToStart; exit code null, " + pull},
+		{"stuck", ecstest.Behaviour{Stuck: true}, "PENDING ; exit code null, "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
@@ -118,7 +122,7 @@ func TestImageThatDoesNotExist(t *testing.T) {
 		task, _ := w.taskOf(arn)
 		same(t, "ending", []string{ending(task)},
 			"STOPPED TaskFailedToStart; exit code null, CannotPullContainerError: pull image manifest has been retried 7 time(s): no such image")
-	}, func(o *Options) {
+	}, func(o *ecs.Options) {
 		o.Images = func(string) (string, error) { return "", errors.New("no such image") }
 	})
 }
@@ -133,7 +137,7 @@ func TestStoppedTaskGetsTimeAndThenIsKilled(t *testing.T) {
 		{time.Minute, "STOPPED UserInitiated; exit code 137, enough", 40 * time.Second},
 	} {
 		inWorld(t, func(w *world) {
-			w.script.On("migrate", Behaviour{Quit: c.quit, Exit: &Exit{After: time.Hour}})
+			w.script.On("migrate", ecstest.Behaviour{Quit: c.quit, Exit: &ecstest.Exit{After: time.Hour}})
 			arn := *w.run(w.migrate("one")).Tasks[0].TaskArn
 			w.sleep(time.Minute)
 			must(w.client.StopTask(w.ctx, &sdk.StopTaskInput{Cluster: new("main"), Task: &arn, Reason: new("enough")}))(t)
@@ -150,7 +154,7 @@ func TestStoppedTaskGetsTimeAndThenIsKilled(t *testing.T) {
 func TestStopOfTaskThatHasNotStarted(t *testing.T) {
 	inWorld(t, func(w *world) {
 		early := *w.run(w.migrate("one")).Tasks[0].TaskArn
-		w.script.On("stuck", Behaviour{Stuck: true})
+		w.script.On("stuck", ecstest.Behaviour{Stuck: true})
 		stuck := *w.run(w.migrate("stuck")).Tasks[0].TaskArn
 		stop := func(arn string) {
 			must(w.client.StopTask(w.ctx, &sdk.StopTaskInput{Cluster: new("main"), Task: &arn}))(t)
@@ -185,7 +189,7 @@ func TestRunTaskIsIdempotentByItsToken(t *testing.T) {
 			t.Error("an hour after the task the token is still good")
 		}
 
-		w.script.On("long", Behaviour{Exit: &Exit{After: 100 * time.Hour}})
+		w.script.On("long", ecstest.Behaviour{Exit: &ecstest.Exit{After: 100 * time.Hour}})
 		long := w.migrate("long")
 		other := func(in *sdk.RunTaskInput) { in.ClientToken = new("release-8") }
 		first = *w.run(long, other).Tasks[0].TaskArn
@@ -202,9 +206,9 @@ func TestRunTaskIsIdempotentByItsToken(t *testing.T) {
 
 func TestRunTaskWithoutCapacity(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.script.On("migrate", Behaviour{}, Behaviour{NoRoom: NoCapacity})
+		w.script.On("migrate", ecstest.Behaviour{}, ecstest.Behaviour{NoRoom: ecstest.NoCapacity})
 		out := w.run(w.migrate("one"), func(in *sdk.RunTaskInput) { in.Count, in.ClientToken = new(int32(3)), new("t") })
-		if len(out.Tasks) != 1 || len(out.Failures) != 2 || *out.Failures[0].Reason != NoCapacity {
+		if len(out.Tasks) != 1 || len(out.Failures) != 2 || *out.Failures[0].Reason != ecstest.NoCapacity {
 			t.Errorf("%d tasks, failures %+v", len(out.Tasks), out.Failures)
 		}
 	})
@@ -220,15 +224,15 @@ func TestNewTasksAreMissingAtFirst(t *testing.T) {
 		if _, ok := w.taskOf(arn); !ok {
 			t.Error("was not visible after the time")
 		}
-	}, func(o *Options) {
-		o.Pace = AWSPace()
+	}, func(o *ecs.Options) {
+		o.Pace = ecs.AWSPace()
 		o.Pace.Visible = 4 * time.Second
 	})
 }
 
 func TestOverridesReachTheLauncher(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.script.On("down --all", Behaviour{Exit: &Exit{Code: 9}})
+		w.script.On("down --all", ecstest.Behaviour{Exit: &ecstest.Exit{Code: 9}})
 		arn := *w.run(w.migrate("one"), func(in *sdk.RunTaskInput) {
 			in.Overrides = &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{{Name: new("migrate"), Command: []string{"down", "--all"}}}}
 		}).Tasks[0].TaskArn
@@ -305,18 +309,18 @@ func TestDigests(t *testing.T) {
 		w.settle("api")
 		// The tag moves on; the revision and all its tasks stay as they were.
 		tags[image] = "sha256:bbbb"
-		w.script.On("api", Behaviour{}, Behaviour{Digest: "sha256:cccc"})
+		w.script.On("api", ecstest.Behaviour{}, ecstest.Behaviour{Digest: "sha256:cccc"})
 		w.update("api", "", func(in *sdk.UpdateServiceInput) { in.DesiredCount = new(int32(3)) })
 		w.settle("api")
 		if d := *revision().ContainerImages[0].ImageDigest; d != "sha256:aaaa" {
 			t.Errorf("digest of the revision: %s", d)
 		}
 		var got []string
-		for _, task := range w.launches("api:1") {
+		for _, task := range w.Launches("api:1") {
 			var names []string
-			for _, c := range task.api.Containers {
+			for _, c := range task.Containers {
 				name, _, _ := strings.Cut(*c.Name, "-connect-")
-				names = append(names, name+" "+value(c.ImageDigest))
+				names = append(names, name+" "+aws.ToString(c.ImageDigest))
 			}
 			got = append(got, strings.Join(names, ", "))
 		}
@@ -333,5 +337,7 @@ func TestDigests(t *testing.T) {
 		if d := *revision().ContainerImages[0].ImageDigest; d != "sha256:bbbb" {
 			t.Errorf("digest of the forced deployment: %s", d)
 		}
-	}, func(o *Options) { o.Images = func(reference string) (string, error) { return tags[reference], nil } })
+	}, func(o *ecs.Options) {
+		o.Images = func(reference string) (string, error) { return tags[reference], nil }
+	})
 }

@@ -1,4 +1,4 @@
-package ecs
+package ecs_test
 
 import (
 	"fmt"
@@ -10,6 +10,8 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
 )
 
 func TestTaskDefinitionsAreValidated(t *testing.T) {
@@ -167,7 +169,7 @@ func TestCloneOfTaskDefinition(t *testing.T) {
 			ExecutionRoleArn: old.ExecutionRoleArn, Volumes: old.Volumes, RuntimePlatform: old.RuntimePlatform,
 		}))(t).TaskDefinition
 		clone.TaskDefinitionArn, clone.Revision, clone.RegisteredAt = old.TaskDefinitionArn, old.Revision, old.RegisteredAt
-		if diff := cmp.Diff(old, clone, everything); diff != "" {
+		if diff := cmp.Diff(old, clone, ecs.Everything); diff != "" {
 			t.Errorf("(- original, + clone):\n%s", diff)
 		}
 		if p := old.ContainerDefinitions[0].PortMappings[0]; *p.HostPort != 3001 || p.Protocol != types.TransportProtocolTcp {

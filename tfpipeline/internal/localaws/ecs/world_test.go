@@ -1,4 +1,4 @@
-package ecs
+package ecs_test
 
 import (
 	"context"
@@ -12,6 +12,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
 
 // world is one cluster with a scripted runtime behind the real SDK client, in
@@ -20,22 +23,22 @@ type world struct {
 	t      *testing.T
 	ctx    context.Context
 	begin  time.Time
-	script *Script
-	*Runtime
+	script *ecstest.Script
+	*ecs.Runtime
 	client *sdk.Client
 }
 
 const groupARN = "arn:aws:elasticloadbalancing:us-west-2:123456789012:targetgroup/api/0123456789abcdef"
 
 // inWorld runs a test in a bubble with virtual time.
-func inWorld(t *testing.T, test func(w *world), change ...func(*Options)) {
+func inWorld(t *testing.T, test func(w *world), change ...func(*ecs.Options)) {
 	synctest.Test(t, func(t *testing.T) {
-		script := NewScript()
-		o := Options{Launcher: script}
+		script := ecstest.NewScript()
+		o := ecs.Options{Launcher: script}
 		for _, f := range change {
 			f(&o)
 		}
-		r := New(o)
+		r := ecs.New(o)
 		w := &world{t: t, ctx: t.Context(), begin: time.Now(), script: script, Runtime: r, client: clientOf(r)}
 		must(w.client.CreateCluster(w.ctx, &sdk.CreateClusterInput{ClusterName: new("main")}))(t)
 		test(w)
@@ -43,7 +46,7 @@ func inWorld(t *testing.T, test func(w *world), change ...func(*Options)) {
 	})
 }
 
-func clientOf(r *Runtime, change ...func(*sdk.Options)) *sdk.Client {
+func clientOf(r *ecs.Runtime, change ...func(*sdk.Options)) *sdk.Client {
 	return sdk.New(sdk.Options{
 		Region:      "us-west-2",
 		Credentials: credentials.NewStaticCredentialsProvider("key", "secret", ""),

@@ -1,4 +1,6 @@
-package ecs
+// Package ecstest has what tests need of the local ECS: tasks and target groups
+// that do as a test says, in virtual time.
+package ecstest
 
 import (
 	"errors"
@@ -6,6 +8,10 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
 )
 
 // NoCapacity is the reason that Fargate gives when it has no room.
@@ -96,7 +102,7 @@ type rule struct {
 
 type scripted struct {
 	Behaviour
-	launch Launch
+	launch ecs.Launch
 }
 
 // On says what tasks do whose service, family, image, digest or command
@@ -112,16 +118,16 @@ func (s *Script) On(match string, behaviour ...Behaviour) {
 	s.rules = slices.Insert(s.rules, 0, &rule{match: match, behaviour: behaviour})
 }
 
-func (u *rule) fits(l Launch) bool {
-	subjects := []string{l.Service, value(l.Definition.Family)}
+func (u *rule) fits(l ecs.Launch) bool {
+	subjects := []string{l.Service, aws.ToString(l.Definition.Family)}
 	for _, c := range l.Definition.ContainerDefinitions {
-		subjects = append(subjects, value(c.Image), strings.Join(c.Command, " "), l.Digests[value(c.Name)])
+		subjects = append(subjects, aws.ToString(c.Image), strings.Join(c.Command, " "), l.Digests[aws.ToString(c.Name)])
 	}
 	return slices.ContainsFunc(subjects, func(s string) bool { return strings.Contains(s, u.match) })
 }
 
 // Place chooses the behaviour of a task.
-func (s *Script) Place(l Launch) error {
+func (s *Script) Place(l ecs.Launch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := slices.IndexFunc(s.rules, func(u *rule) bool { return u.fits(l) })
@@ -146,7 +152,7 @@ func (s *Script) Place(l Launch) error {
 }
 
 // Launch lets the task take its course.
-func (s *Script) Launch(l Launch) {
+func (s *Script) Launch(l ecs.Launch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.tasks[l.ARN]
@@ -161,10 +167,10 @@ func (s *Script) Launch(l Launch) {
 	case t.Stuck:
 		return
 	case t.NotStarted != "":
-		l.Report(at, NotStarted{t.NotStarted})
+		l.Report(at, ecs.NotStarted{Reason: t.NotStarted})
 		return
 	}
-	started := Started{}
+	started := ecs.Started{}
 	if t.Digest != "" {
 		started.Digests = map[string]string{}
 		for _, c := range l.Definition.ContainerDefinitions {
@@ -189,7 +195,7 @@ func (s *Script) Launch(l Launch) {
 // exit ends all containers.
 func (t *scripted) exit(at time.Time, code *int32, reason string) {
 	for _, c := range t.launch.Definition.ContainerDefinitions {
-		t.launch.Report(at, Exited{Container: *c.Name, Code: code, Reason: reason})
+		t.launch.Report(at, ecs.Exited{Container: *c.Name, Code: code, Reason: reason})
 	}
 }
 
@@ -208,13 +214,13 @@ func (t *scripted) checks(start time.Time) {
 		failing := time.Duration(retries) * interval
 		if t.Unhealthy {
 			at := start.Add(seconds32(c.HealthCheck.StartPeriod, 0) + failing)
-			t.launch.Report(at, Health{*c.Name, false})
+			t.launch.Report(at, ecs.Health{Container: *c.Name, Healthy: false})
 			continue
 		}
 		healthy := start.Add(t.Healthy + interval)
-		t.launch.Report(healthy, Health{*c.Name, true})
+		t.launch.Report(healthy, ecs.Health{Container: *c.Name, Healthy: true})
 		if t.Sick != 0 {
-			t.launch.Report(healthy.Add(t.Sick+failing), Health{*c.Name, false})
+			t.launch.Report(healthy.Add(t.Sick+failing), ecs.Health{Container: *c.Name, Healthy: false})
 		}
 	}
 }
@@ -243,4 +249,83 @@ func (s *Script) Stop(arn string, at time.Time) {
 		code = nil
 	}
 	t.exit(at.Add(delay), code, "")
+}
+
+// Target groups as the script has them: a target is healthy, or not, when
+// Check has passed, and drains for Drain, whatever goes on.
+// https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
+
+// scriptedTarget is a target and all that will become of its state.
+type scriptedTarget struct {
+	ecs.Target
+	changes []change // in the order of their times
+	report  func(time.Time, ecs.TargetState)
+}
+
+type change struct {
+	at    time.Time
+	state ecs.TargetState
+}
+
+func (t *scriptedTarget) change(at time.Time, s ecs.TargetState) {
+	t.changes = append(t.changes, change{at, s})
+	t.report(at, s)
+}
+
+var (
+	stateHealthy   = ecs.TargetState{State: "healthy"}
+	stateUnhealthy = ecs.TargetState{State: "unhealthy", Reason: "Target.FailedHealthChecks", Description: "Health checks failed"}
+)
+
+// Register adds the target of a task.
+func (s *Script) Register(group string, target ecs.Target, at time.Time, report func(time.Time, ecs.TargetState)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	task := s.places[target.ID]
+	t := &scriptedTarget{Target: target, report: report, changes: []change{{at, ecs.TargetInitial}}}
+	s.groups[group] = append(s.groups[group], t)
+	if task.Unhealthy {
+		t.change(at.Add(s.Check), stateUnhealthy)
+		return
+	}
+	healthy := at.Add(task.Healthy + s.Check)
+	t.change(healthy, stateHealthy)
+	if task.Sick != 0 {
+		t.change(healthy.Add(task.Sick+s.Check), stateUnhealthy)
+	}
+}
+
+// Deregister drains a target.
+func (s *Script) Deregister(group string, target ecs.Target, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.groups[group] {
+		if t.Target != target {
+			continue
+		}
+		t.changes = slices.DeleteFunc(t.changes, func(c change) bool { return c.at.After(at) })
+		t.change(at, ecs.TargetDraining)
+		t.change(at.Add(s.Drain), ecs.TargetUnused)
+	}
+}
+
+// Health is the state of a group's targets at this moment. Every group is
+// known; one that no service uses has no targets.
+func (s *Script) Health(group string) ([]ecs.TargetHealth, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	all := []ecs.TargetHealth{}
+	for _, t := range s.groups[group] {
+		var state ecs.TargetState
+		for _, c := range t.changes {
+			if !c.at.After(now) {
+				state = c.state
+			}
+		}
+		if state.State != "unused" {
+			all = append(all, ecs.TargetHealth{Target: t.Target, TargetState: state})
+		}
+	}
+	return all, true
 }
