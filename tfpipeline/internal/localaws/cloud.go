@@ -28,6 +28,9 @@ type CloudOptions struct {
 	Options
 	// Pace is that of ECS; LocalPace if zero.
 	Pace ecs.Pace
+	// Consistency says how late reads of ECS may be; its seed is told to
+	// Progress.
+	Consistency ecs.Consistency
 	// Speed divides the intervals between health checks, deregistration delays
 	// and grace periods; DefaultSpeed if 0. With 1 they are as on AWS.
 	Speed int
@@ -76,6 +79,9 @@ func StartCloud(ctx context.Context, o CloudOptions) (*Cloud, error) {
 		o.Pace = ecs.LocalPace()
 	}
 	o.Pace.Speed = o.Speed
+	if o.Consistency.Lag > 0 {
+		o.Progress(fmt.Sprintf("local endpoint: reads of ECS are up to %s late, by seed %d", o.Consistency.Lag, o.Consistency.Seed))
+	}
 	if o.Listener == nil {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -126,7 +132,7 @@ func (c *Cloud) assemble(o *CloudOptions) (err error) {
 		Speed: o.Speed, Lag: o.Lag, Warn: warn,
 	})
 	c.ECS = ecs.New(ecs.Options{
-		Region: o.Region, Account: o.Account, Pace: o.Pace,
+		Region: o.Region, Account: o.Account, Pace: o.Pace, Consistency: o.Consistency,
 		Launcher: c.tasks, Targets: c.balancers, Images: c.digest,
 	})
 	c.databases = newServers(c.describeInstance, o.Progress)

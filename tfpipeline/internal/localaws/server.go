@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam"
 )
 
@@ -136,7 +137,7 @@ func (e *Endpoint) scaling() *scaling {
 
 // askECS is a call of the endpoint's own.
 func (e *Endpoint) askECS(ctx context.Context, region, operation string, in any) (*endpoint.Reply, error) {
-	r, err := newJSONRequest(ctx, "ecs", region, "AmazonEC2ContainerServiceV20141113."+operation, in)
+	r, err := newJSONRequest(ecs.Consistent(ctx), "ecs", region, "AmazonEC2ContainerServiceV20141113."+operation, in)
 	if err != nil {
 		return nil, err
 	}

@@ -10,8 +10,8 @@
 // Modelled: clusters, task definitions, services, rolling deployments with
 // minimum and maximum percent, load balancer and container health with grace
 // period, the deployment circuit breaker, rollback, service deployments and
-// revisions with image digests, one-off tasks, tags, paging, and the limits
-// on the size of a call.
+// revisions with image digests, one-off tasks, tags, paging, the limits on the
+// size of a call, and, if asked for, reads that lag behind (Consistency).
 //
 // Not modelled: EC2 and external instances, daemons, task sets and
 // blue/green, canary and linear deployments with their hooks; deployment
@@ -44,6 +44,8 @@ type Options struct {
 	Images func(reference string) (digest string, err error)
 	// Pace is how long things take; the zero value is AWSPace.
 	Pace Pace
+	// Consistency says how late reads may be.
+	Consistency Consistency
 }
 
 // Pace is how long the steps take that are ECS's own. What a task takes to
@@ -105,6 +107,7 @@ type Runtime struct {
 	calls    []Call
 	launched int // tasks so far; addresses follow from it
 	marks    int // see settle
+	reads    lagging
 	closed   bool
 }
 
@@ -132,6 +135,7 @@ func New(o Options) *Runtime {
 		tokens:   map[string]*tokenUse{},
 		history:  map[string]*serviceDeployment{},
 		shapes:   map[string]*revision{},
+		reads:    newLagging(o.Consistency),
 	}
 	r.operations = r.table()
 	return r

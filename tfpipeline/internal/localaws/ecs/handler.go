@@ -1,12 +1,14 @@
 package ecs
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
 )
@@ -83,7 +85,7 @@ func (r *Runtime) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	name, _ := strings.CutPrefix(req.Header.Get("X-Amz-Target"), targetPrefix)
-	a := r.answer(name, body)
+	a := r.answer(req.Context(), name, body)
 	if !wait(req.Context(), a.delay) || a.drop {
 		panic(http.ErrAbortHandler) // the connection ends without an answer
 	}
@@ -91,9 +93,13 @@ func (r *Runtime) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 // answer performs a call and says what is to be sent.
-func (r *Runtime) answer(name string, body []byte) reply {
+func (r *Runtime) answer(ctx context.Context, name string, body []byte) reply {
 	r.lock()
 	defer r.unlock()
+	if ctx.Value(consistent{}) != nil {
+		defer func(lag time.Duration) { r.reads.Lag = lag }(r.reads.Lag)
+		r.reads.Lag = 0
+	}
 	call := Call{At: r.agenda.now, Operation: name}
 	defer func() { r.calls = append(r.calls, call) }()
 

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"strings"
+	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -21,6 +22,8 @@ import (
 type revision struct {
 	api types.ServiceRevision
 	def *taskDefinition
+	// resolved is when the first of its digests was found.
+	resolved *time.Time
 }
 
 func (v *revision) arn() string { return *v.api.ServiceRevisionArn }
@@ -60,6 +63,9 @@ func (r *Runtime) resolve(v *revision) error {
 			return fmt.Errorf("CannotPullContainerError: pull image manifest has been retried 7 time(s): %w", err)
 		}
 		image.ImageDigest = &digest
+		if v.resolved == nil {
+			v.resolved = new(r.agenda.now)
+		}
 	}
 	return nil
 }
@@ -106,10 +112,12 @@ func (r *Runtime) describeServiceRevisions(in *sdk.DescribeServiceRevisionsInput
 	out := &sdk.DescribeServiceRevisionsOutput{ServiceRevisions: []types.ServiceRevision{}, Failures: []types.Failure{}}
 	for _, arn := range in.ServiceRevisionArns {
 		if v := r.shapes[arn]; v != nil {
-			out.ServiceRevisions = append(out.ServiceRevisions, v.api)
-		} else {
-			out.Failures = append(out.Failures, missing(arn))
+			if seen, ok := r.seenRevision(v); ok {
+				out.ServiceRevisions = append(out.ServiceRevisions, seen)
+				continue
+			}
 		}
+		out.Failures = append(out.Failures, missing(arn))
 	}
 	return out, nil
 }

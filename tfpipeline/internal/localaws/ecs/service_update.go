@@ -25,6 +25,7 @@ func (r *Runtime) updateService(in *sdk.UpdateServiceInput) (*sdk.UpdateServiceO
 	if err := r.checkUpdate(s, in, def); err != nil {
 		return nil, err
 	}
+	r.changing(s)
 	fresh := in.ForceNewDeployment || def != s.primary().shape.def
 	// set takes over a parameter that was given, and notes whether that
 	// changes what tasks are made from.
@@ -54,7 +55,7 @@ func (r *Runtime) updateService(in *sdk.UpdateServiceInput) (*sdk.UpdateServiceO
 		r.deploy(s, r.newRevision(s, def, s.api.NetworkConfiguration))
 	}
 	r.wake(s)
-	return &sdk.UpdateServiceOutput{Service: new(r.describeService(s, true))}, nil
+	return &sdk.UpdateServiceOutput{Service: r.answered(s)}, nil
 }
 
 // updateQuietly takes over what begins no deployment.
@@ -153,6 +154,7 @@ func (r *Runtime) deleteService(in *sdk.DeleteServiceInput) (*sdk.DeleteServiceO
 	if s.desired() > 0 && !value(in.Force) {
 		return nil, invalid("The service cannot be stopped while it is scaled above 0.")
 	}
+	r.changing(s)
 	s.api.Status = new("DRAINING")
 	s.api.DesiredCount = 0
 	s.completed = nil
@@ -177,12 +179,13 @@ func (r *Runtime) describeServices(in *sdk.DescribeServicesInput) (*sdk.Describe
 	}
 	out := &sdk.DescribeServicesOutput{Services: []types.Service{}, Failures: []types.Failure{}}
 	for _, reference := range in.Services {
-		s := r.service(c, reference)
-		if s == nil {
-			out.Failures = append(out.Failures, missing(r.arn("service/%s/%s", c.name(), lastPart(reference))))
-			continue
+		if s := r.service(c, reference); s != nil {
+			if seen, ok := r.seen(s, slices.Contains(in.Include, types.ServiceFieldTags)); ok {
+				out.Services = append(out.Services, seen)
+				continue
+			}
 		}
-		out.Services = append(out.Services, r.describeService(s, slices.Contains(in.Include, types.ServiceFieldTags)))
+		out.Failures = append(out.Failures, missing(r.arn("service/%s/%s", c.name(), lastPart(reference))))
 	}
 	return out, nil
 }
@@ -194,7 +197,7 @@ func (r *Runtime) listServices(in *sdk.ListServicesInput) (*sdk.ListServicesOutp
 	}
 	arns := []string{}
 	for _, s := range r.services {
-		if s.cluster == c && s.status() != "INACTIVE" && (in.LaunchType == "" || in.LaunchType == s.api.LaunchType) {
+		if s.cluster == c && s.status() != "INACTIVE" && (in.LaunchType == "" || in.LaunchType == s.api.LaunchType) && !r.behind(s.api.CreatedAt) {
 			arns = append(arns, s.arn())
 		}
 	}

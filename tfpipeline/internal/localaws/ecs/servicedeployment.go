@@ -132,7 +132,7 @@ func (r *Runtime) listServiceDeployments(in *sdk.ListServiceDeploymentsInput) (*
 		span := value(in.CreatedAt)
 		if len(in.Status) > 0 && !slices.Contains(in.Status, w.api.Status) ||
 			span.After != nil && !at.After(*span.After) ||
-			span.Before != nil && !at.Before(*span.Before) {
+			span.Before != nil && !at.Before(*span.Before) || r.behind(w.api.CreatedAt) {
 			continue
 		}
 		briefs = append(briefs, types.ServiceDeploymentBrief{
@@ -153,10 +153,12 @@ func (r *Runtime) describeServiceDeployments(in *sdk.DescribeServiceDeploymentsI
 	out := &sdk.DescribeServiceDeploymentsOutput{ServiceDeployments: []types.ServiceDeployment{}, Failures: []types.Failure{}}
 	for _, arn := range in.ServiceDeploymentArns {
 		if w := r.history[arn]; w != nil {
-			out.ServiceDeployments = append(out.ServiceDeployments, r.describeServiceDeployment(w))
-		} else {
-			out.Failures = append(out.Failures, missing(arn))
+			if seen, ok := r.seenDeployment(w); ok {
+				out.ServiceDeployments = append(out.ServiceDeployments, seen)
+				continue
+			}
 		}
+		out.Failures = append(out.Failures, missing(arn))
 	}
 	return out, nil
 }
@@ -174,6 +176,7 @@ func (r *Runtime) stopServiceDeployment(in *sdk.StopServiceDeploymentInput) (*sd
 	}
 	switch w.api.Status {
 	case types.ServiceDeploymentStatusPending, types.ServiceDeploymentStatusInProgress:
+		r.changing(w.service)
 		w.api.Status = types.ServiceDeploymentStatusRollbackRequested
 		w.api.UpdatedAt = new(r.agenda.now)
 		r.wake(w.service)

@@ -167,11 +167,15 @@ func (r *Runtime) describeTasks(in *sdk.DescribeTasksInput) (*sdk.DescribeTasksO
 	out := &sdk.DescribeTasksOutput{Tasks: []types.Task{}, Failures: []types.Failure{}}
 	for _, reference := range in.Tasks {
 		t := r.task(c, reference)
-		if t == nil || r.agenda.now.Before(t.visible) {
+		var described types.Task
+		ok := t != nil
+		if ok {
+			described, ok = r.seenTask(t)
+		}
+		if !ok {
 			out.Failures = append(out.Failures, missing(r.arn("task/%s/%s", c.name(), lastPart(reference))))
 			continue
 		}
-		described := t.api
 		described.Tags = []types.Tag{}
 		if slices.Contains(in.Include, types.TaskFieldTags) {
 			described.Tags = orEmpty(t.tags)
@@ -197,10 +201,11 @@ func (r *Runtime) listTasks(in *sdk.ListTasksInput) (*sdk.ListTasksOutput, error
 	}
 	arns := []string{}
 	for _, t := range r.tasks {
-		if t.cluster != c || *t.api.DesiredStatus != status || r.agenda.now.Before(t.visible) ||
+		if t.cluster != c ||
 			in.ServiceName != nil && (t.service == nil || t.service.name() != lastPart(*in.ServiceName)) ||
 			in.Family != nil && t.family() != *in.Family ||
-			in.StartedBy != nil && value(t.api.StartedBy) != *in.StartedBy {
+			in.StartedBy != nil && value(t.api.StartedBy) != *in.StartedBy ||
+			r.listed(t) != status {
 			continue
 		}
 		arns = append(arns, t.arn())

@@ -67,7 +67,7 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		a = t.r.targetHealthReply(body)
 	} else {
 		name, _ := strings.CutPrefix(target, targetPrefix)
-		a = t.r.answer(name, body)
+		a = t.r.answer(req.Context(), name, body)
 	}
 	if !wait(req.Context(), a.delay) {
 		return nil, req.Context().Err()

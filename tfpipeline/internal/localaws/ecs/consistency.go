@@ -1,0 +1,174 @@
+package ecs
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+)
+
+// Consistency makes reads lag behind what has happened: "The Amazon ECS API
+// follows an eventual consistency model"
+// (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html).
+// For as long as Lag after a change, each read sees it or does not see it, as a
+// coin falls that Seed makes: one read may show what the one before it no
+// longer did.
+//
+// Of a service that was changed it shows what was before, names no deployment,
+// calls it DRAINING, or says MISSING; UpdateService may answer with the service
+// as it was. New service deployments, revisions and tasks are MISSING and
+// unlisted, ended deployments are in progress, stopped tasks still run, and
+// digests are not there yet. How often and in which way is our reading.
+//
+// The same seed and the same calls at the same times see the same answers.
+type Consistency struct {
+	// Lag bounds how late a read may be; with 0 every read is up to date.
+	Lag  time.Duration
+	Seed uint64
+}
+
+type consistent struct{}
+
+// Consistent marks a request to ServeHTTP whose reads are to be up to date,
+// whatever Consistency says: for what AWS does behind its API.
+func Consistent(ctx context.Context) context.Context {
+	return context.WithValue(ctx, consistent{}, true)
+}
+
+// lagging chooses what reads see.
+type lagging struct {
+	Consistency
+	chance *rand.Rand
+	before map[string][]glimpse // by service ARN, oldest first
+}
+
+// glimpse is a service as it was until some time.
+type glimpse struct {
+	until   time.Time
+	service types.Service
+}
+
+func newLagging(c Consistency) lagging {
+	return lagging{Consistency: c, chance: rand.New(rand.NewPCG(c.Seed, c.Seed)), before: map[string][]glimpse{}}
+}
+
+// behind reports whether this read misses what happened at a time; nil is
+// never. Each call is another read.
+func (r *Runtime) behind(at *time.Time) bool {
+	return at != nil && r.reads.Lag > 0 && r.agenda.now.Before(at.Add(r.reads.Lag)) && r.reads.chance.IntN(2) == 0
+}
+
+// changing keeps what a service was before a change.
+func (r *Runtime) changing(s *service) {
+	if r.reads.Lag > 0 {
+		r.reads.before[s.arn()] = append(r.reads.before[s.arn()], glimpse{r.agenda.now, r.describeService(s, true)})
+	}
+}
+
+// answered is a service as the call that changed it answers.
+func (r *Runtime) answered(s *service) *types.Service {
+	if old := r.reads.before[s.arn()]; len(old) > 0 && r.behind(&old[len(old)-1].until) {
+		return &old[len(old)-1].service
+	}
+	return new(r.describeService(s, true))
+}
+
+// seen is a service as a read sees it; ok is false for one that it does not
+// see.
+func (r *Runtime) seen(s *service, tags bool) (out types.Service, ok bool) {
+	out = r.describeService(s, tags)
+	if r.behind(s.api.CreatedAt) {
+		return out, false
+	}
+	old := slices.DeleteFunc(r.reads.before[s.arn()], func(g glimpse) bool { return !r.agenda.now.Before(g.until.Add(r.reads.Lag)) })
+	r.reads.before[s.arn()] = old
+	if len(old) == 0 || !r.behind(&old[len(old)-1].until) {
+		return out, true
+	}
+	out = old[r.reads.chance.IntN(len(old))].service
+	if !tags {
+		out.Tags = []types.Tag{}
+	}
+	switch r.reads.chance.IntN(8) {
+	case 0:
+		return out, false
+	case 1:
+		out.Status = new("DRAINING")
+	case 2:
+		out.Deployments = []types.Deployment{}
+	}
+	return out, true
+}
+
+// seenDeployment is a service deployment as a read sees it.
+func (r *Runtime) seenDeployment(w *serviceDeployment) (out types.ServiceDeployment, ok bool) {
+	out = r.describeServiceDeployment(w)
+	if r.behind(out.CreatedAt) {
+		return out, false
+	}
+	if r.behind(out.FinishedAt) {
+		out.FinishedAt, out.StoppedAt, out.StatusReason = nil, nil, nil
+		switch out.Status {
+		case types.ServiceDeploymentStatusRollbackSuccessful, types.ServiceDeploymentStatusRollbackFailed:
+			out.Status = types.ServiceDeploymentStatusRollbackInProgress
+		default:
+			out.Status = types.ServiceDeploymentStatusInProgress
+		}
+	}
+	return out, true
+}
+
+// seenRevision is a service revision as a read sees it.
+func (r *Runtime) seenRevision(v *revision) (out types.ServiceRevision, ok bool) {
+	out = v.api
+	if r.behind(out.CreatedAt) {
+		return out, false
+	}
+	if r.behind(v.resolved) {
+		out.ContainerImages = slices.Clone(out.ContainerImages)
+		for i := range out.ContainerImages {
+			out.ContainerImages[i].ImageDigest = nil
+		}
+	}
+	return out, true
+}
+
+// seenTask is a task as a read sees it.
+func (r *Runtime) seenTask(t *task) (out types.Task, ok bool) {
+	out = t.api
+	if r.agenda.now.Before(t.visible) || r.behind(out.CreatedAt) {
+		return out, false
+	}
+	late, stopped := r.behind(out.PullStartedAt), r.behind(out.StoppedAt)
+	if late || stopped {
+		out.Containers = slices.Clone(out.Containers)
+	}
+	for i := range out.Containers {
+		c := &out.Containers[i]
+		if late {
+			c.ImageDigest = nil
+		}
+		if stopped {
+			c.LastStatus, c.ExitCode, c.Reason = new("RUNNING"), nil, nil
+		}
+	}
+	if stopped {
+		out.LastStatus, out.DesiredStatus = new("RUNNING"), new("RUNNING")
+		out.StoppedAt, out.StoppingAt, out.ExecutionStoppedAt, out.StoppedReason, out.StopCode = nil, nil, nil, nil, ""
+	}
+	return out, true
+}
+
+// listed is the desired status that a task is listed under; "" if it is not
+// listed.
+func (r *Runtime) listed(t *task) string {
+	switch {
+	case r.agenda.now.Before(t.visible) || r.behind(t.api.CreatedAt):
+		return ""
+	case r.behind(t.api.StoppingAt) || t.api.StoppingAt == nil && r.behind(t.api.StoppedAt):
+		return "RUNNING"
+	}
+	return *t.api.DesiredStatus
+}
