@@ -103,6 +103,10 @@ soak: ## The long matrices, by hand and nightly: many kills, slow resources, pro
 vulnerabilities: ## Known vulnerabilities in what the programs call (asks vuln.go.dev)
 	@go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
 
+.PHONY: simulate
+simulate: ## Compare the roles' verdicts with an independent IAM simulator, which npm fetches
+	@SIMULATE=1 go test -count=1 -v -run TestSimulator ./tfpipeline/internal/localaws/iam
+
 .PHONY: bench
 bench: ## The figures of the README
 	@E2E=1 go test -p 1 -run '^$$$$' -bench . -benchtime 3x -timeout 30m ./gen/... ./migrations/... ./tfpipeline/...

@@ -110,6 +110,8 @@ func (t templates) filtered(filter, v string) []string {
 		if parts := strings.Split(v, "/"); len(parts) > 3 {
 			return []string{parts[2] + "/" + parts[3]}
 		}
+	case "topic": // of a subscription
+		return []string{v[:max(strings.LastIndex(v, ":"), 0)]}
 	case "ec2": // what kind an identifier is of
 		prefix, _, _ := strings.Cut(v, "-")
 		return []string{ec2Kinds[prefix] + "/" + v}
