@@ -55,10 +55,14 @@ lint: ## Formatting, go vet and the linters
 gen-check: ## Whether modules/ and envs/ are what gen renders
 	@go run ./gen -check
 
+# What is applied is not judged again: the commit that this branch left main at,
+# or on main the one before.
+BASE ?= $(shell base=$$(git merge-base HEAD origin/main 2>/dev/null) && if [ "$$base" = "$$(git rev-parse HEAD)" ]; then git rev-parse -q --verify HEAD^; else echo "$$base"; fi)
+
 .PHONY: migrations-check
 migrations-check: ## Lint the migrations, and prove them on a scratch PostgreSQL
 	@go build -o bin/check ./migrations/check
-	@bin/check lint
+	@bin/check lint $(if $(BASE),-base $(BASE))
 	@bin/check prove
 
 .PHONY: validate

@@ -6,8 +6,14 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
+	"time"
+	"unicode"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/specboard/platform/migrations"
 	"github.com/specboard/platform/migrations/check/internal/lint"
@@ -20,9 +26,14 @@ that would stop readers or writers, break the running release, or fail.
 Usage: go run ./migrations/check lint [flags] [FILE.sql …]
 
 Without files the project's own migrations are judged, in order, from an empty
-database on. With files, each is judged as the next migration after the schema
-that -schema gives; "-" is the standard input. Without -schema nothing is known
-of the database, and whatever a file does not create is taken to be full of rows.
+database on. Files are one sequence: each is judged as the next migration after
+the schema that -schema gives and the files before it; "-" is the standard input.
+Without -schema nothing is known of the database, and whatever no file creates is
+taken to be full of rows. -dir judges any folder in its order, also as golang-migrate,
+goose, dbmate, sqlx, Flyway, Diesel, Prisma and their like lay it out.
+
+With -base only files that are not in that commit are judged: a rule that became
+stricter says nothing of what is applied, since that cannot be changed any more.
 
 In a workflow of GitHub (GITHUB_ACTIONS=true) findings become annotations of the
 pull request's lines; -github=false writes them as text there too.
@@ -33,6 +44,8 @@ pull request's lines; -github=false writes them as text there too.
 
 Examples:
   go run ./migrations/check lint
+  go run ./migrations/check lint -base origin/main
+  go run ./migrations/check lint -dir ../other/db/migrations
   pg_dump --schema-only … >deployed.sql
   go run ./migrations/check lint -schema deployed.sql new.sql
   go run ./migrations/check lint -json | jq 'select(.severity == "error")'
@@ -40,37 +53,57 @@ Examples:
 Flags:
 `
 
-func runLint(_ context.Context, args []string, std stdio) int {
+func runLint(ctx context.Context, args []string, std stdio) int {
 	flags := flag.NewFlagSet("lint", flag.ContinueOnError)
 	flags.SetOutput(std.errout)
-	schema := flags.String("schema", "", "the deployed state as plain SQL, such as pg_dump --schema-only writes: `FILE.sql`")
+	var o lintOptions
+	flags.StringVar(&o.schema, "schema", "", "the deployed state as plain SQL, such as pg_dump --schema-only writes: `FILE.sql`")
+	flags.StringVar(&o.dir, "dir", "", "judge a `folder` in its order, from an empty database on; other tools' layouts are read too")
+	flags.StringVar(&o.base, "base", "", "judge only what is not in a `commit`, such as origin/main; what is there is applied and not judged again")
+	flags.StringVar(&o.sizes, "sizes", "", "how many rows tables have: `FILE` of lines \"schema.table rows\"")
+	flags.StringVar(&o.database, "database", "", "ask a database how many rows its tables have: `URL`")
+	flags.Int64Var(&o.small, "small", 10_000, "a table of at most so many `rows` may be locked, where its size is known")
+	flags.IntVar(&o.postgres, "postgres", lint.DefaultPostgres, "the server's major `version`")
 	asJSON := flags.Bool("json", false, "write one JSON object a line for each finding")
 	asGitHub := flags.Bool("github", false, "write annotations for GitHub's pull requests; the default in its workflows")
-	postgres := flags.Int("postgres", lint.DefaultPostgres, "the server's major `version`")
+	asGitLab := flags.Bool("gitlab", false, "write a report of code quality for GitLab's merge requests")
+	asSARIF := flags.Bool("sarif", false, "write a SARIF report for code scanning")
 	if code, done := parse(flags, args, lintHelp, std); done {
 		return code
 	}
 	if !given(flags, "github") {
-		*asGitHub = !*asJSON && std.getenv("GITHUB_ACTIONS") == "true"
+		*asGitHub = !*asJSON && !*asGitLab && !*asSARIF && std.getenv("GITHUB_ACTIONS") == "true"
 	}
-	if *asJSON && *asGitHub {
-		fmt.Fprintln(std.errout, "lint: -json and -github exclude each other")
-		return exitTrouble
+	chosen := 0
+	for _, yes := range []bool{*asJSON, *asGitHub, *asGitLab, *asSARIF} {
+		if yes {
+			chosen++
+		}
 	}
-	if *postgres < lint.OldestPostgres || *postgres > lint.NewestPostgres {
-		fmt.Fprintf(std.errout, "lint: -postgres %d: known are %d to %d\n", *postgres, lint.OldestPostgres, lint.NewestPostgres)
-		return exitTrouble
+	var err error
+	switch {
+	case chosen > 1:
+		err = errors.New("-json, -github, -gitlab and -sarif exclude each other")
+	case o.postgres < lint.OldestPostgres || o.postgres > lint.NewestPostgres:
+		err = fmt.Errorf("-postgres %d: known are %d to %d", o.postgres, lint.OldestPostgres, lint.NewestPostgres)
+	case o.dir != "" && flags.NArg() > 0:
+		err = errors.New("-dir and files exclude each other")
 	}
-	findings, files, err := judge(*schema, flags.Args(), *postgres, std.in)
-	if err != nil {
-		fmt.Fprintf(std.errout, "lint: %v\n", err)
-		return exitTrouble
+	var findings []lint.Finding
+	var files int
+	if err == nil {
+		findings, files, err = o.judge(ctx, flags.Args(), std)
 	}
 	switch {
+	case err != nil:
 	case *asJSON:
 		err = report.JSON(std.out, findings)
 	case *asGitHub:
 		err = report.GitHub(std.out, findings, files)
+	case *asGitLab:
+		err = report.GitLab(std.out, findings)
+	case *asSARIF:
+		err = report.SARIF(std.out, findings)
 	default:
 		err = report.Text(std.out, findings, files, report.Colours(std.colours()))
 	}
@@ -128,31 +161,129 @@ func parse(flags *flag.FlagSet, args []string, help string, std stdio) (code int
 }
 
 // projectFolder is where the project's own migrations stand in the repository.
-const projectFolder = "migrations/"
+const projectFolder = "migrations"
 
-// judge lints the named files, or the project's own.
-func judge(schemaFile string, names []string, postgres int, stdin io.Reader) ([]lint.Finding, int, error) {
-	base, err := readBase(schemaFile)
-	if err != nil {
+type lintOptions struct {
+	schema, dir, base, sizes, database string
+	small                              int64
+	postgres                           int
+}
+
+// judge lints the named files, a folder, or the project's own migrations.
+func (o lintOptions) judge(ctx context.Context, names []string, std stdio) (findings []lint.Finding, files int, err error) {
+	r := lint.Run{Postgres: o.postgres, Small: o.small}
+	if r.Base, err = readBase(o.schema); err != nil {
 		return nil, 0, err
 	}
-	if len(names) == 0 {
-		list, _, err := migrations.Read(migrations.Files())
+	if r.Rows, err = o.rows(ctx); err != nil {
+		return nil, 0, err
+	}
+	if len(names) > 0 {
+		list, err := readFiles(names, std.in)
 		if err != nil {
 			return nil, 0, err
 		}
-		findings, err := lint.Folder(migrations.Files(), base, postgres)
-		for i := range findings {
-			findings[i].File = projectFolder + findings[i].File
+		if o.base != "" {
+			r.Applied = map[string][]byte{}
+			for _, f := range list {
+				there, err := applied(ctx, filepath.Dir(f.Name), o.base, []lint.File{{Name: filepath.Base(f.Name), Data: f.Data}})
+				if err != nil {
+					return nil, 0, err
+				}
+				if data, ok := there[filepath.Base(f.Name)]; ok {
+					r.Applied[f.Name] = data
+				}
+			}
 		}
+		findings, err = r.Files(list)
 		return findings, len(list), err
 	}
-	files, err := readFiles(names, stdin)
+	dir, fsys := o.dir, fs.FS(os.DirFS(o.dir))
+	if dir == "" {
+		dir, fsys = projectFolder, migrations.Files()
+	}
+	l, err := readLayout(fsys)
 	if err != nil {
 		return nil, 0, err
 	}
-	findings, err := lint.Files(files, base, postgres)
-	return findings, len(files), err
+	if len(l.files) == 0 {
+		return nil, 0, fmt.Errorf("no migrations in %s", dir)
+	}
+	if len(l.passed) > 0 {
+		fmt.Fprintf(std.errout, "lint: passed over, since they have no number: %s\n", strings.Join(l.passed, ", "))
+	}
+	if o.base != "" {
+		if r.Applied, err = applied(ctx, dir, o.base, l.files); err != nil {
+			return nil, 0, err
+		}
+	}
+	if l.own {
+		findings, err = r.Folder(fsys)
+	} else {
+		for name, data := range r.Applied {
+			r.Applied[name], _ = forward(data)
+		}
+		r.Foreign, r.Empty = true, true
+		findings, err = r.Files(l.files)
+		findings = append(findings, twice(l.files)...)
+	}
+	for i := range findings {
+		findings[i].File = filepath.ToSlash(filepath.Join(dir, findings[i].File))
+	}
+	return findings, len(l.files), err
+}
+
+// rows reads how many rows tables have.
+func (o lintOptions) rows(ctx context.Context) (map[string]int64, error) {
+	rows := map[string]int64{}
+	if o.sizes != "" {
+		data, err := os.ReadFile(o.sizes)
+		if err != nil {
+			return nil, fmt.Errorf("read the sizes: %w", err)
+		}
+		number := 0
+		for line := range strings.Lines(string(data)) {
+			number++
+			fields := strings.FieldsFunc(line, func(r rune) bool { return unicode.IsSpace(r) || r == '|' || r == ',' })
+			if len(fields) == 0 || strings.HasPrefix(fields[0], "#") {
+				continue
+			}
+			var n int64
+			if _, err := fmt.Sscan(fields[len(fields)-1], &n); err != nil || len(fields) != 2 {
+				return nil, fmt.Errorf("read the sizes: %s:%d: %q; write schema.table and its rows: public.users 1200", o.sizes, number, strings.TrimSpace(line))
+			}
+			if !strings.Contains(fields[0], ".") {
+				fields[0] = "public." + fields[0]
+			}
+			rows[fields[0]] = n
+		}
+	}
+	if o.database == "" {
+		return rows, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	config, err := pgx.ParseConfig(o.database)
+	if err != nil {
+		return nil, errors.New("read the sizes: -database is no URL of PostgreSQL: postgres://user@host/database")
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("read the sizes: %w", err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	// A table that was never analysed says -1: its size is not known.
+	list, err := conn.Query(ctx, `SELECT n.nspname || '.' || relname, reltuples::bigint FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+		WHERE relkind IN ('r', 'm') AND reltuples >= 0 AND n.nspname NOT IN ('pg_catalog', 'information_schema')`)
+	if err != nil {
+		return nil, fmt.Errorf("read the sizes: %w", err)
+	}
+	var name string
+	var n int64
+	if _, err := pgx.ForEachRow(list, []any{&name, &n}, func() error { rows[name] = n; return nil }); err != nil {
+		return nil, fmt.Errorf("read the sizes: %w", err)
+	}
+	return rows, nil
 }
 
 func readBase(name string) (*lint.Base, error) {

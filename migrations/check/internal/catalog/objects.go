@@ -58,6 +58,13 @@ func (s *Schema) renameObject(n *pg.RenameStmt) {
 			delete(s.Types, old)
 			t.Name.Name = n.GetNewname()
 			s.Types[t.Name] = t
+			for _, r := range s.Relations {
+				for _, c := range r.Columns {
+					if c.Type.Name == old {
+						c.Type.Name = t.Name
+					}
+				}
+			}
 		}
 	case pg.ObjectType_OBJECT_SCHEMA:
 		s.renameSchema(n.GetSubname(), n.GetNewname())

@@ -174,7 +174,9 @@ func (j *judge) action(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 		if _, known := t.Triggers[cmd.GetName()]; !known || t.Triggers[cmd.GetName()] != j.schema.File {
 			key := t.Name.String() + " " + strings.ToLower(strings.TrimPrefix(cmd.GetSubtype().String(), "AT_Disable")) + cmd.GetName()
 			delete(j.enabled, key)
-			j.unless(func() bool { return j.enabled[key] }, func() {
+			j.unless(func() bool {
+				return j.enabled[key] || j.enabled[t.Name.String()+" trigall"] || j.enabled[t.Name.String()+" triguser"] && !strings.HasSuffix(key, " trigall")
+			}, func() {
 				j.reportf(0, "drop-trigger", "DISABLE TRIGGER on %s: the running release relies on what it does", t.Name)
 			})
 		}

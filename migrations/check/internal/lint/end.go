@@ -71,6 +71,8 @@ func (j *judge) replaced(old *catalog.Relation, rule string) func() bool {
 			return false
 		}
 		switch {
+		case old.IsTable() && now.IsTable() && j.schema.New(now):
+			return false // without its rows
 		case old.Kind == catalog.Sequence || now.Kind == catalog.Sequence:
 			return old.Kind == now.Kind
 		case (columns == nil || now.Columns == nil) && !strings.HasPrefix(rule, "drop-"): // the query is over the table itself
@@ -188,6 +190,11 @@ func (j *judge) retyped(name catalog.Name, old *catalog.UserType) func() bool {
 		now := j.schema.Types[name]
 		if now == nil || now == old || now.Kind != was.Kind || was.Kind == "domain" && !now.Base.Equal(was.Base) || was.Kind == "composite" {
 			return false
+		}
+		for _, r := range j.schema.Relations { // a column of the old type takes no value of the new one
+			if r.IsTable() && slices.ContainsFunc(r.Columns, func(c *catalog.Column) bool { return c.Type.Name == old.Name }) && old.Name != name {
+				return false
+			}
 		}
 		return !slices.ContainsFunc(was.Labels, func(l string) bool { return !slices.Contains(now.Labels, l) })
 	}

@@ -12,6 +12,7 @@ import (
 
 // judge looks at one file, statement by statement.
 type judge struct {
+	run       Run
 	schema    *catalog.Schema
 	migration migrations.Migration
 	postgres  int
@@ -94,11 +95,12 @@ func (j *judge) alone() bool { return j.migration.Mode != migrations.Whole }
 
 // statement judges one statement and applies it to the schema.
 func (j *judge) statement(node *pg.Node) {
-	locks := j.locks(node)
+	locks, first := j.locks(node), len(j.findings)
 	j.outside(node)
 	j.enumUse(node)
 	j.transaction(node, locks)
 	j.judge(node)
+	j.small(locks, first)
 	switch {
 	case node.GetAlterTableStmt() != nil: // applied action by action
 	case j.at.line > 0:

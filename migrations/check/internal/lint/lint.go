@@ -36,25 +36,40 @@ type Base struct {
 	SQL  string
 }
 
+// Run says how files are judged.
+type Run struct {
+	// Base is nil if nothing is known of the database.
+	Base     *Base
+	Postgres int
+	// Applied are the contents of files that were judged before, by name: one
+	// that still runs the same is applied to the schema and not judged again.
+	Applied map[string][]byte
+	// Foreign is set for files that another tool runs: what only this project's
+	// runner asks of them is then no finding.
+	Foreign bool
+	// Empty says that the first file is applied to an empty database.
+	Empty bool
+	// Rows are how many rows tables have, by name with schema, where that is
+	// known; one of at most Small rows may be locked for as long as it takes.
+	Rows  map[string]int64
+	Small int64
+}
+
 // Folder judges the migrations at the top of fsys in their order, from an
 // empty database on, or behind base if that is not nil. The error is that of
 // reading.
 func Folder(fsys fs.FS, base *Base, postgres int) ([]Finding, error) {
+	return Run{Base: base, Postgres: postgres}.Folder(fsys)
+}
+
+// Folder is the function, with all that a run can say.
+func (r Run) Folder(fsys fs.FS) ([]Finding, error) {
 	list, problems, err := migrations.Read(fsys)
 	if err != nil {
 		return nil, err
 	}
-	schema, statements, err := baseSchema(base, postgres)
-	if err != nil {
-		return nil, err
-	}
-	schema.Complete = true
-	apply(schema, statements)
-	var findings []Finding
-	for i, m := range list {
-		schema.File = i + 1
-		findings = append(findings, judgeFile(schema, m, problems)...)
-	}
+	r.Empty = true
+	findings, err := r.judge(list, problems)
 	judged := map[string]bool{}
 	for _, m := range list {
 		judged[m.File] = true
@@ -64,26 +79,81 @@ func Folder(fsys fs.FS, base *Base, postgres int) ([]Finding, error) {
 			findings = append(findings, order([]Finding{fromProblem(p)})...)
 		}
 	}
-	return findings, nil
+	return findings, err
 }
 
 // Files judges files in the order given, each as the next migration behind base
 // and the files before it. Without a base nothing is known of the database, and
 // everything that no file creates is taken to be there and full of rows.
 func Files(files []File, base *Base, postgres int) ([]Finding, error) {
-	_, statements, err := baseSchema(base, postgres)
+	return Run{Base: base, Postgres: postgres}.Files(files)
+}
+
+// Files is the function, with all that a run can say.
+func (r Run) Files(files []File) ([]Finding, error) {
+	var list []migrations.Migration
+	var problems []migrations.Problem
+	for _, f := range files {
+		m, found := r.parse(f.Name, f.Data)
+		list, problems = append(list, m), append(problems, found...)
+	}
+	return r.judge(list, problems)
+}
+
+// parse reads a file; of another tool's it keeps what would stop any server.
+func (r Run) parse(name string, data []byte) (migrations.Migration, []migrations.Problem) {
+	if !r.Foreign {
+		return migrations.Parse(name, data)
+	}
+	m, problems := migrations.Parse(name, []byte(catalog.CleanDump(string(data))))
+	return m, slices.DeleteFunc(problems, func(p migrations.Problem) bool {
+		return p.Rule == migrations.RuleHeader || p.Rule == migrations.RuleUnsupported
+	})
+}
+
+func (r Run) judge(list []migrations.Migration, problems []migrations.Problem) ([]Finding, error) {
+	schema, statements, err := baseSchema(r.Base, r.Postgres)
 	if err != nil {
 		return nil, err
 	}
-	var findings []Finding
-	schema := catalog.New(postgres, base != nil)
+	schema.Complete = schema.Complete || r.Empty
 	apply(schema, statements)
-	for i, f := range files {
+	var findings []Finding
+	for i, m := range list {
 		schema.File = i + 1
-		m, problems := migrations.Parse(f.Name, f.Data)
-		findings = append(findings, judgeFile(schema, m, problems)...)
+		found := r.judgeFile(schema, m, problems)
+		if r.applied(m) {
+			found = ofApplied(found)
+		}
+		findings = append(findings, found...)
 	}
 	return findings, nil
+}
+
+// applied reports whether a file was judged before and runs the same still.
+func (r Run) applied(m migrations.Migration) bool {
+	data, ok := r.Applied[m.File]
+	if !ok {
+		return false
+	}
+	before, _ := r.parse(m.File, data)
+	return before.Checksum == m.Checksum
+}
+
+// ofApplied keeps what a person should know of a file that cannot be changed
+// any more: numbers that a new file takes, and waivers that waive nothing.
+func ofApplied(found []Finding) []Finding {
+	var kept []Finding
+	for _, f := range found {
+		switch f.Rule {
+		case "unused-waiver":
+			f.Severity = Warning
+			kept = append(kept, f)
+		case migrations.RuleNumbering:
+			kept = append(kept, f)
+		}
+	}
+	return kept
 }
 
 type baseStatement struct {
@@ -131,8 +201,8 @@ func fromProblem(p migrations.Problem) Finding {
 }
 
 // judgeFile judges one migration and applies it to the schema.
-func judgeFile(schema *catalog.Schema, m migrations.Migration, problems []migrations.Problem) []Finding {
-	j := &judge{schema: schema, migration: m, postgres: schema.Postgres, enabled: map[string]bool{}, setAhead: map[string]bool{}, given: map[string]bool{}}
+func (r Run) judgeFile(schema *catalog.Schema, m migrations.Migration, problems []migrations.Problem) []Finding {
+	j := &judge{run: r, schema: schema, migration: m, postgres: schema.Postgres, enabled: map[string]bool{}, setAhead: map[string]bool{}, given: map[string]bool{}}
 	for _, p := range problems {
 		if p.File == m.File {
 			j.findings = append(j.findings, fromProblem(p))

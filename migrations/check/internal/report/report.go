@@ -34,17 +34,7 @@ func GitHub(w io.Writer, findings []lint.Finding, files int) error {
 		if f.Column > 0 {
 			place += fmt.Sprintf(",col=%d", f.Column)
 		}
-		text := f.Message
-		if f.Why != "" {
-			text += "\n" + f.Why
-		}
-		if f.Lock != "" {
-			text += "\nLock: " + f.Lock
-		}
-		if len(f.Instead) > 0 {
-			text += "\nInstead:\n" + strings.Join(f.Instead, "\n\nThen, in the next file:\n")
-		}
-		if _, err := fmt.Fprintf(w, "::%s %s,title=%s::%s\n", f.Severity, place, property(f.Rule), data(text)); err != nil {
+		if _, err := fmt.Fprintf(w, "::%s %s,title=%s::%s\n", f.Severity, place, property(f.Rule), data(explained(f))); err != nil {
 			return fmt.Errorf("write annotations: %w", err)
 		}
 	}

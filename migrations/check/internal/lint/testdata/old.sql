@@ -34,3 +34,4 @@ INSERT INTO paints (id) VALUES (1000000) RETURNING shade, amount;
 INSERT INTO paints (id) VALUES (1) ON CONFLICT ON CONSTRAINT paints_pkey DO NOTHING;
 INSERT INTO orders (user_id, ref) VALUES (7, 'numbered');
 SELECT slugify(title => 'A Title');
+SELECT amount_new FROM paints WHERE id = 7;

@@ -21,3 +21,4 @@ INSERT INTO areas_south SELECT 'es' FROM generate_series(1, 5000);
 REFRESH MATERIALIZED VIEW order_totals;
 REFRESH MATERIALIZED VIEW user_counts;
 ANALYZE;
+INSERT INTO paints (id, amount) SELECT i, i FROM generate_series(1, 5000) AS i;
