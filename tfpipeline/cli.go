@@ -115,7 +115,7 @@ func (c command) checkArgs(p config.Platform, args []string) error {
 
 // dispatch runs the command that a command line names.
 func (a *app) dispatch(ctx context.Context, args []string) error {
-	root := a.rootCommand()
+	root := a.rootCommand() //nolint:contextcheck // cobra hands the context to the verb
 	if len(args) > 0 && strings.HasPrefix(args[0], "__complete") {
 		// A shell asks; it has the command line as it was typed.
 		if c, _, err := root.Find(args[1:]); err == nil && len(args) > 1 {

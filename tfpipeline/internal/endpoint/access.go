@@ -92,10 +92,10 @@ func (a Access) Config() aws.Config {
 // Secrets Manager end at url and all others where the configuration, which is
 // that of the same environment, has them end. For that the process must heed
 // configured endpoints; if it did not, the others are switched off instead.
-func SecretsOnly(url string, cfg aws.Config, inherited []string) map[string]string {
+func SecretsOnly(ctx context.Context, url string, cfg aws.Config, inherited []string) map[string]string {
 	env := map[string]string{}
 	for _, kv := range inherited {
-		if name, _, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "AWS_ENDPOINT_URL") && ignoresEndpoints(cfg) {
+		if name, _, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "AWS_ENDPOINT_URL") && ignoresEndpoints(ctx, cfg) {
 			env[name] = ""
 		}
 	}
@@ -105,7 +105,7 @@ func SecretsOnly(url string, cfg aws.Config, inherited []string) map[string]stri
 }
 
 // ignoresEndpoints reports whether a user has all configured endpoints ignored.
-func ignoresEndpoints(cfg aws.Config) bool {
-	ignored, _, err := awsconfig.GetIgnoreConfiguredEndpoints(context.Background(), cfg.ConfigSources)
+func ignoresEndpoints(ctx context.Context, cfg aws.Config) bool {
+	ignored, _, err := awsconfig.GetIgnoreConfiguredEndpoints(ctx, cfg.ConfigSources)
 	return ignored && err == nil
 }

@@ -235,7 +235,7 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 			}))
 			inherited := proxied(d, append([]string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"),
 				"AWS_REGION=us-west-2", "AWS_ACCESS_KEY_ID=id", "AWS_SECRET_ACCESS_KEY=key", "AWS_EC2_METADATA_DISABLED=true"}, settings...))
-			for k, v := range endpoint.SecretsOnly(url, aws.Config{}, inherited) {
+			for k, v := range endpoint.SecretsOnly(t.Context(), url, aws.Config{}, inherited) {
 				inherited = append(inherited, k+"="+v)
 			}
 			out := run(t, inherited, "secretsmanager")
@@ -260,7 +260,7 @@ func TestIgnoredEndpointsStayIgnored(t *testing.T) {
 	inherited := []string{"AWS_ENDPOINT_URL=" + astray.URL, "AWS_ENDPOINT_URL_S3=" + astray.URL, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true",
 		"AWS_REGION=us-west-2", "AWS_ACCESS_KEY_ID=id", "AWS_SECRET_ACCESS_KEY=key"}
 	ignoring := aws.Config{ConfigSources: []any{awsconfig.EnvConfig{IgnoreConfiguredEndpoints: aws.Bool(true)}}}
-	for k, v := range endpoint.SecretsOnly("http://127.0.0.1:1", ignoring, inherited) {
+	for k, v := range endpoint.SecretsOnly(t.Context(), "http://127.0.0.1:1", ignoring, inherited) {
 		inherited = append(inherited, k+"="+v)
 	}
 	out := run(t, proxied(d, inherited), "s3 ecr")
@@ -276,7 +276,7 @@ func TestIgnoredEndpointsStayIgnored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := endpoint.WithholdSecrets(cfg); err == nil || !strings.Contains(err.Error(), "profile work names endpoint URLs, and configured endpoints are to be ignored") {
+	if _, err := endpoint.WithholdSecrets(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "profile work names endpoint URLs, and configured endpoints are to be ignored") {
 		t.Errorf("a profile with both: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -28,8 +29,8 @@ import (
 // (hashicorp/terraform-provider-aws#42383). The role that plans pull requests
 // may not read secrets, so such a request is answered from the list of the
 // secret's versions, as later versions of the provider do by themselves.
-func WithholdSecrets(cfg aws.Config) (http.Handler, error) {
-	if err := checkProfile(cfg); err != nil {
+func WithholdSecrets(ctx context.Context, cfg aws.Config) (http.Handler, error) {
+	if err := checkProfile(ctx, cfg); err != nil {
 		return nil, err
 	}
 	client := secretsmanager.NewFromConfig(cfg, func(o *secretsmanager.Options) {
@@ -54,10 +55,10 @@ func WithholdSecrets(cfg aws.Config) (http.Handler, error) {
 // checkProfile refuses a profile that names endpoints while they are to be
 // ignored: the provider asks this endpoint only if it heeds configured ones,
 // and then it would heed the profile's as well.
-func checkProfile(cfg aws.Config) error {
+func checkProfile(ctx context.Context, cfg aws.Config) error {
 	for _, source := range cfg.ConfigSources {
 		p, ok := source.(awsconfig.SharedConfig)
-		if ok && ignoresEndpoints(cfg) && (p.BaseEndpoint != "" || len(p.Services.ServiceValues) > 0) {
+		if ok && ignoresEndpoints(ctx, cfg) && (p.BaseEndpoint != "" || len(p.Services.ServiceValues) > 0) {
 			return fmt.Errorf("keep secrets out of plans: profile %s names endpoint URLs, and configured endpoints are to be ignored: remove one of the two settings", p.Profile)
 		}
 	}

@@ -68,7 +68,7 @@ func start(t *testing.T) (*upstream, *secretsmanager.Client) {
 	t.Cleanup(server.Close)
 	cfg := aws.Config{Region: "us-west-2", Credentials: credentials.NewStaticCredentialsProvider("id", "key", "")}
 	cfg.BaseEndpoint = &server.URL
-	handler, err := endpoint.WithholdSecrets(cfg)
+	handler, err := endpoint.WithholdSecrets(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

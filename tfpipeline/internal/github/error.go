@@ -59,7 +59,7 @@ func (c *Client) failure(method, path string, err error) error {
 	if err == nil {
 		return nil
 	}
-	response := answerOf(err)
+	response := answerOf(err) //nolint:bodyclose // the library has read the body into memory
 	if response == nil {
 		return &Error{Method: method, Path: path, Message: c.censor(err.Error()), err: err}
 	}

@@ -103,7 +103,7 @@ func Prepare(ctx context.Context, o Options) (*Roots, error) {
 	handler, inherited := endpoint.Offline(o.Platform), o.Console.Env
 	if o.Cloud.Target != Offline {
 		var err error
-		if handler, err = endpoint.WithholdSecrets(o.Cloud.Config); err != nil {
+		if handler, err = endpoint.WithholdSecrets(ctx, o.Cloud.Config); err != nil {
 			return nil, err
 		}
 	}
@@ -116,7 +116,7 @@ func Prepare(ctx context.Context, o Options) (*Roots, error) {
 		inherited = endpoint.Access{URL: server.URL(), Region: o.Platform.Region, Key: "offline"}.Environ(inherited)
 		s.override = OfflineOverride
 	} else {
-		s.planOnly = endpoint.SecretsOnly(server.URL(), o.Cloud.Config, inherited)
+		s.planOnly = endpoint.SecretsOnly(ctx, server.URL(), o.Cloud.Config, inherited)
 	}
 	s.env, s.dropped = terraform.Environ(inherited, nil)
 	if s.env["GOGC"] == "" {

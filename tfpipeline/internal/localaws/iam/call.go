@@ -43,9 +43,7 @@ func Read(service, operation string, r *http.Request, body []byte) Call {
 			c.json("", v)
 		}
 	}
-	for _, k := range slices.Concat(c.Parameters["TagKeys.member"], c.Parameters["TagKeys"], c.Parameters["tagKeys"]) {
-		c.TagKeys = append(c.TagKeys, k)
-	}
+	c.TagKeys = append(c.TagKeys, slices.Concat(c.Parameters["TagKeys.member"], c.Parameters["TagKeys"], c.Parameters["tagKeys"])...)
 	for k := range c.Tags {
 		c.TagKeys = append(c.TagKeys, k)
 	}
