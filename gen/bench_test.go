@@ -83,7 +83,7 @@ func BenchmarkGenServices(b *testing.B) {
 			// A load balancer takes a hundred services, so these are internal.
 			p.Services = append(p.Services, config.Service{
 				Name: fmt.Sprintf("s%d", i), Port: 3003, HealthCommand: []string{"CMD-SHELL", "wget -q -O- localhost:3003/health"},
-				Database: true, Cache: true, Calls: []string{"api"}, Secrets: []string{"session-secret"},
+				Secrets: []string{"session-secret"}, // a data store takes sixty clients
 			})
 		}
 		b.Run(fmt.Sprint(n), func(b *testing.B) {

@@ -8,13 +8,14 @@ module "api" {
   cluster_name = module.cluster.name
   cpu          = 256
   environment = {
-    APP_ENV   = "staging"
-    DB_HOST   = module.database.address
-    DB_NAME   = "doc_platform"
-    DB_PORT   = tostring(module.database.port)
-    DB_USER   = "doc_platform"
-    PORT      = "3001"
-    REDIS_URL = "rediss://${module.cache.address}:${module.cache.port}"
+    APP_ENV    = "staging"
+    DB_HOST    = module.database.address
+    DB_NAME    = "doc_platform"
+    DB_PORT    = tostring(module.database.port)
+    DB_SSLMODE = "require"
+    DB_USER    = "doc_platform"
+    PORT       = "3001"
+    REDIS_URL  = "rediss://${module.cache.address}:${module.cache.port}"
   }
   environment_name = "staging"
   health_check = {
@@ -111,13 +112,14 @@ module "mcp" {
   cluster_name = module.cluster.name
   cpu          = 256
   environment = {
-    API_URL = "http://api:3001"
-    APP_ENV = "staging"
-    DB_HOST = module.database.address
-    DB_NAME = "doc_platform"
-    DB_PORT = tostring(module.database.port)
-    DB_USER = "doc_platform"
-    PORT    = "3002"
+    API_URL    = "http://api:3001"
+    APP_ENV    = "staging"
+    DB_HOST    = module.database.address
+    DB_NAME    = "doc_platform"
+    DB_PORT    = tostring(module.database.port)
+    DB_SSLMODE = "require"
+    DB_USER    = "doc_platform"
+    PORT       = "3002"
   }
   environment_name = "staging"
   health_check = {

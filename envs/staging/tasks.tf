@@ -10,11 +10,12 @@ module "migrate" {
   ]
   cpu = 256
   environment = {
-    APP_ENV = "staging"
-    DB_HOST = module.database.address
-    DB_NAME = "doc_platform"
-    DB_PORT = tostring(module.database.port)
-    DB_USER = "doc_platform"
+    APP_ENV    = "staging"
+    DB_HOST    = module.database.address
+    DB_NAME    = "doc_platform"
+    DB_PORT    = tostring(module.database.port)
+    DB_SSLMODE = "require"
+    DB_USER    = "doc_platform"
   }
   environment_name   = "staging"
   image              = "123456789012.dkr.ecr.us-west-2.amazonaws.com/doc-platform/api:template"
@@ -44,11 +45,12 @@ module "seed" {
   command = ["seed"]
   cpu     = 256
   environment = {
-    APP_ENV = "staging"
-    DB_HOST = module.database.address
-    DB_NAME = "doc_platform"
-    DB_PORT = tostring(module.database.port)
-    DB_USER = "doc_platform"
+    APP_ENV    = "staging"
+    DB_HOST    = module.database.address
+    DB_NAME    = "doc_platform"
+    DB_PORT    = tostring(module.database.port)
+    DB_SSLMODE = "require"
+    DB_USER    = "doc_platform"
   }
   environment_name   = "staging"
   image              = "123456789012.dkr.ecr.us-west-2.amazonaws.com/doc-platform/api:template"

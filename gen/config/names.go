@@ -1,6 +1,8 @@
 package config
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -100,8 +102,15 @@ func (p Platform) Cluster(env string) string { return p.Prefix(env) }
 // Family is the task definition family of a service or one-off task.
 func (p Platform) Family(env, name string) string { return p.Prefix(env) + "-" + name }
 
-// TargetGroup is the load balancer's target group of a service.
-func (p Platform) TargetGroup(env, service string) string { return p.Prefix(env) + "-" + service }
+// TargetGroup is the load balancer's target group of a service. Where AWS's 32
+// characters are not enough, its end gives way to a hash.
+func (p Platform) TargetGroup(env, service string) string {
+	name := p.Family(env, service)
+	if len(name) <= targetGroupName {
+		return name
+	}
+	return fmt.Sprintf("%s-%.3x", strings.TrimRight(name[:targetGroupName-7], "-"), sha256.Sum256([]byte(name)))
+}
 
 // LogGroup is the CloudWatch log group of a service or one-off task.
 func (p Platform) LogGroup(env, name string) string { return "/" + p.Name + "/" + env + "/" + name }

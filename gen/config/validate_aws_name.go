@@ -37,9 +37,11 @@ func (c *checker) containerNameFits(path, name string, public bool) {
 		return
 	}
 	if public {
-		group := c.TargetGroup(env, name)
-		c.must(len(group) <= targetGroupName, path, name,
-			"makes "+tooLong("target group", group, targetGroupName), shorten(name, targetGroupName-len(c.TargetGroup(env, ""))))
+		// A deploy role reaches the groups that begin with the environment's
+		// name, so a name that is cut must keep it.
+		group, begin := c.Family(env, name), c.Family(env, "")
+		c.must(len(group) <= targetGroupName || len(begin) < targetGroupName-6, path, name,
+			"makes "+tooLong("target group", group, targetGroupName)+", and "+show(begin)+" leaves no room to cut it", shorten(name, targetGroupName-len(begin)))
 	}
 	role := c.Family(env, name) + executionRoleSuffix
 	c.must(len(role) <= roleName, path, name,

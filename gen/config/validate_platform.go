@@ -86,9 +86,28 @@ func (c *checker) region() {
 			example = "us-west-2a"
 		}
 		if c.must(ok && len(letter) == 1 && letter >= "a" && letter <= "f", path, zone,
-			"is not an availability zone of the region: its name and a letter from a to f", example) {
+			"is not an availability zone of the region: its name and a letter from a to f", example) &&
+			c.must(!known || strings.Contains(zoneLetters(c.Region), letter), path, zone,
+				"is no zone that has Fargate and NAT gateways; in this region they end in "+strings.Join(strings.Split(zoneLetters(c.Region), ""), ", "), example) {
 			c.must(seen[zone] == i, path, zone, "is listed twice", nil)
 		}
+	}
+	c.must(c.Region != "us-west-1" || n <= 2, "availabilityZones", literal(plural(n, "zone")),
+		"are more than an account has in us-west-1", literal("2 zones"))
+}
+
+// zoneLetters end the names of the zones that a platform can use: us-east-1e
+// has neither Fargate nor NAT gateways, and ca-central-1c does not exist.
+func zoneLetters(region string) string {
+	switch region {
+	case "us-east-1":
+		return "abcdf"
+	case "us-west-2", "ap-northeast-1", "ap-northeast-2":
+		return "abcd"
+	case "ca-central-1":
+		return "abd"
+	default:
+		return "abc"
 	}
 }
 

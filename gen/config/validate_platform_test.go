@@ -17,7 +17,6 @@ func TestInvalidPlatform(t *testing.T) {
 		{"name that begins with a digit", func(p *P) { p.Name = "3docs" }, `name: "3docs" is not lower-case letters, digits and single hyphens between them, beginning with a letter; for example "doc-platform"`},
 		{"name that load balancers may not begin with", func(p *P) { p.Name = "internal-docs" }, `
 name: "internal-docs" makes names of load balancers that begin with "internal-", which is reserved; for example "doc-platform"
-services["frontend"].name: "frontend" makes the target group "internal-docs-production-frontend" 33 characters long, where AWS allows 32; for example "fronten"
 `},
 		{"name that security groups may not begin with", func(p *P) { p.Name = "sg" }, `name: "sg" makes names of security groups that begin with "sg-", which is reserved; for example "doc-platform"`},
 		{"name that log groups may not begin with", func(p *P) { p.Name = "aws" }, `name: "aws" makes names of log groups that begin with "/aws/", which is reserved; for example "doc-platform"`},
@@ -34,7 +33,18 @@ services["frontend"].name: "frontend" makes the target group "internal-docs-prod
 			p.Region = "us-east-1"
 			p.AvailabilityZones = []string{"us-east-1a", "us-east-1b", "us-east-1c", "us-east-1d", "us-east-1e", "us-east-1f"}
 			p.Environments[1].Network.NATGateways = 6
-		}, `availabilityZones: 6 zones are not 2 to 5: the load balancer and the database need two, and a network has room for the three subnets of five; for example "us-west-2a", "us-west-2b"`},
+		}, `
+availabilityZones: 6 zones are not 2 to 5: the load balancer and the database need two, and a network has room for the three subnets of five; for example "us-west-2a", "us-west-2b"
+availabilityZones[4]: "us-east-1e" is no zone that has Fargate and NAT gateways; in this region they end in a, b, c, d, f; for example "us-east-1a"
+`},
+		{"zone that does not exist", func(p *P) { p.AvailabilityZones[1] = "us-west-2e" }, `availabilityZones[1]: "us-west-2e" is no zone that has Fargate and NAT gateways; in this region they end in a, b, c, d; for example "us-west-2a"`},
+		{"zone that Canada leaves out", func(p *P) {
+			p.Region, p.AvailabilityZones = "ca-central-1", []string{"ca-central-1a", "ca-central-1c"}
+		}, `availabilityZones[1]: "ca-central-1c" is no zone that has Fargate and NAT gateways; in this region they end in a, b, d; for example "ca-central-1a"`},
+		{"third zone in Northern California", func(p *P) {
+			p.Region, p.AvailabilityZones = "us-west-1", []string{"us-west-1a", "us-west-1b", "us-west-1c"}
+			p.Environments[1].Network.NATGateways = 1
+		}, `availabilityZones: 3 zones are more than an account has in us-west-1; for example 2 zones`},
 		{"zone of another region", func(p *P) { p.AvailabilityZones[1] = "us-east-1b" }, `availabilityZones[1]: "us-east-1b" is not an availability zone of the region: its name and a letter from a to f; for example "us-west-2a"`},
 		{"zone without its letter", func(p *P) { p.AvailabilityZones[1] = "us-west-2" }, `availabilityZones[1]: "us-west-2" is not an availability zone of the region: its name and a letter from a to f; for example "us-west-2a"`},
 		{"zone twice", func(p *P) { p.AvailabilityZones[1] = "us-west-2a" }, `availabilityZones[1]: "us-west-2a" is listed twice`},

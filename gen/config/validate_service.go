@@ -25,22 +25,15 @@ func (c *checker) services() {
 		c.health(path, s)
 		c.calls(path, s)
 		c.secretReferences(path, s.Secrets)
-		c.variables(path, container{
+		of := container{
 			service: true, database: s.Database, cache: s.Cache,
 			calls: s.Calls, secrets: s.Secrets, environment: s.Environment,
-		})
+		}
+		c.variables(path, of)
+		c.definitionFits(path, of, s.HealthCommand)
 	}
 	router.unreachable()
-
-	// A quota that AWS does not raise.
-	public := 0
-	for _, s := range c.Services {
-		if s.Public() {
-			public++
-		}
-	}
-	c.must(public <= 100, "services", literal(strconv.Itoa(public)+" services behind the load balancer"),
-		"are more than 100, the most target groups that a load balancer takes", nil)
+	c.rules()
 }
 
 // calls checks the references to other services.

@@ -22,7 +22,50 @@ func TestInvalidService(t *testing.T) {
 		{"variable named like a keyword of Terraform", func(p *P) { p.Services[1].Environment = map[string]string{"for": "x"} }, `services["frontend"].environment["for"]: "for" is a keyword of Terraform wherever a map has it for a key; for example "FOR"`},
 		{"service twice", add(internal("api")), `services[3].name: "api" is declared twice; for example "api-2"`},
 		{"service named like the environment's own parts", add(internal("database")), `services["database"].name: "database" is what an environment's own parts are called (alarms, cache, cluster, database, load-balancer, network, secrets), so no service may be; for example "database-service"`},
-		{"service too long for its target group", func(p *P) { p.Services[1].Name = "frontend-web" }, `services["frontend-web"].name: "frontend-web" makes the target group "doc-platform-production-frontend-web" 36 characters long, where AWS allows 32; for example "frontend"`},
+		{"service too long for its target group", func(p *P) {
+			p.Environments[1].Name = "production-two"
+			p.Services[1].Name = "frontend"
+		}, `services["frontend"].name: "frontend" makes the target group "doc-platform-production-two-frontend" 36 characters long, where AWS allows 32, and "doc-platform-production-two-" leaves no room to cut it; for example "fron"`},
+		{"more database clients than rules", func(p *P) {
+			for i := range 58 {
+				s := internal(fmt.Sprintf("s%d", i))
+				s.Database = true
+				p.Services = append(p.Services, s)
+			}
+		}, `services: 62 services and tasks with the database are more than 60, the most rules that its security group has`},
+		{"more cache clients than rules", func(p *P) {
+			for i := range 59 {
+				s := internal(fmt.Sprintf("s%d", i))
+				s.Cache = true
+				p.Services = append(p.Services, s)
+			}
+		}, `services: 61 services and tasks with the cache are more than 60, the most rules that its security group has`},
+		{"more callers than rules", func(p *P) {
+			for i := range 59 {
+				s := internal(fmt.Sprintf("s%d", i))
+				s.Calls = []string{"api"}
+				p.Services = append(p.Services, s)
+			}
+		}, `services["api"]: 61 callers, with the load balancer, are more than 60, the most rules that the service's security group has`},
+		{"more calls than rules", func(p *P) {
+			hub := internal("hub")
+			for i := range 60 {
+				s := internal(fmt.Sprintf("s%d", i))
+				p.Services = append(p.Services, s)
+				hub.Calls = append(hub.Calls, s.Name)
+			}
+			p.Services = append(p.Services, hub)
+		}, `services["hub"].calls: 61 ways out are more than 60, the most rules that the service's security group has`},
+		{"more variables than a task definition", func(p *P) {
+			p.Services[1].Environment = map[string]string{}
+			for i := range 400 {
+				p.Services[1].Environment[fmt.Sprintf("VARIABLE_%d", i)] = strings.Repeat("x", 200)
+			}
+		}, `services["frontend"]: its variables, secrets and command make a task definition of about 95 KiB, where ECS takes 64`},
+		{"command longer than a task definition", func(p *P) {
+			p.Tasks[1].Command = []string{"seed", strings.Repeat("x", 70000)}
+		}, `tasks["seed"]: its variables, secrets and command make a task definition of about 72 KiB, where ECS takes 64`},
+		{"the database's TLS mode", func(p *P) { p.Services[0].Environment = map[string]string{"DB_SSLMODE": "disable"} }, `services["api"].environment["DB_SSLMODE"]: "DB_SSLMODE" is a variable that the platform sets; for example "CUSTOM_DB_SSLMODE"`},
 		{"service too long for its role", add(internal("a-service-with-a-very-long-name")), `services["a-service-with-a-very-long-name"].name: "a-service-with-a-very-long-name" makes the execution role "doc-platform-production-a-service-with-a-very-long-name-execution" 65 characters long, where AWS allows 64; for example "a-service-with-a-very-long-nam"`},
 		{"port of the system", func(p *P) { p.Services[1].Port = 443 }, `services["frontend"].port: 443 is not a port that a container may listen on without privileges, 1024 to 65535; for example 3000`},
 		{"port too high", func(p *P) { p.Services[1].Port = 65536 }, `services["frontend"].port: 65536 is not a port that a container may listen on without privileges, 1024 to 65535; for example 3000`},
@@ -51,14 +94,14 @@ services["frontend"].environment["PORT"]: "PORT" is a variable that the platform
 			p.Services = append(p.Services, internal("redis"))
 			p.Services[0].Calls = []string{"redis"}
 		}, `services["api"].calls[0]: "redis" sets the variable REDIS_URL, as the platform does`},
-		{"more services than target groups", func(p *P) {
-			for i := range 98 {
+		{"more public services than rules", func(p *P) {
+			for i := range 58 {
 				p.Services = append(p.Services, config.Service{
 					Name: fmt.Sprintf("s%d", i), Port: 3003, HealthPath: "/health",
 					Routes: []string{fmt.Sprintf("/s%d", i)}, Priority: 1000 + i,
 				})
 			}
-		}, `services: 101 services behind the load balancer are more than 100, the most target groups that a load balancer takes`},
+		}, `services: 61 services behind the load balancer are more than 60, the most rules that its security group has`},
 	})
 }
 

@@ -28,10 +28,12 @@ func (c *checker) tasks() {
 		}
 		c.fargatePair(path, t.CPU, t.Memory)
 		c.secretReferences(path, t.Secrets)
-		c.variables(path, container{
+		of := container{
 			database: t.Database, cache: t.Cache,
 			secrets: t.Secrets, environment: t.Environment,
-		})
+		}
+		c.variables(path, of)
+		c.definitionFits(path, of, t.Command)
 	}
 	migrate, ok := c.Task(MigrateTask)
 	if c.must(ok, "tasks", nil, "no "+show(MigrateTask)+", which every promotion runs before it updates the services",

@@ -24,7 +24,7 @@ func (c *checker) variables(path string, of container) {
 		claim("PORT", "the platform")
 	}
 	if of.database {
-		for _, v := range []string{"DB_HOST", "DB_PORT", "DB_NAME", "DB_USER"} {
+		for _, v := range []string{"DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_SSLMODE"} {
 			claim(v, "the platform")
 		}
 		if s, ok := c.DatabaseSecret(); ok {

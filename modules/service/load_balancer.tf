@@ -3,7 +3,8 @@
 resource "aws_lb_target_group" "this" {
   count = var.load_balancer == null ? 0 : 1
 
-  name = local.family
+  # Where 32 characters are not enough, the end gives way to a hash.
+  name = length(local.family) <= 32 ? local.family : "${replace(substr(local.family, 0, 25), "/-+$/", "")}-${substr(sha256(local.family), 0, 6)}"
   # A default that ECS overrides for each task. A constant, since another value
   # would replace the group under a running service.
   port        = 80

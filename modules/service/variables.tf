@@ -123,8 +123,8 @@ variable "memory" {
   nullable    = false
 
   validation {
-    condition     = var.memory >= 512 && var.memory % 512 == 0
-    error_message = "A multiple of 512 MiB that Fargate pairs with the cpu."
+    condition     = var.cpu == 256 ? contains([512, 1024, 2048], var.memory) : var.memory >= 2 * var.cpu && var.memory <= (var.cpu < 4096 ? 8 : 7.5) * var.cpu && var.memory % (var.cpu < 8192 ? 1024 : var.cpu / 2) == 0
+    error_message = "Memory that Fargate pairs with the cpu: 512, 1024 or 2048 MiB with 256, otherwise from twice to eight times the cpu in steps of 1024, from 8192 up of half the cpu."
   }
 }
 

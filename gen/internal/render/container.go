@@ -20,8 +20,8 @@ func containerVariables() []variable {
 		{name: "log_retention_days", kind: "number", description: "Days that CloudWatch keeps the log.", fallback: 30},
 		{name: "memory", kind: "number", description: "Memory of a task in MiB; Fargate allows certain values for each cpu.", example: 512,
 			validations: []validation{{
-				"var.memory >= 512 && var.memory % 512 == 0",
-				"A multiple of 512 MiB that Fargate pairs with the cpu.",
+				"var.cpu == 256 ? contains([512, 1024, 2048], var.memory) : var.memory >= 2 * var.cpu && var.memory <= (var.cpu < 4096 ? 8 : 7.5) * var.cpu && var.memory % (var.cpu < 8192 ? 1024 : var.cpu / 2) == 0",
+				"Memory that Fargate pairs with the cpu: 512, 1024 or 2048 MiB with 256, otherwise from twice to eight times the cpu in steps of 1024, from 8192 up of half the cpu.",
 			}}},
 		{name: "name", kind: "string", description: "Name of the container, its log group and the end of its family.", example: "api"},
 		{name: "peers", kind: "map(object({\n    port              = number\n    security_group_id = string\n  }))",

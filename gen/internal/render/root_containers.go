@@ -150,6 +150,7 @@ func containerEnvironment(p config.Platform, e config.Environment, c container) 
 		values["DB_PORT"] = expr("tostring(module.database.port)")
 		values["DB_NAME"] = p.DatabaseName()
 		values["DB_USER"] = p.DatabaseUser()
+		values["DB_SSLMODE"] = "require" // the database refuses any other connection
 	}
 	if c.cache {
 		values["REDIS_URL"] = expr(`"rediss://${module.cache.address}:${module.cache.port}"`)

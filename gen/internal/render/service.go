@@ -173,7 +173,8 @@ func serviceLoadBalancer() []node {
 	return []node{
 		resource("aws_lb_target_group", "this",
 			set("count", expr("var.load_balancer == null ? 0 : 1")),
-			set("name", expr("local.family")),
+			comment("Where 32 characters are not enough, the end gives way to a hash."),
+			set("name", expr(`length(local.family) <= 32 ? local.family : "${replace(substr(local.family, 0, 25), "/-+$/", "")}-${substr(sha256(local.family), 0, 6)}"`)),
 			comment("A default that ECS overrides for each task. A constant, since another value would replace the group under a running service."),
 			set("port", 80),
 			set("protocol", "HTTP"),

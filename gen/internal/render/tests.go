@@ -149,6 +149,7 @@ func serviceTest() []node {
 		),
 		run("public_and_scaled", []node{
 			set("health_check", object{{"path", "/ready"}, {"matcher", "204"}}),
+			set("name", "notifications-of-everything"),
 			set("timeouts", object{{"drain", 90}}),
 			set("autoscaling", object{{"max_tasks", 4}, {"target_cpu_percent", 60}}),
 			set("load_balancer", object{
@@ -162,12 +163,14 @@ func serviceTest() []node {
 			set("peers", object{{"database", object{{"port", 5432}, {"security_group_id", "sg-2"}}}}),
 		},
 			assert(`aws_lb_target_group.this[0].health_check[0].path == "/ready" && aws_lb_target_group.this[0].health_check[0].matcher == "204"`, "The load balancer asks what it is told to."),
+			assert(`aws_lb_target_group.this[0].name == "platform-test-notificatio-a8c646"`, "A name that is too long ends in a hash."),
 			assert(`tonumber(aws_lb_target_group.this[0].deregistration_delay) == 90`, "Requests in flight get the time they need."),
 			assert("aws_appautoscaling_target.this[0].min_capacity == 0", "The lower bound is a promotion's to raise."),
 			assert(`aws_vpc_security_group_ingress_rule.at_peer["database"].from_port == 5432`, "The peer lets the service in."),
 			assert(`one(local.secret_arns) == "arn:aws:secretsmanager:us-west-2:123456789012:secret:test/platform/db-AbCdEf"`, "Permission is given for the secret, not for its key."),
 		),
 		refuses("a_size_that_fargate_does_not_have", "cpu", 300),
+		refuses("memory_that_fargate_does_not_pair_with_the_cpu", "memory", 1536),
 		refuses("an_internal_service_that_nobody_checks", "health_check", object{}),
 		refuses("a_stop_that_fargate_does_not_wait_for", "timeouts", object{{"stop", 300}}),
 	}

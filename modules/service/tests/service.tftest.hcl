@@ -83,6 +83,7 @@ run "public_and_scaled" {
       path    = "/ready"
       matcher = "204"
     }
+    name = "notifications-of-everything"
     timeouts = {
       drain = 90
     }
@@ -114,6 +115,11 @@ run "public_and_scaled" {
   }
 
   assert {
+    condition     = aws_lb_target_group.this[0].name == "platform-test-notificatio-a8c646"
+    error_message = "A name that is too long ends in a hash."
+  }
+
+  assert {
     condition     = tonumber(aws_lb_target_group.this[0].deregistration_delay) == 90
     error_message = "Requests in flight get the time they need."
   }
@@ -142,6 +148,16 @@ run "a_size_that_fargate_does_not_have" {
   }
 
   expect_failures = [var.cpu]
+}
+
+run "memory_that_fargate_does_not_pair_with_the_cpu" {
+  command = plan
+
+  variables {
+    memory = 1536
+  }
+
+  expect_failures = [var.memory]
 }
 
 run "an_internal_service_that_nobody_checks" {

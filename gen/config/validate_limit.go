@@ -1,0 +1,81 @@
+package config
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+)
+
+// Limits of AWS that a platform meets by having much of something.
+const (
+	// groupRules is the most rules of a security group in one direction.
+	groupRules = 60
+	// taskDefinition is the most bytes of a task definition, of which some are
+	// not the container's own: roles, logs, ports.
+	taskDefinition, taskOverhead = 64 << 10, 4 << 10
+)
+
+// rules counts the security groups' rules: each public service is one of the
+// load balancer's, each client one of a data store's, each caller one of a
+// service's, and each peer one of its client's.
+func (c *checker) rules() {
+	atMost := func(n int, path, what, whose string) {
+		c.must(n <= groupRules, path, literal(strconv.Itoa(n)+" "+what), "are more than 60, the most rules that "+whose+" security group has", nil)
+	}
+	var public, database, cache int
+	callers := map[string]int{}
+	for _, s := range c.Services {
+		public += one(s.Public())
+		database += one(s.Database)
+		cache += one(s.Cache)
+		callers[s.Name] += one(s.Public())
+		for _, name := range s.Calls {
+			callers[name]++
+		}
+		// HTTPS is a rule too.
+		atMost(1+len(s.Calls)+one(s.Database)+one(s.Cache), keyed("services", s.Name)+".calls", "ways out", "the service's")
+	}
+	for _, t := range c.Tasks {
+		database += one(t.Database)
+		cache += one(t.Cache)
+	}
+	atMost(public, "services", "services behind the load balancer", "its")
+	atMost(database, "services", "services and tasks with the database", "its")
+	atMost(cache, "services", "services and tasks with the cache", "its")
+	for _, name := range slices.Sorted(maps.Keys(callers)) {
+		atMost(callers[name], keyed("services", name), "callers, with the load balancer,", "the service's")
+	}
+}
+
+func one(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// definitionFits checks the size of what is registered for a container.
+func (c *checker) definitionFits(path string, of container, command []string) {
+	size := taskOverhead
+	add := func(v any) {
+		text, err := json.Marshal(v)
+		if err != nil {
+			return // no list of strings
+		}
+		size += len(text)
+	}
+	add(command)
+	for name, value := range of.environment {
+		add(map[string]string{"name": name, "value": value})
+	}
+	for _, name := range of.secrets {
+		s, _ := c.Secret(name)
+		add(map[string]string{"name": s.Variable, "valueFrom": "arn:aws:secretsmanager:ap-northeast-1:123456789012:secret:" + c.SecretName(c.longestEnvironment(), name) + "-abcdef"})
+	}
+	for _, name := range of.calls {
+		add(map[string]string{"name": URLVariable(name), "value": "http://" + name + ":65535"})
+	}
+	c.must(size <= taskDefinition, path, literal("its variables, secrets and command"),
+		"make a task definition of about "+strconv.Itoa(size>>10)+" KiB, where ECS takes 64", nil)
+}
