@@ -164,7 +164,7 @@ func (w *promotions) runIn(ctx context.Context, args ...string) (stdout, stderr 
 	a := &app{
 		platform: w.cloud.platform, lookupNS: net.DefaultResolver.LookupNS, repository: w.repo.dir,
 		console: &console.Console{In: strings.NewReader(""), Out: &out, Err: &errs, Env: w.env},
-		limits:  deploy.Limits{Tick: 20 * time.Millisecond, Backoff: 50 * time.Millisecond, Verify: 5 * time.Second, Lease: 10 * time.Second},
+		limits:  deploy.Limits{Window: 100 * time.Millisecond, Tick: 20 * time.Millisecond, Backoff: 50 * time.Millisecond, Verify: 5 * time.Second, Lease: 10 * time.Second},
 	}
 	code = a.run(ctx, args)
 	return out.String(), errs.String(), code

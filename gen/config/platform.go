@@ -200,6 +200,27 @@ type Environment struct {
 	// Proof, if set, is what a release must have done elsewhere before it may
 	// be promoted here.
 	Proof *Proof
+	// HealthWindow is how long a release has to stay healthy before it counts as
+	// deployed: 0 means twice as long as the load balancer's health check takes
+	// to notice that a target fails, and at least 30 s.
+	HealthWindow time.Duration
+}
+
+// The load balancer's health check of every public service.
+const (
+	// HealthCheckInterval is the time between two checks of a target.
+	HealthCheckInterval = 10 * time.Second
+	// HealthCheckFailures in a row make a target unhealthy.
+	HealthCheckFailures = 3
+)
+
+// Window is how long a release has to stay healthy: HealthWindow or its
+// default.
+func (e Environment) Window() time.Duration {
+	if e.HealthWindow > 0 {
+		return e.HealthWindow
+	}
+	return max(2*HealthCheckInterval*HealthCheckFailures, 30*time.Second)
 }
 
 // Network is one VPC: a public, a private and an isolated subnet per zone.

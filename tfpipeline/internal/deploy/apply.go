@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // plan plans the infrastructure, and refuses any plan but the reviewed one.
@@ -58,7 +59,11 @@ func (a *attempt) apply(ctx context.Context) error {
 		a.journal.Done = append(a.journal.Done, StepApply)
 		a.changed(ctx)
 	}
-	services, err := a.settle(ctx, "after the apply")
+	atLeast := time.Duration(0)
+	if !a.planned.Empty {
+		atLeast = 10 * time.Second
+	}
+	services, err := a.settle(ctx, "after the apply", atLeast)
 	if err != nil || a.planned.Empty {
 		return err
 	}

@@ -62,8 +62,8 @@ type attempt struct {
 	// seen are the latest deployments before the apply, by service.
 	seen   map[string]string
 	starts int // of one-off tasks
-	// updated is when this run set a service to its new task definition.
-	updated map[string]time.Time
+	// written is when this run last changed a service, or may have.
+	written map[string]time.Time
 	// told are the lines of the services' event logs that were passed on, by id;
 	// what is put back goes on where the watching ended.
 	told     map[string]bool
@@ -81,7 +81,7 @@ type attempt struct {
 func (a *attempt) record() *Record { return &a.journal.Record }
 
 func (p *Pipeline) attempt(ctx context.Context, kind Kind, q Request) (Record, error) {
-	a := &attempt{Pipeline: p, request: q, limits: p.Limits.orDefault(), begun: time.Now(), updated: map[string]time.Time{}, seen: map[string]string{}}
+	a := &attempt{Pipeline: p, request: q, limits: p.Limits.orDefault(), begun: time.Now(), written: map[string]time.Time{}, seen: map[string]string{}}
 	*a.record() = Record{
 		Version: RecordVersion, Kind: kind, Environment: p.Environment,
 		Actor: q.Actor, RunURL: q.RunURL, Started: a.begun,

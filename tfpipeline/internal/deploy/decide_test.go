@@ -3,6 +3,8 @@ package deploy
 import (
 	"testing"
 	"time"
+
+	"github.com/specboard/platform/gen/config"
 )
 
 func TestClaimOn(t *testing.T) {
@@ -84,7 +86,7 @@ func TestJudge(t *testing.T) {
 			d = *tt.ours
 		}
 		s := Service{Name: "api", TaskDefinition: tt.set, Deployment: tt.latest}
-		if got := judge(s, d, tt.ours != nil, tt.old, "new"); got.verdict != tt.want {
+		if got := judge(s, d, tt.ours != nil, tt.old, ServiceRecord{Before: "old", After: "new"}); got.verdict != tt.want {
 			t.Errorf("%s: verdict %d (%s), want %d", tt.name, got.verdict, got.why, tt.want)
 		}
 	}
@@ -108,6 +110,7 @@ func TestNextMove(t *testing.T) {
 		asked   move
 		idle    bool // it had no tasks before
 		noted   bool // the journal knows the deployment that brings it back
+		same    time.Duration
 		want    move
 	}{
 		{name: "never changed", set: "old", latest: &Deployment{ARN: "before", TaskDefinition: "old", State: DeploymentSuccessful, Created: began.Add(-time.Hour)}, want: moveDone},
@@ -152,8 +155,12 @@ func TestNextMove(t *testing.T) {
 			delete(deployments, "ours")
 			own.Deployment = ""
 		}
+		if !tt.idle {
+			tt.desired, tt.running = 2, 2
+		}
 		s := Service{Name: "api", TaskDefinition: tt.set, Desired: tt.desired, Running: tt.running, Deployment: tt.latest}
-		if got := nextMove(own, s, deployments, tt.asked); got != tt.want {
+		k := known{asked: tt.asked, written: tt.name != "never changed", same: tt.same, since: tt.same, size: config.Size{MinTasks: 2, MaxTasks: 2}}
+		if got := nextMove(own, s, deployments, k); got != tt.want {
 			t.Errorf("%s: move %d, want %d", tt.name, got, tt.want)
 		}
 	}

@@ -112,6 +112,9 @@ type Limits struct {
 	// Verify bounds how long digests, targets and the URL may take to be right
 	// once ECS calls every deployment successful.
 	Verify time.Duration
+	// Window is how long a release has to stay healthy; 0 means the
+	// environment's own.
+	Window time.Duration
 	// PutBack bounds the return to the previous task definitions.
 	PutBack time.Duration
 	// Finish bounds each of record, notify and unlock, and the stop of a

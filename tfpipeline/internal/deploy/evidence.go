@@ -2,8 +2,10 @@ package deploy
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/specboard/platform/tfpipeline/internal/redact"
@@ -54,6 +56,37 @@ type StoppedTask struct {
 	Containers     []StoppedContainer `json:"containers,omitempty"`
 	// Log is the last it wrote.
 	Log []LogLine `json:"log,omitempty"`
+}
+
+// Crashed reports whether a task of a service stopped by itself: nobody asked it
+// to, and no deployment replaced it.
+func (t StoppedTask) Crashed() bool {
+	switch t.StopCode {
+	case "EssentialContainerExited":
+		return true
+	case "ServiceSchedulerInitiated", "":
+		return strings.Contains(t.Reason, "health checks") || strings.Contains(t.Reason, "OutOfMemory")
+	default: // a person, a spot interruption, a task that never started
+		return false
+	}
+}
+
+// end says how a task ended, in one line.
+func (t StoppedTask) end() string {
+	text := fmt.Sprintf("task %s of service %s stopped by itself", short(t.ARN), t.Name)
+	if t.Reason != "" {
+		text += ": " + t.Reason
+	}
+	for _, c := range t.Containers {
+		if c.ExitCode != nil && *c.ExitCode != 0 || c.Reason != "" {
+			code := "no exit code"
+			if c.ExitCode != nil {
+				code = fmt.Sprintf("exit code %d", *c.ExitCode)
+			}
+			text += fmt.Sprintf(" (container %s, %s%s)", c.Name, code, strings.TrimSuffix(" "+c.Reason, " "))
+		}
+	}
+	return text
 }
 
 // StoppedContainer is a container of a task that ended.

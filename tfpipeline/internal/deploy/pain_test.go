@@ -127,7 +127,7 @@ func TestRollbackTargetIsNeverGone(t *testing.T) {
 				return behaviour{after: 20 * time.Second, fails: service == "api" && digest == digestOf("api", commitOf("v1.2")), rollbackFails: true}
 			}
 			_, err := w.start().promote(t.Context(), Request{Tag: "v1.2"})
-			e := wantError(t, err, Broken, StepWatch, "1 of 3 services could not be put back")
+			e := wantError(t, err, Broken, StepWatch, "1 of 3 services could not be rolled back")
 			if !strings.Contains(advised(e.Next), "rollback v1.1") {
 				t.Errorf("next %v", e.Next)
 			}

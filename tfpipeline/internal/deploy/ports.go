@@ -60,14 +60,21 @@ type Services interface {
 	// service deployment that this caused; "" if none did, or if ECS does not
 	// show it yet.
 	UpdateService(ctx context.Context, u Update) (deployment string, err error)
+	// StoppedTasks returns the services' tasks that stopped since a time of
+	// AWS's clock, the newest first, without their logs. ECS forgets a task
+	// within the hour.
+	StoppedTasks(ctx context.Context, services []string, since time.Time) ([]StoppedTask, error)
 	// RunningDigests returns the digests of the images that the running tasks
 	// of each service have, one a task.
 	RunningDigests(ctx context.Context, services []string) (map[string][]string, error)
 }
 
-// Service is an ECS service as it is.
+// Service is an ECS service as it is shown. A read may be older than the last
+// write, and then shows what was before, or not at all.
 type Service struct {
 	Name string
+	// Gone: ECS shows it as deleted, or as being deleted.
+	Gone bool
 	// TaskDefinition is the ARN that the service is set to.
 	TaskDefinition            string
 	Desired, Running, Pending int

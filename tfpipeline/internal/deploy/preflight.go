@@ -19,7 +19,7 @@ func (a *attempt) preflight(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := a.settle(ctx, "before the promotion"); err != nil {
+	if _, err := a.settle(ctx, "before the promotion", 0); err != nil {
 		return err
 	}
 	return a.readBefore(ctx)
@@ -208,10 +208,11 @@ func (a *attempt) override(check, reason string) {
 
 // settle waits until no deployment is in flight but this attempt's own: another
 // tool's, an apply's, or one that a person began. It returns the services then.
-func (a *attempt) settle(ctx context.Context, when string) (map[string]Service, error) {
+// For atLeast, ECS may not show them yet.
+func (a *attempt) settle(ctx context.Context, when string, atLeast time.Duration) (map[string]Service, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, a.limits.Settle, timeUp{a.limits.Settle})
 	defer cancel()
-	said := ""
+	said, so := "", steady{}
 	for {
 		services, err := a.describeServices(ctx)
 		if err != nil {
@@ -225,8 +226,11 @@ func (a *attempt) settle(ctx context.Context, when string) (map[string]Service, 
 				foreign = append(foreign, fmt.Sprintf("%s (%s, of %s, since %s)", d.ARN, d.State, short(d.TaskDefinition), d.Created.UTC().Format("15:04:05")))
 			}
 		}
-		if len(foreign) == 0 {
+		switch calm := so.since("calm", len(foreign) == 0); {
+		case len(foreign) == 0 && calm >= atLeast:
 			return services, nil
+		case len(foreign) == 0 && a.pause(ctx, a.limits.Tick):
+			continue
 		}
 		list := strings.Join(foreign, "; ")
 		if a.request.DryRun {
@@ -256,7 +260,7 @@ func (a *attempt) describeServices(ctx context.Context) (map[string]Service, err
 // an attempt which this one continues has noted, what it noted. A service that
 // the apply creates is noted after that.
 func (a *attempt) readBefore(ctx context.Context) error {
-	services, err := a.describeServices(ctx)
+	services, err := a.describeSettled(ctx)
 	if err != nil {
 		return err
 	}
@@ -302,6 +306,46 @@ func (a *attempt) readBefore(ctx context.Context) error {
 	}
 	a.compareWithHistory(services)
 	return nil
+}
+
+// describeSettled looks at the services until ECS shows all that are expected:
+// those that the last release ran on, as it left them, and after the apply all
+// of them. What ECS goes on showing for a while is how it is.
+func (a *attempt) describeSettled(ctx context.Context) (map[string]Service, error) {
+	const quiet = 10 * time.Second // longer than one old read lasts, mostly
+	began, so := time.Now(), steady{}
+	current := a.past.current()
+	last := ""
+	for {
+		services, err := a.describeServices(ctx)
+		if err != nil {
+			return nil, err
+		}
+		absent, surprising, shows := false, false, ""
+		for _, name := range a.services {
+			s, shown := services[name]
+			if s.Gone {
+				delete(services, name)
+				shown = false
+			}
+			var was *ServiceRecord
+			if current != nil {
+				was = current.Services[name]
+			}
+			absent = absent || !shown && (was != nil || a.step != StepPreflight)
+			surprising = surprising || shown && was != nil && was.After != "" && s.TaskDefinition != was.After
+			shows += fmt.Sprint(name, shown, s.TaskDefinition)
+		}
+		so.since("shows", shows == last)
+		last = shows
+		stays := so.since("shows", true)
+		if !absent && (!surprising || stays >= quiet) || absent && time.Since(began) >= confirmed {
+			return services, nil
+		}
+		if !a.pause(ctx, a.limits.Tick) {
+			return nil, context.Cause(ctx)
+		}
+	}
 }
 
 // mixedNow reports whether an attempt that did not finish left services with

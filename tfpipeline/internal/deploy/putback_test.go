@@ -46,7 +46,7 @@ func TestAReturnThatFailsToo(t *testing.T) {
 		}
 		began := time.Now()
 		_, err := w.start().promote(t.Context(), Request{Tag: "v1.2"})
-		e := wantError(t, err, Broken, StepWatch, "could not be put back")
+		e := wantError(t, err, Broken, StepWatch, "could not be rolled back")
 		if e.ExitCode() != 4 || time.Since(began) > 5*time.Minute {
 			t.Errorf("exit %d after %v", e.ExitCode(), time.Since(began))
 		}

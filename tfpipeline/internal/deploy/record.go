@@ -87,10 +87,37 @@ type ServiceRecord struct {
 	Threshold int       `json:"threshold"`
 	Started   time.Time `json:"started,omitzero"`
 	Ended     time.Time `json:"ended,omitzero"`
+	// Crashed counts the tasks that stopped by themselves.
+	Crashed int `json:"crashed,omitempty"`
+	// Begun is when ECS created that deployment, by its own clock.
+	Begun time.Time `json:"deployment_created,omitzero"`
+	// Seen is what the outcome was concluded from.
+	Seen *Seen `json:"seen,omitempty"`
 	// PutBack is the deployment that brought the old task definition back.
 	PutBack string `json:"put_back_deployment,omitempty"`
 	// Outcome is this service's.
 	Outcome Outcome `json:"outcome,omitempty"`
+}
+
+// Seen is what ECS showed of a service.
+type Seen struct {
+	At             time.Time       `json:"at"`
+	TaskDefinition string          `json:"task_definition"`
+	Deployment     string          `json:"deployment,omitempty"`
+	State          DeploymentState `json:"state,omitempty"`
+	Desired        int             `json:"desired"`
+	Running        int             `json:"running"`
+	// Digests are those of the running tasks, one a task.
+	Digests []string `json:"digests,omitempty"`
+}
+
+// see keeps what a service shows.
+func (s *ServiceRecord) see(now Service) {
+	seen := &Seen{At: time.Now(), TaskDefinition: now.TaskDefinition, Desired: now.Desired, Running: now.Running}
+	if now.Deployment != nil {
+		seen.Deployment, seen.State = now.Deployment.ARN, now.Deployment.State
+	}
+	s.Seen = seen
 }
 
 // TaskRecord is a one-off task that an attempt ran.

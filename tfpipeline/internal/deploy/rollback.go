@@ -4,33 +4,86 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/specboard/platform/gen/config"
 )
 
-// move is the next thing to do about a service that is put back.
+// move is the next thing to do about a service that is rolled back.
 type move int
 
 const (
-	// moveWait: ECS is at work on it.
+	// moveWait: ECS is at work on it, or may not show yet what it has done.
 	moveWait move = iota
 	// moveStop: the deployment in flight is to be stopped, and rolled back.
 	moveStop
 	// moveSet: it is to be set to what it ran before.
 	moveSet
+	// moveScale: it is to get as many tasks as it had.
+	moveScale
 	// moveDone: it runs what it ran before.
 	moveDone
 	// moveLeave: somebody else has set it to something.
 	moveLeave
 	// moveStuck: ECS could not bring back what ran before.
 	moveStuck
+	// moveUnseen: ECS does not show it any more.
+	moveUnseen
 )
 
-// nextMove decides about one service from what ECS shows: the service, and the
-// deployments by ARN. asked tells what this run has asked for already.
-func nextMove(own ServiceRecord, s Service, deployments map[string]Deployment, asked move) move {
-	idle := own.DesiredBefore == 0
+// known is what a run knows of a service beside what ECS shows.
+type known struct {
+	// asked is what this run has asked for last.
+	asked move
+	// written: the attempt may have changed the service.
+	written bool
+	// since is how long ago its last change was, or this run began to look.
+	since time.Duration
+	// same is for how long ECS has shown what it shows: the service's task
+	// definition and number of tasks, or that there is no such service.
+	same time.Duration
+	// size is the configured one.
+	size config.Size
+}
+
+// nextMove decides about one service from what ECS shows: the service, the zero
+// value if it shows none, and the deployments by ARN. A read that may be older
+// than the last change of the service says nothing: that it is back is proven by
+// a deployment, or by its standing so for long enough.
+func nextMove(own ServiceRecord, s Service, deployments map[string]Deployment, k known) move {
+	if s.Name == "" || s.Gone {
+		if k.same >= confirmed {
+			return moveUnseen
+		}
+		return moveWait
+	}
+	m := wayBack(own, s, deployments, k)
+	if m != moveDone || own.DesiredBefore == 0 {
+		return m
+	}
+	set := tasksWanted(k.size, own.DesiredBefore)
+	scaled := s.Desired == set && set != own.DesiredBefore && k.written
+	switch {
+	case s.Desired < own.DesiredBefore || scaled: // autoscaling may have found more, and knows better
+		if k.asked == moveScale && k.since < confirmed {
+			return moveWait
+		}
+		return moveScale
+	case s.Running < s.Desired && k.same >= runWithin:
+		return moveStuck
+	case s.Running < s.Desired:
+		return moveWait
+	}
+	return moveDone
+}
+
+// runWithin is how long the tasks of a service that is back may take to run.
+const runWithin = 5 * time.Minute
+
+// wayBack is nextMove without the number of tasks.
+func wayBack(own ServiceRecord, s Service, deployments map[string]Deployment, k known) move {
+	idle, lasting := own.DesiredBefore == 0, k.since >= confirmed && k.same >= confirmed
 	latest := s.Deployment
 	ours, known := deployments[own.Deployment]
 	if !known && latest != nil && latest.TaskDefinition == own.After && own.After != own.Before {
@@ -38,44 +91,53 @@ func nextMove(own ServiceRecord, s Service, deployments map[string]Deployment, a
 	}
 	later := latest != nil && (!known || latest.ARN != ours.ARN && latest.Created.After(ours.Created))
 	back, returning := deployments[own.PutBack]
-	if !returning && later && latest.TaskDefinition == own.Before {
+	if !returning && known && later && latest.TaskDefinition == own.Before {
 		back, returning = *latest, true
 	}
+	proven := returning || !k.written || lasting || known && ours.State.Failed() && ours.State.Ended() && k.asked != moveSet
 	switch {
 	case s.TaskDefinition == own.Before && idle && s.Desired == 0:
-		if s.Running > 0 || s.Pending > 0 {
+		if s.Running > 0 || s.Pending > 0 || !proven {
 			return moveWait
 		}
 		return moveDone
 	case s.TaskDefinition == own.Before && idle:
-		return once(moveSet, asked)
+		return askedOnce(moveSet, k)
 	case s.TaskDefinition == own.Before && returning:
 		return endOf(back.State)
 	case s.TaskDefinition == own.Before && known && ours.State == DeploymentRollbackFailed:
 		return moveStuck
 	case s.TaskDefinition == own.Before && known && !ours.State.Ended() && own.After != own.Before:
-		return moveWait // ECS is bringing it back
-	case s.TaskDefinition == own.Before && asked == moveSet && own.PutBack == "" && known:
-		return moveWait // ECS does not show yet what the call caused
-	case s.TaskDefinition == own.Before:
+		return moveWait // ECS is bringing it back, or that is an old read
+	case s.TaskDefinition == own.Before && proven:
+		if latest != nil && latest.TaskDefinition == own.Before && !latest.State.Ended() {
+			return moveWait
+		}
 		return moveDone
-	case s.TaskDefinition == own.After && own.After != own.Before && returning && back.State.Failed():
+	case s.TaskDefinition == own.Before:
+		return moveWait // that may be how it was before the last change
+	case s.TaskDefinition == own.After && returning && back.State.Failed():
 		return moveStuck // what ran before does not start, and ECS went back to the release
-	case s.TaskDefinition != own.After && (later || !known || !ours.State.Failed()):
+	case s.TaskDefinition != own.After && later && known:
+		return moveLeave
+	case s.TaskDefinition != own.After && k.same < confirmed && !(known && ours.State.Failed()):
+		return moveWait
+	case s.TaskDefinition != own.After && (!known || !ours.State.Failed()):
 		return moveLeave
 	case known && !ours.State.Ended() && !idle:
 		if ours.State == DeploymentRollingBack {
 			return moveWait
 		}
-		return once(moveStop, asked)
+		return askedOnce(moveStop, k)
 	default:
-		return once(moveSet, asked)
+		return askedOnce(moveSet, k)
 	}
 }
 
-// once is a move that waits if it was asked for already.
-func once(m, asked move) move {
-	if m == asked {
+// askedOnce is a move that waits if it was asked for already, for as long as ECS
+// may take to show it.
+func askedOnce(m move, k known) move {
+	if m == k.asked && (m == moveStop || k.since < confirmed) {
 		return moveWait
 	}
 	return m
@@ -105,15 +167,14 @@ func (a *attempt) putBack(ctx context.Context, step StepName, cause error) (Outc
 		a.journal.PutBack, a.journal.FailedStep = a.Redactor.Hide(cause.Error()), step
 		a.changed(ctx)
 	}
-	asked := map[string]move{}
-	moves := map[string]move{}
+	asked, moves, why := map[string]move{}, map[string]move{}, map[string]string{}
 	w := newWatcher(a, func(s *ServiceRecord) *string {
 		if s.PutBack != "" {
 			return &s.PutBack
 		}
 		return &s.Deployment
 	})
-	var now map[string]Service
+	so, showed := steady{}, map[string]string{}
 	for first := true; ; first = false {
 		if err := a.hold.valid(); err != nil {
 			return Interrupted, err
@@ -122,14 +183,19 @@ func (a *attempt) putBack(ctx context.Context, step StepName, cause error) (Outc
 		if err != nil {
 			return a.notBack(ctx, err)
 		}
-		now = found.services
 		waiting := 0
 		for _, name := range a.services {
 			own := a.record().Services[name]
-			s, exists := found.services[name]
-			if !exists || own == nil || !own.Updated {
+			if own == nil || !own.Updated {
 				moves[name] = moveDone
 				continue
+			}
+			if moves[name] == moveStuck {
+				continue
+			}
+			s := found.services[name]
+			if s.Name != "" {
+				own.see(s)
 			}
 			if d, ok := found.deployments[*w.of(own)]; ok {
 				w.show(d)
@@ -137,12 +203,21 @@ func (a *attempt) putBack(ctx context.Context, step StepName, cause error) (Outc
 					own.note(d)
 				}
 			}
-			m := nextMove(*own, s, found.deployments, asked[name])
+			shows := fmt.Sprint(s.Gone, s.TaskDefinition, s.Desired, s.Running >= s.Desired)
+			if showed[name] != shows {
+				so.since(name, false)
+			}
+			showed[name] = shows
+			written, changed := a.written[name]
+			k := known{asked: asked[name], written: changed || a.resumed, since: time.Since(began), same: so.since(name, true), size: a.env.SizeOf(name)}
+			if changed {
+				k.since = time.Since(written)
+			}
+			m := nextMove(*own, s, found.deployments, k)
 			if m == moveStop && asked[name] == moveSet {
 				m = moveWait // it could not be stopped
 			}
-			moves[name] = m
-			if m == moveStop || m == moveSet {
+			if m == moveStop || m == moveSet || m == moveScale {
 				asked[name] = m
 				err := a.moveBack(ctx, name, s, m)
 				if _, lost := errors.AsType[lostError](err); err != nil && m == moveStop && !lost && ctx.Err() == nil {
@@ -155,16 +230,17 @@ func (a *attempt) putBack(ctx context.Context, step StepName, cause error) (Outc
 					if _, lost := errors.AsType[lostError](err); lost || ctx.Err() != nil {
 						return a.notBack(ctx, err)
 					}
-					// The others are put back all the same.
+					// The others are rolled back all the same.
 					a.warn("%v", err)
-					moves[name], asked[name] = moveStuck, moveStuck
+					m, why[name] = moveStuck, err.Error()
 				}
 			}
-			if asked[name] == moveStuck {
-				moves[name] = moveStuck
-			}
-			if m := moves[name]; m == moveWait || m == moveStop || m == moveSet {
+			moves[name] = m
+			switch m {
+			case moveWait, moveStop, moveSet, moveScale:
 				waiting++
+			case moveUnseen:
+				why[name] = unseenError(name, s).Error()
 			}
 		}
 		if first {
@@ -178,8 +254,8 @@ func (a *attempt) putBack(ctx context.Context, step StepName, cause error) (Outc
 			return a.notBack(ctx, fmt.Errorf("%d services are not back yet (%s)", waiting, a.standing()))
 		}
 	}
-	a.restoreSizes(ctx, now, moves, asked)
-	outcome, err := a.judgeReturn(moves)
+	a.restoreFloors(ctx, moves, why)
+	outcome, err := a.judgeReturn(moves, why)
 	kind := EventDone
 	if err != nil {
 		kind = EventFailed
@@ -219,8 +295,13 @@ func (a *attempt) moveBack(ctx context.Context, name string, s Service, m move) 
 			if err := a.hold.valid(); err != nil {
 				return err
 			}
+			a.written[name] = time.Now()
 			return a.Deployments.StopDeployment(ctx, arn)
 		})
+	}
+	if m == moveScale {
+		_, err := a.updateOnce(ctx, Update{Service: name, Desired: &own.DesiredBefore})
+		return err
 	}
 	u := Update{Service: name, TaskDefinition: own.Before}
 	if own.DesiredBefore == 0 || s.Desired == tasksWanted(size, own.DesiredBefore) && s.Desired != own.DesiredBefore {
@@ -254,32 +335,29 @@ func leastBefore(own *ServiceRecord, size config.Size) (least int, ok bool) {
 	return least, least != size.MinTasks
 }
 
-// restoreSizes gives services that ECS brought back by itself as many tasks as
-// they had, if the attempt had set another number.
-func (a *attempt) restoreSizes(ctx context.Context, services map[string]Service, moves, asked map[string]move) {
+// restoreFloors makes sure that autoscaling goes no lower than before with the
+// services that are back.
+func (a *attempt) restoreFloors(ctx context.Context, moves map[string]move, why map[string]string) {
 	for _, name := range a.services {
-		own, size := a.record().Services[name], a.env.SizeOf(name)
-		if own == nil || moves[name] != moveDone || own.Deployment == "" || own.PutBack != "" || asked[name] == moveSet {
+		own := a.record().Services[name]
+		if own == nil || moves[name] != moveDone || a.written[name].IsZero() && !a.resumed && own.Deployment == "" {
 			continue
 		}
-		var err error
-		if least, ok := leastBefore(own, size); ok {
-			err = a.setMinimum(ctx, name, least)
+		least, ok := leastBefore(own, a.env.SizeOf(name))
+		if !ok {
+			continue
 		}
-		// Autoscaling may have found another number since, and knows better.
-		if set := tasksWanted(size, own.DesiredBefore); own.DesiredBefore != set && services[name].Desired == set {
-			_, updateErr := a.updateOnce(ctx, Update{Service: name, Desired: &own.DesiredBefore})
-			err = errors.Join(err, updateErr)
-		}
-		if err != nil {
-			a.warn("service %s is back, with another number of tasks than before: %v", name, err)
+		if err := a.setMinimum(ctx, name, least); err != nil {
+			a.warn("%v", err)
+			moves[name], why[name] = moveStuck, err.Error()
 		}
 	}
 }
 
 // judgeReturn says how the services were left once nothing moves any more.
-func (a *attempt) judgeReturn(moves map[string]move) (Outcome, error) {
-	var left, stuck, back, changed int
+func (a *attempt) judgeReturn(moves map[string]move, why map[string]string) (Outcome, error) {
+	var left, stuck []string
+	var back, changed int
 	for _, name := range a.services {
 		own := a.record().Services[name]
 		if own == nil {
@@ -287,10 +365,13 @@ func (a *attempt) judgeReturn(moves map[string]move) (Outcome, error) {
 		}
 		switch moves[name] {
 		case moveLeave:
-			left++
+			left = append(left, name)
 			own.Outcome = Superseded
-		case moveStuck:
-			stuck++
+		case moveStuck, moveUnseen:
+			if why[name] != "" {
+				name += ": " + why[name]
+			}
+			stuck = append(stuck, name)
 			own.Outcome = Broken
 		default:
 			back++
@@ -303,11 +384,11 @@ func (a *attempt) judgeReturn(moves map[string]move) (Outcome, error) {
 		}
 	}
 	switch {
-	case stuck > 0:
-		return Broken, fmt.Errorf("%d of %d services could not be put back", stuck, len(a.services))
-	case left > 0 && back > 0:
-		return Broken, fmt.Errorf("%d of %d services were set to something else by somebody else, and the others are back", left, len(a.services))
-	case left > 0:
+	case len(stuck) > 0:
+		return Broken, fmt.Errorf("%d of %d services could not be rolled back (%s)", len(stuck), len(a.services), strings.Join(stuck, "; "))
+	case len(left) > 0 && back > 0:
+		return Broken, fmt.Errorf("%d of %d services were set to something else by somebody else (%s), and the others are back", len(left), len(a.services), strings.Join(left, ", "))
+	case len(left) > 0:
 		return Superseded, nil
 	case a.journal.Mixed:
 		return Broken, errors.New("every service runs what it ran before, which was not one release")

@@ -52,8 +52,13 @@ func (a *attempt) updateService(ctx context.Context, name string, now Service) e
 		own.After = fresh
 		a.changed(ctx)
 	}
+	if now.TaskDefinition == "" {
+		now.Desired = own.DesiredBefore // ECS does not show it at the moment
+	}
 	desired := tasksWanted(a.env.SizeOf(name), now.Desired)
-	if now.TaskDefinition == own.After && desired == now.Desired {
+	// A read that is older than the last deployment shows what is wanted, too.
+	certain := own.Before == own.After || now.Deployment != nil && now.Deployment.ARN == own.Deployment
+	if now.TaskDefinition == own.After && desired == now.Desired && certain {
 		// An attempt that this one continues has done it, or nothing changes.
 		if now.Deployment != nil && now.Deployment.TaskDefinition == own.After {
 			own.Deployment = now.Deployment.ARN
@@ -69,8 +74,9 @@ func (a *attempt) updateService(ctx context.Context, name string, now Service) e
 	if err != nil {
 		return err
 	}
-	own.Deployment = deployment
-	a.updated[name] = time.Now()
+	if deployment != "" {
+		own.Deployment = deployment
+	}
 	return nil
 }
 
@@ -81,7 +87,11 @@ func (a *attempt) updateOnce(ctx context.Context, u Update) (string, error) {
 		if err := a.hold.valid(); err != nil {
 			return "", err
 		}
-		return a.Services.UpdateService(ctx, u)
+		arn, err := a.Services.UpdateService(ctx, u)
+		if err == nil || IsTransient(err) || ctx.Err() != nil {
+			a.written[u.Service] = time.Now() // or it may be
+		}
+		return arn, err
 	})
 	what := short(u.TaskDefinition)
 	if u.TaskDefinition == "" {
@@ -140,32 +150,72 @@ type supersededError struct{ why string }
 
 func (e supersededError) Error() string { return e.why }
 
+// confirmed is how long ECS has to show the same before something is concluded
+// that no deployment proves: longer than a read of ECS lags behind a write.
+const confirmed = time.Minute
+
+// steady remembers since when something is so.
+type steady map[string]time.Time
+
+// since returns for how long something has been so, as far as was seen; it is
+// called at every look.
+func (s steady) since(what string, so bool) time.Duration {
+	if !so {
+		delete(s, what)
+		return 0
+	}
+	if s[what].IsZero() {
+		s[what] = time.Now()
+	}
+	return time.Since(s[what])
+}
+
 // watch follows the deployments of all services to their end; the first that
-// fails ends it.
+// fails ends it, and so does the first task that stops by itself.
 func (a *attempt) watch(ctx context.Context) error {
 	w := newWatcher(a, func(s *ServiceRecord) *string { return &s.Deployment })
+	began, so := time.Now(), steady{}
 	for {
 		look, err := w.look(ctx)
 		if err != nil {
 			return err
 		}
+		if err := a.crashes(ctx); err != nil {
+			return err
+		}
 		waiting := 0
 		for _, name := range a.services {
 			own := a.record().Services[name]
+			s, shown := look.services[name]
+			if unseen := so.since("unseen "+name, !shown || s.Gone); !shown || s.Gone {
+				if unseen >= confirmed {
+					return unseenError(name, s)
+				}
+				waiting++
+				continue
+			}
+			own.see(s)
 			d, known := look.deployments[own.Deployment]
-			j := judge(look.services[name], d, known, time.Since(a.updated[name]) > unknownFor, own.After)
+			set := began
+			if at := a.written[name]; !at.IsZero() {
+				set = at
+			}
+			j := judge(s, d, known, time.Since(set) > confirmed || a.written[name].IsZero(), *own)
 			if j.deployment.ARN != "" {
 				own.Deployment = j.deployment.ARN
 				own.note(j.deployment)
 				w.show(j.deployment)
 			}
-			switch j.verdict {
-			case superseded:
+			unproven := so.since("superseded "+name, j.verdict == superseded && !j.proven) < confirmed
+			switch {
+			case j.verdict == superseded && !j.proven && unproven:
+				waiting++
+			case j.verdict == superseded:
 				own.Outcome = Superseded
 				return supersededError{j.why}
-			case failed:
+			case j.verdict == failed:
 				return errors.New(j.why)
-			case goesOn:
+			case j.verdict == goesOn:
 				waiting++
 			}
 		}
@@ -178,10 +228,59 @@ func (a *attempt) watch(ctx context.Context) error {
 	}
 }
 
+// unseenError says that ECS shows a service no longer.
+func unseenError(name string, s Service) error {
+	if s.Gone {
+		return fmt.Errorf("service %s was deleted", name)
+	}
+	return fmt.Errorf("ECS has not shown service %s for %v", name, confirmed)
+}
+
+// crashes fails if a task of what was deployed stopped by itself since.
+func (a *attempt) crashes(ctx context.Context) error {
+	since := time.Now()
+	for _, name := range a.services {
+		since = earlier(since, a.record().Services[name].since())
+	}
+	stopped, err := retry(ctx, a, func(ctx context.Context) ([]StoppedTask, error) {
+		return a.Services.StoppedTasks(ctx, a.services, since)
+	})
+	if err != nil {
+		return fmt.Errorf("look for tasks that stopped: %w", err)
+	}
+	var crashed []error
+	for _, t := range stopped {
+		own := a.record().Services[t.Name]
+		if own != nil && t.Crashed() && t.TaskDefinition == own.After && !t.Stopped.Before(own.since()) {
+			own.Crashed++
+			crashed = append(crashed, errors.New(t.end()))
+		}
+	}
+	if len(crashed) > 3 {
+		crashed = append(crashed[:3], fmt.Errorf("and %d more", len(crashed)-3))
+	}
+	return errors.Join(crashed...)
+}
+
+// since is when ECS began to deploy, by its clock if that is known.
+func (s *ServiceRecord) since() time.Time {
+	if !s.Begun.IsZero() {
+		return s.Begun
+	}
+	return s.Started
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
 // note keeps what a deployment shows.
 func (s *ServiceRecord) note(d Deployment) {
 	s.Revision, s.State, s.Reason = d.Revision, d.State, d.Reason
-	s.Failures, s.Threshold, s.Ended = d.Failures, d.Threshold, d.Finished
+	s.Failures, s.Threshold, s.Begun, s.Ended = d.Failures, d.Threshold, d.Created, d.Finished
 }
 
 // standing says where every service is.
@@ -326,47 +425,48 @@ type judgement struct {
 	verdict    verdict
 	deployment Deployment // zero: none is known yet
 	why        string
+	// proven: a later deployment shows it, which no old read could.
+	proven bool
 }
 
-// judge decides about a service that was set to a task definition: by the
+// judge decides about a service that an attempt has set to own.After: by the
 // deployment that this caused, or by a later one of the same task definition.
 // known is false while ECS does not show that deployment; old tells that it has
 // had the time to.
-func judge(s Service, d Deployment, known, old bool, wanted string) judgement {
-	latest := s.Deployment
+func judge(s Service, d Deployment, known, old bool, own ServiceRecord) judgement {
+	latest, wanted := s.Deployment, own.After
 	if latest != nil && latest.TaskDefinition == wanted && (!known || latest.ARN != d.ARN && latest.Created.After(d.Created)) {
 		// ECS shows only now what the update caused, or somebody had the same
 		// deployed once more.
 		d, known = *latest, true
 	}
-	if !known {
-		if s.TaskDefinition != "" && s.TaskDefinition != wanted {
-			return judgement{superseded, d, fmt.Sprintf("service %s was set to %s by somebody else", s.Name, short(s.TaskDefinition))}
-		}
-		// It may have been set to it before: ECS begins no deployment then, nor
-		// does it when it brings a service back by itself.
-		still := latest == nil || latest.State.Ended() && latest.State != DeploymentRollbackFailed
-		if s.TaskDefinition == wanted && old && still {
-			return judgement{verdict: succeeded}
-		}
-		if s.TaskDefinition == wanted && old && latest.State == DeploymentRollbackFailed {
-			return judgement{failed, *latest, fmt.Sprintf("service %s: deployment %s is %s%s", s.Name, short(latest.ARN), latest.State, explain(*latest))}
-		}
-		return judgement{verdict: goesOn}
-	}
+	elsewhere := s.TaskDefinition != "" && s.TaskDefinition != wanted
+	other := judgement{verdict: superseded, deployment: d, why: fmt.Sprintf("service %s was set to %s by somebody else", s.Name, short(s.TaskDefinition))}
 	// What ECS itself brings back is no deployment of its own.
-	foreign := latest != nil && latest.ARN != d.ARN && latest.TaskDefinition != wanted && latest.Created.After(d.Created)
+	if known && latest != nil && latest.ARN != d.ARN && latest.TaskDefinition != wanted && latest.Created.After(d.Created) {
+		other.why = fmt.Sprintf("service %s is being set to %s by somebody else (deployment %s)", s.Name, short(latest.TaskDefinition), short(latest.ARN))
+		other.proven = true
+		return other
+	}
 	switch {
-	case foreign:
-		return judgement{superseded, d, fmt.Sprintf("service %s is being set to %s by somebody else (deployment %s)", s.Name, short(latest.TaskDefinition), short(latest.ARN))}
-	case d.State == DeploymentSuccessful && s.TaskDefinition != wanted:
-		return judgement{superseded, d, fmt.Sprintf("service %s was set to %s by somebody else", s.Name, short(s.TaskDefinition))}
-	case d.State == DeploymentSuccessful:
+	case known && d.State.Failed():
+		return judgement{verdict: failed, deployment: d, why: fmt.Sprintf("service %s: deployment %s is %s%s", s.Name, short(d.ARN), d.State, explain(d))}
+	case known && d.State == DeploymentSuccessful && !elsewhere:
 		return judgement{verdict: succeeded, deployment: d}
-	case d.State.Failed():
-		return judgement{failed, d, fmt.Sprintf("service %s: deployment %s is %s%s", s.Name, short(d.ARN), d.State, explain(d))}
-	default:
+	case known && d.State != DeploymentSuccessful:
 		return judgement{verdict: goesOn, deployment: d}
+	case elsewhere:
+		return other // or a read from before
+	case !old:
+		return judgement{verdict: goesOn}
+	case latest != nil && latest.State == DeploymentRollbackFailed:
+		return judgement{verdict: failed, deployment: *latest, why: fmt.Sprintf("service %s: deployment %s is %s%s", s.Name, short(latest.ARN), latest.State, explain(*latest))}
+	case latest == nil || latest.State.Ended():
+		// It was set to it before: ECS begins no deployment then, nor does it
+		// when it brings a service back by itself.
+		return judgement{verdict: succeeded}
+	default:
+		return judgement{verdict: goesOn}
 	}
 }
 
@@ -383,28 +483,55 @@ func explain(d Deployment) string {
 }
 
 // verify makes sure of what users get: that the tasks which run are of the
-// release's images, that the load balancer finds them healthy, and that the
-// public address answers.
+// release's images, that the load balancer finds them healthy, that the public
+// address answers, and that all of this stays so for a while in which no task
+// stops by itself.
 func (a *attempt) verify(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, a.limits.Verify, timeUp{a.limits.Verify})
+	window := a.window()
+	limit := a.limits.Verify + window
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, timeUp{limit})
 	defer cancel()
-	refused := 0
+	refused, so := 0, steady{}
+	if window > 0 {
+		a.note("every service is deployed; it has to stay healthy for %v", window)
+	}
 	for {
 		wrong, err := a.wrong(ctx)
-		switch {
+		if err == nil {
+			if crash := a.crashes(ctx); crash != nil && ctx.Err() == nil && !IsTransient(crash) {
+				return crash
+			}
+		}
+		right := err == nil && len(wrong) == 0
+		switch lasting := so.since("right", right); {
 		case err != nil && !IsTransient(err):
 			refused++
-		case err == nil && len(wrong) == 0:
+		case right && lasting >= window:
 			a.verified()
 			return nil
 		}
 		if err != nil {
 			wrong = append(wrong, err.Error())
 		}
-		if refused >= patience || !a.pause(ctx, a.limits.Tick/2) {
+		pace := a.limits.Tick / 2
+		if right {
+			pace = min(a.limits.Tick, window/4)
+		}
+		if refused >= patience || !a.pause(ctx, pace) {
+			if len(wrong) == 0 {
+				wrong = append(wrong, fmt.Sprintf("it has not stayed healthy for %v", window))
+			}
 			return because(ctx, errors.New(strings.Join(wrong, "; ")))
 		}
 	}
+}
+
+// window is how long a release has to stay healthy.
+func (a *attempt) window() time.Duration {
+	if a.limits.Window > 0 {
+		return a.limits.Window
+	}
+	return a.env.Window()
 }
 
 // verified notes that the release is deployed.
@@ -427,11 +554,17 @@ func (a *attempt) wrong(ctx context.Context) ([]string, error) {
 	for _, name := range a.services {
 		want := a.record().Services[name].Digest
 		got := running[name]
+		if seen := a.record().Services[name].Seen; seen != nil {
+			seen.At, seen.Digests = time.Now(), got
+		}
 		other := slices.DeleteFunc(slices.Clone(got), func(d string) bool { return d == want })
 		switch {
 		case len(got) == 0 && a.env.SizeOf(name).MinTasks > 0:
 			wrong = append(wrong, fmt.Sprintf("service %s has no running task", name))
 		case len(other) > 0:
+			if other[0] == "" {
+				other[0] = "an image whose digest ECS does not tell"
+			}
 			wrong = append(wrong, fmt.Sprintf("%d of %d tasks of service %s run %s instead of %s", len(other), len(got), name, other[0], want))
 		}
 	}

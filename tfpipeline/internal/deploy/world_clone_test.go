@@ -32,7 +32,7 @@ func (w *world) clone() *world {
 	}
 	for name, s := range w.services {
 		s := new(*s)
-		s.events = slices.Clone(s.events)
+		s.events, s.crashed = slices.Clone(s.events), slices.Clone(s.crashed)
 		if s.latest != nil {
 			s.latest = c.deployments[s.latest.ARN]
 		}

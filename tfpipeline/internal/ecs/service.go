@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -36,6 +37,7 @@ func (e *Environment) DescribeServices(ctx context.Context, services []string) (
 	for _, s := range all {
 		service := deploy.Service{
 			Name:           *s.ServiceName,
+			Gone:           !active(s),
 			TaskDefinition: value(s.TaskDefinition),
 			Desired:        int(s.DesiredCount),
 			Running:        int(s.RunningCount),
@@ -50,8 +52,11 @@ func (e *Environment) DescribeServices(ctx context.Context, services []string) (
 	return found, nil
 }
 
-// describeServices returns those services that can be deployed to: ECS shows a
-// deleted one for some time.
+// active reports whether a service can be deployed to: ECS shows a deleted one
+// for some time.
+func active(s types.Service) bool { return value(s.Status) == "ACTIVE" }
+
+// describeServices returns the services that ECS shows.
 func (e *Environment) describeServices(ctx context.Context, services []string) ([]types.Service, error) {
 	var mu sync.Mutex
 	var all []types.Service
@@ -65,11 +70,7 @@ func (e *Environment) describeServices(ctx context.Context, services []string) (
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		for _, s := range out.Services {
-			if value(s.Status) == "ACTIVE" {
-				all = append(all, s)
-			}
-		}
+		all = append(all, out.Services...)
 		return nil
 	})
 	return all, err
@@ -133,6 +134,26 @@ func serverTime(answer middleware.Metadata, then time.Time) time.Time {
 		return then.Add(-slack)
 	}
 	return server.Add(-answered.Sub(then)).Add(-slack)
+}
+
+// StoppedTasks returns the services' tasks that stopped since a time, the newest
+// first, without their logs. It asks for those of the whole cluster.
+func (e *Environment) StoppedTasks(ctx context.Context, services []string, since time.Time) ([]deploy.StoppedTask, error) {
+	tasks, err := e.tasks(ctx, types.DesiredStatusStopped)
+	if err != nil {
+		return nil, err
+	}
+	var stopped []deploy.StoppedTask
+	for _, t := range tasks {
+		service, ok := serviceOf(t)
+		if ok && slices.Contains(services, service) && (t.StoppedAt == nil || !t.StoppedAt.Before(since)) {
+			stopped = append(stopped, e.stoppedOf(t))
+		}
+	}
+	slices.SortStableFunc(stopped, func(a, b deploy.StoppedTask) int {
+		return cmp.Or(b.Stopped.Compare(a.Stopped), cmp.Compare(a.ARN, b.ARN))
+	})
+	return stopped, nil
 }
 
 // RunningDigests returns the digests that the running tasks of each service
