@@ -197,6 +197,15 @@ func (a *attempt) putBack(ctx context.Context, step StepName, cause error) (Outc
 			if s.Name != "" {
 				own.see(s)
 			}
+			if d := s.Deployment; d != nil && own.After != own.Before {
+				// UpdateService need not have named what it caused.
+				switch {
+				case own.Deployment == "" && d.TaskDefinition == own.After:
+					own.Deployment = d.ARN
+				case own.PutBack == "" && asked[name] == moveSet && d.TaskDefinition == own.Before && d.ARN != own.Deployment && d.Created.After(own.since()):
+					own.PutBack = d.ARN
+				}
+			}
 			if d, ok := found.deployments[*w.of(own)]; ok {
 				w.show(d)
 				if own.PutBack == "" {
@@ -376,7 +385,7 @@ func (a *attempt) judgeReturn(moves map[string]move, why map[string]string) (Out
 		default:
 			back++
 			own.Outcome = RolledBack
-			if own.Deployment == "" && own.PutBack == "" {
+			if own.Deployment == "" && own.PutBack == "" && a.written[name].IsZero() {
 				own.Outcome = Untouched
 			} else {
 				changed++

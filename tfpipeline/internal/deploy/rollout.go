@@ -551,16 +551,32 @@ func (a *attempt) wrong(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look at the running images: %w", err)
 	}
+	services, err := a.Services.DescribeServices(ctx, a.services)
+	if err != nil {
+		return nil, fmt.Errorf("look at the services: %w", err)
+	}
 	for _, name := range a.services {
-		want := a.record().Services[name].Digest
+		own := a.record().Services[name]
+		switch s, shown := services[name]; {
+		case !shown || s.Gone:
+			wrong = append(wrong, unseenError(name, s).Error())
+			continue
+		case s.TaskDefinition != own.After:
+			wrong = append(wrong, fmt.Sprintf("service %s is set to %s instead of %s", name, short(s.TaskDefinition), short(own.After)))
+		default:
+			own.see(s)
+		}
+		want := own.Digest
 		got := running[name]
-		if seen := a.record().Services[name].Seen; seen != nil {
-			seen.At, seen.Digests = time.Now(), got
+		if own.Seen != nil {
+			own.Seen.Digests = got
 		}
 		other := slices.DeleteFunc(slices.Clone(got), func(d string) bool { return d == want })
 		switch {
 		case len(got) == 0 && a.env.SizeOf(name).MinTasks > 0:
 			wrong = append(wrong, fmt.Sprintf("service %s has no running task", name))
+		case len(got) < a.env.SizeOf(name).MinTasks:
+			wrong = append(wrong, fmt.Sprintf("service %s runs %d tasks of at least %d", name, len(got), a.env.SizeOf(name).MinTasks))
 		case len(other) > 0:
 			if other[0] == "" {
 				other[0] = "an image whose digest ECS does not tell"

@@ -1,7 +1,13 @@
 package deploy
 
 import (
+	"flag"
+	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
+	"strings"
+	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -56,4 +62,39 @@ func (w *world) read(s *fakeService) (Service, bool) {
 		return *s.before, true
 	}
 	return now, true
+}
+
+var (
+	firstSeed = flag.Uint64("seed", 1, "first seed of the consistency mode")
+	seeds     = flag.Uint64("seeds", 1, "how many seeds of the consistency mode to try")
+)
+
+// TestEveryStepDisturbedUnderOldReads is the matrix with a world whose reads lag
+// behind its writes, one seed for each disturbance: no outcome may contradict
+// what the world shows in the end. To run one seed again: -seed N -run NAME.
+func TestEveryStepDisturbedUnderOldReads(t *testing.T) {
+	for _, s := range scenarios() {
+		t.Run(s.name, func(t *testing.T) {
+			points, begin := s.points(t)
+			for seed := *firstSeed; seed < *firstSeed+*seeds; seed++ {
+				for _, at := range points {
+					for _, f := range at.faults() {
+						t.Run(fmt.Sprintf("%s/%s-%d/%s/seed-%d", at.step, at.call, at.nth, f, seed), func(t *testing.T) {
+							synctest.Test(t, func(t *testing.T) {
+								w := begin.restore()
+								w.inconsistent(seed ^ hash(t.Name()))
+								s.disturb(t, w, at, f, &strings.Builder{})
+							})
+						})
+					}
+				}
+			}
+		})
+	}
+}
+
+func hash(s string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(s))
+	return h.Sum64()
 }

@@ -248,6 +248,9 @@ func (p *process) RunningDigests(ctx context.Context, services []string) (map[st
 		all := map[string][]string{}
 		for _, name := range services {
 			s := p.services[name]
+			if s.deleted {
+				continue
+			}
 			for range s.desired {
 				digest := p.digestIn(s.completed)
 				if p.late(s.stale) {
