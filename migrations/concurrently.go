@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// alone runs a statement that PostgreSQL refuses in a transaction. It may have
-// run, in whole or in part, in an earlier run that was killed before it could
-// say so; the record of what was about to run tells that it is ours.
+// alone runs a statement that PostgreSQL refuses in a transaction. An earlier
+// run may have executed it, wholly or partly, and been killed before it could
+// record that. If Record.Executing names the statement, what is there is ours.
 func (a *attempt) alone(ctx context.Context, s Statement) (lost waits, err error) {
 	if err := a.limit(ctx, a.bounds(true)); err != nil {
 		return lost, err
@@ -33,9 +33,9 @@ func (a *attempt) alone(ctx context.Context, s Statement) (lost waits, err error
 	return lost, a.advance(after, s)
 }
 
-// try runs the statement until it gets its locks. What it works on may be
-// there already by another's hand: then the record must not say that it is
-// ours, and the server decides.
+// try runs the statement until it gets its locks. If somebody else has already
+// made what the statement makes, the record must not claim it as ours; the
+// server then decides whether the statement fails.
 func (a *attempt) try(ctx context.Context, s Statement, there bool) (waits, error) {
 	if !there {
 		a.record.Executing = s.hash()
@@ -62,8 +62,8 @@ func (a *attempt) try(ctx context.Context, s Statement, there bool) (waits, erro
 	return lost, err
 }
 
-// clear removes what a statement left that failed or was cancelled. Where it
-// cannot, the next run does.
+// clear removes what a failed or cancelled statement left behind. If that is
+// not possible, the next run does it.
 func (a *attempt) clear(ctx context.Context, s Statement) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
@@ -86,9 +86,9 @@ func (a *attempt) clear(ctx context.Context, s Statement) error {
 	return nil
 }
 
-// recover puts right what an earlier try has left and reports whether what
-// the statement makes is there. If the statement is ours, was about to run
-// when its run was killed, then that means that its work is done.
+// recover repairs what an earlier try has left, and reports whether the thing
+// that the statement makes exists. ours says that our own run was killed at
+// this statement; if the thing exists then, the statement's work is done.
 func (a *attempt) recover(ctx context.Context, s Statement, ours bool) (there bool, err error) {
 	switch s.work() {
 	case buildIndex:

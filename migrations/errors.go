@@ -85,8 +85,8 @@ func cut(err error) bool {
 		code(err) == "" && (errors.As(err, new(net.Error)) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF))
 }
 
-// advice is what to do about errors that no other file would mend, by the
-// beginning of their SQLSTATE; the first that fits counts.
+// advice says what to do about errors that are not the file's fault, by the
+// beginning of their SQLSTATE; the first match counts.
 var advice = []struct{ code, do string }{
 	{lockNotAvailable, "end what is in the way or wait for a quieter time"},
 	{deadlockDetected, "end what is in the way or wait for a quieter time"},
@@ -145,7 +145,7 @@ func (e *PartialError) next() string {
 	return then("correct the file or the data")
 }
 
-// several lists a few names, and of many their number and the last three.
+// several lists up to four names; of more it gives the number and the last three.
 func several(names []string) string {
 	if len(names) <= 4 {
 		return strings.Join(names, ", ")
@@ -153,8 +153,8 @@ func several(names []string) string {
 	return fmt.Sprintf("%d migrations, the last of them %s", len(names), strings.Join(names[len(names)-3:], ", "))
 }
 
-// Explain says what the server answered without the detail, which may hold
-// rows of users.
+// Explain returns the server's message, without its detail, which may contain
+// rows.
 func Explain(err error) string {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
@@ -188,8 +188,8 @@ func code(err error) string {
 	return ""
 }
 
-// passing reports whether an error is about others at work, and not about the
-// statement.
+// passing reports whether other sessions caused the error, so that the same
+// statement may succeed later.
 func passing(err error) bool {
 	switch code(err) {
 	case lockNotAvailable, deadlockDetected, serializationFailure:
@@ -198,8 +198,8 @@ func passing(err error) bool {
 	return false
 }
 
-// Pauses grow so that a migration is quick behind short transactions and does
-// not knock all the time behind a long one.
+// Pauses grow, so that a migration starts soon after a short transaction and
+// does not retry all the time during a long one.
 const (
 	firstPause = 200 * time.Millisecond
 	longPause  = 3 * time.Second
@@ -226,8 +226,8 @@ func (w waits) addTo(r *Record) {
 	r.LockWait += Duration(w.lost)
 }
 
-// retry runs try until it ends with anything but an error that passes, for at
-// most within. Before each rest it reports the attempt and the pause.
+// retry calls try until it returns nil or an error that is not passing, for at
+// most within. Before each pause it reports the attempt and the pause.
 func retry(ctx context.Context, within time.Duration, report func(attempt int, pause time.Duration), try func() error) (waits, error) {
 	began := time.Now()
 	for attempt := 1; ; attempt++ {

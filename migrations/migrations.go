@@ -11,8 +11,10 @@
 //	-- backfill: table=t key=id batch=1000 pause=100ms
 //	-- transaction: none                one transaction a statement, instead of one for the file
 //
-// Read and Load turn a folder into Migrations, Up runs those that are pending,
-// Status tells what ran, and Gate decides whether a contract may run yet.
+// Read and Load turn a folder into Migrations. Up runs the pending ones, DryRun
+// shows what it would do, and Look returns what has run. Baseline adopts a
+// database that was made in another way, Drift compares a database with its
+// files, and Gate decides whether a contract may run yet.
 package migrations
 
 import (

@@ -132,14 +132,14 @@ type Record struct {
 // ID is number and name, such as "0001_create_users".
 func (r Record) ID() string { return id(r.Number, r.Name) }
 
-// newRecord is that of a migration of which nothing is applied.
+// newRecord returns the record of a migration that is about to begin.
 func newRecord(m Migration, release string) Record {
 	r := Record{Number: m.Number, StartedAt: time.Now(), State: Running}
 	r.take(m, release)
 	return r
 }
 
-// take updates what a file may have changed since a failed run.
+// take copies from the file what may have been edited since a failed run.
 func (r *Record) take(m Migration, release string) {
 	r.Name, r.Checksum, r.Phase, r.UnusedSince = m.Name, m.Checksum, m.Phase, m.UnusedSince
 	r.Statements, r.Release = len(m.Statements), release

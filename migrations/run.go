@@ -19,12 +19,13 @@ type Result struct {
 	Before int `json:"before"`
 }
 
-// Up applies what is pending of list to the database, one migration after the
-// other, and records each. Any number of runs may start at once: one works,
-// the others wait for it. When ctx ends, the statement at work is rolled back
-// and the run stops. A stop inside a migration is a *PartialError; a database
-// and files that do not belong together are a *MismatchError, and another run
-// that does not end is a *LockedError.
+// Up applies the pending migrations of list to the database in order, and
+// records each. Any number of runs may start at the same time: one works, the
+// others wait for it. When ctx ends, the current statement is rolled back and
+// the run stops. It returns a *PartialError if it stops inside a migration, a
+// *MismatchError if the files are not those that the database has applied, a
+// *ForeignError if another tool has migrated it, and a *LockedError if another
+// run takes longer than RunnerWait.
 func Up(ctx context.Context, config *pgx.ConnConfig, list []Migration, o Options) (result Result, err error) {
 	if err := o.Validate(); err != nil {
 		return result, fmt.Errorf("check the options: %w", err)
@@ -219,8 +220,8 @@ func (a *attempt) finish() {
 
 func (a *attempt) clock() { a.record.Duration = a.earlier + Duration(time.Since(a.began)) }
 
-// failed records an error and says how things are left. Where even that
-// cannot be recorded, the record of what is applied is still true.
+// failed records the error and returns a *PartialError. If the record cannot be
+// written, the one that is there still tells correctly what is applied.
 func (a *attempt) failed(ctx context.Context, cause error) error {
 	e := &PartialError{Failed: a.migration.ID(), Mode: a.migration.Mode, Statements: len(a.migration.Statements), Err: cause}
 	if ctx.Err() != nil {
@@ -271,8 +272,8 @@ func (a *attempt) bounds(long bool) limits {
 	return l
 }
 
-// set applies a statement that changes limits or the session. Limits are kept
-// here, and set anew before each statement.
+// set applies a SET statement. Limits are remembered, and set before each
+// statement.
 func (a *attempt) set(ctx context.Context, s Statement) error {
 	if s.work() != limit {
 		return a.run(ctx, s.SQL)
@@ -325,8 +326,8 @@ func (a *attempt) execute(ctx context.Context, s Statement, long bool) error {
 	return nil
 }
 
-// whole runs the file and its record in one transaction. It waits long for
-// locks only if nothing in it could make others queue meanwhile.
+// whole runs the file and writes its record in one transaction. The long lock
+// timeout applies only if no statement of the file makes others queue.
 func (a *attempt) whole(ctx context.Context) error {
 	long := !slices.ContainsFunc(a.migration.Statements, func(s Statement) bool {
 		w := s.work()
@@ -373,8 +374,8 @@ func (a *attempt) writeInside(ctx context.Context, lost waits) error {
 }
 
 // single runs the file statement by statement, from the first that is not
-// applied. What PostgreSQL takes in a transaction gets one together with its
-// record; for the rest the record says beforehand what is about to run.
+// applied. A statement that may run in a transaction is committed together with
+// its record; for any other the record says beforehand that it is about to run.
 func (a *attempt) single(ctx context.Context) error {
 	for i, s := range a.migration.Statements {
 		if err := ctx.Err(); err != nil {

@@ -18,16 +18,17 @@ const (
 	// minServer is the oldest server that the runner knows, as the server
 	// numbers versions.
 	minServer = 130000
-	// cleanupTimeout bounds what is put right after a failure or a signal;
-	// a container has 30 s until it is killed.
+	// cleanupTimeout bounds the clean-up after a failure or a signal; a
+	// container has 30 s until it is killed.
 	cleanupTimeout = 15 * time.Second
 	// cancelDelay is how long a cancelled statement may take to end before
 	// the connection is cut.
 	cancelDelay = 10 * time.Second
 )
 
-// errUncertain means that nobody here knows whether a transaction was
-// committed. The record inside it tells the next run.
+// errUncertain means that the connection broke during COMMIT: whether the
+// transaction was committed is unknown. The record that it wrote, if it is
+// there, tells the next run.
 var errUncertain = errors.New("the connection broke during COMMIT")
 
 // session is the one connection that holds the lock and runs statements: if
@@ -48,7 +49,7 @@ func connect(ctx context.Context, config *pgx.ConnConfig, application string) (*
 	c.RuntimeParams["application_name"] = application
 	c.RuntimeParams["TimeZone"] = "UTC"
 	c.RuntimeParams["DateStyle"] = "ISO"
-	// Files are cut into statements by this rule.
+	// The lexer cuts files into statements on this assumption.
 	c.RuntimeParams["standard_conforming_strings"] = "on"
 	// Nothing of the runner's own is prepared on the server, where a file
 	// could take it away.
@@ -63,8 +64,8 @@ func connect(ctx context.Context, config *pgx.ConnConfig, application string) (*
 	return conn, nil
 }
 
-// openSession connects and makes sure that the server and the way to it are
-// fit for migrations.
+// openSession connects, and refuses servers that are too old and connection
+// poolers.
 func openSession(ctx context.Context, config *pgx.ConnConfig, release string) (*session, error) {
 	s := new(session)
 	config = config.Copy()
@@ -140,9 +141,9 @@ var unlock = `WITH held AS (SELECT mode, objsubid, classid::bigint << 32 | objid
 // maxUnlocks is how often one lock that was taken more than once is released.
 const maxUnlocks = 1000
 
-// prepare resets the session to what every file starts from. What the role or
-// the database sets for applications does not bind the runner: it may be idle
-// between two batches, and bounds each statement by itself.
+// prepare resets the session to the state that every file starts from. Timeouts
+// that the role or the database sets for applications do not apply to the
+// runner: it may be idle between two batches, and it limits each statement.
 func (s *session) prepare(ctx context.Context) error {
 	settings := "SET idle_in_transaction_session_timeout = '1min'; SET statement_timeout = '1min'; SET lock_timeout = '10s'"
 	if s.version >= 140000 {
@@ -166,8 +167,8 @@ func (s *session) prepare(ctx context.Context) error {
 	if s.version < 140000 {
 		return nil
 	}
-	// A runner that was killed must not leave its statement running, since
-	// that keeps the lock. Servers on some systems cannot look for this.
+	// The statement of a killed runner must not go on, since it would keep the
+	// lock. Servers on some operating systems do not support this setting.
 	err := s.run(ctx, "SET client_connection_check_interval = '1s'")
 	if err != nil && code(err) == "" {
 		return fmt.Errorf("prepare the session: %w", err)
@@ -178,19 +179,19 @@ func (s *session) prepare(ctx context.Context) error {
 // limits are the bounds of one statement.
 type limits struct{ lock, statement time.Duration }
 
-// limit sets the bounds of the next statement, whatever a file has set.
+// limit sets the limits of the next statement; they override those of a file.
 func (s *session) limit(ctx context.Context, l limits) error {
 	return s.run(ctx, fmt.Sprintf("SET lock_timeout = %d; SET statement_timeout = %d", l.lock.Milliseconds(), l.statement.Milliseconds()))
 }
 
-// run executes SQL by the simple protocol, as it is written.
+// run executes SQL as it is written, by the simple query protocol.
 func (s *session) run(ctx context.Context, sql string) error {
 	_, err := s.PgConn().Exec(ctx, sql).ReadAll()
 	return err
 }
 
-// exec executes one statement whose parameters are given as text, their types
-// taken from where they stand.
+// exec executes one statement with parameters given as text; the server infers
+// their types.
 func (s *session) exec(ctx context.Context, sql string, params ...string) *pgconn.Result {
 	values := make([][]byte, len(params))
 	for i, p := range params {
@@ -199,9 +200,10 @@ func (s *session) exec(ctx context.Context, sql string, params ...string) *pgcon
 	return s.PgConn().ExecParams(ctx, sql, values, nil, nil, nil).Read()
 }
 
-// asItself runs do in a transaction, the open one if there is one, as the role
-// that the session began with, whatever role a file has taken. The end of the
-// transaction gives the file its role back. Without the lock it does nothing.
+// asItself calls do in the role that the session began with, whichever role the
+// file has set; it uses the open transaction, or begins one. The file's role
+// returns when the transaction ends. If the session no longer holds the lock, it
+// returns errLockLost.
 func (s *session) asItself(ctx context.Context, do func() error) error {
 	if s.PgConn().TxStatus() == 'I' {
 		return s.inTransaction(ctx, func() error { return s.asItself(ctx, do) })
@@ -219,8 +221,8 @@ func (s *session) asItself(ctx context.Context, do func() error) error {
 	return do()
 }
 
-// inTransaction runs do between BEGIN and COMMIT. A COMMIT that is on its way
-// is not cancelled, so that its outcome is known.
+// inTransaction calls do between BEGIN and COMMIT. The end of ctx does not
+// cancel the COMMIT, so that its outcome is known.
 func (s *session) inTransaction(ctx context.Context, do func() error) error {
 	if err := s.run(ctx, "BEGIN"); err != nil {
 		return err
@@ -252,13 +254,13 @@ func (s *session) close(ctx context.Context) error {
 	return s.Close(ctx)
 }
 
-// lockKey is the advisory lock that runners of a database exclude each other
-// by: "migrate" in ASCII.
+// lockKey is the key of the advisory lock by which runners on one database
+// exclude each other: "migrate" in ASCII.
 const lockKey int64 = 0x6d696772617465
 
-// lockPoll is the mean pause between two tries. The lock is polled, never
-// waited for: a session that waits holds a snapshot, CREATE INDEX CONCURRENTLY
-// in the holder would wait for that snapshot to end, and both for ever.
+// lockPoll is the mean pause between two tries. The lock is polled because
+// waiting inside the server would deadlock: the waiting session holds a
+// snapshot, and CREATE INDEX CONCURRENTLY in the holder waits for its end.
 const lockPoll = 500 * time.Millisecond
 
 // Backend is another session of the server.
@@ -310,7 +312,7 @@ func (e *LockedError) Error() string {
 	return text
 }
 
-// lock takes the advisory lock, and tells who has it while it does not.
+// lock takes the advisory lock. While another session has it, it reports which.
 func (s *session) lock(ctx context.Context, most time.Duration, report func(Event)) error {
 	began := time.Now()
 	var told int
@@ -384,8 +386,8 @@ func rest(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// watcher looks from a second connection at what a statement waits for, so
-// that a retry can name it. Without that connection it sees nothing.
+// watcher uses a second connection to see which sessions block a statement, so
+// that a retry can name them. Without that connection it sees none.
 type watcher struct {
 	conn *pgx.Conn
 
@@ -393,15 +395,15 @@ type watcher struct {
 	blockers []Backend
 }
 
-// Looking is cheap, but not free: begin when a statement is slow, and look
-// less often the longer it takes.
+// A look is cheap but not free: the first comes when a statement is slow, and
+// the longer it takes, the rarer they get.
 const (
 	watchFirst = 40 * time.Millisecond
 	watchLast  = time.Second
 )
 
-// watch looks until the returned function is called, which waits for the end
-// of the looking.
+// watch looks repeatedly until the returned function is called; that one waits
+// for the last look to end.
 func (w *watcher) watch(ctx context.Context, pid uint32) (stop func()) {
 	w.mu.Lock()
 	w.blockers = nil
@@ -423,9 +425,9 @@ func (w *watcher) watch(ctx context.Context, pid uint32) (stop func()) {
 	}
 }
 
-// look keeps the last blockers that were seen. A worker of autovacuum gives
-// way to whoever waits longer than deadlock_timeout (1 s); the runner never
-// does, so it asks the worker itself, unless the vacuum prevents wraparound.
+// look remembers the blockers. An autovacuum worker gives way to a session that
+// waits longer than deadlock_timeout (1 s). The runner never waits that long, so
+// it cancels the worker itself, unless the vacuum prevents wraparound.
 func (w *watcher) look(ctx context.Context, pid uint32) {
 	ctx, cancel := context.WithTimeout(ctx, watchLast)
 	defer cancel()
@@ -446,7 +448,7 @@ func (w *watcher) look(ctx context.Context, pid uint32) {
 		if b.Kind != "autovacuum worker" {
 			continue
 		}
-		// A role without the right to do this fails here and goes on waiting.
+		// A role that may not do this goes on waiting.
 		_, _ = w.conn.Exec(ctx, `SELECT pg_cancel_backend(pid) FROM pg_stat_activity
 			WHERE pid = $1 AND backend_type = 'autovacuum worker' AND query NOT LIKE '%(to prevent wraparound)%'`, b.PID)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Status is where a database stands against a list of migrations.
+// Status compares a database with a list of migrations.
 type Status struct {
 	Database string `json:"database"`
 	// Server is PostgreSQL's version, such as "16.4".
@@ -174,7 +174,7 @@ func verify(list []Migration, records []Record, allowAhead bool) ([]Migration, e
 	return pending, nil
 }
 
-// compare finds what is wrong with a file of which at least a part is applied.
+// compare checks a file that is applied, wholly or partly, against its record.
 func compare(m Migration, r Record) []string {
 	switch {
 	case m.Name != r.Name:
