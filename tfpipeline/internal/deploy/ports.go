@@ -336,6 +336,9 @@ type PastDeployment struct {
 	ARN, Revision, Digest string
 	State                 DeploymentState
 	Created, Finished     time.Time
+	// Crashed is when a task of what it brought last stopped by itself, as far
+	// as ECS remembers: an hour. Zero: none did.
+	Crashed time.Time
 }
 
 // Proof is the evidence that a release ran elsewhere.

@@ -48,7 +48,13 @@ func Prove(environment string, digests map[string]string, past map[string][]Past
 		}
 	}
 	if p.Baked < bake {
-		err := fmt.Errorf("no proof from %s: it has run this release for %v, and %v are asked for", environment, p.Baked.Round(time.Second), bake)
+		crashes := ""
+		for _, service := range slices.Sorted(maps.Keys(best)) {
+			if at := best[service].deployment.Crashed; !at.IsZero() {
+				crashes += fmt.Sprintf(" since a task of %s stopped by itself at %s,", service, at.UTC().Format(time.RFC3339))
+			}
+		}
+		err := fmt.Errorf("no proof from %s: it has run this release for %v,%s and %v are asked for", environment, p.Baked.Round(time.Second), crashes, bake)
 		if open {
 			err = fmt.Errorf("%w; at %s that will be so", err, since.Add(bake).UTC().Format(time.RFC3339))
 		}
@@ -69,7 +75,12 @@ func spansOf(digest string, past []PastDeployment, now time.Time) ([]span, error
 			// It may have run before, and yet it has shown that it can fail.
 			spans, failed, running = nil, &past[i], false
 		case d.Digest == digest && d.State == DeploymentSuccessful && !running:
-			spans, running = append(spans, span{from: d.Finished, to: now, open: true, deployment: d}), true
+			// A task that stopped by itself ends what was proven until then.
+			from := d.Finished
+			if d.Crashed.After(from) {
+				from = d.Crashed
+			}
+			spans, running = append(spans, span{from: from, to: now, open: true, deployment: d}), true
 		case d.Digest != digest && running && !d.State.Failed():
 			// From here on tasks of another image ran beside it.
 			last := &spans[len(spans)-1]

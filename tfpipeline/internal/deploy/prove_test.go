@@ -17,6 +17,11 @@ func TestProve(t *testing.T) {
 		d.State = state
 		return d
 	}
+	crashed := func(digest string, from, last int) PastDeployment {
+		d := ran(digest, from)
+		d.Crashed = at(last)
+		return d
+	}
 	digests := map[string]string{"api": "a2", "mcp": "m2"}
 	for _, tt := range []struct {
 		name  string
@@ -28,6 +33,9 @@ func TestProve(t *testing.T) {
 		{name: "both ran long enough", api: []PastDeployment{ran("a1", -99), ran("a2", -30)}, mcp: []PastDeployment{ran("m2", -20)}, baked: 20 * time.Minute},
 		{name: "one ran too short", api: []PastDeployment{ran("a2", -30)}, mcp: []PastDeployment{ran("m2", -7)},
 			err: "has run this release for 7m0s, and 10m0s are asked for; at 2026-11-23T12:03:00Z that will be so"},
+		{name: "one crashed until a minute ago", api: []PastDeployment{crashed("a2", -180, -1)}, mcp: []PastDeployment{ran("m2", -60)},
+			err: "has run this release for 1m0s, since a task of api stopped by itself at 2026-11-23T11:59:00Z, and 10m0s are asked for"},
+		{name: "one crashed, and then ran long enough", api: []PastDeployment{crashed("a2", -60, -20)}, mcp: []PastDeployment{ran("m2", -60)}, baked: 20 * time.Minute},
 		{name: "one never ran", api: []PastDeployment{ran("a2", -30)}, mcp: []PastDeployment{ran("m1", -30)}, err: "no proof for mcp from staging: m2 never ran there"},
 		{name: "nothing is known", err: "no proof for api from staging: a2 never ran there\nno proof for mcp"},
 		{name: "one is being deployed", api: []PastDeployment{ended("a2", -30, DeploymentInProgress)}, mcp: []PastDeployment{ran("m2", -30)}, err: "the deployment of a2 has not ended yet"},

@@ -287,6 +287,16 @@ func (e *Environment) Past(ctx context.Context, services []string) (map[string][
 	if err != nil {
 		return nil, err
 	}
+	stopped, err := e.StoppedTasks(ctx, services, time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	crashed := map[string]time.Time{} // by task definition
+	for _, t := range stopped {
+		if t.Crashed() && t.Stopped.After(crashed[t.TaskDefinition]) {
+			crashed[t.TaskDefinition] = t.Stopped
+		}
+	}
 	past := map[string][]deploy.PastDeployment{}
 	for service, all := range briefs {
 		past[service] = []deploy.PastDeployment{}
@@ -299,6 +309,7 @@ func (e *Environment) Past(ctx context.Context, services []string) (map[string][
 				State:    stateOf(b.Status),
 				Created:  value(b.CreatedAt),
 				Finished: value(b.FinishedAt),
+				Crashed:  crashed[revisions[target].taskDefinition],
 			})
 		}
 		slices.SortStableFunc(past[service], func(a, b deploy.PastDeployment) int { return a.Created.Compare(b.Created) })

@@ -45,6 +45,9 @@ type ServiceStatus struct {
 	// Release is whether all of them are the release's.
 	Release    bool                   `json:"runs_release"`
 	Deployment deploy.DeploymentState `json:"deployment,omitempty"`
+	// Restarts counts the tasks of what the service is set to that stopped by
+	// themselves, within the hour that ECS remembers.
+	Restarts int `json:"restarts"`
 	// Targets is nil if the service is not public.
 	Targets *deploy.Targets `json:"targets,omitempty"`
 }
@@ -63,6 +66,8 @@ type Observation struct {
 	Services map[string]deploy.Service
 	Digests  map[string][]string
 	Targets  map[string]deploy.Targets
+	// Stopped are the tasks that ECS remembers, of an hour.
+	Stopped []deploy.StoppedTask
 }
 
 // Fill fills in from an observation what the named services run, and what is
@@ -80,7 +85,7 @@ func (s *Status) Fill(services []string, o Observation) {
 	for _, name := range services {
 		service, known := o.Services[name]
 		v := ServiceStatus{
-			Name: name, Known: known, TaskDefinition: service.TaskDefinition,
+			Name: name, Known: known && !service.Gone, TaskDefinition: service.TaskDefinition,
 			Desired: service.Desired, Running: service.Running,
 			Digests: slices.Compact(slices.Sorted(slices.Values(o.Digests[name]))),
 		}
@@ -90,6 +95,11 @@ func (s *Status) Fill(services []string, o Observation) {
 		v.Release = len(v.Digests) == 1 && v.Digests[0] == release.Digests[name]
 		if service.Deployment != nil {
 			v.Deployment = service.Deployment.State
+		}
+		for _, t := range o.Stopped {
+			if t.Name == name && t.TaskDefinition == service.TaskDefinition && t.Crashed() {
+				v.Restarts++
+			}
 		}
 		if t, ok := o.Targets[name]; ok {
 			v.Targets = &t
@@ -143,6 +153,9 @@ func (s *Status) Judge() {
 		if !v.Release && len(v.Digests) > 0 {
 			add("%s does not run %s but %s", v.Name, s.Release, strings.Join(v.runs(), " and "))
 		}
+		if v.Restarts > 0 {
+			add("%s: %d tasks stopped by themselves within the hour", v.Name, v.Restarts)
+		}
 		if v.Deployment.Failed() {
 			add("%s: its last deployment is %s", v.Name, v.Deployment)
 		}
@@ -173,7 +186,7 @@ func (s Status) Text(w io.Writer) error {
 	} else {
 		fmt.Fprintf(&b, "%s: %s (%s) since %s, by %s  %s\n", s.Environment, s.Release, s.Release.Commit, stamp(s.Since), oneLine(s.By), s.URL)
 	}
-	rows := [][]string{{"SERVICE", "TASKS", "REVISION", "DEPLOYMENT", "TARGETS", "RUNS"}}
+	rows := [][]string{{"SERVICE", "TASKS", "RESTARTS", "REVISION", "DEPLOYMENT", "TARGETS", "RUNS"}}
 	for _, v := range s.Services {
 		rows = append(rows, s.row(v))
 	}
@@ -197,7 +210,7 @@ func (s Status) Text(w io.Writer) error {
 
 func (s Status) row(v ServiceStatus) []string {
 	if !v.Known {
-		return []string{v.Name, "-", "-", "-", "-", "-"}
+		return []string{v.Name, "-", "-", "-", "-", "-", "-"}
 	}
 	targets, runs := "-", "-"
 	if v.Targets != nil {
@@ -217,7 +230,7 @@ func (s Status) row(v ServiceStatus) []string {
 	if deployment == "" {
 		deployment = "-"
 	}
-	return []string{v.Name, fmt.Sprintf("%d/%d", v.Running, v.Desired), revision(v.TaskDefinition), deployment, targets, runs}
+	return []string{v.Name, fmt.Sprintf("%d/%d", v.Running, v.Desired), fmt.Sprint(v.Restarts), revision(v.TaskDefinition), deployment, targets, runs}
 }
 
 // Statuses are several environments.

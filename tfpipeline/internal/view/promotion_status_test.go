@@ -35,7 +35,7 @@ func status() view.Status {
 				Deployment: deploy.DeploymentSuccessful, Targets: &deploy.Targets{Healthy: 2},
 			},
 			{
-				Name: "mcp", Known: true, TaskDefinition: family + "mcp:7", Desired: 2, Running: 1, Digests: []string{good, other}, Runs: []string{"v1.5.0", ""},
+				Name: "mcp", Known: true, Restarts: 3, TaskDefinition: family + "mcp:7", Desired: 2, Running: 1, Digests: []string{good, other}, Runs: []string{"v1.5.0", ""},
 				Deployment: deploy.DeploymentRolledBack, Targets: &deploy.Targets{Unhealthy: 1, Reasons: []string{"10.0.0.1:3002 is unhealthy"}},
 			},
 			{Name: "new"},
@@ -55,16 +55,17 @@ func TestStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `production: v1.4.0 (c0ffee) since 2026-11-23 07:00:00Z, by ada  https://specboard.io
-  SERVICE  TASKS  REVISION  DEPLOYMENT   TARGETS           RUNS
-  api      2/2    42        successful   2 healthy         v1.4.0
-  mcp      1/2    7         rolled back  0 healthy, 1 not  v1.5.0, sha256:222222222222
-  new      -      -         -            -                 -
+  SERVICE  TASKS  RESTARTS  REVISION  DEPLOYMENT   TARGETS           RUNS
+  api      2/2    0         42        successful   2 healthy         v1.4.0
+  mcp      1/2    3         7         rolled back  0 healthy, 1 not  v1.5.0, sha256:222222222222
+  new      -      -         -         -            -                 -
   lock: promote v1.5.0, by bob since 2026-11-23 08:00:00Z (by hand)
     record 20261123T080000Z-abcdef
     gone: its lease ended 9m0s ago
   ! an attempt died: promote v1.5.0, record 20261123T080000Z-abcdef
   ! mcp: 1 of 2 tasks run
   ! mcp does not run v1.4.0 but v1.5.0 and sha256:222222222222
+  ! mcp: 3 tasks stopped by themselves within the hour
   ! mcp: its last deployment is rolled back
   ! mcp: no target is healthy: 10.0.0.1:3002 is unhealthy
   ! new: ECS has no such service
