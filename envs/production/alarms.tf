@@ -17,7 +17,7 @@ module "alarms" {
   cluster_name               = module.cluster.name
   database_identifier        = module.database.identifier
   database_storage_gib       = 20
-  emails                     = []
+  emails                     = ["on-call@specboard.io"]
   load_balancer_arn_suffix   = module.load_balancer.arn_suffix
   name                       = "doc-platform-production"
   region                     = "us-west-2"

@@ -109,7 +109,7 @@ func Default() Platform {
 				},
 				Cache:            Cache{NodeType: "cache.t4g.micro", Nodes: 1, SnapshotDays: 7},
 				Size:             Size{CPU: 256, Memory: 512, MinTasks: 2, MaxTasks: 6, TargetCPUPercent: 60},
-				Alarms:           Alarms{CPUPercent: 80, MemoryPercent: 80, HTTP5xx: 10, Period: 5 * time.Minute},
+				Alarms:           Alarms{CPUPercent: 80, MemoryPercent: 80, HTTP5xx: 10, Period: 5 * time.Minute, Emails: []string{"on-call@specboard.io"}},
 				LogRetentionDays: 30,
 				Proof:            &Proof{From: "staging", MinimumBake: 10 * time.Minute},
 			},

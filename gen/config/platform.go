@@ -287,7 +287,7 @@ type Alarms struct {
 	// balancer itself.
 	HTTP5xx int
 	Period  time.Duration
-	// Emails receive what the alarms say.
+	// Emails receive what the alarms say; a protected environment has one.
 	Emails []string
 }
 

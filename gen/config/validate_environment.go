@@ -35,6 +35,8 @@ func (c *checker) environments() {
 			c.size(at, e.Sizes[name], e.Protected)
 		}
 		c.alarms(path+".alarms", e.Alarms)
+		c.must(!e.Protected || len(e.Alarms.Emails) > 0, path+".alarms.emails", nil,
+			"none: a protected environment has alarms that somebody hears", literal(`{"on-call@specboard.io"}`))
 		c.seconds(path+".idleTimeout", e.IdleTimeout, time.Second, 4000*time.Second, 5*time.Minute)
 		c.must(slices.Contains(logRetentions(), e.LogRetentionDays), path+".logRetentionDays", e.LogRetentionDays,
 			"is not a period that CloudWatch keeps logs for: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096 … 3653 days", 30)

@@ -92,6 +92,46 @@ resource "aws_cloudwatch_metric_alarm" "database_storage" {
   ok_actions          = [aws_sns_topic.this.arn]
 }
 
+# The smallest instance has one gibibyte; with less than a tenth of it free
+# the engine begins to swap.
+resource "aws_cloudwatch_metric_alarm" "database_memory" {
+  alarm_name        = "${var.name}-database-memory"
+  alarm_description = "Less than 100 MiB of the database's memory is free"
+  namespace         = "AWS/RDS"
+  metric_name       = "FreeableMemory"
+  dimensions = {
+    DBInstanceIdentifier = var.database_identifier
+  }
+  statistic           = "Average"
+  period              = 60
+  evaluation_periods  = var.thresholds.period_seconds / 60
+  comparison_operator = "LessThanThreshold"
+  threshold           = 100 * 1024 * 1024
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.this.arn]
+  ok_actions          = [aws_sns_topic.this.arn]
+}
+
+# Burstable instances alone have credits; of others the metric is missing. At
+# zero the CPU falls to its baseline, or costs extra.
+resource "aws_cloudwatch_metric_alarm" "database_credits" {
+  alarm_name        = "${var.name}-database-credits"
+  alarm_description = "The database has nearly used up its CPU credits"
+  namespace         = "AWS/RDS"
+  metric_name       = "CPUCreditBalance"
+  dimensions = {
+    DBInstanceIdentifier = var.database_identifier
+  }
+  statistic           = "Average"
+  period              = 60
+  evaluation_periods  = var.thresholds.period_seconds / 60
+  comparison_operator = "LessThanThreshold"
+  threshold           = 20
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.this.arn]
+  ok_actions          = [aws_sns_topic.this.arn]
+}
+
 # Redis does its work on one core: this metric is that core's, not the
 # machine's.
 resource "aws_cloudwatch_metric_alarm" "cache_cpu" {

@@ -111,7 +111,7 @@ func Docs() config.Platform {
 				},
 				Cache:            config.Cache{NodeType: "cache.t4g.micro", Nodes: 1, SnapshotDays: 7},
 				Size:             config.Size{CPU: 256, Memory: 512, MinTasks: 2, MaxTasks: 6, TargetCPUPercent: 60},
-				Alarms:           config.Alarms{CPUPercent: 80, MemoryPercent: 80, HTTP5xx: 10, Period: 5 * time.Minute},
+				Alarms:           config.Alarms{CPUPercent: 80, MemoryPercent: 80, HTTP5xx: 10, Period: 5 * time.Minute, Emails: []string{"on-call@specboard.io"}},
 				LogRetentionDays: 30,
 				Proof:            &config.Proof{From: "staging", MinimumBake: 10 * time.Minute},
 			},

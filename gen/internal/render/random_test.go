@@ -177,7 +177,7 @@ func (c choice) environments(p *config.Platform) {
 		if c.yes() {
 			e.Network.NATGateways = len(p.AvailabilityZones)
 		}
-		if c.yes() {
+		if e.Protected || c.yes() {
 			e.Alarms.Emails = []string{"on-call@specboard.io", "a+b@specboard.io"}
 		}
 		if i == 0 && c.yes() {

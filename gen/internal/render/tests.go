@@ -139,6 +139,7 @@ func serviceTest() []node {
 		),
 		run("internal_and_fixed_by_default", nil,
 			assert("length(aws_lb_target_group.this) == 0", "An internal service has no target group."),
+			assert(`aws_cloudwatch_metric_alarm.no_tasks.treat_missing_data == "breaching"`, "A service that is down rings."),
 			assert("length(aws_appautoscaling_target.this) == 0", "Without autoscaling the number of tasks is fixed."),
 			assert("aws_ecs_service.this.desired_count == 0", "Nothing runs before the first promotion."),
 			assert("aws_ecs_service.this.deployment_minimum_healthy_percent == 100 && aws_ecs_service.this.deployment_maximum_percent == 200", "New tasks serve before old ones go."),

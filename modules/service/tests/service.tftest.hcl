@@ -40,6 +40,11 @@ run "internal_and_fixed_by_default" {
   }
 
   assert {
+    condition     = aws_cloudwatch_metric_alarm.no_tasks.treat_missing_data == "breaching"
+    error_message = "A service that is down rings."
+  }
+
+  assert {
     condition     = length(aws_appautoscaling_target.this) == 0
     error_message = "Without autoscaling the number of tasks is fixed."
   }
