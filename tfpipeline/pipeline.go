@@ -48,7 +48,7 @@ func (a *app) environmentOf(name string, cloud root.Cloud) (*environment, error)
 	cfg := cloud.Config
 	cfg.Logger = logging.Nop{}
 	// On the local endpoint the platform's own domains lead to its balancers.
-	web := &http.Client{Transport: localaws.Reach(a.console.Getenv("AWS_ENDPOINT_URL"), nil)}
+	web := &http.Client{Transport: localaws.Transport(a.console.Getenv("AWS_ENDPOINT_URL"), nil)}
 	e, err := ecs.New(cfg, a.platform, name, web)
 	if err != nil {
 		return nil, err

@@ -43,7 +43,7 @@ func (w *workshop) users(env string, people int) *crowd {
 	ctx, stop := context.WithCancel(w.t.Context())
 	w.t.Cleanup(stop)
 	c := &crowd{
-		client: &http.Client{Transport: localaws.Reach(w.endpoint, nil), Timeout: 20 * time.Second},
+		client: &http.Client{Transport: localaws.Transport(w.endpoint, nil), Timeout: 20 * time.Second},
 		domain: p.Host(e), stop: stop,
 	}
 	for i := range people {

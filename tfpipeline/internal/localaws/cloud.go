@@ -58,7 +58,7 @@ type Cloud struct {
 	started   chan struct{} // closed when Endpoint is set
 	tasks     *task.Launcher
 	balancers *balancer.Balancers
-	databases *servers
+	databases *databaseServers
 	stopping  sync.Once
 	ending    atomic.Bool // what fails now, fails for that reason
 	detach    func() bool
@@ -135,7 +135,7 @@ func (c *Cloud) assemble(o *CloudOptions) (err error) {
 		Region: o.Region, Account: o.Account, Pace: o.Pace, Consistency: o.Consistency,
 		Launcher: c.tasks, Targets: c.balancers, Images: c.digest,
 	})
-	c.databases = newServers(c.describeInstance, o.Progress)
+	c.databases = newDatabaseServers(c.describeInstance, o.Progress)
 	o.ECS, o.TargetHealth, o.Balancers = c.ECS, c.ECS.TargetHealth, c.Balancers
 	if o.Database == nil {
 		o.Database = c.databases.address
@@ -147,7 +147,7 @@ func (c *Cloud) assemble(o *CloudOptions) (err error) {
 		case call.Service == "elasticloadbalancing" && !strings.HasPrefix(call.Operation, "Describe"):
 			c.balancers.Refresh()
 		case call.Service == "rds" && call.Operation == "DeleteDBInstance":
-			c.databases.doubt()
+			c.databases.recheck()
 		}
 	}
 	return nil

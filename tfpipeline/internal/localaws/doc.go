@@ -3,7 +3,7 @@
 //
 // Start gives the endpoint alone. StartCloud also runs what is created in it:
 // see the packages task (tasks as processes), balancer (load balancers) and
-// postgres (database instances); Reach makes the domains reachable.
+// postgres (database instances); Transport makes the domains reachable.
 //
 // It starts moto_server, which keeps what Terraform manages, and stands before
 // it. Requests are routed by the service in the scope of their signature.

@@ -156,9 +156,11 @@ func TestNATGatewayTakesItsInterfaceAlong(t *testing.T) {
 
 // TestMissingOperationsFailAtOnce: a 500 would be retried.
 func TestMissingOperationsFailAtOnce(t *testing.T) {
-	calls := 0
+	calls, log := 0, &motoLog{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		calls++
+		log.add(tracebackLine)
+		log.add("ValueError: out of cheese")
 		http.Error(w, "<html>", http.StatusInternalServerError)
 	}))
 	defer server.Close()
@@ -166,7 +168,6 @@ func TestMissingOperationsFailAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := &logTail{}
 	e := start(t, &fakeControl{Server: server}, Options{})
 	e.control.url, e.control.lacks = base, log.lacks
 	client := ecr.NewFromConfig(awsConfig(e))

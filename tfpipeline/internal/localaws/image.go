@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -303,4 +304,20 @@ func (s *images) notFound(in *imageRequest, id imageID) error {
 	}
 	return endpoint.Refuse("ImageNotFoundException", "The image with imageId {imageDigest:'%s', imageTag:'%s'} does not exist within the repository with name '%s' in the registry with id '%s'",
 		null(id.Digest), null(id.Tag), in.RepositoryName, s.account)
+}
+
+// manifest is the manifest of an image by its digest; the reference says the
+// repository.
+func (s *images) manifest(reference, digest string) (string, error) {
+	key, _, err := s.parseReference(reference)
+	if err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := s.find(key, imageID{Digest: digest})
+	if i == nil {
+		return "", fmt.Errorf("pull image manifest has been retried 1 time(s): failed to resolve ref %s (%s): not found", reference, digest)
+	}
+	return i.manifest, nil
 }

@@ -81,7 +81,7 @@ type Endpoint struct {
 	region, account string
 	*endpoint.Server
 	control    *upstream
-	child      *child // nil with Options.Upstream
+	moto       *motoProcess // nil with Options.Upstream
 	operations endpoint.Table
 	images     *images
 	access     *access
@@ -120,8 +120,8 @@ func Start(ctx context.Context, o Options) (*Endpoint, error) {
 	e.operations = e.answers(o) //nolint:contextcheck // a table of functions, each called with its request's context
 	var err error
 	if e.Server, err = endpoint.Serve(ctx, o.Listener, e); err != nil {
-		if e.child != nil {
-			e.child.stop()
+		if e.moto != nil {
+			e.moto.stop()
 		}
 		return abandon(err)
 	}
@@ -171,16 +171,16 @@ func (e *Endpoint) connect(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	e.child, err = startChild(ctx, command, motoEnvironment(env, o.Account), o.Log)
+	e.moto, err = startMoto(ctx, command, motoEnvironment(env, o.Account), o.Log)
 	if err != nil {
 		return err
 	}
-	e.control = newUpstream(e.child.url)
-	e.control.lacks = e.child.log.lacks
+	e.control = newUpstream(e.moto.url)
+	e.control.lacks = e.moto.log.lacks
 	e.control.died = func() error {
 		select {
-		case <-e.child.done:
-			return e.child.err
+		case <-e.moto.done:
+			return e.moto.err
 		default:
 			return nil
 		}
@@ -239,8 +239,8 @@ func (e *Endpoint) shut(cause error) {
 	e.finish(cause)
 	e.closing.Do(func() {
 		_ = e.Server.Close() // it has only listeners to lose
-		if e.child != nil {
-			e.child.stop()
+		if e.moto != nil {
+			e.moto.stop()
 		}
 	})
 }
@@ -258,12 +258,12 @@ func (e *Endpoint) finish(cause error) {
 // minutes.
 func (e *Endpoint) watch() {
 	var died <-chan struct{}
-	if e.child != nil {
-		died = e.child.done
+	if e.moto != nil {
+		died = e.moto.done
 	}
 	select {
 	case <-died:
-		e.finish(e.child.err)
+		e.finish(e.moto.err)
 	case <-e.Server.Done():
 		e.finish(e.Server.Err())
 	}

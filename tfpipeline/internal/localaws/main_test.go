@@ -47,9 +47,6 @@ func playMoto(args []string) int {
 		case "/die":
 			fmt.Println("RuntimeError: out of cheese")
 			os.Exit(3)
-		case "/lacks":
-			fmt.Println("NotImplementedError: The paint_the_bikeshed action has not been implemented")
-			http.Error(w, "<html>", http.StatusInternalServerError)
 		}
 	}))
 	fmt.Println(err)
@@ -63,7 +60,7 @@ func playHolder() int {
 		fmt.Println(err)
 		return 1
 	}
-	fmt.Println(e.child.cmd.Process.Pid)
+	fmt.Println(e.moto.cmd.Process.Pid)
 	<-e.Done()
 	return 1
 }

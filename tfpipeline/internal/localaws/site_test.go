@@ -266,17 +266,14 @@ func (l *load) stop() {
 	l.workers.Wait()
 }
 
-// check stops the load, and fails the test unless no request failed, there
-// were at least so many, and the releases answered that should.
-func (l *load) check(t *testing.T, least int, releases ...string) {
+// check stops the load, and fails the test unless no request failed and the
+// releases answered that should.
+func (l *load) check(t *testing.T, releases ...string) {
 	t.Helper()
 	l.stop()
 	t.Logf("%d requests, %d failed: %v", l.requests, len(l.failures), l.releases)
 	if len(l.failures) > 0 {
 		t.Errorf("%d of %d requests failed:\n%s", len(l.failures), l.requests, strings.Join(l.failures[:min(10, len(l.failures))], "\n"))
-	}
-	if l.requests < least {
-		t.Errorf("%d requests, want at least %d", l.requests, least)
 	}
 	if got := slices.Sorted(maps.Keys(l.releases)); !slices.Equal(got, slices.Sorted(slices.Values(releases))) {
 		t.Errorf("answered by %v, want %v", got, releases)

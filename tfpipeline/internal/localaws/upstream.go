@@ -9,7 +9,6 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/beevik/etree"
 
@@ -20,8 +19,9 @@ import (
 type upstream struct {
 	url       *url.URL
 	transport http.RoundTripper
-	// lacks reports whether it has said that it has no such operation.
-	lacks func(operation string) bool
+	// lacks reports whether its answer of 500 means that it has no such
+	// operation.
+	lacks func(ctx context.Context, operation string) bool
 	// died is what to tell when it does not answer at all; nil while it runs.
 	died func() error
 }
@@ -32,7 +32,7 @@ func newUpstream(base *url.URL) *upstream {
 		// One connection a request: moto's server closes them at will, and a
 		// request on a connection that is being closed is lost.
 		transport: &http.Transport{DisableKeepAlives: true},
-		lacks:     func(string) bool { return false },
+		lacks:     func(context.Context, string) bool { return false },
 		died:      func() error { return nil },
 	}
 }
@@ -80,7 +80,7 @@ func (u *upstream) roundTrip(c *endpoint.Call, r *http.Request) (*http.Response,
 	if err != nil || res.StatusCode != http.StatusInternalServerError || c.Operation == "" {
 		return res, err
 	}
-	if !u.saysItLacks(r.Context(), c.Operation) {
+	if !u.lacks(r.Context(), c.Operation) {
 		return res, nil
 	}
 	res.Body.Close()
@@ -89,23 +89,6 @@ func (u *upstream) roundTrip(c *endpoint.Call, r *http.Request) (*http.Response,
 	res.Header = rep.Header
 	res.Body, res.ContentLength = io.NopCloser(bytes.NewReader(rep.Body)), int64(len(rep.Body))
 	return res, nil
-}
-
-// saysItLacks gives moto's log a moment to arrive after its answer.
-func (u *upstream) saysItLacks(ctx context.Context, operation string) bool {
-	for range 5 {
-		if u.lacks(operation) {
-			return true
-		}
-		timer := time.NewTimer(20 * time.Millisecond)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return false
-		case <-timer.C:
-		}
-	}
-	return u.lacks(operation)
 }
 
 // notModelled is the answer to what neither the endpoint nor moto can do. It

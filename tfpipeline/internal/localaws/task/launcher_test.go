@@ -118,13 +118,9 @@ func TestStop(t *testing.T) {
 		events := f.launch(id, c.script, nil)
 		next[ecs.Started](t, events)
 		eventually(t, id+" is ready", func() bool { return len(f.lines("prefix/main/"+id)) > 0 })
-		begin := time.Now()
 		f.stop(id)
 		if code := ended(t, events); code != c.code {
 			t.Errorf("%s: exit code %d, want %d", id, code, c.code)
-		}
-		if took := time.Since(begin); (took >= time.Second) != (id == "refuses") {
-			t.Errorf("%s: took %v", id, took)
 		}
 	}
 	eventually(t, "nothing is left of the task that forks", func() bool { return running("sleep 123456 ") == 0 })
@@ -167,11 +163,7 @@ func TestClose(t *testing.T) {
 	events := f.launch("1", `trap '' TERM; echo ready; while :; do sleep 0.02; done`, nil)
 	next[ecs.Started](t, events)
 	eventually(t, "it is ready", func() bool { return len(f.lines("prefix/main/1")) > 0 })
-	begin := time.Now()
 	f.Close()
-	if took := time.Since(begin); took > 900*time.Millisecond {
-		t.Errorf("took %v", took)
-	}
 	if code := ended(t, events); code != 137 {
 		t.Errorf("exit code %d", code)
 	}

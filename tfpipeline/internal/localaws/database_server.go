@@ -17,7 +17,7 @@ type instance struct {
 	created        string // when, as the API says it
 }
 
-// servers are the PostgreSQL servers behind the database instances. One is
+// databaseServers are the PostgreSQL servers behind the database instances. One is
 // started when its instance is first described, and ends when another instance
 // takes the name, or with the Cloud.
 //
@@ -27,7 +27,7 @@ type instance struct {
 // is right, there is no TLS (programs must allow that on the loopback
 // address), the master user is a superuser, and the version is that of this
 // machine's PostgreSQL.
-type servers struct {
+type databaseServers struct {
 	describe func(ctx context.Context, identifier string) (instance, error)
 	progress func(string)
 
@@ -41,22 +41,22 @@ type server struct {
 	instance
 	postgres *scratch.Server
 	end      func()
-	doubtful bool // an instance has been deleted since; perhaps this one
+	unchecked bool // an instance has been deleted since; perhaps this one
 }
 
-func newServers(describe func(context.Context, string) (instance, error), progress func(string)) *servers {
-	return &servers{describe: describe, progress: progress, running: map[string]*server{}}
+func newDatabaseServers(describe func(context.Context, string) (instance, error), progress func(string)) *databaseServers {
+	return &databaseServers{describe: describe, progress: progress, running: map[string]*server{}}
 }
 
 // address is for Options.Database.
-func (s *servers) address(identifier string) (host string, port int, ok bool) {
+func (s *databaseServers) address(identifier string) (host string, port int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return "", 0, false
 	}
 	known := s.running[identifier]
-	if known == nil || known.doubtful {
+	if known == nil || known.unchecked {
 		known = s.renew(identifier, known)
 		s.running[identifier] = known
 	}
@@ -68,12 +68,12 @@ func (s *servers) address(identifier string) (host string, port int, ok bool) {
 }
 
 // renew gives the server of an instance, which may be the one that ran before.
-func (s *servers) renew(identifier string, before *server) *server {
+func (s *databaseServers) renew(identifier string, before *server) *server {
 	ctx := context.Background() // the server outlives the request
 	now, err := s.describe(ctx, identifier)
 	if before != nil {
 		if err != nil || now.created == before.created {
-			before.doubtful = err != nil
+			before.unchecked = err != nil
 			return before
 		}
 		before.close()
@@ -103,16 +103,16 @@ func (i instance) serve(ctx context.Context) (*scratch.Server, error) {
 	return server, nil
 }
 
-// doubt has every instance looked at again before it is next described.
-func (s *servers) doubt() {
+// recheck has every instance looked at again before it is next described.
+func (s *databaseServers) recheck() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, server := range s.running {
-		server.doubtful = true
+		server.unchecked = true
 	}
 }
 
-func (s *servers) close() {
+func (s *databaseServers) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true

@@ -26,7 +26,7 @@ func TestReach(t *testing.T) {
 	base := roundTripper(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 299, Body: io.NopCloser(strings.NewReader("base")), Request: r}, nil
 	})
-	client := &http.Client{Transport: Reach(endpoint.URL, base)}
+	client := &http.Client{Transport: Transport(endpoint.URL, base)}
 	for url, want := range map[string]string{
 		"https://specboard.io/health?x=y":  "200 GET specboard.io/health?x=y",
 		"https://lb.elb.amazonaws.com/":    "200 GET lb.elb.amazonaws.com/",
@@ -51,18 +51,18 @@ func TestReach(t *testing.T) {
 		}
 	}
 	for _, real := range []string{"", "https://127.0.0.1:1", "http://localstack.example.com", "http://10.0.0.1:4566"} {
-		if got := Reach(real, http.DefaultTransport); got != http.DefaultTransport {
+		if got := Transport(real, http.DefaultTransport); got != http.DefaultTransport {
 			t.Errorf("%q: %T", real, got)
 		}
 	}
 	// Another emulator on the loopback address knows of no load balancers.
 	other := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(other.Close)
-	if res, err := (&http.Client{Transport: Reach(other.URL, base)}).Get("https://specboard.io/"); err != nil || res.StatusCode != 299 {
+	if res, err := (&http.Client{Transport: Transport(other.URL, base)}).Get("https://specboard.io/"); err != nil || res.StatusCode != 299 {
 		t.Errorf("%v, %v", res, err)
 	}
 	other.Close()
-	if _, err := (&http.Client{Transport: Reach(other.URL, base)}).Get("https://specboard.io/"); err == nil || !strings.Contains(err.Error(), "ask the local endpoint for its load balancers") {
+	if _, err := (&http.Client{Transport: Transport(other.URL, base)}).Get("https://specboard.io/"); err == nil || !strings.Contains(err.Error(), "ask the local endpoint for its load balancers") {
 		t.Errorf("error %v", err)
 	}
 }

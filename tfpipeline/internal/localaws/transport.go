@@ -16,13 +16,13 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/localaws/balancer"
 )
 
-// Reach makes the domains of a local endpoint reachable: a request to
+// Transport makes the domains of a local endpoint reachable: a request to
 // https://staging.specboard.io/health goes to the load balancer that the
 // domain's alias record names, on its loopback port. All other requests go to
 // base (http.DefaultTransport if nil). endpoint is the value of
 // AWS_ENDPOINT_URL; unless it is a URL of the loopback address, base is
 // returned as it is.
-func Reach(endpoint string, base http.RoundTripper) http.RoundTripper {
+func Transport(endpoint string, base http.RoundTripper) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
 	}
@@ -33,11 +33,11 @@ func Reach(endpoint string, base http.RoundTripper) http.RoundTripper {
 	if ip := net.ParseIP(u.Hostname()); ip == nil || !ip.IsLoopback() {
 		return base
 	}
-	return &reach{endpoint: strings.TrimSuffix(endpoint, "/"), base: base, local: &http.Transport{}}
+	return &localTransport{endpoint: strings.TrimSuffix(endpoint, "/"), base: base, local: &http.Transport{}}
 }
 
-// reach sends requests to local load balancers.
-type reach struct {
+// localTransport sends requests to local load balancers.
+type localTransport struct {
 	endpoint    string
 	base, local http.RoundTripper
 
@@ -49,7 +49,7 @@ type reach struct {
 // remember is how long the addresses are taken for true.
 const remember = time.Second
 
-func (c *reach) RoundTrip(r *http.Request) (*http.Response, error) {
+func (c *localTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	address, err := c.find(r)
 	if err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func (c *reach) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // find returns where the listener answers that a request is for; "" if no load
 // balancer has its domain.
-func (c *reach) find(r *http.Request) (string, error) {
+func (c *localTransport) find(r *http.Request) (string, error) {
 	all, err := c.addresses(r.Context())
 	if err != nil {
 		return "", err
@@ -100,7 +100,7 @@ func (c *reach) find(r *http.Request) (string, error) {
 	return "", fmt.Errorf("reach %s locally: load balancer %s has no listener on port %s", r.URL.Host, all[i].Name, port)
 }
 
-func (c *reach) addresses(ctx context.Context) ([]balancer.Address, error) {
+func (c *localTransport) addresses(ctx context.Context) ([]balancer.Address, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if time.Since(c.asked) < remember {

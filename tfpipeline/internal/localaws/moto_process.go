@@ -1,7 +1,6 @@
 package localaws
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -11,9 +10,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,22 +27,22 @@ const startTimeout = 3 * time.Minute
 // way this process ends, also by SIGKILL.
 const lifeline = `(read -r _ <&3; kill -KILL 0) & exec "$@" 3<&-`
 
-// child is a running moto_server.
-type child struct {
+// motoProcess is a running moto_server.
+type motoProcess struct {
 	url  *url.URL
-	hold *os.File // this end of the lifeline
+	held *os.File // this end of the lifeline
 	cmd  *exec.Cmd
-	log  *logTail
+	log  *motoLog
 	done chan struct{} // closed when the process has ended
 	err  error         // why; set before done is closed
 }
 
-// startChild starts moto_server and waits until it answers. env is what the
+// startMoto starts moto_server and waits until it answers. env is what the
 // process gets; log receives what it prints, may be nil.
-func startChild(ctx context.Context, command launcher, env environment, log io.Writer) (*child, error) {
+func startMoto(ctx context.Context, command launcher, env environment, log io.Writer) (*motoProcess, error) {
 	// The port is free now and may be taken a moment later by somebody else.
 	for attempt := 1; ; attempt++ {
-		c, err := startOnce(ctx, command, env, log)
+		c, err := startMotoProcess(ctx, command, env, log)
 		if err == nil {
 			return c, nil
 		}
@@ -55,7 +52,7 @@ func startChild(ctx context.Context, command launcher, env environment, log io.W
 	}
 }
 
-func startOnce(ctx context.Context, command launcher, env environment, log io.Writer) (*child, error) {
+func startMotoProcess(ctx context.Context, command launcher, env environment, log io.Writer) (*motoProcess, error) {
 	address, err := freeAddress()
 	if err != nil {
 		return nil, err
@@ -64,24 +61,24 @@ func startOnce(ctx context.Context, command launcher, env environment, log io.Wr
 	if err != nil {
 		return nil, err
 	}
-	watched, hold, err := os.Pipe()
+	watched, held, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	defer watched.Close()
 	output, printed, err := os.Pipe()
 	if err != nil {
-		hold.Close()
+		held.Close()
 		return nil, err
 	}
 	defer printed.Close()
 
 	args := slices.Concat([]string{"-c", lifeline, "moto"}, command, []string{"-H", host, "-p", port})
-	c := &child{
+	c := &motoProcess{
 		url:  &url.URL{Scheme: "http", Host: address},
-		hold: hold,
+		held: held,
 		cmd:  exec.Command("/bin/sh", args...),
-		log:  &logTail{copy: log},
+		log:  &motoLog{copy: log},
 		done: make(chan struct{}),
 	}
 	c.cmd.Env = env
@@ -91,7 +88,7 @@ func startOnce(ctx context.Context, command launcher, env environment, log io.Wr
 	// reaches everything that a launcher such as uv has started.
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := c.cmd.Start(); err != nil {
-		hold.Close()
+		held.Close()
 		output.Close()
 		return nil, fmt.Errorf("start moto: %w", err)
 	}
@@ -113,7 +110,7 @@ func startOnce(ctx context.Context, command launcher, env environment, log io.Wr
 }
 
 // answers waits for the first answer.
-func (c *child) answers(ctx context.Context) error {
+func (c *motoProcess) answers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	poll := time.NewTicker(50 * time.Millisecond)
@@ -139,14 +136,14 @@ func (c *child) answers(ctx context.Context) error {
 }
 
 // stop ends the process group and waits until it is gone.
-func (c *child) stop() {
+func (c *motoProcess) stop() {
 	c.kill()
 	<-c.done
-	c.hold.Close()
+	c.held.Close()
 }
 
 // kill does not ask: moto keeps its state in memory only.
-func (c *child) kill() { _ = syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL) } // gone already: fine
+func (c *motoProcess) kill() { _ = syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL) } // gone already: fine
 
 func exitReason(err error) error {
 	if err == nil {
@@ -163,71 +160,4 @@ func freeAddress() (string, error) {
 	}
 	defer l.Close()
 	return l.Addr().String(), nil
-}
-
-// logTail keeps the last lines that moto printed, and which operations it said
-// it lacks.
-type logTail struct {
-	copy io.Writer
-
-	mu      sync.Mutex
-	lines   []string
-	missing map[string]bool
-}
-
-var (
-	accessLine  = regexp.MustCompile(`^127\.0\.0\.1 - - \[`)
-	missingLine = regexp.MustCompile(`NotImplementedError: (?:The (\w+) action has not been|\w+\.(\w+)(?:\(\))? is not yet) implemented`)
-)
-
-func (t *logTail) read(r io.ReadCloser) {
-	defer r.Close()
-	lines := bufio.NewReader(r)
-	for {
-		line, err := lines.ReadString('\n')
-		if line != "" {
-			t.add(strings.TrimRight(line, "\n"))
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-func (t *logTail) add(line string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.copy != nil {
-		fmt.Fprintln(t.copy, line)
-	}
-	if accessLine.MatchString(line) {
-		return
-	}
-	if m := missingLine.FindStringSubmatch(line); m != nil {
-		if t.missing == nil {
-			t.missing = map[string]bool{}
-		}
-		t.missing[strings.ReplaceAll(m[1]+m[2], "_", "")] = true
-	}
-	const keep = 30
-	if t.lines = append(t.lines, line); len(t.lines) > keep {
-		t.lines = t.lines[1:]
-	}
-}
-
-// lacks reports whether moto has said that it has no such operation.
-func (t *logTail) lacks(operation string) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.missing[strings.ToLower(operation)]
-}
-
-// String is the tail, ready to stand behind an error.
-func (t *logTail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.lines) == 0 {
-		return ""
-	}
-	return "; its last " + strconv.Itoa(len(t.lines)) + " lines:\n  " + strings.Join(t.lines, "\n  ")
 }

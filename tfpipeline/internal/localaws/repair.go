@@ -1,6 +1,8 @@
 package localaws
 
 import (
+	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"sync"
@@ -113,4 +115,73 @@ func repair(c *endpoint.Call, next endpoint.Next, change func(root *etree.Elemen
 	change(root)
 	rep.Body = endpoint.Encode(root)
 	return rep, nil
+}
+
+// natGateways deletes the network interface of a NAT gateway with it. moto
+// keeps it for ever, in a subnet that Terraform deletes next, so that a destroy
+// seems to leave something behind.
+func natGateways(control *upstream) endpoint.Table {
+	return endpoint.Table{
+		"ec2.DeleteNatGateway": func(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
+			ctx := c.Request.Context()
+			described, err := control.ask(ctx, "ec2", c.Region, ec2Version, "DescribeNatGateways",
+				url.Values{"NatGatewayId.1": {c.Form.Get("NatGatewayId")}})
+			if err != nil {
+				return next(c) // no such gateway: moto says it
+			}
+			rep, err := next(c)
+			if err != nil || rep.Status != http.StatusOK {
+				return rep, err
+			}
+			for _, id := range endpoint.Every(described, "networkInterfaceId") {
+				if _, err := control.ask(ctx, "ec2", c.Region, ec2Version, "DeleteNetworkInterface",
+					url.Values{"NetworkInterfaceId": {id.Text()}}); err != nil {
+					return nil, err
+				}
+			}
+			return rep, nil
+		},
+	}
+}
+
+const elbVersion = "2015-12-01"
+
+// deletionProtection enforces the attribute of load balancers. moto stores it
+// and deletes all the same, so a destroy that AWS would refuse succeeds.
+func deletionProtection(control *upstream) endpoint.Table {
+	return endpoint.Table{
+		"elasticloadbalancing.DeleteLoadBalancer": func(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
+			arn := c.Form.Get("LoadBalancerArn")
+			attributes, err := control.ask(c.Request.Context(), c.Service, c.Region, elbVersion,
+				"DescribeLoadBalancerAttributes", url.Values{"LoadBalancerArn": {arn}})
+			if err != nil {
+				return next(c) // no such load balancer: moto says it
+			}
+			for _, a := range endpoint.Every(attributes, "member") {
+				if endpoint.Text(a, "Key") == "deletion_protection.enabled" && endpoint.Text(a, "Value") == "true" {
+					return nil, endpoint.Refuse("OperationNotPermitted",
+						"Load balancer '%s' cannot be deleted because deletion protection is enabled", arn)
+				}
+			}
+			return next(c)
+		},
+	}
+}
+
+// conditionalPuts lets one at a time through: moto looks at the condition first
+// and writes afterwards, so that two at once may both hold it true.
+func conditionalPuts() endpoint.Table {
+	var one sync.Mutex
+	return endpoint.Table{"s3." + endpoint.ConditionalPut: func(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
+		body, err := io.ReadAll(http.MaxBytesReader(nil, c.Request.Body, endpoint.MaxBody))
+		if err != nil {
+			return nil, fmt.Errorf("read the object: %w", err)
+		}
+		whole := *c
+		whole.Body, whole.Request = body, c.Request.Clone(c.Request.Context())
+		whole.Request.Header.Del("Expect") // our own server has told the client to go on
+		one.Lock()
+		defer one.Unlock()
+		return next(&whole)
+	}}
 }
