@@ -43,6 +43,7 @@ func (j *judge) drop(n *pg.DropStmt) {
 		case n.GetMissingOk() && j.unknown(n.GetRemoveType(), parts):
 			continue
 		case dropRules[n.GetRemoveType()] == "drop-type" && j.given[n.GetRemoveType().String()+" "+name]: // its name was the finding
+			continue
 		case breaking:
 			j.unless(j.madeAgain(n.GetRemoveType(), rule, parts, o), func() { j.reportf(0, rule, "%s %s goes away", kind, name) })
 		case n.GetRemoveType() == pg.ObjectType_OBJECT_STATISTIC_EXT, n.GetRemoveType() == pg.ObjectType_OBJECT_PUBLICATION,

@@ -97,6 +97,7 @@ func (j *judge) alone() bool { return j.migration.Mode != migrations.Whole }
 func (j *judge) statement(node *pg.Node) {
 	locks, first := j.locks(node), len(j.findings)
 	j.outside(node)
+	j.versions(node)
 	j.enumUse(node)
 	j.transaction(node, locks)
 	j.judge(node)

@@ -1,9 +1,12 @@
 package lint
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 
@@ -121,7 +124,11 @@ func provesRange(facts []*pg.Node, column, operator string, value *pg.Node) bool
 		if e == nil || !isColumn(e.GetLexpr(), column) || len(e.GetName()) == 0 {
 			continue
 		}
-		if e.GetName()[0].GetString_().GetSval() == operator && sameConstant(e.GetRexpr(), value) {
+		given := e.GetName()[0].GetString_().GetSval()
+		switch by, ok := compareConstants(e.GetRexpr(), value); {
+		case !ok:
+		case operator == ">=" && (given == ">=" || given == ">" || given == "=") && by >= 0,
+			operator == "<" && (given == "<" && by <= 0 || (given == "<=" || given == "=") && by < 0):
 			return true
 		}
 	}
@@ -167,7 +174,51 @@ func isColumn(n *pg.Node, column string) bool {
 }
 
 func sameConstant(a, b *pg.Node) bool {
-	return constant(a) != "" && constant(a) == constant(b)
+	p, pok := moment(constant(a))
+	q, qok := moment(constant(b))
+	return constant(a) != "" && constant(a) == constant(b) || pok && qok && p.Equal(q)
+}
+
+// compareConstants orders a check's constant and a bound's: numbers, dates and
+// times as such, other texts only if they are the same.
+func compareConstants(a, b *pg.Node) (by int, ok bool) {
+	x, y := constant(a), constant(b)
+	if x == "" || y == "" {
+		return 0, false
+	}
+	if x == y {
+		return 0, true
+	}
+	if p, err := strconv.ParseFloat(strings.ReplaceAll(x, " ", ""), 64); err == nil && !textual(a) {
+		if q, err := strconv.ParseFloat(strings.ReplaceAll(y, " ", ""), 64); err == nil {
+			return cmp.Compare(p, q), true
+		}
+	}
+	p, pok := moment(x)
+	q, qok := moment(y)
+	return p.Compare(q), pok && qok
+}
+
+// textual reports whether a constant may be a text, which orders otherwise than
+// the number that it looks like.
+func textual(n *pg.Node) bool {
+	if c := n.GetTypeCast(); c != nil {
+		names := catalog.Strings(c.GetTypeName().GetNames())
+		return slices.Contains([]string{"text", "varchar", "bpchar"}, names[len(names)-1])
+	}
+	_, text := n.GetAConst().GetVal().(*pg.A_Const_Sval)
+	return text
+}
+
+// moment reads a date or a time as a server in UTC writes it, which pg_dump
+// completes: 2026-01-01 is 2026-01-01 00:00:00+00.
+func moment(text string) (time.Time, bool) {
+	for _, layout := range []string{"2006-01-02", "2006-01-02 15:04:05", "2006-01-02 15:04:05-07", "2006-01-02 15:04:05-07:00", time.RFC3339, "2006-01"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, true
+		}
+	}
+	return time.Time{}, false
 }
 
 // constant writes a constant without its cast.

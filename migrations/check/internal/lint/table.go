@@ -2,7 +2,6 @@ package lint
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -40,12 +39,29 @@ func (j *judge) columnDesign(def *pg.ColumnDef) {
 // The longest name that PostgreSQL keeps whole, in bytes.
 const maxName = 63
 
-var longWord = regexp.MustCompile(`[\pL\pN_$]{64,}|"[^"]{64,}"`)
+// longWord reports whether a text may hold a name that is too long.
+func longWord(sql string) bool {
+	word, quoted := 0, false
+	for i := range len(sql) {
+		switch c := sql[i]; {
+		case c == '"':
+			quoted, word = !quoted, 0
+		case quoted || c == '_' || c == '$' || c >= 0x80 || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z':
+			word++
+		default:
+			word = 0
+		}
+		if word > maxName {
+			return true
+		}
+	}
+	return false
+}
 
 // longNames reports names that are too long. The parser has cut them already,
 // so they are looked for among the statement's words.
 func (j *judge) longNames(sql string) {
-	if !longWord.MatchString(sql) {
+	if !longWord(sql) {
 		return
 	}
 	for _, name := range catalog.Names(sql) {
