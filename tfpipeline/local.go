@@ -18,6 +18,7 @@ import (
 type localOptions struct {
 	json, shell, verbose bool
 	speed                int
+	as                   string
 	push                 string
 	only                 string
 	sample               string
@@ -43,6 +44,11 @@ Health checks and draining are sped up; -speed 1 has them as on AWS.
 Without COMMAND it prints what to export. With it, COMMAND runs in that
 environment, and its exit code is this program's.
 
+-as ROLE assumes a role of GitHub's workflows at an endpoint that runs already,
+as a job does, and runs COMMAND with its credentials, or prints them: the
+endpoint denies what the role's policies do not allow. Without it, calls are
+the administrator's.
+
 -push TAG puts a sample application into every repository of an endpoint that
 runs already, as the images of a release: -sample gives it arguments, so that
 one service can be made to crash, and -only pushes that one. The task migrate
@@ -55,6 +61,7 @@ Examples:
   . ./local.env
   tfpipeline bootstrap -env shared -yes && tfpipeline bootstrap -env staging -yes
   tfpipeline local -push $(git rev-parse HEAD)
+  tfpipeline local -as deploy-staging -- tfpipeline apply -env staging
   tfpipeline local -push bad -only api -sample "-crash-after 1ns"
   curl $AWS_ENDPOINT_URL/_localaws/balancers     # where load balancers answer`,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
@@ -63,6 +70,7 @@ Examples:
 			set.BoolVar(&o.shell, "shell", false, "run $SHELL in the environment")
 			set.BoolVar(&o.verbose, "v", false, "print what tasks print, to standard error")
 			set.IntVar(&o.speed, "speed", localaws.DefaultSpeed, "`divisor` of health check intervals, draining and grace periods")
+			set.StringVar(&o.as, "as", "", "assume this workflow `role` of a running endpoint (plan, build, deploy-ENV)")
 			set.StringVar(&o.push, "push", "", "put the sample application's images into a running endpoint, under this `tag`")
 			set.StringVar(&o.only, "only", "", "with -push: only the image of this `service`")
 			set.StringVar(&o.sample, "sample", "", "with -push: `arguments` for the sample application")
@@ -74,6 +82,9 @@ Examples:
 func (a *app) local(ctx context.Context, o localOptions, args []string) error {
 	if err := o.check(args); err != nil {
 		return err
+	}
+	if o.as != "" {
+		return a.becomeRole(ctx, o, args)
 	}
 	if o.push != "" {
 		return a.pushSample(ctx, o)
@@ -96,6 +107,8 @@ func (o localOptions) check(args []string) error {
 		wrong = "-shell and a command: one of them"
 	case o.push == "" && (o.only != "" || o.sample != ""):
 		wrong = "-only and -sample are for -push"
+	case o.as != "" && (o.push != "" || o.shell || o.json):
+		wrong = "-as works on an endpoint that runs already: it takes neither -push, -shell nor -json"
 	case o.push != "" && (o.shell || o.json || len(args) > 0):
 		wrong = "-push works on an endpoint that runs already: it takes neither -shell, -json nor a command"
 	default:

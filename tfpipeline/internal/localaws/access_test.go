@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
@@ -206,5 +207,33 @@ func TestAssumeRefuses(t *testing.T) {
 	c.SessionToken = "other"
 	if status, body := as(t, e, c, "ec2", url.Values{"Action": {"DescribeVpcs"}}); status != http.StatusForbidden || !strings.Contains(body, "InvalidClientTokenId") {
 		t.Errorf("another session's token: %d %s", status, body)
+	}
+}
+
+// TestJob: the token that a job shows is the one that its role trusts.
+func TestJob(t *testing.T) {
+	p := configtest.Docs()
+	for purpose, subject := range map[string]string{
+		"plan":           "repo:specboard/doc-platform:ref:refs/heads/main",
+		"build":          "repo:specboard/doc-platform:ref:refs/heads/main",
+		"deploy-staging": "repo:specboard/doc-platform:environment:staging",
+	} {
+		arn, token, err := Job(p, purpose)
+		if err != nil || arn != "arn:aws:iam::"+p.Account+":role/doc-platform/doc-platform-"+purpose {
+			t.Errorf("%s: %s, %v", purpose, arn, err)
+		}
+		if claims, err := readToken(token); err != nil || claims["sub"] != subject || claims["ref"] != "refs/heads/main" {
+			t.Errorf("%s: claims %v, %v", purpose, claims, err)
+		}
+	}
+	p.Repository.OwnerID, p.Repository.ID = 1, 2
+	_, token, err := Job(p, "deploy-production")
+	if claims, read := readToken(token); err != nil || read != nil || claims["sub"] != "repo:specboard@1/doc-platform@2:environment:production" || claims["repository_id"] != "2" {
+		t.Errorf("claims %v, %v, %v", claims, err, read)
+	}
+	for _, unknown := range []string{"", "deploy-", "deploy-moon", "admin"} {
+		if _, _, err := Job(p, unknown); err == nil {
+			t.Errorf("%q is a role", unknown)
+		}
 	}
 }

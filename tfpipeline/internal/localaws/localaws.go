@@ -74,6 +74,8 @@ type Call struct {
 	// Asked is what its call asked of IAM.
 	Role  string
 	Asked []iam.Question
+	// Denied: the role may not.
+	Denied bool
 }
 
 // Endpoint answers as AWS does until it is closed.

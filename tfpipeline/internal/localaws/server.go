@@ -54,25 +54,26 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
 		return
 	}
-	role, asked := e.judged(recorder, c)
+	role, asked, denied := e.judged(recorder, c)
 	e.access.changed(c)
-	e.trace(Call{c.Service, c.Operation, recorder.status, begin, time.Since(begin), role, asked})
+	e.trace(Call{c.Service, c.Operation, recorder.status, begin, time.Since(begin), role, asked, denied})
 }
 
 // judged answers a call if its caller may make it. It returns the caller's
-// role and what was asked of IAM, if the caller is not the administrator.
-func (e *Endpoint) judged(w http.ResponseWriter, c *endpoint.Call) (role string, asked []iam.Question) {
+// role, what was asked of IAM and whether the answer was no, if the caller is
+// not the administrator.
+func (e *Endpoint) judged(w http.ResponseWriter, c *endpoint.Call) (role string, asked []iam.Question, denied bool) {
 	s, ok, err := e.access.caller(c.Request)
 	if err == nil && !ok {
 		e.answer(w, c)
-		return "", nil
+		return "", nil, false
 	}
 	if err == nil {
 		asked, err = e.access.judge(c, s, false)
 	}
 	if err != nil {
 		refusal(c, err).Write(w)
-		return s.role, asked
+		return s.role, asked, true
 	}
 	hidden := &hider{ResponseWriter: w}
 	unfound, err := e.access.judge(c, s, true)
@@ -84,7 +85,7 @@ func (e *Endpoint) judged(w http.ResponseWriter, c *endpoint.Call) (role string,
 	if r, ok := w.(*statusRecorder); ok && r.status == http.StatusNotFound {
 		asked = append(asked, unfound...)
 	}
-	return s.role, asked
+	return s.role, asked, hidden.hid
 }
 
 // refusal is an error as AWS answers it.

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/beevik/etree"
 
+	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
@@ -182,4 +183,24 @@ func Assume(ctx context.Context, config aws.Config, role, token string) (aws.Cre
 		return aws.Credentials{}, fmt.Errorf("assume role %s: %w", role, err)
 	}
 	return aws.Credentials{AccessKeyID: *out.Credentials.AccessKeyId, SecretAccessKey: *out.Credentials.SecretAccessKey, SessionToken: *out.Credentials.SessionToken}, nil
+}
+
+// Job is a job of GitHub's that may assume one of the platform's workflow
+// roles, named by its purpose ("plan", "build", "deploy-staging"): the role's
+// ARN and the job's token.
+func Job(p config.Platform, purpose string) (arn, token string, err error) {
+	r := p.Repository
+	repository, ref := "repo:"+r.Owner+"/"+r.Name, "refs/heads/"+r.Branch
+	if r.ID != 0 {
+		repository = fmt.Sprintf("repo:%s@%d/%s@%d", r.Owner, r.OwnerID, r.Name, r.ID)
+	}
+	subject := repository + ":ref:" + ref
+	env, deploys := strings.CutPrefix(purpose, "deploy-")
+	if _, known := p.Environment(env); deploys && known {
+		subject = repository + ":environment:" + env
+	} else if purpose != "plan" && purpose != "build" {
+		return "", "", fmt.Errorf("no role is named %q: plan, build, or deploy- and an environment", purpose)
+	}
+	token, err = Token(subject, ref, map[string]string{"repository_id": fmt.Sprint(r.ID)})
+	return "arn:aws:iam::" + p.Account + ":role/" + p.Name + "/" + p.Role(purpose), token, err
 }
