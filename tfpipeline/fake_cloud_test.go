@@ -83,8 +83,8 @@ func (c *fakeCloud) s3(w http.ResponseWriter, r *http.Request, body string) {
 	switch {
 	case key != "" && c.bucket != nil:
 		c.objects.serve(c, w, r, key, []byte(body))
-	case c.bucket != nil && r.Method == http.MethodGet && (setting == "prefix" || setting == "list-type" || setting == "max-keys"):
-		c.objects.list(w, r.URL.Query().Get("prefix"))
+	case c.bucket != nil && r.Method == http.MethodGet && (setting == "prefix" || setting == "list-type" || setting == "max-keys" || setting == "start-after"):
+		c.objects.list(w, r.URL.Query().Get("prefix"), r.URL.Query().Get("start-after"))
 	case r.Method == http.MethodPut && setting == "":
 		c.bucket = map[string]string{}
 		c.changes = append(c.changes, "create bucket")

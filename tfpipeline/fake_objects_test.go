@@ -52,10 +52,10 @@ func (o *objects) serve(c *fakeCloud, w http.ResponseWriter, r *http.Request, ke
 	}
 }
 
-func (o *objects) list(w http.ResponseWriter, prefix string) {
+func (o *objects) list(w http.ResponseWriter, prefix, after string) {
 	var keys []string
 	for k := range o.content {
-		if strings.HasPrefix(k, prefix) {
+		if strings.HasPrefix(k, prefix) && k > after {
 			keys = append(keys, k)
 		}
 	}

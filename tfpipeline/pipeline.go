@@ -98,8 +98,14 @@ func explain(env string, err error) error {
 	if errors.Is(err, state.ErrNoBucket) {
 		return console.WithNext(err, "tfpipeline bootstrap -env %s", env)
 	}
+	if _, ok := errors.AsType[*state.NewerFormatError](err); ok {
+		return console.WithNext(err, "git pull, and run the newer tfpipeline")
+	}
 	return err
 }
+
+// hasRun reports whether records say which release runs.
+func hasRun(records []deploy.Record) bool { return deploy.LastDeployed(records) != nil }
 
 // pipeline wires a promotion or rollback of an environment to the world.
 func (a *app) pipeline(e *environment, i *root.Infrastructure) (*deploy.Pipeline, error) {

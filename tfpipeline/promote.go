@@ -189,7 +189,7 @@ func (a *app) conclude(o attemptOptions, r deploy.Record) {
 // whatRuns fills in what the history says of an environment. A history that
 // cannot be read stops the attempt itself, which says so.
 func (a *app) whatRuns(ctx context.Context, e *environment, p *view.Promotion) error {
-	records, _, err := e.history.Records(ctx)
+	records, _, err := e.history.Recent(ctx, hasRun)
 	if err != nil && !deploy.IsTransient(err) {
 		return explain(e.Name, err)
 	}

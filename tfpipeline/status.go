@@ -96,7 +96,7 @@ func (a *app) statusOf(ctx context.Context, e *environment) (view.Status, error)
 	var o view.Observation
 	names := a.services()
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) { o.Records, o.Skipped, err = e.history.Records(ctx); return err })
+	g.Go(func() (err error) { o.Records, o.Skipped, err = e.history.Recent(ctx, hasRun); return err })
 	g.Go(func() error { o.Lock, o.LockError = e.lock.Holder(ctx); return nil })
 	g.Go(func() (err error) { o.Services, err = e.ecs.DescribeServices(ctx, names); return err })
 	g.Go(func() (err error) { o.Stopped, err = e.ecs.StoppedTasks(ctx, names, time.Time{}); return err })

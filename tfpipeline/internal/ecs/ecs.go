@@ -25,6 +25,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/calls"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
 
@@ -74,7 +75,7 @@ func New(cfg aws.Config, p config.Platform, environment string, web *http.Client
 	cfg = cfg.Copy()
 	cfg.Region = p.Region
 	cfg.Retryer = newRetryer
-	cfg.HTTPClient = bounded(cfg.HTTPClient)
+	cfg.HTTPClient = calls.Bound(cfg.HTTPClient, answerWithin)
 	return &Environment{
 		platform:  p,
 		name:      environment,

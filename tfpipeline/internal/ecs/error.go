@@ -204,23 +204,3 @@ func passing(err error) aws.Ternary {
 		return aws.UnknownTernary
 	}
 }
-
-// bounded gives a client a bound on each attempt, if it is one that can have
-// one and has none.
-func bounded(client aws.HTTPClient) aws.HTTPClient {
-	switch c := client.(type) {
-	case nil:
-		return awshttp.NewBuildableClient().WithTimeout(answerWithin)
-	case *awshttp.BuildableClient:
-		if c.GetTimeout() == 0 {
-			return c.WithTimeout(answerWithin)
-		}
-	case *http.Client:
-		if c.Timeout == 0 {
-			limited := *c
-			limited.Timeout = answerWithin
-			return &limited
-		}
-	}
-	return client
-}

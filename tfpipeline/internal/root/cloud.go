@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/calls"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 )
 
@@ -33,6 +34,13 @@ type Cloud struct {
 	Config aws.Config
 }
 
+const (
+	// answerWithin bounds one attempt of a call to AWS.
+	answerWithin = 30 * time.Second
+	// tellAfter is when a person is told what is waited for.
+	tellAfter = 10 * time.Second
+)
+
 // credentialVariables are set by those who mean to work on AWS.
 var credentialVariables = []string{
 	"AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE",
@@ -52,6 +60,8 @@ func FindCloud(ctx context.Context, p config.Platform, c *console.Console, offli
 	if err != nil {
 		return Cloud{}, fmt.Errorf("read the AWS configuration: %w", err)
 	}
+	cfg.HTTPClient = calls.Bound(cfg.HTTPClient, answerWithin)
+	calls.Tell(&cfg, tellAfter, func(line string) { c.Progress("%s", line) })
 	retrieve, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	_, err = cfg.Credentials.Retrieve(retrieve)

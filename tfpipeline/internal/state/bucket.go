@@ -13,11 +13,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/calls"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
 
@@ -59,9 +59,7 @@ func New(cfg aws.Config, p config.Platform) *Bucket {
 			o.RateLimiter = ratelimit.None
 		})
 	}
-	if cfg.HTTPClient == nil {
-		cfg.HTTPClient = awshttp.NewBuildableClient().WithTimeout(answerWithin)
-	}
+	cfg.HTTPClient = calls.Bound(cfg.HTTPClient, answerWithin)
 	return &Bucket{client: s3.NewFromConfig(cfg), name: p.StateBucket(), owner: p.Account, platform: p}
 }
 

@@ -3,6 +3,7 @@ package state_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/md5"
 	"errors"
@@ -129,7 +130,7 @@ func (b *bucket) do(req *http.Request, key, body string) (status int, header map
 	match, none := req.Header.Get("If-Match"), req.Header.Get("If-None-Match")
 	switch {
 	case key == "":
-		return http.StatusOK, nil, b.list(req.URL.Query().Get("prefix"), req.URL.Query().Get("continuation-token"))
+		return http.StatusOK, nil, b.list(req.URL.Query().Get("prefix"), cmp.Or(req.URL.Query().Get("continuation-token"), req.URL.Query().Get("start-after")))
 	case match != "" && !exists:
 		return http.StatusNotFound, nil, failure("NoSuchKey")
 	case match != "" && match != etag(content), none == "*" && exists:

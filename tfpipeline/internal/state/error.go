@@ -37,6 +37,17 @@ func (e *ForeignError) Error() string {
 	return fmt.Sprintf("%s is none of ours: %s; it is left as it is", e.Key, e.Reason)
 }
 
+// NewerFormatError is a record or a journal that a newer release of this program
+// wrote. To go on without it would take an older release for the current one.
+type NewerFormatError struct {
+	Key     string
+	Version int
+}
+
+func (e *NewerFormatError) Error() string {
+	return fmt.Sprintf("%s has format version %d, and this program reads up to version %d", e.Key, e.Version, deploy.RecordVersion)
+}
+
 // failed says what was being done when a call failed. It is the context's
 // error if that has ended, and transient if the same call may succeed later.
 func (b *Bucket) failed(ctx context.Context, err error, format string, args ...any) error {

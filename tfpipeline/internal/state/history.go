@@ -21,6 +21,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -72,10 +73,17 @@ func (b *Bucket) History(environment string) *History {
 // Records returns all records, the oldest first, and what lies among them and
 // is none. What is read once is not read again.
 func (h *History) Records(ctx context.Context) ([]deploy.Record, []deploy.Skipped, error) {
-	listed, err := h.list(ctx)
+	listed, err := h.list(ctx, "", "")
 	if err != nil {
 		return nil, nil, err
 	}
+	records, skipped, err := h.readAll(ctx, listed)
+	slices.SortFunc(records, deploy.Record.Compare)
+	return records, skipped, err
+}
+
+// readAll reads the records of a list, several at a time.
+func (h *History) readAll(ctx context.Context, listed []listing) ([]deploy.Record, []deploy.Skipped, error) {
 	readings := make([]reading, len(listed))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(readers)
@@ -101,8 +109,50 @@ func (h *History) Records(ctx context.Context) ([]deploy.Record, []deploy.Skippe
 			skipped = append(skipped, deploy.Skipped{Key: listed[i].key, Reason: r.reason})
 		}
 	}
-	slices.SortFunc(records, deploy.Record.Compare)
 	return records, skipped, nil
+}
+
+// Recent returns the latest records, the oldest first, and what lies among them
+// and is none. It reads until enough says of those read so far that no older
+// one matters, or until there are no more; so it costs the same however long
+// the history is. The last record by its end is among the first read: an attempt
+// that waited for another ends after later ones, and one more batch is read for
+// its sake.
+func (h *History) Recent(ctx context.Context, enough func([]deploy.Record) bool) ([]deploy.Record, []deploy.Skipped, error) {
+	var records []deploy.Record
+	var skipped []deploy.Skipped
+	before := "" // keys from here on have been read; "" is none
+	last := false
+	for days := 1; ; days *= 8 {
+		// Ids begin with their day, and S3 lists in the order of keys.
+		after := ""
+		if days < 1<<12 {
+			after = h.prefix + time.Now().UTC().AddDate(0, 0, -days).Format("20060102")
+		}
+		listed, err := h.list(ctx, after, before)
+		if err != nil {
+			return nil, nil, err
+		}
+		listed = slices.DeleteFunc(listed, func(o listing) bool { return strings.HasSuffix(o.key, journalSuffix) })
+		for len(listed) > 0 {
+			batch := listed[max(0, len(listed)-readers):]
+			listed = listed[:len(listed)-len(batch)]
+			found, none, err := h.readAll(ctx, batch)
+			if err != nil {
+				return nil, nil, err
+			}
+			records, skipped = append(found, records...), append(none, skipped...)
+			slices.SortFunc(records, deploy.Record.Compare)
+			if last {
+				return records, skipped, nil
+			}
+			last = enough(records)
+		}
+		if after == "" {
+			return records, skipped, nil
+		}
+		before = after
+	}
 }
 
 // listing is one line of a list of objects.
@@ -111,17 +161,23 @@ type listing struct {
 	size         int64
 }
 
-func (h *History) list(ctx context.Context) ([]listing, error) {
+// list lists the keys behind after and not behind before; "" is no bound.
+func (h *History) list(ctx context.Context, after, before string) ([]listing, error) {
 	var all []listing
-	pages := s3.NewListObjectsV2Paginator(h.bucket.client, &s3.ListObjectsV2Input{
-		Bucket: &h.bucket.name, Prefix: &h.prefix, ExpectedBucketOwner: &h.bucket.owner,
-	})
+	in := &s3.ListObjectsV2Input{Bucket: &h.bucket.name, Prefix: &h.prefix, ExpectedBucketOwner: &h.bucket.owner}
+	if after != "" {
+		in.StartAfter = &after
+	}
+	pages := s3.NewListObjectsV2Paginator(h.bucket.client, in)
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, h.bucket.failed(ctx, err, "list %s", h.prefix)
 		}
 		for _, o := range page.Contents {
+			if before != "" && aws.ToString(o.Key) > before {
+				return all, nil
+			}
 			all = append(all, listing{aws.ToString(o.Key), aws.ToString(o.ETag), aws.ToInt64(o.Size)})
 		}
 	}
@@ -149,6 +205,9 @@ func (h *History) read(ctx context.Context, o listing) (reading, error) {
 		return reading{}, err
 	case there == nil:
 		return reading{reason: "it was removed while the records were read"}, nil
+	}
+	if v := versionOf(there.content); v > deploy.RecordVersion {
+		return reading{}, &NewerFormatError{o.key, v}
 	}
 	now := reading{version: there.version}
 	if r, reason := h.parse(id, there.content); reason == "" {
@@ -178,6 +237,13 @@ func clone(r reading) reading {
 	return r
 }
 
+// versionOf is the format of a record; 0 if it says none.
+func versionOf(content []byte) int {
+	var r struct{ Version int }
+	_ = json.Unmarshal(content, &r) // what is no record, parse says
+	return r.Version
+}
+
 // parse reads a record, or says why it is none.
 func (h *History) parse(id string, content []byte) (r deploy.Record, reason string) {
 	if err := json.Unmarshal(content, &r); err != nil {
@@ -185,7 +251,7 @@ func (h *History) parse(id string, content []byte) (r deploy.Record, reason stri
 	}
 	switch {
 	case r.Version < 1 || r.Version > deploy.RecordVersion:
-		return r, fmt.Sprintf("its format is version %d, and this program reads up to version %d", r.Version, deploy.RecordVersion)
+		return r, fmt.Sprintf("it has no format version from 1 to %d", deploy.RecordVersion)
 	case r.ID != id:
 		return r, fmt.Sprintf("it says that its id is %q", r.ID)
 	case r.Environment != h.environment:

@@ -151,7 +151,7 @@ func TestForeignObjectsAreSkipped(t *testing.T) {
 		foreign := map[string]string{
 			"20261101T000000Z-aaaaaa.json":         `{"version":`,
 			"20261102T000000Z-aaaaaa.json":         `[]`,
-			"20261103T000000Z-aaaaaa.json":         strings.Replace(good, `"version": 2`, `"version": 99`, 1),
+			"20261103T000000Z-aaaaaa.json":         strings.Replace(good, `"version": 2`, `"version": 0`, 1),
 			"20261104T000000Z-aaaaaa.json":         good,
 			"20261105T000000Z-aaaaaa.json":         strings.ReplaceAll(strings.Replace(good, id, "20261105T000000Z-aaaaaa", 1), `"staging"`, `"production"`),
 			"20261106T000000Z-aaaaaa.json":         "",
@@ -167,7 +167,7 @@ func TestForeignObjectsAreSkipped(t *testing.T) {
 		if len(all) != 1 || all[0].ID != id {
 			t.Errorf("records: %v", all)
 		}
-		want := []string{"unexpected end", "cannot unmarshal", "version 99", `its id is "` + id, `environment "production"`, "unexpected end", "too many", "not that of a record", "not that of a record"}
+		want := []string{"unexpected end", "cannot unmarshal", "format version", `its id is "` + id, `environment "production"`, "unexpected end", "too many", "not that of a record", "not that of a record"}
 		if len(skipped) != len(want) {
 			t.Fatalf("skipped: %v", skipped)
 		}
@@ -277,4 +277,64 @@ func TestWritesEndWithTheirContext(t *testing.T) {
 			t.Errorf("after %s: %v", time.Since(begin), err)
 		}
 	})
+}
+
+// Without what a newer release of the program wrote, an older release would be
+// taken for the current one.
+func TestNewerFormatsAreRefused(t *testing.T) {
+	inTime(t, func(ctx context.Context, t *testing.T, b *bucket) {
+		h := state.New(b.config(), configtest.Docs()).History("staging")
+		if err := h.Record(ctx, record(id)); err != nil {
+			t.Fatal(err)
+		}
+		key := "history/staging/" + id + ".json"
+		b.objects[key] = strings.Replace(b.objects[key], fmt.Sprintf(`"version": %d`, deploy.RecordVersion), `"version": 99`, 1)
+		_, _, err := state.New(b.config(), configtest.Docs()).History("staging").Records(ctx)
+		if e, ok := errors.AsType[*state.NewerFormatError](err); !ok || e.Key != key || e.Version != 99 {
+			t.Errorf("Records = %v", err)
+		}
+		delete(b.objects, key)
+		b.objects[strings.Replace(key, ".json", ".journal.json", 1)] = `{"step":"plan","record":{"version":99,"id":"` + id + `","environment":"staging"}}`
+		if _, err := h.Unfinished(ctx); !strings.Contains(fmt.Sprint(err), "format version 99") {
+			t.Errorf("Unfinished = %v", err)
+		}
+	})
+}
+
+// A long history costs no more than a short one.
+func TestRecentReadsNoMoreThanItNeeds(t *testing.T) {
+	requests := func(n int) (count int, newest string) {
+		inTime(t, func(ctx context.Context, t *testing.T, b *bucket) {
+			writer := state.New(b.config(), configtest.Docs()).History("staging")
+			if err := writer.Record(ctx, record(id)); err != nil {
+				t.Fatal(err)
+			}
+			content := b.objects["history/staging/"+id+".json"]
+			delete(b.objects, "history/staging/"+id+".json")
+			for i := range n {
+				at := time.Now().UTC().Add(-time.Duration(i) * 40 * time.Minute)
+				key := at.Format("20060102T150405Z") + "-aaaaaa"
+				b.objects["history/staging/"+key+".json"] = strings.ReplaceAll(content, id, key)
+				b.objects["history/staging/"+key+".journal.json"] = "{}"
+			}
+			b.requests = nil
+			all, _, err := state.New(b.config(), configtest.Docs()).History("staging").Recent(ctx, func(r []deploy.Record) bool { return len(r) > 0 })
+			if err != nil {
+				t.Fatal(err)
+			}
+			count, newest = len(b.requests), all[len(all)-1].ID
+			if want := time.Now().UTC().Format("20060102T150405Z") + "-aaaaaa"; newest != want {
+				t.Errorf("the newest of %d is %s, want %s", n, newest, want)
+			}
+		})
+		return count, newest
+	}
+	short, _ := requests(100)
+	long, _ := requests(20_000)
+	if long > short || short > 70 {
+		t.Errorf("%d requests for 100 records, %d for 20,000", short, long)
+	}
+	if one, _ := requests(1); one > 8 {
+		t.Errorf("%d requests for one record", one)
+	}
 }

@@ -25,7 +25,10 @@ func (h *History) Journal(ctx context.Context, id string) (deploy.Journal, error
 		return deploy.Journal{}, fmt.Errorf("read the journal of %s: %w", id, deploy.ErrNoJournal)
 	}
 	j, reason := h.parseJournal(id, there.content)
-	if reason != "" {
+	switch {
+	case j.Record.Version > deploy.RecordVersion:
+		return deploy.Journal{}, fmt.Errorf("read the journal of %s: %w", id, &NewerFormatError{key, j.Record.Version})
+	case reason != "":
 		return deploy.Journal{}, fmt.Errorf("read the journal of %s: %w", id, &ForeignError{key, reason, there.version})
 	}
 	h.mu.Lock()
@@ -102,7 +105,7 @@ func sameAttempt(a, b deploy.Record) bool {
 // Unfinished returns the journals of attempts that have no record, the oldest
 // first: those at work now, and those that were killed.
 func (h *History) Unfinished(ctx context.Context) ([]deploy.Journal, error) {
-	listed, err := h.list(ctx)
+	listed, err := h.list(ctx, "", "")
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
@@ -96,11 +97,12 @@ func TestStateLock(t *testing.T) {
 		}
 		b.objects[key] = `{"ID":"f216bbea","Operation":"OperationTypeApply","Info":"","Who":"ada@laptop","Version":"1.14.0","Created":"2026-11-23T06:00:00Z","Path":"b/k"}`
 		want := &deploy.StateLock{ID: "f216bbea", Operation: "OperationTypeApply", Who: "ada@laptop", Created: "2026-11-23T06:00:00Z", Path: "b/k"}
-		if l, err := read(); err != nil || cmp.Diff(want, l) != "" {
-			t.Errorf("StateLock = %v\n%s", err, cmp.Diff(want, l))
+		l, err := read()
+		if err != nil || l.ObjectVersion == "" || cmp.Diff(want, l, cmpopts.IgnoreFields(deploy.StateLock{}, "ObjectVersion")) != "" {
+			t.Errorf("StateLock = %+v, %v", l, err)
 		}
 		b.objects[key] = "{}"
-		_, err := read()
+		_, err = read()
 		if e, ok := errors.AsType[*state.ForeignError](err); !ok || e.Key != key {
 			t.Errorf("StateLock = %v, want that %s is none of ours", err, key)
 		}
