@@ -120,7 +120,7 @@ func TestMoto(t *testing.T) {
 		for _, r := range out.ResourceTagMappingList {
 			arns = append(arns, aws.ToString(r.ResourceARN))
 		}
-		prefix := "arn:aws:ec2:us-west-2:" + DefaultAccount + ":"
+		prefix := "arn:aws:ec2:" + e.region + ":" + e.account + ":"
 		if want := []string{prefix + "vpc/" + vpc, prefix + "elastic-ip/" + address}; !slices.Equal(arns, want) {
 			t.Errorf("tagged are %q, want %q", arns, want)
 		}
