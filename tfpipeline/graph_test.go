@@ -153,10 +153,12 @@ func TestTheDomainNamesNoCommand(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%d files, %v", len(files), err)
 	}
+	concepts := 0
 	for _, path := range files {
 		if strings.HasSuffix(path, "_test.go") {
 			continue
 		}
+		concepts++
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -166,6 +168,9 @@ func TestTheDomainNamesNoCommand(t *testing.T) {
 				t.Errorf("%s spells %q: that is for view to do", path, spelled)
 			}
 		}
+	}
+	if concepts > 18 {
+		t.Errorf("the domain has %d files: one concept a file", concepts)
 	}
 }
 

@@ -23,7 +23,7 @@ func promoteCommand() command {
 Deploys the exact images that were built from a release's commit, in this order:
 lock, resolve, preflight, plan, migrate, apply, register, update, watch, verify,
 record, notify, unlock. No service changes its release before update; should
-anything fail from then on, every service is put back. The checkout must be the
+anything fail from then on, every service is rolled back. The checkout must be the
 release's commit, since its configuration is what is applied.
 
 An environment that asks for a proof accepts only images that have run in the

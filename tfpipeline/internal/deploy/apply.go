@@ -67,13 +67,13 @@ func (a *attempt) apply(ctx context.Context) error {
 	if err != nil || a.planned.Empty {
 		return err
 	}
-	return a.took(services)
+	return a.checkApplied(services)
 }
 
-// took makes sure that what an apply changed about the services came to be: ECS
+// checkApplied makes sure that what an apply changed about the services came to be: ECS
 // goes back to the shape that ran before if tasks of the new one fail, and the
 // release would be deployed on that.
-func (a *attempt) took(services map[string]Service) error {
+func (a *attempt) checkApplied(services map[string]Service) error {
 	var failures []error
 	for _, name := range a.services {
 		d, own := services[name].Deployment, a.record().Services[name]

@@ -40,7 +40,7 @@ type attempt struct {
 	services []string // in the platform's order
 
 	journal Journal
-	past    past
+	history history
 	// left is the attempt that left the lock which this one took over; nil if
 	// it was free.
 	left *Record
@@ -65,9 +65,9 @@ type attempt struct {
 	// written is when this run last changed a service, or may have.
 	written map[string]time.Time
 	// told are the lines of the services' event logs that were passed on, by id;
-	// what is put back goes on where the watching ended.
+	// a rollback of the services goes on where the watching ended.
 	told     map[string]bool
-	hold     *hold
+	lease    *heldLease
 	evidence Evidence
 	refusal  error // why it failed
 
@@ -126,10 +126,10 @@ func (a *attempt) serviceNames() []string {
 func (a *attempt) run(ctx context.Context) (Record, error) {
 	work, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	a.hold = &hold{attempt: a, end: end}
-	defer a.hold.stop()
+	a.lease = &heldLease{attempt: a, end: end}
+	defer a.lease.stop()
 	if a.request.DryRun {
-		a.hold.limit() // there is no lock that it would begin with
+		a.lease.limit() // there is no lock that it would begin with
 	}
 	for i := 0; ; i++ {
 		steps := stepsOf(a.record().Kind)
@@ -269,9 +269,9 @@ const (
 	StepNotify    StepName = "notify"
 	StepUnlock    StepName = "unlock"
 
-	// PuttingBack is no step of its own: it follows a failure of update, watch
+	// StepRollBack is no step of its own: it follows a failure of update, watch
 	// or verify.
-	PuttingBack StepName = "put back"
+	StepRollBack StepName = "roll back"
 )
 
 // step is one part of an attempt. It finds in the journal what an attempt that
@@ -341,7 +341,7 @@ func (s StepName) changes() bool {
 type Event struct {
 	Time time.Time `json:"time"`
 	Kind EventKind `json:"kind"`
-	// Step is the one at work; PuttingBack while services are put back.
+	// Step is the one at work; StepRollBack while services are rolled back.
 	Step StepName `json:"step,omitempty"`
 	// Service is set if it is about one, or about a one-off task.
 	Service string `json:"service,omitempty"`
@@ -382,7 +382,7 @@ const (
 // change. It fails, and nothing may be changed, if the journal cannot be
 // stored or the lock is not ours.
 func (a *attempt) changing(ctx context.Context, tell func(*Journal)) error {
-	if err := a.hold.valid(); err != nil {
+	if err := a.lease.valid(); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
@@ -399,7 +399,7 @@ func (a *attempt) changing(ctx context.Context, tell func(*Journal)) error {
 	}
 	a.journal, a.acted = next, true
 	// Storing it may have taken longer than the lease lived.
-	return a.hold.valid()
+	return a.lease.valid()
 }
 
 // changed stores what has come of a change. Should that fail, a later run finds

@@ -24,7 +24,7 @@ func (a *attempt) refuse(_ context.Context, err error) (Record, error) {
 // were left, and keeps or gives back the lock accordingly. ctx is the caller's,
 // which an interrupt ends.
 func (a *attempt) fail(ctx context.Context, step StepName, err error) (Record, error) {
-	a.hold.inTime()
+	a.lease.inTime()
 	r := a.record()
 	r.Step = step
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
@@ -40,20 +40,20 @@ func (a *attempt) fail(ctx context.Context, step StepName, err error) (Record, e
 		outcome = a.leaveAsItWas(ctx)
 	case ctx.Err() != nil, lost && a.journal.Changed:
 		outcome = Interrupted
-	case lost || !a.hold.held():
+	case lost || !a.lease.held():
 	case a.journal.Updated:
 		var backErr error
-		if outcome, backErr = a.putBack(ctx, step, err); backErr != nil {
+		if outcome, backErr = a.rollBack(ctx, step, err); backErr != nil {
 			err = fmt.Errorf("%w; %w", err, backErr)
 		}
 	default:
 		a.collect(ctx)
 	}
-	r.Outcome, r.Error, r.Ended = outcome, a.Redactor.Hide(err.Error()), a.past.clock()
+	r.Outcome, r.Error, r.Ended = outcome, a.Redactor.Hide(err.Error()), a.history.clock()
 	a.refusal = err
 	r.Left = a.leftBehind()
 	r.Next = a.next()
-	if a.hold.held() {
+	if a.lease.held() {
 		r.Left = append(r.Left, a.closeUp(ctx)...)
 	}
 	a.ended()
@@ -85,7 +85,7 @@ func (a *attempt) leaveAsItWas(ctx context.Context) Outcome {
 	}
 	ctx, cancel := a.finishing(ctx)
 	defer cancel()
-	if err := a.hold.handBack(ctx, *a.over); err != nil {
+	if err := a.lease.handBack(ctx, *a.over); err != nil {
 		a.warn("the lock: %v", err)
 		// Whoever comes finds this attempt's journal, which says the same.
 		return Interrupted
@@ -133,9 +133,9 @@ func (a *attempt) settleLock(ctx context.Context, left Outcome) []string {
 	defer cancel()
 	var err error
 	if left == "" {
-		err = a.hold.release(ctx)
+		err = a.lease.release(ctx)
 	} else {
-		err = a.hold.leave(ctx, left)
+		err = a.lease.leave(ctx, left)
 	}
 	if err == nil {
 		return nil
@@ -183,7 +183,7 @@ func (a *attempt) unlock(ctx context.Context) error {
 func (a *attempt) leftBehind() []string {
 	r := a.record()
 	var left []string
-	if a.hold == nil || !a.hold.held() {
+	if a.lease == nil || !a.lease.held() {
 		return nil
 	}
 	if a.idle {

@@ -88,7 +88,7 @@ func TestSupersededIsNotRolledBack(t *testing.T) {
 		w.someone(t, p, "api", "frontend", "mcp")
 		r, err := p.promote(t.Context(), Request{Tag: "v1.2"})
 		e := wantError(t, err, Superseded, StepWatch, "by somebody else")
-		if e.ExitCode() != 5 || w.lease != nil || slices.ContainsFunc(p.calls, func(c string) bool { return strings.HasPrefix(c, "put back: U") }) {
+		if e.ExitCode() != 5 || w.lease != nil || slices.ContainsFunc(p.calls, func(c string) bool { return strings.HasPrefix(c, "roll back: U") }) {
 			t.Errorf("exit %d, lease %v, %+v", e.ExitCode(), w.lease, r)
 		}
 	})

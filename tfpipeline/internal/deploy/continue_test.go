@@ -187,7 +187,7 @@ func TestAContinuationThatDiesAtOnce(t *testing.T) {
 		// The chain leads back to the first.
 		chain := 0
 		for id := r.Resumes; id != ""; chain++ {
-			earlier := past(w.records).attempt(id)
+			earlier := history(w.records).attempt(id)
 			if earlier == nil || earlier.Outcome != Interrupted {
 				t.Fatalf("record of %s: %+v", id, earlier)
 			}

@@ -21,30 +21,30 @@ func TestClaimOn(t *testing.T) {
 		left    leftover
 		kind    Kind
 		release Release
-		want    claim
+		want    takeover
 	}{
-		{"at work", leftover{lease: live, journal: journal(KindPromote, a, true)}, KindRollback, Release{}, claimWait},
-		{"died before its first change", leftover{lease: dead, journal: journal(KindPromote, a, false)}, KindPromote, b, claimFree},
-		{"died before its journal", leftover{lease: dead}, KindPromote, b, claimFree},
-		{"died, the same", leftover{lease: dead, journal: journal(KindPromote, a, true)}, KindPromote, a, claimResume},
-		{"died, another", leftover{lease: dead, journal: journal(KindPromote, a, true)}, KindPromote, b, claimRefused},
-		{"died, a rollback", leftover{lease: dead, journal: journal(KindPromote, a, true)}, KindRollback, Release{}, claimReplace},
-		{"interrupted, the same", leftover{lease: left(Interrupted), journal: journal(KindPromote, a, true)}, KindPromote, a, claimResume},
-		{"interrupted, another", leftover{lease: left(Interrupted), journal: journal(KindPromote, a, true)}, KindPromote, b, claimRefused},
-		{"interrupted rollback, plain rollback", leftover{lease: left(Interrupted), journal: journal(KindRollback, a, true)}, KindRollback, Release{}, claimResume},
-		{"interrupted rollback, the same", leftover{lease: left(Interrupted), journal: journal(KindRollback, a, true)}, KindRollback, Release{Tag: "v1"}, claimResume},
-		{"interrupted rollback, another", leftover{lease: left(Interrupted), journal: journal(KindRollback, a, true)}, KindRollback, Release{Tag: "v2"}, claimReplace},
-		{"interrupted rollback that had no target yet", leftover{lease: left(Interrupted), journal: journal(KindRollback, Release{}, true)}, KindRollback, Release{}, claimReplace},
-		{"interrupted rollback, a promotion of it", leftover{lease: left(Interrupted), journal: journal(KindRollback, a, true)}, KindPromote, a, claimReplace},
-		{"broken rollback", leftover{lease: left(Broken), journal: journal(KindRollback, a, true)}, KindRollback, Release{}, claimReplace},
-		{"broken, the same", leftover{lease: left(Broken), journal: journal(KindPromote, a, true)}, KindPromote, a, claimResume},
-		{"done and not given back, the same", leftover{lease: dead, journal: journal(KindPromote, a, true), record: record(KindPromote, a, Deployed)}, KindPromote, a, claimDone},
-		{"done and not given back, another", leftover{lease: dead, journal: journal(KindPromote, a, true), record: record(KindPromote, a, Deployed)}, KindPromote, b, claimFree},
-		{"rolled back and not given back, plain rollback", leftover{lease: dead, journal: journal(KindRollback, a, true), record: record(KindRollback, a, Deployed)}, KindRollback, Release{}, claimDone},
-		{"promoted and not given back, rollback", leftover{lease: dead, journal: journal(KindPromote, a, true), record: record(KindPromote, a, Deployed)}, KindRollback, Release{}, claimFree},
-		{"failed and not given back", leftover{lease: dead, journal: journal(KindPromote, a, true), record: record(KindPromote, a, RolledBack)}, KindPromote, a, claimFree},
+		{"at work", leftover{lease: live, journal: journal(KindPromote, a, true)}, KindRollback, Release{}, takeoverWait},
+		{"died before its first change", leftover{lease: dead, journal: journal(KindPromote, a, false)}, KindPromote, b, takeoverFree},
+		{"died before its journal", leftover{lease: dead}, KindPromote, b, takeoverFree},
+		{"died, the same", leftover{lease: dead, journal: journal(KindPromote, a, true)}, KindPromote, a, takeoverResume},
+		{"died, another", leftover{lease: dead, journal: journal(KindPromote, a, true)}, KindPromote, b, takeoverRefused},
+		{"died, a rollback", leftover{lease: dead, journal: journal(KindPromote, a, true)}, KindRollback, Release{}, takeoverReplace},
+		{"interrupted, the same", leftover{lease: left(Interrupted), journal: journal(KindPromote, a, true)}, KindPromote, a, takeoverResume},
+		{"interrupted, another", leftover{lease: left(Interrupted), journal: journal(KindPromote, a, true)}, KindPromote, b, takeoverRefused},
+		{"interrupted rollback, plain rollback", leftover{lease: left(Interrupted), journal: journal(KindRollback, a, true)}, KindRollback, Release{}, takeoverResume},
+		{"interrupted rollback, the same", leftover{lease: left(Interrupted), journal: journal(KindRollback, a, true)}, KindRollback, Release{Tag: "v1"}, takeoverResume},
+		{"interrupted rollback, another", leftover{lease: left(Interrupted), journal: journal(KindRollback, a, true)}, KindRollback, Release{Tag: "v2"}, takeoverReplace},
+		{"interrupted rollback that had no target yet", leftover{lease: left(Interrupted), journal: journal(KindRollback, Release{}, true)}, KindRollback, Release{}, takeoverReplace},
+		{"interrupted rollback, a promotion of it", leftover{lease: left(Interrupted), journal: journal(KindRollback, a, true)}, KindPromote, a, takeoverReplace},
+		{"broken rollback", leftover{lease: left(Broken), journal: journal(KindRollback, a, true)}, KindRollback, Release{}, takeoverReplace},
+		{"broken, the same", leftover{lease: left(Broken), journal: journal(KindPromote, a, true)}, KindPromote, a, takeoverResume},
+		{"done and not given back, the same", leftover{lease: dead, journal: journal(KindPromote, a, true), record: record(KindPromote, a, Deployed)}, KindPromote, a, takeoverDone},
+		{"done and not given back, another", leftover{lease: dead, journal: journal(KindPromote, a, true), record: record(KindPromote, a, Deployed)}, KindPromote, b, takeoverFree},
+		{"rolled back and not given back, plain rollback", leftover{lease: dead, journal: journal(KindRollback, a, true), record: record(KindRollback, a, Deployed)}, KindRollback, Release{}, takeoverDone},
+		{"promoted and not given back, rollback", leftover{lease: dead, journal: journal(KindPromote, a, true), record: record(KindPromote, a, Deployed)}, KindRollback, Release{}, takeoverFree},
+		{"failed and not given back", leftover{lease: dead, journal: journal(KindPromote, a, true), record: record(KindPromote, a, RolledBack)}, KindPromote, a, takeoverFree},
 	} {
-		if got := claimOn(tt.left, tt.kind, tt.release, now); got != tt.want {
+		if got := takeoverOf(tt.left, tt.kind, tt.release, now); got != tt.want {
 			t.Errorf("%s: claim %d, want %d", tt.name, got, tt.want)
 		}
 	}

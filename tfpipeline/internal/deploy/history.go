@@ -23,13 +23,13 @@ func (r Record) end() time.Time {
 	return r.Ended
 }
 
-// past is the history of an environment, the oldest attempt first.
-type past []Record
+// history is the history of an environment, the oldest attempt first.
+type history []Record
 
 // clock is the time for the end of an attempt: now, or just after the last one
 // that is known. The history is in that order, also where the clocks of two
 // machines differ.
-func (p past) clock() time.Time {
+func (p history) clock() time.Time {
 	now := time.Now()
 	for _, r := range p {
 		if !now.After(r.Ended) {
@@ -40,7 +40,7 @@ func (p past) clock() time.Time {
 }
 
 // attempt returns the record of an attempt, or nil.
-func (p past) attempt(id string) *Record {
+func (p history) attempt(id string) *Record {
 	i := slices.IndexFunc(p, func(r Record) bool { return r.ID == id })
 	if i < 0 {
 		return nil
@@ -59,11 +59,11 @@ func LastDeployed(records []Record) *Record {
 	return nil
 }
 
-func (p past) current() *Record { return LastDeployed(p) }
+func (p history) current() *Record { return LastDeployed(p) }
 
 // unfinished returns the last attempt since the current one that may have left
 // services with something else; nil if none did.
-func (p past) unfinished() *Record {
+func (p history) unfinished() *Record {
 	for i := range p {
 		r := &p[len(p)-1-i]
 		switch {
@@ -88,7 +88,7 @@ func (r *Record) touched() bool {
 
 // deployed returns the last attempt that brought the named release to every
 // service.
-func (p past) deployed(name string) *Record {
+func (p history) deployed(name string) *Record {
 	for i := range p {
 		if r := &p[len(p)-1-i]; r.Outcome == Deployed && r.Release.Named(name) {
 			return r
@@ -98,7 +98,7 @@ func (p past) deployed(name string) *Record {
 }
 
 // order lists the releases that every service ran, each where it came first.
-func (p past) order() []Release {
+func (p history) order() []Release {
 	var order []Release
 	for _, r := range p {
 		if r.Outcome == Deployed && !slices.ContainsFunc(order, r.Release.Same) {
@@ -110,7 +110,7 @@ func (p past) order() []Release {
 
 // before returns the last good release before another one: the latest in order
 // that came before it and was not rejected; nil if there is none.
-func (p past) before(r Release) *Record {
+func (p history) before(r Release) *Record {
 	order := p.order()
 	at := slices.IndexFunc(order, r.Same)
 	if at < 0 {
@@ -126,7 +126,7 @@ func (p past) before(r Release) *Record {
 
 // rejected returns the rollback that rejected a release; nil if none did, or if
 // it was deployed again since.
-func (p past) rejected(release Release) *Record {
+func (p history) rejected(release Release) *Record {
 	for i := range p {
 		r := &p[len(p)-1-i]
 		switch {
@@ -141,7 +141,7 @@ func (p past) rejected(release Release) *Record {
 }
 
 // contracts are the contract migrations that were applied, or may have been.
-func (p past) contracts() []migrations.AppliedContract {
+func (p history) contracts() []migrations.AppliedContract {
 	var applied []migrations.AppliedContract
 	for _, r := range p {
 		if r.Migration != nil && !r.Migration.Started.IsZero() {

@@ -52,9 +52,9 @@ func (l Lease) Expired(now time.Time) bool { return now.After(l.Until) }
 // atWork reports whether somebody holds it and renews it.
 func (l Lease) atWork(now time.Time) bool { return l.Left == "" && !l.Expired(now) }
 
-// hold is the lease while an attempt has it. A goroutine renews it; once that
+// heldLease is the lease while an attempt has it. A goroutine renews it; once that
 // fails, every context of the attempt ends and no change begins any more.
-type hold struct {
+type heldLease struct {
 	attempt *attempt
 	end     context.CancelCauseFunc
 
@@ -78,7 +78,7 @@ func (e lostError) Error() string { return "the lock was lost: " + e.err.Error()
 func (e lostError) Unwrap() error { return e.err }
 
 // take stores the lease, and from then on keeps it.
-func (h *hold) take(ctx context.Context, l Lease, over *Lease) error {
+func (h *heldLease) take(ctx context.Context, l Lease, over *Lease) error {
 	a := h.attempt
 	taken, err := retry(ctx, a, func(ctx context.Context) (Lease, error) {
 		l.Since = time.Now()
@@ -109,7 +109,7 @@ func (h *hold) take(ctx context.Context, l Lease, over *Lease) error {
 func (a *attempt) until() time.Time { return time.Now().Round(0).Add(a.limits.Lease) }
 
 // limit ends the attempt when its time is up.
-func (h *hold) limit() {
+func (h *heldLease) limit() {
 	after := h.attempt.timeout()
 	h.timer = time.AfterFunc(after, func() { h.end(timeUp{after}) })
 }
@@ -124,7 +124,7 @@ func (a *attempt) timeout() time.Duration {
 
 // keep renews the lease three times in its span, and more often once that has
 // failed, until it has run out.
-func (h *hold) keep(ctx context.Context) {
+func (h *heldLease) keep(ctx context.Context) {
 	defer close(h.gone)
 	span := h.attempt.limits.Lease
 	wait := span / 3
@@ -148,7 +148,7 @@ func (h *hold) keep(ctx context.Context) {
 }
 
 // renew stores the lease with a change. Only one goroutine at a time does.
-func (h *hold) renew(ctx context.Context, change func(*Lease)) error {
+func (h *heldLease) renew(ctx context.Context, change func(*Lease)) error {
 	select {
 	case h.turn <- struct{}{}:
 		defer func() { <-h.turn }()
@@ -190,14 +190,14 @@ func (h *hold) renew(ctx context.Context, change func(*Lease)) error {
 }
 
 // stored is the lease as it is stored.
-func (h *hold) stored() Lease {
+func (h *heldLease) stored() Lease {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return *h.lease
 }
 
 // valid returns why nothing may be changed: the lease is lost or has run out.
-func (h *hold) valid() error {
+func (h *heldLease) valid() error {
 	if h == nil {
 		return nil // a task by hand needs no lease
 	}
@@ -218,21 +218,21 @@ func (h *hold) valid() error {
 }
 
 // held reports whether the lock was taken, even if it was lost since.
-func (h *hold) held() bool {
+func (h *heldLease) held() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.lease != nil
 }
 
 // inTime ends the bound on the attempt: what follows has bounds of its own.
-func (h *hold) inTime() {
+func (h *heldLease) inTime() {
 	if h.timer != nil {
 		h.timer.Stop()
 	}
 }
 
 // stop ends the renewals.
-func (h *hold) stop() {
+func (h *heldLease) stop() {
 	h.inTime()
 	if h.quit != nil {
 		h.quit()
@@ -241,7 +241,7 @@ func (h *hold) stop() {
 }
 
 // release gives the lock back.
-func (h *hold) release(ctx context.Context) error {
+func (h *heldLease) release(ctx context.Context) error {
 	h.stop()
 	held := h.stored()
 	return h.attempt.again(ctx, func(ctx context.Context) error {
@@ -264,7 +264,7 @@ func (h *hold) release(ctx context.Context) error {
 }
 
 // leave stops the renewals, and says in the lease that it has to be continued.
-func (h *hold) leave(ctx context.Context, left Outcome) error {
+func (h *heldLease) leave(ctx context.Context, left Outcome) error {
 	h.stop()
 	return h.attempt.again(ctx, func(ctx context.Context) error {
 		return h.renew(ctx, func(l *Lease) { l.Left, l.Until = left, time.Now() })
@@ -272,7 +272,7 @@ func (h *hold) leave(ctx context.Context, left Outcome) error {
 }
 
 // handBack leaves a lease that was taken over as it was, to be continued.
-func (h *hold) handBack(ctx context.Context, over Lease) error {
+func (h *heldLease) handBack(ctx context.Context, over Lease) error {
 	h.stop()
 	return h.attempt.again(ctx, func(ctx context.Context) error {
 		return h.renew(ctx, func(l *Lease) {
@@ -300,4 +300,90 @@ func heldBy(l *Lease) string {
 		s += ", see " + l.RunURL
 	}
 	return s
+}
+
+// The kinds of changes that are no attempts: their leases have no record.
+const (
+	KindApply   Kind = "apply"
+	KindDestroy Kind = "destroy"
+	KindRefresh Kind = "refresh"
+)
+
+// ChangeRequest says who changes an environment, and what for.
+type ChangeRequest struct {
+	Kind               Kind
+	Actor, Why, RunURL string
+}
+
+// changeTime bounds a change under a lease. An apply has no bound of its own,
+// and an environment is made in half an hour.
+const changeTime = 6 * time.Hour
+
+// Free returns a LockError if somebody works on the environment, or has left
+// work that is to be continued. It reads Lock and History.
+func (p *Pipeline) Free(ctx context.Context, kind Kind) error {
+	_, err := p.newChange(ChangeRequest{Kind: kind}).free(ctx)
+	return err
+}
+
+// Change does work under the environment's lease. Its context ends if the lease
+// is lost. Where somebody else holds the lease, Change returns a LockError and
+// does nothing. It needs Lock, History and Limits.
+func (p *Pipeline) Change(ctx context.Context, q ChangeRequest, work func(context.Context) error) (err error) {
+	a := p.newChange(q)
+	over, err := a.free(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	a.lease = &heldLease{attempt: a, end: end}
+	err = a.lease.take(ctx, Lease{
+		Environment: p.Environment, RecordID: a.journal.Record.ID, Kind: q.Kind,
+		Actor: q.Actor, RunURL: q.RunURL, Why: q.Why,
+	}, over)
+	if err != nil {
+		return fmt.Errorf("take the lock of %s: %w", p.Environment, err)
+	}
+	err = work(ctx)
+	// An interrupt may have ended the work; the lease is given back all the same.
+	release, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.limits.Finish)
+	defer cancel()
+	if releaseErr := a.lease.release(release); releaseErr != nil {
+		return errors.Join(err, fmt.Errorf("give back the lock of %s: %w", p.Environment, releaseErr))
+	}
+	return err
+}
+
+// newChange is the part of an attempt that a lease needs.
+func (p *Pipeline) newChange(q ChangeRequest) *attempt {
+	a := &attempt{Pipeline: p, limits: p.Limits.orDefault(), step: StepLock, request: Request{Timeout: changeTime}}
+	*a.record() = Record{Kind: q.Kind, ID: a.newID()}
+	return a
+}
+
+// free returns the lease that may be taken over: nil if there is none.
+func (a *attempt) free(ctx context.Context) (*Lease, error) {
+	holder, err := retry(ctx, a, a.Lock.Holder)
+	if err != nil {
+		return nil, fmt.Errorf("look at the lock: %w", err)
+	}
+	if holder == nil {
+		return nil, nil
+	}
+	var seen observedLease
+	if !seen.gone(holder, a.limits.Lease) {
+		return nil, LockError{Lease: *holder}
+	}
+	if err := a.readHistory(ctx); err != nil {
+		return nil, err
+	}
+	left, err := a.leftover(ctx, *holder)
+	if err != nil {
+		return nil, err
+	}
+	if takeoverOf(left, a.record().Kind, Release{}, time.Now()) != takeoverFree {
+		return nil, LockError{Lease: *holder, Dead: true}
+	}
+	return holder, nil
 }

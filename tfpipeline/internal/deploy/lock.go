@@ -24,7 +24,7 @@ func (a *attempt) lock(ctx context.Context) error {
 		return err
 	}
 	said := ""
-	var watched sighting
+	var watched observedLease
 	for {
 		holder, err := retry(ctx, a, a.Lock.Holder)
 		if err != nil {
@@ -37,7 +37,7 @@ func (a *attempt) lock(ctx context.Context) error {
 			return a.readHistory(ctx)
 		}
 		if watched.gone(holder, a.limits.Lease) {
-			err = a.claim(ctx, holder)
+			err = a.takeOver(ctx, holder)
 			if !errors.Is(err, ErrLockTaken) {
 				return err
 			}
@@ -56,8 +56,8 @@ func (a *attempt) lock(ctx context.Context) error {
 	}
 }
 
-// sighting is a lease as it was seen first.
-type sighting struct {
+// observedLease is a lease as it was seen first.
+type observedLease struct {
 	version string
 	at      time.Time
 }
@@ -66,7 +66,7 @@ type sighting struct {
 // this machine's clock is not enough, which may be fast: its holder has not
 // renewed it for its whole span since it was seen first, or it ended so long ago
 // that no clock is that wrong.
-func (s *sighting) gone(l *Lease, span time.Duration) bool {
+func (s *observedLease) gone(l *Lease, span time.Duration) bool {
 	now := time.Now()
 	switch {
 	case l == nil:
@@ -74,26 +74,26 @@ func (s *sighting) gone(l *Lease, span time.Duration) bool {
 	case l.Left != "":
 		return !l.atWork(now)
 	case l.Version != s.version:
-		*s = sighting{l.Version, now}
+		*s = observedLease{l.Version, now}
 	}
 	return !l.atWork(now) && (now.Sub(s.at) >= span || now.Sub(l.Until) >= 5*span)
 }
 
-// claim takes a lock that nobody is at work under.
-func (a *attempt) claim(ctx context.Context, holder *Lease) error {
+// takeOver takes a lock that nobody is at work under.
+func (a *attempt) takeOver(ctx context.Context, holder *Lease) error {
 	if err := a.readHistory(ctx); err != nil {
 		return err
 	}
 	if holder == nil {
-		return a.takeLock(ctx, claimFree, nil, leftover{})
+		return a.takeLock(ctx, takeoverFree, nil, leftover{})
 	}
 	left, err := a.leftover(ctx, *holder)
 	if err != nil {
 		return err
 	}
-	c := claimOn(left, a.record().Kind, a.record().Release, time.Now())
-	if c == claimWait || c == claimRefused {
-		return LockError{Lease: *holder, Dead: c == claimRefused}
+	c := takeoverOf(left, a.record().Kind, a.record().Release, time.Now())
+	if c == takeoverWait || c == takeoverRefused {
+		return LockError{Lease: *holder, Dead: c == takeoverRefused}
 	}
 	return a.takeLock(ctx, c, holder, left)
 }
@@ -128,18 +128,18 @@ func (a *attempt) readHistory(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the history: %w", err)
 	}
-	if a.past == nil {
+	if a.history == nil {
 		for _, s := range r.skipped {
 			a.warn("the history holds %s, which is no record: %s", s.Key, s.Reason)
 		}
 	}
-	a.past = past(r.records)
+	a.history = history(r.records)
 	return nil
 }
 
 // leftover finds out what the holder of a lock has done.
 func (a *attempt) leftover(ctx context.Context, l Lease) (leftover, error) {
-	left := leftover{lease: l, record: a.past.attempt(l.RecordID)}
+	left := leftover{lease: l, record: a.history.attempt(l.RecordID)}
 	j, err := retry(ctx, a, func(ctx context.Context) (Journal, error) { return a.History.Journal(ctx, l.RecordID) })
 	switch {
 	case err == nil:
@@ -152,11 +152,11 @@ func (a *attempt) leftover(ctx context.Context, l Lease) (leftover, error) {
 
 // takeLock stores the lease. What a later run has to know is stored before: as
 // soon as the lease is ours, nothing else leads to the attempt that left it.
-func (a *attempt) takeLock(ctx context.Context, c claim, over *Lease, left leftover) error {
+func (a *attempt) takeLock(ctx context.Context, c takeover, over *Lease, left leftover) error {
 	fresh := a.journal
 	r := a.record()
 	switch c {
-	case claimResume:
+	case takeoverResume:
 		a.resumed = true
 		r.resume(left.journal.Record)
 		a.journal.Done, a.journal.Updated = left.journal.Done, left.journal.Updated
@@ -164,20 +164,20 @@ func (a *attempt) takeLock(ctx context.Context, c claim, over *Lease, left lefto
 		if a.journal.PutBack != "" {
 			a.narrow() // no step comes that would
 		}
-	case claimReplace:
+	case takeoverReplace:
 		r.Resumes = left.journal.Record.ID
 	}
-	if c == claimDone {
+	if c == takeoverDone {
 		a.finished = left.record
 	}
-	if c == claimResume || c == claimReplace {
+	if c == takeoverResume || c == takeoverReplace {
 		a.left, a.over = &left.journal.Record, over
 		a.journal.Changed = true
 		if err := a.write(ctx, a.journal); err != nil {
 			return fmt.Errorf("store the journal: %w", err)
 		}
 	}
-	err := a.hold.take(ctx, Lease{
+	err := a.lease.take(ctx, Lease{
 		Environment: a.Environment, RecordID: r.ID, Kind: r.Kind, Release: r.Release,
 		Actor: r.Actor, RunURL: r.RunURL, Why: a.request.Why,
 	}, over)
@@ -189,7 +189,7 @@ func (a *attempt) takeLock(ctx context.Context, c claim, over *Lease, left lefto
 	if over != nil {
 		a.warn("took over the lock: %s", LockError{Lease: *over, Dead: true})
 	}
-	return a.closeBooks(ctx, left)
+	return a.recordDead(ctx, left)
 }
 
 // resume takes over what an earlier attempt found out and did.
@@ -204,12 +204,12 @@ func (r *Record) resume(earlier Record) {
 	r.Outcome, r.Step, r.Error, r.Left, r.Next, r.Ended = "", "", "", nil, nil, time.Time{}
 }
 
-// closeBooks stores the records that dead attempts could not store: the one
+// recordDead stores the records that dead attempts could not store: the one
 // whose lock this was, and those that it continued in turn.
-func (a *attempt) closeBooks(ctx context.Context, left leftover) error {
+func (a *attempt) recordDead(ctx context.Context, left leftover) error {
 	stored := false
 	for j := left.journal; j != nil; {
-		if a.past.attempt(j.Record.ID) != nil {
+		if a.history.attempt(j.Record.ID) != nil {
 			break
 		}
 		r := j.Record.clone()
@@ -238,23 +238,23 @@ func (a *attempt) closeBooks(ctx context.Context, left leftover) error {
 	return a.readHistory(ctx)
 }
 
-// claim is what a lock that exists means to somebody who wants it.
-type claim int
+// takeover is what a lock that exists means to somebody who wants it.
+type takeover int
 
 const (
-	// claimWait: its holder is at work.
-	claimWait claim = iota
-	// claimFree: its holder left nothing behind.
-	claimFree
-	// claimResume: it is left by an attempt that this one continues.
-	claimResume
-	// claimReplace: it is left by an attempt that a rollback ends.
-	claimReplace
-	// claimDone: its holder did what is asked for, and died before it could give
+	// takeoverWait: its holder is at work.
+	takeoverWait takeover = iota
+	// takeoverFree: its holder left nothing behind.
+	takeoverFree
+	// takeoverResume: it is left by an attempt that this one continues.
+	takeoverResume
+	// takeoverReplace: it is left by an attempt that a rollback ends.
+	takeoverReplace
+	// takeoverDone: its holder did what is asked for, and died before it could give
 	// the lock back.
-	claimDone
-	// claimRefused: it is left by an attempt that has to be ended first.
-	claimRefused
+	takeoverDone
+	// takeoverRefused: it is left by an attempt that has to be ended first.
+	takeoverRefused
 )
 
 // leftover is a lock that exists, and what is known of its holder's attempt.
@@ -266,31 +266,31 @@ type leftover struct {
 	record *Record
 }
 
-// claimOn decides from the lock that exists. release is the one asked for; a
+// takeoverOf decides from the lock that exists. release is the one asked for; a
 // rollback may ask for none.
-func claimOn(l leftover, kind Kind, release Release, now time.Time) claim {
+func takeoverOf(l leftover, kind Kind, release Release, now time.Time) takeover {
 	if l.lease.atWork(now) {
-		return claimWait
+		return takeoverWait
 	}
 	if r := l.record; r != nil && r.Outcome.Settled() {
 		if r.Outcome == Deployed && asked(r, kind, release) {
-			return claimDone
+			return takeoverDone
 		}
-		return claimFree
+		return takeoverFree
 	}
 	switch j := l.journal; {
 	case j == nil || !j.Changed:
-		return claimFree // it ended before its first change
+		return takeoverFree // it ended before its first change
 	case kind == KindRollback && l.lease.Left != Broken && asked(&j.Record, kind, release):
-		return claimResume
+		return takeoverResume
 	case kind == KindRollback:
-		return claimReplace
+		return takeoverReplace
 	case !j.Record.Release.Same(release):
-		return claimRefused
+		return takeoverRefused
 	case j.Record.Kind == KindRollback:
-		return claimReplace // the promotion of an older release
+		return takeoverReplace // the promotion of an older release
 	default:
-		return claimResume
+		return takeoverResume
 	}
 }
 
@@ -338,7 +338,7 @@ func (p *Pipeline) Unlock(ctx context.Context, l Lease) error {
 	if err != nil {
 		return err
 	}
-	if err := a.closeBooks(ctx, left); err != nil {
+	if err := a.recordDead(ctx, left); err != nil {
 		return err
 	}
 	err = a.again(ctx, func(ctx context.Context) error {

@@ -25,7 +25,7 @@ var expected = map[StepName]struct{ failed, interrupted []Outcome }{
 	StepNotify:    {[]Outcome{Deployed}, []Outcome{Deployed}},
 	StepUnlock:    {[]Outcome{Deployed}, []Outcome{Deployed}},
 	// Whoever cannot see or stop anything any more calls for help.
-	PuttingBack: {[]Outcome{RolledBack, Broken}, []Outcome{Interrupted, RolledBack}},
+	StepRollBack: {[]Outcome{RolledBack, Broken}, []Outcome{Interrupted, RolledBack}},
 }
 
 func (s scenario) checkOutcome(t *testing.T, at point, f fault, got Outcome) {

@@ -69,7 +69,7 @@ func (a *attempt) next() Next {
 	inspect := Move{Advice: AdviceInspect, Verb: VerbStatus}
 	elsewhere := Move{Advice: AdviceElsewhere, Verb: VerbRollback}
 	back := Move{Advice: AdviceBack, Verb: VerbRollback, Release: r.Previous.bare()}
-	started := a.hold != nil && a.hold.held() && a.journal.Changed
+	started := a.lease != nil && a.lease.held() && a.journal.Changed
 	switch {
 	case r.Outcome == Interrupted && !started:
 		return Next{again}

@@ -34,7 +34,7 @@ func TestTheHistoryIsInTheOrderOfTheLock(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantRuns(t, w, "v1.2")
-		records := past(w.stored())
+		records := history(w.stored())
 		if got := records.current().Release.Tag; got != "v1.2" {
 			t.Errorf("current is %s, and v1.2 runs", got)
 		}
@@ -48,11 +48,11 @@ func TestTheHistoryIsInTheOrderOfTheLock(t *testing.T) {
 func TestTheHistoryBearsClocksThatDiffer(t *testing.T) {
 	now := time.Now()
 	ahead := Record{ID: "a", Started: now, Ended: now.Add(time.Hour)}
-	next := Record{ID: "b", Started: now, Ended: past{ahead}.clock()}
+	next := Record{ID: "b", Started: now, Ended: history{ahead}.clock()}
 	if next.Compare(ahead) <= 0 || next.Ended.After(ahead.Ended.Add(time.Second)) {
 		t.Errorf("it ended %v after the one before", next.Ended.Sub(ahead.Ended))
 	}
-	if got := (past{{Ended: now.Add(-time.Hour)}}).clock(); got.Before(now) {
+	if got := (history{{Ended: now.Add(-time.Hour)}}).clock(); got.Before(now) {
 		t.Errorf("the clock says %v", got)
 	}
 }
@@ -62,7 +62,7 @@ func TestAFastClockTakesNoLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const span = time.Minute
 		held := &Lease{Version: "1", Until: time.Now().Add(-time.Second)}
-		var s sighting
+		var s observedLease
 		if s.gone(held, span) {
 			t.Fatal("taken at first sight")
 		}
@@ -79,10 +79,10 @@ func TestAFastClockTakesNoLease(t *testing.T) {
 		if !s.gone(held, span) {
 			t.Fatal("not taken, though nobody renews it")
 		}
-		if old := (&Lease{Version: "3", Until: time.Now().Add(-5 * span)}); !new(sighting).gone(old, span) {
+		if old := (&Lease{Version: "3", Until: time.Now().Add(-5 * span)}); !new(observedLease).gone(old, span) {
 			t.Error("one that ended long ago is watched")
 		}
-		if left := (&Lease{Version: "4", Until: time.Now(), Left: Interrupted}); !new(sighting).gone(left, span) {
+		if left := (&Lease{Version: "4", Until: time.Now(), Left: Interrupted}); !new(observedLease).gone(left, span) {
 			t.Error("one that was left to be continued is watched")
 		}
 	})

@@ -155,7 +155,7 @@ func (a *attempt) readOutputs(ctx context.Context) error {
 // checkRejected refuses a release that was rolled back from.
 func (a *attempt) checkRejected(context.Context) error {
 	release := a.record().Release
-	by := a.past.rejected(release)
+	by := a.history.rejected(release)
 	if by == nil {
 		return nil
 	}
@@ -302,7 +302,7 @@ func (a *attempt) readBefore(ctx context.Context) error {
 		a.journal.Mixed = a.mixedNow(services)
 	}
 	if !a.resumed && r.Kind == KindPromote && a.step == StepPreflight {
-		r.First = a.past.current() == nil && idle
+		r.First = a.history.current() == nil && idle
 	}
 	a.compareWithHistory(services)
 	return nil
@@ -314,7 +314,7 @@ func (a *attempt) readBefore(ctx context.Context) error {
 func (a *attempt) describeSettled(ctx context.Context) (map[string]Service, error) {
 	const quiet = 10 * time.Second // longer than one old read lasts, mostly
 	began, so := time.Now(), steady{}
-	current := a.past.current()
+	current := a.history.current()
 	last := ""
 	for {
 		services, err := a.describeServices(ctx)
@@ -351,7 +351,7 @@ func (a *attempt) describeSettled(ctx context.Context) (map[string]Service, erro
 // mixedNow reports whether an attempt that did not finish left services with
 // different releases.
 func (a *attempt) mixedNow(services map[string]Service) bool {
-	left := a.past.unfinished()
+	left := a.history.unfinished()
 	if left == nil {
 		return false
 	}
@@ -366,8 +366,8 @@ func (a *attempt) mixedNow(services map[string]Service) bool {
 
 // compareWithHistory warns of services that somebody changed by hand.
 func (a *attempt) compareWithHistory(services map[string]Service) {
-	current := a.past.current()
-	if current == nil || a.past.unfinished() != nil || a.left != nil || a.step != StepPreflight {
+	current := a.history.current()
+	if current == nil || a.history.unfinished() != nil || a.left != nil || a.step != StepPreflight {
 		return
 	}
 	for _, name := range a.services {
@@ -389,7 +389,7 @@ func (a *attempt) checkMigrations(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the migrations of the checkout: %w", err)
 	}
-	pending := a.past.pending(schema)
+	pending := a.history.pending(schema)
 	release := a.record().Release
 	a.contracts = nil
 	for _, m := range pending {
@@ -398,7 +398,7 @@ func (a *attempt) checkMigrations(ctx context.Context) error {
 	if len(pending) == 0 {
 		return nil
 	}
-	order := a.past.order()
+	order := a.history.order()
 	if !slices.ContainsFunc(order, release.Same) {
 		order = append(order, release)
 	}
@@ -407,17 +407,17 @@ func (a *attempt) checkMigrations(ctx context.Context) error {
 	}
 	situation := migrations.Situation{Order: gateReleases(order)}
 	var running []Release
-	if current := a.past.current(); current != nil {
+	if current := a.history.current(); current != nil {
 		running = append(running, current.Release)
 		target := current
 		if current.Release.Same(release) {
-			target = a.past.before(release)
+			target = a.history.before(release)
 		}
 		if target != nil {
 			situation.Targets = gateReleases([]Release{target.Release})
 		}
 	}
-	if left := a.past.unfinished(); left != nil {
+	if left := a.history.unfinished(); left != nil {
 		running = append(running, left.Release)
 	}
 	running = slices.DeleteFunc(running, release.Same)
@@ -427,11 +427,11 @@ func (a *attempt) checkMigrations(ctx context.Context) error {
 
 // checkContracts refuses a rollback behind a contract migration, unless forced.
 func (a *attempt) checkContracts(ctx context.Context) error {
-	applied := a.past.contracts()
+	applied := a.history.contracts()
 	if len(applied) == 0 {
 		return nil
 	}
-	order := a.past.order()
+	order := a.history.order()
 	for _, c := range applied {
 		order = a.place(ctx, order, c.Release)
 		order = a.place(ctx, order, c.UnusedSince)
@@ -457,7 +457,7 @@ func refused(refusals []migrations.Refusal) error {
 }
 
 // pending are the contract migrations that no attempt has applied for sure.
-func (p past) pending(schema Schema) []migrations.Migration {
+func (p history) pending(schema Schema) []migrations.Migration {
 	applied := map[string]bool{}
 	for _, r := range p {
 		if r.Migration == nil || !r.Migration.Succeeded() {

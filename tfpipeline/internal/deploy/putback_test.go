@@ -17,7 +17,7 @@ func TestADeploymentThatDoesNotStop(t *testing.T) {
 			return behaviour{after: 20 * time.Second, fails: service == "api", stuck: service == "mcp"}
 		}
 		p := w.start()
-		p.inject[point{PuttingBack, "StopDeployment", 1}] = fails
+		p.inject[point{StepRollBack, "StopDeployment", 1}] = fails
 		began := time.Now()
 		_, err := p.promote(t.Context(), Request{Tag: "v1.2"})
 		e := wantError(t, err, RolledBack, StepWatch, "service mcp is back")
@@ -66,7 +66,7 @@ func TestAContinuedReturnOfSomeServices(t *testing.T) {
 			return behaviour{after: 30 * time.Second, fails: service == "api" && digest == digestOf(service, commitOf("v1.0"))}
 		}
 		p := w.start()
-		p.inject[point{PuttingBack, "UpdateService", 1}] = killed
+		p.inject[point{StepRollBack, "UpdateService", 1}] = killed
 		p.rollback(t.Context(), Request{Tag: "v1.0"})
 		if w.lease == nil {
 			t.Fatal("the rollback was not killed at work")

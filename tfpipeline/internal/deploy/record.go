@@ -272,7 +272,7 @@ type Journal struct {
 	// PutBack: the attempt has failed, for this reason, and services are being
 	// put back.
 	PutBack string `json:"put_back,omitempty"`
-	// FailedStep is where it failed, if it is being put back.
+	// FailedStep is where it failed, if it is rolled back.
 	FailedStep StepName `json:"failed_step,omitempty"`
 	// Time is when this was written.
 	Time time.Time `json:"time"`

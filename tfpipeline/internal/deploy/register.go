@@ -54,7 +54,7 @@ func (a *attempt) register(ctx context.Context) error {
 // content does no harm.
 func (a *attempt) registerRevision(ctx context.Context, revision Revision) (string, error) {
 	arn, err := retry(ctx, a, func(ctx context.Context) (string, error) {
-		if err := a.hold.valid(); err != nil {
+		if err := a.lease.valid(); err != nil {
 			return "", err
 		}
 		return a.TaskDefinitions.Register(ctx, revision)

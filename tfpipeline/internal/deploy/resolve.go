@@ -11,7 +11,7 @@ import (
 // resolve finds out what exactly is to be deployed: the commit, the digest of
 // each image, and what runs before. From here on nothing looks at a tag.
 func (a *attempt) resolve(ctx context.Context) error {
-	current := a.past.current()
+	current := a.history.current()
 	if a.record().Kind == KindPromote && !a.resumed {
 		older, err := a.older(ctx, current)
 		if err != nil {
@@ -36,7 +36,7 @@ func (a *attempt) resolve(ctx context.Context) error {
 	}
 	// Whoever finds the lock held reads what for.
 	err = a.again(ctx, func(ctx context.Context) error {
-		return a.hold.renew(ctx, func(l *Lease) { l.Release, l.Kind = a.record().Release, a.record().Kind })
+		return a.lease.renew(ctx, func(l *Lease) { l.Release, l.Kind = a.record().Release, a.record().Kind })
 	})
 	if err != nil {
 		return fmt.Errorf("say in the lock what is deployed: %w", err)
@@ -68,7 +68,7 @@ func (a *attempt) older(ctx context.Context, current *Record) (bool, error) {
 	if in, err := contains(release.Commit, current.Release.Commit); in || err != nil {
 		return false, err
 	}
-	order := a.past.order()
+	order := a.history.order()
 	at := slices.IndexFunc(order, release.Same)
 	return at >= 0 && at < slices.IndexFunc(order, current.Release.Same), nil
 }
@@ -114,7 +114,7 @@ func (a *attempt) resolveTarget(current *Record) error {
 	}
 	left := a.left
 	if left == nil {
-		left = a.past.unfinished()
+		left = a.history.unfinished()
 	}
 	name := a.request.Tag
 	if name == "" {
@@ -123,19 +123,19 @@ func (a *attempt) resolveTarget(current *Record) error {
 	var target *Record
 	switch {
 	case name != "":
-		if target = a.past.deployed(name); target == nil {
-			return fmt.Errorf("%s never ran here; rollback goes to one of: %s", name, names(a.past.order()))
+		if target = a.history.deployed(name); target == nil {
+			return fmt.Errorf("%s never ran here; rollback goes to one of: %s", name, names(a.history.order()))
 		}
 		if c := a.request.Commit; a.request.Tag != "" && c != "" && target.Release.Commit != c {
 			return fmt.Errorf("%s was deployed here as commit %s, not %s", name, target.Release.Commit, c)
 		}
 	case left != nil && left.Kind == KindRollback && left.Release.Commit != "":
-		target = a.past.deployed(left.Release.Commit) // it is continued
+		target = a.history.deployed(left.Release.Commit) // it is continued
 	case left != nil:
 		target = current // what ran before the attempt that did not finish
 	default:
-		if target = a.past.before(current.Release); target == nil {
-			return fmt.Errorf("nothing good ran here before %s; releases that ran: %s", current.Release, names(a.past.order()))
+		if target = a.history.before(current.Release); target == nil {
+			return fmt.Errorf("nothing good ran here before %s; releases that ran: %s", current.Release, names(a.history.order()))
 		}
 	}
 	r.Release, r.Previous = target.Release, current.Release

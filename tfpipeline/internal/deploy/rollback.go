@@ -154,15 +154,15 @@ func endOf(s DeploymentState) move {
 	}
 }
 
-// putBack brings every service back to what it ran before, after update, watch
+// rollBack brings every service back to what it ran before, after update, watch
 // or verify has failed, and returns how that ended. It goes on after the time
 // of the attempt is up, and ends with ctx, which an interrupt ends.
-func (a *attempt) putBack(ctx context.Context, step StepName, cause error) (Outcome, error) {
+func (a *attempt) rollBack(ctx context.Context, step StepName, cause error) (Outcome, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, a.limits.PutBack, timeUp{a.limits.PutBack})
 	defer cancel()
 	began := time.Now()
-	a.enter(PuttingBack)
-	a.emit(Event{Kind: EventStep, Message: "putting every service back to what it ran before"})
+	a.enter(StepRollBack)
+	a.emit(Event{Kind: EventStep, Message: "rolling every service back to what it ran before"})
 	if a.journal.PutBack == "" {
 		a.journal.PutBack, a.journal.FailedStep = a.Redactor.Hide(cause.Error()), step
 		a.changed(ctx)
@@ -176,7 +176,7 @@ func (a *attempt) putBack(ctx context.Context, step StepName, cause error) (Outc
 	})
 	so, showed := steady{}, map[string]string{}
 	for first := true; ; first = false {
-		if err := a.hold.valid(); err != nil {
+		if err := a.lease.valid(); err != nil {
 			return Interrupted, err
 		}
 		found, err := w.look(ctx)
@@ -275,7 +275,7 @@ func (a *attempt) putBack(ctx context.Context, step StepName, cause error) (Outc
 
 // notBack says how a return that was not finished ended.
 func (a *attempt) notBack(ctx context.Context, err error) (Outcome, error) {
-	err = because(ctx, fmt.Errorf("put the services back: %w", err))
+	err = because(ctx, fmt.Errorf("roll the services back: %w", err))
 	_, late := errors.AsType[timeUp](context.Cause(ctx))
 	_, lost := errors.AsType[lostError](err)
 	if lost || ctx.Err() != nil && !late {
@@ -301,7 +301,7 @@ func (a *attempt) moveBack(ctx context.Context, name string, s Service, m move) 
 		}
 		a.note("stopping deployment %s of service %s", short(arn), name)
 		return a.again(ctx, func(ctx context.Context) error {
-			if err := a.hold.valid(); err != nil {
+			if err := a.lease.valid(); err != nil {
 				return err
 			}
 			a.written[name] = time.Now()

@@ -84,7 +84,7 @@ func (a *attempt) updateService(ctx context.Context, name string, now Service) e
 // does nothing more.
 func (a *attempt) updateOnce(ctx context.Context, u Update) (string, error) {
 	deployment, err := retry(ctx, a, func(ctx context.Context) (string, error) {
-		if err := a.hold.valid(); err != nil {
+		if err := a.lease.valid(); err != nil {
 			return "", err
 		}
 		arn, err := a.Services.UpdateService(ctx, u)
@@ -130,7 +130,7 @@ func (a *attempt) raiseMinimums(ctx context.Context) error {
 
 func (a *attempt) setMinimum(ctx context.Context, name string, tasks int) error {
 	err := a.again(ctx, func(ctx context.Context) error {
-		if err := a.hold.valid(); err != nil {
+		if err := a.lease.valid(); err != nil {
 			return err
 		}
 		return a.Scaling.SetMinimum(ctx, name, tasks)
@@ -141,9 +141,9 @@ func (a *attempt) setMinimum(ctx context.Context, name string, tasks int) error 
 	return nil
 }
 
-// patience is how many looks in a row may fail for another reason than a
+// maxRefusals is how many looks in a row may fail for another reason than a
 // transient one.
-const patience = 3
+const maxRefusals = 3
 
 // supersededError is why an attempt ends that somebody else's deployment ended.
 type supersededError struct{ why string }
@@ -340,7 +340,7 @@ func (w *watcher) look(ctx context.Context) (look, error) {
 			return found, nil
 		}
 		w.errors++
-		if ctx.Err() != nil || w.errors >= patience || !a.pause(ctx, a.limits.Tick) {
+		if ctx.Err() != nil || w.errors >= maxRefusals || !a.pause(ctx, a.limits.Tick) {
 			return look{}, because(ctx, fmt.Errorf("look at the deployments: %w", err))
 		}
 	}
@@ -517,7 +517,7 @@ func (a *attempt) verify(ctx context.Context) error {
 		if right {
 			pace = min(a.limits.Tick, window/4)
 		}
-		if refused >= patience || !a.pause(ctx, pace) {
+		if refused >= maxRefusals || !a.pause(ctx, pace) {
 			if len(wrong) == 0 {
 				wrong = append(wrong, fmt.Sprintf("it has not stayed healthy for %v", window))
 			}
@@ -536,9 +536,9 @@ func (a *attempt) window() time.Duration {
 
 // verified notes that the release is deployed.
 func (a *attempt) verified() {
-	a.hold.inTime()
+	a.lease.inTime()
 	r := a.record()
-	r.Outcome, r.Ended = Deployed, a.past.clock()
+	r.Outcome, r.Ended = Deployed, a.history.clock()
 	for _, s := range r.Services {
 		s.Outcome = Deployed
 	}
