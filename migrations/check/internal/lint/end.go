@@ -14,9 +14,9 @@ import (
 // Nobody sees a state inside a transaction. What a statement takes away is
 // therefore judged by what is there when its transaction ends.
 
-// doubtful are findings that stand only if the end of the transaction does not
+// provisional are findings that stand only if the end of the transaction does not
 // make up for them.
-type doubtful struct {
+type provisional struct {
 	from, to, covered int
 	// settled reports whether it does; it may report what differs instead.
 	settled func() bool
@@ -25,16 +25,16 @@ type doubtful struct {
 
 // unless reports what the transaction's end may make up for.
 func (j *judge) unless(settled func() bool, report func()) {
-	d := doubtful{from: len(j.findings), covered: j.covered, settled: settled, at: j.at}
+	d := provisional{from: len(j.findings), covered: j.covered, settled: settled, at: j.at}
 	report()
 	d.to, d.covered = len(j.findings), j.covered-d.covered
-	j.doubts = append(j.doubts, d)
+	j.provisional = append(j.provisional, d)
 }
 
-// endTransaction settles what was doubtful.
+// endTransaction settles what was provisional.
 func (j *judge) endTransaction() {
 	at := j.at
-	for _, d := range j.doubts {
+	for _, d := range j.provisional {
 		j.at = d.at
 		if !d.settled() {
 			continue
@@ -44,7 +44,7 @@ func (j *judge) endTransaction() {
 		}
 		j.covered -= d.covered
 	}
-	j.at, j.doubts = at, nil
+	j.at, j.provisional = at, nil
 }
 
 // warn is report for what is for a person to weigh.

@@ -29,8 +29,8 @@ type judge struct {
 	added []enumValue
 	// utc is set once the file sets its time zone to UTC.
 	utc bool
-	// doubts are findings that the transaction's end may make up for.
-	doubts []doubtful
+	// provisional are findings that the transaction's end may make up for.
+	provisional []provisional
 	// given are names that the file gave by RENAME.
 	given map[string]bool
 	// setAhead are sequences that the file sets by what a query finds.
@@ -109,7 +109,7 @@ func (j *judge) statement(node *pg.Node) {
 	default:
 		j.schema.ApplyAt(node, j.at.statement.SQL, j.at.statement.Line)
 	}
-	j.hold(locks)
+	j.lock(locks)
 	if j.alone() && j.at.line == 0 {
 		j.held, j.added = nil, nil
 		j.endTransaction()

@@ -237,7 +237,7 @@ func (j *judge) replacePolicy(parts []string) {
 	}
 	at := j.at
 	j.unless(func() bool { return true }, func() {})
-	j.doubts[len(j.doubts)-1].settled = func() bool {
+	j.provisional[len(j.provisional)-1].settled = func() bool {
 		j.at = at
 		now := t.Policies[name]
 		switch {

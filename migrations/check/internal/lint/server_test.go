@@ -45,7 +45,7 @@ func TestServer(t *testing.T) {
 				if versioned.MatchString(c.name) {
 					t.Skipf("for PostgreSQL %d; this is %d", c.postgres, b.version)
 				}
-				if b.hold(t, name, c, before, excused) && c.bad {
+				if b.compare(t, name, c, before, excused) && c.bad {
 					shown[rule] = true
 				}
 			})
@@ -65,9 +65,9 @@ func TestServer(t *testing.T) {
 	}
 }
 
-// hold compares one case's findings with what the server does; false means that
+// compare compares one case's findings with what the server does; false means that
 // the runner refuses the file, so that no server sees it.
-func (b *bench) hold(t *testing.T, name string, c ruleCase, before []prove.Outcome, excused func(string, ...string) bool) bool {
+func (b *bench) compare(t *testing.T, name string, c ruleCase, before []prove.Outcome, excused func(string, ...string) bool) bool {
 	findings := c.judge(t)
 	m, problems := migrations.Parse(c.name, c.sql)
 	for _, p := range problems {
@@ -101,7 +101,7 @@ func (b *bench) hold(t *testing.T, name string, c ruleCase, before []prove.Outco
 	for i, e := range effects {
 		failed = failed || e.Error != ""
 		if e.Error == "" {
-			b.holdStatement(t, name, m.Statements[i], e, findings, excused)
+			b.compareStatement(t, name, m.Statements[i], e, findings, excused)
 		}
 		if i < len(claims) && e.Error == "" && c.rule != migrations.RuleTransaction {
 			compareLocks(t, name, claims[:i+1], e, m, excused)
@@ -149,9 +149,9 @@ func rulesOf(findings []lint.Finding, class lint.Class) string {
 	return ""
 }
 
-// holdStatement: what blocks by measurement the linter calls an error, and what
+// compareStatement: what blocks by measurement the linter calls an error, and what
 // it calls blocking does block.
-func (b *bench) holdStatement(t *testing.T, name string, s migrations.Statement, e prove.Effect, findings []lint.Finding, excused func(string, ...string) bool) {
+func (b *bench) compareStatement(t *testing.T, name string, s migrations.Statement, e prove.Effect, findings []lint.Finding, excused func(string, ...string) bool) {
 	t.Helper()
 	last := s.Line + strings.Count(s.SQL, "\n")
 	var said []string

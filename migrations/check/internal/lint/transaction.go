@@ -17,7 +17,7 @@ type heldLock struct {
 	line int
 }
 
-func (j *judge) hold(locks []Lock) {
+func (j *judge) lock(locks []Lock) {
 	line, _ := j.position(0)
 	for _, l := range locks {
 		j.held = append(j.held, heldLock{l, line})

@@ -20,8 +20,8 @@ import (
 // settle is how long clients run undisturbed, to know what is ordinary.
 const settle = 50 * time.Millisecond
 
-// beside runs a migration beside a reader and a writer.
-func (r *run) beside(ctx context.Context, config *pgx.ConnConfig, m migrations.Migration, result *Result) error {
+// withClients runs a migration beside a reader and a writer.
+func (r *run) withClients(ctx context.Context, config *pgx.ConnConfig, m migrations.Migration, result *Result) error {
 	var reads, writes []string
 	if err := with(ctx, config, func(conn *pgx.Conn) (err error) {
 		reads, writes, err = clientQueries(ctx, conn)

@@ -169,14 +169,14 @@ func (r *run) prove(ctx context.Context, m migrations.Migration, state, next str
 	}); err != nil {
 		return result, err
 	}
-	beside, err := r.server.Create(ctx, next+"beside", next)
+	busy, err := r.server.Create(ctx, next+"clients", next)
 	if err != nil {
 		return result, err
 	}
 	if err := r.measure(ctx, config, m, &result); err != nil {
 		return result, err
 	}
-	return result, r.beside(ctx, beside, m, &result)
+	return result, r.withClients(ctx, busy, m, &result)
 }
 
 func (r *run) measure(ctx context.Context, config *pgx.ConnConfig, m migrations.Migration, result *Result) error {
