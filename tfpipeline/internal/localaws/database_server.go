@@ -39,8 +39,8 @@ type databaseServers struct {
 // server is one of them; postgres and end are nil if it could not be started.
 type server struct {
 	instance
-	postgres *scratch.Server
-	end      func()
+	postgres  *scratch.Server
+	end       func()
 	unchecked bool // an instance has been deleted since; perhaps this one
 }
 
