@@ -20,6 +20,7 @@ import (
 
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
 // flagSet has the flags of the longest commands, for tests of their parsing.
@@ -185,7 +186,7 @@ func TestInterrupts(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	stdout, stderr, code := cli(t, "config", "-json")
-	var got description
+	var got view.Description
 	if err := json.Unmarshal([]byte(stdout), &got); err != nil || code != console.ExitOK {
 		t.Fatalf("exit %d, %v, %s", code, err, stderr)
 	}

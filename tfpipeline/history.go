@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/root"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
@@ -45,7 +46,7 @@ func (a *app) showHistory(ctx context.Context, env, id string, limit int, json b
 	}
 	records, skipped, err := e.history.Records(ctx)
 	if err != nil {
-		return explain(env, err)
+		return root.Explain(env, err)
 	}
 	slices.Reverse(records)
 	h := view.History{Environment: env, Records: records, Skipped: skipped}
@@ -53,7 +54,7 @@ func (a *app) showHistory(ctx context.Context, env, id string, limit int, json b
 		return a.showRecord(h, id, json)
 	}
 	if h.Unfinished, err = e.history.Unfinished(ctx); err != nil {
-		return explain(env, err)
+		return root.Explain(env, err)
 	}
 	if limit > 0 && len(records) > limit {
 		h.Records, h.More = records[:limit], len(records)-limit

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -70,7 +69,7 @@ func (a *app) requireCloud(ctx context.Context, command string) (root.Cloud, err
 func (a *app) rootOptions(cloud root.Cloud) root.Options {
 	return root.Options{
 		Platform: a.platform, Repository: a.repository, Cache: cacheDir(),
-		Console: a.console, Redactor: a.redactor(), Cloud: cloud, Lease: a.lease(cloud.Config),
+		Console: a.console, Redactor: a.redactor(), Cloud: cloud, Leases: a.leases(cloud),
 	}
 }
 
@@ -92,16 +91,12 @@ func (a *app) services() []string {
 	return names
 }
 
-// explain adds the next command to errors of an environment that was never
-// bootstrapped.
-func explain(env string, err error) error {
-	if errors.Is(err, state.ErrNoBucket) {
-		return console.WithNext(err, "tfpipeline bootstrap -env %s", env)
+// leases are those that changes of environments are made under.
+func (a *app) leases(cloud root.Cloud) *root.Leases {
+	return &root.Leases{
+		Platform: a.platform, Bucket: state.New(cloud.Config, a.platform), Console: a.console, Redactor: a.redactor(),
+		Limits: a.limits, Actor: a.actor(), Why: a.why(), RunURL: a.runURL(),
 	}
-	if _, ok := errors.AsType[*state.NewerFormatError](err); ok {
-		return console.WithNext(err, "git pull, and run the newer tfpipeline")
-	}
-	return err
 }
 
 // hasRun reports whether records say which release runs.

@@ -157,7 +157,7 @@ func (a *app) attempt(ctx context.Context, kind deploy.Kind, o attemptOptions, a
 		if dossierErr := a.keepDossier(failure, o.dossier); dossierErr != nil {
 			a.console.Progress("warning: %v", dossierErr)
 		}
-		return explain(o.env, whatNext(failure))
+		return root.Explain(o.env, whatNext(failure))
 	}
 	if err != nil {
 		return err
@@ -191,7 +191,7 @@ func (a *app) conclude(o attemptOptions, r deploy.Record) {
 func (a *app) whatRuns(ctx context.Context, e *environment, p *view.Promotion) error {
 	records, _, err := e.history.Recent(ctx, hasRun)
 	if err != nil && !deploy.IsTransient(err) {
-		return explain(e.Name, err)
+		return root.Explain(e.Name, err)
 	}
 	current := deploy.LastDeployed(records)
 	if current == nil {

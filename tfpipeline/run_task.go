@@ -124,7 +124,7 @@ func (a *app) taskNext(o runOptions, err error) error {
 		return console.WithNext(failed, "tfpipeline logs -env %s -task %s -follow; to stop it: aws ecs stop-task --cluster %s --task %s",
 			o.env, o.task, a.platform.Cluster(o.env), task.ARN)
 	case task != nil && task.ARN == "":
-		return explain(o.env, failed)
+		return root.Explain(o.env, failed)
 	default:
 		return console.WithNext(failed, "tfpipeline logs -env %s -task %s", o.env, o.task)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/root"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
@@ -66,7 +67,7 @@ func (a *app) status(ctx context.Context, env string, json, markdown bool) error
 		}
 		g.Go(func() (err error) {
 			all[i], err = a.statusOf(groupCtx, e)
-			return explain(name, err)
+			return root.Explain(name, err)
 		})
 	}
 	if err := g.Wait(); err != nil {

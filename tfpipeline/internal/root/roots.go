@@ -33,30 +33,8 @@ type Options struct {
 	Console  *console.Console
 	Redactor redact.Redactor
 	Cloud    Cloud
-	// Lease is what changes of a root are made under; nil is none.
-	Lease *Lease
-}
-
-// Lease keeps others away from a root while it is changed.
-type Lease struct {
-	// Free refuses while somebody else holds it.
-	Free func(ctx context.Context, root string, op Operation) error
-	// Hold does work while it is held.
-	Hold func(ctx context.Context, root string, op Operation, work func(context.Context) error) error
-}
-
-func (l *Lease) free(ctx context.Context, root string, op Operation) error {
-	if l == nil {
-		return nil
-	}
-	return l.Free(ctx, root, op)
-}
-
-func (l *Lease) hold(ctx context.Context, root string, op Operation, work func(context.Context) error) error {
-	if l == nil {
-		return work(ctx)
-	}
-	return l.Hold(ctx, root, op, work)
+	// Leases are what changes are made under; nil is none.
+	Leases *Leases
 }
 
 // Roots is what the roots of one target share: the Terraform program, the

@@ -1,0 +1,147 @@
+package root
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/state"
+	"github.com/specboard/platform/tfpipeline/internal/view"
+)
+
+// Unlock shows the locks of a root, its environment's and that of its Terraform
+// state, and removes each after asking, unless yes has answered already. With
+// an id it is only about the state's lock of that id.
+func (l *Leases) Unlock(ctx context.Context, env, id string, yes bool) error {
+	var locks []heldLock
+	if env != config.SharedRoot && id == "" {
+		own, err := l.environmentLock(ctx, env, yes)
+		if err != nil {
+			return Explain(env, err)
+		}
+		locks = append(locks, own...)
+	}
+	held, err := l.Bucket.StateLock(ctx, env)
+	foreign, isForeign := errors.AsType[*state.ForeignError](err)
+	switch {
+	case isForeign:
+		return console.WithNext(err, "aws s3 cp s3://%s/%s -", l.Platform.StateBucket(), foreign.Key)
+	case err != nil:
+		return Explain(env, err)
+	case id != "" && held == nil:
+		return console.WithNext(fmt.Errorf("%s: the Terraform state is not locked", env), "tfpipeline plan -env %s", env)
+	case id != "" && held.ID != id:
+		return console.WithNext(fmt.Errorf("%s: the lock of the Terraform state is another one now: %s, by %s since %s", env, held.ID, held.Who, held.Created),
+			"tfpipeline unlock -env %s", env)
+	case held != nil:
+		locks = append(locks, l.stateLock(env, *held))
+	}
+	if len(locks) == 0 {
+		fmt.Fprintf(l.Console.Out, "%s: nothing is locked\n", env)
+		return nil
+	}
+	for _, lock := range locks {
+		l.Console.Progress("%s", lock.shown)
+	}
+	again := "tfpipeline unlock -env " + env
+	if id != "" {
+		again += " -state " + id
+	}
+	for _, lock := range locks {
+		if lock.refused != nil {
+			return lock.refused
+		}
+		if err := l.Console.RequireAnswer("unlock", "if those runs are gone for good: "+again+" -yes", yes); err != nil {
+			return err
+		}
+		if err := l.Console.Confirm(ctx, lock.question, yes); err != nil {
+			return err
+		}
+		if err := lock.remove(ctx); err != nil {
+			return console.WithNext(fmt.Errorf("%s: the lock was not removed: %w", env, err), "%s", again)
+		}
+	}
+	return nil
+}
+
+// heldLock is a lock as it is shown, and what removes that one and no other.
+type heldLock struct {
+	shown, question string
+	// refused is why it cannot be removed, if it cannot.
+	refused error
+	remove  func(context.Context) error
+}
+
+// stateLock is the lock of a root's Terraform state. What a dead apply made in
+// its last seconds may not be in the state, and the machine that would know of
+// it is gone.
+func (l *Leases) stateLock(env string, held deploy.StateLock) heldLock {
+	return heldLock{
+		shown:    fmt.Sprintf("%s: the lock of the Terraform state %s:\n  %s, by %s since %s", env, held.ID, held.Operation, held.Who, held.Created),
+		question: fmt.Sprintf("Is the run that holds lock %s gone for good, and may its lock be removed?", held.ID),
+		remove: func(ctx context.Context) error {
+			if err := l.Bucket.RemoveStateLock(ctx, env, held); err != nil {
+				return err
+			}
+			fmt.Fprintf(l.Console.Out, "%s: lock %s is removed\n", env, held.ID)
+			if held.Operation == "OperationTypeApply" {
+				l.Console.Progress("%s: that apply may have made what the state does not know", env)
+				l.Console.Suggest("tfpipeline apply -env %s -adopt", env)
+			}
+			return nil
+		},
+	}
+}
+
+// environmentLock is the lock of an environment; none if it is free.
+func (l *Leases) environmentLock(ctx context.Context, env string, yes bool) ([]heldLock, error) {
+	lock := l.Bucket.Lock(env)
+	holder, err := lock.Holder(ctx)
+	foreign, isForeign := errors.AsType[*state.ForeignError](err)
+	var shown heldLock
+	switch {
+	case isForeign:
+		shown.shown = fmt.Sprintf("%s: what stands in the place of the lock is none: %s: %s", env, foreign.Key, foreign.Reason)
+		shown.question = "May it be removed?"
+		shown.remove = func(ctx context.Context) error { return lock.Remove(ctx, foreign.Version) }
+	case err != nil || holder == nil:
+		return nil, err
+	default:
+		shown = showLease(env, *holder, yes)
+		// An attempt that died gets its record first, so that a rollback knows
+		// what it touched.
+		p := &deploy.Pipeline{History: l.Bucket.History(env), Lock: lock}
+		shown.remove = func(ctx context.Context) error { return p.Unlock(ctx, *holder) }
+	}
+	remove := shown.remove
+	shown.remove = func(ctx context.Context) error {
+		if err := remove(ctx); err != nil {
+			return err
+		}
+		fmt.Fprintf(l.Console.Out, "%s: the lock is removed\n", env)
+		return nil
+	}
+	return []heldLock{shown}, nil
+}
+
+// showLease says who holds a lock, and what is asked before it is removed.
+func showLease(env string, l deploy.Lease, yes bool) heldLock {
+	now := time.Now()
+	h := heldLock{shown: fmt.Sprintf("%s: the lock:\n  %s", env, view.Lease(l, now))}
+	switch {
+	case l.Left != "":
+		h.shown += fmt.Sprintf("\nIts services may be mixed, and deployments in flight. %s.", view.Next(env, l.Next()))
+		h.question = "May the lock be removed, and its attempt be left as it is?"
+	case l.Expired(now):
+		h.question = "Its holder is gone. May the lock be removed?"
+	case yes:
+		h.refused = console.WithNext(fmt.Errorf("%s: its holder is at work, and -yes does not remove such a lock", env), "end that run; its lock ends by itself within a minute")
+	default:
+		h.question = "ITS HOLDER IS AT WORK. May the lock be taken from it all the same?"
+	}
+	return h
+}

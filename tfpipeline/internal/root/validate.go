@@ -1,0 +1,96 @@
+package root
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/terraform"
+)
+
+// Validate checks the format of every root and module, and runs terraform
+// validate, and with test terraform test, for each. It returns how many there
+// are, and an error that names all that fail.
+func Validate(ctx context.Context, o Options, test bool) (count int, err error) {
+	program, err := terraform.DefaultInstallation(o.Cache).Find(ctx, func(s string) { o.Console.Progress("%s", s) })
+	if err != nil {
+		return 0, err
+	}
+	if err := terraform.CheckFormat(ctx, program, filepath.Join(o.Repository, "modules"), filepath.Join(o.Repository, "envs")); err != nil {
+		return 0, err
+	}
+	entries, err := os.ReadDir(filepath.Join(o.Repository, "modules"))
+	if err != nil {
+		return 0, fmt.Errorf("list the modules: %w", err)
+	}
+	env, _ := terraform.Environ(o.Console.Env, map[string]string{"AWS_EC2_METADATA_DISABLED": "true"})
+	work := filepath.Join(o.Cache, "work")
+
+	// Each run loads the provider, which takes two seconds of one core.
+	var g errgroup.Group
+	g.SetLimit(2)
+	var failed []error
+	results := make(chan error)
+	one := func(name string, prepare func() (*terraform.Workspace, error), tests bool) {
+		g.Go(func() error {
+			err := func() (err error) {
+				w, err := prepare()
+				if err != nil {
+					return err
+				}
+				defer func() { err = errors.Join(err, w.Close()) }()
+				d, err := terraform.New(ctx, terraform.Options{
+					Program: program, Workspace: w, Environ: env,
+					PluginCache: filepath.Join(o.Cache, "providers"),
+				})
+				if err == nil {
+					err = d.Validate(ctx)
+				}
+				if err == nil && tests {
+					err = d.Test(ctx)
+				}
+				return err
+			}()
+			if err != nil {
+				err = fmt.Errorf("%s: %w", name, err)
+			} else {
+				o.Console.Progress("ok  %s%s", name, map[bool]string{true: " (with tests)"}[tests])
+			}
+			results <- err
+			return nil
+		})
+	}
+	go func() {
+		for _, r := range o.Platform.Roots() {
+			one("envs/"+r, func() (*terraform.Workspace, error) {
+				return terraform.NewWorkspace(o.Repository, r, work, "")
+			}, false)
+		}
+		for _, e := range entries {
+			_, err := os.Stat(filepath.Join(o.Repository, "modules", e.Name(), "tests"))
+			one("modules/"+e.Name(), func() (*terraform.Workspace, error) {
+				return terraform.NewModuleWorkspace(o.Repository, e.Name(), config.SharedRoot, work)
+			}, err == nil && test)
+		}
+		_ = g.Wait() // failures travel through results
+		close(results)
+	}()
+	for err := range results {
+		count++
+		if err != nil {
+			failed = append(failed, err)
+		}
+	}
+	if len(failed) > 0 {
+		slices.SortFunc(failed, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+		return count, fmt.Errorf("%d of %d failed:\n%w", len(failed), count, errors.Join(failed...))
+	}
+	return count, nil
+}
