@@ -49,7 +49,7 @@ var allowed = map[string][]string{
 	"tfpipeline/internal/ecs":        {"gen/config", "tfpipeline/internal/calls", "tfpipeline/internal/deploy"},
 	"tfpipeline/internal/checkout":   {"migrations", "tfpipeline/internal/console", "tfpipeline/internal/deploy"},
 	"tfpipeline/internal/github":     {},
-	"tfpipeline/internal/localaws":   {"gen/config", "migrations/scratch", "tfpipeline/internal/endpoint", "tfpipeline/internal/localaws/*"},
+	"tfpipeline/internal/localaws":   {"gen/config", "migrations/scratch", "tfpipeline/internal/console", "tfpipeline/internal/endpoint", "tfpipeline/internal/localaws/*"},
 	"tfpipeline/internal/localaws/*": {"gen/config", "tfpipeline/internal/endpoint", "tfpipeline/internal/localaws/*"},
 	"tfpipeline/internal/notify":     {},
 	"tfpipeline/internal/endpoint":   {"gen/config"},

@@ -2,13 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
@@ -87,14 +82,16 @@ func (a *app) local(ctx context.Context, o localOptions, args []string) error {
 		return a.becomeRole(ctx, o, args)
 	}
 	if o.push != "" {
-		return a.pushSample(ctx, o)
+		if err := a.findRepository(); err != nil {
+			return err
+		}
+		return localaws.Sample{
+			Platform: a.platform, Console: a.console, Repository: a.repository, Cache: cacheDir(), Tag: o.push, Only: o.only, Arguments: o.sample,
+		}.Push(ctx)
 	}
-	cloud, err := a.startLocal(ctx, o)
-	if err != nil {
-		return err
-	}
-	err = a.useLocal(ctx, cloud, o, args)
-	return errors.Join(err, cloud.Close())
+	return localaws.Use{
+		Platform: a.platform, Console: a.console, JSON: o.json, Verbose: o.verbose, Speed: o.speed, Shell: o.shell, Command: args,
+	}.Run(ctx)
 }
 
 // check refuses what does not go together.
@@ -115,75 +112,4 @@ func (o localOptions) check(args []string) error {
 		return nil
 	}
 	return console.Usage("local: "+wrong, "tfpipeline help local")
-}
-
-// startLocal starts the endpoint with all that runs behind it.
-func (a *app) startLocal(ctx context.Context, o localOptions) (*localaws.Cloud, error) {
-	options := localaws.CloudOptions{
-		Options: localaws.Options{
-			Region: a.platform.Region, Account: a.platform.Account, Environ: a.console.Env,
-			Progress: func(line string) { a.console.Progress("%s", line) },
-		},
-		Speed: o.speed,
-	}
-	if o.verbose {
-		options.Output = func(task, container, line string) { a.console.Progress("%s/%.8s: %s", container, task, line) }
-	}
-	// Ctrl-C is also for the command that uses the endpoint, and which may need
-	// it until its end: from the start on only Close ends it.
-	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
-	started := context.AfterFunc(ctx, func() { end(context.Cause(ctx)) })
-	cloud, err := localaws.StartCloud(life, options)
-	if err == nil && !started() {
-		err = errors.Join(context.Cause(ctx), cloud.Close())
-	}
-	return cloud, err
-}
-
-// useLocal is what happens while the endpoint runs.
-func (a *app) useLocal(ctx context.Context, cloud *localaws.Cloud, o localOptions, args []string) error {
-	if o.shell {
-		shell := a.console.Getenv("SHELL")
-		if shell == "" {
-			shell = "/bin/sh"
-		}
-		a.console.Progress("AWS is %s in this shell, until it ends", cloud.URL())
-		args = []string{shell}
-	}
-	if o.json || len(args) == 0 {
-		if err := a.printEnvironment(cloud, o.json); err != nil {
-			return err
-		}
-	}
-	if len(args) > 0 {
-		return a.runIn(ctx, cloud.Access().Environ(a.console.Env), args)
-	}
-	a.console.Progress("local AWS at %s until Ctrl-C; load balancers: %s/_localaws/balancers", cloud.URL(), cloud.URL())
-	select {
-	case <-ctx.Done():
-		a.console.Progress("stopping: everything that was created is gone")
-		return nil // as asked
-	case <-cloud.Done():
-		return console.WithNext(fmt.Errorf("run the local endpoint: %w", cloud.Err()), "tfpipeline local")
-	}
-}
-
-// printEnvironment tells a shell, or a program, what to export.
-func (a *app) printEnvironment(cloud *localaws.Cloud, asJSON bool) error {
-	set, unset := cloud.Access().Variables(a.console.Env)
-	if asJSON {
-		return json.NewEncoder(a.console.Out).Encode(struct {
-			Endpoint    string            `json:"endpoint"`
-			Environment map[string]string `json:"environment"`
-			Unset       []string          `json:"unset"`
-		}{cloud.URL(), set, unset})
-	}
-	// In one write, so that a file that has something has everything.
-	var lines strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(set)) {
-		fmt.Fprintf(&lines, "export %s='%s'\n", name, strings.ReplaceAll(set[name], "'", `'\''`))
-	}
-	fmt.Fprintf(&lines, "unset %s\n", strings.Join(unset, " "))
-	_, err := fmt.Fprint(a.console.Out, lines.String())
-	return err
 }

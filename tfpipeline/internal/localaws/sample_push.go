@@ -1,0 +1,88 @@
+package localaws
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
+)
+
+// Sample is the sample application as the images of a release.
+type Sample struct {
+	Platform config.Platform
+	Console  *console.Console
+	// Repository is the checkout it is built from, and Cache the folder where
+	// the images stay.
+	Repository, Cache string
+	// Tag is the release's, Only the one service that is pushed, if not all,
+	// and Arguments what the application is started with.
+	Tag, Only, Arguments string
+}
+
+// Push puts the images into the repositories of the endpoint that the
+// environment names.
+func (s Sample) Push(ctx context.Context) error {
+	address := s.Console.Getenv("AWS_ENDPOINT_URL")
+	if !isLocal(address) {
+		return console.WithNext(fmt.Errorf("push the sample application: AWS_ENDPOINT_URL=%q is no local endpoint; real images are pushed by docker", address), "tfpipeline local")
+	}
+	services := s.Platform.Services
+	if s.Only != "" {
+		service, ok := s.Platform.Service(s.Only)
+		if !ok {
+			return console.Usage(fmt.Sprintf("local: -only %s: there is no such service", s.Only), "tfpipeline help local")
+		}
+		services = []config.Service{service}
+	}
+	folder, err := s.build(ctx)
+	if err != nil {
+		return fmt.Errorf("push the sample application: %w", err)
+	}
+	region := s.Console.Getenv("AWS_REGION")
+	if region == "" {
+		region = s.Platform.Region
+	}
+	cfg := endpoint.Access{URL: address, Region: region, Key: "local"}.Config()
+	for _, service := range services {
+		command := slices.Concat([]string{"sample", "-service", service.Name, "-release", s.Tag}, strings.Fields(s.Arguments))
+		digest, err := Push(ctx, cfg, s.Platform.RepositoryName(service.Name), s.Tag, Image{Folder: folder, Command: command})
+		if err != nil {
+			return console.WithNext(fmt.Errorf("push the sample application as %s: %w", service.Name, err), "tfpipeline bootstrap -env %s", config.SharedRoot)
+		}
+		fmt.Fprintf(s.Console.Out, "%s:%s@%s\n", s.Platform.RepositoryURL(service.Name), s.Tag, digest)
+	}
+	return nil
+}
+
+// seedProgram is the command of the seed task.
+const seedProgram = "#!/bin/sh\nexec sample seed\n"
+
+// build makes the folder of programs that is the image of a release. It
+// stays, as an image does.
+func (s Sample) build(ctx context.Context) (string, error) {
+	folder := filepath.Join(s.Cache, "releases", strings.ReplaceAll(s.Tag, string(filepath.Separator), "-"))
+	bin := filepath.Join(folder, "bin")
+	if err := os.MkdirAll(bin, 0o755); err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", bin+string(filepath.Separator), "./tfpipeline/internal/localaws/sample", "./migrations/migrate")
+	cmd.Dir, cmd.Env = s.Repository, s.Console.Env
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build it: %w\n%s", err, strings.TrimSpace(string(out)))
+	}
+	return folder, os.WriteFile(filepath.Join(bin, "seed"), []byte(seedProgram), 0o755)
+}
+
+// isLocal reports whether the URL of an endpoint leads to this machine.
+func isLocal(endpoint string) bool {
+	u, err := url.Parse(endpoint)
+	return err == nil && (u.Hostname() == "127.0.0.1" || u.Hostname() == "localhost" || u.Hostname() == "::1")
+}
