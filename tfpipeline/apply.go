@@ -49,13 +49,13 @@ Examples:
 				if refreshOnly && (reviewed != "" || len(o.Allow) > 0 || o.Adopt) {
 					return console.Usage("-refresh-only changes nothing, so there is nothing to allow, review or adopt", "tfpipeline apply -env "+env+" -refresh-only")
 				}
-				return a.apply(ctx, env, reviewed, refreshOnly, o)
+				return runApply(ctx, a, env, reviewed, refreshOnly, o)
 			}
 		},
 	}
 }
 
-func (a *app) apply(ctx context.Context, env, reviewed string, refreshOnly bool, o root.Choices) (err error) {
+func runApply(ctx context.Context, a *app, env, reviewed string, refreshOnly bool, o root.Choices) (err error) {
 	if reviewed != "" {
 		if o.Reviewed, err = root.ReadReview(reviewed, env); err != nil {
 			return err

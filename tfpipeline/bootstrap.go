@@ -33,12 +33,12 @@ Example:
 			env := set.String("env", "", "environment to create; shared alone is possible too")
 			o := root.Choices{Operation: root.Apply}
 			declareChoices(set, &o)
-			return func(ctx context.Context, a *app, _ []string) error { return a.bootstrap(ctx, *env, o) }
+			return func(ctx context.Context, a *app, _ []string) error { return runBootstrap(ctx, a, *env, o) }
 		},
 	}
 }
 
-func (a *app) bootstrap(ctx context.Context, env string, o root.Choices) error {
+func runBootstrap(ctx context.Context, a *app, env string, o root.Choices) error {
 	if err := a.console.RequireAnswer("bootstrap", "tfpipeline bootstrap -env "+env+" -yes, after reading tfpipeline plan -env "+env, o.Yes); err != nil {
 		return err
 	}

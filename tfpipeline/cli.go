@@ -219,7 +219,7 @@ func (a *app) rootCommand() *cobra.Command {
 		i := slices.IndexFunc(commands(), func(v command) bool { return v.name == c.Name() && c.Parent() == root })
 		switch {
 		case i >= 0:
-			a.helpOn(commands()[i], sets[c.Name()])
+			helpOn(a, commands()[i], sets[c.Name()])
 		case c == root:
 			a.help()
 		default:
@@ -263,7 +263,7 @@ func version() string {
 }
 
 // helpOn prints the help of one command.
-func (a *app) helpOn(c command, set *flag.FlagSet) {
+func helpOn(a *app, c command, set *flag.FlagSet) {
 	fmt.Fprintf(a.console.Out, "usage: tfpipeline %s %s\n\n%s\n\nFlags:\n", c.name, c.usage, strings.TrimSpace(c.long))
 	set.SetOutput(a.console.Out)
 	set.PrintDefaults()

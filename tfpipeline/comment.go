@@ -18,8 +18,8 @@ type commenter struct {
 	env      func(string) string
 }
 
-// commenter finds the pull request that this run is for.
-func (a *app) commenter() (*commenter, error) {
+// findPullRequest finds the pull request that this run is for.
+func findPullRequest(a *app) (*commenter, error) {
 	w, err := github.ReadWorkflow(a.console.Getenv)
 	if missing, ok := errors.AsType[*github.MissingError](err); ok {
 		return nil, console.WithNext(missing, "tfpipeline plan -all, which needs none of this")

@@ -35,12 +35,12 @@ Example:
 			name := set.String("name", "", "the environment's name once more, with -yes")
 			o := root.Choices{Operation: root.Destroy}
 			declareChoices(set, &o)
-			return func(ctx context.Context, a *app, _ []string) error { return a.destroy(ctx, *env, *name, o) }
+			return func(ctx context.Context, a *app, _ []string) error { return runDestroy(ctx, a, *env, *name, o) }
 		},
 	}
 }
 
-func (a *app) destroy(ctx context.Context, env, name string, o root.Choices) error {
+func runDestroy(ctx context.Context, a *app, env, name string, o root.Choices) error {
 	if o.Yes && name != env {
 		return console.Usage("destroy -yes also needs the name of what is destroyed", "tfpipeline destroy -env "+env+" -yes -name "+env)
 	}
@@ -56,7 +56,7 @@ func (a *app) destroy(ctx context.Context, env, name string, o root.Choices) err
 		return err
 	}
 	o.Retry = "tfpipeline destroy -env " + env
-	o.Question = func(ctx context.Context) error { return a.typeName(ctx, env) }
+	o.Question = func(ctx context.Context) error { return typeName(ctx, a, env) }
 	// A cluster with a one-off task in it cannot be deleted.
 	o.Before = func(ctx context.Context) error { return acc.StopTasks(ctx, env) }
 	changed, err := root.Change(ctx, a.rootOptions(cloud), env, o, func(ctx context.Context, _ *root.Root) error {
@@ -74,7 +74,7 @@ func (a *app) destroy(ctx context.Context, env, name string, o root.Choices) err
 }
 
 // typeName asks for the environment's name, which nobody types by accident.
-func (a *app) typeName(ctx context.Context, env string) error {
+func typeName(ctx context.Context, a *app, env string) error {
 	answer, err := a.console.Ask(ctx, "This cannot be undone. Type the environment's name to destroy it:")
 	if err != nil {
 		return err

@@ -15,7 +15,7 @@ import (
 // keepDossier writes what explains a failure to a folder, and to the summary of
 // the workflow's step, and says where. An attempt that was refused before it
 // held the lock has nothing to explain.
-func (a *app) keepDossier(failure *deploy.Error, dir string) error {
+func keepDossier(a *app, failure *deploy.Error, dir string) error {
 	r := failure.Record
 	if r.ID == "" || failure.Step == deploy.StepLock {
 		return nil
@@ -39,11 +39,11 @@ func (a *app) keepDossier(failure *deploy.Error, dir string) error {
 		return fmt.Errorf("keep the dossier: %w", err)
 	}
 	a.console.Progress("dossier: %s.md and .json", path)
-	return a.summarize(markdown)
+	return summarize(a, markdown)
 }
 
 // summarize appends to the summary of a workflow's step, if there is one.
-func (a *app) summarize(markdown string) error {
+func summarize(a *app, markdown string) error {
 	path := a.console.Getenv("GITHUB_STEP_SUMMARY")
 	if path == "" {
 		return nil

@@ -40,7 +40,7 @@ Examples:
 				case o.json && o.markdown:
 					return console.Usage("-json and -markdown are two answers; choose one", "tfpipeline drift -json")
 				}
-				return a.drift(ctx, o)
+				return runDrift(ctx, a, o)
 			}
 		},
 	}
@@ -51,7 +51,7 @@ type driftOptions struct {
 	json, markdown bool
 }
 
-func (a *app) drift(ctx context.Context, o driftOptions) error {
+func runDrift(ctx context.Context, a *app, o driftOptions) error {
 	names := a.platform.Roots()
 	if o.env != "" {
 		names = []string{o.env}
@@ -70,7 +70,7 @@ func (a *app) drift(ctx context.Context, o driftOptions) error {
 		return err
 	})
 	if err == nil {
-		err = a.failed("compared", names, errs)
+		err = failed(a, "compared", names, errs)
 	}
 	if err != nil {
 		return err

@@ -33,13 +33,13 @@ Examples:
 			id := set.String("id", "", "`ID` of one attempt")
 			json := set.Bool("json", false, "print one JSON object")
 			return func(ctx context.Context, a *app, args []string) error {
-				return a.showHistory(ctx, *env, *id, *limit, *json)
+				return showHistory(ctx, a, *env, *id, *limit, *json)
 			}
 		},
 	}
 }
 
-func (a *app) showHistory(ctx context.Context, env, id string, limit int, json bool) error {
+func showHistory(ctx context.Context, a *app, env, id string, limit int, json bool) error {
 	e, err := a.openEnvironment(ctx, env, "history")
 	if err != nil {
 		return err
@@ -51,7 +51,7 @@ func (a *app) showHistory(ctx context.Context, env, id string, limit int, json b
 	slices.Reverse(records)
 	h := view.History{Environment: env, Records: records, Skipped: skipped}
 	if id != "" {
-		return a.showRecord(h, id, json)
+		return showRecord(a, h, id, json)
 	}
 	if h.Unfinished, err = e.history.Unfinished(ctx); err != nil {
 		return root.Explain(env, err)
@@ -69,7 +69,7 @@ func (a *app) showHistory(ctx context.Context, env, id string, limit int, json b
 	return nil
 }
 
-func (a *app) showRecord(h view.History, id string, json bool) error {
+func showRecord(a *app, h view.History, id string, json bool) error {
 	for _, r := range h.Records {
 		if r.ID != id {
 			continue

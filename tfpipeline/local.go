@@ -69,12 +69,12 @@ Examples:
 			set.StringVar(&o.push, "push", "", "put the sample application's images into a running endpoint, under this `tag`")
 			set.StringVar(&o.only, "only", "", "with -push: only the image of this `service`")
 			set.StringVar(&o.sample, "sample", "", "with -push: `arguments` for the sample application")
-			return func(ctx context.Context, a *app, args []string) error { return a.local(ctx, o, args) }
+			return func(ctx context.Context, a *app, args []string) error { return runLocal(ctx, a, o, args) }
 		},
 	}
 }
 
-func (a *app) local(ctx context.Context, o localOptions, args []string) error {
+func runLocal(ctx context.Context, a *app, o localOptions, args []string) error {
 	if err := o.check(args); err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ Examples:
 			set.StringVar(&o.grep, "grep", "", "only lines with this `text`, in upper or lower case")
 			set.BoolVar(&o.follow, "follow", false, "go on with what is written from now on")
 			return func(ctx context.Context, a *app, args []string) error {
-				return a.logs(ctx, o)
+				return runLogs(ctx, a, o)
 			}
 		},
 	}
@@ -61,8 +61,8 @@ type logOptions struct {
 	follow          bool
 }
 
-func (a *app) logs(ctx context.Context, o logOptions) error {
-	names, err := a.logNames(o)
+func runLogs(ctx context.Context, a *app, o logOptions) error {
+	names, err := logNames(a, o)
 	if err != nil {
 		return err
 	}
@@ -95,14 +95,14 @@ func (a *app) logs(ctx context.Context, o logOptions) error {
 }
 
 // logNames are the services and tasks whose logs are asked for.
-func (a *app) logNames(o logOptions) ([]string, error) {
+func logNames(a *app, o logOptions) ([]string, error) {
 	for _, s := range o.services {
 		if _, ok := a.platform.Service(s); !ok {
 			return nil, console.Usage(fmt.Sprintf("no service %q; there are %s", s, strings.Join(a.services(), ", ")), "tfpipeline logs -env "+o.env+" -service "+a.services()[0])
 		}
 	}
 	for _, t := range o.tasks {
-		if _, err := a.checkTask(o.env, t); err != nil {
+		if _, err := checkTask(a, o.env, t); err != nil {
 			return nil, err
 		}
 	}

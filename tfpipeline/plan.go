@@ -68,9 +68,9 @@ Examples:
 					required.anyEnv = false
 					return required.checkEnv(a.platform, "")
 				case o.all:
-					return a.planAll(ctx, o)
+					return runPlanAll(ctx, a, o)
 				}
-				return a.plan(ctx, o)
+				return runPlan(ctx, a, o)
 			}
 		},
 	}
@@ -83,7 +83,7 @@ type planOptions struct {
 	lockTimeout                     time.Duration
 }
 
-func (a *app) plan(ctx context.Context, o planOptions) (err error) {
+func runPlan(ctx context.Context, a *app, o planOptions) (err error) {
 	cloud, err := root.FindCloud(ctx, a.platform, a.console, o.offline)
 	if err != nil {
 		return err

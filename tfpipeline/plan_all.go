@@ -16,13 +16,13 @@ import (
 // allRoots is what a plan of every root is called.
 const allRoots = "all roots"
 
-// planAll plans every root and tells of all, also where one fails.
-func (a *app) planAll(ctx context.Context, o planOptions) error {
+// runPlanAll plans every root and tells of all, also where one fails.
+func runPlanAll(ctx context.Context, a *app, o planOptions) error {
 	var c *commenter
 	if o.comment {
 		// Asked before the work, which takes a while.
 		var err error
-		if c, err = a.commenter(); err != nil {
+		if c, err = findPullRequest(a); err != nil {
 			return err
 		}
 	}
@@ -33,7 +33,7 @@ func (a *app) planAll(ctx context.Context, o planOptions) error {
 	if !o.json {
 		fmt.Fprintln(a.console.Out, headline(allRoots, cloud.Target, o.offline))
 	}
-	sections, errs, err := a.planRoots(ctx, cloud, o)
+	sections, errs, err := planRoots(ctx, a, cloud, o)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (a *app) planAll(ctx context.Context, o planOptions) error {
 		}
 		err = c.tell(ctx, a, comment)
 	}
-	err = errors.Join(err, a.failed("planned", a.platform.Roots(), errs))
+	err = errors.Join(err, failed(a, "planned", a.platform.Roots(), errs))
 	return errors.Join(err, pending(sections, o.detailed && err == nil))
 }
 
@@ -70,7 +70,7 @@ func pending(sections []view.Section, asked bool) error {
 }
 
 // failed tells of each failure, with its next command, and returns the sum.
-func (a *app) failed(what string, roots []string, errs []error) error {
+func failed(a *app, what string, roots []string, errs []error) error {
 	var names []string
 	for i, err := range errs {
 		if err == nil {
@@ -89,7 +89,7 @@ func (a *app) failed(what string, roots []string, errs []error) error {
 }
 
 // planRoots plans and guards every root, several at a time.
-func (a *app) planRoots(ctx context.Context, cloud root.Cloud, o planOptions) (sections []view.Section, errs []error, err error) {
+func planRoots(ctx context.Context, a *app, cloud root.Cloud, o planOptions) (sections []view.Section, errs []error, err error) {
 	roots := a.platform.Roots()
 	sections = make([]view.Section, len(roots))
 	errs, err = root.Each(ctx, a.rootOptions(cloud), roots, root.Plan, func(ctx context.Context, r *root.Root) (err error) {

@@ -56,7 +56,7 @@ Examples:
 			set.BoolVar(&o.force, "force", false, "promote a release that was rolled back from")
 			o.declare(set)
 			return func(ctx context.Context, a *app, args []string) error {
-				return a.promote(ctx, o)
+				return runPromote(ctx, a, o)
 			}
 		},
 	}
@@ -80,7 +80,7 @@ func (o *attemptOptions) declare(set *flag.FlagSet) {
 	set.StringVar(&o.dossier, "dossier", "", "`folder` for what explains a failure (default: in the user's cache)")
 }
 
-func (a *app) promote(ctx context.Context, o attemptOptions) error {
+func runPromote(ctx context.Context, a *app, o attemptOptions) error {
 	again := "tfpipeline promote -env " + o.env
 	switch {
 	case o.tag == "" && o.commit == "":
@@ -106,11 +106,11 @@ func (a *app) promote(ctx context.Context, o attemptOptions) error {
 	} else {
 		again += " -release " + o.tag
 	}
-	return a.attempt(ctx, deploy.KindPromote, o, approved, again)
+	return runAttempt(ctx, a, deploy.KindPromote, o, approved, again)
 }
 
-// attempt promotes or rolls back, and tells of it.
-func (a *app) attempt(ctx context.Context, kind deploy.Kind, o attemptOptions, approved *root.Review, again string) (err error) {
+// runAttempt promotes or rolls back, and tells of it.
+func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions, approved *root.Review, again string) (err error) {
 	e, err := a.openEnvironment(ctx, o.env, string(kind))
 	if err != nil {
 		return err
@@ -119,7 +119,7 @@ func (a *app) attempt(ctx context.Context, kind deploy.Kind, o attemptOptions, a
 	if o.tag == "" && o.commit != "" {
 		title.To = deploy.Release{Commit: o.commit}.String()
 	}
-	if err := a.whatRuns(ctx, e, &title); err != nil {
+	if err := whatRuns(ctx, a, e, &title); err != nil {
 		return err
 	}
 	report := newReporter(a.console, title, o.json)
@@ -154,7 +154,7 @@ func (a *app) attempt(ctx context.Context, kind deploy.Kind, o attemptOptions, a
 	}
 	if failure, ok := errors.AsType[*deploy.Error](err); ok {
 		// What explains a failure must not take its place.
-		if dossierErr := a.keepDossier(failure, o.dossier); dossierErr != nil {
+		if dossierErr := keepDossier(a, failure, o.dossier); dossierErr != nil {
 			a.console.Progress("warning: %v", dossierErr)
 		}
 		return root.Explain(o.env, whatNext(failure))
@@ -162,7 +162,7 @@ func (a *app) attempt(ctx context.Context, kind deploy.Kind, o attemptOptions, a
 	if err != nil {
 		return err
 	}
-	a.conclude(o, record)
+	conclude(a, o, record)
 	return nil
 }
 
@@ -176,7 +176,7 @@ func whatNext(failure *deploy.Error) error {
 }
 
 // conclude gives the answer of an attempt that went well.
-func (a *app) conclude(o attemptOptions, r deploy.Record) {
+func conclude(a *app, o attemptOptions, r deploy.Record) {
 	switch {
 	case o.json: // the last event says it
 	case o.dryRun:
@@ -188,7 +188,7 @@ func (a *app) conclude(o attemptOptions, r deploy.Record) {
 
 // whatRuns fills in what the history says of an environment. A history that
 // cannot be read stops the attempt itself, which says so.
-func (a *app) whatRuns(ctx context.Context, e *environment, p *view.Promotion) error {
+func whatRuns(ctx context.Context, a *app, e *environment, p *view.Promotion) error {
 	records, _, err := e.history.Recent(ctx, hasRun)
 	if err != nil && !deploy.IsTransient(err) {
 		return root.Explain(e.Name, err)

@@ -40,13 +40,13 @@ Examples:
 			set.BoolVar(&o.force, "force", false, "roll back behind a contract migration")
 			o.declare(set)
 			return func(ctx context.Context, a *app, args []string) error {
-				return a.rollback(ctx, o)
+				return runRollback(ctx, a, o)
 			}
 		},
 	}
 }
 
-func (a *app) rollback(ctx context.Context, o attemptOptions) error {
+func runRollback(ctx context.Context, a *app, o attemptOptions) error {
 	again := "tfpipeline rollback -env " + o.env
 	if o.timeout <= 0 {
 		return console.Usage("-timeout must be more than 0, such as 20m", again+" -timeout 20m")
@@ -54,5 +54,5 @@ func (a *app) rollback(ctx context.Context, o attemptOptions) error {
 	if o.tag != "" {
 		again += " -to " + o.tag
 	}
-	return a.attempt(ctx, deploy.KindRollback, o, nil, again)
+	return runAttempt(ctx, a, deploy.KindRollback, o, nil, again)
 }

@@ -41,7 +41,7 @@ Examples:
 			set.BoolVar(&o.force, "force", false, "run it although somebody holds the lock")
 			return func(ctx context.Context, a *app, args []string) error {
 				o.command = args
-				return a.runTask(ctx, o)
+				return runTask(ctx, a, o)
 			}
 		},
 	}
@@ -55,7 +55,7 @@ type runOptions struct {
 }
 
 // checkTask says which one-off tasks there are if there is none of that name.
-func (a *app) checkTask(env, name string) (config.Task, error) {
+func checkTask(a *app, env, name string) (config.Task, error) {
 	if t, ok := a.platform.Task(name); ok {
 		return t, nil
 	}
@@ -73,8 +73,8 @@ func (a *app) checkTask(env, name string) (config.Task, error) {
 	return config.Task{}, console.Usage(message, "tfpipeline run -env "+env+" -task "+names[0])
 }
 
-func (a *app) runTask(ctx context.Context, o runOptions) error {
-	task, err := a.checkTask(o.env, o.task)
+func runTask(ctx context.Context, a *app, o runOptions) error {
+	task, err := checkTask(a, o.env, o.task)
 	if err != nil {
 		return err
 	}
@@ -102,14 +102,14 @@ func (a *app) runTask(ctx context.Context, o runOptions) error {
 	}
 	ended, err := p.Run(ctx, deploy.TaskRequest{Task: task.Name, Command: o.command, Timeout: o.timeout, Force: o.force})
 	if err != nil {
-		return a.taskNext(o, err)
+		return taskNext(a, o, err)
 	}
 	a.console.Progress("%s: task %s ended with exit code 0 (%s)", o.env, o.task, ended.Stopped.Sub(ended.Started).Round(time.Second))
 	return nil
 }
 
 // taskNext adds to the error of a task what to do about it.
-func (a *app) taskNext(o runOptions, err error) error {
+func taskNext(a *app, o runOptions, err error) error {
 	failed := fmt.Errorf("%s: %w", o.env, err)
 	_, held := errors.AsType[deploy.LockError](err)
 	task, _ := errors.AsType[*deploy.TaskError](err)

@@ -40,13 +40,13 @@ Examples:
 				case *json && *markdown:
 					return console.Usage("-json and -markdown are two answers; choose one", "tfpipeline status -json")
 				}
-				return a.status(ctx, *env, *json, *markdown)
+				return runStatus(ctx, a, *env, *json, *markdown)
 			}
 		},
 	}
 }
 
-func (a *app) status(ctx context.Context, env string, json, markdown bool) error {
+func runStatus(ctx context.Context, a *app, env string, json, markdown bool) error {
 	names := []string{env}
 	if env == "" {
 		names = nil
@@ -66,7 +66,7 @@ func (a *app) status(ctx context.Context, env string, json, markdown bool) error
 			return err
 		}
 		g.Go(func() (err error) {
-			all[i], err = a.statusOf(groupCtx, e)
+			all[i], err = statusOf(groupCtx, a, e)
 			return root.Explain(name, err)
 		})
 	}
@@ -87,7 +87,7 @@ func (a *app) status(ctx context.Context, env string, json, markdown bool) error
 }
 
 // statusOf looks at one environment, at everything at the same time.
-func (a *app) statusOf(ctx context.Context, e *environment) (view.Status, error) {
+func statusOf(ctx context.Context, a *app, e *environment) (view.Status, error) {
 	var public []string
 	for _, service := range a.platform.Services {
 		if service.Public() {
