@@ -30,7 +30,7 @@ func (a *app) becomeRole(ctx context.Context, o localOptions, args []string) err
 	}
 	set := []string{"AWS_ACCESS_KEY_ID=" + c.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + c.SecretAccessKey, "AWS_SESSION_TOKEN=" + c.SessionToken}
 	if len(args) > 0 {
-		return a.runIn(ctx, slices.Concat(a.console.Env, set), args)
+		return localaws.RunIn(ctx, a.console, slices.Concat(a.console.Env, set), args)
 	}
 	for _, variable := range set {
 		fmt.Fprintf(a.console.Out, "export %s\n", variable)

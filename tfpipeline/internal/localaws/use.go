@@ -78,7 +78,7 @@ func (s Use) serve(ctx context.Context, cloud *Cloud) error {
 		}
 	}
 	if len(args) > 0 {
-		return s.run(ctx, cloud.Access().Environ(s.Console.Env), args)
+		return RunIn(ctx, s.Console, cloud.Access().Environ(s.Console.Env), args)
 	}
 	s.Console.Progress("local AWS at %s until Ctrl-C; load balancers: %s/_localaws/balancers", cloud.URL(), cloud.URL())
 	select {
@@ -110,17 +110,17 @@ func (s Use) printEnvironment(cloud *Cloud) error {
 	return err
 }
 
-// run runs a command with another environment, and passes on how it ended.
+// RunIn runs a command with another environment, and passes on how it ended.
 // It is not killed by an interrupt: it gets the signal itself, and has the
 // endpoint for as long as it takes to end well.
-func (s Use) run(ctx context.Context, env, args []string) error {
+func RunIn(ctx context.Context, c *console.Console, env, args []string) error {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = env
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Console.In, s.Console.Out, s.Console.Err
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.In, c.Out, c.Err
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("run %s: %w", args[0], err)
 	}
-	if !console.Terminal(s.Console.In) {
+	if !console.Terminal(c.In) {
 		// A terminal sends Ctrl-C to both of us; nobody else does.
 		defer context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(os.Interrupt) })() // gone already: fine
 	}
