@@ -118,6 +118,10 @@ bench: ## The figures of the README
 
 ##@ Other
 
+.PHONY: house
+house: ## Lines, files, floors and the largest type of every package
+	@go test -count=1 -v -run '^TestHouse$$' ./tfpipeline | sed -n 's/^ *|/|/p'
+
 .PHONY: build
 build: $(TFPIPELINE) ## Build bin/tfpipeline
 

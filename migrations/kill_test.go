@@ -61,7 +61,7 @@ func TestKilledAtEveryEvent(t *testing.T) {
 	group.SetLimit(2)
 	for n := 1; n <= total; n++ {
 		config := database(t, "")
-		task := childTask{KillAt: n}
+		task := taskOfProcess{KillAt: n}
 		if n%3 == 0 {
 			task.KillAfter = time.Duration(n%7+1) * time.Millisecond / 2
 		}
@@ -128,7 +128,7 @@ func TestKilledInside(t *testing.T) {
 				mustExec(t, blocker, "BEGIN")
 				mustExec(t, blocker, tt.blocker)
 			}
-			cmd := childTask{}.command(t, config, list)
+			cmd := taskOfProcess{}.command(t, config, list)
 			out, err := cmd.StdoutPipe()
 			if err != nil {
 				t.Fatal(err)

@@ -29,7 +29,7 @@ func TestThreeRunners(t *testing.T) {
 	var mu sync.Mutex
 	var outputs []string
 	for range 3 {
-		cmd := childTask{}.command(t, config, list)
+		cmd := taskOfProcess{}.command(t, config, list)
 		group.Go(func() error {
 			out, err := cmd.CombinedOutput()
 			mu.Lock()

@@ -23,7 +23,7 @@ import (
 // server that the tests share.
 func TestMain(m *testing.M) {
 	if os.Getenv("RUNNER_CHILD") != "" {
-		os.Exit(child())
+		os.Exit(process())
 	}
 	code := m.Run()
 	if shared.server != nil {
@@ -160,8 +160,8 @@ func describeSchema(ctx context.Context, config *pgx.ConnConfig) (string, error)
 	return strings.Join(lines, "\n"), err
 }
 
-// childTask is what a runner in its own process does.
-type childTask struct {
+// taskOfProcess is what a runner in its own process does.
+type taskOfProcess struct {
 	DSN   string
 	Files map[string]string
 	// KillAt kills the process at that event, from 1, after KillAfter.
@@ -171,7 +171,7 @@ type childTask struct {
 
 // runner returns a command that runs list on a database in a process of its
 // own. Its output is one event a line.
-func (task childTask) command(t *testing.T, config *pgx.ConnConfig, list []Migration) *exec.Cmd {
+func (task taskOfProcess) command(t *testing.T, config *pgx.ConnConfig, list []Migration) *exec.Cmd {
 	t.Helper()
 	task.DSN = fmt.Sprintf("host=%s port=%d user=%s password='%s' dbname=%s sslmode=disable", config.Host, config.Port, config.User, config.Password, config.Database)
 	task.Files = map[string]string{}
@@ -187,8 +187,8 @@ func (task childTask) command(t *testing.T, config *pgx.ConnConfig, list []Migra
 	return cmd
 }
 
-func child() int {
-	var task childTask
+func process() int {
+	var task taskOfProcess
 	if err := json.Unmarshal([]byte(os.Getenv("RUNNER_CHILD")), &task); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -111,6 +111,10 @@ func (a *app) pipeline(e *environment, i *root.Infrastructure) (*deploy.Pipeline
 		Infrastructure: i, Checkout: a.checkout(), History: e.history, Lock: e.lock,
 		Redactor: a.redactor(), Limits: a.limits,
 	}
+	if e.cloud.Target == root.Local && p.Limits.Window == 0 {
+		// Its health checks are faster than those of AWS by this factor.
+		p.Limits.Window = e.Window() / localaws.DefaultSpeed
+	}
 	if e.Proof != nil {
 		from, err := a.environmentOf(e.Proof.From, e.cloud)
 		if err != nil {

@@ -56,7 +56,7 @@ func newPlanner(t *testing.T, files map[string]string) *planner {
 	t.Setenv("PATH", filepath.Join(p.repository, "bin")+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	t.Setenv("HOME", filepath.Join(p.repository, "home"))
 	t.Setenv("XDG_CACHE_HOME", "")
-	p.env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Join(p.repository, "home"), "FAKE=" + filepath.Join(p.repository, "fake"), "GORACE=" + endAtOnce}
+	p.env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Join(p.repository, "home"), "FAKE=" + filepath.Join(p.repository, "fake"), "GORACE=" + endWithoutDelay}
 	return p
 }
 

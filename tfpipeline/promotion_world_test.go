@@ -72,7 +72,7 @@ func newPromotions(t *testing.T) *promotions {
 	}
 	// What the SDK and terraform-exec read is the process's own.
 	for k, v := range map[string]string{
-		"PATH": bin + string(filepath.ListSeparator) + os.Getenv("PATH"), "FAKE": w.fake, "HOME": home, "XDG_CACHE_HOME": "", "GORACE": endAtOnce,
+		"PATH": bin + string(filepath.ListSeparator) + os.Getenv("PATH"), "FAKE": w.fake, "HOME": home, "XDG_CACHE_HOME": "", "GORACE": endWithoutDelay,
 		"AWS_ENDPOINT_URL": server.URL, "AWS_ACCESS_KEY_ID": "canary-access-key", "AWS_SECRET_ACCESS_KEY": "canary-secret-key",
 		"CI": "", "GITHUB_ACTOR": "", "USER": "ada", "GITHUB_STEP_SUMMARY": "", "NOTIFY_URL": "", "NO_COLOR": "", "GITHUB_WORKFLOW": "", "GITHUB_ACTIONS": "",
 	} {

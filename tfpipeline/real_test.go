@@ -342,7 +342,7 @@ func TestRealUnsavedState(t *testing.T) {
 
 // Mostly the bucket is back soon: then the state is pushed, and nobody has to
 // do anything.
-func TestRealStateIsPushedAgain(t *testing.T) {
+func TestRealStateIsPushedAnew(t *testing.T) {
 	f := newFixture(t, "")
 	f.write(f.slow("a") + `
 resource "terraform_data" "fails" {

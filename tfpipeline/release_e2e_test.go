@@ -220,7 +220,7 @@ func releases(t *testing.T, w *workshop, env string) {
 			lines -= course / 10
 		}
 		w.deploys(console.ExitOK, tag, env, "promote", "-release", tag)
-		w.migratedOnce(env, tag)
+		w.migratedASingleTime(env, tag)
 	}
 	w.load = nil
 	if requests := users.end(t); requests < load {

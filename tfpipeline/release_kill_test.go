@@ -50,9 +50,9 @@ func (r *reached) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// migratedOnce checks the history: of all attempts at a release, one task ran
+// migratedASingleTime checks the history: of all attempts at a release, one task ran
 // its migrations.
-func (w *workshop) migratedOnce(env, tag string) {
+func (w *workshop) migratedASingleTime(env, tag string) {
 	w.t.Helper()
 	out := w.cli.must(w.t, console.ExitOK, "history", "-C", w.repository, "-env", env, "-limit", "0", "-json")
 	var history struct {

@@ -32,9 +32,9 @@ func TestMain(m *testing.M) {
 	}})
 }
 
-// endAtOnce is what GORACE is for the programs that tests start: with the race
+// endWithoutDelay is what GORACE is for the programs that tests start: with the race
 // detector each would linger for a second after its end.
-const endAtOnce = "atexit_sleep_ms=0"
+const endWithoutDelay = "atexit_sleep_ms=0"
 
 // TestScripts holds the promises of the commands: what they print, how they
 // exit, what they run. Terraform is a fake that the files in $FAKE control.
@@ -55,7 +55,7 @@ func TestScripts(t *testing.T) {
 			env.Values["cloud"] = cloud
 			env.Setenv("CLOUD", server.URL)
 			env.Setenv("FAKE", filepath.Join(env.WorkDir, "fake"))
-			env.Setenv("GORACE", endAtOnce)
+			env.Setenv("GORACE", endWithoutDelay)
 			return prepareScript(env)
 		},
 	})

@@ -28,7 +28,7 @@ func (c *checker) variables(path string, of container) {
 			claim(v, "the platform")
 		}
 		if s, ok := c.DatabaseSecret(); ok {
-			c.claimOnce(owners, path+".database", literal("true"), s.Variable, "secret "+show(s.Name))
+			c.ownVariable(owners, path+".database", literal("true"), s.Variable, "secret "+show(s.Name))
 		}
 	}
 	if of.cache {
@@ -36,12 +36,12 @@ func (c *checker) variables(path string, of container) {
 	}
 	for i, name := range of.calls {
 		if name != "" && slices.Index(of.calls, name) == i {
-			c.claimOnce(owners, path+".calls["+strconv.Itoa(i)+"]", name, URLVariable(name), "the way to service "+show(name))
+			c.ownVariable(owners, path+".calls["+strconv.Itoa(i)+"]", name, URLVariable(name), "the way to service "+show(name))
 		}
 	}
 	for i, name := range of.secrets {
 		if s, ok := c.Secret(name); ok && slices.Index(of.secrets, name) == i && s.Kind != DatabaseCredentials {
-			c.claimOnce(owners, path+".secrets["+strconv.Itoa(i)+"]", name, s.Variable, "secret "+show(name))
+			c.ownVariable(owners, path+".secrets["+strconv.Itoa(i)+"]", name, s.Variable, "secret "+show(name))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(of.environment)) {
@@ -55,8 +55,8 @@ func (c *checker) variables(path string, of container) {
 	}
 }
 
-// claimOnce notes who sets a variable, or that it is set already.
-func (c *checker) claimOnce(owners map[string]string, path string, value any, variable, owner string) {
+// ownVariable notes who sets a variable, or that it is set already.
+func (c *checker) ownVariable(owners map[string]string, path string, value any, variable, owner string) {
 	if first, taken := owners[variable]; taken {
 		c.must(false, path, value, "sets the variable "+variable+", as "+first+" does", nil)
 		return

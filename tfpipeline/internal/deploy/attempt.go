@@ -415,7 +415,7 @@ func (a *attempt) changed(ctx context.Context) {
 func (a *attempt) write(ctx context.Context, j Journal) error {
 	j.Time = time.Now()
 	j.Record = hideRecord(a.Redactor, j.Record)
-	return a.again(ctx, func(ctx context.Context) error { return a.History.WriteJournal(ctx, j) })
+	return a.retryCall(ctx, func(ctx context.Context) error { return a.History.WriteJournal(ctx, j) })
 }
 
 // clone is a copy that shares nothing that an attempt changes.

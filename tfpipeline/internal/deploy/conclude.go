@@ -153,7 +153,7 @@ func (a *attempt) store(ctx context.Context) error {
 	ctx, cancel := a.finishing(ctx)
 	defer cancel()
 	r := hideRecord(a.Redactor, *a.record())
-	if err := a.again(ctx, func(ctx context.Context) error { return a.History.Record(ctx, r) }); err != nil {
+	if err := a.retryCall(ctx, func(ctx context.Context) error { return a.History.Record(ctx, r) }); err != nil {
 		return fmt.Errorf("record the attempt: %w", err)
 	}
 	return nil
@@ -167,7 +167,7 @@ func (a *attempt) notify(ctx context.Context) error {
 	ctx, cancel := a.finishing(ctx)
 	defer cancel()
 	r := hideRecord(a.Redactor, *a.record())
-	if err := a.again(ctx, func(ctx context.Context) error { return a.Notifier.Notify(ctx, r) }); err != nil {
+	if err := a.retryCall(ctx, func(ctx context.Context) error { return a.Notifier.Notify(ctx, r) }); err != nil {
 		a.warn("notify: %v", err)
 	}
 	return nil

@@ -15,7 +15,7 @@ func TestASecondAttemptWaitsForTheFirst(t *testing.T) {
 		first, second := w.start(), w.start()
 		first.checkedOut = commitOf("v1.2")
 		for name := range w.past {
-			w.past[name] = append([]PastDeployment{{ARN: "old", Digest: digestOf(name, commitOf("v1.2")), State: DeploymentSuccessful,
+			w.past[name] = append([]FormerDeployment{{ARN: "old", Digest: digestOf(name, commitOf("v1.2")), State: DeploymentSuccessful,
 				Created: time.Now().Add(-2 * time.Hour), Finished: time.Now().Add(-2 * time.Hour)}}, w.past[name]...)
 		}
 		done := make(chan error)
@@ -249,7 +249,7 @@ func TestDryRunChangesNothing(t *testing.T) {
 	})
 }
 
-func TestEveryProblemAtOnce(t *testing.T) {
+func TestAllProblemsTogether(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.empty = []string{"invite-keys"}
 		w.past["api"] = nil

@@ -150,7 +150,7 @@ func TestAContinuationKnowsTheReviewedPlan(t *testing.T) {
 
 // A release that asks for more tasks, and that ECS takes back by itself, leaves
 // as many as there were.
-func TestSizesArePutBackToo(t *testing.T) {
+func TestSizesAreRolledBackToo(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		p := w.start()
 		env := &p.Platform.Environments[1]
@@ -170,7 +170,7 @@ func TestSizesArePutBackToo(t *testing.T) {
 
 // A run that dies as soon as it has taken over the lock loses nothing of what
 // the first has done.
-func TestAContinuationThatDiesAtOnce(t *testing.T) {
+func TestAContinuationThatDiesImmediately(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := interruptedWorld(t)
 		first := w.lease.RecordID
@@ -203,7 +203,7 @@ func TestAContinuationThatDiesAtOnce(t *testing.T) {
 }
 
 // What was put back is what ran before; if that was a mixture, it is one again.
-func TestAMixtureThatIsPutBackIsBroken(t *testing.T) {
+func TestAMixtureThatIsRolledBackIsBroken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := interruptedWorld(t)
 		if err := w.start().Unlock(t.Context(), *w.lease); err != nil {

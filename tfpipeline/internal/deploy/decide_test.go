@@ -7,7 +7,7 @@ import (
 	"github.com/specboard/platform/gen/config"
 )
 
-func TestClaimOn(t *testing.T) {
+func TestJudgeLease(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	a, b := Release{Tag: "v1", Commit: "aaaaaaaaaa"}, Release{Tag: "v2", Commit: "bbbbbbbbbb"}
 	live, dead := Lease{Until: now.Add(time.Minute)}, Lease{Until: now.Add(-time.Minute)}

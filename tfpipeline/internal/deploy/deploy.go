@@ -184,8 +184,8 @@ func retry[T any](ctx context.Context, a *attempt, f func(context.Context) (T, e
 	}
 }
 
-// again is retry for what returns no value.
-func (a *attempt) again(ctx context.Context, f func(context.Context) error) error {
+// retryCall is retry for what returns no value.
+func (a *attempt) retryCall(ctx context.Context, f func(context.Context) error) error {
 	_, err := retry(ctx, a, func(ctx context.Context) (struct{}, error) { return struct{}{}, f(ctx) })
 	return err
 }

@@ -244,7 +244,7 @@ func (h *heldLease) stop() {
 func (h *heldLease) release(ctx context.Context) error {
 	h.stop()
 	held := h.stored()
-	return h.attempt.again(ctx, func(ctx context.Context) error {
+	return h.attempt.retryCall(ctx, func(ctx context.Context) error {
 		err := h.attempt.Lock.Release(ctx, held)
 		if !errors.Is(err, ErrLockLost) {
 			return err
@@ -266,7 +266,7 @@ func (h *heldLease) release(ctx context.Context) error {
 // leave stops the renewals, and says in the lease that it has to be continued.
 func (h *heldLease) leave(ctx context.Context, left Outcome) error {
 	h.stop()
-	return h.attempt.again(ctx, func(ctx context.Context) error {
+	return h.attempt.retryCall(ctx, func(ctx context.Context) error {
 		return h.renew(ctx, func(l *Lease) { l.Left, l.Until = left, time.Now() })
 	})
 }
@@ -274,7 +274,7 @@ func (h *heldLease) leave(ctx context.Context, left Outcome) error {
 // handBack leaves a lease that was taken over as it was, to be continued.
 func (h *heldLease) handBack(ctx context.Context, over Lease) error {
 	h.stop()
-	return h.attempt.again(ctx, func(ctx context.Context) error {
+	return h.attempt.retryCall(ctx, func(ctx context.Context) error {
 		return h.renew(ctx, func(l *Lease) {
 			version := l.Version
 			*l = over

@@ -218,7 +218,7 @@ func (a *attempt) recordDead(ctx context.Context, left leftover) error {
 		if !j.Changed {
 			r.Outcome = Untouched
 		}
-		err := a.again(ctx, func(ctx context.Context) error { return a.History.Record(ctx, r) })
+		err := a.retryCall(ctx, func(ctx context.Context) error { return a.History.Record(ctx, r) })
 		if err != nil && !errors.Is(err, ErrRecorded) {
 			return fmt.Errorf("record the attempt %s, which died: %w", r.ID, err)
 		}
@@ -341,7 +341,7 @@ func (p *Pipeline) Unlock(ctx context.Context, l Lease) error {
 	if err := a.recordDead(ctx, left); err != nil {
 		return err
 	}
-	err = a.again(ctx, func(ctx context.Context) error {
+	err = a.retryCall(ctx, func(ctx context.Context) error {
 		// It was shown to a person, who took its holder for gone.
 		now, err := a.Lock.Holder(ctx)
 		switch {

@@ -55,7 +55,7 @@ func TestATaskWithoutAnExitCodeHasFailed(t *testing.T) {
 	})
 }
 
-func TestNoRoomForATaskIsTriedAgain(t *testing.T) {
+func TestNoRoomForATaskIsRetried(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		first := w.runs(taskMigrate)
 		w.taskEnds = func(_ string, n int) taskEnd {
@@ -85,7 +85,7 @@ func TestAMigrationThatTakesTooLongIsStopped(t *testing.T) {
 
 // Past the life of a task and of its token nobody can tell how it ended; migrate
 // can be run again, since its own table makes it idempotent.
-func TestAResumptionAfterDaysMigratesAgain(t *testing.T) {
+func TestAResumptionAfterDaysMigratesAnew(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		before := w.runs(taskMigrate)
 		p := w.start()

@@ -325,14 +325,14 @@ type Checkout interface {
 
 // Origin is the environment where a release proves itself.
 type Origin interface {
-	// Past returns the service deployments of each service, the oldest first,
+	// FormerDeployments returns the service deployments of each service, the oldest first,
 	// as far back as ECS remembers.
-	Past(ctx context.Context, services []string) (map[string][]PastDeployment, error)
+	FormerDeployments(ctx context.Context, services []string) (map[string][]FormerDeployment, error)
 }
 
-// PastDeployment is a service deployment in the origin. Digest is from ECS's
+// FormerDeployment is a service deployment in the origin. Digest is from ECS's
 // own record of the service revision, not from a tag or a task definition.
-type PastDeployment struct {
+type FormerDeployment struct {
 	ARN, Revision, Digest string
 	State                 DeploymentState
 	Created, Finished     time.Time

@@ -179,8 +179,8 @@ func (a *attempt) checkProof(ctx context.Context) error {
 		a.override(overrideProof, why)
 		return nil
 	}
-	deployments, err := retry(ctx, a, func(ctx context.Context) (map[string][]PastDeployment, error) {
-		return a.Origin.Past(ctx, a.services)
+	deployments, err := retry(ctx, a, func(ctx context.Context) (map[string][]FormerDeployment, error) {
+		return a.Origin.FormerDeployments(ctx, a.services)
 	})
 	if err != nil {
 		return fmt.Errorf("look for a proof in %s: %w", want.From, err)

@@ -12,7 +12,7 @@ import (
 type span struct {
 	from, to   time.Time
 	open       bool // it runs still
-	deployment PastDeployment
+	deployment FormerDeployment
 }
 
 // Prove decides whether a release ran in another environment: every digest,
@@ -21,7 +21,7 @@ type span struct {
 // the deployments of each service there, the oldest first.
 //
 // The error names everything that is missing.
-func Prove(environment string, digests map[string]string, past map[string][]PastDeployment, bake time.Duration, now time.Time) (Proof, error) {
+func Prove(environment string, digests map[string]string, past map[string][]FormerDeployment, bake time.Duration, now time.Time) (Proof, error) {
 	spans := map[string][]span{}
 	var problems []error
 	for _, service := range slices.Sorted(maps.Keys(digests)) {
@@ -65,9 +65,9 @@ func Prove(environment string, digests map[string]string, past map[string][]Past
 
 // spansOf returns the times in which a service ran a digest, the oldest first,
 // since the last deployment of it that failed.
-func spansOf(digest string, past []PastDeployment, now time.Time) ([]span, error) {
+func spansOf(digest string, past []FormerDeployment, now time.Time) ([]span, error) {
 	var spans []span
-	var failed *PastDeployment
+	var failed *FormerDeployment
 	running := false
 	for i, d := range past {
 		switch {
@@ -92,7 +92,7 @@ func spansOf(digest string, past []PastDeployment, now time.Time) ([]span, error
 		return spans, nil
 	case failed != nil:
 		return nil, fmt.Errorf("deployment %s of %s ended %s at %s", failed.ARN, digest, failed.State, failed.Finished.UTC().Format(time.RFC3339))
-	case slices.ContainsFunc(past, func(d PastDeployment) bool { return d.Digest == digest }):
+	case slices.ContainsFunc(past, func(d FormerDeployment) bool { return d.Digest == digest }):
 		return nil, fmt.Errorf("the deployment of %s has not ended yet", digest)
 	default:
 		return nil, fmt.Errorf("%s never ran there", digest)

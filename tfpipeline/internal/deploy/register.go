@@ -41,7 +41,7 @@ func (a *attempt) register(ctx context.Context) error {
 	if err := a.changing(ctx, nil); err != nil {
 		return err
 	}
-	err := a.again(ctx, func(ctx context.Context) error {
+	err := a.retryCall(ctx, func(ctx context.Context) error {
 		return a.Images.Tag(ctx, r.Release.Digests, "release-"+r.Release.Tag)
 	})
 	if err != nil {

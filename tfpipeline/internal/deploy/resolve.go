@@ -35,7 +35,7 @@ func (a *attempt) resolve(ctx context.Context) error {
 		return nil
 	}
 	// Whoever finds the lock held reads what for.
-	err = a.again(ctx, func(ctx context.Context) error {
+	err = a.retryCall(ctx, func(ctx context.Context) error {
 		return a.lease.renew(ctx, func(l *Lease) { l.Release, l.Kind = a.record().Release, a.record().Kind })
 	})
 	if err != nil {

@@ -102,7 +102,7 @@ func wayBack(own ServiceRecord, s Service, deployments map[string]Deployment, k 
 		}
 		return moveDone
 	case s.TaskDefinition == own.Before && idle:
-		return askedOnce(moveSet, k)
+		return unlessAsked(moveSet, k)
 	case s.TaskDefinition == own.Before && returning:
 		return endOf(back.State)
 	case s.TaskDefinition == own.Before && known && ours.State == DeploymentRollbackFailed:
@@ -128,15 +128,15 @@ func wayBack(own ServiceRecord, s Service, deployments map[string]Deployment, k 
 		if ours.State == DeploymentRollingBack {
 			return moveWait
 		}
-		return askedOnce(moveStop, k)
+		return unlessAsked(moveStop, k)
 	default:
-		return askedOnce(moveSet, k)
+		return unlessAsked(moveSet, k)
 	}
 }
 
-// askedOnce is a move that waits if it was asked for already, for as long as ECS
+// unlessAsked is a move that waits if it was asked for already, for as long as ECS
 // may take to show it.
-func askedOnce(m move, k known) move {
+func unlessAsked(m move, k known) move {
 	if m == k.asked && (m == moveStop || k.since < confirmed) {
 		return moveWait
 	}
@@ -300,7 +300,7 @@ func (a *attempt) moveBack(ctx context.Context, name string, s Service, m move) 
 			own.Deployment = arn
 		}
 		a.note("stopping deployment %s of service %s", short(arn), name)
-		return a.again(ctx, func(ctx context.Context) error {
+		return a.retryCall(ctx, func(ctx context.Context) error {
 			if err := a.lease.valid(); err != nil {
 				return err
 			}
@@ -309,7 +309,7 @@ func (a *attempt) moveBack(ctx context.Context, name string, s Service, m move) 
 		})
 	}
 	if m == moveScale {
-		_, err := a.updateOnce(ctx, Update{Service: name, Desired: &own.DesiredBefore})
+		_, err := a.requestUpdate(ctx, Update{Service: name, Desired: &own.DesiredBefore})
 		return err
 	}
 	u := Update{Service: name, TaskDefinition: own.Before}
@@ -317,14 +317,14 @@ func (a *attempt) moveBack(ctx context.Context, name string, s Service, m move) 
 		u.Desired = &own.DesiredBefore
 	}
 	var err error
-	if own.PutBack, err = a.updateOnce(ctx, u); err != nil {
+	if own.PutBack, err = a.requestUpdate(ctx, u); err != nil {
 		// Somebody may have deregistered it meanwhile.
 		active, reviveErr := a.revive(ctx, map[string]string{name: own.Before}, a.record().Previous)
 		if reviveErr != nil || active[name] == own.Before {
 			return errors.Join(err, reviveErr)
 		}
 		own.Before, u.TaskDefinition = active[name], active[name]
-		own.PutBack, err = a.updateOnce(ctx, u)
+		own.PutBack, err = a.requestUpdate(ctx, u)
 	}
 	a.changed(ctx)
 	return err

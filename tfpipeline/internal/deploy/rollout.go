@@ -70,7 +70,7 @@ func (a *attempt) updateService(ctx context.Context, name string, now Service) e
 	if desired != now.Desired {
 		u.Desired = &desired
 	}
-	deployment, err := a.updateOnce(ctx, u)
+	deployment, err := a.requestUpdate(ctx, u)
 	if err != nil {
 		return err
 	}
@@ -80,9 +80,9 @@ func (a *attempt) updateService(ctx context.Context, name string, now Service) e
 	return nil
 }
 
-// updateOnce asks ECS for a change of a service. Asked twice for the same it
+// requestUpdate asks ECS for a change of a service. Asked twice for the same it
 // does nothing more.
-func (a *attempt) updateOnce(ctx context.Context, u Update) (string, error) {
+func (a *attempt) requestUpdate(ctx context.Context, u Update) (string, error) {
 	deployment, err := retry(ctx, a, func(ctx context.Context) (string, error) {
 		if err := a.lease.valid(); err != nil {
 			return "", err
@@ -129,7 +129,7 @@ func (a *attempt) raiseMinimums(ctx context.Context) error {
 }
 
 func (a *attempt) setMinimum(ctx context.Context, name string, tasks int) error {
-	err := a.again(ctx, func(ctx context.Context) error {
+	err := a.retryCall(ctx, func(ctx context.Context) error {
 		if err := a.lease.valid(); err != nil {
 			return err
 		}
@@ -333,7 +333,7 @@ func newWatcher(a *attempt, of func(*ServiceRecord) *string) *watcher {
 func (w *watcher) look(ctx context.Context) (look, error) {
 	a := w.attempt
 	for {
-		found, err := retry(ctx, a, w.once)
+		found, err := retry(ctx, a, w.observe)
 		if err == nil {
 			w.errors = 0
 			w.passOn(found.services)
@@ -346,7 +346,7 @@ func (w *watcher) look(ctx context.Context) (look, error) {
 	}
 }
 
-func (w *watcher) once(ctx context.Context) (look, error) {
+func (w *watcher) observe(ctx context.Context) (look, error) {
 	a := w.attempt
 	var arns []string
 	for _, name := range a.services {

@@ -96,7 +96,7 @@ func (a *attempt) oneOff(ctx context.Context, task config.Task, command []string
 	}
 	b := backoff{most: a.limits.Backoff}
 	for {
-		ended, err := a.runOnce(ctx, task, command, at)
+		ended, err := a.runOneOff(ctx, task, command, at)
 		t := at(a.record())
 		switch {
 		case err != nil:
@@ -132,8 +132,8 @@ func taskError(name string, t TaskRecord, ended Task) error {
 	return fmt.Errorf("task %s ended with exit code %d: %s (%s)", name, *t.ExitCode, t.Reason, t.ARN)
 }
 
-// runOnce starts a task, or finds the one that was started, and follows it.
-func (a *attempt) runOnce(ctx context.Context, task config.Task, command []string, at func(*Record) *TaskRecord) (Task, error) {
+// runOneOff starts a task, or finds the one that was started, and follows it.
+func (a *attempt) runOneOff(ctx context.Context, task config.Task, command []string, at func(*Record) *TaskRecord) (Task, error) {
 	t := at(a.record())
 	if !t.Ended.IsZero() || t.ARN == "" && time.Since(t.Started) > tokenLife {
 		*t = TaskRecord{} // it is over, or its token has lost its meaning
@@ -206,7 +206,7 @@ func (a *attempt) abandon(ctx context.Context, name string, t *TaskRecord, becau
 	if err := a.lease.valid(); err != nil {
 		return because
 	}
-	err := a.again(ctx, func(ctx context.Context) error { return a.Tasks.StopTask(ctx, t.ARN, "took too long") })
+	err := a.retryCall(ctx, func(ctx context.Context) error { return a.Tasks.StopTask(ctx, t.ARN, "took too long") })
 	if err != nil {
 		return fmt.Errorf("%w; stop task %s: %w", because, name, err)
 	}

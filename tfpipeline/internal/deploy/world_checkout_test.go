@@ -78,8 +78,8 @@ func (p *process) Empty(ctx context.Context, names []string) ([]string, error) {
 	return call(ctx, p, "Empty", "", func() ([]string, error) { return p.empty, nil })
 }
 
-func (p *process) Past(ctx context.Context, services []string) (map[string][]PastDeployment, error) {
-	return call(ctx, p, "Past", "", func() (map[string][]PastDeployment, error) { return p.past, nil })
+func (p *process) FormerDeployments(ctx context.Context, services []string) (map[string][]FormerDeployment, error) {
+	return call(ctx, p, "Past", "", func() (map[string][]FormerDeployment, error) { return p.past, nil })
 }
 
 func (p *process) Notify(ctx context.Context, r Record) error {

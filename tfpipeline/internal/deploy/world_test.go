@@ -35,7 +35,7 @@ type world struct {
 	history     []string // commits, the oldest first
 	tags        map[string]string
 	empty       []string // secrets without a value
-	past        map[string][]PastDeployment
+	past        map[string][]FormerDeployment
 	notified    []Record
 	unhealthy   map[string]bool   // services whose targets fail
 	templates   map[string]string // of Terraform, by name; others are the first revision
@@ -96,7 +96,7 @@ func newWorld() *world {
 		platform: configtest.Docs(), env: testEnv, latency: 10 * time.Millisecond,
 		services: map[string]*fakeService{}, definitions: map[string]*fakeDefinition{}, deployments: map[string]*fakeDeployment{},
 		tasks: map[string]*fakeTask{}, minimums: map[string]int{}, journals: map[string][]byte{}, images: map[string][]string{},
-		tags: map[string]string{}, past: map[string][]PastDeployment{}, unhealthy: map[string]bool{}, templates: map[string]string{}, serves: map[string]string{},
+		tags: map[string]string{}, past: map[string][]FormerDeployment{}, unhealthy: map[string]bool{}, templates: map[string]string{}, serves: map[string]string{},
 		planned: Plan{Fingerprint: "fp-none", Empty: true},
 	}
 	w.create()
@@ -126,7 +126,7 @@ func (w *world) release(tag string) {
 	for _, s := range w.platform.Services {
 		digest := digestOf(s.Name, commit)
 		w.images[s.Name] = append(w.images[s.Name], digest)
-		w.past[s.Name] = []PastDeployment{{
+		w.past[s.Name] = []FormerDeployment{{
 			ARN: "staging-" + s.Name + "-" + tag, Revision: "revision-" + tag, Digest: digest, State: DeploymentSuccessful,
 			Created: time.Now().Add(-time.Hour), Finished: time.Now().Add(-50 * time.Minute),
 		}}

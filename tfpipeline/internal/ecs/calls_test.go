@@ -83,7 +83,7 @@ func TestNoCallsForNothing(t *testing.T) {
 		ok(w.env.DescribeServices(w.ctx, nil))(t)
 		ok(w.env.DescribeTaskDefinitions(w.ctx, nil))(t)
 		ok(w.env.TargetHealth(w.ctx, nil))(t)
-		ok(w.env.Past(w.ctx, nil))(t)
+		ok(w.env.FormerDeployments(w.ctx, nil))(t)
 		ok(w.env.Minimums(w.ctx, nil))(t)
 		ok(w.env.Empty(w.ctx, nil))(t)
 		ok(w.env.Digests(w.ctx, "abc", nil))(t)

@@ -49,13 +49,13 @@ func (e *Environment) DescribeDeployments(ctx context.Context, arns []string) (m
 	for _, d := range all {
 		found[*d.ServiceDeploymentArn] = deploymentOf(d, revisions[targetOf(d)])
 	}
-	e.see(sighting{began, maps.Clone(found)})
+	e.see(observation{began, maps.Clone(found)})
 	return found, nil
 }
 
 // StopDeployment asks for the rollback of a service deployment.
 func (e *Environment) StopDeployment(ctx context.Context, arn string) error {
-	defer e.see(sighting{})
+	defer e.see(observation{})
 	_, err := e.ecs.StopServiceDeployment(ctx, &sdk.StopServiceDeploymentInput{
 		ServiceDeploymentArn: &arn,
 		StopType:             types.StopServiceDeploymentStopTypeRollback,
@@ -149,19 +149,19 @@ func unexpected(failures []types.Failure, doing string) error {
 // "service-deployment/cluster/service/id".
 func afterColon(arn string) string { return arn[strings.LastIndex(arn, ":")+1:] }
 
-// sighting is what a look at deployments has shown.
-type sighting struct {
+// observation is what a look at deployments has shown.
+type observation struct {
 	at          time.Time
 	deployments map[string]deploy.Deployment
 }
 
-// fresh is how long a sighting may stand for another look. Who looks at
+// fresh is how long a observation may stand for another look. Who looks at
 // deployments and then at their services means to see one moment, and would
 // otherwise ask twice for the same at every look.
 const fresh = 500 * time.Millisecond
 
-// see remembers a sighting; an empty one has DescribeServices look again.
-func (e *Environment) see(s sighting) {
+// see remembers a observation; an empty one has DescribeServices look again.
+func (e *Environment) see(s observation) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.last = s
@@ -259,9 +259,9 @@ func digestOf(r types.ServiceRevision) string {
 	return ""
 }
 
-// Past returns the service deployments of each service, the oldest first, as
+// FormerDeployments returns the service deployments of each service, the oldest first, as
 // far back as ECS remembers: 90 days.
-func (e *Environment) Past(ctx context.Context, services []string) (map[string][]deploy.PastDeployment, error) {
+func (e *Environment) FormerDeployments(ctx context.Context, services []string) (map[string][]deploy.FormerDeployment, error) {
 	var mu sync.Mutex
 	briefs := map[string][]types.ServiceDeploymentBrief{}
 	err := each(ctx, distinct(services), func(ctx context.Context, service string) error {
@@ -297,12 +297,12 @@ func (e *Environment) Past(ctx context.Context, services []string) (map[string][
 			crashed[t.TaskDefinition] = t.Stopped
 		}
 	}
-	past := map[string][]deploy.PastDeployment{}
+	past := map[string][]deploy.FormerDeployment{}
 	for service, all := range briefs {
-		past[service] = []deploy.PastDeployment{}
+		past[service] = []deploy.FormerDeployment{}
 		for _, b := range slices.Backward(all) { // ECS has the newest first
 			target := value(b.TargetServiceRevisionArn)
-			past[service] = append(past[service], deploy.PastDeployment{
+			past[service] = append(past[service], deploy.FormerDeployment{
 				ARN:      value(b.ServiceDeploymentArn),
 				Revision: target,
 				Digest:   revisions[target].digest,
@@ -312,7 +312,7 @@ func (e *Environment) Past(ctx context.Context, services []string) (map[string][
 				Crashed:  crashed[revisions[target].taskDefinition],
 			})
 		}
-		slices.SortStableFunc(past[service], func(a, b deploy.PastDeployment) int { return a.Created.Compare(b.Created) })
+		slices.SortStableFunc(past[service], func(a, b deploy.FormerDeployment) int { return a.Created.Compare(b.Created) })
 	}
 	return past, nil
 }

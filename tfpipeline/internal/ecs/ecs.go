@@ -46,7 +46,7 @@ type Environment struct {
 
 	mu        sync.Mutex
 	revisions map[string]revision // by ARN; what is known of one never changes
-	last      sighting            // of deployments
+	last      observation         // of deployments
 }
 
 var (
@@ -86,7 +86,7 @@ func New(cfg aws.Config, p config.Platform, environment string, web *http.Client
 		targets:   elasticloadbalancingv2.NewFromConfig(cfg),
 		secrets:   secretsmanager.NewFromConfig(cfg),
 		scaling:   applicationautoscaling.NewFromConfig(cfg),
-		web:       once(web),
+		web:       noRedirects(web),
 		revisions: map[string]revision{},
 	}, nil
 }
@@ -100,14 +100,14 @@ const (
 	targetsPerCall     = 50 // scalable targets
 )
 
-// callsAtOnce is how many calls are under way at a time.
-const callsAtOnce = 8
+// parallelCalls is how many calls are under way at a time.
+const parallelCalls = 8
 
 // each does something for every item, a few at a time, and gives up at the
 // first error.
 func each[T any](ctx context.Context, items iter.Seq[T], do func(ctx context.Context, item T) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(callsAtOnce)
+	group.SetLimit(parallelCalls)
 	for item := range items {
 		group.Go(func() error { return do(ctx, item) })
 	}

@@ -143,8 +143,8 @@ const (
 	// attempts of one call. Whoever waits calls again after that, and can say
 	// meanwhile that AWS is not answering.
 	attempts = 5
-	// patience is how often it is tried whether adaptive mode allows a call.
-	patience = 50 * time.Millisecond
+	// throttleWait is how often it is tried whether adaptive mode allows a call.
+	throttleWait = 50 * time.Millisecond
 	// answerWithin bounds one attempt, so that a connection on which nothing
 	// comes any more does not hold up a deployment.
 	answerWithin = 30 * time.Second
@@ -176,7 +176,7 @@ func (a adaptive) GetAttemptToken(ctx context.Context) (func(error) error, error
 		if err == nil {
 			return release, nil
 		}
-		timer := time.NewTimer(patience)
+		timer := time.NewTimer(throttleWait)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():

@@ -105,9 +105,9 @@ func (e *Environment) Get(ctx context.Context, url string) (int, error) {
 	return resp.StatusCode, nil
 }
 
-// once is a client that follows no redirect: what a URL answers is what its
+// noRedirects is a client that follows no redirect: what a URL answers is what its
 // users get.
-func once(web *http.Client) *http.Client {
+func noRedirects(web *http.Client) *http.Client {
 	c := *web
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &c

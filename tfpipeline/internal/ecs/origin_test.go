@@ -11,12 +11,12 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
 
-func TestPast(t *testing.T) {
+func TestFormerDeployments(t *testing.T) {
 	inWorld(t, options{}, func(w *world) {
 		w.script.On(digest("mcp", "three"), ecstest.Behaviour{Unhealthy: true})
 		w.watch(w.promote("two"))
 		ends := w.watch(w.promote("three"))
-		past := ok(w.env.Past(w.ctx, w.services))(t)
+		past := ok(w.env.FormerDeployments(w.ctx, w.services))(t)
 		for _, s := range w.services {
 			var lines []string
 			for i, d := range past[s] {
@@ -48,12 +48,12 @@ func TestPast(t *testing.T) {
 
 // AWS promises the digest only for a tag that it resolved, and at once it has
 // none: then what the image's reference itself says counts.
-func TestPastOfADeploymentThatHasJustBegun(t *testing.T) {
+func TestADeploymentThatHasJustBegun(t *testing.T) {
 	inWorld(t, options{services: 1}, func(w *world) {
 		arn := w.promote("two")["s01"]
-		find := func() deploy.PastDeployment {
-			past := ok(w.env.Past(w.ctx, w.services))(t)["s01"]
-			return past[slices.IndexFunc(past, func(d deploy.PastDeployment) bool { return d.ARN == arn })]
+		find := func() deploy.FormerDeployment {
+			past := ok(w.env.FormerDeployments(w.ctx, w.services))(t)["s01"]
+			return past[slices.IndexFunc(past, func(d deploy.FormerDeployment) bool { return d.ARN == arn })]
 		}
 		if d := find(); d.Digest != digest("s01", "two") || d.State != deploy.DeploymentPending {
 			t.Errorf("at once: %+v", d)
@@ -65,7 +65,7 @@ func TestPastOfADeploymentThatHasJustBegun(t *testing.T) {
 	})
 }
 
-func TestLongPastIsReadInPages(t *testing.T) {
+func TestFormerDeploymentsAreReadInPages(t *testing.T) {
 	inWorld(t, options{services: 1, tasks: 1}, func(w *world) {
 		definitions := []string{w.register("s01", "even"), w.register("s01", "odd")}
 		for i := range 250 {
@@ -73,7 +73,7 @@ func TestLongPastIsReadInPages(t *testing.T) {
 			pause(w.ctx, time.Minute)
 		}
 		w.runtime.ForgetCalls()
-		past := ok(w.env.Past(w.ctx, w.services))(t)["s01"]
+		past := ok(w.env.FormerDeployments(w.ctx, w.services))(t)["s01"]
 		if len(past) != 252 || past[250].Digest != digest("s01", "even") || past[251].Digest != digest("s01", "odd") {
 			t.Errorf("%d deployments, last %+v", len(past), past[len(past)-1])
 		}
@@ -81,7 +81,7 @@ func TestLongPastIsReadInPages(t *testing.T) {
 			t.Errorf("%d lists", n)
 		}
 		first := len(w.calls("DescribeServiceRevisions"))
-		ok(w.env.Past(w.ctx, w.services))(t)
+		ok(w.env.FormerDeployments(w.ctx, w.services))(t)
 		if again := len(w.calls("DescribeServiceRevisions")) - first; first > 13 || again > 1 {
 			t.Errorf("revisions in %d calls, and again in %d", first, again)
 		}

@@ -182,7 +182,7 @@ func TestPain15TheVeryArtifactOfStaging(t *testing.T) {
 		arn := ok(w.env.UpdateService(w.ctx, deploy.Update{Service: "s01", TaskDefinition: revision}))(t)
 		w.watch(map[string]string{"s01": arn})
 		moved := r.push("doc-platform/s01", "pushed since", "abc")
-		past := ok(w.env.Past(w.ctx, w.services))(t)["s01"]
+		past := ok(w.env.FormerDeployments(w.ctx, w.services))(t)["s01"]
 		if last := past[len(past)-1]; last.Digest != ran || last.State != deploy.DeploymentSuccessful || last.ARN != arn {
 			t.Errorf("%+v", last)
 		}

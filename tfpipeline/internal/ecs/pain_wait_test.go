@@ -132,7 +132,7 @@ func TestPain12Cancel(t *testing.T) {
 // is not taken for one's own, nor one's own end for a rollback.
 func TestPain13ConcurrentDeployments(t *testing.T) {
 	inWorld(t, options{services: 1}, func(w *world) {
-		before := len(ok(w.env.Past(w.ctx, w.services))(t)["s01"])
+		before := len(ok(w.env.FormerDeployments(w.ctx, w.services))(t)["s01"])
 		ours := ok(w.env.UpdateService(w.ctx, deploy.Update{Service: "s01", TaskDefinition: w.register("s01", "two"), Desired: new(3)}))(t)
 		theirs := w.promote("three")["s01"]
 		// The same again changes nothing: it must not be taken for the cause of
@@ -142,7 +142,7 @@ func TestPain13ConcurrentDeployments(t *testing.T) {
 		if arn := ok(w.env.UpdateService(w.ctx, deploy.Update{Service: "s01", TaskDefinition: current.TaskDefinition}))(t); arn != "" {
 			t.Errorf("took %s for its own", arn)
 		}
-		if n := len(ok(w.env.Past(w.ctx, w.services))(t)["s01"]) - before; n != 2 {
+		if n := len(ok(w.env.FormerDeployments(w.ctx, w.services))(t)["s01"]) - before; n != 2 {
 			t.Errorf("%d deployments", n)
 		}
 		ends := ok(w.env.DescribeDeployments(w.ctx, []string{ours, theirs}))(t)

@@ -241,7 +241,7 @@ func TestUnknownServicesAreAbsent(t *testing.T) {
 		cluster := w.platform.Cluster("staging")
 		services := ok(w.env.DescribeServices(w.ctx, names))(t)
 		targets := ok(w.env.TargetHealth(w.ctx, names))(t)
-		past := ok(w.env.Past(w.ctx, names))(t)
+		past := ok(w.env.FormerDeployments(w.ctx, names))(t)
 		if len(services) != 2 || len(targets) != 2 || len(past) != 2 {
 			t.Errorf("%d services, %d with targets, %d with a past", len(services), len(targets), len(past))
 		}

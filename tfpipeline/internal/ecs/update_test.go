@@ -64,7 +64,7 @@ func TestUpdateWithLostAnswer(t *testing.T) {
 		if n := len(w.calls("UpdateService")); n != 3 {
 			t.Errorf("%d updates", n)
 		}
-		if n := len(ok(w.env.Past(w.ctx, w.services))(t)["s01"]); n != 3 { // creation, "one", "two"
+		if n := len(ok(w.env.FormerDeployments(w.ctx, w.services))(t)["s01"]); n != 3 { // creation, "one", "two"
 			t.Errorf("%d deployments", n)
 		}
 	})
@@ -166,7 +166,7 @@ func TestUpdateTrustsTheClockOfAWS(t *testing.T) {
 }
 
 // A service revision never changes: it is asked for once.
-func TestRevisionsAreAskedForOnce(t *testing.T) {
+func TestRevisionsAreAskedForASingleTime(t *testing.T) {
 	inWorld(t, options{services: 3}, func(w *world) {
 		caused := w.promote("two")
 		w.runtime.ForgetCalls()

@@ -148,7 +148,7 @@ func (w *world) build(o options) {
 			w.t.Fatalf("first deployment of %s is %s: %s", name, d.State, d.Reason)
 		}
 	}
-	pause(w.ctx, time.Second) // so that no sighting of it is fresh
+	pause(w.ctx, time.Second) // so that no observation of it is fresh
 }
 
 // template registers a template, as Terraform does after a change of shape.

@@ -154,8 +154,8 @@ func TestNATGatewayTakesItsInterfaceAlong(t *testing.T) {
 	}
 }
 
-// TestMissingOperationsFailAtOnce: a 500 would be retried.
-func TestMissingOperationsFailAtOnce(t *testing.T) {
+// TestMissingOperationsFailImmediately: a 500 would be retried.
+func TestMissingOperationsFailImmediately(t *testing.T) {
 	calls, log := 0, &motoLog{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		calls++

@@ -151,7 +151,7 @@ func TestKilledParent(t *testing.T) {
 	groupGone(t, group)
 }
 
-func TestDeadMotoIsToldAtOnce(t *testing.T) {
+func TestDeadMotoIsReportedImmediately(t *testing.T) {
 	e, err := Start(t.Context(), Options{Environ: asMoto(t)})
 	if err != nil {
 		t.Fatal(err)

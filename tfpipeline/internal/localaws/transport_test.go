@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// TestReach: the domains of the endpoint's load balancers are reached, and
+// TestLocalTransport: the domains of the endpoint's load balancers are reached, and
 // nothing else changes.
-func TestReach(t *testing.T) {
+func TestLocalTransport(t *testing.T) {
 	balancer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, r.Method, " ", r.Host, r.URL)
 	}))

@@ -53,7 +53,7 @@ func Change(ctx context.Context, o Options, name string, c Choices, finish func(
 	if err := r.review(ctx, p, c); err != nil {
 		return false, err
 	}
-	err = o.Leases.hold(ctx, name, c.Operation, func(ctx context.Context) error {
+	err = o.Leases.during(ctx, name, c.Operation, func(ctx context.Context) error {
 		if c.Before != nil {
 			if err := c.Before(ctx); err != nil {
 				return err
@@ -118,7 +118,7 @@ func RefreshState(ctx context.Context, o Options, name string, c Choices) (err e
 	if err := o.Console.Confirm(ctx, fmt.Sprintf("Write this into the state of %s?", name), c.Yes); err != nil {
 		return err
 	}
-	if err := o.Leases.hold(ctx, name, c.Operation, func(ctx context.Context) error { return r.Apply(ctx, p, c) }); err != nil {
+	if err := o.Leases.during(ctx, name, c.Operation, func(ctx context.Context) error { return r.Apply(ctx, p, c) }); err != nil {
 		return err
 	}
 	fmt.Fprintf(o.Console.Out, "%s: the state is refreshed\n", name)

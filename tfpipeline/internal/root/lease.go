@@ -38,7 +38,7 @@ func (l *Leases) free(ctx context.Context, root string, op Operation) error {
 }
 
 // hold does work under the lease of a root's environment.
-func (l *Leases) hold(ctx context.Context, root string, op Operation, work func(context.Context) error) error {
+func (l *Leases) during(ctx context.Context, root string, op Operation, work func(context.Context) error) error {
 	if l == nil || root == config.SharedRoot {
 		return work(ctx)
 	}

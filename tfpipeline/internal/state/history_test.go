@@ -84,7 +84,7 @@ func TestRecordsComeBackOldestFirst(t *testing.T) {
 }
 
 // A history of thousands is read once; what changes hands is a copy.
-func TestRecordsAreReadOnce(t *testing.T) {
+func TestRecordsAreReadASingleTime(t *testing.T) {
 	inTime(t, func(ctx context.Context, t *testing.T, b *bucket) {
 		h := state.New(b.config(), configtest.Docs()).History("staging")
 		if err := h.Record(ctx, record(id)); err != nil {
@@ -103,7 +103,7 @@ func TestRecordsAreReadOnce(t *testing.T) {
 	})
 }
 
-func TestRecordIsStoredOnce(t *testing.T) {
+func TestRecordIsStoredASingleTime(t *testing.T) {
 	inTime(t, func(ctx context.Context, t *testing.T, b *bucket) {
 		h := state.New(b.config(), configtest.Docs()).History("staging")
 		for range 2 { // the same again is no error

@@ -51,7 +51,7 @@ func TestPlanWithoutLock(t *testing.T) {
 	}
 }
 
-func TestInterruptIsPassedOnOnceAndWaitedFor(t *testing.T) {
+func TestInterruptIsPassedOnAndWaitedFor(t *testing.T) {
 	d, log := fake(t, "wait")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	because := errors.New("somebody pressed Ctrl-C")

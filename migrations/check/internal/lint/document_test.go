@@ -30,7 +30,7 @@ a contract (` + "`-- phase: contract`" + `). How files are written and run is in
 var classTitles = map[lint.Class]string{
 	lint.Blocking:    "Blocking: stops readers or writers for as long as it works",
 	lint.Breaking:    "Breaking: takes away what the running release uses",
-	lint.Transaction: "Transactions: what one may hold",
+	lint.Transaction: "Transactions: what one may contain",
 	lint.Data:        "Data: rows changed in bulk",
 	lint.Design:      "Design: what will cost later",
 	lint.Format:      "Files",

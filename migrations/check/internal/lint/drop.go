@@ -45,7 +45,7 @@ func (j *judge) drop(n *pg.DropStmt) {
 		case dropRules[n.GetRemoveType()] == "drop-type" && j.given[n.GetRemoveType().String()+" "+name]: // its name was the finding
 			continue
 		case breaking:
-			j.unless(j.madeAgain(n.GetRemoveType(), rule, parts, o), func() { j.reportf(0, rule, "%s %s goes away", kind, name) })
+			j.unless(j.existsAtEnd(n.GetRemoveType(), rule, parts, o), func() { j.reportf(0, rule, "%s %s goes away", kind, name) })
 		case n.GetRemoveType() == pg.ObjectType_OBJECT_STATISTIC_EXT, n.GetRemoveType() == pg.ObjectType_OBJECT_PUBLICATION,
 			n.GetRemoveType() == pg.ObjectType_OBJECT_EVENT_TRIGGER, n.GetRemoveType() == pg.ObjectType_OBJECT_TRANSFORM,
 			n.GetRemoveType() == pg.ObjectType_OBJECT_OPCLASS, n.GetRemoveType() == pg.ObjectType_OBJECT_OPFAMILY,
@@ -59,9 +59,9 @@ func (j *judge) drop(n *pg.DropStmt) {
 	}
 }
 
-// madeAgain returns what tells, at the end of the transaction, whether what is
+// existsAtEnd returns what tells, at the end of the transaction, whether what is
 // dropped is there again.
-func (j *judge) madeAgain(kind pg.ObjectType, rule string, parts []string, o *pg.Node) func() bool {
+func (j *judge) existsAtEnd(kind pg.ObjectType, rule string, parts []string, o *pg.Node) func() bool {
 	switch kind {
 	case pg.ObjectType_OBJECT_VIEW, pg.ObjectType_OBJECT_MATVIEW, pg.ObjectType_OBJECT_SEQUENCE:
 		relation, _ := catalog.RelationKind(kind)

@@ -5,15 +5,15 @@ import (
 	"github.com/specboard/platform/migrations/check/internal/catalog"
 )
 
-// Claim is what the linter takes a statement to lock: relation → mode.
-type Claim struct {
+// AssumedLocks is what the linter takes a statement to lock: relation → mode.
+type AssumedLocks struct {
 	Line  int
 	Locks map[string]string
 }
 
 // Claims returns what each statement of a file is taken to lock, of what was
 // there before the file.
-func Claims(file File, base *Base, postgres int) ([]Claim, error) {
+func Claims(file File, base *Base, postgres int) ([]AssumedLocks, error) {
 	_, statements, err := baseSchema(base, postgres)
 	if err != nil {
 		return nil, err
@@ -24,7 +24,7 @@ func Claims(file File, base *Base, postgres int) ([]Claim, error) {
 	m, _ := migrations.Parse(file.Name, file.Data)
 	j := &judge{schema: schema, migration: m, postgres: postgres, enabled: map[string]bool{}, setAhead: map[string]bool{}, given: map[string]bool{}}
 	j.lookAhead()
-	var claims []Claim
+	var claims []AssumedLocks
 	for _, s := range m.Statements {
 		j.enter(s)
 		nodes, err := catalog.ParseAll(s.SQL)
@@ -32,7 +32,7 @@ func Claims(file File, base *Base, postgres int) ([]Claim, error) {
 			return claims, nil //nolint:nilerr // what does not parse claims nothing
 		}
 		for _, node := range nodes {
-			c := Claim{Line: s.Line, Locks: map[string]string{}}
+			c := AssumedLocks{Line: s.Line, Locks: map[string]string{}}
 			modes := map[string]catalog.Mode{}
 			note := func(l Lock) {
 				if name := l.Relation.Name.String(); l.Mode > modes[name] {

@@ -181,7 +181,7 @@ func (b *bench) compareStatement(t *testing.T, name string, s migrations.Stateme
 
 // compareLocks: what the linter takes the transaction to have locked so far is
 // what the server shows, for everything from SHARE up and of tables and views.
-func compareLocks(t *testing.T, name string, claims []lint.Claim, e prove.Effect, m migrations.Migration, excused func(string, ...string) bool) {
+func compareLocks(t *testing.T, name string, claims []lint.AssumedLocks, e prove.Effect, m migrations.Migration, excused func(string, ...string) bool) {
 	t.Helper()
 	if e.Alone || m.Mode == migrations.Batched {
 		return // polled, too short to be sure of

@@ -65,7 +65,7 @@ func (l *listener) forward(w http.ResponseWriter, r *http.Request, config Listen
 			forwarded(p, config)
 			// The transport repeats a request whose connection was closed under
 			// it, if it can read the body again. A load balancer does not.
-			p.Out.Body = once{p.Out.Body}
+			p.Out.Body = singleUseBody{p.Out.Body}
 			p.Out.GetBody = nil
 		},
 		Transport: t.transport,
@@ -123,17 +123,17 @@ func forwarded(p *httputil.ProxyRequest, config Listener) {
 	p.Out.Header.Set("X-Forwarded-Port", strconv.Itoa(config.Port))
 }
 
-// once is a body that can be read one time only, also when it is empty.
-type once struct{ body io.ReadCloser }
+// singleUseBody is a body that can be read one time only, also when it is empty.
+type singleUseBody struct{ body io.ReadCloser }
 
-func (o once) Read(p []byte) (int, error) {
+func (o singleUseBody) Read(p []byte) (int, error) {
 	if o.body == nil {
 		return 0, io.EOF
 	}
 	return o.body.Read(p)
 }
 
-func (o once) Close() error {
+func (o singleUseBody) Close() error {
 	if o.body == nil {
 		return nil
 	}

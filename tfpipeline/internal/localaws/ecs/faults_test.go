@@ -89,7 +89,7 @@ func TestFaults(t *testing.T) {
 	})
 }
 
-func TestLostAnswerTookEffect(t *testing.T) {
+func TestLostAnswerHasEffect(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.Inject(ecs.LoseAnswer(1, "RunTask"))
 		in := &sdk.RunTaskInput{Cluster: new("main"), TaskDefinition: new(w.migrate("one")), NetworkConfiguration: network, ClientToken: new("t")}

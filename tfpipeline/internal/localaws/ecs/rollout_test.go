@@ -138,7 +138,7 @@ func TestDesiredCountAloneBeginsNoDeployment(t *testing.T) {
 	})
 }
 
-func TestServiceAtZeroIsSteadyAtOnce(t *testing.T) {
+func TestServiceAtZeroIsSteadyImmediately(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.create("api", w.register("api", "template"), 0)
 		same(t, "timeline", w.timeline("api", time.Minute),

@@ -230,7 +230,7 @@ func TestNewTasksAreMissingAtFirst(t *testing.T) {
 	})
 }
 
-func TestOverridesReachTheLauncher(t *testing.T) {
+func TestOverridesComeToTheLauncher(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.script.On("down --all", ecstest.Behaviour{Exit: &ecstest.Exit{Code: 9}})
 		arn := *w.run(w.migrate("one"), func(in *sdk.RunTaskInput) {
