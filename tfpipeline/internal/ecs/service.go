@@ -139,6 +139,9 @@ func serverTime(answer middleware.Metadata, then time.Time) time.Time {
 // StoppedTasks returns the services' tasks that stopped since a time, the newest
 // first, without their logs. It asks for those of the whole cluster.
 func (e *Environment) StoppedTasks(ctx context.Context, services []string, since time.Time) ([]deploy.StoppedTask, error) {
+	if len(services) == 0 {
+		return nil, nil
+	}
 	tasks, err := e.tasks(ctx, types.DesiredStatusStopped)
 	if err != nil {
 		return nil, err

@@ -17,6 +17,7 @@ import (
 	tagging "github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi"
 	taggingtypes "github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
@@ -77,6 +78,19 @@ func TestMoto(t *testing.T) {
 		}
 		if _, err := client.DeleteBucket(t.Context(), &s3.DeleteBucketInput{Bucket: bucket}); err != nil {
 			t.Error(err)
+		}
+	})
+	t.Run("versions of secrets", func(t *testing.T) {
+		client := secretsmanager.NewFromConfig(cfg)
+		made, err := client.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: aws.String("versions"), SecretString: aws.String("v")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []*string{made.Name, made.ARN} {
+			out, err := client.ListSecretVersionIds(t.Context(), &secretsmanager.ListSecretVersionIdsInput{SecretId: id})
+			if err != nil || aws.ToString(out.ARN) != *made.ARN || len(out.Versions) != 1 {
+				t.Errorf("asked by %s: %s with %d versions, %v", *id, aws.ToString(out.ARN), len(out.Versions), err)
+			}
 		}
 	})
 	t.Run("databases", func(t *testing.T) {

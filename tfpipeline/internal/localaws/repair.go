@@ -1,6 +1,7 @@
 package localaws
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -183,5 +184,30 @@ func conditionalPuts() endpoint.Table {
 		one.Lock()
 		defer one.Unlock()
 		return next(&whole)
+	}}
+}
+
+// secretVersions puts the ARN of a secret into the list of its versions, where
+// moto (5.2.1) has whatever the secret was asked for by.
+func secretVersions() endpoint.Table {
+	return endpoint.Table{"secretsmanager.ListSecretVersionIds": func(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
+		rep, err := next(c)
+		if err != nil || rep.Status != http.StatusOK {
+			return rep, err
+		}
+		describe := *c
+		describe.Operation, describe.Request = "DescribeSecret", c.Request.Clone(c.Request.Context())
+		describe.Request.Header.Set("X-Amz-Target", "secretsmanager.DescribeSecret")
+		described, err := next(&describe)
+		if err != nil || described.Status != http.StatusOK {
+			return rep, err
+		}
+		var secret struct{ ARN string }
+		versions := map[string]any{}
+		if err := errors.Join(endpoint.DecodeJSON(described.Body, &secret), endpoint.DecodeJSON(rep.Body, &versions)); err != nil {
+			return nil, fmt.Errorf("read the versions of a secret: %w", err)
+		}
+		versions["ARN"] = secret.ARN
+		return endpoint.JSON(versions)
 	}}
 }

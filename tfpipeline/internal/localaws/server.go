@@ -29,6 +29,7 @@ func (e *Endpoint) answers(o Options) endpoint.Table {
 		conditionalPuts(),
 		newDatabases(o.Database).operations(),
 		newRuleDescriptions().operations(),
+		secretVersions(),
 		targetHealth(o.TargetHealth),
 		deletionProtection(e.control),
 		natGateways(e.control),
