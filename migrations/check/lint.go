@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -198,7 +197,7 @@ func (o lintOptions) judge(ctx context.Context, names []string, std stdio) (find
 		findings, err = r.Files(list)
 		return findings, len(list), err
 	}
-	dir, fsys := o.dir, fs.FS(os.DirFS(o.dir))
+	dir, fsys := o.dir, os.DirFS(o.dir)
 	if dir == "" {
 		dir, fsys = projectFolder, migrations.Files()
 	}
@@ -271,7 +270,7 @@ func (o lintOptions) rows(ctx context.Context) (map[string]int64, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the sizes: %w", err)
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // what it read is all that counts
 	// A table that was never analysed says -1: its size is not known.
 	list, err := conn.Query(ctx, `SELECT n.nspname || '.' || relname, reltuples::bigint FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
 		WHERE relkind IN ('r', 'm') AND reltuples >= 0 AND n.nspname NOT IN ('pg_catalog', 'information_schema')`)

@@ -120,7 +120,7 @@ func wayBack(own ServiceRecord, s Service, deployments map[string]Deployment, k 
 		return moveStuck // what ran before does not start, and ECS went back to the release
 	case s.TaskDefinition != own.After && later && known:
 		return moveLeave
-	case s.TaskDefinition != own.After && k.same < confirmed && !(known && ours.State.Failed()):
+	case s.TaskDefinition != own.After && k.same < confirmed && (!known || !ours.State.Failed()):
 		return moveWait
 	case s.TaskDefinition != own.After && (!known || !ours.State.Failed()):
 		return moveLeave

@@ -40,11 +40,13 @@ func WithholdSecrets(ctx context.Context, cfg aws.Config) (http.Handler, error) 
 		}
 	})
 	return Table{
-		"secretsmanager.GetSecretValue": func(c *Call, _ Next) (*Reply, error) { return secretVersion(c, client) },
+		"secretsmanager.GetSecretValue": func(c *Call, _ Next) (*Reply, error) { //nolint:contextcheck // a call has its request's
+			return secretVersion(c, client)
+		},
 		"secretsmanager.BatchGetSecretValue": func(*Call, Next) (*Reply, error) {
 			return nil, Refuse("AccessDeniedException", "a plan reads no secret values")
 		},
-	}.Handler(cfg.Region, func(c *Call) (*Reply, error) {
+	}.Handler(cfg.Region, func(c *Call) (*Reply, error) { //nolint:contextcheck // a call has its request's
 		if c.Service != "secretsmanager" {
 			return nil, Refuse("InvalidRequestException", "not a request to Secrets Manager")
 		}

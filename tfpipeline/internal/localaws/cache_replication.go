@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -201,7 +200,7 @@ func (c *cacheCall) cluster(r *cacheRecord, name string, index int) *etree.Eleme
 			endpoint.Leaf("CacheNodeId", "0001"), endpoint.Leaf("CacheNodeStatus", "available"), c.address("Endpoint", name, r),
 			endpoint.Leaf("ParameterGroupStatus", "in-sync"), endpoint.Leaf("CustomerAvailabilityZone", zone)))
 	}
-	of := &cacheRecord{Values: url.Values(r.Values), arn: c.arnOf("cluster", name)}
+	of := &cacheRecord{Values: r.Values, arn: c.arnOf("cluster", name)}
 	return of.element("CacheCluster", append([]any{
 		endpoint.Leaf("CacheClusterId", name), endpoint.Leaf("ReplicationGroupId", r.name),
 		endpoint.Leaf("CacheClusterStatus", "available"), "EngineVersion", endpoint.Leaf("NumCacheNodes", 1),

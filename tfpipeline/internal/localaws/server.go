@@ -55,7 +55,7 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
 		return
 	}
-	role, asked, denied := e.judged(recorder, c)
+	role, asked, denied := e.judged(recorder, c) //nolint:contextcheck // a call has its request's
 	e.access.changed(c)
 	e.trace(Call{c.Service, c.Operation, recorder.status, begin, time.Since(begin), role, asked, denied})
 }

@@ -72,7 +72,7 @@ type LockWait struct {
 	Held func(context.Context, *LockedError) (taken bool, err error)
 }
 
-// Wait runs an operation that needs the lock; do receives the lock timeout to
+// Do runs an operation that needs the lock; do receives the lock timeout to
 // pass to Terraform.
 func (p LockWait) Do(ctx context.Context, do func(lockTimeout time.Duration) error) error {
 	began := time.Now()

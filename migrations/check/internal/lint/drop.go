@@ -274,7 +274,7 @@ func (j *judge) setSchema(n *pg.AlterObjectSchemaStmt) {
 	if !ok {
 		kind = catalog.Table
 	}
-	if t := j.schema.RelationAs(rangeParts(n.GetRelation()), kind); !j.schema.New(t) && !(n.GetMissingOk() && j.absent(t)) {
+	if t := j.schema.RelationAs(rangeParts(n.GetRelation()), kind); !j.schema.New(t) && (!n.GetMissingOk() || !j.absent(t)) {
 		j.unless(j.replaced(t, "set-schema"), func() { j.reportf(0, "set-schema", "%s moves to schema %s", t.Name, catalog.Quote(n.GetNewschema())) })
 	}
 }

@@ -23,7 +23,7 @@ func (j *judge) otherThing(v *pg.RangeVar, kind catalog.Kind) (*catalog.Relation
 	tables := func(k catalog.Kind) bool {
 		return k == catalog.Table || k == catalog.Partitioned || k == catalog.ForeignTable
 	}
-	if r.Kind != kind && !(tables(r.Kind) && tables(kind)) {
+	if r.Kind != kind && (!tables(r.Kind) || !tables(kind)) {
 		j.reportf(0, "if-not-exists", "%s is a %s, not a %s%s", r.Name, r.Kind, kind, nothingMade)
 		return nil, true
 	}
