@@ -15,8 +15,11 @@ func TestChange(t *testing.T) {
 		failure := errors.New("apply failed")
 		err := p.Pipeline.Change(t.Context(), ada, func(ctx context.Context) error {
 			<-time.After(time.Hour)
-			if ctx.Err() != nil || w.lease == nil || w.lease.Expired(time.Now()) {
-				t.Errorf("the lease is not kept: %v, %+v", context.Cause(ctx), w.lease)
+			w.mu.Lock()
+			lease := w.lease
+			w.mu.Unlock()
+			if ctx.Err() != nil || lease == nil || lease.Expired(time.Now()) {
+				t.Errorf("the lease is not kept: %v, %+v", context.Cause(ctx), lease)
 			}
 			_, err := w.start().promote(t.Context(), Request{Tag: "v1.2", LockWait: -1})
 			wantError(t, err, Untouched, StepLock, "ada holds it since", "for apply (by hand)")

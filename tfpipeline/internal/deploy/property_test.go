@@ -12,7 +12,10 @@ import (
 // Whatever goes wrong and whoever interferes, the outcome is what the world
 // shows once it has settled.
 func TestTheOutcomeIsWhatTheWorldShows(t *testing.T) {
-	const runs = 40
+	runs := 40
+	if testing.Short() {
+		runs = 5
+	}
 	s := scenarios()[0]
 	points, begin := s.points(t)
 	for seed := *firstSeed; seed < *firstSeed+*seeds; seed++ {

@@ -77,7 +77,7 @@ func TestEveryStepDisturbedUnderOldReads(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			points, begin := s.points(t)
 			for seed := *firstSeed; seed < *firstSeed+*seeds; seed++ {
-				for _, at := range points {
+				for _, at := range sampled(points) {
 					for _, f := range at.faults() {
 						t.Run(fmt.Sprintf("%s/%s-%d/%s/seed-%d", at.step, at.call, at.nth, f, seed), func(t *testing.T) {
 							synctest.Test(t, func(t *testing.T) {
