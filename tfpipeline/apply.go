@@ -91,5 +91,5 @@ func declareChoices(set *flag.FlagSet, o *root.Choices) {
 	if o.Operation != root.Destroy {
 		set.BoolVar(&o.Adopt, "adopt", false, "look first for what exists and is not in the state, and adopt it; done by itself after a killed run on this machine")
 	}
-	set.DurationVar(&o.LockTimeout, "lock-timeout", 5*time.Minute, "how long to wait for a state lock that somebody holds")
+	set.DurationVar(&o.LockTimeout, "lock-timeout", 5*time.Minute, "how long to wait for a lock that somebody holds")
 }

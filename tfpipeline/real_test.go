@@ -87,6 +87,13 @@ func (f *fixture) object(key string) (string, bool) {
 	return string(content), ok
 }
 
+// endLease does what the end of its span does to the lease of a killed run.
+func (f *fixture) endLease(env string) {
+	f.cloud.mu.Lock()
+	defer f.cloud.mu.Unlock()
+	delete(f.cloud.objects.content, configtest.Docs().LockKey(env))
+}
+
 // refuse makes the bucket refuse writes of keys with this ending.
 func (f *fixture) refuse(ending string) {
 	f.cloud.mu.Lock()
@@ -245,8 +252,11 @@ func TestRealHeldLock(t *testing.T) {
 	}
 	f.await("a.begun")
 
-	// One that waits too little is refused, with the holder's name.
+	// One that waits too little is refused, with the holder's name: an apply by
+	// the environment's lease, a plan by the state lock.
 	_, stderr := f.run(1, "apply", "-env", "staging", "-yes", "-lock-timeout", "1s")
+	contains(t, "stderr", stderr, "waiting for the lock", "holds it since", "for apply", "next: wait for it, and see tfpipeline status -env staging")
+	_, stderr = f.run(1, "plan", "-env", "staging", "-lock-timeout", "1s")
 	contains(t, "stderr", stderr, "another run of yours on this machine holds the state lock", "the state is locked by", "next: if that run is gone for good: tfpipeline unlock -env staging -state ")
 
 	// One that waits long enough gets its turn, and finds nothing to do.

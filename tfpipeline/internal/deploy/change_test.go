@@ -25,7 +25,7 @@ func TestChange(t *testing.T) {
 			wantError(t, err, Untouched, StepLock, "ada holds it since", "for apply (by hand)")
 			other := w.start()
 			for _, err := range []error{
-				other.Pipeline.Free(t.Context(), KindDestroy),
+				other.Pipeline.Free(t.Context(), ChangeRequest{Kind: KindDestroy}),
 				other.Pipeline.Change(t.Context(), ChangeRequest{Kind: KindDestroy}, func(context.Context) error { return errors.New("both at once") }),
 			} {
 				if held, ok := errors.AsType[LockError](err); !ok || held.Lease.Kind != KindApply || held.Dead {

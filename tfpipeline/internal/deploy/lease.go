@@ -313,6 +313,9 @@ const (
 type ChangeRequest struct {
 	Kind               Kind
 	Actor, Why, RunURL string
+	// LockWait is how long a lease that somebody holds is waited for; 0 is not at
+	// all. That of a killed change is free once nobody renewed it for its span.
+	LockWait time.Duration
 }
 
 // changeTime bounds a change under a lease. An apply has no bound of its own,
@@ -321,8 +324,8 @@ const changeTime = 6 * time.Hour
 
 // Free returns a LockError if somebody works on the environment, or has left
 // work that is to be continued. It reads Lock and History.
-func (p *Pipeline) Free(ctx context.Context, kind Kind) error {
-	_, err := p.newChange(ChangeRequest{Kind: kind}).free(ctx)
+func (p *Pipeline) Free(ctx context.Context, q ChangeRequest) error {
+	_, err := p.newChange(q).free(ctx)
 	return err
 }
 
@@ -357,23 +360,40 @@ func (p *Pipeline) Change(ctx context.Context, q ChangeRequest, work func(contex
 
 // newChange is the part of an attempt that a lease needs.
 func (p *Pipeline) newChange(q ChangeRequest) *attempt {
-	a := &attempt{Pipeline: p, limits: p.Limits.orDefault(), step: StepLock, request: Request{Timeout: changeTime}}
+	a := &attempt{Pipeline: p, limits: p.Limits.orDefault(), step: StepLock, request: Request{Timeout: changeTime, LockWait: q.LockWait}}
 	*a.record() = Record{Kind: q.Kind, ID: a.newID()}
 	return a
 }
 
 // free returns the lease that may be taken over: nil if there is none.
 func (a *attempt) free(ctx context.Context) (*Lease, error) {
-	holder, err := retry(ctx, a, a.Lock.Holder)
-	if err != nil {
-		return nil, fmt.Errorf("look at the lock: %w", err)
-	}
-	if holder == nil {
-		return nil, nil
-	}
-	var seen observedLease
-	if !seen.gone(holder, a.limits.Lease) {
-		return nil, LockError{Lease: *holder}
+	began := time.Now()
+	var holder *Lease
+	var watched observedLease
+	for said := ""; ; {
+		var err error
+		if holder, err = retry(ctx, a, a.Lock.Holder); err != nil {
+			return nil, fmt.Errorf("look at the lock: %w", err)
+		}
+		if holder == nil {
+			return nil, nil
+		}
+		if watched.gone(holder, a.limits.Lease) {
+			break
+		}
+		if a.request.LockWait == 0 {
+			return nil, LockError{Lease: *holder}
+		}
+		if waited := time.Since(began); waited >= a.request.LockWait {
+			return nil, LockError{Lease: *holder, Waited: waited}
+		}
+		if holder.RecordID != said {
+			said = holder.RecordID
+			a.emit(Event{Kind: EventWait, Message: "waiting for the lock: " + heldBy(holder)})
+		}
+		if !a.pause(ctx, min(a.limits.Tick, a.request.LockWait)) {
+			return nil, context.Cause(ctx)
+		}
 	}
 	if err := a.readHistory(ctx); err != nil {
 		return nil, err

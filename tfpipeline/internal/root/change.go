@@ -21,7 +21,7 @@ import (
 // it. It reports whether there was anything to apply. finish, if any, runs on
 // the root after that, changed or not.
 func Change(ctx context.Context, o Options, name string, c Choices, finish func(context.Context, *Root) error) (changed bool, err error) {
-	if err := o.Leases.free(ctx, name, c.Operation); err != nil {
+	if err := o.Leases.free(ctx, name, c); err != nil {
 		return false, err
 	}
 	r, err := Open(ctx, o, name, c.Operation)
@@ -53,7 +53,7 @@ func Change(ctx context.Context, o Options, name string, c Choices, finish func(
 	if err := r.review(ctx, p, c); err != nil {
 		return false, err
 	}
-	err = o.Leases.during(ctx, name, c.Operation, func(ctx context.Context) error {
+	err = o.Leases.during(ctx, name, c, func(ctx context.Context) error {
 		if c.Before != nil {
 			if err := c.Before(ctx); err != nil {
 				return err
@@ -92,7 +92,7 @@ func (r *Root) review(ctx context.Context, p *plan.Plan, c Choices) error {
 // into the state: from then on it is no drift.
 func RefreshState(ctx context.Context, o Options, name string, c Choices) (err error) {
 	c.Operation = Refresh
-	if err := o.Leases.free(ctx, name, c.Operation); err != nil {
+	if err := o.Leases.free(ctx, name, c); err != nil {
 		return err
 	}
 	r, err := Open(ctx, o, name, c.Operation)
@@ -118,7 +118,7 @@ func RefreshState(ctx context.Context, o Options, name string, c Choices) (err e
 	if err := o.Console.Confirm(ctx, fmt.Sprintf("Write this into the state of %s?", name), c.Yes); err != nil {
 		return err
 	}
-	if err := o.Leases.during(ctx, name, c.Operation, func(ctx context.Context) error { return r.Apply(ctx, p, c) }); err != nil {
+	if err := o.Leases.during(ctx, name, c, func(ctx context.Context) error { return r.Apply(ctx, p, c) }); err != nil {
 		return err
 	}
 	fmt.Fprintf(o.Console.Out, "%s: the state is refreshed\n", name)

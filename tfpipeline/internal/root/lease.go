@@ -26,23 +26,27 @@ type Leases struct {
 }
 
 // free refuses while somebody else holds the lease of a root's environment.
-func (l *Leases) free(ctx context.Context, root string, op Operation) error {
+func (l *Leases) free(ctx context.Context, root string, c Choices) error {
 	if l == nil || root == config.SharedRoot {
 		return nil
 	}
-	err := l.pipeline(root).Free(ctx, deploy.Kind(op))
+	err := l.pipeline(root).Free(ctx, l.request(c))
 	if errors.Is(err, state.ErrNoBucket) {
 		return nil // and no promotion
 	}
 	return leaseNext(root, err)
 }
 
-// hold does work under the lease of a root's environment.
-func (l *Leases) during(ctx context.Context, root string, op Operation, work func(context.Context) error) error {
+// during does work under the lease of a root's environment.
+func (l *Leases) during(ctx context.Context, root string, c Choices, work func(context.Context) error) error {
 	if l == nil || root == config.SharedRoot {
 		return work(ctx)
 	}
-	return leaseNext(root, l.pipeline(root).Change(ctx, deploy.ChangeRequest{Kind: deploy.Kind(op), Actor: l.Actor, Why: l.Why, RunURL: l.RunURL}, work))
+	return leaseNext(root, l.pipeline(root).Change(ctx, l.request(c), work))
+}
+
+func (l *Leases) request(c Choices) deploy.ChangeRequest {
+	return deploy.ChangeRequest{Kind: deploy.Kind(c.Operation), Actor: l.Actor, Why: l.Why, RunURL: l.RunURL, LockWait: c.LockTimeout}
 }
 
 // pipeline is the part of one that leases need.
