@@ -250,8 +250,21 @@ func flagError(c *cobra.Command, err error) error {
 		message = "flag needs an argument: -" + e.GetSpecifiedName()
 	} else if e, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		message = "flag provided but not defined: -" + e.GetSpecifiedName()
+		if near := nearFlags(c.Flags(), e.GetSpecifiedName()); len(near) > 0 {
+			message += "; did you mean -" + strings.Join(near, " or -") + "?"
+		}
 	}
 	return console.Usage(c.Name()+": "+message, "tfpipeline help "+c.Name())
+}
+
+// nearFlags are the flags whose names resemble one that does not exist, by
+// cobra's measure for commands; it has none for flags.
+func nearFlags(set *pflag.FlagSet, name string) []string {
+	names := &cobra.Command{SuggestionsMinimumDistance: 2}
+	set.VisitAll(func(f *pflag.Flag) {
+		names.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
+	})
+	return names.SuggestionsFor(name)
 }
 
 // version is that of the module, which names the commit it was built from.

@@ -72,6 +72,8 @@ func TestCommandLine(t *testing.T) {
 		"xyz -env staging":              "tfpipeline: no command \"xyz\"\nnext: tfpipeline help\n",
 		"help xyz":                      "tfpipeline: no command \"xyz\"\nnext: tfpipeline help\n",
 		"plan -nope":                    "tfpipeline: plan: flag provided but not defined: -nope\nnext: tfpipeline help plan\n",
+		"plan -evn staging":             "tfpipeline: plan: flag provided but not defined: -evn; did you mean -env?\nnext: tfpipeline help plan\n",
+		"promote --releas v1":           "tfpipeline: promote: flag provided but not defined: -releas; did you mean -release?\nnext: tfpipeline help promote\n",
 		"plan -env":                     "tfpipeline: plan: flag needs an argument: -env\nnext: tfpipeline help plan\n",
 		"history -env staging -limit x": "tfpipeline: history: invalid value \"x\" for flag -limit: parse error\nnext: tfpipeline help history\n",
 		"status staging":                "tfpipeline: status takes no argument \"staging\"\nnext: tfpipeline status -env staging\n",
