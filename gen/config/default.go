@@ -2,6 +2,9 @@ package config
 
 import "time"
 
+// sample is the application that images hold until a service has its own.
+const sample = "tfpipeline/internal/localaws/sample/Dockerfile"
+
 // Default is doc-platform, the platform this repository deploys. To add a
 // service or an environment, add one literal here and run make gen.
 func Default() Platform {
@@ -20,6 +23,7 @@ func Default() Platform {
 		Services: []Service{
 			{
 				Name:       "api",
+				Image:      Image{Dockerfile: sample},
 				Port:       3001,
 				Routes:     []string{"/api/*", "/oauth/*", "/.well-known/*"},
 				Priority:   100,
@@ -30,6 +34,7 @@ func Default() Platform {
 			},
 			{
 				Name:       "frontend",
+				Image:      Image{Dockerfile: sample},
 				Port:       3000,
 				Default:    true,
 				HealthPath: "/health",
@@ -37,6 +42,7 @@ func Default() Platform {
 			},
 			{
 				Name:       "mcp",
+				Image:      Image{Dockerfile: sample},
 				Port:       3002,
 				Routes:     []string{"/mcp", "/mcp/*"},
 				Priority:   200,

@@ -4,7 +4,11 @@
 // and the proof of a promotion.
 package config
 
-import "time"
+import (
+	"cmp"
+	"path"
+	"time"
+)
 
 // Platform is a set of services on ECS Fargate behind one load balancer, with
 // one PostgreSQL database and one Redis cache per environment, in one AWS
@@ -54,6 +58,8 @@ type Service struct {
 	// Name is the ECS service, the container, the image and the Service
 	// Connect name, such as "api".
 	Name string
+	// Image is how workflows build the service's image.
+	Image Image
 	// Port is what the container listens on.
 	Port int
 	// Routes are the path patterns that the load balancer forwards here, such
@@ -87,6 +93,36 @@ type Service struct {
 	Secrets []string
 	// Environment holds further variables with fixed, public values.
 	Environment map[string]string
+}
+
+// Image is how an image is built from the checkout. Paths are relative to it,
+// with slashes. A field that is empty has its default.
+type Image struct {
+	// Context is the folder whose files the build may copy (default ".").
+	Context string
+	// Dockerfile is the build's description (default "Dockerfile" in Context).
+	Dockerfile string
+	// Platform is what the image is built for and its tasks run on:
+	// "linux/amd64" (the default) or "linux/arm64".
+	Platform string
+}
+
+// OrDefault fills in what is empty.
+func (i Image) OrDefault() Image {
+	i.Context = cmp.Or(i.Context, ".")
+	i.Dockerfile = cmp.Or(i.Dockerfile, path.Join(i.Context, "Dockerfile"))
+	i.Platform = cmp.Or(i.Platform, platformAMD64)
+	return i
+}
+
+const platformAMD64, platformARM64 = "linux/amd64", "linux/arm64"
+
+// Architecture is what ECS calls the image's platform.
+func (i Image) Architecture() string {
+	if i.Platform == platformARM64 {
+		return "ARM64"
+	}
+	return "X86_64"
 }
 
 // Health is when a container counts as able to serve, all in whole seconds. A

@@ -21,6 +21,7 @@ func (c *checker) services() {
 		// Containers run without root's right to the ports below 1024.
 		c.must(s.Port >= 1024 && s.Port <= 65535, path+".port", s.Port,
 			"is not a port that a container may listen on without privileges, 1024 to 65535", 3000)
+		c.image(path, s.Image)
 		router.service(path, s)
 		c.health(path, s)
 		c.calls(path, s)

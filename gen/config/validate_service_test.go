@@ -20,6 +20,9 @@ func TestInvalidService(t *testing.T) {
 		{"service with an underscore", add(internal("file_store")), `services["file_store"].name: "file_store" is not lower-case letters, digits and single hyphens between them, beginning with a letter; for example "storage"`},
 		{"service named like a keyword of Terraform", add(internal("for")), `services["for"].name: "for" is a keyword of Terraform wherever a map has it for a key; for example "storage"`},
 		{"variable named like a keyword of Terraform", func(p *P) { p.Services[1].Environment = map[string]string{"for": "x"} }, `services["frontend"].environment["for"]: "for" is a keyword of Terraform wherever a map has it for a key; for example "FOR"`},
+		{"context outside of the checkout", func(p *P) { p.Services[0].Image.Context = "../api" }, `services["api"].image.context: "../api" is not a path within the checkout: relative, with slashes, without spaces or ..; for example "services/api"`},
+		{"Dockerfile with a root", func(p *P) { p.Services[0].Image.Dockerfile = "/Dockerfile" }, `services["api"].image.dockerfile: "/Dockerfile" is not a path within the checkout: relative, with slashes, without spaces or ..; for example "services/api/Dockerfile"`},
+		{"platform that Fargate does not run", func(p *P) { p.Services[0].Image.Platform = "linux/riscv64" }, `services["api"].image.platform: "linux/riscv64" is not a platform of Fargate: linux/amd64 or linux/arm64; for example "linux/arm64"`},
 		{"service twice", add(internal("api")), `services[3].name: "api" is declared twice; for example "api-2"`},
 		{"service named like the environment's own parts", add(internal("database")), `services["database"].name: "database" is what an environment's own parts are called (alarms, cache, cluster, database, load-balancer, network, secrets), so no service may be; for example "database-service"`},
 		{"service too long for its target group", func(p *P) {

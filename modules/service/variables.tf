@@ -49,6 +49,13 @@ variable "cpu" {
   }
 }
 
+variable "cpu_architecture" {
+  description = "What the image is built for: X86_64 or ARM64."
+  type        = string
+  default     = "X86_64"
+  nullable    = false
+}
+
 variable "environment" {
   description = "Environment variables with public values."
   type        = map(string)

@@ -49,6 +49,6 @@ resource "aws_ecs_task_definition" "template" {
 
   runtime_platform {
     operating_system_family = "LINUX"
-    cpu_architecture        = "X86_64"
+    cpu_architecture        = var.cpu_architecture
   }
 }

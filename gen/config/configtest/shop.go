@@ -24,6 +24,7 @@ func Shop() config.Platform {
 		Services: []config.Service{
 			{
 				Name:        "store",
+				Image:       config.Image{Context: "store", Platform: "linux/arm64"},
 				Port:        8080,
 				Routes:      []string{"/", "/store/*"},
 				Priority:    10,

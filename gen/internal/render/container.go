@@ -13,6 +13,7 @@ func containerVariables() []variable {
 				"contains([256, 512, 1024, 2048, 4096, 8192, 16384], var.cpu)",
 				"A Fargate size: 256, 512, 1024, 2048, 4096, 8192 or 16384.",
 			}}},
+		{name: "cpu_architecture", kind: "string", description: "What the image is built for: X86_64 or ARM64.", fallback: "X86_64"},
 		{name: "environment", kind: "map(string)", description: "Environment variables with public values.", fallback: object{}},
 		{name: "environment_name", kind: "string", description: "Name of the environment, a part of names and paths.", example: "staging"},
 		{name: "image", kind: "string", example: "123456789012.dkr.ecr.us-west-2.amazonaws.com/doc-platform/api:template",
@@ -212,7 +213,7 @@ func taskDefinition(definition ...field) []node {
 			set("container_definitions", call{"jsonencode", list{container}}),
 			nested("runtime_platform",
 				set("operating_system_family", "LINUX"),
-				set("cpu_architecture", "X86_64"),
+				set("cpu_architecture", expr("var.cpu_architecture")),
 			),
 		),
 	}

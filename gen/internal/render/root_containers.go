@@ -130,6 +130,9 @@ func containerArguments(p config.Platform, e config.Environment, c container) []
 		set("repository_arn", p.RepositoryARN(c.image)),
 		set("vpc_id", expr("module.network.vpc_id")),
 	}
+	if s, _ := p.Service(c.image); s.Image.Architecture() != "X86_64" {
+		body = append(body, set("cpu_architecture", s.Image.Architecture()))
+	}
 	if peers := containerPeers(p, c); len(peers) > 0 {
 		body = append(body, set("peers", peers))
 	}

@@ -36,6 +36,10 @@ type serviceDescription struct {
 	// Repository is where images are pushed to.
 	Repository string `json:"repository"`
 	Public     bool   `json:"public"`
+	// Context, Dockerfile and Platform are what the image is built from and for.
+	Context    string `json:"context"`
+	Dockerfile string `json:"dockerfile"`
+	Platform   string `json:"platform"`
 }
 
 // Describe says of a platform what workflows need to know.
@@ -59,7 +63,10 @@ func Describe(p config.Platform) Description {
 		d.Environments = append(d.Environments, described)
 	}
 	for _, s := range p.Services {
-		d.Services = append(d.Services, serviceDescription{s.Name, p.RepositoryURL(s.Name), s.Public()})
+		i := s.Image.OrDefault()
+		d.Services = append(d.Services, serviceDescription{
+			s.Name, p.RepositoryURL(s.Name), s.Public(), i.Context, i.Dockerfile, i.Platform,
+		})
 	}
 	for _, t := range p.Tasks {
 		d.Tasks = append(d.Tasks, t.Name)
