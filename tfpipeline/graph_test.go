@@ -46,16 +46,17 @@ var allowed = map[string][]string{
 	"tfpipeline/internal/deploy": {"gen/config", "migrations", "tfpipeline/internal/console", "tfpipeline/internal/redact"},
 
 	// Its adapters, each for one outside system.
-	"tfpipeline/internal/ecs":        {"gen/config", "tfpipeline/internal/calls", "tfpipeline/internal/deploy"},
-	"tfpipeline/internal/checkout":   {"migrations", "tfpipeline/internal/console", "tfpipeline/internal/deploy"},
-	"tfpipeline/internal/github":     {},
-	"tfpipeline/internal/localaws":   {"gen/config", "migrations/scratch", "tfpipeline/internal/console", "tfpipeline/internal/endpoint", "tfpipeline/internal/localaws/*"},
-	"tfpipeline/internal/localaws/*": {"gen/config", "tfpipeline/internal/endpoint", "tfpipeline/internal/localaws/*"},
-	"tfpipeline/internal/notify":     {},
-	"tfpipeline/internal/endpoint":   {"gen/config"},
-	"tfpipeline/internal/state":      {"gen/config", "tfpipeline/internal/calls", "tfpipeline/internal/deploy"},
-	"tfpipeline/internal/terraform":  {"gen/config", "tfpipeline/internal/deploy"},
-	"tfpipeline/internal/view":       {"gen/config", "tfpipeline/internal/deploy", "tfpipeline/internal/plan"},
+	"tfpipeline/internal/ecs":         {"gen/config", "tfpipeline/internal/calls", "tfpipeline/internal/deploy"},
+	"tfpipeline/internal/checkout":    {"migrations", "tfpipeline/internal/console", "tfpipeline/internal/deploy"},
+	"tfpipeline/internal/github":      {},
+	"tfpipeline/internal/localaws":    {"gen/config", "migrations/scratch", "tfpipeline/internal/console", "tfpipeline/internal/endpoint", "tfpipeline/internal/localaws/*"},
+	"tfpipeline/internal/localaws/*":  {"gen/config", "tfpipeline/internal/endpoint", "tfpipeline/internal/localaws/*"},
+	"tfpipeline/internal/notify":      {},
+	"tfpipeline/internal/endpoint":    {"gen/config"},
+	"tfpipeline/internal/state":       {"gen/config", "tfpipeline/internal/calls", "tfpipeline/internal/deploy"},
+	"tfpipeline/internal/terraform":   {"gen/config", "tfpipeline/internal/deploy"},
+	"tfpipeline/internal/webidentity": {},
+	"tfpipeline/internal/view":        {"gen/config", "tfpipeline/internal/deploy", "tfpipeline/internal/plan"},
 
 	// What is done with the adapters: the account, and one Terraform root.
 	"tfpipeline/internal/account": {"gen/config", "tfpipeline/internal/console", "tfpipeline/internal/state"},

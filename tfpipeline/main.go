@@ -14,13 +14,30 @@ import (
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/webidentity"
 )
 
-func main() {
+func main() { os.Exit(start(config.Default())) }
+
+// start runs the program in this process. In a job of a workflow it puts the
+// way to the role's credentials into the environment, where the SDK and
+// Terraform look for them.
+func start(platform config.Platform) int {
 	ctx, stop := interruptible(context.Background(), os.Stderr)
-	code := run(ctx, config.Default(), os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	defer stop()
+	if job, ok := webidentity.Find(os.Getenv); ok {
+		variables, end, err := webidentity.Serve(ctx, job)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "tfpipeline:", err)
+			return console.ExitFailed
+		}
+		defer end()
+		for name, value := range variables {
+			// Fails only for names that cannot be: these can.
+			_ = os.Setenv(name, value)
+		}
+	}
+	return run(ctx, platform, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
 }
 
 // interruptible returns a context that the first interrupt ends. The program

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http/httptest"
@@ -24,12 +23,7 @@ func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "terraform" {
 		os.Exit(fakeTerraform(os.Args[1:]))
 	}
-	testscript.Main(m, map[string]func(){"tfpipeline": func() {
-		ctx, stop := interruptible(context.Background(), os.Stderr)
-		code := run(ctx, configtest.Docs(), os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
-		stop()
-		os.Exit(code)
-	}})
+	testscript.Main(m, map[string]func(){"tfpipeline": func() { os.Exit(start(configtest.Docs())) }})
 }
 
 // endWithoutDelay is what GORACE is for the programs that tests start: with the race

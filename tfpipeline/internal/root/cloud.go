@@ -76,7 +76,7 @@ func FindCloud(ctx context.Context, p config.Platform, c *console.Console, offli
 		return Cloud{}, fmt.Errorf("use the AWS credentials that the environment names: %w", err)
 	case c.CI():
 		return Cloud{}, console.WithNext(errors.New("no AWS credentials: a workflow assumes a role before it plans"),
-			"configure-aws-credentials in the workflow, or plan with -offline")
+			"name the role in AWS_ROLE_ARN, with permissions: id-token: write, or plan with -offline")
 	default:
 		return Cloud{Target: Offline}, nil
 	}
