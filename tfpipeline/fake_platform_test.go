@@ -168,15 +168,24 @@ func (f *fakePlatform) json(w http.ResponseWriter, operation string, in map[stri
 	text := func(key string) string { s, _ := in[key].(string); return s }
 	answer := func(v any) { _ = json.NewEncoder(w).Encode(v) }
 	switch operation {
-	case "BatchGetImage":
+	case "BatchGetImage", "DescribeImages":
 		id := in["imageIds"].([]any)[0].(map[string]any)
 		for tag, digest := range f.images[text("repositoryName")] {
 			if tag == id["imageTag"] || digest == id["imageDigest"] {
+				if operation == "DescribeImages" {
+					answer(map[string]any{"imageDetails": []any{map[string]any{"imageDigest": digest}}})
+					return
+				}
 				answer(map[string]any{"images": []any{map[string]any{
 					"imageId": map[string]any{"imageDigest": digest}, "imageManifest": "{}",
 				}}})
 				return
 			}
+		}
+		if operation == "DescribeImages" {
+			w.WriteHeader(http.StatusBadRequest)
+			answer(map[string]string{"__type": "ImageNotFoundException", "message": "there is no such image"})
+			return
 		}
 		answer(map[string]any{"failures": []any{map[string]any{"failureCode": "ImageNotFound", "imageId": id}}})
 	case "PutImage":

@@ -28,7 +28,9 @@ release's commit, since its configuration is what is applied.
 
 An environment that asks for a proof accepts only images that have run in the
 other one for long enough. A promotion of a release older than the current one
-is a rollback to it. The same command continues a promotion that was killed or
+is a rollback to it; with -forward it changes nothing, says "superseded by" the
+release that runs, and exits with 0, which a workflow wants of a slow older run.
+The same command continues a promotion that was killed or
 interrupted: what is done is not done again.
 
 Ctrl-C stops the waiting, and says what goes on and how to continue or go back;
@@ -54,6 +56,7 @@ Examples:
 			set.StringVar(&o.reviewed, "reviewed", "", "`fingerprint` of the plan that was approved, or the file that plan -json wrote; any other plan is refused")
 			set.StringVar(&o.overrideProof, "override-proof", "", "promote without a proof, for this `reason`, which is recorded")
 			set.BoolVar(&o.force, "force", false, "promote a release that was rolled back from")
+			set.BoolVar(&o.forward, "forward", false, "leave it at nothing, with exit code 0, if a newer release runs")
 			o.declare(set)
 			return func(ctx context.Context, a *app, args []string) error {
 				return runPromote(ctx, a, o)
@@ -67,6 +70,7 @@ type attemptOptions struct {
 	env, tag, commit        string
 	reviewed, overrideProof string
 	force, withMigrations   bool
+	forward                 bool
 	dryRun, json            bool
 	timeout, lockWait       time.Duration
 	dossier                 string
@@ -125,7 +129,7 @@ func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions,
 	report := newReporter(a.console, title, o.json)
 	options := a.rootOptions(e.cloud)
 	options.Console = a.console.Redirect(report.log)
-	i := &root.Infrastructure{Options: options, Environment: o.env, Reviewed: approved, Retry: again}
+	i := &root.Infrastructure{Options: options, Environment: o.env, Reviewed: approved, DryRun: o.dryRun, Retry: again}
 	p, err := a.pipeline(e, i)
 	if err != nil {
 		report.close()
@@ -134,7 +138,7 @@ func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions,
 	p.Observe = report.observe
 	q := deploy.Request{
 		Tag: o.tag, Commit: o.commit, Actor: a.actor(), RunURL: a.runURL(), Why: a.why(),
-		OverrideProof: o.overrideProof, Force: o.force, WithMigrations: o.withMigrations,
+		OverrideProof: o.overrideProof, Force: o.force, Forward: o.forward, WithMigrations: o.withMigrations,
 		DryRun: o.dryRun, Timeout: o.timeout, LockWait: o.lockWait,
 	}
 	if q.LockWait == 0 {
@@ -177,8 +181,13 @@ func whatNext(failure *deploy.Error) error {
 
 // conclude gives the answer of an attempt that went well.
 func conclude(a *app, o attemptOptions, r deploy.Record) {
+	if r.SupersededBy != nil {
+		a.console.Annotate(console.Notice, fmt.Sprintf("superseded by %s", r.SupersededBy))
+	}
 	switch {
 	case o.json: // the last event says it
+	case r.SupersededBy != nil:
+		fmt.Fprintf(a.console.Out, "%s: %s was not promoted: superseded by %s, which runs and is newer; nothing was changed\n", r.Environment, r.Release, r.SupersededBy)
 	case o.dryRun:
 		fmt.Fprintf(a.console.Out, "%s: %s of %s passes every check; nothing was changed\n", r.Environment, r.Kind, r.Release)
 	default:

@@ -53,6 +53,17 @@ func TestPromoteAndRollBack(t *testing.T) {
 		t.Errorf("%d services run v1.1.0:\n%s", n, stdout)
 	}
 
+	// A slow older run leaves the newer release alone.
+	w.env = append(w.env, "GITHUB_ACTIONS=true")
+	updates := len(w.cloud.runtime.Calls("UpdateService"))
+	stdout, stderr = w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.0.0", "-forward")
+	mentions(t, stdout, "staging: v1.0.0 was not promoted: superseded by v1.1.0")
+	mentions(t, stderr, "\n::notice::superseded by v1.1.0\n")
+	w.env = w.env[:len(w.env)-1]
+	if n := len(w.cloud.runtime.Calls("UpdateService")); n != updates || w.keys("locks/") != nil {
+		t.Errorf("%d updates, %d before; locks %v", n, updates, w.keys("locks/"))
+	}
+
 	stdout, stderr = w.must(console.ExitOK, "rollback", "-env", "staging")
 	mentions(t, stdout, "staging: v1.0.0 is deployed to every service")
 	mentions(t, stderr, "staging: rollback v1.1.0 → the last good release")
@@ -65,12 +76,13 @@ func TestPromoteAndRollBack(t *testing.T) {
 
 	stdout, _ = w.must(console.ExitOK, "history", "-env", "staging")
 	lines := strings.Split(strings.TrimSpace(stdout), "\n")
-	if len(lines) != 6 {
+	if len(lines) != 7 {
 		t.Fatalf("history:\n%s", stdout)
 	}
 	mentions(t, lines[1], "promote v1.1.0", "v1.0.0", "deployed", "ada")
 	mentions(t, lines[2], "untouched at preflight")
 	mentions(t, lines[3], "rollback v1.0.0", "v1.1.0", "deployed")
+	mentions(t, lines[4], "promote v1.0.0", "v1.1.0", "superseded by v1.1.0")
 	id := strings.Fields(lines[3])[2]
 	stdout, _ = w.must(console.ExitOK, "history", "-env", "staging", "-id", id)
 	mentions(t, stdout, "record     "+id, "rejected   v1.1.0", "commit     "+w.releases["v1.0.0"], "SERVICE", "frontend")
@@ -79,7 +91,7 @@ func TestPromoteAndRollBack(t *testing.T) {
 		Records []deploy.Record
 		More    int
 	}
-	if err := json.Unmarshal([]byte(stdout), &h); err != nil || len(h.Records) != 1 || h.More != 4 {
+	if err := json.Unmarshal([]byte(stdout), &h); err != nil || len(h.Records) != 1 || h.More != 5 {
 		t.Errorf("%v, %s", err, stdout)
 	}
 	_, stderr = w.must(console.ExitFailed, "history", "-env", "staging", "-id", "20260101T000000Z-aaaaaa")

@@ -31,6 +31,7 @@ type promotions struct {
 	t      *testing.T
 	script *ecstest.Script
 	cloud  *fakePlatform
+	server *httptest.Server
 	repo   repository
 	env    []string
 	// releases are the commits by tag.
@@ -53,7 +54,7 @@ func newPromotions(t *testing.T) *promotions {
 	w := &promotions{t: t, script: script, cloud: newFakePlatform(platform, runtime), repo: newRepository(t), releases: map[string]string{}}
 	server := httptest.NewServer(w.cloud)
 	t.Cleanup(server.Close)
-	w.cloud.url = server.URL
+	w.cloud.url, w.server = server.URL, server
 
 	home := t.TempDir()
 	w.fake, w.dossiers = filepath.Join(home, "fake"), filepath.Join(home, "dossiers")
@@ -83,13 +84,16 @@ func newPromotions(t *testing.T) *promotions {
 	return w
 }
 
-// apply does what Terraform's apply of staging leaves: templates, services at
-// zero, and a state with the outputs.
-func (w *promotions) apply() {
+// apply applies staging.
+func (w *promotions) apply() { w.applyTo("staging") }
+
+// applyTo does what Terraform's apply of an environment leaves: templates,
+// services at zero, and a state with the outputs.
+func (w *promotions) applyTo(env string) {
 	w.t.Helper()
 	cfg := aws.Config{Region: w.cloud.platform.Region, BaseEndpoint: &w.cloud.url, Credentials: credentials.NewStaticCredentialsProvider("id", "key", "")}
 	client, ctx := sdk.NewFromConfig(cfg), w.t.Context()
-	p, cluster := w.cloud.platform, w.cloud.platform.Cluster("staging")
+	p, cluster := w.cloud.platform, w.cloud.platform.Cluster(env)
 	must := func(err error) {
 		w.t.Helper()
 		if err != nil {
@@ -100,7 +104,7 @@ func (w *promotions) apply() {
 	must(err)
 	template := func(name string, port int) string {
 		out, err := client.RegisterTaskDefinition(ctx, &sdk.RegisterTaskDefinitionInput{
-			Family: aws.String(p.Family("staging", name)), Cpu: aws.String("256"), Memory: aws.String("512"),
+			Family: aws.String(p.Family(env, name)), Cpu: aws.String("256"), Memory: aws.String("512"),
 			NetworkMode: types.NetworkModeAwsvpc, RequiresCompatibilities: []types.Compatibility{types.CompatibilityFargate},
 			ExecutionRoleArn: aws.String("arn:aws:iam::123456789012:role/execution"),
 			ContainerDefinitions: []types.ContainerDefinition{{
@@ -118,7 +122,7 @@ func (w *promotions) apply() {
 			Cluster: &cluster, ServiceName: &s.Name, TaskDefinition: &arn, DesiredCount: aws.Int32(0), LaunchType: types.LaunchTypeFargate,
 			NetworkConfiguration: &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{Subnets: []string{"subnet-1"}}},
 			LoadBalancers: []types.LoadBalancer{{
-				TargetGroupArn: aws.String("arn:aws:elasticloadbalancing:us-west-2:123456789012:targetgroup/" + p.TargetGroup("staging", s.Name) + "/0123456789abcdef"),
+				TargetGroupArn: aws.String("arn:aws:elasticloadbalancing:us-west-2:123456789012:targetgroup/" + p.TargetGroup(env, s.Name) + "/0123456789abcdef"),
 				ContainerName:  &s.Name, ContainerPort: aws.Int32(int32(s.Port)),
 			}},
 			DeploymentConfiguration: &types.DeploymentConfiguration{
@@ -130,14 +134,14 @@ func (w *promotions) apply() {
 	}
 	for _, t := range p.Tasks {
 		tasks[t.Name] = map[string]string{"template_arn": template(t.Name, 3000), "security_group_id": "sg-" + t.Name}
-		w.cloud.logs[p.LogGroup("staging", t.Name)] = []string{t.Name + " says hello"}
+		w.cloud.logs[p.LogGroup(env, t.Name)] = []string{t.Name + " says hello"}
 	}
 	state, err := json.Marshal(map[string]any{"version": 4, "outputs": map[string]any{
 		"services": map[string]any{"value": services}, "tasks": map[string]any{"value": tasks},
 		"task_subnet_ids": map[string]any{"value": []string{"subnet-1"}},
 	}})
 	must(err)
-	w.cloud.objects[p.StateKey("staging")] = string(state)
+	w.cloud.objects[p.StateKey(env)] = string(state)
 }
 
 // release commits something, tags it and builds its images.

@@ -101,8 +101,11 @@ func (c *Console) Fail(err error) int {
 		return code
 	}
 	c.Progress("tfpipeline: %v", err)
+	annotation := err.Error()
 	if next := NextOf(err); next != "" {
 		c.Suggest("%s", next)
+		annotation += "\nnext: " + next
 	}
+	c.Annotate(Problem, annotation)
 	return ExitCode(err)
 }

@@ -145,8 +145,14 @@ func (a *attempt) run(ctx context.Context) (Record, error) {
 		case a.journal.PutBack != "":
 			return a.fail(ctx, a.journal.FailedStep, errors.New(a.journal.PutBack))
 		}
+		superseded := a.record().SupersededBy != nil
+		if superseded && !s.name.ends() {
+			continue
+		}
 		if a.request.DryRun && s.name.changes() {
-			a.note("every check has passed; a dry run changes nothing")
+			if !superseded {
+				a.note("every check has passed; a dry run changes nothing")
+			}
 			a.record().Outcome = Untouched
 			a.record().Ended = time.Now()
 			break
@@ -336,6 +342,9 @@ func (s StepName) changes() bool {
 		return true
 	}
 }
+
+// ends reports whether a step concludes an attempt that has nothing to do.
+func (s StepName) ends() bool { return s == StepRecord || s == StepNotify || s == StepUnlock }
 
 // Event is something that happened, for whoever watches.
 type Event struct {

@@ -81,6 +81,9 @@ type Request struct {
 	// Force promotes a rejected release, or rolls back behind a contract
 	// migration. It needs no reason; what it overrode is recorded.
 	Force bool
+	// Forward leaves a promotion at nothing if a newer release runs, in place of
+	// rolling back to the older one.
+	Forward bool
 	// WithMigrations makes a rollback run the target's migrations.
 	WithMigrations bool
 	// DryRun walks every check and stops before the first change.

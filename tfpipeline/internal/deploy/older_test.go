@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 )
@@ -24,6 +25,43 @@ func TestOlderByCommitOrByHistory(t *testing.T) {
 			t.Errorf("%s, %v", r.Kind, err)
 		}
 		wantRuns(t, w, "v1.0")
+	})
+}
+
+// A promotion that only goes forward leaves a newer release alone: before the
+// images are looked at, and with a record of its own.
+func TestForwardNeverGoesBack(t *testing.T) {
+	for _, tag := range []string{"v0.9", "v1.0"} { // the first never ran here
+		for _, dry := range []bool{false, true} {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.tags["v0.9"] = commitOf("v0.9")
+				w.history = append([]string{commitOf("v0.9")}, w.history...)
+				p, before := w.start(), len(w.records)
+				r, err := p.promote(t.Context(), Request{Tag: tag, Forward: true, DryRun: dry})
+				if err != nil || r.Outcome != Untouched || r.Kind != KindPromote || r.SupersededBy == nil || r.SupersededBy.Tag != "v1.1" || r.Ended.IsZero() {
+					t.Errorf("%+v, %v", r, err)
+				}
+				if n := len(w.records) - before; w.lease != nil || !dry && n != 1 || dry && n != 0 {
+					t.Errorf("lease %+v, %d records", w.lease, n)
+				}
+				for _, c := range p.calls {
+					for _, other := range []string{"Digests", "Plan", "Apply", "RunTask", "Register", "Update"} {
+						if strings.Contains(c, ": "+other) {
+							t.Errorf("called %s", c)
+						}
+					}
+				}
+				wantRuns(t, w, "v1.1")
+			})
+		}
+	}
+	inWorld(t, func(t *testing.T, w *world) {
+		if r, err := w.start().promote(t.Context(), Request{Tag: "v1.2", Forward: true}); err != nil || r.Outcome != Deployed {
+			t.Errorf("a newer release: %+v, %v", r, err)
+		}
+		if r, err := w.start().promote(t.Context(), Request{Tag: "v1.2", Forward: true}); err != nil || r.Outcome != Deployed {
+			t.Errorf("the release that runs: %+v, %v", r, err)
+		}
 	})
 }
 

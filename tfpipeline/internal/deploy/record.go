@@ -41,6 +41,9 @@ type Record struct {
 	Previous Release `json:"previous,omitzero"`
 	// Rejected is the release that was rolled back from.
 	Rejected *Release `json:"rejected,omitempty"`
+	// SupersededBy is the newer release that runs, for which a promotion that
+	// only goes forward changed nothing.
+	SupersededBy *Release `json:"superseded_by,omitempty"`
 	// First: nothing was ever deployed before.
 	First bool `json:"first,omitempty"`
 

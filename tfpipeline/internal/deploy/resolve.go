@@ -17,6 +17,13 @@ func (a *attempt) resolve(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if older && a.request.Forward {
+			a.note("superseded by %s, which runs and is newer", current.Release)
+			r := a.record()
+			r.Previous, r.SupersededBy = current.Release, new(current.Release.bare())
+			r.Outcome, r.Ended = Untouched, a.history.clock()
+			return nil
+		}
 		if older {
 			a.note("%s is older than %s, which runs: rolling back to it", a.record().Release, current.Release)
 			a.record().Kind = KindRollback

@@ -23,18 +23,19 @@ func manifestTypes() []string {
 }
 
 // Digests returns what a tag means in the repository of each service: one call
-// a repository, which is all that ECR has.
+// a repository, which is all that ECR has. It asks for the images' descriptions
+// and not for their manifests, which the role of plans may not read.
 func (e *Environment) Digests(ctx context.Context, tag string, services []string) (map[string]string, error) {
 	var mu sync.Mutex
 	digests := map[string]string{}
 	err := each(ctx, slices.Values(services), func(ctx context.Context, service string) error {
-		image, err := e.image(ctx, service, types.ImageIdentifier{ImageTag: &tag})
-		if err != nil || image == nil {
+		digest, err := e.describeImage(ctx, service, types.ImageIdentifier{ImageTag: &tag})
+		if err != nil || digest == "" {
 			return err
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		digests[service] = *image.ImageId.ImageDigest
+		digests[service] = digest
 		return nil
 	})
 	return digests, err
@@ -47,8 +48,8 @@ func (e *Environment) Missing(ctx context.Context, digests map[string]string) ([
 	var missing []string
 	err := each(ctx, maps.Keys(digests), func(ctx context.Context, service string) error {
 		digest := digests[service]
-		image, err := e.image(ctx, service, types.ImageIdentifier{ImageDigest: &digest})
-		if err != nil || image != nil {
+		found, err := e.describeImage(ctx, service, types.ImageIdentifier{ImageDigest: &digest})
+		if err != nil || found != "" {
 			return err
 		}
 		mu.Lock()
@@ -87,13 +88,47 @@ func (e *Environment) Tag(ctx context.Context, digests map[string]string, tag st
 	})
 }
 
-// image is what a repository has under a tag or digest; nil if nothing.
+// describeImage is the digest of what a repository has under a tag or digest;
+// "" if nothing.
+func (e *Environment) describeImage(ctx context.Context, service string, id types.ImageIdentifier) (digest string, err error) {
+	repository := e.platform.RepositoryName(service)
+	reference := imageReference(repository, id)
+	out, err := e.ecr.DescribeImages(ctx, &ecr.DescribeImagesInput{
+		RegistryId:     &e.platform.Account,
+		RepositoryName: &repository,
+		ImageIds:       []types.ImageIdentifier{id},
+	})
+	switch {
+	case is(err, "ImageNotFoundException"):
+		return "", nil
+	case err != nil:
+		return "", failed(ctx, err, "look up image %s", reference)
+	case len(out.ImageDetails) == 0:
+		return "", nil
+	}
+	image := out.ImageDetails[0]
+	switch {
+	case value(image.ImageDigest) == "":
+		return "", fmt.Errorf("look up image %s: ECR's answer has no digest", reference)
+	case image.ImageStatus != "" && image.ImageStatus != types.ImageStatusActive:
+		return "", fmt.Errorf("look up image %s: nobody can pull it: ECR calls it %s", reference, image.ImageStatus)
+	}
+	return *image.ImageDigest, nil
+}
+
+// imageReference is how an image is written.
+func imageReference(repository string, id types.ImageIdentifier) string {
+	if id.ImageDigest != nil {
+		return repository + "@" + *id.ImageDigest
+	}
+	return repository + ":" + value(id.ImageTag)
+}
+
+// image is what a repository has under a tag or digest, with its manifest; nil
+// if nothing.
 func (e *Environment) image(ctx context.Context, service string, id types.ImageIdentifier) (*types.Image, error) {
 	repository := e.platform.RepositoryName(service)
-	reference := repository + ":" + value(id.ImageTag)
-	if id.ImageDigest != nil {
-		reference = repository + "@" + *id.ImageDigest
-	}
+	reference := imageReference(repository, id)
 	out, err := e.ecr.BatchGetImage(ctx, &ecr.BatchGetImageInput{
 		RegistryId:         &e.platform.Account,
 		RepositoryName:     &repository,

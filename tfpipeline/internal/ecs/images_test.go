@@ -21,6 +21,7 @@ type registry struct {
 func newRegistry(w *wire) *registry {
 	r := &registry{map[string]string{}, map[string]string{}}
 	w.on("BatchGetImage", r.get)
+	w.on("DescribeImages", r.describe)
 	w.on("PutImage", r.put)
 	return r
 }
@@ -59,6 +60,21 @@ func (r *registry) get(in members) (int, any) {
 	}}}
 }
 
+func (r *registry) describe(in members) (int, any) {
+	status, out := r.get(in)
+	answer, _ := out.(members)
+	images, _ := answer["images"].([]any)
+	switch id := in["imageIds"].([]any)[0].(members); {
+	case status != http.StatusOK:
+		return status, out
+	case id["imageDigest"] == "archived":
+		return status, members{"imageDetails": []any{members{"imageDigest": "archived", "imageStatus": "ARCHIVED"}}}
+	case len(images) == 0:
+		return refusal("ImageNotFoundException", "The image does not exist within the repository")
+	}
+	return status, members{"imageDetails": []any{images[0].(members)["imageId"]}}
+}
+
 func (r *registry) put(in members) (int, any) {
 	repository, tag, manifest := in["repositoryName"].(string), in["imageTag"].(string), in["imageManifest"].(string)
 	digest := fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(manifest)))
@@ -84,17 +100,15 @@ func TestDigestsOfATag(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("digests (- want, + got):\n%s", diff)
 		}
-		types := `"acceptedMediaTypes":["application/vnd.docker.distribution.manifest.v2+json","application/vnd.docker.distribution.manifest.list.v2+json",` +
-			`"application/vnd.oci.image.manifest.v1+json","application/vnd.oci.image.index.v1+json"]`
 		requests := []string{}
 		for _, s := range []string{"api", "frontend", "mcp"} {
-			requests = append(requests, `BatchGetImage {`+types+`,"imageIds":[{"imageTag":"abc"}],"registryId":"123456789012","repositoryName":"doc-platform/`+s+`"}`)
+			requests = append(requests, `DescribeImages {"imageIds":[{"imageTag":"abc"}],"registryId":"123456789012","repositoryName":"doc-platform/`+s+`"}`)
 		}
 		if diff := cmp.Diff(requests, w.wire.made()); diff != "" {
 			t.Errorf("requests (- want, + got):\n%s", diff)
 		}
 		if _, err := w.env.Digests(w.ctx, "abc", []string{"api", "none"}); err == nil || deploy.IsTransient(err) ||
-			!strings.Contains(err.Error(), "look up image doc-platform/none:abc: ECR BatchGetImage: RepositoryNotFoundException") {
+			!strings.Contains(err.Error(), "look up image doc-platform/none:abc: ECR DescribeImages: RepositoryNotFoundException") {
 			t.Errorf("without a repository: %v", err)
 		}
 	})
@@ -112,7 +126,7 @@ func TestMissingImages(t *testing.T) {
 		}
 		// What cannot be pulled for another reason is not called missing.
 		if _, err := w.env.Missing(w.ctx, map[string]string{"api": "archived"}); err == nil ||
-			!strings.Contains(err.Error(), "look up image doc-platform/api@archived: ECR says ImageInaccessible: the image is archived") {
+			!strings.Contains(err.Error(), "look up image doc-platform/api@archived: nobody can pull it: ECR calls it ARCHIVED") {
 			t.Errorf("archived: %v", err)
 		}
 	})

@@ -192,8 +192,8 @@ func TestPain15TheVeryArtifactOfStaging(t *testing.T) {
 		if got := w.wire.made(); slices.ContainsFunc(got, func(r string) bool { return strings.HasPrefix(r, "PutImage") }) {
 			t.Errorf("pushed: %v", got)
 		}
-		w.wire.on("BatchGetImage", func(members) (int, any) {
-			return http.StatusOK, members{"images": []any{members{"imageId": members{"imageTag": "abc"}}}}
+		w.wire.on("DescribeImages", func(members) (int, any) {
+			return http.StatusOK, members{"imageDetails": []any{members{"imageTags": []string{"abc"}}}}
 		})
 		if _, err := w.env.Digests(w.ctx, "abc", w.services); err == nil || !strings.Contains(err.Error(), "has no digest") {
 			t.Errorf("an answer without a digest: %v", err)

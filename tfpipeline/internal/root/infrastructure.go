@@ -22,6 +22,9 @@ type Infrastructure struct {
 	Environment string
 	// Reviewed is the plan that was approved; nil is none.
 	Reviewed *Review
+	// DryRun plans with the rights of the role of plans: it takes no state lock,
+	// and the plan is never applied.
+	DryRun bool
 	// Retry is the command that goes on after a failure.
 	Retry string
 
@@ -40,13 +43,16 @@ func (i *Infrastructure) Close() error {
 }
 
 func (i *Infrastructure) choices() Choices {
+	if i.DryRun {
+		return Choices{Operation: Plan, NoLock: true, Retry: i.Retry}
+	}
 	return Choices{Operation: Apply, Yes: true, LockTimeout: 5 * time.Minute, Retry: i.Retry}
 }
 
 // Plan plans, shows and judges.
 func (i *Infrastructure) Plan(ctx context.Context) (deploy.Plan, error) {
 	if i.root == nil {
-		r, err := Open(ctx, i.Options, i.Environment, Apply)
+		r, err := Open(ctx, i.Options, i.Environment, i.choices().Operation)
 		if err != nil {
 			return deploy.Plan{}, err
 		}

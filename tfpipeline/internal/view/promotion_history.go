@@ -55,7 +55,9 @@ func (h History) Text(w io.Writer) error {
 	}
 	for _, r := range h.Records {
 		outcome := string(r.Outcome)
-		if r.Outcome != deploy.Deployed {
+		if r.SupersededBy != nil {
+			outcome = "superseded by " + r.SupersededBy.String()
+		} else if r.Outcome != deploy.Deployed {
 			outcome += " at " + string(r.Step)
 		}
 		rows = append(rows, []string{

@@ -19,6 +19,9 @@ func Result(r deploy.Record) string {
 	if !r.Ended.IsZero() {
 		took = " (" + brief(r.Ended.Sub(r.Started)) + ")"
 	}
+	if r.SupersededBy != nil {
+		return fmt.Sprintf("%s: %s: superseded by %s, which is newer; nothing was changed", r.Environment, what, r.SupersededBy)
+	}
 	switch r.Outcome {
 	case deploy.Deployed:
 		return fmt.Sprintf("%s: %s is deployed to every service%s", r.Environment, r.Release, took)
@@ -37,7 +40,7 @@ func Announcement(platform string, r deploy.Record) string {
 		fmt.Fprintf(&b, ", after %s", r.Previous)
 	}
 	fmt.Fprintf(&b, ", by %s", oneLine(r.Actor))
-	if r.Outcome != deploy.Deployed {
+	if r.Outcome != deploy.Deployed && r.SupersededBy == nil {
 		fmt.Fprintf(&b, "\n%s: %s", r.Step, oneLine(r.Error))
 		for _, l := range r.Left {
 			b.WriteString("\n• " + oneLine(l))
@@ -95,7 +98,7 @@ func Record(w io.Writer, r deploy.Record) error {
 	if r.Seed != nil {
 		line("seed", "%s", taskEnd(r.Seed))
 	}
-	if r.Outcome != deploy.Deployed {
+	if r.Outcome != deploy.Deployed && r.SupersededBy == nil {
 		line("step", "%s", r.Step)
 		line("error", "%s", r.Error)
 	}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/iam"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/iam/iamtest"
+)
+
+// roleGate lets through to the fake platform what the policies of one role
+// allow, as the committed Terraform renders them.
+type roleGate struct {
+	next     http.Handler
+	account  string
+	identity iam.Identity
+
+	mu sync.Mutex
+	// asked are the actions that were allowed, refused what was not.
+	asked   map[string]bool
+	refused []string
+}
+
+// Resolve and Tags are what IAM would know of the account besides a request.
+func (g *roleGate) Resolve(_, value string) []string { return []string{value} }
+func (g *roleGate) Tags(string) map[string]string    { return nil }
+
+func (g *roleGate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	scope := credentialScope.FindStringSubmatch(r.Header.Get("Authorization"))
+	if scope == nil {
+		g.next.ServeHTTP(w, r) // a browser's, or the webhook's
+		return
+	}
+	body, _ := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	form := strings.NewReader(string(body))
+	if operation == "" && scope[1] != "s3" {
+		clone := r.Clone(r.Context())
+		clone.Body = io.NopCloser(form)
+		operation = clone.FormValue("Action")
+	}
+	questions, err := iam.Questions(iam.Read(scope[1], operation, r, body), "us-west-2", g.account, g, false)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err != nil {
+		g.refused = append(g.refused, err.Error())
+	}
+	for _, q := range questions {
+		if v := g.identity.Judge(q); !v.Allowed {
+			g.refused = append(g.refused, q.Action+" on "+q.Resource+": "+v.Reason)
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(w, `{"__type":"AccessDeniedException","message":"denied to the role of plans"}`)
+			return
+		}
+		g.asked[q.Action] = true
+	}
+	g.next.ServeHTTP(w, r)
+}
+
+// A dry run needs no right that the role of plans lacks: the approver sees it
+// before anybody may change anything.
+func TestDryRunHasTheRightsOfPlans(t *testing.T) {
+	roles := iamtest.Identities(t, iamtest.Workflows(t, map[string]cty.Value{"zone_id": cty.StringVal(iamtest.Zone)}))
+	identity, ok := roles["doc-platform-plan"]
+	if !ok {
+		t.Fatal("nothing renders the role of plans")
+	}
+	w := newPromotions(t)
+	w.applyTo("production")
+	w.release("v1.0.0")
+	w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.0.0")
+	w.release("v1.1.0")
+	w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.1.0")
+	gate := &roleGate{next: w.server.Config.Handler, account: w.cloud.platform.Account, identity: identity, asked: map[string]bool{}}
+	w.server.Config.Handler = gate
+	w.release("v1.2.0")
+	objects := len(w.keys(""))
+
+	w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.2.0", "-dry-run")
+	w.must(console.ExitOK, "rollback", "-env", "staging", "-dry-run")
+	_, stderr := w.must(console.ExitFailed, "promote", "-env", "production", "-release", "v1.2.0", "-dry-run")
+	mentions(t, stderr, "no proof for api from staging", "never ran there")
+	if len(gate.refused) > 0 || len(w.keys("")) != objects {
+		t.Errorf("%d objects, %d before; refused:\n%s", len(w.keys("")), objects, strings.Join(gate.refused, "\n"))
+	}
+	for _, action := range []string{"ecr:DescribeImages", "ecs:DescribeServices", "ecs:ListServiceDeployments", "s3:GetObject", "s3:ListBucket", "secretsmanager:DescribeSecret"} {
+		if !gate.asked[action] {
+			t.Errorf("%s was not asked for; the gate saw %v", action, gate.asked)
+		}
+	}
+	gate.refused = nil
+	w.must(console.ExitFailed, "promote", "-env", "staging", "-release", "v1.2.0", "-lock-wait", "0")
+	if len(gate.refused) == 0 {
+		t.Error("a promotion for real is refused nothing: the gate lets everything through")
+	}
+}
