@@ -69,6 +69,7 @@ type attempt struct {
 	told     map[string]bool
 	lease    *heldLease
 	evidence Evidence
+	crashed  []StoppedTask
 	refusal  error // why it failed
 
 	begun   time.Time

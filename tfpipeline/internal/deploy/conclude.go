@@ -281,8 +281,17 @@ func (e *Error) Error() string {
 	for _, l := range e.Left {
 		fmt.Fprintf(&b, "\n  %s", l)
 	}
+	for _, t := range e.Evidence.crashed() {
+		fmt.Fprintf(&b, "\n  the last that task %s of service %s wrote:", short(t.ARN), t.Name)
+		for _, l := range t.Log[max(0, len(t.Log)-lastLines):] {
+			fmt.Fprintf(&b, "\n    %s", strings.TrimSpace(l.Message))
+		}
+	}
 	return b.String()
 }
+
+// lastLines is how many lines of a task an error shows; the dossier has more.
+const lastLines = 5
 
 func (e *Error) Unwrap() error { return e.Err }
 

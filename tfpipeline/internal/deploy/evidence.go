@@ -28,6 +28,9 @@ type Scope struct {
 	Deployments []string
 	// Tasks are one-off tasks.
 	Tasks []Task
+	// Crashed are tasks of services that were seen to stop: a late read may not
+	// show them.
+	Crashed []StoppedTask
 	// Since limits events and tasks.
 	Since time.Time
 }
@@ -69,6 +72,19 @@ func (t StoppedTask) Crashed() bool {
 	default: // a person, a spot interruption, a task that never started
 		return false
 	}
+}
+
+// crashed are the tasks of services that stopped by themselves and wrote
+// something: the newest of each service.
+func (e Evidence) crashed() []StoppedTask {
+	var crashed []StoppedTask
+	for _, t := range e.Stopped {
+		named := slices.ContainsFunc(crashed, func(o StoppedTask) bool { return o.Name == t.Name })
+		if t.Crashed() && len(t.Log) > 0 && !named {
+			crashed = append(crashed, t)
+		}
+	}
+	return crashed
 }
 
 // end says how a task ended, in one line.
@@ -117,7 +133,7 @@ func (a *attempt) collect(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.limits.Collect)
 	defer cancel()
-	scope := Scope{Since: r.Started}
+	scope := Scope{Since: r.Started, Crashed: a.crashed}
 	for _, name := range slices.Sorted(maps.Keys(r.Services)) {
 		s := r.Services[name]
 		if !s.Updated {

@@ -253,6 +253,7 @@ func (a *attempt) crashes(ctx context.Context) error {
 		own := a.record().Services[t.Name]
 		if own != nil && t.Crashed() && t.TaskDefinition == own.After && !t.Stopped.Before(own.since()) {
 			own.Crashed++
+			a.crashed = append(a.crashed, t)
 			crashed = append(crashed, errors.New(t.end()))
 		}
 	}

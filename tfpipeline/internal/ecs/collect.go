@@ -147,6 +147,10 @@ func (c *collection) serviceTasks(ctx context.Context) []deploy.StoppedTask {
 		}
 		all = append(all, c.environment.stoppedOf(t))
 	}
+	for _, t := range c.scope.Crashed {
+		all = slices.DeleteFunc(all, func(o deploy.StoppedTask) bool { return o.ARN == t.ARN })
+	}
+	all = append(all, c.scope.Crashed...)
 	slices.SortStableFunc(all, func(a, b deploy.StoppedTask) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), b.Stopped.Compare(a.Stopped))
 	})
