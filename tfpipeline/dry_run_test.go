@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -97,9 +100,49 @@ func TestDryRunHasTheRightsOfPlans(t *testing.T) {
 			t.Errorf("%s was not asked for; the gate saw %v", action, gate.asked)
 		}
 	}
+	approverReads(t, w)
+	if len(gate.refused) > 0 {
+		t.Errorf("refused:\n%s", strings.Join(gate.refused, "\n"))
+	}
 	gate.refused = nil
 	w.must(console.ExitFailed, "promote", "-env", "staging", "-release", "v1.2.0", "-lock-wait", "0")
 	if len(gate.refused) == 0 {
 		t.Error("a promotion for real is refused nothing: the gate lets everything through")
+	}
+}
+
+// approverReads checks what a workflow shows of a promotion and of a rollback
+// before anybody approves them.
+func approverReads(t *testing.T, w *promotions) {
+	t.Helper()
+	dir := t.TempDir()
+	summary, output := filepath.Join(dir, "summary"), filepath.Join(dir, "output")
+	env := w.env
+	w.env = append(slices.Clone(env), "GITHUB_ACTIONS=true", "GITHUB_STEP_SUMMARY="+summary, "GITHUB_OUTPUT="+output, "NOTIFY_URL="+w.cloud.url+"/hook",
+		"GITHUB_SERVER_URL=https://github.com", "GITHUB_REPOSITORY=o/r", "GITHUB_RUN_ID=7", "GITHUB_RUN_ATTEMPT=2", "GITHUB_ACTOR=ada", "GITHUB_TRIGGERING_ACTOR=grace")
+	defer func() { w.env = env }()
+	commit := w.releases["v1.2.0"]
+	stdout, _ := w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.2.0", "-dry-run", "-markdown")
+	mentions(t, stdout, "## Promotion of `v1.2.0` to `staging`", "Every check has passed", commit, "v1.1.0 ("+w.releases["v1.1.0"]+")",
+		"1 commit since `v1.1.0`", "- `migrations/0001_create_users.sql`", imageDigest("api", commit), "| `lock` | `free` |", "| `plan` | `")
+	back, _ := w.must(console.ExitOK, "rollback", "-env", "staging", "-dry-run", "-markdown")
+	mentions(t, back, "## Rollback of `staging` to `v1.0.0`", "1 commit taken back", imageDigest("api", w.releases["v1.0.0"]))
+	if strings.Contains(back, "`plan`") {
+		t.Errorf("a rollback applies no plan, and shows one:\n%s", back)
+	}
+	if shown, err := os.ReadFile(summary); err != nil || string(shown) != stdout+back {
+		t.Errorf("summary: %v\n%s", err, shown)
+	}
+	outputs, err := os.ReadFile(output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mentions(t, string(outputs), "commit="+commit+"\n", "release=v1.2.0\n", "kind=promote\n", "kind=rollback\n", "fingerprint=")
+	if len(w.cloud.posts) != 2 {
+		t.Fatalf("%d posts: %v", len(w.cloud.posts), w.cloud.posts)
+	}
+	mentions(t, w.cloud.posts[0], "staging: promotion of v1.2.0: awaiting approval, after v1.1.0, by ada, re-run by grace", "https://github.com/o/r/actions/runs/7/attempts/2")
+	if len(w.keys("locks/")) > 0 {
+		t.Error("a dry run took the lock")
 	}
 }

@@ -56,13 +56,18 @@ var allowed = map[string][]string{
 	"tfpipeline/internal/state":       {"gen/config", "tfpipeline/internal/calls", "tfpipeline/internal/deploy"},
 	"tfpipeline/internal/terraform":   {"gen/config", "tfpipeline/internal/deploy"},
 	"tfpipeline/internal/webidentity": {},
-	"tfpipeline/internal/view":        {"gen/config", "tfpipeline/internal/deploy", "tfpipeline/internal/plan"},
+	"tfpipeline/internal/view":        {"gen/config", "migrations", "tfpipeline/internal/deploy", "tfpipeline/internal/plan"},
 
 	// What is done with the adapters: the account, and one Terraform root.
 	"tfpipeline/internal/account": {"gen/config", "tfpipeline/internal/console", "tfpipeline/internal/state"},
 	"tfpipeline/internal/root": {
 		"gen/config", "tfpipeline/internal/calls", "tfpipeline/internal/console", "tfpipeline/internal/deploy", "tfpipeline/internal/endpoint", "tfpipeline/internal/plan",
 		"tfpipeline/internal/redact", "tfpipeline/internal/state", "tfpipeline/internal/terraform", "tfpipeline/internal/view",
+	},
+
+	"tfpipeline/internal/report": {
+		"gen/config", "tfpipeline/internal/checkout", "tfpipeline/internal/console", "tfpipeline/internal/deploy", "tfpipeline/internal/github", "tfpipeline/internal/notify",
+		"tfpipeline/internal/plan", "tfpipeline/internal/view",
 	},
 
 	"tfpipeline": {"gen/config", "migrations", "tfpipeline/internal/*"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"os"
@@ -17,9 +18,9 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
 	"github.com/specboard/platform/tfpipeline/internal/notify"
 	"github.com/specboard/platform/tfpipeline/internal/redact"
+	"github.com/specboard/platform/tfpipeline/internal/report"
 	"github.com/specboard/platform/tfpipeline/internal/root"
 	"github.com/specboard/platform/tfpipeline/internal/state"
-	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
 // environment is one environment with everything that tells of it.
@@ -122,36 +123,34 @@ func (a *app) pipeline(e *environment, i *root.Infrastructure) (*deploy.Pipeline
 		}
 		p.Origin = from.ecs
 	}
+	return p, nil
+}
+
+// told is who is told of an attempt: the webhook of NOTIFY_URL, and in a workflow
+// GitHub.
+func (a *app) told(e *environment) (*report.Attempt, error) {
+	t := &report.Attempt{Platform: a.platform, Environment: e.Environment, Console: a.console, Checkout: a.checkout()}
+	if a.console.Actions() {
+		t.GitHub = github.ReadRun(a.console.Getenv).Client()
+	}
 	if url := a.console.Getenv("NOTIFY_URL"); url != "" {
 		hook, err := notify.New(url, nil)
 		if err != nil {
 			return nil, console.Usage("NOTIFY_URL: "+err.Error(), "unset NOTIFY_URL, or set it to the webhook's address")
 		}
-		p.Notifier = announcer{hook, a.platform.Name}
+		t.Webhook = hook
 	}
-	return p, nil
+	return t, nil
 }
 
 // checkout is the repository at hand. In a workflow GitHub is asked for the
 // commits of tags.
 func (a *app) checkout() *checkout.Checkout {
 	c := &checkout.Checkout{Dir: a.repository, Env: a.console.Env}
-	repository, token := a.console.Getenv("GITHUB_REPOSITORY"), a.console.Getenv("GITHUB_TOKEN")
-	if a.console.Getenv("GITHUB_ACTIONS") == "true" && repository != "" && token != "" {
-		c.ReleaseCommit = github.New(a.console.Getenv("GITHUB_API_URL"), repository, token).ReleaseCommit
+	if client := github.ReadRun(a.console.Getenv).Client(); a.console.Actions() && client != nil {
+		c.ReleaseCommit = client.ReleaseCommit
 	}
 	return c
-}
-
-// announcer tells people how an attempt ended.
-type announcer struct {
-	webhook  *notify.Webhook
-	platform string
-}
-
-// Notify posts a record in words.
-func (n announcer) Notify(ctx context.Context, r deploy.Record) error {
-	return n.webhook.Post(ctx, view.Announcement(n.platform, r))
 }
 
 // secretVariables hold what must not be repeated in any output.
@@ -174,22 +173,12 @@ func (a *app) redactor() redact.Redactor {
 
 // actor is who asks: a workflow's trigger, or the user of this machine.
 func (a *app) actor() string {
-	for _, name := range []string{"GITHUB_ACTOR", "USER", "LOGNAME", "USERNAME"} {
-		if v := a.console.Getenv(name); v != "" {
-			return v
-		}
-	}
-	return "unknown"
+	get := a.console.Getenv
+	return cmp.Or(github.ReadRun(get).Actor, get("USER"), get("LOGNAME"), get("USERNAME"), "unknown")
 }
 
 // runURL is where the log of a workflow's run is; "" on a laptop.
-func (a *app) runURL() string {
-	server, repository, run := a.console.Getenv("GITHUB_SERVER_URL"), a.console.Getenv("GITHUB_REPOSITORY"), a.console.Getenv("GITHUB_RUN_ID")
-	if server == "" || repository == "" || run == "" {
-		return ""
-	}
-	return server + "/" + repository + "/actions/runs/" + run
-}
+func (a *app) runURL() string { return github.ReadRun(a.console.Getenv).URL }
 
 // why is told to whoever finds the lock held.
 func (a *app) why() string {

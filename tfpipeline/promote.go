@@ -37,7 +37,15 @@ Ctrl-C stops the waiting, and says what goes on and how to continue or go back;
 a second one cuts nothing short. What happens is told on stderr, as a live
 table on a terminal; -json makes it a stream of events on stdout. After a failure
 a dossier (markdown and JSON) holds events, stopped tasks, logs and targets.
-NOTIFY_URL is the webhook (Slack, Discord) that is told how it ended.
+NOTIFY_URL is the webhook (Slack, Discord) that is told when it begins and how
+it ended. In a workflow GITHUB_TOKEN (deployments: write) makes a deployment of
+the release, and the step gets the outputs commit, release, kind, outcome,
+fingerprint and result, which tfpipeline annotate takes.
+
+-dry-run walks every check with no more rights than the role of plans has.
+-markdown writes it for whoever approves: promotion or rollback, commits, digests,
+proof, pending migrations, the plan with its fingerprint, and who holds the lock.
+A webhook is told that it awaits approval.
 
 Exit codes: 0 deployed, 1 failed or refused and no service was changed, 3 failed
 and rolled back, 4 broken (page someone), 5 superseded by another deployment,
@@ -45,7 +53,7 @@ and rolled back, 4 broken (page someone), 5 superseded by another deployment,
 
 Examples:
   tfpipeline promote -env staging -commit $(git rev-parse HEAD)
-  tfpipeline promote -env production -release v1.4.0 -dry-run
+  tfpipeline promote -env production -release v1.4.0 -dry-run -markdown
   tfpipeline promote -env production -release v1.4.0 -reviewed 47773ac14efb91b0cb53
   tfpipeline promote -env production -release v1.4.1 -override-proof "hotfix, staging is down"`,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
@@ -71,13 +79,14 @@ type attemptOptions struct {
 	reviewed, overrideProof string
 	force, withMigrations   bool
 	forward                 bool
-	dryRun, json            bool
+	dryRun, json, markdown  bool
 	timeout, lockWait       time.Duration
 	dossier                 string
 }
 
 func (o *attemptOptions) declare(set *flag.FlagSet) {
 	set.BoolVar(&o.dryRun, "dry-run", false, "walk every check, and stop before the first change")
+	set.BoolVar(&o.markdown, "markdown", false, "with -dry-run: print what an approver wants to know as Markdown; in a workflow the step's summary and outputs get it too")
 	set.BoolVar(&o.json, "json", false, "print one JSON object for each event")
 	set.DurationVar(&o.timeout, "timeout", deploy.DefaultLimits().Total, "bound on everything from the lock to the verification")
 	set.DurationVar(&o.lockWait, "lock-wait", deploy.DefaultLimits().LockWait, "how long to wait for somebody at work; 0 not at all")
@@ -91,8 +100,9 @@ func runPromote(ctx context.Context, a *app, o attemptOptions) error {
 		return console.Usage("which release? Name its tag, or a commit", again+" -release TAG")
 	case o.tag != "" && o.commit != "":
 		return console.Usage("-release and -commit name the same thing twice; choose one", again+" -release "+o.tag)
-	case o.timeout <= 0:
-		return console.Usage("-timeout must be more than 0, such as 45m", again+" -timeout 1h")
+	}
+	if err := o.choose(again); err != nil {
+		return err
 	}
 	var approved *root.Review
 	if o.reviewed != "" {
@@ -111,6 +121,19 @@ func runPromote(ctx context.Context, a *app, o attemptOptions) error {
 		again += " -release " + o.tag
 	}
 	return runAttempt(ctx, a, deploy.KindPromote, o, approved, again)
+}
+
+// choose refuses choices that exclude one another.
+func (o attemptOptions) choose(again string) error {
+	switch {
+	case o.timeout <= 0:
+		return console.Usage("-timeout must be more than 0, such as 45m", again+" -timeout 1h")
+	case o.markdown && !o.dryRun:
+		return console.Usage("-markdown is for whoever approves, before anything is changed: it needs -dry-run", again+" -dry-run -markdown")
+	case o.markdown && o.json:
+		return console.Usage("-json and -markdown are two answers; choose one", again+" -dry-run -markdown")
+	}
+	return nil
 }
 
 // runAttempt promotes or rolls back, and tells of it.
@@ -135,7 +158,18 @@ func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions,
 		report.close()
 		return err
 	}
-	p.Observe = report.observe
+	told, err := a.told(e)
+	if err != nil {
+		report.close()
+		return err
+	}
+	p.Observe = func(event deploy.Event) {
+		report.observe(event)
+		if !o.dryRun {
+			told.Observe(ctx, event)
+		}
+	}
+	p.Notifier = told
 	q := deploy.Request{
 		Tag: o.tag, Commit: o.commit, Actor: a.actor(), RunURL: a.runURL(), Why: a.why(),
 		OverrideProof: o.overrideProof, Force: o.force, Forward: o.forward, WithMigrations: o.withMigrations,
@@ -156,12 +190,21 @@ func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions,
 	if closeErr := i.Close(); closeErr != nil {
 		a.console.Progress("warning: %v", closeErr)
 	}
-	if failure, ok := errors.AsType[*deploy.Error](err); ok {
+	failure, failed := errors.AsType[*deploy.Error](err)
+	if failed {
+		record, err = failure.Record, root.Explain(o.env, whatNext(failure))
+	}
+	if outputErr := told.Outputs(record); outputErr != nil {
+		a.console.Progress("warning: %v", outputErr)
+	}
+	if o.markdown {
+		return errors.Join(told.Preview(ctx, e.lock, i.Seen(), record, err), err)
+	}
+	if failed {
 		// What explains a failure must not take its place.
 		if dossierErr := keepDossier(a, failure, o.dossier); dossierErr != nil {
 			a.console.Progress("warning: %v", dossierErr)
 		}
-		return root.Explain(o.env, whatNext(failure))
 	}
 	if err != nil {
 		return err

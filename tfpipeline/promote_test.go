@@ -126,11 +126,13 @@ func TestPromotionOfABadRelease(t *testing.T) {
 		mentions(t, string(content), "rolled back", "v1.1.0")
 		written = append(written, string(content))
 	}
-	if n := len(w.cloud.posts); n != 2 {
-		t.Fatalf("%d posts, want one for each attempt: %v", n, w.cloud.posts)
+	if n := len(w.cloud.posts); n != 4 {
+		t.Fatalf("%d posts, want two for each attempt: %v", n, w.cloud.posts)
 	}
-	mentions(t, w.cloud.posts[0], "doc-platform staging: v1.0.0 is deployed")
-	mentions(t, w.cloud.posts[1], "promotion of v1.1.0: rolled back", "next: fix the release")
+	mentions(t, w.cloud.posts[0], "doc-platform staging: promotion of v1.0.0: started, by ada")
+	mentions(t, w.cloud.posts[1], "doc-platform staging: v1.0.0 is deployed")
+	mentions(t, w.cloud.posts[2], "doc-platform staging: promotion of v1.1.0: started, after v1.0.0, by ada", "1 commit:")
+	mentions(t, w.cloud.posts[3], "promotion of v1.1.0: rolled back", "exit code 3: ", "next: fix the release")
 	for key := range w.cloud.objects {
 		written = append(written, w.cloud.objects[key])
 	}

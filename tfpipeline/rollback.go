@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 
-	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
 
@@ -48,8 +47,8 @@ Examples:
 
 func runRollback(ctx context.Context, a *app, o attemptOptions) error {
 	again := "tfpipeline rollback -env " + o.env
-	if o.timeout <= 0 {
-		return console.Usage("-timeout must be more than 0, such as 20m", again+" -timeout 20m")
+	if err := o.choose(again); err != nil {
+		return err
 	}
 	if o.tag != "" {
 		again += " -to " + o.tag

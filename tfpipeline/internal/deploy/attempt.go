@@ -180,7 +180,12 @@ func (a *attempt) do(ctx context.Context, s step) error {
 	} else if !a.done(s.name) {
 		a.journal.Done = append(a.journal.Done, s.name)
 	}
-	a.emit(Event{Kind: kind, Message: message, Elapsed: time.Since(began)})
+	e := Event{Kind: kind, Message: message, Elapsed: time.Since(began)}
+	if s.name == StepResolve {
+		r := hideRecord(a.Redactor, *a.record())
+		e.Record = &r
+	}
+	a.emit(e)
 	return err
 }
 
@@ -361,7 +366,8 @@ type Event struct {
 	Elapsed time.Duration `json:"elapsed_ns,omitempty"`
 	// Deployment is a service's, as last seen, for EventDeployment.
 	Deployment *Deployment `json:"deployment,omitempty"`
-	// Record is the attempt's so far, without its events; set for EventEnd.
+	// Record is the attempt's so far, without its events; set for EventEnd, and
+	// once it is resolved what is deployed.
 	Record *Record `json:"record,omitempty"`
 }
 

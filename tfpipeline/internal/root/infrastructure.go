@@ -30,6 +30,8 @@ type Infrastructure struct {
 
 	root *Root
 	plan *plan.Plan
+	// seen is the last plan, also one that the guard refused.
+	seen *plan.Plan
 }
 
 var _ deploy.Infrastructure = (*Infrastructure)(nil)
@@ -59,6 +61,7 @@ func (i *Infrastructure) Plan(ctx context.Context) (deploy.Plan, error) {
 		i.root = r
 	}
 	p, err := i.root.Plan(ctx, i.choices())
+	i.seen = p
 	if p != nil && (err != nil || !p.Empty()) {
 		// An errored plan says what was blocked.
 		_ = view.Text{Colour: i.Console.Colour(i.Console.Err)}.Plan(i.Console.Err, p)
@@ -84,6 +87,9 @@ func (i *Infrastructure) Plan(ctx context.Context) (deploy.Plan, error) {
 	_, summary, _ := strings.Cut(view.Verdict(p), ": ")
 	return deploy.Plan{Fingerprint: p.Fingerprint(), Empty: p.Empty(), Summary: summary, Unreviewed: unreviewed}, nil
 }
+
+// Seen is the last plan, also one that was refused; nil if there was none.
+func (i *Infrastructure) Seen() *plan.Plan { return i.seen }
 
 // Apply applies the very plan that Plan made.
 func (i *Infrastructure) Apply(ctx context.Context) error {

@@ -168,9 +168,15 @@ func (s Section) markdown(level detail, limit int) string {
 	if s.Error != "" {
 		b.WriteString(fence("", firstLines(s.Error, 60-20*int(level))) + "\n")
 	}
-	if s.Plan == nil {
-		return b.String()
+	if s.Plan != nil {
+		b.WriteString(s.body(level, limit))
 	}
+	return b.String()
+}
+
+// body is the plan of a section, without its title.
+func (s Section) body(level detail, limit int) string {
+	var b strings.Builder
 	for _, v := range s.Refused {
 		fmt.Fprintf(&b, "- ⛔ %s %s\n", code(v.Address), v.What)
 	}

@@ -32,29 +32,6 @@ func Result(r deploy.Record) string {
 	}
 }
 
-// Announcement is what people are told of an attempt.
-func Announcement(platform string, r deploy.Record) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s", platform, Result(r))
-	if r.Outcome == deploy.Deployed && !r.Previous.IsZero() {
-		fmt.Fprintf(&b, ", after %s", r.Previous)
-	}
-	fmt.Fprintf(&b, ", by %s", oneLine(r.Actor))
-	if r.Outcome != deploy.Deployed && r.SupersededBy == nil {
-		fmt.Fprintf(&b, "\n%s: %s", r.Step, oneLine(r.Error))
-		for _, l := range r.Left {
-			b.WriteString("\n• " + oneLine(l))
-		}
-		if next := Next(r.Environment, r.Next); next != "" {
-			b.WriteString("\nnext: " + oneLine(next))
-		}
-	}
-	if r.RunURL != "" {
-		b.WriteString("\n" + r.RunURL)
-	}
-	return b.String()
-}
-
 // Record writes everything that a record tells, for people.
 func Record(w io.Writer, r deploy.Record) error {
 	var b strings.Builder

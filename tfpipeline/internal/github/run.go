@@ -1,0 +1,44 @@
+package github
+
+import "cmp"
+
+// Run is what a run of GitHub Actions says of itself; elsewhere it is zero.
+type Run struct {
+	// API, Repository (owner/name) and Token lead to GitHub's API.
+	API, Repository, Token string
+	// Actor is who caused this attempt of the run: "A, re-run by B" if B
+	// pressed the button for what A began.
+	Actor string
+	// URL is where the log of this attempt is.
+	URL string
+	// Workflow is the workflow's name.
+	Workflow string
+}
+
+// ReadRun reads the environment of a run.
+func ReadRun(getenv func(string) string) Run {
+	r := Run{
+		API: getenv("GITHUB_API_URL"), Repository: getenv("GITHUB_REPOSITORY"), Token: getenv("GITHUB_TOKEN"),
+		Workflow: getenv("GITHUB_WORKFLOW"),
+	}
+	first, trigger := getenv("GITHUB_ACTOR"), getenv("GITHUB_TRIGGERING_ACTOR")
+	r.Actor = cmp.Or(trigger, first)
+	if first != "" && trigger != "" && first != trigger {
+		r.Actor = first + ", re-run by " + trigger
+	}
+	if server, id := getenv("GITHUB_SERVER_URL"), getenv("GITHUB_RUN_ID"); server != "" && r.Repository != "" && id != "" {
+		r.URL = server + "/" + r.Repository + "/actions/runs/" + id
+		if attempt := getenv("GITHUB_RUN_ATTEMPT"); attempt != "" {
+			r.URL += "/attempts/" + attempt
+		}
+	}
+	return r
+}
+
+// Client is one for the run's repository; nil if the run has no token.
+func (r Run) Client() *Client {
+	if r.Token == "" || r.Repository == "" {
+		return nil
+	}
+	return New(r.API, r.Repository, r.Token)
+}

@@ -1,0 +1,159 @@
+// Package report tells people and GitHub what the pipeline does: the webhook,
+// deployments, step summaries and outputs, comments on pull requests, issues of
+// drift, what an approver reads. Nothing that it does fails or delays a
+// deployment.
+package report
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/checkout"
+	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/github"
+	"github.com/specboard/platform/tfpipeline/internal/notify"
+	"github.com/specboard/platform/tfpipeline/internal/view"
+)
+
+// within bounds everything that is told of the beginning of an attempt, and
+// everything that is told of its end.
+const within = 10 * time.Second
+
+// Attempt tells of one attempt while it goes on: the webhook, and GitHub's
+// deployments.
+type Attempt struct {
+	Platform    config.Platform
+	Environment config.Environment
+	Console     *console.Console
+	Checkout    *checkout.Checkout
+	// GitHub is nil if no workflow runs this, Webhook if nobody is to be told.
+	GitHub  *github.Client
+	Webhook *notify.Webhook
+
+	// begun is closed when the beginning was told; nil if it was not.
+	begun chan struct{}
+	// deployment is GitHub's id of it, set before begun is closed; 0 is none.
+	deployment int64
+}
+
+var _ deploy.Notifier = (*Attempt)(nil)
+
+// Observe tells that an attempt has begun, as soon as it is known what it
+// brings. It does not wait for the answers.
+func (t *Attempt) Observe(ctx context.Context, e deploy.Event) {
+	r := e.Record
+	if e.Step != deploy.StepResolve || e.Kind != deploy.EventDone || r == nil || r.SupersededBy != nil || t.begun != nil {
+		return
+	}
+	t.begun = make(chan struct{})
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
+	go func() {
+		defer cancel()
+		defer close(t.begun)
+		together(
+			func() { t.post(ctx, view.Started, *r) },
+			func() { t.warn(t.begin(ctx, *r)) },
+		)
+	}()
+}
+
+// Notify tells how an attempt ended.
+func (t *Attempt) Notify(ctx context.Context, r deploy.Record) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
+	defer cancel()
+	if t.begun != nil {
+		select {
+		case <-t.begun:
+		case <-ctx.Done():
+		}
+	}
+	together(
+		func() { t.post(ctx, view.Ended, r) },
+		func() { t.warn(t.end(ctx, r)) },
+	)
+	return nil
+}
+
+// together does several things at the same time.
+func together(work ...func()) {
+	var g sync.WaitGroup
+	for _, f := range work {
+		g.Go(f)
+	}
+	g.Wait()
+}
+
+func (t *Attempt) warn(err error) {
+	if err != nil {
+		t.Console.Progress("warning: %v", err)
+	}
+}
+
+// post tells the webhook.
+func (t *Attempt) post(ctx context.Context, m view.Moment, r deploy.Record) {
+	if t.Webhook == nil {
+		return
+	}
+	a := view.Message{Platform: t.Platform.Name, Moment: m, Record: r}
+	if !r.Previous.IsZero() && r.Kind == deploy.KindPromote && !r.Previous.Same(r.Release) && r.SupersededBy == nil {
+		// A clone that lacks the history cannot tell; the rest is worth telling.
+		a.Subjects, _ = t.Checkout.Subjects(ctx, r.Previous.Commit, r.Release.Commit)
+	}
+	t.warn(t.Webhook.Post(ctx, a.Text()))
+}
+
+// begin makes a deployment of the release.
+func (t *Attempt) begin(ctx context.Context, r deploy.Record) error {
+	if t.GitHub == nil || r.Release.Commit == "" {
+		return nil
+	}
+	id, err := t.GitHub.Deploy(ctx, github.Deployment{
+		Commit: r.Release.Commit, Environment: r.Environment, Production: t.Environment.Protected,
+		Description: fmt.Sprintf("%s %s", r.Kind, r.Release), Attempts: []string{r.ID, r.Resumes},
+	})
+	if err != nil {
+		return err
+	}
+	t.deployment = id
+	for _, state := range []github.DeploymentState{github.DeploymentQueued, github.DeploymentInProgress} {
+		if err := t.status(ctx, state, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// end says how the deployment ended. One that was rolled back, or that never
+// began, has failed: the one before it stays the active one.
+func (t *Attempt) end(ctx context.Context, r deploy.Record) error {
+	if t.GitHub == nil || t.begun == nil {
+		return nil
+	}
+	select {
+	case <-t.begun:
+	default:
+		return fmt.Errorf("tell GitHub of the deployment: no answer within %s", within)
+	}
+	if t.deployment == 0 {
+		return nil // which was warned of
+	}
+	state := github.DeploymentFailure
+	if r.Outcome == deploy.Deployed {
+		state = github.DeploymentSuccess
+	}
+	return t.status(ctx, state, r)
+}
+
+func (t *Attempt) status(ctx context.Context, state github.DeploymentState, r deploy.Record) error {
+	description := fmt.Sprintf("%s %s, by %s", r.Kind, r.Release, r.Actor)
+	if r.Outcome != "" {
+		description = fmt.Sprintf("%s, by %s", view.Result(r), r.Actor)
+	}
+	return t.GitHub.SetDeployment(ctx, t.deployment, github.DeploymentStatus{
+		State: state, LogURL: r.RunURL, EnvironmentURL: "https://" + t.Platform.Host(t.Environment), Description: description,
+	})
+}

@@ -1,0 +1,74 @@
+package report
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/github"
+	"github.com/specboard/platform/tfpipeline/internal/plan"
+	"github.com/specboard/platform/tfpipeline/internal/view"
+)
+
+// Preview writes what a dry run found out for whoever approves: to the answer of
+// the command and, in a workflow, to the step's summary and outputs. The webhook
+// is told that something awaits approval. refusal is why the dry run failed; nil
+// is that it passed.
+func (t *Attempt) Preview(ctx context.Context, lock deploy.Lock, planned *plan.Plan, r deploy.Record, refusal error) error {
+	p := view.Preview{Record: r, Refusal: refusal, Next: console.NextOf(refusal), Plan: planned, Now: time.Now()}
+	gap := func(err error) {
+		if err != nil {
+			p.Gaps = append(p.Gaps, err.Error())
+		}
+	}
+	var err error
+	p.Lease, err = lock.Holder(ctx)
+	gap(err)
+	from, to := r.Previous.Commit, r.Release.Commit
+	if r.Kind == deploy.KindRollback {
+		from, to = to, from // what lies between them is taken back
+	}
+	if to != "" && r.SupersededBy == nil {
+		if from != "" {
+			p.Subjects, err = t.Checkout.Subjects(ctx, from, to)
+			gap(err)
+		}
+		p.Pending, err = t.Checkout.Migrations(ctx, from, to)
+		gap(err)
+	}
+	if _, err := fmt.Fprint(t.Console.Out, p.Markdown(view.SummaryBudget)); err != nil {
+		return fmt.Errorf("print the preview: %w", err)
+	}
+	if path := t.Console.Getenv("GITHUB_STEP_SUMMARY"); path != "" {
+		room, err := github.SummaryRoom(path)
+		if err == nil {
+			err = github.AppendSummary(path, p.Markdown(room))
+		}
+		t.warn(err)
+	}
+	if refusal == nil && r.SupersededBy == nil && t.Console.Actions() {
+		ctx, cancel := context.WithTimeout(ctx, within)
+		defer cancel()
+		t.post(ctx, view.AwaitingApproval, r)
+	}
+	return nil
+}
+
+// Outputs writes the outputs of a workflow's step, for the jobs after it.
+func (t *Attempt) Outputs(r deploy.Record) error {
+	path := t.Console.Getenv("GITHUB_OUTPUT")
+	if path == "" {
+		return nil
+	}
+	outcome := string(r.Outcome)
+	if r.SupersededBy != nil {
+		outcome = string(deploy.Superseded)
+	}
+	outputs := []github.Output{{Name: "commit", Value: r.Release.Commit}, {Name: "release", Value: r.Release.Tag}, {Name: "kind", Value: string(r.Kind)}, {Name: "outcome", Value: outcome}}
+	if r.Plan != nil {
+		outputs = append(outputs, github.Output{Name: "fingerprint", Value: r.Plan.Fingerprint})
+	}
+	return github.AppendOutputs(path, outputs)
+}

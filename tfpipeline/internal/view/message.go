@@ -1,0 +1,110 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+)
+
+// Moment is when people are told of an attempt.
+type Moment string
+
+// The moments. How an attempt ended, its record says.
+const (
+	AwaitingApproval Moment = "awaiting approval"
+	Started          Moment = "started"
+	Ended            Moment = "ended"
+)
+
+// Message is what people are told of an attempt at a moment.
+type Message struct {
+	Platform string
+	Moment   Moment
+	Record   deploy.Record
+	// Subjects are those of the commits since the release that ran, the newest
+	// first.
+	Subjects []string
+}
+
+// mostTold is how many commits a message names.
+const mostTold = 10
+
+// Text is the message.
+func (m Message) Text() string {
+	r := m.Record
+	head, rest, _ := strings.Cut(Announcement(m.Platform, r), "\n")
+	var lines []string
+	if m.Moment != Ended {
+		what := "promotion of " + r.Release.String()
+		if r.Kind == deploy.KindRollback {
+			what = "rollback to " + r.Release.String()
+		}
+		head, rest = fmt.Sprintf("%s %s: %s: %s", m.Platform, r.Environment, what, m.Moment), ""
+		if !r.Previous.IsZero() {
+			head += ", after " + r.Previous.String()
+		}
+		head += ", by " + oneLine(r.Actor)
+	} else if r.Outcome != deploy.Deployed && r.SupersededBy == nil {
+		lines = append(lines, fmt.Sprintf("exit code %d: %s", r.Outcome.ExitCode(), meanings[r.Outcome]))
+	}
+	if n := len(m.Subjects); n > 0 {
+		lines = append(lines, counted(n, "commit")+":")
+		for _, s := range m.Subjects[:min(n, mostTold)] {
+			lines = append(lines, "• "+oneLine(s))
+		}
+		if n > mostTold {
+			lines = append(lines, fmt.Sprintf("and %d more", n-mostTold))
+		}
+	}
+	switch {
+	case m.Moment == AwaitingApproval && r.RunURL != "":
+		lines = append(lines, "next: review and approve it at "+r.RunURL)
+	case m.Moment == Started && r.RunURL != "":
+		lines = append(lines, r.RunURL)
+	}
+	if rest != "" {
+		lines = append(lines, rest)
+	}
+	return strings.Join(append([]string{head}, lines...), "\n")
+}
+
+// meanings are those of the exit codes, for people.
+var meanings = map[deploy.Outcome]string{
+	deploy.Untouched:   "failed or refused, and no service has changed its release",
+	deploy.RolledBack:  "failed, and every service runs again what it ran before",
+	deploy.Broken:      "broken: services are mixed or nobody knows what they run; page someone",
+	deploy.Superseded:  "another deployment took over",
+	deploy.Interrupted: "interrupted: what is in flight goes on",
+}
+
+// counted is a number of things, such as "1 commit" or "2 commits".
+func counted(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
+}
+
+// Announcement is what people are told of an attempt.
+func Announcement(platform string, r deploy.Record) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s", platform, Result(r))
+	if r.Outcome == deploy.Deployed && !r.Previous.IsZero() {
+		fmt.Fprintf(&b, ", after %s", r.Previous)
+	}
+	fmt.Fprintf(&b, ", by %s", oneLine(r.Actor))
+	if r.Outcome != deploy.Deployed && r.SupersededBy == nil {
+		fmt.Fprintf(&b, "\n%s: %s", r.Step, oneLine(r.Error))
+		for _, l := range r.Left {
+			b.WriteString("\n• " + oneLine(l))
+		}
+		if next := Next(r.Environment, r.Next); next != "" {
+			b.WriteString("\nnext: " + oneLine(next))
+		}
+	}
+	if r.RunURL != "" {
+		b.WriteString("\n" + r.RunURL)
+	}
+	return b.String()
+}
