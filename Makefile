@@ -7,6 +7,9 @@ SHELL := /bin/bash
 # lose their nolint comments when it is gone.
 GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.0
 
+# The workflows' linter; with shellcheck, where that is installed, for their scripts.
+ACTIONLINT := go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+
 # Signals must reach tfpipeline and not stop at make or go run: it is built
 # first and takes the shell's place (exec).
 TFPIPELINE := bin/tfpipeline
@@ -52,6 +55,7 @@ lint: ## Formatting, go vet and the linters
 	@test -z "$$(gofmt -l gen migrations tfpipeline | tee /dev/stderr)" || { echo "gofmt: run gofmt -w on these"; exit 1; }
 	@go vet ./...
 	@GOLANGCI_LINT_CACHE="$(CURDIR)/bin/golangci-lint" $(GOLANGCI_LINT) run ./...
+	@$(ACTIONLINT)
 
 .PHONY: gen-check
 gen-check: ## Whether modules/ and envs/ are what gen renders

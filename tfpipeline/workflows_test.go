@@ -1,0 +1,309 @@
+package main
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/workflowtest"
+)
+
+// pins are the actions of others: the only commits that workflows may use.
+var pins = map[string]string{
+	"actions/checkout":                      "3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1",
+	"actions/setup-go":                      "b7ad1dad31e06c5925ef5d2fc7ad053ef454303e # v7.0.0",
+	"aws-actions/amazon-ecr-login":          "d539f0932e70871a027e9d5a9d8fc38589180a64 # v2.1.6",
+	"aws-actions/configure-aws-credentials": "e6de054238d6b7531b4efff3b6587d9aade6a06c # v6.2.3",
+	"docker/build-push-action":              "f9f3042f7e2789586610d6e8b85c8f03e5195baf # v7.2.0",
+	"docker/setup-buildx-action":            "d7f5e7f509e45cec5c76c4d5afdd7de93d0b3df5 # v4.1.0",
+}
+
+// jobRow is what one job may do.
+type jobRow struct {
+	role, environment, permissions string
+	minutes                        int
+}
+
+// jobTable is every job of every workflow.
+var jobTable = map[string]jobRow{
+	"checks/checks":           {"", "", "contents: read", 40},
+	"plan/plan":               {"plan", "", "contents: read, id-token: write, pull-requests: write", 20},
+	"plan/plan-offline":       {"", "", "contents: read", 20},
+	"plan/result":             {"", "", "", 5},
+	"staging-deploy/checks":   {"", "", "contents: read", 0},
+	"staging-deploy/shared":   {"plan", "", "contents: read, id-token: write", 15},
+	"staging-deploy/build":    {"build", "", "contents: read, id-token: write", 30},
+	"staging-deploy/promote":  {"deploy-staging", "staging", "contents: read, deployments: write, id-token: write", 100},
+	"operate/operate":         {"deploy-${{ inputs.environment }}", "${{ inputs.environment }}", "contents: read, id-token: write", 30},
+	"nightly/vulnerabilities": {"", "", "contents: read", 20},
+	"nightly/race":            {"", "", "contents: read", 60},
+}
+
+// triggers are what starts each workflow.
+var triggers = map[string]string{
+	"checks":         "merge_group, pull_request, workflow_call",
+	"plan":           "pull_request",
+	"staging-deploy": "push main",
+	"operate":        "workflow_dispatch environment operation",
+	"nightly":        "schedule, workflow_dispatch",
+}
+
+// groups are the concurrency of workflows and of jobs.
+var groups = map[string]workflowtest.Concurrency{
+	"checks":                 {Group: "checks-${{ github.event_name == 'push' && github.sha || github.ref }}", Cancel: true},
+	"plan":                   {Group: "plan-${{ github.event.pull_request.number }}", Cancel: true},
+	"staging-deploy/promote": {Group: "staging-deploy", Queue: "max"},
+	"nightly":                {Group: "nightly", Cancel: true},
+}
+
+// roleOf is the role that a job's steps assume.
+func roleOf(j workflowtest.Job) string {
+	role := ""
+	for _, s := range j.Steps {
+		if s.Uses == buildAction {
+			role = s.With["role"]
+		} else if strings.Contains(s.With["role-to-assume"], ".roles.build ") {
+			role = "build"
+		}
+	}
+	return role
+}
+
+const buildAction = "./.github/actions/tfpipeline"
+
+func sorted(m map[string]string) string {
+	var list []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		list = append(list, k+": "+m[k])
+	}
+	return strings.Join(list, ", ")
+}
+
+// Triggers, permissions, roles, environments and minutes are the tables'.
+func TestWorkflowsAreTheTables(t *testing.T) {
+	all := workflowtest.Workflows(t)
+	got, started, concurrent := map[string]jobRow{}, map[string]string{}, map[string]workflowtest.Concurrency{}
+	for file, w := range all {
+		var events []string
+		for _, event := range slices.Sorted(maps.Keys(w.On)) {
+			on := w.On[event]
+			events = append(events, strings.Join(slices.Concat([]string{event}, on.Branches, on.Types, slices.Sorted(maps.Keys(on.Inputs))), " "))
+		}
+		started[file], concurrent[file] = strings.Join(events, ", "), w.Concurrency
+		if w.Permissions == nil || len(w.Permissions) > 0 || w.Name != file {
+			t.Errorf("%s: permissions at the top are %v, its name %q", file, w.Permissions, w.Name)
+		}
+		for id, j := range w.Jobs {
+			name := file + "/" + id
+			got[name] = jobRow{roleOf(j), j.Environment.Name, sorted(j.Permissions), j.Timeout}
+			concurrent[name] = j.Concurrency
+			if j.Permissions == nil {
+				t.Errorf("%s says nothing of its permissions", name)
+			}
+			if j.Environment.Name != "" && (j.Environment.Deployment == nil || *j.Environment.Deployment) {
+				t.Errorf("%s: GitHub's own deployment has the run's commit, not the release's", name)
+			}
+			if runner := "ubuntu-24.04"; j.Uses == "" && j.RunsOn != runner &&
+				j.RunsOn != "${{ matrix.service.platform == 'linux/arm64' && '"+runner+"-arm' || '"+runner+"' }}" {
+				t.Errorf("%s runs on %s", name, j.RunsOn)
+			}
+		}
+	}
+	maps.DeleteFunc(concurrent, func(_ string, c workflowtest.Concurrency) bool { return c == workflowtest.Concurrency{} })
+	for _, d := range []string{cmp.Diff(jobTable, got, cmp.AllowUnexported(jobRow{})), cmp.Diff(triggers, started), cmp.Diff(groups, concurrent)} {
+		if d != "" {
+			t.Errorf("-table +workflows:\n%s", d)
+		}
+	}
+}
+
+// steps calls f for every step, also those of the composite action.
+func steps(t *testing.T, f func(where string, j workflowtest.Job, s workflowtest.Step)) {
+	t.Helper()
+	for file, w := range workflowtest.Workflows(t) {
+		for id, j := range w.Jobs {
+			for i, s := range j.Steps {
+				f(file+"/"+id+" step "+string(rune('1'+i)), j, s)
+			}
+		}
+	}
+	for i, s := range workflowtest.BuildAction(t).Runs.Steps {
+		f("action step "+string(rune('1'+i)), workflowtest.Job{}, s)
+	}
+}
+
+// Actions of others are pinned by commit, each in one version, and no pin is
+// left over.
+func TestActionsArePinned(t *testing.T) {
+	used := map[string]string{}
+	texts := []string{workflowtest.BuildAction(t).Text}
+	for _, w := range workflowtest.Workflows(t) {
+		texts = append(texts, w.Text)
+	}
+	for _, text := range texts {
+		for _, m := range regexp.MustCompile(`(?m)uses: (.*)$`).FindAllStringSubmatch(text, -1) {
+			if strings.HasPrefix(m[1], "./.github/") {
+				continue
+			}
+			name, pin, _ := strings.Cut(m[1], "@")
+			if pin != pins[name] {
+				t.Errorf("%s is not one of the pins", m[1])
+			}
+			used[name] = pin
+		}
+	}
+	if d := cmp.Diff(pins, used); d != "" {
+		t.Errorf("-pins +used:\n%s", d)
+	}
+}
+
+// changing are the verbs that change something. A cancel reaches the program
+// only if it has taken the shell's place.
+var changing = regexp.MustCompile(`bin/tfpipeline (promote|rollback|apply|settle|unlock|destroy|run|drift|annotate)\b`)
+
+var execLine = regexp.MustCompile(`^exec bin/tfpipeline [^|&;\n]*$`)
+
+func TestSteps(t *testing.T) {
+	steps(t, func(where string, j workflowtest.Job, s workflowtest.Step) {
+		switch {
+		case strings.Contains(s.Run, "${{"):
+			t.Errorf("%s: an expression in a script is code of whoever made its value: pass it by env", where)
+		case strings.HasPrefix(s.Uses, "actions/checkout@") && s.With["persist-credentials"] != "false":
+			t.Errorf("%s: the token stays in .git/config", where)
+		case changing.MatchString(s.Run) && !execLine.MatchString(strings.TrimSpace(s.Run)):
+			t.Errorf("%s: run: exec bin/tfpipeline … and nothing else:\n%s", where, s.Run)
+		}
+		for name, value := range s.Env {
+			if name == "NOTIFY_URL" && !regexp.MustCompile(`tfpipeline (promote|rollback|settle) `).MatchString(s.Run) {
+				t.Errorf("%s tells nobody, and has NOTIFY_URL", where)
+			}
+			if strings.Contains(value, "secrets.") && name != "NOTIFY_URL" {
+				t.Errorf("%s: no secret but the webhook's address is needed: %s", where, value)
+			}
+		}
+		for name, value := range j.Env {
+			if strings.Contains(value, "secrets.") || strings.Contains(value, "github.token") {
+				t.Errorf("%s: %s is given to every step of the job", where, name)
+			}
+		}
+	})
+}
+
+// A job that deploys has time for all that the program
+// may take: the promotion, the way back, and what comes after.
+func TestDeployingJobs(t *testing.T) {
+	l := deploy.DefaultLimits()
+	longest := l.Total + l.PutBack + l.Collect + 3*l.Finish
+	found := 0
+	for file, w := range workflowtest.Workflows(t) {
+		for id, j := range w.Jobs {
+			if j.Permissions["deployments"] != "write" {
+				continue
+			}
+			found++
+			if given := time.Duration(j.Timeout) * time.Minute; given < longest+5*time.Minute {
+				t.Errorf("%s/%s has %s, and its program may take %s", file, id, given, longest)
+			}
+		}
+	}
+	if found != 1 {
+		t.Errorf("%d jobs deploy", found)
+	}
+}
+
+var option = regexp.MustCompile(`\$\{[A-Z_]+:\+([^}]*)\}`)
+
+// Every line with tfpipeline is one that its flags take, with and without what
+// is optional.
+func TestWorkflowsNameCommands(t *testing.T) {
+	found := 0
+	steps(t, func(where string, _ workflowtest.Job, s workflowtest.Step) {
+		for _, script := range []string{option.ReplaceAllString(s.Run, ""), option.ReplaceAllString(s.Run, "$1")} {
+			for _, m := range commandLine.FindAllStringSubmatch(script, -1) {
+				found++
+				if err := parse(strings.TrimSpace(m[1])); err != nil {
+					t.Errorf("%s: tfpipeline %s: %v", where, m[1], err)
+				}
+			}
+		}
+	})
+	if found < 15 {
+		t.Errorf("%d commands found: is the search broken?", found)
+	}
+}
+
+// What the struct says stands in no YAML: a service, a task or an account
+// changes none. Environments do, since GitHub wants their names.
+func TestWorkflowsKnowNoPlatform(t *testing.T) {
+	texts := map[string]string{"action": workflowtest.BuildAction(t).Text}
+	for file, w := range workflowtest.Workflows(t) {
+		texts[file] = w.Text
+	}
+	var words []string
+	for _, p := range []config.Platform{configtest.Docs(), configtest.Shop()} {
+		words = append(words, p.Name, p.Region, p.Account, p.Domain, p.Repository.Owner, p.StateBucket())
+		for _, s := range p.Services {
+			words = append(words, s.Name)
+		}
+		for _, s := range p.Tasks {
+			words = append(words, s.Name)
+		}
+	}
+	for file, text := range texts {
+		for _, w := range words {
+			if regexp.MustCompile(`(^|[^\w-])` + regexp.QuoteMeta(w) + `($|[^\w-])`).MatchString(text) {
+				t.Errorf("%s names %q", file, w)
+			}
+		}
+		if m := regexp.MustCompile(`arn:|\b[0-9]{12}\b|vars\.`).FindString(text); m != "" {
+			t.Errorf("%s holds %q", file, m)
+		}
+	}
+	var named []string
+	for _, w := range workflowtest.Workflows(t) {
+		for _, j := range w.Jobs {
+			if !strings.Contains(j.Environment.Name, "$") && j.Environment.Name != "" {
+				named = append(named, j.Environment.Name)
+			}
+		}
+	}
+	named = append(named, workflowtest.Workflows(t)["operate"].On["workflow_dispatch"].Inputs["environment"].Options...)
+	if d := cmp.Diff(environments(configtest.Docs()), slices.Compact(slices.Sorted(slices.Values(named))), cmpopts.SortSlices(strings.Compare)); d != "" {
+		t.Errorf("environments of workflows (-struct +YAML):\n%s", d)
+	}
+}
+
+// The linter ignores one sentence, about a key that it does not know yet.
+func TestLinterIgnoresOneKey(t *testing.T) {
+	content, err := os.ReadFile(filepath.Join("..", ".github", "actionlint.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`(?m)^ +- (.*)$`).FindAllStringSubmatch(string(content), -1)
+	if len(found) != 1 || found[0][1] != `'unexpected key "queue" for "concurrency" section'` {
+		t.Errorf("it ignores %v", found)
+	}
+}
+
+// Every image that the deployed platform names can be built from this checkout.
+func TestImagesCanBeBuilt(t *testing.T) {
+	for _, s := range config.Default().Services {
+		i := s.Image.OrDefault()
+		for _, path := range []string{i.Context, i.Dockerfile} {
+			if _, err := os.Stat(filepath.Join("..", path)); err != nil {
+				t.Errorf("image of %s: %v", s.Name, err)
+			}
+		}
+	}
+}
