@@ -45,6 +45,10 @@ var jobTable = map[string]jobRow{
 	"staging-deploy/shared":   {"plan", "", "contents: read, id-token: write", 15},
 	"staging-deploy/build":    {"build", "", "contents: read, id-token: write", 30},
 	"staging-deploy/promote":  {"deploy-staging", "staging", "contents: read, deployments: write, id-token: write", 100},
+	"prod-deploy/preview":     {"plan", "", "contents: read, id-token: write", 20},
+	"prod-deploy/promote":     {"deploy-production", "production", "contents: read, deployments: write, id-token: write", 100},
+	"prod-rollback/preview":   {"plan", "", "contents: read, id-token: write", 20},
+	"prod-rollback/rollback":  {"deploy-production", "production", "contents: read, deployments: write, id-token: write", 100},
 	"operate/operate":         {"deploy-${{ inputs.environment }}", "${{ inputs.environment }}", "contents: read, id-token: write", 30},
 	"nightly/vulnerabilities": {"", "", "contents: read", 20},
 	"nightly/race":            {"", "", "contents: read", 60},
@@ -55,6 +59,8 @@ var triggers = map[string]string{
 	"checks":         "merge_group, pull_request, workflow_call",
 	"plan":           "pull_request",
 	"staging-deploy": "push main",
+	"prod-deploy":    "release released, workflow_dispatch bootstrap fingerprint override_proof tag",
+	"prod-rollback":  "workflow_dispatch force skip_migrations tag",
 	"operate":        "workflow_dispatch environment operation",
 	"nightly":        "schedule, workflow_dispatch",
 }
@@ -217,7 +223,7 @@ func TestDeployingJobs(t *testing.T) {
 			}
 		}
 	}
-	if found != 1 {
+	if found != 3 {
 		t.Errorf("%d jobs deploy", found)
 	}
 }
