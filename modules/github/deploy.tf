@@ -29,8 +29,6 @@ resource "aws_iam_role" "deploy" {
       },
     ]
   })
-  # A first deployment waits for databases and certificates.
-  max_session_duration = 7200
 }
 
 resource "aws_iam_policy" "network" {

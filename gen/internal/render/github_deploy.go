@@ -33,8 +33,6 @@ func githubDeploy() []node {
       })`)},
 				{"StringLike", object{{refClaim, expr("each.value.refs")}}},
 			})),
-			comment("A first deployment waits for databases and certificates."),
-			set("max_session_duration", 7200),
 		),
 	},
 		deployPolicy("network", "Network, certificate, namespace and scaling of ${each.key}, by tag",
