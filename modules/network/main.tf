@@ -66,7 +66,6 @@ resource "aws_eip" "nat" {
   tags = {
     Name = "${var.name}-nat-${each.key}"
   }
-  depends_on = [aws_internet_gateway.this]
 }
 
 resource "aws_nat_gateway" "this" {

@@ -103,7 +103,6 @@ func networkMain() []node {
 			set("for_each", expr("toset(local.nat_zones)")),
 			set("domain", "vpc"),
 			named(expr(`"${var.name}-nat-${each.key}"`)),
-			set("depends_on", row{expr("aws_internet_gateway.this")}),
 		),
 		resource("aws_nat_gateway", "this",
 			set("for_each", expr("toset(local.nat_zones)")),
