@@ -45,13 +45,19 @@ type options struct {
 	services   int // 3 if 0
 	tasks      int // a service; 2 if 0
 	noRollback bool
-	model      model.Options
+	// internal adds the service "storage", which has no routes; unchecked
+	// leaves out the health check of its container.
+	internal, unchecked bool
+	model               model.Options
 }
 
 func inWorld(t *testing.T, o options, test func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		p := platform(o.services)
+		if o.internal {
+			p.Services = append(slices.Clone(p.Services), config.Service{Name: "storage", Port: 3003, HealthCommand: []string{"CMD-SHELL", "wget -q -O- localhost:3003/health"}})
+		}
 		script := ecstest.NewScript()
 		o.model.Launcher = script
 		w := &world{
@@ -123,18 +129,23 @@ func (w *world) build(o options) {
 	}
 	for _, s := range w.platform.Services {
 		w.services = append(w.services, s.Name)
-		w.template(s.Name)
-		ok(w.raw.CreateService(w.ctx, &sdk.CreateServiceInput{
+		w.template(s.Name, func(in *sdk.RegisterTaskDefinitionInput) {
+			if s.HealthCommand != nil && !o.unchecked {
+				in.ContainerDefinitions[0].HealthCheck = &types.HealthCheck{Command: s.HealthCommand, Interval: new(int32(10)), Retries: new(int32(3))}
+			}
+		})
+		service := &sdk.CreateServiceInput{
 			Cluster: &cluster, ServiceName: &s.Name, TaskDefinition: new(w.templates[s.Name]), DesiredCount: new(int32(0)),
 			LaunchType: types.LaunchTypeFargate, NetworkConfiguration: network(),
-			LoadBalancers: []types.LoadBalancer{{
-				TargetGroupArn: new(groupARN(s.Name)), ContainerName: &s.Name, ContainerPort: new(int32(s.Port)),
-			}},
 			DeploymentConfiguration: &types.DeploymentConfiguration{
 				MinimumHealthyPercent: new(int32(100)), MaximumPercent: new(int32(200)),
 				DeploymentCircuitBreaker: &types.DeploymentCircuitBreaker{Enable: true, Rollback: !o.noRollback},
 			},
-		}))(w.t)
+		}
+		if len(s.Routes) > 0 || s.Default {
+			service.LoadBalancers = []types.LoadBalancer{{TargetGroupArn: new(groupARN(s.Name)), ContainerName: &s.Name, ContainerPort: new(int32(s.Port))}}
+		}
+		ok(w.raw.CreateService(w.ctx, service))(w.t)
 	}
 	for _, t := range w.platform.Tasks {
 		w.template(t.Name)
