@@ -5,8 +5,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"net/http"
+	"net/url"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -21,6 +24,7 @@ import (
 
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/iam/iamtest"
 )
 
 // TestLocalUsage: what does not go together is refused before anything starts.
@@ -128,6 +132,9 @@ func (p *localProcess) runSample(t *testing.T, cli program) {
 	if reference != platform.RepositoryURL("api")+":v1" || !strings.HasPrefix(digest, "sha256:") {
 		t.Fatalf("pushed %s", out)
 	}
+	subnet := regexp.MustCompile(`subnet-[0-9a-f]+`).FindString(p.ask(t, "ec2", "DescribeSubnets", ""))
+	p.ask(t, "iam", "CreateRole", "RoleName=x&AssumeRolePolicyDocument="+url.QueryEscape(`{"Version": "2012-10-17", "Statement":
+		[{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ecs-tasks.amazonaws.com"}}]}`))
 	client := ecs.NewFromConfig(p.config)
 	if _, err := client.CreateCluster(ctx, &ecs.CreateClusterInput{ClusterName: new("main")}); err != nil {
 		t.Fatal(err)
@@ -142,7 +149,7 @@ func (p *localProcess) runSample(t *testing.T, cli program) {
 		t.Fatal(err)
 	}
 	run, err := client.RunTask(ctx, &ecs.RunTaskInput{Cluster: new("main"), TaskDefinition: def.TaskDefinition.TaskDefinitionArn, LaunchType: types.LaunchTypeFargate,
-		NetworkConfiguration: &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{Subnets: []string{"subnet-1"}}}})
+		NetworkConfiguration: &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{Subnets: []string{subnet}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,12 +163,21 @@ func (p *localProcess) runSample(t *testing.T, cli program) {
 		}
 		return *out.Tasks[0].LastStatus == "RUNNING"
 	})
-	curl := exec.CommandContext(ctx, "curl", "-fsS", *p.config.BaseEndpoint+"/", "-H",
-		"Authorization: AWS4-HMAC-SHA256 Credential=k/20260101/us-west-2/rds/aws4_request, SignedHeaders=host, Signature=none", "-d",
-		"Action=CreateDBInstance&Version=2014-10-31&DBInstanceIdentifier=one&Engine=postgres&DBInstanceClass=db.t4g.micro&AllocatedStorage=20&MasterUsername=u&MasterUserPassword=0123456789&DBName=d")
-	if out, err := curl.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("127.0.0.1")) {
-		t.Fatalf("%v\n%s\n%s", err, out, p.stderr.String())
+	database := p.ask(t, "rds", "CreateDBInstance", "DBInstanceIdentifier=one&Engine=postgres&DBInstanceClass=db.t4g.micro&AllocatedStorage=20&MasterUsername=u&MasterUserPassword=0123456789&DBName=d")
+	if !strings.Contains(database, "127.0.0.1") {
+		t.Fatalf("%s\n%s", database, p.stderr.String())
 	}
+}
+
+// ask calls an operation of the Query protocol.
+func (p *localProcess) ask(t *testing.T, service, operation, parameters string) string {
+	t.Helper()
+	a := iamtest.Attempt{Service: service, Operation: operation, Parameters: parameters}
+	status, body := send(t, a.Request(t, *p.config.BaseEndpoint, "administrator", ""))
+	if status != http.StatusOK {
+		t.Fatalf("%s: status %d: %s\n%s", operation, status, body, p.stderr.String())
+	}
+	return body
 }
 
 // TestLocalEnds: on Ctrl-C as on kill -9 nothing is left of moto, tasks and

@@ -11,6 +11,7 @@ import (
 
 func startCaches(t *testing.T) *Endpoint {
 	return start(t, newFakeControl(t, map[string]string{
+		"ec2.DescribeSecurityGroups": `<R/>`,
 		"ec2.DescribeSubnets": `<R><subnetSet>
 			<item><subnetId>subnet-a</subnetId><availabilityZone>us-west-2a</availabilityZone><vpcId>vpc-1</vpcId></item>
 			<item><subnetId>subnet-b</subnetId><availabilityZone>us-west-2b</availabilityZone><vpcId>vpc-1</vpcId></item>

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -120,8 +121,15 @@ func (c *Cloud) assemble(o *CloudOptions) (err error) {
 		Image:   c.image,
 		Secret:  task.Secrets(secretsmanager.NewFromConfig(c.config)),
 		Log:     task.Logs(cloudwatchlogs.NewFromConfig(c.config), warn),
-		Environ: access.Environ(nil),
-		Output:  o.Output,
+		Environ: withoutCredentials(access.Environ(nil)),
+		Role: func(ctx context.Context, arn, id string) (aws.Credentials, error) {
+			e, err := c.endpoint(ctx)
+			if err != nil {
+				return aws.Credentials{}, err
+			}
+			return e.access.assumeForTask(ctx, o.Region, arn, id)
+		},
+		Output: o.Output,
 	})
 	if err != nil {
 		return err
@@ -151,6 +159,14 @@ func (c *Cloud) assemble(o *CloudOptions) (err error) {
 		}
 	}
 	return nil
+}
+
+// withoutCredentials is the environment of containers, which have no
+// credentials but their role's.
+func withoutCredentials(env []string) []string {
+	return slices.DeleteFunc(env, func(kv string) bool {
+		return strings.HasPrefix(kv, "AWS_ACCESS_KEY_ID=") || strings.HasPrefix(kv, "AWS_SECRET_ACCESS_KEY=")
+	})
 }
 
 // endpoint is the one that has been started.

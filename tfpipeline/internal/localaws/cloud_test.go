@@ -1,7 +1,9 @@
 package localaws_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -21,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 	route53types "github.com/aws/aws-sdk-go-v2/service/route53/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/beevik/etree"
 
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
 )
@@ -99,6 +102,7 @@ func TestCloud(t *testing.T) {
 		}
 	})
 	t.Run("one-off tasks", func(t *testing.T) { s.oneOffs(t) })
+	t.Run("what is not there", func(t *testing.T) { s.lookups(t) })
 }
 
 func startCloud(t *testing.T) *localaws.Cloud {
@@ -121,6 +125,8 @@ type cloudSite struct {
 	config   aws.Config
 	endpoint *localaws.Cloud
 	programs string // folder of the image's programs
+	// balancer and listener are ARNs; vpc is the network.
+	balancer, listener, vpc string
 }
 
 func newCloudSite(t *testing.T, c *localaws.Cloud) *cloudSite {
@@ -150,8 +156,19 @@ func newCloudSite(t *testing.T, c *localaws.Cloud) *cloudSite {
 			t.Fatal(err)
 		}
 	}
+	s.createRole("execution", `{"Effect": "Allow", "Action": ["secretsmanager:GetSecretValue", "logs:CreateLogStream", "logs:PutLogEvents"], "Resource": "*"}`)
+	s.createRole("logger", `{"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": "*"}`)
 	s.createBalancer()
 	return s
+}
+
+// createRole creates a role that ECS may assume for tasks.
+func (s *cloudSite) createRole(name, statement string) {
+	s.t.Helper()
+	document := func(statement string) string { return `{"Version": "2012-10-17", "Statement": [` + statement + `]}` }
+	s.query("iam", url.Values{"Action": {"CreateRole"}, "Version": {"2010-05-08"}, "RoleName": {name}, "AssumeRolePolicyDocument": {
+		document(`{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ecs-tasks.amazonaws.com"}}`)}}, &struct{}{})
+	s.query("iam", url.Values{"Action": {"PutRolePolicy"}, "Version": {"2010-05-08"}, "RoleName": {name}, "PolicyName": {"all"}, "PolicyDocument": {document(statement)}}, &struct{}{})
 }
 
 // pushImage gives a reference by digest, as a promotion does.
@@ -174,17 +191,20 @@ func (s *cloudSite) createBalancer() {
 		VPC []string `xml:"subnetSet>item>vpcId"`
 	}
 	s.query("ec2", url.Values{"Action": {"DescribeSubnets"}, "Version": {"2016-11-15"}}, &subnets)
+	s.subnets = subnets.IDs[:2]
 	created, err := client.CreateLoadBalancer(ctx, &elb.CreateLoadBalancerInput{Name: new("site"), Subnets: subnets.IDs[:2]})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	lb := created.LoadBalancers[0]
+	s.balancer, s.vpc = *lb.LoadBalancerArn, subnets.VPC[0]
 	listener, err := client.CreateListener(ctx, &elb.CreateListenerInput{LoadBalancerArn: lb.LoadBalancerArn, Port: new(int32(443)), Protocol: elbtypes.ProtocolEnumHttp,
 		DefaultActions: []elbtypes.Action{{Type: elbtypes.ActionTypeEnumFixedResponse, FixedResponseConfig: &elbtypes.FixedResponseActionConfig{
 			StatusCode: new("404"), ContentType: new("text/plain"), MessageBody: new("Not found")}}}})
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.listener = *listener.Listeners[0].ListenerArn
 	for i, service := range siteServices() {
 		group, err := client.CreateTargetGroup(ctx, &elb.CreateTargetGroupInput{Name: new("site-" + service.name), Port: new(int32(80)), Protocol: elbtypes.ProtocolEnumHttp,
 			TargetType: elbtypes.TargetTypeEnumIp, VpcId: &subnets.VPC[0], HealthCheckPath: new("/health"), Matcher: &elbtypes.Matcher{HttpCode: new("200")},
@@ -235,24 +255,82 @@ func (s *cloudSite) createBalancer() {
 // query calls an operation of the Query protocol.
 func (s *cloudSite) query(service string, form url.Values, answer any) {
 	s.t.Helper()
+	status, body := s.send(service, form)
+	if status != http.StatusOK {
+		s.t.Fatalf("%s: status %d: %s", form.Get("Action"), status, body)
+	}
+	s.decode(body, answer)
+}
+
+func (s *cloudSite) decode(body []byte, answer any) {
+	s.t.Helper()
+	if err := xml.Unmarshal(body, answer); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// created calls an operation of the Query protocol and returns the text at a
+// path of its answer: "vpc>vpcId".
+func (s *cloudSite) created(service, path, operation string, parameters ...string) string {
+	s.t.Helper()
+	form := url.Values{"Action": {operation}, "Version": {"2016-11-15"}}
+	for _, p := range parameters {
+		name, value, _ := strings.Cut(p, "=")
+		form.Set(name, value)
+	}
+	status, body := s.send(service, form)
+	root := etree.NewDocument()
+	if err := root.ReadFromBytes(body); err != nil || status != http.StatusOK {
+		s.t.Fatalf("%s: status %d, %v: %s", operation, status, err, body)
+	}
+	found := root.Root().FindElement("./" + strings.ReplaceAll(path, ">", "/"))
+	if found == nil {
+		s.t.Fatalf("%s: no %s in %s", operation, path, body)
+	}
+	return found.Text()
+}
+
+// json calls an operation of the JSON protocol.
+func (s *cloudSite) json(service, target string, in, out any) {
+	s.t.Helper()
+	document, err := json.Marshal(in)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.endpoint.URL()+"/", bytes.NewReader(document))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	r.Header.Set("X-Amz-Target", target)
+	status, body := s.do(service, r)
+	if err := json.Unmarshal(body, out); err != nil || status != http.StatusOK {
+		s.t.Fatalf("%s: status %d, %v: %s", target, status, err, body)
+	}
+}
+
+func (s *cloudSite) send(service string, form url.Values) (status int, body []byte) {
+	s.t.Helper()
 	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.endpoint.URL()+"/", strings.NewReader(form.Encode()))
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return s.do(service, r)
+}
+
+func (s *cloudSite) do(service string, r *http.Request) (status int, body []byte) {
+	s.t.Helper()
 	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=k/20260101/"+s.config.Region+"/"+service+"/aws4_request, SignedHeaders=host, Signature=none")
 	res, err := http.DefaultClient.Do(r)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusOK {
-		s.t.Fatalf("%s: status %d, %v: %s", form.Get("Action"), res.StatusCode, err, body)
-	}
-	if err := xml.Unmarshal(body, answer); err != nil {
+	if body, err = io.ReadAll(res.Body); err != nil {
 		s.t.Fatal(err)
 	}
+	return res.StatusCode, body
 }
 
 // oneOffs runs tasks to their end: the real migrate against a real PostgreSQL,
@@ -264,25 +342,26 @@ func (s *cloudSite) oneOffs(t *testing.T) {
 		{Name: new("DB_NAME"), Value: new("doc_platform")}, {Name: new("DB_USER"), Value: new("doc_platform")}}
 	image := s.pushImage("api", localaws.Image{Folder: s.programs})
 	for _, step := range []struct {
-		name      string
-		command   []string
-		change    func(*types.ContainerDefinition)
-		code      int32 // -1: none
-		says, why string
+		name, role string
+		command    []string
+		change     func(*types.ContainerDefinition)
+		code       int32 // -1: none
+		says, why  string
 	}{
-		{"migrate", []string{"migrate", "up"}, nil, 0, "0016", "Essential container in task exited"},
-		{"migrate again", []string{"migrate", "up"}, nil, 0, "", "Essential container in task exited"},
-		{"migrate without a database", []string{"migrate", "up"}, func(d *types.ContainerDefinition) { d.Environment[1].Value = new("1") }, 1, "migrate:", "Essential container in task exited"},
-		{"secret", []string{"sh", "-c", `test "$DB_PASSWORD" = "hush hush" && echo it was`}, nil, 0, "it was", "Essential container in task exited"},
-		{"no such secret", []string{"sh"}, func(d *types.ContainerDefinition) {
+		{"migrate", "execution", []string{"migrate", "up"}, nil, 0, "0016", "Essential container in task exited"},
+		{"migrate again", "execution", []string{"migrate", "up"}, nil, 0, "", "Essential container in task exited"},
+		{"migrate without a database", "execution", []string{"migrate", "up"}, func(d *types.ContainerDefinition) { d.Environment[1].Value = new("1") }, 1, "migrate:", "Essential container in task exited"},
+		{"secret", "execution", []string{"sh", "-c", `test "$DB_PASSWORD" = "hush hush" && echo it was`}, nil, 0, "it was", "Essential container in task exited"},
+		{"no such secret", "execution", []string{"sh"}, func(d *types.ContainerDefinition) {
 			d.Secrets = []types.Secret{{Name: new("X"), ValueFrom: new(*s.secrets[0].ValueFrom + "x")}}
 		}, -1, "", "ResourceInitializationError: unable to pull secrets"},
-		{"no such key", []string{"sh"}, func(d *types.ContainerDefinition) {
+		{"no such key", "execution", []string{"sh"}, func(d *types.ContainerDefinition) {
 			d.Secrets = []types.Secret{{Name: new("X"), ValueFrom: new(strings.Replace(*s.secrets[0].ValueFrom, ":password:", ":passwort:", 1))}}
 		}, -1, "", "did not contain json key passwort"},
-		{"no such log group", []string{"sh"}, func(d *types.ContainerDefinition) {
+		{"no such log group", "execution", []string{"sh"}, func(d *types.ContainerDefinition) {
 			d.LogConfiguration = &types.LogConfiguration{LogDriver: types.LogDriverAwslogs, Options: map[string]string{"awslogs-group": "/none", "awslogs-region": s.config.Region, "awslogs-stream-prefix": "x"}}
 		}, -1, "", "The specified log group does not exist"},
+		{"execution role that may not read the secret", "logger", []string{"sh"}, nil, -1, "", "logger/"},
 	} {
 		t.Run(step.name, func(t *testing.T) {
 			d := s.container(siteServices()[0], image)
@@ -290,7 +369,7 @@ func (s *cloudSite) oneOffs(t *testing.T) {
 			if step.change != nil {
 				step.change(&d)
 			}
-			task := s.runTask(t, d)
+			task := s.runTask(t, step.role, d)
 			code := int32(-1)
 			if c := task.Containers[0].ExitCode; c != nil {
 				code = *c
@@ -315,6 +394,20 @@ func (s *cloudSite) oneOffs(t *testing.T) {
 			}
 		})
 	}
+}
+
+// startTask runs a task of one container under an execution role.
+func (s *cloudSite) startTask(t *testing.T, role string, d types.ContainerDefinition) (*sdk.RunTaskOutput, error) {
+	t.Helper()
+	def, err := s.ecs.RegisterTaskDefinition(t.Context(), &sdk.RegisterTaskDefinitionInput{
+		Family: new("one-off"), Cpu: new("256"), Memory: new("512"), NetworkMode: types.NetworkModeAwsvpc,
+		RequiresCompatibilities: []types.Compatibility{types.CompatibilityFargate}, ExecutionRoleArn: new("arn:aws:iam::123456789012:role/" + role),
+		ContainerDefinitions: []types.ContainerDefinition{d}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.ecs.RunTask(t.Context(), &sdk.RunTaskInput{Cluster: new("site"), TaskDefinition: def.TaskDefinition.TaskDefinitionArn,
+		LaunchType: types.LaunchTypeFargate, NetworkConfiguration: s.network()})
 }
 
 // createDatabase creates a database instance, and says where it listens.
@@ -342,17 +435,9 @@ func (s *cloudSite) replaceDatabase(t *testing.T, before string) {
 }
 
 // runTask runs a task of one container, and waits for its end.
-func (s *cloudSite) runTask(t *testing.T, d types.ContainerDefinition) types.Task {
+func (s *cloudSite) runTask(t *testing.T, role string, d types.ContainerDefinition) types.Task {
 	t.Helper()
-	def, err := s.ecs.RegisterTaskDefinition(t.Context(), &sdk.RegisterTaskDefinitionInput{
-		Family: new("one-off"), Cpu: new("256"), Memory: new("512"), NetworkMode: types.NetworkModeAwsvpc,
-		RequiresCompatibilities: []types.Compatibility{types.CompatibilityFargate}, ExecutionRoleArn: new("arn:aws:iam::123456789012:role/execution"),
-		ContainerDefinitions: []types.ContainerDefinition{d}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := s.ecs.RunTask(t.Context(), &sdk.RunTaskInput{Cluster: new("site"), TaskDefinition: def.TaskDefinition.TaskDefinitionArn,
-		LaunchType: types.LaunchTypeFargate, NetworkConfiguration: siteNetwork})
+	out, err := s.startTask(t, role, d)
 	if err != nil || len(out.Tasks) != 1 {
 		t.Fatalf("%+v, %v", out, err)
 	}

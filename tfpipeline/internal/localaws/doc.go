@@ -21,15 +21,20 @@
 //     stored, so there is no docker push.
 //   - Target health, by Options.TargetHealth.
 //   - Access: a role that was assumed through STS may do what its policies
-//     allow, as Terraform made them; package iam judges. All other credentials
-//     are the administrator's.
+//     allow, as Terraform made them; package iam judges. Tasks have the
+//     credentials of their roles. All others are the administrator's.
+//   - Names: a call that names a subnet, security group, target group, role,
+//     namespace or certificate that is not there, or not yet ready, is refused
+//     as AWS refuses it; so are tags and tokens that AWS's patterns refuse.
 //
 // # Repaired
 //
 //   - RDS: performance insights, monitoring, resource IDs, who set a parameter,
 //     and, by Options.Database, where an instance really listens.
 //   - EC2: descriptions of security group rules that name another group; the
-//     network interface of a NAT gateway goes with it.
+//     network interface of a NAT gateway goes with it, and the gateway fails in
+//     a network without an internet gateway.
+//   - ACM: a certificate is issued once its record is in a hosted zone.
 //   - Elastic Load Balancing: deletion protection is enforced.
 //   - S3: of conditional writes at once, one wins.
 //   - Operations that moto lacks fail at once, with their name. moto answers
@@ -37,11 +42,11 @@
 //
 // # Not modelled
 //
-// Signatures: of requests, and of the tokens that roles are assumed with. What
-// tasks do is not judged, nor are the policies of resources, such as a bucket's.
+// Signatures: of requests, and of the tokens that roles are assumed with. The
+// policies of resources, such as a bucket's. Whether a task may pull its image.
 // Networks: security groups and routes have no effect. DNS: names of load
 // balancers and caches resolve nowhere, those of databases without StartCloud,
-// names of Service Connect for no task, and certificates are issued at once.
+// names of Service Connect for no task.
 // Redis: a cache has nothing behind it. CloudWatch: alarms are never evaluated.
 // Time: everything is available when it is asked for next, though the provider
 // waits by timers of its own (RDS 80 s, a load balancer 60 s). Dependencies that

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -172,10 +173,36 @@ func (s *images) read(c *endpoint.Call) (*imageRequest, error) {
 	if err := endpoint.DecodeJSON(c.Body, &in); err != nil {
 		return nil, err
 	}
+	if err := in.check(); err != nil {
+		return nil, err
+	}
 	in.key = repositoryKey{c.Region, in.RepositoryName}
 	var err error
 	in.mutate, err = s.repository(c.Request.Context(), c.Region, in.RepositoryName)
 	return &in, err
+}
+
+// imageTag is the pattern of tags.
+var imageTag = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
+
+// check refuses what is longer than AWS takes, and tags that are none.
+func (in *imageRequest) check() error {
+	tags := []string{in.ImageTag}
+	for _, id := range in.ImageIds {
+		tags = append(tags, id.Tag)
+	}
+	for _, tag := range tags {
+		if tag != "" && !imageTag.MatchString(tag) {
+			return endpoint.Refuse("InvalidParameterException", "Invalid parameter at 'imageTag' failed to satisfy constraint: 'must satisfy regular expression '%s'', was %q", imageTag, tag)
+		}
+	}
+	switch {
+	case len(in.ImageIds) > 100:
+		return endpoint.Refuse("InvalidParameterException", "Invalid parameter at 'imageIds' failed to satisfy constraint: 'Member must have length less than or equal to 100'")
+	case in.MaxResults > 1000:
+		return endpoint.Refuse("InvalidParameterException", "Invalid parameter at 'maxResults' failed to satisfy constraint: 'Member must have value less than or equal to 1000'")
+	}
+	return nil
 }
 
 // put stores a manifest, tags one that is stored, or both.

@@ -87,6 +87,7 @@ type Endpoint struct {
 	operations endpoint.Table
 	images     *images
 	access     *access
+	lookups    *lookups
 	ecs        http.Handler
 	balancers  func(context.Context) ([]balancer.Address, error)
 	trace      func(Call)
@@ -119,6 +120,7 @@ func Start(ctx context.Context, o Options) (*Endpoint, error) {
 	}
 	e.images = newImages(e.account, e.control)
 	e.access = newAccess(e.account, e.control, e.self)
+	e.lookups = &lookups{account: e.account, control: e.control, access: e.access, self: e.self}
 	e.operations = e.answers(o) //nolint:contextcheck // a table of functions, each called with its request's context
 	var err error
 	if e.Server, err = endpoint.Serve(ctx, o.Listener, e); err != nil {

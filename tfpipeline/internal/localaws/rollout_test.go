@@ -72,7 +72,7 @@ func newSite(t *testing.T) *site {
 		launcher.Close()
 		balancers.Close()
 	})
-	s := &site{t: t, groups: map[string]string{}, running: map[string]string{}, host: "specboard.io",
+	s := &site{t: t, groups: map[string]string{}, running: map[string]string{}, host: "specboard.io", subnets: []string{"subnet-1"},
 		ecs: sdk.New(sdk.Options{Region: "us-west-2", HTTPClient: runtime.HTTPClient(), Retryer: aws.NopRetryer{},
 			Credentials: credentials.NewStaticCredentialsProvider("key", "secret", "")}),
 		push: func(service string, args ...string) string {

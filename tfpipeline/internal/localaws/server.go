@@ -32,7 +32,8 @@ func (e *Endpoint) answers(o Options) endpoint.Table {
 		secretVersions(),
 		targetHealth(o.TargetHealth),
 		deletionProtection(e.control),
-		natGateways(e.control),
+		(&natGateways{control: e.control, attached: e.lookups.internetGateway, failed: map[string]bool{}}).operations(),
+		newCertificates(e.self).operations(),
 		e.taggedResources(),
 	} {
 		for name, op := range rows {
@@ -95,6 +96,10 @@ func refusal(c *endpoint.Call, err error) *endpoint.Reply {
 }
 
 func (e *Endpoint) answer(w http.ResponseWriter, c *endpoint.Call) {
+	if err := e.lookups.check(c); err != nil {
+		refusal(c, err).Write(w)
+		return
+	}
 	if c.Service == "ecs" && e.ecs != nil {
 		endpoint.SetBody(c.Request, c.Body)
 		e.ecs.ServeHTTP(w, c.Request)

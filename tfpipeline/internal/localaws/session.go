@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/task"
 )
 
 // sessionKey begins the access keys that STS issues.
@@ -57,6 +59,40 @@ func orNext(c *endpoint.Call, next endpoint.Next, err error) (*endpoint.Reply, e
 		return nil, err
 	}
 	return next(c)
+}
+
+// assumeForTask is what ECS does before it starts a task: it assumes a role
+// that trusts it. Such a session ends with the endpoint.
+func (a *access) assumeForTask(ctx context.Context, region, arn, id string) (aws.Credentials, error) {
+	r, ok, err := a.trustedByTasks(ctx, region, arn)
+	if err != nil {
+		return aws.Credentials{}, err
+	}
+	if !ok {
+		return aws.Credentials{}, errors.New(task.CannotAssume(arn))
+	}
+	return a.open(session{role: r, name: id, expires: time.Now().AddDate(1, 0, 0)}), nil
+}
+
+// trustedByTasks returns the name of a role that ECS can assume for tasks.
+func (a *access) trustedByTasks(ctx context.Context, region, arn string) (name string, ok bool, err error) {
+	name = arn[strings.LastIndex(arn, "/")+1:]
+	r, ok, err := a.role(ctx, region, name)
+	if err != nil || !ok {
+		return name, false, err
+	}
+	keys := map[string][]string{"aws:SourceAccount": {a.account}, "aws:SourceArn": {"arn:aws:ecs:" + region + ":" + a.account + ":*"}}
+	return name, r.arn == arn && r.trust.TrustsService("ecs-tasks.amazonaws.com", keys), nil
+}
+
+// open gives a session its credentials.
+func (a *access) open(s session) aws.Credentials {
+	key := sessionKey + rand.Text()[:16]
+	s.token = rand.Text()
+	a.mu.Lock()
+	a.sessions[key] = s
+	a.mu.Unlock()
+	return aws.Credentials{AccessKeyID: key, SecretAccessKey: rand.Text(), SessionToken: s.token}
 }
 
 // assume refuses: no role of the platform trusts a user or a role.
@@ -108,14 +144,11 @@ func (a *access) assumeWithWebIdentity(c *endpoint.Call, _ endpoint.Next) (*endp
 	case duration > longest:
 		return nil, endpoint.Refuse("ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 	}
-	key := sessionKey + rand.Text()[:16]
-	s := session{role: name, name: c.Form.Get("RoleSessionName"), token: rand.Text(), expires: time.Now().Add(duration)}
-	a.mu.Lock()
-	a.sessions[key] = s
-	a.mu.Unlock()
+	s := session{role: name, name: c.Form.Get("RoleSessionName"), expires: time.Now().Add(duration)}
+	opened := a.open(s)
 	return endpoint.Query(c, stsNamespace,
 		endpoint.Branch("Credentials",
-			endpoint.Leaf("AccessKeyId", key), endpoint.Leaf("SecretAccessKey", rand.Text()), endpoint.Leaf("SessionToken", s.token),
+			endpoint.Leaf("AccessKeyId", opened.AccessKeyID), endpoint.Leaf("SecretAccessKey", opened.SecretAccessKey), endpoint.Leaf("SessionToken", opened.SessionToken),
 			endpoint.Leaf("Expiration", s.expires.UTC().Format(time.RFC3339))),
 		endpoint.Branch("AssumedRoleUser", endpoint.Leaf("Arn", s.arn(a.account)), endpoint.Leaf("AssumedRoleId", "AROALOCAL:"+s.name)),
 		endpoint.Leaf("Provider", provider), endpoint.Leaf("Audience", audience), endpoint.Leaf("SubjectFromWebIdentityToken", text(claims["sub"])),

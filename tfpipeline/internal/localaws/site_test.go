@@ -48,6 +48,9 @@ type site struct {
 	secrets []types.Secret
 	log     *types.LogConfiguration
 
+	// subnets are where tasks run.
+	subnets []string
+
 	running map[string]string // service → task definition
 }
 
@@ -82,7 +85,9 @@ func (s *site) register(release string, args map[string][]string) map[string]str
 	return revisions
 }
 
-var siteNetwork = &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{Subnets: []string{"subnet-1"}}}
+func (s *site) network() *types.NetworkConfiguration {
+	return &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{Subnets: s.subnets}}
+}
 
 // create creates cluster and services, and waits until they run.
 func (s *site) create(release string) {
@@ -94,7 +99,7 @@ func (s *site) create(release string) {
 	for _, service := range siteServices() {
 		if _, err := s.ecs.CreateService(s.t.Context(), &sdk.CreateServiceInput{
 			Cluster: new("site"), ServiceName: &service.name, TaskDefinition: new(s.running[service.name]),
-			DesiredCount: new(int32(2)), LaunchType: types.LaunchTypeFargate, NetworkConfiguration: siteNetwork,
+			DesiredCount: new(int32(2)), LaunchType: types.LaunchTypeFargate, NetworkConfiguration: s.network(),
 			HealthCheckGracePeriodSeconds: new(int32(60)),
 			LoadBalancers:                 []types.LoadBalancer{{TargetGroupArn: new(s.groups[service.name]), ContainerName: &service.name, ContainerPort: &service.port}},
 			DeploymentConfiguration: &types.DeploymentConfiguration{

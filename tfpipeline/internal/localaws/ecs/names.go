@@ -46,8 +46,12 @@ func nanoid() string { return rand.Text()[:21] }
 var (
 	// clusterName and serviceName: up to 255 letters, numbers, underscores
 	// and hyphens.
-	nameRule   = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,255}$`)
-	familyRule = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,255}$`)
+	nameRule = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,255}$`)
+	tagRule  = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
+	// clientToken of RunTask, and startedBy.
+	tokenRule     = regexp.MustCompile(`^[!-~]{0,64}$`)
+	startedByRule = regexp.MustCompile(`^[a-zA-Z0-9_/-]{0,128}$`)
+	familyRule    = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,255}$`)
 )
 
 // page cuts a list; tokens are the index to go on at.

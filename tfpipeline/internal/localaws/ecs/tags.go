@@ -22,6 +22,8 @@ func validateTags(tags []types.Tag) error {
 			return invalid("Tag %q: a key has 1 to 128 characters, a value at most 256.", key)
 		case strings.HasPrefix(strings.ToLower(key), "aws:"):
 			return invalid("Tag %q: aws: is reserved.", key)
+		case !tagRule.MatchString(key) || !tagRule.MatchString(value(t.Value)):
+			return invalid("Tag '%s=%s' contains invalid characters: letters, numbers, spaces and + - = . _ : / @ are allowed.", key, value(t.Value))
 		case seen[key]:
 			return invalid("Tag %q: is given twice.", key)
 		}

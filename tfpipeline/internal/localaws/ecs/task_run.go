@@ -94,8 +94,11 @@ func checkRun(in *sdk.RunTaskInput, def *taskDefinition) error {
 	if in.LaunchType != "" && len(in.CapacityProviderStrategy) > 0 {
 		return invalid("Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.")
 	}
-	if len(value(in.StartedBy)) > 128 {
-		return invalid("startedBy must not be longer than 128 characters.")
+	if !startedByRule.MatchString(value(in.StartedBy)) {
+		return invalid("startedBy: up to 128 letters, numbers, hyphens, forward slashes and underscores are allowed.")
+	}
+	if !tokenRule.MatchString(value(in.ClientToken)) {
+		return invalid("clientToken: up to 64 ASCII characters in the range of 33-126 are allowed.")
 	}
 	vpc := value(in.NetworkConfiguration).AwsvpcConfiguration
 	if def.api.NetworkMode == types.NetworkModeAwsvpc && (vpc == nil || len(vpc.Subnets) == 0) {

@@ -51,8 +51,14 @@ func validate(in *sdk.RegisterTaskDefinitionInput) error {
 	if !essential {
 		return client("A task definition must have at least one essential container.")
 	}
+	if document, err := encode(in); err != nil || len(document) > maxTaskDefinition {
+		return client("Actual length: '%d'. Max allowed length is '%d' bytes.", len(document), maxTaskDefinition)
+	}
 	return validateTags(in.Tags)
 }
+
+// maxTaskDefinition bounds a task definition, in bytes.
+const maxTaskDefinition = 64 << 10
 
 func validateContainer(in *sdk.RegisterTaskDefinitionInput, c types.ContainerDefinition, fargate bool) error {
 	for _, p := range c.PortMappings {

@@ -92,10 +92,20 @@ func lower(keys map[string][]string) map[string][]string {
 // provider (its ARN) assume the role, with the claims of their token as
 // condition keys.
 func (p Policy) Trusts(provider string, claims map[string][]string) bool {
-	const action = "sts:assumerolewithwebidentity"
-	keys, trusted := lower(claims), false
+	return p.trusts("sts:assumerolewithwebidentity", claims, func(s Statement) []string { return s.Federated }, provider)
+}
+
+// TrustsService reports whether a role's trust policy lets an AWS service, such
+// as "ecs-tasks.amazonaws.com", assume the role.
+func (p Policy) TrustsService(service string, keys map[string][]string) bool {
+	return p.trusts("sts:assumerole", keys, func(s Statement) []string { return s.Services }, service)
+}
+
+func (p Policy) trusts(action string, keys map[string][]string, principals func(Statement) []string, principal string) bool {
+	keys = lower(keys)
+	trusted := false
 	for _, s := range p.Statements {
-		if !slices.Contains(s.Federated, provider) || !s.holds(keys) ||
+		if !slices.Contains(principals(s), principal) || !s.holds(keys) ||
 			slices.ContainsFunc(s.Actions, func(p string) bool { return glob(p, action) }) == s.NotActions {
 			continue
 		}

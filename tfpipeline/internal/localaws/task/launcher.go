@@ -44,6 +44,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
@@ -56,10 +57,14 @@ type Options struct {
 	// the reason why the task did not start.
 	Image func(ctx context.Context, reference, digest string) (Image, error)
 	// Secret gives the value that a valueFrom stands for.
-	Secret func(ctx context.Context, valueFrom string) (string, error)
+	Secret func(ctx context.Context, as aws.Credentials, valueFrom string) (string, error)
 	// Log opens the log of a container. Each Write is a line, and Close returns
 	// when all have arrived.
-	Log func(ctx context.Context, stream Stream) (io.WriteCloser, error)
+	Log func(ctx context.Context, as aws.Credentials, stream Stream) (io.WriteCloser, error)
+	// Role assumes a role for a task; the error is told as the reason why the
+	// task did not start. If nil, tasks have no roles: Secret and Log get no
+	// credentials, and containers have what Environ gives them.
+	Role func(ctx context.Context, arn, task string) (aws.Credentials, error)
 	// Environ is in the environment of every container: NAME=value.
 	Environ []string
 	// Output is told of every line, from many goroutines; may be nil.

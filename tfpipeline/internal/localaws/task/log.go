@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 )
@@ -25,21 +26,22 @@ const (
 
 // Logs sends the logs of containers to CloudWatch, for Options.Log. warn is
 // told what could not be sent.
-func Logs(client *sdk.Client, warn func(error)) func(context.Context, Stream) (io.WriteCloser, error) {
-	return func(ctx context.Context, s Stream) (io.WriteCloser, error) {
-		region := func(o *sdk.Options) {
+func Logs(client *sdk.Client, warn func(error)) func(context.Context, aws.Credentials, Stream) (io.WriteCloser, error) {
+	return func(ctx context.Context, as aws.Credentials, s Stream) (io.WriteCloser, error) {
+		settings := func(o *sdk.Options) {
+			o.Credentials = provider(as, o.Credentials)
 			if s.Region != "" {
 				o.Region = s.Region
 			}
 			o.RetryMaxAttempts = 2 // the end of a task waits for its log
 		}
 		if s.Create {
-			_, err := client.CreateLogGroup(ctx, &sdk.CreateLogGroupInput{LogGroupName: &s.Group}, region)
+			_, err := client.CreateLogGroup(ctx, &sdk.CreateLogGroupInput{LogGroupName: &s.Group}, settings)
 			if _, ok := errors.AsType[*types.ResourceAlreadyExistsException](err); err != nil && !ok {
 				return nil, err
 			}
 		}
-		if _, err := client.CreateLogStream(ctx, &sdk.CreateLogStreamInput{LogGroupName: &s.Group, LogStreamName: &s.Name}, region); err != nil {
+		if _, err := client.CreateLogStream(ctx, &sdk.CreateLogStreamInput{LogGroupName: &s.Group, LogStreamName: &s.Name}, settings); err != nil {
 			return nil, err
 		}
 		l := &logStream{
@@ -47,7 +49,7 @@ func Logs(client *sdk.Client, warn func(error)) func(context.Context, Stream) (i
 			put: func(events []types.InputLogEvent) {
 				ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logWait)
 				defer cancel()
-				_, err := client.PutLogEvents(ctx, &sdk.PutLogEventsInput{LogGroupName: &s.Group, LogStreamName: &s.Name, LogEvents: events}, region)
+				_, err := client.PutLogEvents(ctx, &sdk.PutLogEventsInput{LogGroupName: &s.Group, LogStreamName: &s.Name, LogEvents: events}, settings)
 				if err != nil {
 					warn(fmt.Errorf("send %d lines to log stream %s of %s: %w", len(events), s.Name, s.Group, err))
 				}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
@@ -44,7 +45,7 @@ type memoryStream struct {
 	name string
 }
 
-func (m *memory) open(_ context.Context, s Stream) (io.WriteCloser, error) {
+func (m *memory) open(_ context.Context, _ aws.Credentials, s Stream) (io.WriteCloser, error) {
 	if s.Group != "group" {
 		return nil, errors.New("ResourceNotFoundException: The specified log group does not exist.")
 	}
@@ -86,7 +87,7 @@ func newFixture(t *testing.T) *fixture {
 			}
 			return Image{Entrypoint: []string{"sh", "-c"}, Command: []string{digest}, Environ: []string{"FROM_IMAGE=image", "BOTH=image"}}, nil
 		},
-		Secret: func(_ context.Context, from string) (string, error) {
+		Secret: func(_ context.Context, _ aws.Credentials, from string) (string, error) {
 			if from != "arn" {
 				return "", errors.New("failed to fetch secret " + from)
 			}

@@ -7,12 +7,21 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
 // prepare finds out what the containers of a task run. Errors are in ECS's
 // words. The containers are returned also with an error, to be discarded.
 func (l *Launcher) prepare(t *task) (all []*container, err error) {
+	execution, err := l.assume(t.stop, t, t.Definition.ExecutionRoleArn)
+	if err != nil {
+		return nil, err
+	}
+	own, err := l.assume(t.stop, t, t.Definition.TaskRoleArn)
+	if err != nil {
+		return nil, err
+	}
 	for _, d := range t.Definition.ContainerDefinitions {
 		c := &container{name: value(d.Name), ended: make(chan struct{})}
 		all = append(all, c)
@@ -27,10 +36,11 @@ func (l *Launcher) prepare(t *task) (all []*container, err error) {
 		if value(d.WorkingDirectory) != "" {
 			c.folder = filepath.Join(image.Folder, *d.WorkingDirectory)
 		}
-		if c.environ, err = l.environment(t, image, d); err != nil {
+		if c.environ, err = l.environment(t, image, d, execution); err != nil {
 			return all, err
 		}
-		if err := l.openLog(t, c, d); err != nil {
+		c.environ = append(c.environ, variables(own)...)
+		if err := l.openLog(t, c, d, execution); err != nil {
 			return all, err
 		}
 		if d.HealthCheck != nil {
@@ -42,7 +52,7 @@ func (l *Launcher) prepare(t *task) (all []*container, err error) {
 
 // environment is that of a container: what every container has, the image's,
 // the definition's, the secrets, and where to listen. The last one counts.
-func (l *Launcher) environment(t *task, image Image, d types.ContainerDefinition) ([]string, error) {
+func (l *Launcher) environment(t *task, image Image, d types.ContainerDefinition, execution aws.Credentials) ([]string, error) {
 	path := "/usr/local/bin:/usr/bin:/bin"
 	if image.Folder != "" {
 		path = filepath.Join(image.Folder, "bin") + ":" + image.Folder + ":" + path
@@ -54,7 +64,7 @@ func (l *Launcher) environment(t *task, image Image, d types.ContainerDefinition
 		env = append(env, value(e.Name)+"="+t.own(value(e.Name), value(e.Value)))
 	}
 	for _, s := range d.Secrets {
-		secret, err := l.secret(t.stop, value(s.ValueFrom))
+		secret, err := l.secret(t.stop, execution, value(s.ValueFrom))
 		if err != nil {
 			return nil, err
 		}
@@ -79,12 +89,12 @@ func (t *task) own(name, text string) string {
 	return text
 }
 
-func (l *Launcher) secret(ctx context.Context, valueFrom string) (string, error) {
+func (l *Launcher) secret(ctx context.Context, as aws.Credentials, valueFrom string) (string, error) {
 	const failed = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve secret from asm: service call has been retried 1 time(s): %w"
 	if l.options.Secret == nil {
 		return "", fmt.Errorf(failed, fmt.Errorf("no secrets are modelled here"))
 	}
-	secret, err := l.options.Secret(ctx, valueFrom)
+	secret, err := l.options.Secret(ctx, as, valueFrom)
 	if err != nil {
 		return "", fmt.Errorf(failed, err)
 	}
@@ -99,7 +109,7 @@ type Stream struct {
 }
 
 // openLog opens the log that the definition names, if it names one.
-func (l *Launcher) openLog(t *task, c *container, d types.ContainerDefinition) error {
+func (l *Launcher) openLog(t *task, c *container, d types.ContainerDefinition, execution aws.Credentials) error {
 	c.output = func(line string) { l.options.Output(t.id(), c.name, line) }
 	if d.LogConfiguration == nil {
 		return nil
@@ -112,7 +122,7 @@ func (l *Launcher) openLog(t *task, c *container, d types.ContainerDefinition) e
 	if prefix := o["awslogs-stream-prefix"]; prefix != "" {
 		s.Name = prefix + "/" + s.Name
 	}
-	log, err := l.options.Log(t.stop, s)
+	log, err := l.options.Log(t.stop, execution, s)
 	if err != nil {
 		return fmt.Errorf("ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: failed to create Cloudwatch log stream: %w", err)
 	}

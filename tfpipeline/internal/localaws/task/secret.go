@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 )
 
@@ -13,8 +14,8 @@ import (
 // Options.Secret. A reference is a secret's ARN, which may end in
 // :JSON-KEY:VERSION-STAGE:VERSION-ID, each of which may be empty:
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html
-func Secrets(client *secretsmanager.Client) func(context.Context, string) (string, error) {
-	return func(ctx context.Context, valueFrom string) (string, error) {
+func Secrets(client *secretsmanager.Client) func(context.Context, aws.Credentials, string) (string, error) {
+	return func(ctx context.Context, as aws.Credentials, valueFrom string) (string, error) {
 		parts := strings.Split(valueFrom, ":")
 		if len(parts) < 7 || parts[2] != "secretsmanager" {
 			return "", fmt.Errorf("%s is not the ARN of a secret in Secrets Manager; nothing else is modelled locally", valueFrom)
@@ -27,7 +28,7 @@ func Secrets(client *secretsmanager.Client) func(context.Context, string) (strin
 		if id := rest[2]; id != "" {
 			in.VersionId = &id
 		}
-		out, err := client.GetSecretValue(ctx, in)
+		out, err := client.GetSecretValue(ctx, in, func(o *secretsmanager.Options) { o.Credentials = provider(as, o.Credentials) })
 		if err != nil {
 			return "", fmt.Errorf("failed to fetch secret %s from secrets manager: %w", *in.SecretId, err)
 		}

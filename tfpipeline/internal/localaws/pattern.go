@@ -1,0 +1,47 @@
+package localaws
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/iam"
+)
+
+// checkPatterns refuses what AWS's patterns refuse in any call that has it, and
+// what moto takes: tags, and a bucket of somebody else's.
+func checkPatterns(c *endpoint.Call, account string) error {
+	if owner := c.Request.Header.Get("X-Amz-Expected-Bucket-Owner"); c.Service == "s3" && owner != "" && owner != account {
+		return &endpoint.Failure{Status: http.StatusForbidden, Code: "AccessDenied", Message: "Access Denied"}
+	}
+	code, ok := tagRefusals[c.Service]
+	if !ok {
+		return nil
+	}
+	for key, value := range iam.Read(c.Service, c.Operation, c.Request, c.Body).Tags {
+		switch {
+		case strings.HasPrefix(strings.ToLower(key), "aws:"):
+			return endpoint.Refuse(code, "Tag keys must not start with aws:, which is reserved for AWS: %q", key)
+		case key == "" || utf8.RuneCountInString(key) > 128 || utf8.RuneCountInString(value) > 256:
+			return endpoint.Refuse(code, "Tag %q: a key has 1 to 128 characters, a value at most 256", key)
+		case c.Service == "ec2": // takes any character
+		case !tagPattern.MatchString(key) || !tagPattern.MatchString(value):
+			return endpoint.Refuse(code, "Value '%s=%s' at 'tags' failed to satisfy constraint: Member must satisfy regular expression pattern: %s", key, value, tagPattern)
+		}
+	}
+	return nil
+}
+
+// tagPattern is that of every service but EC2:
+// https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
+var tagPattern = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
+
+// tagRefusals are the codes by which services refuse tags. ECS answers itself.
+var tagRefusals = map[string]string{
+	"acm": "InvalidTagException", "application-autoscaling": "ValidationException", "ec2": "InvalidParameterValue",
+	"ecr": "InvalidTagParameterException", "elasticache": "InvalidParameterValue", "elasticloadbalancing": "ValidationError",
+	"iam": "ValidationError", "logs": "InvalidParameterException", "monitoring": "ValidationError", "rds": "InvalidParameterValue",
+	"secretsmanager": "InvalidRequestException", "servicediscovery": "InvalidInput", "sns": "InvalidParameter",
+}
