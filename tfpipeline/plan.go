@@ -27,13 +27,16 @@ together. The first line says so.
 With -all it plans every root, several at a time, and prints a table of their
 verdicts, then each plan. A root that fails does not hide the others. -comment
 keeps one comment on the pull request up to date and writes the summary of the
-step: for GitHub Actions, with GITHUB_TOKEN and "pull-requests: write". The
-token of a pull request from a fork may not comment: then only the summary is
-written.
+step: for GitHub Actions, with GITHUB_TOKEN and "pull-requests: write". Where a
+token may not comment (a fork's, Dependabot's) or the conversation is locked, only
+the summary is written. A comment on a newer commit is never replaced by one on an
+older, and a plan that apply would refuse fails the check.
 
 -json prints root, target, counts, changes, outputs and drift, and what apply
 -reviewed compares: "fingerprint" identifies what would happen, "summary" names
-each address with its action and a digest of its change. It holds no value.
+each address with its action and a digest of its change. It holds no value. The
+action "revise" is a new revision of a task definition, which the next promotion
+rolls out.
 With -all that is the list "roots", each with "error" and "refused" besides.
 
 Exit code 0, or 2 with -detailed-exitcode if changes are pending, or 1 if a

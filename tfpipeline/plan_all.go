@@ -9,6 +9,7 @@ import (
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
+	"github.com/specboard/platform/tfpipeline/internal/report"
 	"github.com/specboard/platform/tfpipeline/internal/root"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
@@ -18,11 +19,11 @@ const allRoots = "all roots"
 
 // runPlanAll plans every root and tells of all, also where one fails.
 func runPlanAll(ctx context.Context, a *app, o planOptions) error {
-	var c *commenter
+	var c *report.PullRequest
 	if o.comment {
 		// Asked before the work, which takes a while.
 		var err error
-		if c, err = findPullRequest(a); err != nil {
+		if c, err = report.FindPullRequest(ctx, a.console, a.checkout()); err != nil {
 			return err
 		}
 	}
@@ -49,13 +50,16 @@ func runPlanAll(ctx context.Context, a *app, o planOptions) error {
 		return fmt.Errorf("print the plans: %w", err)
 	}
 	if c != nil {
-		comment := view.Comment{Sections: sections, RunURL: a.runURL(), Commit: c.commit()}
+		comment := view.Comment{Platform: a.platform.Name, Sections: sections}
 		if cloud.Target == root.Offline {
 			comment.Note = "**Offline plan**: real Terraform and provider against an empty state, without AWS. Everything looks new."
 		}
-		err = c.tell(ctx, a, comment)
+		err = c.Tell(ctx, comment)
 	}
 	err = errors.Join(err, failed(a, "planned", a.platform.Roots(), errs))
+	if c != nil {
+		err = errors.Join(err, refusedPlans(sections))
+	}
 	return errors.Join(err, pending(sections, o.detailed && err == nil))
 }
 
@@ -67,6 +71,21 @@ func pending(sections []view.Section, asked bool) error {
 		}
 	}
 	return nil
+}
+
+// refusedPlans fails a check whose plans an apply would refuse.
+func refusedPlans(sections []view.Section) error {
+	var names []string
+	for _, s := range sections {
+		if len(s.Refused) > 0 {
+			names = append(names, s.Root)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return console.WithNext(fmt.Errorf("the guard refuses the plan of %s, and so would an apply", strings.Join(names, ", ")),
+		"take that out of the change, or, if it is meant, let a person apply it with -allow before this is merged: tfpipeline apply -env %s", names[0])
 }
 
 // failed tells of each failure, with its next command, and returns the sum.

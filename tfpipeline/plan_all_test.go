@@ -178,6 +178,9 @@ type pullRequest struct {
 	comments []string
 	calls    []string
 	refuse   bool
+	// status and message are how it refuses; zero is a read-only token.
+	status  int
+	message string
 }
 
 func (g *pullRequest) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -201,6 +204,10 @@ func (g *pullRequest) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var answer any
 	switch {
+	case g.status == http.StatusUnauthorized, g.status != 0 && r.Method != http.MethodGet:
+		w.Header().Set("Retry-After", map[bool]string{true: "3600"}[strings.Contains(g.message, "rate limit")])
+		w.WriteHeader(g.status)
+		answer = map[string]string{"message": g.message}
 	case r.URL.Path == "/user", g.refuse && r.Method != http.MethodGet:
 		w.WriteHeader(http.StatusForbidden)
 		answer = map[string]string{"message": "Resource not accessible by integration"}
@@ -277,10 +284,11 @@ func TestPlanAllComment(t *testing.T) {
 		t.Errorf("requests %q", pr.calls)
 	}
 
-	// A token that may not write is told what it lacks; the plans are printed.
+	// A token that may not write is told what it lacks; the plans are in the
+	// summary, and the check stays green.
 	pr.refuse = true
 	p.write("fake/show.out", nonePlan)
-	if code, stdout, stderr := p.run("-comment", "-offline"); code != console.ExitFailed || !strings.Contains(stdout, "no changes") || !strings.Contains(stderr, "next: give the job permissions: pull-requests: write") {
+	if code, stdout, stderr := p.run("-comment", "-offline"); code != console.ExitOK || !strings.Contains(stdout, "no changes") || !strings.Contains(stderr, "next: give the job permissions: pull-requests: write") {
 		t.Errorf("exit %d: %s%s", code, stdout, stderr)
 	}
 
@@ -290,6 +298,58 @@ func TestPlanAllComment(t *testing.T) {
 	length := len(read())
 	if code, _, stderr := p.run("-comment", "-offline"); code != console.ExitOK || len(pr.calls) > 0 || len(read()) <= length || !strings.Contains(stderr, "comes from a fork") {
 		t.Errorf("exit %d, requests %q: %s", code, pr.calls, stderr)
+	}
+
+	// Neither is a locked conversation a failure of the plan, but a limit is; and a
+	// token that GitHub does not know is found before the plans.
+	p.write("event.json", `{"pull_request":{"number":7,"head":{"sha":"abc","repo":{"full_name":"o/r"}}}}`)
+	for _, c := range []struct {
+		status  int
+		message string
+		exit    int
+		said    string
+	}{
+		{http.StatusForbidden, "Unable to create comment because issue is locked.", console.ExitOK, "next: the conversation of #7 is locked: unlock it"},
+		{http.StatusForbidden, "API rate limit exceeded", console.ExitFailed, "next: re-run the job in 1h0m0s"},
+		{http.StatusForbidden, "Resource protected by organization SAML enforcement", console.ExitFailed, "next: a rule of the organisation"},
+		{http.StatusUnauthorized, "Bad credentials", console.ExitFailed, "next: give the step the job's token"},
+	} {
+		pr.status, pr.message = c.status, c.message
+		code, stdout, stderr := p.run("-comment", "-offline")
+		if code != c.exit || !strings.Contains(stderr, c.said) || strings.Contains(stdout, "no changes") == (c.status == http.StatusUnauthorized) {
+			t.Errorf("%s: exit %d: %s%s", c.message, code, stdout, stderr)
+		}
+	}
+	pr.refuse, pr.status = false, 0
+
+	// A comment that tells of the newer commit of a later run stays.
+	p.env = append(p.env, "GITHUB_RUN_ID=98")
+	kept := pr.comments[0]
+	if code, _, stderr := p.run("-comment", "-offline"); code != console.ExitOK || pr.comments[0] != kept || !strings.Contains(stderr, "tells of a newer commit") {
+		t.Errorf("exit %d: %s\n%s", code, stderr, pr.comments[0])
+	}
+	p.env = append(p.env, "GITHUB_RUN_ID=100")
+	if code, _, stderr := p.run("-comment", "-offline"); code != console.ExitOK || pr.comments[0] == kept {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+
+	// A plan that apply would refuse fails the check, and is told all the same.
+	p.write("fake/show.production.out", lostPlan)
+	if code, _, stderr := p.run("-comment", "-offline"); code != console.ExitFailed || !strings.Contains(pr.comments[0], "refused by the guard (1): 1 to") || !strings.Contains(stderr, "the guard refuses the plan of production") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	p.write("fake/show.production.out", nonePlan)
+
+	// A comment's own event names no commit: what is checked out was planned.
+	p.write("event.json", `{"issue":{"number":7,"pull_request":{}}}`)
+	clone := newRepository(t)
+	clone.dir = p.repository
+	clone.do("init", "-q", "-b", "main")
+	clone.do("commit", "-q", "--allow-empty", "-m", "checked out")
+	head := clone.do("rev-parse", "HEAD")
+	p.env = append(p.env, "GITHUB_SHA="+strings.Repeat("f00d", 10), "GITHUB_RUN_ID=101")
+	if code, _, stderr := p.run("-comment", "-offline"); code != console.ExitOK || !strings.Contains(pr.comments[0], "Planned `"+head) {
+		t.Errorf("exit %d: %s\n%s", code, stderr, pr.comments[0])
 	}
 
 	// A full summary is left as it is.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/cenkalti/backoff/v5"
@@ -22,8 +23,9 @@ const (
 // and is ours, and returns its address. Somebody else's comment with the same
 // marker is left alone: anybody can write one. A comment that already says
 // this is not touched, and of several of ours, left by runs that met, the
-// oldest stays.
-func (c *Client) Upsert(ctx context.Context, pull int, marker, body string) (string, error) {
+// oldest stays. One that tells of something newer than the text, as older says
+// of it, is left as it is: then the error is ErrNewer.
+func (c *Client) Upsert(ctx context.Context, pull int, marker, body string, older func(than string) bool) (string, error) {
 	if !strings.HasPrefix(body, marker) {
 		return "", fmt.Errorf("github: comment on #%d: the text does not begin with its marker", pull)
 	}
@@ -31,20 +33,23 @@ func (c *Client) Upsert(ctx context.Context, pull int, marker, body string) (str
 	if err != nil {
 		return "", fmt.Errorf("comment on #%d: %w", pull, err)
 	}
-	ours, err := c.findOrCreate(ctx, pull, marker, author, body)
-	if err != nil {
-		return "", fmt.Errorf("comment on #%d: %w", pull, err)
-	}
-	first := ours[0]
-	if !same(first.GetBody(), body) {
-		err := c.do(ctx, http.MethodPatch, fmt.Sprintf("/issues/comments/%d", first.GetID()), func(ctx context.Context) error {
-			_, _, err := c.rest.Issues.EditComment(ctx, c.owner, c.repository, first.GetID(), &rest.IssueComment{Body: &body})
-			return err
-		})
-		if err != nil {
+	var ours []*rest.IssueComment
+	for vanished := 0; ; vanished++ {
+		if ours, err = c.findOrCreate(ctx, pull, marker, author, body); err != nil {
+			return "", fmt.Errorf("comment on #%d: %w", pull, err)
+		}
+		if older != nil && slices.ContainsFunc(ours, func(x *rest.IssueComment) bool { return older(x.GetBody()) }) {
+			return "", fmt.Errorf("comment on #%d: %w", pull, ErrNewer)
+		}
+		if err = c.edit(ctx, ours[0], body); err == nil {
+			break
+		}
+		// Somebody removed it since it was seen: it is made anew.
+		if status(err) != http.StatusNotFound || vanished > 1 {
 			return "", fmt.Errorf("comment on #%d: %w", pull, err)
 		}
 	}
+	first := ours[0]
 	for _, extra := range ours[1:] {
 		err := c.do(ctx, http.MethodDelete, fmt.Sprintf("/issues/comments/%d", extra.GetID()), func(ctx context.Context) error {
 			_, err := c.rest.Issues.DeleteComment(ctx, c.owner, c.repository, extra.GetID())
@@ -55,6 +60,20 @@ func (c *Client) Upsert(ctx context.Context, pull int, marker, body string) (str
 		}
 	}
 	return first.GetHTMLURL(), nil
+}
+
+// ErrNewer says that the comment tells of something newer.
+var ErrNewer = errors.New("the comment tells of a newer commit")
+
+// edit gives a comment its text, unless it has it.
+func (c *Client) edit(ctx context.Context, x *rest.IssueComment, body string) error {
+	if same(x.GetBody(), body) {
+		return nil
+	}
+	return c.do(ctx, http.MethodPatch, fmt.Sprintf("/issues/comments/%d", x.GetID()), func(ctx context.Context) error {
+		_, _, err := c.rest.Issues.EditComment(ctx, c.owner, c.repository, x.GetID(), &rest.IssueComment{Body: &body})
+		return err
+	})
 }
 
 // findOrCreate returns the comments that are ours, oldest first: at least one.
@@ -92,15 +111,27 @@ func same(a, b string) bool {
 	return plain(a) == plain(b)
 }
 
-// author is whose comments are ours.
+// CheckToken asks GitHub whose token it is, and fails if GitHub refuses it.
+func (c *Client) CheckToken(ctx context.Context) error {
+	_, err := c.author(ctx)
+	return err
+}
+
+// author is whose comments and issues are ours.
 func (c *Client) author(ctx context.Context) (login string, err error) {
+	if c.login != "" {
+		return c.login, nil
+	}
 	err = c.do(ctx, http.MethodGet, "/user", func(ctx context.Context) error {
 		me, _, err := c.rest.Users.Get(ctx, "")
 		login = me.GetLogin()
 		return err
 	})
 	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusForbidden && !e.limited {
-		return workflowAuthor, nil
+		login, err = workflowAuthor, nil
+	}
+	if err == nil {
+		c.login = login
 	}
 	return login, err
 }
@@ -121,7 +152,7 @@ func (c *Client) find(ctx context.Context, pull int, marker, author string) ([]*
 			return nil, err
 		}
 		for _, x := range list {
-			if strings.EqualFold(x.GetUser().GetLogin(), author) && strings.HasPrefix(x.GetBody(), marker) {
+			if strings.EqualFold(x.GetUser().GetLogin(), author) && strings.HasPrefix(strings.ReplaceAll(x.GetBody(), "\r\n", "\n"), marker) {
 				ours = append(ours, x)
 			}
 		}

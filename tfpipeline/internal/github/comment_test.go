@@ -41,10 +41,10 @@ func TestUpsert(t *testing.T) {
 		calls []string
 	}{
 		{marker + "\none", []string{"GET /user", list1, post, list1}},
-		{marker + "\none", []string{"GET /user", list1}},
-		{marker + "\ntwo", []string{"GET /user", list1, "PATCH /issues/comments/3"}},
+		{marker + "\none", []string{list1}}, // it knows who it is by now
+		{marker + "\ntwo", []string{list1, "PATCH /issues/comments/3"}},
 	} {
-		url, err := c.Upsert(t.Context(), 7, marker, step.body)
+		url, err := c.Upsert(t.Context(), 7, marker, step.body, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,7 +63,7 @@ func TestUpsertLooksAtAllPages(t *testing.T) {
 		f.add("somebody", fmt.Sprint(i))
 	}
 	f.add(workflowAuthor, marker+"\nold")
-	if _, err := c.Upsert(t.Context(), 7, marker, marker+"\nnew"); err != nil {
+	if _, err := c.Upsert(t.Context(), 7, marker, marker+"\nnew", nil); err != nil {
 		t.Fatal(err)
 	}
 	page := func(n int) string { return fmt.Sprintf("GET /issues/7/comments?page=%d&per_page=100", n) }
@@ -76,7 +76,7 @@ func TestUpsertLeavesOne(t *testing.T) {
 	for range 3 {
 		f.add(workflowAuthor, marker+"\nold")
 	}
-	if _, err := c.Upsert(t.Context(), 7, marker, marker+"\nnew"); err != nil {
+	if _, err := c.Upsert(t.Context(), 7, marker, marker+"\nnew", nil); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, "requests", []string{"GET /user", list1, "PATCH /issues/comments/1", "DELETE /issues/comments/2", "DELETE /issues/comments/3"}, f.takeCalls())
@@ -93,7 +93,7 @@ func TestUpsertMeetsAnotherRun(t *testing.T) {
 		}
 		return false
 	}
-	if _, err := c.Upsert(t.Context(), 7, marker, marker+"\nours"); err != nil {
+	if _, err := c.Upsert(t.Context(), 7, marker, marker+"\nours", nil); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, "requests", []string{"GET /user", list1, post, list1, "PATCH /issues/comments/1", "DELETE /issues/comments/2"}, f.takeCalls())
@@ -107,7 +107,7 @@ func TestUpsertKnowsItsAuthor(t *testing.T) {
 		f, c := newFake(t)
 		f.me, f.personal = "ada", true
 		f.add("Ada", marker+"\nold")
-		if _, err := c.Upsert(t.Context(), 7, marker, marker+"\nnew"); err != nil {
+		if _, err := c.Upsert(t.Context(), 7, marker, marker+"\nnew", nil); err != nil {
 			t.Fatal(err)
 		}
 		expect(t, "requests", []string{"GET /user", list1, "PATCH /issues/comments/1"}, f.takeCalls())
@@ -116,7 +116,7 @@ func TestUpsertKnowsItsAuthor(t *testing.T) {
 		f, c := newFake(t)
 		f.me = "our-app[bot]"
 		f.add("our-app[bot]", marker+"\nold")
-		if _, err := c.Upsert(t.Context(), 7, marker, marker+"\nnew"); err != nil {
+		if _, err := c.Upsert(t.Context(), 7, marker, marker+"\nnew", nil); err != nil {
 			t.Fatal(err)
 		}
 		expect(t, "comments", []comment{{1, f.comments[0].URL, marker + "\nnew", user{"our-app[bot]"}}}, f.comments)
@@ -155,7 +155,7 @@ func TestRetry(t *testing.T) {
 		inVirtualTime(t, test.name, func(t *testing.T) {
 			f, c := newFake(t)
 			f.before = test.before
-			if _, err := c.Upsert(t.Context(), 7, marker, marker); err != nil {
+			if _, err := c.Upsert(t.Context(), 7, marker, marker, nil); err != nil {
 				t.Fatal(err)
 			}
 			expect(t, "waits", test.waits, f.waits)
@@ -178,7 +178,7 @@ func creationWithoutAnswer(t *testing.T) {
 		refuse(w, http.StatusBadGateway, "Server Error")
 		return true
 	}
-	if _, err := c.Upsert(t.Context(), 7, marker, marker); err != nil {
+	if _, err := c.Upsert(t.Context(), 7, marker, marker, nil); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, "requests", []string{"GET /user", list1, post, list1}, f.takeCalls())
@@ -208,7 +208,7 @@ func TestErrors(t *testing.T) {
 		inVirtualTime(t, test.name, func(t *testing.T) {
 			f, c := newFake(t)
 			f.before = failing(99, post, test.answer)
-			_, err := c.Upsert(t.Context(), 7, marker, marker)
+			_, err := c.Upsert(t.Context(), 7, marker, marker, nil)
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -219,7 +219,7 @@ func TestErrors(t *testing.T) {
 	inVirtualTime(t, "for good", func(t *testing.T) {
 		f, c := newFake(t)
 		f.before = failing(99, "GET /issues", func(w http.ResponseWriter) { refuse(w, 503, "Unavailable") })
-		if _, err := c.Upsert(t.Context(), 7, marker, marker); status(err) != 503 {
+		if _, err := c.Upsert(t.Context(), 7, marker, marker, nil); status(err) != 503 {
 			t.Errorf("error %v", err)
 		}
 		expect(t, "requests", 1+mostAttempts, len(f.calls))
@@ -229,7 +229,7 @@ func TestErrors(t *testing.T) {
 		cause := errors.New("stopped by hand")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		f.before = failing(99, "GET /issues", func(w http.ResponseWriter) { cancel(cause); refuse(w, 503, "Unavailable") })
-		if _, err := c.Upsert(ctx, 7, marker, marker); err == nil {
+		if _, err := c.Upsert(ctx, 7, marker, marker, nil); err == nil {
 			t.Error("no error")
 		}
 		expect(t, "requests", 2, len(f.calls))
@@ -237,20 +237,79 @@ func TestErrors(t *testing.T) {
 	inVirtualTime(t, "nobody there", func(t *testing.T) {
 		f, c := newFake(t)
 		f.lost = errors.New("connection refused for " + token)
-		if _, err := c.Upsert(t.Context(), 7, marker, marker); err == nil || strings.Contains(err.Error(), token) {
+		if _, err := c.Upsert(t.Context(), 7, marker, marker, nil); err == nil || strings.Contains(err.Error(), token) {
 			t.Errorf("error %v", err)
 		}
 	})
 	t.Run("no address", func(t *testing.T) {
-		_, err := New("http://[", "o/r", token).Upsert(t.Context(), 7, marker, marker)
+		_, err := New("http://[", "o/r", token).Upsert(t.Context(), 7, marker, marker, nil)
 		if err == nil || !strings.Contains(err.Error(), "read the address of the API") {
 			t.Errorf("error %v", err)
 		}
 	})
 	inVirtualTime(t, "no marker", func(t *testing.T) {
 		f, c := newFake(t)
-		if _, err := c.Upsert(t.Context(), 7, marker, "text"); err == nil || len(f.calls) > 0 {
+		if _, err := c.Upsert(t.Context(), 7, marker, "text", nil); err == nil || len(f.calls) > 0 {
 			t.Errorf("error %v, requests %v", err, f.calls)
 		}
 	})
+}
+
+// Somebody removed our comment between the look and the change.
+func TestUpsertMakesAVanishedCommentAnew(t *testing.T) {
+	f, c := newFake(t)
+	f.add(workflowAuthor, marker+"\nold")
+	f.before = func(call string, _ http.ResponseWriter) bool {
+		if strings.HasPrefix(call, "PATCH") && len(f.comments) == 1 && f.comments[0].ID == 1 {
+			f.comments = nil
+		}
+		return false
+	}
+	url, err := c.Upsert(t.Context(), 7, marker, marker+"\nnew", nil)
+	if err != nil || url != "https://github.test/o/r/pull/7#c2" {
+		t.Errorf("%q, %v", url, err)
+	}
+	expect(t, "requests", []string{"GET /user", list1, "PATCH /issues/comments/1", list1, post, list1}, f.takeCalls())
+	expect(t, "comments", 1, len(f.comments))
+}
+
+// A comment on something newer stays as it is.
+func TestUpsertLeavesANewerComment(t *testing.T) {
+	f, c := newFake(t)
+	f.add(workflowAuthor, marker+"\nnew")
+	_, err := c.Upsert(t.Context(), 7, marker, marker+"\nold", func(than string) bool { return strings.HasSuffix(than, "new") })
+	if !errors.Is(err, ErrNewer) || f.comments[0].Body != marker+"\nnew" {
+		t.Errorf("%v, %q", err, f.comments[0].Body)
+	}
+	expect(t, "requests", []string{"GET /user", list1}, f.takeCalls())
+}
+
+// What GitHub refuses is told apart, since each has another next step.
+func TestRefusals(t *testing.T) {
+	for _, test := range []struct {
+		status  int
+		message string
+		want    Refusal
+	}{
+		{403, "You have exceeded a secondary rate limit", RateLimited},
+		{429, "slow down", RateLimited},
+		{403, "API rate limit exceeded for installation", RateLimited},
+		{403, "Unable to create comment because issue is locked.", Locked},
+		{403, "Resource not accessible by integration", ReadOnly},
+		{403, "Resource not accessible by personal access token", ReadOnly},
+		{403, "Resource protected by organization SAML enforcement.", Forbidden},
+		{401, "Bad credentials", BadToken},
+		{404, "Not Found", ""},
+		{502, "Server Error", ""},
+	} {
+		inVirtualTime(t, test.message, func(t *testing.T) {
+			f, c := newFake(t)
+			f.before = failing(99, post, func(w http.ResponseWriter) { refuse(w, test.status, test.message) })
+			_, err := c.Upsert(t.Context(), 7, marker, marker, nil)
+			e, ok := errors.AsType[*Error](err)
+			if !ok || e.Refusal() != test.want {
+				t.Errorf("%v", err)
+			}
+		})
+	}
 }

@@ -45,6 +45,46 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.err }
 
+// Refusal is why GitHub does not do what it understood.
+type Refusal string
+
+// The refusals; each has another next step.
+const (
+	// RateLimited: too many requests; RetryAfter says when to come back.
+	RateLimited Refusal = "rate limit"
+	// Locked: the conversation is closed to comments.
+	Locked Refusal = "locked conversation"
+	// ReadOnly: the token lacks the permission, as a job has not asked for it, or
+	// as a fork's and Dependabot's always does.
+	ReadOnly Refusal = "read-only token"
+	// BadToken: there is no such token, or it has ended.
+	BadToken Refusal = "bad token"
+	// Forbidden: a rule of the organisation.
+	Forbidden Refusal = "forbidden"
+)
+
+// Refusal tells the refusals apart; "" is none of them.
+func (e *Error) Refusal() Refusal {
+	message := strings.ToLower(e.Message)
+	switch {
+	case e.limited:
+		return RateLimited
+	case e.Status == http.StatusUnauthorized:
+		return BadToken
+	case e.Status != http.StatusForbidden:
+		return ""
+	case strings.Contains(message, "locked"):
+		return Locked
+	case strings.Contains(message, "not accessible by"), strings.Contains(message, "must have"):
+		return ReadOnly
+	default:
+		return Forbidden
+	}
+}
+
+// RetryAfter is how long GitHub wants to be left alone; 0 if it does not say.
+func (e *Error) RetryAfter() time.Duration { return e.retryAfter }
+
 // status is the HTTP status of a failure of GitHub's; 0 for any other.
 func status(err error) int {
 	if e, ok := errors.AsType[*Error](err); ok {

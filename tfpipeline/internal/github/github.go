@@ -25,6 +25,8 @@ type Client struct {
 	owner, repository, token string
 	// wrong is what is wrong with the address of the API; every call says so.
 	wrong error
+	// login is whose comments are ours, once it is known.
+	login string
 }
 
 // New returns a client for a repository (owner/name). api is the base URL of

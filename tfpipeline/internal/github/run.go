@@ -1,6 +1,9 @@
 package github
 
-import "cmp"
+import (
+	"cmp"
+	"strconv"
+)
 
 // Run is what a run of GitHub Actions says of itself; elsewhere it is zero.
 type Run struct {
@@ -33,6 +36,15 @@ func ReadRun(getenv func(string) string) Run {
 		}
 	}
 	return r
+}
+
+// RunNumber is the id of the run, which is greater for a later one; 0 elsewhere.
+func RunNumber(getenv func(string) string) int64 {
+	n, err := strconv.ParseInt(getenv("GITHUB_RUN_ID"), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // Client is one for the run's repository; nil if the run has no token.

@@ -39,7 +39,8 @@ func ReadWorkflow(getenv func(string) string) (Workflow, error) {
 		Token: getenv("GITHUB_TOKEN"), SummaryPath: getenv("GITHUB_STEP_SUMMARY"),
 	}
 	var missing []string
-	if w.Token == "" {
+	tokenless := w.Token == ""
+	if tokenless {
 		missing = append(missing, "GITHUB_TOKEN (env: GITHUB_TOKEN: ${{ github.token }})")
 	}
 	if w.Repository == "" {
@@ -51,6 +52,9 @@ func ReadWorkflow(getenv func(string) string) (Workflow, error) {
 		missing = append(missing, "a pull request (the event in GITHUB_EVENT_PATH has none: on: pull_request)")
 	} else if err != nil {
 		return w, err
+	}
+	if tokenless && w.Fork {
+		missing = missing[1:] // it could not comment with one
 	}
 	if len(missing) > 0 {
 		return w, &MissingError{missing}

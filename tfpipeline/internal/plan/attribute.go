@@ -30,6 +30,16 @@ const (
 	unknown = "(known after apply)"
 )
 
+// Hidden reports whether a value changes that nobody is shown.
+func (a Attribute) Hidden() bool { return a.Before == hidden && a.After == hidden }
+
+// Empty reports whether the change says nothing: from one way of writing
+// nothing to another, or from nothing to what AWS will fill in.
+func (a Attribute) Empty() bool {
+	none := func(v string) bool { return v == "" || v == `""` || v == "[]" || v == "{}" }
+	return !a.Forces && none(a.Before) && (none(a.After) || a.After == unknown)
+}
+
 // Attributes lists what changes inside a resource, by path. Creations and
 // deletions change everything, so they list nothing.
 func (c Change) Attributes() []Attribute {
@@ -43,6 +53,7 @@ func (c Change) Attributes() []Attribute {
 			return a.Path == p || strings.HasPrefix(a.Path, p+".") || strings.HasPrefix(a.Path, p+"[") || strings.HasPrefix(a.Path, p+" ")
 		})
 	}
+	w.found = slices.DeleteFunc(w.found, func(a Attribute) bool { return slices.Contains(c.accepted, a.Path) })
 	if c.Action == Revise {
 		// Whatever is configured forces a revision; the rest AWS fills in.
 		w.found = slices.DeleteFunc(w.found, func(a Attribute) bool { return a.After == unknown && !a.Forces })

@@ -88,7 +88,7 @@ func (c containerDefinition) changes(at string, now containerDefinition) []Attri
 	maps.Copy(keys, now.plain)
 	for _, k := range slices.Sorted(maps.Keys(keys)) {
 		b, a := c.plain[k], now.plain[k]
-		if reflect.DeepEqual(b, a) {
+		if reflect.DeepEqual(b, a) || isNothing(b) && isNothing(a) {
 			continue
 		}
 		if slices.Contains(shown, k) {
@@ -99,6 +99,20 @@ func (c containerDefinition) changes(at string, now containerDefinition) []Attri
 	}
 	out = append(out, variables(at+" env", c.environment, now.environment)...)
 	return append(out, variables(at+" secrets", c.secrets, now.secrets)...)
+}
+
+// isNothing reports whether a value is a way of writing none: AWS fills in empty
+// lists.
+func isNothing(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return true
+	case []any:
+		return len(v) == 0
+	case map[string]any:
+		return len(v) == 0
+	}
+	return false
 }
 
 // variables counts and names what came, went and changed.

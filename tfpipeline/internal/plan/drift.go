@@ -95,6 +95,25 @@ func Classify(p *Plan, rules []config.AcceptedDrift) Drift {
 	return d
 }
 
+// Unaccepted is the drift without what the rules accept.
+func (p *Plan) Unaccepted(rules []config.AcceptedDrift) []Change {
+	var out []Change
+	for _, c := range p.Drift {
+		if c.Action == Update {
+			for _, r := range rules {
+				if r.Type == c.Type {
+					c.accepted = append(slices.Clone(c.accepted), r.Attribute)
+				}
+			}
+			if len(moved(c)) == 0 {
+				continue
+			}
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
 // reverts reports whether a planned change does no more than to undo drift, so
 // that it is no configuration that waits to be applied.
 func reverts(c Change, drift []Change) bool {

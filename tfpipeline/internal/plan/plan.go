@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	tfjson "github.com/hashicorp/terraform-json"
@@ -51,6 +52,9 @@ type Plan struct {
 	Outputs []string
 	// Drift is what changed outside of Terraform since the last apply.
 	Drift []Change
+	// Gone are the outermost modules that had resources and lose all of them,
+	// sorted, such as module.mcp.
+	Gone []string
 	// Errored plans are incomplete: they say what was blocked, and cannot be
 	// applied.
 	Errored bool
@@ -70,6 +74,8 @@ type Change struct {
 	Reason string
 	// ReplacePaths are the attributes that force a replacement.
 	ReplacePaths []string
+	// accepted are attributes that somebody else than Terraform may change.
+	accepted []string
 	// Raw is the change with all its values, sensitive ones included: for
 	// judging, not for showing.
 	Raw *tfjson.Change
@@ -92,6 +98,7 @@ func Parse(root string, showJSON []byte) (*Plan, error) {
 			out.Changes = append(out.Changes, ch)
 		}
 	}
+	out.Gone = gone(p.ResourceChanges)
 	for _, c := range p.ResourceDrift {
 		if ch, ok := change(c); ok && (ch.Action != Update || len(moved(ch)) > 0) {
 			out.Drift = append(out.Drift, ch)
@@ -107,6 +114,50 @@ func Parse(root string, showJSON []byte) (*Plan, error) {
 	slices.SortStableFunc(out.Changes, byAddress)
 	slices.SortStableFunc(out.Drift, byAddress)
 	return out, nil
+}
+
+// gone are the outermost modules all of whose resources are deleted.
+func gone(changes []*tfjson.ResourceChange) []string {
+	stays := map[string]bool{}
+	for _, c := range changes {
+		m := Module(c.Address)
+		if m == "" || c.Mode == tfjson.DataResourceMode || c.Change == nil || c.Change.Actions.Read() {
+			continue
+		}
+		stays[m] = stays[m] || !c.Change.Actions.Delete()
+	}
+	var out []string
+	for m, any := range stays {
+		if !any {
+			out = append(out, m)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Module is the outermost module of an address, with its key; "" is none.
+func Module(address string) string {
+	rest, ok := strings.CutPrefix(address, "module.")
+	if !ok {
+		return ""
+	}
+	end := strings.IndexAny(rest, ".[")
+	if end < 0 {
+		return ""
+	}
+	if rest[end] == '[' {
+		// A key may hold anything, in quotes that Go would read as well.
+		if strings.HasPrefix(rest[end:], `["`) {
+			if quoted, err := strconv.QuotedPrefix(rest[end+1:]); err == nil {
+				return "module." + rest[:end+1+len(quoted)+1]
+			}
+		}
+		if i := strings.IndexByte(rest[end:], ']'); i >= 0 {
+			return "module." + rest[:end+i+1]
+		}
+	}
+	return "module." + rest[:end]
 }
 
 // change classifies one change; false means that nothing happens.

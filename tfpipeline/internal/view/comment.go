@@ -2,6 +2,8 @@ package view
 
 import (
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/specboard/platform/tfpipeline/internal/plan"
@@ -34,8 +36,12 @@ type Comment struct {
 	Sections []Section
 	// Note stands above the table, such as that the plans are offline.
 	Note string
-	// RunURL links to the run that planned, Commit is what it planned.
+	// RunURL links to the run that planned, Commit is what it planned. Run is
+	// greater for a later run; 0 is unknown.
 	RunURL, Commit string
+	Run            int64
+	// Platform tells the comments of several platforms in one repository apart.
+	Platform string
 	// Budget is the most bytes that Markdown returns.
 	Budget int
 }
@@ -83,14 +89,47 @@ func (c Comment) Markdown() string {
 			limit = limit * 3 / 4
 		}
 		if limit == 0 {
-			return Marker + "\n\nThe plan is too long to show. See the run.\n"
+			return c.Marker() + "-->\n\nThe plan is too long to show. See the run.\n"
 		}
 	}
 }
 
+// Marker is what the comment begins with, whatever the commit.
+func (c Comment) Marker() string {
+	return Marker + "\n<!-- platform: " + plainWord(c.Platform) + ", "
+}
+
+var markedRun = regexp.MustCompile(`\Acommit: (\S*), run: ([0-9]+) -->`)
+
+// OlderThan reports whether a comment that exists tells of another commit that
+// a later run planned.
+func (c Comment) OlderThan(body string) bool {
+	rest, ok := strings.CutPrefix(strings.ReplaceAll(body, "\r\n", "\n"), c.Marker())
+	m := markedRun.FindStringSubmatch(rest)
+	if !ok || m == nil || c.Run == 0 || m[1] == plainWord(c.Commit) {
+		return false
+	}
+	run, err := strconv.ParseInt(m[2], 10, 64)
+	return err == nil && run > c.Run
+}
+
+// plainWord is what may stand in an HTML comment and in a title.
+func plainWord(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '-' || r == '_' || r == '.' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+			return r
+		}
+		return -1
+	}, strings.ReplaceAll(s, "--", "-"))
+}
+
 func (c Comment) around(parts []string, levels []detail) string {
 	var b strings.Builder
-	b.WriteString(Marker + "\n## Terraform plan\n\n")
+	if c.Platform == "" {
+		b.WriteString(Marker + "\n## Terraform plan\n\n")
+	} else {
+		fmt.Fprintf(&b, "%scommit: %s, run: %d -->\n## Terraform plan of %s\n\n", c.Marker(), plainWord(c.Commit), c.Run, plainWord(c.Platform))
+	}
 	if c.Note != "" {
 		b.WriteString(c.Note + "\n\n")
 	}
@@ -134,7 +173,7 @@ func (s Section) verdict() string {
 	case s.failed():
 		return "❌ failed"
 	case len(s.Refused) > 0:
-		return fmt.Sprintf("⛔ refused by the guard (%d)", len(s.Refused))
+		return fmt.Sprintf("⛔ refused by the guard (%d): %s", len(s.Refused), countWords(s.Plan.Counts()))
 	case s.Plan.Empty():
 		return "✅ no changes"
 	case s.Plan.StateOnly():
@@ -155,6 +194,10 @@ func countWords(counts map[plan.Action]int) string {
 	var parts []string
 	for _, a := range []plan.Action{plan.Create, plan.Update, plan.Revise, plan.Replace, plan.Delete, plan.Forget, plan.Import, plan.Move} {
 		if n := counts[a]; n > 0 {
+			if a == plan.Revise {
+				parts = append(parts, counted(n, "new revision"))
+				continue
+			}
 			parts = append(parts, fmt.Sprintf("%d to %s", n, a))
 		}
 	}
@@ -174,98 +217,8 @@ func (s Section) markdown(level detail, limit int) string {
 	return b.String()
 }
 
-// body is the plan of a section, without its title.
-func (s Section) body(level detail, limit int) string {
-	var b strings.Builder
-	for _, v := range s.Refused {
-		fmt.Fprintf(&b, "- ⛔ %s %s\n", code(v.Address), v.What)
-	}
-	shown, more := 0, 0
-	var rest []plan.Change
-	for _, c := range s.Plan.Changes {
-		switch {
-		case c.Action == plan.Read:
-		case !c.Action.Destructive():
-			rest = append(rest, c)
-		case shown >= limit:
-			more++
-		default:
-			shown++
-			fmt.Fprintf(&b, "- **%s** %s", c.Action, code(c.Address))
-			if why := because(c); why != "" && level < countsOnly {
-				b.WriteString(" " + code(strings.Trim(why, " ()")))
-			}
-			b.WriteByte('\n')
-			rest = append(rest, c)
-		}
-	}
-	if more > 0 {
-		fmt.Fprintf(&b, "- … and %d more that are destroyed: see the run\n", more)
-	}
-	if shown+more+len(s.Refused) > 0 {
-		b.WriteByte('\n')
-	}
-	if level == countsOnly {
-		if words := countWords(s.Plan.Counts()); words != "" {
-			b.WriteString(words + ".\n")
-		}
-		return b.String()
-	}
-	if lines := changeLines(rest, level); len(lines) > 0 {
-		b.WriteString(fold(countWords(s.Plan.Counts()), fence("diff", lines)))
-	}
-	if len(s.Plan.Outputs) > 0 {
-		b.WriteString(fold(fmt.Sprintf("%d outputs change", len(s.Plan.Outputs)), fence("", s.Plan.Outputs)))
-	}
-	if lines := changeLines(s.Plan.Drift, level); len(lines) > 0 {
-		b.WriteString(fold(fmt.Sprintf("%d changed outside of Terraform", len(s.Plan.Drift)), fence("diff", lines)))
-	}
-	return b.String()
-}
-
 func fold(summary, body string) string {
 	return "<details><summary>" + summary + "</summary>\n\n" + body + "\n</details>\n\n"
-}
-
-// diffSigns colour the lines of a diff block.
-var diffSigns = map[plan.Action]string{
-	plan.Create: "+", plan.Update: "!", plan.Revise: "!", plan.Replace: "-", plan.Delete: "-", plan.Forget: "-",
-	plan.Import: " ", plan.Move: " ",
-}
-
-func changeLines(changes []plan.Change, level detail) []string {
-	var lines []string
-	for _, c := range changes {
-		if c.Action == plan.Read {
-			continue
-		}
-		lines = append(lines, fmt.Sprintf("%s %s %s%s", diffSigns[c.Action], c.Action, c.Address, because(c)))
-		if level >= addresses {
-			continue
-		}
-		for _, a := range c.Attributes() {
-			lines = append(lines, "      "+attributeLine(a, level))
-		}
-	}
-	return lines
-}
-
-func attributeLine(a plan.Attribute, level detail) string {
-	line := a.Path
-	if level == full {
-		switch {
-		case a.Before == "":
-			line += ": " + clip(a.After)
-		case a.After == "":
-			line += ": " + clip(a.Before) + " → (none)"
-		default:
-			line += ": " + clip(a.Before) + " → " + clip(a.After)
-		}
-	}
-	if a.Forces {
-		line += "  # forces replacement"
-	}
-	return line
 }
 
 // clip shortens a value, between runes.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
 )
 
@@ -49,8 +50,12 @@ func (t Text) Plan(w io.Writer, p *plan.Plan) error {
 			created[moduleOf(c.Address)]++
 		case plan.Read:
 		default:
-			fmt.Fprintf(&b, "  %s %s%s\n", t.paint(c.Action, signs[c.Action]+" "+string(c.Action)), c.Address, because(c))
-			for _, a := range c.Attributes() {
+			fmt.Fprintf(&b, "  %s %s%s", t.paint(c.Action, signs[c.Action]+" "+verb(c.Action)), c.Address, because(c))
+			if effect := c.Effect(); effect != "" {
+				b.WriteString(" — " + effect)
+			}
+			b.WriteByte('\n')
+			for _, a := range attributes(c) {
 				fmt.Fprintf(&b, "      %s\n", oneLine(attributeLine(a, full)))
 			}
 		}
@@ -65,7 +70,7 @@ func (t Text) Plan(w io.Writer, p *plan.Plan) error {
 			fmt.Fprintf(&b, "      %-*s %4d\n", width, m, created[m])
 		}
 	}
-	for _, c := range p.Drift {
+	for _, c := range p.Unaccepted(config.AcceptedDrifts()) {
 		fmt.Fprintf(&b, "  ! changed outside of Terraform: %s\n", c.Address)
 	}
 	if len(p.Outputs) > 0 && len(p.Counts()) == 0 {
