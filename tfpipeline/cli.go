@@ -58,6 +58,7 @@ func commands() []command {
 		validateCommand(),
 		localCommand(),
 		configCommand(),
+		annotateCommand(),
 	}
 }
 

@@ -7,7 +7,9 @@ import (
 	"sync"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/github"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
+	"github.com/specboard/platform/tfpipeline/internal/report"
 	"github.com/specboard/platform/tfpipeline/internal/root"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
@@ -16,7 +18,7 @@ func driftCommand() command {
 	return command{
 		name:    "drift",
 		summary: "say what differs from what Terraform left",
-		usage:   "[-env ENV] [-json | -markdown]",
+		usage:   "[-env ENV] [-json | -markdown] [-issues]",
 		env:     roots, anyEnv: true, checkout: true,
 		long: `
 Compares one root, or all of them, with the account. Three things are told
@@ -26,15 +28,22 @@ those that match nothing are named); and configuration that was never applied.
 It takes no lock and changes nothing. Exit 2 for real drift or pending
 configuration, 0 if there is neither.
 
+-issues keeps one issue on GitHub for each root (GITHUB_TOKEN, "issues: write"): it
+is opened when the root drifts, rewritten as that changes, opened again if somebody
+closes it meanwhile, and closed when the root is clean. Then drift is told, and the
+exit code is 0; it is 1 if a root could not be planned.
+
 Examples:
   tfpipeline drift
   tfpipeline drift -env production -json | jq '.roots[].real'
-  tfpipeline drift -markdown >> $GITHUB_STEP_SUMMARY`,
+  tfpipeline drift -markdown >> $GITHUB_STEP_SUMMARY
+  tfpipeline drift -issues -markdown`,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			var o driftOptions
 			set.StringVar(&o.env, "env", "", "root to look at: an environment, or shared (default: all)")
 			set.BoolVar(&o.json, "json", false, "print one JSON object")
 			set.BoolVar(&o.markdown, "markdown", false, "print Markdown")
+			set.BoolVar(&o.issues, "issues", false, "keep one issue on GitHub for each root")
 			return func(ctx context.Context, a *app, args []string) error {
 				switch {
 				case o.json && o.markdown:
@@ -49,12 +58,20 @@ Examples:
 type driftOptions struct {
 	env            string
 	json, markdown bool
+	issues         bool
 }
 
 func runDrift(ctx context.Context, a *app, o driftOptions) error {
 	names := a.platform.Roots()
 	if o.env != "" {
 		names = []string{o.env}
+	}
+	var client *github.Client
+	if o.issues {
+		var err error
+		if client, err = a.gitHub("tfpipeline drift -issues"); err != nil {
+			return err
+		}
 	}
 	cloud, err := a.requireCloud(ctx, "drift")
 	if err != nil {
@@ -69,29 +86,38 @@ func runDrift(ctx context.Context, a *app, o driftOptions) error {
 		drifts[r.Name] = d
 		return err
 	})
-	if err == nil {
-		err = failed(a, "compared", names, errs)
-	}
 	if err != nil {
 		return err
 	}
-	report := view.DriftReport{}
-	var unclean []string
-	for _, name := range names {
-		report.Add(name, drifts[name])
+	notCompared := failed(a, "compared", names, errs)
+	if notCompared != nil && !o.issues {
+		return notCompared
+	}
+	drift := view.DriftReport{}
+	var unclean, compared []string
+	for i, name := range names {
+		if errs[i] != nil {
+			continue
+		}
+		compared = append(compared, name)
+		drift.Add(name, drifts[name])
 		if !drifts[name].Clean() {
 			unclean = append(unclean, name)
 		}
 	}
-	write := report.Text
+	write := drift.Text
 	switch {
 	case o.json:
-		write = report.JSON
+		write = drift.JSON
 	case o.markdown:
-		write = report.Markdown
+		write = drift.Markdown
 	}
 	if err := write(a.console.Out); err != nil {
 		return fmt.Errorf("print the drift: %w", err)
+	}
+	if o.issues {
+		report.Issues(ctx, a.console, client, a.platform.Name, compared, &drift)
+		return notCompared
 	}
 	if len(unclean) == 0 {
 		return nil

@@ -30,6 +30,8 @@ type fakeCloud struct {
 	deletedSecrets []string
 	// taskDefinitions are ARNs of ACTIVE revisions; tasks of running tasks.
 	taskDefinitions, tasks []string
+	// issues are those of the repository on GitHub, which is here too.
+	issues fakeIssues
 	// changes are the requests that changed something, in order.
 	changes []string
 }
@@ -46,6 +48,10 @@ func (c *fakeCloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	service := ""
 	if m := credentialScope.FindStringSubmatch(r.Header.Get("Authorization")); m != nil {
 		service = m[1]
+	}
+	if service == "" {
+		c.issues.serve(w, r)
+		return
 	}
 	body, _ := io.ReadAll(r.Body)
 	switch service {

@@ -96,7 +96,7 @@ func (a *app) services() []string {
 func (a *app) leases(cloud root.Cloud) *root.Leases {
 	return &root.Leases{
 		Platform: a.platform, Bucket: state.New(cloud.Config, a.platform), Console: a.console, Redactor: a.redactor(),
-		Limits: a.limits, Actor: a.actor(), Why: a.why(), RunURL: a.runURL(),
+		Limits: a.limits, Actor: a.actor(), Why: a.why(), RunURL: github.ReadRun(a.console.Getenv).URL,
 	}
 }
 
@@ -176,9 +176,6 @@ func (a *app) actor() string {
 	get := a.console.Getenv
 	return cmp.Or(github.ReadRun(get).Actor, get("USER"), get("LOGNAME"), get("USERNAME"), "unknown")
 }
-
-// runURL is where the log of a workflow's run is; "" on a laptop.
-func (a *app) runURL() string { return github.ReadRun(a.console.Getenv).URL }
 
 // why is told to whoever finds the lock held.
 func (a *app) why() string {

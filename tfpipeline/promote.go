@@ -5,10 +5,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/github"
+	"github.com/specboard/platform/tfpipeline/internal/report"
 	"github.com/specboard/platform/tfpipeline/internal/root"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
@@ -149,29 +152,29 @@ func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions,
 	if err := whatRuns(ctx, a, e, &title); err != nil {
 		return err
 	}
-	report := newReporter(a.console, title, o.json)
+	live := newReporter(a.console, title, o.json)
 	options := a.rootOptions(e.cloud)
-	options.Console = a.console.Redirect(report.log)
+	options.Console = a.console.Redirect(live.log)
 	i := &root.Infrastructure{Options: options, Environment: o.env, Reviewed: approved, DryRun: o.dryRun, Retry: again}
 	p, err := a.pipeline(e, i)
 	if err != nil {
-		report.close()
+		live.close()
 		return err
 	}
 	told, err := a.told(e)
 	if err != nil {
-		report.close()
+		live.close()
 		return err
 	}
 	p.Observe = func(event deploy.Event) {
-		report.observe(event)
+		live.observe(event)
 		if !o.dryRun {
 			told.Observe(ctx, event)
 		}
 	}
 	p.Notifier = told
 	q := deploy.Request{
-		Tag: o.tag, Commit: o.commit, Actor: a.actor(), RunURL: a.runURL(), Why: a.why(),
+		Tag: o.tag, Commit: o.commit, Actor: a.actor(), RunURL: github.ReadRun(a.console.Getenv).URL, Why: a.why(),
 		OverrideProof: o.overrideProof, Force: o.force, Forward: o.forward, WithMigrations: o.withMigrations,
 		DryRun: o.dryRun, Timeout: o.timeout, LockWait: o.lockWait,
 	}
@@ -186,7 +189,7 @@ func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions,
 		run = p.Rollback
 	}
 	record, err := run(ctx, q)
-	report.close()
+	live.close()
 	if closeErr := i.Close(); closeErr != nil {
 		a.console.Progress("warning: %v", closeErr)
 	}
@@ -202,7 +205,7 @@ func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions,
 	}
 	if failed {
 		// What explains a failure must not take its place.
-		if dossierErr := keepDossier(a, failure, o.dossier); dossierErr != nil {
+		if dossierErr := report.Dossier(a.console, failure, o.dossier, filepath.Join(cacheDir(), "dossiers")); dossierErr != nil {
 			a.console.Progress("warning: %v", dossierErr)
 		}
 	}

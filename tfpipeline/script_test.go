@@ -40,7 +40,7 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "waitfor": waitFor, "secret": cloudSecret, "object": cloudObject, "bucket": cloudBucket, "account": cloudAccount,
-			"changed": cloudChanged, "leftovers": cloudLeftovers,
+			"changed": cloudChanged, "leftovers": cloudLeftovers, "issues": cloudIssues,
 		},
 		Setup: func(env *testscript.Env) error {
 			cloud := newFakeCloud(configtest.Docs())

@@ -2,6 +2,7 @@ package report
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -67,6 +68,11 @@ func (t *Attempt) Outputs(r deploy.Record) error {
 		outcome = string(deploy.Superseded)
 	}
 	outputs := []github.Output{{Name: "commit", Value: r.Release.Commit}, {Name: "release", Value: r.Release.Tag}, {Name: "kind", Value: string(r.Kind)}, {Name: "outcome", Value: outcome}}
+	content, err := json.Marshal(result(r))
+	if err != nil {
+		return fmt.Errorf("write the step's outputs: %w", err)
+	}
+	outputs = append(outputs, github.Output{Name: "result", Value: string(content)})
 	if r.Plan != nil {
 		outputs = append(outputs, github.Output{Name: "fingerprint", Value: r.Plan.Fingerprint})
 	}

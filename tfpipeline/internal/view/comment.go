@@ -156,7 +156,7 @@ func (c Comment) around(parts []string, levels []detail) string {
 		foot = append(foot, "Planned "+code(c.Commit))
 	}
 	if c.RunURL != "" {
-		foot = append(foot, "[run]("+strings.NewReplacer("(", "%28", ")", "%29", " ", "%20", "\n", "").Replace(c.RunURL)+")")
+		foot = append(foot, "[run]("+linkTarget(c.RunURL)+")")
 	}
 	if len(foot) > 0 {
 		b.WriteString(strings.Join(foot, " · ") + "\n")

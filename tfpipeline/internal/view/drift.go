@@ -1,6 +1,8 @@
 package view
 
 import (
+	"cmp"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -84,6 +86,65 @@ func driftWord(a plan.Action) string {
 
 func ruleLine(rule config.AcceptedDrift) string {
 	return fmt.Sprintf("%s.%s (%s)", rule.Type, rule.Attribute, rule.Owner)
+}
+
+// Issue is what an issue tells of one root's drift.
+type Issue struct {
+	Marker, Title, Body string
+	// Subject stands for the set of addresses, and is part of the body.
+	Subject                   string
+	Changed, Reopened, Closed string
+	Clean                     bool
+}
+
+// IssueBudget is the most bytes of an issue's text.
+const IssueBudget = 60_000
+
+// Issue is the issue of one root.
+func (r *DriftReport) Issue(platform, root, runURL string) Issue {
+	i := slices.IndexFunc(r.roots, func(d rootDrift) bool { return d.name == root })
+	d := r.roots[i]
+	var addresses []string
+	for _, x := range d.Real {
+		addresses = append(addresses, x.Address)
+	}
+	for _, c := range d.Pending {
+		addresses = append(addresses, c.Address)
+	}
+	slices.Sort(addresses)
+	list := func(title string) string {
+		var b strings.Builder
+		b.WriteString(title + "\n\n")
+		for k, a := range addresses {
+			if b.Len() > IssueBudget/2 {
+				fmt.Fprintf(&b, "- and %d more\n", len(addresses)-k)
+				break
+			}
+			fmt.Fprintf(&b, "- %s\n", code(a))
+		}
+		return b.String()
+	}
+	sum := sha256.Sum256([]byte(strings.Join(addresses, "\n")))
+	issue := Issue{
+		Marker:  fmt.Sprintf("<!-- tfpipeline:drift v1, platform: %s, root: %s -->", plainWord(platform), plainWord(root)),
+		Title:   fmt.Sprintf("Drift: %s of %s", root, platform),
+		Subject: fmt.Sprintf("<!-- addresses: %x -->", sum[:10]),
+		Changed: list("What differs is now:"), Reopened: list("It differs still, or again:"),
+		Closed: fmt.Sprintf("%s is as Terraform left it. Seen by %s", code(root), cmp.Or(runURL, "hand")),
+		Clean:  d.Clean(),
+	}
+	head := issue.Marker + "\n" + issue.Subject + "\n"
+	one := DriftReport{roots: []rootDrift{d}}
+	var b strings.Builder
+	b.WriteString(head)
+	_ = one.Markdown(&b) // a builder takes everything
+	if b.Len() > IssueBudget {
+		b.Reset()
+		b.WriteString(head + "## Drift\n\n" + list("Too much differs to be shown; these are the addresses:"))
+	}
+	fmt.Fprintf(&b, "\nnext: %s\n", code(fmt.Sprintf("tfpipeline plan -env %s", root)))
+	issue.Body = b.String()
+	return issue
 }
 
 // Text writes the report for a terminal.

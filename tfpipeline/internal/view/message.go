@@ -108,3 +108,26 @@ func Announcement(platform string, r deploy.Record) string {
 	}
 	return b.String()
 }
+
+// Deployed is what a release's own page says of its deployment, and the markers
+// that it stands between.
+func Deployed(platform string, r deploy.Record) (begin, end, text string) {
+	of := fmt.Sprintf("tfpipeline:deployed v1, platform: %s, environment: %s", plainWord(platform), plainWord(r.Environment))
+	d := &dossier{}
+	after := ""
+	if !r.Previous.IsZero() {
+		after = ", after " + code(r.Previous.String())
+	}
+	run := ""
+	if r.RunURL != "" {
+		run = ", [run](" + linkTarget(r.RunURL) + ")"
+	}
+	d.line("**Deployed to %s** on %s by %s%s%s\n", code(r.Environment), stamp(r.Ended), code(r.Actor), after, run)
+	d.table("", []string{"service", "digest"}, sorted(r.Release.Digests), func(s string) []string { return []string{s, r.Release.Digests[s]} })
+	return "<!-- " + of + " -->", "<!-- /" + of + " -->", d.String()
+}
+
+// linkTarget is an address as the target of a Markdown link.
+func linkTarget(url string) string {
+	return strings.NewReplacer("(", "%28", ")", "%29", " ", "%20", "\n", "").Replace(url)
+}

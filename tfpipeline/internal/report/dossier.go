@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"bytes"
@@ -7,15 +7,16 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/github"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
-// keepDossier writes what explains a failure to a folder, and to the summary of
+// Dossier writes what explains a failure to a folder (standard, if dir is ""), and to the summary of
 // the workflow's step, and says where. An attempt that was refused before it
 // held the lock has nothing to explain.
-func keepDossier(a *app, failure *deploy.Error, dir string) error {
+func Dossier(c *console.Console, failure *deploy.Error, dir, standard string) error {
 	r := failure.Record
 	if r.ID == "" || failure.Step == deploy.StepLock {
 		return nil
@@ -26,7 +27,7 @@ func keepDossier(a *app, failure *deploy.Error, dir string) error {
 		return fmt.Errorf("keep the dossier: %w", err)
 	}
 	if dir == "" {
-		dir = filepath.Join(cacheDir(), "dossiers")
+		dir = standard
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("keep the dossier: %w", err)
@@ -38,13 +39,13 @@ func keepDossier(a *app, failure *deploy.Error, dir string) error {
 	); err != nil {
 		return fmt.Errorf("keep the dossier: %w", err)
 	}
-	a.console.Progress("dossier: %s.md and .json", path)
-	return summarize(a, markdown)
+	c.Progress("dossier: %s.md and .json", path)
+	return summarize(c, markdown)
 }
 
 // summarize appends to the summary of a workflow's step, if there is one.
-func summarize(a *app, markdown string) error {
-	path := a.console.Getenv("GITHUB_STEP_SUMMARY")
+func summarize(c *console.Console, markdown string) error {
+	path := c.Getenv("GITHUB_STEP_SUMMARY")
 	if path == "" {
 		return nil
 	}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// fakeIssues are the issues of a repository on GitHub, for the scripts.
+type fakeIssues struct {
+	list     []map[string]any
+	comments []string
+	changes  int
+}
+
+func (f *fakeIssues) serve(w http.ResponseWriter, r *http.Request) {
+	var in map[string]any
+	body, _ := io.ReadAll(r.Body)
+	_ = json.Unmarshal(body, &in)
+	var out any
+	path := strings.TrimPrefix(r.URL.Path, "/repos/o/r")
+	if r.Method != http.MethodGet {
+		f.changes++
+	}
+	switch number, isComment := strings.CutSuffix(path, "/comments"); {
+	case path == "/user":
+		w.WriteHeader(http.StatusForbidden)
+		out = map[string]any{"message": "Resource not accessible by integration"}
+	case r.Method == http.MethodGet:
+		found := []any{}
+		for _, x := range f.list {
+			if x["state"] == r.URL.Query().Get("state") {
+				found = append(found, x)
+			}
+		}
+		out = found
+	case isComment:
+		f.comments = append(f.comments, number+" "+in["body"].(string))
+		out = in
+	case path == "/issues":
+		in["number"], in["state"], in["user"] = len(f.list)+1, "open", map[string]any{"login": "github-actions[bot]"}
+		in["html_url"] = fmt.Sprintf("https://github.test/o/r/issues/%d", len(f.list)+1)
+		f.list = append(f.list, in)
+		out = in
+	default:
+		for _, x := range f.list {
+			if path == fmt.Sprintf("/issues/%v", x["number"]) {
+				for k, v := range in {
+					x[k] = v
+				}
+				x["closed_at"] = time.Now().UTC().Format(time.RFC3339)
+				out = x
+			}
+		}
+	}
+	_ = json.NewEncoder(w).Encode(out)
+}
+
+// cloudIssues compares the issues on GitHub: issues CHANGES [STATE TITLE]...,
+// where CHANGES is how many requests have changed something since the last time.
+func cloudIssues(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: issues CHANGES [STATE TITLE]...")
+	}
+	cloud := ts.Value("cloud").(*fakeCloud)
+	cloud.mu.Lock()
+	defer cloud.mu.Unlock()
+	got := []string{fmt.Sprint(cloud.issues.changes)}
+	for _, x := range cloud.issues.list {
+		got = append(got, fmt.Sprint(x["state"]), fmt.Sprint(x["title"]))
+	}
+	cloud.issues.changes = 0
+	if strings.Join(got, "|") != strings.Join(args, "|") {
+		ts.Fatalf("issues: %q, want %q; comments %q", got, args, cloud.issues.comments)
+	}
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
+)
+
+// hub is as much of GitHub as a promotion in a workflow speaks to.
+type hub struct {
+	w  *promotions
+	mu sync.Mutex
+	// told are the deployments and statuses, as "ID commit environment" and
+	// "ID state".
+	told []string
+	body string
+	// refuse answers everything but the commits of tags with a status.
+	refuse int
+}
+
+func (h *hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var in map[string]any
+	body, _ := io.ReadAll(r.Body)
+	_ = json.Unmarshal(body, &in)
+	path := strings.TrimPrefix(r.URL.Path, "/api/v3/repos/o/r")
+	var out any
+	switch tag, isTag := strings.CutPrefix(path, "/git/ref/tags/"); {
+	case isTag:
+		out = map[string]any{"object": map[string]string{"type": "commit", "sha": h.w.releases[tag]}}
+	case h.refuse != 0:
+		w.WriteHeader(h.refuse)
+		out = map[string]string{"message": "Resource not accessible by integration"}
+	case r.Method == http.MethodGet && path == "/deployments":
+		out = []any{}
+	case path == "/deployments":
+		h.told = append(h.told, fmt.Sprintf("deployment %v %v", in["ref"], in["environment"]))
+		out = map[string]any{"id": len(h.told)}
+	case strings.HasSuffix(path, "/statuses"):
+		h.told = append(h.told, fmt.Sprint(in["state"]))
+		out = map[string]any{}
+	case r.Method == http.MethodGet && path == "/releases/tags/v1.0.0":
+		out = map[string]any{"id": 9, "body": h.body, "html_url": "https://ghe.test/v1.0.0"}
+	case r.Method == http.MethodPatch && path == "/releases/9":
+		h.body = in["body"].(string)
+		out = map[string]any{}
+	default:
+		w.WriteHeader(http.StatusNotFound)
+		out = map[string]string{"message": "Not Found"}
+	}
+	_ = json.NewEncoder(w).Encode(out)
+}
+
+func (h *hub) take() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	told := h.told
+	h.told = nil
+	return told
+}
+
+// GitHub's own page shows which release is where: a deployment of the release's
+// commit for each attempt, and of a failed one that it failed.
+func TestWorkflowTellsGitHub(t *testing.T) {
+	w := newPromotions(t)
+	h := &hub{w: w, body: "Notes"}
+	server := httptest.NewServer(h)
+	defer server.Close()
+	output := filepath.Join(t.TempDir(), "output")
+	w.env = append(w.env, "GITHUB_ACTIONS=true", "GITHUB_API_URL="+server.URL+"/api/v3", "GITHUB_REPOSITORY=o/r", "GITHUB_TOKEN=ghs_canary0123456789",
+		"GITHUB_SERVER_URL=https://ghe.test", "GITHUB_RUN_ID=7", "GITHUB_RUN_ATTEMPT=1", "GITHUB_ACTOR=ada", "GITHUB_OUTPUT="+output)
+	steps := func(commit string, end string) []string {
+		return []string{"deployment " + commit + " staging", "queued", "in_progress", end}
+	}
+	told := func(want ...string) {
+		t.Helper()
+		if got := h.take(); !slices.Equal(got, want) {
+			t.Errorf("told %q, want %q", got, want)
+		}
+	}
+	first := w.release("v1.0.0")
+	w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.0.0")
+	told(steps(first, "success")...)
+	var result string
+	content, err := os.ReadFile(output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(content)) {
+		if v, ok := strings.CutPrefix(line, "result="); ok {
+			result = strings.TrimSpace(v)
+		}
+	}
+	for range 2 {
+		_, stderr := w.must(console.ExitOK, "annotate", "-release", "v1.0.0", "-result", result)
+		mentions(t, stderr, "release: https://ghe.test/v1.0.0")
+	}
+	mentions(t, h.body, "Notes\n\n<!-- tfpipeline:deployed v1, platform: doc-platform, environment: staging -->\n**Deployed to `staging`** on ", " by `ada`, [run](https://ghe.test/o/r/actions/runs/7/attempts/1)", imageDigest("api", first))
+	if n := strings.Count(h.body, "Deployed to"); n != 1 {
+		t.Errorf("%d annotations:\n%s", n, h.body)
+	}
+
+	bad := w.release("v1.1.0")
+	w.script.On(imageDigest("mcp", bad), ecstest.Behaviour{Exit: &ecstest.Exit{Code: 7}})
+	_, stderr := w.must(console.ExitRolledBack, "promote", "-env", "staging", "-release", "v1.1.0", "-dossier", w.dossiers)
+	told(steps(bad, "failure")...)
+	if n := strings.Count(stderr, "\n::error::"); n != 1 {
+		t.Errorf("%d annotations of the failure:\n%s", n, stderr)
+	}
+
+	// A token that may not deploy is warned of, once, and nothing else changes.
+	second := w.release("v1.2.0")
+	h.refuse = http.StatusForbidden
+	_, stderr = w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.2.0")
+	if n := strings.Count(stderr, "warning: "); n != 1 || !strings.Contains(stderr, "look for the deployment of "+second) {
+		t.Errorf("%d warnings:\n%s", n, stderr)
+	}
+	h.refuse = 0
+	w.must(console.ExitOK, "rollback", "-env", "staging")
+	told(steps(first, "success")...)
+	w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.2.0", "-force", "-dry-run")
+	told()
+	if strings.Contains(stderr+h.body, "ghs_canary") {
+		t.Error("the token is shown")
+	}
+}
