@@ -12,8 +12,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/zclconf/go-cty/cty"
-
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam/iamtest"
@@ -33,8 +32,29 @@ type roleGate struct {
 }
 
 // Resolve and Tags are what IAM would know of the account besides a request.
-func (g *roleGate) Resolve(_, value string) []string { return []string{value} }
-func (g *roleGate) Tags(string) map[string]string    { return nil }
+func (g *roleGate) Resolve(filter, value string) []string {
+	p := configtest.Docs()
+	for _, e := range p.Environments {
+		switch {
+		case filter == "roles" && strings.Contains(value, "/"+p.Prefix(e.Name)+"-"):
+			// As applyTo makes them: task definition and role share a name.
+			family, _, _ := strings.Cut(value[strings.LastIndex(value, "/")+1:], ":")
+			return []string{"arn:aws:iam::" + p.Account + ":role" + p.RolePath(e.Name) + family}
+		case filter == "scalable" && strings.Contains(value, "/"+p.Prefix(e.Name)+"/"):
+			return []string{"arn:aws:application-autoscaling:" + p.Region + ":" + p.Account + ":scalable-target/" + e.Name}
+		}
+	}
+	return []string{value}
+}
+
+// Tags are those of scalable targets, which are named for their environment.
+func (g *roleGate) Tags(arn string) map[string]string {
+	_, env, ok := strings.Cut(arn, ":scalable-target/")
+	if !ok {
+		return nil
+	}
+	return map[string]string{"Environment": env}
+}
 
 func (g *roleGate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	scope := credentialScope.FindStringSubmatch(r.Header.Get("Authorization"))
@@ -61,7 +81,7 @@ func (g *roleGate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if v := g.identity.Judge(q); !v.Allowed {
 			g.refused = append(g.refused, q.Action+" on "+q.Resource+": "+v.Reason)
 			w.WriteHeader(http.StatusForbidden)
-			fmt.Fprint(w, `{"__type":"AccessDeniedException","message":"denied to the role of plans"}`)
+			fmt.Fprint(w, `{"__type":"AccessDeniedException","message":"denied: `+q.Action+`"}`)
 			return
 		}
 		g.asked[q.Action] = true
@@ -72,7 +92,7 @@ func (g *roleGate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // A dry run needs no right that the role of plans lacks: the approver sees it
 // before anybody may change anything.
 func TestDryRunHasTheRightsOfPlans(t *testing.T) {
-	roles := iamtest.Identities(t, iamtest.Workflows(t, map[string]cty.Value{"zone_id": cty.StringVal(iamtest.Zone)}))
+	roles := iamtest.Identities(t, iamtest.Workflows(t, docsRoles()))
 	identity, ok := roles["doc-platform-plan"]
 	if !ok {
 		t.Fatal("nothing renders the role of plans")

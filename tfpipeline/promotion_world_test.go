@@ -106,7 +106,7 @@ func (w *promotions) applyTo(env string) {
 		out, err := client.RegisterTaskDefinition(ctx, &sdk.RegisterTaskDefinitionInput{
 			Family: aws.String(p.Family(env, name)), Cpu: aws.String("256"), Memory: aws.String("512"),
 			NetworkMode: types.NetworkModeAwsvpc, RequiresCompatibilities: []types.Compatibility{types.CompatibilityFargate},
-			ExecutionRoleArn: aws.String("arn:aws:iam::123456789012:role/execution"),
+			ExecutionRoleArn: aws.String("arn:aws:iam::123456789012:role" + p.RolePath(env) + p.Family(env, name)),
 			ContainerDefinitions: []types.ContainerDefinition{{
 				Name: &name, Image: aws.String("placeholder:none"), PortMappings: []types.PortMapping{{ContainerPort: aws.Int32(int32(port)), Name: &name}},
 			}},

@@ -23,7 +23,10 @@ func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "terraform" {
 		os.Exit(fakeTerraform(os.Args[1:]))
 	}
-	testscript.Main(m, map[string]func(){"tfpipeline": func() { os.Exit(start(configtest.Docs())) }})
+	if code, ok := standIn(filepath.Base(os.Args[0]), os.Args[1:]); ok {
+		os.Exit(code)
+	}
+	testscript.Main(m, map[string]func(){"tfpipeline": func() { os.Exit(start(scriptPlatform())) }})
 }
 
 // endWithoutDelay is what GORACE is for the programs that tests start: with the race
