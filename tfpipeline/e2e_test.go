@@ -3,16 +3,20 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
 	"github.com/specboard/platform/tfpipeline/internal/root"
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
 )
@@ -27,6 +31,25 @@ func e2e(t testing.TB) {
 	if os.Getenv("E2E") == "" {
 		t.Skip("needs Terraform and the AWS provider: run make e2e")
 	}
+}
+
+// lateReads makes reads of ECS lag behind writes, as they do on AWS, for at most
+// lag. The seed is told on failure; CONSISTENCY_SEED sets it.
+func lateReads(t testing.TB, lag time.Duration) ecs.Consistency {
+	t.Helper()
+	seed := rand.Uint64()
+	if set := os.Getenv("CONSISTENCY_SEED"); set != "" {
+		var err error
+		if seed, err = strconv.ParseUint(set, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("reads of ECS were up to %s late: CONSISTENCY_SEED=%d has the same seed", lag, seed)
+		}
+	})
+	return ecs.Consistency{Lag: lag, Seed: seed}
 }
 
 // withoutAWS is the environment of a laptop that knows nothing of AWS.

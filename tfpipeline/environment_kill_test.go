@@ -21,7 +21,7 @@ func TestSoakKilledEnvironment(t *testing.T) {
 		t.Skip("takes a quarter of an hour: run make soak")
 	}
 	t.Parallel()
-	endpoint, err := localaws.StartCloud(t.Context(), localaws.CloudOptions{})
+	endpoint, err := localaws.StartCloud(t.Context(), localaws.CloudOptions{Consistency: lateReads(t, 2*time.Second)})
 	if err != nil {
 		t.Fatal(err)
 	}

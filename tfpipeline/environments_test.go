@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -28,7 +29,7 @@ import (
 func TestEnvironments(t *testing.T) {
 	t.Parallel()
 	e2e(t)
-	endpoint, err := localaws.StartCloud(t.Context(), localaws.CloudOptions{})
+	endpoint, err := localaws.StartCloud(t.Context(), localaws.CloudOptions{Consistency: lateReads(t, 2*time.Second)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -176,7 +176,7 @@ func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions,
 	q := deploy.Request{
 		Tag: o.tag, Commit: o.commit, Actor: a.actor(), RunURL: github.ReadRun(a.console.Getenv).URL, Why: a.why(),
 		OverrideProof: o.overrideProof, Force: o.force, Forward: o.forward, WithMigrations: o.withMigrations,
-		DryRun: o.dryRun, Timeout: o.timeout, LockWait: o.lockWait,
+		DryRun: o.dryRun, Timeout: o.timeout, LockWait: o.lockWait, CredentialsEnd: root.CredentialsEnd(a.console),
 	}
 	if q.LockWait == 0 {
 		q.LockWait = -1

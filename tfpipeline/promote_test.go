@@ -162,6 +162,7 @@ func TestInterruptedPromotion(t *testing.T) {
 		looked := func() int { return len(w.cloud.runtime.Calls("DescribeServiceDeployments")) }
 		for !updated() && pause(t.Context(), 10*time.Millisecond) {
 		}
+		pause(t.Context(), 300*time.Millisecond) // by then reads show it
 		for before := looked(); looked() < before+5 && pause(t.Context(), 10*time.Millisecond); {
 		}
 		cancel(console.ErrInterrupted)

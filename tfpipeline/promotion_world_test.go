@@ -46,7 +46,7 @@ func newPromotions(t *testing.T) *promotions {
 	script := ecstest.NewScript()
 	script.Start, script.Run, script.Quit = 20*time.Millisecond, 50*time.Millisecond, 10*time.Millisecond
 	script.Check, script.Drain = 20*time.Millisecond, 20*time.Millisecond
-	runtime := model.New(model.Options{Launcher: script, Pace: model.Pace{
+	runtime := model.New(model.Options{Launcher: script, Consistency: lateReads(t, 200*time.Millisecond), Pace: model.Pace{
 		Schedule: 5 * time.Millisecond, Provision: 5 * time.Millisecond, Activate: 5 * time.Millisecond,
 		Deprovision: 5 * time.Millisecond, Steady: 20 * time.Millisecond, Backoff: 10 * time.Millisecond, Speed: 100,
 	}})
@@ -168,7 +168,7 @@ func (w *promotions) runIn(ctx context.Context, args ...string) (stdout, stderr 
 	a := &app{
 		platform: w.cloud.platform, lookupNS: net.DefaultResolver.LookupNS, repository: w.repo.dir,
 		console: &console.Console{In: strings.NewReader(""), Out: &out, Err: &errs, Env: w.env},
-		limits:  deploy.Limits{Window: 100 * time.Millisecond, Tick: 20 * time.Millisecond, Backoff: 50 * time.Millisecond, Verify: 5 * time.Second, Lease: 10 * time.Second},
+		limits:  deploy.Limits{Window: 100 * time.Millisecond, Tick: 20 * time.Millisecond, Backoff: 50 * time.Millisecond, Verify: 5 * time.Second, Lease: 10 * time.Second, Confirm: 2 * time.Second},
 	}
 	code = a.run(ctx, args)
 	return out.String(), errs.String(), code

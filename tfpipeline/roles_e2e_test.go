@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -29,7 +30,7 @@ func TestRolesForReal(t *testing.T) {
 		t.Skip("takes many minutes: run make soak")
 	}
 	var trace roleTrace
-	endpoint, err := localaws.StartCloud(t.Context(), localaws.CloudOptions{Options: localaws.Options{Trace: trace.add}})
+	endpoint, err := localaws.StartCloud(t.Context(), localaws.CloudOptions{Options: localaws.Options{Trace: trace.add}, Consistency: lateReads(t, 2*time.Second)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -110,6 +110,10 @@ func (a *attempt) check() error {
 	if env.Proof != nil && a.Origin == nil && a.record().Kind == KindPromote {
 		problems = append(problems, fmt.Errorf("environment %q asks for a proof from %q, which cannot be looked at", env.Name, env.Proof.From))
 	}
+	if end, most := a.request.CredentialsEnd, a.begun.Add(a.timeout()); !end.IsZero() && end.Before(most) && !a.request.DryRun {
+		problems = append(problems, &AccessError{Err: fmt.Errorf("they are valid until %s, and this may take until %s",
+			end.UTC().Format(time.RFC3339), most.UTC().Format(time.RFC3339))})
+	}
 	return errors.Join(problems...)
 }
 

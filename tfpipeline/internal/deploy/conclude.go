@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -41,6 +42,8 @@ func (a *attempt) fail(ctx context.Context, step StepName, err error) (Record, e
 	case ctx.Err() != nil, lost && a.journal.Changed:
 		outcome = Interrupted
 	case lost || !a.lease.held():
+	case a.journal.Updated && blind(step, err):
+		outcome = Interrupted // what is in flight goes on, and nobody could look
 	case a.journal.Updated:
 		var backErr error
 		if outcome, backErr = a.rollBack(ctx, step, err); backErr != nil {
@@ -62,6 +65,14 @@ func (a *attempt) fail(ctx context.Context, step StepName, err error) (Record, e
 		Step: step, Outcome: outcome, Left: told.Left, Next: told.Next, Record: told,
 		Evidence: hideEvidence(a.Redactor, a.evidence), Err: a.Redactor.Error(err),
 	}
+}
+
+// blind reports whether a failure says nothing about the release, since AWS
+// refused who asked. An update that was refused is undone all the same, as long
+// as the credentials are valid.
+func blind(step StepName, err error) bool {
+	access, ok := errors.AsType[*AccessError](err)
+	return ok && (access.Permission == "" || step != StepUpdate)
 }
 
 // interruptedError says in a person's words that the caller's context ended.
@@ -316,6 +327,53 @@ var (
 	// record already.
 	ErrRecorded = errors.New("the attempt is recorded already")
 )
+
+// AccessError is a call that AWS refused for who asked, whatever was asked for:
+// it says nothing about a release.
+type AccessError struct {
+	// Permission is what the credentials lack, such as "ecs:ListTasks on
+	// arn:…"; empty if they are valid no longer.
+	Permission string
+	Err        error
+}
+
+func (e *AccessError) Error() string {
+	if e.Permission == "" {
+		return fmt.Sprintf("%v: the credentials do not last", e.Err)
+	}
+	return fmt.Sprintf("%v: the credentials lack %s", e.Err, e.Permission)
+}
+
+func (e *AccessError) Unwrap() error { return e.Err }
+
+// lacking is how AWS says which permission the caller lacks. The older form
+// names no resource.
+var lacking = regexp.MustCompile(`not authorized to perform: ([a-z0-9-]+:[A-Za-z]+)(?: on resource: ([^\s"]+))?`)
+
+// Access makes an error an *AccessError if that is what AWS's code means; code
+// is empty if no answer came. action is the permission that the call needs, such
+// as "ecs:ListTasks", for where AWS does not name it.
+func Access(err error, code, action string) error {
+	switch code {
+	case "ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired",
+		"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "InvalidToken":
+		return &AccessError{Err: err}
+	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Forbidden":
+		if m := lacking.FindStringSubmatch(err.Error()); m != nil {
+			action = m[1]
+			if m[2] != "" {
+				action += " on " + m[2]
+			}
+		}
+		return &AccessError{Permission: action, Err: err}
+	case "":
+		// The SDK has no type for this; a provider of credentials has given up.
+		if strings.Contains(err.Error(), "get credentials: ") {
+			return &AccessError{Err: err}
+		}
+	}
+	return err
+}
 
 // transient is an error that may go away by itself.
 type transient struct{ err error }

@@ -55,7 +55,7 @@ func TestEveryStepOfAContinuationDisturbed(t *testing.T) {
 					p.inject[at] = f
 					r, err := p.promote(t.Context(), Request{Tag: "v1.2"})
 					s.wantOneMigration(t, w)
-					if f == killed || f == killedLate {
+					if f == killed || f == killedLate || f == expired {
 						s.continued(t, w.clone(), at, f)
 						s.ended(t, w)
 						return

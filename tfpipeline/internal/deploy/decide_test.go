@@ -159,7 +159,7 @@ func TestNextMove(t *testing.T) {
 			tt.desired, tt.running = 2, 2
 		}
 		s := Service{Name: "api", TaskDefinition: tt.set, Desired: tt.desired, Running: tt.running, Deployment: tt.latest}
-		k := known{asked: tt.asked, written: tt.name != "never changed", same: tt.same, since: tt.same, size: config.Size{MinTasks: 2, MaxTasks: 2}}
+		k := known{asked: tt.asked, written: tt.name != "never changed", same: tt.same, since: tt.same, confirm: time.Minute, size: config.Size{MinTasks: 2, MaxTasks: 2}}
 		if got := nextMove(own, s, deployments, k); got != tt.want {
 			t.Errorf("%s: move %d, want %d", tt.name, got, tt.want)
 		}

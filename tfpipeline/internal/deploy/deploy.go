@@ -91,6 +91,10 @@ type Request struct {
 	// Timeout bounds everything from the lock to the verification; 0 means
 	// Limits.Total.
 	Timeout time.Duration
+	// CredentialsEnd is when the credentials are valid no longer; zero if they
+	// are renewed, or if nobody knows. An attempt does not begin whose time is
+	// longer.
+	CredentialsEnd time.Time
 	// LockWait is how long to wait for a lock that somebody holds; 0 means
 	// Limits.LockWait, less than 0 not at all.
 	LockWait time.Duration
@@ -112,6 +116,9 @@ type Limits struct {
 	// Settle bounds the wait for services that another run, an apply or an
 	// earlier attempt set in motion.
 	Settle time.Duration
+	// Confirm is how long ECS has to show the same before something is concluded
+	// that no deployment proves: longer than a read of ECS lags behind a write.
+	Confirm time.Duration
 	// Verify bounds how long digests, targets and the URL may take to be right
 	// once ECS calls every deployment successful.
 	Verify time.Duration
@@ -136,6 +143,7 @@ func DefaultLimits() Limits {
 		Tick:     2 * time.Second,
 		Backoff:  30 * time.Second,
 		Settle:   15 * time.Minute,
+		Confirm:  time.Minute,
 		Verify:   5 * time.Minute,
 		PutBack:  20 * time.Minute,
 		Finish:   2 * time.Minute,
@@ -210,7 +218,7 @@ func (l Limits) orDefault() Limits {
 	for _, f := range []struct{ limit, standard *time.Duration }{
 		{&l.Total, &d.Total}, {&l.LockWait, &d.LockWait}, {&l.Lease, &d.Lease}, {&l.Tick, &d.Tick},
 		{&l.Backoff, &d.Backoff}, {&l.Settle, &d.Settle}, {&l.Verify, &d.Verify}, {&l.PutBack, &d.PutBack},
-		{&l.Finish, &d.Finish}, {&l.Collect, &d.Collect},
+		{&l.Finish, &d.Finish}, {&l.Collect, &d.Collect}, {&l.Confirm, &d.Confirm},
 	} {
 		if *f.limit == 0 {
 			*f.limit = *f.standard

@@ -44,11 +44,23 @@ func (s scenario) checkOutcome(t *testing.T, at point, f fault, got Outcome) {
 		// What a plan was for is not what an apply left that ended in between.
 	case f == throttled || f == throttledLate:
 		allowed = []Outcome{s.undisturbed}
+	case (f == denied || f == expired) && (at.step == StepWatch || at.step == StepVerify):
+		allowed = []Outcome{Interrupted}
+	case f == expired && at.step == StepUpdate && at.call != "WriteJournal":
+		allowed = []Outcome{Interrupted}
+	case (f == denied || f == expired) && at.step == StepRollBack:
+		allowed = []Outcome{Interrupted, RolledBack}
+		if at.call != "DescribeServices" && at.call != "DescribeDeployments" {
+			allowed = append(allowed, Broken)
+		}
 	case f == cancelled || f == cancelledLate:
 		allowed = want.interrupted
 		if f == cancelledLate && at.step == StepVerify {
 			allowed = append(slices.Clone(allowed), Deployed) // it came too late
 		}
+	case s.kind == KindRollback && at.step == StepPreflight && f != timesOut &&
+		slices.Contains([]string{"StoppedTasks", "RunningDigests", "TargetHealth"}, at.call):
+		allowed = append(slices.Clone(allowed), s.undisturbed) // a rollback only warns
 	case at.call == "TaskLog", at.call == "WriteJournal" && at.nth > 1, at.call == "SetMinimum":
 		// Logs fail no migration; a change that could not be noted is found by
 		// looking.
@@ -56,6 +68,21 @@ func (s scenario) checkOutcome(t *testing.T, at point, f fault, got Outcome) {
 	}
 	if !slices.Contains(allowed, got) {
 		t.Errorf("outcome %q, want one of %q", got, allowed)
+	}
+}
+
+// checkAccess: what was denied is named, and what comes next leads out of it.
+func (s scenario) checkAccess(t *testing.T, f fault, r Record, e *Error) {
+	t.Helper()
+	if e == nil || r.Outcome == Deployed || r.Outcome == RolledBack || !strings.Contains(e.Error(), "the credentials") {
+		return // it was not needed, or nothing could be done about it
+	}
+	want := AdviceGrant
+	if f == expired {
+		want = AdviceRenew
+	}
+	if len(e.Next) == 0 || e.Next[0].Advice != want {
+		t.Errorf("next %s after %v", advised(e.Next), e)
 	}
 }
 
@@ -115,7 +142,7 @@ func (s scenario) checkRecord(t *testing.T, w *world, at point, f fault, before 
 	t.Helper()
 	stored := w.stored()[before:]
 	locked := r.Step != StepLock
-	lost := at.call == "Record" && (f == fails || f == timesOut)
+	lost := at.call == "Record" && (f == fails || f == denied || f == timesOut)
 	switch {
 	case !locked || lost:
 		if len(stored) > 1 {

@@ -75,7 +75,11 @@ func (p point) faults() []fault {
 	if p.nth > 1 {
 		return []fault{cancelled, cancelledLate, killed, killedLate}
 	}
-	return []fault{fails, throttled, throttledLate, timesOut, cancelled, cancelledLate, killed, killedLate}
+	all := []fault{fails, throttled, throttledLate, timesOut, cancelled, cancelledLate, killed, killedLate}
+	if p.call == "Get" || p.call == "Notify" {
+		return all // neither is a call to AWS
+	}
+	return append(all, denied, expired)
 }
 
 func without(steps []step, names ...StepName) []step {
@@ -170,6 +174,14 @@ func (s scenario) disturb(t *testing.T, w *world, at point, f fault, golden *str
 		t.Fatalf("error %v is no *Error", err)
 	}
 	s.checkOutcome(t, at, f, r.Outcome)
+	if f == denied || f == expired {
+		s.checkAccess(t, f, r, e)
+	}
+	if f == expired {
+		// Nothing could be stored, and what ECS has begun it goes on with.
+		s.continued(t, w.clone(), at, f)
+		return
+	}
 	s.checkWorld(t, w, p, r, e)
 	s.checkRecord(t, w, at, f, records, r, e)
 	s.checkLock(t, w, p, r)

@@ -45,6 +45,10 @@ const (
 	AdviceWait     Advice = "wait"
 	AdviceRetry    Advice = "retry"
 	AdviceOverride Advice = "override"
+	// AdviceGrant: ask for the same once a permission has been granted;
+	// AdviceRenew: with credentials that are valid.
+	AdviceGrant Advice = "grant"
+	AdviceRenew Advice = "renew"
 	// AdviceContinue goes on with the attempt; AdviceReturn goes on rolling it
 	// back; AdviceRecord records what it deployed.
 	AdviceContinue Advice = "continue"
@@ -70,6 +74,16 @@ func (a *attempt) next() Next {
 	elsewhere := Move{Advice: AdviceElsewhere, Verb: VerbRollback}
 	back := Move{Advice: AdviceBack, Verb: VerbRollback, Release: r.Previous.bare()}
 	started := a.lease != nil && a.lease.held() && a.journal.Changed
+	if access, ok := errors.AsType[*AccessError](a.refusal); ok {
+		again.Advice = AdviceGrant
+		if access.Permission == "" {
+			again.Advice = AdviceRenew
+		}
+		if r.Outcome == Broken && r.Kind == KindPromote && !r.Previous.IsZero() {
+			return Next{again, back, inspect}
+		}
+		return Next{again, inspect}
+	}
 	switch {
 	case r.Outcome == Interrupted && !started:
 		return Next{again}

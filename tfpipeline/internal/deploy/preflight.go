@@ -15,7 +15,7 @@ import (
 // preflight refuses what would fail later, all of it at once, and reads what
 // runs before anything is changed.
 func (a *attempt) preflight(ctx context.Context) error {
-	err := all(ctx, a.checkCheckout, a.checkImages, a.checkSecrets, a.checkTemplates, a.checkRejected, a.checkProof, a.checkMigrations)
+	err := all(ctx, a.checkCheckout, a.checkImages, a.checkSecrets, a.checkTemplates, a.checkRejected, a.checkProof, a.checkMigrations, a.checkAccess)
 	if err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func (a *attempt) preflight(ctx context.Context) error {
 // preflightRollback refuses only what makes a rollback impossible or unsafe: it
 // has to work in a bad hour.
 func (a *attempt) preflightRollback(ctx context.Context) error {
-	if err := all(ctx, a.checkImages, a.checkContracts, a.checkTemplates); err != nil {
+	if err := all(ctx, a.checkImages, a.checkContracts, a.checkTemplates, a.checkAccess); err != nil {
 		return err
 	}
 	return a.readBefore(ctx)
@@ -39,8 +39,9 @@ func all(ctx context.Context, checks ...func(context.Context) error) error {
 	var problems []error
 	for _, check := range checks {
 		err := check(ctx)
-		if err != nil && ctx.Err() != nil {
-			return err
+		access, refused := errors.AsType[*AccessError](err)
+		if err != nil && ctx.Err() != nil || refused && access.Permission == "" {
+			return err // as all others would
 		}
 		problems = append(problems, err)
 	}
@@ -206,6 +207,49 @@ func (a *attempt) override(check, reason string) {
 	a.warn("%s overridden: %s", check, reason)
 }
 
+// checkAccess makes the calls that only the steps after the first change make:
+// what may not be asked then could not be told from a failure. A rollback has to
+// work in a bad hour, and is only warned. A dry run has the rights of plans, and
+// gets no further.
+func (a *attempt) checkAccess(ctx context.Context) error {
+	if a.request.DryRun {
+		return nil
+	}
+	ask := func(what string, call func(context.Context) error) error {
+		err := a.retryCall(ctx, call)
+		if err == nil {
+			return nil
+		}
+		err = fmt.Errorf("look at %s: %w", what, err)
+		if a.record().Kind == KindRollback {
+			a.warn("%v", err)
+			return nil
+		}
+		return err
+	}
+	problems := []error{
+		ask("tasks that stopped", func(ctx context.Context) error {
+			_, err := a.Services.StoppedTasks(ctx, a.services, time.Now())
+			return err
+		}),
+		ask("the running images", func(ctx context.Context) error {
+			_, err := a.Services.RunningDigests(ctx, a.services)
+			return err
+		}),
+		ask("the targets", func(ctx context.Context) error {
+			_, err := a.Health.TargetHealth(ctx, a.public())
+			return err
+		}),
+	}
+	if _, ok := a.Platform.Task(taskMigrate); ok {
+		problems = append(problems, ask("the log of task "+taskMigrate, func(ctx context.Context) error {
+			_, _, err := a.Tasks.TaskLog(ctx, Task{Name: taskMigrate, ARN: "task/none"}, "")
+			return err
+		}))
+	}
+	return errors.Join(problems...)
+}
+
 // settle waits until no deployment is in flight but this attempt's own: another
 // tool's, an apply's, or one that a person began. It returns the services then.
 // For atLeast, ECS may not show them yet.
@@ -233,7 +277,7 @@ func (a *attempt) settle(ctx context.Context, when string, atLeast time.Duration
 			continue
 		}
 		list := strings.Join(foreign, "; ")
-		if a.request.DryRun {
+		if a.request.DryRun && so.since("in flight", true) >= a.limits.Confirm/6 {
 			return nil, fmt.Errorf("deployments of somebody else are in flight: %s", list)
 		}
 		if list != said {
@@ -312,7 +356,7 @@ func (a *attempt) readBefore(ctx context.Context) error {
 // those that the last release ran on, as it left them, and after the apply all
 // of them. What ECS goes on showing for a while is how it is.
 func (a *attempt) describeSettled(ctx context.Context) (map[string]Service, error) {
-	const quiet = 10 * time.Second // longer than one old read lasts, mostly
+	quiet := a.limits.Confirm / 6 // longer than one old read lasts, mostly
 	began, so := time.Now(), steady{}
 	current := a.history.current()
 	last := ""
@@ -339,7 +383,7 @@ func (a *attempt) describeSettled(ctx context.Context) (map[string]Service, erro
 		so.since("shows", shows == last)
 		last = shows
 		stays := so.since("shows", true)
-		if !absent && (!surprising || stays >= quiet) || absent && time.Since(began) >= confirmed {
+		if !absent && (!surprising || stays >= quiet) || absent && time.Since(began) >= a.limits.Confirm {
 			return services, nil
 		}
 		if !a.pause(ctx, a.limits.Tick) {
@@ -379,8 +423,14 @@ func (a *attempt) compareWithHistory(services map[string]Service) {
 	}
 }
 
-// short is the last part of an ARN: "family:revision", or an id.
-func short(arn string) string { return arn[strings.LastIndex(arn, "/")+1:] }
+// short is the last part of an ARN: "family:revision", or an id. ECS may not
+// show yet what it is, and no name in a message is empty.
+func short(arn string) string {
+	if arn == "" {
+		return "(unknown)"
+	}
+	return arn[strings.LastIndex(arn, "/")+1:]
+}
 
 // checkMigrations refuses contract migrations that would take something away
 // from a release that runs, or from the one that a rollback would go to.

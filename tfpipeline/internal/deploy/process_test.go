@@ -15,6 +15,8 @@ type process struct {
 	*world
 	Pipeline
 	dead bool
+	// expired: its credentials have ended.
+	expired bool
 	// checkedOut is the commit of the checkout; empty: the newest.
 	checkedOut string
 	step       StepName
@@ -48,6 +50,9 @@ const (
 	cancelledLate fault = "cancel after effect"
 	killed        fault = "kill"
 	killedLate    fault = "kill after effect"
+	// denied lasts for the step, expired for the rest of the process.
+	denied  fault = "denied"
+	expired fault = "credentials end"
 )
 
 var (
@@ -105,6 +110,15 @@ func call[T any](ctx context.Context, p *process, name, args string, effect func
 	case <-ctx.Done():
 		return zero, ctx.Err()
 	}
+	if f == expired {
+		p.expired = true
+	}
+	if p.expired && name != "Notify" && name != "Get" {
+		return zero, Access(errors.New("ExpiredToken: injected"), "ExpiredToken", "")
+	}
+	if f == denied {
+		return zero, Access(errors.New("AccessDenied: injected"), "AccessDenied", "aws:"+name)
+	}
 	return finish(ctx, p, f, effect)
 }
 
@@ -160,7 +174,7 @@ func (p *process) faultAt(at point) fault {
 		switch {
 		case f == none:
 			continue
-		case late == 0, f == fails, f == timesOut, f == throttled && late < 3, f == throttledLate && late < 2:
+		case late == 0, f == fails, f == denied, f == timesOut, f == throttled && late < 3, f == throttledLate && late < 2:
 			p.hits++
 			return f
 		}

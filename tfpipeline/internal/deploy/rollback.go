@@ -45,6 +45,8 @@ type known struct {
 	same time.Duration
 	// size is the configured one.
 	size config.Size
+	// confirm is Limits.Confirm.
+	confirm time.Duration
 }
 
 // nextMove decides about one service from what ECS shows: the service, the zero
@@ -53,7 +55,7 @@ type known struct {
 // a deployment, or by its standing so for long enough.
 func nextMove(own ServiceRecord, s Service, deployments map[string]Deployment, k known) move {
 	if s.Name == "" || s.Gone {
-		if k.same >= confirmed {
+		if k.same >= k.confirm {
 			return moveUnseen
 		}
 		return moveWait
@@ -66,7 +68,7 @@ func nextMove(own ServiceRecord, s Service, deployments map[string]Deployment, k
 	scaled := s.Desired == set && set != own.DesiredBefore && k.written
 	switch {
 	case s.Desired < own.DesiredBefore || scaled: // autoscaling may have found more, and knows better
-		if k.asked == moveScale && k.since < confirmed {
+		if k.asked == moveScale && k.since < k.confirm {
 			return moveWait
 		}
 		return moveScale
@@ -83,7 +85,7 @@ const runWithin = 5 * time.Minute
 
 // wayBack is nextMove without the number of tasks.
 func wayBack(own ServiceRecord, s Service, deployments map[string]Deployment, k known) move {
-	idle, lasting := own.DesiredBefore == 0, k.since >= confirmed && k.same >= confirmed
+	idle, lasting := own.DesiredBefore == 0, k.since >= k.confirm && k.same >= k.confirm
 	latest := s.Deployment
 	ours, known := deployments[own.Deployment]
 	if !known && latest != nil && latest.TaskDefinition == own.After && own.After != own.Before {
@@ -120,7 +122,7 @@ func wayBack(own ServiceRecord, s Service, deployments map[string]Deployment, k 
 		return moveStuck // what ran before does not start, and ECS went back to the release
 	case s.TaskDefinition != own.After && later && known:
 		return moveLeave
-	case s.TaskDefinition != own.After && k.same < confirmed && (!known || !ours.State.Failed()):
+	case s.TaskDefinition != own.After && k.same < k.confirm && (!known || !ours.State.Failed()):
 		return moveWait
 	case s.TaskDefinition != own.After && (!known || !ours.State.Failed()):
 		return moveLeave
@@ -137,7 +139,7 @@ func wayBack(own ServiceRecord, s Service, deployments map[string]Deployment, k 
 // unlessAsked is a move that waits if it was asked for already, for as long as ECS
 // may take to show it.
 func unlessAsked(m move, k known) move {
-	if m == k.asked && (m == moveStop || k.since < confirmed) {
+	if m == k.asked && (m == moveStop || k.since < k.confirm) {
 		return moveWait
 	}
 	return m
@@ -167,7 +169,7 @@ func (a *attempt) rollBack(ctx context.Context, step StepName, cause error) (Out
 		a.journal.PutBack, a.journal.FailedStep = a.Redactor.Hide(cause.Error()), step
 		a.changed(ctx)
 	}
-	asked, moves, why := map[string]move{}, map[string]move{}, map[string]string{}
+	asked, moves, why := map[string]move{}, map[string]move{}, map[string]error{}
 	w := newWatcher(a, func(s *ServiceRecord) *string {
 		if s.PutBack != "" {
 			return &s.PutBack
@@ -218,7 +220,7 @@ func (a *attempt) rollBack(ctx context.Context, step StepName, cause error) (Out
 			}
 			showed[name] = shows
 			written, changed := a.written[name]
-			k := known{asked: asked[name], written: changed || a.resumed, since: time.Since(began), same: so.since(name, true), size: a.env.SizeOf(name)}
+			k := known{asked: asked[name], written: changed || a.resumed, since: time.Since(began), same: so.since(name, true), size: a.env.SizeOf(name), confirm: a.limits.Confirm}
 			if changed {
 				k.since = time.Since(written)
 			}
@@ -236,12 +238,13 @@ func (a *attempt) rollBack(ctx context.Context, step StepName, cause error) (Out
 					err = a.moveBack(ctx, name, s, m)
 				}
 				if err != nil {
-					if _, lost := errors.AsType[lostError](err); lost || ctx.Err() != nil {
+					_, lost := errors.AsType[lostError](err)
+					if lost || ctx.Err() != nil || blind(StepUpdate, err) {
 						return a.notBack(ctx, err)
 					}
 					// The others are rolled back all the same.
 					a.warn("%v", err)
-					m, why[name] = moveStuck, err.Error()
+					m, why[name] = moveStuck, err
 				}
 			}
 			moves[name] = m
@@ -249,7 +252,7 @@ func (a *attempt) rollBack(ctx context.Context, step StepName, cause error) (Out
 			case moveWait, moveStop, moveSet, moveScale:
 				waiting++
 			case moveUnseen:
-				why[name] = unseenError(name, s).Error()
+				why[name] = unseenError(name, s, a.limits.Confirm)
 			}
 		}
 		if first {
@@ -278,7 +281,7 @@ func (a *attempt) notBack(ctx context.Context, err error) (Outcome, error) {
 	err = because(ctx, fmt.Errorf("roll the services back: %w", err))
 	_, late := errors.AsType[timeUp](context.Cause(ctx))
 	_, lost := errors.AsType[lostError](err)
-	if lost || ctx.Err() != nil && !late {
+	if lost || ctx.Err() != nil && !late || blind(StepRollBack, err) {
 		return Interrupted, err
 	}
 	return Broken, err
@@ -346,7 +349,7 @@ func leastBefore(own *ServiceRecord, size config.Size) (least int, ok bool) {
 
 // restoreFloors makes sure that autoscaling goes no lower than before with the
 // services that are back.
-func (a *attempt) restoreFloors(ctx context.Context, moves map[string]move, why map[string]string) {
+func (a *attempt) restoreFloors(ctx context.Context, moves map[string]move, why map[string]error) {
 	for _, name := range a.services {
 		own := a.record().Services[name]
 		if own == nil || moves[name] != moveDone || a.written[name].IsZero() && !a.resumed && own.Deployment == "" {
@@ -358,14 +361,15 @@ func (a *attempt) restoreFloors(ctx context.Context, moves map[string]move, why 
 		}
 		if err := a.setMinimum(ctx, name, least); err != nil {
 			a.warn("%v", err)
-			moves[name], why[name] = moveStuck, err.Error()
+			moves[name], why[name] = moveStuck, err
 		}
 	}
 }
 
 // judgeReturn says how the services were left once nothing moves any more.
-func (a *attempt) judgeReturn(moves map[string]move, why map[string]string) (Outcome, error) {
-	var left, stuck []string
+func (a *attempt) judgeReturn(moves map[string]move, why map[string]error) (Outcome, error) {
+	var left []string
+	var stuck stuckError
 	var back, changed int
 	for _, name := range a.services {
 		own := a.record().Services[name]
@@ -377,10 +381,7 @@ func (a *attempt) judgeReturn(moves map[string]move, why map[string]string) (Out
 			left = append(left, name)
 			own.Outcome = Superseded
 		case moveStuck, moveUnseen:
-			if why[name] != "" {
-				name += ": " + why[name]
-			}
-			stuck = append(stuck, name)
+			stuck.add(name, why[name])
 			own.Outcome = Broken
 		default:
 			back++
@@ -393,8 +394,9 @@ func (a *attempt) judgeReturn(moves map[string]move, why map[string]string) (Out
 		}
 	}
 	switch {
-	case len(stuck) > 0:
-		return Broken, fmt.Errorf("%d of %d services could not be rolled back (%s)", len(stuck), len(a.services), strings.Join(stuck, "; "))
+	case len(stuck.services) > 0:
+		stuck.of = len(a.services)
+		return Broken, stuck
 	case len(left) > 0 && back > 0:
 		return Broken, fmt.Errorf("%d of %d services were set to something else by somebody else (%s), and the others are back", len(left), len(a.services), strings.Join(left, ", "))
 	case len(left) > 0:
@@ -407,3 +409,24 @@ func (a *attempt) judgeReturn(moves map[string]move, why map[string]string) (Out
 		return RolledBack, nil
 	}
 }
+
+// stuckError names the services that could not be rolled back, and why.
+type stuckError struct {
+	services []string
+	causes   []error
+	of       int
+}
+
+func (e *stuckError) add(service string, cause error) {
+	if cause != nil {
+		service += ": " + cause.Error()
+		e.causes = append(e.causes, cause)
+	}
+	e.services = append(e.services, service)
+}
+
+func (e stuckError) Error() string {
+	return fmt.Sprintf("%d of %d services could not be rolled back (%s)", len(e.services), e.of, strings.Join(e.services, "; "))
+}
+
+func (e stuckError) Unwrap() []error { return e.causes }

@@ -150,10 +150,6 @@ type supersededError struct{ why string }
 
 func (e supersededError) Error() string { return e.why }
 
-// confirmed is how long ECS has to show the same before something is concluded
-// that no deployment proves: longer than a read of ECS lags behind a write.
-const confirmed = time.Minute
-
 // steady remembers since when something is so.
 type steady map[string]time.Time
 
@@ -188,8 +184,8 @@ func (a *attempt) watch(ctx context.Context) error {
 			own := a.record().Services[name]
 			s, shown := look.services[name]
 			if unseen := so.since("unseen "+name, !shown || s.Gone); !shown || s.Gone {
-				if unseen >= confirmed {
-					return unseenError(name, s)
+				if unseen >= a.limits.Confirm {
+					return unseenError(name, s, a.limits.Confirm)
 				}
 				waiting++
 				continue
@@ -200,13 +196,13 @@ func (a *attempt) watch(ctx context.Context) error {
 			if at := a.written[name]; !at.IsZero() {
 				set = at
 			}
-			j := judge(s, d, known, time.Since(set) > confirmed || a.written[name].IsZero(), *own)
+			j := judge(s, d, known, time.Since(set) > a.limits.Confirm || a.written[name].IsZero(), *own)
 			if j.deployment.ARN != "" {
 				own.Deployment = j.deployment.ARN
 				own.note(j.deployment)
 				w.show(j.deployment)
 			}
-			unproven := so.since("superseded "+name, j.verdict == superseded && !j.proven) < confirmed
+			unproven := so.since("superseded "+name, j.verdict == superseded && !j.proven) < a.limits.Confirm
 			switch {
 			case j.verdict == superseded && !j.proven && unproven:
 				waiting++
@@ -229,11 +225,11 @@ func (a *attempt) watch(ctx context.Context) error {
 }
 
 // unseenError says that ECS shows a service no longer.
-func unseenError(name string, s Service) error {
+func unseenError(name string, s Service, unseen time.Duration) error {
 	if s.Gone {
 		return fmt.Errorf("service %s was deleted", name)
 	}
-	return fmt.Errorf("ECS has not shown service %s for %v", name, confirmed)
+	return fmt.Errorf("ECS has not shown service %s for %v", name, unseen)
 }
 
 // crashes fails if a task of what was deployed stopped by itself since.
@@ -242,11 +238,18 @@ func (a *attempt) crashes(ctx context.Context) error {
 	for _, name := range a.services {
 		since = earlier(since, a.record().Services[name].since())
 	}
-	stopped, err := retry(ctx, a, func(ctx context.Context) ([]StoppedTask, error) {
-		return a.Services.StoppedTasks(ctx, a.services, since)
-	})
-	if err != nil {
-		return fmt.Errorf("look for tasks that stopped: %w", err)
+	var stopped []StoppedTask
+	for refusals := 1; ; refusals++ {
+		var err error
+		stopped, err = retry(ctx, a, func(ctx context.Context) ([]StoppedTask, error) {
+			return a.Services.StoppedTasks(ctx, a.services, since)
+		})
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil || refusals == maxRefusals || !a.pause(ctx, a.limits.Tick) {
+			return fmt.Errorf("look for tasks that stopped: %w", err)
+		}
 	}
 	var crashed []error
 	for _, t := range stopped {
@@ -511,18 +514,19 @@ func (a *attempt) verify(ctx context.Context) error {
 			a.verified()
 			return nil
 		}
-		if err != nil {
-			wrong = append(wrong, err.Error())
-		}
 		pace := a.limits.Tick / 2
 		if right {
 			pace = min(a.limits.Tick, window/4)
 		}
 		if refused >= maxRefusals || !a.pause(ctx, pace) {
-			if len(wrong) == 0 {
-				wrong = append(wrong, fmt.Sprintf("it has not stayed healthy for %v", window))
+			switch {
+			case err != nil:
+			case len(wrong) == 0:
+				err = fmt.Errorf("it has not stayed healthy for %v", window)
+			default:
+				err = errors.New(strings.Join(wrong, "; "))
 			}
-			return because(ctx, errors.New(strings.Join(wrong, "; ")))
+			return because(ctx, err)
 		}
 	}
 }
@@ -560,7 +564,7 @@ func (a *attempt) wrong(ctx context.Context) ([]string, error) {
 		own := a.record().Services[name]
 		switch s, shown := services[name]; {
 		case !shown || s.Gone:
-			wrong = append(wrong, unseenError(name, s).Error())
+			wrong = append(wrong, unseenError(name, s, a.limits.Confirm).Error())
 			continue
 		case s.TaskDefinition != own.After:
 			wrong = append(wrong, fmt.Sprintf("service %s is set to %s instead of %s", name, short(s.TaskDefinition), short(own.After)))
@@ -585,17 +589,13 @@ func (a *attempt) wrong(ctx context.Context) ([]string, error) {
 			wrong = append(wrong, fmt.Sprintf("%d of %d tasks of service %s run %s instead of %s", len(other), len(got), name, other[0], want))
 		}
 	}
-	var public []string
 	path := ""
 	for _, s := range a.Platform.Services {
-		if s.Public() && slices.Contains(a.services, s.Name) {
-			public = append(public, s.Name)
-		}
 		if s.Default {
 			path = s.HealthPath
 		}
 	}
-	if len(public) > 0 {
+	if public := a.public(); len(public) > 0 {
 		targets, err := a.Health.TargetHealth(ctx, public)
 		if err != nil {
 			return nil, fmt.Errorf("look at the targets: %w", err)
@@ -618,6 +618,17 @@ func (a *attempt) wrong(ctx context.Context) ([]string, error) {
 		wrong = append(wrong, fmt.Sprintf("GET %s answers %d", url, status))
 	}
 	return wrong, nil
+}
+
+// public are the services that a load balancer finds.
+func (a *attempt) public() []string {
+	var public []string
+	for _, s := range a.Platform.Services {
+		if s.Public() && slices.Contains(a.services, s.Name) {
+			public = append(public, s.Name)
+		}
+	}
+	return public
 }
 
 func unhealthy(name string, t Targets) []string {

@@ -248,7 +248,7 @@ func (p *process) RunningDigests(ctx context.Context, services []string) (map[st
 		all := map[string][]string{}
 		for _, name := range services {
 			s := p.services[name]
-			if s.deleted {
+			if s == nil || s.deleted {
 				continue
 			}
 			for range s.desired {

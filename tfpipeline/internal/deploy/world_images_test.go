@@ -62,6 +62,9 @@ func (p *process) TargetHealth(ctx context.Context, services []string) (map[stri
 	return call(ctx, p, "TargetHealth", "", func() (map[string]Targets, error) {
 		all := map[string]Targets{}
 		for _, s := range services {
+			if p.services[s] == nil {
+				continue
+			}
 			all[s] = Targets{Healthy: p.services[s].desired}
 			if p.unhealthy[s] {
 				all[s] = Targets{Unhealthy: 2, Reasons: []string{"Target.ResponseCodeMismatch"}}

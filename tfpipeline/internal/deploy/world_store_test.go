@@ -82,6 +82,9 @@ func (p *process) TaskLog(ctx context.Context, t Task, cursor string) ([]LogLine
 	}
 	a, err := call(ctx, p, "TaskLog", "", func() (answer, error) {
 		task := p.tasks[t.ARN]
+		if task == nil {
+			return answer{nil, cursor}, nil
+		}
 		n := 0
 		fmt.Sscan(cursor, &n)
 		if n >= len(task.end.log) || n == len(task.end.log)-1 && (task.Stopped.IsZero() || time.Since(task.Stopped) < time.Second) {

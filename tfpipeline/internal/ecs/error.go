@@ -123,7 +123,19 @@ func failed(ctx context.Context, err error, format string, args ...any) error {
 	if said.passes() {
 		return deploy.Transient(wrapped)
 	}
-	return wrapped
+	return deploy.Access(wrapped, said.Code, said.action())
+}
+
+// action is the permission that the call needs.
+func (e *Error) action() string {
+	prefix := map[string]string{
+		"Elastic Load Balancing v2": "elasticloadbalancing", "CloudWatch Logs": "logs",
+		"Secrets Manager": "secretsmanager", "Application Auto Scaling": "application-autoscaling",
+	}[e.Service]
+	if prefix == "" {
+		prefix = strings.ToLower(e.Service)
+	}
+	return prefix + ":" + e.Operation
 }
 
 // passes reports whether the error may go away by itself.

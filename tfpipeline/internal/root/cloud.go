@@ -34,6 +34,21 @@ type Cloud struct {
 	Config aws.Config
 }
 
+// CredentialsEnd is when credentials end that a person's tool put into the
+// environment, which nothing renews; zero if they are renewed, or if nobody
+// says.
+func CredentialsEnd(c *console.Console) time.Time {
+	if c.Getenv("AWS_ACCESS_KEY_ID") == "" {
+		return time.Time{}
+	}
+	for _, name := range []string{"AWS_CREDENTIAL_EXPIRATION", "AWS_SESSION_EXPIRATION"} {
+		if end, err := time.Parse(time.RFC3339, c.Getenv(name)); err == nil {
+			return end
+		}
+	}
+	return time.Time{}
+}
+
 const (
 	// answerWithin bounds one attempt of a call to AWS.
 	answerWithin = 30 * time.Second

@@ -62,7 +62,11 @@ func (b *Bucket) failed(ctx context.Context, err error, format string, args ...a
 	case transient(err):
 		return deploy.Transient(fmt.Errorf("%s: %w", doing, err))
 	default:
-		return fmt.Errorf("%s: %w", doing, err)
+		action := ""
+		if op, ok := errors.AsType[*smithy.OperationError](err); ok {
+			action = "s3:" + op.OperationName
+		}
+		return deploy.Access(fmt.Errorf("%s: %w", doing, err), Code(err), action+" on "+b.name)
 	}
 }
 

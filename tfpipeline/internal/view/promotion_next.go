@@ -14,6 +14,8 @@ var phrases = map[deploy.Advice]string{
 	deploy.AdviceWait:      "wait for it, and then: %s",
 	deploy.AdviceRetry:     "to try this one again: %s",
 	deploy.AdviceOverride:  "to override that: %s",
+	deploy.AdviceGrant:     "an administrator grants that (gen/internal/render/github*.go, make gen, tfpipeline apply -env shared); then: %s",
+	deploy.AdviceRenew:     "renew the credentials (aws sso login, or run the job once more); then: %s",
 	deploy.AdviceContinue:  "%s continues",
 	deploy.AdviceReturn:    "%s goes on rolling the services back",
 	deploy.AdviceRecord:    "%s, which records what is deployed",
