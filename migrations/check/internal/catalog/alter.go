@@ -52,7 +52,7 @@ func (s *Schema) AlterTable(t *Relation, cmd *pg.AlterTableCmd) {
 		for _, r := range t.Family() {
 			if c := s.alteredColumn(r, cmd.GetName()); c != nil {
 				if cmd.GetSubtype() == pg.AlterTableType_AT_AddIdentity && r == t {
-					s.ownSequence(t, c)
+					s.ownSequence(t, c, cmd.GetDef().GetConstraint().GetOptions())
 				}
 				s.alterColumn(c, cmd)
 			}

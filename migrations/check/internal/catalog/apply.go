@@ -33,7 +33,7 @@ func (s *Schema) Apply(node *pg.Node) {
 	case *pg.Node_AlterTableStmt:
 		s.alterTable(n.AlterTableStmt)
 	case *pg.Node_CreateSeqStmt:
-		s.create(s.newName(n.CreateSeqStmt.GetSequence()), Sequence, n.CreateSeqStmt.GetIfNotExists())
+		s.create(s.newName(n.CreateSeqStmt.GetSequence()), Sequence, n.CreateSeqStmt.GetIfNotExists()).Start = starts(n.CreateSeqStmt.GetOptions())
 	case *pg.Node_AlterSeqStmt:
 		s.alterSequence(n.AlterSeqStmt)
 	case *pg.Node_CreateSchemaStmt:
@@ -49,7 +49,15 @@ func (s *Schema) Apply(node *pg.Node) {
 	case *pg.Node_DefineStmt:
 		if n.DefineStmt.GetKind() == pg.ObjectType_OBJECT_TYPE {
 			s.addType(&UserType{Name: s.newObject(n.DefineStmt.GetDefnames()), Kind: "base"})
+		} else {
+			s.Others[s.otherKey(n.DefineStmt.GetKind(), n.DefineStmt.GetDefnames())] = true
 		}
+	case *pg.Node_CreateExtensionStmt:
+		s.Others["extension "+n.CreateExtensionStmt.GetExtname()] = true
+	case *pg.Node_CreateCastStmt:
+		s.Others[s.castKey(n.CreateCastStmt.GetSourcetype(), n.CreateCastStmt.GetTargettype())] = true
+	case *pg.Node_RuleStmt:
+		s.Others["rule "+s.Relation(n.RuleStmt.GetRelation()).Name.String()+"."+n.RuleStmt.GetRulename()] = true
 	case *pg.Node_CreateDomainStmt:
 		s.createDomain(n.CreateDomainStmt)
 	case *pg.Node_AlterDomainStmt:

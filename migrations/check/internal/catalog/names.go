@@ -195,6 +195,15 @@ func (s *Schema) forget(r *Relation) {
 	}
 }
 
+// ForgetOpen forgets what only placeholders name.
+func (s *Schema) ForgetOpen() {
+	for _, r := range s.Relations {
+		if Placeholder(r.Name.Name) || Placeholder(r.Name.Schema) {
+			s.forget(r)
+		}
+	}
+}
+
 // Stub reports whether a relation was only ever named, never seen made: then a
 // complete schema knows that it does not exist.
 func (s *Schema) Stub(r *Relation) bool { return r.stub }

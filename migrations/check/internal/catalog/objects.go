@@ -66,6 +66,22 @@ func (s *Schema) renameObject(n *pg.RenameStmt) {
 				}
 			}
 		}
+	case pg.ObjectType_OBJECT_FUNCTION, pg.ObjectType_OBJECT_PROCEDURE, pg.ObjectType_OBJECT_ROUTINE:
+		o := n.GetObject().GetObjectWithArgs()
+		old := s.ObjectName(Strings(o.GetObjname()))
+		to := Name{old.Schema, n.GetNewname()}
+		var stay []*Function
+		for _, f := range s.Functions[old] {
+			if !f.Dropped(o) {
+				stay = append(stay, f)
+				continue
+			}
+			f.Name = to
+			s.Functions[to] = append(s.Functions[to], f)
+		}
+		if s.Functions[old] = stay; len(stay) == 0 {
+			delete(s.Functions, old)
+		}
 	case pg.ObjectType_OBJECT_SCHEMA:
 		s.renameSchema(n.GetSubname(), n.GetNewname())
 	}
@@ -180,6 +196,7 @@ func (s *Schema) drop(n *pg.DropStmt) {
 				delete(s.RelationAs(parts[:len(parts)-1], Table).Triggers, last(parts))
 			}
 		default:
+			delete(s.Others, s.ObjectKey(n.GetRemoveType(), o))
 			if _, ok := relationKinds[n.GetRemoveType()]; ok {
 				if r := s.Find(splitName(parts)); r != nil {
 					s.forget(r)

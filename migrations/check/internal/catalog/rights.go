@@ -18,7 +18,17 @@ func (s *Schema) ObjectKey(kind pg.ObjectType, object *pg.Node) string {
 		return relationKey(s.Resolve(parts))
 	}
 	switch kind {
-	case pg.ObjectType_OBJECT_PROCEDURE, pg.ObjectType_OBJECT_ROUTINE, pg.ObjectType_OBJECT_AGGREGATE:
+	case pg.ObjectType_OBJECT_EXTENSION:
+		return "extension " + strings.Join(parts, "")
+	case pg.ObjectType_OBJECT_RULE:
+		if len(parts) > 1 {
+			return "rule " + s.Resolve(parts[:len(parts)-1]).String() + "." + last(parts)
+		}
+	case pg.ObjectType_OBJECT_CAST:
+		if types := object.GetList().GetItems(); len(types) == 2 {
+			return s.castKey(types[0].GetTypeName(), types[1].GetTypeName())
+		}
+	case pg.ObjectType_OBJECT_PROCEDURE, pg.ObjectType_OBJECT_ROUTINE:
 		kind = pg.ObjectType_OBJECT_FUNCTION
 	case pg.ObjectType_OBJECT_DOMAIN:
 		kind = pg.ObjectType_OBJECT_TYPE
@@ -28,12 +38,34 @@ func (s *Schema) ObjectKey(kind pg.ObjectType, object *pg.Node) string {
 	return strings.ToLower(strings.TrimPrefix(kind.String(), "OBJECT_")) + " " + s.ObjectName(parts).String()
 }
 
+func (s *Schema) otherKey(kind pg.ObjectType, name []*pg.Node) string {
+	return s.ObjectKey(kind, &pg.Node{Node: &pg.Node_List{List: &pg.List{Items: name}}})
+}
+
+func (s *Schema) castKey(from, to *pg.TypeName) string {
+	return "cast " + s.ResolveType(from).String() + " " + s.ResolveType(to).String()
+}
+
+// Roles are the names in a list of roles, PUBLIC for what has none.
+func Roles(list []*pg.Node) []string {
+	var names []string
+	for _, n := range list {
+		name := n.GetRoleSpec().GetRolename()
+		if name == "" {
+			name = "PUBLIC"
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
 func (s *Schema) forgetRights(key string) {
 	delete(s.Owners, key)
 	delete(s.Rights, key)
 }
 
-func (s *Schema) grant(n *pg.GrantStmt) {
+// GrantKeys are the keys of the objects that a GRANT or REVOKE names.
+func (s *Schema) GrantKeys(n *pg.GrantStmt) []string {
 	var keys []string
 	for _, o := range n.GetObjects() {
 		if n.GetTargtype() == pg.GrantTargetType_ACL_TARGET_ALL_IN_SCHEMA {
@@ -44,12 +76,12 @@ func (s *Schema) grant(n *pg.GrantStmt) {
 		}
 		keys = append(keys, s.ObjectKey(n.GetObjtype(), o))
 	}
-	for _, key := range keys {
-		for _, g := range n.GetGrantees() {
-			role := g.GetRoleSpec().GetRolename()
-			if role == "" {
-				role = "PUBLIC"
-			}
+	return keys
+}
+
+func (s *Schema) grant(n *pg.GrantStmt) {
+	for _, key := range s.GrantKeys(n) {
+		for _, role := range Roles(n.GetGrantees()) {
 			all := len(n.GetPrivileges()) == 0
 			if !n.GetIsGrant() && all {
 				for right := range s.Rights[key] {

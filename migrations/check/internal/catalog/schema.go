@@ -62,6 +62,8 @@ type Relation struct {
 	Bound *pg.PartitionBoundSpec
 	// Owner is the table that a sequence or an index belongs to.
 	Owner *Relation
+	// Start is set for a sequence that was told where to begin.
+	Start bool
 	// Reads are the relations that a view's query names.
 	Reads []*Relation
 	// stub is set for one that was only named.
@@ -192,6 +194,9 @@ type Schema struct {
 	// ObjectKey. A right is a role and what it may do.
 	Owners map[string]string
 	Rights map[string]map[string]bool
+	// Others are extensions, rules, aggregates, collations, casts and operators,
+	// by ObjectKey.
+	Others map[string]bool
 	// DefaultRights is set once ALTER DEFAULT PRIVILEGES was seen: new objects
 	// then come with rights.
 	DefaultRights bool
@@ -216,6 +221,7 @@ func New(postgres int, complete bool) *Schema {
 		Complete: complete, Postgres: postgres, Path: []string{"public"},
 		Relations: map[Name]*Relation{}, Types: map[Name]*UserType{}, Functions: map[Name][]*Function{},
 		Schemas: map[string]int{"public": 0}, Owners: map[string]string{}, Rights: map[string]map[string]bool{},
+		Others: map[string]bool{"extension plpgsql": true},
 	}
 }
 

@@ -155,7 +155,7 @@ func (s *Schema) addColumn(t *Relation, def *pg.ColumnDef) *Column {
 	if _, ok := Serial(def.GetTypeName()); ok {
 		c.NotNull = true
 		c.Default = &pg.Node{Node: &pg.Node_FuncCall{FuncCall: &pg.FuncCall{Funcname: []*pg.Node{pg.MakeStrNode("nextval")}}}}
-		s.ownSequence(t, c)
+		s.ownSequence(t, c, nil)
 	}
 	t.Columns = append(t.Columns, c)
 	s.columnConstraints(t, c, def.GetConstraints())
@@ -168,9 +168,18 @@ func (s *Schema) addColumn(t *Relation, def *pg.ColumnDef) *Column {
 	return c
 }
 
-func (s *Schema) ownSequence(t *Relation, c *Column) {
+// starts reports whether a sequence's options say where it begins, other than
+// at 1.
+func starts(options []*pg.Node) bool {
+	return slices.ContainsFunc(options, func(o *pg.Node) bool {
+		e := o.GetDefElem()
+		return (e.GetDefname() == "start" || e.GetDefname() == "restart") && e.GetArg().GetInteger().GetIval() != 1
+	})
+}
+
+func (s *Schema) ownSequence(t *Relation, c *Column, options []*pg.Node) {
 	name := Name{t.Name.Schema, s.indexName(t, []string{c.Name}, "seq")}
-	s.Relations[name] = &Relation{Name: name, Kind: Sequence, File: s.File, Known: true, Owner: t, Temporary: t.Temporary}
+	s.Relations[name] = &Relation{Name: name, Kind: Sequence, File: s.File, Known: true, Owner: t, Temporary: t.Temporary, Start: starts(options)}
 }
 
 func collation(c *pg.CollateClause) string {
@@ -193,7 +202,7 @@ func (s *Schema) columnConstraints(t *Relation, c *Column, list []*pg.Node) {
 			c.Default, c.Generated = con.GetRawExpr(), true
 		case pg.ConstrType_CONSTR_IDENTITY:
 			c.Identity, c.NotNull = true, true
-			s.ownSequence(t, c)
+			s.ownSequence(t, c, con.GetOptions())
 		default:
 			s.constrain(t, con, []string{c.Name})
 		}

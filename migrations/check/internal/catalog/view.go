@@ -8,9 +8,9 @@ import (
 
 // ViewColumns returns the columns that a view would have, nil if its query does
 // not tell them all.
-func (s *Schema) ViewColumns(n *pg.ViewStmt) []*Column {
+func (s *Schema) ViewColumns(query *pg.Node, aliases []*pg.Node) []*Column {
 	var r Relation
-	s.shape(&r, n.GetQuery(), n.GetAliases())
+	s.shape(&r, query, aliases)
 	return r.Columns
 }
 

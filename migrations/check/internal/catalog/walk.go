@@ -141,3 +141,34 @@ func Names(sql string) []Word {
 	}
 	return list
 }
+
+// OpenPlaces returns the places of a tree that hold a placeholder, each as the
+// message and field of PostgreSQL's tree, such as RangeVar.relname or A_Const.sval.
+func OpenPlaces(node *pg.Node) []string {
+	var list []string
+	openPlaces(node.ProtoReflect(), "", &list)
+	return list
+}
+
+func openPlaces(m protoreflect.Message, outer string, list *[]string) {
+	name := string(m.Descriptor().Name())
+	if name == "String" && outer == "A_Const" {
+		name = outer
+	}
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case f.Kind() == protoreflect.StringKind && !f.IsList():
+			if Placeholder(v.String()) {
+				*list = append(*list, name+"."+string(f.Name()))
+			}
+		case f.Message() == nil:
+		case f.IsList():
+			for i := range v.List().Len() {
+				openPlaces(v.List().Get(i).Message(), name, list)
+			}
+		default:
+			openPlaces(v.Message(), name, list)
+		}
+		return true
+	})
+}

@@ -130,13 +130,16 @@ func (j *judge) action(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 		}
 	case pg.AlterTableType_AT_ColumnDefault:
 		if cmd.GetDef() == nil || catalog.IsNull(cmd.GetDef()) {
-			j.dropDefault(t, cmd.GetName(), "default")
+			j.dropDefault(t, cmd.GetName(), "default", cmd.GetDef() != nil)
 		}
 	case pg.AlterTableType_AT_DropIdentity:
-		j.dropDefault(t, cmd.GetName(), "identity")
+		j.dropDefault(t, cmd.GetName(), "identity", false)
 	case pg.AlterTableType_AT_AddIdentity, pg.AlterTableType_AT_SetIdentity:
 		j.identity(t, cmd)
 	case pg.AlterTableType_AT_DropExpression:
+		if c := t.Column(cmd.GetName()); cmd.GetMissingOk() && c != nil && !c.Generated {
+			return
+		}
 		// the old rows keep their values, and new ones get none
 		j.reportf(0, "drop-default", "column %s of %s is no longer computed: rows that the running release inserts lack it", catalog.Quote(cmd.GetName()), t.Name)
 	case pg.AlterTableType_AT_SetExpression:
@@ -160,7 +163,7 @@ func (j *judge) action(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 		j.reportf(0, "set-access-method", "%s is rewritten", t.Name)
 		j.needs(15, "SET ACCESS METHOD")
 	case pg.AlterTableType_AT_EnableRowSecurity, pg.AlterTableType_AT_ForceRowSecurity:
-		if !t.RowSecurity || cmd.GetSubtype() == pg.AlterTableType_AT_ForceRowSecurity { // FORCE counts for the owner
+		if !t.RowSecurity && !j.given["row security "+t.Name.String()] || cmd.GetSubtype() == pg.AlterTableType_AT_ForceRowSecurity { // FORCE counts for the owner
 			j.reportf(0, "enable-row-security", "rows of %s are hidden from roles that no policy lets through", t.Name)
 		}
 	case pg.AlterTableType_AT_ChangeOwner:
@@ -180,10 +183,12 @@ func (j *judge) action(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 				j.reportf(0, "drop-trigger", "DISABLE TRIGGER on %s: the running release relies on what it does", t.Name)
 			})
 		}
+	case pg.AlterTableType_AT_DisableRowSecurity:
+		j.given["row security "+t.Name.String()] = t.RowSecurity
 	case pg.AlterTableType_AT_ValidateConstraint, pg.AlterTableType_AT_SetStatistics, pg.AlterTableType_AT_SetOptions, pg.AlterTableType_AT_ResetOptions,
 		pg.AlterTableType_AT_SetStorage, pg.AlterTableType_AT_AlterConstraint, pg.AlterTableType_AT_ClusterOn,
 		pg.AlterTableType_AT_DropCluster, pg.AlterTableType_AT_SetRelOptions, pg.AlterTableType_AT_ResetRelOptions, pg.AlterTableType_AT_ReplaceRelOptions,
-		pg.AlterTableType_AT_DisableRowSecurity, pg.AlterTableType_AT_NoForceRowSecurity, pg.AlterTableType_AT_ReplicaIdentity,
+		pg.AlterTableType_AT_NoForceRowSecurity, pg.AlterTableType_AT_ReplicaIdentity,
 		pg.AlterTableType_AT_DetachPartitionFinalize, pg.AlterTableType_AT_EnableRule, pg.AlterTableType_AT_EnableAlwaysRule,
 		pg.AlterTableType_AT_EnableReplicaRule, pg.AlterTableType_AT_DisableRule, pg.AlterTableType_AT_AddInherit, pg.AlterTableType_AT_AddOf,
 		pg.AlterTableType_AT_DropOf, pg.AlterTableType_AT_GenericOptions, pg.AlterTableType_AT_AlterColumnGenericOptions:
@@ -215,9 +220,12 @@ func (j *judge) cascade(behavior pg.DropBehavior, what string) {
 	}
 }
 
-func (j *judge) dropDefault(t *catalog.Relation, column, what string) {
+// dropDefault judges a column that loses its default or identity; a NULL that is
+// written hides the default of a domain, too.
+func (j *judge) dropDefault(t *catalog.Relation, column, what string, written bool) {
 	c := t.Column(column)
-	if c != nil && (!c.NotNull || what == "default" && (c.Default == nil || catalog.IsNull(c.Default))) {
+	none := func(d *pg.Node) bool { return d == nil || catalog.IsNull(d) }
+	if c != nil && (!c.NotNull || what == "default" && none(c.Default) && !(written && c.Default == nil && !none(j.schema.Default(c.Type)))) {
 		return
 	}
 	if c == nil && t.Known || c != nil && what == "default" && (c.Identity || c.Generated) {

@@ -48,8 +48,12 @@ func (b *batch) unbound(node *pg.Node) string {
 	case *pg.Node_DeleteStmt:
 		return b.changes(n.DeleteStmt.GetRelation(), n.DeleteStmt.GetUsingClause(), n.DeleteStmt.GetWhereClause())
 	case *pg.Node_InsertStmt:
-		if _, ok := b.selects(n.InsertStmt.GetSelectStmt().GetSelectStmt()); !ok {
+		query := n.InsertStmt.GetSelectStmt().GetSelectStmt()
+		if _, ok := b.selects(query); !ok {
 			return fmt.Sprintf("the rows that it inserts are not those of the batch: write … SELECT … FROM %s WHERE %s BETWEEN $1 AND $2", b.table.Name, catalog.Quote(b.key))
+		}
+		if len(query.GetFromClause()) > 0 {
+			return b.scope(nil, query.GetFromClause(), query.GetWhereClause()).joined()
 		}
 	case *pg.Node_MergeStmt:
 		return b.merges(n.MergeStmt)
@@ -261,7 +265,7 @@ func (s *scope) walked() map[column]bool {
 		right, rok := place(e.GetRexpr())
 		operator := strings.Join(catalog.Strings(e.GetName()), ".")
 		switch {
-		case e.GetKind() == pg.A_Expr_Kind_AEXPR_BETWEEN && lok:
+		case (e.GetKind() == pg.A_Expr_Kind_AEXPR_BETWEEN || e.GetKind() == pg.A_Expr_Kind_AEXPR_BETWEEN_SYM) && lok:
 			ends := e.GetRexpr().GetList().GetItems()
 			if len(ends) == 2 && parameter(ends[0]) == 1 && parameter(ends[1]) == 2 {
 				low[left], high[left] = true, true
@@ -429,7 +433,10 @@ func (b *batch) moves(node *pg.Node) string {
 		}
 	}
 	sets := func(list []*pg.Node) bool {
-		return slices.ContainsFunc(list, func(t *pg.Node) bool { return t.GetResTarget().GetName() == b.key })
+		return slices.ContainsFunc(list, func(t *pg.Node) bool {
+			same, ok := columnOf(t.GetResTarget().GetVal())
+			return t.GetResTarget().GetName() == b.key && !(ok && same.name == b.key && same.table == "")
+		})
 	}
 	rekeys := fmt.Sprintf("it changes %s, the key that is walked: a row that moves ahead is met again in every batch", catalog.Quote(b.key))
 	adds := fmt.Sprintf("it inserts into %s, the table that is walked: each batch makes work for the next", b.table.Name)

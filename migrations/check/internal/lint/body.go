@@ -61,16 +61,53 @@ func (j *judge) steps(steps []catalog.Step, at func(catalog.Step) place) {
 	}
 }
 
-// execute judges EXECUTE of a text that can be computed here.
+// execute judges EXECUTE of a text that can be computed here, but for names and
+// values: those that are known at run time only may be any that were there.
+// What an unknown part stands for must be one name or value, which holds if the
+// text parses with a name in its place.
 func (j *judge) execute(expression string) {
 	node, err := catalog.Expression(expression)
 	if err == nil {
-		if sql, ok := catalog.Fold(node); ok {
+		switch sql, open, ok := catalog.FoldOpen(node); {
+		case ok && !open:
 			j.nested(sql)
+			return
+		case ok && j.nestedOpen(sql):
 			return
 		}
 	}
 	j.reportf(0, "not-judged", "EXECUTE %s: the text is made at run time", shorten(expression))
+}
+
+// openPlaces are where a name or value may be any without changing what a
+// statement does to others: relations, which then count as full of rows, what
+// is made, roles, databases, and constants.
+var openPlaces = map[string]bool{
+	"RangeVar.relname": true, "RangeVar.schemaname": true, "ColumnDef.colname": true, "Constraint.conname": true, "IndexStmt.idxname": true,
+	"RoleSpec.rolename": true, "AlterDatabaseSetStmt.dbname": true, "CreateTrigStmt.trigname": true, "CreatePolicyStmt.policy_name": true,
+	"CreateSchemaStmt.schemaname": true, "CommentStmt.comment": true, "A_Const.sval": true, "AlterEnumStmt.new_val": true,
+}
+
+// nestedOpen judges a statement with placeholders; false if it cannot tell what
+// the statement does.
+func (j *judge) nestedOpen(sql string) bool {
+	nodes, err := catalog.ParseAll(sql)
+	if err != nil {
+		return false
+	}
+	complete := j.schema.Complete
+	j.schema.Complete = false
+	defer func() { j.schema.Complete = complete }()
+	for _, node := range nodes {
+		first, covered := len(j.findings), j.covered
+		named := node.GetGrantStmt() != nil || node.GetCommentStmt() != nil
+		j.statement(node)
+		clear := j.covered > covered || slices.ContainsFunc(j.findings[first:], func(f Finding) bool { return f.Severity == Error })
+		if !clear && slices.ContainsFunc(catalog.OpenPlaces(node), func(place string) bool { return !openPlaces[place] && !(place == "String.sval" && named) }) {
+			return false
+		}
+	}
+	return true
 }
 
 func shorten(text string) string {
@@ -207,7 +244,7 @@ func (j *judge) functionBody(fn *catalog.Function) {
 		j.at = here
 		defer func() { j.at = outer }()
 		if body := fn.Create.GetSqlBody(); body != nil {
-			for _, n := range atomic(body) {
+			for _, n := range atomicBody(body) {
 				j.statement(n)
 			}
 			return
@@ -219,12 +256,12 @@ func (j *judge) functionBody(fn *catalog.Function) {
 	}
 }
 
-// atomic returns the statements of a BEGIN ATOMIC body.
-func atomic(body *pg.Node) []*pg.Node {
+// atomicBody returns the statements of a BEGIN ATOMIC body.
+func atomicBody(body *pg.Node) []*pg.Node {
 	if list := body.GetList(); list != nil {
 		var out []*pg.Node
 		for _, item := range list.GetItems() {
-			out = append(out, atomic(item)...)
+			out = append(out, atomicBody(item)...)
 		}
 		return out
 	}

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -40,7 +41,7 @@ func (j *judge) drop(n *pg.DropStmt) {
 			if n.GetRemoveType() == pg.ObjectType_OBJECT_POLICY {
 				j.replacePolicy(parts)
 			}
-		case n.GetMissingOk() && j.unknown(n.GetRemoveType(), parts):
+		case n.GetMissingOk() && j.unknown(n.GetRemoveType(), parts, o):
 			continue
 		case dropRules[n.GetRemoveType()] == "drop-type" && j.given[n.GetRemoveType().String()+" "+name]: // its name was the finding
 			continue
@@ -71,6 +72,8 @@ func (j *judge) existsAtEnd(kind pg.ObjectType, rule string, parts []string, o *
 		return j.retyped(name, j.schema.Types[name])
 	case pg.ObjectType_OBJECT_FUNCTION, pg.ObjectType_OBJECT_PROCEDURE, pg.ObjectType_OBJECT_ROUTINE:
 		return j.recreatedFunction(parts, o.GetObjectWithArgs())
+	case pg.ObjectType_OBJECT_POLICY:
+		return j.otherPolicy(parts)
 	}
 	return func() bool { return false }
 }
@@ -105,7 +108,7 @@ func (j *judge) ours(kind pg.ObjectType, parts []string) bool {
 }
 
 // unknown reports whether an object that need not exist is known not to.
-func (j *judge) unknown(kind pg.ObjectType, parts []string) bool {
+func (j *judge) unknown(kind pg.ObjectType, parts []string, o *pg.Node) bool {
 	if !j.schema.Complete {
 		return false
 	}
@@ -118,7 +121,10 @@ func (j *judge) unknown(kind pg.ObjectType, parts []string) bool {
 		_, there := t.Triggers[parts[len(parts)-1]]
 		return (t.Known || j.absent(t)) && !there
 	case pg.ObjectType_OBJECT_FUNCTION, pg.ObjectType_OBJECT_PROCEDURE, pg.ObjectType_OBJECT_ROUTINE:
-		return len(j.schema.FindFunctions(parts, -1)) == 0
+		return !slices.ContainsFunc(j.schema.FindFunctions(parts, -1), func(f *catalog.Function) bool { return f.Dropped(o.GetObjectWithArgs()) })
+	case pg.ObjectType_OBJECT_EXTENSION, pg.ObjectType_OBJECT_RULE, pg.ObjectType_OBJECT_AGGREGATE, pg.ObjectType_OBJECT_COLLATION,
+		pg.ObjectType_OBJECT_CAST, pg.ObjectType_OBJECT_OPERATOR:
+		return !j.schema.Others[j.schema.ObjectKey(kind, o)]
 	case pg.ObjectType_OBJECT_TYPE, pg.ObjectType_OBJECT_DOMAIN:
 		return j.schema.Types[j.schema.ObjectName(parts)] == nil
 	case pg.ObjectType_OBJECT_SCHEMA:
@@ -204,7 +210,7 @@ func (j *judge) rename(n *pg.RenameStmt) {
 			j.unless(j.replaced(t, rule), func() { j.renameTable(n, t) })
 			return
 		}
-		if rule == "rename-view" {
+		if rule == "rename-view" || rule == "rename-sequence" {
 			j.unless(j.replaced(t, rule), func() { j.reportf(0, rule, "%s gets the name %s", old, catalog.Quote(n.GetNewname())) })
 			return
 		}
@@ -217,6 +223,10 @@ func (j *judge) rename(n *pg.RenameStmt) {
 		if rule == "rename-type" {
 			name := j.schema.ObjectName(parts)
 			j.unless(j.retyped(name, j.schema.Types[name]), func() { j.reportf(0, rule, "%s gets the name %s", old, catalog.Quote(n.GetNewname())) })
+			return
+		}
+		if f := object.GetObjectWithArgs(); f != nil {
+			j.unless(j.recreatedFunction(parts, f), func() { j.reportf(0, rule, "%s gets the name %s", old, catalog.Quote(n.GetNewname())) })
 			return
 		}
 	} else if n.GetRenameType() == pg.ObjectType_OBJECT_SCHEMA && j.ours(n.GetRenameType(), []string{old}) {
@@ -274,7 +284,10 @@ func (j *judge) setSchema(n *pg.AlterObjectSchemaStmt) {
 	if !ok {
 		kind = catalog.Table
 	}
-	if t := j.schema.RelationAs(rangeParts(n.GetRelation()), kind); !j.schema.New(t) && (!n.GetMissingOk() || !j.absent(t)) {
+	t := j.schema.RelationAs(rangeParts(n.GetRelation()), kind)
+	moved := j.given["moved "+t.Name.String()]
+	j.given["moved "+catalog.Name{Schema: n.GetNewschema(), Name: t.Name.Name}.String()] = true
+	if !moved && !j.schema.New(t) && (!n.GetMissingOk() || !j.absent(t)) {
 		j.unless(j.replaced(t, "set-schema"), func() { j.reportf(0, "set-schema", "%s moves to schema %s", t.Name, catalog.Quote(n.GetNewschema())) })
 	}
 }

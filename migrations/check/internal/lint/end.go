@@ -67,13 +67,18 @@ func (j *judge) replaced(old *catalog.Relation, rule string) func() bool {
 	name, columns, rights := old.Name, columnsNow(old), j.rights("relation "+old.Name.String())
 	return func() bool {
 		now := j.schema.Relations[name]
-		if now == nil || now == old || j.schema.Stub(now) {
+		if now == nil || now != old && j.schema.Stub(now) {
 			return false
 		}
 		switch {
+		case now == old: // under its name once more
+			return true
 		case old.IsTable() && now.IsTable() && j.schema.New(now):
 			return false // without its rows
 		case old.Kind == catalog.Sequence || now.Kind == catalog.Sequence:
+			if old.Kind == now.Kind && j.schema.New(now) && !j.ahead(now) {
+				j.reportf(0, "sequence-set-back", "%s is made again and begins anew", name)
+			}
 			return old.Kind == now.Kind
 		case (columns == nil || now.Columns == nil) && !strings.HasPrefix(rule, "drop-"): // the query is over the table itself
 		case columns == nil || now.Columns == nil:

@@ -23,15 +23,17 @@ func Claims(file File, base *Base, postgres int) ([]AssumedLocks, error) {
 	schema.File = 1
 	m, _ := migrations.Parse(file.Name, file.Data)
 	j := &judge{schema: schema, migration: m, postgres: postgres, enabled: map[string]bool{}, setAhead: map[string]bool{}, given: map[string]bool{}}
-	j.lookAhead()
+	files, stop := parseAhead([]migrations.Migration{m})
+	defer stop()
+	parsed := <-files[0]
+	j.lookAhead(parsed)
 	var claims []AssumedLocks
-	for _, s := range m.Statements {
+	for i, s := range m.Statements {
 		j.enter(s)
-		nodes, err := catalog.ParseAll(s.SQL)
-		if err != nil {
-			return claims, nil //nolint:nilerr // what does not parse claims nothing
+		if parsed[i].err != nil {
+			return claims, nil // what does not parse claims nothing
 		}
-		for _, node := range nodes {
+		for _, node := range parsed[i].nodes {
 			c := AssumedLocks{Line: s.Line, Locks: map[string]string{}}
 			modes := map[string]catalog.Mode{}
 			note := func(l Lock) {

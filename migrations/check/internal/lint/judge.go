@@ -127,11 +127,7 @@ func (j *judge) judge(node *pg.Node) {
 		j.createTable(n.CreateForeignTableStmt.GetBaseStmt())
 	case *pg.Node_CreateTableAsStmt:
 		if n.CreateTableAsStmt.GetIfNotExists() {
-			kind := catalog.Table
-			if n.CreateTableAsStmt.GetObjtype() == pg.ObjectType_OBJECT_MATVIEW {
-				kind = catalog.MaterializedView
-			}
-			j.otherThing(n.CreateTableAsStmt.GetInto().GetRel(), kind)
+			j.queryThere(n.CreateTableAsStmt)
 		}
 		j.calledFunctions(node)
 	case *pg.Node_IndexStmt:

@@ -8,10 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/specboard/platform/migrations"
 	"github.com/specboard/platform/migrations/check/internal/catalog"
@@ -91,13 +95,51 @@ func Files(files []File, base *Base, postgres int) ([]Finding, error) {
 
 // Files is the function, with all that a run can say.
 func (r Run) Files(files []File) ([]Finding, error) {
-	var list []migrations.Migration
-	var problems []migrations.Problem
-	for _, f := range files {
-		m, found := r.parse(f.Name, f.Data)
-		list, problems = append(list, m), append(problems, found...)
+	list, found := make([]migrations.Migration, len(files)), make([][]migrations.Problem, len(files))
+	var work errgroup.Group
+	work.SetLimit(runtime.GOMAXPROCS(0))
+	for i, f := range files {
+		work.Go(func() error {
+			list[i], found[i] = r.parse(f.Name, f.Data)
+			return nil
+		})
 	}
-	return r.judge(list, problems)
+	_ = work.Wait() // none of it fails
+	return r.judge(list, slices.Concat(found...))
+}
+
+// parsedStatement is what the grammar makes of one statement.
+type parsedStatement struct {
+	nodes []*pg.Node
+	err   error
+}
+
+// parseAhead parses the statements of all files side by side. Each result can be
+// taken once, in the files' order, as soon as it is there; stop ends the work.
+func parseAhead(list []migrations.Migration) (files []<-chan []parsedStatement, stop func()) {
+	var next atomic.Int64
+	results := make([]chan []parsedStatement, len(list))
+	for i := range results {
+		results[i] = make(chan []parsedStatement, 1)
+		files = append(files, results[i])
+	}
+	var work sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		work.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(list); i = int(next.Add(1)) - 1 {
+				var parsed []parsedStatement
+				for _, s := range list[i].Statements {
+					nodes, err := catalog.ParseAll(s.SQL)
+					parsed = append(parsed, parsedStatement{nodes, err})
+				}
+				results[i] <- parsed
+			}
+		})
+	}
+	return files, func() {
+		next.Store(int64(len(list)))
+		work.Wait()
+	}
 }
 
 // parse reads a file; of another tool's it keeps what would stop any server.
@@ -118,10 +160,16 @@ func (r Run) judge(list []migrations.Migration, problems []migrations.Problem) (
 	}
 	schema.Complete = schema.Complete || r.Empty
 	apply(schema, statements)
+	of := map[string][]migrations.Problem{}
+	for _, p := range problems {
+		of[p.File] = append(of[p.File], p)
+	}
 	var findings []Finding
+	parsed, stop := parseAhead(list)
+	defer stop()
 	for i, m := range list {
 		schema.File = i + 1
-		found := r.judgeFile(schema, m, problems)
+		found := r.judgeFile(schema, m, <-parsed[i], of[m.File])
 		if r.applied(m) {
 			found = ofApplied(found)
 		}
@@ -201,18 +249,16 @@ func fromProblem(p migrations.Problem) Finding {
 }
 
 // judgeFile judges one migration and applies it to the schema.
-func (r Run) judgeFile(schema *catalog.Schema, m migrations.Migration, problems []migrations.Problem) []Finding {
+func (r Run) judgeFile(schema *catalog.Schema, m migrations.Migration, parsed []parsedStatement, problems []migrations.Problem) []Finding {
 	j := &judge{run: r, schema: schema, migration: m, postgres: schema.Postgres, enabled: map[string]bool{}, setAhead: map[string]bool{}, given: map[string]bool{}}
 	for _, p := range problems {
-		if p.File == m.File {
-			j.findings = append(j.findings, fromProblem(p))
-		}
+		j.findings = append(j.findings, fromProblem(p))
 	}
 	j.refused = slices.Clone(j.findings)
-	j.lookAhead()
-	for _, s := range m.Statements {
+	j.lookAhead(parsed)
+	for i, s := range m.Statements {
 		j.enter(s)
-		nodes, err := catalog.ParseAll(s.SQL)
+		nodes, err := parsed[i].nodes, parsed[i].err
 		if e, ok := errors.AsType[*catalog.SyntaxError](err); ok {
 			if !reportedAt(j.refused, s) {
 				j.report(syntaxPlace(e), migrations.RuleSyntax, e.Message+rowHint(e))
@@ -233,6 +279,7 @@ func (r Run) judgeFile(schema *catalog.Schema, m migrations.Migration, problems 
 	}
 	j.endTransaction()
 	schema.ResetPath()
+	schema.ForgetOpen()
 	j.backfill()
 	return order(j.settle())
 }

@@ -140,13 +140,25 @@ func (j *judge) setBack(name string, owner *catalog.Relation) {
 	})
 }
 
+// ahead reports whether the file tells a new sequence where to begin.
+func (j *judge) ahead(s *catalog.Relation) bool {
+	if s.Start || j.setAhead[s.Name.String()] || j.setAhead[""] {
+		return true
+	}
+	return s.Owner != nil && slices.ContainsFunc(s.Owner.Columns, func(c *catalog.Column) bool {
+		return j.setAhead[s.Owner.Name.String()+"."+catalog.Quote(c.Name)]
+	})
+}
+
 func (j *judge) alterSequence(n *pg.AlterSeqStmt) {
 	r := j.schema.RelationAs(rangeParts(n.GetSequence()), catalog.Sequence)
 	if j.schema.New(r) || r.Owner != nil && j.schema.New(r.Owner) || n.GetMissingOk() && j.absent(r) {
 		return
 	}
 	for _, o := range n.GetOptions() {
-		if o.GetDefElem().GetDefname() == "restart" {
+		e := o.GetDefElem()
+		down := e.GetDefname() == "increment" && (e.GetArg().GetInteger().GetIval() < 0 || strings.HasPrefix(e.GetArg().GetFloat().GetFval(), "-"))
+		if e.GetDefname() == "restart" || down || e.GetDefname() == "cycle" && e.GetArg().GetBoolean().GetBoolval() {
 			j.setBack(r.Name.String(), r)
 		}
 	}
@@ -174,7 +186,7 @@ func (j *judge) setval(f *pg.FuncCall) {
 			name = owner.Name.String() + "." + catalog.Quote(column)
 		}
 	}
-	if catalog.Constant(args[1]) {
+	if catalog.Constant(args[1]) && !j.schema.New(owner) {
 		j.setBack(name, owner)
 		return
 	}
@@ -250,13 +262,33 @@ func (j *judge) replacePolicy(parts []string) {
 	}
 }
 
+// otherPolicy reports whether another policy lets through, in the end, what a
+// dropped one did.
+func (j *judge) otherPolicy(parts []string) func() bool {
+	if len(parts) < 2 {
+		return func() bool { return false }
+	}
+	t := j.schema.RelationAs(parts[:len(parts)-1], catalog.Table)
+	old := t.Policies[parts[len(parts)-1]]
+	return func() bool {
+		for _, now := range t.Policies {
+			if old != nil && now != old && now.GetPermissive() && (everybody(now.GetRoles()) || roles(now.GetRoles()) == roles(old.GetRoles())) &&
+				(now.GetCmdName() == "all" || now.GetCmdName() == old.GetCmdName()) && (always(now.GetQual()) || text(now.GetQual()) == text(old.GetQual())) &&
+				(always(now.GetWithCheck()) || text(now.GetWithCheck()) == text(old.GetWithCheck())) {
+				return true
+			}
+		}
+		return old != nil && !old.GetPermissive() // it took rows away
+	}
+}
+
 // createView judges CREATE OR REPLACE VIEW over a view that was there.
 func (j *judge) createView(n *pg.ViewStmt) {
 	old := j.schema.Find(n.GetView().GetSchemaname(), n.GetView().GetRelname())
 	if !n.GetReplace() || old == nil || old.Kind != catalog.View || j.schema.New(old) || old.Columns == nil {
 		return
 	}
-	if columns := j.schema.ViewColumns(n); columns != nil {
+	if columns := j.schema.ViewColumns(n.GetQuery(), n.GetAliases()); columns != nil {
 		if what := lost(columnsNow(old), columns); what != "" {
 			j.report(0, "view-columns", fmt.Sprintf("view %s is replaced, and %s: PostgreSQL refuses it", old.Name, what))
 		}

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -122,7 +123,38 @@ func (j *judge) grant(n *pg.GrantStmt) {
 	if len(n.GetObjects()) > 0 && all {
 		return
 	}
-	j.report(0, "revoke", "a right is taken away from "+roles(n.GetGrantees()))
+	j.unless(j.rightsKept(n), func() { j.report(0, "revoke", "a right is taken away from "+roles(n.GetGrantees())) })
+}
+
+// rightsKept reports whether roles have, in the end, what a REVOKE takes away.
+func (j *judge) rightsKept(n *pg.GrantStmt) func() bool {
+	type right struct{ key, role, what string }
+	var taken []right
+	for _, key := range j.schema.GrantKeys(n) {
+		for _, role := range catalog.Roles(n.GetGrantees()) {
+			for _, p := range n.GetPrivileges() {
+				taken = append(taken, right{key, role, p.GetAccessPriv().GetPrivName()})
+			}
+			if len(n.GetPrivileges()) > 0 {
+				continue
+			}
+			known := false
+			for r := range j.schema.Rights[key] {
+				if what, ok := strings.CutPrefix(r, role+" "); ok {
+					taken, known = append(taken, right{key, role, what}), true
+				}
+			}
+			if !known {
+				taken = append(taken, right{key, role, "all"})
+			}
+		}
+	}
+	return func() bool {
+		return len(taken) > 0 && !slices.ContainsFunc(taken, func(r right) bool {
+			now := j.schema.Rights[r.key]
+			return !now[r.role+" "+r.what] && !now[r.role+" all"]
+		})
+	}
 }
 
 func objectParts(o *pg.Node) []string {

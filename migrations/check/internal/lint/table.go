@@ -83,21 +83,16 @@ func (j *judge) wantIndex(t *catalog.Relation, columns []string, at int32) {
 
 // lookAhead notes what later statements of the file make: a trigger or policy
 // that is dropped to be replaced breaks nothing in one transaction.
-func (j *judge) lookAhead() {
+func (j *judge) lookAhead(parsed []parsedStatement) {
 	j.recreated = map[string]bool{}
 	if j.alone() {
 		return
 	}
-	for _, s := range j.migration.Statements {
-		head := strings.ToLower(s.SQL[:min(len(s.SQL), 60)])
-		if !strings.HasPrefix(head, "create") || !strings.Contains(head, "trigger") && !strings.Contains(head, "policy") && !strings.Contains(head, "index") {
+	for _, s := range parsed {
+		if len(s.nodes) != 1 {
 			continue
 		}
-		node, err := catalog.Parse(s.SQL)
-		if err != nil {
-			continue
-		}
-		switch n := node.GetNode().(type) {
+		switch n := s.nodes[0].GetNode().(type) {
 		case *pg.Node_CreateTrigStmt:
 			j.recreated[j.partOf(append(rangeParts(n.CreateTrigStmt.GetRelation()), n.CreateTrigStmt.GetTrigname()))] = true
 		case *pg.Node_CreatePolicyStmt:

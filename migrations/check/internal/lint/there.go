@@ -36,6 +36,7 @@ func (j *judge) tableThere(n *pg.CreateStmt) {
 		return
 	}
 	for _, e := range n.GetTableElts() {
+		j.constraintThere(t, e.GetConstraint(), catalog.Strings(e.GetConstraint().GetKeys()))
 		def := e.GetColumnDef()
 		if def == nil {
 			continue
@@ -44,7 +45,64 @@ func (j *judge) tableThere(n *pg.CreateStmt) {
 			j.reportf(def.GetLocation(), "if-not-exists", "%s is there, and has no column %s%s", t.Name, catalog.Quote(def.GetColname()), nothingMade)
 		} else {
 			j.columnThere(t, c, def)
+			for _, own := range def.GetConstraints() {
+				j.constraintThere(t, own.GetConstraint(), []string{c.Name})
+			}
 		}
+	}
+}
+
+// constraintThere reports a constraint that the table that is there lacks.
+func (j *judge) constraintThere(t *catalog.Relation, c *pg.Constraint, columns []string) {
+	lacks := func(what string) {
+		j.reportf(c.GetLocation(), "if-not-exists", "%s is there, and has no %s on (%s)%s", t.Name, what, quoteAll(columns), nothingMade)
+	}
+	has := func(kind catalog.ConstraintKind) bool {
+		return slices.ContainsFunc(t.Constraints, func(x *catalog.Constraint) bool { return x.Kind == kind && sameColumns(x.Columns, columns) })
+	}
+	switch c.GetContype() {
+	case pg.ConstrType_CONSTR_PRIMARY:
+		if !has(catalog.Primary) {
+			lacks("primary key")
+		}
+	case pg.ConstrType_CONSTR_UNIQUE:
+		if !t.UniqueOn(columns, nil) {
+			lacks("unique constraint")
+		}
+	case pg.ConstrType_CONSTR_FOREIGN:
+		if keys := catalog.Strings(c.GetFkAttrs()); len(keys) > 0 {
+			columns = keys
+		}
+		if !has(catalog.Foreign) {
+			lacks("foreign key")
+		}
+	case pg.ConstrType_CONSTR_CHECK:
+		if columns = catalog.Columns(c.GetRawExpr()); !has(catalog.Check) {
+			lacks("check")
+		}
+	}
+}
+
+// queryThere reports a column of a query's table or materialized view that the
+// one that is there lacks.
+func (j *judge) queryThere(n *pg.CreateTableAsStmt) {
+	kind := catalog.Table
+	if n.GetObjtype() == pg.ObjectType_OBJECT_MATVIEW {
+		kind = catalog.MaterializedView
+	}
+	r, there := j.otherThing(n.GetInto().GetRel(), kind)
+	if !there || r == nil || r.Columns == nil {
+		return
+	}
+	wanted := j.schema.ViewColumns(n.GetQuery(), n.GetInto().GetColNames())
+	for _, c := range wanted {
+		if r.Column(c.Name) == nil {
+			j.reportf(0, "if-not-exists", "%s is there, and has no column %s%s", r.Name, catalog.Quote(c.Name), nothingMade)
+			return
+		}
+	}
+	if kind == catalog.MaterializedView && wanted != nil && len(wanted) != len(r.Columns) {
+		j.reportf(0, "if-not-exists", "%s is there, and has %d columns, not %d%s", r.Name, len(r.Columns), len(wanted), nothingMade)
 	}
 }
 
@@ -60,10 +118,24 @@ func (j *judge) columnThere(t *catalog.Relation, c *catalog.Column, def *pg.Colu
 		differs = "may be NULL"
 	case want.given && !want.domain && want.fallback != nil && c.Default == nil:
 		differs = "has no default"
+	case want.given && !want.domain && want.fallback != nil && constantText(c.Default) != "" && constantText(want.fallback) != "" && constantText(c.Default) != constantText(want.fallback):
+		differs = "has another default"
 	}
 	if differs != "" {
 		j.reportf(def.GetLocation(), "if-not-exists", "column %s of %s is there, and %s%s", catalog.Quote(c.Name), t.Name, differs, nothingMade)
 	}
+}
+
+// constantText is a constant without its casts, which pg_dump adds; "" for
+// anything else.
+func constantText(n *pg.Node) string {
+	for n.GetTypeCast() != nil {
+		n = n.GetTypeCast().GetArg()
+	}
+	if !catalog.Constant(n) {
+		return ""
+	}
+	return text(n)
 }
 
 // indexThere reports whether an index of that name is there; another one than

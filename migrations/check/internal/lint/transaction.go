@@ -195,9 +195,14 @@ func (j *judge) alterEnum(n *pg.AlterEnumStmt) {
 	t := j.schema.Types[name]
 	isNew := t != nil && t.File == j.schema.File
 	if n.GetOldVal() != "" {
-		if !isNew {
-			j.reportf(0, "rename-enum-value", "value %s of %s gets the name %s", n.GetOldVal(), name, n.GetNewVal())
+		given := "value " + name.String() + " "
+		if !isNew && !j.given[given+n.GetOldVal()] {
+			j.unless(func() bool { return t != nil && slices.Contains(t.Labels, n.GetOldVal()) },
+				func() {
+					j.reportf(0, "rename-enum-value", "value %s of %s gets the name %s", n.GetOldVal(), name, n.GetNewVal())
+				})
 		}
+		j.given[given+n.GetNewVal()] = true
 		return
 	}
 	if isNew {

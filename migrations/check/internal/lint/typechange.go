@@ -19,6 +19,14 @@ func (j *judge) changeType(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 		j.report(0, "type-change-rewrite", fmt.Sprintf("nothing is known of the type that %s of %s has now: give the deployed schema with -schema, or every row may be rewritten", catalog.Quote(name), t.Name), j.widen(t, name, to, def.GetRawDefault())...)
 		return
 	}
+	if own := j.schema.Default(column.Type); column.NotNull && column.Default == nil && own != nil && !catalog.IsNull(own) && j.schema.Default(to) == nil {
+		j.unless(func() bool {
+			now := t.Column(name)
+			return now == nil || !now.NotNull || now.Default != nil && !catalog.IsNull(now.Default)
+		}, func() {
+			j.reportf(0, "drop-default", "column %s of %s loses the default of %s and cannot be NULL: an INSERT that leaves it out fails", catalog.Quote(name), t.Name, column.Type)
+		})
+	}
 	collation := lastPart(def.GetCollClause())
 	if column.File == j.schema.File && t.File == j.schema.File {
 		return
