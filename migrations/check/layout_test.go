@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -8,6 +9,10 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/specboard/platform/migrations/scratch"
 )
 
 // TestLayouts reads folders as other tools lay them out: what runs, in which
@@ -142,6 +147,40 @@ func TestLintSizes(t *testing.T) {
 	}
 	if _, stderr, code := lintWith(t, nil, "lint", "-sizes", write(t, "x.txt", "few lots\n"), file); code != exitTrouble || !strings.Contains(stderr, "write schema.table and its rows") {
 		t.Errorf("exit %d\n%s", code, stderr)
+	}
+}
+
+// TestLintDatabase asks a database for the sizes.
+func TestLintDatabase(t *testing.T) {
+	if os.Getenv("E2E") == "" {
+		t.Skip("needs PostgreSQL: run make e2e")
+	}
+	serve(t)
+	config, err := pgx.ParseConfig(os.Getenv(scratch.URLVariable))
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.ConnectConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(context.WithoutCancel(t.Context())) })
+	schema := "CREATE TABLE few (id int); CREATE TABLE many (id int); CREATE TABLE unknown (id int);"
+	if _, err := conn.Exec(t.Context(), schema+"INSERT INTO few VALUES (1), (2); INSERT INTO many SELECT generate_series(1, 300); ANALYZE few, many"); err != nil {
+		t.Fatal(err)
+	}
+	file := write(t, "0003_x.sql", "CREATE INDEX few_i ON few (id);\nCREATE INDEX many_i ON many (id);\nCREATE INDEX unknown_i ON unknown (id);\n")
+	stdout, stderr, code := lintWith(t, nil, "lint", "-schema", write(t, "deployed.sql", schema), "-database", os.Getenv(scratch.URLVariable), "-small", "100", file)
+	for _, want := range []string{"warning: index-not-concurrent: nobody can write to few until the index is built (few has about 2 rows; up to 100 may be locked)",
+		"error: index-not-concurrent: nobody can write to many until", "error: index-not-concurrent: nobody can write to unknown until"} {
+		if !strings.Contains(stdout, want) || code != exitFound {
+			t.Errorf("exit %d without %q\n%s%s", code, want, stdout, stderr)
+		}
+	}
+	for url, want := range map[string]string{"postgres://127.0.0.1:1/x": "read the sizes: failed to connect", "nonsense ": "-database is no URL of PostgreSQL"} {
+		if _, stderr, code := lintWith(t, nil, "lint", "-database", url, file); code != exitTrouble || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit %d\n%s", url, code, stderr)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/specboard/platform/migrations"
+	"github.com/specboard/platform/migrations/check/internal/lint"
 	"github.com/specboard/platform/migrations/check/internal/prove"
 	"github.com/specboard/platform/migrations/check/internal/report"
 	"github.com/specboard/platform/migrations/scratch"
@@ -18,15 +19,17 @@ const proveHelp = `Prove runs migrations on copies of a scratch database, statem
 the runner would, and measures: the strongest lock on each relation that was
 there before, what is rewritten, how many rows are read while others are kept
 out, and how long a reader and a writer waited at worst. Then it compares what
-the catalogue promised before and after, and, with -queries, runs the queries of
+the catalogue promised before and after, who owns and may do what, which rows
+policies show, and where sequences stand, and, with -queries, runs the queries of
 the deployed release on both.
 
 Usage: go run ./migrations/check prove [flags] [FILE.sql …]
 
-Without files the project's own migrations are proved, one behind the other,
-from an empty database on. With files, each is proved as the next migration
-after the state that -schema makes. Tables without rows get some, so that work
-shows.
+Without files the project's own migrations are proved. Files, or those of the
+folder that -dir names, in its order, are one sequence, too: each is proved as
+the next migration after the state that -schema makes and those before it.
+Tables without rows get some, so that work shows; sequences without numbers
+give some.
 
 PostgreSQL's programs are found on PATH or where its packages put them. With
 ` + scratch.URLVariable + ` a running server is used, in databases that are made
@@ -39,6 +42,7 @@ and dropped; the role must be allowed to create them.
 
 Examples:
   go run ./migrations/check prove
+  go run ./migrations/check prove -dir ../other/db/migrations
   pg_dump --schema-only … >deployed.sql
   go run ./migrations/check prove -schema deployed.sql -queries queries.sql new.sql
   go run ./migrations/check prove -markdown >> $GITHUB_STEP_SUMMARY
@@ -49,19 +53,26 @@ Flags:
 func runProve(ctx context.Context, args []string, std stdio) int {
 	flags := flag.NewFlagSet("prove", flag.ContinueOnError)
 	flags.SetOutput(std.errout)
-	schema := flags.String("schema", "", "the deployed state as plain SQL, with rows or without: `FILE.sql`")
-	queries := flags.String("queries", "", "what the deployed release runs, with $1, $2 … for parameters: `FILE.sql`")
-	rows := flags.Int("rows", 2000, "how many `rows` an empty table gets")
+	var o proveOptions
+	flags.StringVar(&o.schema, "schema", "", "the deployed state as plain SQL, with rows or without: `FILE.sql`")
+	flags.StringVar(&o.queries, "queries", "", "what the deployed release runs, with $1, $2 … for parameters: `FILE.sql`")
+	flags.StringVar(&o.dir, "dir", "", "prove a `folder` in its order; other tools' layouts are read too")
+	flags.IntVar(&o.rows, "rows", 2000, "how many `rows` an empty table gets")
 	asJSON := flags.Bool("json", false, "write one JSON object")
 	asMarkdown := flags.Bool("markdown", false, "write Markdown for a pull request")
 	if code, done := parse(flags, args, proveHelp, std); done {
 		return code
 	}
-	if *asJSON && *asMarkdown {
-		fmt.Fprintln(std.errout, "prove: -json and -markdown exclude each other")
-		return exitTrouble
+	var proof prove.Report
+	var err error
+	switch {
+	case *asJSON && *asMarkdown:
+		err = errors.New("-json and -markdown exclude each other")
+	case o.dir != "" && flags.NArg() > 0:
+		err = errors.New("-dir and files exclude each other")
+	default:
+		proof, err = o.measured(ctx, flags.Args(), std)
 	}
-	proof, err := measured(ctx, *schema, *queries, *rows, flags.Args(), std)
 	switch {
 	case err != nil:
 	case *asJSON:
@@ -81,21 +92,25 @@ func runProve(ctx context.Context, args []string, std stdio) int {
 	return exitClean
 }
 
+type proveOptions struct {
+	schema, queries, dir string
+	rows                 int
+}
+
 // measured runs the proof on a scratch server.
-func measured(ctx context.Context, schema, queries string, rows int, names []string, std stdio) (proof prove.Report, err error) {
-	o := prove.Options{Rows: rows, Together: len(names) == 0,
-		Progress: func(file string) { fmt.Fprintf(std.errout, "proving %s\n", file) }}
-	base, err := readBase(schema)
+func (o proveOptions) measured(ctx context.Context, names []string, std stdio) (proof prove.Report, err error) {
+	options := prove.Options{Rows: o.rows, Progress: func(file string) { fmt.Fprintf(std.errout, "proving %s\n", file) }}
+	base, err := readBase(o.schema)
 	if err != nil {
 		return proof, err
 	}
 	if base != nil {
-		o.Schema = base.SQL
+		options.Schema = base.SQL
 	}
-	if o.Queries, err = readQueries(queries); err != nil {
+	if options.Queries, err = readQueries(o.queries); err != nil {
 		return proof, err
 	}
-	if o.Pending, err = readPending(names, std); err != nil {
+	if options.Pending, err = o.pending(names, std); err != nil {
 		return proof, err
 	}
 	server, err := scratch.Start(ctx, "autovacuum=off", "fsync=off")
@@ -103,7 +118,7 @@ func measured(ctx context.Context, schema, queries string, rows int, names []str
 		return proof, err
 	}
 	defer func() { err = errors.Join(err, server.Close(context.WithoutCancel(ctx))) }()
-	return prove.Run(ctx, server, o)
+	return prove.Run(ctx, server, options)
 }
 
 func readQueries(name string) ([]migrations.Statement, error) {
@@ -121,15 +136,29 @@ func readQueries(name string) ([]migrations.Statement, error) {
 	return list, nil
 }
 
-// readPending reads the named migrations, or the project's own. A file that the
-// runner would refuse cannot be run here either.
-func readPending(names []string, std stdio) ([]migrations.Migration, error) {
-	if len(names) == 0 {
+// pending reads the named migrations, those of the folder, or the project's
+// own. A file that the runner would refuse cannot be run here either.
+func (o proveOptions) pending(names []string, std stdio) ([]migrations.Migration, error) {
+	var files []lint.File
+	var err error
+	switch {
+	case o.dir != "":
+		l, err := readLayout(os.DirFS(o.dir))
+		switch {
+		case err != nil:
+			return nil, err
+		case len(l.files) == 0:
+			return nil, fmt.Errorf("no migrations in %s", o.dir)
+		case l.own:
+			return migrations.Load(os.DirFS(o.dir))
+		}
+		files = l.files
+	case len(names) == 0:
 		return migrations.Load(migrations.Files())
-	}
-	files, err := readFiles(names, std.in)
-	if err != nil {
-		return nil, err
+	default:
+		if files, err = readFiles(names, std.in); err != nil {
+			return nil, err
+		}
 	}
 	var list []migrations.Migration
 	var all []migrations.Problem
@@ -137,7 +166,8 @@ func readPending(names []string, std stdio) ([]migrations.Migration, error) {
 		m, problems := migrations.Parse(f.Name, f.Data)
 		for _, p := range problems {
 			// A file on its way to the folder may still be called anything.
-			if p.Rule != migrations.RuleFileName && p.Rule != migrations.RuleNumbering {
+			foreign := o.dir != "" && (p.Rule == migrations.RuleHeader || p.Rule == migrations.RuleUnsupported)
+			if p.Rule != migrations.RuleFileName && p.Rule != migrations.RuleNumbering && !foreign {
 				all = append(all, p)
 			}
 		}

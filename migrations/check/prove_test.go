@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/specboard/platform/migrations/scratch"
 )
 
 // check runs the program in this process.
@@ -36,6 +39,8 @@ func TestProveUsage(t *testing.T) {
 		want string
 	}{
 		{[]string{"-json", "-markdown"}, "prove: -json and -markdown exclude each other"},
+		{[]string{"-dir", ".", "a.sql"}, "prove: -dir and files exclude each other"},
+		{[]string{"-dir", t.TempDir()}, "prove: no migrations in "},
 		{[]string{"-nonsense"}, "flag provided but not defined: -nonsense"},
 		{[]string{"-schema", "absent.sql"}, "prove: read the schema: open absent.sql"},
 		{[]string{"-queries", "absent.sql"}, "prove: read the queries: open absent.sql"},
@@ -69,6 +74,35 @@ UPDATE posts SET title = $2 WHERE id = $1;
 SELECT name FROM authors LIMIT 1;
 SELECT twice(age) FROM users LIMIT 1;
 `
+
+// serve starts a server for the proofs of one test.
+func serve(t *testing.T) {
+	t.Helper()
+	server, err := scratch.New(t.Context(), scratch.Options{TCP: true, Settings: []string{"autovacuum=off", "fsync=off"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close(context.WithoutCancel(t.Context())) })
+	t.Setenv(scratch.URLVariable, server.URL("postgres"))
+}
+
+type proof struct {
+	Proved bool
+	Files  []struct {
+		File             string
+		Problems         []string
+		Queries          int
+		Effects, Failing []json.RawMessage
+	}
+}
+
+func readProof(t *testing.T, out string) (p proof) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(out), &p); err != nil {
+		t.Fatalf("%v:\n%s", err, out)
+	}
+	return p
+}
 
 // TestProve holds the verdicts against a real server: what blocks and what
 // breaks is refused with its reason, and what does neither passes.
@@ -109,37 +143,20 @@ func TestProve(t *testing.T) {
 		{"a function's other name", "ALTER FUNCTION twice(int) RENAME TO double;", []string{"twice(i integer): renamed: the function is now double(i integer)", "a query of the deployed release (line 7)"}},
 		{"an enum's other value", "ALTER TYPE mood RENAME VALUE 'glad' TO 'happy';", []string{"mood 'glad': renamed: the value is now mood 'happy'"}},
 	}
-	var files []string
-	dir := t.TempDir()
-	for i, c := range cases {
-		file := filepath.Join(dir, strings.ReplaceAll(c.name, " ", "_")+".sql")
-		if err := os.WriteFile(file, []byte(cases[i].sql), 0o600); err != nil {
-			t.Fatal(err)
+	serve(t)
+	var first string
+	for _, c := range cases {
+		file := write(t, "next.sql", c.sql)
+		if first == "" {
+			first = file
 		}
-		files = append(files, file)
-	}
-	out, stderr, code := check(t, append([]string{"prove", "-json", "-schema", schema, "-queries", queries}, files...)...)
-	if code != exitFound {
-		t.Fatalf("exit %d\n%s", code, stderr)
-	}
-	var proof struct {
-		Proved bool
-		Files  []struct {
-			File             string
-			Problems         []string
-			Queries          int
-			Reader, Writer   int64 `json:"-"`
-			Effects, Failing []json.RawMessage
+		out, stderr, code := check(t, "prove", "-json", "-schema", schema, "-queries", queries, file)
+		proof := readProof(t, out)
+		if proved := len(c.problems) == 0; proof.Proved != proved || (code == exitClean) != proved || len(proof.Files) != 1 {
+			t.Errorf("%s: exit %d, proved %t, %d files\n%s", c.name, code, proof.Proved, len(proof.Files), stderr)
+			continue
 		}
-	}
-	if err := json.Unmarshal([]byte(out), &proof); err != nil {
-		t.Fatal(err)
-	}
-	if proof.Proved || len(proof.Files) != len(cases) {
-		t.Fatalf("proved %t, %d files", proof.Proved, len(proof.Files))
-	}
-	for i, c := range cases {
-		f := proof.Files[i]
+		f := proof.Files[0]
 		if f.Queries != 6 || len(f.Effects) == 0 {
 			t.Errorf("%s: %d queries, %d effects", c.name, f.Queries, len(f.Effects))
 		}
@@ -159,14 +176,94 @@ func TestProve(t *testing.T) {
 	}
 
 	// The other two answers, and an end that says it is proved.
-	for flag, want := range map[string]string{"-markdown": "| `" + files[0] + "` | proved | ACCESS EXCLUSIVE on `users` |", "": ": proved\n"} {
-		args := []string{"prove", "-schema", schema, "-queries", queries, files[0]}
+	for flag, want := range map[string]string{"-markdown": "| `" + first + "` | proved | ACCESS EXCLUSIVE on `users` |", "": ": proved\n"} {
+		args := []string{"prove", "-schema", schema, "-queries", queries, first}
 		if flag != "" {
 			args = append(args[:1], append([]string{flag}, args[1:]...)...)
 		}
 		out, stderr, code := check(t, args...)
 		if code != exitClean || !strings.Contains(out, want) || !strings.Contains(out, "6 of 6 queries of the deployed release go on as before") {
 			t.Errorf("%s: exit %d\n%s\n%s", flag, code, out, stderr)
+		}
+	}
+}
+
+// TestProveAccess proves what no query of a release shows by itself: owners,
+// rights, policies, sequences, and types and functions that are made again.
+func TestProveAccess(t *testing.T) {
+	if os.Getenv("E2E") == "" {
+		t.Skip("needs PostgreSQL: run make e2e")
+	}
+	serve(t)
+	schema := write(t, "deployed.sql", `
+DO $$ BEGIN CREATE ROLE reader; EXCEPTION WHEN duplicate_object THEN END $$;
+CREATE TABLE notes (id bigserial PRIMARY KEY, body text);
+GRANT SELECT ON notes TO reader;
+CREATE TABLE secrets (id bigint PRIMARY KEY);
+ALTER TABLE secrets ENABLE ROW LEVEL SECURITY;
+CREATE POLICY everyone ON secrets USING (true);
+CREATE VIEW bodies AS SELECT id, body FROM notes;
+GRANT SELECT ON bodies TO reader;
+CREATE TYPE mood AS ENUM ('glad', 'sad');
+CREATE FUNCTION twice(i int) RETURNS int LANGUAGE sql AS 'SELECT i * 2';
+CREATE SEQUENCE numbers;
+`)
+	for _, c := range []struct{ name, sql, problem string }{
+		{"an owner", "ALTER TABLE notes OWNER TO reader;", "notes: narrowed: it belongs to reader, and"},
+		{"a right", "REVOKE SELECT ON notes FROM reader;", "notes: dropped: reader has no right to SELECT any more"},
+		{"a right for a moment", "REVOKE SELECT ON notes FROM reader; GRANT SELECT ON notes TO reader;", ""},
+		{"a right lost with a view", "DROP VIEW bodies; CREATE VIEW bodies AS SELECT id, body FROM notes;", "bodies: dropped: reader has no right to SELECT any more"},
+		{"a view again", "DROP VIEW bodies; CREATE VIEW bodies AS SELECT id, body FROM notes; GRANT SELECT ON bodies TO reader;", ""},
+		{"row security", "ALTER TABLE notes ENABLE ROW LEVEL SECURITY;", "notes: narrowed: rows that no policy lets through are hidden from all but its owner"},
+		{"a policy", "DROP POLICY everyone ON secrets;", "secrets: dropped: policy everyone is gone"},
+		{"a policy under another name", "DROP POLICY everyone ON secrets; CREATE POLICY everybody ON secrets USING (true);", ""},
+		{"a narrower policy", "ALTER POLICY everyone ON secrets USING (id < 9);", "secrets: narrowed: policy everyone lets through other rows"},
+		{"a restrictive policy", "CREATE POLICY few ON secrets AS RESTRICTIVE USING (id < 9);", "secrets: narrowed: policy few takes away the rows"},
+		{"a sequence set back", "ALTER SEQUENCE notes_id_seq RESTART;", "notes_id_seq: narrowed: it gives numbers again that it gave before"},
+		{"setval", "SELECT setval('numbers', 5, false);", "numbers: narrowed: it gives numbers again that it gave before: the next one is 5 and was 2002"},
+		{"a sequence further on", "SELECT setval('numbers', 5000);", ""},
+		{"a cycle", "ALTER SEQUENCE numbers CYCLE;", "numbers: narrowed: it begins anew at its end"},
+		{"a type again", "DROP TYPE mood; CREATE TYPE mood AS ENUM ('glad', 'sad', 'calm');", ""},
+		{"a type with less", "DROP TYPE mood; CREATE TYPE mood AS ENUM ('glad');", "mood 'sad': dropped: the value is gone"},
+		{"a function with more", "DROP FUNCTION twice; CREATE FUNCTION twice(i int, more int DEFAULT 0) RETURNS int LANGUAGE sql AS 'SELECT i * 2 + more';", ""},
+		{"a function with another result", "DROP FUNCTION twice; CREATE FUNCTION twice(i int) RETURNS bigint LANGUAGE sql AS 'SELECT i * 2::bigint';", "twice(i integer): narrowed: it returns bigint and returned integer"},
+	} {
+		out, stderr, code := check(t, "prove", "-json", "-schema", schema, write(t, "next.sql", c.sql))
+		if (code == exitClean) != (c.problem == "") {
+			t.Errorf("%s: exit %d\n%s\n%s", c.name, code, out, stderr)
+			continue
+		}
+		if said := readProof(t, out).Files[0].Problems; c.problem != "" && (len(said) == 0 || !strings.HasPrefix(said[0], c.problem)) {
+			t.Errorf("%s: %q", c.name, said)
+		}
+	}
+}
+
+// TestProveSequence proves files, and a folder of another tool, one behind the
+// other.
+func TestProveSequence(t *testing.T) {
+	if os.Getenv("E2E") == "" {
+		t.Skip("needs PostgreSQL: run make e2e")
+	}
+	steps := []string{
+		"CREATE TABLE notes (id bigint PRIMARY KEY, body text);",
+		"ALTER TABLE notes ADD CONSTRAINT body_there CHECK (body IS NOT NULL) NOT VALID;",
+		"ALTER TABLE notes VALIDATE CONSTRAINT body_there;",
+		"ALTER TABLE notes ALTER COLUMN body SET NOT NULL;\nALTER TABLE notes DROP CONSTRAINT body_there;",
+	}
+	serve(t)
+	dir := t.TempDir()
+	args := []string{"prove"}
+	for i, sql := range steps {
+		args = append(args, write(t, "step.sql", sql))
+		name := filepath.Join(dir, fmt.Sprintf("2026010100000%d_step.sql", i))
+		if err := os.WriteFile(name, []byte("-- +goose Up\n"+sql+"\n-- +goose Down\nSELECT 1/0;\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{args, {"prove", "-dir", dir}} {
+		if out, stderr, code := check(t, args...); code != exitClean || !strings.Contains(out, "4 migrations proved") {
+			t.Errorf("exit %d\n%s\n%s", code, out, stderr)
 		}
 	}
 }

@@ -58,6 +58,8 @@ func Difference(before, after *promises) []Break {
 	d.columns()
 	d.constraints()
 	d.others()
+	d.access()
+	d.sequences()
 	slices.SortFunc(d.list, func(a, b Break) int {
 		return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.What, b.What))
 	})
@@ -203,22 +205,16 @@ func (d *difference) constraints() {
 }
 
 func (d *difference) others() {
-	signatures := map[string]bool{}
-	for _, s := range d.after.functions {
-		signatures[s] = true
-	}
 	for oid, was := range d.before.functions {
-		if signatures[was] {
-			continue
-		}
-		if is, ok := d.after.functions[oid]; ok {
-			d.add(was, Renamed, "the function is now %s", is)
-			continue
-		}
-		d.add(was, Dropped, "the function is gone")
+		d.function(oid, was)
+	}
+	named := map[string]bool{}
+	for _, l := range d.after.labels {
+		named[l.Name] = true
 	}
 	for oid, was := range d.before.labels {
 		switch is, ok := d.after.labels[oid]; {
+		case named[was.Name]: // perhaps of a type that took the name
 		case !ok:
 			d.add(was.Name, Dropped, "the value is gone")
 		case is != was:
@@ -233,6 +229,32 @@ func (d *difference) others() {
 	}
 }
 
+func (d *difference) function(oid uint32, was function) {
+	returns := ""
+	for _, is := range d.after.functions {
+		if is.covers(was) {
+			return
+		}
+		if is.Signature == was.Signature {
+			returns = is.Returns
+		}
+	}
+	switch is, ok := d.after.functions[oid]; {
+	case returns != "":
+		d.add(was.Signature, Narrowed, "it returns %s and returned %s", returns, was.Returns)
+	case ok && is.Signature != was.Signature:
+		d.add(was.Signature, Renamed, "the function is now %s", is.Signature)
+	default:
+		d.add(was.Signature, Dropped, "the function is gone")
+	}
+}
+
+// covers reports whether whatever calls the old function can call this one.
+func (f function) covers(was function) bool {
+	return f.Name == was.Name && f.Returns == was.Returns && len(f.Args) >= len(was.Args) && slices.Equal(f.Args[:len(was.Args)], was.Args) &&
+		len(f.Args)-f.Defaults <= len(was.Args)-was.Defaults && (len(f.Args) > len(was.Args) || f.Signature == was.Signature)
+}
+
 // retriggered reports whether a trigger was dropped to be made anew.
 func (d *difference) retriggered(was trigger) bool {
 	for _, is := range d.after.triggers {
@@ -241,4 +263,79 @@ func (d *difference) retriggered(was trigger) bool {
 		}
 	}
 	return false
+}
+
+// access compares who owns what, who may do what, and who sees which rows.
+func (d *difference) access() {
+	for what, was := range d.before.owners {
+		if is, ok := d.after.owners[what]; ok && is != was {
+			d.add(what, Narrowed, "it belongs to %s, and %s loses the rights of an owner", is, was)
+		}
+	}
+	for what, was := range d.before.rights {
+		if _, still := d.after.owners[what]; !still {
+			continue // said of the object
+		}
+		for right := range was {
+			role, may, _ := strings.Cut(right, " ")
+			if is := d.after.rights[what]; !is[right] && !is["PUBLIC "+may] && d.after.owners[what] != role {
+				d.add(what, Dropped, "%s has no right to %s any more", role, may)
+			}
+		}
+	}
+	for table, from := range d.after.hidden {
+		if was, ok := d.before.hidden[table]; was != from && (ok || d.before.owners[table] != "") && (!ok || from == "everybody") {
+			d.add(table, Narrowed, "rows that no policy lets through are hidden from %s", from)
+		}
+	}
+	for at, was := range d.before.policies {
+		is, still := d.after.policies[at]
+		_, hides := d.after.hidden[at[0]]
+		switch {
+		case !hides || still && is.covers(was):
+		case still:
+			d.add(at[0], Narrowed, "policy %s lets through other rows, or other roles, than before", at[1])
+		case was.Permissive && !d.covered(at[0], was):
+			d.add(at[0], Dropped, "policy %s is gone, and with it the rows that it let through", at[1])
+		}
+	}
+	for at, is := range d.after.policies {
+		_, hides := d.before.hidden[at[0]]
+		if _, had := d.before.policies[at]; hides && !had && !is.Permissive && !(always(is.Using) && always(is.With)) {
+			d.add(at[0], Narrowed, "policy %s takes away the rows that it does not let through", at[1])
+		}
+	}
+}
+
+func always(condition string) bool { return condition == "" || condition == "true" }
+
+// covers reports whether a policy lets through what another one did, as far as
+// that can be told.
+func (p policy) covers(was policy) bool {
+	return (p.Permissive || !was.Permissive) && (p.Command == was.Command || p.Permissive && p.Command == "*") && (p.Roles == was.Roles || p.Permissive && p.Roles == "PUBLIC") &&
+		(p.Using == was.Using || always(p.Using)) && (p.With == was.With || always(p.With))
+}
+
+// covered reports whether any policy of a table does so.
+func (d *difference) covered(table string, was policy) bool {
+	for at, is := range d.after.policies {
+		if at[0] == table && is.Permissive && is.covers(was) {
+			return true
+		}
+	}
+	return false
+}
+
+// sequences compares the next numbers.
+func (d *difference) sequences() {
+	for name, was := range d.before.sequences {
+		is, ok := d.after.sequences[name]
+		switch {
+		case !ok: // said of the relation
+		case (is.Next-was.Next)*was.Increment < 0 || is.Increment*was.Increment < 0:
+			d.add(name, Narrowed, "it gives numbers again that it gave before: the next one is %d and was %d", is.Next, was.Next)
+		case is.Cycle && !was.Cycle:
+			d.add(name, Narrowed, "it begins anew at its end, with numbers that it gave before")
+		}
+	}
 }

@@ -51,6 +51,10 @@ func fill(ctx context.Context, conn *pgx.Conn, rows int) ([]string, error) {
 	for _, t := range tables {
 		names = append(names, t.name)
 	}
+	// A sequence that never gave a number could not be set back.
+	if _, err := conn.Exec(ctx, `SELECT setval(seqrelid, greatest(seqmin, least(seqmax, seqstart + seqincrement * $1))) FROM pg_sequence WHERE pg_sequence_last_value(seqrelid) IS NULL`, int64(rows)); err != nil {
+		return nil, fmt.Errorf("advance the sequences of the scratch database: %w", err)
+	}
 	// The planner, and the counters, should know.
 	if _, err := conn.Exec(ctx, "ANALYZE"); err != nil {
 		return nil, fmt.Errorf("analyze the scratch database: %w", err)

@@ -23,10 +23,8 @@ type Options struct {
 	Schema string
 	// Queries are what the deployed release runs; none are known if empty.
 	Queries []migrations.Statement
-	// Pending are the migrations, in order. Together has each run behind the
-	// ones before it; else each is the next one after Schema.
-	Pending  []migrations.Migration
-	Together bool
+	// Pending are the migrations, each run behind Schema and the ones before it.
+	Pending []migrations.Migration
 	// Rows is how many rows a table without any gets, so that work shows.
 	Rows int
 	// Progress is told what begins.
@@ -119,9 +117,6 @@ func Run(ctx context.Context, server *scratch.Server, o Options) (Report, error)
 			return report, fmt.Errorf("prove %s: %w", m.File, err)
 		}
 		report.Files = append(report.Files, result)
-		if !o.Together {
-			continue
-		}
 		if failed := len(result.Effects) > 0 && result.Effects[len(result.Effects)-1].Error != ""; failed {
 			break // what follows stands on what did not happen
 		}
