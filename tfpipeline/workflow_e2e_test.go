@@ -26,6 +26,7 @@ func TestWorkflowRuns(t *testing.T) {
 		do   func(*runner)
 	}{
 		{"pull requests", pullRequests},
+		{"drift", driftIssues},
 		{"push deploys staging", pushDeploysStaging},
 		{"an older push does nothing", olderPushDoesNothing},
 		{"bootstrap of production", bootstrapsProduction},
@@ -82,6 +83,7 @@ func bootstrapsProduction(r *runner) {
 }
 
 func releaseGoesToProduction(r *runner) {
+	r.hub.releases["v1.0.0"] = "What is new."
 	log := r.mustRun(true, r.released("v1.0.0"))
 	mentions(r.t, log, "## Promotion of `v1.0.0` to `production`")
 	r.assumes("prod-deploy/preview: plan", "prod-deploy/promote: deploy-production")
@@ -89,6 +91,7 @@ func releaseGoesToProduction(r *runner) {
 		r.t.Errorf("record %+v", got)
 	}
 	r.deploys("production second success")
+	mentions(r.t, r.hub.releases["edited"], "What is new.", "production", imageDigest("api", r.at("second").commit), "ada")
 }
 
 func unprovedTagIsRefused(r *runner) {
@@ -171,6 +174,47 @@ func operates(r *runner) {
 		mentions(r.t, log, "| [production](https://specboard.io) | `v1.4.0` |")
 	}
 	r.assumes("operate/operate: deploy-production")
+}
+
+// Drift opens one issue, which stays the only one: it is opened again after
+// somebody closed it, and closed when the root is clean.
+func driftIssues(r *runner) {
+	r.push("drifting")
+	file := filepath.Join(r.fake, "show.production.out")
+	state := func() (states []string) {
+		for _, i := range r.hub.issues {
+			states = append(states, fmt.Sprint(i["title"], " ", i["state"], " ", i["comments"]))
+		}
+		return states
+	}
+	for _, step := range []struct {
+		drifted string // the attribute that differs; "" for none
+		closed  bool   // by a person, before
+		want    string
+	}{
+		{drifted: "delay_seconds", want: "open 0"},
+		{drifted: "delay_seconds", want: "open 0"},
+		{drifted: "delay_seconds", closed: true, want: "open 1"},
+		{want: "closed 2"},
+		{want: "closed 2"},
+	} {
+		if step.closed {
+			r.hub.issues[0]["state"], r.hub.issues[0]["closed_at"] = "closed", time.Now().UTC().Format(time.RFC3339)
+		}
+		os.Remove(file)
+		if step.drifted != "" {
+			drift := `{"format_version":"1.2","terraform_version":"1.11.4","applyable":false,"resource_drift":[{"address":"aws_sqs_queue.jobs","mode":"managed","type":"aws_sqs_queue","name":"jobs",
+			 "provider_name":"registry.terraform.io/hashicorp/aws","change":{"actions":["update"],"before":{"` + step.drifted + `":0},"after":{"` + step.drifted + `":90},"after_unknown":{}}}]}`
+			if err := os.WriteFile(file, []byte(drift), 0o644); err != nil {
+				r.t.Fatal(err)
+			}
+		}
+		r.mustRun(true, r.dispatch("drift", nil))
+		if d := cmp.Diff([]string{"Drift: production of doc-platform " + step.want}, state()); d != "" {
+			r.t.Fatalf("%+v: issues (-want +got):\n%s", step, d)
+		}
+	}
+	r.assumes("drift/drift: plan")
 }
 
 // A pull request of this repository gets one comment, however long its plan;

@@ -81,7 +81,7 @@ func newRunner(t *testing.T) *runner {
 		bin: bin, act: filepath.Join(bin, "act"), promotions: newPromotions(t), roles: map[string]*roleGate{}, files: workflowtest.Workflows(t),
 		sessions: map[string]string{}, runs: map[string]event{}, trust: map[string]iam.Policy{},
 	}
-	r.hub = &fakeHub{runner: r}
+	r.hub = &fakeHub{runner: r, releases: map[string]string{}}
 	r.applyTo("production")
 	rendered := iamtest.Workflows(t, docsRoles())
 	for name, identity := range iamtest.Identities(t, rendered) {
@@ -485,6 +485,8 @@ type fakeHub struct {
 
 	mu          sync.Mutex
 	comments    []map[string]any
+	issues      []map[string]any
+	releases    map[string]string // their texts by tag
 	deployments []map[string]any
 	statuses    []string
 	refused     []string
@@ -554,6 +556,34 @@ func (h *fakeHub) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		fmt.Sscan(strings.TrimPrefix(path, "issues/comments/"), &n)
 		h.comments[n-1]["body"] = in["body"]
 		answer(http.StatusOK, h.comments[n-1])
+	case path == "issues" && q.Method == http.MethodGet:
+		answer(http.StatusOK, slices.DeleteFunc(slices.Clone(h.issues), func(i map[string]any) bool { return i["state"] != q.URL.Query().Get("state") }))
+	case path == "issues":
+		h.issues = append(h.issues, map[string]any{
+			"number": 100 + len(h.issues), "title": in["title"], "body": in["body"], "state": "open", "html_url": "https://github.com/issue",
+			"user": map[string]string{"login": "github-actions[bot]"}, "comments": 0,
+		})
+		answer(http.StatusCreated, h.issues[len(h.issues)-1])
+	case strings.HasPrefix(path, "issues/1"):
+		var n int
+		fmt.Sscan(strings.TrimSuffix(strings.TrimPrefix(path, "issues/"), "/comments"), &n)
+		issue := h.issues[n-100]
+		if q.Method == http.MethodPost {
+			issue["comments"] = issue["comments"].(int) + 1
+			answer(http.StatusCreated, map[string]any{"id": 1})
+			return
+		}
+		maps.Copy(issue, in)
+		if issue["state"] == "closed" {
+			issue["closed_at"] = time.Now().UTC().Format(time.RFC3339)
+		}
+		answer(http.StatusOK, issue)
+	case strings.HasPrefix(path, "releases/tags/"):
+		tag := strings.TrimPrefix(path, "releases/tags/")
+		answer(http.StatusOK, map[string]any{"id": 1, "tag_name": tag, "body": h.releases[tag]})
+	case strings.HasPrefix(path, "releases/"):
+		h.releases["edited"] = fmt.Sprint(in["body"])
+		answer(http.StatusOK, map[string]any{"id": 1})
 	case path == "deployments" && q.Method == http.MethodGet:
 		found := []map[string]any{}
 		for _, d := range h.deployments {

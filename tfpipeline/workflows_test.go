@@ -47,6 +47,8 @@ var jobTable = map[string]jobRow{
 	"staging-deploy/promote":  {"deploy-staging", "staging", "contents: read, deployments: write, id-token: write", 100},
 	"prod-deploy/preview":     {"plan", "", "contents: read, id-token: write", 20},
 	"prod-deploy/promote":     {"deploy-production", "production", "contents: read, deployments: write, id-token: write", 100},
+	"prod-deploy/annotate":    {"", "", "contents: write", 5},
+	"drift/drift":             {"plan", "", "contents: read, id-token: write, issues: write", 30},
 	"prod-rollback/preview":   {"plan", "", "contents: read, id-token: write", 20},
 	"prod-rollback/rollback":  {"deploy-production", "production", "contents: read, deployments: write, id-token: write", 100},
 	"operate/operate":         {"deploy-${{ inputs.environment }}", "${{ inputs.environment }}", "contents: read, id-token: write", 30},
@@ -62,6 +64,7 @@ var triggers = map[string]string{
 	"prod-deploy":    "release released, workflow_dispatch bootstrap fingerprint override_proof tag",
 	"prod-rollback":  "workflow_dispatch force skip_migrations tag",
 	"operate":        "workflow_dispatch environment operation",
+	"drift":          "schedule, workflow_dispatch",
 	"nightly":        "schedule, workflow_dispatch",
 }
 
@@ -70,6 +73,7 @@ var groups = map[string]workflowtest.Concurrency{
 	"checks":                 {Group: "checks-${{ github.event_name == 'push' && github.sha || github.ref }}", Cancel: true},
 	"plan":                   {Group: "plan-${{ github.event.pull_request.number }}", Cancel: true},
 	"staging-deploy/promote": {Group: "staging-deploy", Queue: "max"},
+	"drift":                  {Group: "drift", Cancel: true},
 	"nightly":                {Group: "nightly", Cancel: true},
 }
 

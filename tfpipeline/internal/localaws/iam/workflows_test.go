@@ -27,6 +27,9 @@ var runs = map[string][]string{
 // which one it wants; that it may have another one too is the trust's business:
 // AWS sees the ref, not the job.
 var intended = map[string]string{
+	"drift/drift schedule refs/heads/main":                                        "build, plan",
+	"drift/drift workflow_dispatch refs/heads/main":                               "build, plan",
+	"drift/drift workflow_dispatch refs/heads/feature":                            "",
 	"plan/plan pull_request refs/pull/7/merge":                                    "plan",
 	"staging-deploy/shared push refs/heads/main":                                  "build, plan",
 	"staging-deploy/build push refs/heads/main":                                   "build, plan",
