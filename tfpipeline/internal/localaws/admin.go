@@ -18,6 +18,7 @@ import (
 //	GET  /_localaws/inventory      what exists, by kind (Inventory)
 //	GET  /_localaws/balancers      where load balancers answer (Cloud.Balancers)
 //	POST /_localaws/expire-images  apply the lifecycle policies now (ExpireImages)
+//	POST /_localaws/maintenance    let the maintenance windows pass (Maintain)
 func (e *Endpoint) admin(w http.ResponseWriter, r *http.Request) {
 	var answer any
 	var err error
@@ -31,8 +32,10 @@ func (e *Endpoint) admin(w http.ResponseWriter, r *http.Request) {
 		}
 	case "POST expire-images":
 		answer, err = e.ExpireImages(r.Context())
+	case "POST maintenance":
+		answer, err = e.Maintain(r.Context())
 	default:
-		http.Error(w, "no such thing: GET "+adminPrefix+"inventory, GET "+adminPrefix+"balancers, POST "+adminPrefix+"expire-images", http.StatusNotFound)
+		http.Error(w, "no such thing: GET "+adminPrefix+"inventory, GET "+adminPrefix+"balancers, POST "+adminPrefix+"expire-images, POST "+adminPrefix+"maintenance", http.StatusNotFound)
 		return
 	}
 	if err != nil {

@@ -44,6 +44,7 @@ type cacheRecord struct {
 	name, arn string
 	tags      map[string]string
 	created   time.Time
+	waiting   url.Values        // of a replication group: what the maintenance window will change
 	subnets   []cacheSubnet     // of a subnet group
 	engine    map[string]string // of a parameter group: what differs from the family's defaults
 }
@@ -241,7 +242,18 @@ func (c *cacheCall) modify(k *cacheKind) (*etree.Element, error) {
 	}
 	changed := *r
 	changed.Values = maps.Clone(r.Values)
-	changed.take(c.Form)
+	now := c.Form
+	if k == replicationGroups {
+		now, changed.waiting = postpone(c.Form, deferredOfGroup, r.Get)
+		for name, values := range r.waiting {
+			if endpoint.IsTrue(c.Form, "ApplyImmediately") {
+				changed.Values[name] = values // what waited is made with it
+			} else if !c.Form.Has(name) {
+				changed.waiting[name] = values
+			}
+		}
+	}
+	changed.take(now)
 	if err := k.change(c, &changed); err != nil {
 		return nil, err
 	}

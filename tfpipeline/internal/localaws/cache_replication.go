@@ -205,7 +205,7 @@ func (c *cacheCall) cluster(r *cacheRecord, name string, index int) *etree.Eleme
 		endpoint.Leaf("CacheClusterId", name), endpoint.Leaf("ReplicationGroupId", r.name),
 		endpoint.Leaf("CacheClusterStatus", "available"), "EngineVersion", endpoint.Leaf("NumCacheNodes", 1),
 		endpoint.Leaf("PreferredAvailabilityZone", zone), endpoint.Leaf("CacheClusterCreateTime", timestamp(r.created)),
-		"PreferredMaintenanceWindow", endpoint.Branch("PendingModifiedValues"),
+		"PreferredMaintenanceWindow", pendingElement(r.waiting, deferredOfGroup),
 		endpoint.Branch("CacheParameterGroup", endpoint.Leaf("CacheParameterGroupName", r.Get("CacheParameterGroupName")), endpoint.Leaf("ParameterApplyStatus", "in-sync")),
 		"CacheSubnetGroupName", groups, topic, nodes,
 	}, common...)...)
@@ -222,4 +222,20 @@ func (c *cacheCall) setReplicaCount() (*etree.Element, error) {
 	}
 	r.Set("ReplicasPerNodeGroup", wanted)
 	return c.group(r, "modifying"), nil
+}
+
+// maintain makes what waited for the maintenance windows, and returns the names
+// of the groups that it changed.
+func (s *caches) maintain() []string {
+	s.Lock()
+	defer s.Unlock()
+	changed := []string{}
+	for at, r := range s.records {
+		if at.kind == replicationGroups.name && len(r.waiting) > 0 {
+			maps.Copy(r.Values, r.waiting)
+			r.waiting = nil
+			changed = append(changed, r.name)
+		}
+	}
+	return changed
 }

@@ -83,7 +83,7 @@ func TestReplicationGroup(t *testing.T) {
 	}
 	wantRefusal(t, e, 404, "CacheClusterNotFound", "DescribeCacheClusters", "CacheClusterId=cache-003")
 
-	must(t, e, "elasticache", "ModifyReplicationGroup", "ReplicationGroupId=cache", "CacheNodeType=cache.t4g.small", "SnapshotRetentionLimit=0")
+	must(t, e, "elasticache", "ModifyReplicationGroup", "ReplicationGroupId=cache", "ApplyImmediately=true", "CacheNodeType=cache.t4g.small", "SnapshotRetentionLimit=0")
 	described = endpoint.Every(must(t, e, "elasticache", "DescribeReplicationGroups", "ReplicationGroupId=cache"), "ReplicationGroup")[0]
 	if endpoint.Text(described, "CacheNodeType") != "cache.t4g.small" || endpoint.Text(described, "SnapshotRetentionLimit") != "0" || endpoint.Text(described, "MultiAZ") != "enabled" {
 		t.Errorf("after the modification: %s", endpoint.Encode(described))

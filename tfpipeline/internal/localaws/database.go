@@ -3,6 +3,7 @@ package localaws
 import (
 	"crypto/sha256"
 	"encoding/base32"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -28,6 +29,7 @@ type databases struct {
 	mu       sync.Mutex
 	settings map[string]map[string]string // identifier → element → text
 	resource map[string]string            // identifier → DbiResourceId
+	waiting  map[string]url.Values        // identifier → what the maintenance window will change
 }
 
 // remembered are the elements that moto forgets, by the parameter that sets
@@ -48,13 +50,14 @@ func newDatabases(address func(string) (string, int, bool)) *databases {
 		address:  address,
 		settings: map[string]map[string]string{},
 		resource: map[string]string{},
+		waiting:  map[string]url.Values{},
 	}
 }
 
 func (d *databases) operations() endpoint.Table {
 	return endpoint.Table{
 		"rds.CreateDBInstance":     d.change,
-		"rds.ModifyDBInstance":     d.change,
+		"rds.ModifyDBInstance":     d.modify,
 		"rds.DeleteDBInstance":     d.remove,
 		"rds.StartDBInstance":      d.show,
 		"rds.StopDBInstance":       d.show,
@@ -62,6 +65,53 @@ func (d *databases) operations() endpoint.Table {
 		"rds.DescribeDBInstances":  d.describe,
 		"rds.DescribeDBParameters": showUserParameters,
 	}
+}
+
+// modify changes what does not wait for the maintenance window.
+func (d *databases) modify(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
+	identifier := c.Form.Get("DBInstanceIdentifier")
+	described := c.WithForm(url.Values{"Action": {"DescribeDBInstances"}, "Version": c.Form["Version"], "DBInstanceIdentifier": {identifier}})
+	described.Operation = "DescribeDBInstances"
+	rep, err := next(described)
+	if err != nil || rep.Status != http.StatusOK {
+		return rep, err // there is no such instance
+	}
+	root, err := endpoint.ParseXML(rep.Body)
+	if err != nil {
+		return nil, err
+	}
+	instance := endpoint.Every(root, "DBInstance")
+	now, later := postpone(c.Form, deferredOfInstance, func(element string) string {
+		if len(instance) == 0 {
+			return ""
+		}
+		return endpoint.Text(instance[0], element)
+	})
+	d.mu.Lock()
+	switch {
+	case endpoint.IsTrue(c.Form, "ApplyImmediately"):
+		// What waited is made with it.
+		all := url.Values{}
+		maps.Copy(all, d.waiting[identifier])
+		maps.Copy(all, now)
+		now = all
+		delete(d.waiting, identifier)
+	case d.waiting[identifier] == nil:
+		d.waiting[identifier] = later
+	default:
+		maps.Copy(d.waiting[identifier], later)
+	}
+	d.mu.Unlock()
+	return d.change(c.WithForm(now), next)
+}
+
+// takeWaiting returns what waits for the maintenance window, and forgets it.
+func (d *databases) takeWaiting() map[string]url.Values {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	all := d.waiting
+	d.waiting = map[string]url.Values{}
+	return all
 }
 
 // change remembers what the request sets, and shows it.
@@ -109,6 +159,7 @@ func (d *databases) remove(c *endpoint.Call, next endpoint.Next) (*endpoint.Repl
 		d.complete(root)
 		delete(d.settings, c.Form.Get("DBInstanceIdentifier"))
 		delete(d.resource, c.Form.Get("DBInstanceIdentifier"))
+		delete(d.waiting, c.Form.Get("DBInstanceIdentifier"))
 	})
 }
 
@@ -159,6 +210,12 @@ func (d *databases) complete(root *etree.Element) {
 			d.resource[identifier] = resourceID(endpoint.Text(instance, "DBInstanceArn"), endpoint.Text(instance, "InstanceCreateTime"))
 		}
 		endpoint.Set(instance, "DbiResourceId", d.resource[identifier])
+		if waiting := d.waiting[identifier]; len(waiting) > 0 {
+			if old := instance.SelectElement("PendingModifiedValues"); old != nil {
+				instance.RemoveChild(old)
+			}
+			instance.AddChild(pendingElement(waiting, deferredOfInstance))
+		}
 		for element, text := range d.settings[identifier] {
 			endpoint.Set(instance, element, text)
 		}

@@ -73,8 +73,8 @@ func TestDatabaseParameters(t *testing.T) {
 
 func TestRefusalsOfMotoPassUnchanged(t *testing.T) {
 	const refusal = `<ErrorResponse><Error><Code>DBInstanceNotFound</Code></Error></ErrorResponse>`
-	control := newFakeControl(t, map[string]string{"rds.ModifyDBInstance": refusal})
-	control.status["rds.ModifyDBInstance"] = 404
+	control := newFakeControl(t, map[string]string{"rds.DescribeDBInstances": refusal})
+	control.status["rds.DescribeDBInstances"] = 404
 	status, root := query(t, start(t, control, Options{}), "rds", "ModifyDBInstance", "DBInstanceIdentifier=none")
 	if status != 404 || endpoint.Text(root.SelectElement("Error"), "Code") != "DBInstanceNotFound" {
 		t.Errorf("status %d %s", status, endpoint.Encode(root))

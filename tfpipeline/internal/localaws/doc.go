@@ -49,7 +49,9 @@
 // names of Service Connect for no task.
 // Redis: a cache has nothing behind it. CloudWatch: alarms are never evaluated.
 // Time: everything is available when it is asked for next, though the provider
-// waits by timers of its own (RDS 80 s, a load balancer 60 s). Dependencies that
+// waits by timers of its own (RDS 80 s, a load balancer 60 s); maintenance
+// windows, for which RDS and ElastiCache defer changes, pass when Maintain is
+// called. Dependencies that
 // AWS refuses to break, such as a security group in use. State is in memory and
 // ends with the endpoint.
 package localaws

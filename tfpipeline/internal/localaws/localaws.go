@@ -88,6 +88,8 @@ type Endpoint struct {
 	images     *images
 	access     *access
 	lookups    *lookups
+	caches     *caches
+	databases  *databases
 	ecs        http.Handler
 	balancers  func(context.Context) ([]balancer.Address, error)
 	trace      func(Call)
@@ -121,6 +123,7 @@ func Start(ctx context.Context, o Options) (*Endpoint, error) {
 	e.images = newImages(e.account, e.control)
 	e.access = newAccess(e.account, e.control, e.self)
 	e.lookups = &lookups{account: e.account, control: e.control, access: e.access, self: e.self}
+	e.caches, e.databases = newCaches(e.account, e.control), newDatabases(o.Database)
 	e.operations = e.answers(o) //nolint:contextcheck // a table of functions, each called with its request's context
 	var err error
 	if e.Server, err = endpoint.Serve(ctx, o.Listener, e); err != nil {

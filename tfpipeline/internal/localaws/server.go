@@ -21,13 +21,13 @@ const adminPrefix = "/_localaws/"
 func (e *Endpoint) answers(o Options) endpoint.Table {
 	table := endpoint.Table{}
 	for _, rows := range []endpoint.Table{
-		newCaches(e.account, e.control).operations(),
+		e.caches.operations(),
 		e.scaling().operations(),
 		e.images.operations(),
 		e.access.operations(),
 		newBucketPolicies().operations(),
 		conditionalPuts(),
-		newDatabases(o.Database).operations(),
+		e.databases.operations(),
 		newRuleDescriptions().operations(),
 		secretVersions(),
 		targetHealth(o.TargetHealth),

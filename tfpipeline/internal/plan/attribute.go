@@ -46,7 +46,7 @@ func (c Change) Attributes() []Attribute {
 	if c.Raw == nil || !c.Action.changes() {
 		return nil
 	}
-	w := walker{kind: c.Type, replaced: c.Action != Update}
+	w := walker{kind: c.Type, replaced: c.Action != Update && c.Action != Deferred}
 	w.walk("", c.Raw.Before, c.Raw.After, c.Raw.BeforeSensitive, c.Raw.AfterSensitive, c.Raw.AfterUnknown)
 	for i, a := range w.found {
 		w.found[i].Forces = slices.ContainsFunc(c.ReplacePaths, func(p string) bool {

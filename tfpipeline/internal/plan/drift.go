@@ -83,7 +83,7 @@ func Classify(p *Plan, rules []config.AcceptedDrift) Drift {
 		}
 	}
 	for _, c := range p.Changes {
-		if c.Action != Read && !reverts(c, p.Drift) {
+		if !c.Action.idle() && !reverts(c, p.Drift) {
 			d.Pending = append(d.Pending, c)
 		}
 	}

@@ -22,7 +22,7 @@ var volatile = []string{"id", "arn", "revision", "arn_without_revision", "tags_a
 func (p *Plan) Summary() Summary {
 	s := Summary{}
 	for _, c := range p.Changes {
-		if c.Action == Read {
+		if c.Action.idle() {
 			continue
 		}
 		s[c.Address] = string(c.Action) + ":" + digest(content(c))

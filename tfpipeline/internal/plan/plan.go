@@ -29,18 +29,23 @@ const (
 	Import Action = "import"
 	Move   Action = "move"
 	Read   Action = "read"
+	// Deferred changes AWS has taken; it makes them in the maintenance window.
+	Deferred Action = "deferred"
 )
 
 // Actions lists all actions in that order.
 func Actions() []Action {
-	return []Action{Delete, Replace, Forget, Update, Revise, Create, Import, Move, Read}
+	return []Action{Delete, Replace, Forget, Update, Revise, Create, Import, Move, Read, Deferred}
 }
 
 // Destructive reports whether the action ends a resource that exists.
 func (a Action) Destructive() bool { return a == Delete || a == Replace || a == Forget }
 
 // changes reports whether there is a before and an after to compare.
-func (a Action) changes() bool { return a == Update || a == Revise || a == Replace }
+func (a Action) changes() bool { return a == Update || a == Revise || a == Replace || a == Deferred }
+
+// idle reports whether an apply does nothing about it.
+func (a Action) idle() bool { return a == Read || a == Deferred }
 
 // Plan is what one root's plan says.
 type Plan struct {
@@ -263,12 +268,17 @@ func attributePath(path any) string {
 	return b.String()
 }
 
+// Deferred are the changes that AWS has taken and not yet made.
+func (p *Plan) Deferred() []Change {
+	return slices.DeleteFunc(slices.Clone(p.Changes), func(c Change) bool { return c.Action != Deferred })
+}
+
 // Counts is how many resources each action happens to. Reads change nothing
-// and are not counted.
+// and are not counted, nor is what was deferred.
 func (p *Plan) Counts() map[Action]int {
 	counts := map[Action]int{}
 	for _, c := range p.Changes {
-		if c.Action != Read {
+		if !c.Action.idle() {
 			counts[c.Action]++
 		}
 	}

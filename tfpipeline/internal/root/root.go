@@ -202,9 +202,15 @@ func (r *Root) Plan(ctx context.Context, c Choices) (*plan.Plan, error) {
 		return nil, errors.Join(planErr, err)
 	}
 	if planErr == nil && (c.Adopt || c.Operation == Apply && r.unfinished()) {
-		return r.adopt(ctx, p, c)
+		p, err = r.adopt(ctx, p, c)
+		if err != nil {
+			return p, err
+		}
 	}
-	return p, planErr
+	if planErr != nil {
+		return p, planErr
+	}
+	return p, r.findDeferred(ctx, p)
 }
 
 // Guard refuses a plan that cannot be taken back, unless the very addresses are

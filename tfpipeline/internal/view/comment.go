@@ -174,6 +174,8 @@ func (s Section) verdict() string {
 		return "❌ failed"
 	case len(s.Refused) > 0:
 		return fmt.Sprintf("⛔ refused by the guard (%d): %s", len(s.Refused), countWords(s.Plan.Counts()))
+	case s.Plan.Empty() && len(s.Plan.Deferred()) > 0:
+		return fmt.Sprintf("✅ no changes, %d deferred", len(s.Plan.Deferred()))
 	case s.Plan.Empty():
 		return "✅ no changes"
 	case s.Plan.StateOnly():

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -111,7 +112,7 @@ func (s Section) body(level detail, limit int) string {
 		return b.String()
 	}
 	if lines := changeLines(p.changed, level); len(lines) > 0 {
-		b.WriteString(fold(countWords(countsOf(p.changed)), fence("diff", lines)))
+		b.WriteString(fold(cmp.Or(countWords(countsOf(p.changed)), "waits for a maintenance window"), fence("diff", lines)))
 	}
 	if lines := changeLines(p.created, level); len(lines) > 0 {
 		b.WriteString(fold(countWords(countsOf(p.created))+moduleCounts(p.created), fence("diff", lines)))
@@ -196,7 +197,7 @@ func moduleCounts(changes []plan.Change) string {
 // diffSigns colour the lines of a diff block.
 var diffSigns = map[plan.Action]string{
 	plan.Create: "+", plan.Update: "!", plan.Revise: "!", plan.Replace: "-", plan.Delete: "-", plan.Forget: "-",
-	plan.Import: " ", plan.Move: " ",
+	plan.Import: " ", plan.Move: " ", plan.Deferred: " ",
 }
 
 // verb is an action as people read it.

@@ -23,7 +23,7 @@ type Text struct {
 
 var signs = map[plan.Action]string{
 	plan.Create: "+", plan.Update: "~", plan.Revise: "~", plan.Replace: "±", plan.Delete: "-",
-	plan.Forget: ".", plan.Import: "<", plan.Move: ">", plan.Read: " ",
+	plan.Forget: ".", plan.Import: "<", plan.Move: ">", plan.Read: " ", plan.Deferred: "…",
 }
 
 func (t Text) paint(a plan.Action, s string) string {
@@ -122,6 +122,9 @@ func Verdict(p *plan.Plan) string {
 	case p.Errored:
 		return p.Root + ": the plan failed; what it would have done is incomplete: " + cmp.Or(words, "nothing yet")
 	case p.Empty():
+		if n := len(p.Deferred()); n > 0 {
+			return fmt.Sprintf("%s: no changes; %d deferred to its maintenance window", p.Root, n)
+		}
 		return p.Root + ": no changes"
 	case words == "":
 		return p.Root + ": only outputs change"

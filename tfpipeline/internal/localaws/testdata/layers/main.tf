@@ -52,6 +52,8 @@ module "network" {
 module "cache" {
   source = "../../modules/cache"
 
+  apply_immediately = true
+
   engine_version = "7.1"
   name           = "layers"
   node_count     = 2
