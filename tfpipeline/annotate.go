@@ -28,11 +28,11 @@ Examples:
 			tag := set.String("release", "", "`tag` of the release")
 			result := set.String("result", "", "`JSON` of the promotion, from its step's output \"result\"")
 			return func(ctx context.Context, a *app, _ []string) error {
-				again := "tfpipeline annotate -release TAG -result \"$RESULT\""
+				line := "tfpipeline annotate -release TAG -result \"$RESULT\""
 				if *tag == "" || *result == "" {
-					return console.Usage("which release, and with which result?", again)
+					return console.Usage("which release, and with which result?", line)
 				}
-				client, err := a.gitHub(again)
+				client, err := a.gitHub(line)
 				if err != nil {
 					return err
 				}
@@ -42,11 +42,15 @@ Examples:
 	}
 }
 
-// gitHub is the repository on GitHub that the environment names.
-func (a *app) gitHub(again string) (*github.Client, error) {
-	if client := github.ReadRun(a.console.Getenv).Client(); client != nil {
+// gitHub is the platform's repository on GitHub, or the one that a workflow runs
+// for.
+func (a *app) gitHub(line string) (*github.Client, error) {
+	run := github.ReadRun(a.console.Getenv)
+	if run.Repository == "" {
+		run.Repository = a.platform.Repository.Owner + "/" + a.platform.Repository.Name
+	}
+	if client := run.Client(); client != nil {
 		return client, nil
 	}
-	return nil, console.Usage("GITHUB_REPOSITORY and GITHUB_TOKEN say which repository, and with which rights",
-		"GITHUB_REPOSITORY=owner/name GITHUB_TOKEN=$(gh auth token) "+again)
+	return nil, console.Usage("GITHUB_TOKEN says with which rights GitHub is asked", "GITHUB_TOKEN=$(gh auth token) "+line)
 }

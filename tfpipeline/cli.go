@@ -59,6 +59,7 @@ func commands() []command {
 		localCommand(),
 		configCommand(),
 		annotateCommand(),
+		githubCommand(),
 	}
 }
 

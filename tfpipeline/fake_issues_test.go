@@ -27,6 +27,15 @@ func (f *fakeIssues) serve(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
 		f.changes++
 	}
+	if answer, ok := fakeSettings[path]; ok {
+		fmt.Fprint(w, answer)
+		return
+	}
+	if !strings.HasPrefix(path, "/issues") && path != "/user" {
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `{"message":"Not Found"}`)
+		return
+	}
 	switch number, isComment := strings.CutSuffix(path, "/comments"); {
 	case path == "/user":
 		w.WriteHeader(http.StatusForbidden)
@@ -59,6 +68,16 @@ func (f *fakeIssues) serve(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	_ = json.NewEncoder(w).Encode(out)
+}
+
+// fakeSettings are those of the repository: a part of what it needs.
+var fakeSettings = map[string]string{
+	"":                      `{"id":12,"owner":{"id":11},"private":true}`,
+	"/environments/staging": `{"name":"staging","deployment_branch_policy":{"protected_branches":false,"custom_branch_policies":true}}`,
+	"/environments/staging/deployment-branch-policies": `{"total_count":1,"branch_policies":[{"name":"*","type":"branch"}]}`,
+	"/actions/secrets/NOTIFY_URL":                      `{"name":"NOTIFY_URL"}`,
+	"/branches/main/protection":                        `{"required_status_checks":{"contexts":["checks"]}}`,
+	"/rulesets":                                        `[{"id":1,"name":"releases","target":"tag","enforcement":"active"}]`,
 }
 
 // cloudIssues compares the issues on GitHub: issues CHANGES [STATE TITLE]...,

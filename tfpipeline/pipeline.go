@@ -11,14 +11,11 @@ import (
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/checkout"
-	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/ecs"
 	"github.com/specboard/platform/tfpipeline/internal/github"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
-	"github.com/specboard/platform/tfpipeline/internal/notify"
 	"github.com/specboard/platform/tfpipeline/internal/redact"
-	"github.com/specboard/platform/tfpipeline/internal/report"
 	"github.com/specboard/platform/tfpipeline/internal/root"
 	"github.com/specboard/platform/tfpipeline/internal/state"
 )
@@ -124,23 +121,6 @@ func (a *app) pipeline(e *environment, i *root.Infrastructure) (*deploy.Pipeline
 		p.Origin = from.ecs
 	}
 	return p, nil
-}
-
-// told is who is told of an attempt: the webhook of NOTIFY_URL, and in a workflow
-// GitHub.
-func (a *app) told(e *environment) (*report.Attempt, error) {
-	t := &report.Attempt{Platform: a.platform, Environment: e.Environment, Console: a.console, Checkout: a.checkout()}
-	if a.console.Actions() {
-		t.GitHub = github.ReadRun(a.console.Getenv).Client()
-	}
-	if url := a.console.Getenv("NOTIFY_URL"); url != "" {
-		hook, err := notify.New(url, nil)
-		if err != nil {
-			return nil, console.Usage("NOTIFY_URL: "+err.Error(), "unset NOTIFY_URL, or set it to the webhook's address")
-		}
-		t.Webhook = hook
-	}
-	return t, nil
 }
 
 // checkout is the repository at hand. In a workflow GitHub is asked for the

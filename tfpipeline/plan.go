@@ -93,7 +93,7 @@ func runPlan(ctx context.Context, a *app, o planOptions) (err error) {
 	}
 	if !o.json {
 		// Said first, so that nobody takes the rest for more than it is.
-		fmt.Fprintln(a.console.Out, headline(o.env, cloud.Target, o.offline))
+		fmt.Fprintln(a.console.Out, cloud.Target.Headline(o.env, o.offline))
 	}
 	r, err := root.Open(ctx, a.rootOptions(cloud), o.env, root.Plan)
 	if err != nil {
@@ -122,17 +122,4 @@ func runPlan(ctx context.Context, a *app, o planOptions) (err error) {
 
 func (o planOptions) choices() root.Choices {
 	return root.Choices{Operation: root.Plan, LockTimeout: o.lockTimeout, NoLock: o.noLock}
-}
-
-func headline(name string, t root.Target, asked bool) string {
-	switch {
-	case t == root.Offline && asked:
-		return name + ": offline plan, as asked: real Terraform and provider, empty state, no AWS"
-	case t == root.Offline:
-		return name + ": offline plan, since there are no AWS credentials: real Terraform and provider, empty state"
-	case t == root.Local:
-		return name + ": plan against the local endpoint"
-	default:
-		return name + ": plan against AWS"
-	}
 }

@@ -32,7 +32,7 @@ func runPlanAll(ctx context.Context, a *app, o planOptions) error {
 		return err
 	}
 	if !o.json {
-		fmt.Fprintln(a.console.Out, headline(allRoots, cloud.Target, o.offline))
+		fmt.Fprintln(a.console.Out, cloud.Target.Headline(allRoots, o.offline))
 	}
 	sections, errs, err := planRoots(ctx, a, cloud, o)
 	if err != nil {
@@ -58,7 +58,7 @@ func runPlanAll(ctx context.Context, a *app, o planOptions) error {
 	}
 	err = errors.Join(err, failed(a, "planned", a.platform.Roots(), errs))
 	if c != nil {
-		err = errors.Join(err, refusedPlans(sections))
+		err = errors.Join(err, report.Refusals(sections))
 	}
 	return errors.Join(err, pending(sections, o.detailed && err == nil))
 }
@@ -71,21 +71,6 @@ func pending(sections []view.Section, asked bool) error {
 		}
 	}
 	return nil
-}
-
-// refusedPlans fails a check whose plans an apply would refuse.
-func refusedPlans(sections []view.Section) error {
-	var names []string
-	for _, s := range sections {
-		if len(s.Refused) > 0 {
-			names = append(names, s.Root)
-		}
-	}
-	if len(names) == 0 {
-		return nil
-	}
-	return console.WithNext(fmt.Errorf("the guard refuses the plan of %s, and so would an apply", strings.Join(names, ", ")),
-		"take that out of the change, or, if it is meant, let a person apply it with -allow before this is merged: tfpipeline apply -env %s", names[0])
 }
 
 // failed tells of each failure, with its next command, and returns the sum.

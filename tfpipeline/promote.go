@@ -97,14 +97,14 @@ func (o *attemptOptions) declare(set *flag.FlagSet) {
 }
 
 func runPromote(ctx context.Context, a *app, o attemptOptions) error {
-	again := "tfpipeline promote -env " + o.env
+	line := "tfpipeline promote -env " + o.env
 	switch {
 	case o.tag == "" && o.commit == "":
-		return console.Usage("which release? Name its tag, or a commit", again+" -release TAG")
+		return console.Usage("which release? Name its tag, or a commit", line+" -release TAG")
 	case o.tag != "" && o.commit != "":
-		return console.Usage("-release and -commit name the same thing twice; choose one", again+" -release "+o.tag)
+		return console.Usage("-release and -commit name the same thing twice; choose one", line+" -release "+o.tag)
 	}
-	if err := o.choose(again); err != nil {
+	if err := o.choose(line); err != nil {
 		return err
 	}
 	var approved *root.Review
@@ -119,28 +119,28 @@ func runPromote(ctx context.Context, a *app, o attemptOptions) error {
 		if o.commit, err = a.checkout().Expand(ctx, o.commit); err != nil {
 			return err
 		}
-		again += " -commit " + o.commit
+		line += " -commit " + o.commit
 	} else {
-		again += " -release " + o.tag
+		line += " -release " + o.tag
 	}
-	return runAttempt(ctx, a, deploy.KindPromote, o, approved, again)
+	return runAttempt(ctx, a, deploy.KindPromote, o, approved, line)
 }
 
 // choose refuses choices that exclude one another.
-func (o attemptOptions) choose(again string) error {
+func (o attemptOptions) choose(line string) error {
 	switch {
 	case o.timeout <= 0:
-		return console.Usage("-timeout must be more than 0, such as 45m", again+" -timeout 1h")
+		return console.Usage("-timeout must be more than 0, such as 45m", line+" -timeout 1h")
 	case o.markdown && !o.dryRun:
-		return console.Usage("-markdown is for whoever approves, before anything is changed: it needs -dry-run", again+" -dry-run -markdown")
+		return console.Usage("-markdown is for whoever approves, before anything is changed: it needs -dry-run", line+" -dry-run -markdown")
 	case o.markdown && o.json:
-		return console.Usage("-json and -markdown are two answers; choose one", again+" -dry-run -markdown")
+		return console.Usage("-json and -markdown are two answers; choose one", line+" -dry-run -markdown")
 	}
 	return nil
 }
 
 // runAttempt promotes or rolls back, and tells of it.
-func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions, approved *root.Review, again string) (err error) {
+func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions, approved *root.Review, line string) (err error) {
 	e, err := a.openEnvironment(ctx, o.env, string(kind))
 	if err != nil {
 		return err
@@ -155,13 +155,13 @@ func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions,
 	live := newReporter(a.console, title, o.json)
 	options := a.rootOptions(e.cloud)
 	options.Console = a.console.Redirect(live.log)
-	i := &root.Infrastructure{Options: options, Environment: o.env, Reviewed: approved, DryRun: o.dryRun, Retry: again}
+	i := &root.Infrastructure{Options: options, Environment: o.env, Reviewed: approved, DryRun: o.dryRun, Retry: line}
 	p, err := a.pipeline(e, i)
 	if err != nil {
 		live.close()
 		return err
 	}
-	told, err := a.told(e)
+	told, err := report.NewAttempt(a.console, a.platform, e.Environment, a.checkout())
 	if err != nil {
 		live.close()
 		return err

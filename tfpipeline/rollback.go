@@ -46,12 +46,12 @@ Examples:
 }
 
 func runRollback(ctx context.Context, a *app, o attemptOptions) error {
-	again := "tfpipeline rollback -env " + o.env
-	if err := o.choose(again); err != nil {
+	line := "tfpipeline rollback -env " + o.env
+	if err := o.choose(line); err != nil {
 		return err
 	}
 	if o.tag != "" {
-		again += " -to " + o.tag
+		line += " -to " + o.tag
 	}
-	return runAttempt(ctx, a, deploy.KindRollback, o, nil, again)
+	return runAttempt(ctx, a, deploy.KindRollback, o, nil, line)
 }

@@ -42,6 +42,22 @@ type Attempt struct {
 
 var _ deploy.Notifier = (*Attempt)(nil)
 
+// NewAttempt tells the webhook of NOTIFY_URL, and in a workflow GitHub.
+func NewAttempt(c *console.Console, p config.Platform, e config.Environment, at *checkout.Checkout) (*Attempt, error) {
+	t := &Attempt{Platform: p, Environment: e, Console: c, Checkout: at}
+	if c.Actions() {
+		t.GitHub = github.ReadRun(c.Getenv).Client()
+	}
+	if address := c.Getenv(webhook); address != "" {
+		hook, err := notify.New(address, nil)
+		if err != nil {
+			return nil, console.Usage(webhook+": "+err.Error(), "unset "+webhook+", or set it to the webhook's address")
+		}
+		t.Webhook = hook
+	}
+	return t, nil
+}
+
 // Observe tells that an attempt has begun, as soon as it is known what it
 // brings. It does not wait for the answers.
 func (t *Attempt) Observe(ctx context.Context, e deploy.Event) {

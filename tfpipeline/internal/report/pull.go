@@ -123,3 +123,18 @@ func (p *PullRequest) upsert(ctx context.Context, comment view.Comment) error {
 	}
 	return fmt.Errorf("tell the pull request: %w", err)
 }
+
+// Refusals fails a check whose plans an apply would refuse.
+func Refusals(sections []view.Section) error {
+	var names []string
+	for _, s := range sections {
+		if len(s.Refused) > 0 {
+			names = append(names, s.Root)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return console.WithNext(fmt.Errorf("the guard refuses the plan of %s, and so would an apply", strings.Join(names, ", ")),
+		"take that out of the change, or, if it is meant, let a person apply it with -allow before this is merged: tfpipeline apply -env %s", names[0])
+}

@@ -112,3 +112,18 @@ func IsLoopback(endpoint string) bool {
 	u, err := url.Parse(endpoint)
 	return err == nil && (u.Hostname() == "127.0.0.1" || u.Hostname() == "localhost" || u.Hostname() == "::1")
 }
+
+// Headline says what plans of a root are worth, before they are shown. asked: a
+// person wanted them offline.
+func (t Target) Headline(name string, asked bool) string {
+	switch {
+	case t == Offline && asked:
+		return name + ": offline plan, as asked: real Terraform and provider, empty state, no AWS"
+	case t == Offline:
+		return name + ": offline plan, since there are no AWS credentials: real Terraform and provider, empty state"
+	case t == Local:
+		return name + ": plan against the local endpoint"
+	default:
+		return name + ": plan against AWS"
+	}
+}

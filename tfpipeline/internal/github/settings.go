@@ -1,0 +1,135 @@
+package github
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	rest "github.com/google/go-github/v74/github"
+)
+
+// Settings are those of a repository that deployments depend on.
+type Settings struct {
+	OwnerID, ID int64
+	Private     bool
+	// Environments are the environments of GitHub by name.
+	Environments map[string]EnvironmentSettings
+	// Secrets are the names of the repository's secrets that exist, of those
+	// asked for.
+	Secrets []string
+	// Checks are the checks that the branch requires, sorted.
+	Checks []string
+	// TagRules are the names of the active rulesets on tags.
+	TagRules []string
+}
+
+// EnvironmentSettings are those of one environment.
+type EnvironmentSettings struct {
+	// Reviewed: somebody has to approve each job.
+	Reviewed bool
+	// Refs are the branches and tags that may deploy, as "branch main" and "tag
+	// v*", sorted; nil is any.
+	Refs []string
+}
+
+// ReadSettings asks for the settings of the repository: those of the named
+// environments, whether the named secrets exist, what the branch requires. What
+// does not exist is left out.
+func (c *Client) ReadSettings(ctx context.Context, environments, secrets []string, branch string) (Settings, error) {
+	s := Settings{Environments: map[string]EnvironmentSettings{}}
+	err := c.do(ctx, http.MethodGet, "", func(ctx context.Context) error {
+		r, _, err := c.rest.Repositories.Get(ctx, c.owner, c.repository)
+		s.OwnerID, s.ID, s.Private = r.GetOwner().GetID(), r.GetID(), r.GetPrivate()
+		return err
+	})
+	if err != nil {
+		return s, wrap(err, "read the repository")
+	}
+	for _, name := range environments {
+		e, found, err := c.readEnvironment(ctx, name)
+		if err != nil {
+			return s, wrap(err, "read environment %s", name)
+		}
+		if found {
+			s.Environments[name] = e
+		}
+	}
+	for _, name := range secrets {
+		found, err := c.exists(ctx, "/actions/secrets/"+name, func(ctx context.Context) error {
+			_, _, err := c.rest.Actions.GetRepoSecret(ctx, c.owner, c.repository, name)
+			return err
+		})
+		if err != nil {
+			return s, wrap(err, "look for secret %s", name)
+		}
+		if found {
+			s.Secrets = append(s.Secrets, name)
+		}
+	}
+	_, err = c.exists(ctx, "/branches/"+branch+"/protection", func(ctx context.Context) error {
+		p, _, err := c.rest.Repositories.GetBranchProtection(ctx, c.owner, c.repository, branch)
+		if p.GetRequiredStatusChecks() != nil {
+			if contexts := p.GetRequiredStatusChecks().Contexts; contexts != nil {
+				s.Checks = slices.Sorted(slices.Values(*contexts))
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return s, wrap(err, "read the protection of branch %s", branch)
+	}
+	_, err = c.exists(ctx, "/rulesets", func(ctx context.Context) error {
+		list, _, err := c.rest.Repositories.GetAllRulesets(ctx, c.owner, c.repository, nil)
+		for _, r := range list {
+			if r.Target != nil && *r.Target == rest.RulesetTargetTag && r.Enforcement == rest.RulesetEnforcementActive {
+				s.TagRules = append(s.TagRules, r.Name)
+			}
+		}
+		return err
+	})
+	return s, wrap(err, "read the rulesets")
+}
+
+func (c *Client) readEnvironment(ctx context.Context, name string) (e EnvironmentSettings, found bool, err error) {
+	limited := false
+	found, err = c.exists(ctx, "/environments/"+name, func(ctx context.Context) error {
+		x, _, err := c.rest.Repositories.GetEnvironment(ctx, c.owner, c.repository, name)
+		if err != nil {
+			return err
+		}
+		for _, r := range x.ProtectionRules {
+			e.Reviewed = e.Reviewed || r.GetType() == "required_reviewers"
+		}
+		limited = x.DeploymentBranchPolicy != nil && x.DeploymentBranchPolicy.GetCustomBranchPolicies()
+		return nil
+	})
+	if err != nil || !found || !limited {
+		return e, found, err
+	}
+	e.Refs = []string{}
+	err = c.do(ctx, http.MethodGet, "/environments/"+name+"/deployment-branch-policies", func(ctx context.Context) error {
+		list, _, err := c.rest.Repositories.ListDeploymentBranchPolicies(ctx, c.owner, c.repository, name)
+		if err != nil {
+			return err
+		}
+		for _, p := range list.BranchPolicies {
+			kind := p.GetType()
+			if kind == "" {
+				kind = "branch"
+			}
+			e.Refs = append(e.Refs, kind+" "+p.GetName())
+		}
+		return nil
+	})
+	slices.Sort(e.Refs)
+	return e, true, err
+}
+
+// exists makes a call that finds something, or finds that it does not exist.
+func (c *Client) exists(ctx context.Context, path string, call func(context.Context) error) (bool, error) {
+	err := c.do(ctx, http.MethodGet, path, call)
+	if status(err) == http.StatusNotFound {
+		return false, nil
+	}
+	return err == nil, err
+}

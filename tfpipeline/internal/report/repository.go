@@ -1,0 +1,182 @@
+package report
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/github"
+)
+
+// Setting is one thing that a repository on GitHub needs for its workflows.
+type Setting struct {
+	Name string `json:"name"`
+	// Why says what depends on it.
+	Why string `json:"why"`
+	// Commands set it.
+	Commands []string `json:"commands"`
+	// Difference is how the repository differs; "" if it does not, or if nobody
+	// has looked.
+	Difference string `json:"difference,omitempty"`
+}
+
+const (
+	// webhook is the secret with the webhook's address.
+	webhook = "NOTIFY_URL"
+	// tagRule is the ruleset that says who makes releases.
+	tagRule = "releases"
+)
+
+// requiredChecks are the jobs that have to pass before a merge.
+func requiredChecks() []string { return []string{"checks", "plan result"} }
+
+// refsOf are the branches and tags that may deploy an environment: its role
+// trusts jobs that say its name, whatever their workflow.
+func refsOf(p config.Platform, e config.Environment) []string {
+	refs := []string{"branch " + p.Repository.Branch}
+	if e.Proof != nil {
+		refs = append(refs, "tag v*")
+	}
+	return refs
+}
+
+// Settings are what the repository of a platform needs, as commands.
+func Settings(p config.Platform) []Setting {
+	repository := p.Repository.Owner + "/" + p.Repository.Name
+	api := "gh api repos/" + repository
+	list := []Setting{{
+		Name: "ids", Why: "the roles trust the repository by its ids, which no rename changes: OwnerID and ID of Repository in gen/config/default.go",
+		Commands: []string{api + " --jq '.owner.id,.id'"},
+	}}
+	for _, e := range p.Environments {
+		reviewers := ""
+		if e.Proof != nil || e.Protected {
+			reviewers = ` -F "reviewers[][type]=User" -F "reviewers[][id]=$(gh api user --jq .id)"`
+		}
+		s := Setting{Name: "environment " + e.Name, Why: "which refs deploy it is a part of what its role trusts"}
+		if reviewers != "" {
+			s.Why += "; somebody approves each deployment (in a private repository reviewers need GitHub Enterprise: without it the approval is to run the workflow by hand, with the fingerprint typed in)"
+		}
+		s.Commands = append(s.Commands, "gh api -X PUT repos/"+repository+"/environments/"+e.Name+reviewers+
+			` -F "deployment_branch_policy[protected_branches]=false" -F "deployment_branch_policy[custom_branch_policies]=true"`)
+		for _, ref := range refsOf(p, e) {
+			kind, name, _ := strings.Cut(ref, " ")
+			s.Commands = append(s.Commands, fmt.Sprintf("gh api repos/%s/environments/%s/deployment-branch-policies -f 'name=%s' -f type=%s", repository, e.Name, name, kind))
+		}
+		list = append(list, s)
+	}
+	var checks []string
+	for _, c := range requiredChecks() {
+		checks = append(checks, fmt.Sprintf(`-f "required_status_checks[contexts][]=%s"`, c))
+	}
+	return append(list,
+		Setting{
+			Name: "secret " + webhook, Why: "the webhook that is told of deployments; a secret of the repository, since no environment gates what announces that something awaits approval",
+			Commands: []string{"gh secret set " + webhook + " --repo " + repository},
+		},
+		Setting{
+			Name: "branch " + p.Repository.Branch, Why: "what is pushed there is deployed: it has passed the checks",
+			Commands: []string{"gh api -X PUT repos/" + repository + "/branches/" + p.Repository.Branch + `/protection -F "required_status_checks[strict]=false" ` + strings.Join(checks, " ") +
+				" -F enforce_admins=true -F 'required_pull_request_reviews[required_approving_review_count]=1' -F restrictions=null"},
+		},
+		Setting{
+			Name: "ruleset " + tagRule, Why: "who makes or moves a tag v* chooses what is released: those with the role of maintainer or above",
+			Commands: []string{"gh api repos/" + repository + "/rulesets -f name=" + tagRule + " -f target=tag -f enforcement=active" +
+				` -f "conditions[ref_name][include][]=refs/tags/v*" -F "conditions[ref_name][exclude]=[]"` +
+				` -f "rules[][type]=creation" -f "rules[][type]=update" -f "rules[][type]=deletion"` +
+				` -F "bypass_actors[][actor_id]=2" -f "bypass_actors[][actor_type]=RepositoryRole" -f "bypass_actors[][bypass_mode]=always"`},
+		},
+	)
+}
+
+// CheckSettings asks GitHub for the settings, and says of each how the
+// repository differs. It reports whether any does.
+func CheckSettings(ctx context.Context, client *github.Client, p config.Platform, list []Setting) (differ bool, err error) {
+	var names []string
+	for _, e := range p.Environments {
+		names = append(names, e.Name)
+	}
+	s, err := client.ReadSettings(ctx, names, []string{webhook}, p.Repository.Branch)
+	if err != nil {
+		return false, err
+	}
+	for i := range list {
+		list[i].Difference = difference(p, s, list[i].Name)
+		differ = differ || list[i].Difference != ""
+	}
+	return differ, nil
+}
+
+// difference is how a repository differs in one setting; "" if it does not.
+func difference(p config.Platform, s github.Settings, name string) string {
+	kind, name, _ := strings.Cut(name, " ")
+	switch kind {
+	case "ids":
+		if p.Repository.OwnerID != s.OwnerID || p.Repository.ID != s.ID {
+			return fmt.Sprintf("GitHub says OwnerID %d and ID %d, the struct %d and %d", s.OwnerID, s.ID, p.Repository.OwnerID, p.Repository.ID)
+		}
+	case "environment":
+		e, _ := p.Environment(name)
+		has, ok := s.Environments[name]
+		want := refsOf(p, e)
+		slices.Sort(want)
+		switch {
+		case !ok:
+			return "there is no such environment"
+		case has.Refs == nil:
+			return "any branch and tag may deploy it, want " + strings.Join(want, ", ")
+		case !slices.Equal(has.Refs, want):
+			return fmt.Sprintf("%s may deploy it, want %s", strings.Join(has.Refs, ", "), strings.Join(want, ", "))
+		case (e.Proof != nil || e.Protected) && !has.Reviewed && s.Private:
+			return "nobody has to approve; in a private repository that needs GitHub Enterprise, and without it the approval is to run the workflow by hand, with the fingerprint typed in"
+		case (e.Proof != nil || e.Protected) && !has.Reviewed:
+			return "nobody has to approve"
+		}
+	case "secret":
+		if !slices.Contains(s.Secrets, name) {
+			return "there is no such secret: nobody is told of deployments"
+		}
+	case "branch":
+		for _, c := range requiredChecks() {
+			if !slices.Contains(s.Checks, c) {
+				return fmt.Sprintf("the check %q is not required", c)
+			}
+		}
+	case "ruleset":
+		if len(s.TagRules) == 0 {
+			return "no ruleset on tags: whoever may push makes a release"
+		}
+	}
+	return ""
+}
+
+// WriteSettings prints settings: all as commands to copy, or, if they were
+// checked, those that differ.
+func WriteSettings(w io.Writer, list []Setting, checked, asJSON bool) error {
+	if asJSON {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		enc.SetEscapeHTML(false)
+		return enc.Encode(map[string]any{"checked": checked, "settings": list})
+	}
+	var b strings.Builder
+	for _, s := range list {
+		if checked && s.Difference == "" {
+			continue
+		}
+		fmt.Fprintf(&b, "# %s: %s\n", s.Name, s.Why)
+		if s.Difference != "" {
+			fmt.Fprintf(&b, "# differs: %s\n", s.Difference)
+		}
+		b.WriteString(strings.Join(s.Commands, "\n") + "\n\n")
+	}
+	if b.Len() == 0 {
+		b.WriteString("the repository has all that its workflows need\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
