@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -10,20 +11,67 @@ import (
 )
 
 // newWords are a cheap look for what versions looks at closely.
-var newWords = []string{"json", "replace", "atomic", "nulls", "set null", "set default", "security_invoker", "merge", "compression", "include", "procedure", "call", "hash", "expression", "default"}
+var newWords = append([]string{"json", "replace", "return", "nulls", "set null", "set default", "security_invoker", "merge", "compression", "include",
+	"procedure", "call", "hash", "expression", "default", "storage", "multirange", "statistics", "search", "cycle", "inherit"}, slices.Sorted(maps.Keys(newFunctions))...)
+
+// newFunctions are PostgreSQL's own that came after the oldest version, by the
+// one that brought them.
+var newFunctions = map[string]int{
+	"gen_random_uuid": 13, "date_bin": 14, "string_to_table": 14, "unistr": 14, "trim_array": 14, "range_agg": 14, "bit_count": 14,
+	"regexp_count": 15, "regexp_instr": 15, "regexp_like": 15, "regexp_substr": 15,
+	"random_normal": 16, "array_sample": 16, "array_shuffle": 16, "date_add": 16, "date_subtract": 16, "any_value": 16, "pg_input_is_valid": 16,
+	"to_bin": 17, "to_oct": 17, "uuid_extract_timestamp": 17, "uuid_extract_version": 17,
+	"uuidv7": 18, "uuidv4": 18, "array_sort": 18, "array_reverse": 18, "casefold": 18,
+}
 
 func mayBeNew(sql string) bool {
 	sql = strings.ToLower(sql)
 	return slices.ContainsFunc(newWords, func(w string) bool { return strings.Contains(sql, w) })
 }
 
+// newFunction reports a call of a function that the chosen server lacks, unless
+// the schema or an extension may have it.
+func (j *judge) newFunction(f *pg.FuncCall) {
+	names := catalog.Strings(f.GetFuncname())
+	if len(names) == 0 || !j.schema.Complete || len(j.schema.FindFunctions(names, len(f.GetArgs()))) > 0 {
+		return
+	}
+	name := names[len(names)-1]
+	if name == "gen_random_uuid" && j.schema.Others["extension pgcrypto"] {
+		return
+	}
+	if since := newFunctions[name]; since > 0 {
+		j.needs(since, name+"()")
+	}
+}
+
 // versions reports syntax that the chosen server does not know.
 func (j *judge) versions(node *pg.Node) {
-	if j.at.line > 0 || j.postgres >= catalog.GrammarVersion || !mayBeNew(j.at.statement.SQL) {
+	if j.at.line > 0 || j.postgres >= NewestPostgres || !mayBeNew(j.at.statement.SQL) {
 		return
 	}
 	catalog.Walk(node, func(n *pg.Node) bool {
 		switch n := n.GetNode().(type) {
+		case *pg.Node_FuncCall:
+			j.newFunction(n.FuncCall)
+		case *pg.Node_CommonTableExpr:
+			if n.CommonTableExpr.GetSearchClause() != nil || n.CommonTableExpr.GetCycleClause() != nil {
+				j.needs(14, "SEARCH and CYCLE")
+			}
+		case *pg.Node_StatsElem:
+			if n.StatsElem.GetExpr() != nil {
+				j.needs(14, "statistics of an expression")
+			}
+		case *pg.Node_GrantRoleStmt:
+			for _, o := range n.GrantRoleStmt.GetOpt() {
+				if name := o.GetDefElem().GetDefname(); name == "inherit" || name == "set" {
+					j.needs(16, "WITH "+strings.ToUpper(name))
+				}
+			}
+		case *pg.Node_DefElem:
+			if n.DefElem.GetDefname() == "multirange_type_name" {
+				j.needs(14, "a multirange")
+			}
 		case *pg.Node_JsonTable:
 			j.needs(17, "JSON_TABLE")
 		case *pg.Node_JsonFuncExpr:
@@ -72,8 +120,14 @@ func (j *judge) versions(node *pg.Node) {
 		case *pg.Node_CallStmt:
 			j.needs(11, "CALL")
 		case *pg.Node_ColumnDef:
+			if strings.HasSuffix(typeText(n.ColumnDef.GetTypeName()), "multirange") {
+				j.needs(14, "a multirange")
+			}
 			if n.ColumnDef.GetCompression() != "" {
 				j.needs(14, "COMPRESSION")
+			}
+			if n.ColumnDef.GetStorageName() != "" {
+				j.needs(16, "STORAGE of a new column")
 			}
 		case *pg.Node_AlterTableCmd:
 			if n.AlterTableCmd.GetSubtype() == pg.AlterTableType_AT_DropExpression {
