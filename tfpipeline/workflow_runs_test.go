@@ -209,15 +209,15 @@ func (r *runner) copyWorkflows() {
 		if err := yaml.Unmarshal([]byte(w.Text), &document); err != nil {
 			r.t.Fatal(err)
 		}
-		jobs := child(document.Content[0], "jobs")
+		jobs := valueOf(document.Content[0], "jobs")
 		for i := 0; i < len(jobs.Content); i += 2 {
 			id, job := jobs.Content[i].Value, jobs.Content[i+1]
-			without(child(job, "environment"), "deployment")
-			without(child(job, "concurrency"), "queue")
+			without(valueOf(job, "environment"), "deployment")
+			without(valueOf(job, "concurrency"), "queue")
 			name := file + "/" + id
 			replace(job, "${{ github.token }}", hubToken+"_"+name)
 			if w.Jobs[id].Permissions["id-token"] == "write" {
-				env := child(job, "env")
+				env := valueOf(job, "env")
 				if env == nil {
 					env = &yaml.Node{Kind: yaml.MappingNode}
 					job.Content = append(job.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: "env"}, env)
@@ -247,8 +247,8 @@ func (r *runner) copyWorkflows() {
 	r.repo.do("add", "-A")
 }
 
-// child is the value of a key; nil if there is none.
-func child(n *yaml.Node, key string) *yaml.Node {
+// valueOf is the value of a key; nil if there is none.
+func valueOf(n *yaml.Node, key string) *yaml.Node {
 	for i := 0; n != nil && i+1 < len(n.Content); i += 2 {
 		if n.Content[i].Value == key {
 			return n.Content[i+1]
