@@ -34,8 +34,10 @@ type Attempt struct {
 	GitHub  *github.Client
 	Webhook *notify.Webhook
 
-	// begun is closed when the beginning was told; nil if it was not.
-	begun chan struct{}
+	// begun is closed when the beginning was told; nil if it was not. failed is
+	// what of that failed, set before.
+	begun  chan struct{}
+	failed []error
 	// deployment is GitHub's id of it, set before begun is closed; 0 is none.
 	deployment int64
 }
@@ -70,9 +72,9 @@ func (t *Attempt) Observe(ctx context.Context, e deploy.Event) {
 	go func() {
 		defer cancel()
 		defer close(t.begun)
-		together(
-			func() { t.post(ctx, view.Started, *r) },
-			func() { t.warn(t.begin(ctx, *r)) },
+		t.failed = together(
+			func() error { return t.post(ctx, view.Started, *r) },
+			func() error { return t.begin(ctx, *r) },
 		)
 	}()
 }
@@ -84,42 +86,47 @@ func (t *Attempt) Notify(ctx context.Context, r deploy.Record) error {
 	if t.begun != nil {
 		select {
 		case <-t.begun:
+			t.warn(t.failed...)
 		case <-ctx.Done():
 		}
 	}
-	together(
-		func() { t.post(ctx, view.Ended, r) },
-		func() { t.warn(t.end(ctx, r)) },
-	)
+	t.warn(together(
+		func() error { return t.post(ctx, view.Ended, r) },
+		func() error { return t.end(ctx, r) },
+	)...)
 	return nil
 }
 
 // together does several things at the same time.
-func together(work ...func()) {
+func together(work ...func() error) []error {
+	errs := make([]error, len(work))
 	var g sync.WaitGroup
-	for _, f := range work {
-		g.Go(f)
+	for i, f := range work {
+		g.Go(func() { errs[i] = f() })
 	}
 	g.Wait()
+	return errs
 }
 
-func (t *Attempt) warn(err error) {
-	if err != nil {
-		t.Console.Progress("warning: %v", err)
+func (t *Attempt) warn(errs ...error) {
+	for _, err := range errs {
+		if err != nil {
+			t.Console.Progress("warning: %v", err)
+		}
 	}
 }
 
 // post tells the webhook.
-func (t *Attempt) post(ctx context.Context, m view.Moment, r deploy.Record) {
+func (t *Attempt) post(ctx context.Context, m view.Moment, r deploy.Record) error {
 	if t.Webhook == nil {
-		return
+		return nil
 	}
 	a := view.Message{Platform: t.Platform.Name, Moment: m, Record: r}
 	if !r.Previous.IsZero() && r.Kind == deploy.KindPromote && !r.Previous.Same(r.Release) && r.SupersededBy == nil {
 		// A clone that lacks the history cannot tell; the rest is worth telling.
 		a.Subjects, _ = t.Checkout.Subjects(ctx, r.Previous.Commit, r.Release.Commit)
 	}
-	t.warn(t.Webhook.Post(ctx, a.Text()))
+	return t.Webhook.Post(ctx, a.Text())
 }
 
 // begin makes a deployment of the release.

@@ -52,7 +52,7 @@ func (t *Attempt) Preview(ctx context.Context, lock deploy.Lock, planned *plan.P
 	if refusal == nil && r.SupersededBy == nil && t.Console.Actions() {
 		ctx, cancel := context.WithTimeout(ctx, within)
 		defer cancel()
-		t.post(ctx, view.AwaitingApproval, r)
+		t.warn(t.post(ctx, view.AwaitingApproval, r))
 	}
 	return nil
 }

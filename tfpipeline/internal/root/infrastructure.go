@@ -64,7 +64,9 @@ func (i *Infrastructure) Plan(ctx context.Context) (deploy.Plan, error) {
 	i.seen = p
 	if p != nil && (err != nil || !p.Empty()) {
 		// An errored plan says what was blocked.
+		end := i.Console.Group("plan of " + i.Environment)
 		_ = view.Text{Colour: i.Console.Colour(i.Console.Err)}.Plan(i.Console.Err, p)
+		end()
 	}
 	if err == nil {
 		err = i.root.Guard(p, nil)
