@@ -111,7 +111,7 @@ func (a *app) pipeline(e *environment, i *root.Infrastructure) (*deploy.Pipeline
 	}
 	if e.cloud.Target == root.Local && p.Limits.Window == 0 {
 		// Its health checks are faster than those of AWS by this factor.
-		p.Limits.Window = e.Window() / localaws.DefaultSpeed
+		p.Limits.Window = a.platform.Window(e.Environment) / localaws.DefaultSpeed
 	}
 	if e.Proof != nil {
 		from, err := a.environmentOf(e.Proof.From, e.cloud)

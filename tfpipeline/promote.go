@@ -25,7 +25,7 @@ func promoteCommand() command {
 		long: `
 Deploys the exact images that were built from a release's commit, in this order:
 lock, resolve, preflight, plan, migrate, apply, register, update, watch, verify,
-record, notify, unlock. No service changes its release before update; should
+record, unlock, notify. No service changes its release before update; should
 anything fail from then on, every service is rolled back. The checkout must be the
 release's commit, since its configuration is what is applied.
 

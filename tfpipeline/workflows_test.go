@@ -214,7 +214,7 @@ func TestSteps(t *testing.T) {
 // may take: the promotion, the way back, and what comes after.
 func TestDeployingJobs(t *testing.T) {
 	l := deploy.DefaultLimits()
-	longest := l.Total + l.PutBack + l.Collect + 3*l.Finish
+	longest := l.Total + l.RollBack + l.Collect + 3*l.Finish
 	found := 0
 	for file, w := range workflowtest.Workflows(t) {
 		for id, j := range w.Jobs {

@@ -237,26 +237,31 @@ type Environment struct {
 	// be promoted here.
 	Proof *Proof
 	// HealthWindow is how long a release has to stay healthy before it counts as
-	// deployed: 0 means twice as long as the load balancer's health check takes
-	// to notice that a target fails, and at least 30 s.
+	// deployed (30 s to 1 h): 0 means twice as long as the slowest health check
+	// takes to notice a failure, and at least 30 s.
 	HealthWindow time.Duration
 }
 
-// The load balancer's health check of every public service.
+// The health check of a service whose Health does not say otherwise.
 const (
-	// HealthCheckInterval is the time between two checks of a target.
+	// HealthCheckInterval is the time between two checks.
 	HealthCheckInterval = 10 * time.Second
-	// HealthCheckFailures in a row make a target unhealthy.
+	// HealthCheckFailures in a row make a task unhealthy.
 	HealthCheckFailures = 3
 )
 
-// Window is how long a release has to stay healthy: HealthWindow or its
-// default.
-func (e Environment) Window() time.Duration {
+// Window is how long a release has to stay healthy in an environment:
+// HealthWindow or its default.
+func (p Platform) Window(e Environment) time.Duration {
 	if e.HealthWindow > 0 {
 		return e.HealthWindow
 	}
-	return max(2*HealthCheckInterval*HealthCheckFailures, 30*time.Second)
+	window := 30 * time.Second
+	for _, s := range p.Services {
+		span := cmp.Or(s.Health.Interval, HealthCheckInterval) * time.Duration(cmp.Or(s.Health.Retries, HealthCheckFailures))
+		window = max(window, 2*span)
+	}
+	return window
 }
 
 // Network is one VPC: a public, a private and an isolated subnet per zone.

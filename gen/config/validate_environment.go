@@ -41,6 +41,7 @@ func (c *checker) environments() {
 		c.must(slices.Contains(logRetentions(), e.LogRetentionDays), path+".logRetentionDays", e.LogRetentionDays,
 			"is not a period that CloudWatch keeps logs for: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096 … 3653 days", 30)
 		c.proof(path+".proof", i, e, proofs)
+		c.seconds(path+".healthWindow", e.HealthWindow, 30*time.Second, time.Hour, time.Minute)
 	}
 	if len(used) == len(c.Environments) {
 		c.ambiguousNames()

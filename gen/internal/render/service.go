@@ -1,5 +1,11 @@
 package render
 
+import (
+	"fmt"
+
+	"github.com/specboard/platform/gen/config"
+)
+
 // service is one long-running service on ECS Fargate.
 func service() module {
 	variables := append(containerVariables(),
@@ -22,10 +28,10 @@ func service() module {
 		variable{name: "cluster_name", kind: "string", description: "ECS cluster of the service.", example: expr("module.cluster.name")},
 		variable{name: "health_check", kind: optionalObject(
 			field{"command", expr("optional(list(string))")},
-			field{"interval", expr("optional(number, 10)")},
+			field{"interval", expr(fmt.Sprintf("optional(number, %d)", int(config.HealthCheckInterval.Seconds())))},
 			field{"matcher", expr(`optional(string, "200")`)},
 			field{"path", expr(`optional(string, "/health")`)},
-			field{"retries", expr("optional(number, 3)")},
+			field{"retries", expr(fmt.Sprintf("optional(number, %d)", config.HealthCheckFailures))},
 			field{"start_period", expr("optional(number, 60)")},
 			field{"timeout", expr("optional(number, 5)")},
 		),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -145,10 +146,11 @@ func (a *attempt) run(ctx context.Context) (Record, error) {
 		switch {
 		case a.finished != nil:
 			a.note("%s was brought to every service by %s, which could not give the lock back", a.finished.Release, a.finished.ID)
-			*a.record() = *a.finished
-			i, s = len(steps)-1, steps[len(steps)-1]
-		case a.journal.PutBack != "":
-			return a.fail(ctx, a.journal.FailedStep, errors.New(a.journal.PutBack))
+			*a.record(), a.finished = *a.finished, nil
+			i = slices.IndexFunc(steps, func(s step) bool { return s.name == StepUnlock })
+			s = steps[i]
+		case a.journal.RollBack != "":
+			return a.fail(ctx, a.journal.FailedStep, errors.New(a.journal.RollBack))
 		}
 		superseded := a.record().SupersededBy != nil
 		if superseded && !s.name.ends() {
@@ -282,8 +284,8 @@ const (
 	StepWatch     StepName = "watch"
 	StepVerify    StepName = "verify"
 	StepRecord    StepName = "record"
-	StepNotify    StepName = "notify"
 	StepUnlock    StepName = "unlock"
+	StepNotify    StepName = "notify"
 
 	// StepRollBack is no step of its own: it follows a failure of update, watch
 	// or verify.
@@ -312,8 +314,8 @@ func promoteSteps() []step {
 		{StepWatch, (*attempt).watch},
 		{StepVerify, (*attempt).verify},
 		{StepRecord, (*attempt).store},
-		{StepNotify, (*attempt).notify},
 		{StepUnlock, (*attempt).unlock},
+		{StepNotify, (*attempt).notify},
 	}
 }
 
@@ -331,8 +333,8 @@ func rollbackSteps() []step {
 		{StepWatch, (*attempt).watch},
 		{StepVerify, (*attempt).verify},
 		{StepRecord, (*attempt).store},
-		{StepNotify, (*attempt).notify},
 		{StepUnlock, (*attempt).unlock},
+		{StepNotify, (*attempt).notify},
 	}
 }
 

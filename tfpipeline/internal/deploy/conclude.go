@@ -33,7 +33,7 @@ func (a *attempt) fail(ctx context.Context, step StepName, err error) (Record, e
 	}
 	outcome := Untouched
 	_, lost := errors.AsType[lostError](err)
-	a.idle = a.over != nil && !a.acted && a.journal.PutBack == ""
+	a.idle = a.over != nil && !a.acted && a.journal.RollBack == ""
 	switch {
 	case r.Outcome == Deployed:
 		outcome = Deployed // and could not be recorded
@@ -104,7 +104,7 @@ func (a *attempt) leaveAsItWas(ctx context.Context) Outcome {
 	return outcome
 }
 
-// closeUp stores the record, tells people and settles the lock, in an order in
+// closeUp stores the record, settles the lock and tells people, in an order in
 // which a kill that follows an interrupt loses the least. It returns what could
 // not be done.
 func (a *attempt) closeUp(ctx context.Context) []string {
@@ -129,11 +129,11 @@ func (a *attempt) closeUp(ctx context.Context) []string {
 			undone = append(undone, fmt.Sprintf("the record could not be stored: %v", err))
 		}
 	}
-	if err := a.notify(ctx); err != nil {
-		a.warn("%v", err)
-	}
 	if kept == "" && !a.idle {
 		undone = append(undone, a.settleLock(ctx, "")...)
+	}
+	if err := a.notify(ctx); err != nil { // nobody waits for a webhook with the lock in hand
+		a.warn("%v", err)
 	}
 	return undone
 }
@@ -253,10 +253,10 @@ func tellService(name string, s *ServiceRecord, outcome Outcome) string {
 		return fmt.Sprintf("service %s was set to something else by somebody else", name)
 	case s.Outcome == Deployed:
 		return fmt.Sprintf("service %s runs %s", name, short(s.After))
-	case outcome == Interrupted && s.PutBack != "" && !s.State.Ended():
-		return fmt.Sprintf("service %s is on its way back to %s: deployment %s", name, short(s.Before), s.PutBack)
-	case s.PutBack != "":
-		return fmt.Sprintf("service %s was to go back to %s: deployment %s", name, short(s.Before), s.PutBack)
+	case outcome == Interrupted && s.RollBack != "" && !s.State.Ended():
+		return fmt.Sprintf("service %s is on its way back to %s: deployment %s", name, short(s.Before), s.RollBack)
+	case s.RollBack != "":
+		return fmt.Sprintf("service %s was to go back to %s: deployment %s", name, short(s.Before), s.RollBack)
 	case s.Deployment != "":
 		state := s.State
 		if state == "" {

@@ -142,7 +142,7 @@ func TestNextMove(t *testing.T) {
 			own.DesiredBefore = 0
 		}
 		if tt.noted {
-			own.PutBack = "back"
+			own.RollBack = "back"
 		}
 		deployments := map[string]Deployment{}
 		if tt.latest != nil && (tt.latest.ARN == "ours" || tt.noted) {

@@ -125,9 +125,9 @@ type Limits struct {
 	// Window is how long a release has to stay healthy; 0 means the
 	// environment's own.
 	Window time.Duration
-	// PutBack bounds the return to the previous task definitions.
-	PutBack time.Duration
-	// Finish bounds each of record, notify and unlock, and the stop of a
+	// RollBack bounds the return to the previous task definitions.
+	RollBack time.Duration
+	// Finish bounds each of record, unlock and notify, and the stop of a
 	// migration that took too long.
 	Finish time.Duration
 	// Collect bounds the gathering of evidence.
@@ -145,7 +145,7 @@ func DefaultLimits() Limits {
 		Settle:   15 * time.Minute,
 		Confirm:  time.Minute,
 		Verify:   5 * time.Minute,
-		PutBack:  20 * time.Minute,
+		RollBack: 20 * time.Minute,
 		Finish:   2 * time.Minute,
 		Collect:  30 * time.Second,
 	}
@@ -217,7 +217,7 @@ func (l Limits) orDefault() Limits {
 	d := DefaultLimits()
 	for _, f := range []struct{ limit, standard *time.Duration }{
 		{&l.Total, &d.Total}, {&l.LockWait, &d.LockWait}, {&l.Lease, &d.Lease}, {&l.Tick, &d.Tick},
-		{&l.Backoff, &d.Backoff}, {&l.Settle, &d.Settle}, {&l.Verify, &d.Verify}, {&l.PutBack, &d.PutBack},
+		{&l.Backoff, &d.Backoff}, {&l.Settle, &d.Settle}, {&l.Verify, &d.Verify}, {&l.RollBack, &d.RollBack},
 		{&l.Finish, &d.Finish}, {&l.Collect, &d.Collect}, {&l.Confirm, &d.Confirm},
 	} {
 		if *f.limit == 0 {

@@ -160,8 +160,8 @@ func (a *attempt) takeLock(ctx context.Context, c takeover, over *Lease, left le
 		a.resumed = true
 		r.resume(left.journal.Record)
 		a.journal.Done, a.journal.Updated = left.journal.Done, left.journal.Updated
-		a.journal.PutBack, a.journal.FailedStep, a.journal.Mixed = left.journal.PutBack, left.journal.FailedStep, left.journal.Mixed
-		if a.journal.PutBack != "" {
+		a.journal.RollBack, a.journal.FailedStep, a.journal.Mixed = left.journal.RollBack, left.journal.FailedStep, left.journal.Mixed
+		if a.journal.RollBack != "" {
 			a.narrow() // no step comes that would
 		}
 	case takeoverReplace:

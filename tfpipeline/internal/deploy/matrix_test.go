@@ -239,7 +239,7 @@ func callsFrom(calls []string, at point) string {
 // continued asks for the same once more after a kill or an interrupt: it ends
 // as if nothing had happened.
 func (s scenario) continued(t *testing.T, w *world, at point, f fault) {
-	if at.step == StepUnlock && f == killedLate {
+	if at.step == StepUnlock && f == killedLate || at.step == StepNotify {
 		return // it was complete: the next is another attempt
 	}
 	r, err := s.run(t, w.start())

@@ -89,7 +89,7 @@ func (a *attempt) next() Next {
 		return Next{again}
 	case r.Outcome == Interrupted:
 		again.Advice = AdviceContinue
-		if a.journal.PutBack != "" {
+		if a.journal.RollBack != "" {
 			again.Advice = AdviceReturn
 		}
 		if r.Previous.IsZero() || r.Kind == KindRollback {

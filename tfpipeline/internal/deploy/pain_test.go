@@ -210,7 +210,7 @@ func TestAllServicesOrNone(t *testing.T) {
 		wantError(t, err, RolledBack, StepWatch, "service mcp", "service api is back on")
 		wantRuns(t, w, "v1.1")
 		for name, s := range r.Services {
-			if s.Outcome != RolledBack || (s.PutBack == "") != (name == "mcp") {
+			if s.Outcome != RolledBack || (s.RollBack == "") != (name == "mcp") {
 				t.Errorf("service %s: %+v", name, s)
 			}
 		}

@@ -1,7 +1,9 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -96,10 +98,25 @@ type ServiceRecord struct {
 	Begun time.Time `json:"deployment_created,omitzero"`
 	// Seen is what the outcome was concluded from.
 	Seen *Seen `json:"seen,omitempty"`
-	// PutBack is the deployment that brought the old task definition back.
-	PutBack string `json:"put_back_deployment,omitempty"`
+	// RollBack is the deployment that brought the old task definition back;
+	// earlier records name it put_back_deployment.
+	RollBack string `json:"roll_back_deployment,omitempty"`
 	// Outcome is this service's.
 	Outcome Outcome `json:"outcome,omitempty"`
+}
+
+// UnmarshalJSON reads earlier records too.
+func (s *ServiceRecord) UnmarshalJSON(text []byte) error {
+	type plain ServiceRecord
+	earlier := struct {
+		*plain
+		PutBack string `json:"put_back_deployment"`
+	}{plain: (*plain)(s)}
+	if err := json.Unmarshal(text, &earlier); err != nil {
+		return err
+	}
+	s.RollBack = cmp.Or(s.RollBack, earlier.PutBack)
+	return nil
 }
 
 // Seen is what ECS showed of a service.
@@ -272,13 +289,27 @@ type Journal struct {
 	Updated bool `json:"updated,omitempty"`
 	// Mixed: services ran different releases before the attempt.
 	Mixed bool `json:"mixed,omitempty"`
-	// PutBack: the attempt has failed, for this reason, and services are being
-	// put back.
-	PutBack string `json:"put_back,omitempty"`
+	// RollBack: the attempt has failed, for this reason, and services are being
+	// rolled back. Earlier journals name it put_back.
+	RollBack string `json:"roll_back,omitempty"`
 	// FailedStep is where it failed, if it is rolled back.
 	FailedStep StepName `json:"failed_step,omitempty"`
 	// Time is when this was written.
 	Time time.Time `json:"time"`
 	// Record is the attempt's as far as it is known, without an outcome.
 	Record Record `json:"record"`
+}
+
+// UnmarshalJSON reads earlier journals too.
+func (j *Journal) UnmarshalJSON(text []byte) error {
+	type plain Journal
+	earlier := struct {
+		*plain
+		PutBack string `json:"put_back"`
+	}{plain: (*plain)(j)}
+	if err := json.Unmarshal(text, &earlier); err != nil {
+		return err
+	}
+	j.RollBack = cmp.Or(j.RollBack, earlier.PutBack)
+	return nil
 }

@@ -31,7 +31,7 @@ func (a *attempt) resolve(ctx context.Context) error {
 	}
 	var err error
 	if a.record().Kind == KindRollback {
-		err = a.resolveTarget(current)
+		err = a.resolveTarget(ctx, current)
 	} else {
 		err = a.resolveImages(ctx, current)
 	}
@@ -110,7 +110,7 @@ func (a *attempt) resolveImages(ctx context.Context, current *Record) error {
 }
 
 // resolveTarget finds the record of the release that a rollback goes to.
-func (a *attempt) resolveTarget(current *Record) error {
+func (a *attempt) resolveTarget(ctx context.Context, current *Record) error {
 	r := a.record()
 	if a.resumed && r.Services != nil {
 		a.narrow()
@@ -130,7 +130,7 @@ func (a *attempt) resolveTarget(current *Record) error {
 	var target *Record
 	switch {
 	case name != "":
-		if target = a.history.deployed(name); target == nil {
+		if target = a.named(ctx, name); target == nil {
 			return fmt.Errorf("%s never ran here; rollback goes to one of: %s", name, names(a.history.order()))
 		}
 		if c := a.request.Commit; a.request.Tag != "" && c != "" && target.Release.Commit != c {
@@ -161,6 +161,28 @@ func (a *attempt) resolveTarget(current *Record) error {
 	}
 	a.narrow()
 	return nil
+}
+
+// named is the last record of a release that ran here, by a name that a person
+// gave. A tag is peeled: it may be younger than the deployment of its commit, or
+// have been moved since. Without a checkout what is recorded counts.
+func (a *attempt) named(ctx context.Context, name string) *Record {
+	target := a.history.deployed(name)
+	if target != nil && target.Release.Tag != name {
+		return target // it is a commit
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.limits.Collect)
+	defer cancel()
+	commit, err := a.Checkout.Peel(ctx, name)
+	switch {
+	case err != nil && target != nil:
+		a.warn("find the commit of release %s: %v", name, err)
+	case err == nil && target == nil:
+		return a.history.deployed(commit)
+	case err == nil && target.Release.Commit != commit:
+		a.warn("the tag %s means commit %s now: rolling back to what ran here under it, commit %s", name, commit, target.Release.Commit)
+	}
+	return target
 }
 
 // narrow leaves out the services that the target of a rollback, or an attempt

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -92,4 +93,46 @@ func TestUnlockTakesNoLockThatWasRenewed(t *testing.T) {
 			t.Errorf("unlock: %v, lease %+v", err, w.lease)
 		}
 	})
+}
+
+// A tag may be younger than the deployment of its commit, as on staging.
+func TestRollbackPeelsTheTag(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		for i := range w.records {
+			if w.records[i].Release.Tag == "v1.0" {
+				w.records[i].Release.Tag = ""
+			}
+		}
+		r, err := w.start().rollback(t.Context(), Request{Tag: "v1.0"})
+		if err != nil || r.Release.Commit != commitOf("v1.0") {
+			t.Fatalf("rolled back to %s: %v", r.Release, err)
+		}
+		wantRuns(t, w, "v1.0")
+		// A tag that was moved means what ran under it.
+		w.tags["v1.1"] = commitOf("v1.2")
+		p := w.start()
+		r, err = p.rollback(t.Context(), Request{Tag: "v1.1"})
+		if err != nil || r.Release.Commit != commitOf("v1.1") {
+			t.Fatalf("rolled back to %s: %v", r.Release, err)
+		}
+		if !slices.ContainsFunc(p.events, func(e Event) bool {
+			return e.Kind == EventWarning && strings.Contains(e.Message, "the tag v1.1 means commit "+commitOf("v1.2")+" now")
+		}) {
+			t.Errorf("nobody says that the tag was moved: %+v", p.events)
+		}
+	})
+}
+
+// What earlier versions wrote is read.
+func TestEarlierNamesOfTheRollBack(t *testing.T) {
+	var j Journal
+	if err := json.Unmarshal([]byte(`{"put_back": "it failed", "record": {"services": {"api": {"digest": "sha256:1", "put_back_deployment": "d1"}}}}`), &j); err != nil {
+		t.Fatal(err)
+	}
+	if j.RollBack != "it failed" || j.Record.Services["api"].RollBack != "d1" || j.Record.Services["api"].Digest != "sha256:1" {
+		t.Errorf("%+v, %+v", j, j.Record.Services["api"])
+	}
+	if again := throughJSON(j); again.RollBack != j.RollBack || again.Record.Services["api"].RollBack != "d1" {
+		t.Errorf("%+v", again)
+	}
 }

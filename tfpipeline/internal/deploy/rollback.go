@@ -92,7 +92,7 @@ func wayBack(own ServiceRecord, s Service, deployments map[string]Deployment, k 
 		ours, known = *latest, true
 	}
 	later := latest != nil && (!known || latest.ARN != ours.ARN && latest.Created.After(ours.Created))
-	back, returning := deployments[own.PutBack]
+	back, returning := deployments[own.RollBack]
 	if !returning && known && later && latest.TaskDefinition == own.Before {
 		back, returning = *latest, true
 	}
@@ -160,19 +160,19 @@ func endOf(s DeploymentState) move {
 // or verify has failed, and returns how that ended. It goes on after the time
 // of the attempt is up, and ends with ctx, which an interrupt ends.
 func (a *attempt) rollBack(ctx context.Context, step StepName, cause error) (Outcome, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, a.limits.PutBack, timeUp{a.limits.PutBack})
+	ctx, cancel := context.WithTimeoutCause(ctx, a.limits.RollBack, timeUp{a.limits.RollBack})
 	defer cancel()
 	began := time.Now()
 	a.enter(StepRollBack)
 	a.emit(Event{Kind: EventStep, Message: "rolling every service back to what it ran before"})
-	if a.journal.PutBack == "" {
-		a.journal.PutBack, a.journal.FailedStep = a.Redactor.Hide(cause.Error()), step
+	if a.journal.RollBack == "" {
+		a.journal.RollBack, a.journal.FailedStep = a.Redactor.Hide(cause.Error()), step
 		a.changed(ctx)
 	}
 	asked, moves, why := map[string]move{}, map[string]move{}, map[string]error{}
 	w := newWatcher(a, func(s *ServiceRecord) *string {
-		if s.PutBack != "" {
-			return &s.PutBack
+		if s.RollBack != "" {
+			return &s.RollBack
 		}
 		return &s.Deployment
 	})
@@ -204,13 +204,13 @@ func (a *attempt) rollBack(ctx context.Context, step StepName, cause error) (Out
 				switch {
 				case own.Deployment == "" && d.TaskDefinition == own.After:
 					own.Deployment = d.ARN
-				case own.PutBack == "" && asked[name] == moveSet && d.TaskDefinition == own.Before && d.ARN != own.Deployment && d.Created.After(own.since()):
-					own.PutBack = d.ARN
+				case own.RollBack == "" && asked[name] == moveSet && d.TaskDefinition == own.Before && d.ARN != own.Deployment && d.Created.After(own.since()):
+					own.RollBack = d.ARN
 				}
 			}
 			if d, ok := found.deployments[*w.of(own)]; ok {
 				w.show(d)
-				if own.PutBack == "" {
+				if own.RollBack == "" {
 					own.note(d)
 				}
 			}
@@ -320,14 +320,14 @@ func (a *attempt) moveBack(ctx context.Context, name string, s Service, m move) 
 		u.Desired = &own.DesiredBefore
 	}
 	var err error
-	if own.PutBack, err = a.requestUpdate(ctx, u); err != nil {
+	if own.RollBack, err = a.requestUpdate(ctx, u); err != nil {
 		// Somebody may have deregistered it meanwhile.
 		active, reviveErr := a.revive(ctx, map[string]string{name: own.Before}, a.record().Previous)
 		if reviveErr != nil || active[name] == own.Before {
 			return errors.Join(err, reviveErr)
 		}
 		own.Before, u.TaskDefinition = active[name], active[name]
-		own.PutBack, err = a.requestUpdate(ctx, u)
+		own.RollBack, err = a.requestUpdate(ctx, u)
 	}
 	a.changed(ctx)
 	return err
@@ -386,7 +386,7 @@ func (a *attempt) judgeReturn(moves map[string]move, why map[string]error) (Outc
 		default:
 			back++
 			own.Outcome = RolledBack
-			if own.Deployment == "" && own.PutBack == "" && a.written[name].IsZero() {
+			if own.Deployment == "" && own.RollBack == "" && a.written[name].IsZero() {
 				own.Outcome = Untouched
 			} else {
 				changed++

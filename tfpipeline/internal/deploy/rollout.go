@@ -536,7 +536,7 @@ func (a *attempt) window() time.Duration {
 	if a.limits.Window > 0 {
 		return a.limits.Window
 	}
-	return a.env.Window()
+	return a.Platform.Window(a.env)
 }
 
 // verified notes that the release is deployed.

@@ -58,7 +58,7 @@ func TestNoTimeIsLost(t *testing.T) {
 					t.Fatal(err)
 				}
 				w.wantPrompt(t, p, n, "rollback")
-				if own := time.Since(began) - w.longest(began) - w.environment().Window(); own > 10*time.Second {
+				if own := time.Since(began) - w.longest(began) - w.platform.Window(w.environment()); own > 10*time.Second {
 					t.Errorf("the rollback took %v of its own", own)
 				}
 			})
@@ -75,7 +75,7 @@ func (w *world) wantPrompt(t *testing.T, p *process, n int, what string) {
 			last = d.Finished
 		}
 	}
-	if late := time.Since(last) - w.environment().Window(); late > 3*time.Second {
+	if late := time.Since(last) - w.platform.Window(w.environment()); late > 3*time.Second {
 		t.Errorf("%s returned %v after the last service was stable", what, late)
 	}
 	looks, calls := 0, 0

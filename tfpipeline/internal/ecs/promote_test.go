@@ -36,7 +36,7 @@ func TestPromoteOverTheRealClients(t *testing.T) {
 					}
 				}
 				env, _ := w.platform.Environment("staging")
-				if late := returned.Sub(last) - env.Window(); late > 3*time.Second {
+				if late := returned.Sub(last) - w.platform.Window(env); late > 3*time.Second {
 					t.Errorf("returned %s after the last service was stable", late)
 				}
 				for name, digests := range ok(w.env.RunningDigests(w.ctx, w.services))(t) {
@@ -98,7 +98,7 @@ func TestRollbackOverTheRealClients(t *testing.T) {
 					}
 				}
 				env, _ := w.platform.Environment("staging")
-				own := total - finished.Sub(created) - env.Window()
+				own := total - finished.Sub(created) - w.platform.Window(env)
 				if own > 10*time.Second {
 					t.Errorf("took %s of its own", own)
 				}
