@@ -225,7 +225,7 @@ func (j *judge) cascade(behavior pg.DropBehavior, what string) {
 func (j *judge) dropDefault(t *catalog.Relation, column, what string, written bool) {
 	c := t.Column(column)
 	none := func(d *pg.Node) bool { return d == nil || catalog.IsNull(d) }
-	if c != nil && (!c.NotNull || what == "default" && none(c.Default) && !(written && c.Default == nil && !none(j.schema.Default(c.Type)))) {
+	if c != nil && (!c.NotNull || what == "default" && none(c.Default) && (!written || c.Default != nil || none(j.schema.Default(c.Type)))) {
 		return
 	}
 	if c == nil && t.Known || c != nil && what == "default" && (c.Identity || c.Generated) {

@@ -435,7 +435,7 @@ func (b *batch) moves(node *pg.Node) string {
 	sets := func(list []*pg.Node) bool {
 		return slices.ContainsFunc(list, func(t *pg.Node) bool {
 			same, ok := columnOf(t.GetResTarget().GetVal())
-			return t.GetResTarget().GetName() == b.key && !(ok && same.name == b.key && same.table == "")
+			return t.GetResTarget().GetName() == b.key && (!ok || same.name != b.key || same.table != "")
 		})
 	}
 	rekeys := fmt.Sprintf("it changes %s, the key that is walked: a row that moves ahead is met again in every batch", catalog.Quote(b.key))

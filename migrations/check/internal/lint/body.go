@@ -102,8 +102,8 @@ func (j *judge) nestedOpen(sql string) bool {
 		first, covered := len(j.findings), j.covered
 		named := node.GetGrantStmt() != nil || node.GetCommentStmt() != nil
 		j.statement(node)
-		clear := j.covered > covered || slices.ContainsFunc(j.findings[first:], func(f Finding) bool { return f.Severity == Error })
-		if !clear && slices.ContainsFunc(catalog.OpenPlaces(node), func(place string) bool { return !openPlaces[place] && !(place == "String.sval" && named) }) {
+		said := j.covered > covered || slices.ContainsFunc(j.findings[first:], func(f Finding) bool { return f.Severity == Error })
+		if !said && slices.ContainsFunc(catalog.OpenPlaces(node), func(place string) bool { return !openPlaces[place] && (place != "String.sval" || !named) }) {
 			return false
 		}
 	}

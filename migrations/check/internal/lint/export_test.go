@@ -30,7 +30,7 @@ func Claims(file File, base *Base, postgres int) ([]AssumedLocks, error) {
 	var claims []AssumedLocks
 	for i, s := range m.Statements {
 		j.enter(s)
-		if parsed[i].err != nil {
+		if len(parsed[i].nodes) == 0 {
 			return claims, nil // what does not parse claims nothing
 		}
 		for _, node := range parsed[i].nodes {

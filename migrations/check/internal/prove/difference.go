@@ -301,7 +301,7 @@ func (d *difference) access() {
 	}
 	for at, is := range d.after.policies {
 		_, hides := d.before.hidden[at[0]]
-		if _, had := d.before.policies[at]; hides && !had && !is.Permissive && !(always(is.Using) && always(is.With)) {
+		if _, had := d.before.policies[at]; hides && !had && !is.Permissive && (!always(is.Using) || !always(is.With)) {
 			d.add(at[0], Narrowed, "policy %s takes away the rows that it does not let through", at[1])
 		}
 	}
