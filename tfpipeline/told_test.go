@@ -25,11 +25,14 @@ type hub struct {
 	// "ID state".
 	told []string
 	body string
+	// locked are the ends that were told while the lease was held.
+	locked []string
 	// refuse answers everything but the commits of tags with a status.
 	refuse int
 }
 
 func (h *hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	held := len(h.w.keys("locks/")) > 0
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var in map[string]any
@@ -49,7 +52,11 @@ func (h *hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.told = append(h.told, fmt.Sprintf("deployment %v %v", in["ref"], in["environment"]))
 		out = map[string]any{"id": len(h.told)}
 	case strings.HasSuffix(path, "/statuses"):
-		h.told = append(h.told, fmt.Sprint(in["state"]))
+		state := fmt.Sprint(in["state"])
+		h.told = append(h.told, state)
+		if held && (state == "success" || state == "failure") {
+			h.locked = append(h.locked, state)
+		}
 		out = map[string]any{}
 	case r.Method == http.MethodGet && path == "/releases/tags/v1.0.0":
 		out = map[string]any{"id": 9, "body": h.body, "html_url": "https://ghe.test/v1.0.0"}
@@ -132,6 +139,9 @@ func TestWorkflowTellsGitHub(t *testing.T) {
 	told(steps(first, "success")...)
 	w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.2.0", "-force", "-dry-run")
 	told()
+	if len(h.locked) > 0 {
+		t.Errorf("told under the lease: %v", h.locked)
+	}
 	if strings.Contains(stderr+h.body, "ghs_canary") {
 		t.Error("the token is shown")
 	}
