@@ -132,8 +132,8 @@ func gone(changes []*tfjson.ResourceChange) []string {
 		stays[m] = stays[m] || !c.Change.Actions.Delete()
 	}
 	var out []string
-	for m, any := range stays {
-		if !any {
+	for m, some := range stays {
+		if !some {
 			out = append(out, m)
 		}
 	}
