@@ -31,25 +31,21 @@ func (a *attempt) fail(ctx context.Context, step StepName, err error) (Record, e
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = interruptedError{err}
 	}
-	outcome := Untouched
 	_, lost := errors.AsType[lostError](err)
 	a.idle = a.over != nil && !a.acted && a.journal.RollBack == ""
-	switch {
-	case r.Outcome == Deployed:
-		outcome = Deployed // and could not be recorded
-	case a.idle:
+	outcome, follow := conclude(a.journal, cause{
+		interrupted: ctx.Err() != nil, lost: lost, unlocked: !a.lease.held(), blind: blind(step, err),
+		verified: r.Outcome == Deployed, idle: a.idle,
+	})
+	switch follow {
+	case followLeave:
 		outcome = a.leaveAsItWas(ctx)
-	case ctx.Err() != nil, lost && a.journal.Changed:
-		outcome = Interrupted
-	case lost || !a.lease.held():
-	case a.journal.Updated && blind(step, err):
-		outcome = Interrupted // what is in flight goes on, and nobody could look
-	case a.journal.Updated:
+	case followRollBack:
 		var backErr error
 		if outcome, backErr = a.rollBack(ctx, step, err); backErr != nil {
 			err = fmt.Errorf("%w; %w", err, backErr)
 		}
-	default:
+	case followCollect:
 		a.collect(ctx)
 	}
 	r.Outcome, r.Error, r.Ended = outcome, a.Redactor.Hide(err.Error()), a.history.clock()
@@ -64,6 +60,51 @@ func (a *attempt) fail(ctx context.Context, step StepName, err error) (Record, e
 	return told, &Error{
 		Step: step, Outcome: outcome, Left: told.Left, Next: told.Next, Record: told,
 		Evidence: hideEvidence(a.Redactor, a.evidence), Err: a.Redactor.Error(err),
+	}
+}
+
+// cause is why an attempt ends that did not come to its last step.
+type cause struct {
+	// interrupted: the caller's context has ended. lost: the lock was, and
+	// unlocked: it was never held. blind is what the function of that name says.
+	interrupted, lost, unlocked, blind bool
+	// verified: every service runs the release. idle: the attempt was to continue
+	// or end another one, and has changed nothing.
+	verified, idle bool
+}
+
+// follow is what an attempt does before it ends, and what its outcome then
+// depends on.
+type follow int
+
+const (
+	followNothing follow = iota
+	// followLeave hands back the lease that was taken over.
+	followLeave
+	// followRollBack rolls the services back.
+	followRollBack
+	// followCollect gathers evidence.
+	followCollect
+)
+
+// conclude says how an attempt ends, from what its journal says was changed and
+// why it ends. The outcome is empty where what follows decides it.
+func conclude(j Journal, c cause) (Outcome, follow) {
+	switch {
+	case c.verified:
+		return Deployed, followNothing // and could not be recorded
+	case c.idle:
+		return "", followLeave
+	case c.interrupted, c.lost && j.Changed:
+		return Interrupted, followNothing
+	case c.lost, c.unlocked:
+		return Untouched, followNothing
+	case j.Updated && c.blind:
+		return Interrupted, followNothing // what is in flight goes on, and nobody could look
+	case j.Updated:
+		return "", followRollBack
+	default:
+		return Untouched, followCollect
 	}
 }
 
