@@ -79,7 +79,7 @@ func runLocal(ctx context.Context, a *app, o localOptions, args []string) error 
 		return err
 	}
 	if o.as != "" {
-		return a.becomeRole(ctx, o, args)
+		return localaws.Become(ctx, a.platform, a.console, o.as, args)
 	}
 	if o.push != "" {
 		if err := a.findRepository(); err != nil {

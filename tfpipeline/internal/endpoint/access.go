@@ -3,6 +3,7 @@ package endpoint
 import (
 	"context"
 	"maps"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -108,4 +109,10 @@ func SecretsOnly(ctx context.Context, url string, cfg aws.Config, inherited []st
 func ignoresEndpoints(ctx context.Context, cfg aws.Config) bool {
 	ignored, _, err := awsconfig.GetIgnoreConfiguredEndpoints(ctx, cfg.ConfigSources)
 	return ignored && err == nil
+}
+
+// IsLoopback reports whether the URL of an endpoint leads to this machine.
+func IsLoopback(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && (u.Hostname() == "127.0.0.1" || u.Hostname() == "localhost" || u.Hostname() == "::1")
 }

@@ -142,7 +142,7 @@ func openLayers(t *testing.T, e *localaws.Endpoint) *layers {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := terraform.New(t.Context(), terraform.Options{Program: program, Workspace: w, Environ: env, PluginCache: cache})
+	d, err := terraform.New(terraform.Options{Program: program, Workspace: w, Environ: env, PluginCache: cache})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +189,7 @@ func (d *layers) plan(t *testing.T, destroy bool) []string {
 func (d *layers) run(t *testing.T, destroy bool) int {
 	t.Helper()
 	changes := d.plan(t, destroy)
-	if err := d.Apply(t.Context(), time.Minute); err != nil {
+	if err := d.Apply(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return len(changes)

@@ -54,25 +54,25 @@ func groupGone(t *testing.T, group int) {
 }
 
 func groupRuns(t *testing.T, group int) bool {
-	return !errors.Is(syscall.Kill(-group, 0), syscall.ESRCH) && slices.ContainsFunc(processes(t), func(p process) bool {
+	return !errors.Is(syscall.Kill(-group, 0), syscall.ESRCH) && slices.ContainsFunc(processes(t), func(p listed) bool {
 		return p.group == group && p.state != "Z"
 	})
 }
 
-type process struct {
+type listed struct {
 	id, group int
 	state     string // as ps has it: R, S, Z …
 }
 
-func processes(t *testing.T) []process {
+func processes(t *testing.T) []listed {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "ps", "-A", "-o", "pid=,pgid=,stat=").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all []process
+	var all []listed
 	for line := range strings.Lines(string(out)) {
-		var p process
+		var p listed
 		if _, err := fmt.Sscan(line, &p.id, &p.group, &p.state); err != nil {
 			t.Fatalf("read %q: %v", line, err)
 		}
@@ -240,7 +240,7 @@ func TestMotoThatDoesNotStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone(t, "process "+strconv.Itoa(n), func() bool {
-		return errors.Is(syscall.Kill(n, 0), syscall.ESRCH) || !slices.ContainsFunc(processes(t), func(p process) bool {
+		return errors.Is(syscall.Kill(n, 0), syscall.ESRCH) || !slices.ContainsFunc(processes(t), func(p listed) bool {
 			return p.id == n && p.state != "Z"
 		})
 	})

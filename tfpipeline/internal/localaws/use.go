@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/process"
 )
 
 // Use is a Cloud that a person or a command uses until its end.
@@ -110,21 +111,26 @@ func (s Use) printEnvironment(cloud *Cloud) error {
 	return err
 }
 
+// commandGrace is how long a command may take to end after an interrupt.
+const commandGrace = 2 * time.Minute
+
 // RunIn runs a command with another environment, and passes on how it ended.
-// It is not killed by an interrupt: it gets the signal itself, and has the
-// endpoint for as long as it takes to end well.
+// An interrupt does not kill it: the command, and everything that it started,
+// gets the signal itself, and has the endpoint for as long as it takes to end
+// well. Nothing of it goes on after that.
 func RunIn(ctx context.Context, c *console.Console, env, args []string) error {
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Env = env
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.In, c.Out, c.Err
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("run %s: %w", args[0], err)
+	var err error
+	if console.Terminal(c.In) {
+		// A terminal sends Ctrl-C to everything that runs in it.
+		cmd := exec.Command(args[0], args[1:]...)
+		cmd.Env = env
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = c.In, c.Out, c.Err
+		err = cmd.Run()
+	} else {
+		err = process.Run(ctx, process.Options{
+			Env: env, Stdin: c.In, Stdout: c.Out, Stderr: c.Err, Grace: commandGrace, Orphaned: commandGrace, Group: true,
+		}, args...)
 	}
-	if !console.Terminal(c.In) {
-		// A terminal sends Ctrl-C to both of us; nobody else does.
-		defer context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(os.Interrupt) })() // gone already: fine
-	}
-	err := cmd.Wait()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		code := exit.ExitCode()
 		if code < 0 { // a signal

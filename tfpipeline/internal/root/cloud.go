@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/calls"
 	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
 // Target is what Terraform talks to.
@@ -81,7 +81,7 @@ func FindCloud(ctx context.Context, p config.Platform, c *console.Console, offli
 	defer cancel()
 	_, err = cfg.Credentials.Retrieve(retrieve)
 	switch {
-	case err == nil && IsLoopback(aws.ToString(cfg.BaseEndpoint)):
+	case err == nil && endpoint.IsLoopback(aws.ToString(cfg.BaseEndpoint)):
 		return Cloud{Local, cfg}, nil
 	case err == nil:
 		return Cloud{AWS, cfg}, nil
@@ -105,12 +105,6 @@ func RequireCloud(ctx context.Context, p config.Platform, c *console.Console, co
 		err = console.WithNext(fmt.Errorf("%s needs AWS credentials, and there are none", command), "aws sso login, or export AWS_PROFILE")
 	}
 	return cloud, err
-}
-
-// IsLoopback reports whether the URL of an endpoint leads to this machine.
-func IsLoopback(endpoint string) bool {
-	u, err := url.Parse(endpoint)
-	return err == nil && (u.Hostname() == "127.0.0.1" || u.Hostname() == "localhost" || u.Hostname() == "::1")
 }
 
 // Headline says what plans of a root are worth, before they are shown. asked: a

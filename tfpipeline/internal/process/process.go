@@ -1,0 +1,205 @@
+// Package process runs programs that end with this one, however it ends.
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// lifeline runs a program beside a watcher. This process holds the other end of
+// descriptor 3, which the kernel closes however this process ends, also by
+// SIGKILL. The watcher then interrupts what the second argument names, unless a
+// line has told it that this was done, waits as many seconds as the first one
+// says, and kills the process group, where the program's own children are. It
+// goes when a line tells it that the program has ended.
+const lifeline = `grace=$1 whom=$2
+shift 2
+[ "$whom" = group ] && whom=0 || whom=$$
+(
+  if read -r said <&3; then
+    [ "$said" = ended ] && exit
+    read -r said <&3 && exit
+  elif [ "$grace" -gt 0 ]; then kill -INT "$whom"
+  fi
+  while [ "$grace" -gt 0 ] && kill -0 $$; do
+    sleep 1
+    grace=$((grace - 1))
+  done
+  kill -KILL 0
+) >/dev/null 2>&1 4<&- &
+exec "$@" 3<&-`
+
+// Options are how a program runs and how it ends.
+type Options struct {
+	Dir            string
+	Env            []string
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	// Grace is how long an interrupted program may take to end before it and
+	// everything that it started are killed; 0 kills at once. Orphaned is the
+	// same for a program that this process did not outlive; seconds count.
+	Grace, Orphaned time.Duration
+	// Group interrupts everything that the program started, and not the program
+	// alone, and waits for all of it.
+	Group bool
+	// Kill reports whether a context ended for a reason that leaves no time for
+	// an end in good order; nil is never.
+	Kill func(cause error) bool
+	// Note is a file that names the process group for as long as it lives; ""
+	// is none. See Running.
+	Note string
+}
+
+// Run runs a program to its end, in a process group of its own: a terminal's
+// Ctrl-C does not reach it. When ctx ends the program is interrupted, once. When
+// the program has ended nothing that it started is left. The error is that of
+// os/exec.
+func Run(ctx context.Context, o Options, command ...string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	watched, held, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("start %s: %w", command[0], err)
+	}
+	defer held.Close()
+	defer watched.Close()
+	whom := "program"
+	if o.Group {
+		whom = "group"
+	}
+	path, err := exec.LookPath(command[0])
+	if err != nil {
+		return err
+	}
+	args := []string{"-c", lifeline, command[0], strconv.Itoa(int(o.Orphaned.Seconds())), whom, path}
+	cmd := exec.CommandContext(ctx, "/bin/sh", slices.Concat(args, command[1:])...)
+	cmd.Dir, cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = o.Dir, o.Env, o.Stdin, o.Stdout, o.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.ExtraFiles = []*os.File{watched}
+	if o.Note != "" {
+		note, err := os.OpenFile(o.Note, os.O_CREATE|os.O_RDWR, 0o600)
+		if err == nil {
+			err = lock(ctx, note)
+		}
+		if err != nil {
+			return fmt.Errorf("note that %s runs: %w", command[0], err)
+		}
+		defer note.Close()
+		// The program and what it starts keep the file open, and so locked.
+		cmd.ExtraFiles = append(cmd.ExtraFiles, note)
+	}
+	kill := func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // gone already: fine
+	cmd.Cancel = func() error {
+		if o.Grace == 0 || o.Kill != nil && o.Kill(context.Cause(ctx)) {
+			kill()
+			return nil
+		}
+		_, _ = held.WriteString("interrupted\n") // the watcher has gone: so has the program
+		return signal(cmd.Process.Pid, o.Group)
+	}
+	cmd.WaitDelay = o.Grace + time.Second
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	if o.Note != "" {
+		if _, err := cmd.ExtraFiles[1].WriteString(strconv.Itoa(cmd.Process.Pid)); err != nil {
+			kill()
+			return errors.Join(fmt.Errorf("note that %s runs: %w", command[0], err), cmd.Wait())
+		}
+	}
+	err = cmd.Wait()
+	if o.Group && ctx.Err() != nil {
+		_, _ = held.WriteString("ended\n") // the watcher has gone: as it should
+		awaitGroup(cmd.Process.Pid, o.Grace)
+	}
+	kill()
+	return err
+}
+
+// lock locks a note. The end of a process group that was killed a moment ago may
+// take a moment more.
+func lock(ctx context.Context, note *os.File) error {
+	end := time.NewTimer(5 * time.Second)
+	defer end.Stop()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for {
+		err := syscall.Flock(int(note.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return note.Truncate(0)
+		}
+		select {
+		case <-look.C:
+		case <-end.C:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// awaitGroup returns when nothing of a process group runs any more, or when the
+// time is up.
+func awaitGroup(group int, most time.Duration) {
+	end := time.NewTimer(most)
+	defer end.Stop()
+	look := time.NewTicker(50 * time.Millisecond)
+	defer look.Stop()
+	for !errors.Is(syscall.Kill(-group, 0), syscall.ESRCH) {
+		select {
+		case <-look.C:
+		case <-end.C:
+			return
+		}
+	}
+}
+
+func signal(pid int, group bool) error {
+	if group {
+		pid = -pid
+	}
+	return syscall.Kill(pid, syscall.SIGINT)
+}
+
+// Running returns the process group that a note of Run names, and 0 if nothing
+// of it runs any more.
+func Running(note string) (group int, err error) {
+	f, err := os.Open(note)
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("look what runs: %w", err)
+	}
+	defer f.Close()
+	if syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil {
+		return 0, nil
+	}
+	content, err := io.ReadAll(f)
+	if err != nil {
+		return 0, fmt.Errorf("look what runs: %w", err)
+	}
+	group, err = strconv.Atoi(strings.TrimSpace(string(content)))
+	if err != nil {
+		return 0, fmt.Errorf("look what runs: %s names no process group: %w", note, err)
+	}
+	return group, nil
+}
+
+// Kill ends a process group that Running has found.
+func Kill(group int) error {
+	if err := syscall.Kill(-group, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("end process group %d: %w", group, err)
+	}
+	return nil
+}
