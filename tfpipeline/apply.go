@@ -18,8 +18,9 @@ func applyCommand() command {
 		env:     roots, checkout: true,
 		long: `
 Plans one root, refuses what would destroy data, shows the plan, asks, and
-applies that very plan. A held state lock is waited for, and its holder named;
-a lock that a killed run of yours left on this machine is taken after asking.
+applies that very plan. A held state lock is waited for, and its holder named.
+That of a run that died, on whatever machine, is taken over a minute later, and
+what the run made is adopted.
 With -reviewed it applies only the plan that was approved: the one with that
 fingerprint, which plan and the comment on a pull request print.
 
@@ -89,7 +90,7 @@ func runApply(ctx context.Context, a *app, env, reviewed string, refreshOnly boo
 func declareChoices(set *flag.FlagSet, o *root.Choices) {
 	set.BoolVar(&o.Yes, "yes", false, "do not ask; needed where there is no terminal")
 	if o.Operation != root.Destroy {
-		set.BoolVar(&o.Adopt, "adopt", false, "look first for what exists and is not in the state, and adopt it; done by itself after a killed run on this machine")
+		set.BoolVar(&o.Adopt, "adopt", false, "look first for what exists and is not in the state, and adopt it; done by itself after a run that was killed")
 	}
 	set.DurationVar(&o.LockTimeout, "lock-timeout", 5*time.Minute, "how long to wait for a lock that somebody holds")
 }

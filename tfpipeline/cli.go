@@ -55,6 +55,7 @@ func commands() []command {
 		bootstrapCommand(),
 		destroyCommand(),
 		unlockCommand(),
+		settleCommand(),
 		validateCommand(),
 		localCommand(),
 		configCommand(),

@@ -170,7 +170,7 @@ func TestCheckoutAsksGitHubInAWorkflow(t *testing.T) {
 // the program.
 func TestInterrupts(t *testing.T) {
 	said, stderr := io.Pipe()
-	ctx, stop := interruptible(t.Context(), stderr)
+	ctx, stop := console.Interruptible(t.Context(), stderr)
 	lines := bufio.NewScanner(said)
 	for _, want := range []string{"interrupted: ending what has begun", "interrupted again: still ending", "interrupted again: still ending"} {
 		if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {

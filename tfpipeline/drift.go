@@ -79,7 +79,7 @@ func runDrift(ctx context.Context, a *app, o driftOptions) error {
 	}
 	drifts := make(map[string]plan.Drift, len(names))
 	var mu sync.Mutex
-	errs, err := root.Each(ctx, a.rootOptions(cloud), names, "", func(ctx context.Context, r *root.Root) error {
+	errs, err := root.Each(ctx, a.rootOptions(cloud), names, func(ctx context.Context, r *root.Root) error {
 		d, err := r.Drift(ctx)
 		mu.Lock()
 		defer mu.Unlock()

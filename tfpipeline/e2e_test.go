@@ -73,7 +73,7 @@ func TestOfflinePlans(t *testing.T) {
 			if err := a.findRepository(); err != nil {
 				t.Fatal(err)
 			}
-			r, err := root.Open(t.Context(), a.rootOptions(root.Cloud{Target: root.Offline}), name, root.Plan)
+			r, err := root.Open(t.Context(), a.rootOptions(root.Cloud{Target: root.Offline}), name)
 			if err != nil {
 				t.Fatal(err)
 			}

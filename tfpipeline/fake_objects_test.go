@@ -9,12 +9,15 @@ import (
 	"net/http"
 	"sort"
 	"strings"
+	"time"
 )
 
 // objects is the content of the fake cloud's bucket, with the conditional
 // writes that locks are made of.
 type objects struct {
 	content map[string][]byte
+	// written is when a key was written; one without is old.
+	written map[string]time.Time
 	// refuse makes writes of keys with this ending fail; "" is none.
 	refuse string
 }
@@ -23,6 +26,9 @@ func (o *objects) serve(c *fakeCloud, w http.ResponseWriter, r *http.Request, ke
 	if o.content == nil {
 		o.content = map[string][]byte{}
 	}
+	if o.written == nil {
+		o.written = map[string]time.Time{}
+	}
 	content, exists := o.content[key]
 	switch r.Method {
 	case http.MethodPut:
@@ -30,13 +36,20 @@ func (o *objects) serve(c *fakeCloud, w http.ResponseWriter, r *http.Request, ke
 		case o.refuse != "" && strings.HasSuffix(key, o.refuse):
 			c.fail(w, http.StatusForbidden, "AccessDenied")
 			return
-		case exists && r.Header.Get("If-None-Match") == "*":
+		case exists && r.Header.Get("If-None-Match") == "*", exists && differs(r, content):
+			c.fail(w, http.StatusPreconditionFailed, "PreconditionFailed")
+			return
+		case !exists && differs(r, nil):
+			c.fail(w, http.StatusNotFound, "NoSuchKey")
+			return
+		}
+		o.content[key], o.written[key] = unchunked(r, body), time.Now()
+		w.Header().Set("ETag", etag(o.content[key]))
+	case http.MethodDelete:
+		if differs(r, content) {
 			c.fail(w, http.StatusPreconditionFailed, "PreconditionFailed")
 			return
 		}
-		o.content[key] = unchunked(r, body)
-		w.Header().Set("ETag", etag(o.content[key]))
-	case http.MethodDelete:
 		delete(o.content, key)
 		w.WriteHeader(http.StatusNoContent)
 	case http.MethodGet, http.MethodHead:
@@ -45,6 +58,7 @@ func (o *objects) serve(c *fakeCloud, w http.ResponseWriter, r *http.Request, ke
 			return
 		}
 		w.Header().Set("ETag", etag(content))
+		w.Header().Set("Last-Modified", o.written[key].UTC().Format(http.TimeFormat))
 		w.Header().Set("Content-Length", fmt.Sprint(len(content)))
 		if r.Method == http.MethodGet {
 			_, _ = w.Write(content)
@@ -65,6 +79,12 @@ func (o *objects) list(w http.ResponseWriter, prefix, after string) {
 		fmt.Fprintf(w, `<Contents><Key>%s</Key></Contents>`, k)
 	}
 	fmt.Fprint(w, `</ListBucketResult>`)
+}
+
+// differs reports whether a request asks for a version that is not this one.
+func differs(r *http.Request, content []byte) bool {
+	match := r.Header.Get("If-Match")
+	return match != "" && match != etag(content)
 }
 
 func etag(content []byte) string { return fmt.Sprintf(`"%x"`, md5.Sum(content)) }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/specboard/platform/gen/config"
 	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
@@ -27,6 +28,7 @@ type fakePlatform struct {
 
 	mu      sync.Mutex
 	objects map[string]string
+	written map[string]time.Time // the others are old
 	// images are the digests by repository and tag.
 	images map[string]map[string]string
 	// tagged are the tags that were added, as "repository:tag".
@@ -41,7 +43,7 @@ type fakePlatform struct {
 
 func newFakePlatform(p config.Platform, runtime *model.Runtime) *fakePlatform {
 	return &fakePlatform{
-		platform: p, runtime: runtime, objects: map[string]string{}, images: map[string]map[string]string{},
+		platform: p, runtime: runtime, objects: map[string]string{}, written: map[string]time.Time{}, images: map[string]map[string]string{},
 		minimums: map[string]int{}, logs: map[string][]string{},
 	}
 }
@@ -142,13 +144,14 @@ func (f *fakePlatform) s3(w http.ResponseWriter, r *http.Request, body []byte) {
 	case match != "" && match != etag([]byte(content)), exists && r.Header.Get("If-None-Match") == "*":
 		s3Error(w, http.StatusPreconditionFailed, "PreconditionFailed")
 	case r.Method == http.MethodPut:
-		f.objects[key] = string(unchunked(r, body))
+		f.objects[key], f.written[key] = string(unchunked(r, body)), time.Now()
 		w.Header().Set("ETag", etag([]byte(f.objects[key])))
 	case r.Method == http.MethodDelete:
 		delete(f.objects, key)
 		w.WriteHeader(http.StatusNoContent)
 	default:
 		w.Header().Set("ETag", etag([]byte(content)))
+		w.Header().Set("Last-Modified", f.written[key].UTC().Format(http.TimeFormat))
 		fmt.Fprint(w, content)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
@@ -17,7 +18,8 @@ import (
 // $FAKE/calls and looks for files there that say what to do, named for the
 // command and, before that, for the how manieth call of it this is, or for the
 // root: plan.2.err, plan.staging.err, plan.err. Their endings are out, err, exit, and run, which makes
-// it wait for an interrupt.
+// it start a provider and wait for an interrupt; what the file holds is how long
+// it takes to stop then.
 func fakeTerraform(args []string) int {
 	dir := os.Getenv("FAKE")
 	verb := args[0]
@@ -75,8 +77,9 @@ func fakeTerraform(args []string) int {
 	}
 	text, _ := file("err")
 	fmt.Fprint(os.Stderr, text)
-	if _, ok := file("run"); ok {
-		return fakeRun(dir)
+	if stop, ok := file("run"); ok {
+		state, _ := file("stopped.errored")
+		return fakeRun(dir, stop, state)
 	}
 	if code, ok := file("exit"); ok {
 		n := 0
@@ -86,15 +89,54 @@ func fakeTerraform(args []string) int {
 	return 0
 }
 
-// fakeRun works until it is interrupted, and then finishes in good order.
-func fakeRun(dir string) int {
+// fakeRun works until it is interrupted, and then finishes in good order. state,
+// if there is one, is what it could not save.
+func fakeRun(dir, stop, state string) int {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt)
-	_ = os.WriteFile(filepath.Join(dir, "running"), nil, 0o600)
+	// As providers do, it ignores interrupts and outlives a Terraform that is killed.
+	provider := exec.Command("sh", "-c", "trap '' INT; while :; do sleep 600; done")
+	if err := provider.Start(); err != nil {
+		return 99
+	}
+	_ = os.WriteFile(filepath.Join(dir, "running"), fmt.Appendf(nil, "%d %d\n", os.Getpid(), provider.Process.Pid), 0o600)
 	<-signals
-	<-time.After(200 * time.Millisecond)
+	_ = os.WriteFile(filepath.Join(dir, "stopping"), nil, 0o600)
+	takes, err := time.ParseDuration(strings.TrimSpace(stop))
+	if err != nil {
+		takes = 200 * time.Millisecond
+	}
+	<-time.After(takes)
+	if state != "" {
+		_ = os.WriteFile("errored.tfstate", []byte(state), 0o600)
+	}
+	_ = provider.Process.Kill()
 	_ = os.WriteFile(filepath.Join(dir, "stopped"), fmt.Appendf(nil, "%d more signals\n", len(signals)), 0o600)
 	return 1
+}
+
+// ended waits for the end of the processes whose ids a file holds, for ten
+// seconds at most.
+func ended(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: ended file")
+	}
+	deadline := time.After(10 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for _, id := range strings.Fields(ts.ReadFile(args[0])) {
+		for {
+			out, err := exec.Command("ps", "-o", "stat=", "-p", id).Output()
+			if err != nil || strings.HasPrefix(string(out), "Z") {
+				break
+			}
+			select {
+			case <-deadline:
+				ts.Fatalf("process %s outlives its run", id)
+			case <-tick.C:
+			}
+		}
+	}
 }
 
 // waitFor waits for a file to appear, for half a minute at most.

@@ -40,6 +40,7 @@ var allowed = map[string][]string{
 	"tfpipeline/internal/calls":   {},
 	"tfpipeline/internal/console": {},
 	"tfpipeline/internal/redact":  {},
+	"tfpipeline/internal/process": {},
 
 	"tfpipeline/internal/workflowtest": {}, // imported by tests alone
 
@@ -51,19 +52,19 @@ var allowed = map[string][]string{
 	"tfpipeline/internal/ecs":         {"gen/config", "tfpipeline/internal/calls", "tfpipeline/internal/deploy"},
 	"tfpipeline/internal/checkout":    {"migrations", "tfpipeline/internal/console", "tfpipeline/internal/deploy"},
 	"tfpipeline/internal/github":      {},
-	"tfpipeline/internal/localaws":    {"gen/config", "migrations/scratch", "tfpipeline/internal/console", "tfpipeline/internal/endpoint", "tfpipeline/internal/localaws/*"},
+	"tfpipeline/internal/localaws":    {"gen/config", "migrations/scratch", "tfpipeline/internal/console", "tfpipeline/internal/endpoint", "tfpipeline/internal/localaws/*", "tfpipeline/internal/process"},
 	"tfpipeline/internal/localaws/*":  {"gen/config", "tfpipeline/internal/endpoint", "tfpipeline/internal/localaws/*"},
 	"tfpipeline/internal/notify":      {},
 	"tfpipeline/internal/endpoint":    {"gen/config"},
 	"tfpipeline/internal/state":       {"gen/config", "tfpipeline/internal/calls", "tfpipeline/internal/deploy"},
-	"tfpipeline/internal/terraform":   {"gen/config", "tfpipeline/internal/deploy"},
+	"tfpipeline/internal/terraform":   {"gen/config", "tfpipeline/internal/process"},
 	"tfpipeline/internal/webidentity": {},
 	"tfpipeline/internal/view":        {"gen/config", "migrations", "tfpipeline/internal/deploy", "tfpipeline/internal/plan"},
 
 	// What is done with the adapters: the account, and one Terraform root.
 	"tfpipeline/internal/account": {"gen/config", "tfpipeline/internal/console", "tfpipeline/internal/state"},
 	"tfpipeline/internal/root": {
-		"gen/config", "tfpipeline/internal/calls", "tfpipeline/internal/console", "tfpipeline/internal/deploy", "tfpipeline/internal/endpoint", "tfpipeline/internal/plan",
+		"gen/config", "tfpipeline/internal/calls", "tfpipeline/internal/console", "tfpipeline/internal/deploy", "tfpipeline/internal/endpoint", "tfpipeline/internal/plan", "tfpipeline/internal/process",
 		"tfpipeline/internal/redact", "tfpipeline/internal/state", "tfpipeline/internal/terraform", "tfpipeline/internal/view",
 	},
 
@@ -97,7 +98,7 @@ var forbidden = []struct {
 	program, dependency, why string
 }{
 	{"gen", "github.com/aws/", "the generator needs neither the AWS SDK nor credentials"},
-	{"gen", "github.com/hashicorp/terraform-exec", "the generator runs no Terraform"},
+	{"gen", "github.com/hashicorp/hc-install", "the generator runs no Terraform"},
 	{"tfpipeline", "github.com/pganalyze/", "the SQL parser needs a C compiler and a minute to build"},
 	{"migrations/migrate", "github.com/pganalyze/", "the binary in images is static and small"},
 	{"migrations/migrate", "github.com/aws/", "the binary in images is static and small"},

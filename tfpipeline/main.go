@@ -8,8 +8,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/console"
@@ -23,7 +21,7 @@ func main() { os.Exit(start(config.Default())) }
 // way to the role's credentials into the environment, where the SDK and
 // Terraform look for them.
 func start(platform config.Platform) int {
-	ctx, stop := interruptible(context.Background(), os.Stderr)
+	ctx, stop := console.Interruptible(context.Background(), os.Stderr)
 	defer stop()
 	if job, ok := webidentity.Find(os.Getenv); ok {
 		variables, end, err := webidentity.Serve(ctx, job)
@@ -38,32 +36,6 @@ func start(platform config.Platform) int {
 		}
 	}
 	return run(ctx, platform, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
-}
-
-// interruptible returns a context that the first interrupt ends. The program
-// then ends what it has begun, which a second interrupt does not cut short: a
-// Terraform that is killed leaves its lock, and a state that is not saved. Each
-// interrupt is answered at once.
-func interruptible(parent context.Context, stderr io.Writer) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(parent)
-	signals, quit := make(chan os.Signal, 2), make(chan struct{})
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		for said := "interrupted: ending what has begun; nothing new begins"; ; said = "interrupted again: still ending what has begun; kill -9 would leave locks and an unsaved state" {
-			select {
-			case <-signals:
-				fmt.Fprintln(stderr, said)
-				cancel(console.ErrInterrupted)
-			case <-quit:
-				return
-			}
-		}
-	}()
-	return ctx, func() {
-		signal.Stop(signals)
-		close(quit)
-		cancel(nil)
-	}
 }
 
 // app is what every command works with.

@@ -93,7 +93,7 @@ func (a *app) services() []string {
 func (a *app) leases(cloud root.Cloud) *root.Leases {
 	return &root.Leases{
 		Platform: a.platform, Bucket: state.New(cloud.Config, a.platform), Console: a.console, Redactor: a.redactor(),
-		Limits: a.limits, Actor: a.actor(), Why: a.why(), RunURL: github.ReadRun(a.console.Getenv).URL,
+		Limits: a.limits, Cache: cacheDir(), Actor: a.actor(), Why: a.why(), RunURL: github.ReadRun(a.console.Getenv).URL,
 	}
 }
 

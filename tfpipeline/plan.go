@@ -95,7 +95,7 @@ func runPlan(ctx context.Context, a *app, o planOptions) (err error) {
 		// Said first, so that nobody takes the rest for more than it is.
 		fmt.Fprintln(a.console.Out, cloud.Target.Headline(o.env, o.offline))
 	}
-	r, err := root.Open(ctx, a.rootOptions(cloud), o.env, root.Plan)
+	r, err := root.Open(ctx, a.rootOptions(cloud), o.env)
 	if err != nil {
 		return err
 	}

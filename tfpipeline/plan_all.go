@@ -96,7 +96,7 @@ func failed(a *app, what string, roots []string, errs []error) error {
 func planRoots(ctx context.Context, a *app, cloud root.Cloud, o planOptions) (sections []view.Section, errs []error, err error) {
 	roots := a.platform.Roots()
 	sections = make([]view.Section, len(roots))
-	errs, err = root.Each(ctx, a.rootOptions(cloud), roots, root.Plan, func(ctx context.Context, r *root.Root) (err error) {
+	errs, err = root.Each(ctx, a.rootOptions(cloud), roots, func(ctx context.Context, r *root.Root) (err error) {
 		s := &sections[slices.Index(roots, r.Name)]
 		if s.Plan, err = r.Plan(ctx, o.choices()); s.Plan == nil {
 			return err

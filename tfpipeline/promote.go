@@ -145,6 +145,11 @@ func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions,
 	if err != nil {
 		return err
 	}
+	id, end, err := root.Note(cacheDir(), o.env)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, end()) }()
 	title := view.Promotion{Environment: o.env, Kind: kind, To: o.tag, Services: a.services()}
 	if o.tag == "" && o.commit != "" {
 		title.To = deploy.Release{Commit: o.commit}.String()
@@ -174,7 +179,7 @@ func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions,
 	}
 	p.Notifier = told
 	q := deploy.Request{
-		Tag: o.tag, Commit: o.commit, Actor: a.actor(), RunURL: github.ReadRun(a.console.Getenv).URL, Why: a.why(),
+		ID: id, Tag: o.tag, Commit: o.commit, Actor: a.actor(), RunURL: github.ReadRun(a.console.Getenv).URL, Why: a.why(),
 		OverrideProof: o.overrideProof, Force: o.force, Forward: o.forward, WithMigrations: o.withMigrations,
 		DryRun: o.dryRun, Timeout: o.timeout, LockWait: o.lockWait, CredentialsEnd: root.CredentialsEnd(a.console),
 	}

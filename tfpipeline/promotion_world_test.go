@@ -71,7 +71,7 @@ func newPromotions(t *testing.T) *promotions {
 	if err := os.Symlink(self, filepath.Join(bin, "terraform")); err != nil {
 		t.Fatal(err)
 	}
-	// What the SDK and terraform-exec read is the process's own.
+	// What the SDK and Terraform read is the process's own.
 	for k, v := range map[string]string{
 		"PATH": bin + string(filepath.ListSeparator) + os.Getenv("PATH"), "FAKE": w.fake, "HOME": home, "XDG_CACHE_HOME": "", "GORACE": endWithoutDelay,
 		"AWS_ENDPOINT_URL": server.URL, "AWS_ACCESS_KEY_ID": "canary-access-key", "AWS_SECRET_ACCESS_KEY": "canary-secret-key",

@@ -343,7 +343,7 @@ resource "terraform_data" "this" {
 	for kills, before := 0, read(); kills < 10; {
 		if f.killAtRandom(random, "apply", "staging", 4*time.Second) {
 			kills++
-			f.endLease("staging")
+			f.endLocks("staging")
 		} else {
 			size += 20
 			f.write(resources(size))

@@ -194,7 +194,7 @@ func TestRealDangers(t *testing.T) {
 // productionPlan is the plan that the guard judges.
 func productionPlan(t *testing.T, a *app, cfg aws.Config) *plan.Plan {
 	t.Helper()
-	r, err := root.Open(t.Context(), a.rootOptions(root.Cloud{Target: root.Local, Config: cfg}), "production", "")
+	r, err := root.Open(t.Context(), a.rootOptions(root.Cloud{Target: root.Local, Config: cfg}), "production")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -87,11 +87,13 @@ func (f *fixture) object(key string) (string, bool) {
 	return string(content), ok
 }
 
-// endLease does what the end of its span does to the lease of a killed run.
-func (f *fixture) endLease(env string) {
+// endLocks does what the end of their span does to the locks of a killed run:
+// nobody has renewed them.
+func (f *fixture) endLocks(root string) {
 	f.cloud.mu.Lock()
 	defer f.cloud.mu.Unlock()
-	delete(f.cloud.objects.content, configtest.Docs().LockKey(env))
+	delete(f.cloud.objects.written, configtest.Docs().LockKey(root))
+	delete(f.cloud.objects.written, configtest.Docs().StateLockKey(root))
 }
 
 // refuse makes the bucket refuse writes of keys with this ending.
@@ -257,7 +259,7 @@ func TestRealHeldLock(t *testing.T) {
 	_, stderr := f.run(1, "apply", "-env", "staging", "-yes", "-lock-timeout", "1s")
 	contains(t, "stderr", stderr, "waiting for the lock", "holds it since", "for apply", "next: wait for it, and see tfpipeline status -env staging")
 	_, stderr = f.run(1, "plan", "-env", "staging", "-lock-timeout", "1s")
-	contains(t, "stderr", stderr, "another run of yours on this machine holds the state lock", "the state is locked by", "next: if that run is gone for good: tfpipeline unlock -env staging -state ")
+	contains(t, "stderr", stderr, "of tfpipeline, holds the state lock since", "the state is locked by", "next: wait for it: its lock ends by itself")
 
 	// One that waits long enough gets its turn, and finds nothing to do.
 	second, out, secondErr := f.command("apply", "-env", "staging", "-yes", "-lock-timeout", "60s")
@@ -290,8 +292,8 @@ func TestRealInterrupt(t *testing.T) {
 	f.run(0, "plan", "-env", "staging", "-detailed-exitcode")
 }
 
-// A driver that is killed takes Terraform with it, and the lock stays. The
-// next run knows whose it was.
+// A driver that is killed takes Terraform with it, and the locks stay. The next
+// run, on a machine that knows of nothing, takes them over.
 func TestRealKill(t *testing.T) {
 	f := newFixture(t, "")
 	f.write(`resource "terraform_data" "first" {}` + f.slow("a"))
@@ -304,30 +306,37 @@ func TestRealKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	f.touch("a.go")
-	if len(f.leftovers()) == 0 {
+	if _, held := f.object("terraform/staging.tfstate.tflock"); !held {
 		t.Fatalf("the killed run left nothing, so it was not killed at work:\n%s", stderr)
 	}
+	f.touch("a.go")
+	f.env = append(f.env, "XDG_CACHE_HOME="+filepath.Join(f.dir, "another"))
 
-	// Without an answer it is not taken; the command that takes it is named.
-	_, told := f.run(1, "plan", "-env", "staging")
-	contains(t, "stderr", told, "the state lock was left by a run of yours on this machine that was killed", "tfpipeline unlock -env staging -state ")
-	for _, path := range f.leftovers() {
-		if strings.HasSuffix(path, "/plan") {
-			t.Errorf("the killed run's plan is still there: %s", path)
-		}
+	// While nobody can know that it has died, it is waited for; a person's
+	// Terraform too does not get by.
+	_, told := f.run(1, "apply", "-env", "staging", "-yes", "-lock-timeout", "1s")
+	contains(t, "stderr", told, "waiting for the lock")
+	byHand := exec.CommandContext(t.Context(), "sh", "-c", "terraform init -input=false && terraform apply -auto-approve -lock-timeout=0s")
+	byHand.Dir, byHand.Env = filepath.Join(f.dir, "envs", "staging"), f.env
+	out, err := byHand.CombinedOutput()
+	if err == nil {
+		t.Error("terraform by hand took no notice of the lock")
 	}
+	contains(t, "terraform by hand", string(out), "Error acquiring the state lock", "OperationTypeApply", "Info:      tfpipeline 20")
 
+	f.endLocks("staging")
 	stdout, told := f.run(0, "apply", "-env", "staging", "-yes")
-	contains(t, "stderr", told, "that was killed", "staging: took the lock")
+	contains(t, "stderr", told, "looking for what a run that was killed made", "took the state lock over from")
 	contains(t, "stdout", stdout, "staging: applied")
 	f.run(0, "plan", "-env", "staging", "-detailed-exitcode")
-	if left := f.leftovers(); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
+	for _, key := range []string{"terraform/staging.tfstate.tflock", "terraform/staging.tfstate.unfinished", "locks/staging.json"} {
+		if content, left := f.object(key); left {
+			t.Errorf("%s is left: %s", key, content)
+		}
 	}
 }
 
-// A state that cannot be written is kept, and can be pushed.
+// A state that cannot be written is kept in the bucket, and the next run saves it.
 func TestRealUnsavedState(t *testing.T) {
 	f := newFixture(t, "")
 	f.write(f.slow("a"))
@@ -339,20 +348,26 @@ func TestRealUnsavedState(t *testing.T) {
 	f.refuse(".tfstate")
 	f.touch("a.go")
 	f.mustExit(1, cmd.Wait(), stderr)
-	contains(t, "stderr", stderr.String(), "the state could not be saved and was kept in", "terraform state push")
-	kept := strings.Fields(stderr.String()[strings.LastIndex(stderr.String(), "state push"):])[2]
-	content, err := os.ReadFile(kept)
-	if err != nil || !strings.Contains(string(content), `"terraform_data"`) {
-		t.Errorf("the kept state: %v\n%s", err, content)
+	contains(t, "stderr", stderr.String(), "the state could not be saved, and is kept at s3://", "next: tfpipeline apply -env staging, which saves it first")
+	if content, _ := f.object("terraform/staging.tfstate.unsaved"); !strings.Contains(content, `"terraform_data"`) {
+		t.Errorf("the kept state: %s", content)
 	}
 	if _, held := f.object("terraform/staging.tfstate.tflock"); held {
 		t.Error("the lock is still held")
 	}
+	f.refuse("")
+	f.env = append(f.env, "XDG_CACHE_HOME="+filepath.Join(f.dir, "another"))
+	stdout, told := f.run(0, "apply", "-env", "staging", "-yes")
+	contains(t, "stderr", told, "staging: saved the state that an earlier apply could not save")
+	contains(t, "stdout", stdout, "staging: no changes")
+	if _, kept := f.object("terraform/staging.tfstate.unsaved"); kept {
+		t.Error("the kept state is still there")
+	}
 }
 
-// Mostly the bucket is back soon: then the state is pushed, and nobody has to
+// Mostly the bucket is back soon: then the state is saved, and nobody has to
 // do anything.
-func TestRealStateIsPushedAnew(t *testing.T) {
+func TestRealStateIsSavedAnew(t *testing.T) {
 	f := newFixture(t, "")
 	f.write(f.slow("a") + `
 resource "terraform_data" "fails" {
@@ -367,11 +382,11 @@ resource "terraform_data" "fails" {
 	f.refuse(".tfstate")
 	f.touch("a.go")
 	for deadline := time.Now().Add(20 * time.Second); ; <-time.After(20 * time.Millisecond) {
-		if found, _ := filepath.Glob(filepath.Join(f.dir, "cache", "tfpipeline", "work", "*.errored.tfstate")); len(found) > 0 {
+		if found, _ := filepath.Glob(filepath.Join(f.dir, "cache", "tfpipeline", "work", "*", "envs", "*", "errored.tfstate")); len(found) > 0 {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("the state was not kept:\n%s", stderr)
+			t.Fatalf("Terraform left no state:\n%s", stderr)
 		}
 	}
 	f.refuse("")

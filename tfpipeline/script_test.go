@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -42,7 +43,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "waitfor": waitFor, "secret": cloudSecret, "object": cloudObject, "bucket": cloudBucket, "account": cloudAccount,
+			"exits": exits, "waitfor": waitFor, "ended": ended, "secret": cloudSecret, "object": cloudObject, "bucket": cloudBucket, "account": cloudAccount,
 			"changed": cloudChanged, "leftovers": cloudLeftovers, "issues": cloudIssues,
 		},
 		Setup: func(env *testscript.Env) error {
@@ -107,14 +108,22 @@ func cloudBucket(ts *testscript.TestScript, _ bool, _ []string) {
 	cloud.bucket = map[string]string{}
 }
 
-// cloudObject puts a file into the fake cloud's bucket: object KEY FILE.
+// cloudObject puts a file into the fake cloud's bucket: object KEY FILE [now].
+// It is an old object unless it is written now. With a negation it fails if there
+// is such a key: ! object KEY.
 func cloudObject(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: object KEY FILE")
-	}
 	cloud := ts.Value("cloud").(*fakeCloud)
 	cloud.mu.Lock()
 	defer cloud.mu.Unlock()
+	if neg {
+		if content, ok := cloud.objects.content[args[0]]; ok {
+			ts.Fatalf("%s is there: %s", args[0], content)
+		}
+		return
+	}
+	if len(args) < 2 {
+		ts.Fatalf("usage: object KEY FILE [now]")
+	}
 	if cloud.bucket == nil {
 		cloud.bucket = map[string]string{}
 	}
@@ -122,6 +131,13 @@ func cloudObject(ts *testscript.TestScript, neg bool, args []string) {
 		cloud.objects.content = map[string][]byte{}
 	}
 	cloud.objects.content[args[0]] = []byte(ts.ReadFile(args[1]))
+	delete(cloud.objects.written, args[0])
+	if len(args) == 3 {
+		if cloud.objects.written == nil {
+			cloud.objects.written = map[string]time.Time{}
+		}
+		cloud.objects.written[args[0]] = time.Now()
+	}
 }
 
 // cloudSecret puts a secret into the fake cloud: secret NAME empty|stored.

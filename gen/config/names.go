@@ -153,6 +153,15 @@ func (p Platform) StateBucket() string { return p.Name + "-state-" + p.Account }
 // StateKey is the object that holds a root's Terraform state.
 func (p Platform) StateKey(root string) string { return "terraform/" + root + ".tfstate" }
 
+// StateLockKey is the object that locks that state, where Terraform looks for it.
+func (p Platform) StateLockKey(root string) string { return p.StateKey(root) + ".tflock" }
+
+// UnfinishedKey is the object that tells of an apply that began and has not ended.
+func (p Platform) UnfinishedKey(root string) string { return p.StateKey(root) + ".unfinished" }
+
+// UnsavedKey is the object that keeps a state which could not be saved.
+func (p Platform) UnsavedKey(root string) string { return p.StateKey(root) + ".unsaved" }
+
 // HistoryPrefix begins the keys of an environment's deployment records.
 func (p Platform) HistoryPrefix(env string) string { return "history/" + env + "/" }
 

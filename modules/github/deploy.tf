@@ -648,7 +648,9 @@ resource "aws_iam_policy" "release" {
           "s3:DeleteObject",
         ]
         Resource = [
-          "${local.arn_of_bucket}/terraform/${each.key}.tfstate.tflock",
+          # The state's lock, the note of an apply that has not ended, a state that
+          # could not be saved.
+          "${local.arn_of_bucket}/terraform/${each.key}.tfstate.*",
           "${local.arn_of_bucket}/locks/${each.key}.json",
         ]
       },

@@ -322,7 +322,8 @@ func githubDeploy() []node {
 				}}),
 			allow("State", list{"s3:GetObject", "s3:PutObject"}, expr(`"${local.arn_of_bucket}/terraform/${each.key}.tfstate"`)),
 			allow("Locks", list{"s3:GetObject", "s3:PutObject", "s3:DeleteObject"}, list{
-				expr(`"${local.arn_of_bucket}/terraform/${each.key}.tfstate.tflock"`),
+				comment("The state's lock, the note of an apply that has not ended, a state that could not be saved."),
+				expr(`"${local.arn_of_bucket}/terraform/${each.key}.tfstate.*"`),
 				expr(`"${local.arn_of_bucket}/locks/${each.key}.json"`),
 			}),
 			object{

@@ -205,7 +205,7 @@ func lifecycle(p config.Platform) []types.LifecycleRule {
 	}
 	rules := []types.LifecycleRule{rule("old-locks", "locks/")}
 	for _, r := range p.Roots() {
-		rules = append(rules, rule("old-state-locks-"+r, p.StateKey(r)+".tflock"))
+		rules = append(rules, rule("old-state-locks-"+r, p.StateLockKey(r)))
 	}
 	return rules
 }

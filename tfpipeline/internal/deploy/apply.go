@@ -53,7 +53,7 @@ func (a *attempt) apply(ctx context.Context) error {
 			return err
 		}
 		// Not tried again here: what a transient error left is for a new plan.
-		if err := a.Infrastructure.Apply(ctx); err != nil {
+		if err := a.Infrastructure.Apply(ctx, a.record().ID); err != nil {
 			return fmt.Errorf("apply %s: %w", a.Environment, err)
 		}
 		a.journal.Done = append(a.journal.Done, StepApply)

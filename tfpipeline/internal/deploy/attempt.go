@@ -260,13 +260,21 @@ func (a *attempt) random() float64 {
 	return a.Random()
 }
 
-// newID is an id as Record.ID has it.
-func (a *attempt) newID() string {
+// NewID is an id as Record.ID has it. random gives numbers in [0,1).
+func NewID(begun time.Time, random func() float64) string {
 	letters := make([]byte, 6)
 	for i := range letters {
-		letters[i] = 'a' + byte(a.random()*26)
+		letters[i] = 'a' + byte(random()*26)
 	}
-	return a.begun.UTC().Format("20060102T150405Z") + "-" + string(letters)
+	return begun.UTC().Format("20060102T150405Z") + "-" + string(letters)
+}
+
+// newID is the attempt's own id, if nobody gave it one.
+func (a *attempt) newID() string {
+	if a.request.ID != "" {
+		return a.request.ID
+	}
+	return NewID(a.begun, a.random)
 }
 
 // StepName is the name of a step, in records, errors and events.

@@ -135,7 +135,7 @@ func TestALostLockStopsBeforeTheNextChange(t *testing.T) {
 			p.observe(e)
 			if e.Step == StepMigrate && strings.HasPrefix(e.Message, "following task") {
 				w.mu.Lock()
-				w.put(Lease{Environment: testEnv, RecordID: "other", Actor: "grace", Kind: KindPromote, Until: time.Now().Add(time.Hour)})
+				w.put(Lease{Environment: testEnv, RecordID: "other", Actor: "grace", Kind: KindPromote})
 				w.mu.Unlock()
 			}
 		}

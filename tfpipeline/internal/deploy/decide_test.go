@@ -8,10 +8,9 @@ import (
 )
 
 func TestJudgeLease(t *testing.T) {
-	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	a, b := Release{Tag: "v1", Commit: "aaaaaaaaaa"}, Release{Tag: "v2", Commit: "bbbbbbbbbb"}
-	live, dead := Lease{Until: now.Add(time.Minute)}, Lease{Until: now.Add(-time.Minute)}
-	left := func(o Outcome) Lease { return Lease{Until: now, Left: o} }
+	live, dead := Lease{Age: time.Second}, Lease{Age: time.Minute}
+	left := func(o Outcome) Lease { return Lease{Left: o} }
 	journal := func(k Kind, r Release, changed bool) *Journal {
 		return &Journal{Changed: changed, Record: Record{Kind: k, Release: r}}
 	}
@@ -44,7 +43,7 @@ func TestJudgeLease(t *testing.T) {
 		{"promoted and not given back, rollback", leftover{lease: dead, journal: journal(KindPromote, a, true), record: record(KindPromote, a, Deployed)}, KindRollback, Release{}, takeoverFree},
 		{"failed and not given back", leftover{lease: dead, journal: journal(KindPromote, a, true), record: record(KindPromote, a, RolledBack)}, KindPromote, a, takeoverFree},
 	} {
-		if got := takeoverOf(tt.left, tt.kind, tt.release, now); got != tt.want {
+		if got := takeoverOf(tt.left, tt.kind, tt.release); got != tt.want {
 			t.Errorf("%s: claim %d, want %d", tt.name, got, tt.want)
 		}
 	}

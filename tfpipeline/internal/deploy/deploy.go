@@ -68,6 +68,8 @@ type Request struct {
 	// of them: a tag is peeled to its commit. A rollback takes either as the
 	// release to go to; none means the last good one before the current.
 	Tag, Commit string
+	// ID is the attempt's, made by NewID; "" has one made.
+	ID string
 	// Actor is who asks, RunURL where its log is.
 	Actor, RunURL string
 	// Why is told to whoever finds the lock held.

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,21 +37,33 @@ type Lease struct {
 	Actor  string `json:"actor"`
 	RunURL string `json:"run_url,omitempty"`
 	Why    string `json:"why"`
-	// Since is when it was taken, Until when it ends if it is not renewed.
+	// Since is when it was taken, Until when it ends if it is not renewed, both
+	// by the holder's clock, which nobody else relies on.
 	Since time.Time `json:"since"`
 	Until time.Time `json:"until"`
+	// Span is how long it lives without being renewed; 0 is the standard.
+	Span time.Duration `json:"span_ns,omitempty"`
 	// Left is the outcome of a run that ended and left something to be
 	// continued: interrupted or broken. Such a lease does not end by itself.
 	Left Outcome `json:"left,omitempty"`
-	// Version is the stored object's, for the adapter.
-	Version string `json:"-"`
+	// Version is the stored object's, for the adapter. Age is how long before it
+	// was read it was stored, by the store's clock: the only one that all
+	// machines share.
+	Version string        `json:"-"`
+	Age     time.Duration `json:"-"`
+}
+
+// Remaining is how long it lives from when it was read, if nobody renews it; less
+// than 0 once it has ended.
+func (l Lease) Remaining() time.Duration {
+	return cmp.Or(l.Span, DefaultLimits().Lease) - l.Age
 }
 
 // Expired reports whether the holder has not renewed it in time.
-func (l Lease) Expired(now time.Time) bool { return now.After(l.Until) }
+func (l Lease) Expired() bool { return l.Remaining() <= 0 }
 
-// atWork reports whether somebody holds it and renews it.
-func (l Lease) atWork(now time.Time) bool { return l.Left == "" && !l.Expired(now) }
+// AtWork reports whether somebody holds it and renews it.
+func (l Lease) AtWork() bool { return l.Left == "" && !l.Expired() }
 
 // heldLease is the lease while an attempt has it. A goroutine renews it; once that
 // fails, every context of the attempt ends and no change begins any more.
@@ -82,7 +95,7 @@ func (h *heldLease) take(ctx context.Context, l Lease, over *Lease) error {
 	a := h.attempt
 	taken, err := retry(ctx, a, func(ctx context.Context) (Lease, error) {
 		l.Since = time.Now()
-		l.Until = a.until()
+		l.Until, l.Span = a.until(), a.limits.Lease
 		taken, err := a.Lock.Take(ctx, l, over)
 		if errors.Is(err, ErrLockTaken) {
 			// A call that seemed to fail may have stored it.
@@ -311,7 +324,9 @@ const (
 
 // ChangeRequest says who changes an environment, and what for.
 type ChangeRequest struct {
-	Kind               Kind
+	Kind Kind
+	// ID is the change's, made by NewID; "" has one made.
+	ID                 string
 	Actor, Why, RunURL string
 	// LockWait is how long a lease that somebody holds is waited for; 0 is not at
 	// all. That of a killed change is free once nobody renewed it for its span.
@@ -360,7 +375,7 @@ func (p *Pipeline) Change(ctx context.Context, q ChangeRequest, work func(contex
 
 // newChange is the part of an attempt that a lease needs.
 func (p *Pipeline) newChange(q ChangeRequest) *attempt {
-	a := &attempt{Pipeline: p, limits: p.Limits.orDefault(), step: StepLock, request: Request{Timeout: changeTime, LockWait: q.LockWait}}
+	a := &attempt{Pipeline: p, limits: p.Limits.orDefault(), step: StepLock, begun: time.Now(), request: Request{ID: q.ID, Timeout: changeTime, LockWait: q.LockWait}}
 	*a.record() = Record{Kind: q.Kind, ID: a.newID()}
 	return a
 }
@@ -369,7 +384,6 @@ func (p *Pipeline) newChange(q ChangeRequest) *attempt {
 func (a *attempt) free(ctx context.Context) (*Lease, error) {
 	began := time.Now()
 	var holder *Lease
-	var watched observedLease
 	for said := ""; ; {
 		var err error
 		if holder, err = retry(ctx, a, a.Lock.Holder); err != nil {
@@ -378,7 +392,7 @@ func (a *attempt) free(ctx context.Context) (*Lease, error) {
 		if holder == nil {
 			return nil, nil
 		}
-		if watched.gone(holder, a.limits.Lease) {
+		if !holder.AtWork() {
 			break
 		}
 		if a.request.LockWait == 0 {
@@ -402,7 +416,7 @@ func (a *attempt) free(ctx context.Context) (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	if takeoverOf(left, a.record().Kind, Release{}, time.Now()) != takeoverFree {
+	if takeoverOf(left, a.record().Kind, Release{}) != takeoverFree {
 		return nil, LockError{Lease: *holder, Dead: true}
 	}
 	return holder, nil

@@ -24,7 +24,6 @@ func (a *attempt) lock(ctx context.Context) error {
 		return err
 	}
 	said := ""
-	var watched observedLease
 	for {
 		holder, err := retry(ctx, a, a.Lock.Holder)
 		if err != nil {
@@ -36,7 +35,7 @@ func (a *attempt) lock(ctx context.Context) error {
 			}
 			return a.readHistory(ctx)
 		}
-		if watched.gone(holder, a.limits.Lease) {
+		if holder == nil || !holder.AtWork() {
 			err = a.takeOver(ctx, holder)
 			if !errors.Is(err, ErrLockTaken) {
 				return err
@@ -56,29 +55,6 @@ func (a *attempt) lock(ctx context.Context) error {
 	}
 }
 
-// observedLease is a lease as it was seen first.
-type observedLease struct {
-	version string
-	at      time.Time
-}
-
-// gone reports whether nobody is at work under a lease. That it has ended by
-// this machine's clock is not enough, which may be fast: its holder has not
-// renewed it for its whole span since it was seen first, or it ended so long ago
-// that no clock is that wrong.
-func (s *observedLease) gone(l *Lease, span time.Duration) bool {
-	now := time.Now()
-	switch {
-	case l == nil:
-		return true
-	case l.Left != "":
-		return !l.atWork(now)
-	case l.Version != s.version:
-		*s = observedLease{l.Version, now}
-	}
-	return !l.atWork(now) && (now.Sub(s.at) >= span || now.Sub(l.Until) >= 5*span)
-}
-
 // takeOver takes a lock that nobody is at work under.
 func (a *attempt) takeOver(ctx context.Context, holder *Lease) error {
 	if err := a.readHistory(ctx); err != nil {
@@ -91,7 +67,7 @@ func (a *attempt) takeOver(ctx context.Context, holder *Lease) error {
 	if err != nil {
 		return err
 	}
-	c := takeoverOf(left, a.record().Kind, a.record().Release, time.Now())
+	c := takeoverOf(left, a.record().Kind, a.record().Release)
 	if c == takeoverWait || c == takeoverRefused {
 		return LockError{Lease: *holder, Dead: c == takeoverRefused}
 	}
@@ -268,8 +244,8 @@ type leftover struct {
 
 // takeoverOf decides from the lock that exists. release is the one asked for; a
 // rollback may ask for none.
-func takeoverOf(l leftover, kind Kind, release Release, now time.Time) takeover {
-	if l.lease.atWork(now) {
+func takeoverOf(l leftover, kind Kind, release Release) takeover {
+	if l.lease.AtWork() {
 		return takeoverWait
 	}
 	if r := l.record; r != nil && r.Outcome.Settled() {
@@ -323,6 +299,48 @@ func (e LockError) Error() string {
 		text += fmt.Sprintf(" (waited %v)", e.Waited.Round(time.Second))
 	}
 	return text
+}
+
+// Settle does what a run that died could not do any more: it gives the lease of
+// an attempt back or, if the attempt may have changed something, marks it as one
+// that is to be continued, and records the attempt. It returns the lease as it
+// is left; nil if there is none of that attempt. It needs Lock and History.
+func (p *Pipeline) Settle(ctx context.Context, attemptID string) (*Lease, error) {
+	a := &attempt{Pipeline: p, limits: p.Limits.orDefault(), step: StepUnlock}
+	l, err := retry(ctx, a, a.Lock.Holder)
+	if err != nil {
+		return nil, fmt.Errorf("look at the lock: %w", err)
+	}
+	if l == nil || l.RecordID != attemptID {
+		return nil, nil
+	}
+	if err := a.readHistory(ctx); err != nil {
+		return nil, err
+	}
+	left, err := a.leftover(ctx, *l)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.recordDead(ctx, left); err != nil {
+		return nil, err
+	}
+	settled := left.record != nil && left.record.Outcome.Settled()
+	if left.journal == nil || !left.journal.Changed || settled {
+		if err := a.retryCall(ctx, func(ctx context.Context) error { return a.Lock.Release(ctx, *l) }); err != nil {
+			return nil, fmt.Errorf("give back the lock: %w", err)
+		}
+		return nil, nil
+	}
+	if l.Left != "" {
+		return l, nil
+	}
+	marked := *l
+	marked.Left, marked.Until = Interrupted, time.Now()
+	marked, err = retry(ctx, a, func(ctx context.Context) (Lease, error) { return a.Lock.Renew(ctx, marked) })
+	if err != nil {
+		return nil, fmt.Errorf("mark the lock: %w", err)
+	}
+	return &marked, nil
 }
 
 // Unlock removes a lock that exists, as Lock.Holder returned it, whatever its

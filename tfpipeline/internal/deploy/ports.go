@@ -267,8 +267,9 @@ type Notifier interface {
 type Infrastructure interface {
 	// Plan plans and judges. A plan that the guard refuses is an error.
 	Plan(ctx context.Context) (Plan, error)
-	// Apply applies the very plan that Plan made.
-	Apply(ctx context.Context) error
+	// Apply applies the very plan that Plan made. attempt is the id by which
+	// whoever finds the attempt dead knows the apply's state lock.
+	Apply(ctx context.Context, attempt string) error
 	// Outputs reads those of the state: what was applied last.
 	Outputs(ctx context.Context) (Outputs, error)
 }
@@ -292,15 +293,6 @@ type Outputs struct {
 	Templates map[string]string
 	// Placements are where one-off tasks run, by task.
 	Placements map[string]Placement
-}
-
-// StateLock is what Terraform writes into the lock of a state.
-type StateLock struct {
-	// ID is what unlocking needs. Operation, Who and Created, in Terraform's own
-	// words, say who holds it, Path which state it is on.
-	ID, Path, Operation, Who, Created string
-	// ObjectVersion identifies the lock in the state bucket.
-	ObjectVersion string `json:"-"`
 }
 
 // Secrets are those of the environment.

@@ -48,7 +48,7 @@ func (p *process) Plan(ctx context.Context) (Plan, error) {
 	return call(ctx, p, "Plan", "", func() (Plan, error) { return p.planned, nil })
 }
 
-func (p *process) Apply(ctx context.Context) error {
+func (p *process) Apply(ctx context.Context, _ string) error {
 	return ignore(call(ctx, p, "Apply", p.planned.Fingerprint, func() (struct{}, error) {
 		p.applied = append(p.applied, p.planned.Fingerprint)
 		p.planned = Plan{Fingerprint: "fp-none", Empty: true}

@@ -20,6 +20,9 @@ func (w *world) clone() *world {
 	}
 	if w.lease != nil {
 		c.lease = new(*w.lease)
+		if w.lease == w.putLease.lease {
+			c.putLease.lease, c.putLease.at = c.lease, w.putLease.at
+		}
 	}
 	for arn, d := range w.definitions {
 		c.definitions[arn] = new(*d)

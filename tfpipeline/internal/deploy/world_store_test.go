@@ -166,7 +166,11 @@ func (p *process) Holder(ctx context.Context) (*Lease, error) {
 		if p.lease == nil {
 			return nil, nil
 		}
-		return new(*p.lease), nil
+		l := *p.lease
+		if p.lease == p.putLease.lease {
+			l.Age = time.Since(p.putLease.at)
+		}
+		return &l, nil
 	})
 }
 
@@ -182,7 +186,7 @@ func (p *process) Take(ctx context.Context, l Lease, over *Lease) (Lease, error)
 func (w *world) put(l Lease) Lease {
 	w.versions++
 	l.Version = fmt.Sprint(w.versions)
-	w.lease = &l
+	w.lease, w.putLease.lease, w.putLease.at = &l, &l, time.Now()
 	return l
 }
 

@@ -26,20 +26,26 @@ type world struct {
 	records     []Record
 	journals    map[string][]byte
 	lease       *Lease
-	versions    int
-	images      map[string][]string // service → digests that the registry holds
-	kept        []string            // tags given to images
-	schema      Schema
-	planned     Plan
-	applied     []string // fingerprints
-	history     []string // commits, the oldest first
-	tags        map[string]string
-	empty       []string // secrets without a value
-	past        map[string][]FormerDeployment
-	notified    []Record
-	unhealthy   map[string]bool   // services whose targets fail
-	templates   map[string]string // of Terraform, by name; others are the first revision
-	onApply     func()
+	// putLease is the lease that a process stored last, and when; another one has the
+	// Age that it says.
+	putLease struct {
+		lease *Lease
+		at    time.Time
+	}
+	versions  int
+	images    map[string][]string // service → digests that the registry holds
+	kept      []string            // tags given to images
+	schema    Schema
+	planned   Plan
+	applied   []string // fingerprints
+	history   []string // commits, the oldest first
+	tags      map[string]string
+	empty     []string // secrets without a value
+	past      map[string][]FormerDeployment
+	notified  []Record
+	unhealthy map[string]bool   // services whose targets fail
+	templates map[string]string // of Terraform, by name; others are the first revision
+	onApply   func()
 	// serves is a digest that a service's tasks run, whatever they should.
 	serves map[string]string
 

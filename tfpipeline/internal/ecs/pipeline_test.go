@@ -54,7 +54,7 @@ type applied struct{ outputs deploy.Outputs }
 func (applied) Plan(context.Context) (deploy.Plan, error) {
 	return deploy.Plan{Fingerprint: "none", Empty: true}, nil
 }
-func (applied) Apply(context.Context) error                       { return nil }
+func (applied) Apply(context.Context, string) error               { return nil }
 func (a applied) Outputs(context.Context) (deploy.Outputs, error) { return a.outputs, nil }
 
 // memory holds history, lock and checkout of one environment.

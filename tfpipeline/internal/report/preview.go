@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
@@ -18,7 +17,7 @@ import (
 // is told that something awaits approval. refusal is why the dry run failed; nil
 // is that it passed.
 func (t *Attempt) Preview(ctx context.Context, lock deploy.Lock, planned *plan.Plan, r deploy.Record, refusal error) error {
-	p := view.Preview{Record: r, Refusal: refusal, Next: console.NextOf(refusal), Plan: planned, Now: time.Now()}
+	p := view.Preview{Record: r, Refusal: refusal, Next: console.NextOf(refusal), Plan: planned}
 	gap := func(err error) {
 		if err != nil {
 			p.Gaps = append(p.Gaps, err.Error())

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
@@ -21,9 +20,8 @@ import (
 
 // adoption is the search on one root.
 type adoption struct {
-	root        *Root
-	finder      *Finder
-	lockTimeout time.Duration
+	root   *Root
+	finder *Finder
 	// found are the imports; untried further ids where there was more than
 	// one; absent what does not exist.
 	found   map[string]string
@@ -32,13 +30,13 @@ type adoption struct {
 }
 
 // adopt replaces a plan by one that adopts what exists already.
-func (r *Root) adopt(ctx context.Context, p *plan.Plan, c Choices) (*plan.Plan, error) {
+func (r *Root) adopt(ctx context.Context, p *plan.Plan) (*plan.Plan, error) {
 	if p.Counts()[plan.Create] == 0 {
 		return p, nil
 	}
 	r.Progress("looking for what a run that was killed made and could not note")
 	s := &adoption{
-		root: r, finder: &Finder{Platform: r.roots.Platform, Config: r.roots.Cloud.Config}, lockTimeout: c.LockTimeout,
+		root: r, finder: &Finder{Platform: r.roots.Platform, Config: r.roots.Cloud.Config},
 		found: map[string]string{}, untried: map[string][]string{}, absent: map[string]bool{},
 	}
 	p, err := s.search(ctx, p)
@@ -99,7 +97,7 @@ func (s *adoption) look(ctx context.Context, p *plan.Plan) (more bool, err error
 // replan plans with the imports, without those that turn out not to exist.
 func (s *adoption) replan(ctx context.Context, p *plan.Plan) (*plan.Plan, error) {
 	for {
-		absent, err := s.root.driver.PlanImports(ctx, s.imports(), s.lockTimeout)
+		absent, err := s.root.driver.PlanImports(ctx, s.imports())
 		if err != nil {
 			return nil, err
 		}

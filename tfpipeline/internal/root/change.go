@@ -13,6 +13,7 @@ import (
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
+	"github.com/specboard/platform/tfpipeline/internal/state"
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
@@ -24,15 +25,11 @@ func Change(ctx context.Context, o Options, name string, c Choices, finish func(
 	if err := o.Leases.free(ctx, name, c); err != nil {
 		return false, err
 	}
-	r, err := Open(ctx, o, name, c.Operation)
+	r, err := Open(ctx, o, name)
 	if err != nil {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	if c.Operation == Destroy && r.unfinished() {
-		return false, console.WithNext(fmt.Errorf("%s: an apply was killed here, and what it made may not be in the state: it would be left behind", name),
-			"tfpipeline apply -env %s, which adopts it; then destroy", name)
-	}
 	p, err := r.Plan(ctx, c)
 	if err != nil {
 		if p != nil { // an errored plan says what was blocked
@@ -41,7 +38,7 @@ func Change(ctx context.Context, o Options, name string, c Choices, finish func(
 		return false, err
 	}
 	end := func(ctx context.Context) error {
-		err := r.settle()
+		err := r.settle(ctx)
 		if finish != nil {
 			err = errors.Join(err, finish(ctx, r))
 		}
@@ -53,7 +50,8 @@ func Change(ctx context.Context, o Options, name string, c Choices, finish func(
 	if err := r.review(ctx, p, c); err != nil {
 		return false, err
 	}
-	err = o.Leases.during(ctx, name, c, func(ctx context.Context) error {
+	err = o.Leases.during(ctx, name, c, func(ctx context.Context, attempt string) error {
+		c.attempt = attempt
 		if c.Before != nil {
 			if err := c.Before(ctx); err != nil {
 				return err
@@ -95,7 +93,7 @@ func RefreshState(ctx context.Context, o Options, name string, c Choices) (err e
 	if err := o.Leases.free(ctx, name, c); err != nil {
 		return err
 	}
-	r, err := Open(ctx, o, name, c.Operation)
+	r, err := Open(ctx, o, name)
 	if err != nil {
 		return err
 	}
@@ -118,7 +116,10 @@ func RefreshState(ctx context.Context, o Options, name string, c Choices) (err e
 	if err := o.Console.Confirm(ctx, fmt.Sprintf("Write this into the state of %s?", name), c.Yes); err != nil {
 		return err
 	}
-	if err := o.Leases.during(ctx, name, c, func(ctx context.Context) error { return r.Apply(ctx, p, c) }); err != nil {
+	if err := o.Leases.during(ctx, name, c, func(ctx context.Context, attempt string) error {
+		c.attempt = attempt
+		return r.Apply(ctx, p, c)
+	}); err != nil {
 		return err
 	}
 	fmt.Fprintf(o.Console.Out, "%s: the state is refreshed\n", name)
@@ -142,22 +143,18 @@ func (r *Root) Drift(ctx context.Context) (plan.Drift, error) {
 func (r *Root) Apply(ctx context.Context, p *plan.Plan, c Choices) error {
 	r.Progress("terraform apply")
 	r.watch(p)
-	err := r.lockWait(c.LockTimeout, c.Yes).Do(ctx, func(timeout time.Duration) error {
-		return r.driver.Apply(ctx, timeout)
+	err := r.locked(ctx, c.attempt, c.LockTimeout, func(ctx context.Context, held state.StateLock) error {
+		// The lock that was abandoned is ours by now.
+		r.abandoned = nil
+		return r.applyLocked(ctx, c, held)
 	})
 	switch {
 	case err == nil:
-		if c.Operation == Apply {
-			r.refresh(ctx, c)
-		}
 		return nil
-	case isType[*terraform.UnsavedStateError](err):
-		unsaved, _ := errors.AsType[*terraform.UnsavedStateError](err)
-		return console.WithNext(fmt.Errorf("%s: %w", r.Name, err), "%s", pushCommand(r.Name, unsaved.Path))
+	case console.NextOf(err) != "":
+		return err
 	case isType[*terraform.StalePlanError](err):
 		return console.WithNext(fmt.Errorf("%s: %w: somebody applied in between, and nothing was changed here", r.Name, err), "%s", c.Retry)
-	case isType[*terraform.LockedError](err):
-		return r.advise(err)
 	case nameTaken(err):
 		return console.WithNext(fmt.Errorf("%s: %w: it exists, and the state does not know of it", r.Name, r.hide(err)), "tfpipeline apply -env %s -adopt, which adopts it if it is the platform's own", r.Name)
 	case denied(err) != nil:
@@ -166,6 +163,30 @@ func (r *Root) Apply(ctx context.Context, p *plan.Plan, c Choices) error {
 		// What is done is in the state, and the lock is released.
 		return console.WithNext(fmt.Errorf("%s: %w", r.Name, r.hide(err)), "%s, which continues from here", c.Retry)
 	}
+}
+
+// applyLocked applies under the state's lock. Before Terraform makes anything,
+// the bucket says so; that is struck out once all that it made is in the state,
+// and while an earlier apply is not finished only by one that did all it planned.
+func (r *Root) applyLocked(ctx context.Context, c Choices, held state.StateLock) error {
+	if c.Operation == Apply {
+		if err := r.bucket().Begun(ctx, r.Name, held); err != nil {
+			return r.advise(err)
+		}
+	}
+	known, err := r.rescue(ctx, r.driver.Apply(ctx))
+	if c.Operation == Apply && known && (err == nil || r.unfinished == nil) {
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.span())
+		defer cancel()
+		if endErr := r.bucket().Ended(end, r.Name); endErr != nil {
+			r.Progress("the next apply will look for what this one made, since it could not be noted that it ended: %v", endErr)
+		}
+		r.unfinished = nil
+	}
+	if err == nil && c.Operation == Apply {
+		r.refresh(ctx)
+	}
+	return err
 }
 
 // nameTaken reports whether an apply failed because something of that name exists.
@@ -213,12 +234,9 @@ func (r *Root) watch(p *plan.Plan) {
 // the rules of a security group, the policies of a role. Else they would be
 // drift that nobody made. What was asked for is done already, so a refresh
 // that fails is told and no more.
-func (r *Root) refresh(ctx context.Context, c Choices) {
+func (r *Root) refresh(ctx context.Context) {
 	r.Progress("terraform apply -refresh-only")
-	err := r.lockWait(c.LockTimeout, c.Yes).Do(ctx, func(timeout time.Duration) error {
-		return r.driver.Refresh(ctx, timeout)
-	})
-	if err != nil {
+	if err := r.driver.Refresh(ctx); err != nil {
 		r.Progress("applied, but the state was not refreshed, so drift will report what this apply did: %v", r.hide(err))
 		r.console().Suggest("tfpipeline apply -env %s -refresh-only", r.Name)
 	}

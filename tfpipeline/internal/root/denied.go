@@ -37,10 +37,3 @@ func (r *Root) refused(err error, permissions []string) error {
 		"these credentials lack %s: if a workflow needs it, add it in gen/internal/render/github*.go, make gen, and an administrator runs tfpipeline apply -env shared; then tfpipeline apply -env %s",
 		strings.Join(permissions, ", "), r.Name)
 }
-
-// lockRefused reports whether credentials may not write the lock of a state,
-// as those of plans may not.
-func lockRefused(err error) bool {
-	text := err.Error()
-	return strings.Contains(text, "Error acquiring the state lock") && (strings.Contains(text, "AccessDenied") || strings.Contains(text, "Forbidden"))
-}

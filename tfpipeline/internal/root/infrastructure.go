@@ -2,7 +2,6 @@ package root
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -54,7 +53,7 @@ func (i *Infrastructure) choices() Choices {
 // Plan plans, shows and judges.
 func (i *Infrastructure) Plan(ctx context.Context) (deploy.Plan, error) {
 	if i.root == nil {
-		r, err := Open(ctx, i.Options, i.Environment, i.choices().Operation)
+		r, err := Open(ctx, i.Options, i.Environment)
 		if err != nil {
 			return deploy.Plan{}, err
 		}
@@ -82,7 +81,7 @@ func (i *Infrastructure) Plan(ctx context.Context) (deploy.Plan, error) {
 	}
 	i.plan = p
 	if p.Empty() {
-		if err := i.settle(); err != nil {
+		if err := i.root.settle(ctx); err != nil {
 			return deploy.Plan{}, err
 		}
 	}
@@ -94,20 +93,13 @@ func (i *Infrastructure) Plan(ctx context.Context) (deploy.Plan, error) {
 func (i *Infrastructure) Seen() *plan.Plan { return i.seen }
 
 // Apply applies the very plan that Plan made.
-func (i *Infrastructure) Apply(ctx context.Context) error {
+func (i *Infrastructure) Apply(ctx context.Context, attempt string) error {
 	if i.plan == nil {
 		return fmt.Errorf("apply %s: it was not planned", i.Environment)
 	}
-	if err := i.root.Apply(ctx, i.plan, i.choices()); err != nil {
-		return err
-	}
-	return i.settle()
-}
-
-// settle notes that the root is as it should be: a promotion goes on for long
-// after that, and whoever finds it killed then need not look for resources.
-func (i *Infrastructure) settle() error {
-	return errors.Join(i.root.settle(), i.root.run.Applied())
+	c := i.choices()
+	c.attempt = attempt
+	return i.root.Apply(ctx, i.plan, c)
 }
 
 // Outputs reads those of the state.

@@ -14,20 +14,22 @@ import (
 
 // Leases are those of the environments, as changes of their roots need them: no
 // promotion begins while a root is changed, and none is changed while a
-// promotion is at work or has left what is to be continued. shared has no lease.
+// promotion is at work or has left what is to be continued.
 type Leases struct {
 	Platform config.Platform
 	Bucket   *state.Bucket
 	Console  *console.Console
 	Redactor redact.Redactor
 	Limits   deploy.Limits
+	// Cache is the folder for what is kept between runs.
+	Cache string
 	// Actor is who asks, Why what for, RunURL where the log is; it may be "".
 	Actor, Why, RunURL string
 }
 
 // free refuses while somebody else holds the lease of a root's environment.
 func (l *Leases) free(ctx context.Context, root string, c Choices) error {
-	if l == nil || root == config.SharedRoot {
+	if l == nil {
 		return nil
 	}
 	err := l.pipeline(root).Free(ctx, l.request(c))
@@ -37,12 +39,20 @@ func (l *Leases) free(ctx context.Context, root string, c Choices) error {
 	return leaseNext(root, err)
 }
 
-// during does work under the lease of a root's environment.
-func (l *Leases) during(ctx context.Context, root string, c Choices, work func(context.Context) error) error {
-	if l == nil || root == config.SharedRoot {
-		return work(ctx)
+// during does work under the lease of a root's environment, which has the
+// attempt's id.
+func (l *Leases) during(ctx context.Context, root string, c Choices, work func(ctx context.Context, attempt string) error) (err error) {
+	if l == nil {
+		return work(ctx, newAttempt())
 	}
-	return leaseNext(root, l.pipeline(root).Change(ctx, l.request(c), work))
+	attempt, end, err := Note(l.Cache, root)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, end()) }()
+	q := l.request(c)
+	q.ID = attempt
+	return leaseNext(root, l.pipeline(root).Change(ctx, q, func(ctx context.Context) error { return work(ctx, attempt) }))
 }
 
 func (l *Leases) request(c Choices) deploy.ChangeRequest {

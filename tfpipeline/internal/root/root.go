@@ -4,17 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
+	"github.com/specboard/platform/tfpipeline/internal/state"
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
 )
 
-// Operation is the word for what is done to a root, as people and the notes on
-// this machine use it.
+// Operation is the word for what is done to a root.
 type Operation string
 
 // The operations.
@@ -30,10 +28,12 @@ type Root struct {
 	Name   string
 	roots  *Roots
 	driver *terraform.Driver
-	// run is this run's note on the machine; killed are the runs before it
-	// that could not remove theirs.
-	run    *terraform.Run
-	killed []terraform.Run
+	// workspace is the driver's.
+	workspace *terraform.Workspace
+	// unfinished is the apply that began on the root and never ended, so that
+	// there may be resources that the state does not know; abandoned is the lock
+	// that a dead run left on the state. nil is none.
+	unfinished, abandoned *state.StateLock
 	// tell receives what an apply does.
 	tell    func(terraform.Event)
 	closers []func() error
@@ -49,102 +49,69 @@ func (r *Root) Progress(format string, args ...any) {
 	r.console().Progress("%s: "+format, append([]any{r.Name}, args...)...)
 }
 
-// runs is where this machine remembers the runs that work on states.
-func (r *Root) runs() terraform.Runs {
-	return terraform.Runs{Dir: filepath.Join(r.roots.Cache, "runs")}
-}
-
-// begin notes that this run works on a root, and finds the runs before it that
-// were killed. Their plans are removed; a state they could not save is named.
-func (r *Root) begin(op Operation) error {
-	p := r.roots.Platform
-	run, err := r.runs().Begin(terraform.Run{
-		State: p.StateBucket() + "/" + p.StateKey(r.Name), Operation: string(op), Workspace: r.driver.Workspace(),
-	})
-	if err != nil {
-		return err
+// prepare waits until nobody changes the state, and finds out what earlier runs
+// left. Whoever is about to change it saves the states that could not be saved.
+func (r *Root) prepare(ctx context.Context, c Choices) (err error) {
+	if r.bucket() == nil || c.NoLock {
+		return nil
 	}
-	r.run = run
-	r.closers = append(r.closers, run.End)
-	_, dead, err := r.runs().Others(run.State, run)
-	if err != nil {
-		return err
-	}
-	for _, d := range dead {
-		kept, err := r.runs().Sweep(d)
-		if err != nil {
+	if c.Operation != Plan {
+		if err := r.saveUnsaved(ctx, c.LockTimeout); err != nil {
 			return err
 		}
-		if kept != "" {
-			return console.WithNext(fmt.Errorf("%s: a run that was killed at work (%s, begun %s) left a state that it could not save, kept in %s",
-				r.Name, d.Operation, d.Started.Format(time.RFC3339), kept), "%s", pushCommand(r.Name, kept))
-		}
 	}
-	r.killed = dead
+	if r.abandoned, err = r.awaitLock(ctx, c.LockTimeout); err != nil {
+		return err
+	}
+	if r.unfinished, err = r.bucket().Unfinished(ctx, r.Name); err != nil {
+		return r.advise(err)
+	}
+	if r.unfinished == nil {
+		return nil
+	}
+	killed := fmt.Sprintf("%s: an apply by %s did not end (begun %s), and what it made may not be in the state", r.Name, holder(*r.unfinished), r.unfinished.Created)
+	switch c.Operation {
+	case Destroy:
+		return console.WithNext(fmt.Errorf("%s: it would be left behind", killed), "tfpipeline apply -env %s, which adopts it; then destroy", r.Name)
+	case Plan:
+		r.console().Progress("%s: tfpipeline apply -env %s adopts it", killed, r.Name)
+	}
 	return nil
 }
 
-// unfinished reports whether a run that makes things was killed on this root,
-// so that there may be resources that the state does not know.
-func (r *Root) unfinished() bool {
-	return slices.ContainsFunc(r.killed, func(d terraform.Run) bool { return d.Operation == string(Apply) })
-}
-
-// settle forgets the killed runs: nothing of them is left.
-func (r *Root) settle() error {
-	var err error
-	for _, d := range r.killed {
-		err = errors.Join(err, r.runs().Forget(d))
+// settle strikes out what earlier runs left: the state knows all there is.
+func (r *Root) settle(ctx context.Context) error {
+	if r.bucket() == nil {
+		return nil
 	}
-	r.killed = nil
-	return err
-}
-
-// pushCommand is how a person saves a state by hand.
-func pushCommand(root, path string) string {
-	return fmt.Sprintf("cd envs/%s && terraform init && terraform state push %s", root, path)
-}
-
-// lockWait is how the root's state lock is waited for: the holder is named
-// first, and nobody waits for a dead one.
-func (r *Root) lockWait(timeout time.Duration, yes bool) terraform.LockWait {
-	held := func(ctx context.Context, l *terraform.LockedError) (bool, error) {
-		holder, err := r.runs().Judge(l, r.run)
-		if err != nil {
-			return false, err
+	if r.unfinished != nil {
+		if err := r.bucket().Ended(ctx, r.Name); err != nil {
+			return r.advise(err)
 		}
-		switch holder {
-		case terraform.Dead:
-			r.Progress("the state lock was left by a run of yours on this machine that was killed (%s, since %s)", l.Operation, l.Created)
-			if err := r.console().Confirm(ctx, "Take its lock?", yes); err != nil {
-				return false, r.advise(l)
-			}
-			if err := r.driver.Unlock(ctx, l.ID); err != nil {
-				return false, err
-			}
-			r.Progress("took the lock %s", l.ID)
-			return true, nil
-		case terraform.Alive:
-			r.Progress("another run of yours on this machine holds the state lock since %s (%s): waiting up to %s", l.Created, l.Operation, timeout)
-		default:
-			r.Progress("%s holds the state lock since %s (%s): waiting up to %s", l.Who, l.Created, l.Operation, timeout)
-		}
-		return false, nil
 	}
-	return terraform.LockWait{Timeout: timeout, Held: held}
+	if r.abandoned != nil {
+		if err := r.bucket().RemoveStateLock(ctx, r.Name, *r.abandoned); err != nil {
+			return r.advise(err)
+		}
+		r.Progress("removed the state lock of %s which died", holder(*r.abandoned))
+	}
+	r.unfinished, r.abandoned = nil, nil
+	return nil
 }
 
 // advise adds the next command to errors of Terraform that have one.
 func (r *Root) advise(err error) error {
-	if _, ok := errors.AsType[*terraform.NoBucketError](err); ok {
+	if isType[*terraform.NoBucketError](err) || errors.Is(err, state.ErrNoBucket) {
 		return console.WithNext(fmt.Errorf("%s: the state bucket %s does not exist yet", r.Name, r.roots.Platform.StateBucket()),
 			"tfpipeline bootstrap -env %s", r.Name)
 	}
-	if l, ok := errors.AsType[*terraform.LockedError](err); ok {
-		return console.WithNext(fmt.Errorf("%s: %w", r.Name, err), "if that run is gone for good: tfpipeline unlock -env %s -state %s", r.Name, l.ID)
+	if l, ok := errors.AsType[*LockedError](err); ok && l.Lock.Attempt() != "" {
+		return console.WithNext(fmt.Errorf("%s: %w", r.Name, err), "wait for it: its lock ends by itself a minute after it has died")
+	} else if ok {
+		return console.WithNext(fmt.Errorf("%s: %w", r.Name, err), "if that run is gone for good: tfpipeline unlock -env %s -state %s", r.Name, l.Lock.ID)
 	}
-	if lockRefused(err) {
-		return console.WithNext(fmt.Errorf("%s: %w", r.Name, r.hide(err)), "these credentials may not lock the state: tfpipeline plan -env %s -no-lock", r.Name)
+	if foreign, ok := errors.AsType[*state.ForeignError](err); ok {
+		return console.WithNext(fmt.Errorf("%s: %w", r.Name, err), "aws s3 cp s3://%s/%s -", r.roots.Platform.StateBucket(), foreign.Key)
 	}
 	if permissions := denied(err); permissions != nil {
 		return r.refused(err, permissions)
@@ -162,8 +129,8 @@ type Choices struct {
 	Operation Operation
 	// Yes answers the questions beforehand.
 	Yes bool
-	// LockTimeout is how long a held state lock is waited for; NoLock plans
-	// without it, for roles that may not write.
+	// LockTimeout is how long whoever changes the state is waited for; NoLock
+	// plans without looking.
 	LockTimeout time.Duration
 	NoLock      bool
 	// Allow are the addresses that may be destroyed or replaced.
@@ -178,6 +145,8 @@ type Choices struct {
 	Question func(context.Context) error
 	// Before runs between the answer and the apply.
 	Before func(context.Context) error
+	// attempt is the id that the lease of the change has.
+	attempt string
 }
 
 // Plan plans the root. A plan that failed half-way comes back together with its
@@ -186,11 +155,10 @@ type Choices struct {
 func (r *Root) Plan(ctx context.Context, c Choices) (*plan.Plan, error) {
 	refresh := c.Operation == Refresh
 	r.Progress("terraform plan%s", map[bool]string{true: " -refresh-only"}[refresh])
-	var document []byte
-	planErr := r.lockWait(c.LockTimeout, c.Yes).Do(ctx, func(timeout time.Duration) (err error) {
-		document, err = r.driver.Plan(ctx, terraform.PlanOptions{LockTimeout: timeout, NoLock: c.NoLock, Destroy: c.Operation == Destroy, RefreshOnly: refresh})
-		return err
-	})
+	if err := r.prepare(ctx, c); err != nil {
+		return nil, err
+	}
+	document, planErr := r.driver.Plan(ctx, terraform.PlanOptions{Destroy: c.Operation == Destroy, RefreshOnly: refresh})
 	if planErr != nil {
 		planErr = r.advise(planErr)
 	}
@@ -201,8 +169,8 @@ func (r *Root) Plan(ctx context.Context, c Choices) (*plan.Plan, error) {
 	if err != nil {
 		return nil, errors.Join(planErr, err)
 	}
-	if planErr == nil && (c.Adopt || c.Operation == Apply && r.unfinished()) {
-		p, err = r.adopt(ctx, p, c)
+	if planErr == nil && (c.Adopt || c.Operation == Apply && r.unfinished != nil) {
+		p, err = r.adopt(ctx, p)
 		if err != nil {
 			return p, err
 		}

@@ -115,14 +115,13 @@ func closeAll(closers []func() error) error {
 	return err
 }
 
-// Open prepares one root: Terraform, a workspace, an endpoint, and init. The
-// operation is noted on this machine until Close; "" is not noted.
-func Open(ctx context.Context, o Options, name string, op Operation) (*Root, error) {
+// Open prepares one root: Terraform, a workspace, an endpoint, and init.
+func Open(ctx context.Context, o Options, name string) (*Root, error) {
 	s, err := Prepare(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.Open(ctx, name, op)
+	r, err := s.Open(ctx, name)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -133,7 +132,7 @@ func Open(ctx context.Context, o Options, name string, op Operation) (*Root, err
 // Each opens every root and does something with it, several at a time: a plan
 // waits for AWS, and for its provider to start, more than it works. One root's
 // failure does not end the others; the errors are in the order of the names.
-func Each(ctx context.Context, o Options, names []string, op Operation, do func(context.Context, *Root) error) (errs []error, err error) {
+func Each(ctx context.Context, o Options, names []string, do func(context.Context, *Root) error) (errs []error, err error) {
 	o.Console = o.Console.Unattended()
 	s, err := Prepare(ctx, o)
 	if err != nil {
@@ -146,7 +145,7 @@ func Each(ctx context.Context, o Options, names []string, op Operation, do func(
 	g.SetLimit(2 * runtime.NumCPU())
 	for i, name := range names {
 		g.Go(func() error {
-			r, err := s.Open(ctx, name, op)
+			r, err := s.Open(ctx, name)
 			if err == nil {
 				err = errors.Join(do(ctx, r), r.Close())
 			}
@@ -171,7 +170,7 @@ func (s *Roots) overrideOf(name string) (string, error) {
 }
 
 // Open prepares a root: a workspace, Terraform, and init.
-func (s *Roots) Open(ctx context.Context, name string, op Operation) (_ *Root, err error) {
+func (s *Roots) Open(ctx context.Context, name string) (_ *Root, err error) {
 	r := &Root{Name: name, roots: s}
 	defer func() {
 		if err != nil {
@@ -188,24 +187,23 @@ func (s *Roots) Open(ctx context.Context, name string, op Operation) (_ *Root, e
 
 	// Looking for Terraform runs programs; copying the root does not wait.
 	var program string
-	var workspace *terraform.Workspace
 	var g errgroup.Group
 	g.Go(func() (err error) {
 		program, err = s.program()
 		return err
 	})
 	g.Go(func() (err error) {
-		workspace, err = terraform.NewWorkspace(s.Repository, name, filepath.Join(s.Cache, "work"), override)
+		r.workspace, err = terraform.NewWorkspace(s.Repository, name, filepath.Join(s.Cache, "work"), override)
 		if err == nil {
-			r.closers = append(r.closers, workspace.Close)
+			r.closers = append(r.closers, r.workspace.Close)
 		}
 		return err
 	})
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	r.driver, err = terraform.New(ctx, terraform.Options{
-		Program: program, Workspace: workspace, Environ: s.env, PlanEnviron: s.planOnly,
+	r.driver, err = terraform.New(terraform.Options{
+		Program: program, Workspace: r.workspace, Environ: s.env, PlanEnviron: s.planOnly,
 		Events: func(e terraform.Event) {
 			if r.tell != nil {
 				r.tell(e)
@@ -219,13 +217,10 @@ func (s *Roots) Open(ctx context.Context, name string, op Operation) (_ *Root, e
 	if err := s.init(ctx, r); err != nil {
 		return nil, r.advise(err)
 	}
-	if workspace.Borrowed {
+	if r.workspace.Borrowed {
 		r.Progress("took over the provider lock of shared; commit envs/%s/.terraform.lock.hcl", name)
 	}
-	if op == "" || s.Cloud.Target == Offline {
-		return r, nil
-	}
-	return r, r.begin(op)
+	return r, nil
 }
 
 func (s *Roots) init(ctx context.Context, r *Root) error {

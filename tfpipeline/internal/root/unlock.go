@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
-	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/state"
@@ -18,7 +16,7 @@ import (
 // an id it is only about the state's lock of that id.
 func (l *Leases) Unlock(ctx context.Context, env, id string, yes bool) error {
 	var locks []heldLock
-	if env != config.SharedRoot && id == "" {
+	if id == "" {
 		own, err := l.environmentLock(ctx, env, yes)
 		if err != nil {
 			return Explain(env, err)
@@ -35,7 +33,7 @@ func (l *Leases) Unlock(ctx context.Context, env, id string, yes bool) error {
 	case id != "" && held == nil:
 		return console.WithNext(fmt.Errorf("%s: the Terraform state is not locked", env), "tfpipeline plan -env %s", env)
 	case id != "" && held.ID != id:
-		return console.WithNext(fmt.Errorf("%s: the lock of the Terraform state is another one now: %s, by %s since %s", env, held.ID, held.Who, held.Created),
+		return console.WithNext(fmt.Errorf("%s: the lock of the Terraform state is another one now: %s, by %s since %s", env, held.ID, holder(*held), held.Created),
 			"tfpipeline unlock -env %s", env)
 	case held != nil:
 		locks = append(locks, l.stateLock(env, *held))
@@ -76,19 +74,18 @@ type heldLock struct {
 	remove  func(context.Context) error
 }
 
-// stateLock is the lock of a root's Terraform state. What a dead apply made in
-// its last seconds may not be in the state, and the machine that would know of
-// it is gone.
-func (l *Leases) stateLock(env string, held deploy.StateLock) heldLock {
+// stateLock is the lock of a root's Terraform state. What an apply by hand that
+// died made in its last seconds may not be in the state, and nothing tells of it.
+func (l *Leases) stateLock(env string, held state.StateLock) heldLock {
 	return heldLock{
-		shown:    fmt.Sprintf("%s: the lock of the Terraform state %s:\n  %s, by %s since %s", env, held.ID, held.Operation, held.Who, held.Created),
+		shown:    fmt.Sprintf("%s: the lock of the Terraform state %s:\n  %s, by %s since %s", env, held.ID, held.Operation, holder(held), held.Created),
 		question: fmt.Sprintf("Is the run that holds lock %s gone for good, and may its lock be removed?", held.ID),
 		remove: func(ctx context.Context) error {
 			if err := l.Bucket.RemoveStateLock(ctx, env, held); err != nil {
 				return err
 			}
 			fmt.Fprintf(l.Console.Out, "%s: lock %s is removed\n", env, held.ID)
-			if held.Operation == "OperationTypeApply" {
+			if held.Operation == "OperationTypeApply" && held.Attempt() == "" {
 				l.Console.Progress("%s: that apply may have made what the state does not know", env)
 				l.Console.Suggest("tfpipeline apply -env %s -adopt", env)
 			}
@@ -130,13 +127,12 @@ func (l *Leases) environmentLock(ctx context.Context, env string, yes bool) ([]h
 
 // showLease says who holds a lock, and what is asked before it is removed.
 func showLease(env string, l deploy.Lease, yes bool) heldLock {
-	now := time.Now()
-	h := heldLock{shown: fmt.Sprintf("%s: the lock:\n  %s", env, view.Lease(l, now))}
+	h := heldLock{shown: fmt.Sprintf("%s: the lock:\n  %s", env, view.Lease(l))}
 	switch {
 	case l.Left != "":
 		h.shown += fmt.Sprintf("\nIts services may be mixed, and deployments in flight. %s.", view.Next(env, l.Next()))
 		h.question = "May the lock be removed, and its attempt be left as it is?"
-	case l.Expired(now):
+	case l.Expired():
 		h.question = "Its holder is gone. May the lock be removed?"
 	case yes:
 		h.refused = console.WithNext(fmt.Errorf("%s: its holder is at work, and -yes does not remove such a lock", env), "end that run; its lock ends by itself within a minute")

@@ -46,7 +46,7 @@ func Validate(ctx context.Context, o Options, test bool) (count int, err error) 
 					return err
 				}
 				defer func() { err = errors.Join(err, w.Close()) }()
-				d, err := terraform.New(ctx, terraform.Options{
+				d, err := terraform.New(terraform.Options{
 					Program: program, Workspace: w, Environ: env,
 					PluginCache: filepath.Join(o.Cache, "providers"),
 				})

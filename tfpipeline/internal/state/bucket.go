@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -67,6 +68,21 @@ func New(cfg aws.Config, p config.Platform) *Bucket {
 type object struct {
 	content []byte
 	version string
+	// age is how long ago it was written, by S3's own clock: this machine's may
+	// be wrong by minutes.
+	age time.Duration
+}
+
+// resolution is that of the times that S3 gives.
+const resolution = time.Second
+
+// ageOf is the least that has passed since an object was written.
+func ageOf(out *s3.GetObjectOutput) time.Duration {
+	now, ok := awsmiddleware.GetServerTime(out.ResultMetadata)
+	if !ok || out.LastModified == nil {
+		return 0
+	}
+	return max(now.Sub(*out.LastModified)-resolution, 0)
 }
 
 // get returns what stands under a key; nil if nothing does.
@@ -91,7 +107,7 @@ func (b *Bucket) getUpTo(ctx context.Context, key string, bound int64) (*object,
 	case int64(len(content)) > bound:
 		return nil, fmt.Errorf("read %s: it has more than %d bytes", key, bound)
 	}
-	return &object{content, aws.ToString(out.ETag)}, nil
+	return &object{content, aws.ToString(out.ETag), ageOf(out)}, nil
 }
 
 // conflictError says that a write was refused since something else is there.

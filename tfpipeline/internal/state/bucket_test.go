@@ -30,7 +30,12 @@ import (
 type bucket struct {
 	mu      sync.Mutex
 	objects map[string]string
-	gone    bool
+	// written is when a key was written; the others were when the test began.
+	written map[string]time.Time
+	began   time.Time
+	// clock is how much S3's is ahead of ours.
+	clock time.Duration
+	gone  bool
 	// requests are the methods and keys so far, with the status of the answer;
 	// 0 is an answer that was lost.
 	requests []string
@@ -54,7 +59,9 @@ type fault struct {
 	hang bool
 }
 
-func newBucket() *bucket { return &bucket{objects: map[string]string{}} }
+func newBucket() *bucket {
+	return &bucket{objects: map[string]string{}, written: map[string]time.Time{}, began: time.Now()}
+}
 
 func (b *bucket) config() aws.Config {
 	return aws.Config{
@@ -81,7 +88,7 @@ func (b *bucket) RoundTrip(req *http.Request) (*http.Response, error) {
 	if i < 0 {
 		status, header, out := b.do(req, key, unchunked(req, body))
 		b.requests = append(b.requests, fmt.Sprintf("%s %d", name, status))
-		return answer(req, status, header, out), nil
+		return b.answer(req, status, header, out), nil
 	}
 	f := b.faults[i]
 	b.faults = slices.Delete(b.faults, i, i+1)
@@ -98,12 +105,12 @@ func (b *bucket) RoundTrip(req *http.Request) (*http.Response, error) {
 	case f.status == 0:
 		return nil, errors.New("connection reset by peer")
 	default:
-		return answer(req, f.status, nil, failure(f.code)), nil
+		return b.answer(req, f.status, nil, failure(f.code)), nil
 	}
 }
 
-func answer(req *http.Request, status int, header map[string]string, body string) *http.Response {
-	h := http.Header{"Content-Type": {"application/xml"}}
+func (b *bucket) answer(req *http.Request, status int, header map[string]string, body string) *http.Response {
+	h := http.Header{"Content-Type": {"application/xml"}, "Date": {time.Now().Add(b.clock).UTC().Format(http.TimeFormat)}}
 	for k, v := range header {
 		h.Set(k, v)
 	}
@@ -141,7 +148,7 @@ func (b *bucket) do(req *http.Request, key, body string) (status int, header map
 		if match == "" && none == "" {
 			return http.StatusBadRequest, nil, failure("UnconditionalWrite")
 		}
-		b.objects[key] = body
+		b.objects[key], b.written[key] = body, time.Now()
 		return http.StatusOK, map[string]string{"ETag": etag(body)}, ""
 	case http.MethodDelete:
 		if match == "" {
@@ -153,7 +160,11 @@ func (b *bucket) do(req *http.Request, key, body string) (status int, header map
 		if !exists {
 			return http.StatusNotFound, nil, failure("NoSuchKey")
 		}
-		return http.StatusOK, map[string]string{"ETag": etag(content)}, content
+		written, ok := b.written[key]
+		if !ok {
+			written = b.began
+		}
+		return http.StatusOK, map[string]string{"ETag": etag(content), "Last-Modified": written.Add(b.clock).UTC().Format(http.TimeFormat)}, content
 	default:
 		return http.StatusNotImplemented, nil, failure("NotImplemented")
 	}

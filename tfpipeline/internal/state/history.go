@@ -1,7 +1,10 @@
 // Package state reads and writes the state bucket: what was done to an
 // environment, the lease on it, and what Terraform keeps there.
 //
-//	<root>/terraform.tfstate[.tflock]         Terraform's state and its lock: read only
+//	terraform/<root>.tfstate                  Terraform's state
+//	terraform/<root>.tfstate.tflock           its lock, in Terraform's own format
+//	terraform/<root>.tfstate.unfinished       the apply that has not ended
+//	terraform/<root>.tfstate.unsaved          a state that could not be saved
 //	history/<environment>/<id>.json           a record: written once, never changed
 //	history/<environment>/<id>.journal.json   the journal of that attempt
 //	locks/<environment>.json                  the lease of whoever is at work

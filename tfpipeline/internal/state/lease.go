@@ -56,7 +56,7 @@ func (l *Lock) parse(there *object) (*deploy.Lease, error) {
 	if reason != "" {
 		return nil, fmt.Errorf("read the lock: %w", &ForeignError{l.key, reason, there.version})
 	}
-	lease.Version = there.version
+	lease.Version, lease.Age = there.version, there.age
 	return &lease, nil
 }
 

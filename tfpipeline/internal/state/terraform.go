@@ -78,25 +78,3 @@ func parseOutputs(content []byte) (deploy.Outputs, error) {
 	}
 	return o, nil
 }
-
-// StateLock reads the lock of a root's Terraform state; nil if there is none.
-// What stands there and is none is a *ForeignError.
-func (b *Bucket) StateLock(ctx context.Context, root string) (*deploy.StateLock, error) {
-	key := b.platform.StateKey(root) + ".tflock"
-	there, err := b.get(ctx, key)
-	if err != nil || there == nil {
-		return nil, err
-	}
-	var held deploy.StateLock
-	if err := json.Unmarshal(there.content, &held); err != nil || held.ID == "" {
-		return nil, &ForeignError{key, "it is not a lock of Terraform's", there.version}
-	}
-	held.ObjectVersion = there.version
-	return &held, nil
-}
-
-// RemoveStateLock removes the lock of a root's Terraform state that StateLock
-// returned. It fails if another one, or none, is there by now.
-func (b *Bucket) RemoveStateLock(ctx context.Context, root string, held deploy.StateLock) error {
-	return b.remove(ctx, b.platform.StateKey(root)+".tflock", held.ObjectVersion)
-}

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
@@ -82,29 +81,6 @@ func TestOutputsSurviveABadMinute(t *testing.T) {
 		got, err := state.New(b.config(), configtest.Docs()).Outputs(ctx, "staging")
 		if err != nil || got.Templates["api"] != "arn:api:1" {
 			t.Errorf("Outputs = %v, %v", got, err)
-		}
-	})
-}
-
-func TestStateLock(t *testing.T) {
-	key := stateKey + ".tflock"
-	inTime(t, func(ctx context.Context, t *testing.T, b *bucket) {
-		read := func() (*deploy.StateLock, error) {
-			return state.New(b.config(), configtest.Docs()).StateLock(ctx, "staging")
-		}
-		if l, err := read(); l != nil || err != nil {
-			t.Errorf("StateLock = %v, %v, want none", l, err)
-		}
-		b.objects[key] = `{"ID":"f216bbea","Operation":"OperationTypeApply","Info":"","Who":"ada@laptop","Version":"1.14.0","Created":"2026-11-23T06:00:00Z","Path":"b/k"}`
-		want := &deploy.StateLock{ID: "f216bbea", Operation: "OperationTypeApply", Who: "ada@laptop", Created: "2026-11-23T06:00:00Z", Path: "b/k"}
-		l, err := read()
-		if err != nil || l.ObjectVersion == "" || cmp.Diff(want, l, cmpopts.IgnoreFields(deploy.StateLock{}, "ObjectVersion")) != "" {
-			t.Errorf("StateLock = %+v, %v", l, err)
-		}
-		b.objects[key] = "{}"
-		_, err = read()
-		if e, ok := errors.AsType[*state.ForeignError](err); !ok || e.Key != key {
-			t.Errorf("StateLock = %v, want that %s is none of ours", err, key)
 		}
 	})
 }

@@ -6,11 +6,17 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/specboard/platform/tfpipeline/internal/process"
 )
 
-// ownerFile is held locked for as long as somebody works in a workspace. The
-// kernel lets go of it when the process dies, however it dies.
-const ownerFile = "owner"
+const (
+	// ownerFile is kept locked for as long as somebody works in a workspace. The
+	// kernel lets go of it when the process dies, however it dies.
+	ownerFile = "owner"
+	// groupFile names the process group of the Terraform that runs there.
+	groupFile = "group"
+)
 
 // own marks a workspace as somebody's.
 func own(top string) (*os.File, error) {
@@ -27,17 +33,21 @@ func own(top string) (*os.File, error) {
 	return f, nil
 }
 
-// removeAbandoned removes the workspaces whose owner died, with the plans in
-// them. One that holds a state that could not be saved stays for the run that
-// goes on from it.
-func removeAbandoned(parent string) error {
+// Abandoned is a workspace whose owner died. Its Terraform may still be letting
+// go of what it was at.
+type Abandoned struct{ top string }
+
+// FindAbandoned finds those of a root below the folder that NewWorkspace was
+// given; "" is of every root.
+func FindAbandoned(parent, root string) ([]Abandoned, error) {
 	marks, err := filepath.Glob(filepath.Join(parent, "*", ownerFile))
 	if err != nil {
-		return fmt.Errorf("look for abandoned workspaces: %w", err)
+		return nil, fmt.Errorf("look for abandoned workspaces: %w", err)
 	}
+	var all []Abandoned
 	for _, mark := range marks {
 		top := filepath.Dir(mark)
-		if states, err := filepath.Glob(filepath.Join(top, "envs", "*", erroredState)); err != nil || len(states) > 0 {
+		if _, err := os.Stat(filepath.Join(top, "envs", root)); err != nil && root != "" {
 			continue
 		}
 		f, err := os.Open(mark)
@@ -45,11 +55,48 @@ func removeAbandoned(parent string) error {
 			continue // its owner removes it at this moment
 		}
 		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
-			err = os.RemoveAll(top)
+			all = append(all, Abandoned{top})
 		}
-		if err := errors.Join(err, f.Close()); err != nil {
-			return fmt.Errorf("remove an abandoned workspace: %w", err)
+		if err := f.Close(); err != nil {
+			return nil, fmt.Errorf("look for abandoned workspaces: %w", err)
 		}
 	}
+	return all, nil
+}
+
+// Running returns the process group of its Terraform; 0 if none runs.
+func (a Abandoned) Running() (group int, err error) {
+	return process.Running(filepath.Join(a.top, groupFile))
+}
+
+// State is the one that Terraform could not save; nil if there is none.
+func (a Abandoned) State() ([]byte, error) {
+	dirs, err := filepath.Glob(filepath.Join(a.top, "envs", "*"))
+	if err != nil || len(dirs) != 1 {
+		return nil, err // it was being made
+	}
+	return readErrored(dirs[0])
+}
+
+// Remove removes the workspace, with the plan in it.
+func (a Abandoned) Remove() error {
+	if err := os.RemoveAll(a.top); err != nil {
+		return fmt.Errorf("remove an abandoned workspace: %w", err)
+	}
 	return nil
+}
+
+// removeAbandoned removes the workspaces whose owner died and in which nothing
+// runs. One that holds a state that could not be saved stays for the run that
+// saves it.
+func removeAbandoned(parent string) error {
+	all, err := FindAbandoned(parent, "")
+	for _, a := range all {
+		group, runErr := a.Running()
+		state, stateErr := a.State()
+		if runErr == nil && group == 0 && stateErr == nil && state == nil {
+			err = errors.Join(err, a.Remove())
+		}
+	}
+	return err
 }

@@ -7,78 +7,67 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
-
-	"github.com/hashicorp/terraform-exec/tfexec"
 )
 
 // Apply applies the saved plan. It has no deadline of its own: an interrupt
 // through ctx is passed on once, and waited for. What happened meanwhile is
-// told to Options.Events and kept in an *ApplyError if it was not all.
-func (d *Driver) Apply(ctx context.Context, lockTimeout time.Duration) error {
-	if err := d.exec.SetEnv(d.env); err != nil {
-		return fmt.Errorf("apply: %w", err)
-	}
+// told to Options.Events and kept in an *ApplyError if it was not all. A state
+// that could not be saved is an *UnsavedStateError.
+func (d *Driver) Apply(ctx context.Context) error {
 	stream := newEventStream(d.events)
-	// Terraform checks the saved plan against the state, so options that
-	// would change it (targets, variables) have no place here.
-	err := d.exec.ApplyJSON(ctx, stream, tfexec.DirOrPlan(d.workspace.Plan), tfexec.LockTimeout(lockTimeout.String()))
-	// ApplyJSON leaves its writer behind, for everything that comes after.
-	d.exec.SetStdout(nil)
+	err := d.run(ctx, command{env: d.env, stdout: stream, grace: stopTimeout, orphaned: OrphanTimeout},
+		"apply", "-no-color", "-input=false", "-lock=false", "-json", d.workspace.Plan)
 	if err == nil || stream.finished {
 		// An interrupt that came too late to stop anything is no failure.
 		return nil
 	}
-	failure := &ApplyError{Done: stream.done, Failed: stream.failed, Err: d.whyApplyFailed(ctx, err, stream)}
-	if saved, saveErr := d.rescueState(context.WithoutCancel(ctx)); saveErr != nil {
-		return errors.Join(failure, saveErr)
-	} else if saved != "" {
-		return &UnsavedStateError{Path: saved, Err: failure}
+	exit, _ := errors.AsType[exitError](err)
+	failure := &ApplyError{Done: stream.done, Failed: stream.failed, Killed: exit.signalled, Err: err}
+	if ctx.Err() == nil && len(stream.errors) > 0 {
+		// With -json its errors are on stdout, and its exit says nothing.
+		failure.Err = classify(errors.New(strings.Join(stream.errors, "\n\n")))
 	}
-	return failure
+	state, readErr := readErrored(d.workspace.Dir)
+	switch {
+	case readErr != nil:
+		return errors.Join(failure, readErr)
+	case state != nil:
+		return &UnsavedStateError{State: state, Err: failure}
+	default:
+		return failure
+	}
 }
 
-// whyApplyFailed finds the reason in what Terraform reported: with -json its
-// errors are on stdout, and its exit says nothing.
-func (d *Driver) whyApplyFailed(ctx context.Context, err error, stream *eventStream) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+// Refresh reads everything anew and writes it into the state; it changes
+// nothing else. An apply knows a resource as it was when it was made, which is
+// before the rules, policies and attachments that others add to it.
+func (d *Driver) Refresh(ctx context.Context) error {
+	err := d.run(ctx, command{env: d.env, grace: stopTimeout, orphaned: OrphanTimeout},
+		"apply", "-no-color", "-input=false", "-auto-approve", "-lock=false", "-refresh-only")
+	if err == nil {
+		return nil
 	}
-	if len(stream.errors) > 0 {
-		return classify(errors.New(strings.Join(stream.errors, "\n\n")))
+	// A refreshed state that could not be saved is no loss: what it knows is
+	// in the account.
+	lost := os.Remove(filepath.Join(d.workspace.Dir, erroredState))
+	if errors.Is(lost, os.ErrNotExist) {
+		lost = nil
 	}
-	return classify(err)
+	return errors.Join(fmt.Errorf("refresh: %w", err), lost)
 }
 
 // erroredState is where Terraform leaves a state that it could not save.
 const erroredState = "errored.tfstate"
 
-// rescueState looks for a state that Terraform could not save. It is pushed
-// once more, since most such failures pass; else it is moved out of the
-// workspace, which is about to be removed, and its new place is returned.
-func (d *Driver) rescueState(ctx context.Context) (string, error) {
-	from := filepath.Join(d.workspace.Dir, erroredState)
-	content, err := os.ReadFile(from)
-	if errors.Is(err, os.ErrNotExist) {
-		return "", nil
+// readErrored reads it; nil if there is none.
+func readErrored(dir string) ([]byte, error) {
+	state, err := os.ReadFile(filepath.Join(dir, erroredState))
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("read the state that could not be saved: %w", err)
+	default:
+		return state, nil
 	}
-	if err != nil {
-		return "", fmt.Errorf("rescue the state that could not be saved: %w", err)
-	}
-	// First to a durable place: the program may be killed while it pushes.
-	to := filepath.Join(filepath.Dir(d.workspace.top), filepath.Base(d.workspace.top)+"."+erroredState)
-	if err := os.WriteFile(to, content, 0o600); err != nil {
-		return "", fmt.Errorf("rescue the state that could not be saved: %w", err)
-	}
-	for _, delay := range d.pushAfter {
-		select {
-		case <-ctx.Done():
-		case <-time.After(delay):
-		}
-		// Terraform refuses to replace a state that is newer than this one.
-		if _, err = d.output(ctx, "state", "push", erroredState); err == nil {
-			return "", errors.Join(os.Remove(to), os.Remove(from))
-		}
-	}
-	return to, nil
 }

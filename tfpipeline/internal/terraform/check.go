@@ -1,14 +1,13 @@
 package terraform
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-
-	"github.com/hashicorp/terraform-exec/tfexec"
 )
 
 // NewModuleWorkspace copies one module, so that it can be validated and tested
@@ -36,10 +35,7 @@ func NewModuleWorkspace(repository, module, root, parent string) (*Workspace, er
 // Validate checks the configuration against the providers' schemas, without a
 // backend.
 func (d *Driver) Validate(ctx context.Context) error {
-	if err := d.exec.Init(ctx, tfexec.Backend(false), tfexec.Upgrade(false)); err != nil {
-		return fmt.Errorf("init: %w", explain(ctx, err))
-	}
-	if err := d.workspace.checkLock(); err != nil {
+	if err := d.init(ctx, "-backend=false"); err != nil {
 		return err
 	}
 	if _, err := d.output(ctx, "validate", "-no-color"); err != nil {
@@ -50,11 +46,9 @@ func (d *Driver) Validate(ctx context.Context) error {
 
 // Test runs the module's terraform tests; it needs Validate's init.
 func (d *Driver) Test(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, d.program, "test", "-no-color")
-	cmd.Dir, cmd.Env, cmd.SysProcAttr = d.workspace.Dir, list(d.env), ownGroup()
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("test: %w\n%s", err, out)
+	var out bytes.Buffer
+	if err := d.run(ctx, command{env: d.env, stdout: &out}, "test", "-no-color"); err != nil {
+		return fmt.Errorf("test: %w\n%s", err, out.Bytes())
 	}
 	return nil
 }

@@ -5,22 +5,33 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
-	"github.com/hashicorp/terraform-exec/tfexec"
+	"github.com/specboard/platform/tfpipeline/internal/process"
 )
 
-// stopTimeout is how long an interrupted Terraform may take to stop. Terraform
-// finishes the calls it has begun, saves its state and releases its lock; a
-// second signal, or a kill, would lose one of these. Whoever runs the driver
-// sets the bound that counts.
-const stopTimeout = 1000 * time.Hour
+const (
+	// stopTimeout is how long an interrupted apply may take to stop. Terraform
+	// finishes the calls it has begun and saves its state.
+	stopTimeout = 10 * time.Minute
+	// OrphanTimeout is the same once this program has died: nobody keeps the
+	// state lock any more, and after a minute the next run may take it.
+	OrphanTimeout = 45 * time.Second
+	// initTimeout is how long an interrupted init may take: what it writes into
+	// the cache of providers is shared.
+	initTimeout = 5 * time.Second
+)
 
-// Driver runs Terraform in one workspace.
+// Driver runs Terraform in one workspace. It passes on nothing that this
+// program was not asked to pass on, takes no lock of Terraform's, since those
+// of a dead run cannot be told from another's, and ends with this program.
 type Driver struct {
 	// InstallsAlone says that Init may write to a cache of providers that other
 	// roots' share, which is not made for two at once
@@ -31,13 +42,7 @@ type Driver struct {
 	program   string
 	env       map[string]string
 	planEnv   map[string]string
-	// exec runs init, plan and apply. What prints values runs without
-	// terraform-exec, which copies the output of every command to one writer.
-	exec   *tfexec.Terraform
-	events func(Event)
-	// pushAfter is how often, and how long after the time before, a state that
-	// Terraform could not save is offered to the backend again.
-	pushAfter []time.Duration
+	events    func(Event)
 }
 
 // Options are what New needs.
@@ -56,9 +61,8 @@ type Options struct {
 	Events func(Event)
 }
 
-// New prepares a driver: it chooses where providers come from and asks
-// Terraform for its version, once.
-func New(ctx context.Context, o Options) (*Driver, error) {
+// New prepares a driver: it chooses where providers come from. It runs nothing.
+func New(o Options) (*Driver, error) {
 	env := maps.Clone(o.Environ)
 	locked, err := lockedProviders(o.Workspace.locked)
 	if err != nil {
@@ -74,30 +78,21 @@ func New(ctx context.Context, o Options) (*Driver, error) {
 		}
 		env["TF_PLUGIN_CACHE_DIR"] = o.PluginCache
 	}
-	tf, err := tfexec.NewTerraform(o.Workspace.Dir, o.Program)
-	if err != nil {
-		return nil, fmt.Errorf("configure terraform: %w", err)
-	}
-	if err := errors.Join(tf.SetEnv(env), tf.SetWaitDelay(stopTimeout)); err != nil {
-		return nil, fmt.Errorf("configure terraform: %w", err)
-	}
-	if _, _, err := tf.Version(ctx, true); err != nil {
-		return nil, fmt.Errorf("ask terraform for its version: %w", explain(ctx, err))
-	}
 	planEnv := maps.Clone(env)
 	maps.Copy(planEnv, o.PlanEnviron)
 	return &Driver{
 		workspace: o.Workspace, program: o.Program, env: env, planEnv: planEnv,
-		InstallsAlone: !mirrored || env["TF_PLUGIN_CACHE_DIR"] != "",
-		exec:          tf, events: o.Events,
-		pushAfter: []time.Duration{0, time.Second, 4 * time.Second},
+		InstallsAlone: !mirrored || env["TF_PLUGIN_CACHE_DIR"] != "", events: o.Events,
 	}, nil
 }
 
 // Init installs the providers that the root has locked and opens its backend.
-func (d *Driver) Init(ctx context.Context) error {
-	if err := d.exec.Init(ctx, tfexec.Upgrade(false)); err != nil {
-		return fmt.Errorf("init: %w", explain(ctx, err))
+func (d *Driver) Init(ctx context.Context) error { return d.init(ctx) }
+
+func (d *Driver) init(ctx context.Context, flags ...string) error {
+	args := append([]string{"init", "-no-color", "-input=false"}, flags...)
+	if err := d.run(ctx, command{env: d.env, grace: initTimeout}, args...); err != nil {
+		return fmt.Errorf("init: %w", err)
 	}
 	if err := d.workspace.checkLock(); err != nil {
 		return err
@@ -107,10 +102,6 @@ func (d *Driver) Init(ctx context.Context) error {
 
 // PlanOptions are the choices of one plan.
 type PlanOptions struct {
-	// LockTimeout is how long a held state lock is waited for.
-	LockTimeout time.Duration
-	// NoLock plans without taking the lock: for roles that may not write.
-	NoLock bool
 	// Destroy plans the destruction of everything.
 	Destroy bool
 	// RefreshOnly plans to write what is there into the state, and no change.
@@ -121,26 +112,21 @@ type PlanOptions struct {
 // as one that a check refused, may still have been saved: then both the JSON
 // and the error are returned.
 func (d *Driver) Plan(ctx context.Context, o PlanOptions) ([]byte, error) {
-	if err := d.exec.SetEnv(d.planEnv); err != nil {
-		return nil, fmt.Errorf("plan: %w", err)
-	}
 	// What an earlier attempt left must not be taken for this one's.
 	if err := os.Remove(d.workspace.Plan); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
-	_, planErr := d.exec.Plan(ctx,
-		tfexec.Out(d.workspace.Plan),
-		tfexec.Lock(!o.NoLock),
-		tfexec.LockTimeout(o.LockTimeout.String()),
-		tfexec.Destroy(o.Destroy),
-		tfexec.RefreshOnly(o.RefreshOnly),
-	)
+	args := []string{"plan", "-no-color", "-input=false", "-lock=false", "-out=" + d.workspace.Plan}
+	if o.Destroy {
+		args = append(args, "-destroy")
+	}
+	if o.RefreshOnly {
+		args = append(args, "-refresh-only")
+	}
+	planErr := d.run(ctx, command{env: d.planEnv}, args...)
 	if planErr != nil {
-		planErr = fmt.Errorf("plan: %w", explain(ctx, planErr))
-		if _, locked := errors.AsType[*LockedError](planErr); locked || ctx.Err() != nil {
-			return nil, planErr
-		}
-		if _, err := os.Stat(d.workspace.Plan); err != nil {
+		planErr = fmt.Errorf("plan: %w", planErr)
+		if _, err := os.Stat(d.workspace.Plan); err != nil || ctx.Err() != nil {
 			return nil, planErr
 		}
 	}
@@ -160,9 +146,6 @@ func (d *Driver) Show(ctx context.Context) ([]byte, error) {
 	return out, nil
 }
 
-// Workspace is the temporary folder of this run, which goes with Close.
-func (d *Driver) Workspace() string { return d.workspace.top }
-
 // Outputs returns the root's outputs as JSON, sensitive ones included: it is
 // for the program, not for people.
 func (d *Driver) Outputs(ctx context.Context) ([]byte, error) {
@@ -173,35 +156,58 @@ func (d *Driver) Outputs(ctx context.Context) ([]byte, error) {
 	return out, nil
 }
 
-// Unlock removes a state lock by its id.
-func (d *Driver) Unlock(ctx context.Context, id string) error {
-	if _, err := d.output(ctx, "force-unlock", "-force", id); err != nil {
-		return fmt.Errorf("unlock: %w", err)
-	}
-	return nil
-}
-
 // output runs a command whose output goes to the caller and nowhere else.
 func (d *Driver) output(ctx context.Context, args ...string) ([]byte, error) {
-	return d.outputIn(ctx, d.env, args...)
+	var out bytes.Buffer
+	err := d.run(ctx, command{env: d.env, stdout: &out}, args...)
+	return out.Bytes(), err
 }
 
-// outputIn is output with another environment. What was printed is returned
-// also if the command failed.
-func (d *Driver) outputIn(ctx context.Context, env map[string]string, args ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, d.program, args...)
-	cmd.Dir = d.workspace.Dir
-	cmd.Env = list(env)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	cmd.SysProcAttr = ownGroup()
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
-	cmd.WaitDelay = stopTimeout
-	if err := cmd.Run(); err != nil {
-		if ctx.Err() != nil {
-			return stdout.Bytes(), context.Cause(ctx)
-		}
-		return stdout.Bytes(), classify(fmt.Errorf("%w\n%s", err, stderr.Bytes()))
-	}
-	return stdout.Bytes(), nil
+// command is how Terraform runs for one command.
+type command struct {
+	env    map[string]string
+	stdout io.Writer
+	// grace and orphaned are those of process.Options.
+	grace, orphaned time.Duration
 }
+
+// run runs Terraform. The error of a context that ended is its cause, any other
+// one what Terraform said.
+func (d *Driver) run(ctx context.Context, c command, args ...string) error {
+	var stderr bytes.Buffer
+	err := process.Run(ctx, process.Options{
+		Dir: d.workspace.Dir, Env: list(c.env), Stdout: c.stdout, Stderr: &stderr,
+		Grace: c.grace, Orphaned: c.orphaned, Note: filepath.Join(d.workspace.top, groupFile),
+		Kill: func(cause error) bool { return errors.Is(cause, ErrStateTaken) },
+	}, slices.Concat([]string{d.program}, args)...)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return exitError{context.Cause(ctx), signalled(err)}
+	default:
+		// Its exit code is Terraform's, and not this program's.
+		return exitError{classify(fmt.Errorf("%v\n%s", err, stderr.Bytes())), signalled(err)}
+	}
+}
+
+// exitError is why Terraform ended, and whether a signal ended it.
+type exitError struct {
+	error
+	signalled bool
+}
+
+func (e exitError) Unwrap() error { return e.error }
+
+func signalled(err error) bool {
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	if !ok {
+		return false
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled()
+}
+
+// ErrStateTaken ends a context when somebody else has the state: Terraform is
+// killed then, since what it would write in the end would replace the other's.
+var ErrStateTaken = errors.New("somebody else has taken the state lock")

@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
 
 func TestCommands(t *testing.T) {
@@ -19,35 +17,29 @@ func TestCommands(t *testing.T) {
 	if err := d.Init(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Plan(t.Context(), PlanOptions{LockTimeout: 5 * time.Minute}); err != nil {
-		t.Fatal(err)
+	for _, o := range []PlanOptions{{}, {Destroy: true}, {RefreshOnly: true}} {
+		if _, err := d.Plan(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := d.Apply(t.Context(), 5*time.Minute); err != nil {
+	if err := errors.Join(d.Apply(t.Context()), d.Refresh(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	plan := d.workspace.Plan
 	want := []string{
-		// Once, before any writer is set.
-		"version -json",
-		"init -no-color -input=false -backend=true -get=true -upgrade=false",
-		// Both wait for a lock: apply has no timeout of its own.
-		"plan -no-color -input=false -detailed-exitcode -lock-timeout=5m0s -out=" + plan + " -lock=true -parallelism=10 -refresh=true",
+		// Never with a lock of Terraform's own.
+		"init -no-color -input=false",
+		"plan -no-color -input=false -lock=false -out=" + plan,
 		"show -json -no-color " + plan,
-		"apply -no-color -auto-approve -input=false -lock-timeout=5m0s -lock=true -parallelism=10 -refresh=true -json " + plan,
+		"plan -no-color -input=false -lock=false -out=" + plan + " -destroy",
+		"show -json -no-color " + plan,
+		"plan -no-color -input=false -lock=false -out=" + plan + " -refresh-only",
+		"show -json -no-color " + plan,
+		"apply -no-color -input=false -lock=false -json " + plan,
+		"apply -no-color -input=false -auto-approve -lock=false -refresh-only",
 	}
 	if d := cmp.Diff(want, calls(t, log)); d != "" {
 		t.Errorf("calls (-want +got):\n%s", d)
-	}
-}
-
-func TestPlanWithoutLock(t *testing.T) {
-	d, log := fake(t, "")
-	if _, err := d.Plan(t.Context(), PlanOptions{NoLock: true, Destroy: true}); err != nil {
-		t.Fatal(err)
-	}
-	call := calls(t, log)[1]
-	if !strings.Contains(call, "-lock=false") || !strings.Contains(call, " -destroy") {
-		t.Errorf("plan was called as %q, want -lock=false and -destroy", call)
 	}
 }
 
@@ -63,7 +55,7 @@ func TestInterruptIsPassedOnAndWaitedFor(t *testing.T) {
 			}
 		}
 	}()
-	err := d.Apply(ctx, time.Minute)
+	err := d.Apply(ctx)
 	if !errors.Is(err, because) {
 		t.Errorf("Apply = %v, want the cause of the interruption", err)
 	}
@@ -77,18 +69,6 @@ func TestInterruptIsPassedOnAndWaitedFor(t *testing.T) {
 }
 
 func TestFailures(t *testing.T) {
-	t.Run("locked", func(t *testing.T) {
-		d, _ := fake(t, "locked no-plan")
-		_, err := d.Plan(t.Context(), PlanOptions{})
-		locked, ok := errors.AsType[*LockedError](err)
-		want := &LockedError{StateLock: deploy.StateLock{
-			ID: "f216bbea-1111-2222-3333-444455556666", Path: "bucket/terraform/staging.tfstate",
-			Operation: "OperationTypeApply", Who: "ada@laptop", Created: "2026-11-23 06:00:00.123 +0000 UTC",
-		}}
-		if !ok || cmp.Diff(want, locked) != "" {
-			t.Errorf("Plan = %v, want %v", err, want)
-		}
-	})
 	t.Run("errored plan is still shown", func(t *testing.T) {
 		d, _ := fake(t, "fail")
 		document, err := d.Plan(t.Context(), PlanOptions{})
@@ -105,25 +85,52 @@ func TestFailures(t *testing.T) {
 		if document != nil || err == nil {
 			t.Errorf("Plan = %s, %v, want an error alone", document, err)
 		}
-		if got := calls(t, log); len(got) != 2 {
+		if got := calls(t, log); len(got) != 1 {
 			t.Errorf("calls: %v, want no show", got)
 		}
 	})
 	t.Run("state that could not be saved", func(t *testing.T) {
-		d, _ := fake(t, "unsaved push-fails")
-		d.pushAfter = []time.Duration{0, 0}
-		unsaved, ok := errors.AsType[*UnsavedStateError](d.Apply(t.Context(), 0))
-		if !ok {
-			t.Fatal("Apply does not say where the state is")
-		}
-		if err := d.workspace.Close(); err != nil {
-			t.Fatal(err)
-		}
-		kept, err := os.ReadFile(unsaved.Path)
-		if err != nil || string(kept) != `{"serial":7}` {
-			t.Errorf("kept state: %q, %v", kept, err)
+		d, _ := fake(t, "unsaved")
+		unsaved, ok := errors.AsType[*UnsavedStateError](d.Apply(t.Context()))
+		if !ok || string(unsaved.State) != `{"serial":7}` {
+			t.Errorf("the state is lost: %v", unsaved)
 		}
 	})
+}
+
+// A plan that is interrupted is killed, since it leaves nothing; so is an apply
+// whose state somebody else has by now.
+func TestKill(t *testing.T) {
+	for name, do := range map[string]func(context.Context, *Driver) error{
+		"plan": func(ctx context.Context, d *Driver) error {
+			_, err := d.Plan(ctx, PlanOptions{})
+			return err
+		},
+		"apply": func(ctx context.Context, d *Driver) error { return d.Apply(ctx) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, log := fake(t, "wait")
+			ctx, cancel := context.WithCancelCause(t.Context())
+			go func() {
+				for ; ; <-time.After(10 * time.Millisecond) {
+					if _, err := os.Stat(log + ".waiting"); err == nil || t.Context().Err() != nil {
+						cancel(ErrStateTaken)
+						return
+					}
+				}
+			}()
+			err := do(ctx, d)
+			if !errors.Is(err, ErrStateTaken) {
+				t.Errorf("%v", err)
+			}
+			if failure, ok := errors.AsType[*ApplyError](err); name == "apply" && (!ok || !failure.Killed) {
+				t.Errorf("%v, which does not say that it was killed", err)
+			}
+			if _, err := os.Stat(log + ".released"); err == nil {
+				t.Error("it was left to end in good order")
+			}
+		})
+	}
 }
 
 func TestProviderLock(t *testing.T) {
@@ -196,7 +203,7 @@ func TestBorrowedLock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := New(t.Context(), Options{Program: program, Workspace: w, Environ: map[string]string{"FAKE_TERRAFORM": "on", "HOME": t.TempDir()}})
+	d, err := New(Options{Program: program, Workspace: w, Environ: map[string]string{"FAKE_TERRAFORM": "on", "HOME": t.TempDir()}})
 	if err != nil {
 		t.Fatal(err)
 	}

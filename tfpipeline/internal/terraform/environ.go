@@ -22,6 +22,8 @@ func Environ(inherited []string, additions map[string]string) (env map[string]st
 	env = map[string]string{
 		// No question to checkpoint.hashicorp.com: it delays every command.
 		"CHECKPOINT_DISABLE": "1",
+		// No hints on what to type next.
+		"TF_IN_AUTOMATION": "1",
 	}
 	for _, kv := range inherited {
 		k, v, ok := strings.Cut(kv, "=")

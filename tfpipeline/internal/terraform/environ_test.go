@@ -15,7 +15,7 @@ func TestEnviron(t *testing.T) {
 		"HOME=/home/ada", "AWS_PROFILE=work", "TF_CLI_ARGS_plan=-target=x", "TF_VAR_name=x", "TF_LOG=trace",
 		"TF_WORKSPACE=other", "TF_REATTACH_PROVIDERS={}", "TF_PLUGIN_CACHE_DIR=/cache", "malformed",
 	}, map[string]string{"AWS_PROFILE": ""})
-	want := map[string]string{"HOME": "/home/ada", "AWS_PROFILE": "", "TF_PLUGIN_CACHE_DIR": "/cache", "CHECKPOINT_DISABLE": "1"}
+	want := map[string]string{"HOME": "/home/ada", "AWS_PROFILE": "", "TF_PLUGIN_CACHE_DIR": "/cache", "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"}
 	if d := cmp.Diff(want, env); d != "" {
 		t.Errorf("environment (-want +got):\n%s", d)
 	}

@@ -1,25 +1,10 @@
 package terraform
 
 import (
-	"context"
 	"fmt"
 	"regexp"
 	"strings"
-	"time"
-
-	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
-
-// LockedError is a state lock that somebody else holds.
-type LockedError struct {
-	deploy.StateLock
-	// Asked is when the request began that met the lock, if that is known.
-	Asked time.Time
-}
-
-func (e *LockedError) Error() string {
-	return fmt.Sprintf("the state is locked by %s since %s (%s, lock %s)", e.Who, e.Created, e.Operation, e.ID)
-}
 
 // NoBucketError is a state bucket that does not exist.
 type NoBucketError struct{ Err error }
@@ -36,14 +21,14 @@ func (e *StalePlanError) Error() string {
 func (e *StalePlanError) Unwrap() error { return e.Err }
 
 // UnsavedStateError is an apply whose state could not be written to the
-// backend. Path is where it was kept.
+// backend.
 type UnsavedStateError struct {
-	Path string
-	Err  error
+	State []byte
+	Err   error
 }
 
 func (e *UnsavedStateError) Error() string {
-	return fmt.Sprintf("%v; the state could not be saved and was kept in %s: push it with terraform state push before anything else", e.Err, e.Path)
+	return fmt.Sprintf("%v; the state could not be saved", e.Err)
 }
 func (e *UnsavedStateError) Unwrap() error { return e.Err }
 
@@ -52,7 +37,10 @@ type ApplyError struct {
 	// Done and Failed are addresses, in the order of time. What is done is in
 	// the state.
 	Done, Failed []string
-	Err          error
+	// Killed: Terraform ended by a signal, and may have made what is not in the
+	// state.
+	Killed bool
+	Err    error
 }
 
 func (e *ApplyError) Error() string {
@@ -73,40 +61,16 @@ type CommandError struct {
 func (e *CommandError) Error() string { return e.Message }
 func (e *CommandError) Unwrap() error { return e.Err }
 
-// explain turns an error of terraform-exec into one of ours. A context that
-// ended is reported by its cause: terraform-exec's own error answers to
-// Canceled and to DeadlineExceeded alike, and its text can panic.
-func explain(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return classify(err)
-}
-
-// classify finds the kinds of failure that terraform-exec knows as text only.
+// classify finds the kinds of failure that Terraform tells in prose.
 func classify(err error) error {
-	text := plain(message(err))
+	text := plain(err.Error())
 	switch {
-	case strings.Contains(text, "Error acquiring the state lock"):
-		if locked, ok := parseLock(text); ok {
-			return locked
-		}
 	case strings.Contains(text, "Saved plan is stale"), strings.Contains(text, "Saved plan does not match"):
 		return &StalePlanError{err}
 	case strings.Contains(text, "NoSuchBucket"), strings.Contains(text, "S3 bucket") && strings.Contains(text, "does not exist"):
 		return &NoBucketError{err}
 	}
 	return &CommandError{Message: essence(text), Err: err}
-}
-
-// message is an error's text, also of one whose Error method would panic.
-func message(err error) (text string) {
-	defer func() {
-		if recover() != nil {
-			text = "terraform ended with an error that cannot be shown"
-		}
-	}()
-	return err.Error()
 }
 
 var (
@@ -125,19 +89,4 @@ func essence(text string) string {
 		text = text[i:]
 	}
 	return strings.TrimSpace(text)
-}
-
-var lockField = regexp.MustCompile(`(?m)^\s*(ID|Path|Operation|Who|Created):\s*(.*?)\s*$`)
-
-// parseLock reads the Lock Info block. Without an id there is none: the lock
-// went away while Terraform looked.
-func parseLock(text string) (*LockedError, bool) {
-	var e LockedError
-	fields := map[string]*string{"ID": &e.ID, "Path": &e.Path, "Operation": &e.Operation, "Who": &e.Who, "Created": &e.Created}
-	for _, m := range lockField.FindAllStringSubmatch(text, -1) {
-		if f := fields[m[1]]; *f == "" {
-			*f = m[2]
-		}
-	}
-	return &e, e.ID != ""
 }

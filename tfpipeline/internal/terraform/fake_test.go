@@ -36,8 +36,6 @@ func fakeTerraform(args []string) int {
 		_ = log.Close()
 	}
 	switch args[0] {
-	case "version":
-		fmt.Println(`{"terraform_version":"1.11.4","platform":"linux_amd64","provider_selections":{}}`)
 	case "init":
 		fmt.Println("initialised")
 		if does("reselect") {
@@ -58,10 +56,6 @@ func fakeTerraform(args []string) int {
 		if does("wait") {
 			return waitForInterrupt()
 		}
-		if does("locked") {
-			fmt.Fprint(os.Stderr, lockedText)
-			return 1
-		}
 		if does("fail") {
 			fmt.Fprint(os.Stderr, "╷\n│ Warning: deprecated\n╵\n╷\n│ Error: something is wrong\n│ \n│ with this\n╵\n")
 			return 1
@@ -69,14 +63,6 @@ func fakeTerraform(args []string) int {
 		if does("unsaved") {
 			_ = os.WriteFile("errored.tfstate", []byte(`{"serial":7}`), 0o600)
 			fmt.Fprintln(os.Stderr, "Error: Failed to persist state to backend")
-			return 1
-		}
-		if args[0] == "plan" {
-			return 2
-		}
-	case "state":
-		if does("push-fails") {
-			fmt.Fprintln(os.Stderr, "Error: Failed to upload state")
 			return 1
 		}
 	case "show", "output":
@@ -104,22 +90,6 @@ func waitForInterrupt() int {
 		}
 	}
 }
-
-const lockedText = `╷
-│ Error: Error acquiring the state lock
-│ 
-│ Error message: operation error S3: PutObject, https response error
-│ StatusCode: 412, api error PreconditionFailed
-│ Lock Info:
-│   ID:        f216bbea-1111-2222-3333-444455556666
-│   Path:      bucket/terraform/staging.tfstate
-│   Operation: OperationTypeApply
-│   Who:       ada@laptop
-│   Version:   1.11.4
-│   Created:   2026-11-23 06:00:00.123 +0000 UTC
-│   Info:      
-╵
-`
 
 // fake opens a driver on a small repository with the fake Terraform.
 func fake(t *testing.T, behaviour string) (d *Driver, log string) {
@@ -150,7 +120,7 @@ func fake(t *testing.T, behaviour string) (d *Driver, log string) {
 		t.Fatal(err)
 	}
 	log = filepath.Join(t.TempDir(), "calls")
-	d, err = New(t.Context(), Options{
+	d, err = New(Options{
 		Program: program, Workspace: w,
 		Environ:     map[string]string{"FAKE_TERRAFORM": "on " + behaviour, "FAKE_LOG": log, "HOME": t.TempDir(), "PATH": os.Getenv("PATH")},
 		PlanEnviron: map[string]string{"PLAN_ONLY": "1"},

@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/zclconf/go-cty/cty"
@@ -27,15 +26,12 @@ type Import struct {
 // PlanImports plans anew with import blocks. What does not exist after all is
 // returned as absent, and then there is no plan; else the saved plan adopts
 // all of it.
-func (d *Driver) PlanImports(ctx context.Context, imports []Import, lockTimeout time.Duration) (absent []string, err error) {
+func (d *Driver) PlanImports(ctx context.Context, imports []Import) (absent []string, err error) {
 	if err := os.WriteFile(filepath.Join(d.workspace.Dir, importsFile), importBlocks(imports), 0o600); err != nil {
 		return nil, fmt.Errorf("plan imports: %w", err)
 	}
 	stream := newEventStream(nil)
-	out, err := d.outputIn(ctx, d.planEnv, "plan", "-json", "-input=false", "-lock-timeout="+lockTimeout.String(), "-out="+d.workspace.Plan)
-	if _, writeErr := stream.Write(out); writeErr != nil {
-		return nil, writeErr
-	}
+	err = d.run(ctx, command{env: d.planEnv, stdout: stream}, "plan", "-json", "-input=false", "-lock=false", "-out="+d.workspace.Plan)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}

@@ -37,6 +37,7 @@ type Workspace struct {
 	source string
 	locked []byte
 	owner  *os.File
+	left   bool
 }
 
 // NewWorkspace copies envs/<root> of the repository into a folder below
@@ -174,9 +175,17 @@ func (w *Workspace) checkLock() error {
 	return nil
 }
 
+// Leave makes Close keep what is in the workspace, but the plan, as if its owner
+// had died: FindAbandoned finds it.
+func (w *Workspace) Leave() { w.left = true }
+
 // Close removes the workspace, and with it every plan.
 func (w *Workspace) Close() error {
-	err := os.RemoveAll(w.top)
+	remove := func() error { return os.RemoveAll(w.top) }
+	if w.left {
+		remove = func() error { return os.RemoveAll(w.Plan) }
+	}
+	err := remove()
 	if w.owner != nil {
 		err = errors.Join(err, w.owner.Close())
 		w.owner = nil

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/specboard/platform/migrations"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
@@ -33,8 +32,6 @@ type Preview struct {
 	Lease *deploy.Lease
 	// Gaps are what could not be found out.
 	Gaps []string
-	// Now is when it was looked.
-	Now time.Time
 }
 
 // mostSubjects is how many commits a preview names.
@@ -126,7 +123,7 @@ func (p Preview) lock() string {
 	if p.Lease == nil {
 		return "free"
 	}
-	return oneLine(strings.ReplaceAll(Lease(*p.Lease, p.Now), "\n  ", ", "))
+	return oneLine(strings.ReplaceAll(Lease(*p.Lease), "\n  ", ", "))
 }
 
 func (p Preview) commits(d *dossier, rollback bool) {

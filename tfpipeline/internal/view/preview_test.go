@@ -26,7 +26,7 @@ func preview(t *testing.T) view.Preview {
 	r.Plan = &deploy.Plan{Fingerprint: p.Fingerprint(), Summary: "1 to update"}
 	r.Proof.Since = at("06:40:00")
 	return view.Preview{
-		Record: r, Plan: p, Now: at("08:05:00"),
+		Record: r, Plan: p,
 		Subjects: []string{"Ask before a document is deleted", "Mention @team in `code` <b>"},
 		Pending: deploy.Schema{
 			{Number: 17, Name: "add_index"},

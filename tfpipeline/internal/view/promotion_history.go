@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
@@ -82,13 +81,13 @@ func (h History) Text(w io.Writer) error {
 
 // Lease says who holds a lock, since when and what for, and whether anybody is
 // at work.
-func Lease(l deploy.Lease, now time.Time) string {
-	state := fmt.Sprintf("at work: its lease ends in %s unless it is renewed", brief(l.Until.Sub(now)))
+func Lease(l deploy.Lease) string {
+	state := fmt.Sprintf("at work: its lease ends in %s unless it is renewed", brief(l.Remaining()))
 	switch {
 	case l.Left != "":
 		state = fmt.Sprintf("not at work: it was left %s, to be continued", l.Left)
-	case l.Expired(now):
-		state = fmt.Sprintf("gone: its lease ended %s ago", brief(now.Sub(l.Until)))
+	case l.Expired():
+		state = fmt.Sprintf("gone: its lease ended %s ago", brief(-l.Remaining()))
 	}
 	release := cmp.Or(l.Release.Tag, l.Release.Commit, "the last good release")
 	what := string(l.Kind)

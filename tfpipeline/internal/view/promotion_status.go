@@ -134,7 +134,7 @@ func (s *Status) Judge() {
 		switch {
 		case s.Lock.Left != "":
 			add("an attempt was left %s: %s %s, record %s", s.Lock.Left, s.Lock.Kind, s.Lock.Release, s.Lock.RecordID)
-		case s.Lock.Expired(s.Time):
+		case s.Lock.Expired():
 			add("an attempt died: %s %s, record %s", s.Lock.Kind, s.Lock.Release, s.Lock.RecordID)
 		}
 	}
@@ -199,7 +199,7 @@ func (s Status) Text(w io.Writer) error {
 		fmt.Fprintf(&b, "  last attempt: %s %s by %s at %s: %s\n", s.Last.Kind, s.Last.Release, oneLine(s.Last.Actor), stamp(s.Last.Started), s.Last.Outcome)
 	}
 	if s.Lock != nil {
-		fmt.Fprintf(&b, "  lock: %s\n", strings.ReplaceAll(Lease(*s.Lock, s.Time), "\n", "\n  "))
+		fmt.Fprintf(&b, "  lock: %s\n", strings.ReplaceAll(Lease(*s.Lock), "\n", "\n  "))
 	}
 	for _, p := range s.Problems {
 		b.WriteString("  ! " + oneLine(p) + "\n")

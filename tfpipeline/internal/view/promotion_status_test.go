@@ -42,7 +42,7 @@ func status() view.Status {
 		},
 		Lock: &deploy.Lease{
 			Environment: "production", RecordID: "20261123T080000Z-abcdef", Kind: deploy.KindPromote, Release: deploy.Release{Tag: "v1.5.0"},
-			Actor: "bob", Why: "by hand", Since: at("08:00:00"), Until: at("08:01:00"),
+			Actor: "bob", Why: "by hand", Since: at("08:00:00"), Until: at("08:01:00"), Age: 10 * time.Minute,
 		},
 	}
 }

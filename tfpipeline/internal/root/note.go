@@ -1,0 +1,93 @@
+package root
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// note is what a run that takes a lease leaves on this machine for as long as it
+// lives: settle learns from it which leases and locks are those of runs that died
+// here. Nothing else depends on it.
+type note struct {
+	Environment string
+	// Attempt is the id that lease and state lock have.
+	Attempt string
+
+	path string
+}
+
+func noteFolder(cache string) string { return filepath.Join(cache, "runs") }
+
+// Note draws the id of a run and writes its note, which end removes. Whoever is
+// killed cannot remove his.
+func Note(cache, environment string) (attempt string, end func() error, err error) {
+	attempt = newAttempt()
+	dir := noteFolder(cache)
+	content, err := json.Marshal(note{Environment: environment, Attempt: attempt})
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("note the run: %w", err)
+	}
+	// Written under a name that nobody reads, locked, and then shown. The kernel
+	// lets go of the file when this process dies, however it dies.
+	f, err := os.CreateTemp(dir, ".new-*")
+	if err != nil {
+		return "", nil, fmt.Errorf("note the run: %w", err)
+	}
+	path := filepath.Join(dir, attempt+".json")
+	_, err = f.Write(content)
+	err = errors.Join(err, syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), os.Rename(f.Name(), path))
+	if err != nil {
+		return "", nil, fmt.Errorf("note the run: %w", errors.Join(err, f.Close(), os.Remove(f.Name())))
+	}
+	return attempt, func() error { return errors.Join(os.Remove(path), f.Close()) }, nil
+}
+
+// findNotes reads the notes of an environment: those of runs that live, and of
+// those that died. What has just gone, or cannot be read, says nothing.
+func findNotes(cache, environment string) (alive, dead []note, err error) {
+	paths, err := filepath.Glob(filepath.Join(noteFolder(cache), "*.json"))
+	if err != nil {
+		return nil, nil, fmt.Errorf("look for runs: %w", err)
+	}
+	for _, path := range paths {
+		n, lives, ok := readNote(path)
+		switch {
+		case !ok || n.Environment != environment:
+		case lives:
+			alive = append(alive, n)
+		default:
+			dead = append(dead, n)
+		}
+	}
+	return alive, dead, nil
+}
+
+func readNote(path string) (n note, lives, ok bool) {
+	f, err := os.Open(path)
+	if err != nil {
+		return n, false, false
+	}
+	defer f.Close()
+	content, err := io.ReadAll(f)
+	if err != nil || json.Unmarshal(content, &n) != nil {
+		return n, false, false
+	}
+	n.path = path
+	return n, syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil, true
+}
+
+// forget removes the note of a run that died.
+func (n note) forget() error {
+	if err := os.Remove(n.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("forget a run that died: %w", err)
+	}
+	return nil
+}

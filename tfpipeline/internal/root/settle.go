@@ -1,0 +1,195 @@
+package root
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/process"
+	"github.com/specboard/platform/tfpipeline/internal/state"
+	"github.com/specboard/platform/tfpipeline/internal/terraform"
+	"github.com/specboard/platform/tfpipeline/internal/view"
+)
+
+// settleTime bounds a settlement: a workflow's job ends five minutes after it was
+// cancelled.
+const settleTime = 4*time.Minute + 30*time.Second
+
+// Settlement is what Settle did about what runs left on this machine.
+type Settlement struct {
+	Environment string `json:"environment"`
+	// Done are sentences, one for each thing.
+	Done []string `json:"done"`
+	// Lease is what is left to be continued; nil is nothing.
+	Lease *deploy.Lease `json:"lease,omitempty"`
+	// Next is the command to run, "" if there is nothing to do.
+	Next string `json:"next,omitempty"`
+}
+
+// Print prints the answer, for a person or as JSON.
+func (s Settlement) Print(c *console.Console, asJSON bool) error {
+	if asJSON {
+		if err := json.NewEncoder(c.Out).Encode(s); err != nil {
+			return fmt.Errorf("print the settlement: %w", err)
+		}
+		return nil
+	}
+	for _, line := range s.Done {
+		fmt.Fprintf(c.Out, "%s: %s\n", s.Environment, line)
+	}
+	if len(s.Done) == 0 {
+		fmt.Fprintf(c.Out, "%s: no run left anything on this machine\n", s.Environment)
+	}
+	if s.Next != "" {
+		c.Suggest("%s", s.Next)
+	}
+	return nil
+}
+
+// Settle finishes what runs that died on this machine left of an environment: it
+// ends their Terraform, saves a state, gives their locks back, and marks a lease
+// that is to be continued. It waits for a run that is ending. Whatever is settled
+// already it leaves alone.
+func (l *Leases) Settle(ctx context.Context, env string) (Settlement, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, settleTime, fmt.Errorf("not settled within %s", settleTime))
+	defer cancel()
+	s := Settlement{Environment: env, Done: []string{}}
+	did := func(format string, args ...any) { s.Done = append(s.Done, fmt.Sprintf(format, args...)) }
+	dead, err := l.awaitDead(ctx, env)
+	if err != nil {
+		return s, err
+	}
+	if err := l.settleWorkspaces(ctx, env, did); err != nil {
+		return s, err
+	}
+	for _, n := range dead {
+		if err := l.settleRun(ctx, n, &s, did); err != nil {
+			return s, Explain(env, err)
+		}
+	}
+	if s.Lease != nil {
+		s.Next = view.Next(env, s.Lease.Next())
+	}
+	return s, nil
+}
+
+// awaitDead waits for the end of the runs that live, and returns all that died.
+func (l *Leases) awaitDead(ctx context.Context, env string) ([]note, error) {
+	for said := false; ; said = true {
+		alive, dead, err := findNotes(l.Cache, env)
+		if err != nil || len(alive) == 0 {
+			return dead, err
+		}
+		if !said {
+			l.Console.Progress("%s: waiting for the end of run %s on this machine", env, alive[0].Attempt)
+		}
+		if !pause(ctx, 250*time.Millisecond) {
+			return nil, console.WithNext(fmt.Errorf("%s: run %s is still at work on this machine: %w", env, alive[0].Attempt, context.Cause(ctx)),
+				"interrupt that run if it is not to go on; then tfpipeline settle -env %s", env)
+		}
+	}
+}
+
+// settleWorkspaces ends Terraform where its owner died, and saves its state.
+func (l *Leases) settleWorkspaces(ctx context.Context, env string, did func(string, ...any)) error {
+	left, err := terraform.FindAbandoned(filepath.Join(l.Cache, "work"), env)
+	if err != nil {
+		return err
+	}
+	for _, a := range left {
+		if err := l.endTerraform(ctx, env, a, did); err != nil {
+			return err
+		}
+		content, err := a.State()
+		if err != nil {
+			return fmt.Errorf("%s: %w", env, err)
+		}
+		if content != nil {
+			kept, err := saveState(ctx, l.Bucket, env, content)
+			switch {
+			case err != nil:
+				return console.WithNext(fmt.Errorf("%s: the state that Terraform could not save stays on this machine: %w", env, err), "tfpipeline settle -env %s", env)
+			case kept != "":
+				did("the state that Terraform could not save is kept at %s; the next apply saves it", kept)
+			default:
+				did("the state that Terraform could not save is saved")
+			}
+		}
+		if err := a.Remove(); err != nil {
+			return fmt.Errorf("%s: %w", env, err)
+		}
+		did("the folder that Terraform worked in is removed")
+	}
+	return nil
+}
+
+// endTerraform waits until the Terraform of a workspace has let go, and kills it
+// if it does not: it was interrupted when its owner died.
+func (l *Leases) endTerraform(ctx context.Context, env string, a terraform.Abandoned, did func(string, ...any)) error {
+	// The watcher beside it is given a little more than it gives.
+	most := time.NewTimer(terraform.OrphanTimeout + 15*time.Second)
+	defer most.Stop()
+	for said := false; ; said = true {
+		group, err := a.Running()
+		if err != nil || group == 0 {
+			if said {
+				did("Terraform has ended")
+			}
+			return err
+		}
+		if !said {
+			l.Console.Progress("%s: waiting for Terraform (process group %d) to let go", env, group)
+		}
+		look := time.NewTimer(250 * time.Millisecond)
+		select {
+		case <-look.C:
+		case <-most.C:
+			if err := process.Kill(group); err != nil {
+				return err
+			}
+			did("Terraform did not end and was killed")
+		case <-ctx.Done():
+			look.Stop()
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// settleRun gives back the locks of a run that died, or marks them.
+func (l *Leases) settleRun(ctx context.Context, n note, s *Settlement, did func(string, ...any)) error {
+	held, err := l.Bucket.StateLock(ctx, n.Environment)
+	if isType[*state.ForeignError](err) {
+		held, err = nil, nil // not ours
+	}
+	if err != nil && !errors.Is(err, state.ErrNoBucket) {
+		return err
+	}
+	if held != nil && held.Attempt() == n.Attempt {
+		if err := l.Bucket.RemoveStateLock(ctx, n.Environment, *held); err != nil {
+			return err
+		}
+		did("the state lock of run %s is given back", n.Attempt)
+	}
+	before, err := l.Bucket.Lock(n.Environment).Holder(ctx)
+	if err != nil && !errors.Is(err, state.ErrNoBucket) && !isType[*state.ForeignError](err) {
+		return err
+	}
+	if before != nil && before.RecordID == n.Attempt {
+		left, err := l.pipeline(n.Environment).Settle(ctx, n.Attempt)
+		switch {
+		case err != nil:
+			return err
+		case left == nil:
+			did("the lock of run %s is given back", n.Attempt)
+		default:
+			did("the lock of run %s says that it is to be continued", n.Attempt)
+			s.Lease = left
+		}
+	}
+	return n.forget()
+}

@@ -1,0 +1,191 @@
+package root
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	mathrand "math/rand/v2"
+	"os"
+	"os/user"
+	"time"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/state"
+	"github.com/specboard/platform/tfpipeline/internal/terraform"
+)
+
+// The state's lock is taken here and not by Terraform, in Terraform's own format:
+// a person's Terraform waits for us as we wait for it. Ours says which attempt
+// holds it, and is renewed for as long as that lives, so that anybody can tell an
+// abandoned one by the bucket alone. A plan takes no lock, since Terraform
+// refuses to apply one that the state has moved on from: it waits for the end of
+// whoever changes the state, and leaves nothing behind.
+
+// LockedError is a state lock that somebody else holds.
+type LockedError struct {
+	Lock state.StateLock
+	// Waited is how long it was waited for.
+	Waited time.Duration
+}
+
+func (e *LockedError) Error() string {
+	return fmt.Sprintf("the state is locked by %s since %s (%s, lock %s; waited %v)", holder(e.Lock), e.Lock.Created, e.Lock.Operation, e.Lock.ID, e.Waited.Round(time.Second))
+}
+
+// holder names who holds a state lock.
+func holder(l state.StateLock) string {
+	if l.Attempt() != "" {
+		return fmt.Sprintf("%s, run %s of tfpipeline,", l.Who, l.Attempt())
+	}
+	return l.Who
+}
+
+// span is how long a lock lives without being renewed.
+func (r *Root) span() time.Duration {
+	if r.roots.Leases == nil {
+		return deploy.DefaultLimits().Lease
+	}
+	return cmp.Or(r.roots.Leases.Limits.Lease, deploy.DefaultLimits().Lease)
+}
+
+// bucket is where the root's state is; nil for an offline plan.
+func (r *Root) bucket() *state.Bucket {
+	if r.roots.Cloud.Target == Offline {
+		return nil
+	}
+	return state.New(r.roots.Cloud.Config, r.roots.Platform)
+}
+
+// awaitLock waits until nobody changes the state. It returns the lock that a
+// dead run of this program left; nil if there is none.
+func (r *Root) awaitLock(ctx context.Context, most time.Duration) (*state.StateLock, error) {
+	began := time.Now()
+	said := ""
+	for {
+		l, err := r.bucket().StateLock(ctx, r.Name)
+		switch {
+		case err != nil:
+			return nil, r.advise(err)
+		case l == nil || l.Abandoned(r.span()):
+			return l, nil
+		case time.Since(began) >= most:
+			return nil, r.advise(&LockedError{*l, time.Since(began)})
+		case l.ID != said:
+			said = l.ID
+			r.Progress("%s holds the state lock since %s (%s): waiting up to %s", holder(*l), l.Created, l.Operation, most)
+		}
+		if !pause(ctx, min(time.Second, max(most-time.Since(began), time.Millisecond))) {
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// pause waits; false if the context ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// locked does work under the state's lock, which says that an attempt holds it.
+// The work's context ends with terraform.ErrStateTaken if the lock is lost.
+func (r *Root) locked(ctx context.Context, attempt string, most time.Duration, work func(context.Context, state.StateLock) error) error {
+	began := time.Now()
+	var held state.StateLock
+	for {
+		over, err := r.awaitLock(ctx, most-time.Since(began))
+		if err != nil {
+			return err
+		}
+		taken, instead, err := r.bucket().TakeStateLock(ctx, r.Name, r.newLock(attempt), over)
+		if err != nil {
+			return r.advise(err)
+		}
+		if instead != nil {
+			continue // somebody was faster
+		}
+		if over != nil {
+			r.Progress("took the state lock over from %s which died (%s, since %s)", holder(*over), over.Operation, over.Created)
+		}
+		held = *taken
+		break
+	}
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	renewals, quit := context.WithCancel(context.WithoutCancel(ctx))
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		held = r.keepLock(renewals, held, end)
+	}()
+	err := work(ctx, held)
+	quit()
+	<-gone
+	release, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.span())
+	defer cancel()
+	if cause := context.Cause(ctx); errors.Is(cause, terraform.ErrStateTaken) {
+		return console.WithNext(fmt.Errorf("%s: %w; what this run was at is the other's now, and nothing of it is left to continue here", r.Name, cause),
+			"tfpipeline status -env %s", r.Name)
+	}
+	if releaseErr := r.bucket().RemoveStateLock(release, r.Name, held); releaseErr != nil {
+		r.Progress("the state lock was not given back, and ends by itself within %v: %v", r.span(), releaseErr)
+	}
+	return err
+}
+
+// keepLock renews a lock until ctx ends, and returns it as it is then. Should
+// somebody else have it, end is called: whoever slept for longer than a lock
+// lives must not write what it knew before.
+func (r *Root) keepLock(ctx context.Context, held state.StateLock, end context.CancelCauseFunc) state.StateLock {
+	for wait := r.span() / 3; pause(ctx, wait); {
+		renewed, err := r.bucket().RenewStateLock(ctx, r.Name, held)
+		switch {
+		case err == nil:
+			held, wait = renewed, r.span()/3
+		case ctx.Err() != nil:
+		case errors.Is(err, state.ErrStateLockLost):
+			end(fmt.Errorf("%w: %w", terraform.ErrStateTaken, err))
+			return held
+		default:
+			if wait != r.span()/12 {
+				r.Progress("the state lock could not be renewed, trying anew: %v", err)
+			}
+			wait = r.span() / 12
+		}
+	}
+	return held
+}
+
+// newLock is a lock that an attempt may take.
+func (r *Root) newLock(attempt string) state.StateLock {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never an error
+	p := r.roots.Platform
+	return state.StateLock{
+		ID:        fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:]),
+		Operation: "OperationTypeApply", Info: state.InfoOf(attempt), Who: who(), Version: config.TerraformVersion,
+		Created: time.Now().UTC().Format(time.RFC3339Nano), Path: p.StateBucket() + "/" + p.StateKey(r.Name),
+	}
+}
+
+// newAttempt is the id of what is done without a lease.
+func newAttempt() string { return deploy.NewID(time.Now(), mathrand.Float64) }
+
+// who tells people whose a lock is, as Terraform names its user.
+func who() string {
+	name := ""
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	host, _ := os.Hostname() // an empty name will do
+	return name + "@" + host
+}

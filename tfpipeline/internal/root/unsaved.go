@@ -1,0 +1,111 @@
+package root
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/state"
+	"github.com/specboard/platform/tfpipeline/internal/terraform"
+)
+
+// saveAfter is how often, and how long after the time before, it is tried to
+// save a state that Terraform could not save: most such failures pass.
+func saveAfter() []time.Duration { return []time.Duration{0, time.Second, 4 * time.Second} }
+
+// rescue saves the state of an apply that Terraform could not save. If that
+// fails too it is kept beside it in the bucket, where the next run finds it on
+// any machine; and if that fails, in the workspace. It reports whether all that
+// the apply made is known to the next run, wherever that is.
+func (r *Root) rescue(ctx context.Context, err error) (known bool, _ error) {
+	unsaved, ok := errors.AsType[*terraform.UnsavedStateError](err)
+	if !ok {
+		failure, failed := errors.AsType[*terraform.ApplyError](err)
+		return !failed || !failure.Killed, err
+	}
+	ctx = context.WithoutCancel(ctx)
+	kept, saveErr := r.save(ctx, unsaved.State)
+	switch {
+	case saveErr != nil:
+		r.workspace.Leave()
+		return false, console.WithNext(fmt.Errorf("%s: %w, and is kept on this machine: %w", r.Name, err, saveErr), "tfpipeline settle -env %s, on this machine", r.Name)
+	case kept != "":
+		return true, console.WithNext(fmt.Errorf("%s: %w, and is kept at %s", r.Name, err, kept), "tfpipeline apply -env %s, which saves it first", r.Name)
+	default:
+		return true, unsaved.Err
+	}
+}
+
+// save saves a state, or keeps it in the bucket and says where.
+func (r *Root) save(ctx context.Context, content []byte) (kept string, err error) {
+	return saveState(ctx, r.bucket(), r.Name, content)
+}
+
+func saveState(ctx context.Context, bucket *state.Bucket, root string, content []byte) (kept string, err error) {
+	for _, delay := range saveAfter() {
+		if !pause(ctx, delay) {
+			break
+		}
+		err = bucket.SaveState(ctx, root, content)
+		if err == nil {
+			return "", nil
+		}
+		if isType[*state.StateConflictError](err) {
+			break
+		}
+	}
+	kept, keepErr := bucket.KeepState(ctx, root, content)
+	if keepErr != nil {
+		return "", errors.Join(err, keepErr)
+	}
+	return kept, nil
+}
+
+// saveUnsaved saves the states that earlier applies could not save: the one that
+// is kept in the bucket, and those of runs that died on this machine.
+func (r *Root) saveUnsaved(ctx context.Context, most time.Duration) error {
+	left, err := terraform.FindAbandoned(filepath.Join(r.roots.Cache, "work"), r.Name)
+	if err != nil {
+		return err
+	}
+	for _, a := range left {
+		if group, err := a.Running(); err != nil || group != 0 {
+			continue // it is still letting go
+		}
+		content, err := a.State()
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.Name, err)
+		}
+		if content != nil {
+			if _, err := r.bucket().KeepState(ctx, r.Name, content); err != nil {
+				return r.advise(err)
+			}
+		}
+		if err := a.Remove(); err != nil {
+			return fmt.Errorf("%s: %w", r.Name, err)
+		}
+	}
+	content, err := r.bucket().KeptState(ctx, r.Name)
+	if err != nil || content == nil {
+		return r.adviseOrNil(err)
+	}
+	return r.locked(ctx, newAttempt(), most, func(ctx context.Context, _ state.StateLock) error {
+		p := r.roots.Platform
+		if err := r.bucket().SaveState(ctx, r.Name, content); err != nil {
+			return console.WithNext(fmt.Errorf("%s: an earlier apply could not save its state, and it cannot be saved now: %w", r.Name, err),
+				"look at s3://%s/%s, and remove it once nothing in it matters", p.StateBucket(), p.UnsavedKey(r.Name))
+		}
+		r.Progress("saved the state that an earlier apply could not save")
+		return r.adviseOrNil(r.bucket().DropKeptState(ctx, r.Name))
+	})
+}
+
+func (r *Root) adviseOrNil(err error) error {
+	if err == nil {
+		return nil
+	}
+	return r.advise(err)
+}

@@ -1,0 +1,280 @@
+package state
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// StateLock is the lock of a Terraform state, as Terraform's S3 backend writes
+// and reads it (1.11, statemgr.LockInfo): a person's Terraform respects ours,
+// and we respect a person's.
+type StateLock struct {
+	ID        string
+	Operation string
+	// Info is ours to fill; see Attempt.
+	Info    string
+	Who     string
+	Version string
+	Created string
+	Path    string
+	// Renewed is when its holder last showed that it lives. Terraform does not
+	// look at it, and writes none.
+	Renewed time.Time `json:",omitzero"`
+
+	// ObjectVersion identifies what was read.
+	ObjectVersion string `json:"-"`
+	// Age is how long ago it was written, by the bucket's clock.
+	Age time.Duration `json:"-"`
+}
+
+// infoPrefix begins the Info of our locks.
+const infoPrefix = "tfpipeline "
+
+// InfoOf is what a lock says that an attempt, or a change, of this program holds.
+func InfoOf(attempt string) string { return infoPrefix + attempt }
+
+// Attempt is the id of the attempt, or the change, that holds the lock; "" if it
+// is no lock of this program's. Nothing else tells whose a lock is: machines
+// share their names.
+func (l StateLock) Attempt() string {
+	attempt, ours := strings.CutPrefix(l.Info, infoPrefix)
+	if !ours {
+		return ""
+	}
+	return attempt
+}
+
+// Abandoned reports whether it is a lock of this program's whose holder has not
+// renewed it for a span.
+func (l StateLock) Abandoned(span time.Duration) bool { return l.Attempt() != "" && l.Age >= span }
+
+// ErrStateLockLost is returned if a lock of a state is no longer the one held.
+var ErrStateLockLost = errors.New("the state lock is no longer ours")
+
+// StateLock reads the lock of a root's Terraform state; nil if there is none.
+// What stands there and is none is a *ForeignError.
+func (b *Bucket) StateLock(ctx context.Context, root string) (*StateLock, error) {
+	return b.stateLock(ctx, b.platform.StateLockKey(root))
+}
+
+func (b *Bucket) stateLock(ctx context.Context, key string) (*StateLock, error) {
+	there, err := b.get(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return parseStateLock(key, there)
+}
+
+func parseStateLock(key string, there *object) (*StateLock, error) {
+	if there == nil {
+		return nil, nil
+	}
+	var l StateLock
+	if err := json.Unmarshal(there.content, &l); err != nil || l.ID == "" {
+		return nil, &ForeignError{key, "it is not a lock of Terraform's", there.version}
+	}
+	l.ObjectVersion, l.Age = there.version, there.age
+	return &l, nil
+}
+
+// TakeStateLock stores a lock where there is none, or in place of over. It
+// returns the lock that is there by now instead, if one is.
+func (b *Bucket) TakeStateLock(ctx context.Context, root string, l StateLock, over *StateLock) (taken, instead *StateLock, err error) {
+	version := ""
+	if over != nil {
+		version = over.ObjectVersion
+	}
+	taken, instead, err = b.putStateLock(ctx, root, l, version)
+	if err == nil && taken == nil && instead == nil {
+		// What was to be replaced is gone.
+		return b.putStateLock(ctx, root, l, "")
+	}
+	return taken, instead, err
+}
+
+// RenewStateLock stores the lock that is held once more, or returns
+// ErrStateLockLost.
+func (b *Bucket) RenewStateLock(ctx context.Context, root string, l StateLock) (StateLock, error) {
+	for range attempts {
+		renewed, instead, err := b.putStateLock(ctx, root, l, l.ObjectVersion)
+		switch {
+		case err != nil:
+			return l, err
+		case renewed != nil:
+			return *renewed, nil
+		case instead == nil:
+			return l, fmt.Errorf("renew the state lock: %w: somebody removed it", ErrStateLockLost)
+		case instead.ID != l.ID:
+			return l, fmt.Errorf("renew the state lock: %w: %s holds it since %s (%s)", ErrStateLockLost, instead.Who, instead.Created, instead.Operation)
+		}
+		// The answer to the renewal before this one was lost.
+		l.ObjectVersion = instead.ObjectVersion
+	}
+	return l, fmt.Errorf("renew the state lock: it does not hold still")
+}
+
+func (b *Bucket) putStateLock(ctx context.Context, root string, l StateLock, over string) (taken, instead *StateLock, err error) {
+	key := b.platform.StateLockKey(root)
+	l.Renewed = time.Now().UTC()
+	content, err := json.Marshal(l)
+	if err != nil {
+		return nil, nil, fmt.Errorf("write %s: %w", key, err)
+	}
+	version, err := b.put(ctx, key, content, over)
+	if conflict, ok := errors.AsType[*conflictError](err); ok {
+		instead, err = parseStateLock(key, conflict.there)
+		return nil, instead, err
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	l.ObjectVersion = version
+	return &l, nil, nil
+}
+
+// RemoveStateLock removes the lock that was read, taken or renewed, and no
+// other. That it has gone already is no error.
+func (b *Bucket) RemoveStateLock(ctx context.Context, root string, l StateLock) error {
+	key := b.platform.StateLockKey(root)
+	for range attempts {
+		err := b.remove(ctx, key, l.ObjectVersion)
+		conflict, ok := errors.AsType[*conflictError](err)
+		if !ok || conflict.there == nil {
+			if ok {
+				return nil
+			}
+			return err
+		}
+		there, foreign := parseStateLock(key, conflict.there)
+		if foreign != nil || there.ID != l.ID || there.Age < l.Age {
+			return err
+		}
+		// The answer to a renewal was lost.
+		l.ObjectVersion = there.ObjectVersion
+	}
+	return fmt.Errorf("remove %s: it does not hold still", key)
+}
+
+// An apply is noted in the bucket before Terraform begins it, and struck out
+// once Terraform has ended in good order: then all that it made is in the state.
+
+// Begun notes that an apply begins. The note of one that never ended stays.
+func (b *Bucket) Begun(ctx context.Context, root string, l StateLock) error {
+	content, err := json.Marshal(l)
+	if err != nil {
+		return fmt.Errorf("note the apply: %w", err)
+	}
+	_, err = b.put(ctx, b.platform.UnfinishedKey(root), content, "")
+	if isConflict(err) {
+		return nil
+	}
+	return err
+}
+
+// Unfinished returns the lock of the apply that began on a root and never ended;
+// nil if there is none.
+func (b *Bucket) Unfinished(ctx context.Context, root string) (*StateLock, error) {
+	return b.stateLock(ctx, b.platform.UnfinishedKey(root))
+}
+
+// Ended strikes out the apply that began on a root.
+func (b *Bucket) Ended(ctx context.Context, root string) error {
+	return b.removeAny(ctx, b.platform.UnfinishedKey(root))
+}
+
+// removeAny removes what stands under a key.
+func (b *Bucket) removeAny(ctx context.Context, key string) error {
+	there, err := b.get(ctx, key)
+	if err != nil || there == nil {
+		return err
+	}
+	err = b.remove(ctx, key, there.version)
+	if conflict, ok := errors.AsType[*conflictError](err); ok && conflict.there == nil {
+		return nil
+	}
+	return err
+}
+
+// StateConflictError is a state that cannot take the place of the one that is
+// stored.
+type StateConflictError struct{ Key, Reason string }
+
+func (e *StateConflictError) Error() string {
+	return fmt.Sprintf("the state does not follow on %s: %s", e.Key, e.Reason)
+}
+
+// SaveState stores a state that Terraform could not save, if it follows on the
+// one that is stored; one that is newer stays. Else it returns a
+// *StateConflictError.
+func (b *Bucket) SaveState(ctx context.Context, root string, content []byte) error {
+	type identity struct {
+		Lineage string
+		Serial  int64
+	}
+	key := b.platform.StateKey(root)
+	var own, stored identity
+	if err := json.Unmarshal(content, &own); err != nil {
+		return &StateConflictError{key, "it is not a state: " + err.Error()}
+	}
+	there, err := b.getUpTo(ctx, key, largestState)
+	version := ""
+	switch {
+	case err != nil:
+		return err
+	case there == nil:
+	case bytes.Equal(there.content, content):
+		return nil
+	default:
+		version = there.version
+		if err := json.Unmarshal(there.content, &stored); err != nil {
+			return &StateConflictError{key, "what is stored is not a state: " + err.Error()}
+		}
+		switch {
+		case stored.Lineage != own.Lineage:
+			return &StateConflictError{key, fmt.Sprintf("its lineage is %s, and that of the stored one is %s", own.Lineage, stored.Lineage)}
+		case stored.Serial > own.Serial:
+			return nil
+		case stored.Serial == own.Serial:
+			return &StateConflictError{key, fmt.Sprintf("both have serial %d, and they differ", own.Serial)}
+		}
+	}
+	_, err = b.put(ctx, key, content, version)
+	return err
+}
+
+// KeepState keeps a state that cannot be stored in its own place, beside it. It
+// replaces an earlier one, which stays as an old version of the object.
+func (b *Bucket) KeepState(ctx context.Context, root string, content []byte) (address string, err error) {
+	key := b.platform.UnsavedKey(root)
+	there, err := b.getUpTo(ctx, key, largestState)
+	if err != nil {
+		return "", err
+	}
+	version := ""
+	if there != nil {
+		version = there.version
+	}
+	if there == nil || !bytes.Equal(there.content, content) {
+		_, err = b.put(ctx, key, content, version)
+	}
+	return "s3://" + b.name + "/" + key, err
+}
+
+// KeptState is what KeepState has kept of a root; nil if there is nothing.
+func (b *Bucket) KeptState(ctx context.Context, root string) ([]byte, error) {
+	there, err := b.getUpTo(ctx, b.platform.UnsavedKey(root), largestState)
+	if err != nil || there == nil {
+		return nil, err
+	}
+	return there.content, nil
+}
+
+// DropKeptState removes it, once it is saved. It stays as an old version.
+func (b *Bucket) DropKeptState(ctx context.Context, root string) error {
+	return b.removeAny(ctx, b.platform.UnsavedKey(root))
+}
