@@ -18,7 +18,7 @@ func Interruptible(parent context.Context, stderr io.Writer) (context.Context, f
 	signals, quit := make(chan os.Signal, 2), make(chan struct{})
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		for said := "interrupted: ending what has begun; nothing new begins"; ; said = "interrupted again: still ending what has begun; kill -9 would leave locks and an unsaved state" {
+		for said := "interrupted: ending what has begun; nothing new begins; should this process be killed before it has ended: tfpipeline settle -env ENV on this machine, then the same command, anywhere"; ; said = "interrupted again: still ending what has begun; after a kill -9: tfpipeline settle -env ENV on this machine" {
 			select {
 			case <-signals:
 				fmt.Fprintln(stderr, said)
