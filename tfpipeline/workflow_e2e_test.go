@@ -169,7 +169,7 @@ func rollbackWhileAReleaseWaits(r *runner) {
 }
 
 func operates(r *runner) {
-	for _, operation := range []string{"status", "history", "unlock", "apply -refresh-only"} {
+	for _, operation := range []string{"status", "history", "unlock", "settle", "apply -refresh-only"} {
 		log := r.mustRun(true, r.dispatch("operate", map[string]string{"environment": "production", "operation": operation}))
 		mentions(r.t, log, "| [production](https://specboard.io) | `v1.4.0` |")
 	}

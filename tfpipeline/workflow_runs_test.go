@@ -340,7 +340,7 @@ func (r *runner) run(e event) (log string, ok bool) {
 	return log, err == nil
 }
 
-// must runs a workflow that has to succeed, or to fail.
+// mustRun runs a workflow that has to succeed, or to fail.
 func (r *runner) mustRun(ok bool, e event) string {
 	r.t.Helper()
 	log, got := r.run(e)
@@ -492,7 +492,7 @@ type fakeHub struct {
 	refused     []string
 }
 
-// allows is what a call needs.
+// needs is the permission of a call, and its level.
 func (h *fakeHub) needs(q *http.Request, path string) (permission, level string) {
 	level = "write"
 	if q.Method == http.MethodGet {

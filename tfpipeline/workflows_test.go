@@ -210,7 +210,7 @@ func TestSteps(t *testing.T) {
 	})
 }
 
-// A job that deploys has time for all that the program
+// A job that deploys ends with settle, and has time for all that the program
 // may take: the promotion, the way back, and what comes after.
 func TestDeployingJobs(t *testing.T) {
 	l := deploy.DefaultLimits()
@@ -222,6 +222,10 @@ func TestDeployingJobs(t *testing.T) {
 				continue
 			}
 			found++
+			last := j.Steps[len(j.Steps)-1]
+			if last.If != "always()" || last.Run != "exec bin/tfpipeline settle -env "+j.Environment.Name {
+				t.Errorf("%s/%s ends with if: %s, run: %s", file, id, last.If, last.Run)
+			}
 			if given := time.Duration(j.Timeout) * time.Minute; given < longest+5*time.Minute {
 				t.Errorf("%s/%s has %s, and its program may take %s", file, id, given, longest)
 			}

@@ -14,7 +14,7 @@ import (
 
 // Workflow is one file of .github/workflows.
 type Workflow struct {
-	// Name is the file's, without its ending, and Text its content.
+	// File is its name without its ending, and Text its content.
 	File string `yaml:"-"`
 	Text string `yaml:"-"`
 
