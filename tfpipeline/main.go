@@ -8,10 +8,12 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/signal"
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/process"
 	"github.com/specboard/platform/tfpipeline/internal/webidentity"
 )
 
@@ -21,6 +23,9 @@ func main() { os.Exit(start(config.Default())) }
 // way to the role's credentials into the environment, where the SDK and
 // Terraform look for them.
 func start(platform config.Platform) int {
+	if code, ok := relay(); ok {
+		return code
+	}
 	ctx, stop := console.Interruptible(context.Background(), os.Stderr)
 	defer stop()
 	if job, ok := webidentity.Find(os.Getenv); ok {
@@ -36,6 +41,13 @@ func start(platform config.Platform) int {
 		}
 	}
 	return run(ctx, platform, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
+}
+
+// relay runs Terraform for terraform-exec, if this process was started for it.
+func relay() (code int, ok bool) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	return process.RunRelay(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr, os.Getppid)
 }
 
 // app is what every command works with.

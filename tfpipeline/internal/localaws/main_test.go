@@ -19,11 +19,15 @@ import (
 	"github.com/beevik/etree"
 
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
+	"github.com/specboard/platform/tfpipeline/internal/process"
 )
 
-// TestMain lets the test binary play the programs that tests start: a
+// TestMain lets the test binary play the programs that tests start: a relay, a
 // moto_server, and a process that holds an endpoint until it is killed.
 func TestMain(m *testing.M) {
+	if code, ok := process.RunRelay(context.Background(), os.Args[1:], os.Environ(), os.Stdout, os.Stderr, os.Getppid); ok {
+		os.Exit(code)
+	}
 	switch os.Getenv("LOCALAWS_TEST_ROLE") {
 	case "moto":
 		os.Exit(playMoto(os.Args[1:]))

@@ -196,6 +196,25 @@ func Running(note string) (group int, err error) {
 	return group, nil
 }
 
+// Await returns when nothing runs any more that a note of Run names, or when the
+// time is up.
+func Await(note string, most time.Duration) {
+	end := time.NewTimer(most)
+	defer end.Stop()
+	look := time.NewTicker(50 * time.Millisecond)
+	defer look.Stop()
+	for {
+		if group, err := Running(note); err != nil || group == 0 {
+			return
+		}
+		select {
+		case <-look.C:
+		case <-end.C:
+			return
+		}
+	}
+}
+
 // Kill ends a process group that Running has found.
 func Kill(group int) error {
 	if err := syscall.Kill(-group, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {

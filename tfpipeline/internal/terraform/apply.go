@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/hashicorp/terraform-exec/tfexec"
 )
 
 // Apply applies the saved plan. It has no deadline of its own: an interrupt
@@ -15,8 +17,11 @@ import (
 // that could not be saved is an *UnsavedStateError.
 func (d *Driver) Apply(ctx context.Context) error {
 	stream := newEventStream(d.events)
-	err := d.run(ctx, command{env: d.env, stdout: stream, grace: stopTimeout, orphaned: OrphanTimeout},
-		"apply", "-no-color", "-input=false", "-lock=false", "-json", d.workspace.Plan)
+	err := d.relay(ctx, command{env: d.env, grace: stopTimeout, orphaned: OrphanTimeout}, func() error {
+		// ApplyJSON leaves its writer behind, for everything that comes after.
+		defer d.exec.SetStdout(nil)
+		return d.exec.ApplyJSON(ctx, stream, tfexec.DirOrPlan(d.workspace.Plan), tfexec.Lock(false))
+	})
 	if err == nil || stream.finished {
 		// An interrupt that came too late to stop anything is no failure.
 		return nil
@@ -42,8 +47,9 @@ func (d *Driver) Apply(ctx context.Context) error {
 // nothing else. An apply knows a resource as it was when it was made, which is
 // before the rules, policies and attachments that others add to it.
 func (d *Driver) Refresh(ctx context.Context) error {
-	err := d.run(ctx, command{env: d.env, grace: stopTimeout, orphaned: OrphanTimeout},
-		"apply", "-no-color", "-input=false", "-auto-approve", "-lock=false", "-refresh-only")
+	err := d.relay(ctx, command{env: d.env, grace: stopTimeout, orphaned: OrphanTimeout}, func() error {
+		return d.exec.Apply(ctx, tfexec.RefreshOnly(true), tfexec.Lock(false))
+	})
 	if err == nil {
 		return nil
 	}

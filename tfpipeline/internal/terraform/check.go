@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"github.com/hashicorp/terraform-exec/tfexec"
 )
 
 // NewModuleWorkspace copies one module, so that it can be validated and tested
@@ -35,7 +37,7 @@ func NewModuleWorkspace(repository, module, root, parent string) (*Workspace, er
 // Validate checks the configuration against the providers' schemas, without a
 // backend.
 func (d *Driver) Validate(ctx context.Context) error {
-	if err := d.init(ctx, "-backend=false"); err != nil {
+	if err := d.init(ctx, tfexec.Backend(false)); err != nil {
 		return err
 	}
 	if _, err := d.output(ctx, "validate", "-no-color"); err != nil {

@@ -11,8 +11,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"time"
+
+	"github.com/hashicorp/terraform-exec/tfexec"
 
 	"github.com/specboard/platform/tfpipeline/internal/process"
 )
@@ -27,6 +28,8 @@ const (
 	// initTimeout is how long an interrupted init may take: what it writes into
 	// the cache of providers is shared.
 	initTimeout = 5 * time.Second
+	// relayTimeout is how much longer than its Terraform a relay may take.
+	relayTimeout = 5 * time.Second
 )
 
 // Driver runs Terraform in one workspace. It passes on nothing that this
@@ -42,7 +45,11 @@ type Driver struct {
 	program   string
 	env       map[string]string
 	planEnv   map[string]string
-	events    func(Event)
+	// exec runs init, plan and apply, through a relay (see process.Relay). What
+	// prints values runs without terraform-exec, which copies the output of every
+	// command to one writer.
+	exec   *tfexec.Terraform
+	events func(Event)
 }
 
 // Options are what New needs.
@@ -80,8 +87,16 @@ func New(o Options) (*Driver, error) {
 	}
 	planEnv := maps.Clone(env)
 	maps.Copy(planEnv, o.PlanEnviron)
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("configure terraform: %w", err)
+	}
+	tf, err := tfexec.NewTerraform(o.Workspace.Dir, self)
+	if err != nil {
+		return nil, fmt.Errorf("configure terraform: %w", err)
+	}
 	return &Driver{
-		workspace: o.Workspace, program: o.Program, env: env, planEnv: planEnv,
+		workspace: o.Workspace, program: o.Program, env: env, planEnv: planEnv, exec: tf,
 		InstallsAlone: !mirrored || env["TF_PLUGIN_CACHE_DIR"] != "", events: o.Events,
 	}, nil
 }
@@ -89,9 +104,9 @@ func New(o Options) (*Driver, error) {
 // Init installs the providers that the root has locked and opens its backend.
 func (d *Driver) Init(ctx context.Context) error { return d.init(ctx) }
 
-func (d *Driver) init(ctx context.Context, flags ...string) error {
-	args := append([]string{"init", "-no-color", "-input=false"}, flags...)
-	if err := d.run(ctx, command{env: d.env, grace: initTimeout}, args...); err != nil {
+func (d *Driver) init(ctx context.Context, options ...tfexec.InitOption) error {
+	err := d.relay(ctx, command{env: d.env, grace: initTimeout}, func() error { return d.exec.Init(ctx, options...) })
+	if err != nil {
 		return fmt.Errorf("init: %w", err)
 	}
 	if err := d.workspace.checkLock(); err != nil {
@@ -116,14 +131,10 @@ func (d *Driver) Plan(ctx context.Context, o PlanOptions) ([]byte, error) {
 	if err := os.Remove(d.workspace.Plan); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
-	args := []string{"plan", "-no-color", "-input=false", "-lock=false", "-out=" + d.workspace.Plan}
-	if o.Destroy {
-		args = append(args, "-destroy")
-	}
-	if o.RefreshOnly {
-		args = append(args, "-refresh-only")
-	}
-	planErr := d.run(ctx, command{env: d.planEnv}, args...)
+	planErr := d.relay(ctx, command{env: d.planEnv}, func() error {
+		_, err := d.exec.Plan(ctx, tfexec.Out(d.workspace.Plan), tfexec.Lock(false), tfexec.Destroy(o.Destroy), tfexec.RefreshOnly(o.RefreshOnly))
+		return err
+	})
 	if planErr != nil {
 		planErr = fmt.Errorf("plan: %w", planErr)
 		if _, err := os.Stat(d.workspace.Plan); err != nil || ctx.Err() != nil {
@@ -171,6 +182,33 @@ type command struct {
 	grace, orphaned time.Duration
 }
 
+// relay lets terraform-exec run a command.
+func (d *Driver) relay(ctx context.Context, c command, do func() error) error {
+	note := filepath.Join(d.workspace.top, groupFile)
+	name, value, err := process.Relay{Program: d.program, Grace: c.grace, Orphaned: c.orphaned, Note: note}.Variable()
+	if err != nil {
+		return err
+	}
+	env := maps.Clone(c.env)
+	delete(env, "TF_IN_AUTOMATION") // terraform-exec's own, and so refused
+	env[name] = value
+	// The relay's own bound comes first.
+	if err := errors.Join(d.exec.SetEnv(env), d.exec.SetWaitDelay(c.grace+relayTimeout)); err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, func() {
+		if group, err := process.Running(note); err == nil && group != 0 && errors.Is(context.Cause(ctx), ErrStateTaken) {
+			_ = process.Kill(group) // the interrupt ends it, only later
+		}
+	})()
+	err = do()
+	if err != nil && ctx.Err() != nil {
+		// terraform-exec may return before what it has started has ended.
+		process.Await(note, c.grace+relayTimeout)
+	}
+	return ended(ctx, err, err)
+}
+
 // run runs Terraform. The error of a context that ended is its cause, any other
 // one what Terraform said.
 func (d *Driver) run(ctx context.Context, c command, args ...string) error {
@@ -180,6 +218,15 @@ func (d *Driver) run(ctx context.Context, c command, args ...string) error {
 		Grace: c.grace, Orphaned: c.orphaned, Note: filepath.Join(d.workspace.top, groupFile),
 		Kill: func(cause error) bool { return errors.Is(cause, ErrStateTaken) },
 	}, slices.Concat([]string{d.program}, args)...)
+	if err == nil || ctx.Err() != nil {
+		return ended(ctx, err, nil)
+	}
+	return ended(ctx, err, fmt.Errorf("%v\n%s", err, stderr.Bytes()))
+}
+
+// ended is how a command ended: what os/exec said, and with what Terraform said.
+// An error of terraform-exec has no text once the context has ended.
+func ended(ctx context.Context, err, said error) error {
 	switch {
 	case err == nil:
 		return nil
@@ -187,7 +234,7 @@ func (d *Driver) run(ctx context.Context, c command, args ...string) error {
 		return exitError{context.Cause(ctx), signalled(err)}
 	default:
 		// Its exit code is Terraform's, and not this program's.
-		return exitError{classify(fmt.Errorf("%v\n%s", err, stderr.Bytes())), signalled(err)}
+		return exitError{classify(said), signalled(err)}
 	}
 }
 
@@ -199,13 +246,11 @@ type exitError struct {
 
 func (e exitError) Unwrap() error { return e.error }
 
+// signalled reports whether a signal ended Terraform, or its relay, whose exit
+// code says it as a shell's does.
 func signalled(err error) bool {
 	exit, ok := errors.AsType[*exec.ExitError](err)
-	if !ok {
-		return false
-	}
-	status, ok := exit.Sys().(syscall.WaitStatus)
-	return ok && status.Signaled()
+	return ok && (exit.ExitCode() < 0 || exit.ExitCode() > 128)
 }
 
 // ErrStateTaken ends a context when somebody else has the state: Terraform is

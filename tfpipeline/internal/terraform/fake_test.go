@@ -1,6 +1,7 @@
 package terraform
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/signal"
@@ -8,11 +9,18 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/specboard/platform/tfpipeline/internal/process"
 )
 
-// TestMain makes the test binary the Terraform that the tests run: it records
-// how it was called and does what FAKE_TERRAFORM says.
+// TestMain makes the test binary the Terraform that the tests run, which
+// records how it was called and does what FAKE_TERRAFORM says, and its relay.
 func TestMain(m *testing.M) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	if code, ok := process.RunRelay(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr, os.Getppid); ok {
+		os.Exit(code)
+	}
+	stop()
 	if os.Getenv("FAKE_TERRAFORM") == "" {
 		os.Exit(m.Run())
 	}
@@ -36,6 +44,8 @@ func fakeTerraform(args []string) int {
 		_ = log.Close()
 	}
 	switch args[0] {
+	case "version":
+		fmt.Println(`{"terraform_version":"1.11.4"}`)
 	case "init":
 		fmt.Println("initialised")
 		if does("reselect") {
