@@ -265,6 +265,7 @@ func TestRealKillsAtRandom(t *testing.T) {
 	for kills := 0; kills < wanted; {
 		if f.killAtRandom(random, []string{"apply", "bootstrap"}[random.IntN(2)], config.SharedRoot, 6*time.Second) {
 			kills++
+			endLocks(t, cfg, config.SharedRoot)
 			continue
 		}
 		more += 5
@@ -275,6 +276,18 @@ func TestRealKillsAtRandom(t *testing.T) {
 	f.run(0, "plan", "-env", config.SharedRoot, "-detailed-exitcode")
 	if left := f.leftovers(); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// endLocks removes the locks of a killed run from a real bucket, as their span
+// would end them.
+func endLocks(t *testing.T, cfg aws.Config, name string) {
+	t.Helper()
+	p := configtest.Docs()
+	for _, key := range []string{p.LockKey(name), p.StateLockKey(name)} {
+		if _, err := s3.NewFromConfig(cfg).DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(p.StateBucket()), Key: &key}); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

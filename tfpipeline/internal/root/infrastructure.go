@@ -97,6 +97,9 @@ func (i *Infrastructure) Apply(ctx context.Context, attempt string) error {
 	if i.plan == nil {
 		return fmt.Errorf("apply %s: it was not planned", i.Environment)
 	}
+	if err := forgetDead(i.Cache, i.Environment); err != nil {
+		return err
+	}
 	c := i.choices()
 	c.attempt = attempt
 	return i.root.Apply(ctx, i.plan, c)

@@ -52,7 +52,12 @@ func (l *Leases) during(ctx context.Context, root string, c Choices, work func(c
 	defer func() { err = errors.Join(err, end()) }()
 	q := l.request(c)
 	q.ID = attempt
-	return leaseNext(root, l.pipeline(root).Change(ctx, q, func(ctx context.Context) error { return work(ctx, attempt) }))
+	return leaseNext(root, l.pipeline(root).Change(ctx, q, func(ctx context.Context) error {
+		if err := forgetDead(l.Cache, root); err != nil {
+			return err
+		}
+		return work(ctx, attempt)
+	}))
 }
 
 func (l *Leases) request(c Choices) deploy.ChangeRequest {

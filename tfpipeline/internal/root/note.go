@@ -84,6 +84,16 @@ func readNote(path string) (n note, lives, ok bool) {
 	return n, syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil, true
 }
 
+// forgetDead removes the notes of runs that died, once another run has their
+// environment's lease: there is nothing of theirs to settle any more.
+func forgetDead(cache, environment string) error {
+	_, dead, err := findNotes(cache, environment)
+	for _, n := range dead {
+		err = errors.Join(err, n.forget())
+	}
+	return err
+}
+
 // forget removes the note of a run that died.
 func (n note) forget() error {
 	if err := os.Remove(n.path); err != nil && !errors.Is(err, os.ErrNotExist) {
