@@ -221,7 +221,7 @@ func (d *Driver) run(ctx context.Context, c command, args ...string) error {
 	if err == nil || ctx.Err() != nil {
 		return ended(ctx, err, nil)
 	}
-	return ended(ctx, err, fmt.Errorf("%v\n%s", err, stderr.Bytes()))
+	return ended(ctx, err, fmt.Errorf("%w\n%s", err, stderr.Bytes()))
 }
 
 // ended is how a command ended: what os/exec said, and with what Terraform said.
@@ -233,7 +233,6 @@ func ended(ctx context.Context, err, said error) error {
 	case ctx.Err() != nil:
 		return exitError{context.Cause(ctx), signalled(err)}
 	default:
-		// Its exit code is Terraform's, and not this program's.
 		return exitError{classify(said), signalled(err)}
 	}
 }
