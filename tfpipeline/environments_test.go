@@ -2,11 +2,11 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,11 +25,16 @@ import (
 // TestEnvironments goes the whole way on the local endpoint, with the built
 // program: from an empty account to staging and production, through the life
 // of a service under load, and back, by way of plans that must find nothing to
-// do.
+// do. The administrator makes the shared root and destroys staging; everything
+// between is done by the workflow roles, which the endpoint judges by the
+// policies that Terraform gave them. None may be denied anything, nor ask for
+// what the list of recorded questions lacks; in the end they try what no role
+// may do.
 func TestEnvironments(t *testing.T) {
 	t.Parallel()
 	e2e(t)
-	endpoint, err := localaws.StartCloud(t.Context(), localaws.CloudOptions{Consistency: lateReads(t, 2*time.Second)})
+	var trace roleTrace
+	endpoint, err := localaws.StartCloud(t.Context(), localaws.CloudOptions{Options: localaws.Options{Trace: trace.add}, Consistency: lateReads(t, 2*time.Second)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,36 +43,45 @@ func TestEnvironments(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	cli := program{path: build(t), env: withoutAWS(endpoint.Environ()...)}
+	defer trace.check(t) // also after a failure, which a denial explains
+	administrator := program{path: build(t), env: withoutAWS(endpoint.Environ()...)}
+	reader := administrator.as(endpoint.URL(), "plan")
 
-	cli.must(t, console.ExitOK, "bootstrap", "-env", "shared", "-yes")
-	cli.sideBySide(t, "staging", "production", func(env string) []string { return []string{"bootstrap", "-env", env, "-yes"} })
+	administrator.must(t, console.ExitOK, "bootstrap", "-env", "shared", "-yes")
+	sideBySide(t, "staging", "production", func(env string) (program, []string) {
+		return administrator.as(endpoint.URL(), "deploy-"+env), []string{"apply", "-env", env, "-yes"}
+	})
 
 	for _, root := range configtest.Docs().Roots() {
-		if out := cli.must(t, console.ExitOK, "plan", "-env", root, "-detailed-exitcode"); !strings.Contains(out, root+": no changes") {
+		if out := reader.must(t, console.ExitOK, "plan", "-env", root, "-no-lock", "-detailed-exitcode"); !strings.Contains(out, root+": no changes") {
 			t.Errorf("the plan of %s:\n%s", root, out)
 		}
 	}
 	// What an apply did itself is no drift, and what AWS moves is none.
-	if out := cli.must(t, console.ExitOK, "drift"); strings.Count(out, ": no drift\n") != 3 {
-		t.Errorf("the drift after the bootstrap:\n%s", out)
+	if out := reader.must(t, console.ExitOK, "drift"); strings.Count(out, ": no drift\n") != 3 {
+		t.Errorf("the drift after the first applies:\n%s", out)
 	}
-	if out := cli.must(t, console.ExitOK, "bootstrap", "-env", "staging", "-yes"); !strings.Contains(out, "nothing to do") {
-		t.Errorf("the second bootstrap:\n%s", out)
+	if out := administrator.must(t, console.ExitOK, "bootstrap", "-env", "staging", "-yes"); !strings.Contains(out, "nothing to do") {
+		t.Errorf("the bootstrap of what is there:\n%s", out)
 	}
 
-	w := newWorkshop(t, cli, endpoint.URL(), localConfig(endpoint.URL()))
+	w := newWorkshop(t, administrator, endpoint.URL(), localConfig(endpoint.URL()))
 	releases(t, w, "staging")
-	if out := cli.must(t, console.ExitOK, "plan", "-env", "staging", "-detailed-exitcode"); !strings.Contains(out, "staging: no changes") {
+	if out := reader.must(t, console.ExitOK, "plan", "-env", "staging", "-no-lock", "-detailed-exitcode"); !strings.Contains(out, "staging: no changes") {
 		t.Errorf("the plan after promotions and a rollback:\n%s", out)
 	}
-	if out := cli.must(t, console.ExitOK, "drift", "-env", "staging"); !strings.Contains(out, "accepted drift:") {
+	if out := reader.must(t, console.ExitOK, "drift", "-env", "staging"); !strings.Contains(out, "accepted drift:") {
 		t.Errorf("the drift after promotions and a rollback:\n%s", out)
 	}
 	toProduction(t, w)
+	for _, args := range [][]string{{"status"}, {"history"}, {"logs", "-service", "api", "-since", "1m"}, {"run", "-task", "seed"}} {
+		w.deployer("production").must(t, console.ExitOK, append([]string{args[0], "-C", w.repository, "-env", "production"}, args[1:]...)...)
+	}
+	trace.end()
+	forbidden(t, endpoint.URL())
 	noSecretInStates(t, endpoint.URL())
 
-	cli.must(t, console.ExitOK, "destroy", "-env", "staging", "-yes", "-name", "staging")
+	administrator.must(t, console.ExitOK, "destroy", "-env", "staging", "-yes", "-name", "staging")
 	left, err := endpoint.Inventory(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +95,7 @@ func TestEnvironments(t *testing.T) {
 			}
 		}
 	}
-	if out := cli.must(t, console.ExitOK, "plan", "-env", "production", "-detailed-exitcode"); !strings.Contains(out, "no changes") {
+	if out := administrator.must(t, console.ExitOK, "plan", "-env", "production", "-detailed-exitcode"); !strings.Contains(out, "no changes") {
 		t.Errorf("destroying staging changed production:\n%s", out)
 	}
 }
@@ -160,12 +174,26 @@ func build(t testing.TB) string {
 type program struct {
 	path string
 	env  []string
+	// job returns the credentials of the role that a command runs as; those of
+	// env if nil.
+	job func(testing.TB) []string
+}
+
+// command is ready to be started.
+func (p program) command(t testing.TB, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), p.path, args...)
+	cmd.Env = p.env
+	if p.job != nil {
+		cmd.Env = slices.Concat(p.env, p.job(t))
+	}
+	return cmd
 }
 
 // run returns what it printed and how it ended.
-func (p program) run(ctx context.Context, args ...string) (stdout, stderr string, code int) {
-	cmd := exec.CommandContext(ctx, p.path, args...)
-	cmd.Env = p.env
+func (p program) run(t testing.TB, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	cmd := p.command(t, args...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	_ = cmd.Run() // the code says it
@@ -175,7 +203,7 @@ func (p program) run(ctx context.Context, args ...string) (stdout, stderr string
 // must runs and fails the test unless the exit code is as expected.
 func (p program) must(t *testing.T, want int, args ...string) string {
 	t.Helper()
-	stdout, stderr, code := p.run(t.Context(), args...)
+	stdout, stderr, code := p.run(t, args...)
 	if code != want {
 		t.Fatalf("tfpipeline %s: exit %d, want %d\n%s\n%s", strings.Join(args, " "), code, want, stdout, stderr)
 	}
@@ -187,15 +215,19 @@ func (p program) must(t *testing.T, want int, args ...string) string {
 
 // sideBySide runs a command for two environments at the same time: the
 // provider mostly waits, by fixed timers.
-func (p program) sideBySide(t *testing.T, a, b string, args func(string) []string) {
+func sideBySide(t *testing.T, a, b string, command func(env string) (program, []string)) {
 	t.Helper()
 	var wg sync.WaitGroup
 	failures := make([]string, 2)
 	for i, env := range []string{a, b} {
+		p, args := command(env)
+		cmd := p.command(t, args...)
+		var stdout, stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
 		wg.Go(func() {
-			stdout, stderr, code := p.run(t.Context(), args(env)...)
-			if code != console.ExitOK || strings.Contains(stderr, "was not refreshed") {
-				failures[i] = fmt.Sprintf("tfpipeline %v: exit %d\n%s\n%s", args(env), code, stdout, stderr)
+			err := cmd.Run()
+			if err != nil || strings.Contains(stderr.String(), "was not refreshed") {
+				failures[i] = fmt.Sprintf("tfpipeline %v: %v\n%s\n%s", args, err, &stdout, &stderr)
 			}
 		})
 	}

@@ -54,7 +54,7 @@ func TestLocalUsage(t *testing.T) {
 func TestLocalCommand(t *testing.T) {
 	e2e(t)
 	cli := program{path: build(t), env: withoutAWS("AWS_PROFILE=work", "AWS_SESSION_TOKEN=work")}
-	stdout, stderr, code := cli.run(t.Context(), "local", "-json", "--", "sh", "-c", `echo "$AWS_ENDPOINT_URL${AWS_PROFILE-}${AWS_SESSION_TOKEN-}"; exit 7`)
+	stdout, stderr, code := cli.run(t, "local", "-json", "--", "sh", "-c", `echo "$AWS_ENDPOINT_URL${AWS_PROFILE-}${AWS_SESSION_TOKEN-}"; exit 7`)
 	document, url, _ := strings.Cut(strings.TrimSpace(stdout), "\n")
 	var said struct {
 		Endpoint    string
@@ -69,7 +69,7 @@ func TestLocalCommand(t *testing.T) {
 	if out, err := exec.Command("curl", "-fsS", "-m", "2", url+"/_localaws/balancers").CombinedOutput(); err == nil {
 		t.Errorf("the endpoint still answers: %s", out)
 	}
-	if _, stderr, code := cli.run(t.Context(), "local", "--", "no-such-program"); code != console.ExitFailed || !strings.Contains(stderr, "no-such-program") {
+	if _, stderr, code := cli.run(t, "local", "--", "no-such-program"); code != console.ExitFailed || !strings.Contains(stderr, "no-such-program") {
 		t.Errorf("exit %d\n%s", code, stderr)
 	}
 }
@@ -127,7 +127,7 @@ func (p *localProcess) runSample(t *testing.T, cli program) {
 	if _, err := ecr.NewFromConfig(p.config).CreateRepository(ctx, &ecr.CreateRepositoryInput{RepositoryName: &repository}); err != nil {
 		t.Fatal(err)
 	}
-	out := program{cli.path, p.env}.must(t, console.ExitOK, "local", "-push", "v1", "-only", "api", "-sample", "-ready-after 1s")
+	out := program{path: cli.path, env: p.env}.must(t, console.ExitOK, "local", "-push", "v1", "-only", "api", "-sample", "-ready-after 1s")
 	reference, digest, _ := strings.Cut(strings.TrimSpace(out), "@")
 	if reference != platform.RepositoryURL("api")+":v1" || !strings.HasPrefix(digest, "sha256:") {
 		t.Fatalf("pushed %s", out)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/specboard/platform/gen/config"
@@ -23,10 +24,12 @@ import (
 // workshop is a repository whose commits are releases, and the images built
 // from them.
 type workshop struct {
-	t        *testing.T
-	cli      program
-	endpoint string
-	cfg      aws.Config
+	t *testing.T
+	// administrator is the program with credentials that may everything, as
+	// cfg has them; deployer and builder are the workflow roles.
+	administrator program
+	cfg           aws.Config
+	endpoint      string
 	// repository is the checkout, programs the folder of built ones.
 	repository, programs string
 	// load is the crowd that asks meanwhile, if any.
@@ -35,9 +38,9 @@ type workshop struct {
 
 // newWorkshop copies what a release consists of into a repository of its own,
 // and builds the sample application and migrate.
-func newWorkshop(t *testing.T, cli program, endpoint string, cfg aws.Config) *workshop {
+func newWorkshop(t *testing.T, administrator program, endpoint string, cfg aws.Config) *workshop {
 	t.Helper()
-	w := &workshop{t: t, cli: cli, endpoint: endpoint, cfg: cfg, repository: t.TempDir(), programs: t.TempDir()}
+	w := &workshop{t: t, administrator: administrator, endpoint: endpoint, cfg: cfg, repository: t.TempDir(), programs: t.TempDir()}
 	for _, dir := range []string{"envs", "modules"} {
 		if err := os.CopyFS(filepath.Join(w.repository, dir), os.DirFS(filepath.Join("..", dir))); err != nil {
 			t.Fatal(err)
@@ -62,6 +65,20 @@ func newWorkshop(t *testing.T, cli program, endpoint string, cfg aws.Config) *wo
 	w.git("add", "--all")
 	w.git("commit", "--quiet", "-m", "The platform")
 	return w
+}
+
+// deployer is the program in a job that deploys to an environment.
+func (w *workshop) deployer(env string) program {
+	return w.administrator.as(w.endpoint, "deploy-"+env)
+}
+
+// builder leads the SDK's clients to the endpoint as the build role.
+func (w *workshop) builder() aws.Config {
+	w.t.Helper()
+	c := assume(w.t, w.endpoint, "build")
+	cfg := w.cfg
+	cfg.Credentials = credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, c.SessionToken)
+	return cfg
 }
 
 func (w *workshop) git(args ...string) string {
@@ -100,10 +117,10 @@ func (w *workshop) release(tag string, misbehave map[string]string) {
 			w.t.Fatal(err)
 		}
 	}
-	p := configtest.Docs()
+	p, builder := configtest.Docs(), w.builder()
 	for _, s := range p.Services {
 		command := slices.Concat([]string{"sample", "-service", s.Name, "-release", tag}, strings.Fields(misbehave[s.Name]))
-		if _, err := localaws.Push(w.t.Context(), w.cfg, p.RepositoryName(s.Name), commit, localaws.Image{Folder: filepath.Dir(bin), Command: command}); err != nil {
+		if _, err := localaws.Push(w.t.Context(), builder, p.RepositoryName(s.Name), commit, localaws.Image{Folder: filepath.Dir(bin), Command: command}); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -138,7 +155,7 @@ func (w *workshop) deploys(code int, serves, env string, args ...string) (stderr
 	began := time.Now()
 	asked, failed := w.load.count()
 	args = append([]string{args[0], "-C", w.repository, "-env", env}, args[1:]...)
-	stdout, stderr, got := w.cli.run(w.t.Context(), args...)
+	stdout, stderr, got := w.deployer(env).run(w.t, args...)
 	after, failedAfter := w.load.count()
 	w.t.Logf("figure: | `%s %s` | %d | %.0f s | %d | %d |", args[0], strings.Join(args[3:], " "), got, time.Since(began).Seconds(), after-asked, failedAfter-failed)
 	if got != code {
@@ -239,7 +256,7 @@ func toProduction(t *testing.T, w *workshop) {
 		t.Errorf("a release without a proof is promoted, or nobody says how long it must bake:\n%s", stderr)
 	}
 	w.deploys(console.ExitOK, tag, "production", "promote", "-release", tag, "-override-proof", "the proof is tested on virtual time")
-	if out := w.cli.must(t, console.ExitOK, "history", "-C", w.repository, "-env", "production"); !strings.Contains(out, tag) {
+	if out := w.deployer("production").must(t, console.ExitOK, "history", "-C", w.repository, "-env", "production"); !strings.Contains(out, tag) {
 		t.Errorf("the history lacks %s:\n%s", tag, out)
 	}
 }

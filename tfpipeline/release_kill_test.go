@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"math/rand/v2"
-	"os/exec"
 	"strings"
 	"time"
 
@@ -15,8 +14,8 @@ import (
 // lines. It is false if the promotion was quicker.
 func (w *workshop) killed(env, tag string, lines int) bool {
 	w.t.Helper()
-	cmd := exec.CommandContext(w.t.Context(), w.cli.path, "promote", "-C", w.repository, "-env", env, "-release", tag)
-	cmd.Env, cmd.WaitDelay = w.cli.env, time.Second
+	cmd := w.deployer(env).command(w.t, "promote", "-C", w.repository, "-env", env, "-release", tag)
+	cmd.WaitDelay = time.Second
 	stderr := &reached{lines: lines, then: func() {
 		time.AfterFunc(rand.N(time.Second), func() { _ = cmd.Process.Kill() }) // ended already: fine
 	}}
@@ -54,7 +53,7 @@ func (r *reached) Write(p []byte) (int, error) {
 // its migrations.
 func (w *workshop) migratedASingleTime(env, tag string) {
 	w.t.Helper()
-	out := w.cli.must(w.t, console.ExitOK, "history", "-C", w.repository, "-env", env, "-limit", "0", "-json")
+	out := w.deployer(env).must(w.t, console.ExitOK, "history", "-C", w.repository, "-env", env, "-limit", "0", "-json")
 	var history struct {
 		Records []struct {
 			Release   struct{ Tag string }

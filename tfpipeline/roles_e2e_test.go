@@ -10,52 +10,17 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/specboard/platform/gen/config/configtest"
-	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam/iamtest"
 )
 
-// TestRolesForReal makes both environments under their deploy roles on an
-// endpoint that judges them, plans under the plan role, and tries what no role
-// may do.
-func TestRolesForReal(t *testing.T) {
-	e2e(t)
-	if os.Getenv("SOAK") == "" {
-		t.Skip("takes many minutes: run make soak")
-	}
-	var trace roleTrace
-	endpoint, err := localaws.StartCloud(t.Context(), localaws.CloudOptions{Options: localaws.Options{Trace: trace.add}, Consistency: lateReads(t, 2*time.Second)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := endpoint.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	administrator := program{path: build(t), env: withoutAWS(endpoint.Environ()...)}
-	administrator.must(t, console.ExitOK, "bootstrap", "-env", "shared", "-yes")
-	for _, env := range []string{"staging", "production"} {
-		administrator.as(t, endpoint.URL(), "deploy-"+env).must(t, console.ExitOK, "apply", "-env", env, "-yes")
-	}
-	plan := administrator.as(t, endpoint.URL(), "plan")
-	for _, root := range configtest.Docs().Roots() {
-		plan.must(t, console.ExitOK, "plan", "-env", root, "-detailed-exitcode", "-no-lock")
-	}
-	plan.must(t, console.ExitOK, "drift")
-	trace.end()
-	trace.check(t)
-	forbidden(t, endpoint.URL())
-}
-
 // assume returns credentials of a workflow role, for an hour.
-func assume(t *testing.T, url, role string) aws.Credentials {
+func assume(t testing.TB, url, role string) aws.Credentials {
 	t.Helper()
 	arn, token, err := localaws.Job(configtest.Docs(), role)
 	if err != nil {
@@ -68,11 +33,13 @@ func assume(t *testing.T, url, role string) aws.Credentials {
 	return c
 }
 
-// as is the program with a role's credentials.
-func (p program) as(t *testing.T, url, role string) program {
-	t.Helper()
-	c := assume(t, url, role)
-	p.env = append(slices.Clone(p.env), "AWS_ACCESS_KEY_ID="+c.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+c.SecretAccessKey, "AWS_SESSION_TOKEN="+c.SessionToken)
+// as is the program in a job of GitHub's that has assumed a role. Each command
+// is a job of its own: no session must live as long as a test.
+func (p program) as(url, role string) program {
+	p.job = func(t testing.TB) []string {
+		c := assume(t, url, role)
+		return []string{"AWS_ACCESS_KEY_ID=" + c.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + c.SecretAccessKey, "AWS_SESSION_TOKEN=" + c.SessionToken}
+	}
 	return p
 }
 
@@ -110,7 +77,7 @@ func questions(asked []iam.Question) string {
 	return strings.Join(all, ", ")
 }
 
-// end stops the recording: what follows is meant to be denied.
+// end ends the recording: what follows is meant to be denied.
 func (r *roleTrace) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -118,7 +85,7 @@ func (r *roleTrace) end() {
 }
 
 // check fails for whatever was denied, and for questions that the recorded
-// list lacks. UPDATE=1 writes them into it.
+// list lacks; UPDATE=1 writes them into it.
 func (r *roleTrace) check(t *testing.T) {
 	t.Helper()
 	r.mu.Lock()
