@@ -56,7 +56,10 @@ func (e *Environment) RunTask(ctx context.Context, t deploy.TaskRun) (string, er
 // runInput is the same for the same task, byte by byte: ECS refuses a token
 // that comes with another request.
 func (e *Environment) runInput(t deploy.TaskRun) *sdk.RunTaskInput {
-	override := types.ContainerOverride{Name: &t.Name, Command: t.Command}
+	override := types.ContainerOverride{Name: &t.Name}
+	if len(t.Command) > 0 { // an empty one would replace the task's own by the image's
+		override.Command = t.Command
+	}
 	for _, name := range slices.Sorted(maps.Keys(t.Environment)) {
 		override.Environment = append(override.Environment, types.KeyValuePair{Name: &name, Value: new(t.Environment[name])})
 	}
