@@ -22,7 +22,10 @@ func TestPromoteAndRollBack(t *testing.T) {
 	w := newPromotions(t)
 	w.release("v1.0.0")
 	stdout, _ := w.must(console.ExitOK, "status", "-env", "staging")
-	mentions(t, stdout, "staging: no release yet", "0/0")
+	for !strings.Contains(stdout, "0/0") && pause(t.Context(), 50*time.Millisecond) { // reads are late
+		stdout, _ = w.must(console.ExitOK, "status", "-env", "staging")
+	}
+	mentions(t, stdout, "staging: no release yet")
 
 	stdout, stderr := w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.0.0")
 	mentions(t, stdout, "staging: v1.0.0 is deployed to every service (")
