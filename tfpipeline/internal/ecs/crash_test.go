@@ -63,6 +63,9 @@ func TestCrashLoops(t *testing.T) {
 		"out of memory":             {[]ecstest.Behaviour{{Exit: ecstest.OutOfMemory(50 * time.Second)}}, "exit code 137"},
 		"its health check fails":    {[]ecstest.Behaviour{{Sick: 20 * time.Second}}, "health checks"},
 	} {
+		if testing.Short() && name != "one of two, at once" {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			underLateReads(t, options{}, func(w *world) {
 				p, images := w.pipeline(nil)
@@ -125,6 +128,9 @@ func TestChangesByHand(t *testing.T) {
 	steps := []deploy.StepName{deploy.StepPreflight, deploy.StepMigrate, deploy.StepRegister, deploy.StepUpdate, deploy.StepWatch, deploy.StepVerify, deploy.StepRollBack}
 	for what, do := range byHand {
 		for i, step := range steps {
+			if testing.Short() && step != deploy.StepWatch {
+				continue
+			}
 			// A soak tries every delay in every step.
 			delays := []time.Duration{0, 5 * time.Second, 35 * time.Second}
 			if os.Getenv("SOAK") == "" {

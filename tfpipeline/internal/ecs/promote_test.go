@@ -15,10 +15,19 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
 
+// manyServices are how many services a platform has; the gate's race detector
+// is content with the few.
+func manyServices() []int {
+	if testing.Short() {
+		return []int{3}
+	}
+	return []int{3, 50}
+}
+
 // With 3 services and with 50 a promotion is over two seconds after its last
 // deployment, and each look costs what the limits of the API require.
 func TestPromoteOverTheRealClients(t *testing.T) {
-	for _, services := range []int{3, 50} {
+	for _, services := range manyServices() {
 		t.Run(fmt.Sprintf("%d services", services), func(t *testing.T) {
 			inWorld(t, options{services: services, tasks: 1}, func(w *world) {
 				times := w.timeline()
@@ -72,7 +81,7 @@ func TestPromoteOverTheRealClients(t *testing.T) {
 
 // A rollback needs next to no time of its own.
 func TestRollbackOverTheRealClients(t *testing.T) {
-	for _, services := range []int{3, 50} {
+	for _, services := range manyServices() {
 		t.Run(fmt.Sprintf("%d services", services), func(t *testing.T) {
 			inWorld(t, options{services: services, tasks: 1}, func(w *world) {
 				p, images := w.pipeline(nil)
