@@ -107,7 +107,7 @@ func TestAutovacuumGivesWay(t *testing.T) {
 	})
 	began := time.Now()
 	mustUp(t, config, list, quick())
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("took %v", took)
 	}
 }
