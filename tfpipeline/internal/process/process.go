@@ -174,26 +174,48 @@ func signal(pid int, group bool) error {
 // Running returns the process group that a note of Run names, and 0 if nothing
 // of it runs any more.
 func Running(note string) (group int, err error) {
+	// A note is locked before its program starts, and names it right after.
+	end := time.NewTimer(5 * time.Second)
+	defer end.Stop()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for {
+		named, lives, err := readNote(note)
+		if err != nil || !lives {
+			return 0, err
+		}
+		if named != "" {
+			if group, err = strconv.Atoi(named); err != nil {
+				return 0, fmt.Errorf("look what runs: %s names no process group: %w", note, err)
+			}
+			return group, nil
+		}
+		select {
+		case <-look.C:
+		case <-end.C:
+			return 0, fmt.Errorf("look what runs: %s names no process group", note)
+		}
+	}
+}
+
+// readNote reads a note, and whether anything of its group lives.
+func readNote(note string) (named string, lives bool, err error) {
 	f, err := os.Open(note)
 	if errors.Is(err, os.ErrNotExist) {
-		return 0, nil
+		return "", false, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("look what runs: %w", err)
+		return "", false, fmt.Errorf("look what runs: %w", err)
 	}
 	defer f.Close()
 	if syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil {
-		return 0, nil
+		return "", false, nil
 	}
 	content, err := io.ReadAll(f)
 	if err != nil {
-		return 0, fmt.Errorf("look what runs: %w", err)
+		return "", false, fmt.Errorf("look what runs: %w", err)
 	}
-	group, err = strconv.Atoi(strings.TrimSpace(string(content)))
-	if err != nil {
-		return 0, fmt.Errorf("look what runs: %s names no process group: %w", note, err)
-	}
-	return group, nil
+	return strings.TrimSpace(string(content)), true, nil
 }
 
 // Await returns when nothing runs any more that a note of Run names, or when the
