@@ -20,8 +20,9 @@ TFPIPELINE := bin/tfpipeline
 # race has both.
 RACE_PACKAGES = $(filter-out ./gen/ ./tfpipeline/ ./migrations/check/%,$(sort $(dir $(shell grep -rlE --include='*.go' '\bgo func|errgroup\.|sync\.(Mutex|RWMutex|WaitGroup|Map)' gen migrations tfpipeline | sed 's,^,./,'))))
 
-# Packages with tests that need more than Go.
-E2E_PACKAGES = $(sort $(dir $(shell grep -rl --include='*_test.go' '"E2E"' gen migrations tfpipeline | sed 's,^,./,')))
+# Packages with tests that need more than Go. They begin in this order, so the
+# one that waits longest for the provider's timers comes first.
+E2E_PACKAGES = ./tfpipeline/ $(filter-out ./tfpipeline/,$(sort $(dir $(shell grep -rl --include='*_test.go' '"E2E"' gen migrations tfpipeline | sed 's,^,./,'))))
 
 ##@ Use
 
