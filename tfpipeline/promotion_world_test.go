@@ -81,6 +81,7 @@ func newPromotions(t *testing.T) *promotions {
 	}
 	w.env = os.Environ()
 	w.apply()
+	pause(t.Context(), time.Second) // by then reads show a new environment
 	return w
 }
 
