@@ -2,6 +2,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -120,7 +121,7 @@ func Run(ctx context.Context, o Options, command ...string) error {
 	err = cmd.Wait()
 	if o.Group && ctx.Err() != nil {
 		_, _ = held.WriteString("ended\n") // the watcher has gone: as it should
-		awaitGroup(cmd.Process.Pid, o.Grace)
+		until(context.WithoutCancel(ctx), o.Grace, func() bool { return errors.Is(syscall.Kill(-cmd.Process.Pid, 0), syscall.ESRCH) })
 	}
 	kill()
 	return err
@@ -128,37 +129,33 @@ func Run(ctx context.Context, o Options, command ...string) error {
 
 // lock locks a note. The end of a process group that was killed a moment ago may
 // take a moment more.
-func lock(ctx context.Context, note *os.File) error {
-	end := time.NewTimer(5 * time.Second)
+func lock(ctx context.Context, note *os.File) (err error) {
+	until(ctx, noteTime, func() bool {
+		err = syscall.Flock(int(note.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		return err == nil
+	})
+	if err != nil {
+		return cmp.Or(ctx.Err(), err)
+	}
+	return note.Truncate(0)
+}
+
+// noteTime is how long a note may take to be locked, and to name its group.
+const noteTime = 5 * time.Second
+
+// until looks every few milliseconds whether something is so. It gives up when
+// the time is up, or when ctx ends.
+func until(ctx context.Context, most time.Duration, so func() bool) {
+	end := time.NewTimer(most)
 	defer end.Stop()
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
-	for {
-		err := syscall.Flock(int(note.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return note.Truncate(0)
-		}
+	for !so() {
 		select {
 		case <-look.C:
 		case <-end.C:
-			return err
+			return
 		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// awaitGroup returns when nothing of a process group runs any more, or when the
-// time is up.
-func awaitGroup(group int, most time.Duration) {
-	end := time.NewTimer(most)
-	defer end.Stop()
-	look := time.NewTicker(50 * time.Millisecond)
-	defer look.Stop()
-	for !errors.Is(syscall.Kill(-group, 0), syscall.ESRCH) {
-		select {
-		case <-look.C:
-		case <-end.C:
 			return
 		}
 	}
@@ -174,28 +171,20 @@ func signal(pid int, group bool) error {
 // Running returns the process group that a note of Run names, and 0 if nothing
 // of it runs any more.
 func Running(note string) (group int, err error) {
+	var named string
+	lives := false
 	// A note is locked before its program starts, and names it right after.
-	end := time.NewTimer(5 * time.Second)
-	defer end.Stop()
-	look := time.NewTicker(10 * time.Millisecond)
-	defer look.Stop()
-	for {
-		named, lives, err := readNote(note)
-		if err != nil || !lives {
-			return 0, err
-		}
-		if named != "" {
-			if group, err = strconv.Atoi(named); err != nil {
-				return 0, fmt.Errorf("look what runs: %s names no process group: %w", note, err)
-			}
-			return group, nil
-		}
-		select {
-		case <-look.C:
-		case <-end.C:
-			return 0, fmt.Errorf("look what runs: %s names no process group", note)
-		}
+	until(context.Background(), noteTime, func() bool {
+		named, lives, err = readNote(note)
+		return err != nil || !lives || named != ""
+	})
+	if err != nil || !lives {
+		return 0, err
 	}
+	if group, err = strconv.Atoi(named); err != nil {
+		return 0, fmt.Errorf("look what runs: %s names no process group: %w", note, err)
+	}
+	return group, nil
 }
 
 // readNote reads a note, and whether anything of its group lives.
@@ -221,20 +210,10 @@ func readNote(note string) (named string, lives bool, err error) {
 // Await returns when nothing runs any more that a note of Run names, or when the
 // time is up.
 func Await(note string, most time.Duration) {
-	end := time.NewTimer(most)
-	defer end.Stop()
-	look := time.NewTicker(50 * time.Millisecond)
-	defer look.Stop()
-	for {
-		if group, err := Running(note); err != nil || group == 0 {
-			return
-		}
-		select {
-		case <-look.C:
-		case <-end.C:
-			return
-		}
-	}
+	until(context.Background(), most, func() bool {
+		group, err := Running(note)
+		return err != nil || group == 0
+	})
 }
 
 // Kill ends a process group that Running has found.
