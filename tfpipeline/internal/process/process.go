@@ -52,9 +52,6 @@ type Options struct {
 	// Group interrupts everything that the program started, and not the program
 	// alone, and waits for all of it.
 	Group bool
-	// Kill reports whether a context ended for a reason that leaves no time for
-	// an end in good order; nil is never.
-	Kill func(cause error) bool
 	// Note is a file that names the process group for as long as it lives; ""
 	// is none. See Running.
 	Note string
@@ -101,7 +98,7 @@ func Run(ctx context.Context, o Options, command ...string) error {
 	}
 	kill := func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // gone already: fine
 	cmd.Cancel = func() error {
-		if o.Grace == 0 || o.Kill != nil && o.Kill(context.Cause(ctx)) {
+		if o.Grace == 0 {
 			kill()
 			return nil
 		}

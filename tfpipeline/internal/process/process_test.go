@@ -102,7 +102,6 @@ func TestContextEnds(t *testing.T) {
 	}{
 		"killed at once":       {process.Options{}, `sleep 600 & echo $! >pid; wait`, "signal: killed"},
 		"ends in good order":   {process.Options{Grace: time.Minute}, `trap 'exit 7' INT; sleep 600 & echo $! >pid; wait`, "exit status 7"},
-		"no time for it":       {process.Options{Grace: time.Minute, Kill: func(error) bool { return true }}, `trap 'exit 7' INT; sleep 600 & echo $! >pid; wait`, "signal: killed"},
 		"everything at a go":   {process.Options{Grace: time.Minute, Group: true}, `trap 'exit 7' INT; sh -c 'trap "exit 3" INT; echo $$ >pid; while :; do sleep 0.05; done'`, "exit status 7"},
 		"and waits for it too": {process.Options{Grace: time.Minute, Group: true}, `trap 'exit 7' INT; PROCESS_TEST_LAST=yes "$SELF" & wait`, "exit status 7"},
 	} {

@@ -17,7 +17,7 @@ import (
 // that could not be saved is an *UnsavedStateError.
 func (d *Driver) Apply(ctx context.Context) error {
 	stream := newEventStream(d.events)
-	err := d.relay(ctx, command{env: d.env, grace: stopTimeout, orphaned: OrphanTimeout}, func() error {
+	err := d.relay(ctx, d.env, stopTimeout, OrphanTimeout, func() error {
 		// ApplyJSON leaves its writer behind, for everything that comes after.
 		defer d.exec.SetStdout(nil)
 		return d.exec.ApplyJSON(ctx, stream, tfexec.DirOrPlan(d.workspace.Plan), tfexec.Lock(false))
@@ -47,7 +47,7 @@ func (d *Driver) Apply(ctx context.Context) error {
 // nothing else. An apply knows a resource as it was when it was made, which is
 // before the rules, policies and attachments that others add to it.
 func (d *Driver) Refresh(ctx context.Context) error {
-	err := d.relay(ctx, command{env: d.env, grace: stopTimeout, orphaned: OrphanTimeout}, func() error {
+	err := d.relay(ctx, d.env, stopTimeout, OrphanTimeout, func() error {
 		return d.exec.Apply(ctx, tfexec.RefreshOnly(true), tfexec.Lock(false))
 	})
 	if err == nil {

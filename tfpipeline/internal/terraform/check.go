@@ -49,7 +49,7 @@ func (d *Driver) Validate(ctx context.Context) error {
 // Test runs the module's terraform tests; it needs Validate's init.
 func (d *Driver) Test(ctx context.Context) error {
 	var out bytes.Buffer
-	if err := d.run(ctx, command{env: d.env, stdout: &out}, "test", "-no-color"); err != nil {
+	if err := d.run(ctx, d.env, &out, "test", "-no-color"); err != nil {
 		return fmt.Errorf("test: %w\n%s", err, out.Bytes())
 	}
 	return nil

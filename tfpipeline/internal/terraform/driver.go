@@ -105,7 +105,7 @@ func New(o Options) (*Driver, error) {
 func (d *Driver) Init(ctx context.Context) error { return d.init(ctx) }
 
 func (d *Driver) init(ctx context.Context, options ...tfexec.InitOption) error {
-	err := d.relay(ctx, command{env: d.env, grace: initTimeout}, func() error { return d.exec.Init(ctx, options...) })
+	err := d.relay(ctx, d.env, initTimeout, 0, func() error { return d.exec.Init(ctx, options...) })
 	if err != nil {
 		return fmt.Errorf("init: %w", err)
 	}
@@ -131,7 +131,7 @@ func (d *Driver) Plan(ctx context.Context, o PlanOptions) ([]byte, error) {
 	if err := os.Remove(d.workspace.Plan); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
-	planErr := d.relay(ctx, command{env: d.planEnv}, func() error {
+	planErr := d.relay(ctx, d.planEnv, 0, 0, func() error {
 		_, err := d.exec.Plan(ctx, tfexec.Out(d.workspace.Plan), tfexec.Lock(false), tfexec.Destroy(o.Destroy), tfexec.RefreshOnly(o.RefreshOnly))
 		return err
 	})
@@ -170,30 +170,26 @@ func (d *Driver) Outputs(ctx context.Context) ([]byte, error) {
 // output runs a command whose output goes to the caller and nowhere else.
 func (d *Driver) output(ctx context.Context, args ...string) ([]byte, error) {
 	var out bytes.Buffer
-	err := d.run(ctx, command{env: d.env, stdout: &out}, args...)
+	err := d.run(ctx, d.env, &out, args...)
 	return out.Bytes(), err
 }
 
-// command is how Terraform runs for one command.
-type command struct {
-	env    map[string]string
-	stdout io.Writer
-	// grace and orphaned are those of process.Options.
-	grace, orphaned time.Duration
-}
+// note names the process group of the Terraform that runs.
+func (d *Driver) note() string { return filepath.Join(d.workspace.top, groupFile) }
 
-// relay lets terraform-exec run a command.
-func (d *Driver) relay(ctx context.Context, c command, do func() error) error {
-	note := filepath.Join(d.workspace.top, groupFile)
-	name, value, err := process.Relay{Program: d.program, Grace: c.grace, Orphaned: c.orphaned, Note: note}.Variable()
+// relay lets terraform-exec run a command. grace and orphaned are those of
+// process.Options.
+func (d *Driver) relay(ctx context.Context, env map[string]string, grace, orphaned time.Duration, do func() error) error {
+	note := d.note()
+	name, value, err := process.Relay{Program: d.program, Grace: grace, Orphaned: orphaned, Note: note}.Variable()
 	if err != nil {
 		return err
 	}
-	env := maps.Clone(c.env)
+	env = maps.Clone(env)
 	delete(env, "TF_IN_AUTOMATION") // terraform-exec's own, and so refused
 	env[name] = value
 	// The relay's own bound comes first.
-	if err := errors.Join(d.exec.SetEnv(env), d.exec.SetWaitDelay(c.grace+relayTimeout)); err != nil {
+	if err := errors.Join(d.exec.SetEnv(env), d.exec.SetWaitDelay(grace+relayTimeout)); err != nil {
 		return err
 	}
 	defer context.AfterFunc(ctx, func() {
@@ -204,19 +200,17 @@ func (d *Driver) relay(ctx context.Context, c command, do func() error) error {
 	err = do()
 	if err != nil && ctx.Err() != nil {
 		// terraform-exec may return before what it has started has ended.
-		process.Await(note, c.grace+relayTimeout)
+		process.Await(note, grace+relayTimeout)
 	}
 	return ended(ctx, err, err)
 }
 
-// run runs Terraform. The error of a context that ended is its cause, any other
-// one what Terraform said.
-func (d *Driver) run(ctx context.Context, c command, args ...string) error {
+// run runs Terraform, which changes nothing: it is killed when the context ends.
+// The error is then the context's cause, else what Terraform said.
+func (d *Driver) run(ctx context.Context, env map[string]string, stdout io.Writer, args ...string) error {
 	var stderr bytes.Buffer
 	err := process.Run(ctx, process.Options{
-		Dir: d.workspace.Dir, Env: list(c.env), Stdout: c.stdout, Stderr: &stderr,
-		Grace: c.grace, Orphaned: c.orphaned, Note: filepath.Join(d.workspace.top, groupFile),
-		Kill: func(cause error) bool { return errors.Is(cause, ErrStateTaken) },
+		Dir: d.workspace.Dir, Env: list(env), Stdout: stdout, Stderr: &stderr, Note: d.note(),
 	}, slices.Concat([]string{d.program}, args)...)
 	if err == nil || ctx.Err() != nil {
 		return ended(ctx, err, nil)

@@ -31,7 +31,7 @@ func (d *Driver) PlanImports(ctx context.Context, imports []Import) (absent []st
 		return nil, fmt.Errorf("plan imports: %w", err)
 	}
 	stream := newEventStream(nil)
-	err = d.run(ctx, command{env: d.planEnv, stdout: stream}, "plan", "-json", "-input=false", "-lock=false", "-out="+d.workspace.Plan)
+	err = d.run(ctx, d.planEnv, stream, "plan", "-json", "-input=false", "-lock=false", "-out="+d.workspace.Plan)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
