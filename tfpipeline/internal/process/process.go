@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -168,40 +167,25 @@ func signal(pid int, group bool) error {
 // Running returns the process group that a note of Run names, and 0 if nothing
 // of it runs any more.
 func Running(note string) (group int, err error) {
-	var named string
+	var named []byte
 	lives := false
 	// A note is locked before its program starts, and names it right after.
 	until(context.Background(), noteTime, func() bool {
-		named, lives, err = readNote(note)
-		return err != nil || !lives || named != ""
+		named, lives, err = ReadMark(note)
+		return err != nil || !lives || len(named) > 0
 	})
-	if err != nil || !lives {
-		return 0, err
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return 0, nil
+	case err != nil:
+		return 0, fmt.Errorf("look what runs: %w", err)
+	case !lives:
+		return 0, nil
 	}
-	if group, err = strconv.Atoi(named); err != nil {
+	if group, err = strconv.Atoi(string(named)); err != nil {
 		return 0, fmt.Errorf("look what runs: %s names no process group: %w", note, err)
 	}
 	return group, nil
-}
-
-// readNote reads a note, and whether anything of its group lives.
-func readNote(note string) (named string, lives bool, err error) {
-	f, err := os.Open(note)
-	if errors.Is(err, os.ErrNotExist) {
-		return "", false, nil
-	}
-	if err != nil {
-		return "", false, fmt.Errorf("look what runs: %w", err)
-	}
-	defer f.Close()
-	if syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil {
-		return "", false, nil
-	}
-	content, err := io.ReadAll(f)
-	if err != nil {
-		return "", false, fmt.Errorf("look what runs: %w", err)
-	}
-	return strings.TrimSpace(string(content)), true, nil
 }
 
 // Await returns when nothing runs any more that a note of Run names, or when the

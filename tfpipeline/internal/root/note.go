@@ -4,10 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"syscall"
+
+	"github.com/specboard/platform/tfpipeline/internal/process"
 )
 
 // note is what a run that takes a lease leaves on this machine for as long as it
@@ -35,17 +35,10 @@ func Note(cache, environment string) (attempt string, end func() error, err erro
 	if err != nil {
 		return "", nil, fmt.Errorf("note the run: %w", err)
 	}
-	// Written under a name that nobody reads, locked, and then shown. The kernel
-	// lets go of the file when this process dies, however it dies.
-	f, err := os.CreateTemp(dir, ".new-*")
+	path := filepath.Join(dir, attempt+".json")
+	f, err := process.Mark(path, content)
 	if err != nil {
 		return "", nil, fmt.Errorf("note the run: %w", err)
-	}
-	path := filepath.Join(dir, attempt+".json")
-	_, err = f.Write(content)
-	err = errors.Join(err, syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), os.Rename(f.Name(), path))
-	if err != nil {
-		return "", nil, fmt.Errorf("note the run: %w", errors.Join(err, f.Close(), os.Remove(f.Name())))
 	}
 	return attempt, func() error { return errors.Join(os.Remove(path), f.Close()) }, nil
 }
@@ -71,17 +64,12 @@ func findNotes(cache, environment string) (alive, dead []note, err error) {
 }
 
 func readNote(path string) (n note, lives, ok bool) {
-	f, err := os.Open(path)
-	if err != nil {
-		return n, false, false
-	}
-	defer f.Close()
-	content, err := io.ReadAll(f)
+	content, lives, err := process.ReadMark(path)
 	if err != nil || json.Unmarshal(content, &n) != nil {
 		return n, false, false
 	}
 	n.path = path
-	return n, syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil, true
+	return n, lives, true
 }
 
 // forgetDead removes the notes of runs that died, once another run has their

@@ -5,33 +5,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/specboard/platform/tfpipeline/internal/process"
 )
 
 const (
-	// ownerFile is kept locked for as long as somebody works in a workspace. The
-	// kernel lets go of it when the process dies, however it dies.
+	// ownerFile is marked for as long as somebody works in a workspace.
 	ownerFile = "owner"
 	// groupFile names the process group of the Terraform that runs there.
 	groupFile = "group"
 )
-
-// own marks a workspace as somebody's.
-func own(top string) (*os.File, error) {
-	// Written under another name, locked, and then shown, so that nobody takes
-	// a workspace that is being made for an abandoned one.
-	f, err := os.CreateTemp(top, ".owner-*")
-	if err != nil {
-		return nil, err
-	}
-	err = errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), os.Rename(f.Name(), filepath.Join(top, ownerFile)))
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
-}
 
 // Abandoned is a workspace whose owner died. Its Terraform may still be letting
 // go of what it was at.
@@ -50,15 +33,9 @@ func FindAbandoned(parent, root string) ([]Abandoned, error) {
 		if _, err := os.Stat(filepath.Join(top, "envs", root)); err != nil && root != "" {
 			continue
 		}
-		f, err := os.Open(mark)
-		if err != nil {
-			continue // its owner removes it at this moment
-		}
-		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+		// One that cannot be read its owner removes at this moment.
+		if _, lives, err := process.ReadMark(mark); err == nil && !lives {
 			all = append(all, Abandoned{top})
-		}
-		if err := f.Close(); err != nil {
-			return nil, fmt.Errorf("look for abandoned workspaces: %w", err)
 		}
 	}
 	return all, nil

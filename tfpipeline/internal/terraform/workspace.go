@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/process"
 )
 
 // lockFile is Terraform's own record of the providers a root has selected.
@@ -63,7 +64,7 @@ func NewWorkspace(repository, root, parent, override string) (*Workspace, error)
 		return nil, fmt.Errorf("prepare %s: %w", root, err)
 	}
 	w := &Workspace{Dir: filepath.Join(top, "envs", root), Plan: filepath.Join(top, "plan"), top: top, source: source}
-	w.owner, err = own(top)
+	w.owner, err = process.Mark(filepath.Join(top, ownerFile), nil)
 	err = errors.Join(err,
 		os.MkdirAll(w.Dir, 0o700),
 		// Roots refer to ../../modules; a link serves as well as a copy.

@@ -1,0 +1,42 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// Mark writes a file that stays locked until it is closed: the kernel lets go of
+// it when this process dies, however it dies, and no process id that is used
+// again deceives anybody. It is written under a name that nobody reads, locked,
+// and then shown, so that nobody sees it without its lock.
+func Mark(path string, content []byte) (*os.File, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return nil, err
+	}
+	_, err = f.Write(content)
+	err = errors.Join(err, syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), os.Rename(f.Name(), path))
+	if err != nil {
+		return nil, errors.Join(err, f.Close(), os.Remove(f.Name()))
+	}
+	return f, nil
+}
+
+// ReadMark reads a file that is locked while its owner lives, and reports
+// whether the owner does.
+func ReadMark(path string) (content []byte, lives bool, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, false, err
+	}
+	defer f.Close()
+	lives = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil
+	if content, err = io.ReadAll(f); err != nil {
+		return nil, lives, fmt.Errorf("read %s: %w", path, err)
+	}
+	return content, lives, nil
+}
