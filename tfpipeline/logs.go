@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/specboard/platform/tfpipeline/internal/calls"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/ecs"
 )
@@ -88,7 +89,7 @@ func runLogs(ctx context.Context, a *app, o logOptions) error {
 			a.console.Progress("trying again: %v", err)
 		}
 		begun = true
-		if !o.follow || !pause(ctx, cmp.Or(a.limits.Tick, logPace)) {
+		if !o.follow || !calls.Pause(ctx, cmp.Or(a.limits.Tick, logPace)) {
 			return nil
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/specboard/platform/tfpipeline/internal/calls"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
@@ -22,7 +23,7 @@ func TestPromoteAndRollBack(t *testing.T) {
 	w := newPromotions(t)
 	w.release("v1.0.0")
 	stdout, _ := w.must(console.ExitOK, "status", "-env", "staging")
-	for !strings.Contains(stdout, "0/0") && pause(t.Context(), 50*time.Millisecond) { // reads are late
+	for !strings.Contains(stdout, "0/0") && calls.Pause(t.Context(), 50*time.Millisecond) { // reads are late
 		stdout, _ = w.must(console.ExitOK, "status", "-env", "staging")
 	}
 	mentions(t, stdout, "staging: no release yet")
@@ -163,10 +164,10 @@ func TestInterruptedPromotion(t *testing.T) {
 	go func() {
 		updated := func() bool { return len(w.cloud.runtime.Calls("UpdateService")) == 6 }
 		looked := func() int { return len(w.cloud.runtime.Calls("DescribeServiceDeployments")) }
-		for !updated() && pause(t.Context(), 10*time.Millisecond) {
+		for !updated() && calls.Pause(t.Context(), 10*time.Millisecond) {
 		}
-		pause(t.Context(), 300*time.Millisecond) // by then reads show it
-		for before := looked(); looked() < before+5 && pause(t.Context(), 10*time.Millisecond); {
+		calls.Pause(t.Context(), 300*time.Millisecond) // by then reads show it
+		for before := looked(); looked() < before+5 && calls.Pause(t.Context(), 10*time.Millisecond); {
 		}
 		cancel(console.ErrInterrupted)
 	}()

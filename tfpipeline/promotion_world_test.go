@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/specboard/platform/gen/config/configtest"
+	"github.com/specboard/platform/tfpipeline/internal/calls"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
@@ -81,7 +82,7 @@ func newPromotions(t *testing.T) *promotions {
 	}
 	w.env = os.Environ()
 	w.apply()
-	pause(t.Context(), time.Second) // by then reads show a new environment
+	calls.Pause(t.Context(), time.Second) // by then reads show a new environment
 	return w
 }
 

@@ -129,15 +129,3 @@ func taskNext(a *app, o runOptions, err error) error {
 		return console.WithNext(failed, "tfpipeline logs -env %s -task %s", o.env, o.task)
 	}
 }
-
-// pause waits; false if the context ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/specboard/platform/tfpipeline/internal/calls"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
@@ -43,9 +44,9 @@ func TestRunTask(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	before := len(w.cloud.runtime.Calls("RunTask"))
 	go func() {
-		for len(w.cloud.runtime.Calls("RunTask")) == before && pause(t.Context(), 10*time.Millisecond) {
+		for len(w.cloud.runtime.Calls("RunTask")) == before && calls.Pause(t.Context(), 10*time.Millisecond) {
 		}
-		pause(t.Context(), 300*time.Millisecond)
+		calls.Pause(t.Context(), 300*time.Millisecond)
 		cancel(console.ErrInterrupted)
 	}()
 	_, stderr, code := w.runIn(ctx, "run", "-env", "staging", "-task", "migrate", "--", "long")
@@ -106,12 +107,12 @@ func TestLogs(t *testing.T) {
 	// Following prints what comes, each line once, until Ctrl-C.
 	ctx, cancel := context.WithCancelCause(t.Context())
 	go func() {
-		pause(t.Context(), 500*time.Millisecond)
+		calls.Pause(t.Context(), 500*time.Millisecond)
 		w.cloud.mu.Lock()
 		group := p.LogGroup("staging", "api")
 		w.cloud.logs[group] = append(w.cloud.logs[group], line(time.Now().UnixMilli(), "new"))
 		w.cloud.mu.Unlock()
-		pause(t.Context(), 500*time.Millisecond)
+		calls.Pause(t.Context(), 500*time.Millisecond)
 		cancel(console.ErrInterrupted)
 	}()
 	stdout, stderr, code := w.runIn(ctx, "logs", "-env", "staging", "-service", "api", "-follow")

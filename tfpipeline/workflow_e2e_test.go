@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/specboard/platform/tfpipeline/internal/calls"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
@@ -132,7 +133,7 @@ func approvedInTheWrongOrder(r *runner) {
 		<-e.waits // both previews were made before anybody approves
 	}
 	close(newer.approved)
-	for r.last("production").Release.Tag != "v1.3.0" && pause(r.t.Context(), 50*time.Millisecond) {
+	for r.last("production").Release.Tag != "v1.3.0" && calls.Pause(r.t.Context(), 50*time.Millisecond) {
 	}
 	close(older.approved)
 	group.Wait()

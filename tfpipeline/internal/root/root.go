@@ -99,8 +99,12 @@ func (r *Root) settle(ctx context.Context) error {
 	return nil
 }
 
-// advise adds the next command to errors of Terraform that have one.
+// advise adds the next command to errors of Terraform that have one; nil stays
+// nil.
 func (r *Root) advise(err error) error {
+	if err == nil {
+		return nil
+	}
 	if isType[*terraform.NoBucketError](err) || errors.Is(err, state.ErrNoBucket) {
 		return console.WithNext(fmt.Errorf("%s: the state bucket %s does not exist yet", r.Name, r.roots.Platform.StateBucket()),
 			"tfpipeline bootstrap -env %s", r.Name)
@@ -159,9 +163,7 @@ func (r *Root) Plan(ctx context.Context, c Choices) (*plan.Plan, error) {
 		return nil, err
 	}
 	document, planErr := r.driver.Plan(ctx, terraform.PlanOptions{Destroy: c.Operation == Destroy, RefreshOnly: refresh})
-	if planErr != nil {
-		planErr = r.advise(planErr)
-	}
+	planErr = r.advise(planErr)
 	if document == nil {
 		return nil, planErr
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/specboard/platform/tfpipeline/internal/calls"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/process"
@@ -88,7 +89,7 @@ func (l *Leases) awaitDead(ctx context.Context, env string) ([]note, error) {
 		if !said {
 			l.Console.Progress("%s: waiting for the end of run %s on this machine", env, alive[0].Attempt)
 		}
-		if !pause(ctx, 250*time.Millisecond) {
+		if !calls.Pause(ctx, 250*time.Millisecond) {
 			return nil, console.WithNext(fmt.Errorf("%s: run %s is still at work on this machine: %w", env, alive[0].Attempt, context.Cause(ctx)),
 				"interrupt that run if it is not to go on; then tfpipeline settle -env %s", env)
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/calls"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/state"
@@ -78,21 +79,9 @@ func (r *Root) awaitLock(ctx context.Context, most time.Duration) (*state.StateL
 			said = l.ID
 			r.Progress("%s holds the state lock since %s (%s): waiting up to %s", holder(*l), l.Created, l.Operation, most)
 		}
-		if !pause(ctx, min(time.Second, max(most-time.Since(began), time.Millisecond))) {
+		if !calls.Pause(ctx, min(time.Second, max(most-time.Since(began), time.Millisecond))) {
 			return nil, context.Cause(ctx)
 		}
-	}
-}
-
-// pause waits; false if the context ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 
@@ -146,7 +135,7 @@ func (r *Root) locked(ctx context.Context, attempt string, most time.Duration, w
 // somebody else have it, end is called: whoever slept for longer than a lock
 // lives must not write what it knew before.
 func (r *Root) keepLock(ctx context.Context, held state.StateLock, end context.CancelCauseFunc) state.StateLock {
-	for wait := r.span() / 3; pause(ctx, wait); {
+	for wait := r.span() / 3; calls.Pause(ctx, wait); {
 		renewed, err := r.bucket().RenewStateLock(ctx, r.Name, held)
 		switch {
 		case err == nil:

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/specboard/platform/tfpipeline/internal/calls"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/state"
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
@@ -27,7 +28,7 @@ func (r *Root) rescue(ctx context.Context, err error) (known bool, _ error) {
 		return !failed || !failure.Killed, err
 	}
 	ctx = context.WithoutCancel(ctx)
-	kept, saveErr := r.save(ctx, unsaved.State)
+	kept, saveErr := saveState(ctx, r.bucket(), r.Name, unsaved.State)
 	switch {
 	case saveErr != nil:
 		r.workspace.Leave()
@@ -39,14 +40,10 @@ func (r *Root) rescue(ctx context.Context, err error) (known bool, _ error) {
 	}
 }
 
-// save saves a state, or keeps it in the bucket and says where.
-func (r *Root) save(ctx context.Context, content []byte) (kept string, err error) {
-	return saveState(ctx, r.bucket(), r.Name, content)
-}
-
+// saveState saves a state, or keeps it in the bucket and says where.
 func saveState(ctx context.Context, bucket *state.Bucket, root string, content []byte) (kept string, err error) {
 	for _, delay := range saveAfter() {
-		if !pause(ctx, delay) {
+		if !calls.Pause(ctx, delay) {
 			break
 		}
 		err = bucket.SaveState(ctx, root, content)
@@ -90,7 +87,7 @@ func (r *Root) saveUnsaved(ctx context.Context, most time.Duration) error {
 	}
 	content, err := r.bucket().KeptState(ctx, r.Name)
 	if err != nil || content == nil {
-		return r.adviseOrNil(err)
+		return r.advise(err)
 	}
 	return r.locked(ctx, newAttempt(), most, func(ctx context.Context, _ state.StateLock) error {
 		p := r.roots.Platform
@@ -99,13 +96,6 @@ func (r *Root) saveUnsaved(ctx context.Context, most time.Duration) error {
 				"look at s3://%s/%s, and remove it once nothing in it matters", p.StateBucket(), p.UnsavedKey(r.Name))
 		}
 		r.Progress("saved the state that an earlier apply could not save")
-		return r.adviseOrNil(r.bucket().DropKeptState(ctx, r.Name))
+		return r.advise(r.bucket().DropKeptState(ctx, r.Name))
 	})
-}
-
-func (r *Root) adviseOrNil(err error) error {
-	if err == nil {
-		return nil
-	}
-	return r.advise(err)
 }
