@@ -391,6 +391,20 @@ func (e *AccessError) Unwrap() error { return e.Err }
 // names no resource.
 var lacking = regexp.MustCompile(`not authorized to perform: ([a-z0-9-]+:[A-Za-z]+)(?: on resource: ([^\s"]+))?`)
 
+// Lacking are the permissions that a message of AWS's says the caller lacks, such
+// as "ecs:ListTasks on arn:…", in its order.
+func Lacking(message string) []string {
+	var all []string
+	for _, m := range lacking.FindAllStringSubmatch(message, -1) {
+		permission := m[1]
+		if m[2] != "" {
+			permission += " on " + m[2]
+		}
+		all = append(all, permission)
+	}
+	return all
+}
+
 // Access makes an error an *AccessError if that is what AWS's code means; code
 // is empty if no answer came. action is the permission that the call needs, such
 // as "ecs:ListTasks", for where AWS does not name it.
@@ -400,11 +414,8 @@ func Access(err error, code, action string) error {
 		"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "InvalidToken":
 		return &AccessError{Err: err}
 	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Forbidden":
-		if m := lacking.FindStringSubmatch(err.Error()); m != nil {
-			action = m[1]
-			if m[2] != "" {
-				action += " on " + m[2]
-			}
+		if said := Lacking(err.Error()); said != nil {
+			action = said[0]
 		}
 		return &AccessError{Permission: action, Err: err}
 	case "":

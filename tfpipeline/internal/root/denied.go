@@ -2,30 +2,19 @@ package root
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
-
-// lacking is how AWS says which permission the caller lacks. The older form
-// names no resource.
-var lacking = regexp.MustCompile(`not authorized to perform: ([a-z0-9-]+:[A-Za-z]+)(?: on resource: ([^\s"]+))?`)
 
 // denied is a permission that the caller lacks, for each that an error names;
 // none if the error is another one.
 func denied(err error) []string {
 	// Terraform breaks lines where it likes.
 	text := strings.Join(strings.Fields(strings.ReplaceAll(err.Error(), "│", " ")), " ")
-	var all []string
-	for _, m := range lacking.FindAllStringSubmatch(text, -1) {
-		permission := m[1]
-		if m[2] != "" {
-			permission += " on " + m[2]
-		}
-		all = append(all, permission)
-	}
+	all := deploy.Lacking(text)
 	slices.Sort(all)
 	return slices.Compact(all)
 }
