@@ -61,7 +61,7 @@ func (a *attempt) apply(ctx context.Context) error {
 	}
 	atLeast := time.Duration(0)
 	if !a.planned.Empty {
-		atLeast = a.limits.Confirm / 6
+		atLeast = a.limits.lag()
 	}
 	services, err := a.settle(ctx, "after the apply", atLeast)
 	if err != nil || a.planned.Empty {

@@ -136,6 +136,9 @@ type Limits struct {
 	Collect time.Duration
 }
 
+// lag is longer than one read of ECS lags behind a write, mostly.
+func (l Limits) lag() time.Duration { return l.Confirm / 6 }
+
 // DefaultLimits suit AWS.
 func DefaultLimits() Limits {
 	return Limits{

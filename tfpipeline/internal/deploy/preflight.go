@@ -277,7 +277,7 @@ func (a *attempt) settle(ctx context.Context, when string, atLeast time.Duration
 			continue
 		}
 		list := strings.Join(foreign, "; ")
-		if a.request.DryRun && so.since("in flight", true) >= a.limits.Confirm/6 {
+		if a.request.DryRun && so.since("in flight", true) >= a.limits.lag() {
 			return nil, fmt.Errorf("deployments of somebody else are in flight: %s", list)
 		}
 		if list != said {
@@ -356,7 +356,6 @@ func (a *attempt) readBefore(ctx context.Context) error {
 // those that the last release ran on, as it left them, and after the apply all
 // of them. What ECS goes on showing for a while is how it is.
 func (a *attempt) describeSettled(ctx context.Context) (map[string]Service, error) {
-	quiet := a.limits.Confirm / 6 // longer than one old read lasts, mostly
 	began, so := time.Now(), steady{}
 	current := a.history.current()
 	last := ""
@@ -383,7 +382,7 @@ func (a *attempt) describeSettled(ctx context.Context) (map[string]Service, erro
 		so.since("shows", shows == last)
 		last = shows
 		stays := so.since("shows", true)
-		if !absent && (!surprising || stays >= quiet) || absent && time.Since(began) >= a.limits.Confirm {
+		if !absent && (!surprising || stays >= a.limits.lag()) || absent && time.Since(began) >= a.limits.Confirm {
 			return services, nil
 		}
 		if !a.pause(ctx, a.limits.Tick) {
