@@ -107,8 +107,15 @@ func (c *Client) findOrCreate(ctx context.Context, pull int, marker, author, bod
 
 // same compares texts as GitHub keeps them.
 func same(a, b string) bool {
-	plain := func(s string) string { return strings.TrimSpace(strings.ReplaceAll(s, "\r\n", "\n")) }
-	return plain(a) == plain(b)
+	return strings.TrimSpace(plain(a)) == strings.TrimSpace(plain(b))
+}
+
+// plain is a text with the ends of lines that it was written with.
+func plain(text string) string { return strings.ReplaceAll(text, "\r\n", "\n") }
+
+// marked reports whether a text is somebody's and begins with a marker.
+func marked(by *rest.User, text, marker, author string) bool {
+	return strings.EqualFold(by.GetLogin(), author) && strings.HasPrefix(plain(text), marker)
 }
 
 // CheckToken asks GitHub whose token it is, and fails if GitHub refuses it.
@@ -152,7 +159,7 @@ func (c *Client) find(ctx context.Context, pull int, marker, author string) ([]*
 			return nil, err
 		}
 		for _, x := range list {
-			if strings.EqualFold(x.GetUser().GetLogin(), author) && strings.HasPrefix(strings.ReplaceAll(x.GetBody(), "\r\n", "\n"), marker) {
+			if marked(x.GetUser(), x.GetBody(), marker, author) {
 				ours = append(ours, x)
 			}
 		}

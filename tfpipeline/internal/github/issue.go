@@ -114,8 +114,7 @@ func (c *Client) findIssue(ctx context.Context, marker, author string) (*rest.Is
 		{State: "closed", Sort: "updated", Direction: "desc", Since: since},
 	} {
 		found, err := c.listIssues(ctx, o, func(x *rest.Issue) bool {
-			return !x.IsPullRequest() && strings.EqualFold(x.GetUser().GetLogin(), author) &&
-				strings.HasPrefix(strings.ReplaceAll(x.GetBody(), "\r\n", "\n"), marker) &&
+			return !x.IsPullRequest() && marked(x.GetUser(), x.GetBody(), marker, author) &&
 				(o.State == "open" || x.GetClosedAt().After(since))
 		})
 		if err != nil || found != nil {

@@ -1,9 +1,7 @@
 package github
 
 import (
-	"errors"
 	"fmt"
-	"os"
 	"strings"
 )
 
@@ -20,13 +18,5 @@ func AppendOutputs(path string, outputs []Output) error {
 		}
 		fmt.Fprintf(&b, "%s=%s\n", o.Name, o.Value)
 	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return fmt.Errorf("write the step's outputs: %w", err)
-	}
-	_, err = f.WriteString(b.String())
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("write the step's outputs: %w", err)
-	}
-	return nil
+	return wrap(appendTo(path, b.String()), "write the step's outputs")
 }

@@ -33,13 +33,15 @@ func AppendSummary(path, markdown string) error {
 	if len(markdown) > room {
 		return fmt.Errorf("write the step's summary: %d bytes do not fit into the %d that are left", len(markdown), room)
 	}
+	return wrap(appendTo(path, markdown), "write the step's summary")
+}
+
+// appendTo appends to a file by which GitHub takes what a step says.
+func appendTo(path, text string) error {
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
-		return fmt.Errorf("write the step's summary: %w", err)
+		return err
 	}
-	_, err = f.WriteString(markdown)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("write the step's summary: %w", err)
-	}
-	return nil
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
 }

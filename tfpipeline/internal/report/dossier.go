@@ -40,12 +40,21 @@ func Dossier(c *console.Console, failure *deploy.Error, dir, standard string) er
 		return fmt.Errorf("keep the dossier: %w", err)
 	}
 	c.Progress("dossier: %s.md and .json", path)
-	return summarize(c, markdown)
+	return summarize(c.Getenv(stepSummary), func(room int) string {
+		if len(markdown) >= room {
+			// A part of it could end within a fence.
+			return "The dossier of this failure is too long to be shown here; the log says where it is.\n\n"
+		}
+		return markdown + "\n"
+	})
 }
 
-// summarize appends to the summary of a workflow's step, if there is one.
-func summarize(c *console.Console, markdown string) error {
-	path := c.Getenv("GITHUB_STEP_SUMMARY")
+// stepSummary names the file for the summary of a workflow's step.
+const stepSummary = "GITHUB_STEP_SUMMARY"
+
+// summarize appends to the summary of a workflow's step, if there is one, what
+// is written for the room that it has.
+func summarize(path string, write func(room int) string) error {
 	if path == "" {
 		return nil
 	}
@@ -53,9 +62,5 @@ func summarize(c *console.Console, markdown string) error {
 	if err != nil {
 		return err
 	}
-	if len(markdown) >= room {
-		// A part of it could end within a fence.
-		markdown = "The dossier of this failure is too long to be shown here; the log says where it is.\n"
-	}
-	return github.AppendSummary(path, markdown+"\n")
+	return github.AppendSummary(path, write(room))
 }

@@ -11,8 +11,9 @@ import (
 // Issues keeps one issue for each root: open while it drifts, closed when it is
 // clean. What GitHub refuses is warned of.
 func Issues(ctx context.Context, c *console.Console, client *github.Client, platform string, roots []string, drift *view.DriftReport) {
+	runURL := github.ReadRun(c.Getenv).URL
 	for _, root := range roots {
-		i := drift.Issue(platform, root, github.ReadRun(c.Getenv).URL)
+		i := drift.Issue(platform, root, runURL)
 		address, done, err := "", "open", error(nil)
 		func() {
 			ctx, cancel := context.WithTimeout(ctx, within)

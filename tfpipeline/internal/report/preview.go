@@ -41,13 +41,7 @@ func (t *Attempt) Preview(ctx context.Context, lock deploy.Lock, planned *plan.P
 	if _, err := fmt.Fprint(t.Console.Out, p.Markdown(view.SummaryBudget)); err != nil {
 		return fmt.Errorf("print the preview: %w", err)
 	}
-	if path := t.Console.Getenv("GITHUB_STEP_SUMMARY"); path != "" {
-		room, err := github.SummaryRoom(path)
-		if err == nil {
-			err = github.AppendSummary(path, p.Markdown(room))
-		}
-		t.warn(err)
-	}
+	t.warn(summarize(t.Console.Getenv(stepSummary), p.Markdown))
 	if refusal == nil && r.SupersededBy == nil && t.Console.Actions() {
 		ctx, cancel := context.WithTimeout(ctx, within)
 		defer cancel()

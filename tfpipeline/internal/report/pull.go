@@ -65,20 +65,14 @@ func (p *PullRequest) Tell(ctx context.Context, comment view.Comment) error {
 }
 
 func (p *PullRequest) summarize(comment view.Comment) error {
-	path := p.workflow.SummaryPath
-	if path == "" {
-		return nil
-	}
-	room, err := github.SummaryRoom(path)
-	if err != nil {
-		return err
-	}
-	if room < leastRoom {
-		p.console.Progress("no room for the plans in the step's summary: %d bytes are left", room)
-		return nil
-	}
-	comment.Budget = min(room, view.SummaryBudget)
-	return github.AppendSummary(path, comment.Markdown())
+	return summarize(p.workflow.SummaryPath, func(room int) string {
+		if room < leastRoom {
+			p.console.Progress("no room for the plans in the step's summary: %d bytes are left", room)
+			return ""
+		}
+		comment.Budget = min(room, view.SummaryBudget)
+		return comment.Markdown()
+	})
 }
 
 func (p *PullRequest) upsert(ctx context.Context, comment view.Comment) error {
