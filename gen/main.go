@@ -112,24 +112,23 @@ func generate(p config.Platform, dir string, check bool, stdout io.Writer) (code
 	}
 	defer func() { err = errors.Join(err, t.Close()) }()
 
+	var differences []tree.Difference
 	if check {
 		// What is on disk was proved before it was written, so a tree without a
 		// difference needs no second proof; the proof takes most of the time.
-		differences, err := t.Compare()
-		if err != nil {
+		if differences, err = t.Compare(); err != nil {
 			return failed, err
 		}
 		if len(differences) == 0 {
 			fmt.Fprintf(stdout, "modules/ and envs/ are up to date (%d files).\n", len(files))
 			return done, nil
 		}
-		if err := proved(files); err != nil {
-			return failed, err
-		}
-		return report(differences, stdout), nil
 	}
-	if err := proved(files); err != nil {
-		return failed, hinted{err, "Nothing was written."}
+	if err := reference.Check(files); err != nil {
+		return failed, hinted{fmt.Errorf("gen/internal/render renders Terraform that does not hang together:\n%w", indented{err}), "Nothing was written."}
+	}
+	if check {
+		return report(differences, stdout), nil
 	}
 	return write(t, len(files), stdout)
 }
@@ -148,14 +147,6 @@ func rendered(p config.Platform) (map[string][]byte, error) {
 		files[f.Path] = f.Content
 	}
 	return files, nil
-}
-
-// proved is an error unless the tree hangs together.
-func proved(files map[string][]byte) error {
-	if err := reference.Check(files); err != nil {
-		return fmt.Errorf("gen/internal/render renders Terraform that does not hang together:\n%w", indented{err})
-	}
-	return nil
 }
 
 // report lists what differs and says what to do.
