@@ -192,33 +192,29 @@ func roleAction(line string) string {
 // added to the recorded list instead.
 func Compare(t testing.TB, asked []Asked, update bool) {
 	t.Helper()
-	known := map[string]bool{}
+	var lines []string // of the recorded list
+	known, actions := map[string]bool{}, map[string]bool{}
+	know := func(line string) { known[line], actions[roleAction(line)] = true, true }
 	for line := range strings.Lines(recorded) {
-		known[strings.TrimSpace(line)] = true
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+			know(line)
+		}
 	}
-	fromDocuments := map[string]bool{}
 	for _, a := range Documented(t) {
-		fromDocuments[Pattern(a)] = true
+		know(Pattern(a))
 	}
 	missing := map[string]bool{}
 	for _, a := range asked {
-		if p := Pattern(a); !known[p] && !fromDocuments[p] {
+		if p := Pattern(a); !known[p] {
 			missing[p] = true
 		}
 	}
 	if len(missing) == 0 {
 		return
 	}
-	lines := slices.Sorted(maps.Keys(missing))
 	if !update {
-		actions := map[string]bool{}
-		for line := range maps.Keys(known) {
-			actions[roleAction(line)] = true
-		}
-		for line := range maps.Keys(fromDocuments) {
-			actions[roleAction(line)] = true
-		}
-		for _, line := range lines {
+		for _, line := range slices.Sorted(maps.Keys(missing)) {
 			if actions[roleAction(line)] {
 				t.Logf("%s lacks this resource: %s", list, line)
 			} else {
@@ -227,11 +223,7 @@ func Compare(t testing.TB, asked []Asked, update bool) {
 		}
 		return
 	}
-	for line := range known {
-		if line != "" {
-			lines = append(lines, line)
-		}
-	}
+	lines = slices.AppendSeq(lines, maps.Keys(missing))
 	slices.Sort(lines)
 	var out bytes.Buffer
 	for _, l := range lines {
