@@ -15,16 +15,27 @@ var traffic = []string{
 	"aws_service_discovery_http_namespace", "aws_subnet", "aws_vpc",
 }
 
+// holds says what data would be lost with a resource of this type.
+func holds(kind string) (data string, ok bool) {
+	for _, d := range config.DataTypes() {
+		if d.Type == kind {
+			return d.Holds, true
+		}
+	}
+	return "", false
+}
+
 // HoldsData reports whether data would be lost with a resource of this type.
 func HoldsData(kind string) bool {
-	return slices.ContainsFunc(config.DataTypes(), func(d config.DataType) bool { return d.Type == kind })
+	_, ok := holds(kind)
+	return ok
 }
 
 // Bears says what would be lost with a resource of this type: that it holds
 // data, or that it serves traffic; "" is neither.
 func Bears(kind string) string {
-	if i := slices.IndexFunc(config.DataTypes(), func(d config.DataType) bool { return d.Type == kind }); i >= 0 {
-		return "holds " + config.DataTypes()[i].Holds
+	if data, ok := holds(kind); ok {
+		return "holds " + data
 	}
 	if slices.Contains(traffic, kind) {
 		return "serves traffic"

@@ -104,15 +104,8 @@ func because(c plan.Change) string {
 // moduleOf is the outermost module of an address, without its key, or the
 // root.
 func moduleOf(address string) string {
-	rest, ok := strings.CutPrefix(address, "module.")
-	if !ok {
-		return "(root)"
-	}
-	name := rest
-	if i := strings.IndexAny(rest, ".["); i >= 0 {
-		name = rest[:i]
-	}
-	return "module." + name
+	name, _, _ := strings.Cut(plan.Module(address), "[")
+	return cmp.Or(name, "(root)")
 }
 
 // Verdict is a plan in one line.

@@ -24,10 +24,8 @@ type Preview struct {
 	Subjects []string
 	// Pending are the migrations that would run.
 	Pending deploy.Schema
-	// Plan is what would be applied; nil if none is, or if it is unknown. Refused
-	// is what the guard does not let through.
-	Plan    *plan.Plan
-	Refused []plan.Violation
+	// Plan is what would be applied; nil if none is, or if it is unknown.
+	Plan *plan.Plan
 	// Lease is the lock; nil if it is free.
 	Lease *deploy.Lease
 	// Gaps are what could not be found out.
@@ -87,7 +85,7 @@ func (p Preview) markdown(level detail) string {
 	p.migrations(d, rollback)
 	if p.Plan != nil && !rollback && !p.Plan.Empty() {
 		d.line("## Plan\n")
-		d.WriteString(Section{Root: p.Plan.Root, Plan: p.Plan, Refused: p.Refused}.body(level, 1000))
+		d.WriteString(Section{Root: p.Plan.Root, Plan: p.Plan}.body(level, 1000))
 	}
 	d.list("What could not be had", p.Gaps)
 	return d.String()
