@@ -117,7 +117,7 @@ func Run(ctx context.Context, o Options, command ...string) error {
 	err = cmd.Wait()
 	if o.Group && ctx.Err() != nil {
 		_, _ = held.WriteString("ended\n") // the watcher has gone: as it should
-		until(context.WithoutCancel(ctx), o.Grace, func() bool { return errors.Is(syscall.Kill(-cmd.Process.Pid, 0), syscall.ESRCH) })
+		until(nil, o.Grace, func() bool { return errors.Is(syscall.Kill(-cmd.Process.Pid, 0), syscall.ESRCH) })
 	}
 	kill()
 	return err
@@ -126,7 +126,7 @@ func Run(ctx context.Context, o Options, command ...string) error {
 // lock locks a note. The end of a process group that was killed a moment ago may
 // take a moment more.
 func lock(ctx context.Context, note *os.File) (err error) {
-	until(ctx, noteTime, func() bool {
+	until(ctx.Done(), noteTime, func() bool {
 		err = syscall.Flock(int(note.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		return err == nil
 	})
@@ -140,8 +140,8 @@ func lock(ctx context.Context, note *os.File) (err error) {
 const noteTime = 5 * time.Second
 
 // until looks every few milliseconds whether something is so. It gives up when
-// the time is up, or when ctx ends.
-func until(ctx context.Context, most time.Duration, so func() bool) {
+// the time is up, or when stop is closed, which may be nil.
+func until(stop <-chan struct{}, most time.Duration, so func() bool) {
 	end := time.NewTimer(most)
 	defer end.Stop()
 	look := time.NewTicker(10 * time.Millisecond)
@@ -151,7 +151,7 @@ func until(ctx context.Context, most time.Duration, so func() bool) {
 		case <-look.C:
 		case <-end.C:
 			return
-		case <-ctx.Done():
+		case <-stop:
 			return
 		}
 	}
@@ -170,7 +170,7 @@ func Running(note string) (group int, err error) {
 	var named []byte
 	lives := false
 	// A note is locked before its program starts, and names it right after.
-	until(context.Background(), noteTime, func() bool {
+	until(nil, noteTime, func() bool {
 		named, lives, err = ReadMark(note)
 		return err != nil || !lives || len(named) > 0
 	})
@@ -191,7 +191,7 @@ func Running(note string) (group int, err error) {
 // Await returns when nothing runs any more that a note of Run names, or when the
 // time is up.
 func Await(note string, most time.Duration) {
-	until(context.Background(), most, func() bool {
+	until(nil, most, func() bool {
 		group, err := Running(note)
 		return err != nil || group == 0
 	})
