@@ -61,11 +61,11 @@ func (r *roleTrace) add(c localaws.Call) {
 	for _, q := range c.Asked {
 		r.asked = append(r.asked, iamtest.Asked{Role: role, Question: q})
 	}
-	if c.Denied {
+	if c.Denied != "" {
 		if r.denied == nil {
 			r.denied = map[string]bool{}
 		}
-		r.denied[role+": "+c.Service+"."+c.Operation+" "+questions(c.Asked)] = true
+		r.denied[role+": "+c.Service+"."+c.Operation+" "+questions(c.Asked)+": "+c.Denied] = true
 	}
 }
 

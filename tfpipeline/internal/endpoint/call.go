@@ -105,7 +105,8 @@ func (c *Call) Forward(base *url.URL) *http.Request {
 
 // SetBody gives a request a body that is in memory.
 func SetBody(r *http.Request, body []byte) {
-	r.Body = io.NopCloser(bytes.NewReader(body))
+	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	r.Body, _ = r.GetBody()
 	r.ContentLength = int64(len(body))
 	r.TransferEncoding = nil
 	r.Header.Del("Content-Length")

@@ -173,8 +173,8 @@ func TestMissingOperationsFailImmediately(t *testing.T) {
 	client := ecr.NewFromConfig(awsConfig(e))
 
 	_, err = client.DescribeRegistry(t.Context(), nil)
-	if err == nil || !strings.Contains(err.Error(), "StatusCode: 500") || calls != 2 {
-		t.Errorf("%d calls, %v: want unknown trouble as it is, tried twice", calls, err)
+	if err == nil || !strings.Contains(err.Error(), "StatusCode: 500") || calls != 2*readTries {
+		t.Errorf("%d calls, %v: want unknown trouble as it is, tried twice by the client", calls, err)
 	}
 	calls = 0
 	log.add("NotImplementedError: The describe_registry action has not been implemented")
@@ -194,6 +194,46 @@ func TestMissingOperationsFailImmediately(t *testing.T) {
 	rpc := &endpoint.Call{Request: httptest.NewRequest(http.MethodPost, "/service/GraniteServiceVersion20100801/operation/PutMetricAlarm", nil)}
 	if got := (&endpoint.Failure{Code: "NotModelledLocally", Message: "x"}).Render(rpc).Body; !bytes.Contains(got, []byte("\x66__type\x72NotModelledLocally")) || !bytes.Contains(got, []byte("\x67message\x61x")) {
 		t.Errorf("cbor %x", got)
+	}
+}
+
+// TestReadsOutliveMotosRaces: moto fails a read while another request changes
+// what it goes through. No role is refused for that, and no client hears of it.
+func TestReadsOutliveMotosRaces(t *testing.T) {
+	control := account(t, `[{"Effect": "Allow", "Action": "ec2:*", "Resource": "*"}]`, "")
+	answers := control.Config.Handler
+	failing := map[string]int{}
+	control.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		endpoint.SetBody(r, body)
+		form, _ := url.ParseQuery(string(body))
+		if failing[form.Get("Action")] > 0 {
+			failing[form.Get("Action")]--
+			http.Error(w, "dictionary changed size during iteration", http.StatusInternalServerError)
+			return
+		}
+		answers.ServeHTTP(w, r)
+	})
+	var denied []string
+	e := start(t, control, Options{Trace: func(c Call) { denied = append(denied, c.Denied) }})
+	session, err := deployConfig(t, e).Credentials.Retrieve(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	denied = nil
+
+	failing["GetAccountAuthorizationDetails"], failing["DescribeVpcs"] = readTries-1, readTries-1
+	e.access.roles = nil
+	if status, body := as(t, e, session, "ec2", url.Values{"Action": {"DescribeVpcs"}, "Version": {ec2Version}}); status != http.StatusOK {
+		t.Errorf("a read: %d %s", status, body)
+	}
+	// A write that failed may have been half done: its client decides.
+	failing["DeleteVpc"] = 1
+	if status, _ := as(t, e, session, "ec2", url.Values{"Action": {"DeleteVpc"}, "VpcId": {"vpc-1"}, "Version": {ec2Version}}); status != http.StatusInternalServerError {
+		t.Errorf("a write: %d", status)
+	}
+	if want := []string{"", ""}; !slices.Equal(denied, want) {
+		t.Errorf("denied for %q", denied)
 	}
 }
 

@@ -74,8 +74,8 @@ type Call struct {
 	// Asked is what its call asked of IAM.
 	Role  string
 	Asked []iam.Question
-	// Denied: the role may not.
-	Denied bool
+	// Denied is why the role was refused, "" if it was not.
+	Denied string
 }
 
 // Endpoint answers as AWS does until it is closed.

@@ -62,32 +62,35 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // judged answers a call if its caller may make it. It returns the caller's
-// role, what was asked of IAM and whether the answer was no, if the caller is
-// not the administrator.
-func (e *Endpoint) judged(w http.ResponseWriter, c *endpoint.Call) (role string, asked []iam.Question, denied bool) {
+// role, what was asked of IAM and why the answer was no, if the caller is not
+// the administrator.
+func (e *Endpoint) judged(w http.ResponseWriter, c *endpoint.Call) (role string, asked []iam.Question, denied string) {
 	s, ok, err := e.access.caller(c.Request)
 	if err == nil && !ok {
 		e.answer(w, c)
-		return "", nil, false
+		return "", nil, ""
 	}
 	if err == nil {
 		asked, err = e.access.judge(c, s, false)
 	}
 	if err != nil {
 		refusal(c, err).Write(w)
-		return s.role, asked, true
+		return s.role, asked, err.Error()
 	}
 	hidden := &hider{ResponseWriter: w}
-	unfound, err := e.access.judge(c, s, true)
-	if err != nil {
-		hidden.denied = refusal(c, err)
+	unfound, unlisted := e.access.judge(c, s, true)
+	if unlisted != nil {
+		hidden.denied = refusal(c, unlisted)
 		w = hidden
 	}
 	e.answer(w, c)
 	if r, ok := w.(*statusRecorder); ok && r.status == http.StatusNotFound {
 		asked = append(asked, unfound...)
 	}
-	return s.role, asked, hidden.hid
+	if hidden.hid {
+		return s.role, asked, unlisted.Error()
+	}
+	return s.role, asked, ""
 }
 
 // refusal is an error as AWS answers it.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/beevik/etree"
@@ -76,20 +77,47 @@ func (u *upstream) pass(w http.ResponseWriter, c *endpoint.Call) {
 // roundTrip sends a request, and replaces the answer to an operation that moto
 // lacks: a 500 is retried by every client of AWS, for minutes.
 func (u *upstream) roundTrip(c *endpoint.Call, r *http.Request) (*http.Response, error) {
-	res, err := u.transport.RoundTrip(r)
-	if err != nil || res.StatusCode != http.StatusInternalServerError || c.Operation == "" {
+	res, lacks, err := u.exchange(c.Operation, r)
+	if !lacks {
 		return res, err
 	}
-	if !u.lacks(r.Context(), c.Operation) {
-		return res, nil
-	}
-	res.Body.Close()
 	rep := notModelled(c.Service, c.Operation).Render(c)
 	res.StatusCode, res.Status = rep.Status, http.StatusText(rep.Status)
 	res.Header = rep.Header
 	res.Body, res.ContentLength = io.NopCloser(bytes.NewReader(rep.Body)), int64(len(rep.Body))
 	return res, nil
 }
+
+// readTries is how often moto is asked the same while it fails.
+const readTries = 10
+
+// exchange sends a request, and again while a read fails: moto goes through its
+// tables without a lock, and answers 500 if another request adds to one
+// meanwhile. lacks: moto has no such operation; the body of its answer is
+// closed.
+func (u *upstream) exchange(operation string, r *http.Request) (res *http.Response, lacks bool, err error) {
+	for tries := 1; ; tries++ {
+		res, err = u.transport.RoundTrip(r)
+		if err != nil || res.StatusCode != http.StatusInternalServerError || operation == "" {
+			return res, false, err
+		}
+		lacks = u.lacks(r.Context(), operation)
+		if !lacks && (tries == readTries || !reads.MatchString(operation) || r.GetBody == nil) {
+			return res, false, nil
+		}
+		res.Body.Close()
+		if lacks {
+			return res, true, nil
+		}
+		r = r.Clone(r.Context())
+		if r.Body, err = r.GetBody(); err != nil {
+			return nil, false, err
+		}
+	}
+}
+
+// reads matches the operations that change nothing.
+var reads = regexp.MustCompile(`^(?:BatchGet|Describe|Get|List)`)
 
 // notModelled is the answer to what neither the endpoint nor moto can do. It
 // is a 501 and not a 500: AWS's clients retry a 500, and Terraform would seem
@@ -118,7 +146,7 @@ func (u *upstream) ask(ctx context.Context, service, region, version, operation 
 	for k, v := range parameters {
 		form[k] = v
 	}
-	rep, err := u.askBody(ctx, service, region, "", "application/x-www-form-urlencoded", form.Encode())
+	rep, err := u.askBody(ctx, operation, service, region, "", "application/x-www-form-urlencoded", form.Encode())
 	if err != nil {
 		return nil, fmt.Errorf("ask %s %s: %w", service, operation, err)
 	}
@@ -127,14 +155,15 @@ func (u *upstream) ask(ctx context.Context, service, region, version, operation 
 
 // askJSON is ask for the JSON protocol; target is the whole X-Amz-Target.
 func (u *upstream) askJSON(ctx context.Context, service, region, target, body string) ([]byte, error) {
-	rep, err := u.askBody(ctx, service, region, target, "application/x-amz-json-1.1", body)
+	_, operation, _ := strings.Cut(target, ".")
+	rep, err := u.askBody(ctx, operation, service, region, target, "application/x-amz-json-1.1", body)
 	if err != nil {
 		return nil, fmt.Errorf("ask %s %s: %w", service, target, err)
 	}
 	return rep, nil
 }
 
-func (u *upstream) askBody(ctx context.Context, service, region, target, contentType, body string) ([]byte, error) {
+func (u *upstream) askBody(ctx context.Context, operation, service, region, target, contentType, body string) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, u.url.String()+"/", strings.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -144,9 +173,12 @@ func (u *upstream) askBody(ctx context.Context, service, region, target, content
 	if target != "" {
 		r.Header.Set("X-Amz-Target", target)
 	}
-	res, err := u.transport.RoundTrip(r)
+	res, lacks, err := u.exchange(operation, r)
 	if err != nil {
 		return nil, u.unreachable(err)
+	}
+	if lacks {
+		return nil, notModelled(service, operation)
 	}
 	defer res.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(res.Body, endpoint.MaxBody))
