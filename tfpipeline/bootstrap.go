@@ -19,9 +19,9 @@ func bootstrapCommand() command {
 		usage:   "-env ENV [-yes]",
 		env:     roots, checkout: true,
 		long: `
-Makes what is missing, in this order: the state bucket, the shared root, the
-environment with every service at zero tasks; then lists what a person has to
-do. Between shared and the environment it checks that the domain is delegated
+Makes what is missing, in this order: the state bucket, the roles by which AWS's
+services act in the account, the shared root, the environment with every
+service at zero tasks; then lists what a person has to do. Between shared and the environment it checks that the domain is delegated
 to the zone, and stops with the name servers if not.
 
 It can be run at any time and as often as you like: it goes on where it
@@ -55,8 +55,14 @@ func runBootstrap(ctx context.Context, a *app, env string, o root.Choices) error
 		return err
 	}
 
+	changed, err := acc.EnsureServiceRoles(ctx)
+	if err != nil {
+		return err
+	}
+	anything = anything || changed
+
 	o.Retry = "tfpipeline bootstrap -env " + env
-	changed, err := root.Change(ctx, a.rootOptions(cloud), config.SharedRoot, o, nil)
+	changed, err = root.Change(ctx, a.rootOptions(cloud), config.SharedRoot, o, nil)
 	if err != nil {
 		return err
 	}

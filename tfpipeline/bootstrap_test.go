@@ -79,6 +79,29 @@ func TestBucket(t *testing.T) {
 	}
 }
 
+func TestServiceRoles(t *testing.T) {
+	fake, cfg := cloud(t)
+	fake.serviceRoles = []string{"trustedadvisor.amazonaws.com", "rds.amazonaws.com"}
+	fake.lateServiceRoles = []string{"ecs.amazonaws.com"}
+	ensure := func() (bool, []string) {
+		t.Helper()
+		changed, err := account.New(configtest.Docs(), cfg, &console.Console{Err: io.Discard}).EnsureServiceRoles(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return changed, fake.takeChanges()
+	}
+	changed, did := ensure()
+	if d := cmp.Diff([]string{
+		"create role of ecs.application-autoscaling.amazonaws.com", "create role of elasticache.amazonaws.com", "create role of elasticloadbalancing.amazonaws.com",
+	}, did); d != "" || !changed {
+		t.Errorf("changed is %t; first run (-want +got):\n%s", changed, d)
+	}
+	if changed, did := ensure(); changed || len(did) > 0 {
+		t.Errorf("the second run changed %v", did)
+	}
+}
+
 func TestDelegation(t *testing.T) {
 	tests := []struct {
 		name     string

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -32,6 +34,9 @@ type fakeCloud struct {
 	taskDefinitions, tasks []string
 	// issues are those of the repository on GitHub, which is here too.
 	issues fakeIssues
+	// serviceRoles are the services that have a role; lateServiceRoles get one
+	// from somebody else between a list and a creation.
+	serviceRoles, lateServiceRoles []string
 	// changes are the requests that changed something, in order.
 	changes []string
 }
@@ -57,6 +62,8 @@ func (c *fakeCloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch service {
 	case "sts":
 		fmt.Fprintf(w, `<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::%[1]s:user/ada</Arn><UserId>ADA</UserId><Account>%[1]s</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`, c.account)
+	case "iam":
+		c.iam(w, string(body))
 	case "s3":
 		c.s3(w, r, string(body))
 	case "route53":
@@ -69,6 +76,30 @@ func (c *fakeCloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.json(w, operation, in)
 	default:
 		http.Error(w, "the fake cloud has no "+service, http.StatusNotImplemented)
+	}
+}
+
+// iam knows service-linked roles.
+func (c *fakeCloud) iam(w http.ResponseWriter, body string) {
+	form, _ := url.ParseQuery(body)
+	switch service := form.Get("AWSServiceName"); form.Get("Action") {
+	case "ListRoles":
+		var roles strings.Builder
+		for _, s := range c.serviceRoles {
+			fmt.Fprintf(&roles, `<member><Path>/aws-service-role/%s/</Path></member>`, s)
+		}
+		fmt.Fprintf(w, `<ListRolesResponse><ListRolesResult><Roles>%s</Roles></ListRolesResult></ListRolesResponse>`, roles.String())
+	case "CreateServiceLinkedRole":
+		if slices.Contains(c.serviceRoles, service) || slices.Contains(c.lateServiceRoles, service) {
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, `<ErrorResponse><Error><Code>InvalidInput</Code><Message>Service role name X has been taken in this account, please try a different suffix.</Message></Error></ErrorResponse>`)
+			return
+		}
+		c.serviceRoles = append(c.serviceRoles, service)
+		c.changes = append(c.changes, "create role of "+service)
+		fmt.Fprint(w, `<CreateServiceLinkedRoleResponse><CreateServiceLinkedRoleResult><Role/></CreateServiceLinkedRoleResult></CreateServiceLinkedRoleResponse>`)
+	default:
+		http.Error(w, "the fake cloud does not know "+form.Get("Action"), http.StatusNotImplemented)
 	}
 }
 

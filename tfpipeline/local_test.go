@@ -135,6 +135,9 @@ func (p *localProcess) runSample(t *testing.T, cli program) {
 	subnet := regexp.MustCompile(`subnet-[0-9a-f]+`).FindString(p.ask(t, "ec2", "DescribeSubnets", ""))
 	p.ask(t, "iam", "CreateRole", "RoleName=x&AssumeRolePolicyDocument="+url.QueryEscape(`{"Version": "2012-10-17", "Statement":
 		[{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ecs-tasks.amazonaws.com"}}]}`))
+	for _, service := range []string{"ecs", "rds"} {
+		p.ask(t, "iam", "CreateServiceLinkedRole", "AWSServiceName="+service+".amazonaws.com")
+	}
 	client := ecs.NewFromConfig(p.config)
 	if _, err := client.CreateCluster(ctx, &ecs.CreateClusterInput{ClusterName: new("main")}); err != nil {
 		t.Fatal(err)

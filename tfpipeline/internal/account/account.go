@@ -1,7 +1,8 @@
 // Package account does what Terraform cannot: it checks whose credentials are
-// in use, makes the bucket that holds the states, asks whether the domain leads
-// to its zone, lists the secrets that a person provides, and removes what
-// Terraform leaves behind in a destroyed environment.
+// in use, makes the bucket that holds the states and the roles by which AWS's
+// services act, asks whether the domain leads to its zone, lists the secrets
+// that a person provides, and removes what Terraform leaves behind in a
+// destroyed environment.
 package account
 
 import (

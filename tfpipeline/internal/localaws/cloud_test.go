@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -158,6 +159,12 @@ func newCloudSite(t *testing.T, c *localaws.Cloud) *cloudSite {
 	}
 	s.createRole("execution", `{"Effect": "Allow", "Action": ["secretsmanager:GetSecretValue", "logs:CreateLogStream", "logs:PutLogEvents"], "Resource": "*"}`)
 	s.createRole("logger", `{"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": "*"}`)
+	s.query("iam", url.Values{"Action": {"CreateServiceLinkedRole"}, "Version": {"2010-05-08"}, "AWSServiceName": {"rds.amazonaws.com"}}, &struct{}{})
+	// ECS's role is made by the first attempt, which fails.
+	_, err = s.ecs.CreateCluster(t.Context(), &sdk.CreateClusterInput{ClusterName: new("site")})
+	if invalid, ok := errors.AsType[*types.InvalidParameterException](err); !ok || !strings.Contains(invalid.ErrorMessage(), "Unable to assume the service linked role") {
+		t.Errorf("the first cluster of the account: %v", err)
+	}
 	s.createBalancer()
 	return s
 }

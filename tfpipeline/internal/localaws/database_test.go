@@ -16,7 +16,7 @@ const oneDatabase = `<R><DBInstance><DBInstanceIdentifier>one</DBInstanceIdentif
 func TestDatabaseInstances(t *testing.T) {
 	control := newFakeControl(t, map[string]string{
 		"rds.CreateDBInstance": oneDatabase, "rds.ModifyDBInstance": oneDatabase, "rds.DeleteDBInstance": oneDatabase,
-		"rds.DescribeDBInstances": databaseAnswer,
+		"rds.DescribeDBInstances": databaseAnswer, "iam.GetRole": `<R/>`,
 	})
 	e := start(t, control, Options{Database: func(id string) (string, int, bool) { return "127.0.0.1", 15432, id == "one" }})
 

@@ -26,6 +26,8 @@
 //   - Names: a call that names a subnet, security group, target group, role,
 //     namespace or certificate that is not there, or not yet ready, is refused
 //     as AWS refuses it; so are tags and tokens that AWS's patterns refuse.
+//   - Service-linked roles: ECS and RDS refuse the first cluster and the first
+//     instance of an account that lacks theirs, and make the role.
 //
 // # Repaired
 //

@@ -31,6 +31,8 @@ type lookups struct {
 type lookup func(*lookups, *endpoint.Call, iam.Call) error
 
 var lookupTable = map[string][]lookup{
+	"ecs.CreateCluster": {linkedRole("ecs.amazonaws.com", "InvalidParameterException",
+		"Unable to assume the service linked role. Please verify that the ECS service linked role exists.")},
 	"ecs.CreateService":                   {placement, attachedGroups, serviceConnectNamespace},
 	"ecs.UpdateService":                   {placement, attachedGroups, serviceConnectNamespace},
 	"ecs.RunTask":                         {placement, assumableRoles},
@@ -44,7 +46,8 @@ var lookupTable = map[string][]lookup{
 		}),
 		internetFacing,
 	},
-	"rds.CreateDBInstance":               {databaseGroups},
+	"rds.CreateDBInstance": {databaseGroups, linkedRole("rds.amazonaws.com", "InvalidParameterValue",
+		"Unable to create the resource. Verify that you have permission to create service linked role. Otherwise wait and try again later")},
 	"rds.ModifyDBInstance":               {databaseGroups},
 	"elasticache.CreateReplicationGroup": {cacheGroups},
 	"elasticache.ModifyReplicationGroup": {cacheGroups},

@@ -93,6 +93,25 @@ func TestMoto(t *testing.T) {
 			}
 		}
 	})
+	t.Run("service-linked roles", func(t *testing.T) {
+		database := []string{"DBInstanceIdentifier=first", "Engine=postgres", "DBInstanceClass=db.t4g.micro", "AllocatedStorage=20", "MasterUsername=u", "MasterUserPassword=0123456789"}
+		refused := func(service, operation, want string, parameters ...string) {
+			t.Helper()
+			status, answer := query(t, e, service, operation, parameters...)
+			if got := endpoint.Text(answer.SelectElement("Error"), "Code") + ": " + endpoint.Text(answer.SelectElement("Error"), "Message"); status == http.StatusOK || got != want {
+				t.Errorf("%s: status %d %s, want %s", operation, status, got, want)
+			}
+		}
+		refused("rds", "CreateDBInstance", "InvalidParameterValue: Unable to create the resource. Verify that you have permission to create service linked role. Otherwise wait and try again later", database...)
+		must(t, e, "rds", "CreateDBInstance", database...)
+		must(t, e, "rds", "DeleteDBInstance", "DBInstanceIdentifier=first", "SkipFinalSnapshot=true")
+		refused("iam", "CreateServiceLinkedRole", "InvalidInput: Service role name AWSServiceRoleForRDS has been taken in this account, please try a different suffix.", "AWSServiceName=rds.amazonaws.com")
+		refused("iam", "CreateServiceLinkedRole", "InvalidInput: Custom suffix is not allowed for ecs.amazonaws.com", "AWSServiceName=ecs.amazonaws.com", "CustomSuffix=x")
+		made := must(t, e, "iam", "CreateServiceLinkedRole", "AWSServiceName=ecs.application-autoscaling.amazonaws.com")
+		if arn := endpoint.Text(endpoint.Every(made, "Role")[0], "Arn"); arn != "arn:aws:iam::210987654321:role/aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService" || made.Tag != "CreateServiceLinkedRoleResponse" {
+			t.Errorf("made %s", endpoint.Encode(made))
+		}
+	})
 	t.Run("databases", func(t *testing.T) {
 		for _, id := range []string{"one", "two"} {
 			must(t, e, "rds", "CreateDBInstance", "DBInstanceIdentifier="+id, "Engine=postgres", "DBInstanceClass=db.t4g.micro", "AllocatedStorage=20",

@@ -35,6 +35,7 @@ func (e *Endpoint) answers(o Options) endpoint.Table {
 		(&natGateways{control: e.control, attached: e.lookups.internetGateway, failed: map[string]bool{}}).operations(),
 		newCertificates(e.self).operations(),
 		e.taggedResources(),
+		{"iam.CreateServiceLinkedRole": createServiceRole},
 	} {
 		for name, op := range rows {
 			table[name] = op

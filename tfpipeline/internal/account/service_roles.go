@@ -1,0 +1,58 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+)
+
+// serviceRolePath is the path of service-linked roles; the service follows.
+const serviceRolePath = "/aws-service-role/"
+
+// linkedServices act in the account by a role of their own. AWS makes it when
+// a service first needs it, and that first creation often fails, since nobody
+// can assume a role in the second in which it is made.
+func linkedServices() []string {
+	return []string{
+		"ecs.amazonaws.com", "ecs.application-autoscaling.amazonaws.com", "elasticache.amazonaws.com",
+		"elasticloadbalancing.amazonaws.com", "rds.amazonaws.com",
+	}
+}
+
+// EnsureServiceRoles makes the service-linked roles that the account lacks,
+// tells the console which, and reports whether there were any.
+func (a *Account) EnsureServiceRoles(ctx context.Context) (changed bool, err error) {
+	a.console.Progress("service-linked roles")
+	client := iam.NewFromConfig(a.cfg)
+	there := map[string]bool{}
+	pages := iam.NewListRolesPaginator(client, &iam.ListRolesInput{PathPrefix: aws.String(serviceRolePath)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return false, fmt.Errorf("list the service-linked roles: %w", err)
+		}
+		for _, r := range page.Roles {
+			there[strings.Trim(strings.TrimPrefix(aws.ToString(r.Path), serviceRolePath), "/")] = true
+		}
+	}
+	for _, service := range linkedServices() {
+		if there[service] {
+			continue
+		}
+		_, err := client.CreateServiceLinkedRole(ctx, &iam.CreateServiceLinkedRoleInput{AWSServiceName: &service})
+		if e, ok := errors.AsType[*types.InvalidInputException](err); ok && strings.Contains(e.ErrorMessage(), "has been taken") {
+			continue // somebody was faster
+		}
+		if err != nil {
+			return changed, fmt.Errorf("create the service-linked role of %s: %w", service, err)
+		}
+		changed = true
+		a.console.Progress("service-linked roles: created that of %s", service)
+	}
+	return changed, nil
+}
