@@ -45,12 +45,10 @@ type attempt struct {
 	// left is the attempt that left the lock which this one took over; nil if
 	// it was free.
 	left *Record
-	// over is the lease that was taken over from it; acted: this run has begun a
-	// change of its own since.
-	over  *Lease
-	acted bool
-	// idle: it failed before that, and has left everything as it was.
-	idle bool
+	// over is the lease that was taken over from it.
+	over *Lease
+	// own is how far this run itself has come.
+	own Phase
 	// resumed: that attempt is continued, with what it found out and did.
 	resumed bool
 	// finished is the record of an attempt that did what is asked for, and could
@@ -149,8 +147,8 @@ func (a *attempt) run(ctx context.Context) (Record, error) {
 			*a.record(), a.finished = *a.finished, nil
 			i = slices.IndexFunc(steps, func(s step) bool { return s.name == StepUnlock })
 			s = steps[i]
-		case a.journal.RollBack != "":
-			return a.fail(ctx, a.journal.FailedStep, errors.New(a.journal.RollBack))
+		case a.journal.Phase == PhaseRollingBack:
+			return a.fail(ctx, a.journal.FailedStep, errors.New(a.journal.Failure))
 		}
 		superseded := a.record().SupersededBy != nil
 		if superseded && !s.name.ends() {
@@ -183,8 +181,6 @@ func (a *attempt) do(ctx context.Context, s step) error {
 	if err != nil {
 		err = because(ctx, err)
 		kind, message = EventFailed, err.Error()
-	} else if !a.done(s.name) {
-		a.journal.Done = append(a.journal.Done, s.name)
 	}
 	e := Event{Kind: kind, Message: message, Elapsed: time.Since(began)}
 	if s.name == StepResolve {
@@ -204,14 +200,10 @@ func because(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %w", cause, err)
 }
 
-// done reports whether a step is complete, here or in what this continues.
-func (a *attempt) done(s StepName) bool {
-	for _, d := range a.journal.Done {
-		if d == s {
-			return true
-		}
-	}
-	return false
+// reach notes that this run has come to a phase. What it continues may have come
+// further.
+func (a *attempt) reach(p Phase) {
+	a.own, a.journal.Phase = p, max(a.journal.Phase, p)
 }
 
 // enter says which step events belong to from here on. The lock's renewals emit
@@ -408,10 +400,10 @@ const (
 	EventEnd EventKind = "end"
 )
 
-// changing stores what is about to be changed, and is called before every
-// change. It fails, and nothing may be changed, if the journal cannot be
-// stored or the lock is not ours.
-func (a *attempt) changing(ctx context.Context, tell func(*Journal)) error {
+// changing stores what is about to be changed, and the phase in which it is. It is
+// called before every change. It fails, and nothing may be changed, if the
+// journal cannot be stored or the lock is not ours.
+func (a *attempt) changing(ctx context.Context, p Phase, tell func(*Journal)) error {
 	if err := a.lease.valid(); err != nil {
 		return err
 	}
@@ -420,14 +412,14 @@ func (a *attempt) changing(ctx context.Context, tell func(*Journal)) error {
 	}
 	next := a.journal
 	next.Record = next.Record.clone()
-	next.Changed = true
+	next.Phase = max(next.Phase, p)
 	if tell != nil {
 		tell(&next)
 	}
 	if err := a.write(ctx, next); err != nil {
 		return fmt.Errorf("store the journal before a change: %w", err)
 	}
-	a.journal, a.acted = next, true
+	a.journal, a.own = next, p
 	// Storing it may have taken longer than the lease lived.
 	return a.lease.valid()
 }

@@ -32,10 +32,8 @@ func (a *attempt) fail(ctx context.Context, step StepName, err error) (Record, e
 		err = interruptedError{err}
 	}
 	_, lost := errors.AsType[lostError](err)
-	a.idle = a.over != nil && !a.acted && a.journal.RollBack == ""
-	outcome, follow := conclude(a.journal, cause{
+	outcome, follow := conclude(a.journal.Phase, a.own, cause{
 		interrupted: ctx.Err() != nil, lost: lost, unlocked: !a.lease.held(), blind: blind(step, err),
-		verified: r.Outcome == Deployed, idle: a.idle,
 	})
 	switch follow {
 	case followLeave:
@@ -60,51 +58,6 @@ func (a *attempt) fail(ctx context.Context, step StepName, err error) (Record, e
 	return told, &Error{
 		Step: step, Outcome: outcome, Left: told.Left, Next: told.Next, Record: told,
 		Evidence: hideEvidence(a.Redactor, a.evidence), Err: a.Redactor.Error(err),
-	}
-}
-
-// cause is why an attempt ends that did not come to its last step.
-type cause struct {
-	// interrupted: the caller's context has ended. lost: the lock was, and
-	// unlocked: it was never held. blind is what the function of that name says.
-	interrupted, lost, unlocked, blind bool
-	// verified: every service runs the release. idle: the attempt was to continue
-	// or end another one, and has changed nothing.
-	verified, idle bool
-}
-
-// follow is what an attempt does before it ends, and what its outcome then
-// depends on.
-type follow int
-
-const (
-	followNothing follow = iota
-	// followLeave hands back the lease that was taken over.
-	followLeave
-	// followRollBack rolls the services back.
-	followRollBack
-	// followCollect gathers evidence.
-	followCollect
-)
-
-// conclude says how an attempt ends, from what its journal says was changed and
-// why it ends. The outcome is empty where what follows decides it.
-func conclude(j Journal, c cause) (Outcome, follow) {
-	switch {
-	case c.verified:
-		return Deployed, followNothing // and could not be recorded
-	case c.idle:
-		return "", followLeave
-	case c.interrupted, c.lost && j.Changed:
-		return Interrupted, followNothing
-	case c.lost, c.unlocked:
-		return Untouched, followNothing
-	case j.Updated && c.blind:
-		return Interrupted, followNothing // what is in flight goes on, and nobody could look
-	case j.Updated:
-		return "", followRollBack
-	default:
-		return Untouched, followCollect
 	}
 }
 
@@ -155,12 +108,13 @@ func (a *attempt) closeUp(ctx context.Context) []string {
 	switch {
 	case outcome == Broken, outcome == Deployed:
 		kept = Broken
-	case outcome == Interrupted && a.journal.Changed:
+	case outcome == Interrupted && a.journal.Phase.changed():
 		kept = Interrupted
 	}
 	a.changed(ctx)
+	idle := idle(a.journal.Phase, a.own)
 	switch {
-	case a.idle:
+	case idle:
 	case kept != "":
 		undone = append(undone, a.settleLock(ctx, kept)...)
 	}
@@ -170,7 +124,7 @@ func (a *attempt) closeUp(ctx context.Context) []string {
 			undone = append(undone, fmt.Sprintf("the record could not be stored: %v", err))
 		}
 	}
-	if kept == "" && !a.idle {
+	if kept == "" && !idle {
 		undone = append(undone, a.settleLock(ctx, "")...)
 	}
 	if err := a.notify(ctx); err != nil { // nobody waits for a webhook with the lock in hand
@@ -238,10 +192,10 @@ func (a *attempt) leftBehind() []string {
 	if a.lease == nil || !a.lease.held() {
 		return nil
 	}
-	if a.idle {
+	if idle(a.journal.Phase, a.own) {
 		return []string{fmt.Sprintf("this run has changed nothing, and what %s left is as it was", a.left.ID)}
 	}
-	if r.Outcome == Interrupted && !a.journal.Changed {
+	if r.Outcome == Interrupted && !a.journal.Phase.changed() {
 		return []string{"nothing was changed"}
 	}
 	if r.Migration != nil {
@@ -249,12 +203,12 @@ func (a *attempt) leftBehind() []string {
 	}
 	left = append(left, tellTask(taskSeed, r.Seed)...)
 	switch {
-	case r.Applied && a.done(StepApply):
+	case r.Applied && a.journal.Phase.applied():
 		left = append(left, "the infrastructure was applied")
 	case r.Applied:
 		left = append(left, "the infrastructure may be applied in part")
 	}
-	if !a.journal.Updated {
+	if !a.journal.Phase.updated() {
 		return append(left, "no service has changed its release")
 	}
 	for _, name := range a.services {

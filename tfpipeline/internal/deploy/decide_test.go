@@ -12,7 +12,11 @@ func TestJudgeLease(t *testing.T) {
 	live, dead := Lease{Age: time.Second}, Lease{Age: time.Minute}
 	left := func(o Outcome) Lease { return Lease{Left: o} }
 	journal := func(k Kind, r Release, changed bool) *Journal {
-		return &Journal{Changed: changed, Record: Record{Kind: k, Release: r}}
+		j := &Journal{Record: Record{Kind: k, Release: r}}
+		if changed {
+			j.Phase = PhaseMigrating
+		}
+		return j
 	}
 	record := func(k Kind, r Release, o Outcome) *Record { return &Record{Kind: k, Release: r, Outcome: o} }
 	for _, tt := range []struct {

@@ -128,7 +128,7 @@ type Breaker struct {
 // if anything ran that could show some.
 func (a *attempt) collect(ctx context.Context) {
 	r := a.record()
-	if !a.evidence.Collected.IsZero() || !a.journal.Changed {
+	if !a.evidence.Collected.IsZero() || !a.journal.Phase.changed() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.limits.Collect)

@@ -135,20 +135,20 @@ func (a *attempt) takeLock(ctx context.Context, c takeover, over *Lease, left le
 	case takeoverResume:
 		a.resumed = true
 		r.resume(left.journal.Record)
-		a.journal.Done, a.journal.Updated = left.journal.Done, left.journal.Updated
-		a.journal.RollBack, a.journal.FailedStep, a.journal.Mixed = left.journal.RollBack, left.journal.FailedStep, left.journal.Mixed
-		if a.journal.RollBack != "" {
+		a.journal.Phase, a.journal.Mixed = left.journal.Phase.inherited(), left.journal.Mixed
+		a.journal.Failure, a.journal.FailedStep = left.journal.Failure, left.journal.FailedStep
+		if a.journal.Phase == PhaseRollingBack {
 			a.narrow() // no step comes that would
 		}
 	case takeoverReplace:
 		r.Resumes = left.journal.Record.ID
+		a.journal.Phase = PhaseReplacing
 	}
 	if c == takeoverDone {
 		a.finished = left.record
 	}
 	if c == takeoverResume || c == takeoverReplace {
 		a.left, a.over = &left.journal.Record, over
-		a.journal.Changed = true
 		if err := a.write(ctx, a.journal); err != nil {
 			return fmt.Errorf("store the journal: %w", err)
 		}
@@ -191,7 +191,7 @@ func (a *attempt) recordDead(ctx context.Context, left leftover) error {
 		r := j.Record.clone()
 		r.Outcome, r.Step, r.Ended = Interrupted, j.Step, j.Time
 		r.Error = "ended without a word"
-		if !j.Changed {
+		if !j.Phase.changed() {
 			r.Outcome = Untouched
 		}
 		err := a.retryCall(ctx, func(ctx context.Context) error { return a.History.Record(ctx, r) })
@@ -255,7 +255,7 @@ func takeoverOf(l leftover, kind Kind, release Release) takeover {
 		return takeoverFree
 	}
 	switch j := l.journal; {
-	case j == nil || !j.Changed:
+	case j == nil || !j.Phase.changed():
 		return takeoverFree // it ended before its first change
 	case kind == KindRollback && l.lease.Left != Broken && asked(&j.Record, kind, release):
 		return takeoverResume
@@ -325,7 +325,7 @@ func (p *Pipeline) Settle(ctx context.Context, attemptID string) (*Lease, error)
 		return nil, err
 	}
 	settled := left.record != nil && left.record.Outcome.Settled()
-	if left.journal == nil || !left.journal.Changed || settled {
+	if left.journal == nil || !left.journal.Phase.changed() || settled {
 		if err := a.retryCall(ctx, func(ctx context.Context) error { return a.Lock.Release(ctx, *l) }); err != nil {
 			return nil, fmt.Errorf("give back the lock: %w", err)
 		}

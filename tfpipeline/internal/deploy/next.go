@@ -73,7 +73,7 @@ func (a *attempt) next() Next {
 	inspect := Move{Advice: AdviceInspect, Verb: VerbStatus}
 	elsewhere := Move{Advice: AdviceElsewhere, Verb: VerbRollback}
 	back := Move{Advice: AdviceBack, Verb: VerbRollback, Release: r.Previous.bare()}
-	started := a.lease != nil && a.lease.held() && a.journal.Changed
+	started := a.lease != nil && a.lease.held() && a.journal.Phase.changed()
 	if access, ok := errors.AsType[*AccessError](a.refusal); ok {
 		again.Advice = AdviceGrant
 		if access.Permission == "" {
@@ -89,7 +89,7 @@ func (a *attempt) next() Next {
 		return Next{again}
 	case r.Outcome == Interrupted:
 		again.Advice = AdviceContinue
-		if a.journal.RollBack != "" {
+		if a.journal.Phase == PhaseRollingBack {
 			again.Advice = AdviceReturn
 		}
 		if r.Previous.IsZero() || r.Kind == KindRollback {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -280,19 +281,15 @@ type Skipped struct {
 // Journal is an attempt that goes on: what a later run needs to know of it if
 // it is killed now. It is written before and after whatever it tells of.
 type Journal struct {
-	// Step is the one that has begun; Done are those that are complete.
-	Step StepName   `json:"step"`
-	Done []StepName `json:"done,omitempty"`
-	// Changed: something outside history and lock may have been changed.
-	Changed bool `json:"changed,omitempty"`
-	// Updated: services may have changed their release.
-	Updated bool `json:"updated,omitempty"`
+	// Phase is how far the attempt has come.
+	Phase Phase `json:"phase"`
+	// Step is the one that has begun.
+	Step StepName `json:"step"`
 	// Mixed: services ran different releases before the attempt.
 	Mixed bool `json:"mixed,omitempty"`
-	// RollBack: the attempt has failed, for this reason, and services are being
-	// rolled back. Earlier journals name it put_back.
-	RollBack string `json:"roll_back,omitempty"`
-	// FailedStep is where it failed, if it is rolled back.
+	// Failure is why services are rolled back, FailedStep where the attempt
+	// failed.
+	Failure    string   `json:"failure,omitempty"`
 	FailedStep StepName `json:"failed_step,omitempty"`
 	// Time is when this was written.
 	Time time.Time `json:"time"`
@@ -300,16 +297,25 @@ type Journal struct {
 	Record Record `json:"record"`
 }
 
-// UnmarshalJSON reads earlier journals too.
+// UnmarshalJSON reads earlier journals too, which have no phase.
 func (j *Journal) UnmarshalJSON(text []byte) error {
 	type plain Journal
 	earlier := struct {
 		*plain
-		PutBack string `json:"put_back"`
+		Phase            *Phase     `json:"phase"`
+		Done             []StepName `json:"done"`
+		Changed, Updated bool
+		PutBack          string `json:"put_back"`
+		RollBack         string `json:"roll_back"`
 	}{plain: (*plain)(j)}
 	if err := json.Unmarshal(text, &earlier); err != nil {
 		return err
 	}
-	j.RollBack = cmp.Or(j.RollBack, earlier.PutBack)
+	if earlier.Phase != nil {
+		j.Phase = *earlier.Phase
+		return nil
+	}
+	j.Failure = cmp.Or(earlier.RollBack, earlier.PutBack)
+	j.Phase = earlierPhase(earlier.Changed, earlier.Updated, slices.Contains(earlier.Done, StepApply), j.Failure != "", j.Record)
 	return nil
 }

@@ -1,7 +1,6 @@
 package deploy
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -121,18 +120,4 @@ func TestRollbackPeelsTheTag(t *testing.T) {
 			t.Errorf("nobody says that the tag was moved: %+v", p.events)
 		}
 	})
-}
-
-// What earlier versions wrote is read.
-func TestEarlierNamesOfTheRollBack(t *testing.T) {
-	var j Journal
-	if err := json.Unmarshal([]byte(`{"put_back": "it failed", "record": {"services": {"api": {"digest": "sha256:1", "put_back_deployment": "d1"}}}}`), &j); err != nil {
-		t.Fatal(err)
-	}
-	if j.RollBack != "it failed" || j.Record.Services["api"].RollBack != "d1" || j.Record.Services["api"].Digest != "sha256:1" {
-		t.Errorf("%+v, %+v", j, j.Record.Services["api"])
-	}
-	if again := throughJSON(j); again.RollBack != j.RollBack || again.Record.Services["api"].RollBack != "d1" {
-		t.Errorf("%+v", again)
-	}
 }

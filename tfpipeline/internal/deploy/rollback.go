@@ -165,8 +165,9 @@ func (a *attempt) rollBack(ctx context.Context, step StepName, cause error) (Out
 	began := time.Now()
 	a.enter(StepRollBack)
 	a.emit(Event{Kind: EventStep, Message: "rolling every service back to what it ran before"})
-	if a.journal.RollBack == "" {
-		a.journal.RollBack, a.journal.FailedStep = a.Redactor.Hide(cause.Error()), step
+	if a.journal.Phase != PhaseRollingBack {
+		a.reach(PhaseRollingBack)
+		a.journal.Failure, a.journal.FailedStep = a.Redactor.Hide(cause.Error()), step
 		a.changed(ctx)
 	}
 	asked, moves, why := map[string]move{}, map[string]move{}, map[string]error{}

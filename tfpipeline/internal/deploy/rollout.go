@@ -15,8 +15,7 @@ import (
 // update sets every service to its new task definition, one call each and one
 // right after the other: they are deployed together.
 func (a *attempt) update(ctx context.Context) error {
-	err := a.changing(ctx, func(j *Journal) {
-		j.Updated = true
+	err := a.changing(ctx, PhaseUpdating, func(j *Journal) {
 		for _, s := range j.Record.Services {
 			s.Updated = true
 			if s.Started.IsZero() {
@@ -169,6 +168,7 @@ func (s steady) since(what string, so bool) time.Duration {
 // watch follows the deployments of all services to their end; the first that
 // fails ends it, and so does the first task that stops by itself.
 func (a *attempt) watch(ctx context.Context) error {
+	a.reach(PhaseWatching)
 	w := newWatcher(a, func(s *ServiceRecord) *string { return &s.Deployment })
 	began, so := time.Now(), steady{}
 	for {
@@ -491,6 +491,7 @@ func explain(d Deployment) string {
 // address answers, and that all of this stays so for a while in which no task
 // stops by itself.
 func (a *attempt) verify(ctx context.Context) error {
+	a.reach(PhaseVerifying)
 	window := a.window()
 	limit := a.limits.Verify + window
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, timeUp{limit})
@@ -542,6 +543,7 @@ func (a *attempt) window() time.Duration {
 // verified notes that the release is deployed.
 func (a *attempt) verified() {
 	a.lease.inTime()
+	a.reach(PhaseDeployed)
 	r := a.record()
 	r.Outcome, r.Ended = Deployed, a.history.clock()
 	for _, s := range r.Services {

@@ -147,7 +147,7 @@ func (a *attempt) runOneOff(ctx context.Context, task config.Task, command []str
 	}
 	if t.Token == "" {
 		definition, token := t.TaskDefinition, a.token(task.Name)
-		err := a.changing(ctx, func(j *Journal) {
+		err := a.changing(ctx, PhaseMigrating, func(j *Journal) {
 			*at(&j.Record) = TaskRecord{Token: token, TaskDefinition: definition, Started: time.Now()}
 		})
 		if err != nil {

@@ -19,7 +19,7 @@ const journalKey = "history/staging/" + id + ".journal.json"
 func journal(step deploy.StepName) deploy.Journal {
 	r := record(id)
 	r.Outcome, r.Ended = "", time.Time{}
-	return deploy.Journal{Step: step, Done: []deploy.StepName{deploy.StepLock}, Time: time.Now().UTC(), Record: r}
+	return deploy.Journal{Step: step, Phase: deploy.PhaseMigrating, Time: time.Now().UTC(), Record: r}
 }
 
 func TestJournalIsReplacedByItsWriter(t *testing.T) {
