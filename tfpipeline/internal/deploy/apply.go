@@ -58,7 +58,7 @@ func (a *attempt) apply(ctx context.Context) error {
 		if err := a.Infrastructure.Apply(ctx, a.record().ID); err != nil {
 			return fmt.Errorf("apply %s: %w", a.Environment, err)
 		}
-		a.reach(PhaseApplied)
+		a.enterPhase(PhaseApplied)
 		a.changed(ctx)
 	} else if a.record().Applied {
 		// The attempt that this one continues has applied all of it.

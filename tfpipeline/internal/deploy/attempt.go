@@ -200,9 +200,9 @@ func because(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %w", cause, err)
 }
 
-// reach notes that this run has come to a phase. What it continues may have come
+// enterPhase notes that this run has come to a phase. What it continues may have come
 // further.
-func (a *attempt) reach(p Phase) {
+func (a *attempt) enterPhase(p Phase) {
 	a.own, a.journal.Phase = p, max(a.journal.Phase, p)
 }
 

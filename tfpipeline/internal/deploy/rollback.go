@@ -166,7 +166,7 @@ func (a *attempt) rollBack(ctx context.Context, step StepName, cause error) (Out
 	a.enter(StepRollBack)
 	a.emit(Event{Kind: EventStep, Message: "rolling every service back to what it ran before"})
 	if a.journal.Phase != PhaseRollingBack {
-		a.reach(PhaseRollingBack)
+		a.enterPhase(PhaseRollingBack)
 		a.journal.Failure, a.journal.FailedStep = a.Redactor.Hide(cause.Error()), step
 		a.changed(ctx)
 	}

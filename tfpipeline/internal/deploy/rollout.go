@@ -168,7 +168,7 @@ func (s steady) since(what string, so bool) time.Duration {
 // watch follows the deployments of all services to their end; the first that
 // fails ends it, and so does the first task that stops by itself.
 func (a *attempt) watch(ctx context.Context) error {
-	a.reach(PhaseWatching)
+	a.enterPhase(PhaseWatching)
 	w := newWatcher(a, func(s *ServiceRecord) *string { return &s.Deployment })
 	began, so := time.Now(), steady{}
 	for {
@@ -491,7 +491,7 @@ func explain(d Deployment) string {
 // address answers, and that all of this stays so for a while in which no task
 // stops by itself.
 func (a *attempt) verify(ctx context.Context) error {
-	a.reach(PhaseVerifying)
+	a.enterPhase(PhaseVerifying)
 	window := a.window()
 	limit := a.limits.Verify + window
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, timeUp{limit})
@@ -543,7 +543,7 @@ func (a *attempt) window() time.Duration {
 // verified notes that the release is deployed.
 func (a *attempt) verified() {
 	a.lease.inTime()
-	a.reach(PhaseDeployed)
+	a.enterPhase(PhaseDeployed)
 	r := a.record()
 	r.Outcome, r.Ended = Deployed, a.history.clock()
 	for _, s := range r.Services {
