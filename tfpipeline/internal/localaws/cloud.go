@@ -38,6 +38,9 @@ type CloudOptions struct {
 	// Lag is how long a load balancer still sends requests to a target that
 	// was deregistered; 100 ms if 0.
 	Lag time.Duration
+	// Second is how long a second takes of a time-out that load balancers and
+	// the proxies of Service Connect enforce; 1 s if 0.
+	Second time.Duration
 	// Output is told of every line that a container prints, from many
 	// goroutines; may be nil.
 	Output func(task, container, line string)
@@ -129,7 +132,9 @@ func (c *Cloud) assemble(o *CloudOptions) (err error) {
 			}
 			return e.access.assumeForTask(ctx, o.Region, arn, id)
 		},
-		Output: o.Output,
+		Endpoints: func(task, host string, port int) ([]ecs.Endpoint, bool) { return c.ECS.Endpoints(task, host, port) },
+		Second:    o.Second,
+		Output:    o.Output,
 	})
 	if err != nil {
 		return err
@@ -137,7 +142,7 @@ func (c *Cloud) assemble(o *CloudOptions) (err error) {
 	client := elb.NewFromConfig(c.config)
 	c.balancers = balancer.New(balancer.Options{
 		Read:  func(ctx context.Context) (balancer.Configuration, error) { return balancer.Read(ctx, client) },
-		Speed: o.Speed, Lag: o.Lag, Warn: warn,
+		Speed: o.Speed, Lag: o.Lag, Second: o.Second, Warn: warn,
 	})
 	c.ECS = ecs.New(ecs.Options{
 		Region: o.Region, Account: o.Account, Pace: o.Pace, Consistency: o.Consistency,

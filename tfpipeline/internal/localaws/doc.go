@@ -47,8 +47,9 @@
 // Signatures: of requests, and of the tokens that roles are assumed with. The
 // policies of resources, such as a bucket's. Whether a task may pull its image.
 // Networks: security groups and routes have no effect. DNS: names of load
-// balancers and caches resolve nowhere, those of databases without StartCloud,
-// names of Service Connect for no task.
+// balancers and caches resolve nowhere, those of databases without StartCloud.
+// Names of Service Connect lead nowhere but by HTTP, through the proxy that
+// StartCloud gives each task; see the package proxy.
 // Redis: a cache has nothing behind it. CloudWatch: alarms are never evaluated.
 // Time: everything is available when it is asked for next, though the provider
 // waits by timers of its own (RDS 80 s, a load balancer 60 s); maintenance

@@ -19,7 +19,7 @@ import (
 // TestRollout deploys three services of real processes under constant load on
 // a real load balancer, well and badly: not one request may fail.
 func TestRollout(t *testing.T) {
-	s := newSite(t)
+	s := newSite(t, time.Second)
 	s.create("v1")
 
 	t.Run("new release", func(t *testing.T) {
@@ -47,13 +47,19 @@ func TestRollout(t *testing.T) {
 	})
 }
 
-// newSite is a site whose load balancer is configured by hand, without moto.
-func newSite(t *testing.T) *site {
+// newSite is a site whose load balancer is configured by hand, without moto. A
+// second of a time-out takes as long as it says.
+func newSite(t *testing.T, second time.Duration) *site {
 	t.Helper()
 	sample := buildProgram(t, t.TempDir(), samplePackage)
 	var mu sync.Mutex
 	images := map[string]task.Image{}
+	var runtime *ecs.Runtime
 	launcher, err := task.New(task.Options{
+		Second: second,
+		Endpoints: func(task, host string, port int) ([]ecs.Endpoint, bool) {
+			return runtime.Endpoints(task, host, port)
+		},
 		Image: func(_ context.Context, reference, _ string) (task.Image, error) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -63,16 +69,16 @@ func newSite(t *testing.T) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	balancers := balancer.New(balancer.Options{Speed: 20, Lag: 100 * time.Millisecond,
+	balancers := balancer.New(balancer.Options{Speed: 20, Second: second, Lag: 100 * time.Millisecond,
 		Read: func(context.Context) (balancer.Configuration, error) { return siteConfiguration(), nil },
 		Warn: func(err error) { t.Error(err) }})
-	runtime := ecs.New(ecs.Options{Launcher: launcher, Targets: balancers, Pace: ecs.LocalPace()})
+	runtime = ecs.New(ecs.Options{Launcher: launcher, Targets: balancers, Pace: ecs.LocalPace()})
 	t.Cleanup(func() {
 		runtime.Close()
 		launcher.Close()
 		balancers.Close()
 	})
-	s := &site{t: t, groups: map[string]string{}, running: map[string]string{}, host: "specboard.io", subnets: []string{"subnet-1"},
+	s := &site{t: t, groups: map[string]string{}, running: map[string]string{}, host: "specboard.io", namespace: "site", subnets: []string{"subnet-1"},
 		ecs: sdk.New(sdk.Options{Region: "us-west-2", HTTPClient: runtime.HTTPClient(), Retryer: aws.NopRetryer{},
 			Credentials: credentials.NewStaticCredentialsProvider("key", "secret", "")}),
 		push: func(service string, args ...string) string {
@@ -97,7 +103,7 @@ func newSite(t *testing.T) *site {
 
 // siteConfiguration has the figures of modules/service.
 func siteConfiguration() balancer.Configuration {
-	l := balancer.Listener{ARN: "arn:listener", Port: 443, Protocol: "HTTPS"}
+	l := balancer.Listener{ARN: "arn:listener", Port: 443, Protocol: "HTTPS", Idle: 4000}
 	var c balancer.Configuration
 	for _, service := range siteServices() {
 		group := "arn:group/" + service.name

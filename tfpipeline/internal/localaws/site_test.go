@@ -48,6 +48,10 @@ type site struct {
 	secrets []types.Secret
 	log     *types.LogConfiguration
 
+	// namespace is that of Service Connect, "" for none; timeouts are by service.
+	namespace string
+	timeouts  map[string]*types.TimeoutConfiguration
+
 	// subnets are where tasks run.
 	subnets []string
 
@@ -57,7 +61,7 @@ type site struct {
 func (s *site) container(service siteService, image string) types.ContainerDefinition {
 	return types.ContainerDefinition{
 		Name: &service.name, Image: &image, Essential: new(true), StopTimeout: new(int32(30)),
-		PortMappings:     []types.PortMapping{{ContainerPort: &service.port, Name: &service.name}},
+		PortMappings:     []types.PortMapping{{ContainerPort: &service.port, Name: &service.name, AppProtocol: types.ApplicationProtocolHttp}},
 		Environment:      []types.KeyValuePair{{Name: new("PORT"), Value: new(fmt.Sprint(service.port))}},
 		Secrets:          s.secrets,
 		LogConfiguration: s.log,
@@ -85,6 +89,14 @@ func (s *site) register(release string, args map[string][]string) map[string]str
 	return revisions
 }
 
+func (s *site) connect(service siteService) *types.ServiceConnectConfiguration {
+	if s.namespace == "" {
+		return nil
+	}
+	return &types.ServiceConnectConfiguration{Enabled: true, Namespace: &s.namespace, Services: []types.ServiceConnectService{{
+		PortName: &service.name, ClientAliases: []types.ServiceConnectClientAlias{{DnsName: &service.name, Port: &service.port}}, Timeout: s.timeouts[service.name]}}}
+}
+
 func (s *site) network() *types.NetworkConfiguration {
 	return &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{Subnets: s.subnets}}
 }
@@ -101,6 +113,7 @@ func (s *site) create(release string) {
 			Cluster: new("site"), ServiceName: &service.name, TaskDefinition: new(s.running[service.name]),
 			DesiredCount: new(int32(2)), LaunchType: types.LaunchTypeFargate, NetworkConfiguration: s.network(),
 			HealthCheckGracePeriodSeconds: new(int32(60)),
+			ServiceConnectConfiguration:   s.connect(service),
 			LoadBalancers:                 []types.LoadBalancer{{TargetGroupArn: new(s.groups[service.name]), ContainerName: &service.name, ContainerPort: &service.port}},
 			DeploymentConfiguration: &types.DeploymentConfiguration{
 				MinimumHealthyPercent: new(int32(100)), MaximumPercent: new(int32(200)),

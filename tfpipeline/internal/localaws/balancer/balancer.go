@@ -17,6 +17,8 @@
 //     delay to end, and are cut off then; the state is draining for the whole
 //     delay:
 //     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html#deregistration-delay
+//   - The idle time-out, also in the midst of a response:
+//     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-load-balancer-attributes.html
 //   - Errors: 502 for a target that closes or refuses the connection, 503
 //     without a target, 504 without an answer in time. Nothing is tried twice:
 //     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html
@@ -52,6 +54,8 @@ type Options struct {
 	// delays, so that a deployment does not take minutes on a laptop; 1 is as
 	// on AWS, and so is 0. Time-outs are not divided.
 	Speed int
+	// Second is how long a second of the idle time-out takes; 1 s if 0.
+	Second time.Duration
 	// Lag is how long a target still gets new requests after its
 	// deregistration.
 	Lag time.Duration
@@ -68,7 +72,6 @@ type Balancers struct {
 	cancel  context.CancelFunc
 	dirty   chan struct{}
 	running sync.WaitGroup
-	idle    time.Duration // how long a target may take to answer
 
 	mu        sync.Mutex // guards all below; never held while a report is made
 	groups    map[string]*group
@@ -77,9 +80,12 @@ type Balancers struct {
 	closed    bool
 }
 
-// idleTimeout is how long a target may keep a request waiting:
+// standardIdle is the idle time-out, in seconds, of a load balancer that sets none:
 // https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-load-balancer-attributes.html
-const idleTimeout = 60 * time.Second
+const standardIdle = 60
+
+// keepAlive is how long a connection stays open that carries no request.
+const keepAlive = 60 * time.Second
 
 // settleTime gathers changes that come together. What cannot be read, since it
 // is being deleted, is read again; after so many failures Warn is told.
@@ -99,7 +105,7 @@ func New(o Options) *Balancers {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	b := &Balancers{
-		options: o, ctx: ctx, cancel: cancel, dirty: make(chan struct{}, 1), idle: idleTimeout,
+		options: o, ctx: ctx, cancel: cancel, dirty: make(chan struct{}, 1),
 		groups: map[string]*group{}, listeners: map[string]*listener{},
 	}
 	b.running.Go(b.follow)
@@ -221,7 +227,7 @@ func (b *Balancers) open(config Listener) error {
 		return err
 	}
 	l := &listener{balancers: b, address: socket.Addr().String(), config: config}
-	l.server = &http.Server{Handler: l, ReadHeaderTimeout: time.Minute, IdleTimeout: idleTimeout}
+	l.server = &http.Server{Handler: l, ReadHeaderTimeout: time.Minute, IdleTimeout: keepAlive}
 	b.listeners[config.ARN] = l
 	b.running.Go(func() { _ = l.server.Serve(socket) }) // until it is closed
 	return nil

@@ -193,7 +193,7 @@ func TestNoRetry(t *testing.T) {
 // TestTimeout: a target that does not answer in time.
 func TestTimeout(t *testing.T) {
 	f := newFixture(t, 0)
-	f.idle = 50 * time.Millisecond
+	f.options.Second = 50 * time.Millisecond / standardIdle
 	b := newBackend(t, "one")
 	f.register(b)
 	eventually(t, "it is healthy", func() bool { return f.state(b) == "healthy" })

@@ -21,6 +21,8 @@ type Listener struct {
 	ARN      string
 	Port     int
 	Protocol string // HTTP or HTTPS
+	// Idle is how many seconds no byte may pass on a connection; 0 is 60.
+	Idle int
 	// Rules are in the order of their priorities, the default one last.
 	Rules []Rule
 }

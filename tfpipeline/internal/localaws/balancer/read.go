@@ -27,6 +27,17 @@ func Read(ctx context.Context, client *sdk.Client) (c Configuration, err error) 
 			if err != nil {
 				return c, err
 			}
+			attributes, err := client.DescribeLoadBalancerAttributes(ctx, &sdk.DescribeLoadBalancerAttributesInput{LoadBalancerArn: lb.LoadBalancerArn})
+			if err != nil {
+				return c, fmt.Errorf("read the attributes of %s: %w", *lb.LoadBalancerArn, err)
+			}
+			for _, a := range attributes.Attributes {
+				if seconds, err := strconv.Atoi(value(a.Value)); err == nil && value(a.Key) == "idle_timeout.timeout_seconds" {
+					for i := range listeners {
+						listeners[i].Idle = seconds
+					}
+				}
+			}
 			c.LoadBalancers = append(c.LoadBalancers, LoadBalancer{
 				ARN: *lb.LoadBalancerArn, Name: *lb.LoadBalancerName, DNSName: value(lb.DNSName), Listeners: listeners,
 			})

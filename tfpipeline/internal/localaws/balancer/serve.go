@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,9 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/specboard/platform/tfpipeline/internal/localaws/proxy"
 )
 
 // Count is what became of the requests of a listener.
@@ -55,20 +59,17 @@ func (l *listener) forward(w http.ResponseWriter, r *http.Request, config Listen
 		l.fail(w, http.StatusServiceUnavailable)
 		return
 	}
+	idle := proxy.Limits{Idle: time.Duration(cmp.Or(config.Idle, standardIdle)) * cmp.Or(l.balancers.options.Second, time.Second)}
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	defer context.AfterFunc(t.ctx, func() { cancel(errCut) })() //nolint:contextcheck // the target's end, not the request's
-	proxy := &httputil.ReverseProxy{
+	reverse := &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(&url.URL{Scheme: "http", Host: t.address()})
 			p.Out.Host = p.In.Host
 			forwarded(p, config)
-			// The transport repeats a request whose connection was closed under
-			// it, if it can read the body again. A load balancer does not.
-			p.Out.Body = singleUseBody{p.Out.Body}
-			p.Out.GetBody = nil
 		},
-		Transport: t.transport,
+		Transport: idle.Transport(t.transport),
 		ErrorLog:  log.New(io.Discard, "", 0),
 		ModifyResponse: func(res *http.Response) error {
 			if res.StatusCode >= http.StatusInternalServerError {
@@ -79,7 +80,7 @@ func (l *listener) forward(w http.ResponseWriter, r *http.Request, config Listen
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+			if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() || errors.Is(err, proxy.ErrIdle) {
 				l.fail(w, http.StatusGatewayTimeout)
 				return
 			}
@@ -91,7 +92,7 @@ func (l *listener) forward(w http.ResponseWriter, r *http.Request, config Listen
 			l.fail(w, http.StatusBadGateway)
 		},
 	}
-	proxy.ServeHTTP(w, r.WithContext(ctx))
+	reverse.ServeHTTP(w, r.WithContext(ctx))
 }
 
 // errCut ends requests that take longer than the deregistration delay.
@@ -121,21 +122,4 @@ func forwarded(p *httputil.ProxyRequest, config Listener) {
 	p.Out.Header.Set("X-Forwarded-For", client)
 	p.Out.Header.Set("X-Forwarded-Proto", strings.ToLower(config.Protocol))
 	p.Out.Header.Set("X-Forwarded-Port", strconv.Itoa(config.Port))
-}
-
-// singleUseBody is a body that can be read one time only, also when it is empty.
-type singleUseBody struct{ body io.ReadCloser }
-
-func (o singleUseBody) Read(p []byte) (int, error) {
-	if o.body == nil {
-		return 0, io.EOF
-	}
-	return o.body.Read(p)
-}
-
-func (o singleUseBody) Close() error {
-	if o.body == nil {
-		return nil
-	}
-	return o.body.Close()
 }

@@ -55,7 +55,7 @@ func (b *Balancers) Register(arn string, where ecs.Target, at time.Time, report 
 	t := &target{
 		Target: where, group: g, state: ecs.TargetInitial, report: report, ctx: ctx, cut: cut,
 		transport: &http.Transport{
-			MaxIdleConnsPerHost: 256, DisableCompression: true, ResponseHeaderTimeout: b.idle, IdleConnTimeout: idleTimeout,
+			MaxIdleConnsPerHost: 256, DisableCompression: true, IdleConnTimeout: keepAlive,
 			DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
 		},
 	}

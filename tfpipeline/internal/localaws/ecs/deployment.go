@@ -25,6 +25,8 @@ type deployment struct {
 	// notBefore is when the next task may start, after too many failures.
 	notBefore time.Time
 	settling  int // not 0 while it looks finished: which time that is
+	// names are those of Service Connect that its tasks know, see names.
+	names map[string]string
 }
 
 func (r *Runtime) change(d *deployment, state types.DeploymentRolloutState, format string, args ...any) {
@@ -44,6 +46,7 @@ func (r *Runtime) deploy(s *service, shape *revision) {
 	s.past = append(s.past, d.work)
 	s.deployments = slices.Insert(s.deployments, 0, d)
 	r.adopt(s, d)
+	d.names = r.names(s)
 	r.wake(s)
 }
 

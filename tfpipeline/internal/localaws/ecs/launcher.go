@@ -30,6 +30,9 @@ type Launch struct {
 	Service string
 	// Definition has the task's overrides applied.
 	Definition types.TaskDefinition
+	// Connect is the Service Connect configuration of the service, nil if it has
+	// none.
+	Connect *types.ServiceConnectConfiguration
 	// Digests are those of the images, by container; nil for Place.
 	Digests map[string]string
 	// Address is an IP address that the task may take for its own.

@@ -152,10 +152,7 @@ func (r *Runtime) describeDeployment(s *service, d *deployment, status string) t
 		VolumeConfigurations:        d.shape.api.VolumeConfigurations,
 	}
 	for _, c := range value(out.ServiceConnectConfiguration).Services {
-		name := value(c.DiscoveryName)
-		if name == "" {
-			name = value(c.PortName)
-		}
+		name := discoveryName(c)
 		out.ServiceConnectResources = append(out.ServiceConnectResources, types.ServiceConnectServiceResource{
 			DiscoveryName: &name,
 			DiscoveryArn:  new(fmt.Sprintf("arn:aws:servicediscovery:%s:%s:service/srv-%s", r.options.Region, r.options.Account, name)),

@@ -182,13 +182,5 @@ func (r *Runtime) checkAttachments(def *taskDefinition, network *types.NetworkCo
 			return invalid("The container %s did not have a container port %d defined.", name, port)
 		}
 	}
-	for _, s := range value(connect).Services {
-		named := slices.ContainsFunc(def.api.ContainerDefinitions, func(c types.ContainerDefinition) bool {
-			return slices.ContainsFunc(c.PortMappings, func(p types.PortMapping) bool { return value(p.Name) == value(s.PortName) })
-		})
-		if !named {
-			return invalid("The port name '%s' does not exist in the task definition.", value(s.PortName))
-		}
-	}
-	return nil
+	return checkConnect(def, connect)
 }

@@ -145,6 +145,7 @@ func (r *Runtime) newServiceTask(s *service, d *deployment) (*task, error) {
 			types.Tag{Key: new("aws:ecs:clusterName"), Value: s.cluster.api.ClusterName})
 	}
 	if value(d.shape.api.ServiceConnectConfiguration).Enabled {
+		t.launch.Connect = d.shape.api.ServiceConnectConfiguration
 		// The proxy is a container of the task, though of no definition.
 		t.addContainer(r.arn("container/%s/%s/%s", s.cluster.name(), t.id(), uuid()), "ecs-service-connect-"+randomHex(3), nil)
 	}

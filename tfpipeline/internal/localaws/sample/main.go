@@ -44,7 +44,8 @@ usage: sample [flags] [seed]
 
 GET /health answers 200 when it is ready, every other path a JSON document that
 says service, release and path. A path with ?slow=2s takes that long, one with
-?status=500 answers so. Each flag has a variable: -crash-after is
+?status=500 answers so. ?events=60 streams as many events, 50 a second, and
+?call=http://mcp:3002/x answers as another service does. Each flag has a variable: -crash-after is
 SAMPLE_CRASH_AFTER. HOST and PORT say where it listens.
 
 Flags:

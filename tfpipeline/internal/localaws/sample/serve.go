@@ -71,6 +71,14 @@ func (b behaviour) handler(begin time.Time) http.Handler {
 		if err := wait(r.Context(), max(b.slow, duration(r.FormValue("slow")))); err != nil {
 			return // nobody waits for the answer
 		}
+		if n, err := strconv.Atoi(r.FormValue("events")); err == nil {
+			stream(w, r, n)
+			return
+		}
+		if to := r.FormValue("call"); to != "" {
+			call(w, r, to)
+			return
+		}
 		status := http.StatusOK
 		if asked, err := strconv.Atoi(r.FormValue("status")); err == nil && asked >= 200 && asked < 600 {
 			status = asked
@@ -83,6 +91,42 @@ func (b behaviour) handler(begin time.Time) http.Handler {
 		_ = json.NewEncoder(w).Encode(answer{b.service, b.release, r.URL.Path}) // the client has gone: nobody to tell
 	})
 	return mux
+}
+
+// stream sends events, one every 20 ms.
+func stream(w http.ResponseWriter, r *http.Request, n int) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	for i := range n {
+		fmt.Fprintf(w, "data: %d\n\n", i)
+		if http.NewResponseController(w).Flush() != nil || wait(r.Context(), 20*time.Millisecond) != nil {
+			return // nobody listens
+		}
+	}
+}
+
+// call answers as another service does, or 502 if it breaks off.
+func call(w http.ResponseWriter, r *http.Request, to string) {
+	status, body, err := get(r.Context(), to)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client has gone: nobody to tell
+}
+
+func get(ctx context.Context, address string) (status int, body []byte, err error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return 0, nil, err
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer res.Body.Close()
+	body, err = io.ReadAll(res.Body)
+	return res.StatusCode, body, err
 }
 
 // answer is what every path but /health says.

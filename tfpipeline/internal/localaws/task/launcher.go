@@ -20,6 +20,9 @@
 //     port of its own for each port of the definition. A container is told by
 //     HOST and PORT; PORT is changed if the definition sets it to one of its
 //     ports, and LOCAL_PORT_3001 is the port that stands for 3001.
+//   - The Service Connect proxy (package proxy), which stands before a task's
+//     ports; HTTP_PROXY leads there what a container asks by HTTP, so that
+//     http://api:3001 reaches the tasks of api.
 //
 // Whatever way the process that starts them ends, also by SIGKILL, the tasks
 // end with it.
@@ -30,7 +33,7 @@
 // has no limits of memory or processor. Layers: an image is what its manifest
 // says is to be run. dependsOn, volumes, ulimits, sidecars that share an
 // address, secrets in the Parameter Store, log drivers other than awslogs,
-// task metadata, the Service Connect proxy, execute command.
+// task metadata, execute command.
 package task
 
 import (
@@ -38,6 +41,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"strings"
@@ -65,6 +69,12 @@ type Options struct {
 	// task did not start. If nil, tasks have no roles: Secret and Log get no
 	// credentials, and containers have what Environ gives them.
 	Role func(ctx context.Context, arn, task string) (aws.Credentials, error)
+	// Endpoints gives the ports of tasks that stand behind a name and port of
+	// Service Connect as a task sees them; ok is false for other names. If nil,
+	// tasks have no proxy.
+	Endpoints func(task, host string, port int) (all []ecs.Endpoint, ok bool)
+	// Second is how long a second of the proxy's time-outs takes; 1 s if 0.
+	Second time.Duration
 	// Environ is in the environment of every container: NAME=value.
 	Environ []string
 	// Output is told of every line, from many goroutines; may be nil.
@@ -95,7 +105,9 @@ type task struct {
 	stop    context.Context
 	cancel  context.CancelFunc
 	address string
-	ports   map[int32]int
+	ports   map[int32]int // of the containers, by container port
+
+	connection connection
 }
 
 // New returns a launcher without tasks.
@@ -133,8 +145,10 @@ func (l *Launcher) Launch(launch ecs.Launch) {
 	t.address, t.ports = l.place(launch.Definition)
 	t.stop, t.cancel = context.WithCancel(l.ctx)
 	l.tasks[launch.ARN] = t
+	err := l.connect(t)
 	l.running.Go(func() {
-		l.run(t)
+		l.run(t, err)
+		t.connection.close()
 		l.mu.Lock()
 		delete(l.tasks, t.ARN)
 		l.mu.Unlock()
@@ -161,10 +175,13 @@ func (l *Launcher) Close() {
 	l.watched.Close()
 }
 
-// run is the whole life of a task.
-func (l *Launcher) run(t *task) {
+// run is the whole life of a task, which ends at once with an error.
+func (l *Launcher) run(t *task, err error) {
 	defer t.cancel()
-	containers, err := l.prepare(t)
+	var containers []*container
+	if err == nil {
+		containers, err = l.prepare(t)
+	}
 	if err == nil {
 		err = l.start(t, containers)
 	}
@@ -172,7 +189,9 @@ func (l *Launcher) run(t *task) {
 		l.abandon(t, containers, err)
 		return
 	}
-	t.Report(time.Now(), ecs.Started{Address: t.address, Ports: t.ports})
+	ports := maps.Clone(t.ports)
+	maps.Copy(ports, t.connection.ports)
+	t.Report(time.Now(), ecs.Started{Address: t.address, Ports: ports})
 	var ends sync.WaitGroup
 	for _, c := range containers {
 		if c.check != nil {

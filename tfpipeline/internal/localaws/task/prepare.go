@@ -58,6 +58,11 @@ func (l *Launcher) environment(t *task, image Image, d types.ContainerDefinition
 		path = filepath.Join(image.Folder, "bin") + ":" + image.Folder + ":" + path
 	}
 	env := []string{"PATH=" + path, "HOME=/", "HOSTNAME=" + t.address}
+	if t.connection.outbound != "" {
+		// Each name as some program wants it; Node heeds neither without the third.
+		env = append(env, "HTTP_PROXY="+t.connection.outbound, "http_proxy="+t.connection.outbound, "NODE_USE_ENV_PROXY=1",
+			"NO_PROXY=localhost,127.0.0.0/8", "no_proxy=localhost,127.0.0.0/8")
+	}
 	env = append(env, l.options.Environ...)
 	env = append(env, image.Environ...)
 	for _, e := range d.Environment {
