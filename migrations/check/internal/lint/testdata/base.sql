@@ -111,3 +111,9 @@ ALTER TABLE app.settings ENABLE ROW LEVEL SECURITY;
 CREATE POLICY everyone ON app.settings USING (true);
 CREATE DOMAIN shade AS text DEFAULT 'plain';
 CREATE TABLE paints (id bigint PRIMARY KEY, shade shade NOT NULL, note shade, amount integer NOT NULL DEFAULT 0, amount_new integer NOT NULL DEFAULT 0, CONSTRAINT paints_amount_key UNIQUE (amount, id));
+
+-- Few rows: a product with it stays small.
+CREATE TABLE currencies (
+    code text PRIMARY KEY,
+    name text NOT NULL
+);

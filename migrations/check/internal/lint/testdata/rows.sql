@@ -18,6 +18,7 @@ INSERT INTO bookings SELECT i, 'note' FROM generate_series(1, 5000) AS i;
 INSERT INTO bookings_b SELECT i, 'note' FROM generate_series(5001, 10000) AS i;
 INSERT INTO bookings_c SELECT i, 'note' FROM generate_series(10001, 15000) AS i;
 INSERT INTO areas_south SELECT 'es' FROM generate_series(1, 5000);
+INSERT INTO currencies SELECT 'code' || i, 'name' || i FROM generate_series(1, 20) AS i;
 REFRESH MATERIALIZED VIEW order_totals;
 REFRESH MATERIALIZED VIEW user_counts;
 ANALYZE;
