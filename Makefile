@@ -20,9 +20,12 @@ TFPIPELINE := bin/tfpipeline
 # race has both.
 RACE_PACKAGES = $(filter-out ./gen/ ./tfpipeline/ ./migrations/check/%,$(sort $(dir $(shell grep -rlE --include='*.go' '\bgo func|errgroup\.|sync\.(Mutex|RWMutex|WaitGroup|Map)' gen migrations tfpipeline | sed 's,^,./,'))))
 
-# Packages with tests that need more than Go. They begin in this order, so the
-# one that waits longest for the provider's timers comes first.
-E2E_PACKAGES = ./tfpipeline/ $(filter-out ./tfpipeline/,$(sort $(dir $(shell grep -rl --include='*_test.go' '"E2E"' gen migrations tfpipeline | sed 's,^,./,'))))
+# Packages with tests that need more than Go.
+E2E_PACKAGES = $(sort $(dir $(shell grep -rl --include='*_test.go' '"E2E"' gen migrations tfpipeline | sed 's,^,./,')))
+
+# The longest test by far, which mostly waits for the provider's timers: it runs
+# beside all others.
+LONGEST = ^TestEnvironments$$
 
 ##@ Use
 
@@ -80,11 +83,15 @@ validate: $(TFPIPELINE) ## terraform fmt, validate and test, of every root and m
 test: ## All tests that need only Go, offline; with the race detector, a sample of the long matrices
 	@if [ "$$(go env CGO_ENABLED)" = 1 ] && command -v $$(go env CC) >/dev/null; then \
 	  go test -shuffle=on -timeout 20m ./... && \
-	  go test -race -short -shuffle=on -timeout 20m $(RACE_PACKAGES); \
+	  $(MAKE) --no-print-directory race-sample; \
 	else \
 	  echo "no C compiler: without the race detector, and without migrations/check, whose SQL parser needs one"; \
 	  go test -shuffle=on -timeout 20m $$(go list ./... | grep -v /migrations/check); \
 	fi
+
+.PHONY: race-sample
+race-sample: ## The race detector where goroutines are, on a sample of the long matrices
+	@go test -race -short -shuffle=on -timeout 20m $(RACE_PACKAGES)
 
 .PHONY: race
 race: ## The race detector on every package, nightly
@@ -100,11 +107,21 @@ other-platform: ## The tests once more, in a copy that deploys another platform
 
 .PHONY: e2e
 e2e: ## The rest: real Terraform, provider, moto and PostgreSQL (about 15 minutes)
-	@E2E=1 go test -count=1 -timeout 40m -p 2 $(E2E_PACKAGES)
+	@$(MAKE) --no-print-directory -j2 environments all-tests PACKAGES="$(E2E_PACKAGES)"
+
+.PHONY: environments
+environments: ## From an empty account to production and back, as the roles
+	@E2E=1 go test -count=1 -timeout 40m -run '$(LONGEST)' ./tfpipeline
+
+# Those of make test are among them.
+PACKAGES = ./...
+.PHONY: all-tests
+all-tests:
+	@E2E=1 go test -count=1 -timeout 40m -p 2 -skip '$(LONGEST)' $(PACKAGES)
 
 .PHONY: gate
-gate: ## Everything that must pass; e2e beside the rest, since it mostly waits for the provider's timers
-	@$(MAKE) --no-print-directory -j2 e2e check test other-platform
+gate: ## Everything that must pass, every test once and a sample of them with the race detector
+	@$(MAKE) --no-print-directory -j2 environments check all-tests race-sample other-platform
 
 .PHONY: soak
 soak: ## The long matrices, by hand and nightly: many kills, slow resources, promotions under load
