@@ -42,18 +42,10 @@ type attempt struct {
 
 	journal Journal
 	history history
-	// left is the attempt that left the lock which this one took over; nil if
-	// it was free.
-	left *Record
-	// over is the lease that was taken over from it.
-	over *Lease
+	// from is what this run takes over from the one that left the lock.
+	from continuation
 	// own is how far this run itself has come.
 	own Phase
-	// resumed: that attempt is continued, with what it found out and did.
-	resumed bool
-	// finished is the record of an attempt that did what is asked for, and could
-	// not give the lock back.
-	finished *Record
 	// contracts are the pending contract migrations.
 	contracts []migrations.AppliedContract
 	planned   Plan
@@ -142,9 +134,9 @@ func (a *attempt) run(ctx context.Context) (Record, error) {
 		}
 		s := steps[i]
 		switch {
-		case a.finished != nil:
-			a.note("%s was brought to every service by %s, which could not give the lock back", a.finished.Release, a.finished.ID)
-			*a.record(), a.finished = *a.finished, nil
+		case a.from.how == howDone:
+			*a.record(), a.from = *a.from.record, continuation{}
+			a.note("%s was brought to every service by %s, which could not give the lock back", a.record().Release, a.record().ID)
 			i = slices.IndexFunc(steps, func(s step) bool { return s.name == StepUnlock })
 			s = steps[i]
 		case a.journal.Phase == PhaseRollingBack:

@@ -81,16 +81,17 @@ func (e interruptedError) Unwrap() error { return e.err }
 // ended, before anything was changed: it can be still.
 func (a *attempt) leaveAsItWas(ctx context.Context) Outcome {
 	outcome := Untouched
+	touched := a.from.attempt().touched()
 	switch {
-	case a.left.touched() && a.over.Left == Broken:
+	case touched && a.from.lease.Left == Broken:
 		outcome = Broken
-	case ctx.Err() != nil, a.left.touched():
+	case ctx.Err() != nil, touched:
 		// What that attempt left may be mixed, whatever this one did not do.
 		outcome = Interrupted
 	}
 	ctx, cancel := a.finishing(ctx)
 	defer cancel()
-	if err := a.lease.handBack(ctx, *a.over); err != nil {
+	if err := a.lease.handBack(ctx, a.from.lease); err != nil {
 		a.warn("the lock: %v", err)
 		// Whoever comes finds this attempt's journal, which says the same.
 		return Interrupted
@@ -193,7 +194,7 @@ func (a *attempt) leftBehind() []string {
 		return nil
 	}
 	if idle(a.journal.Phase, a.own) {
-		return []string{fmt.Sprintf("this run has changed nothing, and what %s left is as it was", a.left.ID)}
+		return []string{fmt.Sprintf("this run has changed nothing, and what %s left is as it was", a.from.attempt().ID)}
 	}
 	if r.Outcome == Interrupted && !a.journal.Phase.changed() {
 		return []string{"nothing was changed"}

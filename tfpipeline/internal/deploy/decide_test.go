@@ -7,52 +7,6 @@ import (
 	"github.com/specboard/platform/gen/config"
 )
 
-func TestJudgeLease(t *testing.T) {
-	a, b := Release{Tag: "v1", Commit: "aaaaaaaaaa"}, Release{Tag: "v2", Commit: "bbbbbbbbbb"}
-	live, dead := Lease{Age: time.Second}, Lease{Age: time.Minute}
-	left := func(o Outcome) Lease { return Lease{Left: o} }
-	journal := func(k Kind, r Release, changed bool) *Journal {
-		j := &Journal{Record: Record{Kind: k, Release: r}}
-		if changed {
-			j.Phase = PhaseMigrating
-		}
-		return j
-	}
-	record := func(k Kind, r Release, o Outcome) *Record { return &Record{Kind: k, Release: r, Outcome: o} }
-	for _, tt := range []struct {
-		name    string
-		left    leftover
-		kind    Kind
-		release Release
-		want    takeover
-	}{
-		{"at work", leftover{lease: live, journal: journal(KindPromote, a, true)}, KindRollback, Release{}, takeoverWait},
-		{"died before its first change", leftover{lease: dead, journal: journal(KindPromote, a, false)}, KindPromote, b, takeoverFree},
-		{"died before its journal", leftover{lease: dead}, KindPromote, b, takeoverFree},
-		{"died, the same", leftover{lease: dead, journal: journal(KindPromote, a, true)}, KindPromote, a, takeoverResume},
-		{"died, another", leftover{lease: dead, journal: journal(KindPromote, a, true)}, KindPromote, b, takeoverRefused},
-		{"died, a rollback", leftover{lease: dead, journal: journal(KindPromote, a, true)}, KindRollback, Release{}, takeoverReplace},
-		{"interrupted, the same", leftover{lease: left(Interrupted), journal: journal(KindPromote, a, true)}, KindPromote, a, takeoverResume},
-		{"interrupted, another", leftover{lease: left(Interrupted), journal: journal(KindPromote, a, true)}, KindPromote, b, takeoverRefused},
-		{"interrupted rollback, plain rollback", leftover{lease: left(Interrupted), journal: journal(KindRollback, a, true)}, KindRollback, Release{}, takeoverResume},
-		{"interrupted rollback, the same", leftover{lease: left(Interrupted), journal: journal(KindRollback, a, true)}, KindRollback, Release{Tag: "v1"}, takeoverResume},
-		{"interrupted rollback, another", leftover{lease: left(Interrupted), journal: journal(KindRollback, a, true)}, KindRollback, Release{Tag: "v2"}, takeoverReplace},
-		{"interrupted rollback that had no target yet", leftover{lease: left(Interrupted), journal: journal(KindRollback, Release{}, true)}, KindRollback, Release{}, takeoverReplace},
-		{"interrupted rollback, a promotion of it", leftover{lease: left(Interrupted), journal: journal(KindRollback, a, true)}, KindPromote, a, takeoverReplace},
-		{"broken rollback", leftover{lease: left(Broken), journal: journal(KindRollback, a, true)}, KindRollback, Release{}, takeoverReplace},
-		{"broken, the same", leftover{lease: left(Broken), journal: journal(KindPromote, a, true)}, KindPromote, a, takeoverResume},
-		{"done and not given back, the same", leftover{lease: dead, journal: journal(KindPromote, a, true), record: record(KindPromote, a, Deployed)}, KindPromote, a, takeoverDone},
-		{"done and not given back, another", leftover{lease: dead, journal: journal(KindPromote, a, true), record: record(KindPromote, a, Deployed)}, KindPromote, b, takeoverFree},
-		{"rolled back and not given back, plain rollback", leftover{lease: dead, journal: journal(KindRollback, a, true), record: record(KindRollback, a, Deployed)}, KindRollback, Release{}, takeoverDone},
-		{"promoted and not given back, rollback", leftover{lease: dead, journal: journal(KindPromote, a, true), record: record(KindPromote, a, Deployed)}, KindRollback, Release{}, takeoverFree},
-		{"failed and not given back", leftover{lease: dead, journal: journal(KindPromote, a, true), record: record(KindPromote, a, RolledBack)}, KindPromote, a, takeoverFree},
-	} {
-		if got := takeoverOf(tt.left, tt.kind, tt.release); got != tt.want {
-			t.Errorf("%s: claim %d, want %d", tt.name, got, tt.want)
-		}
-	}
-}
-
 func TestJudge(t *testing.T) {
 	began := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	deployment := func(arn, definition string, state DeploymentState, after time.Duration) *Deployment {

@@ -416,7 +416,7 @@ func (a *attempt) free(ctx context.Context) (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	if takeoverOf(left, a.record().Kind, Release{}) != takeoverFree {
+	if takeover(*holder, left.journal, left.record, a.record().Kind, Release{}).how != howFree {
 		return nil, LockError{Lease: *holder, Dead: true}
 	}
 	return holder, nil

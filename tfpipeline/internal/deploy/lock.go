@@ -61,17 +61,17 @@ func (a *attempt) takeOver(ctx context.Context, holder *Lease) error {
 		return err
 	}
 	if holder == nil {
-		return a.takeLock(ctx, takeoverFree, nil, leftover{})
+		return a.takeLock(ctx, continuation{how: howFree}, nil)
 	}
 	left, err := a.leftover(ctx, *holder)
 	if err != nil {
 		return err
 	}
-	c := takeoverOf(left, a.record().Kind, a.record().Release)
-	if c == takeoverWait || c == takeoverRefused {
-		return LockError{Lease: *holder, Dead: c == takeoverRefused}
+	c := takeover(*holder, left.journal, left.record, a.record().Kind, a.record().Release)
+	if c.how == howWait || c.how == howRefused {
+		return LockError{Lease: *holder, Dead: c.how == howRefused}
 	}
-	return a.takeLock(ctx, c, holder, left)
+	return a.takeLock(ctx, c, holder)
 }
 
 // peel finds the commit of a promotion's release; a rollback knows its own only
@@ -128,56 +128,31 @@ func (a *attempt) leftover(ctx context.Context, l Lease) (leftover, error) {
 
 // takeLock stores the lease. What a later run has to know is stored before: as
 // soon as the lease is ours, nothing else leads to the attempt that left it.
-func (a *attempt) takeLock(ctx context.Context, c takeover, over *Lease, left leftover) error {
+func (a *attempt) takeLock(ctx context.Context, c continuation, over *Lease) error {
 	fresh := a.journal
-	r := a.record()
-	switch c {
-	case takeoverResume:
-		a.resumed = true
-		r.resume(left.journal.Record)
-		a.journal.Phase, a.journal.Mixed = left.journal.Phase.inherited(), left.journal.Mixed
-		a.journal.Failure, a.journal.FailedStep = left.journal.Failure, left.journal.FailedStep
-		if a.journal.Phase == PhaseRollingBack {
-			a.narrow() // no step comes that would
-		}
-	case takeoverReplace:
-		r.Resumes = left.journal.Record.ID
-		a.journal.Phase = PhaseReplacing
+	a.journal, a.from = c.begin(fresh), c
+	if a.journal.Phase == PhaseRollingBack {
+		a.narrow() // no step comes that would
 	}
-	if c == takeoverDone {
-		a.finished = left.record
-	}
-	if c == takeoverResume || c == takeoverReplace {
-		a.left, a.over = &left.journal.Record, over
+	if c.attempt() != nil {
 		if err := a.write(ctx, a.journal); err != nil {
 			return fmt.Errorf("store the journal: %w", err)
 		}
 	}
+	r := a.record()
 	err := a.lease.take(ctx, Lease{
 		Environment: a.Environment, RecordID: r.ID, Kind: r.Kind, Release: r.Release,
 		Actor: r.Actor, RunURL: r.RunURL, Why: a.request.Why,
 	}, over)
 	if err != nil {
-		a.journal, a.left, a.over, a.resumed, a.finished = fresh, nil, nil, false, nil
+		a.journal, a.from = fresh, continuation{}
 		a.services = a.serviceNames()
 		return err
 	}
 	if over != nil {
 		a.warn("took over the lock: %s", LockError{Lease: *over, Dead: true})
 	}
-	return a.recordDead(ctx, left)
-}
-
-// resume takes over what an earlier attempt found out and did.
-func (r *Record) resume(earlier Record) {
-	own := *r
-	*r = earlier.clone()
-	r.Version, r.ID, r.Resumes, r.Started = own.Version, own.ID, earlier.ID, own.Started
-	r.Actor, r.RunURL = own.Actor, own.RunURL
-	if own.Release.Tag != "" {
-		r.Release.Tag = own.Release.Tag
-	}
-	r.Outcome, r.Step, r.Error, r.Left, r.Next, r.Ended = "", "", "", nil, nil, time.Time{}
+	return a.recordDead(ctx, c.leftover)
 }
 
 // recordDead stores the records that dead attempts could not store: the one
@@ -214,68 +189,12 @@ func (a *attempt) recordDead(ctx context.Context, left leftover) error {
 	return a.readHistory(ctx)
 }
 
-// takeover is what a lock that exists means to somebody who wants it.
-type takeover int
-
-const (
-	// takeoverWait: its holder is at work.
-	takeoverWait takeover = iota
-	// takeoverFree: its holder left nothing behind.
-	takeoverFree
-	// takeoverResume: it is left by an attempt that this one continues.
-	takeoverResume
-	// takeoverReplace: it is left by an attempt that a rollback ends.
-	takeoverReplace
-	// takeoverDone: its holder did what is asked for, and died before it could give
-	// the lock back.
-	takeoverDone
-	// takeoverRefused: it is left by an attempt that has to be ended first.
-	takeoverRefused
-)
-
 // leftover is a lock that exists, and what is known of its holder's attempt.
 type leftover struct {
 	lease Lease
-	// journal is the attempt's; nil if it has none.
+	// journal and record are the attempt's; nil if it has none.
 	journal *Journal
-	// record is the attempt's; nil if it has none.
-	record *Record
-}
-
-// takeoverOf decides from the lock that exists. release is the one asked for; a
-// rollback may ask for none.
-func takeoverOf(l leftover, kind Kind, release Release) takeover {
-	if l.lease.AtWork() {
-		return takeoverWait
-	}
-	if r := l.record; r != nil && r.Outcome.Settled() {
-		if r.Outcome == Deployed && asked(r, kind, release) {
-			return takeoverDone
-		}
-		return takeoverFree
-	}
-	switch j := l.journal; {
-	case j == nil || !j.Phase.changed():
-		return takeoverFree // it ended before its first change
-	case kind == KindRollback && l.lease.Left != Broken && asked(&j.Record, kind, release):
-		return takeoverResume
-	case kind == KindRollback:
-		return takeoverReplace
-	case !j.Record.Release.Same(release):
-		return takeoverRefused
-	case j.Record.Kind == KindRollback:
-		return takeoverReplace // the promotion of an older release
-	default:
-		return takeoverResume
-	}
-}
-
-// asked reports whether an attempt was for the same as another one is asked.
-func asked(r *Record, kind Kind, release Release) bool {
-	if kind == KindPromote {
-		return r.Release.Same(release)
-	}
-	return r.Kind == KindRollback && r.Release.Commit != "" && (release.IsZero() || r.Release.Named(release.name()))
+	record  *Record
 }
 
 // LockError is a lock that another attempt holds or left.

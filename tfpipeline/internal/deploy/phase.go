@@ -3,6 +3,7 @@ package deploy
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Phase is how far an attempt has come, together with the attempts that it
@@ -144,4 +145,97 @@ func conclude(p, own Phase, c cause) (Outcome, follow) {
 // is gone on with before anything else.
 func idle(p, own Phase) bool {
 	return own == PhaseChecking && p.changed() && p != PhaseRollingBack
+}
+
+// continuation is what a run may make of a lock that it finds.
+type continuation struct {
+	how how
+	leftover
+}
+
+// how is the way in which a run goes on from a lock that it finds.
+type how int
+
+const (
+	// howWait: its holder is at work.
+	howWait how = iota
+	// howFree: its holder left nothing behind.
+	howFree
+	// howResume: it is left by an attempt that this one continues.
+	howResume
+	// howReplace: it is left by an attempt that a rollback ends.
+	howReplace
+	// howDone: its holder did what is asked for, and died before it could give the
+	// lock back.
+	howDone
+	// howRefused: it is left by an attempt that has to be ended first.
+	howRefused
+)
+
+// takeover decides from the lock that exists and from the journal and the record
+// of its attempt, nil if it has none. kind and release are asked for; a rollback
+// may ask for no release.
+func takeover(l Lease, j *Journal, r *Record, kind Kind, release Release) continuation {
+	c := continuation{leftover: leftover{l, j, r}}
+	switch {
+	case l.AtWork():
+		c.how = howWait
+	case r != nil && r.Outcome == Deployed && asked(r, kind, release):
+		c.how = howDone
+	case r != nil && r.Outcome.Settled(), j == nil, !j.Phase.changed():
+		c.how = howFree
+	case kind == KindRollback && l.Left != Broken && asked(&j.Record, kind, release):
+		c.how = howResume
+	case kind == KindRollback:
+		c.how = howReplace
+	case !j.Record.Release.Same(release):
+		c.how = howRefused
+	case j.Record.Kind == KindRollback:
+		c.how = howReplace // the promotion of an older release
+	default:
+		c.how = howResume
+	}
+	return c
+}
+
+// asked reports whether an attempt was for the same as another one is asked.
+func asked(r *Record, kind Kind, release Release) bool {
+	if kind == KindPromote {
+		return r.Release.Same(release)
+	}
+	return r.Kind == KindRollback && r.Release.Commit != "" && (release.IsZero() || r.Release.Named(release.name()))
+}
+
+// attempt is the one that is continued or ended; nil if there is none.
+func (c continuation) attempt() *Record {
+	if c.how != howResume && c.how != howReplace {
+		return nil
+	}
+	return &c.journal.Record
+}
+
+// begin is the journal with which a run begins, given its own so far.
+func (c continuation) begin(own Journal) Journal {
+	switch c.how {
+	case howResume:
+		own.Phase, own.Mixed = c.journal.Phase.inherited(), c.journal.Mixed
+		own.Failure, own.FailedStep = c.journal.Failure, c.journal.FailedStep
+		own.Record = own.Record.resume(c.journal.Record)
+	case howReplace:
+		own.Phase, own.Record.Resumes = PhaseReplacing, c.journal.Record.ID
+	}
+	return own
+}
+
+// resume is the record of a run that takes over what an earlier one found out and
+// did.
+func (r Record) resume(earlier Record) Record {
+	c := earlier.clone()
+	c.Version, c.ID, c.Resumes, c.Started = r.Version, r.ID, earlier.ID, r.Started
+	c.Actor, c.RunURL = r.Actor, r.RunURL
+	if r.Release.Tag != "" {
+		c.Release.Tag = r.Release.Tag
+	}
+	c.Outcome, c.Step, c.Error, c.Left, c.Next, c.Ended = "", "", "", nil, nil, time.Time{}
+	return c
 }

@@ -342,10 +342,11 @@ func (a *attempt) readBefore(ctx context.Context) error {
 		}
 		own.Before, own.DesiredBefore = s.TaskDefinition, s.Desired
 	}
-	if !a.resumed {
+	resumed := a.from.how == howResume
+	if !resumed {
 		a.journal.Mixed = a.mixedNow(services)
 	}
-	if !a.resumed && r.Kind == KindPromote && a.step == StepPreflight {
+	if !resumed && r.Kind == KindPromote && a.step == StepPreflight {
 		r.First = a.history.current() == nil && idle
 	}
 	a.compareWithHistory(services)
@@ -410,7 +411,7 @@ func (a *attempt) mixedNow(services map[string]Service) bool {
 // compareWithHistory warns of services that somebody changed by hand.
 func (a *attempt) compareWithHistory(services map[string]Service) {
 	current := a.history.current()
-	if current == nil || a.history.unfinished() != nil || a.left != nil || a.step != StepPreflight {
+	if current == nil || a.history.unfinished() != nil || a.from.attempt() != nil || a.step != StepPreflight {
 		return
 	}
 	for _, name := range a.services {

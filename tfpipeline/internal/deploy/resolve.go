@@ -12,7 +12,7 @@ import (
 // each image, and what runs before. From here on nothing looks at a tag.
 func (a *attempt) resolve(ctx context.Context) error {
 	current := a.history.current()
-	if a.record().Kind == KindPromote && !a.resumed {
+	if a.record().Kind == KindPromote && a.from.how != howResume {
 		older, err := a.older(ctx, current)
 		if err != nil {
 			return err
@@ -112,14 +112,14 @@ func (a *attempt) resolveImages(ctx context.Context, current *Record) error {
 // resolveTarget finds the record of the release that a rollback goes to.
 func (a *attempt) resolveTarget(ctx context.Context, current *Record) error {
 	r := a.record()
-	if a.resumed && r.Services != nil {
+	if a.from.how == howResume && r.Services != nil {
 		a.narrow()
 		return nil
 	}
 	if current == nil {
 		return errors.New("no release was ever deployed here, so there is none to roll back to")
 	}
-	left := a.left
+	left := a.from.attempt()
 	if left == nil {
 		left = a.history.unfinished()
 	}

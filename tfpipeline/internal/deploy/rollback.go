@@ -221,7 +221,7 @@ func (a *attempt) rollBack(ctx context.Context, step StepName, cause error) (Out
 			}
 			showed[name] = shows
 			written, changed := a.written[name]
-			k := known{asked: asked[name], written: changed || a.resumed, since: time.Since(began), same: so.since(name, true), size: a.env.SizeOf(name), confirm: a.limits.Confirm}
+			k := known{asked: asked[name], written: changed || a.from.how == howResume, since: time.Since(began), same: so.since(name, true), size: a.env.SizeOf(name), confirm: a.limits.Confirm}
 			if changed {
 				k.since = time.Since(written)
 			}
@@ -353,7 +353,7 @@ func leastBefore(own *ServiceRecord, size config.Size) (least int, ok bool) {
 func (a *attempt) restoreFloors(ctx context.Context, moves map[string]move, why map[string]error) {
 	for _, name := range a.services {
 		own := a.record().Services[name]
-		if own == nil || moves[name] != moveDone || a.written[name].IsZero() && !a.resumed && own.Deployment == "" {
+		if own == nil || moves[name] != moveDone || a.written[name].IsZero() && a.from.how != howResume && own.Deployment == "" {
 			continue
 		}
 		least, ok := leastBefore(own, a.env.SizeOf(name))
