@@ -36,7 +36,7 @@ const usage = `usage: go run ./gen [-check] [-C DIR]
 
 Gen renders the platform that gen/config describes to Terraform: reusable
 modules in modules/, one root per state in envs/. It needs neither Terraform
-nor AWS.
+nor AWS. It warns of default quotas of AWS that the platform exceeds.
 
 Before anything is written, the platform is validated and the rendered tree is
 checked: every reference resolves, every variable is used, every module gets
@@ -85,6 +85,11 @@ func run(args []string, p config.Platform, stdout, stderr io.Writer) int {
 	}
 
 	code, err := generate(p, *dir, *check, stdout)
+	if err == nil {
+		for _, w := range p.Quotas() {
+			fmt.Fprintf(stderr, "gen: warning: %s\n", w)
+		}
+	}
 	if err != nil {
 		fmt.Fprintf(stderr, "gen: %v\n", err)
 		if h, ok := errors.AsType[hinted](err); ok {

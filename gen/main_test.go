@@ -299,3 +299,14 @@ func TestRepositoryIsFound(t *testing.T) {
 		t.Errorf("error is %q, want one that points to -C", errs)
 	}
 }
+
+// A platform that exceeds AWS's default quotas is rendered, with warnings.
+func TestQuotasWarn(t *testing.T) {
+	t.Parallel()
+	p := configtest.Docs()
+	p.Environments[1].Size.CPU, p.Environments[1].Size.Memory = 1024, 2048
+	stdout, stderr := gen(t, done, p, "-C", t.TempDir())
+	if !strings.HasPrefix(stderr, "gen: warning: environments: 19 vCPUs on Fargate") || strings.Count(stderr, "\n") != 1 || strings.Contains(stdout, "warning") {
+		t.Errorf("stdout:\n%s\nstderr:\n%s", stdout, stderr)
+	}
+}

@@ -1,0 +1,59 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+)
+
+// quota is a limit that AWS raises when asked. most is what an account has by
+// default, as AWS documents it.
+type quota struct {
+	path, what    string
+	needs, most   int
+	service, code string
+	region        string // "" is the platform's
+}
+
+// Quotas returns a warning for each of AWS's default quotas that the platform
+// exceeds, with the command that asks for more. The account may have been given
+// more already, or use a part of it otherwise. What AWS does not raise is a
+// problem of Validate; so are the rules of security groups, which are met before
+// the 100 rules and target groups of a load balancer.
+func (p Platform) Quotas() (warnings []string) {
+	gateways, cpu := map[int]int{}, 0
+	addresses, groups, roles := 0, 0, 2
+	containers := len(p.Services) + len(p.Tasks)
+	for _, e := range p.Environments {
+		addresses += e.Network.NATGateways
+		for zone := range e.Network.NATGateways {
+			gateways[zone]++
+		}
+		// The load balancer's, the database's and the cache's; the role that deploys.
+		groups += containers + 3
+		roles += 2*containers + 1
+		for _, s := range p.Services {
+			size := e.SizeOf(s.Name)
+			cpu += size.MaxTasks * size.CPU
+		}
+	}
+	const vcpu = 1024
+	environments := len(p.Environments)
+	for _, q := range []quota{
+		{"services", "services in a cluster", len(p.Services), 5000, "ecs", "L-9EF96962", ""},
+		{"environments", "networks with the region's default one", environments + 1, 5, "vpc", "L-F678F1CE", ""},
+		{"environments", "NAT gateways in one zone", gateways[0], 5, "vpc", "L-FE5A380F", ""},
+		{"environments", "elastic IP addresses of NAT gateways", addresses, 5, "ec2", "L-0263D0A3", ""},
+		{"environments", "security groups", groups, 2500, "vpc", "L-E79EC296", ""},
+		{"environments", "database instances", environments, 40, "rds", "L-7B6409FD", ""},
+		{"environments", "roles", roles, 1000, "iam", "L-FE177D64", "us-east-1"},
+		{"environments", "vCPUs on Fargate when every service runs maxTasks, and up to twice that while it is deployed", (cpu + vcpu - 1) / vcpu, 6, "fargate", "L-3032A538", ""},
+	} {
+		if q.needs <= q.most {
+			continue
+		}
+		warnings = append(warnings, fmt.Sprintf("%s: %d %s, where an account has %d by default; to ask for more: "+
+			"aws service-quotas request-service-quota-increase --region %s --service-code %s --quota-code %s --desired-value %d",
+			q.path, q.needs, q.what, q.most, cmp.Or(q.region, p.Region), q.service, q.code, q.needs))
+	}
+	return warnings
+}
