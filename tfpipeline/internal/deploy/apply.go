@@ -16,7 +16,7 @@ func (a *attempt) plan(ctx context.Context) error {
 		a.note("the plan was applied by %s", r.Resumes)
 		return nil
 	}
-	plan, err := retry(ctx, a, a.Infrastructure.Plan)
+	plan, err := retry(ctx, a.operation, a.Infrastructure.Plan)
 	if err != nil {
 		return fmt.Errorf("plan %s: %w", a.Environment, err)
 	}
@@ -140,7 +140,7 @@ func (a *attempt) register(ctx context.Context) error {
 // registerRevision registers a task definition. A second one of the same
 // content does no harm.
 func (a *attempt) registerRevision(ctx context.Context, revision Revision) (string, error) {
-	arn, err := retry(ctx, a, func(ctx context.Context) (string, error) {
+	arn, err := retry(ctx, a.operation, func(ctx context.Context) (string, error) {
 		if err := a.lease.valid(); err != nil {
 			return "", err
 		}
@@ -175,7 +175,7 @@ func (a *attempt) reregister(ctx context.Context) error {
 // the same image.
 func (a *attempt) revive(ctx context.Context, wanted map[string]string, release Release) (map[string]string, error) {
 	arns := slices.Sorted(maps.Values(wanted))
-	found, err := retry(ctx, a, func(ctx context.Context) (map[string]TaskDefinition, error) {
+	found, err := retry(ctx, a.operation, func(ctx context.Context) (map[string]TaskDefinition, error) {
 		return a.TaskDefinitions.DescribeTaskDefinitions(ctx, arns)
 	})
 	if err != nil {

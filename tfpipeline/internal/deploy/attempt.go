@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/specboard/platform/gen/config"
@@ -34,9 +32,8 @@ func (p *Pipeline) Rollback(ctx context.Context, q Request) (Record, error) {
 
 // attempt is one promotion or rollback at work.
 type attempt struct {
-	*Pipeline
+	*operation
 	request  Request
-	limits   Limits
 	env      config.Environment
 	services []string // in the platform's order
 
@@ -62,24 +59,19 @@ type attempt struct {
 	evidence Evidence
 	crashed  []StoppedTask
 	refusal  error // why it failed
-
-	begun   time.Time
-	step    StepName
-	emitted sync.Mutex
-	drawn   sync.Mutex
 }
 
 // record is the attempt's, so far.
 func (a *attempt) record() *Record { return &a.journal.Record }
 
 func (p *Pipeline) attempt(ctx context.Context, kind Kind, q Request) (Record, error) {
-	a := &attempt{Pipeline: p, request: q, limits: p.Limits.orDefault(), begun: time.Now(), written: map[string]time.Time{}, seen: map[string]string{}}
+	a := &attempt{operation: p.begin(StepLock), request: q, written: map[string]time.Time{}, seen: map[string]string{}}
 	*a.record() = Record{
 		Version: RecordVersion, Kind: kind, Environment: p.Environment,
 		Actor: q.Actor, RunURL: q.RunURL, Started: a.begun,
 		Release: Release{Tag: q.Tag, Commit: q.Commit},
 	}
-	a.record().ID = a.newID()
+	a.record().ID = a.newID(q.ID)
 	if err := a.check(); err != nil {
 		return a.refuse(ctx, err)
 	}
@@ -101,7 +93,7 @@ func (a *attempt) check() error {
 	if env.Proof != nil && a.Origin == nil && a.record().Kind == KindPromote {
 		problems = append(problems, fmt.Errorf("environment %q asks for a proof from %q, which cannot be looked at", env.Name, env.Proof.From))
 	}
-	if end, most := a.request.CredentialsEnd, a.begun.Add(a.timeout()); !end.IsZero() && end.Before(most) && !a.request.DryRun {
+	if end, most := a.request.CredentialsEnd, a.begun.Add(a.within(a.request.Timeout)); !end.IsZero() && end.Before(most) && !a.request.DryRun {
 		problems = append(problems, &AccessError{Err: fmt.Errorf("they are valid until %s, and this may take until %s",
 			end.UTC().Format(time.RFC3339), most.UTC().Format(time.RFC3339))})
 	}
@@ -122,7 +114,7 @@ func (a *attempt) serviceNames() []string {
 func (a *attempt) run(ctx context.Context) (Record, error) {
 	work, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	a.lease = &heldLease{attempt: a, end: end}
+	a.lease = &heldLease{operation: a.operation, most: a.within(a.request.Timeout), end: end}
 	defer a.lease.stop()
 	if a.request.DryRun {
 		a.lease.limit() // there is no lock that it would begin with
@@ -198,67 +190,10 @@ func (a *attempt) enterPhase(p Phase) {
 	a.own, a.journal.Phase = p, max(a.journal.Phase, p)
 }
 
-// enter says which step events belong to from here on. The lock's renewals emit
-// some too.
-func (a *attempt) enter(s StepName) {
-	a.emitted.Lock()
-	defer a.emitted.Unlock()
-	a.step = s
-}
-
-func (a *attempt) emit(e Event) {
-	if a.Observe == nil {
-		return
-	}
-	a.emitted.Lock()
-	defer a.emitted.Unlock()
-	e.Time = time.Now()
-	e.Message = a.Redactor.Hide(e.Message)
-	if e.Step == "" {
-		e.Step = a.step
-	}
-	a.Observe(e)
-}
-
-func (a *attempt) note(format string, args ...any) {
-	a.emit(Event{Kind: EventNote, Message: fmt.Sprintf(format, args...)})
-}
-
-func (a *attempt) warn(format string, args ...any) {
-	a.emit(Event{Kind: EventWarning, Message: fmt.Sprintf(format, args...)})
-}
-
 // ended tells the observer how it ended.
 func (a *attempt) ended() {
 	r := hideRecord(a.Redactor, *a.record())
 	a.emit(Event{Kind: EventEnd, Message: string(r.Outcome), Elapsed: time.Since(a.begun), Record: &r})
-}
-
-// random draws a number in [0,1).
-func (a *attempt) random() float64 {
-	a.drawn.Lock()
-	defer a.drawn.Unlock()
-	if a.Random == nil {
-		return rand.Float64()
-	}
-	return a.Random()
-}
-
-// NewID is an id as Record.ID has it. random gives numbers in [0,1).
-func NewID(begun time.Time, random func() float64) string {
-	letters := make([]byte, 6)
-	for i := range letters {
-		letters[i] = 'a' + byte(random()*26)
-	}
-	return begun.UTC().Format("20060102T150405Z") + "-" + string(letters)
-}
-
-// newID is the attempt's own id, if nobody gave it one.
-func (a *attempt) newID() string {
-	if a.request.ID != "" {
-		return a.request.ID
-	}
-	return NewID(a.begun, a.random)
 }
 
 // StepName is the name of a step, in records, errors and events.

@@ -19,6 +19,9 @@ package deploy
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/specboard/platform/gen/config"
@@ -159,10 +162,93 @@ func DefaultLimits() Limits {
 // Schema is a list of migrations, in the order of their numbers.
 type Schema []migrations.Migration
 
+// operation is anything that is done with a pipeline: an attempt, a change under
+// the lease, a task by hand. It says what happens, tries again what may be tried
+// again, and waits no longer than its limits.
+type operation struct {
+	*Pipeline
+	limits Limits
+	begun  time.Time
+
+	emitted sync.Mutex // guards step, and that events come one by one
+	step    StepName
+	drawn   sync.Mutex
+}
+
+// begin begins an operation, whose first events belong to a step.
+func (p *Pipeline) begin(s StepName) *operation {
+	return &operation{Pipeline: p, limits: p.Limits.orDefault(), begun: time.Now(), step: s}
+}
+
+// newID is an id for the operation, if nobody gave it one.
+func (o *operation) newID(given string) string {
+	if given != "" {
+		return given
+	}
+	return NewID(o.begun, o.random)
+}
+
+// within is how long the operation may take: as asked, or else Limits.Total.
+func (o *operation) within(asked time.Duration) time.Duration {
+	if asked > 0 {
+		return asked
+	}
+	return o.limits.Total
+}
+
+// enter says which step events belong to from here on. The lock's renewals emit
+// some too.
+func (o *operation) enter(s StepName) {
+	o.emitted.Lock()
+	defer o.emitted.Unlock()
+	o.step = s
+}
+
+func (o *operation) emit(e Event) {
+	if o.Observe == nil {
+		return
+	}
+	o.emitted.Lock()
+	defer o.emitted.Unlock()
+	e.Time = time.Now()
+	e.Message = o.Redactor.Hide(e.Message)
+	if e.Step == "" {
+		e.Step = o.step
+	}
+	o.Observe(e)
+}
+
+func (o *operation) note(format string, args ...any) {
+	o.emit(Event{Kind: EventNote, Message: fmt.Sprintf(format, args...)})
+}
+
+func (o *operation) warn(format string, args ...any) {
+	o.emit(Event{Kind: EventWarning, Message: fmt.Sprintf(format, args...)})
+}
+
+// random draws a number in [0,1).
+func (o *operation) random() float64 {
+	o.drawn.Lock()
+	defer o.drawn.Unlock()
+	if o.Random == nil {
+		return rand.Float64()
+	}
+	return o.Random()
+}
+
+// NewID is an id as Record.ID has it. random gives numbers in [0,1).
+func NewID(begun time.Time, random func() float64) string {
+	letters := make([]byte, 6)
+	for i := range letters {
+		letters[i] = 'a' + byte(random()*26)
+	}
+	return begun.UTC().Format("20060102T150405Z") + "-" + string(letters)
+}
+
 // pause waits; false if the context ended first. Up to a tenth of it is left
 // out at random, so that runs that began together do not call together.
-func (a *attempt) pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d - time.Duration(a.random()*float64(d)/10))
+func (o *operation) pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d - time.Duration(o.random()*float64(d)/10))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -184,32 +270,32 @@ func (b *backoff) next() time.Duration {
 
 // retry calls f until it succeeds, fails for good, or the context ends.
 // Everything that is called so can be called twice.
-func retry[T any](ctx context.Context, a *attempt, f func(context.Context) (T, error)) (T, error) {
-	b := backoff{most: a.limits.Backoff}
+func retry[T any](ctx context.Context, o *operation, f func(context.Context) (T, error)) (T, error) {
+	b := backoff{most: o.limits.Backoff}
 	for {
 		v, err := f(ctx)
 		if err == nil || !IsTransient(err) {
 			return v, err
 		}
 		if b.last == 0 {
-			a.warn("trying again: %v", err)
+			o.warn("trying again: %v", err)
 		}
-		if !a.pause(ctx, b.next()) {
+		if !o.pause(ctx, b.next()) {
 			return v, because(ctx, err)
 		}
 	}
 }
 
 // retryCall is retry for what returns no value.
-func (a *attempt) retryCall(ctx context.Context, f func(context.Context) error) error {
-	_, err := retry(ctx, a, func(ctx context.Context) (struct{}, error) { return struct{}{}, f(ctx) })
+func (o *operation) retryCall(ctx context.Context, f func(context.Context) error) error {
+	_, err := retry(ctx, o, func(ctx context.Context) (struct{}, error) { return struct{}{}, f(ctx) })
 	return err
 }
 
 // finishing is a context for what has to be done even if the attempt's own has
 // ended.
-func (a *attempt) finishing(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(context.WithoutCancel(ctx), a.limits.Finish, timeUp{a.limits.Finish})
+func (o *operation) finishing(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(context.WithoutCancel(ctx), o.limits.Finish, timeUp{o.limits.Finish})
 }
 
 // timeUp is why a context ended that had a bound.

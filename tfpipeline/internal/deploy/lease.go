@@ -68,8 +68,9 @@ func (l Lease) AtWork() bool { return l.Left == "" && !l.Expired() }
 // heldLease is the lease while an attempt has it. A goroutine renews it; once that
 // fails, every context of the attempt ends and no change begins any more.
 type heldLease struct {
-	attempt *attempt
-	end     context.CancelCauseFunc
+	*operation
+	most time.Duration // that the work under the lease may take
+	end  context.CancelCauseFunc
 
 	turn chan struct{} // full while the stored lease is being changed
 	mu   sync.Mutex    // guards what follows
@@ -92,14 +93,13 @@ func (e lostError) Unwrap() error { return e.err }
 
 // take stores the lease, and from then on keeps it.
 func (h *heldLease) take(ctx context.Context, l Lease, over *Lease) error {
-	a := h.attempt
-	taken, err := retry(ctx, a, func(ctx context.Context) (Lease, error) {
+	taken, err := retry(ctx, h.operation, func(ctx context.Context) (Lease, error) {
 		l.Since = time.Now()
-		l.Until, l.Span = a.until(), a.limits.Lease
-		taken, err := a.Lock.Take(ctx, l, over)
+		l.Until, l.Span = h.until(), h.limits.Lease
+		taken, err := h.Lock.Take(ctx, l, over)
 		if errors.Is(err, ErrLockTaken) {
 			// A call that seemed to fail may have stored it.
-			if now, lookErr := a.Lock.Holder(ctx); lookErr == nil && now != nil && now.RecordID == l.RecordID {
+			if now, lookErr := h.Lock.Holder(ctx); lookErr == nil && now != nil && now.RecordID == l.RecordID {
 				return *now, nil
 			}
 		}
@@ -119,29 +119,20 @@ func (h *heldLease) take(ctx context.Context, l Lease, over *Lease) error {
 
 // until is the end of a lease that is stored now, by the wall clock: the other
 // one stands still while a laptop sleeps.
-func (a *attempt) until() time.Time { return time.Now().Round(0).Add(a.limits.Lease) }
+func (o *operation) until() time.Time { return time.Now().Round(0).Add(o.limits.Lease) }
 
 // limit ends the attempt when its time is up.
 func (h *heldLease) limit() {
-	after := h.attempt.timeout()
-	h.timer = time.AfterFunc(after, func() { h.end(timeUp{after}) })
-}
-
-// timeout bounds the attempt from the lock to the verification.
-func (a *attempt) timeout() time.Duration {
-	if a.request.Timeout > 0 {
-		return a.request.Timeout
-	}
-	return a.limits.Total
+	h.timer = time.AfterFunc(h.most, func() { h.end(timeUp{h.most}) })
 }
 
 // keep renews the lease three times in its span, and more often once that has
 // failed, until it has run out.
 func (h *heldLease) keep(ctx context.Context) {
 	defer close(h.gone)
-	span := h.attempt.limits.Lease
+	span := h.limits.Lease
 	wait := span / 3
-	for h.attempt.pause(ctx, wait) {
+	for h.pause(ctx, wait) {
 		err := h.renew(ctx, func(*Lease) {})
 		switch {
 		case ctx.Err() != nil:
@@ -153,7 +144,7 @@ func (h *heldLease) keep(ctx context.Context) {
 			return
 		default:
 			if wait != span/12 {
-				h.attempt.warn("the lock could not be renewed, trying again: %v", err)
+				h.warn("the lock could not be renewed, trying again: %v", err)
 			}
 			wait = span / 12
 		}
@@ -176,16 +167,16 @@ func (h *heldLease) renew(ctx context.Context, change func(*Lease)) error {
 	ctx, cancel := context.WithDeadline(ctx, held.Until)
 	defer cancel()
 	l := held
-	l.Until = h.attempt.until()
+	l.Until = h.until()
 	change(&l)
-	stored, err := h.attempt.Lock.Renew(ctx, l)
+	stored, err := h.Lock.Renew(ctx, l)
 	if errors.Is(err, ErrLockLost) {
 		// A call that seemed to fail may have stored the lease, and what is
 		// there now is ours in another version.
-		now, lookErr := h.attempt.Lock.Holder(ctx)
+		now, lookErr := h.Lock.Holder(ctx)
 		if lookErr == nil && now != nil && now.RecordID == l.RecordID {
 			l.Version = now.Version
-			stored, err = h.attempt.Lock.Renew(ctx, l)
+			stored, err = h.Lock.Renew(ctx, l)
 		} else if lookErr == nil {
 			err = fmt.Errorf("%w: %s", err, heldBy(now))
 		}
@@ -257,19 +248,19 @@ func (h *heldLease) stop() {
 func (h *heldLease) release(ctx context.Context) error {
 	h.stop()
 	held := h.stored()
-	return h.attempt.retryCall(ctx, func(ctx context.Context) error {
-		err := h.attempt.Lock.Release(ctx, held)
+	return h.retryCall(ctx, func(ctx context.Context) error {
+		err := h.Lock.Release(ctx, held)
 		if !errors.Is(err, ErrLockLost) {
 			return err
 		}
-		now, lookErr := h.attempt.Lock.Holder(ctx)
+		now, lookErr := h.Lock.Holder(ctx)
 		switch {
 		case lookErr != nil:
 			return lookErr
 		case now == nil:
 			return nil // a call that seemed to fail has removed it
 		case now.RecordID == held.RecordID:
-			return h.attempt.Lock.Release(ctx, *now)
+			return h.Lock.Release(ctx, *now)
 		default:
 			return fmt.Errorf("%w: %s", err, heldBy(now))
 		}
@@ -279,7 +270,7 @@ func (h *heldLease) release(ctx context.Context) error {
 // leave stops the renewals, and says in the lease that it has to be continued.
 func (h *heldLease) leave(ctx context.Context, left Outcome) error {
 	h.stop()
-	return h.attempt.retryCall(ctx, func(ctx context.Context) error {
+	return h.retryCall(ctx, func(ctx context.Context) error {
 		return h.renew(ctx, func(l *Lease) { l.Left, l.Until = left, time.Now() })
 	})
 }
@@ -287,7 +278,7 @@ func (h *heldLease) leave(ctx context.Context, left Outcome) error {
 // handBack leaves a lease that was taken over as it was, to be continued.
 func (h *heldLease) handBack(ctx context.Context, over Lease) error {
 	h.stop()
-	return h.attempt.retryCall(ctx, func(ctx context.Context) error {
+	return h.retryCall(ctx, func(ctx context.Context) error {
 		return h.renew(ctx, func(l *Lease) {
 			version := l.Version
 			*l = over
@@ -355,7 +346,7 @@ func (p *Pipeline) Change(ctx context.Context, q ChangeRequest, work func(contex
 	}
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	a.lease = &heldLease{attempt: a, end: end}
+	a.lease = &heldLease{operation: a.operation, most: changeTime, end: end}
 	err = a.lease.take(ctx, Lease{
 		Environment: p.Environment, RecordID: a.journal.Record.ID, Kind: q.Kind,
 		Actor: q.Actor, RunURL: q.RunURL, Why: q.Why,
@@ -375,8 +366,8 @@ func (p *Pipeline) Change(ctx context.Context, q ChangeRequest, work func(contex
 
 // newChange is the part of an attempt that a lease needs.
 func (p *Pipeline) newChange(q ChangeRequest) *attempt {
-	a := &attempt{Pipeline: p, limits: p.Limits.orDefault(), step: StepLock, begun: time.Now(), request: Request{ID: q.ID, Timeout: changeTime, LockWait: q.LockWait}}
-	*a.record() = Record{Kind: q.Kind, ID: a.newID()}
+	a := &attempt{operation: p.begin(StepLock), request: Request{LockWait: q.LockWait}}
+	*a.record() = Record{Kind: q.Kind, ID: a.newID(q.ID)}
 	return a
 }
 
@@ -386,7 +377,7 @@ func (a *attempt) free(ctx context.Context) (*Lease, error) {
 	var holder *Lease
 	for said := ""; ; {
 		var err error
-		if holder, err = retry(ctx, a, a.Lock.Holder); err != nil {
+		if holder, err = retry(ctx, a.operation, a.Lock.Holder); err != nil {
 			return nil, fmt.Errorf("look at the lock: %w", err)
 		}
 		if holder == nil {

@@ -25,7 +25,7 @@ func (a *attempt) lock(ctx context.Context) error {
 	}
 	said := ""
 	for {
-		holder, err := retry(ctx, a, a.Lock.Holder)
+		holder, err := retry(ctx, a.operation, a.Lock.Holder)
 		if err != nil {
 			return fmt.Errorf("look at the lock: %w", err)
 		}
@@ -81,7 +81,7 @@ func (a *attempt) peel(ctx context.Context) error {
 	if a.record().Kind == KindRollback || q.Tag == "" {
 		return nil
 	}
-	commit, err := retry(ctx, a, func(ctx context.Context) (string, error) { return a.Checkout.Peel(ctx, q.Tag) })
+	commit, err := retry(ctx, a.operation, func(ctx context.Context) (string, error) { return a.Checkout.Peel(ctx, q.Tag) })
 	switch {
 	case err != nil:
 		return fmt.Errorf("find the commit of release %s: %w", q.Tag, err)
@@ -97,7 +97,7 @@ func (a *attempt) readHistory(ctx context.Context) error {
 		records []Record
 		skipped []Skipped
 	}
-	r, err := retry(ctx, a, func(ctx context.Context) (read, error) {
+	r, err := retry(ctx, a.operation, func(ctx context.Context) (read, error) {
 		records, skipped, err := a.History.Records(ctx)
 		return read{records, skipped}, err
 	})
@@ -116,7 +116,7 @@ func (a *attempt) readHistory(ctx context.Context) error {
 // leftover finds out what the holder of a lock has done.
 func (a *attempt) leftover(ctx context.Context, l Lease) (leftover, error) {
 	left := leftover{lease: l, record: a.history.attempt(l.RecordID)}
-	j, err := retry(ctx, a, func(ctx context.Context) (Journal, error) { return a.History.Journal(ctx, l.RecordID) })
+	j, err := retry(ctx, a.operation, func(ctx context.Context) (Journal, error) { return a.History.Journal(ctx, l.RecordID) })
 	switch {
 	case err == nil:
 		left.journal = &j
@@ -225,8 +225,8 @@ func (e LockError) Error() string {
 // that is to be continued, and records the attempt. It returns the lease as it
 // is left; nil if there is none of that attempt. It needs Lock and History.
 func (p *Pipeline) Settle(ctx context.Context, attemptID string) (*Lease, error) {
-	a := &attempt{Pipeline: p, limits: p.Limits.orDefault(), step: StepUnlock}
-	l, err := retry(ctx, a, a.Lock.Holder)
+	a := &attempt{operation: p.begin(StepUnlock)}
+	l, err := retry(ctx, a.operation, a.Lock.Holder)
 	if err != nil {
 		return nil, fmt.Errorf("look at the lock: %w", err)
 	}
@@ -255,7 +255,7 @@ func (p *Pipeline) Settle(ctx context.Context, attemptID string) (*Lease, error)
 	}
 	marked := *l
 	marked.Left, marked.Until = Interrupted, time.Now()
-	marked, err = retry(ctx, a, func(ctx context.Context) (Lease, error) { return a.Lock.Renew(ctx, marked) })
+	marked, err = retry(ctx, a.operation, func(ctx context.Context) (Lease, error) { return a.Lock.Renew(ctx, marked) })
 	if err != nil {
 		return nil, fmt.Errorf("mark the lock: %w", err)
 	}
@@ -267,7 +267,7 @@ func (p *Pipeline) Settle(ctx context.Context, attemptID string) (*Lease, error)
 // attempt that died without a record gets one first, so that the history tells
 // of it and a rollback knows what it touched.
 func (p *Pipeline) Unlock(ctx context.Context, l Lease) error {
-	a := &attempt{Pipeline: p, limits: p.Limits.orDefault(), step: StepUnlock}
+	a := &attempt{operation: p.begin(StepUnlock)}
 	if err := a.readHistory(ctx); err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ func (a *attempt) checkCheckout(ctx context.Context) error {
 		commit  string
 		changed []string
 	}
-	h, err := retry(ctx, a, func(ctx context.Context) (head, error) {
+	h, err := retry(ctx, a.operation, func(ctx context.Context) (head, error) {
 		commit, changed, err := a.Checkout.Head(ctx)
 		return head{commit, changed}, err
 	})
@@ -82,7 +82,7 @@ func firstFew(list []string) []string {
 
 func (a *attempt) checkImages(ctx context.Context) error {
 	release := a.record().Release
-	missing, err := retry(ctx, a, func(ctx context.Context) ([]string, error) {
+	missing, err := retry(ctx, a.operation, func(ctx context.Context) ([]string, error) {
 		return a.Images.Missing(ctx, release.Digests)
 	})
 	switch {
@@ -113,7 +113,7 @@ func (a *attempt) checkSecrets(ctx context.Context) error {
 	if s, ok := a.Platform.DatabaseSecret(); ok && database {
 		names[s.Name] = true
 	}
-	empty, err := retry(ctx, a, func(ctx context.Context) ([]string, error) {
+	empty, err := retry(ctx, a.operation, func(ctx context.Context) ([]string, error) {
 		return a.Secrets.Empty(ctx, slices.Sorted(maps.Keys(names)))
 	})
 	if err != nil {
@@ -145,7 +145,7 @@ func (a *attempt) checkTemplates(ctx context.Context) error {
 }
 
 func (a *attempt) readOutputs(ctx context.Context) error {
-	outputs, err := retry(ctx, a, a.Infrastructure.Outputs)
+	outputs, err := retry(ctx, a.operation, a.Infrastructure.Outputs)
 	if err != nil {
 		return fmt.Errorf("read the outputs of %s: %w", a.Environment, err)
 	}
@@ -180,7 +180,7 @@ func (a *attempt) checkProof(ctx context.Context) error {
 		a.override(overrideProof, why)
 		return nil
 	}
-	deployments, err := retry(ctx, a, func(ctx context.Context) (map[string][]FormerDeployment, error) {
+	deployments, err := retry(ctx, a.operation, func(ctx context.Context) (map[string][]FormerDeployment, error) {
 		return a.Origin.FormerDeployments(ctx, a.services)
 	})
 	if err != nil {
@@ -291,7 +291,7 @@ func (a *attempt) settle(ctx context.Context, when string, atLeast time.Duration
 }
 
 func (a *attempt) describeServices(ctx context.Context) (map[string]Service, error) {
-	services, err := retry(ctx, a, func(ctx context.Context) (map[string]Service, error) {
+	services, err := retry(ctx, a.operation, func(ctx context.Context) (map[string]Service, error) {
 		return a.Services.DescribeServices(ctx, a.services)
 	})
 	if err != nil {
@@ -308,7 +308,7 @@ func (a *attempt) readBefore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	minimums, err := retry(ctx, a, func(ctx context.Context) (map[string]int, error) {
+	minimums, err := retry(ctx, a.operation, func(ctx context.Context) (map[string]int, error) {
 		return a.Scaling.Minimums(ctx, a.services)
 	})
 	if err != nil {
@@ -435,7 +435,7 @@ func short(arn string) string {
 // checkMigrations refuses contract migrations that would take something away
 // from a release that runs, or from the one that a rollback would go to.
 func (a *attempt) checkMigrations(ctx context.Context) error {
-	schema, err := retry(ctx, a, a.Checkout.Schema)
+	schema, err := retry(ctx, a.operation, a.Checkout.Schema)
 	if err != nil {
 		return fmt.Errorf("read the migrations of the checkout: %w", err)
 	}
@@ -532,13 +532,13 @@ func (a *attempt) place(ctx context.Context, order []Release, name string) []Rel
 	if slices.ContainsFunc(order, func(r Release) bool { return r.Named(name) }) {
 		return order
 	}
-	commit, err := retry(ctx, a, func(ctx context.Context) (string, error) { return a.Checkout.Peel(ctx, name) })
+	commit, err := retry(ctx, a.operation, func(ctx context.Context) (string, error) { return a.Checkout.Peel(ctx, name) })
 	if err != nil {
 		a.warn("find the commit of release %s: %v", name, err)
 		return order
 	}
 	for i, r := range order {
-		in, err := retry(ctx, a, func(ctx context.Context) (bool, error) { return a.Checkout.Contains(ctx, r.Commit, commit) })
+		in, err := retry(ctx, a.operation, func(ctx context.Context) (bool, error) { return a.Checkout.Contains(ctx, r.Commit, commit) })
 		if err != nil {
 			a.warn("find out which is older, %s or %s: %v", name, r, err)
 			return order

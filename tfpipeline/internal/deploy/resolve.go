@@ -60,7 +60,7 @@ func (a *attempt) older(ctx context.Context, current *Record) (bool, error) {
 		return false, nil
 	}
 	contains := func(descendant, ancestor string) (bool, error) {
-		in, err := retry(ctx, a, func(ctx context.Context) (bool, error) {
+		in, err := retry(ctx, a.operation, func(ctx context.Context) (bool, error) {
 			return a.Checkout.Contains(ctx, descendant, ancestor)
 		})
 		if err != nil {
@@ -90,7 +90,7 @@ func (a *attempt) resolveImages(ctx context.Context, current *Record) error {
 	if current != nil {
 		r.Previous = current.Release
 	}
-	digests, err := retry(ctx, a, func(ctx context.Context) (map[string]string, error) {
+	digests, err := retry(ctx, a.operation, func(ctx context.Context) (map[string]string, error) {
 		return a.Images.Digests(ctx, r.Release.Commit, a.services)
 	})
 	if err != nil {

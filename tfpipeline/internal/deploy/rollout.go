@@ -82,7 +82,7 @@ func (a *attempt) updateService(ctx context.Context, name string, now Service) e
 // requestUpdate asks ECS for a change of a service. Asked twice for the same it
 // does nothing more.
 func (a *attempt) requestUpdate(ctx context.Context, u Update) (string, error) {
-	deployment, err := retry(ctx, a, func(ctx context.Context) (string, error) {
+	deployment, err := retry(ctx, a.operation, func(ctx context.Context) (string, error) {
 		if err := a.lease.valid(); err != nil {
 			return "", err
 		}
@@ -241,7 +241,7 @@ func (a *attempt) crashes(ctx context.Context) error {
 	var stopped []StoppedTask
 	for refusals := 1; ; refusals++ {
 		var err error
-		stopped, err = retry(ctx, a, func(ctx context.Context) ([]StoppedTask, error) {
+		stopped, err = retry(ctx, a.operation, func(ctx context.Context) ([]StoppedTask, error) {
 			return a.Services.StoppedTasks(ctx, a.services, since)
 		})
 		if err == nil {
@@ -337,7 +337,7 @@ func newWatcher(a *attempt, of func(*ServiceRecord) *string) *watcher {
 func (w *watcher) look(ctx context.Context) (look, error) {
 	a := w.attempt
 	for {
-		found, err := retry(ctx, a, w.observe)
+		found, err := retry(ctx, a.operation, w.observe)
 		if err == nil {
 			w.errors = 0
 			w.passOn(found.services)

@@ -163,7 +163,7 @@ func (a *attempt) runOneOff(ctx context.Context, task config.Task, command []str
 		if slices.Equal(command, task.Command) {
 			run.Command = nil // the task definition's own
 		}
-		arn, err := retry(ctx, a, func(ctx context.Context) (string, error) {
+		arn, err := retry(ctx, a.operation, func(ctx context.Context) (string, error) {
 			if err := a.lease.valid(); err != nil {
 				return "", err
 			}
@@ -225,7 +225,7 @@ func (a *attempt) follow(ctx context.Context, name, arn string) (Task, error) {
 	log := taskLog{attempt: a, name: name}
 	began, pace := time.Now(), backoff{most: a.limits.Tick}
 	for {
-		t, err := retry(ctx, a, func(ctx context.Context) (Task, error) { return a.Tasks.DescribeTask(ctx, arn) })
+		t, err := retry(ctx, a.operation, func(ctx context.Context) (Task, error) { return a.Tasks.DescribeTask(ctx, arn) })
 		if err != nil {
 			return t, fmt.Errorf("look at task %s (%s): %w", name, arn, err)
 		}
@@ -334,13 +334,13 @@ func (e *TaskError) Unwrap() error { return e.Cause }
 // unless forced. Other errors are a *TaskError; the task itself is left alone
 // if ctx ends.
 func (p *Pipeline) Run(ctx context.Context, q TaskRequest) (Task, error) {
-	a := &attempt{Pipeline: p, limits: p.Limits.orDefault(), begun: time.Now(), request: Request{Timeout: q.Timeout}}
-	a.record().ID = a.newID()
+	a := &attempt{operation: p.begin("")}
+	a.record().ID = a.newID("")
 	arn, err := a.startTask(ctx, q)
 	if err != nil {
 		return Task{}, err
 	}
-	limit := a.timeout()
+	limit := a.within(q.Timeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, timeUp{limit})
 	defer cancel()
 	ended, err := a.follow(ctx, q.Task, arn)
@@ -366,7 +366,7 @@ func (a *attempt) startTask(ctx context.Context, q TaskRequest) (string, error) 
 	if !ok {
 		return refused(errors.New("the platform has no such task"))
 	}
-	holder, err := retry(ctx, a, a.Lock.Holder)
+	holder, err := retry(ctx, a.operation, a.Lock.Holder)
 	switch {
 	case q.Force:
 	case err != nil:
@@ -397,7 +397,7 @@ func (a *attempt) startTask(ctx context.Context, q TaskRequest) (string, error) 
 		Name: task.Name, TaskDefinition: definition, Token: token, StartedBy: token,
 		Command: q.Command, Environment: a.taskEnvironment(), Placement: a.outputs.Placements[task.Name],
 	}
-	arn, err := retry(ctx, a, func(ctx context.Context) (string, error) { return a.Tasks.RunTask(ctx, run) })
+	arn, err := retry(ctx, a.operation, func(ctx context.Context) (string, error) { return a.Tasks.RunTask(ctx, run) })
 	if err != nil {
 		return refused(fmt.Errorf("start it: %w", err))
 	}
