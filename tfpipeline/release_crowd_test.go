@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -32,8 +34,10 @@ type crowd struct {
 	failed   []string
 }
 
-// users are people who ask without a pause until end is called.
-func (w *workshop) users(env string, people int) *crowd {
+// users are people who ask without a pause until end is called. Each of slow is
+// a query, such as "slow=2s", that one more user asks each service with, over
+// and over: what is being answered when a task ends must be answered to its end.
+func (w *workshop) users(env string, people int, slow ...string) *crowd {
 	w.t.Helper()
 	p := configtest.Docs()
 	e, ok := p.Environment(env)
@@ -49,7 +53,7 @@ func (w *workshop) users(env string, people int) *crowd {
 	for i := range people {
 		c.done.Go(func() {
 			// A constant load that leaves the machine to the tasks.
-			pace := time.NewTicker(7 * time.Millisecond)
+			pace := time.NewTicker(28 * time.Millisecond)
 			defer pace.Stop()
 			for n := i; ctx.Err() == nil; n++ {
 				<-pace.C
@@ -57,6 +61,19 @@ func (w *workshop) users(env string, people int) *crowd {
 				c.note(err)
 			}
 		})
+	}
+	for _, query := range slow {
+		for _, path := range publicPaths {
+			c.done.Go(func() {
+				for ctx.Err() == nil {
+					body, err := c.read(context.WithoutCancel(ctx), path+"?"+query)
+					if want, ok := strings.CutPrefix(query, "events="); ok && err == nil && strconv.Itoa(strings.Count(string(body), "data: ")) != want {
+						err = fmt.Errorf("%s: a stream of %s events ended with:\n%s", path, want, body)
+					}
+					c.note(err)
+				}
+			})
+		}
 	}
 	return c
 }
@@ -81,23 +98,28 @@ func (c *crowd) count() (requests, failed int) {
 }
 
 func (c *crowd) ask(ctx context.Context, path string) (a answer, err error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+c.domain+path, nil)
+	body, err := c.read(ctx, path)
 	if err != nil {
 		return a, err
 	}
+	return a, json.Unmarshal(body, &a)
+}
+
+func (c *crowd) read(ctx context.Context, path string) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+c.domain+path, nil)
+	if err != nil {
+		return nil, err
+	}
 	res, err := c.client.Do(r)
 	if err != nil {
-		return a, err
+		return nil, err
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	if err == nil && res.StatusCode != http.StatusOK {
 		err = fmt.Errorf("%s: %s: %s", path, res.Status, body)
 	}
-	if err != nil {
-		return a, err
-	}
-	return a, json.Unmarshal(body, &a)
+	return body, err
 }
 
 // end stops the load; not one request may have failed.

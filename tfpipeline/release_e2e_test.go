@@ -185,15 +185,17 @@ func (w *workshop) serves(env, release string) {
 // load, and nobody notices.
 func releases(t *testing.T, w *workshop, env string) {
 	t.Helper()
+	// Draining is speeded up, and long answers with it: see speed.
 	good, kills, load := 2, 1, 20_000
+	people, slow := 6, []string{"slow=300ms", "events=15"}
 	if os.Getenv("SOAK") != "" {
-		good, kills, load = 9, 10, 100_000
+		good, kills, load = 9, 10, 1_000_000
+		people, slow = 12, []string{"slow=2s", "slow=5s", "events=250"}
 	}
-	const people = 6
 	w.provide(env)
 	w.release("v0.2.0", nil)
 	w.deploys(console.ExitOK, "v0.2.0", env, "promote", "-release", "v0.2.0")
-	users := w.users(env, people)
+	users := w.users(env, people, slow...)
 	w.load = users
 	last, previous := "v0.2.0", ""
 	course := 0 // lines that a promotion says
