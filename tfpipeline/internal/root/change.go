@@ -155,7 +155,7 @@ func (r *Root) Apply(ctx context.Context, p *plan.Plan, c Choices) error {
 		return err
 	case isType[*terraform.StalePlanError](err):
 		return console.WithNext(fmt.Errorf("%s: %w: somebody applied in between, and nothing was changed here", r.Name, err), "%s", c.Retry)
-	case nameTaken(err):
+	case terraform.Taken(err):
 		return console.WithNext(fmt.Errorf("%s: %w: it exists, and the state does not know of it", r.Name, r.hide(err)), "tfpipeline apply -env %s -adopt, which adopts it if it is the platform's own", r.Name)
 	case denied(err) != nil:
 		return r.refused(err, denied(err))
@@ -187,16 +187,6 @@ func (r *Root) applyLocked(ctx context.Context, c Choices, held state.StateLock)
 		r.refresh(ctx)
 	}
 	return err
-}
-
-// nameTaken reports whether an apply failed because something of that name exists.
-func nameTaken(err error) bool {
-	for _, s := range []string{"AlreadyExists", "already exists", "ResourceExistsException", "DuplicateLoadBalancerName", "DuplicateTargetGroupName", "InvalidPermission.Duplicate", "InvalidGroup.Duplicate"} {
-		if strings.Contains(err.Error(), s) {
-			return true
-		}
-	}
-	return false
 }
 
 func isType[T error](err error) bool {

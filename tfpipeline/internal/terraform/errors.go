@@ -1,10 +1,6 @@
 package terraform
 
-import (
-	"fmt"
-	"regexp"
-	"strings"
-)
+import "fmt"
 
 // NoBucketError is a state bucket that does not exist.
 type NoBucketError struct{ Err error }
@@ -60,33 +56,3 @@ type CommandError struct {
 
 func (e *CommandError) Error() string { return e.Message }
 func (e *CommandError) Unwrap() error { return e.Err }
-
-// classify finds the kinds of failure that Terraform tells in prose.
-func classify(err error) error {
-	text := plain(err.Error())
-	switch {
-	case strings.Contains(text, "Saved plan is stale"), strings.Contains(text, "Saved plan does not match"):
-		return &StalePlanError{err}
-	case strings.Contains(text, "NoSuchBucket"), strings.Contains(text, "S3 bucket") && strings.Contains(text, "does not exist"):
-		return &NoBucketError{err}
-	}
-	return &CommandError{Message: essence(text), Err: err}
-}
-
-var (
-	frame  = regexp.MustCompile(`(?m)^[│╷╵][ \t]?`)
-	escape = regexp.MustCompile("\x1b\\[[0-9;]*m")
-)
-
-// plain removes colours and the frame around diagnostics.
-func plain(text string) string {
-	return frame.ReplaceAllString(escape.ReplaceAllString(text, ""), "")
-}
-
-// essence keeps the errors and drops the warnings that come before them.
-func essence(text string) string {
-	if i := strings.Index(text, "Error: "); i >= 0 {
-		text = text[i:]
-	}
-	return strings.TrimSpace(text)
-}

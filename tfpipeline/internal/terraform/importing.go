@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2/hclwrite"
@@ -53,33 +51,6 @@ func (d *Driver) PlanImports(ctx context.Context, imports []Import) (absent []st
 		return nil, fmt.Errorf("plan imports: %w", err)
 	}
 	return nil, nil
-}
-
-// notThere matches what providers say of an import that finds nothing.
-var notThere = regexp.MustCompile(`(?i)cannot import non-existent|no object exists|no [a-z ]+ found|not found|couldn't find|NoSuch|does not exist|empty result`)
-
-// absentAddress is the import that an error says does not exist, or "".
-func absentAddress(text string, imports []Import) string {
-	if !notThere.MatchString(text) {
-		return ""
-	}
-	// The longest address that is named: one may begin with another.
-	found := ""
-	for _, i := range imports {
-		// Terraform quotes an address, and so escapes the quotes of its keys.
-		// A provider that looks for itself may name the parts of the ID alone.
-		named := strings.Contains(text, i.Address) || strings.Contains(text, strings.ReplaceAll(i.Address, `"`, `\"`)) ||
-			found == "" && contains(text, strings.Split(i.ID, "/"))
-		if named && len(i.Address) > len(found) {
-			found = i.Address
-		}
-	}
-	return found
-}
-
-// contains reports whether a text has all of at least two parts.
-func contains(text string, parts []string) bool {
-	return len(parts) > 1 && !slices.ContainsFunc(parts, func(p string) bool { return !strings.Contains(text, p) })
 }
 
 func importBlocks(imports []Import) []byte {
