@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -39,6 +41,8 @@ type fakePlatform struct {
 	posts []string
 	// down makes the public URL answer 503.
 	down bool
+	// history are the requests for the history so far.
+	history []string
 }
 
 func newFakePlatform(p config.Platform, runtime *model.Runtime) *fakePlatform {
@@ -133,8 +137,11 @@ func (f *fakePlatform) s3(w http.ResponseWriter, r *http.Request, body []byte) {
 		return
 	}
 	if key == "" {
-		f.list(w, r.URL.Query().Get("prefix"))
+		f.list(w, r.URL.Query())
 		return
+	}
+	if strings.HasPrefix(key, "history/") {
+		f.history = append(f.history, r.Method+" "+key)
 	}
 	content, exists := f.objects[key]
 	match := r.Header.Get("If-Match")
@@ -156,13 +163,21 @@ func (f *fakePlatform) s3(w http.ResponseWriter, r *http.Request, body []byte) {
 	}
 }
 
-func (f *fakePlatform) list(w io.Writer, prefix string) {
-	fmt.Fprint(w, `<ListBucketResult><IsTruncated>false</IsTruncated>`)
+func (f *fakePlatform) list(w io.Writer, q url.Values) {
+	prefix, after, n := q.Get("prefix"), cmp.Or(q.Get("continuation-token"), q.Get("start-after")), 0
+	f.history = append(f.history, "LIST "+prefix)
+	fmt.Fprint(w, `<ListBucketResult>`)
 	for _, key := range slices.Sorted(maps.Keys(f.objects)) {
-		if strings.HasPrefix(key, prefix) {
-			content := f.objects[key]
-			fmt.Fprintf(w, `<Contents><Key>%s</Key><ETag>%s</ETag><Size>%d</Size></Contents>`, key, html.EscapeString(etag([]byte(content))), len(content))
+		if !strings.HasPrefix(key, prefix) || key <= after {
+			continue
 		}
+		if n++; n > 1000 {
+			fmt.Fprintf(w, `<IsTruncated>true</IsTruncated><NextContinuationToken>%s</NextContinuationToken>`, after)
+			break
+		}
+		content := f.objects[key]
+		fmt.Fprintf(w, `<Contents><Key>%s</Key><ETag>%s</ETag><Size>%d</Size></Contents>`, key, html.EscapeString(etag([]byte(content))), len(content))
+		after = key
 	}
 	fmt.Fprint(w, `</ListBucketResult>`)
 }

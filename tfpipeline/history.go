@@ -44,21 +44,15 @@ func showHistory(ctx context.Context, a *app, env, id string, limit int, json bo
 	if err != nil {
 		return err
 	}
-	records, skipped, err := e.history.Records(ctx)
+	if id != "" {
+		return showRecord(ctx, a, e, id, json)
+	}
+	list, err := e.history.Attempts(ctx, limit)
 	if err != nil {
 		return root.Explain(env, err)
 	}
-	slices.Reverse(records)
-	h := view.History{Environment: env, Records: records, Skipped: skipped}
-	if id != "" {
-		return showRecord(a, h, id, json)
-	}
-	if h.Unfinished, err = e.history.Unfinished(ctx); err != nil {
-		return root.Explain(env, err)
-	}
-	if limit > 0 && len(records) > limit {
-		h.Records, h.More = records[:limit], len(records)-limit
-	}
+	slices.Reverse(list.Records)
+	h := view.History{Environment: env, Records: list.Records, Unfinished: list.Unfinished, Skipped: list.Skipped, More: list.Older}
 	write := h.Text
 	if json {
 		write = h.JSON
@@ -69,19 +63,20 @@ func showHistory(ctx context.Context, a *app, env, id string, limit int, json bo
 	return nil
 }
 
-func showRecord(a *app, h view.History, id string, json bool) error {
-	for _, r := range h.Records {
-		if r.ID != id {
-			continue
-		}
-		write := view.Record
-		if json {
-			write = view.RecordJSON
-		}
-		if err := write(a.console.Out, r); err != nil {
-			return fmt.Errorf("print the record: %w", err)
-		}
-		return nil
+func showRecord(ctx context.Context, a *app, e *environment, id string, json bool) error {
+	r, err := e.history.Find(ctx, id)
+	switch {
+	case err != nil:
+		return root.Explain(e.Name, err)
+	case r == nil:
+		return console.WithNext(fmt.Errorf("%s has no record %s", e.Name, id), "tfpipeline history -env %s -limit 0", e.Name)
 	}
-	return console.WithNext(fmt.Errorf("%s has no record %s", h.Environment, id), "tfpipeline history -env %s -limit 0", h.Environment)
+	write := view.Record
+	if json {
+		write = view.RecordJSON
+	}
+	if err := write(a.console.Out, *r); err != nil {
+		return fmt.Errorf("print the record: %w", err)
+	}
+	return nil
 }

@@ -97,9 +97,6 @@ func (a *app) leases(cloud root.Cloud) *root.Leases {
 	}
 }
 
-// hasRun reports whether records say which release runs.
-func hasRun(records []deploy.Record) bool { return deploy.LastDeployed(records) != nil }
-
 // pipeline wires a promotion or rollback of an environment to the world.
 func (a *app) pipeline(e *environment, i *root.Infrastructure) (*deploy.Pipeline, error) {
 	p := &deploy.Pipeline{

@@ -249,7 +249,7 @@ func conclude(a *app, o attemptOptions, r deploy.Record) {
 // whatRuns fills in what the history says of an environment. A history that
 // cannot be read stops the attempt itself, which says so.
 func whatRuns(ctx context.Context, a *app, e *environment, p *view.Promotion) error {
-	records, _, err := e.history.Recent(ctx, hasRun)
+	records, _, err := e.history.Recent(ctx)
 	if err != nil && !deploy.IsTransient(err) {
 		return root.Explain(e.Name, err)
 	}

@@ -97,7 +97,7 @@ func statusOf(ctx context.Context, a *app, e *environment) (view.Status, error) 
 	var o view.Observation
 	names := a.services()
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) { o.Records, o.Skipped, err = e.history.Recent(ctx, hasRun); return err })
+	g.Go(func() (err error) { o.Records, o.Skipped, err = e.history.Recent(ctx); return err })
 	g.Go(func() error { o.Lock, o.LockError = e.lock.Holder(ctx); return nil })
 	g.Go(func() (err error) { o.Services, err = e.ecs.DescribeServices(ctx, names); return err })
 	g.Go(func() (err error) { o.Stopped, err = e.ecs.StoppedTasks(ctx, names, time.Time{}); return err })

@@ -38,7 +38,9 @@ type attempt struct {
 	services []string // in the platform's order
 
 	journal Journal
-	history history
+	history Index
+	// stored are the records that this run has stored and the index may lack.
+	stored []Record
 	// from is what this run takes over from the one that left the lock.
 	from continuation
 	// own is how far this run itself has come.

@@ -163,11 +163,26 @@ func (a *attempt) store(ctx context.Context) error {
 	if err := a.retryCall(ctx, func(ctx context.Context) error { return a.History.Record(ctx, r) }); err != nil {
 		return fmt.Errorf("record the attempt: %w", err)
 	}
+	a.stored = append(a.stored, r)
 	return nil
+}
+
+// updateIndex makes the history's index know of this attempt. Until it does,
+// whoever reads the history finds its record by looking.
+func (a *attempt) updateIndex(ctx context.Context) {
+	if len(a.stored) == 0 {
+		return
+	}
+	ctx, cancel := a.finishing(ctx)
+	defer cancel()
+	if err := a.retryCall(ctx, func(ctx context.Context) error { return a.History.UpdateIndex(ctx, a.stored...) }); err != nil {
+		a.warn("store the index of the history, which the next attempt does: %v", err)
+	}
 }
 
 // notify tells people. Nothing depends on it.
 func (a *attempt) notify(ctx context.Context) error {
+	defer a.updateIndex(ctx)
 	if a.Notifier == nil {
 		return nil
 	}

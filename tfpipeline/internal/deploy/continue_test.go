@@ -187,7 +187,7 @@ func TestAContinuationThatDiesImmediately(t *testing.T) {
 		// The chain leads back to the first.
 		chain := 0
 		for id := r.Resumes; id != ""; chain++ {
-			earlier := history(w.records).attempt(id)
+			earlier := w.recorded(id)
 			if earlier == nil || earlier.Outcome != Interrupted {
 				t.Fatalf("record of %s: %+v", id, earlier)
 			}

@@ -74,10 +74,10 @@ func TestFailedMigrationMayHaveAppliedItsContract(t *testing.T) {
 		if err == nil || r.Outcome != Untouched {
 			t.Fatalf("outcome %s, %v", r.Outcome, err)
 		}
-		if got := history(w.stored()).pending(w.schema); len(got) != 1 {
+		if got := NewIndex(testEnv, w.stored()...).pending(w.schema); len(got) != 1 {
 			t.Errorf("%d pending, want 1", len(got))
 		}
-		if got := history(w.stored()).contracts(); len(got) != 1 {
+		if got := NewIndex(testEnv, w.stored()...).contracts(); len(got) != 1 {
 			t.Errorf("%d may be applied, want 1", len(got))
 		}
 	})

@@ -400,9 +400,6 @@ func (a *attempt) free(ctx context.Context) (*Lease, error) {
 			return nil, context.Cause(ctx)
 		}
 	}
-	if err := a.readHistory(ctx); err != nil {
-		return nil, err
-	}
 	left, err := a.leftover(ctx, *holder)
 	if err != nil {
 		return nil, err

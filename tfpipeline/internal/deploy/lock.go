@@ -94,28 +94,33 @@ func (a *attempt) peel(ctx context.Context) error {
 
 func (a *attempt) readHistory(ctx context.Context) error {
 	type read struct {
-		records []Record
+		index   Index
 		skipped []Skipped
 	}
 	r, err := retry(ctx, a.operation, func(ctx context.Context) (read, error) {
-		records, skipped, err := a.History.Records(ctx)
-		return read{records, skipped}, err
+		index, skipped, err := a.History.Index(ctx)
+		return read{index, skipped}, err
 	})
 	if err != nil {
 		return fmt.Errorf("read the history: %w", err)
 	}
-	if a.history == nil {
+	if a.history.Version == 0 {
 		for _, s := range r.skipped {
 			a.warn("the history holds %s, which is no record: %s", s.Key, s.Reason)
 		}
 	}
-	a.history = history(r.records)
+	a.history = r.index
 	return nil
 }
 
 // leftover finds out what the holder of a lock has done.
 func (a *attempt) leftover(ctx context.Context, l Lease) (leftover, error) {
-	left := leftover{lease: l, record: a.history.attempt(l.RecordID)}
+	left := leftover{lease: l}
+	var err error
+	left.record, err = retry(ctx, a.operation, func(ctx context.Context) (*Record, error) { return a.History.Find(ctx, l.RecordID) })
+	if err != nil {
+		return left, fmt.Errorf("read the record of %s: %w", l.RecordID, err)
+	}
 	j, err := retry(ctx, a.operation, func(ctx context.Context) (Journal, error) { return a.History.Journal(ctx, l.RecordID) })
 	switch {
 	case err == nil:
@@ -158,35 +163,43 @@ func (a *attempt) takeLock(ctx context.Context, c continuation, over *Lease) err
 // recordDead stores the records that dead attempts could not store: the one
 // whose lock this was, and those that it continued in turn.
 func (a *attempt) recordDead(ctx context.Context, left leftover) error {
-	stored := false
-	for j := left.journal; j != nil; {
-		if a.history.attempt(j.Record.ID) != nil {
-			break
+	for left.journal != nil {
+		if left.record != nil {
+			// Whoever stored it may have died before the index knew of it.
+			a.know(*left.record)
+			return nil
 		}
-		r := j.Record.clone()
-		r.Outcome, r.Step, r.Ended = Interrupted, j.Step, j.Time
+		r := left.journal.Record.clone()
+		r.Outcome, r.Step, r.Ended = Interrupted, left.journal.Step, left.journal.Time
 		r.Error = "ended without a word"
-		if !j.Phase.changed() {
+		if !left.journal.Phase.changed() {
 			r.Outcome = Untouched
 		}
 		err := a.retryCall(ctx, func(ctx context.Context) error { return a.History.Record(ctx, r) })
-		if err != nil && !errors.Is(err, ErrRecorded) {
+		switch {
+		case errors.Is(err, ErrRecorded): // by itself, just now
+			if err := a.readHistory(ctx); err != nil {
+				return err
+			}
+		case err != nil:
 			return fmt.Errorf("record the attempt %s, which died: %w", r.ID, err)
+		default:
+			a.know(r)
 		}
-		stored = true
 		if r.Resumes == "" {
-			break
+			return nil
 		}
-		earlier, err := a.leftover(ctx, Lease{RecordID: r.Resumes})
-		if err != nil {
+		if left, err = a.leftover(ctx, Lease{RecordID: r.Resumes}); err != nil {
 			return err
 		}
-		j = earlier.journal
 	}
-	if !stored {
-		return nil
-	}
-	return a.readHistory(ctx)
+	return nil
+}
+
+// know adds a record that is stored to what is known of the history.
+func (a *attempt) know(r Record) {
+	a.history.Add(r)
+	a.stored = append(a.stored, r)
 }
 
 // leftover is a lock that exists, and what is known of its holder's attempt.
@@ -233,9 +246,6 @@ func (p *Pipeline) Settle(ctx context.Context, attemptID string) (*Lease, error)
 	if l == nil || l.RecordID != attemptID {
 		return nil, nil
 	}
-	if err := a.readHistory(ctx); err != nil {
-		return nil, err
-	}
 	left, err := a.leftover(ctx, *l)
 	if err != nil {
 		return nil, err
@@ -268,9 +278,6 @@ func (p *Pipeline) Settle(ctx context.Context, attemptID string) (*Lease, error)
 // of it and a rollback knows what it touched.
 func (p *Pipeline) Unlock(ctx context.Context, l Lease) error {
 	a := &attempt{operation: p.begin(StepUnlock)}
-	if err := a.readHistory(ctx); err != nil {
-		return err
-	}
 	left, err := a.leftover(ctx, l)
 	if err != nil {
 		return err

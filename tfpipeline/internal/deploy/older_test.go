@@ -45,7 +45,7 @@ func TestForwardNeverGoesBack(t *testing.T) {
 					t.Errorf("lease %+v, %d records", w.lease, n)
 				}
 				for _, c := range p.calls {
-					for _, other := range []string{"Digests", "Plan", "Apply", "RunTask", "Register", "Update"} {
+					for _, other := range []string{"Digests", "Plan", "Apply", "RunTask", "Register", "UpdateService"} {
 						if strings.Contains(c, ": "+other) {
 							t.Errorf("called %s", c)
 						}

@@ -34,7 +34,7 @@ func TestTheHistoryIsInTheOrderOfTheLock(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantRuns(t, w, "v1.2")
-		records := history(w.stored())
+		records := NewIndex(testEnv, w.stored()...)
 		if got := records.current().Release.Tag; got != "v1.2" {
 			t.Errorf("current is %s, and v1.2 runs", got)
 		}
@@ -48,11 +48,11 @@ func TestTheHistoryIsInTheOrderOfTheLock(t *testing.T) {
 func TestTheHistoryBearsClocksThatDiffer(t *testing.T) {
 	now := time.Now()
 	ahead := Record{ID: "a", Started: now, Ended: now.Add(time.Hour)}
-	next := Record{ID: "b", Started: now, Ended: history{ahead}.clock()}
+	next := Record{ID: "b", Started: now, Ended: NewIndex(testEnv, ahead).clock()}
 	if next.Compare(ahead) <= 0 || next.Ended.After(ahead.Ended.Add(time.Second)) {
 		t.Errorf("it ended %v after the one before", next.Ended.Sub(ahead.Ended))
 	}
-	if got := (history{{Ended: now.Add(-time.Hour)}}).clock(); got.Before(now) {
+	if got := NewIndex(testEnv, Record{Ended: now.Add(-time.Hour)}).clock(); got.Before(now) {
 		t.Errorf("the clock says %v", got)
 	}
 }

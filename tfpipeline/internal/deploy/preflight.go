@@ -459,12 +459,12 @@ func (a *attempt) checkMigrations(ctx context.Context) error {
 	var running []Release
 	if current := a.history.current(); current != nil {
 		running = append(running, current.Release)
-		target := current
-		if current.Release.Same(release) {
+		target := current.Release
+		if target.Same(release) {
 			target = a.history.before(release)
 		}
-		if target != nil {
-			situation.Targets = gateReleases([]Release{target.Release})
+		if !target.IsZero() {
+			situation.Targets = gateReleases([]Release{target})
 		}
 	}
 	if left := a.history.unfinished(); left != nil {
@@ -504,26 +504,6 @@ func refused(refusals []migrations.Refusal) error {
 		problems = append(problems, errors.New(r.String()))
 	}
 	return errors.Join(problems...)
-}
-
-// pending are the contract migrations that no attempt has applied for sure.
-func (p history) pending(schema Schema) []migrations.Migration {
-	applied := map[string]bool{}
-	for _, r := range p {
-		if r.Migration == nil || !r.Migration.Succeeded() {
-			continue
-		}
-		for _, c := range r.Migration.Contracts {
-			applied[c.Migration] = true
-		}
-	}
-	var pending []migrations.Migration
-	for _, m := range schema {
-		if m.Phase == migrations.Contract && !applied[m.ID()] {
-			pending = append(pending, m)
-		}
-	}
-	return pending
 }
 
 // place puts a release that this environment passed over where its commit

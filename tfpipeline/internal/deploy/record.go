@@ -259,9 +259,14 @@ func (o Outcome) ExitCode() int {
 
 // History is what was done to an environment.
 type History interface {
-	// Records returns all of them, the oldest first, and what lies among them
-	// and is none. Neither is fatal.
-	Records(ctx context.Context) ([]Record, []Skipped, error)
+	// Index returns what all records come to, and what lies among them and is
+	// none, which is not fatal.
+	Index(ctx context.Context) (Index, []Skipped, error)
+	// UpdateIndex stores the index with these records in it. Until then, Index
+	// looks for them.
+	UpdateIndex(ctx context.Context, stored ...Record) error
+	// Find returns the record of an attempt; nil if it has none.
+	Find(ctx context.Context, id string) (*Record, error)
 	// Record stores a record for good. It returns ErrRecorded if the attempt
 	// has a record with another content.
 	Record(ctx context.Context, r Record) error

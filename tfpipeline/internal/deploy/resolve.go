@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // resolve finds out what exactly is to be deployed: the commit, the digest of
@@ -127,22 +128,31 @@ func (a *attempt) resolveTarget(ctx context.Context, current *Record) error {
 	if name == "" {
 		name = a.request.Commit
 	}
-	var target *Record
+	target := current
+	var of *DeployedRelease
 	switch {
 	case name != "":
-		if target = a.named(ctx, name); target == nil {
+		if of = a.named(ctx, name); of == nil {
 			return fmt.Errorf("%s never ran here; rollback goes to one of: %s", name, names(a.history.order()))
 		}
-		if c := a.request.Commit; a.request.Tag != "" && c != "" && target.Release.Commit != c {
-			return fmt.Errorf("%s was deployed here as commit %s, not %s", name, target.Release.Commit, c)
+		if c := a.request.Commit; a.request.Tag != "" && c != "" && of.release.Commit != c {
+			return fmt.Errorf("%s was deployed here as commit %s, not %s", name, of.release.Commit, c)
 		}
 	case left != nil && left.Kind == KindRollback && left.Release.Commit != "":
-		target = a.history.deployed(left.Release.Commit) // it is continued
+		of = a.history.deployed(left.Release.Commit) // it is continued
 	case left != nil:
-		target = current // what ran before the attempt that did not finish
+		// To what ran before the attempt that did not finish.
 	default:
-		if target = a.history.before(current.Release); target == nil {
+		before := a.history.before(current.Release)
+		if before.IsZero() {
 			return fmt.Errorf("nothing good ran here before %s; releases that ran: %s", current.Release, names(a.history.order()))
+		}
+		of = a.history.deployed(before.Commit)
+	}
+	if of != nil {
+		var err error
+		if target, err = a.recordOf(ctx, *of); err != nil {
+			return err
 		}
 	}
 	r.Release, r.Previous = target.Release, current.Release
@@ -163,26 +173,43 @@ func (a *attempt) resolveTarget(ctx context.Context, current *Record) error {
 	return nil
 }
 
-// named is the last record of a release that ran here, by a name that a person
-// gave. A tag is peeled: it may be younger than the deployment of its commit, or
-// have been moved since. Without a checkout what is recorded counts.
-func (a *attempt) named(ctx context.Context, name string) *Record {
-	target := a.history.deployed(name)
-	if target != nil && target.Release.Tag != name {
-		return target // it is a commit
+// recordOf is the record of the last attempt that deployed a release.
+func (a *attempt) recordOf(ctx context.Context, d DeployedRelease) (*Record, error) {
+	for _, r := range a.history.Deployed {
+		if r.ID == d.Record {
+			return &r, nil
+		}
+	}
+	r, err := retry(ctx, a.operation, func(ctx context.Context) (*Record, error) { return a.History.Find(ctx, d.Record) })
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read the record of %s: %w", d.release, err)
+	case r == nil:
+		return nil, fmt.Errorf("the record %s of %s, deployed at %s, is no longer in the history: copy it back if it was archived", d.Record, d.release, d.Last.UTC().Format(time.RFC3339))
+	}
+	return r, nil
+}
+
+// named is the last deployment of a release that ran here, by a name that a
+// person gave. A tag is peeled: it may be younger than the deployment of its
+// commit, or have been moved since. Without a checkout what is recorded counts.
+func (a *attempt) named(ctx context.Context, name string) *DeployedRelease {
+	of := a.history.deployed(name)
+	if of != nil && of.release.Tag != name {
+		return of // it is a commit
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.limits.Collect)
 	defer cancel()
 	commit, err := a.Checkout.Peel(ctx, name)
 	switch {
-	case err != nil && target != nil:
+	case err != nil && of != nil:
 		a.warn("find the commit of release %s: %v", name, err)
-	case err == nil && target == nil:
+	case err == nil && of == nil:
 		return a.history.deployed(commit)
-	case err == nil && target.Release.Commit != commit:
-		a.warn("the tag %s means commit %s now: rolling back to what ran here under it, commit %s", name, commit, target.Release.Commit)
+	case err == nil && of.release.Commit != commit:
+		a.warn("the tag %s means commit %s now: rolling back to what ran here under it, commit %s", name, commit, of.release.Commit)
 	}
-	return target
+	return of
 }
 
 // narrow leaves out the services that the target of a rollback, or an attempt

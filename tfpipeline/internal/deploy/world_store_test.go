@@ -95,9 +95,35 @@ func (p *process) TaskLog(ctx context.Context, t Task, cursor string) ([]LogLine
 	return a.lines, a.next, err
 }
 
-func (p *process) Records(ctx context.Context) ([]Record, []Skipped, error) {
-	records, err := call(ctx, p, "Records", "", func() ([]Record, error) { return p.stored(), nil })
-	return records, nil, err
+func (p *process) Index(ctx context.Context) (Index, []Skipped, error) {
+	x, err := call(ctx, p, "Index", "", func() (Index, error) { return throughJSON(NewIndex(p.env, p.stored()...)), nil })
+	return x, nil, err
+}
+
+// UpdateIndex has nothing to do: the world's index is made when it is read.
+func (p *process) UpdateIndex(ctx context.Context, stored ...Record) error {
+	return ignore(call(ctx, p, "UpdateIndex", "", func() (struct{}, error) {
+		for _, r := range stored {
+			if p.recorded(r.ID) == nil {
+				panic("the index is to have a record that is not stored: " + r.ID)
+			}
+		}
+		return struct{}{}, nil
+	}))
+}
+
+func (p *process) Find(ctx context.Context, id string) (*Record, error) {
+	return call(ctx, p, "Find", "", func() (*Record, error) { return p.recorded(id), nil })
+}
+
+// recorded is the record of an attempt; nil if there is none.
+func (w *world) recorded(id string) *Record {
+	for _, r := range w.stored() {
+		if r.ID == id {
+			return &r
+		}
+	}
+	return nil
 }
 
 // stored are the records, as a program reads them.

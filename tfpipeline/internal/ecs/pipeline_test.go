@@ -83,10 +83,23 @@ func (m *memory) Contains(_ context.Context, descendant, ancestor string) (bool,
 	return at[ancestor] <= at[descendant], nil
 }
 
-func (m *memory) Records(context.Context) ([]deploy.Record, []deploy.Skipped, error) {
+func (m *memory) Index(context.Context) (deploy.Index, []deploy.Skipped, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return append([]deploy.Record(nil), m.records...), nil, nil
+	return deploy.NewIndex("staging", m.records...), nil, nil
+}
+
+func (m *memory) UpdateIndex(context.Context, ...deploy.Record) error { return nil }
+
+func (m *memory) Find(_ context.Context, id string) (*deploy.Record, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.records {
+		if r.ID == id {
+			return &r, nil
+		}
+	}
+	return nil, nil
 }
 
 func (m *memory) Record(_ context.Context, r deploy.Record) error {

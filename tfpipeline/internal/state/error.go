@@ -37,7 +37,7 @@ func (e *ForeignError) Error() string {
 	return fmt.Sprintf("%s is none of ours: %s; it is left as it is", e.Key, e.Reason)
 }
 
-// NewerFormatError is a record or a journal that a newer release of this program
+// NewerFormatError is a record, a journal or an index that a newer release of this program
 // wrote. To go on without it would take an older release for the current one.
 type NewerFormatError struct {
 	Key     string
@@ -45,7 +45,7 @@ type NewerFormatError struct {
 }
 
 func (e *NewerFormatError) Error() string {
-	return fmt.Sprintf("%s has format version %d, and this program reads up to version %d", e.Key, e.Version, deploy.RecordVersion)
+	return fmt.Sprintf("%s has format version %d, which is newer than this program", e.Key, e.Version)
 }
 
 // failed says what was being done when a call failed. It is the context's

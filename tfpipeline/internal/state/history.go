@@ -7,11 +7,13 @@
 //	terraform/<root>.tfstate.unsaved          a state that could not be saved
 //	history/<environment>/<id>.json           a record: written once, never changed
 //	history/<environment>/<id>.journal.json   the journal of that attempt
+//	history/<environment>/index.journal.json  what all the records come to
 //	locks/<environment>.json                  the lease of whoever is at work
 //
 // Every write is conditional, so that nothing is ever replaced but what is
-// meant: the journal and the lease by the version that was read or written
-// last. What lies among the records and is none is reported and left alone.
+// meant: the journal, the index and the lease by the version that was read or
+// written last. The records are the truth; the index can be made from them. What
+// lies among the records and is none is reported and left alone.
 package state
 
 import (
@@ -73,19 +75,7 @@ func (b *Bucket) History(environment string) *History {
 	}
 }
 
-// Records returns all records, the oldest first, and what lies among them and
-// is none. What is read once is not read again.
-func (h *History) Records(ctx context.Context) ([]deploy.Record, []deploy.Skipped, error) {
-	listed, err := h.list(ctx, "", "")
-	if err != nil {
-		return nil, nil, err
-	}
-	records, skipped, err := h.readAll(ctx, listed)
-	slices.SortFunc(records, deploy.Record.Compare)
-	return records, skipped, err
-}
-
-// readAll reads the records of a list, several at a time.
+// readAll reads the records of a list, several at a time; journals it passes over.
 func (h *History) readAll(ctx context.Context, listed []listing) ([]deploy.Record, []deploy.Skipped, error) {
 	readings := make([]reading, len(listed))
 	g, ctx := errgroup.WithContext(ctx)
@@ -115,13 +105,11 @@ func (h *History) readAll(ctx context.Context, listed []listing) ([]deploy.Recor
 	return records, skipped, nil
 }
 
-// Recent returns the latest records, the oldest first, and what lies among them
-// and is none. It reads until enough says of those read so far that no older
-// one matters, or until there are no more; so it costs the same however long
-// the history is. The last record by its end is among the first read: an attempt
-// that waited for another ends after later ones, and one more batch is read for
-// its sake.
-func (h *History) Recent(ctx context.Context, enough func([]deploy.Record) bool) ([]deploy.Record, []deploy.Skipped, error) {
+// newest reads the newest records, until one of them has deployed a release or
+// there are no more. The last record by its end is among the first read: an
+// attempt that waited for another ends after later ones, and one more batch is
+// read for its sake.
+func (h *History) newest(ctx context.Context) ([]deploy.Record, []deploy.Skipped, error) {
 	var records []deploy.Record
 	var skipped []deploy.Skipped
 	before := "" // keys from here on have been read; "" is none
@@ -149,7 +137,7 @@ func (h *History) Recent(ctx context.Context, enough func([]deploy.Record) bool)
 			if last {
 				return records, skipped, nil
 			}
-			last = enough(records)
+			last = deploy.LastDeployed(records) != nil
 		}
 		if after == "" {
 			return records, skipped, nil
@@ -273,9 +261,16 @@ func (h *History) Record(ctx context.Context, r deploy.Record) error {
 	if err != nil {
 		return fmt.Errorf("store record %s: %w", r.ID, err)
 	}
-	_, err = h.bucket.put(ctx, h.prefix+r.ID+recordSuffix, content, "")
+	key := h.prefix + r.ID + recordSuffix
+	version, err := h.bucket.put(ctx, key, content, "")
 	conflict, ok := errors.AsType[*conflictError](err)
 	switch {
+	case err == nil:
+		own, reason := h.parse(r.ID, content)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.known[key] = reading{version, &own, reason}
+		return nil
 	case !ok:
 		return err
 	case conflict.there == nil:

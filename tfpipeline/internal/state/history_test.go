@@ -43,11 +43,8 @@ func ok[T any](v T, err error) func(*testing.T) T {
 
 func records(ctx context.Context, t *testing.T, h *state.History) ([]deploy.Record, []deploy.Skipped) {
 	t.Helper()
-	all, skipped, err := h.Records(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all, skipped
+	all := ok(h.Attempts(ctx, 0))(t)
+	return all.Records, all.Skipped
 }
 
 func TestRecordsComeBackOldestFirst(t *testing.T) {
@@ -196,12 +193,13 @@ func TestUnreadableHistoryIsAnError(t *testing.T) {
 		if err := h.Record(ctx, record(id)); err != nil {
 			t.Fatal(err)
 		}
+		h = state.New(b.config(), configtest.Docs()).History("staging") // which has not read it
 		b.faults = []fault{{request: "GET history/staging/" + id + ".json", status: http.StatusForbidden, code: "AccessDenied"}}
-		if _, _, err := h.Records(ctx); err == nil || deploy.IsTransient(err) || !strings.Contains(err.Error(), "AccessDenied") {
+		if _, err := h.Attempts(ctx, 0); err == nil || deploy.IsTransient(err) || !strings.Contains(err.Error(), "AccessDenied") {
 			t.Errorf("a record that may not be read: %v", err)
 		}
 		b.gone = true
-		if _, _, err := h.Records(ctx); !errors.Is(err, state.ErrNoBucket) {
+		if _, err := h.Attempts(ctx, 0); !errors.Is(err, state.ErrNoBucket) {
 			t.Errorf("no bucket: %v", err)
 		}
 	})
@@ -213,6 +211,7 @@ func TestReadsSurviveABadMinute(t *testing.T) {
 		if err := h.Record(ctx, record(id)); err != nil {
 			t.Fatal(err)
 		}
+		h = state.New(b.config(), configtest.Docs()).History("staging") // which has not read it
 		get := "GET history/staging/" + id + ".json"
 		b.faults = []fault{
 			{request: "GET ", status: http.StatusServiceUnavailable, code: "SlowDown"}, {request: "GET ", hang: true},
@@ -224,7 +223,7 @@ func TestReadsSurviveABadMinute(t *testing.T) {
 		for range 5 {
 			b.faults = append(b.faults, fault{request: "GET ", status: http.StatusServiceUnavailable, code: "SlowDown"})
 		}
-		if _, _, err := h.Records(ctx); !deploy.IsTransient(err) || !strings.Contains(err.Error(), "SlowDown") {
+		if _, err := h.Attempts(ctx, 0); !deploy.IsTransient(err) || !strings.Contains(err.Error(), "SlowDown") {
 			t.Errorf("a bad hour: %v", err)
 		}
 	})
@@ -289,14 +288,14 @@ func TestNewerFormatsAreRefused(t *testing.T) {
 		}
 		key := "history/staging/" + id + ".json"
 		b.objects[key] = strings.Replace(b.objects[key], fmt.Sprintf(`"version": %d`, deploy.RecordVersion), `"version": 99`, 1)
-		_, _, err := state.New(b.config(), configtest.Docs()).History("staging").Records(ctx)
+		_, err := state.New(b.config(), configtest.Docs()).History("staging").Attempts(ctx, 0)
 		if e, ok := errors.AsType[*state.NewerFormatError](err); !ok || e.Key != key || e.Version != 99 {
-			t.Errorf("Records = %v", err)
+			t.Errorf("Attempts = %v", err)
 		}
 		delete(b.objects, key)
 		b.objects[strings.Replace(key, ".json", ".journal.json", 1)] = `{"step":"plan","record":{"version":99,"id":"` + id + `","environment":"staging"}}`
-		if _, err := h.Unfinished(ctx); !strings.Contains(fmt.Sprint(err), "format version 99") {
-			t.Errorf("Unfinished = %v", err)
+		if _, err := h.Attempts(ctx, 0); !strings.Contains(fmt.Sprint(err), "format version 99") {
+			t.Errorf("Attempts = %v", err)
 		}
 	})
 }
@@ -318,7 +317,7 @@ func TestRecentReadsNoMoreThanItNeeds(t *testing.T) {
 				b.objects["history/staging/"+key+".journal.json"] = "{}"
 			}
 			b.requests = nil
-			all, _, err := state.New(b.config(), configtest.Docs()).History("staging").Recent(ctx, func(r []deploy.Record) bool { return len(r) > 0 })
+			all, _, err := state.New(b.config(), configtest.Docs()).History("staging").Recent(ctx)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -102,13 +102,9 @@ func sameAttempt(a, b deploy.Record) bool {
 	return a.ID == b.ID && a.Actor == b.Actor && a.RunURL == b.RunURL && a.Started.Equal(b.Started)
 }
 
-// Unfinished returns the journals of attempts that have no record, the oldest
-// first: those at work now, and those that were killed.
-func (h *History) Unfinished(ctx context.Context) ([]deploy.Journal, error) {
-	listed, err := h.list(ctx, "", "")
-	if err != nil {
-		return nil, err
-	}
+// unfinished returns the journals of a list that have no record there, the
+// oldest first.
+func (h *History) unfinished(ctx context.Context, listed []listing) ([]deploy.Journal, error) {
 	recorded := map[string]bool{}
 	for _, o := range listed {
 		if name := strings.TrimPrefix(o.key, h.prefix); !strings.HasSuffix(name, journalSuffix) {

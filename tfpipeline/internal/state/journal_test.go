@@ -158,7 +158,7 @@ func TestUnfinished(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.objects["history/staging/20261123T100000Z-zzzzzz.journal.json"] = "oh"
-		if d := cmp.Diff([]deploy.Journal{killed}, ok(h.Unfinished(ctx))(t)); d != "" {
+		if d := cmp.Diff([]deploy.Journal{killed}, ok(h.Attempts(ctx, 0))(t).Unfinished); d != "" {
 			t.Errorf("unfinished (-want +got):\n%s", d)
 		}
 	})

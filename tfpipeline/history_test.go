@@ -1,0 +1,109 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/state"
+)
+
+// archive puts records of former years into the history, and returns the index
+// of all that is there.
+func (w *promotions) archive(n int) (index string) {
+	w.t.Helper()
+	var records []deploy.Record
+	texts := map[string]string{}
+	for i := range n {
+		began := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(i) * time.Hour)
+		r := deploy.Record{
+			Version: deploy.RecordVersion, ID: began.Format("20060102T150405Z") + "-aaaaaa", Kind: deploy.KindPromote, Environment: "staging",
+			Actor: "ada", Started: began, Ended: began.Add(time.Minute), Outcome: deploy.Deployed,
+			Release: deploy.Release{Tag: fmt.Sprintf("v0.%d", i), Commit: fmt.Sprintf("%040x", i+1)},
+		}
+		text, err := json.Marshal(r)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		records, texts["history/staging/"+r.ID+".json"] = append(records, r), string(text)
+	}
+	// Without the objects, none has to be read.
+	if err := state.New(localConfig(w.cloud.url), w.cloud.platform).History("staging").UpdateIndex(w.t.Context(), records...); err != nil {
+		w.t.Fatal(err)
+	}
+	maps.Copy(w.cloud.objects, texts)
+	return w.cloud.objects["history/staging/index.journal.json"]
+}
+
+var anyID = regexp.MustCompile(`[0-9]{8}T[0-9]{6}Z-[a-z]{6}`)
+
+// reads counts the requests for the history that a run of the program makes.
+func (w *promotions) reads(args ...string) map[string]int {
+	w.t.Helper()
+	w.cloud.mu.Lock()
+	w.cloud.history = nil
+	w.cloud.mu.Unlock()
+	w.must(0, args...)
+	w.cloud.mu.Lock()
+	defer w.cloud.mu.Unlock()
+	counts := map[string]int{}
+	for _, r := range w.cloud.history {
+		counts[anyID.ReplaceAllString(r, "ID")]++
+	}
+	return counts
+}
+
+// What a verb asks of S3 does not depend on how many records there are, or on
+// whether old ones were moved away.
+func TestALongHistoryCostsNoMoreThanAShortOne(t *testing.T) {
+	costs := map[int]map[string]map[string]int{}
+	for _, n := range []int{20, 20_000} {
+		w := newPromotions(t)
+		w.release("v1.0")
+		w.must(0, "promote", "-env", "staging", "-release", "v1.0")
+		index := w.archive(n)
+		// An earlier release of this program left none.
+		delete(w.cloud.objects, "history/staging/index.journal.json")
+		first := w.reads("status", "-env", "staging")
+		if got := first["GET history/staging/ID.json"]; got > 40 {
+			t.Errorf("%d records, no index: status reads %d of them", n, got)
+		}
+		w.cloud.objects["history/staging/index.journal.json"] = index
+		w.release("v1.1")
+		w.must(0, "promote", "-env", "staging", "-release", "v1.1")
+		w.release("v1.2")
+		costs[n] = map[string]map[string]int{
+			"status":   w.reads("status", "-env", "staging"),
+			"promote":  w.reads("promote", "-env", "staging", "-release", "v1.2"),
+			"rollback": w.reads("rollback", "-env", "staging"),
+			"to":       w.reads("rollback", "-env", "staging", "-to", "v1.0"),
+		}
+		if n > 20 {
+			continue
+		}
+		// Everything from before is archived.
+		w.cloud.mu.Lock()
+		for key, content := range maps.Clone(w.cloud.objects) {
+			if rest, ok := strings.CutPrefix(key, "history/staging/2"); ok && !strings.Contains(key, "index") {
+				w.cloud.objects["archive/staging/2"+rest] = content
+				delete(w.cloud.objects, key)
+			}
+		}
+		w.cloud.mu.Unlock()
+		out, _ := w.must(0, "status", "-env", "staging")
+		mentions(t, out, "staging: v1.0 (")
+		w.must(0, "rollback", "-env", "staging", "-to", "v1.1")
+		_, stderr := w.must(1, "rollback", "-env", "staging", "-to", "v0.3")
+		mentions(t, stderr, "the record 20200101T030000Z-aaaaaa of v0.3", "is no longer in the history: copy it back if it was archived")
+	}
+	if d := cmp.Diff(costs[20], costs[20_000]); d != "" {
+		t.Errorf("requests with 20 and with 20,000 records (-20 +20,000):\n%s", d)
+	}
+}
