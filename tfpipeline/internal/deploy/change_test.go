@@ -24,8 +24,9 @@ func TestChange(t *testing.T) {
 			_, err := w.start().promote(t.Context(), Request{Tag: "v1.2", LockWait: -1})
 			wantError(t, err, Untouched, StepLock, "ada holds it since", "for apply (by hand)")
 			other := w.start()
+			_, notFree := other.Pipeline.Free(t.Context(), ChangeRequest{Kind: KindDestroy})
 			for _, err := range []error{
-				other.Pipeline.Free(t.Context(), ChangeRequest{Kind: KindDestroy}),
+				notFree,
 				other.Pipeline.Change(t.Context(), ChangeRequest{Kind: KindDestroy}, func(context.Context) error { return errors.New("both at once") }),
 			} {
 				if held, ok := errors.AsType[LockError](err); !ok || held.Lease.Kind != KindApply || held.Dead {

@@ -329,10 +329,11 @@ type ChangeRequest struct {
 const changeTime = 6 * time.Hour
 
 // Free returns a LockError if somebody works on the environment, or has left
-// work that is to be continued. It reads Lock and History.
-func (p *Pipeline) Free(ctx context.Context, q ChangeRequest) error {
-	_, err := p.newChange(q).free(ctx)
-	return err
+// work that is to be continued. It reports whether a run that died has left its
+// lease, which Change takes over. It reads Lock and History.
+func (p *Pipeline) Free(ctx context.Context, q ChangeRequest) (abandoned bool, err error) {
+	left, err := p.newChange(q).free(ctx)
+	return left != nil, err
 }
 
 // Change does work under the environment's lease. Its context ends if the lease
@@ -340,9 +341,13 @@ func (p *Pipeline) Free(ctx context.Context, q ChangeRequest) error {
 // does nothing. It needs Lock, History and Limits.
 func (p *Pipeline) Change(ctx context.Context, q ChangeRequest, work func(context.Context) error) (err error) {
 	a := p.newChange(q)
-	over, err := a.free(ctx)
+	left, err := a.free(ctx)
 	if err != nil {
 		return err
+	}
+	var over *Lease
+	if left != nil {
+		over = &left.lease
 	}
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
@@ -354,7 +359,13 @@ func (p *Pipeline) Change(ctx context.Context, q ChangeRequest, work func(contex
 	if err != nil {
 		return fmt.Errorf("take the lock of %s: %w", p.Environment, err)
 	}
-	err = work(ctx)
+	if left != nil {
+		a.note("took over the lock: %s", LockError{Lease: *over, Dead: true})
+		err = a.recordDead(ctx, *left)
+	}
+	if err == nil {
+		err = work(ctx)
+	}
 	// An interrupt may have ended the work; the lease is given back all the same.
 	release, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.limits.Finish)
 	defer cancel()
@@ -371,8 +382,9 @@ func (p *Pipeline) newChange(q ChangeRequest) *attempt {
 	return a
 }
 
-// free returns the lease that may be taken over: nil if there is none.
-func (a *attempt) free(ctx context.Context) (*Lease, error) {
+// free returns the lease that may be taken over, and what is known of its
+// holder: nil if there is none.
+func (a *attempt) free(ctx context.Context) (*leftover, error) {
 	began := time.Now()
 	var holder *Lease
 	for said := ""; ; {
@@ -407,5 +419,5 @@ func (a *attempt) free(ctx context.Context) (*Lease, error) {
 	if takeover(*holder, left.journal, left.record, a.record().Kind, Release{}).how != howFree {
 		return nil, LockError{Lease: *holder, Dead: true}
 	}
-	return holder, nil
+	return &left, nil
 }

@@ -22,7 +22,8 @@ import (
 // it. It reports whether there was anything to apply. finish, if any, runs on
 // the root after that, changed or not.
 func Change(ctx context.Context, o Options, name string, c Choices, finish func(context.Context, *Root) error) (changed bool, err error) {
-	if err := o.Leases.free(ctx, name, c); err != nil {
+	abandoned, err := o.Leases.free(ctx, name, c)
+	if err != nil {
 		return false, err
 	}
 	r, err := Open(ctx, o, name)
@@ -44,7 +45,12 @@ func Change(ctx context.Context, o Options, name string, c Choices, finish func(
 		}
 		return err
 	}
-	if p.Empty() {
+	switch {
+	case p.Empty() && (abandoned || r.unfinished != nil || r.abandoned != nil):
+		// What a run that died has left is put away under the lease, which is given
+		// back.
+		return false, o.Leases.during(ctx, name, c, func(ctx context.Context, _ string) error { return end(ctx) })
+	case p.Empty():
 		return false, end(ctx)
 	}
 	if err := r.review(ctx, p, c); err != nil {
@@ -90,7 +96,8 @@ func (r *Root) review(ctx context.Context, p *plan.Plan, c Choices) error {
 // into the state: from then on it is no drift.
 func RefreshState(ctx context.Context, o Options, name string, c Choices) (err error) {
 	c.Operation = Refresh
-	if err := o.Leases.free(ctx, name, c); err != nil {
+	abandoned, err := o.Leases.free(ctx, name, c)
+	if err != nil {
 		return err
 	}
 	r, err := Open(ctx, o, name)
@@ -105,6 +112,9 @@ func RefreshState(ctx context.Context, o Options, name string, c Choices) (err e
 	d := plan.Classify(p, config.AcceptedDrifts())
 	if len(d.Real)+len(d.Accepted) == 0 {
 		fmt.Fprintf(o.Console.Out, "%s: the state knows all there is\n", name)
+		if abandoned {
+			return o.Leases.during(ctx, name, c, func(context.Context, string) error { return nil })
+		}
 		return nil
 	}
 	d.Unused = nil // a question for the drift command

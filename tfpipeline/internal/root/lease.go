@@ -27,16 +27,17 @@ type Leases struct {
 	Actor, Why, RunURL string
 }
 
-// free refuses while somebody else holds the lease of a root's environment.
-func (l *Leases) free(ctx context.Context, root string, c Choices) error {
+// free refuses while somebody else holds the lease of a root's environment. It
+// reports whether a run that died has left its own.
+func (l *Leases) free(ctx context.Context, root string, c Choices) (abandoned bool, err error) {
 	if l == nil {
-		return nil
+		return false, nil
 	}
-	err := l.pipeline(root).Free(ctx, l.request(c))
+	abandoned, err = l.pipeline(root).Free(ctx, l.request(c))
 	if errors.Is(err, state.ErrNoBucket) {
-		return nil // and no promotion
+		return false, nil // and no promotion
 	}
-	return leaseNext(root, err)
+	return abandoned, leaseNext(root, err)
 }
 
 // during does work under the lease of a root's environment, which has the
