@@ -10,15 +10,15 @@ import (
 )
 
 // plan plans the infrastructure, and refuses any plan but the reviewed one.
-func (a *attempt) plan(ctx context.Context) error {
+func (a *attempt) plan(ctx context.Context) (Plan, error) {
 	r := a.record()
 	if a.journal.Phase.applied() {
 		a.note("the plan was applied by %s", r.Resumes)
-		return nil
+		return Plan{}, nil
 	}
 	plan, err := retry(ctx, a.operation, a.Infrastructure.Plan)
 	if err != nil {
-		return fmt.Errorf("plan %s: %w", a.Environment, err)
+		return Plan{}, fmt.Errorf("plan %s: %w", a.Environment, err)
 	}
 	reviewed := a.request.Reviewed
 	switch {
@@ -26,30 +26,30 @@ func (a *attempt) plan(ctx context.Context) error {
 	case r.Applied && plan.Empty:
 		// All of it was applied before the attempt that this one continues died.
 	case r.Applied:
-		return fmt.Errorf("the reviewed plan %s was applied in part by %s, and the rest (%s) is plan %s: review that", reviewed, r.Resumes, plan.Summary, plan.Fingerprint)
+		return Plan{}, fmt.Errorf("the reviewed plan %s was applied in part by %s, and the rest (%s) is plan %s: review that", reviewed, r.Resumes, plan.Summary, plan.Fingerprint)
 	case plan.Unreviewed != nil:
-		return plan.Unreviewed
+		return Plan{}, plan.Unreviewed
 	default:
-		return fmt.Errorf("the plan is no longer the reviewed one: reviewed was %s, now it is %s (%s)", reviewed, plan.Fingerprint, plan.Summary)
+		return Plan{}, fmt.Errorf("the plan is no longer the reviewed one: reviewed was %s, now it is %s (%s)", reviewed, plan.Fingerprint, plan.Summary)
 	}
 	if !r.Applied {
 		r.Plan = &plan
 	}
-	a.planned = plan
 	if plan.Empty {
 		a.note("the infrastructure is as configured")
 	} else {
 		a.note("plan %s: %s", plan.Fingerprint, plan.Summary)
 	}
-	return nil
+	return plan, nil
 }
 
 // apply applies that very plan, and waits for the deployments that it causes.
-func (a *attempt) apply(ctx context.Context) error {
+// latest are the services' deployments before it.
+func (a *attempt) apply(ctx context.Context, plan Plan, latest map[string]string) error {
 	if a.journal.Phase.applied() {
 		return nil
 	}
-	if !a.planned.Empty {
+	if !plan.Empty {
 		err := a.changing(ctx, PhaseApplying, func(j *Journal) { j.Record.Applied = true })
 		if err != nil {
 			return err
@@ -65,24 +65,24 @@ func (a *attempt) apply(ctx context.Context) error {
 		a.journal.Phase = max(a.journal.Phase, PhaseApplied)
 	}
 	atLeast := time.Duration(0)
-	if !a.planned.Empty {
+	if !plan.Empty {
 		atLeast = a.limits.lag()
 	}
 	services, err := a.settle(ctx, "after the apply", atLeast)
-	if err != nil || a.planned.Empty {
+	if err != nil || plan.Empty {
 		return err
 	}
-	return a.checkApplied(services)
+	return checkApplied(a.services, services, latest, a.record().Services)
 }
 
 // checkApplied makes sure that what an apply changed about the services came to be: ECS
 // goes back to the shape that ran before if tasks of the new one fail, and the
 // release would be deployed on that.
-func (a *attempt) checkApplied(services map[string]Service) error {
+func checkApplied(names []string, services map[string]Service, latest map[string]string, records map[string]*ServiceRecord) error {
 	var failures []error
-	for _, name := range a.services {
-		d, own := services[name].Deployment, a.record().Services[name]
-		if d == nil || !d.State.Failed() || d.ARN == a.seen[name] || own != nil && own.After != "" && d.TaskDefinition == own.After {
+	for _, name := range names {
+		d, own := services[name].Deployment, records[name]
+		if d == nil || !d.State.Failed() || d.ARN == latest[name] || own != nil && own.After != "" && d.TaskDefinition == own.After {
 			continue
 		}
 		reason := ""
@@ -96,87 +96,114 @@ func (a *attempt) checkApplied(services map[string]Service) error {
 
 // register copies the template of each service, as Terraform applied it last,
 // into a revision that runs the release's image, and keeps these images from
-// expiring.
-func (a *attempt) register(ctx context.Context) error {
+// expiring. It returns the task definitions by service.
+func (a *attempt) register(ctx context.Context) (revisions map[string]string, err error) {
 	// The apply may have changed templates, and created services.
-	if err := a.readOutputs(ctx); err != nil {
-		return err
+	outputs, err := a.outputs(ctx)
+	if err != nil {
+		return nil, err
 	}
-	if err := a.readBefore(ctx); err != nil {
-		return err
+	if _, err := a.readBefore(ctx, true); err != nil {
+		return nil, err
 	}
-	r := a.record()
+	r, registrar := a.record(), a.registrar(outputs.Templates)
+	revisions = map[string]string{}
 	for _, s := range a.services {
-		own, template := r.Services[s], a.outputs.Templates[s]
+		own, template := r.Services[s], outputs.Templates[s]
 		switch {
 		case own == nil:
-			return fmt.Errorf("ECS has no service %s in %s: was the environment applied?", s, a.Environment)
+			return nil, fmt.Errorf("ECS has no service %s in %s: was the environment applied?", s, a.Environment)
 		case template == "":
-			return fmt.Errorf("the state of %s has no task definition for %s: was the environment applied?", a.Environment, s)
-		case own.After != "":
-			continue
+			return nil, fmt.Errorf("the state of %s has no task definition for %s: was the environment applied?", a.Environment, s)
+		case own.After == "":
+			own.After, err = registrar.register(ctx, r.Release, Revision{Name: s, Template: template, Image: a.image(r.Release, s)})
+			if err != nil {
+				return nil, err
+			}
 		}
-		arn, err := a.registerRevision(ctx, Revision{Name: s, Template: template, Image: a.imageOf(s), Tags: a.tags(template)})
-		if err != nil {
-			return err
-		}
-		own.After = arn
+		revisions[s] = own.After
 	}
 	if r.Release.Tag == "" {
-		return nil
+		return revisions, nil
 	}
 	if err := a.changing(ctx, PhaseRegistering, nil); err != nil {
-		return err
+		return nil, err
 	}
-	err := a.retryCall(ctx, func(ctx context.Context) error {
+	err = a.retryCall(ctx, func(ctx context.Context) error {
 		return a.Images.Tag(ctx, r.Release.Digests, "release-"+r.Release.Tag)
 	})
 	if err != nil {
-		return fmt.Errorf("keep the images of %s from expiring: %w", r.Release, err)
+		return nil, fmt.Errorf("keep the images of %s from expiring: %w", r.Release, err)
 	}
-	return nil
-}
-
-// registerRevision registers a task definition. A second one of the same
-// content does no harm.
-func (a *attempt) registerRevision(ctx context.Context, revision Revision) (string, error) {
-	arn, err := retry(ctx, a.operation, func(ctx context.Context) (string, error) {
-		if err := a.lease.valid(); err != nil {
-			return "", err
-		}
-		return a.TaskDefinitions.Register(ctx, revision)
-	})
-	if err != nil {
-		return "", fmt.Errorf("register the task definition of %s: %w", revision.Name, err)
-	}
-	a.note("registered %s", short(arn))
-	return arn, nil
+	return revisions, nil
 }
 
 // reregister makes sure that services can be set to what a rollback goes to: a
-// task definition that somebody deregistered is registered once more.
-func (a *attempt) reregister(ctx context.Context) error {
+// task definition that somebody deregistered is registered once more. It returns
+// the task definitions by service.
+func (a *attempt) reregister(ctx context.Context, outputs Outputs) (revisions map[string]string, err error) {
 	wanted := map[string]string{}
 	for _, name := range a.services {
 		wanted[name] = a.record().Services[name].After
 	}
-	active, err := a.revive(ctx, wanted, a.record().Release)
-	if err != nil {
-		return err
-	}
-	for name, arn := range active {
+	revisions, err = a.registrar(outputs.Templates).revive(ctx, wanted, a.record().Release)
+	for name, arn := range revisions {
 		a.record().Services[name].After = arn
 	}
-	return nil
+	return revisions, err
+}
+
+// registrar registers task definitions.
+type registrar struct {
+	*operation
+	lease *heldLease // nil: a task by hand needs none
+	// templates are those that Terraform applied last, by service and one-off task;
+	// nil: unknown.
+	templates map[string]string
+}
+
+func (a *attempt) registrar(templates map[string]string) registrar {
+	return registrar{operation: a.operation, lease: a.lease, templates: templates}
+}
+
+// outputs reads those of the infrastructure.
+func (o *operation) outputs(ctx context.Context) (Outputs, error) {
+	outputs, err := retry(ctx, o, o.Infrastructure.Outputs)
+	if err != nil {
+		return Outputs{}, fmt.Errorf("read the outputs of %s: %w", o.Environment, err)
+	}
+	return outputs, nil
+}
+
+// image is the full reference of the image that a service runs in a release.
+func (p *Pipeline) image(release Release, service string) string {
+	return p.Platform.RepositoryURL(service) + "@" + release.Digests[service]
+}
+
+// register registers a task definition of a release. A second one of the same
+// content does no harm.
+func (g registrar) register(ctx context.Context, release Release, revision Revision) (string, error) {
+	revision.Tags = map[string]string{"release": release.name(), "commit": release.Commit, "template": short(revision.Template)}
+	arn, err := retry(ctx, g.operation, func(ctx context.Context) (string, error) {
+		if err := g.lease.valid(); err != nil {
+			return "", err
+		}
+		return g.TaskDefinitions.Register(ctx, revision)
+	})
+	if err != nil {
+		return "", fmt.Errorf("register the task definition of %s: %w", revision.Name, err)
+	}
+	g.note("registered %s", short(arn))
+	return arn, nil
 }
 
 // revive returns task definitions that services can be set to, given those of a
 // release by service: the same where they are ACTIVE, or else copies that run
 // the same image.
-func (a *attempt) revive(ctx context.Context, wanted map[string]string, release Release) (map[string]string, error) {
+func (g registrar) revive(ctx context.Context, wanted map[string]string, release Release) (map[string]string, error) {
 	arns := slices.Sorted(maps.Values(wanted))
-	found, err := retry(ctx, a.operation, func(ctx context.Context) (map[string]TaskDefinition, error) {
-		return a.TaskDefinitions.DescribeTaskDefinitions(ctx, arns)
+	found, err := retry(ctx, g.operation, func(ctx context.Context) (map[string]TaskDefinition, error) {
+		return g.TaskDefinitions.DescribeTaskDefinitions(ctx, arns)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("look at the task definitions of %s: %w", release, err)
@@ -191,24 +218,22 @@ func (a *attempt) revive(ctx context.Context, wanted map[string]string, release 
 		}
 		template, image := arn, definition.Image
 		if !known {
-			template = a.outputs.Templates[name]
-			image = a.Platform.RepositoryURL(name) + "@" + release.Digests[name]
+			if g.templates == nil {
+				outputs, err := g.outputs(ctx)
+				if err != nil {
+					return nil, err
+				}
+				g.templates = outputs.Templates
+			}
+			template, image = g.templates[name], g.image(release, name)
 			if template == "" || release.Digests[name] == "" {
 				return nil, fmt.Errorf("task definition %s of %s is gone, and there is no template to make it from", short(arn), name)
 			}
 		}
-		a.warn("task definition %s of %s is no longer active: registering it once more from %s", short(arn), name, short(template))
-		active[name], err = a.registerRevision(ctx, Revision{Name: name, Template: template, Image: image, Tags: map[string]string{
-			"release": release.name(), "commit": release.Commit, "template": short(template),
-		}})
-		if err != nil {
+		g.warn("task definition %s of %s is no longer active: registering it once more from %s", short(arn), name, short(template))
+		if active[name], err = g.register(ctx, release, Revision{Name: name, Template: template, Image: image}); err != nil {
 			return nil, err
 		}
 	}
 	return active, nil
-}
-
-// copyOf registers the same task definition under another revision.
-func (a *attempt) copyOf(ctx context.Context, name, arn string) (string, error) {
-	return a.registerRevision(ctx, Revision{Name: name, Template: arn, Image: a.imageOf(name), Tags: a.tags(arn)})
 }

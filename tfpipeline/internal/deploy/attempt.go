@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/specboard/platform/gen/config"
-	"github.com/specboard/platform/migrations"
 )
 
 // Promote brings a release to every service, or leaves all of them with what
@@ -45,21 +44,10 @@ type attempt struct {
 	from continuation
 	// own is how far this run itself has come.
 	own Phase
-	// contracts are the pending contract migrations.
-	contracts []migrations.AppliedContract
-	planned   Plan
-	outputs   Outputs
-	// seen are the latest deployments before the apply, by service.
-	seen   map[string]string
-	starts int // of one-off tasks
-	// written is when this run last changed a service, or may have.
-	written map[string]time.Time
-	// told are the lines of the services' event logs that were passed on, by id;
-	// a rollback of the services goes on where the watching ended.
-	told     map[string]bool
+	// rolling are the services once they are updated, or rolled back.
+	rolling  *rollout
 	lease    *heldLease
 	evidence Evidence
-	crashed  []StoppedTask
 	refusal  error // why it failed
 }
 
@@ -67,7 +55,7 @@ type attempt struct {
 func (a *attempt) record() *Record { return &a.journal.Record }
 
 func (p *Pipeline) attempt(ctx context.Context, kind Kind, q Request) (Record, error) {
-	a := &attempt{operation: p.begin(StepLock), request: q, written: map[string]time.Time{}, seen: map[string]string{}}
+	a := &attempt{operation: p.begin(StepLock), request: q}
 	*a.record() = Record{
 		Version: RecordVersion, Kind: kind, Environment: p.Environment,
 		Actor: q.Actor, RunURL: q.RunURL, Started: a.begun,
@@ -121,8 +109,12 @@ func (a *attempt) run(ctx context.Context) (Record, error) {
 	if a.request.DryRun {
 		a.lease.limit() // there is no lock that it would begin with
 	}
+	promotion, rollback := a.steps()
 	for i := 0; ; i++ {
-		steps := stepsOf(a.record().Kind)
+		steps := promotion
+		if a.record().Kind == KindRollback {
+			steps = rollback
+		}
 		if i == len(steps) {
 			break
 		}
@@ -161,7 +153,7 @@ func (a *attempt) do(ctx context.Context, s step) error {
 	a.enter(s.name)
 	a.journal.Step = s.name
 	a.emit(Event{Kind: EventStep})
-	err := s.run(a, ctx)
+	err := s.run(ctx)
 	kind := EventDone
 	message := ""
 	if err != nil {
@@ -225,53 +217,57 @@ const (
 // it continues has done of it, and does the rest.
 type step struct {
 	name StepName
-	run  func(*attempt, context.Context) error
+	run  func(context.Context) error
 }
 
-// promoteSteps are a promotion, in order. No service changes its release
-// before update; a dry run ends with plan.
-func promoteSteps() []step {
-	return []step{
-		{StepLock, (*attempt).lock},
-		{StepResolve, (*attempt).resolve},
-		{StepPreflight, (*attempt).preflight},
-		{StepPlan, (*attempt).plan},
-		{StepMigrate, (*attempt).migrate},
-		{StepApply, (*attempt).apply},
-		{StepRegister, (*attempt).register},
-		{StepUpdate, (*attempt).update},
-		{StepWatch, (*attempt).watch},
-		{StepVerify, (*attempt).verify},
-		{StepRecord, (*attempt).store},
-		{StepUnlock, (*attempt).unlock},
-		{StepNotify, (*attempt).notify},
+// steps are those of a promotion and of a rollback, in order, with what they hand
+// on to one another. No service changes its release before update. The first two
+// are the same, since the promotion of an older release becomes a rollback in
+// resolve. A dry run ends with plan, that of a rollback with preflight: it knows
+// neither Terraform nor a build.
+func (a *attempt) steps() (promotion, rollback []step) {
+	var (
+		digests     map[string]string // by service, as are those below
+		found       *checks
+		planned     Plan
+		revisions   map[string]string
+		services    *rollout
+		deployments map[string]string
+	)
+	lock := step{StepLock, a.lock}
+	resolve := step{StepResolve, func(ctx context.Context) (err error) { digests, err = a.resolve(ctx); return err }}
+	migrate := step{StepMigrate, func(ctx context.Context) error { return a.migrate(ctx, found.outputs, found.contracts) }}
+	deploy := []step{
+		{StepUpdate, func(ctx context.Context) (err error) {
+			services, deployments, err = a.update(ctx, revisions)
+			return err
+		}},
+		{StepWatch, func(ctx context.Context) error {
+			a.enterPhase(PhaseWatching)
+			return services.watch(ctx, deployments)
+		}},
+		{StepVerify, func(ctx context.Context) error { return a.verify(ctx, services, digests) }},
+		{StepRecord, a.store},
+		{StepUnlock, a.unlock},
+		{StepNotify, a.notify},
 	}
-}
-
-// rollbackSteps are a rollback: no Terraform, no build. Its first two are the
-// promotion's, since that of an older release becomes a rollback in resolve;
-// a dry run ends with preflight.
-func rollbackSteps() []step {
-	return []step{
-		{StepLock, (*attempt).lock},
-		{StepResolve, (*attempt).resolve},
-		{StepPreflight, (*attempt).preflightRollback},
-		{StepMigrate, (*attempt).migrate},
-		{StepRegister, (*attempt).reregister},
-		{StepUpdate, (*attempt).update},
-		{StepWatch, (*attempt).watch},
-		{StepVerify, (*attempt).verify},
-		{StepRecord, (*attempt).store},
-		{StepUnlock, (*attempt).unlock},
-		{StepNotify, (*attempt).notify},
-	}
-}
-
-func stepsOf(k Kind) []step {
-	if k == KindRollback {
-		return rollbackSteps()
-	}
-	return promoteSteps()
+	promotion = append([]step{
+		lock,
+		resolve,
+		{StepPreflight, func(ctx context.Context) (err error) { found, err = a.preflight(ctx); return err }},
+		{StepPlan, func(ctx context.Context) (err error) { planned, err = a.plan(ctx); return err }},
+		migrate,
+		{StepApply, func(ctx context.Context) error { return a.apply(ctx, planned, found.latest) }},
+		{StepRegister, func(ctx context.Context) (err error) { revisions, err = a.register(ctx); return err }},
+	}, deploy...)
+	rollback = append([]step{
+		lock,
+		resolve,
+		{StepPreflight, func(ctx context.Context) (err error) { found, err = a.preflightRollback(ctx); return err }},
+		migrate,
+		{StepRegister, func(ctx context.Context) (err error) { revisions, err = a.reregister(ctx, found.outputs); return err }},
+	}, deploy...)
+	return promotion, rollback
 }
 
 // changes reports whether a dry run stops before this step.

@@ -133,7 +133,10 @@ func (a *attempt) collect(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.limits.Collect)
 	defer cancel()
-	scope := Scope{Since: r.Started, Crashed: a.crashed}
+	scope := Scope{Since: r.Started}
+	if a.rolling != nil {
+		scope.Crashed = a.rolling.crashed
+	}
 	for _, name := range slices.Sorted(maps.Keys(r.Services)) {
 		s := r.Services[name]
 		if !s.Updated {

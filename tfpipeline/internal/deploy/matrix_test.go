@@ -58,14 +58,15 @@ func scenarios() []scenario {
 		return w
 	}
 	back := func(t *testing.T) *world { return deployed(t, "v1.0", "v1.1", "v1.2") }
-	promotion := append(promoteSteps(), step{name: StepRollBack})
+	promoted, rollback := (&attempt{}).steps()
+	promotion := append(promoted, step{name: StepRollBack})
 	return []scenario{
-		{"promote", KindPromote, Request{Tag: "v1.2"}, fresh("v1.2"), promoteSteps(), Deployed, "v1.1", "v1.2"},
+		{"promote", KindPromote, Request{Tag: "v1.2"}, fresh("v1.2"), promoted, Deployed, "v1.1", "v1.2"},
 		{"promote a release that fails", KindPromote, Request{Tag: "v1.2"}, failing(fresh("v1.2"), "v1.2"), without(promotion, StepVerify, StepRecord, StepNotify, StepUnlock), RolledBack, "v1.1", "v1.2"},
-		{"first deployment", KindPromote, Request{Tag: "v1.2"}, empty, promoteSteps(), Deployed, "placeholder", "v1.2"},
+		{"first deployment", KindPromote, Request{Tag: "v1.2"}, empty, promoted, Deployed, "placeholder", "v1.2"},
 		{"first deployment that fails", KindPromote, Request{Tag: "v1.2"}, failing(empty, "v1.2"), without(promotion, StepVerify, StepRecord, StepNotify, StepUnlock), RolledBack, "placeholder", "v1.2"},
-		{"rollback", KindRollback, Request{WithMigrations: true}, back, rollbackSteps(), Deployed, "v1.2", "v1.1"},
-		{"rollback that fails", KindRollback, Request{WithMigrations: true}, failing(back, "v1.1"), without(append(rollbackSteps(), step{name: StepRollBack}), StepVerify, StepRecord, StepNotify, StepUnlock), RolledBack, "v1.2", "v1.1"},
+		{"rollback", KindRollback, Request{WithMigrations: true}, back, rollback, Deployed, "v1.2", "v1.1"},
+		{"rollback that fails", KindRollback, Request{WithMigrations: true}, failing(back, "v1.1"), without(append(rollback, step{name: StepRollBack}), StepVerify, StepRecord, StepNotify, StepUnlock), RolledBack, "v1.2", "v1.1"},
 	}
 }
 

@@ -4,52 +4,58 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 )
 
 // resolve finds out what exactly is to be deployed: the commit, the digest of
-// each image, and what runs before. From here on nothing looks at a tag.
-func (a *attempt) resolve(ctx context.Context) error {
+// each image, and what runs before. From here on nothing looks at a tag. It
+// returns the digests by service.
+func (a *attempt) resolve(ctx context.Context) (digests map[string]string, err error) {
 	current := a.history.current()
 	if a.record().Kind == KindPromote && a.from.how != howResume {
 		older, err := a.older(ctx, current)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if older && a.request.Forward {
 			a.note("superseded by %s, which runs and is newer", current.Release)
 			r := a.record()
 			r.Previous, r.SupersededBy = current.Release, new(current.Release.bare())
 			r.Outcome, r.Ended = Untouched, a.history.clock()
-			return nil
+			return nil, nil
 		}
 		if older {
 			a.note("%s is older than %s, which runs: rolling back to it", a.record().Release, current.Release)
 			a.record().Kind = KindRollback
 		}
 	}
-	var err error
 	if a.record().Kind == KindRollback {
 		err = a.resolveTarget(ctx, current)
 	} else {
 		err = a.resolveImages(ctx, current)
 	}
 	if err != nil {
-		return err
+		return nil, err
+	}
+	digests = map[string]string{}
+	maps.Copy(digests, a.record().Release.Digests)
+	for name, s := range a.record().Services {
+		digests[name] = s.Digest
 	}
 	if a.request.DryRun {
-		return nil
+		return digests, nil
 	}
 	// Whoever finds the lock held reads what for.
 	err = a.retryCall(ctx, func(ctx context.Context) error {
 		return a.lease.renew(ctx, func(l *Lease) { l.Release, l.Kind = a.record().Release, a.record().Kind })
 	})
 	if err != nil {
-		return fmt.Errorf("say in the lock what is deployed: %w", err)
+		return nil, fmt.Errorf("say in the lock what is deployed: %w", err)
 	}
-	return nil
+	return digests, nil
 }
 
 // older reports whether the release to be promoted is one that came before the

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -156,9 +157,9 @@ func endOf(s DeploymentState) move {
 	}
 }
 
-// rollBack brings every service back to what it ran before, after update, watch
-// or verify has failed, and returns how that ended. It goes on after the time
-// of the attempt is up, and ends with ctx, which an interrupt ends.
+// rollBack brings every service back to what it ran before, after the attempt has
+// failed in a step, and returns how that ended. It goes on after the time of the
+// attempt is up, and ends with ctx, which an interrupt ends.
 func (a *attempt) rollBack(ctx context.Context, step StepName, cause error) (Outcome, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, a.limits.RollBack, timeUp{a.limits.RollBack})
 	defer cancel()
@@ -170,115 +171,172 @@ func (a *attempt) rollBack(ctx context.Context, step StepName, cause error) (Out
 		a.journal.Failure, a.journal.FailedStep = a.Redactor.Hide(cause.Error()), step
 		a.changed(ctx)
 	}
-	asked, moves, why := map[string]move{}, map[string]move{}, map[string]error{}
-	w := newWatcher(a, func(s *ServiceRecord) *string {
-		if s.RollBack != "" {
-			return &s.RollBack
-		}
-		return &s.Deployment
-	})
-	so, showed := steady{}, map[string]string{}
-	for first := true; ; first = false {
-		if err := a.lease.valid(); err != nil {
-			return Interrupted, err
-		}
-		found, err := w.look(ctx)
+	if a.rolling == nil {
+		a.rolling = a.rollout(nil)
+	}
+	b := &rollBack{
+		rollout: a.rolling, previous: a.record().Previous, mixed: a.journal.Mixed, began: began,
+		asked: map[string]move{}, moves: map[string]move{}, why: map[string]error{}, so: steady{}, showed: map[string]string{},
+	}
+	outcome, ended, err := b.run(ctx, a.collect)
+	if ended {
+		kind := EventDone
 		if err != nil {
-			return a.notBack(ctx, err)
+			kind = EventFailed
+		}
+		a.emit(Event{Kind: kind, Message: string(outcome), Elapsed: time.Since(began)})
+	}
+	return outcome, err
+}
+
+// rollBack is the way of all services back to what they ran before.
+type rollBack struct {
+	*rollout
+	previous Release
+	mixed    bool // they ran different releases before
+	began    time.Time
+
+	// By service: what this run has asked for last, what is to be done next, and
+	// why it is stuck.
+	asked, moves map[string]move
+	why          map[string]error
+	// so is since when ECS has shown what it shows, which is in showed.
+	so     steady
+	showed map[string]string
+}
+
+// run goes on until nothing moves any more; ended tells that it came so far.
+// collect is called after the first look, before ECS forgets why it failed.
+func (b *rollBack) run(ctx context.Context, collect func(context.Context)) (outcome Outcome, ended bool, err error) {
+	w := newWatch(b.rollout)
+	for first := true; ; first = false {
+		if err := b.lease.valid(); err != nil {
+			return Interrupted, false, err
+		}
+		found, err := w.look(ctx, b.deployments())
+		if err != nil {
+			outcome, err = b.unfinished(ctx, err)
+			return outcome, false, err
 		}
 		waiting := 0
-		for _, name := range a.services {
-			own := a.record().Services[name]
-			if own == nil || !own.Updated {
-				moves[name] = moveDone
-				continue
+		for _, name := range b.names {
+			waits, err := b.next(ctx, w, name, found)
+			if err != nil {
+				outcome, err = b.unfinished(ctx, err)
+				return outcome, false, err
 			}
-			if moves[name] == moveStuck {
-				continue
-			}
-			s := found.services[name]
-			if s.Name != "" {
-				own.see(s)
-			}
-			if d := s.Deployment; d != nil && own.After != own.Before {
-				// UpdateService need not have named what it caused.
-				switch {
-				case own.Deployment == "" && d.TaskDefinition == own.After:
-					own.Deployment = d.ARN
-				case own.RollBack == "" && asked[name] == moveSet && d.TaskDefinition == own.Before && d.ARN != own.Deployment && d.Created.After(own.since()):
-					own.RollBack = d.ARN
-				}
-			}
-			if d, ok := found.deployments[*w.of(own)]; ok {
-				w.show(d)
-				if own.RollBack == "" {
-					own.note(d)
-				}
-			}
-			shows := fmt.Sprint(s.Gone, s.TaskDefinition, s.Desired, s.Running >= s.Desired)
-			if showed[name] != shows {
-				so.since(name, false)
-			}
-			showed[name] = shows
-			written, changed := a.written[name]
-			k := known{asked: asked[name], written: changed || a.from.how == howResume, since: time.Since(began), same: so.since(name, true), size: a.env.SizeOf(name), confirm: a.limits.Confirm}
-			if changed {
-				k.since = time.Since(written)
-			}
-			m := nextMove(*own, s, found.deployments, k)
-			if m == moveStop && asked[name] == moveSet {
-				m = moveWait // it could not be stopped
-			}
-			if m == moveStop || m == moveSet || m == moveScale {
-				asked[name] = m
-				err := a.moveBack(ctx, name, s, m)
-				if _, lost := errors.AsType[lostError](err); err != nil && m == moveStop && !lost && ctx.Err() == nil {
-					// A deployment that does not stop ends with the next one.
-					a.warn("%v", err)
-					m, asked[name] = moveSet, moveSet
-					err = a.moveBack(ctx, name, s, m)
-				}
-				if err != nil {
-					_, lost := errors.AsType[lostError](err)
-					if lost || ctx.Err() != nil || blind(StepUpdate, err) {
-						return a.notBack(ctx, err)
-					}
-					// The others are rolled back all the same.
-					a.warn("%v", err)
-					m, why[name] = moveStuck, err
-				}
-			}
-			moves[name] = m
-			switch m {
-			case moveWait, moveStop, moveSet, moveScale:
+			if waits {
 				waiting++
-			case moveUnseen:
-				why[name] = unseenError(name, s, a.limits.Confirm)
 			}
 		}
 		if first {
-			a.changed(ctx)
-			a.collect(ctx)
+			b.save(ctx)
+			collect(ctx)
 		}
 		if waiting == 0 {
 			break
 		}
-		if !a.pause(ctx, w.pace()) {
-			return a.notBack(ctx, fmt.Errorf("%d services are not back yet (%s)", waiting, a.standing()))
+		if !b.pause(ctx, w.pace(b.deployments())) {
+			outcome, err = b.unfinished(ctx, fmt.Errorf("%d services are not back yet (%s)", waiting, b.standing()))
+			return outcome, false, err
 		}
 	}
-	a.restoreFloors(ctx, moves, why)
-	outcome, err := a.judgeReturn(moves, why)
-	kind := EventDone
-	if err != nil {
-		kind = EventFailed
-	}
-	a.emit(Event{Kind: kind, Message: string(outcome), Elapsed: time.Since(began)})
-	return outcome, err
+	b.restoreFloors(ctx)
+	outcome, err = b.judge()
+	return outcome, true, err
 }
 
-// notBack says how a return that was not finished ended.
-func (a *attempt) notBack(ctx context.Context, err error) (Outcome, error) {
+// deployments are those that the way back is seen in, by service.
+func (b *rollBack) deployments() map[string]string {
+	arns := map[string]string{}
+	for _, name := range b.names {
+		if own := b.of(name); own != nil {
+			arns[name] = cmp.Or(own.RollBack, own.Deployment)
+		}
+	}
+	return arns
+}
+
+// next does the next thing about one service, and reports whether it has to be
+// looked at once more. An error ends the way of all.
+func (b *rollBack) next(ctx context.Context, w *watch, name string, found look) (waits bool, err error) {
+	own := b.of(name)
+	if own == nil || !own.Updated {
+		b.moves[name] = moveDone
+		return false, nil
+	}
+	if b.moves[name] == moveStuck {
+		return false, nil
+	}
+	s := found.services[name]
+	if s.Name != "" {
+		own.see(s)
+	}
+	if d := s.Deployment; d != nil && own.After != own.Before {
+		// UpdateService need not have named what it caused.
+		switch {
+		case own.Deployment == "" && d.TaskDefinition == own.After:
+			own.Deployment = d.ARN
+		case own.RollBack == "" && b.asked[name] == moveSet && d.TaskDefinition == own.Before && d.ARN != own.Deployment && d.Created.After(own.since()):
+			own.RollBack = d.ARN
+		}
+	}
+	if d, ok := found.deployments[cmp.Or(own.RollBack, own.Deployment)]; ok {
+		w.show(d)
+		if own.RollBack == "" {
+			own.note(d)
+		}
+	}
+	m := nextMove(*own, s, found.deployments, b.known(name, s))
+	if m == moveStop && b.asked[name] == moveSet {
+		m = moveWait // it could not be stopped
+	}
+	if m == moveStop || m == moveSet || m == moveScale {
+		b.asked[name] = m
+		err := b.move(ctx, name, s, m)
+		if _, lost := errors.AsType[lostError](err); err != nil && m == moveStop && !lost && ctx.Err() == nil {
+			// A deployment that does not stop ends with the next one.
+			b.warn("%v", err)
+			m, b.asked[name] = moveSet, moveSet
+			err = b.move(ctx, name, s, m)
+		}
+		if err != nil {
+			_, lost := errors.AsType[lostError](err)
+			if lost || ctx.Err() != nil || blind(StepUpdate, err) {
+				return false, err
+			}
+			// The others are rolled back all the same.
+			b.warn("%v", err)
+			m, b.why[name] = moveStuck, err
+		}
+	}
+	b.moves[name] = m
+	if m == moveUnseen {
+		b.why[name] = unseenError(name, s, b.limits.Confirm)
+	}
+	return m == moveWait || m == moveStop || m == moveSet || m == moveScale, nil
+}
+
+// known is what this run knows of a service that ECS shows.
+func (b *rollBack) known(name string, s Service) known {
+	shows := fmt.Sprint(s.Gone, s.TaskDefinition, s.Desired, s.Running >= s.Desired)
+	if b.showed[name] != shows {
+		b.so.since(name, false)
+	}
+	b.showed[name] = shows
+	written, changed := b.written[name]
+	k := known{
+		asked: b.asked[name], written: changed || b.continued, since: time.Since(b.began), same: b.so.since(name, true),
+		size: b.env.SizeOf(name), confirm: b.limits.Confirm,
+	}
+	if changed {
+		k.since = time.Since(written)
+	}
+	return k
+}
+
+// unfinished says how a way back ended that did not come to its end.
+func (b *rollBack) unfinished(ctx context.Context, err error) (Outcome, error) {
 	err = because(ctx, fmt.Errorf("roll the services back: %w", err))
 	_, late := errors.AsType[timeUp](context.Cause(ctx))
 	_, lost := errors.AsType[lostError](err)
@@ -288,32 +346,30 @@ func (a *attempt) notBack(ctx context.Context, err error) (Outcome, error) {
 	return Broken, err
 }
 
-// moveBack does what a move says.
-func (a *attempt) moveBack(ctx context.Context, name string, s Service, m move) error {
-	own := a.record().Services[name]
-	size := a.env.SizeOf(name)
+// move does what a move says.
+func (b *rollBack) move(ctx context.Context, name string, s Service, m move) error {
+	own := b.of(name)
+	size := b.env.SizeOf(name)
 	if least, ok := leastBefore(own, size); ok {
-		if err := a.setMinimum(ctx, name, least); err != nil {
+		if err := b.setMinimum(ctx, name, least); err != nil {
 			return err
 		}
 	}
 	if m == moveStop {
-		arn := own.Deployment
-		if arn == "" && s.Deployment != nil {
-			arn = s.Deployment.ARN
-			own.Deployment = arn
+		if own.Deployment == "" && s.Deployment != nil {
+			own.Deployment = s.Deployment.ARN
 		}
-		a.note("stopping deployment %s of service %s", short(arn), name)
-		return a.retryCall(ctx, func(ctx context.Context) error {
-			if err := a.lease.valid(); err != nil {
+		b.note("stopping deployment %s of service %s", short(own.Deployment), name)
+		return b.retryCall(ctx, func(ctx context.Context) error {
+			if err := b.lease.valid(); err != nil {
 				return err
 			}
-			a.written[name] = time.Now()
-			return a.Deployments.StopDeployment(ctx, arn)
+			b.written[name] = time.Now()
+			return b.Deployments.StopDeployment(ctx, own.Deployment)
 		})
 	}
 	if m == moveScale {
-		_, err := a.requestUpdate(ctx, Update{Service: name, Desired: &own.DesiredBefore})
+		_, err := b.requestUpdate(ctx, Update{Service: name, Desired: &own.DesiredBefore})
 		return err
 	}
 	u := Update{Service: name, TaskDefinition: own.Before}
@@ -321,16 +377,16 @@ func (a *attempt) moveBack(ctx context.Context, name string, s Service, m move) 
 		u.Desired = &own.DesiredBefore
 	}
 	var err error
-	if own.RollBack, err = a.requestUpdate(ctx, u); err != nil {
+	if own.RollBack, err = b.requestUpdate(ctx, u); err != nil {
 		// Somebody may have deregistered it meanwhile.
-		active, reviveErr := a.revive(ctx, map[string]string{name: own.Before}, a.record().Previous)
+		active, reviveErr := b.revive(ctx, map[string]string{name: own.Before}, b.previous)
 		if reviveErr != nil || active[name] == own.Before {
 			return errors.Join(err, reviveErr)
 		}
 		own.Before, u.TaskDefinition = active[name], active[name]
-		own.RollBack, err = a.requestUpdate(ctx, u)
+		own.RollBack, err = b.requestUpdate(ctx, u)
 	}
-	a.changed(ctx)
+	b.save(ctx)
 	return err
 }
 
@@ -350,44 +406,44 @@ func leastBefore(own *ServiceRecord, size config.Size) (least int, ok bool) {
 
 // restoreFloors makes sure that autoscaling goes no lower than before with the
 // services that are back.
-func (a *attempt) restoreFloors(ctx context.Context, moves map[string]move, why map[string]error) {
-	for _, name := range a.services {
-		own := a.record().Services[name]
-		if own == nil || moves[name] != moveDone || a.written[name].IsZero() && a.from.how != howResume && own.Deployment == "" {
+func (b *rollBack) restoreFloors(ctx context.Context) {
+	for _, name := range b.names {
+		own := b.of(name)
+		if own == nil || b.moves[name] != moveDone || b.written[name].IsZero() && !b.continued && own.Deployment == "" {
 			continue
 		}
-		least, ok := leastBefore(own, a.env.SizeOf(name))
+		least, ok := leastBefore(own, b.env.SizeOf(name))
 		if !ok {
 			continue
 		}
-		if err := a.setMinimum(ctx, name, least); err != nil {
-			a.warn("%v", err)
-			moves[name], why[name] = moveStuck, err
+		if err := b.setMinimum(ctx, name, least); err != nil {
+			b.warn("%v", err)
+			b.moves[name], b.why[name] = moveStuck, err
 		}
 	}
 }
 
-// judgeReturn says how the services were left once nothing moves any more.
-func (a *attempt) judgeReturn(moves map[string]move, why map[string]error) (Outcome, error) {
+// judge says how the services were left once nothing moves any more.
+func (b *rollBack) judge() (Outcome, error) {
 	var left []string
 	var stuck stuckError
 	var back, changed int
-	for _, name := range a.services {
-		own := a.record().Services[name]
+	for _, name := range b.names {
+		own := b.of(name)
 		if own == nil {
 			continue
 		}
-		switch moves[name] {
+		switch b.moves[name] {
 		case moveLeave:
 			left = append(left, name)
 			own.Outcome = Superseded
 		case moveStuck, moveUnseen:
-			stuck.add(name, why[name])
+			stuck.add(name, b.why[name])
 			own.Outcome = Broken
 		default:
 			back++
 			own.Outcome = RolledBack
-			if own.Deployment == "" && own.RollBack == "" && a.written[name].IsZero() {
+			if own.Deployment == "" && own.RollBack == "" && b.written[name].IsZero() {
 				own.Outcome = Untouched
 			} else {
 				changed++
@@ -396,13 +452,13 @@ func (a *attempt) judgeReturn(moves map[string]move, why map[string]error) (Outc
 	}
 	switch {
 	case len(stuck.services) > 0:
-		stuck.of = len(a.services)
+		stuck.of = len(b.names)
 		return Broken, stuck
 	case len(left) > 0 && back > 0:
-		return Broken, fmt.Errorf("%d of %d services were set to something else by somebody else (%s), and the others are back", len(left), len(a.services), strings.Join(left, ", "))
+		return Broken, fmt.Errorf("%d of %d services were set to something else by somebody else (%s), and the others are back", len(left), len(b.names), strings.Join(left, ", "))
 	case len(left) > 0:
 		return Superseded, nil
-	case a.journal.Mixed:
+	case b.mixed:
 		return Broken, errors.New("every service runs what it ran before, which was not one release")
 	case changed == 0:
 		return Untouched, nil

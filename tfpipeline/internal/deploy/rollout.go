@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,10 +13,41 @@ import (
 	"github.com/specboard/platform/gen/config"
 )
 
-// update sets every service to its new task definition, one call each and one
-// right after the other: they are deployed together.
-func (a *attempt) update(ctx context.Context) error {
-	err := a.changing(ctx, PhaseUpdating, func(j *Journal) {
+// rollout is all services on their way to a release, and back.
+type rollout struct {
+	registrar
+	env   config.Environment
+	names []string // in the platform's order
+	// record is the attempt's; save stores in the journal what has come of a change.
+	record *Record
+	save   func(context.Context)
+	// continued: a run before this one may have changed services.
+	continued bool
+
+	// written is when this run last changed a service, or may have.
+	written map[string]time.Time
+	// told are the lines of the services' event logs that were passed on, by id;
+	// the way back goes on where the watching ended.
+	told map[string]bool
+	// crashed are the tasks that were seen to stop by themselves.
+	crashed []StoppedTask
+}
+
+// rollout is that of the attempt's services, as far as they are known.
+func (a *attempt) rollout(templates map[string]string) *rollout {
+	return &rollout{
+		registrar: a.registrar(templates), env: a.env, names: a.services, record: a.record(), save: a.changed,
+		continued: a.from.how == howResume, written: map[string]time.Time{}, told: map[string]bool{},
+	}
+}
+
+// of is what the attempt did to a service; nil if the attempt does not know it.
+func (o *rollout) of(name string) *ServiceRecord { return o.record.Services[name] }
+
+// update has every service run its new task definition. It returns the
+// deployments that this caused, by service; ECS may show some only later.
+func (a *attempt) update(ctx context.Context, revisions map[string]string) (services *rollout, deployments map[string]string, err error) {
+	err = a.changing(ctx, PhaseUpdating, func(j *Journal) {
 		for _, s := range j.Record.Services {
 			s.Updated = true
 			if s.Started.IsZero() {
@@ -24,71 +56,82 @@ func (a *attempt) update(ctx context.Context) error {
 		}
 	})
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	services, err := a.describeServices(ctx)
-	if err != nil {
-		return err
-	}
-	for _, name := range a.services {
-		if err := a.updateService(ctx, name, services[name]); err != nil {
-			return err
-		}
-	}
-	a.changed(ctx)
-	return a.raiseMinimums(ctx)
+	a.rolling = a.rollout(nil)
+	deployments, err = a.rolling.update(ctx, revisions)
+	return a.rolling, deployments, err
 }
 
-func (a *attempt) updateService(ctx context.Context, name string, now Service) error {
-	own := a.record().Services[name]
-	if d := now.Deployment; d != nil && d.State == DeploymentRollbackFailed && now.TaskDefinition == own.After {
+// update asks ECS for all of them, one call each and one right after the other:
+// they are deployed together.
+func (o *rollout) update(ctx context.Context, revisions map[string]string) (deployments map[string]string, err error) {
+	services, err := o.describeServices(ctx, o.names)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range o.names {
+		own := o.of(name)
+		deployment, err := o.updateService(ctx, name, revisions[name], services[name])
+		if err != nil {
+			return nil, err
+		}
+		own.Deployment = cmp.Or(deployment, own.Deployment)
+	}
+	o.save(ctx)
+	deployments = map[string]string{}
+	for _, name := range o.names {
+		deployments[name] = o.of(name).Deployment
+	}
+	return deployments, o.raiseMinimums(ctx)
+}
+
+// updateService sets a service to a task definition, and returns the deployment
+// that this caused, if ECS tells it.
+func (o *rollout) updateService(ctx context.Context, name, revision string, now Service) (deployment string, err error) {
+	own := o.of(name)
+	if d := now.Deployment; d != nil && d.State == DeploymentRollbackFailed && now.TaskDefinition == revision {
 		// ECS tried to bring this very task definition back and gave up. It
 		// begins a deployment of it only under another name.
-		fresh, err := a.copyOf(ctx, name, own.After)
+		release := o.record.Release
+		revision, err = o.register(ctx, release, Revision{Name: name, Template: revision, Image: o.image(release, name)})
 		if err != nil {
-			return err
+			return "", err
 		}
-		own.After = fresh
-		a.changed(ctx)
+		own.After = revision
+		o.save(ctx)
 	}
 	if now.TaskDefinition == "" {
 		now.Desired = own.DesiredBefore // ECS does not show it at the moment
 	}
-	desired := tasksWanted(a.env.SizeOf(name), now.Desired)
+	desired := tasksWanted(o.env.SizeOf(name), now.Desired)
 	// A read that is older than the last deployment shows what is wanted, too.
-	certain := own.Before == own.After || now.Deployment != nil && now.Deployment.ARN == own.Deployment
-	if now.TaskDefinition == own.After && desired == now.Desired && certain {
+	certain := own.Before == revision || now.Deployment != nil && now.Deployment.ARN == own.Deployment
+	if now.TaskDefinition == revision && desired == now.Desired && certain {
 		// An attempt that this one continues has done it, or nothing changes.
-		if now.Deployment != nil && now.Deployment.TaskDefinition == own.After {
-			own.Deployment = now.Deployment.ARN
+		o.note("service %s is set to %s already", name, short(revision))
+		if now.Deployment != nil && now.Deployment.TaskDefinition == revision {
+			return now.Deployment.ARN, nil
 		}
-		a.note("service %s is set to %s already", name, short(own.After))
-		return nil
+		return "", nil
 	}
-	u := Update{Service: name, TaskDefinition: own.After}
+	u := Update{Service: name, TaskDefinition: revision}
 	if desired != now.Desired {
 		u.Desired = &desired
 	}
-	deployment, err := a.requestUpdate(ctx, u)
-	if err != nil {
-		return err
-	}
-	if deployment != "" {
-		own.Deployment = deployment
-	}
-	return nil
+	return o.requestUpdate(ctx, u)
 }
 
 // requestUpdate asks ECS for a change of a service. Asked twice for the same it
 // does nothing more.
-func (a *attempt) requestUpdate(ctx context.Context, u Update) (string, error) {
-	deployment, err := retry(ctx, a.operation, func(ctx context.Context) (string, error) {
-		if err := a.lease.valid(); err != nil {
+func (o *rollout) requestUpdate(ctx context.Context, u Update) (string, error) {
+	deployment, err := retry(ctx, o.operation, func(ctx context.Context) (string, error) {
+		if err := o.lease.valid(); err != nil {
 			return "", err
 		}
-		arn, err := a.Services.UpdateService(ctx, u)
+		arn, err := o.Services.UpdateService(ctx, u)
 		if err == nil || IsTransient(err) || ctx.Err() != nil {
-			a.written[u.Service] = time.Now() // or it may be
+			o.written[u.Service] = time.Now() // or it may be
 		}
 		return arn, err
 	})
@@ -99,7 +142,7 @@ func (a *attempt) requestUpdate(ctx context.Context, u Update) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("set service %s to %s: %w", u.Service, what, err)
 	}
-	a.emit(Event{Kind: EventNote, Service: u.Service, Message: fmt.Sprintf("service %s is set to %s", u.Service, what)})
+	o.emit(Event{Kind: EventNote, Service: u.Service, Message: fmt.Sprintf("service %s is set to %s", u.Service, what)})
 	return deployment, nil
 }
 
@@ -115,11 +158,11 @@ func tasksWanted(size config.Size, now int) int {
 // raiseMinimums sets what autoscaling may go down to. It follows the update:
 // autoscaling starts tasks at once, and before it those would be of the
 // placeholder that a new service is created with.
-func (a *attempt) raiseMinimums(ctx context.Context) error {
-	for _, name := range a.services {
-		own := a.record().Services[name]
-		if least := a.env.SizeOf(name).MinTasks; own.MinimumBefore != nil && *own.MinimumBefore != least {
-			if err := a.setMinimum(ctx, name, least); err != nil {
+func (o *rollout) raiseMinimums(ctx context.Context) error {
+	for _, name := range o.names {
+		own := o.of(name)
+		if least := o.env.SizeOf(name).MinTasks; own.MinimumBefore != nil && *own.MinimumBefore != least {
+			if err := o.setMinimum(ctx, name, least); err != nil {
 				return err
 			}
 		}
@@ -127,12 +170,12 @@ func (a *attempt) raiseMinimums(ctx context.Context) error {
 	return nil
 }
 
-func (a *attempt) setMinimum(ctx context.Context, name string, tasks int) error {
-	err := a.retryCall(ctx, func(ctx context.Context) error {
-		if err := a.lease.valid(); err != nil {
+func (o *rollout) setMinimum(ctx context.Context, name string, tasks int) error {
+	err := o.retryCall(ctx, func(ctx context.Context) error {
+		if err := o.lease.valid(); err != nil {
 			return err
 		}
-		return a.Scaling.SetMinimum(ctx, name, tasks)
+		return o.Scaling.SetMinimum(ctx, name, tasks)
 	})
 	if err != nil {
 		return fmt.Errorf("set the least number of tasks of %s to %d: %w", name, tasks, err)
@@ -165,44 +208,44 @@ func (s steady) since(what string, so bool) time.Duration {
 	return time.Since(s[what])
 }
 
-// watch follows the deployments of all services to their end; the first that
-// fails ends it, and so does the first task that stops by itself.
-func (a *attempt) watch(ctx context.Context) error {
-	a.enterPhase(PhaseWatching)
-	w := newWatcher(a, func(s *ServiceRecord) *string { return &s.Deployment })
+// watch follows deployments of all services to their end; the first that fails
+// ends it, and so does the first task that stops by itself. What ECS shows only
+// now is added to the deployments.
+func (o *rollout) watch(ctx context.Context, deployments map[string]string) error {
+	w := newWatch(o)
 	began, so := time.Now(), steady{}
 	for {
-		look, err := w.look(ctx)
+		look, err := w.look(ctx, deployments)
 		if err != nil {
 			return err
 		}
-		if err := a.crashes(ctx); err != nil {
+		if err := o.crashes(ctx); err != nil {
 			return err
 		}
 		waiting := 0
-		for _, name := range a.services {
-			own := a.record().Services[name]
+		for _, name := range o.names {
+			own := o.of(name)
 			s, shown := look.services[name]
 			if unseen := so.since("unseen "+name, !shown || s.Gone); !shown || s.Gone {
-				if unseen >= a.limits.Confirm {
-					return unseenError(name, s, a.limits.Confirm)
+				if unseen >= o.limits.Confirm {
+					return unseenError(name, s, o.limits.Confirm)
 				}
 				waiting++
 				continue
 			}
 			own.see(s)
-			d, known := look.deployments[own.Deployment]
+			d, known := look.deployments[deployments[name]]
 			set := began
-			if at := a.written[name]; !at.IsZero() {
+			if at := o.written[name]; !at.IsZero() {
 				set = at
 			}
-			j := judge(s, d, known, time.Since(set) > a.limits.Confirm || a.written[name].IsZero(), *own)
+			j := judge(s, d, known, time.Since(set) > o.limits.Confirm || o.written[name].IsZero(), *own)
 			if j.deployment.ARN != "" {
-				own.Deployment = j.deployment.ARN
+				deployments[name], own.Deployment = j.deployment.ARN, j.deployment.ARN
 				own.note(j.deployment)
 				w.show(j.deployment)
 			}
-			unproven := so.since("superseded "+name, j.verdict == superseded && !j.proven) < a.limits.Confirm
+			unproven := so.since("superseded "+name, j.verdict == superseded && !j.proven) < o.limits.Confirm
 			switch {
 			case j.verdict == superseded && !j.proven && unproven:
 				waiting++
@@ -218,8 +261,8 @@ func (a *attempt) watch(ctx context.Context) error {
 		if waiting == 0 {
 			return nil
 		}
-		if !a.pause(ctx, w.pace()) {
-			return fmt.Errorf("%d of %d services are not there yet (%s): %w", waiting, len(a.services), a.standing(), context.Cause(ctx))
+		if !o.pause(ctx, w.pace(deployments)) {
+			return fmt.Errorf("%d of %d services are not there yet (%s): %w", waiting, len(o.names), o.standing(), context.Cause(ctx))
 		}
 	}
 }
@@ -233,30 +276,30 @@ func unseenError(name string, s Service, unseen time.Duration) error {
 }
 
 // crashes fails if a task of what was deployed stopped by itself since.
-func (a *attempt) crashes(ctx context.Context) error {
+func (o *rollout) crashes(ctx context.Context) error {
 	since := time.Now()
-	for _, name := range a.services {
-		since = earlier(since, a.record().Services[name].since())
+	for _, name := range o.names {
+		since = earlier(since, o.of(name).since())
 	}
 	var stopped []StoppedTask
 	for refusals := 1; ; refusals++ {
 		var err error
-		stopped, err = retry(ctx, a.operation, func(ctx context.Context) ([]StoppedTask, error) {
-			return a.Services.StoppedTasks(ctx, a.services, since)
+		stopped, err = retry(ctx, o.operation, func(ctx context.Context) ([]StoppedTask, error) {
+			return o.Services.StoppedTasks(ctx, o.names, since)
 		})
 		if err == nil {
 			break
 		}
-		if ctx.Err() != nil || refusals == maxRefusals || !a.pause(ctx, a.limits.Tick) {
+		if ctx.Err() != nil || refusals == maxRefusals || !o.pause(ctx, o.limits.Tick) {
 			return fmt.Errorf("look for tasks that stopped: %w", err)
 		}
 	}
 	var crashed []error
 	for _, t := range stopped {
-		own := a.record().Services[t.Name]
+		own := o.of(t.Name)
 		if own != nil && t.Crashed() && t.TaskDefinition == own.After && !t.Stopped.Before(own.since()) {
 			own.Crashed++
-			a.crashed = append(a.crashed, t)
+			o.crashed = append(o.crashed, t)
 			crashed = append(crashed, errors.New(t.end()))
 		}
 	}
@@ -288,13 +331,13 @@ func (s *ServiceRecord) note(d Deployment) {
 }
 
 // standing says where every service is.
-func (a *attempt) standing() string {
+func (o *rollout) standing() string {
 	text := ""
-	for i, name := range a.services {
+	for i, name := range o.names {
 		if i > 0 {
 			text += ", "
 		}
-		state := a.record().Services[name].State
+		state := o.of(name).State
 		if state == "" {
 			state = "not begun"
 		}
@@ -303,15 +346,14 @@ func (a *attempt) standing() string {
 	return text
 }
 
-// watcher looks at all services at once, and passes on what has changed.
-type watcher struct {
-	attempt *attempt
-	of      func(*ServiceRecord) *string
-	shown   map[string]Deployment
-	events  map[string]bool
-	since   time.Time
-	errors  int
-	moved   time.Time // when anything last changed
+// watch looks at all services of a rollout at once, and passes on what has
+// changed.
+type watch struct {
+	*rollout
+	shown  map[string]Deployment
+	since  time.Time
+	errors int
+	moved  time.Time // when anything last changed
 }
 
 type look struct {
@@ -319,98 +361,83 @@ type look struct {
 	deployments map[string]Deployment
 }
 
-func newWatcher(a *attempt, of func(*ServiceRecord) *string) *watcher {
+func newWatch(o *rollout) *watch {
 	now := time.Now()
 	since := now
-	for _, s := range a.record().Services {
+	for _, s := range o.record.Services {
 		if !s.Started.IsZero() && s.Started.Before(since) {
 			since = s.Started
 		}
 	}
-	if a.told == nil {
-		a.told = map[string]bool{}
-	}
-	return &watcher{attempt: a, of: of, shown: map[string]Deployment{}, events: a.told, since: since, moved: now}
+	return &watch{rollout: o, shown: map[string]Deployment{}, since: since, moved: now}
 }
 
-// look costs two calls of the ports, however many services there are.
-func (w *watcher) look(ctx context.Context) (look, error) {
-	a := w.attempt
+// look describes the services, and deployments by service; "" is none. It costs
+// two calls of the ports, however many services there are.
+func (w *watch) look(ctx context.Context, deployments map[string]string) (look, error) {
+	var arns []string
+	for _, name := range w.names {
+		if arn := deployments[name]; arn != "" {
+			arns = append(arns, arn)
+		}
+	}
 	for {
-		found, err := retry(ctx, a.operation, w.observe)
+		found, err := retry(ctx, w.operation, func(ctx context.Context) (found look, err error) {
+			if len(arns) > 0 {
+				if found.deployments, err = w.Deployments.DescribeDeployments(ctx, arns); err != nil {
+					return found, err
+				}
+			}
+			found.services, err = w.Services.DescribeServices(ctx, w.names)
+			return found, err
+		})
 		if err == nil {
 			w.errors = 0
 			w.passOn(found.services)
 			return found, nil
 		}
 		w.errors++
-		if ctx.Err() != nil || w.errors >= maxRefusals || !a.pause(ctx, a.limits.Tick) {
+		if ctx.Err() != nil || w.errors >= maxRefusals || !w.pause(ctx, w.limits.Tick) {
 			return look{}, because(ctx, fmt.Errorf("look at the deployments: %w", err))
 		}
 	}
 }
 
-func (w *watcher) observe(ctx context.Context) (look, error) {
-	a := w.attempt
-	var arns []string
-	for _, name := range a.services {
-		if own := a.record().Services[name]; own != nil && *w.of(own) != "" {
-			arns = append(arns, *w.of(own))
-		}
-	}
-	var found look
-	var err error
-	if len(arns) > 0 {
-		if found.deployments, err = a.Deployments.DescribeDeployments(ctx, arns); err != nil {
-			return found, err
-		}
-	}
-	found.services, err = a.Services.DescribeServices(ctx, a.services)
-	return found, err
-}
-
 // passOn tells the observer of new lines in the services' event logs.
-func (w *watcher) passOn(services map[string]Service) {
-	for _, name := range w.attempt.services {
+func (w *watch) passOn(services map[string]Service) {
+	for _, name := range w.names {
 		for _, e := range services[name].Events {
-			if w.events[e.ID] || e.Time.Before(w.since) {
+			if w.told[e.ID] || e.Time.Before(w.since) {
 				continue
 			}
-			w.events[e.ID] = true
-			w.attempt.emit(Event{Kind: EventService, Service: name, Message: e.Message})
+			w.told[e.ID] = true
+			w.emit(Event{Kind: EventService, Service: name, Message: e.Message})
 		}
 	}
 }
 
 // show tells the observer of a deployment that has moved.
-func (w *watcher) show(d Deployment) {
+func (w *watch) show(d Deployment) {
 	if w.shown[d.ARN] == d {
 		return
 	}
 	w.shown[d.ARN] = d
 	w.moved = time.Now()
-	d.Reason = w.attempt.Redactor.Hide(d.Reason)
-	w.attempt.emit(Event{Kind: EventDeployment, Service: d.Service, Message: string(d.State), Deployment: &d})
+	d.Reason = w.Redactor.Hide(d.Reason)
+	w.emit(Event{Kind: EventDeployment, Service: d.Service, Message: string(d.State), Deployment: &d})
 }
 
 // pace is the pause until the next look: short while something is about to
 // happen, and the longer the longer nothing has.
-func (w *watcher) pace() time.Duration {
-	most := w.attempt.limits.Tick
-	soon := slices.ContainsFunc(w.attempt.services, func(name string) bool {
-		own := w.attempt.record().Services[name]
-		if own == nil {
-			return false
-		}
-		d := w.shown[*w.of(own)]
+func (w *watch) pace(deployments map[string]string) time.Duration {
+	soon := slices.ContainsFunc(w.names, func(name string) bool {
+		d := w.shown[deployments[name]]
 		return d.ARN != "" && !d.State.Ended() && d.Desired > 0 && d.Running >= d.Desired
 	})
-	switch quiet := time.Since(w.moved); {
-	case soon || quiet < 10*time.Second:
-		return most / 2
-	default:
-		return most
+	if soon || time.Since(w.moved) < 10*time.Second {
+		return w.limits.Tick / 2
 	}
+	return w.limits.Tick
 }
 
 // verdict is what a look at a service says about the deployment that is waited
@@ -486,24 +513,42 @@ func explain(d Deployment) string {
 	return text
 }
 
-// verify makes sure of what users get: that the tasks which run are of the
-// release's images, that the load balancer finds them healthy, that the public
-// address answers, and that all of this stays so for a while in which no task
-// stops by itself.
-func (a *attempt) verify(ctx context.Context) error {
+// verify has the release verified, and then notes that it is deployed.
+func (a *attempt) verify(ctx context.Context, services *rollout, digests map[string]string) error {
 	a.enterPhase(PhaseVerifying)
-	window := a.window()
-	limit := a.limits.Verify + window
+	window := a.limits.Window
+	if window <= 0 {
+		window = a.Platform.Window(a.env)
+	}
+	if err := services.verify(ctx, digests, window); err != nil {
+		return err
+	}
+	a.lease.inTime()
+	a.enterPhase(PhaseDeployed)
+	r := a.record()
+	r.Outcome, r.Ended = Deployed, a.history.clock()
+	for _, s := range r.Services {
+		s.Outcome = Deployed
+	}
+	return nil
+}
+
+// verify makes sure of what users get: that the tasks which run are of the
+// release's images, given by service, that the load balancer finds them healthy,
+// that the public address answers, and that all of this stays so for a window in
+// which no task stops by itself.
+func (o *rollout) verify(ctx context.Context, digests map[string]string, window time.Duration) error {
+	limit := o.limits.Verify + window
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, timeUp{limit})
 	defer cancel()
 	refused, so := 0, steady{}
 	if window > 0 {
-		a.note("every service is deployed; it has to stay healthy for %v", window)
+		o.note("every service is deployed; it has to stay healthy for %v", window)
 	}
 	for {
-		wrong, err := a.wrong(ctx)
+		wrong, err := o.wrong(ctx, digests)
 		if err == nil {
-			if crash := a.crashes(ctx); crash != nil && ctx.Err() == nil && !IsTransient(crash) {
+			if crash := o.crashes(ctx); crash != nil && ctx.Err() == nil && !IsTransient(crash) {
 				return crash
 			}
 		}
@@ -512,14 +557,13 @@ func (a *attempt) verify(ctx context.Context) error {
 		case err != nil && !IsTransient(err):
 			refused++
 		case right && lasting >= window:
-			a.verified()
 			return nil
 		}
-		pace := a.limits.Tick / 2
+		pace := o.limits.Tick / 2
 		if right {
-			pace = min(a.limits.Tick, window/4)
+			pace = min(o.limits.Tick, window/4)
 		}
-		if refused >= maxRefusals || !a.pause(ctx, pace) {
+		if refused >= maxRefusals || !o.pause(ctx, pace) {
 			switch {
 			case err != nil:
 			case len(wrong) == 0:
@@ -532,73 +576,35 @@ func (a *attempt) verify(ctx context.Context) error {
 	}
 }
 
-// window is how long a release has to stay healthy.
-func (a *attempt) window() time.Duration {
-	if a.limits.Window > 0 {
-		return a.limits.Window
-	}
-	return a.Platform.Window(a.env)
-}
-
-// verified notes that the release is deployed.
-func (a *attempt) verified() {
-	a.lease.inTime()
-	a.enterPhase(PhaseDeployed)
-	r := a.record()
-	r.Outcome, r.Ended = Deployed, a.history.clock()
-	for _, s := range r.Services {
-		s.Outcome = Deployed
-	}
-}
-
 // wrong lists what is not as it should be.
-func (a *attempt) wrong(ctx context.Context) ([]string, error) {
+func (o *rollout) wrong(ctx context.Context, digests map[string]string) ([]string, error) {
 	var wrong []string
-	running, err := a.Services.RunningDigests(ctx, a.services)
+	running, err := o.Services.RunningDigests(ctx, o.names)
 	if err != nil {
 		return nil, fmt.Errorf("look at the running images: %w", err)
 	}
-	services, err := a.Services.DescribeServices(ctx, a.services)
+	services, err := o.Services.DescribeServices(ctx, o.names)
 	if err != nil {
 		return nil, fmt.Errorf("look at the services: %w", err)
 	}
-	for _, name := range a.services {
-		own := a.record().Services[name]
+	for _, name := range o.names {
+		own := o.of(name)
 		switch s, shown := services[name]; {
 		case !shown || s.Gone:
-			wrong = append(wrong, unseenError(name, s, a.limits.Confirm).Error())
+			wrong = append(wrong, unseenError(name, s, o.limits.Confirm).Error())
 			continue
 		case s.TaskDefinition != own.After:
 			wrong = append(wrong, fmt.Sprintf("service %s is set to %s instead of %s", name, short(s.TaskDefinition), short(own.After)))
 		default:
 			own.see(s)
 		}
-		want := own.Digest
-		got := running[name]
 		if own.Seen != nil {
-			own.Seen.Digests = got
+			own.Seen.Digests = running[name]
 		}
-		other := slices.DeleteFunc(slices.Clone(got), func(d string) bool { return d == want })
-		switch {
-		case len(got) == 0 && a.env.SizeOf(name).MinTasks > 0:
-			wrong = append(wrong, fmt.Sprintf("service %s has no running task", name))
-		case len(got) < a.env.SizeOf(name).MinTasks:
-			wrong = append(wrong, fmt.Sprintf("service %s runs %d tasks of at least %d", name, len(got), a.env.SizeOf(name).MinTasks))
-		case len(other) > 0:
-			if other[0] == "" {
-				other[0] = "an image whose digest ECS does not tell"
-			}
-			wrong = append(wrong, fmt.Sprintf("%d of %d tasks of service %s run %s instead of %s", len(other), len(got), name, other[0], want))
-		}
+		wrong = append(wrong, otherImages(name, running[name], digests[name], o.env.SizeOf(name).MinTasks)...)
 	}
-	path := ""
-	for _, s := range a.Platform.Services {
-		if s.Default {
-			path = s.HealthPath
-		}
-	}
-	if public := a.public(); len(public) > 0 {
-		targets, err := a.Health.TargetHealth(ctx, public)
+	if public := publicServices(o.Platform, o.names); len(public) > 0 {
+		targets, err := o.Health.TargetHealth(ctx, public)
 		if err != nil {
 			return nil, fmt.Errorf("look at the targets: %w", err)
 		}
@@ -606,11 +612,17 @@ func (a *attempt) wrong(ctx context.Context) ([]string, error) {
 			wrong = append(wrong, unhealthy(name, targets[name])...)
 		}
 	}
+	path := ""
+	for _, s := range o.Platform.Services {
+		if s.Default {
+			path = s.HealthPath
+		}
+	}
 	if path == "" || len(wrong) > 0 {
 		return wrong, nil
 	}
-	url := "https://" + a.Platform.Host(a.env) + path
-	status, err := a.Health.Get(ctx, url)
+	url := "https://" + o.Platform.Host(o.env) + path
+	status, err := o.Health.Get(ctx, url)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil, err
@@ -622,11 +634,28 @@ func (a *attempt) wrong(ctx context.Context) ([]string, error) {
 	return wrong, nil
 }
 
-// public are the services that a load balancer finds.
-func (a *attempt) public() []string {
+// otherImages says what is wrong with the digests of a service's running tasks.
+func otherImages(name string, running []string, want string, least int) []string {
+	other := slices.DeleteFunc(slices.Clone(running), func(d string) bool { return d == want })
+	switch {
+	case len(running) == 0 && least > 0:
+		return []string{fmt.Sprintf("service %s has no running task", name)}
+	case len(running) < least:
+		return []string{fmt.Sprintf("service %s runs %d tasks of at least %d", name, len(running), least)}
+	case len(other) > 0:
+		if other[0] == "" {
+			other[0] = "an image whose digest ECS does not tell"
+		}
+		return []string{fmt.Sprintf("%d of %d tasks of service %s run %s instead of %s", len(other), len(running), name, other[0], want)}
+	}
+	return nil
+}
+
+// publicServices are those of some services that a load balancer finds.
+func publicServices(p config.Platform, names []string) []string {
 	var public []string
-	for _, s := range a.Platform.Services {
-		if s.Public() && slices.Contains(a.services, s.Name) {
+	for _, s := range p.Services {
+		if s.Public() && slices.Contains(names, s.Name) {
 			public = append(public, s.Name)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/migrations"
 )
 
 // The one-off tasks that a deployment runs, where the platform has them.
@@ -17,8 +18,9 @@ const (
 )
 
 // migrate brings the schema to the release's, and fills the database of a first
-// deployment. A rollback leaves the schema, unless asked.
-func (a *attempt) migrate(ctx context.Context) error {
+// deployment. contracts are the contract migrations that are pending. A rollback
+// leaves the schema, unless asked.
+func (a *attempt) migrate(ctx context.Context, outputs Outputs, contracts []migrations.AppliedContract) error {
 	r := a.record()
 	task, ok := a.Platform.Task(taskMigrate)
 	rollback := r.Kind == KindRollback
@@ -31,14 +33,15 @@ func (a *attempt) migrate(ctx context.Context) error {
 		return nil
 	}
 	if r.Migration == nil {
-		r.Migration = &MigrationRecord{Contracts: a.contracts}
+		r.Migration = &MigrationRecord{Contracts: contracts}
 	}
 	command := slices.Clone(task.Command)
 	if rollback {
 		// Newer releases have migrated further.
 		command = append(command, "-allow-ahead")
 	}
-	if err := a.oneOff(ctx, task, command, func(r *Record) *TaskRecord { return &r.Migration.TaskRecord }); err != nil {
+	migration := a.oneOff(task, command, outputs, func(r *Record) *TaskRecord { return &r.Migration.TaskRecord })
+	if err := migration.run(ctx); err != nil {
 		return err
 	}
 	seed, ok := a.Platform.Task(taskSeed)
@@ -48,29 +51,51 @@ func (a *attempt) migrate(ctx context.Context) error {
 	if r.Seed == nil {
 		r.Seed = &TaskRecord{}
 	}
-	return a.oneOff(ctx, seed, seed.Command, func(r *Record) *TaskRecord { return r.Seed })
+	return a.oneOff(seed, seed.Command, outputs, func(r *Record) *TaskRecord { return r.Seed }).run(ctx)
 }
 
-// taskEnvironment is what a one-off task is told of the release.
-func (a *attempt) taskEnvironment() map[string]string {
-	return map[string]string{"RELEASE": a.record().Release.name()}
+// oneOff is a task of the attempt. at finds where a record tells of it.
+func (a *attempt) oneOff(task config.Task, command []string, outputs Outputs, at func(*Record) *TaskRecord) *oneOff {
+	return &oneOff{
+		registrar: a.registrar(outputs.Templates), task: task, command: command,
+		placement: outputs.Placements[task.Name], release: a.record().Release, attempt: a.record().ID,
+		record: func() *TaskRecord { return at(a.record()) },
+		starting: func(ctx context.Context, t TaskRecord) error {
+			return a.changing(ctx, PhaseMigrating, func(j *Journal) { *at(&j.Record) = t })
+		},
+		save: a.changed,
+	}
 }
 
-// imageOf is the full reference of the image that a service or one-off task
-// runs.
-func (a *attempt) imageOf(service string) string {
-	return a.Platform.RepositoryURL(service) + "@" + a.record().Release.Digests[service]
-}
+// oneOff is a one-off task of an attempt, from its task definition to its end.
+type oneOff struct {
+	registrar
+	task      config.Task
+	command   []string
+	placement Placement
+	release   Release
+	attempt   string // its id
+	starts    int
 
-func (a *attempt) tags(template string) map[string]string {
-	release := a.record().Release
-	return map[string]string{"release": release.name(), "commit": release.Commit, "template": short(template)}
+	// record is what the attempt's record tells of the task, also what an attempt
+	// that this one continues has started. starting stores a task before it is
+	// started, and save what has come of it.
+	record   func() *TaskRecord
+	starting func(context.Context, TaskRecord) error
+	save     func(context.Context)
 }
 
 // registerTask registers a one-off task with the release's image.
-func (a *attempt) registerTask(ctx context.Context, task config.Task) (string, error) {
-	template := a.outputs.Templates[task.Name]
-	return a.registerRevision(ctx, Revision{Name: task.Name, Template: template, Image: a.imageOf(task.Service), Tags: a.tags(template)})
+func (g registrar) registerTask(ctx context.Context, release Release, task config.Task) (string, error) {
+	return g.register(ctx, release, Revision{Name: task.Name, Template: g.templates[task.Name], Image: g.image(release, task.Service)})
+}
+
+// taskRun starts a one-off task that is told the release.
+func taskRun(task config.Task, definition, token string, command []string, release Release, where Placement) TaskRun {
+	return TaskRun{
+		Name: task.Name, TaskDefinition: definition, Token: token, StartedBy: token,
+		Command: command, Environment: map[string]string{"RELEASE": release.name()}, Placement: where,
+	}
 }
 
 const (
@@ -86,38 +111,38 @@ const (
 	flushWithin = time.Second / 2
 )
 
-// oneOff runs a one-off task to its end. at finds the task's record, which says
-// what an attempt that this one continues has started: that is followed, and
-// nothing is started beside it.
-func (a *attempt) oneOff(ctx context.Context, task config.Task, command []string, at func(*Record) *TaskRecord) error {
-	if at(a.record()).Succeeded() {
-		a.note("task %s has run", task.Name)
+// run runs the task to its end. One that an attempt which this one continues has
+// started is followed, and no other is started.
+func (o *oneOff) run(ctx context.Context) error {
+	name := o.task.Name
+	if o.record().Succeeded() {
+		o.note("task %s has run", name)
 		return nil
 	}
-	b := backoff{most: a.limits.Backoff}
+	b := backoff{most: o.limits.Backoff}
 	for {
-		ended, err := a.runOneOff(ctx, task, command, at)
-		t := at(a.record())
+		ended, err := o.start(ctx)
+		t := o.record()
 		switch {
 		case err != nil:
 			return err
 		case ended.Capacity:
-			a.warn("there is no room for task %s now: %s; trying again", task.Name, ended.Reason)
+			o.warn("there is no room for task %s now: %s; trying again", name, ended.Reason)
 			*t = TaskRecord{TaskDefinition: t.TaskDefinition}
-			if !a.pause(ctx, b.next()) {
-				return fmt.Errorf("task %s found no room: %s: %w", task.Name, ended.Reason, context.Cause(ctx))
+			if !o.pause(ctx, b.next()) {
+				return fmt.Errorf("task %s found no room: %s: %w", name, ended.Reason, context.Cause(ctx))
 			}
-		case !ended.Known && task.Name == taskMigrate:
+		case !ended.Known && name == taskMigrate:
 			// Its own table makes it safe to run again.
-			a.warn("ECS no longer knows task %s, so nobody can tell how it ended: running it again", short(t.ARN))
+			o.warn("ECS no longer knows task %s, so nobody can tell how it ended: running it again", short(t.ARN))
 			*t = TaskRecord{TaskDefinition: t.TaskDefinition}
-			if !a.pause(ctx, b.next()) {
-				return fmt.Errorf("task %s is not known: %w", task.Name, context.Cause(ctx))
+			if !o.pause(ctx, b.next()) {
+				return fmt.Errorf("task %s is not known: %w", name, context.Cause(ctx))
 			}
 		case !ended.Known:
-			return fmt.Errorf("ECS no longer knows task %s (%s), so nobody can tell how it ended", task.Name, t.ARN)
+			return fmt.Errorf("ECS no longer knows task %s (%s), so nobody can tell how it ended", name, t.ARN)
 		case !t.Succeeded():
-			return taskError(task.Name, *t, ended)
+			return taskError(name, *t, ended)
 		default:
 			return nil
 		}
@@ -132,100 +157,95 @@ func taskError(name string, t TaskRecord, ended Task) error {
 	return fmt.Errorf("task %s ended with exit code %d: %s (%s)", name, *t.ExitCode, t.Reason, t.ARN)
 }
 
-// runOneOff starts a task, or finds the one that was started, and follows it.
-func (a *attempt) runOneOff(ctx context.Context, task config.Task, command []string, at func(*Record) *TaskRecord) (Task, error) {
-	t := at(a.record())
+// start starts the task, or finds the one that was started, and follows it.
+func (o *oneOff) start(ctx context.Context) (Task, error) {
+	name, t := o.task.Name, o.record()
 	if !t.Ended.IsZero() || t.ARN == "" && time.Since(t.Started) > tokenLife {
 		*t = TaskRecord{} // it is over, or its token has lost its meaning
 	}
 	if t.TaskDefinition == "" {
-		definition, err := a.registerTask(ctx, task)
+		definition, err := o.registerTask(ctx, o.release, o.task)
 		if err != nil {
 			return Task{}, err
 		}
 		t.TaskDefinition = definition
 	}
 	if t.Token == "" {
-		definition, token := t.TaskDefinition, a.token(task.Name)
-		err := a.changing(ctx, PhaseMigrating, func(j *Journal) {
-			*at(&j.Record) = TaskRecord{Token: token, TaskDefinition: definition, Started: time.Now()}
-		})
+		err := o.starting(ctx, TaskRecord{Token: o.token(), TaskDefinition: t.TaskDefinition, Started: time.Now()})
 		if err != nil {
 			return Task{}, err
 		}
-		t = at(a.record())
+		t = o.record()
 	}
 	if t.ARN == "" {
-		run := TaskRun{
-			Name: task.Name, TaskDefinition: t.TaskDefinition, Token: t.Token, StartedBy: t.Token,
-			Command: command, Environment: a.taskEnvironment(), Placement: a.outputs.Placements[task.Name],
+		command := o.command
+		if slices.Equal(command, o.task.Command) {
+			command = nil // the task definition's own
 		}
-		if slices.Equal(command, task.Command) {
-			run.Command = nil // the task definition's own
-		}
-		arn, err := retry(ctx, a.operation, func(ctx context.Context) (string, error) {
-			if err := a.lease.valid(); err != nil {
+		run := taskRun(o.task, t.TaskDefinition, t.Token, command, o.release, o.placement)
+		arn, err := retry(ctx, o.operation, func(ctx context.Context) (string, error) {
+			if err := o.lease.valid(); err != nil {
 				return "", err
 			}
-			return a.Tasks.RunTask(ctx, run)
+			return o.Tasks.RunTask(ctx, run)
 		})
 		if err != nil {
-			return Task{}, fmt.Errorf("start task %s: %w", task.Name, err)
+			return Task{}, fmt.Errorf("start task %s: %w", name, err)
 		}
 		t.ARN = arn
-		a.changed(ctx)
+		o.save(ctx)
 	}
-	a.note("following task %s (%s)", task.Name, short(t.ARN))
-	ended, err := a.follow(ctx, task.Name, t.ARN)
+	o.note("following task %s (%s)", name, short(t.ARN))
+	ended, err := followTask(ctx, o.operation, name, t.ARN)
 	if err != nil {
-		return ended, a.abandon(ctx, task.Name, t, err)
+		return ended, o.abandon(ctx, t, err)
 	}
-	t.Ended, t.ExitCode, t.Reason = ended.Stopped, ended.ExitCode, a.Redactor.Hide(ended.Reason)
+	t.Ended, t.ExitCode, t.Reason = ended.Stopped, ended.ExitCode, o.Redactor.Hide(ended.Reason)
 	if t.Ended.IsZero() {
 		t.Ended = time.Now()
 	}
-	a.changed(ctx)
+	o.save(ctx)
 	return ended, nil
 }
 
 // token is a client token that no other start of a task has.
-func (a *attempt) token(name string) string {
-	a.starts++
-	token := fmt.Sprintf("%s-%s-%d", a.record().ID, name, a.starts)
+func (o *oneOff) token() string {
+	o.starts++
+	token := fmt.Sprintf("%s-%s-%d", o.attempt, o.task.Name, o.starts)
 	return token[:min(len(token), 64)]
 }
 
 // abandon stops a task that took too long. One that an interrupt left goes on:
 // whoever continues follows it.
-func (a *attempt) abandon(ctx context.Context, name string, t *TaskRecord, because error) error {
+func (o *oneOff) abandon(ctx context.Context, t *TaskRecord, because error) error {
 	if _, late := errors.AsType[timeUp](because); !late {
 		return because
 	}
-	ctx, cancel := a.finishing(ctx)
+	ctx, cancel := o.finishing(ctx)
 	defer cancel()
-	if err := a.lease.valid(); err != nil {
+	if err := o.lease.valid(); err != nil {
 		return because
 	}
-	err := a.retryCall(ctx, func(ctx context.Context) error { return a.Tasks.StopTask(ctx, t.ARN, "took too long") })
+	err := o.retryCall(ctx, func(ctx context.Context) error { return o.Tasks.StopTask(ctx, t.ARN, "took too long") })
 	if err != nil {
-		return fmt.Errorf("%w; stop task %s: %w", because, name, err)
+		return fmt.Errorf("%w; stop task %s: %w", because, o.task.Name, err)
 	}
-	ended, err := a.follow(ctx, name, t.ARN)
+	ended, err := followTask(ctx, o.operation, o.task.Name, t.ARN)
 	if err != nil {
-		return fmt.Errorf("%w; wait for task %s to stop: %w", because, name, err)
+		return fmt.Errorf("%w; wait for task %s to stop: %w", because, o.task.Name, err)
 	}
-	t.Ended, t.ExitCode, t.Reason = ended.Stopped, ended.ExitCode, a.Redactor.Hide(ended.Reason)
+	t.Ended, t.ExitCode, t.Reason = ended.Stopped, ended.ExitCode, o.Redactor.Hide(ended.Reason)
 	return because
 }
 
-// follow waits for the end of a task, and passes on what it logs. A task that
+// followTask waits for the end of a task, and passes on what it logs. A task that
 // ECS does not know, and did not come to know within a minute, is returned as
 // it is.
-func (a *attempt) follow(ctx context.Context, name, arn string) (Task, error) {
-	log := taskLog{attempt: a, name: name}
-	began, pace := time.Now(), backoff{most: a.limits.Tick}
+func followTask(ctx context.Context, o *operation, name, arn string) (Task, error) {
+	log := taskLog{operation: o, name: name}
+	began, pace := time.Now(), backoff{most: o.limits.Tick}
 	for {
-		t, err := retry(ctx, a.operation, func(ctx context.Context) (Task, error) { return a.Tasks.DescribeTask(ctx, arn) })
+		t, err := retry(ctx, o, func(ctx context.Context) (Task, error) { return o.Tasks.DescribeTask(ctx, arn) })
 		if err != nil {
 			return t, fmt.Errorf("look at task %s (%s): %w", name, arn, err)
 		}
@@ -240,7 +260,7 @@ func (a *attempt) follow(ctx context.Context, name, arn string) (Task, error) {
 		case !t.Known && time.Since(began) >= unknownFor:
 			return t, nil
 		}
-		if !a.pause(ctx, pace.next()) {
+		if !o.pause(ctx, pace.next()) {
 			return t, fmt.Errorf("task %s is %s (%s): %w", name, t.State, arn, context.Cause(ctx))
 		}
 	}
@@ -248,26 +268,26 @@ func (a *attempt) follow(ctx context.Context, name, arn string) (Task, error) {
 
 // taskLog passes on what a one-off task writes.
 type taskLog struct {
-	attempt *attempt
-	name    string
-	cursor  string
-	warned  bool
+	*operation
+	name   string
+	cursor string
+	warned bool
 }
 
 // read passes on what is new, and reports whether anything was. A log that
 // cannot be read fails no migration.
 func (l *taskLog) read(ctx context.Context, t Task) bool {
-	lines, next, err := l.attempt.Tasks.TaskLog(ctx, t, l.cursor)
+	lines, next, err := l.Tasks.TaskLog(ctx, t, l.cursor)
 	if err != nil {
 		if !l.warned && ctx.Err() == nil {
 			l.warned = true
-			l.attempt.warn("read the log of task %s: %v", l.name, err)
+			l.warn("read the log of task %s: %v", l.name, err)
 		}
 		return false
 	}
 	l.cursor = next
 	for _, line := range lines {
-		l.attempt.emit(Event{Kind: EventLog, Service: l.name, Message: line.Message})
+		l.emit(Event{Kind: EventLog, Service: l.name, Message: line.Message})
 	}
 	return len(lines) > 0
 }
@@ -276,12 +296,12 @@ func (l *taskLog) read(ctx context.Context, t Task) bool {
 // a task that ended well are not worth that.
 func (l *taskLog) flush(ctx context.Context, t Task) {
 	if t.ExitCode != nil && *t.ExitCode == 0 {
-		l.attempt.pause(ctx, flushWithin)
+		l.pause(ctx, flushWithin)
 		l.read(ctx, t)
 		return
 	}
 	for range 5 {
-		if !l.attempt.pause(ctx, l.attempt.limits.Tick) || !l.read(ctx, t) {
+		if !l.pause(ctx, l.limits.Tick) || !l.read(ctx, t) {
 			return
 		}
 	}
@@ -334,17 +354,16 @@ func (e *TaskError) Unwrap() error { return e.Cause }
 // unless forced. Other errors are a *TaskError; the task itself is left alone
 // if ctx ends.
 func (p *Pipeline) Run(ctx context.Context, q TaskRequest) (Task, error) {
-	a := &attempt{operation: p.begin("")}
-	a.record().ID = a.newID("")
-	arn, err := a.startTask(ctx, q)
+	o := p.begin("")
+	arn, err := o.startTask(ctx, q)
 	if err != nil {
 		return Task{}, err
 	}
-	limit := a.within(q.Timeout)
+	limit := o.within(q.Timeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, timeUp{limit})
 	defer cancel()
-	ended, err := a.follow(ctx, q.Task, arn)
-	ended.Reason = a.Redactor.Hide(ended.Reason)
+	ended, err := followTask(ctx, o, q.Task, arn)
+	ended.Reason = o.Redactor.Hide(ended.Reason)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		err = fmt.Errorf("%w: %w", ErrGoesOn, context.Cause(ctx))
@@ -360,13 +379,13 @@ func (p *Pipeline) Run(ctx context.Context, q TaskRequest) (Task, error) {
 }
 
 // startTask starts a one-off task by hand and returns its ARN.
-func (a *attempt) startTask(ctx context.Context, q TaskRequest) (string, error) {
+func (o *operation) startTask(ctx context.Context, q TaskRequest) (string, error) {
 	refused := func(err error) (string, error) { return "", &TaskError{Task: q.Task, Cause: err} }
-	task, ok := a.Platform.Task(q.Task)
+	task, ok := o.Platform.Task(q.Task)
 	if !ok {
 		return refused(errors.New("the platform has no such task"))
 	}
-	holder, err := retry(ctx, a.operation, a.Lock.Holder)
+	holder, err := retry(ctx, o, o.Lock.Holder)
 	switch {
 	case q.Force:
 	case err != nil:
@@ -374,6 +393,7 @@ func (a *attempt) startTask(ctx context.Context, q TaskRequest) (string, error) 
 	case holder != nil:
 		return "", LockError{Lease: *holder}
 	}
+	a := &attempt{operation: o}
 	if err := a.readHistory(ctx); err != nil {
 		return refused(err)
 	}
@@ -381,26 +401,22 @@ func (a *attempt) startTask(ctx context.Context, q TaskRequest) (string, error) 
 	if current == nil || current.Release.Digests[task.Service] == "" {
 		return refused(ErrNotDeployed)
 	}
-	a.record().Release = current.Release
-	if err := a.readOutputs(ctx); err != nil {
-		return refused(err)
-	}
-	if a.outputs.Templates[task.Name] == "" {
-		return refused(ErrNoTemplate)
-	}
-	definition, err := a.registerTask(ctx, task)
+	outputs, err := o.outputs(ctx)
 	if err != nil {
 		return refused(err)
 	}
-	token := "by-hand-" + a.record().ID
-	run := TaskRun{
-		Name: task.Name, TaskDefinition: definition, Token: token, StartedBy: token,
-		Command: q.Command, Environment: a.taskEnvironment(), Placement: a.outputs.Placements[task.Name],
+	if outputs.Templates[task.Name] == "" {
+		return refused(ErrNoTemplate)
 	}
-	arn, err := retry(ctx, a.operation, func(ctx context.Context) (string, error) { return a.Tasks.RunTask(ctx, run) })
+	definition, err := registrar{operation: o, templates: outputs.Templates}.registerTask(ctx, current.Release, task)
+	if err != nil {
+		return refused(err)
+	}
+	run := taskRun(task, definition, "by-hand-"+o.newID(""), q.Command, current.Release, outputs.Placements[task.Name])
+	arn, err := retry(ctx, o, func(ctx context.Context) (string, error) { return o.Tasks.RunTask(ctx, run) })
 	if err != nil {
 		return refused(fmt.Errorf("start it: %w", err))
 	}
-	a.note("task %s is started: %s", task.Name, arn)
+	o.note("task %s is started: %s", task.Name, arn)
 	return arn, nil
 }
