@@ -7,6 +7,7 @@ module "api" {
   alarms  = merge(local.thresholds, { topic_arn = module.alarms.topic_arn })
   autoscaling = {
     max_tasks          = 6
+    min_tasks          = 2
     target_cpu_percent = 60
   }
   cluster_name = module.cluster.name
@@ -72,6 +73,7 @@ module "frontend" {
   alarms  = merge(local.thresholds, { topic_arn = module.alarms.topic_arn })
   autoscaling = {
     max_tasks          = 6
+    min_tasks          = 2
     target_cpu_percent = 60
   }
   cluster_name = module.cluster.name
@@ -119,6 +121,7 @@ module "mcp" {
   alarms  = merge(local.thresholds, { topic_arn = module.alarms.topic_arn })
   autoscaling = {
     max_tasks          = 6
+    min_tasks          = 2
     target_cpu_percent = 60
   }
   cluster_name = module.cluster.name

@@ -6,8 +6,8 @@ resource "aws_appautoscaling_target" "this" {
   service_namespace  = "ecs"
   scalable_dimension = "ecs:service:DesiredCount"
   resource_id        = "service/${var.cluster_name}/${aws_ecs_service.this.name}"
-  # Zero, like the service, until the first promotion sets both.
-  min_capacity = 0
+  # No more than run: none before the first promotion, which sets both.
+  min_capacity = min(var.autoscaling.min_tasks, aws_ecs_service.this.desired_count)
   max_capacity = var.autoscaling.max_tasks
 
   lifecycle {

@@ -24,9 +24,10 @@ variable "alarms" {
 }
 
 variable "autoscaling" {
-  description = "How far the number of tasks follows the load; null keeps it fixed. The lower bound is a promotion's to set."
+  description = "How far the number of tasks follows the load; null keeps it fixed. A promotion changes the lower bound later."
   type = object({
     max_tasks          = number
+    min_tasks          = number
     target_cpu_percent = number
   })
   default = null

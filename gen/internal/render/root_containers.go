@@ -33,6 +33,7 @@ func environmentServices(p config.Platform, e config.Environment) []node {
 		if size.Autoscaled() {
 			body = append(body, set("autoscaling", object{
 				{"max_tasks", size.MaxTasks},
+				{"min_tasks", size.MinTasks},
 				{"target_cpu_percent", size.TargetCPUPercent},
 			}))
 		}

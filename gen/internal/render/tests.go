@@ -152,7 +152,7 @@ func serviceTest() []node {
 			set("health_check", object{{"path", "/ready"}, {"matcher", "204"}}),
 			set("name", "notifications-of-everything"),
 			set("timeouts", object{{"drain", 90}}),
-			set("autoscaling", object{{"max_tasks", 4}, {"target_cpu_percent", 60}}),
+			set("autoscaling", object{{"max_tasks", 4}, {"min_tasks", 2}, {"target_cpu_percent", 60}}),
 			set("load_balancer", object{
 				{"arn_suffix", "app/test/1"},
 				{"listener_arn", "arn:aws:elasticloadbalancing:us-west-2:123456789012:listener/app/test/1/2"},
@@ -166,7 +166,7 @@ func serviceTest() []node {
 			assert(`aws_lb_target_group.this[0].health_check[0].path == "/ready" && aws_lb_target_group.this[0].health_check[0].matcher == "204"`, "The load balancer asks what it is told to."),
 			assert(`aws_lb_target_group.this[0].name == "platform-test-notificatio-a8c646"`, "A name that is too long ends in a hash."),
 			assert(`tonumber(aws_lb_target_group.this[0].deregistration_delay) == 90`, "Requests in flight get the time they need."),
-			assert("aws_appautoscaling_target.this[0].min_capacity == 0", "The lower bound is a promotion's to raise."),
+			assert("aws_appautoscaling_target.this[0].min_capacity == 0", "Nothing runs before the first promotion, which raises the lower bound."),
 			assert(`aws_vpc_security_group_ingress_rule.at_peer["database"].from_port == 5432`, "The peer lets the service in."),
 			assert(`one(local.secret_arns) == "arn:aws:secretsmanager:us-west-2:123456789012:secret:test/platform/db-AbCdEf"`, "Permission is given for the secret, not for its key."),
 		),

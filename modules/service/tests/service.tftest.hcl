@@ -94,6 +94,7 @@ run "public_and_scaled" {
     }
     autoscaling = {
       max_tasks          = 4
+      min_tasks          = 2
       target_cpu_percent = 60
     }
     load_balancer = {
@@ -131,7 +132,7 @@ run "public_and_scaled" {
 
   assert {
     condition     = aws_appautoscaling_target.this[0].min_capacity == 0
-    error_message = "The lower bound is a promotion's to raise."
+    error_message = "Nothing runs before the first promotion, which raises the lower bound."
   }
 
   assert {

@@ -26,7 +26,7 @@ func TestAnApplyWhoseDeploymentFails(t *testing.T) {
 }
 
 // The apply begins to scale a service that ran before, with a least number of
-// none, as Terraform creates it.
+// none, as that of a service that does not run.
 func TestAnApplyThatBeginsToScale(t *testing.T) {
 	for _, fails := range []bool{false, true} {
 		inWorld(t, func(t *testing.T, w *world) {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,11 +16,16 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
+	scaling "github.com/aws/aws-sdk-go-v2/service/applicationautoscaling/types"
+	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
 )
 
@@ -34,20 +38,14 @@ func e2e(t *testing.T) {
 	}
 }
 
-// startReal starts an endpoint with a real moto. Its ECS knows one service.
-func startReal(t *testing.T) *localaws.Endpoint {
+// startReal starts an endpoint with a real moto.
+func startReal(t *testing.T, runtime http.Handler) *localaws.Endpoint {
 	t.Helper()
 	var log bytes.Buffer
 	e, err := localaws.Start(t.Context(), localaws.Options{
 		Log:      &log,
 		Progress: func(s string) { t.Log(s) },
-		ECS: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".DescribeServices") {
-				_, _ = io.WriteString(w, `{"services":[{"status":"ACTIVE"}]}`)
-				return
-			}
-			_, _ = io.WriteString(w, `{}`)
-		}),
+		ECS:      runtime,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +63,9 @@ func startReal(t *testing.T) *localaws.Endpoint {
 // the endpoint answers or repairs, with the state in the endpoint's own S3.
 func TestLayers(t *testing.T) {
 	e2e(t)
-	e := startReal(t)
+	runtime := ecs.New(ecs.Options{Launcher: ecstest.NewScript(), Pace: ecs.LocalPace()})
+	defer runtime.Close()
+	e := startReal(t, runtime)
 	client := s3.NewFromConfig(e.Access().Config())
 	if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("state"),
 		CreateBucketConfiguration: &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraintUsWest2}}); err != nil {
@@ -82,17 +82,30 @@ func TestLayers(t *testing.T) {
 		t.Errorf("%d changes at first, want 30 or more", n)
 	}
 	d.wantNoChanges(t)
-	if got := inventory(t, e); !slices.Equal(got["elasticache replication group"], []string{"layers"}) || !slices.Equal(got["scalable target"], []string{"service/prod/api"}) ||
+	if got := inventory(t, e); !slices.Equal(got["elasticache replication group"], []string{"layers"}) ||
 		!slices.Equal(got["repository"], []string{"layers/api"}) || len(got["ec2 vpc"]) != 1 || len(got["ec2 subnet"]) != 6 {
 		t.Errorf("inventory %v", got)
 	}
+	// As a promotion leaves it.
+	if _, err := sdk.NewFromConfig(e.Access().Config()).UpdateService(t.Context(), &sdk.UpdateServiceInput{
+		Cluster: aws.String("layers"), Service: aws.String("api"), DesiredCount: aws.Int32(3)}); err != nil {
+		t.Fatal(err)
+	}
 	d.set(t, "changed", "true")
-	if n := d.run(t, false); n != 5 {
-		t.Errorf("%d changes, want the 5 that depend on the variable", n)
+	if n := d.run(t, false); n != 7 {
+		t.Errorf("%d changes, want the 7 that depend on the variable", n)
 	}
 	d.wantNoChanges(t)
+	// Autoscaling that is switched on has its floor at once.
+	targets, err := applicationautoscaling.NewFromConfig(e.Access().Config()).DescribeScalableTargets(t.Context(),
+		&applicationautoscaling.DescribeScalableTargetsInput{ServiceNamespace: scaling.ServiceNamespaceEcs})
+	if err != nil || len(targets.ScalableTargets) != 1 || *targets.ScalableTargets[0].ResourceId != "service/layers/api" || *targets.ScalableTargets[0].MinCapacity != 2 {
+		t.Errorf("autoscaling %+v, %v", targets, err)
+	}
 	d.run(t, true)
-	if after := inventory(t, e); fmt.Sprint(after) != fmt.Sprint(before) {
+	after := inventory(t, e)
+	delete(after, "ecs task definition") // revisions outlive what used them
+	if fmt.Sprint(after) != fmt.Sprint(before) {
 		t.Errorf("destroy left %v, want %v", after, before)
 	}
 	t.Logf("create, change and destroy took %s", time.Since(begin).Round(time.Second))
@@ -206,7 +219,7 @@ func (d *layers) wantNoChanges(t *testing.T) {
 // one wins.
 func TestLeases(t *testing.T) {
 	e2e(t)
-	client := s3.NewFromConfig(startReal(t).Access().Config())
+	client := s3.NewFromConfig(startReal(t, http.NotFoundHandler()).Access().Config())
 	if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("state"),
 		CreateBucketConfiguration: &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraintUsWest2}}); err != nil {
 		t.Fatal(err)

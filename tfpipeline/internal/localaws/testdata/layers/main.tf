@@ -109,39 +109,46 @@ resource "aws_vpc_security_group_egress_rule" "to_cache" {
   ip_protocol                  = "-1"
 }
 
-resource "aws_appautoscaling_target" "this" {
-  service_namespace  = "ecs"
-  scalable_dimension = "ecs:service:DesiredCount"
-  resource_id        = "service/prod/api"
-  min_capacity       = 0
-  max_capacity       = var.changed ? 7 : 6
+module "cluster" {
+  source = "../../modules/cluster"
+
+  name = "layers"
 }
 
-resource "aws_appautoscaling_policy" "this" {
-  name               = "layers-cpu"
-  policy_type        = "TargetTrackingScaling"
-  service_namespace  = aws_appautoscaling_target.this.service_namespace
-  scalable_dimension = aws_appautoscaling_target.this.scalable_dimension
-  resource_id        = aws_appautoscaling_target.this.resource_id
+module "service" {
+  source = "../../modules/service"
 
-  target_tracking_scaling_policy_configuration {
-    target_value       = 60
-    scale_out_cooldown = 60
-    scale_in_cooldown  = 300
-
-    predefined_metric_specification {
-      predefined_metric_type = "ECSServiceAverageCPUUtilization"
-    }
-  }
+  account              = "123456789012"
+  alarms               = { cpu_percent = 80, http_5xx = 10, memory_percent = 80, period_seconds = 300, topic_arn = "arn:aws:sns:us-west-2:123456789012:layers" }
+  autoscaling          = var.changed ? { max_tasks = 7, min_tasks = 2, target_cpu_percent = 60 } : null
+  cluster_name         = module.cluster.name
+  cpu                  = 256
+  environment_name     = "layers"
+  health_check         = { command = ["CMD", "/bin/check"] }
+  image                = "${module.repository.url}:template"
+  memory               = 512
+  name                 = "api"
+  namespace_arn        = module.cluster.namespace_arn
+  permissions_boundary = "arn:aws:iam::123456789012:policy/layers"
+  platform             = "layers"
+  port                 = 3001
+  region               = "us-west-2"
+  repository_arn       = module.repository.arn
+  subnet_ids           = module.network.private_subnet_ids
+  vpc_id               = module.network.vpc_id
 }
 
 resource "aws_appautoscaling_scheduled_action" "this" {
+  count = var.changed ? 1 : 0
+
   name               = "layers-night"
-  service_namespace  = aws_appautoscaling_target.this.service_namespace
-  scalable_dimension = aws_appautoscaling_target.this.scalable_dimension
-  resource_id        = aws_appautoscaling_target.this.resource_id
+  service_namespace  = "ecs"
+  scalable_dimension = "ecs:service:DesiredCount"
+  resource_id        = "service/${module.cluster.name}/${module.service.name}"
   schedule           = "cron(0 2 * * ? *)"
   timezone           = "Europe/Berlin"
+
+  depends_on = [module.service]
 
   scalable_target_action {
     min_capacity = 0
