@@ -157,6 +157,37 @@ func TestPorts(t *testing.T) {
 	}
 }
 
+// TestConnection: the proxy stands before a port that Service Connect has, and
+// is passed by if it has a port of its own. It refuses HTTP/1.0.
+func TestConnection(t *testing.T) {
+	f := newFixture(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for override, want := range map[int32]string{0: "HTTP/1.0 426", 3001: "HTTP/1.0 426", 3101: "HTTP/1.0 200"} {
+		service := types.ServiceConnectService{PortName: new("main")}
+		if override != 0 {
+			service.IngressPortOverride = &override
+		}
+		f.connect = &types.ServiceConnectConfiguration{Enabled: true, Services: []types.ServiceConnectService{service}}
+		s := next[ecs.Started](t, f.launch(fmt.Sprint(override), "TASK_TEST_ROLE=server exec "+self, func(d *types.ContainerDefinition) {
+			d.PortMappings = []types.PortMapping{{ContainerPort: new(int32(3001)), Name: new("main"), AppProtocol: types.ApplicationProtocolHttp}}
+			d.Environment = []types.KeyValuePair{{Name: new("PORT"), Value: new("3001")}}
+		}))
+		eventually(t, "the port answers", func() bool {
+			c, err := net.Dial("tcp", net.JoinHostPort(s.Address, strconv.Itoa(s.Ports[3001])))
+			if err != nil {
+				return false
+			}
+			defer c.Close()
+			fmt.Fprint(c, "GET / HTTP/1.0\r\n\r\n")
+			answer, err := io.ReadAll(c)
+			return err == nil && strings.HasPrefix(string(answer), want)
+		})
+	}
+}
+
 // TestClose ends tasks at once, also those that refuse.
 func TestClose(t *testing.T) {
 	f := newFixture(t)

@@ -75,6 +75,7 @@ func (m *memory) lines(stream string) []string {
 type fixture struct {
 	*Launcher
 	memory
+	connect *types.ServiceConnectConfiguration // of every task
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -93,8 +94,9 @@ func newFixture(t *testing.T) *fixture {
 			}
 			return "hush", nil
 		},
-		Log:     f.open,
-		Environ: []string{"EVERYWHERE=yes"},
+		Log:       f.open,
+		Environ:   []string{"EVERYWHERE=yes"},
+		Endpoints: func(string, string, int) ([]ecs.Endpoint, bool) { return nil, false },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -125,6 +127,7 @@ func (f *fixture) launch(id, script string, change func(*types.ContainerDefiniti
 		ARN: "arn:aws:ecs:us-west-2:123456789012:task/cluster/" + id, StopTimeout: time.Second,
 		Definition: types.TaskDefinition{ContainerDefinitions: []types.ContainerDefinition{d}},
 		Digests:    map[string]string{"main": script},
+		Connect:    f.connect,
 		Report:     func(at time.Time, e ecs.Event) { all <- event{e, at} },
 	})
 	return all
