@@ -49,18 +49,6 @@ type AppliedContract struct {
 	Release string `json:"release"`
 }
 
-// AppliedContracts picks the contracts out of records, such as those that
-// migrate up -json ends with.
-func AppliedContracts(records []Record) []AppliedContract {
-	var list []AppliedContract
-	for _, r := range records {
-		if r.State == Done && r.Phase == Contract {
-			list = append(list, AppliedContract{Migration: r.ID(), UnusedSince: r.UnusedSince, Release: r.Release})
-		}
-	}
-	return list
-}
-
 // Refusal is one release that stands in the way of one contract.
 type Refusal struct {
 	// Migration is the contract's ID, UnusedSince what it declares.

@@ -102,14 +102,3 @@ func expect(t *testing.T, got []Refusal, want []string) {
 		}
 	}
 }
-
-func TestAppliedContracts(t *testing.T) {
-	got := AppliedContracts([]Record{
-		{Number: 1, Name: "add_x", Phase: Expand, State: Done, Release: "v1"},
-		{Number: 2, Name: "drop_x", Phase: Contract, UnusedSince: "v2", State: Done, Release: "v3"},
-		{Number: 3, Name: "drop_y", Phase: Contract, UnusedSince: "v2", State: Failed, Release: "v3"},
-	})
-	if want := (AppliedContract{"0002_drop_x", "v2", "v3"}); len(got) != 1 || got[0] != want {
-		t.Errorf("%+v", got)
-	}
-}

@@ -48,7 +48,7 @@ func TestAnyBackfill(t *testing.T) {
 	for i := range cases {
 		b := randomBackfill(uint64(i))
 		fsys := fstest.MapFS{"0001_tables.sql": {Data: []byte(b.tables)}, "0002_fill.sql": {Data: []byte(b.fill)}}
-		findings, err := lint.Folder(fsys, nil, lint.DefaultPostgres)
+		findings, err := lint.Run{Postgres: lint.DefaultPostgres}.Folder(fsys)
 		if err != nil {
 			t.Fatalf("case %d: %v\n%s", i, err, b)
 		}

@@ -83,7 +83,8 @@ func serve(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { server.Close(context.WithoutCancel(t.Context())) })
-	t.Setenv(scratch.URLVariable, server.URL("postgres"))
+	c := server.Config("postgres")
+	t.Setenv(scratch.URLVariable, fmt.Sprintf("host=%s port=%d user=%s dbname=%s", c.Host, c.Port, c.User, c.Database))
 }
 
 type proof struct {

@@ -124,7 +124,7 @@ func TestBinary(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &status); err != nil {
 		t.Fatal(err)
 	}
-	if status.Database != config.Database || len(status.Migrations) != len(own) || len(migrations.AppliedContracts(status.Migrations)) == 0 {
+	if status.Database != config.Database || len(status.Migrations) != len(own) {
 		t.Errorf("%+v", status)
 	}
 

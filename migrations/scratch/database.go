@@ -30,13 +30,6 @@ func (s *Server) Config(database string) *pgx.ConnConfig {
 	return c
 }
 
-// URL returns the same as a connection string, without a password: a server
-// that needs one takes it from the usual places.
-func (s *Server) URL(database string) string {
-	c := s.Config(database)
-	return fmt.Sprintf("host=%s port=%d user=%s dbname=%s", c.Host, c.Port, c.User, c.Database)
-}
-
 // Create makes a database, as a copy of template if that is not empty. Nobody
 // may be connected to the template.
 func (s *Server) Create(ctx context.Context, database, template string) (*pgx.ConnConfig, error) {

@@ -150,7 +150,7 @@ func TestCollectSaysWhatIsMissing(t *testing.T) {
 		scope := w.crashing()
 		scope.Tasks = []deploy.Task{{Name: "migrate", ARN: "arn:aws:ecs:us-west-2:123456789012:task/doc-platform-staging/forgotten"}, {Name: "seed"}}
 		scope.Deployments = append(scope.Deployments, scope.Deployments[0]+"x")
-		w.runtime.Inject(model.ThrottleFor(time.Hour, "ListTasks"))
+		w.runtime.Inject(ecstest.ThrottleFor(time.Hour, "ListTasks"))
 		w.runtime.Inject(model.Fault{For: time.Hour, Operations: []string{"DescribeTargetHealth"}, Code: "AccessDenied", Message: "not authorized"})
 		got := w.env.Collect(w.ctx, scope)
 		gaps := strings.Join(got.Gaps, "\n")

@@ -14,6 +14,7 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/ecs"
 	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
 
 // A deployment is followed to its end through whatever goes wrong meanwhile.
@@ -22,13 +23,13 @@ func TestWatchSurvives(t *testing.T) {
 		what  string
 		fault model.Fault
 	}{
-		{"throttling bursts", model.Throttle(40)},
-		{"throttling for longer than the deployment takes", model.ThrottleFor(5 * time.Minute)},
-		{"every second call throttled", model.Throttle(1)}, // repeated below
-		{"5xx", model.Unavailable(40)},
+		{"throttling bursts", ecstest.Throttle(40)},
+		{"throttling for longer than the deployment takes", ecstest.ThrottleFor(5 * time.Minute)},
+		{"every second call throttled", ecstest.Throttle(1)}, // repeated below
+		{"5xx", ecstest.Unavailable(40)},
 		{"5xx for longer than the deployment takes", model.Fault{For: 5 * time.Minute, Status: 500, Code: "ServerException", Message: "Service Unavailable. Please try again later."}},
-		{"dropped connections", model.Drop(40)},
-		{"lost answers", model.LoseAnswer(40)},
+		{"dropped connections", ecstest.Drop(40)},
+		{"lost answers", ecstest.LoseAnswer(40)},
 		{"connections on which nothing comes any more", model.Fault{Count: 3, Answered: true, Delay: time.Hour}},
 	} {
 		t.Run(c.what, func(t *testing.T) {
@@ -63,7 +64,7 @@ func TestWatchSurvives(t *testing.T) {
 func TestAnHourOfThrottlingIsWaitedOut(t *testing.T) {
 	inWorld(t, options{services: 1}, func(w *world) {
 		caused := w.promote("two")
-		w.runtime.Inject(model.ThrottleFor(time.Hour))
+		w.runtime.Inject(ecstest.ThrottleFor(time.Hour))
 		begin := time.Now()
 		if d := w.watch(caused)["s01"]; d.State != deploy.DeploymentSuccessful {
 			t.Errorf("%+v", d)
@@ -77,7 +78,7 @@ func TestAnHourOfThrottlingIsWaitedOut(t *testing.T) {
 // The retries of one call are not fewer because those before it were many.
 func TestRetriesHaveNoQuota(t *testing.T) {
 	inWorld(t, options{services: 1}, func(w *world) {
-		w.runtime.Inject(model.ThrottleFor(24 * time.Hour))
+		w.runtime.Inject(ecstest.ThrottleFor(24 * time.Hour))
 		for i := range 60 {
 			_, err := w.env.DescribeServices(w.ctx, w.services)
 			if said, isOurs := errors.AsType[*ecs.Error](err); !isOurs || said.Attempts != 5 {
@@ -101,7 +102,7 @@ func TestPaceAdaptsToThrottling(t *testing.T) {
 		if took := looks(20); took != 0 {
 			t.Errorf("unthrottled calls took %s", took)
 		}
-		w.runtime.Inject(model.Throttle(3))
+		w.runtime.Inject(ecstest.Throttle(3))
 		if took := looks(20); took < 2*time.Second {
 			t.Errorf("calls after throttling took %s", took)
 		}
@@ -111,7 +112,7 @@ func TestPaceAdaptsToThrottling(t *testing.T) {
 func TestCallsReturnWhenTheContextEnds(t *testing.T) {
 	for what, faults := range map[string]model.Fault{
 		"while AWS does not answer": {Delay: time.Hour, Answered: true},
-		"while AWS throttles":       model.ThrottleFor(time.Hour),
+		"while AWS throttles":       ecstest.ThrottleFor(time.Hour),
 		"while connections drop":    {For: time.Hour, Drop: true},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -152,13 +153,13 @@ func TestErrorsKeepWhatAWSSaid(t *testing.T) {
 		want      []string
 		error     ecs.Error
 	}{
-		{"throttled", model.ThrottleFor(time.Hour), true,
+		{"throttled", ecstest.ThrottleFor(time.Hour), true,
 			[]string{"describe services s01 of doc-platform-staging: ECS DescribeServices: ThrottlingException: Rate exceeded (HTTP 400, request ", ", 5 attempts)"},
 			ecs.Error{Code: "ThrottlingException", Message: "Rate exceeded", Status: 400, Attempts: 5}},
-		{"unavailable", model.Unavailable(9), true,
+		{"unavailable", ecstest.Unavailable(9), true,
 			[]string{"ServiceUnavailableException: Service Unavailable (HTTP 503, request ", ", 5 attempts)"},
 			ecs.Error{Code: "ServiceUnavailableException", Message: "Service Unavailable", Status: 503, Attempts: 5}},
-		{"dropped", model.Drop(9), true,
+		{"dropped", ecstest.Drop(9), true,
 			[]string{"ECS DescribeServices: ", "connection reset by peer (5 attempts)"},
 			ecs.Error{Attempts: 5}},
 		{"denied", model.Fault{Code: "AccessDeniedException", Message: "User: arn:aws:sts::1:assumed-role/x is not authorized to perform: ecs:DescribeServices"}, false,

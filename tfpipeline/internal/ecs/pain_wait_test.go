@@ -12,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
-	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
 
@@ -89,7 +88,7 @@ func TestPain10LongWaits(t *testing.T) {
 // TestWatchSurvives. Registering is what AWS throttles first.
 func TestPain11Throttling(t *testing.T) {
 	inWorld(t, options{}, func(w *world) {
-		w.runtime.Inject(model.Throttle(4, "RegisterTaskDefinition"), model.Throttle(4, "UpdateService"), model.Throttle(4, "DescribeServiceDeployments"))
+		w.runtime.Inject(ecstest.Throttle(4, "RegisterTaskDefinition"), ecstest.Throttle(4, "UpdateService"), ecstest.Throttle(4, "DescribeServiceDeployments"))
 		for name, d := range w.watch(w.promote("two")) {
 			if d.State != deploy.DeploymentSuccessful {
 				t.Errorf("%s: %+v", name, d)

@@ -96,7 +96,7 @@ func TestOneTokenIsOneTask(t *testing.T) {
 	inWorld(t, options{services: 1}, func(w *world) {
 		run := w.migrate("two")
 		run.Environment = map[string]string{"A": "1", "B": "2", "C": "3", "D": "4", "E": "5"}
-		w.runtime.Inject(model.LoseAnswer(2, "RunTask"))
+		w.runtime.Inject(ecstest.LoseAnswer(2, "RunTask"))
 		first := ok(w.env.RunTask(w.ctx, run))(t)
 		for range 20 {
 			pause(w.ctx, tick)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
 
 func (w *world) definition(arn string) *sdk.DescribeTaskDefinitionOutput {
@@ -85,7 +86,7 @@ func TestRegisterFailures(t *testing.T) {
 		// Registering is slow work for AWS: it allows about one a second, and
 		// none at the same time as another of the family.
 		w.runtime.Inject(
-			model.Throttle(4, "RegisterTaskDefinition"),
+			ecstest.Throttle(4, "RegisterTaskDefinition"),
 			model.Fault{Operations: []string{"RegisterTaskDefinition"}, Skip: 1, Count: 3, Code: "ClientException",
 				Message: "Too many concurrent attempts to create a new revision of the specified family."},
 		)

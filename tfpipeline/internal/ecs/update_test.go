@@ -16,7 +16,7 @@ import (
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/ecs"
-	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
 
 func TestUpdateReturnsOnlyTheDeploymentItCaused(t *testing.T) {
@@ -56,7 +56,7 @@ func TestUpdateWithLostAnswer(t *testing.T) {
 	inWorld(t, options{services: 1}, func(w *world) {
 		definition := w.register("s01", "two")
 		w.runtime.ForgetCalls()
-		w.runtime.Inject(model.LoseAnswer(2, "UpdateService"))
+		w.runtime.Inject(ecstest.LoseAnswer(2, "UpdateService"))
 		arn := ok(w.env.UpdateService(w.ctx, deploy.Update{Service: "s01", TaskDefinition: definition}))(t)
 		if arn == "" || arn != w.current()["s01"] {
 			t.Errorf("caused %q, latest is %s", arn, w.current()["s01"])
@@ -75,7 +75,7 @@ func TestUpdateWithLostAnswer(t *testing.T) {
 func TestUpdateWhoseDeploymentCannotBeSeen(t *testing.T) {
 	inWorld(t, options{services: 1}, func(w *world) {
 		definition := w.register("s01", "two")
-		w.runtime.Inject(model.ThrottleFor(10*time.Minute, "DescribeServiceDeployments"))
+		w.runtime.Inject(ecstest.ThrottleFor(10*time.Minute, "DescribeServiceDeployments"))
 		if arn := ok(w.env.UpdateService(w.ctx, deploy.Update{Service: "s01", TaskDefinition: definition}))(t); arn != "" {
 			t.Errorf("caused %s, which nobody has seen", arn)
 		}

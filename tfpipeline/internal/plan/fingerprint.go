@@ -3,7 +3,6 @@ package plan
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -113,22 +112,4 @@ func Difference(reviewed Summary, now *Plan) []string {
 		}
 	}
 	return out
-}
-
-// Encode writes a summary for a marker.
-func (s Summary) Encode() string {
-	b, err := json.Marshal(s)
-	if err != nil {
-		return "{}" // a map of strings always encodes
-	}
-	return string(b)
-}
-
-// DecodeSummary reads what Encode wrote.
-func DecodeSummary(text string) (Summary, error) {
-	var s Summary
-	if err := json.Unmarshal([]byte(text), &s); err != nil {
-		return nil, fmt.Errorf("read the summary of a reviewed plan: %w", err)
-	}
-	return s, nil
 }

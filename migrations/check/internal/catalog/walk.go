@@ -16,13 +16,6 @@ func Walk(node *pg.Node, visit func(*pg.Node) bool) {
 	walk(node.ProtoReflect(), visit)
 }
 
-// WalkList is Walk for a list.
-func WalkList(list []*pg.Node, visit func(*pg.Node) bool) {
-	for _, node := range list {
-		Walk(node, visit)
-	}
-}
-
 func walk(m protoreflect.Message, visit func(*pg.Node) bool) {
 	if node, ok := m.Interface().(*pg.Node); ok && !visit(node) {
 		return

@@ -9,6 +9,9 @@ import (
 	"github.com/specboard/platform/migrations/check/internal/lint"
 )
 
+// run judges from an empty database on.
+var run = lint.Run{Postgres: lint.DefaultPostgres}
+
 // folder is a history of n files, as long as a company's.
 func folder(n int) fs.FS {
 	files := fstest.MapFS{}
@@ -35,7 +38,7 @@ func folder(n int) fs.FS {
 func BenchmarkFolder(b *testing.B) {
 	files := folder(1000)
 	for b.Loop() {
-		if _, err := lint.Folder(files, nil, lint.DefaultPostgres); err != nil {
+		if _, err := run.Folder(files); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -47,7 +50,7 @@ func TestLinearWork(t *testing.T) {
 	work := func(n int) float64 {
 		files := folder(n)
 		return testing.AllocsPerRun(1, func() {
-			if _, err := lint.Folder(files, nil, lint.DefaultPostgres); err != nil {
+			if _, err := run.Folder(files); err != nil {
 				t.Fatal(err)
 			}
 		})

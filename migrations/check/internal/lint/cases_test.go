@@ -69,7 +69,7 @@ func base(t testing.TB) *lint.Base {
 
 func (c ruleCase) judge(t testing.TB) []lint.Finding {
 	t.Helper()
-	findings, err := lint.Files([]lint.File{{Name: c.name, Data: c.sql}}, base(t), c.postgres)
+	findings, err := lint.Run{Base: base(t), Postgres: c.postgres}.Files([]lint.File{{Name: c.name, Data: c.sql}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func FuzzLint(f *testing.F) {
 	f.Fuzz(func(t *testing.T, sql string, postgres int) {
 		postgres = lint.OldestPostgres + abs(postgres)%(lint.NewestPostgres-lint.OldestPostgres+1)
 		for _, b := range []*lint.Base{nil, known} {
-			findings, err := lint.Files([]lint.File{{Name: "0001_x.sql", Data: []byte(sql)}}, b, postgres)
+			findings, err := lint.Run{Base: b, Postgres: postgres}.Files([]lint.File{{Name: "0001_x.sql", Data: []byte(sql)}})
 			if err != nil {
 				t.Fatalf("the base is sound: %v", err)
 			}
@@ -37,7 +37,7 @@ func FuzzLint(f *testing.F) {
 			}
 		}
 		// A schema may be anything too, and then it is refused in words.
-		_, _ = lint.Files(nil, &lint.Base{Name: "x.sql", SQL: sql}, postgres)
+		_, _ = lint.Run{Base: &lint.Base{Name: "x.sql", SQL: sql}, Postgres: postgres}.Files(nil)
 	})
 }
 
@@ -57,7 +57,7 @@ func TestUnknownStatements(t *testing.T) {
 		"SELECT run_what_it_says('x');",
 		"CALL something();",
 	} {
-		findings, err := lint.Files([]lint.File{{Name: "0001_x.sql", Data: []byte(sql)}}, base(t), lint.DefaultPostgres)
+		findings, err := lint.Run{Base: base(t), Postgres: lint.DefaultPostgres}.Files([]lint.File{{Name: "0001_x.sql", Data: []byte(sql)}})
 		if err != nil {
 			t.Fatal(err)
 		}

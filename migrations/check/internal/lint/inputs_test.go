@@ -32,7 +32,7 @@ func TestInputs(t *testing.T) {
 				files = before
 			}
 			base := &lint.Base{Name: "schema.sql", SQL: string(sql[path.Dir(name)+"/schema.sql"])}
-			findings, err := lint.Files(files, base, lint.DefaultPostgres)
+			findings, err := lint.Run{Base: base, Postgres: lint.DefaultPostgres}.Files(files)
 			if err != nil {
 				t.Fatal(err)
 			}

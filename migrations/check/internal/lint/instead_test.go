@@ -47,7 +47,7 @@ func follow(t *testing.T, c ruleCase, files []string) []lint.Finding {
 	schema := string(deployed)
 	var all []lint.Finding
 	for i, sql := range files {
-		findings, err := lint.Files([]lint.File{{Name: fmt.Sprintf("%04d_x.sql", i+1), Data: []byte(sql)}}, &lint.Base{Name: "base.sql", SQL: schema}, c.postgres)
+		findings, err := lint.Run{Base: &lint.Base{Name: "base.sql", SQL: schema}, Postgres: c.postgres}.Files([]lint.File{{Name: fmt.Sprintf("%04d_x.sql", i+1), Data: []byte(sql)}})
 		if err != nil {
 			t.Fatal(err)
 		}

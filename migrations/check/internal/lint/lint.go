@@ -60,13 +60,8 @@ type Run struct {
 }
 
 // Folder judges the migrations at the top of fsys in their order, from an
-// empty database on, or behind base if that is not nil. The error is that of
+// empty database on, or behind the base if there is one. The error is that of
 // reading.
-func Folder(fsys fs.FS, base *Base, postgres int) ([]Finding, error) {
-	return Run{Base: base, Postgres: postgres}.Folder(fsys)
-}
-
-// Folder is the function, with all that a run can say.
 func (r Run) Folder(fsys fs.FS) ([]Finding, error) {
 	list, problems, err := migrations.Read(fsys)
 	if err != nil {
@@ -86,14 +81,9 @@ func (r Run) Folder(fsys fs.FS) ([]Finding, error) {
 	return findings, err
 }
 
-// Files judges files in the order given, each as the next migration behind base
-// and the files before it. Without a base nothing is known of the database, and
-// everything that no file creates is taken to be there and full of rows.
-func Files(files []File, base *Base, postgres int) ([]Finding, error) {
-	return Run{Base: base, Postgres: postgres}.Files(files)
-}
-
-// Files is the function, with all that a run can say.
+// Files judges files in the order given, each as the next migration behind the
+// base and the files before it. Without a base nothing is known of the database,
+// and everything that no file creates is taken to be there and full of rows.
 func (r Run) Files(files []File) ([]Finding, error) {
 	list, found := make([]migrations.Migration, len(files)), make([][]migrations.Problem, len(files))
 	var work errgroup.Group

@@ -74,7 +74,7 @@ func typeChanges(t *testing.T, zone string) {
 				sql = "SET LOCAL TimeZone = 'UTC';\n" + sql
 			}
 			base := &lint.Base{Name: "base", SQL: typeSetup + fmt.Sprintf("CREATE TABLE t (id int, c %s);", from) + map[bool]string{true: "CREATE INDEX t_c_idx ON t (c);"}[rebuild != nil]}
-			findings, err := lint.Files([]lint.File{{Name: "x.sql", Data: []byte(sql)}}, base, lint.DefaultPostgres)
+			findings, err := lint.Run{Base: base, Postgres: lint.DefaultPostgres}.Files([]lint.File{{Name: "x.sql", Data: []byte(sql)}})
 			if err != nil {
 				t.Fatal(err)
 			}

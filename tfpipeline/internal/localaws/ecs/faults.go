@@ -31,32 +31,6 @@ type Fault struct {
 	Delay time.Duration
 }
 
-// Throttle refuses the next n calls of the operations, or of all, as AWS does
-// when they come too fast. The SDK's retries count as calls.
-func Throttle(n int, operations ...string) Fault {
-	return Fault{Operations: operations, Count: n, Code: "ThrottlingException", Message: "Rate exceeded"}
-}
-
-// ThrottleFor refuses calls as Throttle does, for so long.
-func ThrottleFor(d time.Duration, operations ...string) Fault {
-	return Fault{Operations: operations, For: d, Code: "ThrottlingException", Message: "Rate exceeded"}
-}
-
-// Unavailable answers the next n calls with 503.
-func Unavailable(n int, operations ...string) Fault {
-	return Fault{Operations: operations, Count: n, Status: http.StatusServiceUnavailable, Code: "ServiceUnavailableException", Message: "Service Unavailable"}
-}
-
-// Drop cuts the connections of the next n calls before anything is done.
-func Drop(n int, operations ...string) Fault {
-	return Fault{Operations: operations, Count: n, Drop: true}
-}
-
-// LoseAnswer does what the next n calls ask, and cuts their connections.
-func LoseAnswer(n int, operations ...string) Fault {
-	return Fault{Operations: operations, Count: n, Drop: true, Answered: true}
-}
-
 type fault struct {
 	Fault
 	begin time.Time

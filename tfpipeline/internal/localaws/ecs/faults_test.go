@@ -45,13 +45,13 @@ func TestFaults(t *testing.T) {
 			}
 		}
 
-		w.Inject(ecs.Throttle(2, "DescribeServices"))
+		w.Inject(ecstest.Throttle(2, "DescribeServices"))
 		want("another operation", list(), "")
 		want("first", describe(), "ThrottlingException")
 		want("second", describe(), "ThrottlingException")
 		want("third", describe(), "")
 
-		w.Inject(ecs.ThrottleFor(time.Minute))
+		w.Inject(ecstest.ThrottleFor(time.Minute))
 		w.sleep(59 * time.Second)
 		want("within the minute", list(), "ThrottlingException")
 		w.sleep(time.Second)
@@ -67,7 +67,7 @@ func TestFaults(t *testing.T) {
 		w.sleep(time.Minute)
 		want("in its time", list(), "X")
 
-		w.Inject(ecs.Drop(1))
+		w.Inject(ecstest.Drop(1))
 		if err := list(); !errors.Is(err, ecs.ErrDropped) {
 			t.Errorf("dropped: %v", err)
 		}
@@ -83,7 +83,7 @@ func TestFaults(t *testing.T) {
 		if _, err := w.client.ListServices(ctx, &sdk.ListServicesInput{Cluster: new("main")}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("given up: %v", err)
 		}
-		w.Inject(ecs.Throttle(100))
+		w.Inject(ecstest.Throttle(100))
 		w.ClearFaults()
 		want("cleared", list(), "")
 	})
@@ -91,7 +91,7 @@ func TestFaults(t *testing.T) {
 
 func TestLostAnswerHasEffect(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.Inject(ecs.LoseAnswer(1, "RunTask"))
+		w.Inject(ecstest.LoseAnswer(1, "RunTask"))
 		in := &sdk.RunTaskInput{Cluster: new("main"), TaskDefinition: new(w.migrate("one")), NetworkConfiguration: network, ClientToken: new("t")}
 		if _, err := w.client.RunTask(w.ctx, in); !errors.Is(err, ecs.ErrDropped) {
 			t.Fatalf("the answer was not lost: %v", err)
@@ -107,7 +107,7 @@ func TestSDKRetriesAreSeen(t *testing.T) {
 	inWorld(t, func(w *world) {
 		patient := clientOf(w.Runtime, func(o *sdk.Options) { o.Retryer = retry.NewStandard() })
 		w.ForgetCalls()
-		w.Inject(ecs.Throttle(1), ecs.Unavailable(1))
+		w.Inject(ecstest.Throttle(1), ecstest.Unavailable(1))
 		must(patient.ListServices(w.ctx, &sdk.ListServicesInput{Cluster: new("main")}))(t)
 		var got []string
 		for _, c := range w.Calls() {
@@ -129,7 +129,7 @@ func TestCallsNameWhatTheyAreAbout(t *testing.T) {
 			t.Errorf("services of no cluster: %v", err)
 		}
 		w.sleep(3 * time.Second)
-		w.Inject(ecs.Drop(1))
+		w.Inject(ecstest.Drop(1))
 		_, _ = w.client.ListClusters(w.ctx, nil)
 		var got []string
 		for _, c := range w.Calls() {
@@ -176,7 +176,7 @@ func TestServeHTTP(t *testing.T) {
 	if len(out.Clusters) != 1 || len(out.Failures) != 1 {
 		t.Errorf("clusters %d, failures %d", len(out.Clusters), len(out.Failures))
 	}
-	r.Inject(ecs.Drop(1))
+	r.Inject(ecstest.Drop(1))
 	_, err := client.ListClusters(t.Context(), nil)
 	if !errors.Is(err, io.EOF) {
 		t.Errorf("dropped: %v", err)

@@ -9,7 +9,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 
-	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
 
@@ -122,7 +121,7 @@ func TestTargetHealthThroughTheClient(t *testing.T) {
 		w.settle("api")
 		same(t, "after it", states(), "10.0.0.4 healthy")
 
-		w.Inject(ecs.Throttle(1, "DescribeTargetHealth"))
+		w.Inject(ecstest.Throttle(1, "DescribeTargetHealth"))
 		if _, err := client.DescribeTargetHealth(w.ctx, &elb.DescribeTargetHealthInput{TargetGroupArn: new(groupARN)}); err == nil {
 			t.Error("was not throttled")
 		}

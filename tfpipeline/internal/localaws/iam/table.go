@@ -3,9 +3,7 @@ package iam
 import (
 	_ "embed"
 	"fmt"
-	"maps"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 )
@@ -148,6 +146,3 @@ func Questions(c Call, region, account string, a Account, missing bool) ([]Quest
 	}
 	return all, nil
 }
-
-// Calls lists the calls that the table knows, sorted.
-func Calls() []string { return slices.Sorted(maps.Keys(table().calls)) }
