@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/view"
@@ -55,6 +57,15 @@ func TestLongFlags(t *testing.T) {
 			t.Errorf("%s: %s, want %s", in, got, want)
 		}
 	}
+}
+
+// run is the program in this process.
+func run(ctx context.Context, platform config.Platform, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{
+		platform: platform, lookupNS: net.DefaultResolver.LookupNS,
+		console: &console.Console{In: stdin, Out: stdout, Err: stderr, Env: env},
+	}
+	return a.run(ctx, args)
 }
 
 // cli runs the program in an empty folder, without AWS.
@@ -170,16 +181,39 @@ func TestCheckoutAsksGitHubInAWorkflow(t *testing.T) {
 // the program.
 func TestInterrupts(t *testing.T) {
 	said, stderr := io.Pipe()
-	ctx, stop := console.Interruptible(t.Context(), stderr)
+	c := &console.Console{Err: stderr}
+	ctx, stop := c.Interruptible(t.Context())
+	outer := c.Begin(console.InFlight{Work: []string{"a promotion"}, Next: "tfpipeline promote", Environment: "staging"})
+	inner := c.Begin(console.InFlight{Work: []string{"a plan"}, Next: "tfpipeline apply", Environment: "staging"})
 	lines := bufio.NewScanner(said)
-	for _, want := range []string{"interrupted: ending what has begun", "interrupted again: still ending", "interrupted again: still ending"} {
+	for i, want := range []string{
+		"interrupted: ending what has begun; nothing new begins\n  a promotion\n  a plan\nnext: tfpipeline promote; should this process be killed before it has ended, first on this machine: tfpipeline settle -env staging",
+		"interrupted again: still ending what has begun\n  migrated\nnext: tfpipeline status; should this process be killed before it has ended, first on this machine: tfpipeline settle -env staging",
+		"interrupted again: still ending what has begun\nnext: the same command, on any machine; should this process be killed before it has ended, first on this machine: tfpipeline settle -env ENV",
+	} {
+		select {
+		case <-c.Insisted():
+			if i < 2 {
+				t.Error("an interrupt alone insists")
+			}
+		default:
+		}
 		if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
 			t.Fatal(err)
 		}
-		if !lines.Scan() || !strings.HasPrefix(lines.Text(), want) {
-			t.Errorf("%q, want %q", lines.Text(), want)
+		for line := range strings.Lines(want) {
+			if !lines.Scan() || lines.Text() != strings.TrimSuffix(line, "\n") {
+				t.Errorf("%q, want %q", lines.Text(), line)
+			}
+		}
+		if i == 0 {
+			inner.End()
+			outer.Tell(console.InFlight{Work: []string{"migrated"}, Next: "tfpipeline status", Environment: "staging"})
+		} else {
+			outer.End()
 		}
 	}
+	<-c.Insisted()
 	if <-ctx.Done(); !errors.Is(context.Cause(ctx), console.ErrInterrupted) {
 		t.Errorf("ended by %v", context.Cause(ctx))
 	}

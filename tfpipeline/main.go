@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/signal"
@@ -17,16 +16,17 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/webidentity"
 )
 
-func main() { os.Exit(start(config.Default())) }
+func main() { os.Exit(start(config.Default(), deploy.Limits{})) }
 
 // start runs the program in this process. In a job of a workflow it puts the
 // way to the role's credentials into the environment, where the SDK and
 // Terraform look for them.
-func start(platform config.Platform) int {
+func start(platform config.Platform, limits deploy.Limits) int {
 	if code, ok := relay(); ok {
 		return code
 	}
-	ctx, stop := console.Interruptible(context.Background(), os.Stderr)
+	c := &console.Console{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
+	ctx, stop := c.Interruptible(context.Background())
 	defer stop()
 	if job, ok := webidentity.Find(os.Getenv); ok {
 		variables, end, err := webidentity.Serve(ctx, job)
@@ -40,7 +40,9 @@ func start(platform config.Platform) int {
 			_ = os.Setenv(name, value)
 		}
 	}
-	return run(ctx, platform, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
+	c.Env = os.Environ()
+	a := &app{platform: platform, lookupNS: net.DefaultResolver.LookupNS, limits: limits, console: c}
+	return a.run(ctx, os.Args[1:])
 }
 
 // relay runs Terraform for terraform-exec, if this process was started for it.
@@ -60,15 +62,6 @@ type app struct {
 	// limits bound the waits of promotions; zero ones are deploy's.
 	limits  deploy.Limits
 	console *console.Console
-}
-
-// run is the program: everything but the process it runs in.
-func run(ctx context.Context, platform config.Platform, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{
-		platform: platform, lookupNS: net.DefaultResolver.LookupNS,
-		console: &console.Console{In: stdin, Out: stdout, Err: stderr, Env: env},
-	}
-	return a.run(ctx, args)
 }
 
 // run dispatches a command line and ends with its exit code.

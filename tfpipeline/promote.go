@@ -141,6 +141,8 @@ func (o attemptOptions) choose(line string) error {
 
 // runAttempt promotes or rolls back, and tells of it.
 func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions, approved *root.Review, line string) (err error) {
+	flight := a.console.Begin(console.InFlight{Next: line, Environment: o.env})
+	defer flight.End()
 	e, err := a.openEnvironment(ctx, o.env, string(kind))
 	if err != nil {
 		return err
@@ -178,6 +180,10 @@ func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions,
 		}
 	}
 	p.Notifier = told
+	p.Insisted = a.console.Insisted()
+	p.InFlight = func(f deploy.InFlight) {
+		flight.Tell(console.InFlight{Work: view.InFlight(o.env, string(kind), title.To, f), Next: view.Next(o.env, f.Next), Environment: o.env})
+	}
 	q := deploy.Request{
 		ID: id, Tag: o.tag, Commit: o.commit, Actor: a.actor(), RunURL: github.ReadRun(a.console.Getenv).URL, Why: a.why(),
 		OverrideProof: o.overrideProof, Force: o.force, Forward: o.forward, WithMigrations: o.withMigrations,

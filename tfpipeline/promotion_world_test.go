@@ -43,6 +43,18 @@ type promotions struct {
 
 func newPromotions(t *testing.T) *promotions {
 	t.Helper()
+	w, env := makePromotions(t)
+	// What the SDK and Terraform read is the process's own.
+	for k, v := range env {
+		t.Setenv(k, v)
+	}
+	w.env = os.Environ()
+	return w
+}
+
+// makePromotions is newPromotions for programs, which get the environment.
+func makePromotions(t *testing.T) (w *promotions, env map[string]string) {
+	t.Helper()
 	platform := configtest.Docs()
 	script := ecstest.NewScript()
 	script.Start, script.Run, script.Quit = 20*time.Millisecond, 50*time.Millisecond, 10*time.Millisecond
@@ -52,7 +64,7 @@ func newPromotions(t *testing.T) *promotions {
 		Deprovision: 5 * time.Millisecond, Steady: 20 * time.Millisecond, Backoff: 10 * time.Millisecond, Speed: 100,
 	}})
 	t.Cleanup(runtime.Close)
-	w := &promotions{t: t, script: script, cloud: newFakePlatform(platform, runtime), repo: newRepository(t), releases: map[string]string{}}
+	w = &promotions{t: t, script: script, cloud: newFakePlatform(platform, runtime), repo: newRepository(t), releases: map[string]string{}}
 	server := httptest.NewServer(w.cloud)
 	t.Cleanup(server.Close)
 	w.cloud.url, w.server = server.URL, server
@@ -69,21 +81,18 @@ func newPromotions(t *testing.T) *promotions {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Symlink(self, filepath.Join(bin, "terraform")); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"terraform", "tfpipeline"} {
+		if err := os.Symlink(self, filepath.Join(bin, name)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	// What the SDK and Terraform read is the process's own.
-	for k, v := range map[string]string{
+	w.apply()
+	calls.Pause(t.Context(), time.Second) // by then reads show a new environment
+	return w, map[string]string{
 		"PATH": bin + string(filepath.ListSeparator) + os.Getenv("PATH"), "FAKE": w.fake, "HOME": home, "XDG_CACHE_HOME": "", "GORACE": endWithoutDelay,
 		"AWS_ENDPOINT_URL": server.URL, "AWS_ACCESS_KEY_ID": "canary-access-key", "AWS_SECRET_ACCESS_KEY": "canary-secret-key",
 		"CI": "", "GITHUB_ACTOR": "", "USER": "ada", "GITHUB_STEP_SUMMARY": "", "NOTIFY_URL": "", "NO_COLOR": "", "GITHUB_WORKFLOW": "", "GITHUB_ACTIONS": "",
-	} {
-		t.Setenv(k, v)
 	}
-	w.env = os.Environ()
-	w.apply()
-	calls.Pause(t.Context(), time.Second) // by then reads show a new environment
-	return w
 }
 
 // apply applies staging.

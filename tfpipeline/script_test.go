@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	if code, ok := standIn(filepath.Base(os.Args[0]), os.Args[1:]); ok {
 		os.Exit(code)
 	}
-	testscript.Main(m, map[string]func(){"tfpipeline": func() { os.Exit(start(scriptPlatform())) }})
+	testscript.Main(m, map[string]func(){"tfpipeline": func() { os.Exit(start(scriptPlatform(), scriptLimits())) }})
 }
 
 // endWithoutDelay is what GORACE is for the programs that tests start: with the race

@@ -16,6 +16,7 @@ import (
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/config/configtest"
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
 	"github.com/specboard/platform/tfpipeline/internal/webidentity"
 )
@@ -34,6 +35,14 @@ func scriptPlatform() config.Platform {
 		}
 	}
 	return p
+}
+
+// scriptLimits are those of promotions there; SCRIPT_HURRY shortens them.
+func scriptLimits() deploy.Limits {
+	if os.Getenv("SCRIPT_HURRY") == "" {
+		return deploy.Limits{}
+	}
+	return deploy.Limits{Window: 100 * time.Millisecond, Tick: 100 * time.Millisecond, Backoff: 100 * time.Millisecond, Confirm: 2 * time.Second}
 }
 
 // programs are what the jobs of a workflow find on PATH, by name.

@@ -25,17 +25,20 @@ type Console struct {
 	Out, Err io.Writer
 	// Env is the program's environment, as in os.Environ.
 	Env []string
+
+	// doing is what an interrupt tells; nil if nothing answers interrupts.
+	doing *activities
 }
 
 // Redirect returns a console whose progress and errors go to w.
 func (c *Console) Redirect(w io.Writer) *Console {
-	return &Console{In: c.In, Out: c.Out, Err: w, Env: c.Env}
+	return &Console{In: c.In, Out: c.Out, Err: w, Env: c.Env, doing: c.doing}
 }
 
 // Unattended returns a console for work that is done in parallel: it has
 // nobody to ask, and its lines do not mix.
 func (c *Console) Unattended() *Console {
-	return &Console{In: strings.NewReader(""), Out: c.Out, Err: &lineWriter{w: c.Err}, Env: c.Env}
+	return &Console{In: strings.NewReader(""), Out: c.Out, Err: &lineWriter{w: c.Err}, Env: c.Env, doing: c.doing}
 }
 
 // lineWriter lets several goroutines write to one writer.

@@ -55,7 +55,10 @@ func (a *attempt) apply(ctx context.Context, plan Plan, latest map[string]string
 			return err
 		}
 		// Not tried again here: what a transient error left is for a new plan.
-		if err := a.Infrastructure.Apply(ctx, a.record().ID); err != nil {
+		apply, end := a.afterMark(ctx)
+		err = a.Infrastructure.Apply(apply, a.record().ID)
+		end()
+		if err != nil {
 			return fmt.Errorf("apply %s: %w", a.Environment, err)
 		}
 		a.enterPhase(PhaseApplied)

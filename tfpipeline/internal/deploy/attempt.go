@@ -47,6 +47,7 @@ type attempt struct {
 	// rolling are the services once they are updated, or rolled back.
 	rolling  *rollout
 	lease    *heldLease
+	flight   *flight // nil for a task by hand
 	evidence Evidence
 	refusal  error // why it failed
 }
@@ -106,6 +107,8 @@ func (a *attempt) run(ctx context.Context) (Record, error) {
 	defer end(nil)
 	a.lease = &heldLease{operation: a.operation, most: a.within(a.request.Timeout), end: end}
 	defer a.lease.stop()
+	a.flight = newFlight()
+	defer context.AfterFunc(ctx, func() { a.mark(ctx) })()
 	if a.request.DryRun {
 		a.lease.limit() // there is no lock that it would begin with
 	}
@@ -127,6 +130,9 @@ func (a *attempt) run(ctx context.Context) (Record, error) {
 			s = steps[i]
 		case a.journal.Phase == PhaseRollingBack:
 			return a.fail(ctx, a.journal.FailedStep, errors.New(a.journal.Failure))
+		}
+		if s.name == StepRecord {
+			a.land(ctx) // an interrupt comes too late to stop anything
 		}
 		superseded := a.record().SupersededBy != nil
 		if superseded && !s.name.ends() {
@@ -152,6 +158,7 @@ func (a *attempt) do(ctx context.Context, s step) error {
 	began := time.Now()
 	a.enter(s.name)
 	a.journal.Step = s.name
+	a.tellInFlight()
 	a.emit(Event{Kind: EventStep})
 	err := s.run(ctx)
 	kind := EventDone
@@ -345,6 +352,7 @@ func (a *attempt) changing(ctx context.Context, p Phase, tell func(*Journal)) er
 		return fmt.Errorf("store the journal before a change: %w", err)
 	}
 	a.journal, a.own = next, p
+	a.tellInFlight()
 	// Storing it may have taken longer than the lease lived.
 	return a.lease.valid()
 }
@@ -354,14 +362,24 @@ func (a *attempt) changing(ctx context.Context, p Phase, tell func(*Journal)) er
 func (a *attempt) changed(ctx context.Context) {
 	ctx, cancel := a.finishing(ctx)
 	defer cancel()
+	a.tellInFlight()
 	if err := a.write(ctx, a.journal); err != nil {
 		a.warn("store the journal: %v", err)
 	}
 }
 
 func (a *attempt) write(ctx context.Context, j Journal) error {
-	j.Time = time.Now()
 	j.Record = hideRecord(a.Redactor, j.Record)
+	if a.flight != nil {
+		a.flight.storing <- struct{}{}
+		defer func() { <-a.flight.storing }()
+	}
+	return a.storeJournal(ctx, j)
+}
+
+// storeJournal stores a journal, by one goroutine at a time.
+func (a *attempt) storeJournal(ctx context.Context, j Journal) error {
+	j.Time = time.Now()
 	return a.retryCall(ctx, func(ctx context.Context) error { return a.History.WriteJournal(ctx, j) })
 }
 

@@ -15,7 +15,7 @@ func (a *attempt) refuse(_ context.Context, err error) (Record, error) {
 	a.enter(StepLock)
 	r.Step, r.Outcome, r.Ended = StepLock, Untouched, time.Now()
 	r.Error, a.refusal = a.Redactor.Hide(err.Error()), err
-	r.Next = a.next()
+	r.Next = a.next(Untouched)
 	a.ended()
 	told := hideRecord(a.Redactor, *r)
 	return told, &Error{Step: StepLock, Outcome: Untouched, Next: r.Next, Record: told, Err: a.Redactor.Error(err)}
@@ -26,6 +26,9 @@ func (a *attempt) refuse(_ context.Context, err error) (Record, error) {
 // which an interrupt ends.
 func (a *attempt) fail(ctx context.Context, step StepName, err error) (Record, error) {
 	a.lease.inTime()
+	if ctx.Err() != nil {
+		a.land(ctx)
+	}
 	r := a.record()
 	r.Step = step
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
@@ -46,10 +49,12 @@ func (a *attempt) fail(ctx context.Context, step StepName, err error) (Record, e
 	case followCollect:
 		a.collect(ctx)
 	}
+	a.land(ctx)
 	r.Outcome, r.Error, r.Ended = outcome, a.Redactor.Hide(err.Error()), a.history.clock()
 	a.refusal = err
-	r.Left = a.leftBehind()
-	r.Next = a.next()
+	r.Left = a.leftBehind(outcome)
+	r.Next = a.next(outcome)
+	a.tellInFlight()
 	if a.lease.held() {
 		r.Left = append(r.Left, a.closeUp(ctx)...)
 	}
@@ -112,18 +117,23 @@ func (a *attempt) closeUp(ctx context.Context) []string {
 	case outcome == Interrupted && a.journal.Phase.changed():
 		kept = Interrupted
 	}
-	a.changed(ctx)
+	if !a.flight.marked {
+		a.changed(ctx)
+	}
 	idle := idle(a.journal.Phase, a.own)
 	switch {
 	case idle:
 	case kept != "":
 		undone = append(undone, a.settleLock(ctx, kept)...)
 	}
-	if outcome != Deployed {
+	if outcome != Deployed && !a.flight.recorded {
 		if err := a.store(ctx); err != nil {
 			a.warn("%v", err)
 			undone = append(undone, fmt.Sprintf("the record could not be stored: %v", err))
 		}
+	}
+	if a.flight.marked {
+		a.changed(ctx) // what has come since
 	}
 	if kept == "" && !idle {
 		undone = append(undone, a.settleLock(ctx, "")...)
@@ -201,8 +211,8 @@ func (a *attempt) unlock(ctx context.Context) error {
 	return nil
 }
 
-// leftBehind says what an attempt that failed has changed all the same.
-func (a *attempt) leftBehind() []string {
+// leftBehind says what an attempt that ends so has changed all the same.
+func (a *attempt) leftBehind(outcome Outcome) []string {
 	r := a.record()
 	var left []string
 	if a.lease == nil || !a.lease.held() {
@@ -211,7 +221,7 @@ func (a *attempt) leftBehind() []string {
 	if idle(a.journal.Phase, a.own) {
 		return []string{fmt.Sprintf("this run has changed nothing, and what %s left is as it was", a.from.attempt().ID)}
 	}
-	if r.Outcome == Interrupted && !a.journal.Phase.changed() {
+	if outcome == Interrupted && !a.journal.Phase.changed() {
 		return []string{"nothing was changed"}
 	}
 	if r.Migration != nil {
@@ -232,7 +242,7 @@ func (a *attempt) leftBehind() []string {
 		if own == nil || !own.Updated {
 			continue
 		}
-		left = append(left, tellService(name, own, r.Outcome))
+		left = append(left, tellService(name, own, outcome))
 	}
 	return left
 }

@@ -30,8 +30,8 @@ import (
 )
 
 // Pipeline is an environment with everything that a promotion needs of the
-// world. All fields but Origin, Notifier and Observe are required; Origin is
-// required if the environment asks for a proof.
+// world. All fields but Origin, Notifier, Observe, InFlight and Insisted are
+// required; Origin is required if the environment asks for a proof.
 type Pipeline struct {
 	Platform    config.Platform
 	Environment string
@@ -55,6 +55,11 @@ type Pipeline struct {
 	Notifier Notifier
 	// Observe is told what happens, from one goroutine at a time; nil: nobody.
 	Observe func(Event)
+	// InFlight is told at each step, and after each change, what an interrupt would
+	// leave; nil: nobody. Insisted is closed when an interrupted attempt is to be
+	// recorded before it has ended; nil: never.
+	InFlight func(InFlight)
+	Insisted <-chan struct{}
 	// Random gives numbers in [0,1) for jitter and for ids; nil means
 	// math/rand. It is called from one goroutine at a time.
 	Random func() float64

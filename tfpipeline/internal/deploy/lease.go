@@ -267,9 +267,17 @@ func (h *heldLease) release(ctx context.Context) error {
 	})
 }
 
+// mark says in the lease that it has to be continued, and goes on keeping it.
+func (h *heldLease) mark(ctx context.Context, left Outcome) error {
+	return h.renew(ctx, func(l *Lease) { l.Left = left })
+}
+
 // leave stops the renewals, and says in the lease that it has to be continued.
 func (h *heldLease) leave(ctx context.Context, left Outcome) error {
 	h.stop()
+	if h.valid() == nil && h.stored().Left == left {
+		return nil // it is marked
+	}
 	return h.retryCall(ctx, func(ctx context.Context) error {
 		return h.renew(ctx, func(l *Lease) { l.Left, l.Until = left, time.Now() })
 	})

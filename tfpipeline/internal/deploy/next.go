@@ -66,8 +66,8 @@ const (
 	AdviceInspect Advice = "inspect"
 )
 
-// next is what to do after the attempt, which has ended.
-func (a *attempt) next() Next {
+// next is what to do after the attempt, once it has ended so.
+func (a *attempt) next(outcome Outcome) Next {
 	r := a.record()
 	again := repeat(*r, a.request)
 	inspect := Move{Advice: AdviceInspect, Verb: VerbStatus}
@@ -79,15 +79,15 @@ func (a *attempt) next() Next {
 		if access.Permission == "" {
 			again.Advice = AdviceRenew
 		}
-		if r.Outcome == Broken && r.Kind == KindPromote && !r.Previous.IsZero() {
+		if outcome == Broken && r.Kind == KindPromote && !r.Previous.IsZero() {
 			return Next{again, back, inspect}
 		}
 		return Next{again, inspect}
 	}
 	switch {
-	case r.Outcome == Interrupted && !started:
+	case outcome == Interrupted && !started:
 		return Next{again}
-	case r.Outcome == Interrupted:
+	case outcome == Interrupted:
 		again.Advice = AdviceContinue
 		if a.journal.Phase == PhaseRollingBack {
 			again.Advice = AdviceReturn
@@ -96,23 +96,23 @@ func (a *attempt) next() Next {
 			return Next{again}
 		}
 		return Next{again, back}
-	case r.Outcome == RolledBack && r.Kind == KindRollback:
+	case outcome == RolledBack && r.Kind == KindRollback:
 		again.Advice = AdviceRetry
 		return Next{elsewhere, again}
-	case r.Outcome == RolledBack:
+	case outcome == RolledBack:
 		again.Advice = AdviceRetry
 		return Next{{Advice: AdviceReplace}, again}
-	case r.Outcome == Superseded:
+	case outcome == Superseded:
 		return Next{inspect}
-	case r.Outcome == Deployed:
+	case outcome == Deployed:
 		again.Advice = AdviceRecord
 		return Next{again}
-	case r.Outcome == Broken && r.Kind == KindRollback:
+	case outcome == Broken && r.Kind == KindRollback:
 		return Next{again, elsewhere}
-	case r.Outcome == Broken && r.Previous.IsZero():
+	case outcome == Broken && r.Previous.IsZero():
 		again.Advice = AdviceReturn
 		return Next{again, inspect}
-	case r.Outcome == Broken:
+	case outcome == Broken:
 		return Next{back, inspect}
 	}
 	if held, ok := errors.AsType[LockError](a.refusal); ok && held.Dead {

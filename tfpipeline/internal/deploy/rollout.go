@@ -18,9 +18,11 @@ type rollout struct {
 	registrar
 	env   config.Environment
 	names []string // in the platform's order
-	// record is the attempt's; save stores in the journal what has come of a change.
+	// record is the attempt's; save stores in the journal what has come of a change,
+	// and tell says what an interrupt would leave now.
 	record *Record
 	save   func(context.Context)
+	tell   func()
 	// continued: a run before this one may have changed services.
 	continued bool
 
@@ -36,7 +38,7 @@ type rollout struct {
 // rollout is that of the attempt's services, as far as they are known.
 func (a *attempt) rollout(templates map[string]string) *rollout {
 	return &rollout{
-		registrar: a.registrar(templates), env: a.env, names: a.services, record: a.record(), save: a.changed,
+		registrar: a.registrar(templates), env: a.env, names: a.services, record: a.record(), save: a.changed, tell: a.tellInFlight,
 		continued: a.from.how == howResume, written: map[string]time.Time{}, told: map[string]bool{},
 	}
 }
@@ -77,6 +79,7 @@ func (o *rollout) update(ctx context.Context, revisions map[string]string) (depl
 			return nil, err
 		}
 		own.Deployment = cmp.Or(deployment, own.Deployment)
+		o.tell()
 	}
 	o.save(ctx)
 	deployments = map[string]string{}
@@ -424,6 +427,7 @@ func (w *watch) show(d Deployment) {
 	w.shown[d.ARN] = d
 	w.moved = time.Now()
 	d.Reason = w.Redactor.Hide(d.Reason)
+	w.tell()
 	w.emit(Event{Kind: EventDeployment, Service: d.Service, Message: string(d.State), Deployment: &d})
 }
 

@@ -22,6 +22,7 @@ import (
 // it. It reports whether there was anything to apply. finish, if any, runs on
 // the root after that, changed or not.
 func Change(ctx context.Context, o Options, name string, c Choices, finish func(context.Context, *Root) error) (changed bool, err error) {
+	defer o.Console.Begin(console.InFlight{Next: c.Retry, Environment: name}).End()
 	abandoned, err := o.Leases.free(ctx, name, c)
 	if err != nil {
 		return false, err
@@ -96,6 +97,7 @@ func (r *Root) review(ctx context.Context, p *plan.Plan, c Choices) error {
 // into the state: from then on it is no drift.
 func RefreshState(ctx context.Context, o Options, name string, c Choices) (err error) {
 	c.Operation = Refresh
+	defer o.Console.Begin(console.InFlight{Next: c.Retry, Environment: name}).End()
 	abandoned, err := o.Leases.free(ctx, name, c)
 	if err != nil {
 		return err
@@ -151,6 +153,7 @@ func (r *Root) Drift(ctx context.Context) (plan.Drift, error) {
 
 // Apply applies the saved plan, the one that Plan made last.
 func (r *Root) Apply(ctx context.Context, p *plan.Plan, c Choices) error {
+	defer r.inFlight(c, "Terraform applies %s: it finishes the calls that it has begun, and saves its state").End()
 	r.Progress("terraform apply")
 	r.watch(p)
 	err := r.locked(ctx, c.attempt, c.LockTimeout, func(ctx context.Context, held state.StateLock) error {

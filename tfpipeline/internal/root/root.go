@@ -49,6 +49,11 @@ func (r *Root) Progress(format string, args ...any) {
 	r.console().Progress("%s: "+format, append([]any{r.Name}, args...)...)
 }
 
+// inFlight tells interrupts what is done to this root; the format takes its name.
+func (r *Root) inFlight(c Choices, format string) *console.Activity {
+	return r.console().Begin(console.InFlight{Work: []string{fmt.Sprintf(format, r.Name)}, Next: c.Retry, Environment: r.Name})
+}
+
 // prepare waits until nobody changes the state, and finds out what earlier runs
 // left. Whoever is about to change it saves the states that could not be saved.
 func (r *Root) prepare(ctx context.Context, c Choices) (err error) {
@@ -157,6 +162,7 @@ type Choices struct {
 // error. What a killed apply made and could not note, or what Adopt asks for,
 // is adopted by the plan.
 func (r *Root) Plan(ctx context.Context, c Choices) (*plan.Plan, error) {
+	defer r.inFlight(c, "Terraform plans %s: it is stopped at once, and leaves nothing").End()
 	refresh := c.Operation == Refresh
 	r.Progress("terraform plan%s", map[bool]string{true: " -refresh-only"}[refresh])
 	if err := r.prepare(ctx, c); err != nil {

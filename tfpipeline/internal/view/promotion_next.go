@@ -41,6 +41,11 @@ func Next(environment string, next deploy.Next) string {
 	return strings.Join(list, "; ")
 }
 
+// InFlight is what an interrupt tells of an attempt, a line each.
+func InFlight(environment, kind, release string, f deploy.InFlight) []string {
+	return append([]string{fmt.Sprintf("%s: %s %s is at step %s", environment, kind, release, f.Step)}, f.Left...)
+}
+
 // Command is the command line that asks for a move.
 func Command(environment string, m deploy.Move) string {
 	line := []string{"tfpipeline", string(m.Verb), "-env", environment}
