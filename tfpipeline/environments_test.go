@@ -35,7 +35,7 @@ func TestEnvironments(t *testing.T) {
 	t.Parallel()
 	e2e(t)
 	var trace roleTrace
-	endpoint, err := localaws.StartCloud(t.Context(), localaws.CloudOptions{Options: localaws.Options{Trace: trace.add}, Consistency: lateReads(t, 2*time.Second), Speed: speed()})
+	endpoint, err := localaws.StartCloud(t.Context(), localaws.CloudOptions{Options: localaws.Options{Trace: trace.add}, Consistency: lateReads(t, 2*time.Second), Speed: speed(), Second: 100 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,6 +66,7 @@ func TestEnvironments(t *testing.T) {
 
 	w := newWorkshop(t, administrator, endpoint.URL(), localConfig(endpoint.URL()))
 	releases(t, w, "staging")
+	w.streams("staging")
 	if out := reader.must(t, console.ExitOK, "plan", "-env", "staging", "-no-lock", "-detailed-exitcode"); !strings.Contains(out, "staging: no changes") {
 		t.Errorf("the plan after promotions and a rollback:\n%s", out)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -176,6 +177,18 @@ func (w *workshop) serves(env, release string) {
 			if got, err := users.ask(w.t.Context(), path); err != nil || got.Release != release {
 				w.t.Fatalf("%s answers as %q, want %s: %v", path, got.Release, release, err)
 			}
+		}
+	}
+}
+
+// streams asks for a stream of 20 s, of 100 ms each, through the load balancer
+// and by name: AWS's default would cut it after 15.
+func (w *workshop) streams(env string) {
+	w.t.Helper()
+	for _, path := range []string{"/mcp?events=100", "/?call=" + url.QueryEscape("http://mcp:3002/mcp?events=100")} {
+		body, err := w.users(env, 0).read(w.t.Context(), path)
+		if got := strings.Count(string(body), "data: "); err != nil || got != 100 {
+			w.t.Errorf("%s: %d of 100 events, %v", path, got, err)
 		}
 	}
 }
