@@ -1,0 +1,530 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
+
+	"github.com/specboard/platform/tfpipeline/internal/calls"
+	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+)
+
+// second is one of the time in which GitHub ends a cancelled job, S3 answers and
+// Terraform stops. The full length is for make soak.
+func second() time.Duration {
+	if os.Getenv("SOAK") != "" {
+		return time.Second
+	}
+	return time.Second / 10
+}
+
+// moment is when a run is cancelled or killed: while a request is in flight, or
+// once a file has appeared beside the fake Terraform.
+type moment struct {
+	name string
+	// step is the one that has begun, where the program tells of steps.
+	step deploy.StepName
+	// request is what its name or its method and key begin with; nth counts them.
+	request string
+	nth     int
+	// wait is the command of Terraform that waits to be stopped, in place of a
+	// request.
+	wait string
+	// ends: the run may have ended well before it could be stopped, so that the
+	// next one is another attempt.
+	ends bool
+	// often are the ways in which it is tried not only in make soak.
+	often string
+}
+
+// TestCancelledAndKilled ends runs at each of their steps, by GitHub's way to
+// cancel a job and by kill -9, while S3 takes 4 seconds a call and Terraform 30 to
+// stop. What is in flight is said before S3 answers anything; settle finishes what
+// is left; and the same command elsewhere ends well.
+func TestCancelledAndKilled(t *testing.T) {
+	promotion := []moment{
+		{name: "lock", step: deploy.StepLock, request: "PUT locks/", often: "cancelled"},
+		{name: "preflight", step: deploy.StepPreflight, nth: 2, often: "cancelled"},
+		{name: "plan", wait: "plan", often: "cancelled"},
+		{name: "migrate", step: deploy.StepMigrate, request: "RunTask", often: "killed"},
+		{name: "migrating", step: deploy.StepMigrate, request: "DescribeTasks", often: "cancelled"},
+		{name: "state lock", step: deploy.StepApply, request: "PUT terraform/staging.tfstate.tflock", often: "killed"},
+		{name: "apply", wait: "apply", often: "cancelled, killed"},
+		{name: "register", step: deploy.StepRegister, request: "RegisterTaskDefinition", nth: 2},
+		{name: "update", step: deploy.StepUpdate, request: "UpdateService", nth: 2, often: "cancelled, killed"},
+		{name: "watch", step: deploy.StepWatch, nth: 2, often: "cancelled"},
+		{name: "verify", step: deploy.StepVerify, nth: 2, often: "cancelled"},
+		{name: "record", step: deploy.StepRecord, request: "PUT history/", ends: true, often: "cancelled"},
+		{name: "unlock", step: deploy.StepUnlock, request: "DELETE locks/", ends: true, often: "killed"},
+	}
+	rollback := []moment{
+		{name: "lock", step: deploy.StepLock, request: "PUT locks/"},
+		{name: "preflight", step: deploy.StepPreflight, nth: 2},
+		{name: "update", step: deploy.StepUpdate, request: "UpdateService", nth: 2, often: "cancelled, killed"},
+		{name: "watch", step: deploy.StepWatch, nth: 2, often: "cancelled"},
+		{name: "verify", step: deploy.StepVerify, nth: 2},
+		{name: "record", step: deploy.StepRecord, request: "PUT history/"},
+		{name: "unlock", step: deploy.StepUnlock, request: "DELETE locks/"},
+	}
+	change := []moment{
+		{name: "plan", wait: "plan"},
+		{name: "lock", request: "PUT locks/"},
+		{name: "state lock", request: "PUT terraform/staging.tfstate.tflock", often: "cancelled"},
+		{name: "apply", wait: "apply", often: "cancelled, killed"},
+		{name: "refresh", wait: "refresh"},
+		{name: "unlock", request: "DELETE locks/"},
+	}
+	t.Parallel()
+	// They mostly wait, so all at a time, however many processors there are.
+	var worlds sync.WaitGroup
+	defer worlds.Wait()
+	for _, way := range []string{"cancelled", "killed"} {
+		for i, some := range slices.Collect(slices.Chunk(chosen(promotion, way), 5)) {
+			worlds.Go(func() {
+				t.Run(fmt.Sprintf("promote/%s/%d", way, i), func(t *testing.T) {
+					w := newCancelled(t)
+					for i, m := range some {
+						tag := fmt.Sprintf("v1.%d.0", i+1)
+						w.release(tag)
+						w.end(way, m, tag, 1, "promote", "-env", "staging", "-release", tag, "-json")
+					}
+				})
+			})
+		}
+		worlds.Go(func() {
+			t.Run("rollback/"+way, func(t *testing.T) {
+				w := newCancelled(t)
+				w.release("v1.1.0")
+				w.program(w.cache(), "promote", "-env", "staging", "-release", "v1.1.0").must(console.ExitOK)
+				for i, m := range chosen(rollback, way) {
+					tag := []string{"v1.0.0", "v1.1.0"}[i%2]
+					w.end(way, m, tag, 0, "rollback", "-env", "staging", "-to", tag, "-json")
+				}
+			})
+		})
+		worlds.Go(func() {
+			t.Run("apply/"+way, func(t *testing.T) {
+				w := newCancelled(t)
+				for _, m := range chosen(change, way) {
+					w.end(way, m, "v1.0.0", 0, "apply", "-env", "staging", "-yes")
+				}
+			})
+		})
+	}
+}
+
+// chosen are the moments that runs are ended at every time; make soak has all.
+func chosen(moments []moment, way string) []moment {
+	return slices.DeleteFunc(slices.Clone(moments), func(m moment) bool {
+		return os.Getenv("SOAK") == "" && !strings.Contains(m.often, way)
+	})
+}
+
+// cancelled is a world in which programs are cancelled and killed.
+type cancelled struct {
+	*promotions
+	gate *gate
+	bin  string
+}
+
+func newCancelled(t *testing.T) *cancelled {
+	t.Helper()
+	w, env := makePromotions(t)
+	for k, v := range env {
+		w.env = append(w.env, k+"="+v)
+	}
+	w.env = append(os.Environ(), append(w.env, "SCRIPT_HURRY=yes")...)
+	c := &cancelled{promotions: w, gate: &gate{next: w.cloud}, bin: filepath.Join(filepath.Dir(w.fake), "bin")}
+	w.server.Config.Handler = c.gate
+	if err := errors.Join(
+		os.Remove(filepath.Join(c.bin, "terraform")),
+		os.Symlink("../bin/tfpipeline", filepath.Join(w.fake, "terraform")),
+		os.WriteFile(filepath.Join(c.bin, "terraform"), []byte(quickTerraform), 0o700),
+		os.WriteFile(filepath.Join(w.fake, "show.out"), []byte(nothingToChange), 0o600),
+	); err != nil {
+		t.Fatal(err)
+	}
+	w.release("v1.0.0")
+	c.program(c.cache(), "promote", "-env", "staging", "-release", "v1.0.0").must(console.ExitOK)
+	if err := os.WriteFile(filepath.Join(w.fake, "show.out"), []byte(oneToCreate), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// quickTerraform answers itself what needs no fake, which is a large program.
+const quickTerraform = `#!/bin/sh
+case $1 in
+version) echo '{"terraform_version":"1.11.4","platform":"linux_amd64","provider_selections":{}}'; exit;;
+init) exit;;
+show) exec cat "$FAKE/show.out";;
+plan)
+  if [ ! -e "$FAKE/plan.1.run" ]; then
+    for a; do case $a in -out=*) echo plan >"${a#-out=}";; esac; done
+    exit
+  fi;;
+esac
+exec "$FAKE/terraform" "$@"
+`
+
+const nothingToChange = `{"format_version":"1.2","terraform_version":"1.11.4","applyable":false}`
+
+const oneToCreate = `{"format_version":"1.2","terraform_version":"1.11.4","applyable":true,"resource_changes":[
+ {"address":"terraform_data.a","mode":"managed","type":"terraform_data","name":"a","provider_name":"terraform.io/builtin/terraform",
+  "change":{"actions":["create"],"before":null,"after":{"input":"x"},"after_unknown":{"id":true}}}]}`
+
+// cache is that of a machine that nothing ran on.
+func (w *cancelled) cache() string { return filepath.Join(w.t.TempDir(), "cache") }
+
+// script is a run of the program as a step of a workflow.
+type script struct {
+	*exec.Cmd
+	t              *testing.T
+	stdout, stderr string // files
+}
+
+func (w *cancelled) program(cache string, args ...string) *script {
+	w.t.Helper()
+	dir := w.t.TempDir()
+	line := "exec tfpipeline " + strings.Join(append(args, "-C", w.repo.dir), " ")
+	s := &script{exec.CommandContext(w.t.Context(), "bash", "-e", "-c", line), w.t, filepath.Join(dir, "stdout"), filepath.Join(dir, "stderr")}
+	s.Env = append(slices.Clone(w.env), "XDG_CACHE_HOME="+cache)
+	for name, to := range map[string]*io.Writer{s.stdout: &s.Stdout, s.stderr: &s.Stderr} {
+		f, err := os.Create(name)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.t.Cleanup(func() { _ = f.Close() }) // what was written is read elsewhere
+		*to = f
+	}
+	return s
+}
+
+// said is what it wrote so far.
+func (s *script) said() string {
+	content, err := os.ReadFile(s.stderr)
+	if err != nil {
+		s.t.Error(err)
+	}
+	return string(content)
+}
+
+// must runs it to its end.
+func (s *script) must(want int) {
+	s.t.Helper()
+	if err := s.Run(); s.ProcessState.ExitCode() != want {
+		s.t.Fatalf("%s: %v, want exit code %d:\n%s", s, err, want, s.said())
+	}
+}
+
+// end ends a run at a moment, settles, and has another machine run the same
+// command.
+func (w *cancelled) end(way string, m moment, tag string, migrations int, args ...string) {
+	w.t.Helper()
+	w.t.Logf("%s at %s", way, m.name)
+	for _, name := range []string{"calls", "running", "stopping", "stopped"} {
+		_ = os.Remove(filepath.Join(w.fake, name)) // there may be none
+	}
+	w.cloud.runtime.ForgetCalls()
+	waits := filepath.Join(w.fake, m.wait+".1.run")
+	if m.wait != "" {
+		if err := os.WriteFile(waits, []byte((30 * second()).String()), 0o600); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	here := w.cache()
+	run := w.program(here, args...)
+	reached := w.gate.arm(m, run)
+	if err := run.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	gone := make(chan error, 1)
+	go func() { gone <- run.Wait() }()
+	if m.wait != "" {
+		go w.gate.await(w.t.Context(), filepath.Join(w.fake, "running"))
+	}
+	select {
+	case <-reached:
+	case err := <-gone:
+		w.t.Fatalf("%s: never came so far: %v\n%s", m.name, err, run.said())
+	}
+	processes := w.family(run.Process.Pid)
+	if way == "killed" {
+		_ = run.Process.Kill()
+		<-gone
+	} else {
+		w.cancel(m, run, gone, &processes)
+	}
+	w.gate.open()
+	w.outlived(processes)
+	if m.wait != "" {
+		if err := os.Remove(waits); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	if way == "cancelled" {
+		w.program(here, "settle", "-env", "staging").must(console.ExitOK)
+	} else {
+		w.later()
+	}
+	w.program(w.cache(), args...).must(console.ExitOK)
+	w.check(m, tag, migrations)
+}
+
+// cancel does as GitHub does.
+func (w *cancelled) cancel(m moment, run *script, gone <-chan error, processes *[]int) {
+	w.t.Helper()
+	if err := run.Process.Signal(os.Interrupt); err != nil {
+		w.t.Fatal(err)
+	}
+	// S3 answers nothing until it was said.
+	w.until("what is in flight", func() bool { return strings.Contains(run.said(), "\nnext: ") })
+	told := run.said()
+	mentions(w.t, told, "interrupted: ending what has begun", "\nnext: ", "tfpipeline settle -env staging")
+	if m.step != "" {
+		mentions(w.t, told, "is at step "+string(m.step))
+	}
+	w.gate.slow(4 * second())
+	*processes = append(*processes, w.family(run.Process.Pid)...)
+	if !passes(gone, 7*second()+second()/2) {
+		return
+	}
+	_ = run.Process.Signal(syscall.SIGTERM) // gone already: fine
+	if m.wait == "apply" {
+		w.until("the answer to the second signal", func() bool { return strings.Contains(run.said(), "interrupted again: ") })
+	}
+	if !passes(gone, 2*second()+second()/2) {
+		return
+	}
+	for _, pid := range w.family(run.Process.Pid) {
+		*processes = append(*processes, pid)
+		_ = syscall.Kill(pid, syscall.SIGKILL) // gone already: fine
+	}
+	<-gone
+}
+
+// passes is false if a run ends before the time is over.
+func passes(gone <-chan error, after time.Duration) bool {
+	timer := time.NewTimer(after)
+	defer timer.Stop()
+	select {
+	case <-gone:
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// later is when the locks of whoever died have ended.
+func (w *cancelled) later() {
+	w.cloud.mu.Lock()
+	defer w.cloud.mu.Unlock()
+	clear(w.cloud.written)
+}
+
+// check looks at what is there in the end.
+func (w *cancelled) check(m moment, tag string, migrations int) {
+	w.t.Helper()
+	for _, key := range w.keys("") {
+		if strings.HasPrefix(key, "locks/") || strings.HasSuffix(key, ".tflock") || strings.HasSuffix(key, ".unfinished") {
+			w.t.Errorf("%s: %s is left", m.name, key)
+		}
+	}
+	tokens := map[string]bool{}
+	for _, c := range w.cloud.runtime.Calls("RunTask") {
+		if in, ok := c.Input.(*sdk.RunTaskInput); ok && c.Status == http.StatusOK && strings.Contains(aws.ToString(in.TaskDefinition), "-migrate:") {
+			tokens[aws.ToString(in.ClientToken)] = true
+		}
+	}
+	if n := len(tokens); n != migrations && !(m.ends && n == migrations+1) {
+		w.t.Errorf("%s: %d tasks have run the migrations, want %d", m.name, len(tokens), migrations)
+	}
+	w.until("every service to run "+tag, func() bool { return w.everyServiceRuns(w.t.Context(), tag) })
+}
+
+func (w *cancelled) everyServiceRuns(ctx context.Context, tag string) bool {
+	p := w.cloud.platform
+	client := sdk.NewFromConfig(localConfig(w.server.URL))
+	for _, s := range p.Services {
+		out, err := client.DescribeServices(ctx, &sdk.DescribeServicesInput{Cluster: aws.String(p.Cluster("staging")), Services: []string{s.Name}})
+		if err != nil || len(out.Services) != 1 {
+			return false
+		}
+		definition, err := client.DescribeTaskDefinition(ctx, &sdk.DescribeTaskDefinitionInput{TaskDefinition: out.Services[0].TaskDefinition})
+		if err != nil || !strings.HasSuffix(aws.ToString(definition.TaskDefinition.ContainerDefinitions[0].Image), imageDigest(s.Name, w.releases[tag])) {
+			return false
+		}
+	}
+	return true
+}
+
+// family are a process and all that it started, by their ids.
+func (w *cancelled) family(pid int) []int {
+	w.t.Helper()
+	out, err := exec.CommandContext(w.t.Context(), "ps", "-A", "-o", "pid=,ppid=").Output()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	all := []int{pid}
+	for grown := true; grown; {
+		grown = false
+		for line := range strings.Lines(string(out)) {
+			var child, parent int
+			fmt.Sscan(line, &child, &parent)
+			if slices.Contains(all, parent) && !slices.Contains(all, child) {
+				all, grown = append(all, child), true
+			}
+		}
+	}
+	return all
+}
+
+// outlived waits for the end of processes.
+func (w *cancelled) outlived(processes []int) {
+	w.t.Helper()
+	for _, pid := range processes {
+		w.until(fmt.Sprintf("the end of process %d", pid), func() bool {
+			if syscall.Kill(pid, 0) != nil {
+				return true
+			}
+			calls.Pause(w.t.Context(), 200*time.Millisecond) // ps is not for nothing
+			out, err := exec.CommandContext(w.t.Context(), "ps", "-o", "stat=", "-p", fmt.Sprint(pid)).Output()
+			return err != nil || strings.HasPrefix(string(out), "Z")
+		})
+	}
+}
+
+// until waits for what comes soon, on however slow a machine.
+func (w *cancelled) until(what string, so func() bool) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
+	defer cancel()
+	for !so() {
+		if !calls.Pause(ctx, 20*time.Millisecond) {
+			w.t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// gate stands before AWS. It holds the request of a moment back, and S3's answers
+// with it, until it is opened or made slow.
+type gate struct {
+	next http.Handler
+
+	mu      sync.Mutex
+	moment  moment
+	run     *script
+	met     int
+	reached chan struct{}
+	// through is closed when answers come again, each of S3 after a delay.
+	through chan struct{}
+	delay   time.Duration
+}
+
+// arm waits for a moment of a run, and closes the channel then.
+func (g *gate) arm(m moment, run *script) <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.moment, g.run, g.met, g.delay = m, run, 0, 0
+	g.reached, g.through = make(chan struct{}), make(chan struct{})
+	return g.reached
+}
+
+// await takes the moment to be there when a file is.
+func (g *gate) await(ctx context.Context, file string) {
+	for calls.Pause(ctx, 10*time.Millisecond) {
+		if _, err := os.Stat(file); err == nil {
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			close(g.reached)
+			return
+		}
+	}
+}
+
+// open lets everything through at once.
+func (g *gate) open() { g.slow(0) }
+
+// slow lets everything through, what S3 answers after a delay.
+func (g *gate) slow(delay time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.delay, g.run = delay, nil
+	select {
+	case <-g.through:
+	default:
+		close(g.through)
+	}
+}
+
+// meets reports whether a request is that of the moment.
+func (g *gate) meets(name string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.run == nil || g.moment.wait != "" || !strings.HasPrefix(name, g.moment.request) {
+		return false
+	}
+	if g.moment.step != "" {
+		events, err := os.ReadFile(g.run.stdout)
+		if err != nil || !bytes.Contains(events, []byte(`"kind":"step","step":"`+string(g.moment.step)+`"`)) {
+			return false
+		}
+	}
+	g.met++
+	return g.met == max(g.moment.nth, 1)
+}
+
+func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the client has gone
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	name := path.Base(r.URL.Path)
+	if _, operation, ok := strings.Cut(r.Header.Get("X-Amz-Target"), "."); ok {
+		name = operation
+	}
+	s3 := strings.Contains(r.Header.Get("Authorization"), "/s3/")
+	if s3 {
+		_, key, _ := strings.Cut(strings.Trim(r.URL.Path, "/"), "/")
+		name = r.Method + " " + key
+	}
+	g.mu.Lock()
+	reached, through := g.reached, g.through
+	g.mu.Unlock()
+	if g.meets(name) {
+		close(reached)
+		<-through
+	} else if s3 && through != nil {
+		select {
+		case <-reached:
+			<-through
+		default:
+		}
+	}
+	g.mu.Lock()
+	delay := g.delay
+	g.mu.Unlock()
+	if s3 && delay > 0 {
+		<-time.After(delay)
+	}
+	// What was sent is done, whether or not anybody waits for the answer.
+	g.next.ServeHTTP(w, r.WithContext(context.WithoutCancel(r.Context())))
+}
