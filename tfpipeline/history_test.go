@@ -107,3 +107,33 @@ func TestALongHistoryCostsNoMoreThanAShortOne(t *testing.T) {
 		t.Errorf("requests with 20 and with 20,000 records (-20 +20,000):\n%s", d)
 	}
 }
+
+// A rollback that takes over the lease of a killed apply removes its state lock
+// too, and nobody else's.
+func TestARollbackRemovesTheStateLockOfAKilledApply(t *testing.T) {
+	const dead, another = "20261123T080000Z-abcdef", "20261123T080000Z-zzzzzz"
+	w := newPromotions(t)
+	w.release("v1.0")
+	w.must(0, "promote", "-env", "staging", "-release", "v1.0")
+	w.release("v1.1")
+	w.must(0, "promote", "-env", "staging", "-release", "v1.1")
+	for _, holder := range []string{dead, another} {
+		w.cloud.mu.Lock()
+		w.cloud.objects["locks/staging.json"] = `{"environment":"staging","record_id":"` + dead + `","kind":"promote","until":"2026-11-23T08:01:00Z"}`
+		w.cloud.objects["history/staging/"+dead+".journal.json"] = `{"step":"apply","phase":"applying","record":{"version":2,"id":"` + dead + `","kind":"promote","environment":"staging","release":{"commit":"c0ffee"}}}`
+		w.cloud.objects["terraform/staging.tfstate.tflock"] = `{"ID":"1","Operation":"OperationTypeApply","Info":"tfpipeline ` + holder + `","Who":"ada@runner"}`
+		w.cloud.mu.Unlock()
+		_, stderr := w.must(0, "rollback", "-env", "staging")
+		left := w.keys("terraform/staging.tfstate.tflock")
+		if holder == another {
+			if len(left) != 1 {
+				t.Error("the state lock of another run was removed")
+			}
+			continue
+		}
+		mentions(t, stderr, "staging: removed the state lock of ada@runner, run "+dead+" of tfpipeline, which died")
+		if len(left)+len(w.keys("locks/")) != 0 {
+			t.Errorf("left: %v %v", left, w.keys("locks/"))
+		}
+	}
+}

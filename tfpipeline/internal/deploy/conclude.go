@@ -190,8 +190,30 @@ func (a *attempt) updateIndex(ctx context.Context) {
 	}
 }
 
+// forgetDead removes the state lock of the attempt whose lease was taken over: a
+// rollback applies nothing, and would leave it there.
+func (a *attempt) forgetDead(ctx context.Context) {
+	dead := a.from.lease.RecordID
+	if dead == "" || idle(a.journal.Phase, a.own) {
+		return
+	}
+	ctx, cancel := a.finishing(ctx)
+	defer cancel()
+	for range 3 { // a lock that is renewed all the same is left
+		after, err := retry(ctx, a.operation, func(ctx context.Context) (time.Duration, error) { return a.Infrastructure.ForgetDead(ctx, dead) })
+		if err != nil {
+			a.warn("remove the state lock of %s, which died: %v", dead, err)
+			return
+		}
+		if after <= 0 || !a.pause(ctx, after) {
+			return
+		}
+	}
+}
+
 // notify tells people. Nothing depends on it.
 func (a *attempt) notify(ctx context.Context) error {
+	defer a.forgetDead(ctx)
 	defer a.updateIndex(ctx)
 	if a.Notifier == nil {
 		return nil

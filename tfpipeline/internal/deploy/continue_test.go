@@ -26,6 +26,41 @@ func interruptedWorld(t *testing.T) *world {
 	return w
 }
 
+// Whoever takes over the lease of a killed apply removes its state lock too, also
+// if it applies nothing itself; but not one that is renewed.
+func TestTheStateLockOfAKilledApply(t *testing.T) {
+	for name, renewed := range map[string]bool{"dead": false, "letting go": true} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.planned = Plan{Fingerprint: "fp-1"}
+				p := w.start()
+				p.inject[point{StepApply, "Apply", 1}] = killedLate
+				p.promote(t.Context(), Request{Tag: "v1.2"})
+				dead := w.stateLock.attempt
+				if dead == "" {
+					t.Fatal("there is no state lock")
+				}
+				p = w.start()
+				p.Observe = func(e Event) {
+					p.observe(e)
+					if renewed && e.Kind == EventStep {
+						w.mu.Lock()
+						w.stateLock.at = time.Now().Add(time.Hour)
+						w.mu.Unlock()
+					}
+				}
+				r, err := p.rollback(t.Context(), Request{})
+				if err != nil || w.lease != nil {
+					t.Fatalf("%v, lease %+v", err, w.lease)
+				}
+				if left := w.stateLock.attempt != ""; left != renewed || len(w.applied) != 1 {
+					t.Errorf("the state lock of %s is %q after %s, and %v was applied", dead, w.stateLock.attempt, r.Outcome, w.applied)
+				}
+			})
+		})
+	}
+}
+
 // TestEveryStepOfAContinuationDisturbed disturbs the attempt that continues
 // another one: services are mixed when it begins, and whatever happens to it,
 // they are never left so with a code that says otherwise.

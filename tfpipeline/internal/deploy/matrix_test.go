@@ -313,6 +313,9 @@ func (s scenario) wantFree(t *testing.T, w *world) {
 	if w.lease != nil {
 		t.Errorf("the lock is held: %+v", *w.lease)
 	}
+	if w.stateLock.attempt != "" {
+		t.Errorf("the state lock of %s is left", w.stateLock.attempt)
+	}
 }
 
 func compareGolden(t *testing.T, name, got string) {

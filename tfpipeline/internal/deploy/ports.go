@@ -272,6 +272,9 @@ type Infrastructure interface {
 	Apply(ctx context.Context, attempt string) error
 	// Outputs reads those of the state: what was applied last.
 	Outputs(ctx context.Context) (Outputs, error)
+	// ForgetDead removes the state lock that an attempt left which died. If the lock
+	// may still be renewed, it returns after how long that is certain.
+	ForgetDead(ctx context.Context, attempt string) (after time.Duration, err error)
 }
 
 // Plan is what an apply would do.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/specboard/platform/migrations"
 )
@@ -48,8 +49,16 @@ func (p *process) Plan(ctx context.Context) (Plan, error) {
 	return call(ctx, p, "Plan", "", func() (Plan, error) { return p.planned, nil })
 }
 
-func (p *process) Apply(ctx context.Context, _ string) error {
+func (p *process) Apply(ctx context.Context, attempt string) error {
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if !p.dead {
+			p.stateLock.attempt = ""
+		}
+	}()
 	return ignore(call(ctx, p, "Apply", p.planned.Fingerprint, func() (struct{}, error) {
+		p.stateLock.attempt, p.stateLock.at = attempt, time.Now()
 		p.applied = append(p.applied, p.planned.Fingerprint)
 		p.planned = Plan{Fingerprint: "fp-none", Empty: true}
 		if p.onApply != nil {
@@ -57,6 +66,20 @@ func (p *process) Apply(ctx context.Context, _ string) error {
 		}
 		return struct{}{}, nil
 	}))
+}
+
+func (p *process) ForgetDead(ctx context.Context, attempt string) (time.Duration, error) {
+	return call(ctx, p, "ForgetDead", "", func() (time.Duration, error) {
+		age := time.Since(p.stateLock.at)
+		switch {
+		case p.stateLock.attempt != attempt:
+			return 0, nil
+		case age < time.Minute:
+			return time.Minute - age, nil
+		}
+		p.stateLock.attempt = ""
+		return 0, nil
+	})
 }
 
 func (p *process) Outputs(ctx context.Context) (Outputs, error) {

@@ -32,7 +32,12 @@ type world struct {
 		lease *Lease
 		at    time.Time
 	}
-	versions  int
+	versions int
+	// stateLock is the lock of the Terraform state; "" is nobody's.
+	stateLock struct {
+		attempt string
+		at      time.Time
+	}
 	images    map[string][]string // service → digests that the registry holds
 	kept      []string            // tags given to images
 	schema    Schema

@@ -56,6 +56,9 @@ func (applied) Plan(context.Context) (deploy.Plan, error) {
 }
 func (applied) Apply(context.Context, string) error               { return nil }
 func (a applied) Outputs(context.Context) (deploy.Outputs, error) { return a.outputs, nil }
+func (applied) ForgetDead(context.Context, string) (time.Duration, error) {
+	return 0, nil
+}
 
 // memory holds history, lock and checkout of one environment.
 type memory struct {

@@ -113,3 +113,23 @@ func (i *Infrastructure) Outputs(ctx context.Context) (deploy.Outputs, error) {
 	}
 	return o, err
 }
+
+// ForgetDead removes the state lock of an attempt that died. One that was renewed
+// within its span may still be: it returns after how long that is certain.
+func (i *Infrastructure) ForgetDead(ctx context.Context, attempt string) (after time.Duration, err error) {
+	bucket := state.New(i.Cloud.Config, i.Platform)
+	l, err := bucket.StateLock(ctx, i.Environment)
+	switch {
+	case isType[*state.ForeignError](err), err == nil && (l == nil || l.Attempt() != attempt):
+		return 0, nil // none of that attempt's
+	case err != nil:
+		return 0, err
+	case !l.Abandoned(i.Leases.span()):
+		return i.Leases.span() - l.Age, nil
+	}
+	if err := bucket.RemoveStateLock(ctx, i.Environment, *l); err != nil {
+		return 0, err
+	}
+	i.Console.Progress("%s: removed the state lock of %s which died", i.Environment, holder(*l))
+	return 0, nil
+}

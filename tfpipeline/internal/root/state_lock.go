@@ -46,11 +46,13 @@ func holder(l state.StateLock) string {
 }
 
 // span is how long a lock lives without being renewed.
-func (r *Root) span() time.Duration {
-	if r.roots.Leases == nil {
+func (r *Root) span() time.Duration { return r.roots.Leases.span() }
+
+func (l *Leases) span() time.Duration {
+	if l == nil {
 		return deploy.DefaultLimits().Lease
 	}
-	return cmp.Or(r.roots.Leases.Limits.Lease, deploy.DefaultLimits().Lease)
+	return cmp.Or(l.Limits.Lease, deploy.DefaultLimits().Lease)
 }
 
 // bucket is where the root's state is; nil for an offline plan.
