@@ -70,7 +70,7 @@ func readAddress(env map[string]string) (address, error) {
 		name:     cmp.Or(env["DB_NAME"], document.name(), env["PGDATABASE"]),
 		user:     cmp.Or(env["DB_USER"], document.Username, env["PGUSER"]),
 		password: cmp.Or(password, document.Password, env["PGPASSWORD"]),
-		sslMode:  env["PGSSLMODE"],
+		sslMode:  cmp.Or(env["PGSSLMODE"], env["DB_SSLMODE"]),
 		rootCert: env["PGSSLROOTCERT"],
 	}
 	var problems []error

@@ -29,6 +29,7 @@ func TestAddress(t *testing.T) {
 		{"secret, and another host", map[string]string{"DB_SECRET": document, "DB_HOST": "::1"}, address{"::1", "5433", "app", "admin", canary, "", ""}},
 		{"PG variables", map[string]string{"PGHOST": "127.0.0.1", "PGPORT": "5433", "PGDATABASE": "app", "PGUSER": "admin", "PGPASSWORD": canary, "PGSSLMODE": "verify-full", "PGSSLROOTCERT": "ca.pem"},
 			address{"127.0.0.1", "5433", "app", "admin", canary, "verify-full", "ca.pem"}},
+		{"the platform's TLS mode", map[string]string{"DB_HOST": "h", "DB_NAME": "app", "DB_USER": "admin", "DB_SSLMODE": "require"}, address{"h", "5432", "app", "admin", "", "require", ""}},
 		{"URL", map[string]string{"DATABASE_URL": "postgres://admin:c4nary%27%5C%20p%25w%7Brd@127.0.0.1:5433/app", "DB_HOST": "elsewhere"}, full},
 		{"URL of a socket", map[string]string{"DATABASE_URL": "postgresql:///app?host=/run/postgresql&user=admin&sslmode=disable", "PGPASSWORD": canary},
 			address{"/run/postgresql", "5432", "app", "admin", canary, "disable", ""}},

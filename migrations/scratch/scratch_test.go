@@ -3,9 +3,13 @@ package scratch
 import (
 	"bufio"
 	"context"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -105,6 +109,45 @@ func TestServer(t *testing.T) {
 	if conn, err := pgx.ConnectConfig(ctx, second); err == nil {
 		conn.Close(ctx)
 		t.Error("the database is still there after Close")
+	}
+}
+
+// TestTLS: with a certificate, a server refuses what is not encrypted.
+func TestTLS(t *testing.T) {
+	needServer(t)
+	own := httptest.NewUnstartedServer(nil) // for its certificate, of 127.0.0.1
+	own.StartTLS()
+	own.Close()
+	key, err := x509.MarshalPKCS8PrivateKey(own.TLS.Certificates[0].PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: own.Certificate().Raw})
+	s, err := New(t.Context(), Options{Role: "doc_platform", TCP: true, Certificate: certificate, Key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	root := filepath.Join(t.TempDir(), "root.pem")
+	if err := os.WriteFile(root, certificate, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for mode, want := range map[string]string{
+		"disable":                         "no encryption",
+		"require":                         "",
+		"verify-full sslrootcert=" + root: "",
+	} {
+		conn, err := pgx.Connect(t.Context(), fmt.Sprintf("host=127.0.0.1 port=%d user=doc_platform dbname=postgres sslmode=%s", s.Config("").Port, mode))
+		if err == nil {
+			conn.Close(t.Context())
+		}
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("sslmode=%s: %v, want %q", mode, err, want)
+		}
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -52,6 +54,9 @@ type Options struct {
 	// TCP servers listen on a port of 127.0.0.1 of their own, others on a unix
 	// socket only.
 	TCP bool
+	// Certificate and Key are PEM. With them a TCP server refuses connections
+	// without TLS, as RDS does by rds.force_ssl.
+	Certificate, Key []byte
 	// Settings such as "autovacuum=off" are added to the server's.
 	Settings []string
 }
@@ -99,9 +104,9 @@ func (s *Server) start(ctx context.Context, bin string, owner *syscall.Credentia
 	defer cancel()
 	role := cmp.Or(o.Role, "scratch")
 	host, port, listen := s.dir, 5432, ""
+	var err error
 	if o.TCP {
 		host, listen = "127.0.0.1", "127.0.0.1"
-		var err error
 		if port, err = freePort(ctx); err != nil {
 			return fmt.Errorf("start a scratch server: %w", err)
 		}
@@ -114,11 +119,19 @@ func (s *Server) start(ctx context.Context, bin string, owner *syscall.Credentia
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("create a scratch database cluster: %w\n%s", err, out)
 	}
+	settings := o.Settings
+	var protection *tls.Config
+	if o.Certificate != nil {
+		if protection, err = o.requireTLS(data, owner); err != nil {
+			return err
+		}
+		settings = append([]string{"ssl=on"}, settings...)
+	}
 	args := []string{"-c", stopper, "sh", s.dir, filepath.Join(bin, "postgres"), "-D", data, "-k", s.dir}
 	for _, setting := range append([]string{
 		"listen_addresses=" + listen, "port=" + strconv.Itoa(port), "fsync=off", "synchronous_commit=off", "full_page_writes=off",
 		"max_connections=100", "shared_buffers=64MB", "wal_level=minimal", "max_wal_senders=0", "timezone=UTC",
-	}, o.Settings...) {
+	}, settings...) {
 		args = append(args, "-c", setting)
 	}
 	log := new(bytes.Buffer)
@@ -142,6 +155,7 @@ func (s *Server) start(ctx context.Context, bin string, owner *syscall.Credentia
 	if err != nil {
 		return fmt.Errorf("address a scratch server: %w", err)
 	}
+	s.config.TLSConfig = protection
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
 	for {
@@ -158,6 +172,29 @@ func (s *Server) start(ctx context.Context, bin string, owner *syscall.Credentia
 		case <-poll.C:
 		}
 	}
+}
+
+// requireTLS has a server, not yet started, speak TLS alone on its port, and
+// returns how to reach it.
+func (o Options) requireTLS(data string, owner *syscall.Credential) (*tls.Config, error) {
+	for name, content := range map[string][]byte{
+		"server.crt": o.Certificate, "server.key": o.Key,
+		"pg_hba.conf": []byte("local all all trust\nhostssl all all 127.0.0.1/32 trust\n"),
+	} {
+		path := filepath.Join(data, name)
+		err := os.WriteFile(path, content, 0o600)
+		if err == nil && owner != nil {
+			err = os.Chown(path, int(owner.Uid), int(owner.Gid))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("give a scratch server its certificate: %w", err)
+		}
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(o.Certificate) {
+		return nil, errors.New("give a scratch server its certificate: it is not in PEM form")
+	}
+	return &tls.Config{RootCAs: roots, ServerName: "127.0.0.1", MinVersion: tls.VersionTLS12}, nil
 }
 
 // Close stops the server and removes what it wrote. On a server that is not

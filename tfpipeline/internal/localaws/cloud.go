@@ -120,11 +120,14 @@ func (c *Cloud) assemble(o *CloudOptions) (err error) {
 			o.Progress("local endpoint: " + err.Error())
 		}
 	}
+	if c.databases, err = newDatabaseServers(c.describeInstance, o.Progress); err != nil {
+		return err
+	}
 	c.tasks, err = task.New(task.Options{
 		Image:   c.image,
 		Secret:  task.Secrets(secretsmanager.NewFromConfig(c.config)),
 		Log:     task.Logs(cloudwatchlogs.NewFromConfig(c.config), warn),
-		Environ: withoutCredentials(access.Environ(nil)),
+		Environ: append(withoutCredentials(access.Environ(nil)), "PGSSLROOTCERT="+c.databases.root),
 		Role: func(ctx context.Context, arn, id string) (aws.Credentials, error) {
 			e, err := c.endpoint(ctx)
 			if err != nil {
@@ -148,7 +151,6 @@ func (c *Cloud) assemble(o *CloudOptions) (err error) {
 		Region: o.Region, Account: o.Account, Pace: o.Pace, Consistency: o.Consistency,
 		Launcher: c.tasks, Targets: c.balancers, Images: c.digest,
 	})
-	c.databases = newDatabaseServers(c.describeInstance, o.Progress)
 	o.ECS, o.TargetHealth, o.Balancers = c.ECS, c.ECS.TargetHealth, c.Balancers
 	if o.Database == nil {
 		o.Database = c.databases.address

@@ -346,7 +346,7 @@ func (s *cloudSite) oneOffs(t *testing.T) {
 	host, port := s.createDatabase(t)
 	defer s.replaceDatabase(t, port)
 	environment := []types.KeyValuePair{{Name: new("DB_HOST"), Value: &host}, {Name: new("DB_PORT"), Value: &port},
-		{Name: new("DB_NAME"), Value: new("doc_platform")}, {Name: new("DB_USER"), Value: new("doc_platform")}}
+		{Name: new("DB_NAME"), Value: new("doc_platform")}, {Name: new("DB_USER"), Value: new("doc_platform")}, {Name: new("DB_SSLMODE"), Value: new("require")}}
 	image := s.pushImage("api", localaws.Image{Folder: s.programs})
 	for _, step := range []struct {
 		name, role string
@@ -357,6 +357,7 @@ func (s *cloudSite) oneOffs(t *testing.T) {
 	}{
 		{"migrate", "execution", []string{"migrate", "up"}, nil, 0, "0016", "Essential container in task exited"},
 		{"migrate again", "execution", []string{"migrate", "up"}, nil, 0, "", "Essential container in task exited"},
+		{"migrate without TLS", "execution", []string{"migrate", "up"}, func(d *types.ContainerDefinition) { d.Environment[4].Value = new("disable") }, 1, "no encryption", "Essential container in task exited"},
 		{"migrate without a database", "execution", []string{"migrate", "up"}, func(d *types.ContainerDefinition) { d.Environment[1].Value = new("1") }, 1, "migrate:", "Essential container in task exited"},
 		{"secret", "execution", []string{"sh", "-c", `test "$DB_PASSWORD" = "hush hush" && echo it was`}, nil, 0, "it was", "Essential container in task exited"},
 		{"no such secret", "execution", []string{"sh"}, func(d *types.ContainerDefinition) {

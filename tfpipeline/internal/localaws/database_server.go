@@ -2,10 +2,20 @@ package localaws
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
+	"net"
 	"net/url"
+	"os"
 	"sync"
+	"time"
 
 	"github.com/specboard/platform/migrations/scratch"
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
@@ -24,12 +34,15 @@ type instance struct {
 // They stand in for Amazon RDS:
 // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_PostgreSQL.html.
 // An instance has its own server, master user and first database. Any password
-// is right, there is no TLS (programs must allow that on the loopback
-// address), the master user is a superuser, and the version is that of this
-// machine's PostgreSQL.
+// is right, the master user is a superuser, and the version is that of this
+// machine's PostgreSQL. As by rds.force_ssl, the default since PostgreSQL 15, a
+// connection without TLS is refused; PGSSLROOTCERT names the certificate to
+// verify a server by, which is the same for all.
 type databaseServers struct {
-	describe func(ctx context.Context, identifier string) (instance, error)
-	progress func(string)
+	certificate, key []byte // PEM
+	root             string // the file that holds the certificate
+	describe         func(ctx context.Context, identifier string) (instance, error)
+	progress         func(string)
 
 	mu      sync.Mutex
 	running map[string]*server // by identifier
@@ -44,8 +57,42 @@ type server struct {
 	unchecked bool // an instance has been deleted since; perhaps this one
 }
 
-func newDatabaseServers(describe func(context.Context, string) (instance, error), progress func(string)) *databaseServers {
-	return &databaseServers{describe: describe, progress: progress, running: map[string]*server{}}
+func newDatabaseServers(describe func(context.Context, string) (instance, error), progress func(string)) (*databaseServers, error) {
+	certificate, key, err := selfSigned(time.Now())
+	if err != nil {
+		return nil, fmt.Errorf("make the databases' certificate: %w", err)
+	}
+	file, err := os.CreateTemp("", "local-databases-*.pem")
+	if err != nil {
+		return nil, fmt.Errorf("keep the databases' certificate: %w", err)
+	}
+	if _, err := file.Write(certificate); err != nil {
+		return nil, errors.Join(fmt.Errorf("keep the databases' certificate: %w", err), file.Close(), os.Remove(file.Name()))
+	}
+	return &databaseServers{certificate: certificate, key: key, root: file.Name(), describe: describe, progress: progress, running: map[string]*server{}}, file.Close()
+}
+
+// selfSigned makes a certificate for this machine, and its key.
+func selfSigned(now time.Time) (certificate, key []byte, err error) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "local databases"},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(1, 0, 0),
+		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		return nil, nil, err
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return nil, nil, err
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), nil
 }
 
 // address is for Options.Database.
@@ -80,7 +127,7 @@ func (s *databaseServers) renew(identifier string, before *server) *server {
 	}
 	started := &server{instance: now}
 	if err == nil {
-		started.postgres, err = now.serve(ctx)
+		started.postgres, err = s.serve(ctx, now)
 	}
 	if err == nil {
 		// What it wrote is in the system's folder for what is thrown away.
@@ -92,8 +139,8 @@ func (s *databaseServers) renew(identifier string, before *server) *server {
 }
 
 // serve starts an instance's server with its first database.
-func (i instance) serve(ctx context.Context) (*scratch.Server, error) {
-	server, err := scratch.New(ctx, scratch.Options{Role: i.role, TCP: true})
+func (s *databaseServers) serve(ctx context.Context, i instance) (*scratch.Server, error) {
+	server, err := scratch.New(ctx, scratch.Options{Role: i.role, TCP: true, Certificate: s.certificate, Key: s.key})
 	if err != nil || i.database == "" || i.database == "postgres" {
 		return server, err
 	}
@@ -116,6 +163,7 @@ func (s *databaseServers) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
+	_ = os.Remove(s.root) // it lies in the system's folder for what is thrown away
 	for _, server := range s.running {
 		server.close()
 	}
