@@ -270,18 +270,24 @@ func (w *cancelled) end(way string, m moment, tag string, migrations int, args .
 		_ = run.Process.Kill()
 		<-gone
 	} else {
-		w.cancel(m, run, gone, &processes)
+		// The whole tree is killed, as GitHub promises, or the program alone.
+		w.cancel(m, run, gone, args[0] == "promote", &processes)
 	}
-	w.gate.open()
+	if way == "killed" || m.wait != "apply" {
+		w.gate.open()
+	}
+	if way == "cancelled" {
+		// It waits for Terraform, also while S3 is slow.
+		w.program(here, "settle", "-env", "staging").must(console.ExitOK)
+	}
 	w.outlived(processes)
+	w.gate.open()
 	if m.wait != "" {
 		if err := os.Remove(waits); err != nil {
 			w.t.Fatal(err)
 		}
 	}
-	if way == "cancelled" {
-		w.program(here, "settle", "-env", "staging").must(console.ExitOK)
-	} else {
+	if way == "killed" {
 		w.later()
 	}
 	w.program(w.cache(), args...).must(console.ExitOK)
@@ -289,7 +295,7 @@ func (w *cancelled) end(way string, m moment, tag string, migrations int, args .
 }
 
 // cancel does as GitHub does.
-func (w *cancelled) cancel(m moment, run *script, gone <-chan error, processes *[]int) {
+func (w *cancelled) cancel(m moment, run *script, gone <-chan error, tree bool, processes *[]int) {
 	w.t.Helper()
 	if err := run.Process.Signal(os.Interrupt); err != nil {
 		w.t.Fatal(err)
@@ -313,8 +319,12 @@ func (w *cancelled) cancel(m moment, run *script, gone <-chan error, processes *
 	if !passes(gone, 2*second()+second()/2) {
 		return
 	}
-	for _, pid := range w.family(run.Process.Pid) {
-		*processes = append(*processes, pid)
+	last := w.family(run.Process.Pid)
+	*processes = append(*processes, last...)
+	if !tree {
+		last = last[:1]
+	}
+	for _, pid := range last {
 		_ = syscall.Kill(pid, syscall.SIGKILL) // gone already: fine
 	}
 	<-gone
