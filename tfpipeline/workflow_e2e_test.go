@@ -31,6 +31,7 @@ func TestWorkflowRuns(t *testing.T) {
 		{"push deploys staging", pushDeploysStaging},
 		{"an older push does nothing", olderPushDoesNothing},
 		{"bootstrap of production", bootstrapsProduction},
+		{"a pre-release starts nothing", preReleaseStartsNothing},
 		{"release goes to production", releaseGoesToProduction},
 		{"a tag that never ran on staging", unprovedTagIsRefused},
 		{"re-run of an old release rolls back", rerunRollsBack},
@@ -81,6 +82,21 @@ func bootstrapsProduction(r *runner) {
 	log := r.mustRun(true, e)
 	mentions(r.t, log, "production: no changes", "bin/tfpipeline apply -env production -yes -reviewed")
 	r.assumes("prod-deploy/preview: plan", "prod-deploy/promote: deploy-production")
+}
+
+// GitHub sends no event "released" of it; should it, every job is skipped.
+func preReleaseStartsNothing(r *runner) {
+	before := len(r.attempts("production"))
+	e := r.released("v1.0.0")
+	e.payload = map[string]any{"action": "prereleased", "release": map[string]any{"tag_name": "v1.0.0", "prerelease": true}}
+	if log := r.mustRun(true, e); strings.Contains(log, "tfpipeline promote") {
+		r.t.Errorf("a pre-release started something:\n%s", log)
+	}
+	r.assumes()
+	r.deploys()
+	if n := len(r.attempts("production")); n != before {
+		r.t.Errorf("%d records, %d before", n, before)
+	}
 }
 
 func releaseGoesToProduction(r *runner) {
@@ -154,7 +170,7 @@ func rollbackWhileAReleaseWaits(r *runner) {
 	group.Go(func() { r.run(e) })
 	<-e.waits
 	r.takeAssumed()
-	mentions(r.t, r.mustRun(true, r.dispatch("prod-rollback", map[string]string{"tag": "", "skip_migrations": "true", "force": ""})), "## Rollback of `production`")
+	mentions(r.t, r.mustRun(true, r.dispatch("prod-rollback", map[string]string{"tag": "", "skip_migrations": "true", "force": "search is down"})), "## Rollback of `production`")
 	r.assumes("prod-rollback/preview: plan", "prod-rollback/rollback: deploy-production")
 	back := r.lastDeployed("production")
 	if back.Kind != deploy.KindRollback {
@@ -266,6 +282,10 @@ func pullRequests(r *runner) {
 		r.t.Errorf("%d comments; refused (-want +got):\n%s", len(r.hub.comments), d)
 	}
 	r.hub.refused = nil
+	// A merge queue gets the required check, and plans nothing again.
+	e.name, e.ref, e.payload = "merge_group", "refs/heads/gh-readonly-queue/main/pr-7-0123", map[string]any{"action": "checks_requested"}
+	mentions(r.t, r.mustRun(true, e), "plan: skipped, plan-offline: skipped")
+	r.assumes()
 }
 
 // assumes compares the roles that jobs have assumed since the last time.

@@ -59,7 +59,7 @@ var jobTable = map[string]jobRow{
 // triggers are what starts each workflow.
 var triggers = map[string]string{
 	"checks":         "merge_group, pull_request, workflow_call",
-	"plan":           "pull_request",
+	"plan":           "merge_group, pull_request",
 	"staging-deploy": "push main",
 	"prod-deploy":    "release released, workflow_dispatch bootstrap fingerprint override_proof tag",
 	"prod-rollback":  "workflow_dispatch force skip_migrations tag",
@@ -71,7 +71,7 @@ var triggers = map[string]string{
 // groups are the concurrency of workflows and of jobs.
 var groups = map[string]workflowtest.Concurrency{
 	"checks":                 {Group: "checks-${{ github.event_name == 'push' && github.sha || github.ref }}", Cancel: true},
-	"plan":                   {Group: "plan-${{ github.event.pull_request.number }}", Cancel: true},
+	"plan":                   {Group: "plan-${{ github.event.pull_request.number || github.ref }}", Cancel: true},
 	"staging-deploy/promote": {Group: "staging-deploy", Queue: "max"},
 	"drift":                  {Group: "drift", Cancel: true},
 	"nightly":                {Group: "nightly", Cancel: true},

@@ -30,6 +30,7 @@ var intended = map[string]string{
 	"drift/drift schedule refs/heads/main":                                        "build, plan",
 	"drift/drift workflow_dispatch refs/heads/main":                               "build, plan",
 	"drift/drift workflow_dispatch refs/heads/feature":                            "",
+	"plan/plan merge_group refs/heads/gh-readonly-queue/main/pr-7-0123":           "",
 	"plan/plan pull_request refs/pull/7/merge":                                    "plan",
 	"staging-deploy/shared push refs/heads/main":                                  "build, plan",
 	"staging-deploy/build push refs/heads/main":                                   "build, plan",
