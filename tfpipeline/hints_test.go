@@ -181,7 +181,7 @@ func TestMovesAreCommands(t *testing.T) {
 			m.Force, m.Reviewed, m.OverrideProof = true, "47773ac14efb91b0cb53", "staging is down"
 			moves = append(moves, m, deploy.Move{Verb: verb, Release: deploy.Release{Commit: "c0ffee0"}})
 		case deploy.VerbRollback:
-			m.Force, m.WithMigrations = true, true
+			m.Force, m.ForceReason, m.WithMigrations = true, "search is down", true
 			moves = append(moves, m, deploy.Move{Verb: verb, Advice: deploy.AdviceElsewhere})
 		}
 		for _, m := range moves {

@@ -66,7 +66,7 @@ Examples:
 			set.StringVar(&o.commit, "commit", "", "`SHA` of the commit, for what no release names")
 			set.StringVar(&o.reviewed, "reviewed", "", "`fingerprint` of the plan that was approved, or the file that plan -json wrote; any other plan is refused")
 			set.StringVar(&o.overrideProof, "override-proof", "", "promote without a proof, for this `reason`, which is recorded")
-			set.BoolVar(&o.force, "force", false, "promote a release that was rolled back from")
+			set.Var(&o.force, "force", "promote a release that was rolled back from; -force=`REASON` records why")
 			set.BoolVar(&o.forward, "forward", false, "leave it at nothing, with exit code 0, if a newer release runs")
 			o.declare(set)
 			return func(ctx context.Context, a *app, args []string) error {
@@ -80,11 +80,28 @@ Examples:
 type attemptOptions struct {
 	env, tag, commit        string
 	reviewed, overrideProof string
-	force, withMigrations   bool
-	forward                 bool
+	force                   forced
+	withMigrations, forward bool
 	dryRun, json, markdown  bool
 	timeout, lockWait       time.Duration
 	dossier                 string
+}
+
+// forced is the flag -force, or -force=REASON.
+type forced struct {
+	is     bool
+	reason string
+}
+
+func (f *forced) IsBoolFlag() bool { return true }
+func (f *forced) String() string   { return f.reason }
+
+func (f *forced) Set(s string) error {
+	f.is, f.reason = s != "false", s
+	if s == "true" || s == "false" {
+		f.reason = ""
+	}
+	return nil
 }
 
 func (o *attemptOptions) declare(set *flag.FlagSet) {
@@ -186,7 +203,7 @@ func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions,
 	}
 	q := deploy.Request{
 		ID: id, Tag: o.tag, Commit: o.commit, Actor: a.actor(), RunURL: github.ReadRun(a.console.Getenv).URL, Why: a.why(),
-		OverrideProof: o.overrideProof, Force: o.force, Forward: o.forward, WithMigrations: o.withMigrations,
+		OverrideProof: o.overrideProof, Force: o.force.is, ForceReason: o.force.reason, Forward: o.forward, WithMigrations: o.withMigrations,
 		DryRun: o.dryRun, Timeout: o.timeout, LockWait: o.lockWait, CredentialsEnd: root.CredentialsEnd(a.console),
 	}
 	if q.LockWait == 0 {

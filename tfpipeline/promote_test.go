@@ -76,7 +76,7 @@ func TestPromoteAndRollBack(t *testing.T) {
 	}
 	_, stderr = w.must(console.ExitFailed, "promote", "-env", "staging", "-release", "v1.1.0")
 	mentions(t, stderr, "v1.1.0 was rolled back from", "\nnext: ")
-	w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.1.0", "-force")
+	w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.1.0", "-force=its data is mended")
 
 	stdout, _ = w.must(console.ExitOK, "history", "-env", "staging")
 	lines := strings.Split(strings.TrimSpace(stdout), "\n")
@@ -87,6 +87,8 @@ func TestPromoteAndRollBack(t *testing.T) {
 	mentions(t, lines[2], "untouched at preflight")
 	mentions(t, lines[3], "rollback v1.0.0", "v1.1.0", "deployed")
 	mentions(t, lines[4], "promote v1.0.0", "v1.1.0", "superseded by v1.1.0")
+	stdout, _ = w.must(console.ExitOK, "history", "-env", "staging", "-id", strings.Fields(lines[1])[2])
+	mentions(t, stdout, "override   rejected release: its data is mended (v1.1.0 was rolled back from at ")
 	id := strings.Fields(lines[3])[2]
 	stdout, _ = w.must(console.ExitOK, "history", "-env", "staging", "-id", id)
 	mentions(t, stdout, "record     "+id, "rejected   v1.1.0", "commit     "+w.releases["v1.0.0"], "SERVICE", "frontend")

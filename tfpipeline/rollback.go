@@ -11,7 +11,7 @@ func rollbackCommand() command {
 	return command{
 		name:    "rollback",
 		summary: "bring an earlier release back to every service",
-		usage:   "-env ENV [-to TAG] [-with-migrations] [-force]",
+		usage:   "-env ENV [-to TAG] [-with-migrations] [-force[=REASON]]",
 		env:     environments, refusal: noServices,
 		long: `
 Sets every service to the task definitions that an earlier release recorded: the
@@ -23,7 +23,8 @@ It also ends a promotion that was interrupted, killed or left broken: without
 -to, what ran before that one comes back.
 
 It is refused if a contract migration has been applied since that release, which
-the old code may not live with; -force overrides that.
+the old code may not live with; -force overrides that, and -force=REASON records
+why.
 
 Exit codes are those of promote.
 
@@ -36,7 +37,7 @@ Examples:
 			set.StringVar(&o.env, "env", "", "environment to roll back")
 			set.StringVar(&o.tag, "to", "", "`tag` or commit of the release to go to (default: the last good one before the current)")
 			set.BoolVar(&o.withMigrations, "with-migrations", false, "run that release's migrations before it")
-			set.BoolVar(&o.force, "force", false, "roll back behind a contract migration")
+			set.Var(&o.force, "force", "roll back behind a contract migration; -force=`REASON` records why")
 			o.declare(set)
 			return func(ctx context.Context, a *app, args []string) error {
 				return runRollback(ctx, a, o)

@@ -89,8 +89,9 @@ type Request struct {
 	// OverrideProof is the reason for promoting without a proof.
 	OverrideProof string
 	// Force promotes a rejected release, or rolls back behind a contract
-	// migration. It needs no reason; what it overrode is recorded.
-	Force bool
+	// migration. What it overrode is recorded, with ForceReason if there is one.
+	Force       bool
+	ForceReason string
 	// Forward leaves a promotion at nothing if a newer release runs, in place of
 	// rolling back to the older one.
 	Forward bool

@@ -185,7 +185,7 @@ func hideRecord(r redact.Redactor, record Record) Record {
 	in := func(text *string) { *text = r.Hide(*text) }
 	record = record.clone()
 	in(&record.Error)
-	record.Next = each(record.Next, func(m *Move) { in(&m.OverrideProof) })
+	record.Next = each(record.Next, func(m *Move) { in(&m.OverrideProof); in(&m.ForceReason) })
 	record.Left = each(record.Left, in)
 	record.Overrides = each(record.Overrides, func(o *Override) { in(&o.Reason) })
 	for _, s := range record.Services {

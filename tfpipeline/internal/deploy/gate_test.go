@@ -59,6 +59,10 @@ func TestRollbackStopsAtAContract(t *testing.T) {
 		if err != nil || len(r.Overrides) != 1 || !strings.Contains(r.Overrides[0].Reason, "0009_drop") {
 			t.Errorf("forced: %v, overrides %+v", err, r.Overrides)
 		}
+		r, err = before.restore().start().rollback(t.Context(), Request{Tag: "v1.0", Force: true, ForceReason: "search is down"})
+		if err != nil || len(r.Overrides) != 1 || !strings.HasPrefix(r.Overrides[0].Reason, "search is down (") || !strings.Contains(r.Overrides[0].Reason, "0009_drop") {
+			t.Errorf("forced for a reason: %v, overrides %+v", err, r.Overrides)
+		}
 	})
 }
 

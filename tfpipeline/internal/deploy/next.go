@@ -19,6 +19,7 @@ type Move struct {
 	Reviewed       string `json:"reviewed,omitempty"`
 	OverrideProof  string `json:"override_proof,omitempty"`
 	Force          bool   `json:"force,omitempty"`
+	ForceReason    string `json:"force_reason,omitempty"`
 	WithMigrations bool   `json:"with_migrations,omitempty"`
 }
 
@@ -146,9 +147,9 @@ func (l Lease) Next() Next {
 
 // repeat asks for the same again.
 func repeat(r Record, q Request) Move {
-	m := Move{Advice: AdviceRepeat, Verb: VerbPromote, Release: r.Release.bare(), Reviewed: q.Reviewed, OverrideProof: q.OverrideProof, Force: q.Force}
+	m := Move{Advice: AdviceRepeat, Verb: VerbPromote, Release: r.Release.bare(), Reviewed: q.Reviewed, OverrideProof: q.OverrideProof, Force: q.Force, ForceReason: q.ForceReason}
 	if r.Kind == KindRollback {
-		m = Move{Advice: AdviceRepeat, Verb: VerbRollback, Release: r.Release.bare(), Force: q.Force, WithMigrations: q.WithMigrations}
+		m = Move{Advice: AdviceRepeat, Verb: VerbRollback, Release: r.Release.bare(), Force: q.Force, ForceReason: q.ForceReason, WithMigrations: q.WithMigrations}
 	}
 	return m
 }

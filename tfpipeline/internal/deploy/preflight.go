@@ -179,7 +179,7 @@ func (c *checks) checkRejected(context.Context) error {
 	}
 	why := fmt.Sprintf("%s was rolled back from at %s by %s", release, by.Started.UTC().Format(time.RFC3339), by.Actor)
 	if c.request.Force {
-		c.override("rejected release", why)
+		c.override("rejected release", c.forced(why))
 		return nil
 	}
 	return forcible{fmt.Errorf("%s: promote a release that fixes it", why)}
@@ -213,6 +213,14 @@ func (c *checks) checkProof(ctx context.Context) error {
 
 // overrideProof is how the check of the proof is named in records.
 const overrideProof = "proof"
+
+// forced is a refusal that Force overrides, as it is recorded.
+func (c *checks) forced(refusal string) string {
+	if why := c.request.ForceReason; why != "" {
+		return why + " (" + refusal + ")"
+	}
+	return refusal
+}
 
 // override notes a check that was overridden.
 func (c *checks) override(check, reason string) {
@@ -327,7 +335,7 @@ func (c *checks) checkContracts(ctx context.Context) error {
 		return nil
 	}
 	if c.request.Force {
-		c.override("contract migration", err.Error())
+		c.override("contract migration", c.forced(err.Error()))
 		return nil
 	}
 	return forcible{fmt.Errorf("%w: roll back to a later release, unless it can do without", err)}

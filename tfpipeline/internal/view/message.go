@@ -48,6 +48,9 @@ func (m Message) Text() string {
 	} else if r.Outcome != deploy.Deployed && r.SupersededBy == nil {
 		lines = append(lines, fmt.Sprintf("exit code %d: %s", r.Outcome.ExitCode(), meanings[r.Outcome]))
 	}
+	for _, o := range r.Overrides {
+		lines = append(lines, "overridden: "+o.Check+": "+oneLine(o.Reason))
+	}
 	if n := len(m.Subjects); n > 0 {
 		lines = append(lines, counted(n, "commit")+":")
 		for _, s := range m.Subjects[:min(n, mostTold)] {

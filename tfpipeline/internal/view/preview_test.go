@@ -76,6 +76,7 @@ func TestMessages(t *testing.T) {
 	r := record()
 	many := []string{"one", "two", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"}
 	want := `doc-platform production: promotion of v1.4.0: awaiting approval, after v1.3.0, by ada
+overridden: rejected release: mended⏎by hand
 12 commits:
 • one
 • two
@@ -92,12 +93,13 @@ next: review and approve it at https://example.org/1`
 	if d := cmp.Diff(want, view.Message{Platform: "doc-platform", Moment: view.AwaitingApproval, Record: r, Subjects: many}.Text()); d != "" {
 		t.Errorf("awaiting approval (-want +got):\n%s", d)
 	}
-	want = "doc-platform production: promotion of v1.4.0: started, after v1.3.0, by ada\n1 commit:\n• one\nhttps://example.org/1"
+	want = "doc-platform production: promotion of v1.4.0: started, after v1.3.0, by ada\noverridden: rejected release: mended⏎by hand\n1 commit:\n• one\nhttps://example.org/1"
 	if d := cmp.Diff(want, view.Message{Platform: "doc-platform", Moment: view.Started, Record: r, Subjects: many[:1]}.Text()); d != "" {
 		t.Errorf("started (-want +got):\n%s", d)
 	}
 	want = `doc-platform production: promotion of v1.4.0: rolled back (5m3s), by ada
 exit code 3: failed, and every service runs again what it ran before
+overridden: rejected release: mended⏎by hand
 watch: service api failed
 • task migrate has run
 next: what runs: tfpipeline status -env production
@@ -106,7 +108,7 @@ https://example.org/1`
 		t.Errorf("rolled back (-want +got):\n%s", d)
 	}
 	r.SupersededBy, r.Outcome, r.Ended = &deploy.Release{Tag: "v1.5.0"}, deploy.Untouched, time.Time{}
-	want = "doc-platform production: promotion of v1.4.0: superseded by v1.5.0, which is newer; nothing was changed, by ada\nhttps://example.org/1"
+	want = "doc-platform production: promotion of v1.4.0: superseded by v1.5.0, which is newer; nothing was changed, by ada\noverridden: rejected release: mended⏎by hand\nhttps://example.org/1"
 	if d := cmp.Diff(want, view.Message{Platform: "doc-platform", Moment: view.Ended, Record: r}.Text()); d != "" {
 		t.Errorf("superseded (-want +got):\n%s", d)
 	}

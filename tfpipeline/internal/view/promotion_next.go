@@ -66,10 +66,14 @@ func Command(environment string, m deploy.Move) string {
 	}
 	add(m.WithMigrations, "-with-migrations")
 	add(m.Reviewed != "", "-reviewed", m.Reviewed)
-	add(m.OverrideProof != "", "-override-proof", "'"+strings.ReplaceAll(oneLine(m.OverrideProof), "'", `'\''`)+"'")
-	add(m.Force, "-force")
+	add(m.OverrideProof != "", "-override-proof", quoted(m.OverrideProof))
+	add(m.Force && m.ForceReason == "", "-force")
+	add(m.Force && m.ForceReason != "", "-force="+quoted(m.ForceReason))
 	return strings.Join(line, " ")
 }
+
+// quoted is a text as one word of a shell.
+func quoted(s string) string { return "'" + strings.ReplaceAll(oneLine(s), "'", `'\''`) + "'" }
 
 // name is how a command names a release: its tag, or its commit.
 func name(r deploy.Release) string {
