@@ -5,8 +5,15 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
 // What the page for people on call says they see is what the program, a
@@ -43,5 +50,65 @@ func TestOnCallQuotesMessages(t *testing.T) {
 	}
 	if len(quoted) < 10 {
 		t.Errorf("%d quotations found: is the search broken?", len(quoted))
+	}
+}
+
+// The page about GitHub lists every kind of message that a webhook gets, and
+// shows one with every line that a message may have.
+func TestGitHubListsMessages(t *testing.T) {
+	page, err := os.ReadFile("../docs/github.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "## What the channel hears")
+	section, _, _ = strings.Cut(section, "\n## ")
+	began := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+	m := view.Message{Platform: "doc-platform", Moment: view.Ended, Record: deploy.Record{
+		Kind: deploy.KindPromote, Environment: "production", Actor: "ada", Started: began, Ended: began.Add(5*time.Minute + 3*time.Second),
+		Release: deploy.Release{Tag: "v1.4.0"}, Previous: deploy.Release{Tag: "v1.3.0"},
+	}}
+	first := func(m view.Message) string { head, _, _ := strings.Cut(m.Text(), "\n"); return head }
+	constants := func(path, of string) (values []string) {
+		source, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range regexp.MustCompile(`(?m)^\t\w+ +`+of+` = "(.*)"$`).FindAllStringSubmatch(string(source), -1) {
+			values = append(values, c[1])
+		}
+		return values
+	}
+	var want []string
+	for _, moment := range constants("internal/view/message.go", "Moment") {
+		m := m
+		if m.Moment = view.Moment(moment); m.Moment != view.Ended {
+			want = append(want, first(m))
+			continue
+		}
+		for _, outcome := range constants("internal/deploy/record.go", "Outcome") {
+			m.Record.Outcome = deploy.Outcome(outcome)
+			want = append(want, first(m))
+		}
+		m.Record.SupersededBy = &deploy.Release{Tag: "v1.5.0"}
+		want = append(want, first(m))
+	}
+	var got []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `([^`]*)`").FindAllStringSubmatch(section, -1) {
+		got = append(got, row[1])
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("kinds of messages (-the program's +the page's):\n%s", d)
+	}
+
+	m.Subjects = []string{"Show the invoice as PDF"}
+	r := &m.Record
+	r.Outcome, r.Step, r.Error, r.Left = deploy.Broken, deploy.StepWatch, "service api failed", []string{"task migrate has run"}
+	r.Overrides = []deploy.Override{{Check: "proof", Reason: "staging is down"}}
+	r.Next = deploy.Next{{Advice: deploy.AdviceInspect, Verb: deploy.VerbStatus}}
+	r.RunURL = "https://github.com/specboard/doc-platform/actions/runs/1/attempts/1"
+	if !strings.Contains(section, "```\n"+m.Text()+"\n```") {
+		t.Errorf("the page does not show\n%s", m.Text())
 	}
 }
