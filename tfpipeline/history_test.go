@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -135,5 +137,39 @@ func TestARollbackRemovesTheStateLockOfAKilledApply(t *testing.T) {
 		if len(left)+len(w.keys("locks/")) != 0 {
 			t.Errorf("left: %v %v", left, w.keys("locks/"))
 		}
+	}
+}
+
+// A run that is killed between the end of its work and the message to people
+// loses no message: settle sends it, and sends it once.
+func TestSettleTellsWhatADeadRunCouldNot(t *testing.T) {
+	w := newPromotions(t)
+	w.env = append(w.env, "NOTIFY_URL="+w.cloud.url+"/hook")
+	w.release("v1.0")
+	w.must(0, "promote", "-env", "staging", "-release", "v1.0")
+	id := w.record().ID
+	died := func() {
+		if err := os.WriteFile(filepath.Join(cacheDir(), "runs", id+".json"), []byte(`{"Environment":"staging","Attempt":"`+id+`"}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sent := len(w.cloud.posts)
+	died()
+	w.must(0, "settle", "-env", "staging")
+	if len(w.cloud.posts) != sent {
+		t.Errorf("told twice: %q", w.cloud.posts)
+	}
+	delete(w.cloud.objects, "history/staging/index.journal.json") // it died before
+	died()
+	out, _ := w.must(0, "settle", "-env", "staging")
+	mentions(t, out, "staging: people are told how "+id+" ended: deployed")
+	if len(w.cloud.posts) != sent+1 {
+		t.Fatalf("posts: %q", w.cloud.posts)
+	}
+	mentions(t, w.cloud.posts[sent], "v1.0 is deployed to every service")
+	died()
+	w.must(0, "settle", "-env", "staging")
+	if len(w.cloud.posts) != sent+1 {
+		t.Errorf("told twice: %q", w.cloud.posts)
 	}
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"flag"
+
+	"github.com/specboard/platform/tfpipeline/internal/report"
 )
 
 func settleCommand() command {
@@ -14,8 +16,9 @@ func settleCommand() command {
 		long: `
 A run that was killed, as GitHub kills a cancelled job, may leave Terraform at
 work, a state that it could not save, and locks. Settle waits until Terraform has
-let go of what it was at, or ends it; saves the state; gives the locks back; and
-marks the environment's lock if the run left something to be continued. It takes
+let go of what it was at, or ends it; saves the state; gives the locks back;
+marks the environment's lock if the run left something to be continued; and tells
+the webhook of NOTIFY_URL how the run ended, if it could not. It takes
 at most five minutes, needs no checkout, and does nothing if nothing was left:
 a workflow runs it after every cancelled job.
 
@@ -38,7 +41,17 @@ Examples:
 				if err != nil {
 					return err
 				}
-				s, err := a.leases(cloud).Settle(ctx, *env)
+				l := a.leases(cloud)
+				if e, ok := a.platform.Environment(*env); ok {
+					told, err := report.NewAttempt(a.console, a.platform, e, a.checkout())
+					if err != nil {
+						return err
+					}
+					if told.Webhook != nil {
+						l.Notifier = told
+					}
+				}
+				s, err := l.Settle(ctx, *env)
 				if err != nil {
 					return err
 				}

@@ -23,6 +23,9 @@ type Leases struct {
 	Limits   deploy.Limits
 	// Cache is the folder for what is kept between runs.
 	Cache string
+	// Notifier is told of attempts that could not tell of their own end; nil tells
+	// nobody.
+	Notifier deploy.Notifier
 	// Actor is who asks, Why what for, RunURL where the log is; it may be "".
 	Actor, Why, RunURL string
 }

@@ -192,5 +192,32 @@ func (l *Leases) settleRun(ctx context.Context, n note, s *Settlement, did func(
 			s.Lease = left
 		}
 	}
+	if err := l.tellEnd(ctx, n, did); err != nil {
+		return err
+	}
 	return n.forget()
+}
+
+// tellEnd tells people how an attempt ended that died before it could. One that
+// told them has put its record into the index since.
+func (l *Leases) tellEnd(ctx context.Context, n note, did func(string, ...any)) error {
+	if l.Notifier == nil {
+		return nil
+	}
+	history := l.Bucket.History(n.Environment)
+	r, err := history.Find(ctx, n.Attempt)
+	if errors.Is(err, state.ErrNoBucket) || isType[*state.ForeignError](err) || err == nil && r == nil {
+		return nil // it was no attempt, or came to no end
+	}
+	if err != nil {
+		return err
+	}
+	if told, err := history.Indexed(ctx, n.Attempt); told || err != nil {
+		return err
+	}
+	if err := l.Notifier.Notify(ctx, *r); err != nil {
+		return fmt.Errorf("tell how %s ended: %w", n.Attempt, err)
+	}
+	did("people are told how %s ended: %s", n.Attempt, r.Outcome)
+	return history.UpdateIndex(ctx, *r)
 }

@@ -131,6 +131,13 @@ func (h *History) UpdateIndex(ctx context.Context, stored ...deploy.Record) erro
 	return deploy.Transient(fmt.Errorf("write %s: it does not hold still", h.indexKey()))
 }
 
+// Indexed reports whether the index knows of an attempt: whoever ends in good
+// order sees to that last.
+func (h *History) Indexed(ctx context.Context, id string) (bool, error) {
+	x, err := h.storedIndex(ctx)
+	return id <= x.Through || slices.Contains(x.Newest, id), err
+}
+
 // Find returns the record of an attempt; nil if it has none. What stands there
 // and is none is a *ForeignError.
 func (h *History) Find(ctx context.Context, id string) (*deploy.Record, error) {
