@@ -44,8 +44,7 @@ func (a *attempt) plan(ctx context.Context) (Plan, error) {
 }
 
 // apply applies that very plan, and waits for the deployments that it causes.
-// latest are the services' deployments before it.
-func (a *attempt) apply(ctx context.Context, plan Plan, latest map[string]string) error {
+func (a *attempt) apply(ctx context.Context, plan Plan, found *checks) error {
 	if a.journal.Phase.applied() {
 		return nil
 	}
@@ -71,11 +70,11 @@ func (a *attempt) apply(ctx context.Context, plan Plan, latest map[string]string
 	if !plan.Empty {
 		atLeast = a.limits.lag()
 	}
-	services, err := a.settle(ctx, "after the apply", atLeast)
+	services, err := found.settle(ctx, "after the apply", atLeast)
 	if err != nil || plan.Empty {
 		return err
 	}
-	return checkApplied(a.services, services, latest, a.record().Services)
+	return checkApplied(a.services, services, found.latest, a.record().Services)
 }
 
 // checkApplied makes sure that what an apply changed about the services came to be: ECS
@@ -100,16 +99,16 @@ func checkApplied(names []string, services map[string]Service, latest map[string
 // register copies the template of each service, as Terraform applied it last,
 // into a revision that runs the release's image, and keeps these images from
 // expiring. It returns the task definitions by service.
-func (a *attempt) register(ctx context.Context) (revisions map[string]string, err error) {
+func (a *attempt) register(ctx context.Context, found *checks) (revisions map[string]string, err error) {
 	// The apply may have changed templates, and created services.
 	outputs, err := a.outputs(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := a.readBefore(ctx, true); err != nil {
+	if _, err := found.readBefore(ctx, true); err != nil {
 		return nil, err
 	}
-	r, registrar := a.record(), a.registrar(outputs.Templates)
+	r, registrar := a.record(), registrar{a.operation, a.lease, outputs.Templates}
 	revisions = map[string]string{}
 	for _, s := range a.services {
 		own, template := r.Services[s], outputs.Templates[s]
@@ -149,7 +148,7 @@ func (a *attempt) reregister(ctx context.Context, outputs Outputs) (revisions ma
 	for _, name := range a.services {
 		wanted[name] = a.record().Services[name].After
 	}
-	revisions, err = a.registrar(outputs.Templates).revive(ctx, wanted, a.record().Release)
+	revisions, err = registrar{a.operation, a.lease, outputs.Templates}.revive(ctx, wanted, a.record().Release)
 	for name, arn := range revisions {
 		a.record().Services[name].After = arn
 	}
@@ -163,10 +162,6 @@ type registrar struct {
 	// templates are those that Terraform applied last, by service and one-off task;
 	// nil: unknown.
 	templates map[string]string
-}
-
-func (a *attempt) registrar(templates map[string]string) registrar {
-	return registrar{operation: a.operation, lease: a.lease, templates: templates}
 }
 
 // outputs reads those of the infrastructure.

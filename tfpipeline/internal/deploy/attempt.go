@@ -37,9 +37,7 @@ type attempt struct {
 	services []string // in the platform's order
 
 	journal Journal
-	history Index
-	// stored are the records that this run has stored and the index may lack.
-	stored []Record
+	history *history
 	// from is what this run takes over from the one that left the lock.
 	from continuation
 	// own is how far this run itself has come.
@@ -57,6 +55,7 @@ func (a *attempt) record() *Record { return &a.journal.Record }
 
 func (p *Pipeline) attempt(ctx context.Context, kind Kind, q Request) (Record, error) {
 	a := &attempt{operation: p.begin(StepLock), request: q}
+	a.history = &history{operation: a.operation}
 	*a.record() = Record{
 		Version: RecordVersion, Kind: kind, Environment: p.Environment,
 		Actor: q.Actor, RunURL: q.RunURL, Started: a.begun,
@@ -77,7 +76,7 @@ func (a *attempt) check() error {
 		problems = append(problems, fmt.Errorf("environment %q is none of the platform's", a.Environment))
 	}
 	a.env = env
-	a.services = a.serviceNames()
+	a.services = serviceNames(a.Platform)
 	if a.record().Kind == KindPromote && a.request.Tag == "" && a.request.Commit == "" {
 		problems = append(problems, errors.New("a promotion needs the tag of a release or a commit"))
 	}
@@ -92,9 +91,9 @@ func (a *attempt) check() error {
 }
 
 // serviceNames are the platform's, in its order.
-func (a *attempt) serviceNames() []string {
+func serviceNames(p config.Platform) []string {
 	var names []string
-	for _, s := range a.Platform.Services {
+	for _, s := range p.Services {
 		names = append(names, s.Name)
 	}
 	return names
@@ -243,6 +242,7 @@ func (a *attempt) steps() (promotion, rollback []step) {
 	)
 	lock := step{StepLock, a.lock}
 	resolve := step{StepResolve, func(ctx context.Context) (err error) { digests, err = a.resolve(ctx); return err }}
+	preflight := step{StepPreflight, func(ctx context.Context) (err error) { found, err = a.preflight(ctx); return err }}
 	migrate := step{StepMigrate, func(ctx context.Context) error { return a.migrate(ctx, found.outputs, found.contracts) }}
 	deploy := []step{
 		{StepUpdate, func(ctx context.Context) (err error) {
@@ -255,23 +255,18 @@ func (a *attempt) steps() (promotion, rollback []step) {
 		}},
 		{StepVerify, func(ctx context.Context) error { return a.verify(ctx, services, digests) }},
 		{StepRecord, a.store},
-		{StepUnlock, a.unlock},
+		{StepUnlock, func(ctx context.Context) error { a.settleLock(ctx, ""); return nil }}, // or it ends by itself
 		{StepNotify, a.notify},
 	}
 	promotion = append([]step{
-		lock,
-		resolve,
-		{StepPreflight, func(ctx context.Context) (err error) { found, err = a.preflight(ctx); return err }},
+		lock, resolve, preflight,
 		{StepPlan, func(ctx context.Context) (err error) { planned, err = a.plan(ctx); return err }},
 		migrate,
-		{StepApply, func(ctx context.Context) error { return a.apply(ctx, planned, found.latest) }},
-		{StepRegister, func(ctx context.Context) (err error) { revisions, err = a.register(ctx); return err }},
+		{StepApply, func(ctx context.Context) error { return a.apply(ctx, planned, found) }},
+		{StepRegister, func(ctx context.Context) (err error) { revisions, err = a.register(ctx, found); return err }},
 	}, deploy...)
 	rollback = append([]step{
-		lock,
-		resolve,
-		{StepPreflight, func(ctx context.Context) (err error) { found, err = a.preflightRollback(ctx); return err }},
-		migrate,
+		lock, resolve, preflight, migrate,
 		{StepRegister, func(ctx context.Context) (err error) { revisions, err = a.reregister(ctx, found.outputs); return err }},
 	}, deploy...)
 	return promotion, rollback

@@ -173,39 +173,25 @@ func (a *attempt) store(ctx context.Context) error {
 	if err := a.retryCall(ctx, func(ctx context.Context) error { return a.History.Record(ctx, r) }); err != nil {
 		return fmt.Errorf("record the attempt: %w", err)
 	}
-	a.stored = append(a.stored, r)
+	a.history.stored = append(a.history.stored, r)
 	return nil
 }
 
-// updateIndex makes the history's index know of this attempt. Until it does,
-// whoever reads the history finds its record by looking.
-func (a *attempt) updateIndex(ctx context.Context) {
-	if len(a.stored) == 0 {
-		return
-	}
-	ctx, cancel := a.finishing(ctx)
-	defer cancel()
-	if err := a.retryCall(ctx, func(ctx context.Context) error { return a.History.UpdateIndex(ctx, a.stored...) }); err != nil {
-		a.warn("store the index of the history, which the next attempt does: %v", err)
-	}
-}
-
-// forgetDead removes the state lock of the attempt whose lease was taken over: a
+// forgetDead removes the state lock of a dead attempt, if there was one: a
 // rollback applies nothing, and would leave it there.
-func (a *attempt) forgetDead(ctx context.Context) {
-	dead := a.from.lease.RecordID
-	if dead == "" || idle(a.journal.Phase, a.own) {
+func (o *operation) forgetDead(ctx context.Context, dead string) {
+	if dead == "" {
 		return
 	}
-	ctx, cancel := a.finishing(ctx)
+	ctx, cancel := o.finishing(ctx)
 	defer cancel()
 	for range 3 { // a lock that is renewed all the same is left
-		after, err := retry(ctx, a.operation, func(ctx context.Context) (time.Duration, error) { return a.Infrastructure.ForgetDead(ctx, dead) })
+		after, err := retry(ctx, o, func(ctx context.Context) (time.Duration, error) { return o.Infrastructure.ForgetDead(ctx, dead) })
 		if err != nil {
-			a.warn("remove the state lock of %s, which died: %v", dead, err)
+			o.warn("remove the state lock of %s, which died: %v", dead, err)
 			return
 		}
-		if after <= 0 || !a.pause(ctx, after) {
+		if after <= 0 || !o.pause(ctx, after) {
 			return
 		}
 	}
@@ -213,8 +199,10 @@ func (a *attempt) forgetDead(ctx context.Context) {
 
 // notify tells people. Nothing depends on it.
 func (a *attempt) notify(ctx context.Context) error {
-	defer a.forgetDead(ctx)
-	defer a.updateIndex(ctx)
+	if !idle(a.journal.Phase, a.own) {
+		defer a.forgetDead(ctx, a.from.lease.RecordID)
+	}
+	defer a.history.updateIndex(ctx)
 	if a.Notifier == nil {
 		return nil
 	}
@@ -224,12 +212,6 @@ func (a *attempt) notify(ctx context.Context) error {
 	if err := a.retryCall(ctx, func(ctx context.Context) error { return a.Notifier.Notify(ctx, r) }); err != nil {
 		a.warn("notify: %v", err)
 	}
-	return nil
-}
-
-// unlock gives the lock back. Should that fail, it ends by itself.
-func (a *attempt) unlock(ctx context.Context) error {
-	a.settleLock(ctx, "")
 	return nil
 }
 

@@ -2,6 +2,9 @@ package deploy
 
 import (
 	"cmp"
+	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -304,4 +307,224 @@ func (x Index) pending(schema Schema) []migrations.Migration {
 		}
 	}
 	return pending
+}
+
+// history is what an operation knows of what was done to the environment.
+type history struct {
+	operation *operation
+	Index
+	// stored are the records that this run has stored and the index may lack.
+	stored []Record
+}
+
+// read reads the history, and says what lies in it and is no record.
+func (h *history) read(ctx context.Context) error {
+	type read struct {
+		index   Index
+		skipped []Skipped
+	}
+	r, err := retry(ctx, h.operation, func(ctx context.Context) (read, error) {
+		index, skipped, err := h.operation.History.Index(ctx)
+		return read{index, skipped}, err
+	})
+	if err != nil {
+		return fmt.Errorf("read the history: %w", err)
+	}
+	if h.Version == 0 {
+		for _, s := range r.skipped {
+			h.operation.warn("the history holds %s, which is no record: %s", s.Key, s.Reason)
+		}
+	}
+	h.Index = r.index
+	return nil
+}
+
+// leftover is a lock that exists, and what is known of its holder's attempt.
+type leftover struct {
+	lease Lease
+	// journal and record are the attempt's; nil if it has none.
+	journal *Journal
+	record  *Record
+}
+
+// leftover finds out what the holder of a lock has done.
+func (h *history) leftover(ctx context.Context, l Lease) (leftover, error) {
+	left := leftover{lease: l}
+	var err error
+	left.record, err = retry(ctx, h.operation, func(ctx context.Context) (*Record, error) { return h.operation.History.Find(ctx, l.RecordID) })
+	if err != nil {
+		return left, fmt.Errorf("read the record of %s: %w", l.RecordID, err)
+	}
+	j, err := retry(ctx, h.operation, func(ctx context.Context) (Journal, error) { return h.operation.History.Journal(ctx, l.RecordID) })
+	switch {
+	case err == nil:
+		left.journal = &j
+	case !errors.Is(err, ErrNoJournal):
+		return left, fmt.Errorf("read the journal of %s: %w", l.RecordID, err)
+	}
+	return left, nil
+}
+
+// recordDead stores the records that dead attempts could not store: the one
+// whose lock this was, and those that it continued in turn.
+func (h *history) recordDead(ctx context.Context, left leftover) error {
+	for left.journal != nil {
+		if left.record != nil {
+			// Whoever stored it may have died before the index knew of it.
+			h.know(*left.record)
+			return nil
+		}
+		r := left.journal.Record.clone()
+		r.Outcome, r.Step, r.Ended = Interrupted, left.journal.Step, left.journal.Time
+		r.Error = "ended without a word"
+		if !left.journal.Phase.changed() {
+			r.Outcome = Untouched
+		}
+		err := h.operation.retryCall(ctx, func(ctx context.Context) error { return h.operation.History.Record(ctx, r) })
+		switch {
+		case errors.Is(err, ErrRecorded): // by itself, just now
+			if err := h.read(ctx); err != nil {
+				return err
+			}
+		case err != nil:
+			return fmt.Errorf("record the attempt %s, which died: %w", r.ID, err)
+		default:
+			h.know(r)
+		}
+		if r.Resumes == "" {
+			return nil
+		}
+		if left, err = h.leftover(ctx, Lease{RecordID: r.Resumes}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// know adds a record that is stored to what is known of the history.
+func (h *history) know(r Record) {
+	h.Add(r)
+	h.stored = append(h.stored, r)
+}
+
+// updateIndex makes the history's index know of this attempt. Until it does,
+// whoever reads the history finds its record by looking.
+func (h *history) updateIndex(ctx context.Context) {
+	if len(h.stored) == 0 {
+		return
+	}
+	ctx, cancel := h.operation.finishing(ctx)
+	defer cancel()
+	if err := h.operation.retryCall(ctx, func(ctx context.Context) error { return h.operation.History.UpdateIndex(ctx, h.stored...) }); err != nil {
+		h.operation.warn("store the index of the history, which the next attempt does: %v", err)
+	}
+}
+
+// older reports whether the release to be promoted is one that came before the
+// current: in the past of its commit or, if neither is in the other's, earlier
+// in the history.
+func (h *history) older(ctx context.Context, release Release) (bool, error) {
+	current := h.current()
+	if current == nil || release.Same(current.Release) {
+		return false, nil
+	}
+	contains := func(descendant, ancestor string) (bool, error) {
+		in, err := retry(ctx, h.operation, func(ctx context.Context) (bool, error) {
+			return h.operation.Checkout.Contains(ctx, descendant, ancestor)
+		})
+		if err != nil {
+			return false, fmt.Errorf("find out which is older, %s or %s, which runs (the checkout needs the whole history): %w",
+				release, current.Release, err)
+		}
+		return in, nil
+	}
+	if in, err := contains(current.Release.Commit, release.Commit); in || err != nil {
+		return in, err
+	}
+	if in, err := contains(release.Commit, current.Release.Commit); in || err != nil {
+		return false, err
+	}
+	order := h.order()
+	at := slices.IndexFunc(order, release.Same)
+	return at >= 0 && at < slices.IndexFunc(order, current.Release.Same), nil
+}
+
+// recordOf is the record of the last attempt that deployed a release.
+func (h *history) recordOf(ctx context.Context, d DeployedRelease) (*Record, error) {
+	for _, r := range h.Deployed {
+		if r.ID == d.Record {
+			return &r, nil
+		}
+	}
+	r, err := retry(ctx, h.operation, func(ctx context.Context) (*Record, error) { return h.operation.History.Find(ctx, d.Record) })
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read the record of %s: %w", d.release, err)
+	case r == nil:
+		return nil, fmt.Errorf("the record %s of %s, deployed at %s, is no longer in the history: copy it back if it was archived", d.Record, d.release, d.Last.UTC().Format(time.RFC3339))
+	}
+	return r, nil
+}
+
+// named is the last deployment of a release that ran here, by a name that a
+// person gave. A tag is peeled: it may be younger than the deployment of its
+// commit, or have been moved since. Without a checkout what is recorded counts.
+func (h *history) named(ctx context.Context, name string) *DeployedRelease {
+	of := h.deployed(name)
+	if of != nil && of.release.Tag != name {
+		return of // it is a commit
+	}
+	ctx, cancel := context.WithTimeout(ctx, h.operation.limits.Collect)
+	defer cancel()
+	commit, err := h.operation.Checkout.Peel(ctx, name)
+	switch {
+	case err != nil && of != nil:
+		h.operation.warn("find the commit of release %s: %v", name, err)
+	case err == nil && of == nil:
+		return h.deployed(commit)
+	case err == nil && of.release.Commit != commit:
+		h.operation.warn("the tag %s means commit %s now: rolling back to what ran here under it, commit %s", name, commit, of.release.Commit)
+	}
+	return of
+}
+
+// free returns the lease that may be taken over, and what is known of its
+// holder: nil if there is none. It waits as long for one that is held, and a
+// change of a kind asks for it.
+func (h *history) free(ctx context.Context, kind Kind, wait time.Duration) (*leftover, error) {
+	began := time.Now()
+	var holder *Lease
+	for said := ""; ; {
+		var err error
+		if holder, err = retry(ctx, h.operation, h.operation.Lock.Holder); err != nil {
+			return nil, fmt.Errorf("look at the lock: %w", err)
+		}
+		if holder == nil {
+			return nil, nil
+		}
+		if !holder.AtWork() {
+			break
+		}
+		if wait == 0 {
+			return nil, LockError{Lease: *holder}
+		}
+		if waited := time.Since(began); waited >= wait {
+			return nil, LockError{Lease: *holder, Waited: waited}
+		}
+		if holder.RecordID != said {
+			said = holder.RecordID
+			h.operation.emit(Event{Kind: EventWait, Message: "waiting for the lock: " + heldBy(holder)})
+		}
+		if !h.operation.pause(ctx, min(h.operation.limits.Tick, wait)) {
+			return nil, context.Cause(ctx)
+		}
+	}
+	left, err := h.leftover(ctx, *holder)
+	if err != nil {
+		return nil, err
+	}
+	if takeover(*holder, left.journal, left.record, kind, Release{}).how != howFree {
+		return nil, LockError{Lease: *holder, Dead: true}
+	}
+	return &left, nil
 }

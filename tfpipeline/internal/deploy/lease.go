@@ -340,7 +340,7 @@ const changeTime = 6 * time.Hour
 // work that is to be continued. It reports whether a run that died has left its
 // lease, which Change takes over. It reads Lock and History.
 func (p *Pipeline) Free(ctx context.Context, q ChangeRequest) (abandoned bool, err error) {
-	left, err := p.newChange(q).free(ctx)
+	left, err := (&history{operation: p.begin(StepLock)}).free(ctx, q.Kind, q.LockWait)
 	return left != nil, err
 }
 
@@ -348,8 +348,9 @@ func (p *Pipeline) Free(ctx context.Context, q ChangeRequest) (abandoned bool, e
 // is lost. Where somebody else holds the lease, Change returns a LockError and
 // does nothing. It needs Lock, History and Limits.
 func (p *Pipeline) Change(ctx context.Context, q ChangeRequest, work func(context.Context) error) (err error) {
-	a := p.newChange(q)
-	left, err := a.free(ctx)
+	o := p.begin(StepLock)
+	h := &history{operation: o}
+	left, err := h.free(ctx, q.Kind, q.LockWait)
 	if err != nil {
 		return err
 	}
@@ -359,73 +360,26 @@ func (p *Pipeline) Change(ctx context.Context, q ChangeRequest, work func(contex
 	}
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	a.lease = &heldLease{operation: a.operation, most: changeTime, end: end}
-	err = a.lease.take(ctx, Lease{
-		Environment: p.Environment, RecordID: a.journal.Record.ID, Kind: q.Kind,
+	lease := &heldLease{operation: o, most: changeTime, end: end}
+	err = lease.take(ctx, Lease{
+		Environment: p.Environment, RecordID: o.newID(q.ID), Kind: q.Kind,
 		Actor: q.Actor, RunURL: q.RunURL, Why: q.Why,
 	}, over)
 	if err != nil {
 		return fmt.Errorf("take the lock of %s: %w", p.Environment, err)
 	}
 	if left != nil {
-		a.note("took over the lock: %s", LockError{Lease: *over, Dead: true})
-		err = a.recordDead(ctx, *left)
+		o.note("took over the lock: %s", LockError{Lease: *over, Dead: true})
+		err = h.recordDead(ctx, *left)
 	}
 	if err == nil {
 		err = work(ctx)
 	}
 	// An interrupt may have ended the work; the lease is given back all the same.
-	release, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.limits.Finish)
+	release, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.limits.Finish)
 	defer cancel()
-	if releaseErr := a.lease.release(release); releaseErr != nil {
+	if releaseErr := lease.release(release); releaseErr != nil {
 		return errors.Join(err, fmt.Errorf("give back the lock of %s: %w", p.Environment, releaseErr))
 	}
 	return err
-}
-
-// newChange is the part of an attempt that a lease needs.
-func (p *Pipeline) newChange(q ChangeRequest) *attempt {
-	a := &attempt{operation: p.begin(StepLock), request: Request{LockWait: q.LockWait}}
-	*a.record() = Record{Kind: q.Kind, ID: a.newID(q.ID)}
-	return a
-}
-
-// free returns the lease that may be taken over, and what is known of its
-// holder: nil if there is none.
-func (a *attempt) free(ctx context.Context) (*leftover, error) {
-	began := time.Now()
-	var holder *Lease
-	for said := ""; ; {
-		var err error
-		if holder, err = retry(ctx, a.operation, a.Lock.Holder); err != nil {
-			return nil, fmt.Errorf("look at the lock: %w", err)
-		}
-		if holder == nil {
-			return nil, nil
-		}
-		if !holder.AtWork() {
-			break
-		}
-		if a.request.LockWait == 0 {
-			return nil, LockError{Lease: *holder}
-		}
-		if waited := time.Since(began); waited >= a.request.LockWait {
-			return nil, LockError{Lease: *holder, Waited: waited}
-		}
-		if holder.RecordID != said {
-			said = holder.RecordID
-			a.emit(Event{Kind: EventWait, Message: "waiting for the lock: " + heldBy(holder)})
-		}
-		if !a.pause(ctx, min(a.limits.Tick, a.request.LockWait)) {
-			return nil, context.Cause(ctx)
-		}
-	}
-	left, err := a.leftover(ctx, *holder)
-	if err != nil {
-		return nil, err
-	}
-	if takeover(*holder, left.journal, left.record, a.record().Kind, Release{}).how != howFree {
-		return nil, LockError{Lease: *holder, Dead: true}
-	}
-	return &left, nil
 }

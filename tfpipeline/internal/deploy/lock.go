@@ -20,8 +20,16 @@ func (a *attempt) lock(ctx context.Context) error {
 	most := max(wait, 0) + a.limits.Finish
 	ctx, cancel := context.WithTimeoutCause(ctx, most, timeUp{most})
 	defer cancel()
-	if err := a.peel(ctx); err != nil {
-		return err
+	// A rollback knows its release only from the history.
+	if q := a.request; a.record().Kind == KindPromote && q.Tag != "" {
+		commit, err := a.peel(ctx, q.Tag)
+		switch {
+		case err != nil:
+			return err
+		case q.Commit != "" && q.Commit != commit:
+			return fmt.Errorf("release %s is commit %s, not %s", q.Tag, commit, q.Commit)
+		}
+		a.record().Release.Commit = commit
 	}
 	said := ""
 	for {
@@ -33,7 +41,7 @@ func (a *attempt) lock(ctx context.Context) error {
 			if holder != nil {
 				a.warn("the lock is not free: %s", heldBy(holder))
 			}
-			return a.readHistory(ctx)
+			return a.history.read(ctx)
 		}
 		if holder == nil || !holder.AtWork() {
 			err = a.takeOver(ctx, holder)
@@ -57,13 +65,13 @@ func (a *attempt) lock(ctx context.Context) error {
 
 // takeOver takes a lock that nobody is at work under.
 func (a *attempt) takeOver(ctx context.Context, holder *Lease) error {
-	if err := a.readHistory(ctx); err != nil {
+	if err := a.history.read(ctx); err != nil {
 		return err
 	}
 	if holder == nil {
 		return a.takeLock(ctx, continuation{how: howFree}, nil)
 	}
-	left, err := a.leftover(ctx, *holder)
+	left, err := a.history.leftover(ctx, *holder)
 	if err != nil {
 		return err
 	}
@@ -74,61 +82,13 @@ func (a *attempt) takeOver(ctx context.Context, holder *Lease) error {
 	return a.takeLock(ctx, c, holder)
 }
 
-// peel finds the commit of a promotion's release; a rollback knows its own only
-// from the history.
-func (a *attempt) peel(ctx context.Context) error {
-	q := a.request
-	if a.record().Kind == KindRollback || q.Tag == "" {
-		return nil
-	}
-	commit, err := retry(ctx, a.operation, func(ctx context.Context) (string, error) { return a.Checkout.Peel(ctx, q.Tag) })
-	switch {
-	case err != nil:
-		return fmt.Errorf("find the commit of release %s: %w", q.Tag, err)
-	case q.Commit != "" && q.Commit != commit:
-		return fmt.Errorf("release %s is commit %s, not %s", q.Tag, commit, q.Commit)
-	}
-	a.record().Release.Commit = commit
-	return nil
-}
-
-func (a *attempt) readHistory(ctx context.Context) error {
-	type read struct {
-		index   Index
-		skipped []Skipped
-	}
-	r, err := retry(ctx, a.operation, func(ctx context.Context) (read, error) {
-		index, skipped, err := a.History.Index(ctx)
-		return read{index, skipped}, err
-	})
+// peel finds the commit of a release.
+func (o *operation) peel(ctx context.Context, tag string) (string, error) {
+	commit, err := retry(ctx, o, func(ctx context.Context) (string, error) { return o.Checkout.Peel(ctx, tag) })
 	if err != nil {
-		return fmt.Errorf("read the history: %w", err)
+		return "", fmt.Errorf("find the commit of release %s: %w", tag, err)
 	}
-	if a.history.Version == 0 {
-		for _, s := range r.skipped {
-			a.warn("the history holds %s, which is no record: %s", s.Key, s.Reason)
-		}
-	}
-	a.history = r.index
-	return nil
-}
-
-// leftover finds out what the holder of a lock has done.
-func (a *attempt) leftover(ctx context.Context, l Lease) (leftover, error) {
-	left := leftover{lease: l}
-	var err error
-	left.record, err = retry(ctx, a.operation, func(ctx context.Context) (*Record, error) { return a.History.Find(ctx, l.RecordID) })
-	if err != nil {
-		return left, fmt.Errorf("read the record of %s: %w", l.RecordID, err)
-	}
-	j, err := retry(ctx, a.operation, func(ctx context.Context) (Journal, error) { return a.History.Journal(ctx, l.RecordID) })
-	switch {
-	case err == nil:
-		left.journal = &j
-	case !errors.Is(err, ErrNoJournal):
-		return left, fmt.Errorf("read the journal of %s: %w", l.RecordID, err)
-	}
-	return left, nil
+	return commit, nil
 }
 
 // takeLock stores the lease. What a later run has to know is stored before: as
@@ -137,7 +97,7 @@ func (a *attempt) takeLock(ctx context.Context, c continuation, over *Lease) err
 	fresh := a.journal
 	a.journal, a.from = c.begin(fresh), c
 	if a.journal.Phase == PhaseRollingBack {
-		a.narrow() // no step comes that would
+		a.services = recorded(a.services, a.record()) // no step comes that would
 	}
 	if c.attempt() != nil {
 		if err := a.write(ctx, a.journal); err != nil {
@@ -151,63 +111,13 @@ func (a *attempt) takeLock(ctx context.Context, c continuation, over *Lease) err
 	}, over)
 	if err != nil {
 		a.journal, a.from = fresh, continuation{}
-		a.services = a.serviceNames()
+		a.services = serviceNames(a.Platform)
 		return err
 	}
 	if over != nil {
 		a.warn("took over the lock: %s", LockError{Lease: *over, Dead: true})
 	}
-	return a.recordDead(ctx, c.leftover)
-}
-
-// recordDead stores the records that dead attempts could not store: the one
-// whose lock this was, and those that it continued in turn.
-func (a *attempt) recordDead(ctx context.Context, left leftover) error {
-	for left.journal != nil {
-		if left.record != nil {
-			// Whoever stored it may have died before the index knew of it.
-			a.know(*left.record)
-			return nil
-		}
-		r := left.journal.Record.clone()
-		r.Outcome, r.Step, r.Ended = Interrupted, left.journal.Step, left.journal.Time
-		r.Error = "ended without a word"
-		if !left.journal.Phase.changed() {
-			r.Outcome = Untouched
-		}
-		err := a.retryCall(ctx, func(ctx context.Context) error { return a.History.Record(ctx, r) })
-		switch {
-		case errors.Is(err, ErrRecorded): // by itself, just now
-			if err := a.readHistory(ctx); err != nil {
-				return err
-			}
-		case err != nil:
-			return fmt.Errorf("record the attempt %s, which died: %w", r.ID, err)
-		default:
-			a.know(r)
-		}
-		if r.Resumes == "" {
-			return nil
-		}
-		if left, err = a.leftover(ctx, Lease{RecordID: r.Resumes}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// know adds a record that is stored to what is known of the history.
-func (a *attempt) know(r Record) {
-	a.history.Add(r)
-	a.stored = append(a.stored, r)
-}
-
-// leftover is a lock that exists, and what is known of its holder's attempt.
-type leftover struct {
-	lease Lease
-	// journal and record are the attempt's; nil if it has none.
-	journal *Journal
-	record  *Record
+	return a.history.recordDead(ctx, c.leftover)
 }
 
 // LockError is a lock that another attempt holds or left.
@@ -238,24 +148,25 @@ func (e LockError) Error() string {
 // that is to be continued, and records the attempt. It returns the lease as it
 // is left; nil if there is none of that attempt. It needs Lock and History.
 func (p *Pipeline) Settle(ctx context.Context, attemptID string) (*Lease, error) {
-	a := &attempt{operation: p.begin(StepUnlock)}
-	l, err := retry(ctx, a.operation, a.Lock.Holder)
+	o := p.begin(StepUnlock)
+	h := &history{operation: o}
+	l, err := retry(ctx, o, o.Lock.Holder)
 	if err != nil {
 		return nil, fmt.Errorf("look at the lock: %w", err)
 	}
 	if l == nil || l.RecordID != attemptID {
 		return nil, nil
 	}
-	left, err := a.leftover(ctx, *l)
+	left, err := h.leftover(ctx, *l)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.recordDead(ctx, left); err != nil {
+	if err := h.recordDead(ctx, left); err != nil {
 		return nil, err
 	}
 	settled := left.record != nil && left.record.Outcome.Settled()
 	if left.journal == nil || !left.journal.Phase.changed() || settled {
-		if err := a.retryCall(ctx, func(ctx context.Context) error { return a.Lock.Release(ctx, *l) }); err != nil {
+		if err := o.retryCall(ctx, func(ctx context.Context) error { return o.Lock.Release(ctx, *l) }); err != nil {
 			return nil, fmt.Errorf("give back the lock: %w", err)
 		}
 		return nil, nil
@@ -265,7 +176,7 @@ func (p *Pipeline) Settle(ctx context.Context, attemptID string) (*Lease, error)
 	}
 	marked := *l
 	marked.Left, marked.Until = Interrupted, time.Now()
-	marked, err = retry(ctx, a.operation, func(ctx context.Context) (Lease, error) { return a.Lock.Renew(ctx, marked) })
+	marked, err = retry(ctx, o, func(ctx context.Context) (Lease, error) { return o.Lock.Renew(ctx, marked) })
 	if err != nil {
 		return nil, fmt.Errorf("mark the lock: %w", err)
 	}
@@ -277,24 +188,25 @@ func (p *Pipeline) Settle(ctx context.Context, attemptID string) (*Lease, error)
 // attempt that died without a record gets one first, so that the history tells
 // of it and a rollback knows what it touched.
 func (p *Pipeline) Unlock(ctx context.Context, l Lease) error {
-	a := &attempt{operation: p.begin(StepUnlock)}
-	left, err := a.leftover(ctx, l)
+	o := p.begin(StepUnlock)
+	h := &history{operation: o}
+	left, err := h.leftover(ctx, l)
 	if err != nil {
 		return err
 	}
-	if err := a.recordDead(ctx, left); err != nil {
+	if err := h.recordDead(ctx, left); err != nil {
 		return err
 	}
-	err = a.retryCall(ctx, func(ctx context.Context) error {
+	err = o.retryCall(ctx, func(ctx context.Context) error {
 		// It was shown to a person, who took its holder for gone.
-		now, err := a.Lock.Holder(ctx)
+		now, err := o.Lock.Holder(ctx)
 		switch {
 		case err != nil || now == nil:
 			return err
 		case now.Version != l.Version:
 			return fmt.Errorf("it was renewed since it was shown: %s", heldBy(now))
 		}
-		return a.Lock.Release(ctx, l)
+		return o.Lock.Release(ctx, l)
 	})
 	if err != nil {
 		return fmt.Errorf("remove the lock: %w", err)

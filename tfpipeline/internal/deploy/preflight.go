@@ -14,50 +14,47 @@ import (
 )
 
 // preflight refuses what would fail later, all of it at once, and reads what
-// runs before anything is changed.
+// runs before anything is changed. A rollback has to work in a bad hour: only
+// what makes it impossible or unsafe is refused.
 func (a *attempt) preflight(ctx context.Context) (*checks, error) {
-	c := a.checks()
-	err := all(ctx, c.checkCheckout, c.checkImages, c.checkSecrets, c.checkTemplates, c.checkRejected, c.checkProof, c.checkMigrations, c.checkAccess)
-	if err != nil {
+	c := &checks{operation: a.operation, Journal: &a.journal, request: a.request, env: a.env, names: a.services, history: a.history.Index, from: a.from}
+	list := []func(context.Context) error{
+		c.checkCheckout, c.checkImages, c.checkSecrets, c.checkTemplates, c.checkRejected, c.checkProof, c.checkMigrations, c.checkAccess,
+	}
+	rollback := a.record().Kind == KindRollback
+	if rollback {
+		list = []func(context.Context) error{c.checkImages, c.checkContracts, c.checkTemplates, c.checkAccess}
+	}
+	if err := all(ctx, list...); err != nil {
 		return nil, err
 	}
-	if _, err := a.settle(ctx, "before the promotion", 0); err != nil {
-		return nil, err
+	if !rollback {
+		if _, err := c.settle(ctx, "before the promotion", 0); err != nil {
+			return nil, err
+		}
 	}
-	c.latest, err = a.readBefore(ctx, false)
-	return c, err
-}
-
-// preflightRollback refuses only what makes a rollback impossible or unsafe: it
-// has to work in a bad hour.
-func (a *attempt) preflightRollback(ctx context.Context) (*checks, error) {
-	c := a.checks()
-	if err := all(ctx, c.checkImages, c.checkContracts, c.checkTemplates, c.checkAccess); err != nil {
-		return nil, err
-	}
-	_, err := a.readBefore(ctx, false)
+	var err error
+	c.latest, err = c.readBefore(ctx, false)
 	return c, err
 }
 
 // checks are what preflight asks of the world, and what it has found.
 type checks struct {
 	*operation
+	// Journal is the attempt's: what is overridden, proven and run before is noted
+	// there.
+	*Journal
 	request Request
 	env     config.Environment
 	names   []string // of the services
 	history Index
-	// record is the attempt's: what is overridden and proven is noted there.
-	record *Record
+	from    continuation
 
 	// outputs are the infrastructure's before the apply, contracts the contract
 	// migrations that are pending, and latest the deployments of the services.
 	outputs   Outputs
 	contracts []migrations.AppliedContract
 	latest    map[string]string
-}
-
-func (a *attempt) checks() *checks {
-	return &checks{operation: a.operation, request: a.request, env: a.env, names: a.services, history: a.history, record: a.record()}
 }
 
 // all makes every check, and returns what all of them refuse.
@@ -85,7 +82,7 @@ func (c *checks) checkCheckout(ctx context.Context) error {
 		commit, changed, err := c.Checkout.Head(ctx)
 		return head{commit, changed}, err
 	})
-	release := c.record.Release
+	release := c.Record.Release
 	switch {
 	case err != nil:
 		return fmt.Errorf("look at the checkout: %w", err)
@@ -107,7 +104,7 @@ func firstFew(list []string) []string {
 }
 
 func (c *checks) checkImages(ctx context.Context) error {
-	release := c.record.Release
+	release := c.Record.Release
 	missing, err := retry(ctx, c.operation, func(ctx context.Context) ([]string, error) {
 		return c.Images.Missing(ctx, release.Digests)
 	})
@@ -161,7 +158,7 @@ func (c *checks) checkTemplates(ctx context.Context) (err error) {
 	if c.outputs, err = c.operation.outputs(ctx); err != nil {
 		return err
 	}
-	if _, ok := c.Platform.Task(taskMigrate); !ok || c.record.Kind == KindRollback && !c.request.WithMigrations {
+	if _, ok := c.Platform.Task(taskMigrate); !ok || c.Record.Kind == KindRollback && !c.request.WithMigrations {
 		return nil
 	}
 	if c.outputs.Templates[taskMigrate] == "" {
@@ -172,7 +169,7 @@ func (c *checks) checkTemplates(ctx context.Context) (err error) {
 
 // checkRejected refuses a release that was rolled back from.
 func (c *checks) checkRejected(context.Context) error {
-	release := c.record.Release
+	release := c.Record.Release
 	by := c.history.rejected(release)
 	if by == nil {
 		return nil
@@ -187,7 +184,7 @@ func (c *checks) checkRejected(context.Context) error {
 
 // checkProof asks the origin for evidence, if the environment wants any.
 func (c *checks) checkProof(ctx context.Context) error {
-	r := c.record
+	r := &c.Record
 	want := c.env.Proof
 	overridden := slices.ContainsFunc(r.Overrides, func(o Override) bool { return o.Check == overrideProof })
 	if want == nil || r.Proof != nil || overridden {
@@ -224,7 +221,7 @@ func (c *checks) forced(refusal string) string {
 
 // override notes a check that was overridden.
 func (c *checks) override(check, reason string) {
-	r := c.record
+	r := &c.Record
 	o := Override{check, reason}
 	if !slices.Contains(r.Overrides, o) {
 		r.Overrides = append(r.Overrides, o)
@@ -246,7 +243,7 @@ func (c *checks) checkAccess(ctx context.Context) error {
 			return nil
 		}
 		err = fmt.Errorf("look at %s: %w", what, err)
-		if c.record.Kind == KindRollback {
+		if c.Record.Kind == KindRollback {
 			c.warn("%v", err)
 			return nil
 		}
@@ -283,7 +280,7 @@ func (c *checks) checkMigrations(ctx context.Context) error {
 		return fmt.Errorf("read the migrations of the checkout: %w", err)
 	}
 	pending := c.history.pending(schema)
-	release := c.record.Release
+	release := c.Record.Release
 	c.contracts = nil
 	for _, m := range pending {
 		c.contracts = append(c.contracts, migrations.AppliedContract{Migration: m.ID(), UnusedSince: m.UnusedSince, Release: release.name()})
@@ -329,7 +326,7 @@ func (c *checks) checkContracts(ctx context.Context) error {
 		order = c.place(ctx, order, contract.Release)
 		order = c.place(ctx, order, contract.UnusedSince)
 	}
-	target := c.record.Release
+	target := c.Record.Release
 	err := refused(migrations.GateRollback(gateReleases([]Release{target})[0], applied, gateReleases(order)))
 	if err == nil {
 		return nil
@@ -392,19 +389,19 @@ func (r Release) name() string {
 // settle waits until no deployment is in flight but this attempt's own: another
 // tool's, an apply's, or one that a person began. It returns the services then.
 // For atLeast, ECS may not show them yet.
-func (a *attempt) settle(ctx context.Context, when string, atLeast time.Duration) (map[string]Service, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, a.limits.Settle, timeUp{a.limits.Settle})
+func (c *checks) settle(ctx context.Context, when string, atLeast time.Duration) (map[string]Service, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.limits.Settle, timeUp{c.limits.Settle})
 	defer cancel()
 	said, so := "", steady{}
 	for {
-		services, err := a.describeServices(ctx, a.services)
+		services, err := c.describeServices(ctx, c.names)
 		if err != nil {
 			return nil, err
 		}
 		var foreign []string
-		for _, name := range a.services {
+		for _, name := range c.names {
 			d := services[name].Deployment
-			own := a.record().Services[name]
+			own := c.Record.Services[name]
 			if d != nil && !d.State.Ended() && (own == nil || own.After == "" || d.TaskDefinition != own.After) {
 				foreign = append(foreign, fmt.Sprintf("%s (%s, of %s, since %s)", d.ARN, d.State, short(d.TaskDefinition), d.Created.UTC().Format("15:04:05")))
 			}
@@ -412,18 +409,18 @@ func (a *attempt) settle(ctx context.Context, when string, atLeast time.Duration
 		switch calm := so.since("calm", len(foreign) == 0); {
 		case len(foreign) == 0 && calm >= atLeast:
 			return services, nil
-		case len(foreign) == 0 && a.pause(ctx, a.limits.Tick):
+		case len(foreign) == 0 && c.pause(ctx, c.limits.Tick):
 			continue
 		}
 		list := strings.Join(foreign, "; ")
-		if a.request.DryRun && so.since("in flight", true) >= a.limits.lag() {
+		if c.request.DryRun && so.since("in flight", true) >= c.limits.lag() {
 			return nil, fmt.Errorf("deployments of somebody else are in flight: %s", list)
 		}
 		if list != said {
 			said = list
-			a.emit(Event{Kind: EventWait, Message: "waiting for deployments in flight " + when + ": " + list})
+			c.emit(Event{Kind: EventWait, Message: "waiting for deployments in flight " + when + ": " + list})
 		}
-		if !a.pause(ctx, a.limits.Tick) {
+		if !c.pause(ctx, c.limits.Tick) {
 			return nil, fmt.Errorf("deployments of somebody else are in flight: %s: %w", list, context.Cause(ctx))
 		}
 	}
@@ -443,24 +440,24 @@ func (o *operation) describeServices(ctx context.Context, names []string) (map[s
 // an attempt which this one continues has noted, what it noted. A service that
 // the apply creates is noted after that. It returns the latest deployments, by
 // service.
-func (a *attempt) readBefore(ctx context.Context, applied bool) (latest map[string]string, err error) {
-	services, err := a.describeSettled(ctx, applied)
+func (c *checks) readBefore(ctx context.Context, applied bool) (latest map[string]string, err error) {
+	services, err := c.describeSettled(ctx, applied)
 	if err != nil {
 		return nil, err
 	}
-	minimums, err := retry(ctx, a.operation, func(ctx context.Context) (map[string]int, error) {
-		return a.Scaling.Minimums(ctx, a.services)
+	minimums, err := retry(ctx, c.operation, func(ctx context.Context) (map[string]int, error) {
+		return c.Scaling.Minimums(ctx, c.names)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("look at the autoscaling: %w", err)
 	}
-	r := a.record()
+	r := &c.Record
 	if r.Services == nil {
 		r.Services = map[string]*ServiceRecord{}
 	}
 	idle := true
 	latest = map[string]string{}
-	for _, name := range a.services {
+	for _, name := range c.names {
 		s, known := services[name]
 		if !known {
 			continue
@@ -483,17 +480,17 @@ func (a *attempt) readBefore(ctx context.Context, applied bool) (latest map[stri
 		}
 		own.Before, own.DesiredBefore = s.TaskDefinition, s.Desired
 	}
-	current, left := a.history.current(), a.history.unfinished()
-	resumed := a.from.how == howResume
+	current, left := c.history.current(), c.history.unfinished()
+	resumed := c.from.how == howResume
 	if !resumed {
-		a.journal.Mixed = left != nil && left.mixed(a.services, services)
+		c.Mixed = left != nil && left.mixed(c.names, services)
 	}
 	if !resumed && r.Kind == KindPromote && !applied {
 		r.First = current == nil && idle
 	}
-	if current != nil && left == nil && a.from.attempt() == nil && !applied {
-		for _, name := range current.changedSince(a.services, services) {
-			a.warn("service %s runs %s, and %s was %s: it was changed by something else", name, short(services[name].TaskDefinition), current.Release, short(current.Services[name].After))
+	if current != nil && left == nil && c.from.attempt() == nil && !applied {
+		for _, name := range current.changedSince(c.names, services) {
+			c.warn("service %s runs %s, and %s was %s: it was changed by something else", name, short(services[name].TaskDefinition), current.Release, short(current.Services[name].After))
 		}
 	}
 	return latest, nil
@@ -502,17 +499,17 @@ func (a *attempt) readBefore(ctx context.Context, applied bool) (latest map[stri
 // describeSettled looks at the services until ECS shows all that are expected:
 // those that the last release ran on, as it left them, and after the apply all
 // of them. What ECS goes on showing for a while is how it is.
-func (a *attempt) describeSettled(ctx context.Context, applied bool) (map[string]Service, error) {
+func (c *checks) describeSettled(ctx context.Context, applied bool) (map[string]Service, error) {
 	began, so := time.Now(), steady{}
-	current := a.history.current()
+	current := c.history.current()
 	last := ""
 	for {
-		services, err := a.describeServices(ctx, a.services)
+		services, err := c.describeServices(ctx, c.names)
 		if err != nil {
 			return nil, err
 		}
 		absent, shows := false, ""
-		for _, name := range a.services {
+		for _, name := range c.names {
 			s, shown := services[name]
 			if s.Gone {
 				delete(services, name)
@@ -521,14 +518,14 @@ func (a *attempt) describeSettled(ctx context.Context, applied bool) (map[string
 			absent = absent || !shown && (applied || current != nil && current.Services[name] != nil)
 			shows += fmt.Sprint(name, shown, s.TaskDefinition)
 		}
-		surprising := current != nil && len(current.changedSince(a.services, services)) > 0
+		surprising := current != nil && len(current.changedSince(c.names, services)) > 0
 		so.since("shows", shows == last)
 		last = shows
 		stays := so.since("shows", true)
-		if !absent && (!surprising || stays >= a.limits.lag()) || absent && time.Since(began) >= a.limits.Confirm {
+		if !absent && (!surprising || stays >= c.limits.lag()) || absent && time.Since(began) >= c.limits.Confirm {
 			return services, nil
 		}
-		if !a.pause(ctx, a.limits.Tick) {
+		if !c.pause(ctx, c.limits.Tick) {
 			return nil, context.Cause(ctx)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 )
 
 // resolve finds out what exactly is to be deployed: the commit, the digest of
@@ -16,7 +15,7 @@ import (
 func (a *attempt) resolve(ctx context.Context) (digests map[string]string, err error) {
 	current := a.history.current()
 	if a.record().Kind == KindPromote && a.from.how != howResume {
-		older, err := a.older(ctx, current)
+		older, err := a.history.older(ctx, a.record().Release)
 		if err != nil {
 			return nil, err
 		}
@@ -34,8 +33,11 @@ func (a *attempt) resolve(ctx context.Context) (digests map[string]string, err e
 	}
 	if a.record().Kind == KindRollback {
 		err = a.resolveTarget(ctx, current)
-	} else {
-		err = a.resolveImages(ctx, current)
+	} else if r := a.record(); r.Release.Digests == nil { // an attempt that is continued has them
+		if current != nil {
+			r.Previous = current.Release
+		}
+		r.Release.Digests, err = a.digests(ctx, r.Release, a.services)
 	}
 	if err != nil {
 		return nil, err
@@ -58,69 +60,31 @@ func (a *attempt) resolve(ctx context.Context) (digests map[string]string, err e
 	return digests, nil
 }
 
-// older reports whether the release to be promoted is one that came before the
-// current: in the past of its commit or, if neither is in the other's, earlier
-// in the history.
-func (a *attempt) older(ctx context.Context, current *Record) (bool, error) {
-	release := a.record().Release
-	if current == nil || release.Same(current.Release) {
-		return false, nil
-	}
-	contains := func(descendant, ancestor string) (bool, error) {
-		in, err := retry(ctx, a.operation, func(ctx context.Context) (bool, error) {
-			return a.Checkout.Contains(ctx, descendant, ancestor)
-		})
-		if err != nil {
-			return false, fmt.Errorf("find out which is older, %s or %s, which runs (the checkout needs the whole history): %w",
-				release, current.Release, err)
-		}
-		return in, nil
-	}
-	if in, err := contains(current.Release.Commit, release.Commit); in || err != nil {
-		return in, err
-	}
-	if in, err := contains(release.Commit, current.Release.Commit); in || err != nil {
-		return false, err
-	}
-	order := a.history.order()
-	at := slices.IndexFunc(order, release.Same)
-	return at >= 0 && at < slices.IndexFunc(order, current.Release.Same), nil
-}
-
-// resolveImages finds the digests of a promotion's images, once: an attempt
-// that is continued has them.
-func (a *attempt) resolveImages(ctx context.Context, current *Record) error {
-	r := a.record()
-	if r.Release.Digests != nil {
-		return nil
-	}
-	if current != nil {
-		r.Previous = current.Release
-	}
-	digests, err := retry(ctx, a.operation, func(ctx context.Context) (map[string]string, error) {
-		return a.Images.Digests(ctx, r.Release.Commit, a.services)
+// digests finds those of a release's images, by service.
+func (o *operation) digests(ctx context.Context, release Release, services []string) (map[string]string, error) {
+	digests, err := retry(ctx, o, func(ctx context.Context) (map[string]string, error) {
+		return o.Images.Digests(ctx, release.Commit, services)
 	})
 	if err != nil {
-		return fmt.Errorf("find the images of %s: %w", r.Release, err)
+		return nil, fmt.Errorf("find the images of %s: %w", release, err)
 	}
 	var missing []string
-	for _, s := range a.services {
+	for _, s := range services {
 		if digests[s] == "" {
 			missing = append(missing, s)
 		}
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("there is no image with tag %s of %s: was it built, and is its build done?", r.Release.Commit, strings.Join(missing, ", "))
+		return nil, fmt.Errorf("there is no image with tag %s of %s: was it built, and is its build done?", release.Commit, strings.Join(missing, ", "))
 	}
-	r.Release.Digests = digests
-	return nil
+	return digests, nil
 }
 
 // resolveTarget finds the record of the release that a rollback goes to.
 func (a *attempt) resolveTarget(ctx context.Context, current *Record) error {
 	r := a.record()
 	if a.from.how == howResume && r.Services != nil {
-		a.narrow()
+		a.services = recorded(a.services, r)
 		return nil
 	}
 	if current == nil {
@@ -138,7 +102,7 @@ func (a *attempt) resolveTarget(ctx context.Context, current *Record) error {
 	var of *DeployedRelease
 	switch {
 	case name != "":
-		if of = a.named(ctx, name); of == nil {
+		if of = a.history.named(ctx, name); of == nil {
 			return fmt.Errorf("%s never ran here; rollback goes to one of: %s", name, names(a.history.order()))
 		}
 		if c := a.request.Commit; a.request.Tag != "" && c != "" && of.release.Commit != c {
@@ -157,7 +121,7 @@ func (a *attempt) resolveTarget(ctx context.Context, current *Record) error {
 	}
 	if of != nil {
 		var err error
-		if target, err = a.recordOf(ctx, *of); err != nil {
+		if target, err = a.history.recordOf(ctx, *of); err != nil {
 			return err
 		}
 	}
@@ -175,53 +139,14 @@ func (a *attempt) resolveTarget(ctx context.Context, current *Record) error {
 	if len(r.Services) == 0 {
 		return fmt.Errorf("the record of %s names no task definition", target.Release)
 	}
-	a.narrow()
+	a.services = recorded(a.services, r)
 	return nil
 }
 
-// recordOf is the record of the last attempt that deployed a release.
-func (a *attempt) recordOf(ctx context.Context, d DeployedRelease) (*Record, error) {
-	for _, r := range a.history.Deployed {
-		if r.ID == d.Record {
-			return &r, nil
-		}
-	}
-	r, err := retry(ctx, a.operation, func(ctx context.Context) (*Record, error) { return a.History.Find(ctx, d.Record) })
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("read the record of %s: %w", d.release, err)
-	case r == nil:
-		return nil, fmt.Errorf("the record %s of %s, deployed at %s, is no longer in the history: copy it back if it was archived", d.Record, d.release, d.Last.UTC().Format(time.RFC3339))
-	}
-	return r, nil
-}
-
-// named is the last deployment of a release that ran here, by a name that a
-// person gave. A tag is peeled: it may be younger than the deployment of its
-// commit, or have been moved since. Without a checkout what is recorded counts.
-func (a *attempt) named(ctx context.Context, name string) *DeployedRelease {
-	of := a.history.deployed(name)
-	if of != nil && of.release.Tag != name {
-		return of // it is a commit
-	}
-	ctx, cancel := context.WithTimeout(ctx, a.limits.Collect)
-	defer cancel()
-	commit, err := a.Checkout.Peel(ctx, name)
-	switch {
-	case err != nil && of != nil:
-		a.warn("find the commit of release %s: %v", name, err)
-	case err == nil && of == nil:
-		return a.history.deployed(commit)
-	case err == nil && of.release.Commit != commit:
-		a.warn("the tag %s means commit %s now: rolling back to what ran here under it, commit %s", name, commit, of.release.Commit)
-	}
-	return of
-}
-
-// narrow leaves out the services that the target of a rollback, or an attempt
-// that is continued, does not know.
-func (a *attempt) narrow() {
-	a.services = slices.DeleteFunc(slices.Clone(a.services), func(s string) bool { return a.record().Services[s] == nil })
+// recorded leaves out the services that a record does not know: the target of a
+// rollback had none of them, or the attempt that is continued.
+func recorded(names []string, r *Record) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(s string) bool { return r.Services[s] == nil })
 }
 
 // names lists releases, the newest first.

@@ -172,7 +172,7 @@ func (a *attempt) rollBack(ctx context.Context, step StepName, cause error) (Out
 		a.changed(ctx)
 	}
 	if a.rolling == nil {
-		a.rolling = a.rollout(nil)
+		a.rolling = a.rollout()
 	}
 	b := &rollBack{
 		rollout: a.rolling, previous: a.record().Previous, mixed: a.journal.Mixed, began: began,

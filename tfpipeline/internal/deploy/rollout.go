@@ -36,9 +36,10 @@ type rollout struct {
 }
 
 // rollout is that of the attempt's services, as far as they are known.
-func (a *attempt) rollout(templates map[string]string) *rollout {
+func (a *attempt) rollout() *rollout {
 	return &rollout{
-		registrar: a.registrar(templates), env: a.env, names: a.services, record: a.record(), save: a.changed, tell: a.tellInFlight,
+		registrar: registrar{operation: a.operation, lease: a.lease}, env: a.env, names: a.services, record: a.record(),
+		save: a.changed, tell: a.tellInFlight,
 		continued: a.from.how == howResume, written: map[string]time.Time{}, told: map[string]bool{},
 	}
 }
@@ -60,7 +61,7 @@ func (a *attempt) update(ctx context.Context, revisions map[string]string) (serv
 	if err != nil {
 		return nil, nil, err
 	}
-	a.rolling = a.rollout(nil)
+	a.rolling = a.rollout()
 	deployments, err = a.rolling.update(ctx, revisions)
 	return a.rolling, deployments, err
 }

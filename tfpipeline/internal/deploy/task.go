@@ -57,7 +57,7 @@ func (a *attempt) migrate(ctx context.Context, outputs Outputs, contracts []migr
 // oneOff is a task of the attempt. at finds where a record tells of it.
 func (a *attempt) oneOff(task config.Task, command []string, outputs Outputs, at func(*Record) *TaskRecord) *oneOff {
 	return &oneOff{
-		registrar: a.registrar(outputs.Templates), task: task, command: command,
+		registrar: registrar{a.operation, a.lease, outputs.Templates}, task: task, command: command,
 		placement: outputs.Placements[task.Name], release: a.record().Release, attempt: a.record().ID,
 		record: func() *TaskRecord { return at(a.record()) },
 		starting: func(ctx context.Context, t TaskRecord) error {
@@ -393,11 +393,11 @@ func (o *operation) startTask(ctx context.Context, q TaskRequest) (string, error
 	case holder != nil:
 		return "", LockError{Lease: *holder}
 	}
-	a := &attempt{operation: o}
-	if err := a.readHistory(ctx); err != nil {
+	history := &history{operation: o}
+	if err := history.read(ctx); err != nil {
 		return refused(err)
 	}
-	current := a.history.current()
+	current := history.current()
 	if current == nil || current.Release.Digests[task.Service] == "" {
 		return refused(ErrNotDeployed)
 	}
