@@ -54,7 +54,7 @@ func (a *attempt) apply(ctx context.Context, plan Plan, found *checks) error {
 			return err
 		}
 		// Not tried again here: what a transient error left is for a new plan.
-		apply, end := a.afterMark(ctx)
+		apply, end := a.flight.afterMark(ctx)
 		err = a.Infrastructure.Apply(apply, a.record().ID)
 		end()
 		if err != nil {

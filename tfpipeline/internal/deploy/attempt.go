@@ -45,7 +45,7 @@ type attempt struct {
 	// rolling are the services once they are updated, or rolled back.
 	rolling  *rollout
 	lease    *heldLease
-	flight   *flight // nil for a task by hand
+	flight   *flight
 	evidence Evidence
 	refusal  error // why it failed
 }
@@ -106,8 +106,8 @@ func (a *attempt) run(ctx context.Context) (Record, error) {
 	defer end(nil)
 	a.lease = &heldLease{operation: a.operation, most: a.within(a.request.Timeout), end: end}
 	defer a.lease.stop()
-	a.flight = newFlight()
-	defer context.AfterFunc(ctx, func() { a.mark(ctx) })()
+	a.flight = newFlight(a.operation, a.lease)
+	defer context.AfterFunc(ctx, func() { a.flight.mark(ctx) })()
 	if a.request.DryRun {
 		a.lease.limit() // there is no lock that it would begin with
 	}
@@ -131,7 +131,7 @@ func (a *attempt) run(ctx context.Context) (Record, error) {
 			return a.fail(ctx, a.journal.FailedStep, errors.New(a.journal.Failure))
 		}
 		if s.name == StepRecord {
-			a.land(ctx) // an interrupt comes too late to stop anything
+			a.flight.land(ctx) // an interrupt comes too late to stop anything
 		}
 		superseded := a.record().SupersededBy != nil
 		if superseded && !s.name.ends() {
@@ -363,19 +363,17 @@ func (a *attempt) changed(ctx context.Context) {
 	}
 }
 
+// write stores the journal. No other goroutine stores one meanwhile.
 func (a *attempt) write(ctx context.Context, j Journal) error {
-	j.Record = hideRecord(a.Redactor, j.Record)
-	if a.flight != nil {
-		a.flight.storing <- struct{}{}
-		defer func() { <-a.flight.storing }()
-	}
+	a.flight.storing <- struct{}{}
+	defer func() { <-a.flight.storing }()
 	return a.storeJournal(ctx, j)
 }
 
-// storeJournal stores a journal, by one goroutine at a time.
-func (a *attempt) storeJournal(ctx context.Context, j Journal) error {
-	j.Time = time.Now()
-	return a.retryCall(ctx, func(ctx context.Context) error { return a.History.WriteJournal(ctx, j) })
+// storeJournal stores a journal as it is now.
+func (o *operation) storeJournal(ctx context.Context, j Journal) error {
+	j.Record, j.Time = hideRecord(o.Redactor, j.Record), time.Now()
+	return o.retryCall(ctx, func(ctx context.Context) error { return o.History.WriteJournal(ctx, j) })
 }
 
 // clone is a copy that shares nothing that an attempt changes.

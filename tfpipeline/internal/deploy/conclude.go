@@ -27,7 +27,7 @@ func (a *attempt) refuse(_ context.Context, err error) (Record, error) {
 func (a *attempt) fail(ctx context.Context, step StepName, err error) (Record, error) {
 	a.lease.inTime()
 	if ctx.Err() != nil {
-		a.land(ctx)
+		a.flight.land(ctx)
 	}
 	r := a.record()
 	r.Step = step
@@ -49,7 +49,7 @@ func (a *attempt) fail(ctx context.Context, step StepName, err error) (Record, e
 	case followCollect:
 		a.collect(ctx)
 	}
-	a.land(ctx)
+	a.flight.land(ctx)
 	r.Outcome, r.Error, r.Ended = outcome, a.Redactor.Hide(err.Error()), a.history.clock()
 	a.refusal = err
 	r.Left = a.leftBehind(outcome)

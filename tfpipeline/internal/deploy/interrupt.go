@@ -22,6 +22,8 @@ type InFlight struct {
 
 // flight is what an interrupt finds, which comes in a goroutine of its own.
 type flight struct {
+	*operation
+	lease *heldLease
 	// storing is full while a journal is being stored.
 	storing chan struct{}
 
@@ -40,31 +42,26 @@ type flight struct {
 	marked, recorded bool
 }
 
-func newFlight() *flight {
-	f := &flight{storing: make(chan struct{}, 1), interrupted: make(chan struct{}), ending: make(chan struct{}), idle: make(chan struct{})}
+func newFlight(o *operation, lease *heldLease) *flight {
+	f := &flight{operation: o, lease: lease, storing: make(chan struct{}, 1), interrupted: make(chan struct{}), ending: make(chan struct{}), idle: make(chan struct{})}
 	f.end = sync.OnceFunc(func() { close(f.ending) })
 	return f
 }
 
 // tellInFlight says what an interrupt would leave now.
 func (a *attempt) tellInFlight() {
-	if a.flight == nil {
-		return // a task by hand
-	}
 	outcome := a.record().Outcome
 	if outcome == "" {
 		outcome = Interrupted
 	}
-	now := InFlight{Step: a.step, Next: a.next(outcome)}
-	for _, l := range a.leftBehind(outcome) {
-		now.Left = append(now.Left, a.Redactor.Hide(l))
-	}
+	now := InFlight{Step: a.step, Next: a.next(outcome), Left: a.leftBehind(outcome)}
 	j := a.journal
-	j.Record = hideRecord(a.Redactor, j.Record.clone())
+	j.Record = j.Record.clone()
 	a.flight.mu.Lock()
 	a.flight.now, a.flight.journal = now, j
 	a.flight.mu.Unlock()
 	if a.InFlight != nil {
+		now.Left = each(now.Left, func(l *string) { *l = a.Redactor.Hide(*l) })
 		a.InFlight(now)
 	}
 }
@@ -72,22 +69,21 @@ func (a *attempt) tellInFlight() {
 // mark stores that the attempt was interrupted, if anything is left to be
 // continued, since it may be killed before it has ended. A second interrupt has
 // the record stored as well, whatever is still in flight.
-func (a *attempt) mark(ctx context.Context) {
-	f := a.flight
+func (f *flight) mark(ctx context.Context) {
 	defer close(f.idle)
 	f.mu.Lock()
-	nothing := f.ends || !f.journal.Phase.changed() || !a.lease.held()
+	nothing := f.ends || !f.journal.Phase.changed() || !f.lease.held()
 	f.mu.Unlock()
 	if nothing {
 		close(f.interrupted)
 		return
 	}
-	finishing, cancel := a.finishing(ctx)
+	finishing, cancel := f.finishing(ctx)
 	defer cancel()
 	var both sync.WaitGroup
 	var errs [2]error
 	both.Go(func() {
-		errs[0] = a.retryCall(finishing, func(ctx context.Context) error { return a.lease.mark(ctx, Interrupted) })
+		errs[0] = f.retryCall(finishing, func(ctx context.Context) error { return f.lease.mark(ctx, Interrupted) })
 	})
 	both.Go(func() {
 		f.storing <- struct{}{}
@@ -95,7 +91,7 @@ func (a *attempt) mark(ctx context.Context) {
 		f.mu.Lock()
 		j := f.journal
 		f.mu.Unlock()
-		errs[1] = a.storeJournal(finishing, j)
+		errs[1] = f.storeJournal(finishing, j)
 	})
 	both.Wait()
 	f.mu.Lock()
@@ -103,26 +99,26 @@ func (a *attempt) mark(ctx context.Context) {
 	f.mu.Unlock()
 	close(f.interrupted)
 	if err := errors.Join(errs[:]...); err != nil {
-		a.warn("mark what was interrupted: %v", err)
+		f.warn("mark what was interrupted: %v", err)
 	}
 	select {
-	case <-a.Insisted:
-		a.recordInFlight(finishing)
+	case <-f.Insisted:
+		f.record(finishing)
 	case <-f.ending:
 	}
 }
 
-// recordInFlight records an attempt that has not ended.
-func (a *attempt) recordInFlight(ctx context.Context) {
-	f := a.flight
+// record records an attempt that has not ended.
+func (f *flight) record(ctx context.Context) {
 	f.mu.Lock()
 	r, now := f.journal.Record.clone(), f.now
 	f.mu.Unlock()
 	r.Outcome, r.Step, r.Ended, r.Left, r.Next = Interrupted, now.Step, time.Now(), now.Left, now.Next
 	r.Error = "interrupted, and recorded before all had ended"
-	err := a.retryCall(ctx, func(ctx context.Context) error { return a.History.Record(ctx, r) })
+	r = hideRecord(f.Redactor, r)
+	err := f.retryCall(ctx, func(ctx context.Context) error { return f.History.Record(ctx, r) })
 	if err != nil {
-		a.warn("record the attempt: %v", err)
+		f.warn("record the attempt: %v", err)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -131,19 +127,19 @@ func (a *attempt) recordInFlight(ctx context.Context) {
 
 // land waits until an interrupt, if there was one, stores nothing more: the
 // attempt has come to its outcome, and stores its own end.
-func (a *attempt) land(ctx context.Context) {
-	a.flight.mu.Lock()
-	a.flight.ends = true
-	a.flight.mu.Unlock()
+func (f *flight) land(ctx context.Context) {
+	f.mu.Lock()
+	f.ends = true
+	f.mu.Unlock()
 	if ctx.Err() != nil {
-		a.flight.end()
-		<-a.flight.idle
+		f.end()
+		<-f.idle
 	}
 }
 
 // afterMark returns a context that ends with another one; by an interrupt only
 // once that is marked, or could not be for a while.
-func (a *attempt) afterMark(ctx context.Context) (context.Context, context.CancelFunc) {
+func (f *flight) afterMark(ctx context.Context) (context.Context, context.CancelFunc) {
 	late, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
 		_, lost := errors.AsType[lostError](context.Cause(ctx))
@@ -152,7 +148,7 @@ func (a *attempt) afterMark(ctx context.Context) (context.Context, context.Cance
 			bound := time.NewTimer(markTime)
 			defer bound.Stop()
 			select {
-			case <-a.flight.interrupted:
+			case <-f.interrupted:
 			case <-bound.C:
 			case <-late.Done():
 			}
