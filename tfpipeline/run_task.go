@@ -90,6 +90,9 @@ func runTask(ctx context.Context, a *app, o runOptions) error {
 	if err != nil {
 		return err
 	}
+	defer a.console.Begin(console.InFlight{
+		Work: []string{fmt.Sprintf("%s: task %s goes on if it has been started", o.env, o.task)}, Next: fmt.Sprintf("tfpipeline logs -env %s -task %s -follow", o.env, o.task),
+	}).End()
 	p.Observe = func(event deploy.Event) {
 		switch event.Kind {
 		case deploy.EventLog:

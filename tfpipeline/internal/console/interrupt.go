@@ -18,7 +18,7 @@ type InFlight struct {
 	Work []string
 	// Next is the command that goes on.
 	Next string
-	// Environment is the one whose cancelled run settle finishes.
+	// Environment is the one whose cancelled run settle finishes; "" is none.
 	Environment string
 }
 
@@ -124,7 +124,10 @@ func (c *Console) answer(n int) {
 		// with a live table.
 		next, environment, to = cmp.Or(next, a.told.Next), cmp.Or(environment, a.told.Environment), a.console
 	}
-	next, environment = cmp.Or(next, "the same command, on any machine"), cmp.Or(environment, "ENV")
-	fmt.Fprintf(&text, "next: %s; should this process be killed before it has ended, first on this machine: tfpipeline settle -env %s\n", next, environment)
+	fmt.Fprintf(&text, "next: %s", cmp.Or(next, "the same command, on any machine"))
+	if environment != "" {
+		fmt.Fprintf(&text, "; should this process be killed before it has ended, first on this machine: tfpipeline settle -env %s", environment)
+	}
+	text.WriteByte('\n')
 	fmt.Fprint(to.Err, text.String())
 }

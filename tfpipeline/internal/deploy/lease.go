@@ -108,8 +108,9 @@ func (h *heldLease) take(ctx context.Context, l Lease, over *Lease) error {
 	if err != nil {
 		return err
 	}
-	h.turn = make(chan struct{}, 1)
-	h.lease = &taken
+	h.mu.Lock()
+	h.turn, h.lease = make(chan struct{}, 1), &taken
+	h.mu.Unlock()
 	h.limit()
 	renewals, quit := context.WithCancel(context.WithoutCancel(ctx))
 	h.quit, h.gone = quit, make(chan struct{})
