@@ -21,8 +21,9 @@ func bootstrapCommand() command {
 		long: `
 Makes what is missing, in this order: the state bucket, the roles by which AWS's
 services act in the account, the shared root, the environment with every
-service at zero tasks; then lists what a person has to do. Between shared and the environment it checks that the domain is delegated
-to the zone, and stops with the name servers if not.
+service at zero tasks; then lists what a person has to do. Between shared and
+the environment it checks that the domain is delegated to the zone, and stops
+with the name servers if not.
 
 It can be run at any time and as often as you like: it goes on where it
 stopped, and changes nothing that is as it should be.
@@ -50,19 +51,24 @@ func runBootstrap(ctx context.Context, a *app, env string, o root.Choices) error
 	if err := acc.Check(ctx); err != nil {
 		return err
 	}
+	if _, err := acc.Zone(ctx); err != nil {
+		return err
+	}
 	anything, err := acc.EnsureBucket(ctx)
 	if err != nil {
 		return err
 	}
 
-	changed, err := acc.EnsureServiceRoles(ctx)
-	if err != nil {
-		return err
+	for _, ensure := range []func(context.Context) (bool, error){acc.EnsureServiceRoles, acc.EnsureAudience} {
+		changed, err := ensure(ctx)
+		if err != nil {
+			return err
+		}
+		anything = anything || changed
 	}
-	anything = anything || changed
 
 	o.Retry = "tfpipeline bootstrap -env " + env
-	changed, err = root.Change(ctx, a.rootOptions(cloud), config.SharedRoot, o, nil)
+	changed, err := root.Change(ctx, a.rootOptions(cloud), config.SharedRoot, o, nil)
 	if err != nil {
 		return err
 	}

@@ -102,6 +102,65 @@ func TestServiceRoles(t *testing.T) {
 	}
 }
 
+func TestAudience(t *testing.T) {
+	for _, tt := range []struct{ has, says string }{
+		{"", ""},
+		{"sts.amazonaws.com", ""},
+		{"theirs", "GitHub's identity provider: it lacked the audience sts.amazonaws.com, without which no workflow can assume a role, and has it now beside theirs\n"},
+	} {
+		fake, cfg := cloud(t)
+		fake.audience = tt.has
+		var said bytes.Buffer
+		for _, says := range []string{tt.says, ""} { // the second time there is nothing to do
+			said.Reset()
+			changed, err := account.New(configtest.Docs(), cfg, &console.Console{Err: &said}).EnsureAudience(t.Context())
+			if err != nil || changed != (says != "") || said.String() != says || (len(fake.takeChanges()) > 0) != changed {
+				t.Errorf("%q: changed is %t, said %q, %v", tt.has, changed, said.String(), err)
+			}
+		}
+	}
+}
+
+func TestZone(t *testing.T) {
+	const domain, foreign, remedy = "specboard.io", "find the zone of specboard.io: the account has ", ", and shared would make a second public one; nothing was changed"
+	ours := fakeZone{id: "Z1", name: domain, comment: "doc-platform"}
+	public, private := fakeZone{id: "Z2", name: domain, comment: "HostedZone created by Route53 Registrar"}, fakeZone{id: "Z3", name: domain, comment: "doc-platform", private: true}
+	other := fakeZone{id: "Z4", name: "specboard.io.example", comment: "doc-platform"}
+	for _, tt := range []struct {
+		name, zoneID string
+		zones        []fakeZone
+		id, says     string // with an id "-" an error
+		next         string
+	}{
+		{"none", "", []fakeZone{other}, "", "zone of specboard.io: none yet, shared makes it", ""},
+		{"ours", "", []fakeZone{ours, other}, "Z1", "zone of specboard.io: Z1", ""},
+		{"a private one first", "", []fakeZone{private, ours}, "Z1", "zone of specboard.io: Z1; left alone: Z3 (private)", ""},
+		{"a private one alone", "", []fakeZone{private}, "", "zone of specboard.io: none yet, shared makes it; left alone: Z3 (private)", ""},
+		{"two public ones", "", []fakeZone{public, ours, private}, "Z1", "zone of specboard.io: Z1; left alone: Z2 (public, 7 records), Z3 (private)", ""},
+		{"the registrar's alone", "", []fakeZone{public, private}, "-", foreign + "Z2 (public, 7 records), Z3 (private)" + remedy, `set ZoneID: "Z2" in gen/config/default.go to use that zone, and make gen; or delete it, if nobody uses it`},
+		{"the registrar's by its id", "Z2", []fakeZone{public, private}, "Z2", "zone of specboard.io: Z2", ""},
+		{"a private one by its id", "Z3", []fakeZone{public, private}, "-", "find the zone of specboard.io: ZoneID Z3 is private: nobody outside of its networks sees it; nothing was changed", "set ZoneID in gen/config/default.go to the public zone of specboard.io, and make gen: aws route53 list-hosted-zones-by-name --dns-name specboard.io"},
+		{"another domain's by its id", "Z4", []fakeZone{public, other}, "-", "find the zone of specboard.io: ZoneID Z4 is that of specboard.io.example; nothing was changed", "set ZoneID in"},
+		{"an id of nothing", "Z9", []fakeZone{public}, "-", "find the zone of specboard.io: ZoneID Z9 does not exist in account 123456789012; nothing was changed", "set ZoneID in"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			fake, cfg := cloud(t)
+			fake.zones = tt.zones
+			p := configtest.Docs()
+			p.ZoneID = tt.zoneID
+			var said bytes.Buffer
+			id, err := account.New(p, cfg, &console.Console{Err: &said}).Zone(t.Context())
+			if err != nil {
+				id = "-"
+				said.WriteString(err.Error())
+			}
+			if id != tt.id || strings.TrimSpace(said.String()) != tt.says || !strings.HasPrefix(console.NextOf(err), tt.next) {
+				t.Errorf("zone %q, next %q:\n%s", id, console.NextOf(err), said.String())
+			}
+		})
+	}
+}
+
 func TestDelegation(t *testing.T) {
 	tests := []struct {
 		name     string

@@ -15,8 +15,12 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+	"github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
@@ -48,7 +52,7 @@ func TestEnvironments(t *testing.T) {
 	administrator := program{path: build(t), env: withoutAWS(endpoint.Environ()...)}
 	reader := administrator.as(endpoint.URL(), "plan")
 
-	administrator.must(t, console.ExitOK, "bootstrap", "-env", "shared", "-yes")
+	bootstrapInUsedAccount(t, administrator, endpoint.URL())
 	sideBySide(t, "staging", "production", func(env string) (program, []string) {
 		return administrator.as(endpoint.URL(), "deploy-"+env), []string{"apply", "-env", env, "-yes"}
 	})
@@ -108,6 +112,54 @@ func speed() int {
 		return 4
 	}
 	return localaws.DefaultSpeed
+}
+
+// bootstrapInUsedAccount bootstraps shared in an account that others use. Its
+// public zone of the domain is no platform's, and stops the bootstrap; later it
+// is left alone. GitHub's identity provider is adopted: what others use it for
+// stays, and what it lacks is added.
+func bootstrapInUsedAccount(t *testing.T, administrator program, url string) {
+	t.Helper()
+	zones, client := route53.NewFromConfig(localConfig(url)), iam.NewFromConfig(localConfig(url))
+	zone := func(reference string) *string {
+		made, err := zones.CreateHostedZone(t.Context(), &route53.CreateHostedZoneInput{Name: aws.String(configtest.Docs().Domain), CallerReference: &reference})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made.HostedZone.Id
+	}
+	foreign := zone("registrar")
+	made, err := client.CreateOpenIDConnectProvider(t.Context(), &iam.CreateOpenIDConnectProviderInput{
+		Url: aws.String("https://token.actions.githubusercontent.com"), ClientIDList: []string{"theirs"},
+		ThumbprintList: []string{strings.Repeat("0", 40)}, Tags: []types.Tag{{Key: aws.String("Owner"), Value: aws.String("them")}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	arn := *made.OpenIDConnectProviderArn
+
+	_, said, refused := administrator.run(t, "bootstrap", "-env", "shared", "-yes")
+	if want := `set ZoneID: "` + strings.TrimPrefix(*foreign, "/hostedzone/") + `"`; refused != console.ExitFailed || !strings.Contains(said, want) {
+		t.Errorf("with another public zone: exit %d, want %s\n%s", refused, want, said)
+	}
+	if _, err := zones.DeleteHostedZone(t.Context(), &route53.DeleteHostedZoneInput{Id: foreign}); err != nil {
+		t.Fatal(err)
+	}
+	out, stderr, code := administrator.run(t, "bootstrap", "-env", "shared", "-yes")
+	if code != console.ExitOK {
+		t.Fatalf("bootstrap: exit %d\n%s\n%s", code, out, stderr)
+	}
+	contains(t, "stdout", out, "1 to import")
+	contains(t, "stderr", stderr, "GitHub's identity provider: it lacked the audience sts.amazonaws.com", "shared: adopting module.github.aws_iam_openid_connect_provider.this ("+arn+")")
+	got, err := client.GetOpenIDConnectProvider(t.Context(), &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: &arn})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(got.ClientIDList)
+	if d := cmp.Diff([]string{"sts.amazonaws.com", "theirs"}, got.ClientIDList); d != "" || len(got.Tags) != 1 || *got.Tags[0].Key != "Owner" {
+		t.Errorf("the provider of others: tags %v, audiences (-want +got):\n%s", got.Tags, d)
+	}
+	zone("second")
 }
 
 // localConfig leads the SDK's clients to a local endpoint.

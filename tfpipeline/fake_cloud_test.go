@@ -37,12 +37,16 @@ type fakeCloud struct {
 	// serviceRoles are the services that have a role; lateServiceRoles get one
 	// from somebody else between a list and a creation.
 	serviceRoles, lateServiceRoles []string
+	// zones are as shared has made them, unless a test changes them.
+	zones []fakeZone
+	// audience is that of GitHub's identity provider; "" if there is none.
+	audience string
 	// changes are the requests that changed something, in order.
 	changes []string
 }
 
 func newFakeCloud(p config.Platform) *fakeCloud {
-	return &fakeCloud{platform: p, account: p.Account, secrets: map[string]bool{}}
+	return &fakeCloud{platform: p, account: p.Account, secrets: map[string]bool{}, zones: []fakeZone{{id: "Z1", name: p.Domain, comment: p.Name}}}
 }
 
 var credentialScope = regexp.MustCompile(`Credential=[^/]*/[0-9]{8}/[^/]*/([^/]+)/aws4_request`)
@@ -79,10 +83,21 @@ func (c *fakeCloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// iam knows service-linked roles.
+// iam knows service-linked roles, and GitHub's identity provider.
 func (c *fakeCloud) iam(w http.ResponseWriter, body string) {
 	form, _ := url.ParseQuery(body)
 	switch service := form.Get("AWSServiceName"); form.Get("Action") {
+	case "GetOpenIDConnectProvider":
+		if c.audience == "" {
+			w.WriteHeader(http.StatusNotFound)
+			fmt.Fprint(w, `<ErrorResponse><Error><Code>NoSuchEntity</Code><Message>OpenIDConnect Provider not found</Message></Error></ErrorResponse>`)
+			return
+		}
+		fmt.Fprintf(w, `<R><GetOpenIDConnectProviderResult><ClientIDList><member>%s</member></ClientIDList></GetOpenIDConnectProviderResult></R>`, c.audience)
+	case "AddClientIDToOpenIDConnectProvider":
+		c.audience += "</member><member>" + form.Get("ClientID")
+		c.changes = append(c.changes, "add audience "+form.Get("ClientID"))
+		fmt.Fprint(w, `<R/>`)
 	case "ListRoles":
 		var roles strings.Builder
 		for _, s := range c.serviceRoles {
@@ -150,16 +165,34 @@ func (c *fakeCloud) fail(w http.ResponseWriter, status int, code string) {
 	fmt.Fprintf(w, `<Error><Code>%s</Code><Message>from the fake cloud</Message></Error>`, code)
 }
 
+// fakeZone is a hosted zone of the fake cloud.
+type fakeZone struct {
+	id, name, comment string
+	private           bool
+}
+
+func (z fakeZone) String() string {
+	return fmt.Sprintf(`<HostedZone><Id>/hostedzone/%s</Id><Name>%s.</Name><CallerReference>x</CallerReference><ResourceRecordSetCount>7</ResourceRecordSetCount>`+
+		`<Config><Comment>%s</Comment><PrivateZone>%t</PrivateZone></Config></HostedZone>`, z.id, z.name, z.comment, z.private)
+}
+
 func (c *fakeCloud) route53(w http.ResponseWriter, r *http.Request) {
-	zone := fmt.Sprintf(`<HostedZone><Id>/hostedzone/Z1</Id><Name>%s.</Name><CallerReference>x</CallerReference></HostedZone>`, c.platform.Domain)
-	switch r.URL.Path {
-	case "/2013-04-01/hostedzonesbyname":
-		fmt.Fprintf(w, `<ListHostedZonesByNameResponse><HostedZones>%s</HostedZones><IsTruncated>false</IsTruncated><MaxItems>100</MaxItems></ListHostedZonesByNameResponse>`, zone)
-	case "/2013-04-01/hostedzone/Z1":
-		fmt.Fprintf(w, `<GetHostedZoneResponse>%s<DelegationSet><NameServers><NameServer>ns-1.example.net</NameServer><NameServer>NS-2.example.org.</NameServer></NameServers></DelegationSet></GetHostedZoneResponse>`, zone)
-	default:
-		http.Error(w, "the fake zone does not know "+r.URL.Path, http.StatusNotImplemented)
+	if r.URL.Path == "/2013-04-01/hostedzonesbyname" {
+		var zones strings.Builder
+		for _, z := range c.zones {
+			zones.WriteString(z.String())
+		}
+		fmt.Fprintf(w, `<ListHostedZonesByNameResponse><HostedZones>%s</HostedZones><IsTruncated>false</IsTruncated><MaxItems>100</MaxItems></ListHostedZonesByNameResponse>`, zones.String())
+		return
 	}
+	for _, z := range c.zones {
+		if r.URL.Path == "/2013-04-01/hostedzone/"+z.id {
+			fmt.Fprintf(w, `<GetHostedZoneResponse>%s<DelegationSet><NameServers><NameServer>ns-1.example.net</NameServer><NameServer>NS-2.example.org.</NameServer></NameServers></DelegationSet></GetHostedZoneResponse>`, z)
+			return
+		}
+	}
+	w.WriteHeader(http.StatusNotFound)
+	fmt.Fprint(w, `<ErrorResponse><Error><Code>NoSuchHostedZone</Code><Message>No hosted zone found</Message></Error></ErrorResponse>`)
 }
 
 func (c *fakeCloud) json(w http.ResponseWriter, operation string, in map[string]any) {

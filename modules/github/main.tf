@@ -3,6 +3,12 @@
 resource "aws_iam_openid_connect_provider" "this" {
   url            = "https://token.actions.githubusercontent.com"
   client_id_list = ["sts.amazonaws.com"]
+
+  lifecycle {
+    # An account has one provider of GitHub's. Where it existed before, others use
+    # it too: their audiences and tags stay.
+    ignore_changes = [client_id_list, tags, tags_all]
+  }
 }
 
 locals {

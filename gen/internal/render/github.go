@@ -6,6 +6,10 @@ func github() module {
 		resource("aws_iam_openid_connect_provider", "this",
 			set("url", "https://token.actions.githubusercontent.com"),
 			set("client_id_list", row{"sts.amazonaws.com"}),
+			nested("lifecycle",
+				comment("An account has one provider of GitHub's. Where it existed before, others use it too: their audiences and tags stay."),
+				set("ignore_changes", row{expr("client_id_list"), expr("tags"), expr("tags_all")}),
+			),
 		),
 		locals(
 			comment("Repositories that were created, renamed or transferred since 15 July 2026 name themselves with their ids, which no other repository ever gets."),

@@ -53,8 +53,12 @@ func environmentLoadBalancer(p config.Platform, e config.Environment) []node {
 	var nodes []node
 	if p.ZoneID == "" {
 		nodes = append(nodes,
-			comment("The zone belongs to the shared root."),
-			data("aws_route53_zone", "this", set("name", p.Domain)))
+			comment("The zone belongs to the shared root. The tag tells it from others of that name."),
+			data("aws_route53_zone", "this",
+				set("name", p.Domain),
+				set("private_zone", false),
+				set("tags", object{{"Platform", p.Name}}),
+			))
 		zone = expr("data.aws_route53_zone.this.zone_id")
 	}
 	body := []node{

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 )
 
@@ -42,21 +41,12 @@ func (a *Account) Delegation(ctx context.Context) (Delegation, error) {
 	a.console.Progress("delegation of %s", a.platform.Domain)
 	d := Delegation{domain: a.platform.Domain}
 	client := route53.NewFromConfig(a.cfg)
-	id := a.platform.ZoneID
+	id, _, err := a.zone(ctx)
+	if err != nil {
+		return d, err
+	}
 	if id == "" {
-		out, err := client.ListHostedZonesByName(ctx, &route53.ListHostedZonesByNameInput{DNSName: &d.domain})
-		if err != nil {
-			return d, fmt.Errorf("find the zone of %s: %w", d.domain, err)
-		}
-		for _, z := range out.HostedZones {
-			if aws.ToString(z.Name) == d.domain+"." && (z.Config == nil || !z.Config.PrivateZone) {
-				id = aws.ToString(z.Id)
-				break
-			}
-		}
-		if id == "" {
-			return d, fmt.Errorf("find the zone of %s: there is none", d.domain)
-		}
+		return d, fmt.Errorf("find the zone of %s: there is none", d.domain)
 	}
 	zone, err := client.GetHostedZone(ctx, &route53.GetHostedZoneInput{Id: &id})
 	if err != nil {

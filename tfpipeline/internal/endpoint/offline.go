@@ -54,7 +54,8 @@ func offlineAnswers(p config.Platform) Table {
 		route53 + "hostedzone/" + zoneID: fixed(document("GetHostedZoneResponse", route53Namespace,
 			hostedZone, Branch("DelegationSet", servers))),
 		route53 + "tags/hostedzone/" + zoneID: fixed(document("ListTagsForResourceResponse", route53Namespace,
-			Branch("ResourceTagSet", Leaf("ResourceType", "hostedzone"), Leaf("ResourceId", zoneID)))),
+			Branch("ResourceTagSet", Leaf("ResourceType", "hostedzone"), Leaf("ResourceId", zoneID),
+				Branch("Tags", Branch("Tag", Leaf("Key", "Platform"), Leaf("Value", p.Name)))))),
 		// The zone's own name servers, which the data source looks up.
 		route53 + "hostedzone/" + zoneID + "/rrset": fixed(document("ListResourceRecordSetsResponse", route53Namespace,
 			Branch("ResourceRecordSets", Branch("ResourceRecordSet",

@@ -35,7 +35,7 @@ func (e *Endpoint) answers(o Options) endpoint.Table {
 		(&natGateways{control: e.control, attached: e.lookups.internetGateway, failed: map[string]bool{}}).operations(),
 		newCertificates(e.self).operations(),
 		e.taggedResources(),
-		{"iam.CreateServiceLinkedRole": createServiceRole},
+		{"iam.CreateServiceLinkedRole": createServiceRole, "iam.AddClientIDToOpenIDConnectProvider": e.addAudience},
 	} {
 		for name, op := range rows {
 			table[name] = op

@@ -16,12 +16,15 @@ import (
 // seconds before it was killed exists, and the state does not know of it: the
 // next apply would make it twice, or fail because the name is taken. So after
 // a killed run each planned creation is looked for first, and what is found is
-// adopted by import blocks, in the very plan that continues the work.
+// adopted by import blocks, in the very plan that continues the work. What an
+// account has one of is looked for by every apply: others may have made it.
 
 // adoption is the search on one root.
 type adoption struct {
 	root   *Root
 	finder *Finder
+	// everything is looked for, or only what an account has one of.
+	everything bool
 	// found are the imports; untried further ids where there was more than
 	// one; absent what does not exist.
 	found   map[string]string
@@ -30,13 +33,12 @@ type adoption struct {
 }
 
 // adopt replaces a plan by one that adopts what exists already.
-func (r *Root) adopt(ctx context.Context, p *plan.Plan) (*plan.Plan, error) {
-	if p.Counts()[plan.Create] == 0 {
-		return p, nil
+func (r *Root) adopt(ctx context.Context, p *plan.Plan, everything bool) (*plan.Plan, error) {
+	if everything && p.Counts()[plan.Create] > 0 {
+		r.Progress("looking for what a run that was killed made and could not note")
 	}
-	r.Progress("looking for what a run that was killed made and could not note")
 	s := &adoption{
-		root: r, finder: &Finder{Platform: r.roots.Platform, Config: r.roots.Cloud.Config},
+		root: r, everything: everything, finder: &Finder{Platform: r.roots.Platform, Config: r.roots.Cloud.Config},
 		found: map[string]string{}, untried: map[string][]string{}, absent: map[string]bool{},
 	}
 	p, err := s.search(ctx, p)
@@ -44,7 +46,9 @@ func (r *Root) adopt(ctx context.Context, p *plan.Plan) (*plan.Plan, error) {
 		return nil, fmt.Errorf("%s: %w", r.Name, err)
 	}
 	if len(s.found) == 0 {
-		r.Progress("there is nothing outside of the state")
+		if everything {
+			r.Progress("there is nothing outside of the state")
+		}
 		return p, nil
 	}
 	if err := s.harmless(p); err != nil {
@@ -76,7 +80,7 @@ func (s *adoption) search(ctx context.Context, p *plan.Plan) (*plan.Plan, error)
 // look searches for the planned creations that nothing is known of yet.
 func (s *adoption) look(ctx context.Context, p *plan.Plan) (more bool, err error) {
 	for _, c := range p.Changes {
-		if _, found := s.found[c.Address]; found || c.Action != plan.Create || s.absent[c.Address] {
+		if _, found := s.found[c.Address]; found || c.Action != plan.Create || s.absent[c.Address] || !s.everything && !accountWide(c.Type) {
 			continue
 		}
 		ids, known, err := s.finder.find(ctx, c.Type, plannedValues(c))
@@ -93,6 +97,10 @@ func (s *adoption) look(ctx context.Context, p *plan.Plan) (more bool, err error
 	}
 	return more, nil
 }
+
+// accountWide reports whether an account has one resource of a type, whoever
+// made it.
+func accountWide(kind string) bool { return kind == "aws_iam_openid_connect_provider" }
 
 // replan plans with the imports, without those that turn out not to exist.
 func (s *adoption) replan(ctx context.Context, p *plan.Plan) (*plan.Plan, error) {

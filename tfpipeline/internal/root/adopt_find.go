@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	tagging "github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi"
 	"github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi/types"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
@@ -40,6 +41,8 @@ func (f *Finder) find(ctx context.Context, kind string, v planned) (ids []string
 		ids, known, err = f.listenerRule(ctx, v)
 	case "aws_route53_zone":
 		ids, known, err = f.zone(ctx, v)
+	case "aws_iam_openid_connect_provider":
+		ids, known, err = f.identityProvider(ctx, v)
 	default:
 		// Of the rest a second one does no harm: another revision of a task
 		// definition, the default security group, the waiting for a certificate.
@@ -48,7 +51,7 @@ func (f *Finder) find(ctx context.Context, kind string, v planned) (ids []string
 		return nil, true, nil
 	}
 	switch state.Code(err) {
-	case "LoadBalancerNotFound", "ListenerNotFound":
+	case "LoadBalancerNotFound", "ListenerNotFound", "NoSuchEntity":
 		return nil, true, nil
 	}
 	if err != nil {
@@ -204,4 +207,14 @@ func (f *Finder) zone(ctx context.Context, v planned) (ids []string, known bool,
 		}
 	}
 	return ids, true, nil
+}
+
+func (f *Finder) identityProvider(ctx context.Context, v planned) (ids []string, known bool, err error) {
+	url := v.text("url")
+	if url == "" {
+		return nil, false, nil
+	}
+	arn := "arn:aws:iam::" + f.Platform.Account + ":oidc-provider/" + strings.TrimPrefix(url, "https://")
+	_, err = iam.NewFromConfig(f.Config).GetOpenIDConnectProvider(ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: &arn})
+	return []string{arn}, true, err
 }

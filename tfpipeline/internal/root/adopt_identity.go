@@ -76,8 +76,6 @@ func identity(p config.Platform, kind string, v planned) (id string, ok bool) {
 		return v.join("/", "role", "policy_arn"), true
 	case "aws_iam_policy":
 		return prefixed("arn:aws:iam::"+p.Account+":policy", v.join("", "path", "name")), true
-	case "aws_iam_openid_connect_provider":
-		return prefixed("arn:aws:iam::"+p.Account+":oidc-provider/", strings.TrimPrefix(v.text("url"), "https://")), true
 	case "aws_sns_topic":
 		return prefixed("arn:aws:sns:"+p.Region+":"+p.Account+":", v.text("name")), true
 	case "aws_sns_topic_policy":

@@ -159,8 +159,8 @@ type Choices struct {
 }
 
 // Plan plans the root. A plan that failed half-way comes back together with its
-// error. What a killed apply made and could not note, or what Adopt asks for,
-// is adopted by the plan.
+// error. What a killed apply made and could not note, what Adopt asks for, and
+// what an account has one of is adopted by the plan.
 func (r *Root) Plan(ctx context.Context, c Choices) (*plan.Plan, error) {
 	defer r.inFlight(c, "Terraform plans %s: it is stopped at once, and leaves nothing").End()
 	refresh := c.Operation == Refresh
@@ -177,8 +177,8 @@ func (r *Root) Plan(ctx context.Context, c Choices) (*plan.Plan, error) {
 	if err != nil {
 		return nil, errors.Join(planErr, err)
 	}
-	if planErr == nil && (c.Adopt || c.Operation == Apply && r.unfinished != nil) {
-		p, err = r.adopt(ctx, p)
+	if planErr == nil && (c.Adopt || c.Operation == Apply) {
+		p, err = r.adopt(ctx, p, c.Adopt || r.unfinished != nil)
 		if err != nil {
 			return p, err
 		}

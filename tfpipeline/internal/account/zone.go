@@ -1,0 +1,86 @@
+package account
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/route53"
+
+	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/state"
+)
+
+// Zone finds the public hosted zone of the platform's domain, and tells the
+// console which it is and which others of that name there are. It returns "" if
+// shared has yet to make one, and an error if ZoneID names no zone that would
+// do, or if it is empty and the account has a zone that shared has not made:
+// two public zones of one name are never both asked.
+func (a *Account) Zone(ctx context.Context) (id string, err error) {
+	id, others, err := a.zone(ctx)
+	if err != nil {
+		return "", err
+	}
+	is := id
+	if id == "" {
+		is = "none yet, shared makes it"
+	}
+	if len(others) > 0 {
+		is += "; left alone: " + strings.Join(others, ", ")
+	}
+	a.console.Progress("zone of %s: %s", a.platform.Domain, is)
+	return id, nil
+}
+
+func (a *Account) zone(ctx context.Context) (id string, others []string, err error) {
+	domain := a.platform.Domain
+	client := route53.NewFromConfig(a.cfg)
+	if a.platform.ZoneID != "" {
+		return a.platform.ZoneID, nil, a.checkZone(ctx, client)
+	}
+	// Zones of one name come together, first.
+	out, err := client.ListHostedZonesByName(ctx, &route53.ListHostedZonesByNameInput{DNSName: &domain})
+	if err != nil {
+		return "", nil, fmt.Errorf("find the zone of %s: %w", domain, err)
+	}
+	var foreign string // a public one
+	for _, z := range out.HostedZones {
+		zone := strings.TrimPrefix(aws.ToString(z.Id), "/hostedzone/")
+		switch {
+		case aws.ToString(z.Name) != domain+".":
+			continue
+		case z.Config != nil && z.Config.PrivateZone:
+			others = append(others, zone+" (private)")
+		case id == "" && z.Config != nil && aws.ToString(z.Config.Comment) == a.platform.Name:
+			id = zone
+		default:
+			foreign = zone
+			others = append(others, fmt.Sprintf("%s (public, %d records)", zone, aws.ToInt64(z.ResourceRecordSetCount)))
+		}
+	}
+	if id == "" && foreign != "" {
+		return "", nil, console.WithNext(fmt.Errorf("find the zone of %s: the account has %s, and shared would make a second public one; nothing was changed", domain, strings.Join(others, ", ")),
+			"set ZoneID: %q in gen/config/default.go to use that zone, and make gen; or delete it, if nobody uses it", foreign)
+	}
+	return id, others, nil
+}
+
+// checkZone refuses a ZoneID that names no public zone of the domain.
+func (a *Account) checkZone(ctx context.Context, client *route53.Client) error {
+	id, why := a.platform.ZoneID, ""
+	out, err := client.GetHostedZone(ctx, &route53.GetHostedZoneInput{Id: &id})
+	if state.Code(err) == "NoSuchHostedZone" {
+		why = "does not exist in account " + a.platform.Account
+	} else if err != nil {
+		return fmt.Errorf("read the zone of %s: %w", a.platform.Domain, err)
+	} else if name := aws.ToString(out.HostedZone.Name); name != a.platform.Domain+"." {
+		why = "is that of " + strings.TrimSuffix(name, ".")
+	} else if out.HostedZone.Config != nil && out.HostedZone.Config.PrivateZone {
+		why = "is private: nobody outside of its networks sees it"
+	} else {
+		return nil
+	}
+	return console.WithNext(fmt.Errorf("find the zone of %s: ZoneID %s %s; nothing was changed", a.platform.Domain, id, why),
+		"set ZoneID in gen/config/default.go to the public zone of %s, and make gen: aws route53 list-hosted-zones-by-name --dns-name %s", a.platform.Domain, a.platform.Domain)
+}
