@@ -97,6 +97,13 @@ func runBootstrap(ctx context.Context, a *app, env string, o root.Choices) error
 			return err
 		}
 		todo = append(todo, missing...)
+		unconfirmed, err := acc.Unconfirmed(ctx, env)
+		if err != nil {
+			return err
+		}
+		if unconfirmed != "" {
+			todo = append(todo, unconfirmed)
+		}
 	}
 
 	switch {

@@ -41,6 +41,8 @@ type fakeCloud struct {
 	zones []fakeZone
 	// audience is that of GitHub's identity provider; "" if there is none.
 	audience string
+	// unconfirmed is the recipient of alarms who has not confirmed; "" is none.
+	unconfirmed string
 	// changes are the requests that changed something, in order.
 	changes []string
 }
@@ -66,6 +68,12 @@ func (c *fakeCloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch service {
 	case "sts":
 		fmt.Fprintf(w, `<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::%[1]s:user/ada</Arn><UserId>ADA</UserId><Account>%[1]s</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`, c.account)
+	case "sns":
+		pending := ""
+		if c.unconfirmed != "" {
+			pending = "<member><SubscriptionArn>PendingConfirmation</SubscriptionArn><Endpoint>" + c.unconfirmed + "</Endpoint></member>"
+		}
+		fmt.Fprintf(w, `<ListSubscriptionsByTopicResponse><ListSubscriptionsByTopicResult><Subscriptions>%s<member><SubscriptionArn>arn:aws:sns:x</SubscriptionArn><Endpoint>a@b.io</Endpoint></member></Subscriptions></ListSubscriptionsByTopicResult></ListSubscriptionsByTopicResponse>`, pending)
 	case "iam":
 		c.iam(w, string(body))
 	case "s3":

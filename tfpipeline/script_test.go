@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,7 +47,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "waitfor": waitFor, "ended": ended, "secret": cloudSecret, "object": cloudObject, "bucket": cloudBucket, "account": cloudAccount,
+			"exits": exits, "waitfor": waitFor, "ended": ended, "secret": cloudSecret, "object": cloudObject, "bucket": cloudBucket, "account": cloudAccount, "unconfirmed": cloudUnconfirmed,
 			"changed": cloudChanged, "leftovers": cloudLeftovers, "issues": cloudIssues,
 		},
 		Setup: func(env *testscript.Env) error {
@@ -163,6 +164,14 @@ func cloudAccount(ts *testscript.TestScript, neg bool, args []string) {
 	cloud.mu.Lock()
 	defer cloud.mu.Unlock()
 	cloud.account = args[0]
+}
+
+// cloudUnconfirmed changes who has not confirmed yet: unconfirmed [ADDRESS].
+func cloudUnconfirmed(ts *testscript.TestScript, _ bool, args []string) {
+	cloud := ts.Value("cloud").(*fakeCloud)
+	cloud.mu.Lock()
+	defer cloud.mu.Unlock()
+	cloud.unconfirmed = strings.Join(args, "")
 }
 
 // cloudChanged compares what has been changed in the fake cloud since the last

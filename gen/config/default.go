@@ -113,8 +113,10 @@ func Default() Platform {
 					BackupRetentionDays: 7,
 					DeletionProtection:  true,
 				},
-				Cache:            Cache{NodeType: "cache.t4g.micro", Nodes: 1, SnapshotDays: 7},
-				Size:             Size{CPU: 256, Memory: 512, MinTasks: 2, MaxTasks: 6, TargetCPUPercent: 60},
+				Cache: Cache{NodeType: "cache.t4g.micro", Nodes: 1, SnapshotDays: 7},
+				Size:  Size{CPU: 256, Memory: 512, MinTasks: 2, MaxTasks: 6, TargetCPUPercent: 60},
+				// Nobody has this address until you set yours. bootstrap says who has
+				// not confirmed.
 				Alarms:           Alarms{CPUPercent: 80, MemoryPercent: 80, HTTP5xx: 10, Period: 5 * time.Minute, Emails: []string{"on-call@specboard.io"}},
 				LogRetentionDays: 30,
 				Proof:            &Proof{From: "staging", MinimumBake: 10 * time.Minute},

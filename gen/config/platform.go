@@ -328,7 +328,8 @@ type Alarms struct {
 	// balancer itself.
 	HTTP5xx int
 	Period  time.Duration
-	// Emails receive what the alarms say; a protected environment has one.
+	// Emails receive what the alarms say, once they have confirmed by the link
+	// that AWS mails them; a protected environment has one.
 	Emails []string
 }
 

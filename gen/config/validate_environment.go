@@ -90,6 +90,16 @@ func (c *checker) alarms(path string, a Alarms) {
 		domain := strings.ToLower(email[strings.LastIndex(email, "@")+1:])
 		if c.must(len(email) <= 254 && emailPattern.MatchString(email) && isDNS(domain, 2), at, email, "is not an e-mail address", "on-call@specboard.io") {
 			c.must(slices.Index(a.Emails, email) == i, at, email, "is listed twice", nil)
+			c.must(!reservedDomain(domain), at, email, "is an address that nobody can have: its domain is reserved for documents and tests", "on-call@specboard.io")
 		}
 	}
+}
+
+// reservedDomain reports whether a domain is kept for documents and tests, by
+// RFC 2606 and RFC 6761.
+func reservedDomain(domain string) bool {
+	labels := strings.Split(domain, ".")
+	last := labels[len(labels)-1]
+	return slices.Contains([]string{"example", "invalid", "localhost", "test"}, last) ||
+		labels[len(labels)-2] == "example" && slices.Contains([]string{"com", "net", "org"}, last)
 }

@@ -1,0 +1,33 @@
+package account
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+)
+
+// Unconfirmed says which recipients of an environment's alarms hear nothing yet,
+// since they have not followed the link that AWS mailed them; "" if all have.
+func (a *Account) Unconfirmed(ctx context.Context, env string) (string, error) {
+	topic := "arn:aws:sns:" + a.platform.Region + ":" + a.platform.Account + ":" + a.platform.Prefix(env) + "-alarms"
+	pages := sns.NewListSubscriptionsByTopicPaginator(sns.NewFromConfig(a.cfg), &sns.ListSubscriptionsByTopicInput{TopicArn: &topic})
+	var pending []string
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return "", fmt.Errorf("look at who hears the alarms of %s: %w", env, err)
+		}
+		for _, s := range page.Subscriptions {
+			if aws.ToString(s.SubscriptionArn) == "PendingConfirmation" {
+				pending = append(pending, aws.ToString(s.Endpoint))
+			}
+		}
+	}
+	if len(pending) == 0 {
+		return "", nil
+	}
+	return fmt.Sprintf("confirm that %s shall hear the alarms of %s, by the link in the mail from AWS; a wrong address is Alarms.Emails in gen/config/default.go", strings.Join(pending, ", "), env), nil
+}
