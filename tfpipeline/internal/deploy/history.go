@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -90,13 +89,6 @@ func NewIndex(environment string, records ...Record) Index {
 	for _, r := range records {
 		x.Add(r)
 	}
-	return x
-}
-
-// Clone is a copy that Add does not change.
-func (x Index) Clone() Index {
-	x.Deployed, x.Contracts = slices.Clone(x.Deployed), slices.Clone(x.Contracts)
-	x.Releases, x.Rejections = maps.Clone(x.Releases), maps.Clone(x.Rejections)
 	return x
 }
 
@@ -492,7 +484,6 @@ func (h *history) named(ctx context.Context, name string) *DeployedRelease {
 // holder: nil if there is none. It waits as long for one that is held, and a
 // change of a kind asks for it.
 func (h *history) free(ctx context.Context, kind Kind, wait time.Duration) (*leftover, error) {
-	began := time.Now()
 	var holder *Lease
 	for said := ""; ; {
 		var err error
@@ -508,7 +499,7 @@ func (h *history) free(ctx context.Context, kind Kind, wait time.Duration) (*lef
 		if wait == 0 {
 			return nil, LockError{Lease: *holder}
 		}
-		if waited := time.Since(began); waited >= wait {
+		if waited := time.Since(h.operation.begun); waited >= wait {
 			return nil, LockError{Lease: *holder, Waited: waited}
 		}
 		if holder.RecordID != said {

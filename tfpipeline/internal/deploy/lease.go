@@ -350,27 +350,30 @@ func (p *Pipeline) Free(ctx context.Context, q ChangeRequest) (abandoned bool, e
 // does nothing. It needs Lock, History and Limits.
 func (p *Pipeline) Change(ctx context.Context, q ChangeRequest, work func(context.Context) error) (err error) {
 	o := p.begin(StepLock)
-	h := &history{operation: o}
-	left, err := h.free(ctx, q.Kind, q.LockWait)
-	if err != nil {
-		return err
-	}
-	var over *Lease
-	if left != nil {
-		over = &left.lease
-	}
+	h, id := &history{operation: o}, o.newID(q.ID)
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	lease := &heldLease{operation: o, most: changeTime, end: end}
-	err = lease.take(ctx, Lease{
-		Environment: p.Environment, RecordID: o.newID(q.ID), Kind: q.Kind,
-		Actor: q.Actor, RunURL: q.RunURL, Why: q.Why,
-	}, over)
-	if err != nil {
-		return fmt.Errorf("take the lock of %s: %w", p.Environment, err)
+	var left *leftover
+	for taken := false; !taken; {
+		if left, err = h.free(ctx, q.Kind, q.LockWait); err != nil {
+			return err
+		}
+		var over *Lease
+		if left != nil {
+			over = &left.lease
+		}
+		err = lease.take(ctx, Lease{
+			Environment: p.Environment, RecordID: id, Kind: q.Kind,
+			Actor: q.Actor, RunURL: q.RunURL, Why: q.Why,
+		}, over)
+		if err != nil && !errors.Is(err, ErrLockTaken) {
+			return fmt.Errorf("take the lock of %s: %w", p.Environment, err)
+		}
+		taken = err == nil // else somebody was faster, and is waited for
 	}
 	if left != nil {
-		o.note("took over the lock: %s", LockError{Lease: *over, Dead: true})
+		o.note("took over the lock: %s", LockError{Lease: left.lease, Dead: true})
 		err = h.recordDead(ctx, *left)
 	}
 	if err == nil {

@@ -119,7 +119,13 @@ func call[T any](ctx context.Context, p *process, name, args string, effect func
 	if f == denied {
 		return zero, Access(errors.New("AccessDenied: injected"), "AccessDenied", "aws:"+name)
 	}
-	return finish(ctx, p, f, effect)
+	if p.watch == nil {
+		return finish(ctx, p, f, effect)
+	}
+	return finish(ctx, p, f, func() (T, error) {
+		p.watch(p, name)
+		return effect()
+	})
 }
 
 func finish[T any](ctx context.Context, p *process, f fault, effect func() (T, error)) (T, error) {

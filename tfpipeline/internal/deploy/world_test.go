@@ -59,8 +59,10 @@ type world struct {
 	behave func(service, digest string) behaviour
 	// taskEnds is how a one-off task ends; nil: after 20 s, with code 0.
 	taskEnds func(name string, n int) taskEnd
-	serial   int
-	started  uint64 // processes
+	// watch sees every call before it has its effect; nil: nobody does.
+	watch   func(p *process, call string)
+	serial  int
+	started uint64 // processes
 	// consistency draws what old reads show; nil: every read shows the present.
 	consistency *rand.Rand
 }

@@ -1,0 +1,78 @@
+package deploy
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// changes are the calls that change something outside history and lock.
+var changes = []string{
+	"Apply", "RunTask", "StopTask", "Register", "UpdateService", "SetMinimum", "StopDeployment", "Tag",
+}
+
+// Two runs that begin at the same moment, with nothing that tells their machines
+// apart: one works at a time, none loses a lock that it keeps, and both come to
+// their end.
+func TestTwoRunsThatBeginTogether(t *testing.T) {
+	type run func(ctx context.Context, p *process, id string) error
+	promote := func(ctx context.Context, p *process, id string) error {
+		_, err := p.promote(ctx, Request{ID: id, Tag: "v1.2", LockWait: time.Hour})
+		return err
+	}
+	rollback := func(ctx context.Context, p *process, id string) error {
+		_, err := p.rollback(ctx, Request{ID: id, LockWait: time.Hour})
+		return err
+	}
+	apply := func(ctx context.Context, p *process, id string) error {
+		q := ChangeRequest{Kind: KindApply, ID: id, Actor: "ada", Why: "release", LockWait: time.Hour}
+		return p.Pipeline.Change(ctx, q, func(ctx context.Context) error { return p.Apply(ctx, id) })
+	}
+	for name, pair := range map[string][2]run{
+		"promote and promote": {promote, promote}, "promote and rollback": {promote, rollback},
+		"apply and promote": {apply, promote}, "apply and rollback": {apply, rollback}, "apply and apply": {apply, apply},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for seed := range uint64(20) {
+				inWorld(t, func(t *testing.T, w *world) {
+					random := rand.New(rand.NewPCG(seed, 1))
+					w.planned, w.latency = Plan{Fingerprint: "fp-1"}, time.Duration(1+random.IntN(50))*time.Millisecond
+					w.advanceProof("v1.2")
+					ids := map[*process]string{}
+					changed := map[string]int{}
+					w.watch = func(p *process, call string) {
+						if !slices.Contains(changes, call) {
+							return
+						}
+						changed[ids[p]]++
+						if w.lease == nil || w.lease.RecordID != ids[p] {
+							t.Errorf("seed %d: %s of %s under the lease %+v", seed, call, ids[p], w.lease)
+						}
+					}
+					var errs [2]error
+					var both sync.WaitGroup
+					for i, r := range pair {
+						p := w.start()
+						ids[p] = NewID(time.Now(), random.Float64)
+						after := time.Duration(random.IntN(3)) * w.latency
+						both.Go(func() {
+							<-time.After(after)
+							errs[i] = r(t.Context(), p, ids[p])
+						})
+					}
+					both.Wait()
+					// Two releases were deployed before, each with its migration.
+					if errs[0] != nil || errs[1] != nil || w.lease != nil || len(w.releases()) != 1 || w.runs(taskMigrate) > 4 {
+						t.Errorf("seed %d: %v, lease %+v, services run %v, %d migrations", seed, errs, w.lease, w.releases(), w.runs(taskMigrate))
+					}
+					if len(changed) == 0 {
+						t.Error("nobody changed anything")
+					}
+				})
+			}
+		})
+	}
+}
