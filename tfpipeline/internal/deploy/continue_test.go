@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -61,63 +62,118 @@ func TestTheStateLockOfAKilledApply(t *testing.T) {
 	}
 }
 
-// TestEveryStepOfAContinuationDisturbed disturbs the attempt that continues
-// another one: services are mixed when it begins, and whatever happens to it,
-// they are never left so with a code that says otherwise.
+// ending is how a promotion of v1.2 ends in a phase: by a kill or an interrupt in
+// a call.
+type ending struct {
+	phase Phase
+	at    point
+	fault fault
+	fails bool // the release does
+}
+
+// endings are one for each phase that a later run may find.
+func endings() []ending {
+	return []ending{
+		{PhaseMigrating, point{StepMigrate, "RunTask", 1}, killedLate, false},
+		{PhaseApplying, point{StepApply, "Apply", 1}, killed, false},
+		{PhaseApplied, point{StepRegister, "Outputs", 1}, cancelled, false},
+		{PhaseRegistering, point{StepRegister, "Tag", 1}, killed, false},
+		{PhaseUpdating, point{StepUpdate, "UpdateService", 2}, cancelled, false},
+		{PhaseWatching, point{StepWatch, "DescribeDeployments", 2}, cancelled, false},
+		{PhaseVerifying, point{StepVerify, "RunningDigests", 1}, cancelled, false},
+		{PhaseRollingBack, point{StepRollBack, "UpdateService", 1}, killed, true},
+	}
+}
+
+// TestEveryStepOfAContinuationDisturbed disturbs the attempt that continues one
+// which ended in each phase, at each call, in each way, while reads are old.
+// Services are mixed when some of them begin, and whatever happens to it, they are
+// never left so with a code that says otherwise. The calls are shared out among
+// the phases; with -seeds, each phase has all of them.
 func TestEveryStepOfAContinuationDisturbed(t *testing.T) {
-	var begin snapshot
-	var points []point
-	synctest.Test(t, func(t *testing.T) {
-		w := interruptedWorld(t)
-		begin = w.snapshot()
-		p := w.start()
-		if _, err := p.promote(t.Context(), Request{Tag: "v1.2"}); err != nil {
-			t.Fatal(err)
-		}
-		for _, at := range p.points {
-			if at.nth == 1 {
-				points = append(points, at)
+	all := endings()
+	for n, p := range all {
+		t.Run(p.phase.String(), func(t *testing.T) {
+			s := scenario{kind: KindPromote, request: Request{Tag: "v1.2"}, undisturbed: Deployed, before: "v1.1", after: "v1.2"}
+			if p.fails {
+				s.undisturbed = RolledBack
 			}
-		}
-	})
-	s := scenario{kind: KindPromote, request: Request{Tag: "v1.2"}, undisturbed: Deployed, before: "v1.1", after: "v1.2"}
-	for _, at := range points {
-		for _, f := range at.faults() {
-			t.Run(fmt.Sprintf("%s/%s/%s", at.step, at.call, f), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					w := begin.restore()
-					p := w.start()
-					p.inject[at] = f
-					r, err := p.promote(t.Context(), Request{Tag: "v1.2"})
-					s.wantOneMigration(t, w)
-					if f == killed || f == killedLate || f == expired {
-						s.continued(t, w.clone(), at, f)
-						s.ended(t, w)
-						return
+			s.world = func(t *testing.T) *world {
+				w := deployed(t, "v1.0", "v1.1")
+				w.advanceProof("v1.2")
+				w.planned = Plan{Fingerprint: "fp-1"}
+				if p.fails {
+					w.behave = func(service, digest string) behaviour {
+						return behaviour{after: 30 * time.Second, fails: service == "mcp" && digest == digestOf("mcp", commitOf("v1.2"))}
 					}
-					s.checkContinuation(t, w, at, f, r, err)
-				})
-			})
+				}
+				first := w.start()
+				first.inject[p.at] = p.fault
+				first.promote(t.Context(), s.request)
+				var j Journal
+				if err := json.Unmarshal(w.journals[w.lease.RecordID], &j); err != nil || j.Phase != p.phase {
+					t.Fatalf("the journal says %s (%v)", j.Phase, err)
+				}
+				return w
+			}
+			points, begin := s.points(t)
+			for seed := *firstSeed; seed < *firstSeed+*seeds; seed++ {
+				for i, at := range points {
+					if at.nth > 1 || *seeds == 1 && i%len(all) != n && p.phase != PhaseUpdating {
+						continue
+					}
+					for _, f := range at.faults() {
+						if f == timesOut && p.phase == PhaseMigrating {
+							continue // an hour later ECS has forgotten the task, which may run once more
+						}
+						t.Run(fmt.Sprintf("%s/%s/%s/seed-%d", at.step, at.call, f, seed), func(t *testing.T) {
+							synctest.Test(t, func(t *testing.T) {
+								w := begin.restore()
+								w.inconsistent(seed ^ hash(t.Name()))
+								s.disturbContinuation(t, w, at, f, p.phase)
+							})
+						})
+					}
+				}
+			}
+		})
+	}
+	for i := range phaseNames {
+		p := Phase(i)
+		found := slices.ContainsFunc(all, func(e ending) bool { return e.phase == p })
+		if !found && p != PhaseChecking && p != PhaseReplacing && p != PhaseDeployed {
+			t.Errorf("no run is continued that ended in phase %s", p)
 		}
 	}
 }
 
-func (s scenario) checkContinuation(t *testing.T, w *world, at point, f fault, r Record, err error) {
-	t.Helper()
+func (s scenario) disturbContinuation(t *testing.T, w *world, at point, f fault, from Phase) {
+	p := w.start()
+	p.inject[at] = f
+	r, err := s.run(t, p)
+	s.wantOneMigration(t, w)
+	if f == killed || f == killedLate || f == expired {
+		s.continued(t, w.clone(), at, f)
+		s.ended(t, w)
+		return
+	}
 	e, _ := errors.AsType[*Error](err)
 	switch r.Outcome {
 	case Deployed:
 		s.wantReleases(t, w, "v1.2")
-		return
 	case RolledBack:
 		s.wantReleases(t, w, "v1.1")
-		s.wantFree(t, w)
-		return
+		if at.call != "Release" { // or the lock ends by itself
+			s.wantFree(t, w)
+		}
 	case Untouched, Interrupted:
 		if runs := w.releases(); at.step != StepLock && r.Outcome == Untouched && len(runs) > 1 {
 			t.Errorf("untouched, and services run %v", runs)
 		}
-		if w.lease == nil || at.call != "Take" && w.lease.Left != Interrupted && at.call != "Renew" && at.call != "Release" {
+		// Whoever did not come to take it has left it as it was.
+		marked := w.lease != nil && (w.lease.Left == Interrupted || at.step == StepLock || slices.Contains([]string{"Take", "Renew", "Release"}, at.call))
+		// Before any service was updated, a run that fails leaves nothing to continue.
+		if !marked && (w.lease != nil || r.Outcome == Interrupted || from.updated()) {
 			t.Errorf("outcome %s, lock %+v, error %v", r.Outcome, w.lease, err)
 		}
 		if strings.HasPrefix(string(f), "throttle") && at.call != "Apply" {
@@ -129,7 +185,9 @@ func (s scenario) checkContinuation(t *testing.T, w *world, at point, f fault, r
 		s.continued(t, w.clone(), at, f)
 		s.ended(t, w)
 	default:
-		t.Errorf("outcome %s: %v", r.Outcome, err)
+		if from != PhaseRollingBack || r.Outcome != Broken || e.ExitCode() != 4 || w.lease == nil || w.lease.Left != Broken {
+			t.Errorf("outcome %s, lock %+v: %v", r.Outcome, w.lease, err)
+		}
 	}
 }
 
