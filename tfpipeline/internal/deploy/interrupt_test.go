@@ -49,6 +49,8 @@ func TestInterruptedApply(t *testing.T) {
 				time.AfterFunc(time.Minute, p.cancel)
 			},
 			stopping: func() {
+				w.mu.Lock()
+				defer w.mu.Unlock()
 				if w.lease.Left != Interrupted || !w.lease.Until.After(time.Now()) {
 					t.Errorf("lease as Terraform stops: %+v", w.lease)
 				}
@@ -59,6 +61,8 @@ func TestInterruptedApply(t *testing.T) {
 				time.AfterFunc(3500*time.Millisecond, func() { close(insist) })
 			},
 			stopped: func() {
+				w.mu.Lock()
+				defer w.mu.Unlock()
 				stopped = true
 				if last := w.records[len(w.records)-1]; last.Outcome != Interrupted || last.Release.Tag != "v1.2" || last.Step != StepApply || len(last.Left) == 0 || len(last.Next) == 0 {
 					t.Errorf("the last record as Terraform has stopped: %+v", last)
