@@ -363,7 +363,7 @@ func (w *cancelled) check(m moment, tag string, migrations int) {
 			tokens[aws.ToString(in.ClientToken)] = true
 		}
 	}
-	if n := len(tokens); n != migrations && !(m.ends && n == migrations+1) {
+	if n := len(tokens); n != migrations && (!m.ends || n != migrations+1) {
 		w.t.Errorf("%s: %d tasks have run the migrations, want %d", m.name, len(tokens), migrations)
 	}
 	w.until("every service to run "+tag, func() bool { return w.everyServiceRuns(w.t.Context(), tag) })

@@ -68,8 +68,9 @@ func (a *Account) zone(ctx context.Context) (id string, others []string, err err
 
 // checkZone refuses a ZoneID that names no public zone of the domain.
 func (a *Account) checkZone(ctx context.Context, client *route53.Client) error {
-	id, why := a.platform.ZoneID, ""
+	id := a.platform.ZoneID
 	out, err := client.GetHostedZone(ctx, &route53.GetHostedZoneInput{Id: &id})
+	var why string
 	if state.Code(err) == "NoSuchHostedZone" {
 		why = "does not exist in account " + a.platform.Account
 	} else if err != nil {
