@@ -20,8 +20,10 @@ const (
 	KindRollback Kind = "rollback"
 )
 
-// RecordVersion is what Record.Version is now; earlier ones are read too.
-const RecordVersion = 2
+// RecordVersion is what Record.Version is now; earlier ones are read too. A
+// journal has that of its record: since version 3 a journal has a phase, which
+// earlier programs would take for an attempt that has changed nothing.
+const RecordVersion = 3
 
 // Record is one attempt, told for good. Every attempt that took the lock has
 // one.

@@ -148,7 +148,7 @@ func TestForeignObjectsAreSkipped(t *testing.T) {
 		foreign := map[string]string{
 			"20261101T000000Z-aaaaaa.json":         `{"version":`,
 			"20261102T000000Z-aaaaaa.json":         `[]`,
-			"20261103T000000Z-aaaaaa.json":         strings.Replace(good, `"version": 2`, `"version": 0`, 1),
+			"20261103T000000Z-aaaaaa.json":         strings.Replace(good, fmt.Sprintf(`"version": %d`, deploy.RecordVersion), `"version": 0`, 1),
 			"20261104T000000Z-aaaaaa.json":         good,
 			"20261105T000000Z-aaaaaa.json":         strings.ReplaceAll(strings.Replace(good, id, "20261105T000000Z-aaaaaa", 1), `"staging"`, `"production"`),
 			"20261106T000000Z-aaaaaa.json":         "",
