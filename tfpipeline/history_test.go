@@ -173,3 +173,38 @@ func TestSettleTellsWhatADeadRunCouldNot(t *testing.T) {
 		t.Errorf("told twice: %q", w.cloud.posts)
 	}
 }
+
+// The program of an old tag, which a re-run of its workflow uses, leaves alone
+// what a newer one has written.
+func TestARecordOfANewerFormatIsRefused(t *testing.T) {
+	w := newPromotions(t)
+	w.release("v1.0")
+	w.must(0, "promote", "-env", "staging", "-release", "v1.0")
+	old := maps.Clone(w.cloud.objects)
+	for name, newer := range map[string]func(key string) bool{
+		"record": func(key string) bool { return anyID.MatchString(key) && !strings.HasSuffix(key, ".journal.json") },
+		"index":  func(key string) bool { return strings.HasSuffix(key, "index.journal.json") },
+	} {
+		w.cloud.mu.Lock()
+		w.cloud.objects = maps.Clone(old)
+		for key, content := range old {
+			switch {
+			case newer(key):
+				w.cloud.objects[key] = anyVersion.ReplaceAllString(content, `"version":99`)
+			case strings.HasSuffix(key, "index.journal.json"):
+				delete(w.cloud.objects, key) // so that the record is read
+			}
+		}
+		before := maps.Clone(w.cloud.objects)
+		w.cloud.mu.Unlock()
+		for _, args := range [][]string{{"promote", "-env", "staging", "-release", "v1.0"}, {"rollback", "-env", "staging"}, {"status", "-env", "staging"}} {
+			_, stderr := w.must(1, args...)
+			mentions(t, stderr, "has format version 99, which is newer than this program", "next: in a workflow start prod-rollback, whose program is main's")
+		}
+		if d := cmp.Diff(before, w.cloud.objects); d != "" {
+			t.Errorf("%s: objects (-before +after):\n%s", name, d)
+		}
+	}
+}
+
+var anyVersion = regexp.MustCompile(`"version": ?[0-9]+`)

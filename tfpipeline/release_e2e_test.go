@@ -270,6 +270,11 @@ func toProduction(t *testing.T, w *workshop) {
 	if stderr := w.deploys(console.ExitFailed, "", "production", "promote", "-release", tag); !strings.Contains(stderr, "10m") {
 		t.Errorf("a release without a proof is promoted, or nobody says how long it must bake:\n%s", stderr)
 	}
+	// What an approver reads is made with the rights of the role of plans.
+	if out := w.administrator.as(w.endpoint, "plan").must(t, console.ExitOK, "promote", "-C", w.repository, "-env", "production", "-release", tag, "-dry-run", "-markdown",
+		"-override-proof", "the proof is tested on virtual time"); !strings.Contains(out, "## Promotion of `"+tag+"` to `production`") {
+		t.Errorf("the preview:\n%s", out)
+	}
 	w.deploys(console.ExitOK, tag, "production", "promote", "-release", tag, "-override-proof", "the proof is tested on virtual time")
 	if out := w.deployer("production").must(t, console.ExitOK, "history", "-C", w.repository, "-env", "production"); !strings.Contains(out, tag) {
 		t.Errorf("the history lacks %s:\n%s", tag, out)

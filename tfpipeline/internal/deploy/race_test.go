@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -14,13 +15,17 @@ var changes = []string{
 	"Apply", "RunTask", "StopTask", "Register", "UpdateService", "SetMinimum", "StopDeployment", "Tag",
 }
 
-// Two runs that begin at the same moment, with nothing that tells their machines
-// apart: one works at a time, none loses a lock that it keeps, and both come to
+// Runs that begin at the same moment, with nothing that tells their machines
+// apart: one works at a time, none loses a lock that it keeps, and all come to
 // their end.
-func TestTwoRunsThatBeginTogether(t *testing.T) {
+func TestRunsThatBeginTogether(t *testing.T) {
 	type run func(ctx context.Context, p *process, id string) error
 	promote := func(ctx context.Context, p *process, id string) error {
 		_, err := p.promote(ctx, Request{ID: id, Tag: "v1.2", LockWait: time.Hour})
+		return err
+	}
+	forced := func(ctx context.Context, p *process, id string) error { // after the rollback too
+		_, err := p.promote(ctx, Request{ID: id, Tag: "v1.2", Force: true, LockWait: time.Hour})
 		return err
 	}
 	rollback := func(ctx context.Context, p *process, id string) error {
@@ -31,9 +36,10 @@ func TestTwoRunsThatBeginTogether(t *testing.T) {
 		q := ChangeRequest{Kind: KindApply, ID: id, Actor: "ada", Why: "release", LockWait: time.Hour}
 		return p.Pipeline.Change(ctx, q, func(ctx context.Context) error { return p.Apply(ctx, id) })
 	}
-	for name, pair := range map[string][2]run{
+	for name, runs := range map[string][]run{
 		"promote and promote": {promote, promote}, "promote and rollback": {promote, rollback},
 		"apply and promote": {apply, promote}, "apply and rollback": {apply, rollback}, "apply and apply": {apply, apply},
+		"two promotes and a rollback": {forced, forced, rollback},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for seed := range uint64(20) {
@@ -52,20 +58,20 @@ func TestTwoRunsThatBeginTogether(t *testing.T) {
 							t.Errorf("seed %d: %s of %s under the lease %+v", seed, call, ids[p], w.lease)
 						}
 					}
-					var errs [2]error
-					var both sync.WaitGroup
-					for i, r := range pair {
+					errs := make([]error, len(runs))
+					var all sync.WaitGroup
+					for i, r := range runs {
 						p := w.start()
 						ids[p] = NewID(time.Now(), random.Float64)
 						after := time.Duration(random.IntN(3)) * w.latency
-						both.Go(func() {
+						all.Go(func() {
 							<-time.After(after)
 							errs[i] = r(t.Context(), p, ids[p])
 						})
 					}
-					both.Wait()
+					all.Wait()
 					// Two releases were deployed before, each with its migration.
-					if errs[0] != nil || errs[1] != nil || w.lease != nil || len(w.releases()) != 1 || w.runs(taskMigrate) > 4 {
+					if errors.Join(errs...) != nil || w.lease != nil || len(w.releases()) != 1 || w.runs(taskMigrate) > 2+len(runs) {
 						t.Errorf("seed %d: %v, lease %+v, services run %v, %d migrations", seed, errs, w.lease, w.releases(), w.runs(taskMigrate))
 					}
 					if len(changed) == 0 {

@@ -97,7 +97,7 @@ func Explain(environment string, err error) error {
 		return console.WithNext(err, "tfpipeline bootstrap -env %s", environment)
 	}
 	if _, ok := errors.AsType[*state.NewerFormatError](err); ok {
-		return console.WithNext(err, "git pull, and run the newer tfpipeline")
+		return console.WithNext(err, "in a workflow start prod-rollback, whose program is main's; by hand: git pull, and run the newer tfpipeline")
 	}
 	return err
 }
