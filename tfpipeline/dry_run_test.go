@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -153,6 +154,7 @@ func approverReads(t *testing.T, w *promotions) {
 	if shown, err := os.ReadFile(summary); err != nil || string(shown) != stdout+back {
 		t.Errorf("summary: %v\n%s", err, shown)
 	}
+	golden(t, "preview.md", passing.ReplaceAllString(stdout+back, "X"))
 	outputs, err := os.ReadFile(output)
 	if err != nil {
 		t.Fatal(err)
@@ -166,3 +168,7 @@ func approverReads(t *testing.T, w *promotions) {
 		t.Error("a dry run took the lock")
 	}
 }
+
+// passing is what differs from run to run: commits, digests, fingerprints and
+// times.
+var passing = regexp.MustCompile(`sha256:[0-9a-f]+|\b[0-9a-f]{7,40}\b|[0-9-]{10}[T ][0-9:]{5,8}(Z| UTC)?|\b[0-9.]+ ?(ms|s|m|min)\b`)
