@@ -45,7 +45,7 @@ func TestInterruptedApply(t *testing.T) {
 				if now.Step != StepApply || !slices.Contains(now.Left, "the infrastructure may be applied in part") || advised(now.Next) != "continue: promote v1.2; back: rollback v1.1" {
 					t.Errorf("in flight: %+v", now)
 				}
-				w.latency = 4 * time.Second
+				w.answerAfter(4 * time.Second)
 				time.AfterFunc(time.Minute, p.cancel)
 			},
 			stopping: func() {
@@ -77,7 +77,7 @@ func TestInterruptedApply(t *testing.T) {
 		if w.lease == nil || w.lease.Left != Interrupted {
 			t.Errorf("lease %+v", w.lease)
 		}
-		w.latency = 10 * time.Millisecond
+		w.answerAfter(10 * time.Millisecond)
 		if _, err := w.start().promote(t.Context(), Request{Tag: "v1.2"}); err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +96,7 @@ func TestInterruptWhileTheRecordIsStored(t *testing.T) {
 			p.Pipeline.Observe = func(e Event) {
 				p.observe(e)
 				if e.Step == step && e.Kind == EventStep {
-					w.latency = 4 * time.Second
+					w.answerAfter(4 * time.Second)
 					time.AfterFunc(time.Second, p.cancel)
 				}
 			}
@@ -106,4 +106,11 @@ func TestInterruptWhileTheRecordIsStored(t *testing.T) {
 			}
 		})
 	}
+}
+
+// answerAfter changes how long calls take from now on.
+func (w *world) answerAfter(latency time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.latency = latency
 }

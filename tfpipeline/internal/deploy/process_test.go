@@ -101,9 +101,9 @@ func call[T any](ctx context.Context, p *process, name, args string, effect func
 	if name != "Renew" {
 		p.calls = append(p.calls, strings.TrimSpace(fmt.Sprintf("%s: %s %s", at.step, name, args)))
 	}
-	f := p.faultAt(at)
+	f, latency := p.faultAt(at), p.latency
 	p.mu.Unlock()
-	timer := time.NewTimer(p.latency)
+	timer := time.NewTimer(latency)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

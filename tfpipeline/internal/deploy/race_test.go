@@ -60,9 +60,13 @@ func TestRunsThatBeginTogether(t *testing.T) {
 					}
 					errs := make([]error, len(runs))
 					var all sync.WaitGroup
-					for i, r := range runs {
+					var processes []*process
+					for range runs {
 						p := w.start()
-						ids[p] = NewID(time.Now(), random.Float64)
+						processes, ids[p] = append(processes, p), NewID(time.Now(), random.Float64)
+					}
+					for i, r := range runs {
+						p := processes[i]
 						after := time.Duration(random.IntN(3)) * w.latency
 						all.Go(func() {
 							<-time.After(after)
