@@ -86,7 +86,7 @@ func Settings(p config.Platform) []Setting {
 		Setting{
 			Name: "ruleset " + tagRule, Why: "who makes or moves a tag v* chooses what is released: those with the role of maintainer or above",
 			Commands: []string{"gh api repos/" + repository + "/rulesets -f name=" + tagRule + " -f target=tag -f enforcement=active" +
-				` -f "conditions[ref_name][include][]=refs/tags/v*" -F "conditions[ref_name][exclude]=[]"` +
+				` -f "conditions[ref_name][include][]=refs/tags/v*" -F "conditions[ref_name][exclude][]"` +
 				` -f "rules[][type]=creation" -f "rules[][type]=update" -f "rules[][type]=deletion"` +
 				` -F "bypass_actors[][actor_id]=2" -f "bypass_actors[][actor_type]=RepositoryRole" -f "bypass_actors[][bypass_mode]=always"`},
 		},
