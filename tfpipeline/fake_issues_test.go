@@ -78,6 +78,7 @@ var fakeSettings = map[string]string{
 	"/actions/secrets/NOTIFY_URL":                      `{"name":"NOTIFY_URL"}`,
 	"/branches/main/protection":                        `{"required_status_checks":{"contexts":["checks"]}}`,
 	"/rulesets":                                        `[{"id":1,"name":"releases","target":"tag","enforcement":"active"}]`,
+	"/rulesets/1":                                      `{"id":1,"name":"releases","target":"tag","enforcement":"active","conditions":{"ref_name":{"include":["refs/tags/v*"],"exclude":[]}},"rules":[{"type":"creation"},{"type":"update"}]}`,
 }
 
 // cloudIssues compares the issues on GitHub: issues CHANGES [STATE TITLE]...,

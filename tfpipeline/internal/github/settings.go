@@ -2,8 +2,10 @@ package github
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	rest "github.com/google/go-github/v74/github"
 )
@@ -19,7 +21,8 @@ type Settings struct {
 	Secrets []string
 	// Checks are the checks that the branch requires, sorted.
 	Checks []string
-	// TagRules are the names of the active rulesets on tags.
+	// TagRules are the rules, such as "creation", that an active ruleset has for
+	// every tag asked for, sorted.
 	TagRules []string
 }
 
@@ -33,9 +36,10 @@ type EnvironmentSettings struct {
 }
 
 // ReadSettings asks for the settings of the repository: those of the named
-// environments, whether the named secrets exist, what the branch requires. What
-// does not exist is left out.
-func (c *Client) ReadSettings(ctx context.Context, environments, secrets []string, branch string) (Settings, error) {
+// environments, whether the named secrets exist, what the branch requires, which
+// rules the tags have that a pattern such as "v*" stands for. What does not exist
+// is left out.
+func (c *Client) ReadSettings(ctx context.Context, environments, secrets []string, branch, tags string) (Settings, error) {
 	s := Settings{Environments: map[string]EnvironmentSettings{}}
 	err := c.do(ctx, http.MethodGet, "", func(ctx context.Context) error {
 		r, _, err := c.rest.Repositories.Get(ctx, c.owner, c.repository)
@@ -78,16 +82,58 @@ func (c *Client) ReadSettings(ctx context.Context, environments, secrets []strin
 	if err != nil {
 		return s, wrap(err, "read the protection of branch %s", branch)
 	}
-	_, err = c.exists(ctx, "/rulesets", func(ctx context.Context) error {
-		list, _, err := c.rest.Repositories.GetAllRulesets(ctx, c.owner, c.repository, nil)
-		for _, r := range list {
-			if r.Target != nil && *r.Target == rest.RulesetTargetTag && r.Enforcement == rest.RulesetEnforcementActive {
-				s.TagRules = append(s.TagRules, r.Name)
-			}
-		}
+	s.TagRules, err = c.readTagRules(ctx, tags)
+	return s, wrap(err, "read the rulesets")
+}
+
+// readTagRules are the rules for all tags of a pattern, sorted. Only a ruleset
+// that is read by its id tells its conditions and rules.
+func (c *Client) readTagRules(ctx context.Context, tags string) ([]string, error) {
+	var list []*rest.RepositoryRuleset
+	_, err := c.exists(ctx, "/rulesets", func(ctx context.Context) (err error) {
+		list, _, err = c.rest.Repositories.GetAllRulesets(ctx, c.owner, c.repository, nil)
 		return err
 	})
-	return s, wrap(err, "read the rulesets")
+	var rules []string
+	for _, r := range list {
+		if err != nil {
+			break
+		}
+		if r.Target == nil || *r.Target != rest.RulesetTargetTag || r.Enforcement != rest.RulesetEnforcementActive {
+			continue
+		}
+		err = c.do(ctx, http.MethodGet, fmt.Sprintf("/rulesets/%d", r.GetID()), func(ctx context.Context) error {
+			x, _, err := c.rest.Repositories.GetRuleset(ctx, c.owner, c.repository, r.GetID(), true)
+			if err != nil || !coversTags(x.GetConditions(), tags) || x.Rules == nil {
+				return err
+			}
+			if x.Rules.Creation != nil {
+				rules = append(rules, "creation")
+			}
+			if x.Rules.Update != nil {
+				rules = append(rules, "update")
+			}
+			return nil
+		})
+	}
+	slices.Sort(rules)
+	return slices.Compact(rules), err
+}
+
+// coversTags reports whether a ruleset's conditions hold for all tags of a
+// pattern: what they include is all of them or that very pattern, and what they
+// exclude begins otherwise.
+func coversTags(of *rest.RepositoryRulesetConditions, tags string) bool {
+	if of == nil || of.RefName == nil {
+		return false
+	}
+	const prefix = "refs/tags/"
+	covers := []string{"~ALL", prefix + tags, prefix + "*", prefix + "**", prefix + "**/*"}
+	return slices.ContainsFunc(of.RefName.Include, func(p string) bool { return slices.Contains(covers, p) }) &&
+		!slices.ContainsFunc(of.RefName.Exclude, func(p string) bool {
+			name, ok := strings.CutPrefix(p, prefix)
+			return !ok || name == "" || strings.ContainsRune(tags[:1]+"*?[{\\", rune(name[0]))
+		})
 }
 
 func (c *Client) readEnvironment(ctx context.Context, name string) (e EnvironmentSettings, found bool, err error) {

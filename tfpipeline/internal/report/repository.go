@@ -27,8 +27,9 @@ type Setting struct {
 const (
 	// webhook is the secret with the webhook's address.
 	webhook = "NOTIFY_URL"
-	// tagRule is the ruleset that says who makes releases.
-	tagRule = "releases"
+	// tagRule is the ruleset that says who makes releases, releaseTags the pattern
+	// of their tags.
+	tagRule, releaseTags = "releases", "v*"
 )
 
 // requiredChecks are the jobs that have to pass before a merge.
@@ -39,7 +40,7 @@ func requiredChecks() []string { return []string{"checks", "plan result"} }
 func refsOf(p config.Platform, e config.Environment) []string {
 	refs := []string{"branch " + p.Repository.Branch}
 	if e.Proof != nil {
-		refs = append(refs, "tag v*")
+		refs = append(refs, "tag "+releaseTags)
 	}
 	return refs
 }
@@ -84,9 +85,9 @@ func Settings(p config.Platform) []Setting {
 				" -F enforce_admins=true -F 'required_pull_request_reviews[required_approving_review_count]=1' -F restrictions=null"},
 		},
 		Setting{
-			Name: "ruleset " + tagRule, Why: "who makes or moves a tag v* chooses what is released: those with the role of maintainer or above",
+			Name: "ruleset " + tagRule, Why: "who makes or moves a tag " + releaseTags + " chooses what is released: those with the role of maintainer or above",
 			Commands: []string{"gh api repos/" + repository + "/rulesets -f name=" + tagRule + " -f target=tag -f enforcement=active" +
-				` -f "conditions[ref_name][include][]=refs/tags/v*" -F "conditions[ref_name][exclude][]"` +
+				` -f "conditions[ref_name][include][]=refs/tags/` + releaseTags + `" -F "conditions[ref_name][exclude][]"` +
 				` -f "rules[][type]=creation" -f "rules[][type]=update" -f "rules[][type]=deletion"` +
 				` -F "bypass_actors[][actor_id]=2" -f "bypass_actors[][actor_type]=RepositoryRole" -f "bypass_actors[][bypass_mode]=always"`},
 		},
@@ -100,7 +101,7 @@ func CheckSettings(ctx context.Context, client *github.Client, p config.Platform
 	for _, e := range p.Environments {
 		names = append(names, e.Name)
 	}
-	s, err := client.ReadSettings(ctx, names, []string{webhook}, p.Repository.Branch)
+	s, err := client.ReadSettings(ctx, names, []string{webhook}, p.Repository.Branch, releaseTags)
 	if err != nil {
 		return false, err
 	}
@@ -147,8 +148,10 @@ func difference(p config.Platform, s github.Settings, name string) string {
 			}
 		}
 	case "ruleset":
-		if len(s.TagRules) == 0 {
-			return "no ruleset on tags: whoever may push makes a release"
+		for _, rule := range []string{"creation", "update"} {
+			if !slices.Contains(s.TagRules, rule) {
+				return fmt.Sprintf("no active ruleset has the rule %q for all tags %s: whoever may push chooses what is released", rule, releaseTags)
+			}
 		}
 	}
 	return ""
