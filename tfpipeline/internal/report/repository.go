@@ -36,13 +36,44 @@ const (
 func requiredChecks() []string { return []string{"checks", "plan result"} }
 
 // refsOf are the branches and tags that may deploy an environment: its role
-// trusts jobs that say its name, whatever their workflow.
-func refsOf(p config.Platform, e config.Environment) []string {
+// trusts jobs that say its name, whatever their workflow. A tag deploys where a
+// release is proven and, since a release starts that by itself, approved.
+func refsOf(p config.Platform, e config.Environment, approved bool) []string {
 	refs := []string{"branch " + p.Repository.Branch}
-	if e.Proof != nil {
+	if e.Proof != nil && approved {
 		refs = append(refs, "tag "+releaseTags)
 	}
 	return refs
+}
+
+// needsApproval reports whether somebody approves each deployment.
+func needsApproval(e config.Environment) bool { return e.Proof != nil || e.Protected }
+
+// byHand is the approval where GitHub has no reviewers.
+const byHand = "in a private repository reviewers need GitHub Enterprise: without it, leave out reviewers and tags, and the approval is to run the workflow by hand, with the fingerprint typed in"
+
+// environmentCommands make an environment, and take away the refs among has that
+// may not deploy it; approved says that it has reviewers.
+func environmentCommands(p config.Platform, e config.Environment, approved bool, has []string) []string {
+	path := "repos/" + p.Repository.Owner + "/" + p.Repository.Name + "/environments/" + e.Name
+	want := refsOf(p, e, approved)
+	reviewers := ""
+	if needsApproval(e) && approved {
+		reviewers = ` -F "reviewers[][type]=User" -F "reviewers[][id]=$(gh api user --jq .id)"`
+	}
+	commands := []string{"gh api -X PUT " + path + reviewers +
+		` -F "deployment_branch_policy[protected_branches]=false" -F "deployment_branch_policy[custom_branch_policies]=true"`}
+	path += "/deployment-branch-policies"
+	for _, ref := range want {
+		kind, name, _ := strings.Cut(ref, " ")
+		commands = append(commands, fmt.Sprintf("gh api %s -f 'name=%s' -f type=%s", path, name, kind))
+	}
+	for _, ref := range has {
+		if kind, name, _ := strings.Cut(ref, " "); !slices.Contains(want, ref) {
+			commands = append(commands, fmt.Sprintf(`gh api %s --jq '.branch_policies[] | select(.name=="%s" and (.type // "branch")=="%s") | .id' | xargs -I{} gh api -X DELETE %[1]s/{}`, path, name, kind))
+		}
+	}
+	return commands
 }
 
 // Settings are what the repository of a platform needs, as commands.
@@ -54,19 +85,11 @@ func Settings(p config.Platform) []Setting {
 		Commands: []string{api + " --jq '.owner.id,.id'"},
 	}}
 	for _, e := range p.Environments {
-		reviewers := ""
-		if e.Proof != nil || e.Protected {
-			reviewers = ` -F "reviewers[][type]=User" -F "reviewers[][id]=$(gh api user --jq .id)"`
+		s := Setting{
+			Name: "environment " + e.Name, Why: "which refs deploy it is a part of what its role trusts", Commands: environmentCommands(p, e, true, nil),
 		}
-		s := Setting{Name: "environment " + e.Name, Why: "which refs deploy it is a part of what its role trusts"}
-		if reviewers != "" {
-			s.Why += "; somebody approves each deployment (in a private repository reviewers need GitHub Enterprise: without it the approval is to run the workflow by hand, with the fingerprint typed in)"
-		}
-		s.Commands = append(s.Commands, "gh api -X PUT repos/"+repository+"/environments/"+e.Name+reviewers+
-			` -F "deployment_branch_policy[protected_branches]=false" -F "deployment_branch_policy[custom_branch_policies]=true"`)
-		for _, ref := range refsOf(p, e) {
-			kind, name, _ := strings.Cut(ref, " ")
-			s.Commands = append(s.Commands, fmt.Sprintf("gh api repos/%s/environments/%s/deployment-branch-policies -f 'name=%s' -f type=%s", repository, e.Name, name, kind))
+		if needsApproval(e) {
+			s.Why += "; somebody approves each deployment (" + byHand + ")"
 		}
 		list = append(list, s)
 	}
@@ -107,9 +130,20 @@ func CheckSettings(ctx context.Context, client *github.Client, p config.Platform
 	}
 	for i := range list {
 		list[i].Difference = difference(p, s, list[i].Name)
+		if name, ok := strings.CutPrefix(list[i].Name, "environment "); ok {
+			e, _ := p.Environment(name)
+			list[i].Commands = environmentCommands(p, e, !unreviewed(s, name), s.Environments[name].Refs)
+		}
 		differ = differ || list[i].Difference != ""
 	}
 	return differ, nil
+}
+
+// unreviewed reports whether an environment exists in a private repository, and
+// has no reviewers there.
+func unreviewed(s github.Settings, environment string) bool {
+	has, ok := s.Environments[environment]
+	return ok && s.Private && !has.Reviewed
 }
 
 // difference is how a repository differs in one setting; "" if it does not.
@@ -123,18 +157,20 @@ func difference(p config.Platform, s github.Settings, name string) string {
 	case "environment":
 		e, _ := p.Environment(name)
 		has, ok := s.Environments[name]
-		want := refsOf(p, e)
+		want := refsOf(p, e, !unreviewed(s, name))
 		slices.Sort(want)
+		why := ""
+		if unreviewed(s, name) && needsApproval(e) {
+			why = "; nobody has to approve: " + byHand
+		}
 		switch {
 		case !ok:
 			return "there is no such environment"
 		case has.Refs == nil:
-			return "any branch and tag may deploy it, want " + strings.Join(want, ", ")
+			return "any branch and tag may deploy it, want " + strings.Join(want, ", ") + why
 		case !slices.Equal(has.Refs, want):
-			return fmt.Sprintf("%s may deploy it, want %s", strings.Join(has.Refs, ", "), strings.Join(want, ", "))
-		case (e.Proof != nil || e.Protected) && !has.Reviewed && s.Private:
-			return "nobody has to approve; in a private repository that needs GitHub Enterprise, and without it the approval is to run the workflow by hand, with the fingerprint typed in"
-		case (e.Proof != nil || e.Protected) && !has.Reviewed:
+			return fmt.Sprintf("%s may deploy it, want %s%s", strings.Join(has.Refs, ", "), strings.Join(want, ", "), why)
+		case needsApproval(e) && !has.Reviewed && !s.Private:
 			return "nobody has to approve"
 		}
 	case "secret":
