@@ -18,9 +18,9 @@ A run that was killed, as GitHub kills a cancelled job, may leave Terraform at
 work, a state that it could not save, and locks. Settle waits until Terraform has
 let go of what it was at, or ends it; saves the state; gives the locks back;
 marks the environment's lock if the run left something to be continued; and tells
-the webhook of NOTIFY_URL how the run ended, if it could not. It takes
-at most five minutes, needs no checkout, and does nothing if nothing was left:
-a workflow runs it after every cancelled job.
+the webhook of NOTIFY_URL and, in a workflow, GitHub's deployments how the run
+ended, if it could not. It takes at most five minutes, needs no checkout, and does
+nothing if nothing was left: a workflow runs it after every cancelled job.
 
 It is about this machine's runs alone, and about no lock of anybody else. It
 waits for a run that is just ending. Without it nothing is lost: what the next
@@ -47,8 +47,8 @@ Examples:
 					if err != nil {
 						return err
 					}
-					if told.Webhook != nil {
-						l.Notifier = told
+					if told.Webhook != nil || told.GitHub != nil {
+						told.Died, l.Notifier = true, told
 					}
 				}
 				s, err := l.Settle(ctx, *env)

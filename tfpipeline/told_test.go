@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
@@ -24,7 +25,9 @@ type hub struct {
 	// told are the deployments and statuses, as "ID commit environment" and
 	// "ID state".
 	told []string
-	body string
+	// deployments are those that were made, each with its last state.
+	deployments []map[string]any
+	body        string
 	// locked are the ends that were told while the lease was held.
 	locked []string
 	// refuse answers everything but the commits of tags with a status.
@@ -47,13 +50,20 @@ func (h *hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(h.refuse)
 		out = map[string]string{"message": "Resource not accessible by integration"}
 	case r.Method == http.MethodGet && path == "/deployments":
-		out = []any{}
+		found := slices.DeleteFunc(slices.Clone(h.deployments), func(d map[string]any) bool { return d["ref"] != r.URL.Query().Get("sha") })
+		slices.Reverse(found)
+		out = found
 	case path == "/deployments":
 		h.told = append(h.told, fmt.Sprintf("deployment %v %v", in["ref"], in["environment"]))
-		out = map[string]any{"id": len(h.told)}
+		in["id"] = len(h.deployments) + 1
+		h.deployments = append(h.deployments, in)
+		out = in
+	case r.Method == http.MethodGet && strings.HasSuffix(path, "/statuses"):
+		out = []any{h.deployment(path)}
 	case strings.HasSuffix(path, "/statuses"):
 		state := fmt.Sprint(in["state"])
 		h.told = append(h.told, state)
+		h.deployment(path)["state"] = state
 		if held && (state == "success" || state == "failure") {
 			h.locked = append(h.locked, state)
 		}
@@ -68,6 +78,13 @@ func (h *hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		out = map[string]string{"message": "Not Found"}
 	}
 	_ = json.NewEncoder(w).Encode(out)
+}
+
+// deployment is the one whose statuses a path leads to.
+func (h *hub) deployment(path string) map[string]any {
+	var n int
+	fmt.Sscanf(path, "/deployments/%d/statuses", &n)
+	return h.deployments[n-1]
 }
 
 func (h *hub) take() []string {
@@ -144,5 +161,41 @@ func TestWorkflowTellsGitHub(t *testing.T) {
 	}
 	if strings.Contains(stderr+h.body, "ghs_canary") {
 		t.Error("the token is shown")
+	}
+}
+
+// A run that is killed does not stay in progress on GitHub's page: settle tells
+// how it ended, also if no webhook is there to be told, and tells it once.
+func TestSettleTellsGitHubOfAKilledRun(t *testing.T) {
+	w := newPromotions(t)
+	h := &hub{w: w}
+	server := httptest.NewServer(h)
+	defer server.Close()
+	w.env = append(w.env, "GITHUB_ACTIONS=true", "GITHUB_API_URL="+server.URL+"/api/v3", "GITHUB_REPOSITORY=o/r", "GITHUB_TOKEN=ghs_canary0123456789")
+	w.release("v1.0")
+	w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.0")
+	h.take()
+	killed, dead := w.release("v1.1"), time.Now().UTC().Format("20060102T150405Z")+"-zzzzzz"
+	h.deployments = append(h.deployments, map[string]any{
+		"id": 2, "ref": killed, "environment": "staging", "state": "in_progress", "payload": map[string]string{"attempt": dead, "platform": w.cloud.platform.Name},
+	})
+	died := func() {
+		w.cloud.mu.Lock()
+		w.cloud.objects["locks/staging.json"] = `{"environment":"staging","record_id":"` + dead + `","kind":"promote","until":"2026-11-23T08:01:00Z"}`
+		w.cloud.objects["history/staging/"+dead+".journal.json"] = `{"step":"apply","phase":"applying","record":{"version":2,"id":"` + dead + `","kind":"promote","environment":"staging","release":{"commit":"` + killed + `"}}}`
+		w.cloud.mu.Unlock()
+		if err := os.WriteFile(filepath.Join(cacheDir(), "runs", dead+".json"), []byte(`{"Environment":"staging","Attempt":"`+dead+`"}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range [][]string{{"failure"}, nil} {
+		died()
+		stdout, stderr := w.must(console.ExitOK, "settle", "-env", "staging")
+		if told := h.take(); !slices.Equal(told, want) || strings.Contains(stderr, "warning") {
+			t.Errorf("told %q, want %q\n%s%s", told, want, stdout, stderr)
+		}
+	}
+	if n := len(h.deployments); n != 2 {
+		t.Errorf("%d deployments", n)
 	}
 }

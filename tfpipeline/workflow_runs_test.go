@@ -588,7 +588,7 @@ func (h *fakeHub) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		found := []map[string]any{}
 		for _, d := range h.deployments {
 			if d["sha"] == q.URL.Query().Get("sha") && d["environment"] == q.URL.Query().Get("environment") {
-				found = append(found, d)
+				found = slices.Insert(found, 0, d)
 			}
 		}
 		answer(http.StatusOK, found)
@@ -598,6 +598,11 @@ func (h *fakeHub) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	case strings.HasSuffix(path, "/statuses"):
 		var n int
 		fmt.Sscan(strings.TrimSuffix(strings.TrimPrefix(path, "deployments/"), "/statuses"), &n)
+		if q.Method == http.MethodGet {
+			answer(http.StatusOK, []map[string]any{{"state": h.deployments[n-1]["state"]}})
+			return
+		}
+		h.deployments[n-1]["state"] = in["state"]
 		h.statuses = append(h.statuses, fmt.Sprint(h.deployments[n-1]["environment"], " ", h.deployments[n-1]["sha"], " ", in["state"]))
 		answer(http.StatusCreated, map[string]any{"id": 1})
 	default:

@@ -1,11 +1,12 @@
 package github
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 
 	rest "github.com/google/go-github/v74/github"
 )
@@ -17,8 +18,10 @@ type Deployment struct {
 	// Production marks an environment of users.
 	Production  bool
 	Description string
-	// Attempts are the ids of the attempt and of those that it continues: one
-	// deployment is theirs together. The first is the attempt's own.
+	// Platform tells the deployments of several platforms in one repository apart.
+	Platform string
+	// Attempts are the ids of the attempt and of the one that it continues, or "":
+	// one deployment is theirs together. The first is the attempt's own.
 	Attempts []string
 }
 
@@ -44,19 +47,26 @@ type DeploymentStatus struct {
 	Description string
 }
 
-// Deploy returns the id of a deployment: that of its attempts if there is one,
-// else a new one.
+// payload is what a deployment carries: which attempt began it, of which
+// platform.
+type payload struct {
+	Attempt  string `json:"attempt"`
+	Platform string `json:"platform"`
+}
+
+// Deploy returns the id of a deployment: that of its attempts or one of the same
+// release that came to no end, if there is one, else a new one.
 func (c *Client) Deploy(ctx context.Context, d Deployment) (int64, error) {
-	id, err := c.findDeployment(ctx, d)
+	id, err := c.findDeployment(ctx, d, true)
 	if err != nil || id != 0 {
-		return id, wrap(err, "look for the deployment of %s to %s", d.Commit, d.Environment)
+		return id, err
 	}
 	request := &rest.DeploymentRequest{
 		Ref: &d.Commit, Task: new("deploy"), Environment: &d.Environment, Description: &d.Description,
 		// GitHub would merge the default branch into it, or refuse it because of
 		// a check: what is deployed was decided here.
 		AutoMerge: new(false), RequiredContexts: &[]string{},
-		Payload:              map[string]string{"attempt": d.Attempts[0]},
+		Payload:              payload{d.Attempts[0], d.Platform},
 		TransientEnvironment: new(false), ProductionEnvironment: &d.Production,
 	}
 	err = c.do(ctx, http.MethodPost, "/deployments", func(ctx context.Context) error {
@@ -67,20 +77,55 @@ func (c *Client) Deploy(ctx context.Context, d Deployment) (int64, error) {
 	return id, wrap(err, "create the deployment of %s to %s", d.Commit, d.Environment)
 }
 
-// findDeployment is the id of the deployment of an attempt; 0 if there is none.
-func (c *Client) findDeployment(ctx context.Context, d Deployment) (id int64, err error) {
-	err = c.do(ctx, http.MethodGet, "/deployments", func(ctx context.Context) error {
-		list, _, err := c.rest.Repositories.ListDeployments(ctx, c.owner, c.repository, &rest.DeploymentsListOptions{
+// UnfinishedDeployment returns the id of the deployment that an attempt, or one
+// that it continues, began and that came to no end; 0 if there is none.
+func (c *Client) UnfinishedDeployment(ctx context.Context, d Deployment) (int64, error) {
+	return c.findDeployment(ctx, d, false)
+}
+
+// findDeployment is the id of the last deployment of a release, if it came to no
+// end, or, if ended, of one of the attempts that did; 0 if there is none. What a
+// later attempt began is not looked at.
+func (c *Client) findDeployment(ctx context.Context, d Deployment, ended bool) (int64, error) {
+	var list []*rest.Deployment
+	err := c.do(ctx, http.MethodGet, "/deployments", func(ctx context.Context) (err error) {
+		list, _, err = c.rest.Repositories.ListDeployments(ctx, c.owner, c.repository, &rest.DeploymentsListOptions{
 			SHA: d.Commit, Environment: d.Environment, ListOptions: rest.ListOptions{PerPage: perPage},
 		})
-		for _, x := range list {
-			if slices.ContainsFunc(d.Attempts, func(a string) bool { return a != "" && strings.Contains(string(x.Payload), a) }) {
-				id = x.GetID()
-			}
-		}
 		return err
 	})
-	return id, err
+	last := int64(0)
+	for _, x := range list { // the newest first
+		var of payload
+		if json.Unmarshal(x.Payload, &of) != nil || of.Attempt == "" || of.Attempt > d.Attempts[0] || cmp.Or(of.Platform, d.Platform) != d.Platform {
+			continue
+		}
+		if ended && slices.Contains(d.Attempts, of.Attempt) {
+			return x.GetID(), nil
+		}
+		last = cmp.Or(last, x.GetID())
+	}
+	if last != 0 {
+		var open bool
+		if open, err = c.unfinished(ctx, last); !open {
+			last = 0
+		}
+	}
+	return last, wrap(err, "look for the deployment of %s to %s", d.Commit, d.Environment)
+}
+
+// unfinished reports whether nobody has said yet how a deployment ended.
+func (c *Client) unfinished(ctx context.Context, id int64) (bool, error) {
+	var list []*rest.DeploymentStatus
+	err := c.do(ctx, http.MethodGet, fmt.Sprintf("/deployments/%d/statuses", id), func(ctx context.Context) (err error) {
+		list, _, err = c.rest.Repositories.ListDeploymentStatuses(ctx, c.owner, c.repository, id, &rest.ListOptions{PerPage: 1})
+		return err
+	})
+	if len(list) == 0 {
+		return err == nil, err
+	}
+	state := DeploymentState(list[0].GetState())
+	return state == DeploymentQueued || state == DeploymentInProgress, err
 }
 
 // SetDeployment gives a deployment a status.

@@ -67,7 +67,7 @@ func (f *forge) RoundTrip(r *http.Request) (*http.Response, error) {
 		list := []any{}
 		for _, d := range f.deployments {
 			if d["ref"] == q.Get("sha") && d["environment"] == q.Get("environment") {
-				list = append(list, d)
+				list = append([]any{d}, list...)
 			}
 		}
 		out = list
@@ -76,7 +76,20 @@ func (f *forge) RoundTrip(r *http.Request) (*http.Response, error) {
 		f.deployments = append(f.deployments, in)
 		w.WriteHeader(http.StatusCreated)
 		out = in
+	case strings.HasPrefix(call, "GET /deployments/"):
+		list := []any{}
+		for _, d := range f.deployments {
+			if state, ok := d["state"]; ok && path == fmt.Sprintf("/deployments/%v/statuses", d["id"]) {
+				list = append(list, map[string]any{"state": state})
+			}
+		}
+		out = list
 	case strings.HasSuffix(call, "/statuses"):
+		for _, d := range f.deployments {
+			if path == fmt.Sprintf("/deployments/%v/statuses", d["id"]) {
+				d["state"] = in["state"]
+			}
+		}
 		f.statuses = append(f.statuses, fmt.Sprintf("%s %v inactive=%v log=%v url=%v", strings.Split(path, "/")[2], in["state"], in["auto_inactive"], in["log_url"], in["environment_url"]))
 		w.WriteHeader(http.StatusCreated)
 		out = in
@@ -144,56 +157,159 @@ func (f *forge) take() []string {
 // deployment.
 func TestDeployments(t *testing.T) {
 	f, c := newForge(t)
-	d := Deployment{Commit: "c0ffee", Environment: "production", Production: true, Description: "promote v1", Attempts: []string{"20261126T000000Z-aaaaaa", ""}}
-	for _, attempts := range [][]string{{"20261126T000000Z-aaaaaa", ""}, {"20261126T010000Z-bbbbbb", "20261126T000000Z-aaaaaa"}} {
+	d := Deployment{Platform: "docs", Commit: "c0ffee", Environment: "production", Production: true, Description: "promote v1"}
+	deploy := func(want int64, attempts ...string) {
+		t.Helper()
 		d.Attempts = attempts
-		if id, err := c.Deploy(t.Context(), d); id != 1 || err != nil {
-			t.Errorf("%d, %v", id, err)
+		if id, err := c.Deploy(t.Context(), d); id != want || err != nil {
+			t.Errorf("deployment %d, %v, want %d", id, err, want)
 		}
 	}
-	expect(t, "requests", []string{"GET /deployments", "POST /deployments", "GET /deployments"}, f.take())
+	set := func(id int64, states ...DeploymentState) {
+		t.Helper()
+		for _, s := range states {
+			if err := c.SetDeployment(t.Context(), id, DeploymentStatus{State: s, LogURL: "https://run", EnvironmentURL: "https://site", Description: strings.Repeat("ü", 200)}); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	deploy(1, "20261126T000000Z-aaaaaa", "")
+	expect(t, "requests", []string{"GET /deployments", "POST /deployments"}, f.take())
 	expect(t, "deployment", map[string]any{
 		"id": 1, "ref": "c0ffee", "task": "deploy", "environment": "production", "description": "promote v1", "auto_merge": false, "required_contexts": []any{},
-		"payload": map[string]any{"attempt": "20261126T000000Z-aaaaaa"}, "transient_environment": false, "production_environment": true,
+		"payload": map[string]any{"attempt": "20261126T000000Z-aaaaaa", "platform": "docs"}, "transient_environment": false, "production_environment": true,
 	}, f.deployments[0])
-	d.Attempts = []string{"20261126T020000Z-cccccc", ""}
-	if id, err := c.Deploy(t.Context(), d); id != 2 || err != nil {
-		t.Errorf("another attempt: %d, %v", id, err)
-	}
-	for _, s := range []DeploymentState{DeploymentQueued, DeploymentInProgress, DeploymentSuccess, DeploymentFailure} {
-		if err := c.SetDeployment(t.Context(), 2, DeploymentStatus{State: s, LogURL: "https://run", EnvironmentURL: "https://site", Description: strings.Repeat("ü", 200)}); err != nil {
-			t.Error(err)
-		}
-	}
+	set(1, DeploymentQueued, DeploymentInProgress)
+	f.take()
+	deploy(1, "20261126T010000Z-bbbbbb", "20261126T000000Z-aaaaaa")
+	expect(t, "requests", []string{"GET /deployments"}, f.take())
+	// The third run of a chain knows only the second.
+	deploy(1, "20261126T020000Z-cccccc", "20261126T010000Z-bbbbbb")
+	expect(t, "requests", []string{"GET /deployments", "GET /deployments/1/statuses"}, f.take())
+	// Another platform's of the same name is not touched.
+	d.Platform = "wiki"
+	deploy(2, "20261126T030000Z-dddddd", "")
+	d.Platform = "docs"
+	set(1, DeploymentFailure)
+	deploy(1, "20261126T040000Z-eeeeee", "20261126T000000Z-aaaaaa")
+	deploy(3, "20261126T050000Z-ffffff", "")
+	f.statuses = nil
+	set(3, DeploymentQueued, DeploymentInProgress, DeploymentSuccess, DeploymentFailure)
 	expect(t, "statuses", []string{
-		"2 queued inactive=true log=https://run url=https://site", "2 in_progress inactive=true log=https://run url=https://site",
-		"2 success inactive=true log=https://run url=https://site", "2 failure inactive=true log=https://run url=https://site",
+		"3 queued inactive=true log=https://run url=https://site", "3 in_progress inactive=true log=https://run url=https://site",
+		"3 success inactive=true log=https://run url=https://site", "3 failure inactive=true log=https://run url=https://site",
 	}, f.statuses)
 }
 
-// What GitHub refuses is an error within the time that there is.
-func TestDeploymentsAreRefused(t *testing.T) {
-	for _, test := range []struct {
+// The end of a run that died is told of its own deployment, or of the one that it
+// continues, until somebody has told it; and none is made for it.
+func TestUnfinishedDeployment(t *testing.T) {
+	f, c := newForge(t)
+	d := Deployment{Platform: "docs", Commit: "c0ffee", Environment: "production", Attempts: []string{"20261126T000000Z-aaaaaa", ""}}
+	unfinished := func(want int64, attempts ...string) {
+		t.Helper()
+		d.Attempts = attempts
+		if id, err := c.UnfinishedDeployment(t.Context(), d); id != want || err != nil {
+			t.Errorf("%v: %d, %v, want %d", attempts, id, err, want)
+		}
+	}
+	unfinished(0, "20261126T000000Z-aaaaaa", "")
+	if _, err := c.Deploy(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	unfinished(1, "20261126T000000Z-aaaaaa", "") // it died before the first status
+	unfinished(0, "20261125T000000Z-zzzzzz", "") // which is an earlier one
+	for state, want := range map[DeploymentState]int64{DeploymentQueued: 1, DeploymentInProgress: 1, DeploymentSuccess: 0, DeploymentFailure: 0} {
+		if err := c.SetDeployment(t.Context(), 1, DeploymentStatus{State: state}); err != nil {
+			t.Fatal(err)
+		}
+		unfinished(want, "20261126T000000Z-aaaaaa", "")
+		unfinished(want, "20261126T020000Z-cccccc", "20261126T010000Z-bbbbbb")
+	}
+	if len(f.deployments) != 1 {
+		t.Errorf("%d deployments", len(f.deployments))
+	}
+}
+
+// What GitHub refuses is an error within the time that there is: deployments,
+// issues and annotations end then, and change nothing.
+func TestForgeRefuses(t *testing.T) {
+	const limit = "You have exceeded a secondary rate limit"
+	issue := Issue{Marker: "<!-- m -->", Title: "Drift", Body: "<!-- m -->\nx", Subject: "x", Closed: "clean"}
+	for name, call := range map[string]func(context.Context, *Client) error{
+		"deployment": func(ctx context.Context, c *Client) error {
+			_, err := c.Deploy(ctx, Deployment{Commit: "c", Environment: "e", Attempts: []string{"a"}})
+			return err
+		},
+		"status": func(ctx context.Context, c *Client) error {
+			return c.SetDeployment(ctx, 1, DeploymentStatus{State: DeploymentSuccess})
+		},
+		"issue": func(ctx context.Context, c *Client) error { _, err := c.OpenIssue(ctx, issue); return err },
+		"clean": func(ctx context.Context, c *Client) error { _, err := c.CloseIssue(ctx, issue); return err },
+		"annotation": func(ctx context.Context, c *Client) error {
+			_, err := c.Annotate(ctx, "v1", "<!-- b -->", "<!-- e -->", "x")
+			return err
+		},
+	} {
+		for _, answer := range []struct {
+			status         int
+			message, after string
+			want           Refusal
+		}{
+			{403, "Resource not accessible by integration", "", ReadOnly},
+			{403, limit, "60", RateLimited},
+			{403, limit, "", RateLimited},
+			{502, "Server Error", "", ""},
+			{502, "Server Error", "2", ""},
+		} {
+			t.Run(fmt.Sprint(name, answer), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					f, c := newForge(t)
+					f.refuse = func(call string) (int, string, string) {
+						if call == "GET /user" {
+							return 0, "", ""
+						}
+						return answer.status, answer.message, answer.after
+					}
+					ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+					defer cancel()
+					began := time.Now()
+					err := call(ctx, c)
+					if elapsed := time.Since(began); elapsed > 10*time.Second {
+						t.Errorf("it lasted %s", elapsed)
+					}
+					e, ok := errors.AsType[*Error](err)
+					if !ok || e.Status != answer.status || e.Refusal() != answer.want || strings.Contains(err.Error(), token) {
+						t.Errorf("error %v", err)
+					}
+				})
+			})
+		}
+	}
+}
+
+// An issue and an annotation are written all the same once GitHub takes them.
+func TestForgeRecovers(t *testing.T) {
+	for _, answer := range []struct {
 		status         int
 		message, after string
-		took           time.Duration
-	}{
-		{403, "Resource not accessible by integration", "", 0},
-		{403, "You have exceeded a secondary rate limit", "60", 0},
-		{403, "You have exceeded a secondary rate limit", "", 0},
-		{502, "Server Error", "", 10 * time.Second},
-	} {
+	}{{403, "You have exceeded a secondary rate limit", "3"}, {429, "slow down", "1"}, {502, "Server Error", "2"}} {
 		synctest.Test(t, func(t *testing.T) {
 			f, c := newForge(t)
-			f.refuse = func(string) (int, string, string) { return test.status, test.message, test.after }
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-			defer cancel()
-			began := time.Now()
-			if _, err := c.Deploy(ctx, Deployment{Commit: "c", Environment: "e", Attempts: []string{"a"}}); err == nil {
-				t.Error("no error")
+			f.release = map[string]any{"id": 9, "tag_name": "v1", "body": ""}
+			refused := map[string]bool{"GET /user": true}
+			f.refuse = func(call string) (int, string, string) {
+				if refused[call] {
+					return 0, "", ""
+				}
+				refused[call] = true
+				return answer.status, answer.message, answer.after
 			}
-			if took := time.Since(began); took > 10*time.Second {
-				t.Errorf("%d %s %q: %s", test.status, test.message, test.after, took)
+			if _, err := c.OpenIssue(t.Context(), Issue{Marker: "<!-- m -->", Title: "Drift", Body: "<!-- m -->\nx", Subject: "x"}); err != nil || len(f.issues) != 1 {
+				t.Errorf("%d: %v, %d issues", answer.status, err, len(f.issues))
+			}
+			if _, err := c.Annotate(t.Context(), "v1", "<!-- b -->", "<!-- e -->", "x"); err != nil || f.release["body"] != "<!-- b -->\nx\n<!-- e -->\n" {
+				t.Errorf("%d: %v, %q", answer.status, err, f.release["body"])
 			}
 		})
 	}

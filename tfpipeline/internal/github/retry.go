@@ -3,6 +3,7 @@ package github
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -62,6 +63,9 @@ func retry(ctx context.Context, repeatable bool, f func() error) error {
 	}, backoff.WithBackOff(w), backoff.WithMaxTries(mostAttempts), backoff.WithMaxElapsedTime(mostWait))
 	if permanent, ok := errors.AsType[*backoff.PermanentError](err); ok {
 		return permanent.Err
+	}
+	if _, ok := errors.AsType[*Error](err); err != nil && !ok && w.answer != nil {
+		return fmt.Errorf("%w: %w", w.answer, err) // the time ended while it waited
 	}
 	return err
 }

@@ -33,6 +33,9 @@ type Attempt struct {
 	// GitHub is nil if no workflow runs this, Webhook if nobody is to be told.
 	GitHub  *github.Client
 	Webhook *notify.Webhook
+	// Died says that another process made the attempt, and died before it could
+	// tell of its end.
+	Died bool
 
 	// begun is closed when the beginning was told; nil if it was not. failed is
 	// what of that failed, set before.
@@ -134,10 +137,7 @@ func (t *Attempt) begin(ctx context.Context, r deploy.Record) error {
 	if t.GitHub == nil || r.Release.Commit == "" {
 		return nil
 	}
-	id, err := t.GitHub.Deploy(ctx, github.Deployment{
-		Commit: r.Release.Commit, Environment: r.Environment, Production: t.Environment.Protected,
-		Description: fmt.Sprintf("%s %s", r.Kind, r.Release), Attempts: []string{r.ID, r.Resumes},
-	})
+	id, err := t.GitHub.Deploy(ctx, t.of(r))
 	if err != nil {
 		return err
 	}
@@ -150,19 +150,35 @@ func (t *Attempt) begin(ctx context.Context, r deploy.Record) error {
 	return nil
 }
 
+// of is the deployment of an attempt.
+func (t *Attempt) of(r deploy.Record) github.Deployment {
+	return github.Deployment{
+		Platform: t.Platform.Name, Commit: r.Release.Commit, Environment: r.Environment, Production: t.Environment.Protected,
+		Description: fmt.Sprintf("%s %s", r.Kind, r.Release), Attempts: []string{r.ID, r.Resumes},
+	}
+}
+
 // end says how the deployment ended. One that was rolled back, or that never
 // began, has failed: the one before it stays the active one.
-func (t *Attempt) end(ctx context.Context, r deploy.Record) error {
-	if t.GitHub == nil || t.begun == nil {
+func (t *Attempt) end(ctx context.Context, r deploy.Record) (err error) {
+	switch {
+	case t.GitHub == nil || r.Release.Commit == "":
 		return nil
-	}
-	select {
-	case <-t.begun:
+	case t.Died:
+		if t.deployment, err = t.GitHub.UnfinishedDeployment(ctx, t.of(r)); err != nil {
+			return err
+		}
+	case t.begun == nil:
+		return nil
 	default:
-		return fmt.Errorf("tell GitHub of the deployment: no answer within %s", within)
+		select {
+		case <-t.begun:
+		default:
+			return fmt.Errorf("tell GitHub of the deployment: no answer within %s", within)
+		}
 	}
 	if t.deployment == 0 {
-		return nil // which was warned of
+		return nil // there is none, which was warned of if one should be
 	}
 	state := github.DeploymentFailure
 	if r.Outcome == deploy.Deployed {
