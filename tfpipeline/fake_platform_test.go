@@ -39,6 +39,9 @@ type fakePlatform struct {
 	logs     map[string][]string // by log group
 	// posts are what the webhook received.
 	posts []string
+	// refuseStart and refuseEnd are what the webhook answers to the message that an
+	// attempt has begun, and to any other; 0 takes it.
+	refuseStart, refuseEnd int
 	// down makes the public URL answer 503.
 	down bool
 	// history are the requests for the history so far.
@@ -95,6 +98,14 @@ func (f *fakePlatform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.balancers(w)
 	case r.URL.Path == "/hook":
 		f.posts = append(f.posts, string(body))
+		status := f.refuseEnd
+		if strings.Contains(string(body), ": started") {
+			status = f.refuseStart
+		}
+		if status != 0 {
+			w.Header().Set("Retry-After", "600")
+			http.Error(w, "nobody at "+f.url+r.URL.Path, status)
+		}
 	case r.URL.Path == "/health" && !f.down:
 		fmt.Fprintln(w, "ok")
 	default:

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/github"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
@@ -221,8 +223,10 @@ func (g *pullRequest) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.comments = append(g.comments, in.Body)
 		answer = as(len(g.comments) - 1)
 	default:
-		g.comments[0] = in.Body
-		answer = as(0)
+		var id int
+		fmt.Sscanf(r.URL.Path, "/repos/o/r/issues/comments/%d", &id)
+		g.comments[id-1] = in.Body
+		answer = as(id - 1)
 	}
 	_ = json.NewEncoder(w).Encode(answer)
 }
@@ -322,6 +326,18 @@ func TestPlanAllComment(t *testing.T) {
 	}
 	pr.refuse, pr.status = false, 0
 
+	// Another platform's comment is another one.
+	other := view.Comment{Platform: "wiki"}
+	client := github.New(server.URL, "o/r", "ghs_canary0123456789")
+	for _, text := range []string{"one", "two"} {
+		if _, err := client.Upsert(t.Context(), 7, other.Marker(), other.Marker()+text, other.OlderThan); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(pr.comments) != 2 || !strings.HasPrefix(pr.comments[0], view.Comment{Platform: configtest.Docs().Name}.Marker()) || pr.comments[1] != other.Marker()+"two" {
+		t.Fatalf("comments %q", pr.comments)
+	}
+
 	// A comment that tells of the newer commit of a later run stays.
 	p.env = append(p.env, "GITHUB_RUN_ID=98")
 	kept := pr.comments[0]
@@ -329,7 +345,7 @@ func TestPlanAllComment(t *testing.T) {
 		t.Errorf("exit %d: %s\n%s", code, stderr, pr.comments[0])
 	}
 	p.env = append(p.env, "GITHUB_RUN_ID=100")
-	if code, _, stderr := p.run("-comment", "-offline"); code != console.ExitOK || pr.comments[0] == kept {
+	if code, _, stderr := p.run("-comment", "-offline"); code != console.ExitOK || pr.comments[0] == kept || len(pr.comments) != 2 || pr.comments[1] != other.Marker()+"two" {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 

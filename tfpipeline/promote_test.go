@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -151,6 +152,42 @@ func TestPromotionOfABadRelease(t *testing.T) {
 	}
 	stdout, _ = w.must(console.ExitOK, "status", "-env", "staging", "-markdown")
 	mentions(t, stdout, "| [staging](https://staging.specboard.io) | `v1.0.0` |")
+}
+
+// A webhook that refuses every message changes nothing about a promotion but two
+// warnings, and nobody reads its address.
+func TestPromotionWithARefusingWebhook(t *testing.T) {
+	w := newPromotions(t)
+	summary := filepath.Join(t.TempDir(), "summary.md")
+	w.env = append(w.env, "NOTIFY_URL="+w.cloud.url+"/hook", "GITHUB_STEP_SUMMARY="+summary, "GITHUB_ACTIONS=true")
+	w.cloud.refuseStart, w.cloud.refuseEnd = http.StatusInternalServerError, http.StatusTooManyRequests
+	w.release("v1.0.0")
+	stdout, stderr := w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.0.0")
+	mentions(t, stderr, "warning: notify: the webhook answered 500 Internal Server Error\n", "warning: notify: the webhook wants to be left alone for 10m0s\n")
+	bad := w.release("v1.1.0")
+	w.script.On(imageDigest("mcp", bad), ecstest.Behaviour{Exit: &ecstest.Exit{Code: 7}})
+	w.cloud.refuseStart, w.cloud.refuseEnd = http.StatusTooManyRequests, http.StatusTooManyRequests
+	more, said := w.must(console.ExitRolledBack, "promote", "-env", "staging", "-release", "v1.1.0", "-dossier", w.dossiers)
+	written := []string{stdout, stderr, more, said}
+	files, err := filepath.Glob(filepath.Join(w.dossiers, "staging-*"))
+	if err != nil || len(files) != 2 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	for _, f := range append(files, summary) {
+		content, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		written = append(written, string(content))
+	}
+	for _, content := range w.cloud.objects {
+		written = append(written, content)
+	}
+	for _, text := range append(written, w.cloud.posts...) {
+		if strings.Contains(text, "/hook") {
+			t.Errorf("the webhook's address is in:\n%s", text)
+		}
+	}
 }
 
 // An interrupt stops the waiting. The lease, the record and the error say what
