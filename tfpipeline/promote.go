@@ -176,22 +176,22 @@ func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions,
 	if err := whatRuns(ctx, a, e, &title); err != nil {
 		return err
 	}
-	live := newReporter(a.console, title, o.json)
+	live := report.NewLive(a.console, title, o.json)
 	options := a.rootOptions(e.cloud)
-	options.Console = a.console.Redirect(live.log)
+	options.Console = a.console.Redirect(live.Log)
 	i := &root.Infrastructure{Options: options, Environment: o.env, Reviewed: approved, DryRun: o.dryRun, Retry: line}
 	p, err := a.pipeline(e, i)
 	if err != nil {
-		live.close()
+		live.Close()
 		return err
 	}
 	told, err := report.NewAttempt(a.console, a.platform, e.Environment, a.checkout())
 	if err != nil {
-		live.close()
+		live.Close()
 		return err
 	}
 	p.Observe = func(event deploy.Event) {
-		live.observe(event)
+		live.Observe(event)
 		if !o.dryRun {
 			told.Observe(ctx, event)
 		}
@@ -217,7 +217,7 @@ func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions,
 		run = p.Rollback
 	}
 	record, err := run(ctx, q)
-	live.close()
+	live.Close()
 	if closeErr := i.Close(); closeErr != nil {
 		a.console.Progress("warning: %v", closeErr)
 	}

@@ -154,6 +154,7 @@ func (r *Root) Drift(ctx context.Context) (plan.Drift, error) {
 // Apply applies the saved plan, the one that Plan made last.
 func (r *Root) Apply(ctx context.Context, p *plan.Plan, c Choices) error {
 	defer r.inFlight(c, "Terraform applies %s: it finishes the calls that it has begun, and saves its state").End()
+	defer r.console().Group("terraform apply of " + r.Name)()
 	r.Progress("terraform apply")
 	r.watch(p)
 	err := r.locked(ctx, c.attempt, c.LockTimeout, func(ctx context.Context, held state.StateLock) error {
