@@ -17,6 +17,7 @@ import (
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/report"
 )
 
 // command is one verb.
@@ -199,7 +200,7 @@ func (a *app) rootCommand() *cobra.Command {
 				if err := a.findRepository(); err != nil && c.checkout {
 					return err
 				}
-				return do(verb.Context(), a, args)
+				return report.Step(a.console, set, func() error { return do(verb.Context(), a, args) })
 			},
 		}
 		verb.Flags().AddGoFlagSet(set)

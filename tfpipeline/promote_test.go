@@ -59,12 +59,16 @@ func TestPromoteAndRollBack(t *testing.T) {
 	}
 
 	// A slow older run leaves the newer release alone.
-	w.env = append(w.env, "GITHUB_ACTIONS=true")
+	before, summary := w.env, filepath.Join(t.TempDir(), "summary.md")
+	w.env = append(slices.Clone(w.env), "GITHUB_ACTIONS=true", "GITHUB_STEP_SUMMARY="+summary)
 	updates := len(w.cloud.runtime.Calls("UpdateService"))
 	stdout, stderr = w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.0.0", "-forward")
 	mentions(t, stdout, "staging: v1.0.0 was not promoted: superseded by v1.1.0")
 	mentions(t, stderr, "\n::notice::superseded by v1.1.0\n")
-	w.env = w.env[:len(w.env)-1]
+	if content, err := os.ReadFile(summary); err != nil || string(content) != "`tfpipeline promote`:\n\n```\n"+stdout+"```\n\n" {
+		t.Errorf("summary %q, %v", content, err)
+	}
+	w.env = before
 	if n := len(w.cloud.runtime.Calls("UpdateService")); n != updates || w.keys("locks/") != nil {
 		t.Errorf("%d updates, %d before; locks %v", n, updates, w.keys("locks/"))
 	}
