@@ -34,6 +34,7 @@ func TestWorkflowRuns(t *testing.T) {
 		{"a pre-release starts nothing", preReleaseStartsNothing},
 		{"release goes to production", releaseGoesToProduction},
 		{"a tag that never ran on staging", unprovedTagIsRefused},
+		{"an old tag's program is started by nobody", oldTagStartsNothing},
 		{"re-run of an old release rolls back", rerunRollsBack},
 		{"two releases are approved in the wrong order", approvedInTheWrongOrder},
 		{"rollback while a release waits", rollbackWhileAReleaseWaits},
@@ -112,6 +113,23 @@ func releaseGoesToProduction(r *runner) {
 }
 
 func unprovedTagIsRefused(r *runner) {
+// A person may choose the tag of a release as the ref of a workflow.
+func oldTagStartsNothing(r *runner) {
+	for workflow, inputs := range map[string]map[string]string{
+		"prod-rollback": {"tag": "", "skip_migrations": "true"},
+		"operate":       {"environment": "production", "operation": "unlock"},
+		"drift":         nil,
+	} {
+		e := r.dispatch(workflow, inputs)
+		e.ref, e.commit = "refs/tags/v1.0.0", r.at("second").commit
+		if log := r.mustRun(true, e); strings.Contains(log, "bin/tfpipeline") {
+			r.t.Errorf("%s on a tag started something:\n%s", workflow, log)
+		}
+	}
+	r.assumes()
+	r.deploys()
+}
+
 	never := r.push("never")
 	r.cloud.build(never.commit)
 	r.tag("v0.9.0", "never")

@@ -294,7 +294,7 @@ func (r *runner) run(e event) (log string, ok bool) {
 	if payload == nil {
 		payload = map[string]any{}
 	}
-	payload["ref"] = e.ref
+	payload["ref"], payload["repository"] = e.ref, map[string]string{"default_branch": "main"}
 	if e.inputs != nil {
 		payload["inputs"] = e.inputs
 	}

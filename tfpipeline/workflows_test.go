@@ -141,6 +141,42 @@ func TestWorkflowsAreTheTables(t *testing.T) {
 // steps calls f for every step, also those of the composite action.
 func steps(t *testing.T, f func(where string, j workflowtest.Job, s workflowtest.Step)) {
 	t.Helper()
+// fromDefaultBranch is the condition of a job whose program has to be the newest.
+const fromDefaultBranch = "github.ref == format('refs/heads/{0}', github.event.repository.default_branch)"
+
+// Whoever starts a workflow by hand may choose any tag, and the trust of roles
+// allows the tags of releases. Whatever then has a role runs the program of the
+// default branch, and never that of an old tag; only prod-deploy checks out the
+// tag that it deploys.
+func TestStartedByHandFromTheDefaultBranch(t *testing.T) {
+	var held []string
+	for file, w := range workflowtest.Workflows(t) {
+		if _, byHand := w.On["workflow_dispatch"]; !byHand || file == "prod-deploy" {
+			continue
+		}
+		for id, j := range w.Jobs {
+			if j.Permissions["id-token"] != "write" {
+				continue
+			}
+			first := j
+			for len(first.Needs) > 0 && first.If == "" { // it is skipped with the job that it needs
+				first = w.Jobs[first.Needs[0]]
+			}
+			want := fromDefaultBranch
+			if _, scheduled := w.On["schedule"]; scheduled { // which has no other ref
+				want = "github.event_name == 'schedule' || " + want
+			}
+			if first.If != want {
+				t.Errorf("%s/%s runs on any ref: if: %s", file, id, first.If)
+			}
+			held = append(held, file+"/"+id)
+		}
+	}
+	if d := cmp.Diff([]string{"drift/drift", "operate/operate", "prod-rollback/preview", "prod-rollback/rollback"}, slices.Sorted(slices.Values(held))); d != "" {
+		t.Errorf("-want +held:\n%s", d)
+	}
+}
+
 	for file, w := range workflowtest.Workflows(t) {
 		for id, j := range w.Jobs {
 			for i, s := range j.Steps {

@@ -20,16 +20,18 @@ var runs = map[string][]string{
 	"workflow_call":     {"refs/heads/main"},
 	"release":           {"refs/tags/v1.4.0"},
 	"schedule":          {"refs/heads/main"},
-	"workflow_dispatch": {"refs/heads/main", "refs/heads/feature"},
+	"workflow_dispatch": {"refs/heads/main", "refs/heads/feature", "refs/tags/v1.4.0"},
 }
 
 // intended is which roles each job can assume, by what starts it. A job says
 // which one it wants; that it may have another one too is the trust's business:
-// AWS sees the ref, not the job.
+// AWS sees the ref, not the job. Nor does it see that a job started by hand on a
+// tag is skipped.
 var intended = map[string]string{
 	"drift/drift schedule refs/heads/main":                                        "build, plan",
 	"drift/drift workflow_dispatch refs/heads/main":                               "build, plan",
 	"drift/drift workflow_dispatch refs/heads/feature":                            "",
+	"drift/drift workflow_dispatch refs/tags/v1.4.0":                              "plan",
 	"plan/plan merge_group refs/heads/gh-readonly-queue/main/pr-7-0123":           "",
 	"plan/plan pull_request refs/pull/7/merge":                                    "plan",
 	"staging-deploy/shared push refs/heads/main":                                  "build, plan",
@@ -38,17 +40,23 @@ var intended = map[string]string{
 	"prod-deploy/preview release refs/tags/v1.4.0":                                "plan",
 	"prod-deploy/preview workflow_dispatch refs/heads/main":                       "build, plan",
 	"prod-deploy/preview workflow_dispatch refs/heads/feature":                    "",
+	"prod-deploy/preview workflow_dispatch refs/tags/v1.4.0":                      "plan",
 	"prod-deploy/promote release refs/tags/v1.4.0":                                "deploy-production",
 	"prod-deploy/promote workflow_dispatch refs/heads/main":                       "deploy-production",
 	"prod-deploy/promote workflow_dispatch refs/heads/feature":                    "",
+	"prod-deploy/promote workflow_dispatch refs/tags/v1.4.0":                      "deploy-production",
 	"prod-rollback/preview workflow_dispatch refs/heads/main":                     "build, plan",
 	"prod-rollback/preview workflow_dispatch refs/heads/feature":                  "",
+	"prod-rollback/preview workflow_dispatch refs/tags/v1.4.0":                    "plan",
 	"prod-rollback/rollback workflow_dispatch refs/heads/main":                    "deploy-production",
 	"prod-rollback/rollback workflow_dispatch refs/heads/feature":                 "",
+	"prod-rollback/rollback workflow_dispatch refs/tags/v1.4.0":                   "deploy-production",
 	"operate/operate workflow_dispatch refs/heads/main environment staging":       "deploy-staging",
 	"operate/operate workflow_dispatch refs/heads/main environment production":    "deploy-production",
 	"operate/operate workflow_dispatch refs/heads/feature environment staging":    "",
 	"operate/operate workflow_dispatch refs/heads/feature environment production": "",
+	"operate/operate workflow_dispatch refs/tags/v1.4.0 environment staging":      "",
+	"operate/operate workflow_dispatch refs/tags/v1.4.0 environment production":   "deploy-production",
 }
 
 // Every job of every workflow, however it is started, against every role, in
