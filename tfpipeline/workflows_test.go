@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"maps"
 	"os"
 	"path/filepath"
@@ -273,6 +274,59 @@ func TestDeployingJobs(t *testing.T) {
 }
 
 var option = regexp.MustCompile(`\$\{[A-Z_]+:\+([^}]*)\}`)
+
+// The other jobs that work with a role have time for all that their commands wait
+// for by their own bounds: a plan has none, so five minutes are left for it.
+func TestJobsOutlastTheirCommands(t *testing.T) {
+	found := 0
+	for file, w := range workflowtest.Workflows(t) {
+		for id, j := range w.Jobs {
+			if j.Permissions["id-token"] != "write" || j.Permissions["deployments"] == "write" {
+				continue
+			}
+			for i, s := range j.Steps {
+				for _, m := range commandLine.FindAllStringSubmatch(option.ReplaceAllString(s.Run, ""), -1) {
+					found++
+					if given, most := time.Duration(j.Timeout)*time.Minute, bound(t, strings.Fields(m[1])); given < most+5*time.Minute {
+						t.Errorf("%s/%s has %s, and step %d may wait %s: tfpipeline %s", file, id, given, i+1, most, m[1])
+					}
+				}
+			}
+		}
+	}
+	if found < 10 {
+		t.Errorf("%d commands found: is the search broken?", found)
+	}
+}
+
+// bound is the most that a command waits, by its flags or by what it promises.
+func bound(t *testing.T, line []string) time.Duration {
+	t.Helper()
+	if line[0] == "settle" {
+		return 5 * time.Minute
+	}
+	i := slices.IndexFunc(commands(), func(c command) bool { return c.name == line[0] })
+	if i < 0 {
+		t.Fatalf("no command %s", line[0])
+	}
+	set := flag.NewFlagSet(line[0], flag.ContinueOnError)
+	commands()[i].flags(set)
+	if err := set.Parse(line[1:]); err != nil {
+		t.Fatalf("%v: %v", line, err)
+	}
+	most := time.Duration(0)
+	for _, name := range []string{"timeout", "lock-timeout", "lock-wait"} {
+		// A dry run waits for no lock.
+		if f := set.Lookup(name); f != nil && (name != "lock-wait" || set.Lookup("dry-run").Value.String() != "true") {
+			d, err := time.ParseDuration(f.Value.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			most += d
+		}
+	}
+	return most
+}
 
 // Every line with tfpipeline is one that its flags take, with and without what
 // is optional.
