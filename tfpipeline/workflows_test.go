@@ -56,6 +56,7 @@ var jobTable = map[string]jobRow{
 	"nightly/vulnerabilities": {"", "", "contents: read", 20},
 	"nightly/race":            {"", "", "contents: read", 60},
 }
+	"nightly/soak":            {"", "", "contents: read", 350},
 
 // triggers are what starts each workflow.
 var triggers = map[string]string{
