@@ -4,6 +4,7 @@ import (
 	"flag"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -55,8 +56,8 @@ var jobTable = map[string]jobRow{
 	"operate/operate":         {"deploy-${{ inputs.environment }}", "${{ inputs.environment }}", "contents: read, id-token: write", 30},
 	"nightly/vulnerabilities": {"", "", "contents: read", 20},
 	"nightly/race":            {"", "", "contents: read", 60},
-}
 	"nightly/soak":            {"", "", "contents: read", 350},
+}
 
 // triggers are what starts each workflow.
 var triggers = map[string]string{
@@ -140,9 +141,6 @@ func TestWorkflowsAreTheTables(t *testing.T) {
 	}
 }
 
-// steps calls f for every step, also those of the composite action.
-func steps(t *testing.T, f func(where string, j workflowtest.Job, s workflowtest.Step)) {
-	t.Helper()
 // fromDefaultBranch is the condition of a job whose program has to be the newest.
 const fromDefaultBranch = "github.ref == format('refs/heads/{0}', github.event.repository.default_branch)"
 
@@ -179,6 +177,9 @@ func TestStartedByHandFromTheDefaultBranch(t *testing.T) {
 	}
 }
 
+// steps calls f for every step, also those of the composite action.
+func steps(t *testing.T, f func(where string, j workflowtest.Job, s workflowtest.Step)) {
+	t.Helper()
 	for file, w := range workflowtest.Workflows(t) {
 		for id, j := range w.Jobs {
 			for i, s := range j.Steps {
@@ -274,8 +275,6 @@ func TestDeployingJobs(t *testing.T) {
 	}
 }
 
-var option = regexp.MustCompile(`\$\{[A-Z_]+:\+([^}]*)\}`)
-
 // The other jobs that work with a role have time for all that their commands wait
 // for by their own bounds: a plan has none, so five minutes are left for it.
 func TestJobsOutlastTheirCommands(t *testing.T) {
@@ -328,6 +327,8 @@ func bound(t *testing.T, line []string) time.Duration {
 	}
 	return most
 }
+
+var option = regexp.MustCompile(`\$\{[A-Z_]+:\+([^}]*)\}`)
 
 // Every line with tfpipeline is one that its flags take, with and without what
 // is optional.
@@ -419,6 +420,32 @@ func TestSampleImageCanBeBuilt(t *testing.T) {
 	for _, s := range config.Default().Services {
 		if i := s.Image.OrDefault(); strings.HasPrefix(i.Dockerfile, "tfpipeline/") && (i.Dockerfile != sample || i.Context != ".") {
 			t.Errorf("image of %s: %s in %s is no sample application", s.Name, i.Dockerfile, i.Context)
+		}
+	}
+}
+
+// A build says in one sentence which path it looked for.
+func TestBuildNamesWhatIsMissing(t *testing.T) {
+	build := workflowtest.Workflows(t)["staging-deploy"].Jobs["build"]
+	i := slices.IndexFunc(build.Steps, func(s workflowtest.Step) bool { return s.Env["DOCKERFILE"] != "" })
+	if i < 0 {
+		t.Fatal("no step looks for the Dockerfile")
+	}
+	script := build.Steps[i].Run
+	for _, test := range []struct{ folder, dockerfile, want string }{
+		{"services/api", "Dockerfile", "::error title=image of api::There is no services/api in this commit: create it, or set Image of api in gen/config/default.go.\n"},
+		{".", "api/Dockerfile", "::error title=image of api::There is no api/Dockerfile in this commit: create it, or set Image of api in gen/config/default.go.\n"},
+		{".", "Dockerfile", ""},
+	} {
+		cmd := exec.CommandContext(t.Context(), "bash", "-e", "-c", script)
+		cmd.Dir = t.TempDir()
+		cmd.Env = append(os.Environ(), "SERVICE=api", "CONTEXT="+test.folder, "DOCKERFILE="+test.dockerfile)
+		if err := os.WriteFile(filepath.Join(cmd.Dir, "Dockerfile"), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		out, err := cmd.Output()
+		if string(out) != test.want || (err == nil) != (test.want == "") {
+			t.Errorf("%s in %s: %v, printed %q, want %q", test.dockerfile, test.folder, err, out, test.want)
 		}
 	}
 }
