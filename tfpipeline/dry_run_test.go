@@ -93,7 +93,7 @@ func (g *roleGate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // A dry run needs no right that the role of plans lacks: the approver sees it
 // before anybody may change anything.
 func TestDryRunHasTheRightsOfPlans(t *testing.T) {
-	roles := iamtest.Identities(t, iamtest.Workflows(t, docsRoles()))
+	roles := iamtest.Identities(t, iamtest.Workflows(t, rolesOf(configtest.Docs())))
 	identity, ok := roles["doc-platform-plan"]
 	if !ok {
 		t.Fatal("nothing renders the role of plans")

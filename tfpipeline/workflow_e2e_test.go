@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/calls"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/view"
@@ -33,8 +34,8 @@ func TestWorkflowRuns(t *testing.T) {
 		{"bootstrap of production", bootstrapsProduction},
 		{"a pre-release starts nothing", preReleaseStartsNothing},
 		{"release goes to production", releaseGoesToProduction},
-		{"a tag that never ran on staging", unprovedTagIsRefused},
 		{"an old tag's program is started by nobody", oldTagStartsNothing},
+		{"a tag that never ran on staging", unprovedTagIsRefused},
 		{"re-run of an old release rolls back", rerunRollsBack},
 		{"two releases are approved in the wrong order", approvedInTheWrongOrder},
 		{"rollback while a release waits", rollbackWhileAReleaseWaits},
@@ -103,7 +104,7 @@ func preReleaseStartsNothing(r *runner) {
 func releaseGoesToProduction(r *runner) {
 	r.hub.releases["v1.0.0"] = "What is new."
 	log := r.mustRun(true, r.released("v1.0.0"))
-	mentions(r.t, log, "## Promotion of `v1.0.0` to `production`")
+	summarizes(r.t, log, "## Promotion of `v1.0.0` to `production`", "`tfpipeline promote`:\n\n```\nproduction: v1.0.0 is deployed to every service (")
 	r.assumes("prod-deploy/preview: plan", "prod-deploy/promote: deploy-production")
 	if got := r.last("production"); got.Release.Tag != "v1.0.0" || got.Release.Commit != r.at("second").commit || got.Outcome != deploy.Deployed {
 		r.t.Errorf("record %+v", got)
@@ -112,7 +113,6 @@ func releaseGoesToProduction(r *runner) {
 	mentions(r.t, r.hub.releases["edited"], "What is new.", "production", imageDigest("api", r.at("second").commit), "ada")
 }
 
-func unprovedTagIsRefused(r *runner) {
 // A person may choose the tag of a release as the ref of a workflow.
 func oldTagStartsNothing(r *runner) {
 	for workflow, inputs := range map[string]map[string]string{
@@ -130,6 +130,7 @@ func oldTagStartsNothing(r *runner) {
 	r.deploys()
 }
 
+func unprovedTagIsRefused(r *runner) {
 	never := r.push("never")
 	r.cloud.build(never.commit)
 	r.tag("v0.9.0", "never")
@@ -177,6 +178,12 @@ func approvedInTheWrongOrder(r *runner) {
 	}
 	r.deploys("staging fourth success", "staging fifth success", "production fifth success")
 	r.takeAssumed()
+	// So the older one never ran, and there is nothing that a re-run of it could
+	// roll back to.
+	again := r.released("v1.2.0")
+	again.attempt = 2
+	mentions(r.t, r.mustRun(false, again), "v1.2.0 never ran here")
+	r.assumes("prod-deploy/preview: plan")
 }
 
 // Yesterday's release, which nobody has approved, keeps no rollback waiting.
@@ -203,10 +210,17 @@ func rollbackWhileAReleaseWaits(r *runner) {
 	r.takeAssumed()
 }
 
+// The repository is by now one that names itself with GitHub's ids.
 func operates(r *runner) {
-	for _, operation := range []string{"status", "history", "unlock", "settle", "apply -refresh-only"} {
-		log := r.mustRun(true, r.dispatch("operate", map[string]string{"environment": "production", "operation": operation}))
-		mentions(r.t, log, "| [production](https://specboard.io) | `v1.4.0` |")
+	p := configtest.Docs()
+	p.Repository.OwnerID, p.Repository.ID = 1234567, 987654321
+	r.trusts(p)
+	for _, step := range []struct{ operation, answer string }{
+		{"status", "production"}, {"history", "rollback"}, {"unlock", "production: nothing is locked"},
+		{"settle", "production: no run left anything on this machine"}, {"apply -refresh-only", "production: the state knows all there is"},
+	} {
+		log := r.mustRun(true, r.dispatch("operate", map[string]string{"environment": "production", "operation": step.operation}))
+		summarizes(r.t, log, step.answer, "| [production](https://specboard.io) | `v1.4.0` |")
 	}
 	r.assumes("operate/operate: deploy-production")
 }
@@ -223,23 +237,28 @@ func driftIssues(r *runner) {
 		return states
 	}
 	for _, step := range []struct {
-		drifted string // the attribute that differs; "" for none
-		closed  bool   // by a person, before
+		drifted []string // the queues that differ
+		closed  bool     // by a person, before
 		want    string
 	}{
-		{drifted: "delay_seconds", want: "open 0"},
-		{drifted: "delay_seconds", want: "open 0"},
-		{drifted: "delay_seconds", closed: true, want: "open 1"},
-		{want: "closed 2"},
-		{want: "closed 2"},
+		{drifted: []string{"jobs"}, want: "open 0"},
+		{drifted: []string{"jobs"}, want: "open 0"},
+		{drifted: []string{"jobs", "mails"}, want: "open 1"}, // which is a comment
+		{drifted: []string{"jobs", "mails"}, closed: true, want: "open 2"},
+		{want: "closed 3"},
+		{want: "closed 3"},
 	} {
 		if step.closed {
 			r.hub.issues[0]["state"], r.hub.issues[0]["closed_at"] = "closed", time.Now().UTC().Format(time.RFC3339)
 		}
 		os.Remove(file)
-		if step.drifted != "" {
-			drift := `{"format_version":"1.2","terraform_version":"1.11.4","applyable":false,"resource_drift":[{"address":"aws_sqs_queue.jobs","mode":"managed","type":"aws_sqs_queue","name":"jobs",
-			 "provider_name":"registry.terraform.io/hashicorp/aws","change":{"actions":["update"],"before":{"` + step.drifted + `":0},"after":{"` + step.drifted + `":90},"after_unknown":{}}}]}`
+		if step.drifted != nil {
+			var drifted []string
+			for _, queue := range step.drifted {
+				drifted = append(drifted, `{"address":"aws_sqs_queue.`+queue+`","mode":"managed","type":"aws_sqs_queue","name":"`+queue+`",
+				 "provider_name":"registry.terraform.io/hashicorp/aws","change":{"actions":["update"],"before":{"delay_seconds":0},"after":{"delay_seconds":90},"after_unknown":{}}}`)
+			}
+			drift := `{"format_version":"1.2","terraform_version":"1.11.4","applyable":false,"resource_drift":[` + strings.Join(drifted, ",") + `]}`
 			if err := os.WriteFile(file, []byte(drift), 0o644); err != nil {
 				r.t.Fatal(err)
 			}
@@ -291,7 +310,7 @@ func pullRequests(r *runner) {
 		r.t.Errorf("%d comments", len(r.hub.comments))
 	}
 	for _, e := range []event{pull("somebody/fork", "eve"), pull(own, "dependabot[bot]")} {
-		mentions(r.t, r.mustRun(true, e), "Offline plan")
+		summarizes(r.t, r.mustRun(true, e), "**Offline plan**")
 	}
 	r.assumes()
 	// Dependabot's branch is in the repository, so only GitHub's answer says

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +22,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"go.yaml.in/yaml/v4"
 
+	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam"
@@ -46,6 +48,9 @@ type runner struct {
 	files    map[string]workflowtest.Workflow
 
 	mu sync.Mutex
+	// repository is how it calls itself in a token's subject; id is GitHub's of
+	// it, "" in the older form.
+	repository, id string
 	// sessions are the roles by access key.
 	sessions map[string]string
 	// assumed are "workflow/job: role", in order.
@@ -83,14 +88,8 @@ func newRunner(t *testing.T) *runner {
 	}
 	r.hub = &fakeHub{runner: r, releases: map[string]string{}}
 	r.applyTo("production")
-	rendered := iamtest.Workflows(t, docsRoles())
-	for name, identity := range iamtest.Identities(t, rendered) {
+	for name, identity := range iamtest.Identities(t, r.trusts(configtest.Docs())) {
 		r.roles[name] = &roleGate{next: r.cloud, account: r.cloud.platform.Account, identity: identity, asked: map[string]bool{}}
-		trust, err := iam.Parse(rendered[name].Trust)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.trust[name] = trust
 	}
 	r.server.Config.Handler = r
 	r.install()
@@ -98,10 +97,31 @@ func newRunner(t *testing.T) *runner {
 	return r
 }
 
-// docsRoles are what the roles of the tests' platform are rendered from,
+// trusts lets the roles trust the repository of a platform, by its ids if it has
+// any, and tokens come in that form. It returns the roles.
+func (r *runner) trusts(p config.Platform) map[string]iamtest.Documents {
+	r.t.Helper()
+	rendered := iamtest.Workflows(r.t, rolesOf(p))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for name, role := range rendered {
+		trust, err := iam.Parse(role.Trust)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		r.trust[name] = trust
+	}
+	r.repository, r.id = p.Repository.Owner+"/"+p.Repository.Name, ""
+	if p.Repository.ID != 0 {
+		r.id = fmt.Sprint(p.Repository.ID)
+		r.repository = fmt.Sprintf("%s@%d/%s@%s", p.Repository.Owner, p.Repository.OwnerID, p.Repository.Name, r.id)
+	}
+	return rendered
+}
+
+// rolesOf are what the roles of a platform of the tests are rendered from,
 // whatever this checkout deploys.
-func docsRoles() map[string]cty.Value {
-	p := configtest.Docs()
+func rolesOf(p config.Platform) map[string]cty.Value {
 	texts := func(list ...string) cty.Value {
 		var values []cty.Value
 		for _, s := range list {
@@ -116,8 +136,15 @@ func docsRoles() map[string]cty.Value {
 		})
 	}
 	main := "refs/heads/" + p.Repository.Branch
+	ids := cty.NullVal(cty.Object(map[string]cty.Type{"owner": cty.String, "repository": cty.String}))
+	if p.Repository.ID != 0 {
+		ids = cty.ObjectVal(map[string]cty.Value{
+			"owner": cty.StringVal(fmt.Sprint(p.Repository.OwnerID)), "repository": cty.StringVal(fmt.Sprint(p.Repository.ID)),
+		})
+	}
 	return map[string]cty.Value{
-		"account": cty.StringVal(p.Account), "branch": cty.StringVal(p.Repository.Branch), "platform": cty.StringVal(p.Name), "region": cty.StringVal(p.Region),
+		"repository_ids": ids,
+		"account":        cty.StringVal(p.Account), "branch": cty.StringVal(p.Repository.Branch), "platform": cty.StringVal(p.Name), "region": cty.StringVal(p.Region),
 		"repository": cty.StringVal(p.Repository.Owner + "/" + p.Repository.Name), "state_bucket": cty.StringVal(p.StateBucket()), "zone_id": cty.StringVal(iamtest.Zone),
 		"environments": cty.ObjectVal(map[string]cty.Value{
 			"staging":    environment("staging", texts(main), "staging"),
@@ -350,6 +377,20 @@ func (r *runner) mustRun(ok bool, e event) string {
 	return log
 }
 
+// summaryLine is what the steps of a run wrote into their summaries, as the runner
+// read it from their files.
+var summaryLine = regexp.MustCompile(`(?s)Summary - (.*?)(?:\n\[|$)`)
+
+// summarizes fails the test unless each text is in the summary of a step.
+func summarizes(t *testing.T, log string, texts ...string) {
+	t.Helper()
+	var all strings.Builder
+	for _, m := range summaryLine.FindAllStringSubmatch(log, -1) {
+		all.WriteString(m[1] + "\n")
+	}
+	mentions(t, all.String(), texts...)
+}
+
 // ServeHTTP is GitHub, its tokens, STS, and AWS behind the roles.
 func (r *runner) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	key, _, _ := strings.Cut(strings.TrimPrefix(q.Header.Get("Authorization"), "AWS4-HMAC-SHA256 Credential="), "/")
@@ -394,19 +435,23 @@ func (r *runner) approval(run, job string) {
 func (r *runner) token(w http.ResponseWriter, q *http.Request) {
 	r.mu.Lock()
 	e := r.runs[q.URL.Query().Get("run")]
+	repository, more := r.repository, map[string]string{"job": q.URL.Query().Get("job")}
+	if r.id != "" {
+		more["repository_id"] = r.id
+	}
 	r.mu.Unlock()
 	if q.Header.Get("Authorization") != "bearer canary-request-token" {
 		http.Error(w, "no", http.StatusUnauthorized)
 		return
 	}
-	env, subject := q.URL.Query().Get("environment"), "repo:specboard/doc-platform:ref:"+e.ref
+	env, subject := q.URL.Query().Get("environment"), "repo:"+repository+":ref:"+e.ref
 	switch {
 	case env != "":
-		subject = "repo:specboard/doc-platform:environment:" + env
+		subject = "repo:" + repository + ":environment:" + env
 	case e.name == "pull_request":
-		subject = "repo:specboard/doc-platform:pull_request"
+		subject = "repo:" + repository + ":pull_request"
 	}
-	token, err := localaws.Token(subject, e.ref, map[string]string{"job": q.URL.Query().Get("job")})
+	token, err := localaws.Token(subject, e.ref, more)
 	if err != nil {
 		r.t.Error(err)
 	}
@@ -427,7 +472,9 @@ func (r *runner) assume(w http.ResponseWriter, q *http.Request) {
 		claims["token.actions.githubusercontent.com:"+k] = []string{v}
 	}
 	name := arn[strings.LastIndex(arn, "/")+1:]
+	r.mu.Lock()
 	trust, ok := r.trust[name]
+	r.mu.Unlock()
 	if !ok || !trust.Trusts(iamtest.GitHub, claims) || q.PostFormValue("DurationSeconds") != "3600" {
 		w.WriteHeader(http.StatusForbidden)
 		fmt.Fprint(w, `<ErrorResponse><Error><Code>AccessDenied</Code><Message>Not authorized to perform sts:AssumeRoleWithWebIdentity</Message></Error></ErrorResponse>`)
