@@ -42,7 +42,11 @@ func TestRunsThatBeginTogether(t *testing.T) {
 		"two promotes and a rollback": {forced, forced, rollback},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for seed := range uint64(20) {
+			seeds := uint64(20)
+			if testing.Short() {
+				seeds = 3
+			}
+			for seed := range seeds {
 				inWorld(t, func(t *testing.T, w *world) {
 					random := rand.New(rand.NewPCG(seed, 1))
 					w.planned, w.latency = Plan{Fingerprint: "fp-1"}, time.Duration(1+random.IntN(50))*time.Millisecond
