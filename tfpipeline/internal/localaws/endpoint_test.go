@@ -3,6 +3,7 @@ package localaws
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -234,6 +235,32 @@ func TestReadsOutliveMotosRaces(t *testing.T) {
 	}
 	if want := []string{"", ""}; !slices.Equal(denied, want) {
 		t.Errorf("denied for %q", denied)
+	}
+}
+
+// TestHalfAnObjectIsNone: its sender was killed.
+func TestHalfAnObjectIsNone(t *testing.T) {
+	control := newFakeControl(t, map[string]string{"s3.": ``})
+	e := start(t, control, Options{})
+	put := func(body string) {
+		t.Helper()
+		conn, err := net.Dial("tcp", strings.TrimPrefix(e.URL(), "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "PUT /bucket/key HTTP/1.1\r\nHost: localhost\r\nAuthorization: %s\r\nContent-Length: 10\r\nConnection: close\r\n\r\n%s", signature("s3", "us-west-2"), body)
+		if len(body) < 10 {
+			if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, _ = io.Copy(io.Discard, conn) // until it was answered or refused
+	}
+	put("01234")
+	put("0123456789")
+	if len(control.asked) != 1 || string(control.last(t, "s3.").Body) != "0123456789" {
+		t.Errorf("%d requests came through", len(control.asked))
 	}
 }
 

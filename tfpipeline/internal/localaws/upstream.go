@@ -53,8 +53,18 @@ func (u *upstream) send(c *endpoint.Call) (*endpoint.Reply, error) {
 	return &endpoint.Reply{Status: res.StatusCode, Header: res.Header, Body: body}, nil
 }
 
-// pass forwards a call without reading its body or answer.
+// pass forwards a call without reading its answer, nor a large body. A smaller
+// object is forwarded when it is there whole: moto stores what it got of one whose
+// sender died, which S3 never does.
 func (u *upstream) pass(w http.ResponseWriter, c *endpoint.Call) {
+	if r := c.Request; c.Body == nil && r.Method == http.MethodPut && r.ContentLength > 0 && r.ContentLength <= endpoint.MaxBody {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			u.unreachable(fmt.Errorf("read the object: %w", err)).Render(c).Write(w)
+			return
+		}
+		endpoint.SetBody(r, body)
+	}
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(u.url)
