@@ -7,7 +7,8 @@ SHELL := /bin/bash
 # lose their nolint comments when it is gone.
 GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.0
 
-# The workflows' linter; with shellcheck, where that is installed, for their scripts.
+# The workflows' linter. It checks their scripts where shellcheck is installed; a test
+# checks them, and the composite action's, wherever CI is set.
 ACTIONLINT := go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 # Signals must reach tfpipeline and not stop at make or go run: it is built

@@ -249,6 +249,32 @@ func TestSteps(t *testing.T) {
 	})
 }
 
+// The linter of workflows sees no composite action, and leaves scripts out without
+// a word where shellcheck is not installed.
+func TestScriptsPassShellcheck(t *testing.T) {
+	if _, err := exec.LookPath("shellcheck"); err != nil && os.Getenv("CI") == "" {
+		t.Skip("shellcheck is not installed")
+	}
+	scripts, err := filepath.Glob("../.ci/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	steps(t, func(where string, _ workflowtest.Job, s workflowtest.Step) {
+		if s.Run != "" {
+			path := filepath.Join(dir, strings.NewReplacer("/", "-", " ", "-").Replace(where))
+			writeFile(t, path, "#!/bin/bash -e\n"+s.Run+"\n")
+			scripts = append(scripts, path)
+		}
+	})
+	if len(scripts) < 20 {
+		t.Errorf("%d scripts found: is the search broken?", len(scripts))
+	}
+	if out, err := exec.CommandContext(t.Context(), "shellcheck", scripts...).CombinedOutput(); err != nil {
+		t.Errorf("shellcheck: %v\n%s", err, out)
+	}
+}
+
 // A job that deploys ends with settle, and has time for all that the program
 // may take: the promotion, the way back, and what comes after.
 func TestDeployingJobs(t *testing.T) {
