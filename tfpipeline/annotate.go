@@ -14,16 +14,6 @@ func annotateCommand() command {
 		name:    "annotate",
 		summary: "write into a GitHub release when it was deployed",
 		usage:   "-release TAG -result JSON",
-		long: `
-Writes when, by whom and after which release a release was deployed, its digests
-and the run, into the text of the release on GitHub: between two markers, the
-rest stays as it is. It asks nothing of AWS: the job that runs it needs
-GITHUB_TOKEN with "contents: write", which no job with AWS credentials should
-have. The result is an output of the step that ran promote. A release that was
-not deployed, and a tag without a release, are left as they are.
-
-Examples:
-  tfpipeline annotate -release v1.4.0 -result "$RESULT"`,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			tag := set.String("release", "", "`tag` of the release")
 			result := set.String("result", "", "`JSON` of the promotion, from its step's output \"result\"")

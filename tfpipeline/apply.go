@@ -16,24 +16,6 @@ func applyCommand() command {
 		summary: "plan, guard, show, confirm, apply",
 		usage:   "-env ENV [-yes] [-allow ADDRESS]... [-reviewed FINGERPRINT|FILE] | -env ENV -refresh-only [-yes]",
 		env:     roots, checkout: true,
-		long: `
-Plans one root, refuses what would destroy data, shows the plan, asks, and
-applies that very plan. A held state lock is waited for, and its holder named.
-That of a run that died, on whatever machine, is taken over a minute later, and
-what the run made is adopted.
-With -reviewed it applies only the plan that was approved: the one with that
-fingerprint, which plan and the comment on a pull request print.
-
-With -refresh-only it changes nothing but the state: it shows how the account
-differs from it, asks, and writes that down, so that drift reports it no more.
-Every apply ends with that, for what it made itself.
-
-Examples:
-  tfpipeline apply -env staging
-  tfpipeline apply -env production -allow module.cache.aws_elasticache_replication_group.this
-  tfpipeline plan -env production -json > plan.json
-  tfpipeline apply -env production -yes -reviewed plan.json
-  tfpipeline apply -env staging -refresh-only`,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			var env, reviewed string
 			o := root.Choices{Operation: root.Apply}

@@ -18,18 +18,6 @@ func bootstrapCommand() command {
 		summary: "from an empty account to a running environment",
 		usage:   "-env ENV [-yes]",
 		env:     roots, checkout: true,
-		long: `
-Makes what is missing, in this order: the state bucket, the roles by which AWS's
-services act in the account, the shared root, the environment with every
-service at zero tasks; then lists what a person has to do. Between shared and
-the environment it checks that the domain is delegated to the zone, and stops
-with the name servers if not.
-
-It can be run at any time and as often as you like: it goes on where it
-stopped, and changes nothing that is as it should be.
-
-Example:
-  tfpipeline bootstrap -env staging`,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			env := set.String("env", "", "environment to create; shared alone is possible too")
 			o := root.Choices{Operation: root.Apply}

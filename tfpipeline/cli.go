@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"embed"
 	"errors"
 	"flag"
 	"fmt"
@@ -25,8 +26,6 @@ type command struct {
 	name, summary string
 	// usage is the rest of the line after the name.
 	usage string
-	// long explains what happens, and shows examples.
-	long string
 	// env lists what -env may name, and refusal says of a root what keeps it
 	// from being one of them. The flag is required unless anyEnv is set; nil
 	// is for a command without the flag.
@@ -39,6 +38,18 @@ type command struct {
 	checkout bool
 	// flags declares the command's flags and returns what runs it.
 	flags func(*flag.FlagSet) func(context.Context, *app, []string) error
+}
+
+//go:embed help/*.txt
+var helpTexts embed.FS
+
+// long explains what the command does, and shows examples.
+func (c command) long() string {
+	text, err := helpTexts.ReadFile("help/" + c.name + ".txt")
+	if err != nil {
+		return "" // TestHelp fails on a command without a text
+	}
+	return string(text)
 }
 
 // commands is the table of verbs, in the order of a platform's life.
@@ -281,7 +292,7 @@ func version() string {
 
 // helpOn prints the help of one command.
 func helpOn(a *app, c command, set *flag.FlagSet) {
-	fmt.Fprintf(a.console.Out, "usage: tfpipeline %s %s\n\n%s\n\nFlags:\n", c.name, c.usage, strings.TrimSpace(c.long))
+	fmt.Fprintf(a.console.Out, "usage: tfpipeline %s %s\n\n%s\nFlags:\n", c.name, c.usage, c.long())
 	set.SetOutput(a.console.Out)
 	set.PrintDefaults()
 }

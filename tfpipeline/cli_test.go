@@ -141,7 +141,7 @@ func TestCommandLine(t *testing.T) {
 func TestHelp(t *testing.T) {
 	for _, c := range commands() {
 		stdout, _, code := cli(t, "help", c.name)
-		if code != console.ExitOK || !strings.HasPrefix(stdout, "usage: tfpipeline "+c.name+" ") || !strings.Contains(stdout, "\nFlags:\n  -C folder\n") {
+		if code != console.ExitOK || !strings.HasPrefix(stdout, "usage: tfpipeline "+c.name+" ") || c.long() == "" || !strings.Contains(stdout, c.long()+"\nFlags:\n  -C folder\n") {
 			t.Errorf("%s: exit %d: %s", c.name, code, stdout)
 		}
 		set := flag.NewFlagSet("", flag.ContinueOnError)

@@ -15,13 +15,6 @@ func configCommand() command {
 		name:    "config",
 		summary: "print what workflows need to know of the platform",
 		usage:   "-json",
-		long: `
-Prints account, region, role ARNs, services and environments as one JSON object.
-Workflows take them from here, so that no YAML repeats what the struct says. It
-asks nobody, and holds no secret.
-
-Example:
-  tfpipeline config -json | jq -r '.roles.plan'`,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			asJSON := set.Bool("json", false, "print one JSON object")
 			return func(_ context.Context, a *app, _ []string) error {

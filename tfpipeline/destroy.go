@@ -16,20 +16,6 @@ func destroyCommand() command {
 		summary: "remove an environment that is not protected",
 		usage:   "-env ENV [-yes -name ENV]",
 		env:     unprotected, refusal: "is protected (to remove it, first change that in gen/config and apply); what is not:", checkout: true,
-		long: `
-Removes an environment and everything in it: the database without a final
-snapshot, the secrets without a recovery window, the task definition revisions
-that releases left. What happened there, the history, stays in the state
-bucket. Protected environments and shared are refused.
-
-It is a person's work, with an administrator's credentials: the deploy roles of
-workflows may not deregister task definitions, since AWS cannot confine that to
-one environment.
-
-A person types the environment's name; a machine passes -yes -name ENV.
-
-Example:
-  tfpipeline destroy -env staging`,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			env := set.String("env", "", "environment to remove")
 			name := set.String("name", "", "the environment's name once more, with -yes")

@@ -20,24 +20,6 @@ func driftCommand() command {
 		summary: "say what differs from what Terraform left",
 		usage:   "[-env ENV] [-json | -markdown] [-issues]",
 		env:     roots, anyEnv: true, checkout: true,
-		long: `
-Compares one root, or all of them, with the account. Three things are told
-apart: real drift, which nobody may have made; accepted drift, which belongs
-to somebody else than Terraform (the rules stand beside the configuration, and
-those that match nothing are named); and configuration that was never applied.
-It takes no lock and changes nothing. Exit 2 for real drift or pending
-configuration, 0 if there is neither.
-
--issues keeps one issue on GitHub for each root (GITHUB_TOKEN, "issues: write"): it
-is opened when the root drifts, rewritten as that changes, opened again if somebody
-closes it meanwhile, and closed when the root is clean. Then drift is told, and the
-exit code is 0; it is 1 if a root could not be planned.
-
-Examples:
-  tfpipeline drift
-  tfpipeline drift -env production -json | jq '.roots[].real'
-  tfpipeline drift -markdown >> $GITHUB_STEP_SUMMARY
-  tfpipeline drift -issues -markdown`,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			var o driftOptions
 			set.StringVar(&o.env, "env", "", "root to look at: an environment, or shared (default: all)")

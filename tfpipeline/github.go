@@ -14,17 +14,6 @@ func githubCommand() command {
 		name:    "github",
 		summary: "print what the repository on GitHub needs",
 		usage:   "[-check] [-json]",
-		long: `
-Prints, as commands to copy, all that a repository needs for its workflows: the
-environments with their reviewers and refs, the webhook's secret, the protection of
-the branch, who may make release tags, and the ids for the struct.
-
--check asks GitHub (GITHUB_TOKEN of somebody who administers the repository) and
-prints what differs: exit code 2 if anything does.
-
-Examples:
-  tfpipeline github
-  GITHUB_TOKEN=$(gh auth token) tfpipeline github -check`,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			check := set.Bool("check", false, "ask GitHub, and print what differs")
 			asJSON := set.Bool("json", false, "print one JSON object")

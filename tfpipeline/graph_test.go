@@ -194,7 +194,7 @@ func TestPackageDocs(t *testing.T) {
 // Main keeps the verbs: their flags, help and wiring. What a verb does lives in
 // a package, so main stays small, and no type in it knows everything.
 func TestMainStaysSmall(t *testing.T) {
-	const lines, methods = 2450, 20 // lines: 2000 is the aim, so lower it with each move
+	const lines, methods = 2160, 20 // lines: 2000 is the aim, so lower it with each move
 	m := measure(t)
 	if total := m.lines["tfpipeline"]; total > lines {
 		t.Errorf("package main has %d lines, and may have %d: move what a verb does into a package", total, lines)

@@ -197,7 +197,7 @@ func TestMovesAreCommands(t *testing.T) {
 func TestDocumentsNameCommands(t *testing.T) {
 	texts := map[string]string{}
 	for _, c := range commands() {
-		_, examples, ok := strings.Cut(c.long, "Example")
+		_, examples, ok := strings.Cut(c.long(), "Example")
 		if ok {
 			texts["help "+c.name] = examples
 		}

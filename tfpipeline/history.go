@@ -17,16 +17,6 @@ func historyCommand() command {
 		summary: "list what was promoted and rolled back",
 		usage:   "-env ENV [-limit N | -id ID] [-json]",
 		env:     environments, refusal: noServices,
-		long: `
-Lists the attempts of an environment, the newest first: each promotion and
-rollback with its release, outcome, time and who asked. -id shows one of them in
-full: proof, overrides, migration, services with their revisions and digests.
-What lies among the records and is none is named.
-
-Examples:
-  tfpipeline history -env production
-  tfpipeline history -env production -id 20261123T080000Z-abcdef
-  tfpipeline history -env production -limit 0 -json | jq -r '.records[].release.tag'`,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			env := set.String("env", "", "environment")
 			limit := set.Int("limit", 20, "how many attempts; 0 is all")

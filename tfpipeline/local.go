@@ -25,40 +25,6 @@ func localCommand() command {
 		summary: "run an AWS on this machine, to try everything on",
 		usage:   "[-json] [-v] [-speed N] [-shell | -- COMMAND [ARGUMENT ...]]",
 		args:    true,
-		long: `
-Starts an endpoint on the loopback address that Terraform, this program and the
-SDKs take for all of AWS, and runs until Ctrl-C, or until COMMAND or the shell
-has ended; then everything it started is gone, and so is everything that was
-created in it. No account is needed, none is touched.
-
-Behind it, tasks are processes of this machine, load balancers answer on
-loopback ports, and database instances are PostgreSQL servers. moto keeps the
-rest; it is taken from PATH or MOTO_SERVER, or installed by uv, pipx or pip.
-Health checks and draining are sped up; -speed 1 has them as on AWS.
-
-Without COMMAND it prints what to export. With it, COMMAND runs in that
-environment, and its exit code is this program's.
-
--as ROLE assumes a role of GitHub's workflows at an endpoint that runs already,
-as a job does, and runs COMMAND with its credentials, or prints them: the
-endpoint denies what the role's policies do not allow. Without it, calls are
-the administrator's.
-
--push TAG puts a sample application into every repository of an endpoint that
-runs already, as the images of a release: -sample gives it arguments, so that
-one service can be made to crash, and -only pushes that one. The task migrate
-is the real one.
-
-Examples:
-  tfpipeline local -- tfpipeline bootstrap -env staging -yes
-  tfpipeline local -shell
-  tfpipeline local > local.env &           # then, once it has been written:
-  . ./local.env
-  tfpipeline bootstrap -env shared -yes && tfpipeline bootstrap -env staging -yes
-  tfpipeline local -push $(git rev-parse HEAD)
-  tfpipeline local -as deploy-staging -- tfpipeline apply -env staging
-  tfpipeline local -push bad -only api -sample "-crash-after 1ns"
-  curl $AWS_ENDPOINT_URL/_localaws/balancers     # where load balancers answer`,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			var o localOptions
 			set.BoolVar(&o.json, "json", false, "print endpoint and environment as one JSON document")

@@ -24,16 +24,6 @@ func logsCommand() command {
 		summary: "show what services and one-off tasks write",
 		usage:   "-env ENV [-service NAME | -task NAME]... [-since 10m] [-follow]",
 		env:     environments, refusal: noServices,
-		long: `
-Prints the log lines of services and one-off tasks in the order of their time,
-each with the service and the task that wrote it: those of all services, or of
-the named ones. With -follow it goes on until Ctrl-C. What looks like a secret
-is hidden.
-
-Examples:
-  tfpipeline logs -env production -service api -since 1h -grep error
-  tfpipeline logs -env staging -follow
-  tfpipeline logs -env production -task migrate -since 24h`,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			var o logOptions
 			set.StringVar(&o.env, "env", "", "environment")

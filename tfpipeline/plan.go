@@ -18,36 +18,6 @@ func planCommand() command {
 		summary: "show what an apply would change",
 		usage:   "-env ENV | -all [-comment] [-json] [-detailed-exitcode] [-offline]",
 		env:     roots, anyEnv: true, checkout: true,
-		long: `
-Plans one root: an environment, or shared. Without AWS credentials and outside
-CI the plan is offline: real Terraform and the real provider against an empty
-state, which shows everything as new and proves that the configuration holds
-together. The first line says so.
-
-With -all it plans every root, several at a time, and prints a table of their
-verdicts, then each plan. A root that fails does not hide the others. -comment
-keeps one comment on the pull request up to date and writes the summary of the
-step: for GitHub Actions, with GITHUB_TOKEN and "pull-requests: write". Where a
-token may not comment (a fork's, Dependabot's) or the conversation is locked, only
-the summary is written. A comment on a newer commit is never replaced by one on an
-older, and a plan that apply would refuse fails the check.
-
--json prints root, target, counts, changes, outputs and drift, and what apply
--reviewed compares: "fingerprint" identifies what would happen, "summary" names
-each address with its action and a digest of its change. It holds no value. The
-action "revise" is a new revision of a task definition, which the next promotion
-rolls out.
-With -all that is the list "roots", each with "error" and "refused" besides.
-
-Exit code 0, or 2 with -detailed-exitcode if changes are pending, or 1 if a
-root could not be planned.
-
-Examples:
-  tfpipeline plan -env staging
-  tfpipeline plan -all
-  tfpipeline plan -all -comment
-  tfpipeline plan -env production -json > plan.json
-  tfpipeline plan -env production -offline`,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			var o planOptions
 			set.StringVar(&o.env, "env", "", "root to plan: an environment, or shared")

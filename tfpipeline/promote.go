@@ -22,43 +22,6 @@ func promoteCommand() command {
 		summary: "bring a release to every service, or to none",
 		usage:   "-env ENV (-release TAG | -commit SHA) [flags]",
 		env:     environments, refusal: noServices, checkout: true,
-		long: `
-Deploys the exact images that were built from a release's commit, in this order:
-lock, resolve, preflight, plan, migrate, apply, register, update, watch, verify,
-record, unlock, notify. No service changes its release before update; should
-anything fail from then on, every service is rolled back. The checkout must be the
-release's commit, since its configuration is what is applied.
-
-An environment that asks for a proof accepts only images that have run in the
-other one for long enough. A promotion of a release older than the current one
-is a rollback to it; with -forward it changes nothing, says "superseded by" the
-release that runs, and exits with 0, which a workflow wants of a slow older run.
-The same command continues a promotion that was killed or
-interrupted: what is done is not done again.
-
-Ctrl-C stops the waiting, and says what goes on and how to continue or go back;
-a second one cuts nothing short. What happens is told on stderr, as a live
-table on a terminal; -json makes it a stream of events on stdout. After a failure
-a dossier (markdown and JSON) holds events, stopped tasks, logs and targets.
-NOTIFY_URL is the webhook (Slack, Discord) that is told when it begins and how
-it ended. In a workflow GITHUB_TOKEN (deployments: write) makes a deployment of
-the release, and the step gets the outputs commit, release, kind, outcome,
-fingerprint and result, which tfpipeline annotate takes.
-
--dry-run walks every check with no more rights than the role of plans has.
--markdown writes it for whoever approves: promotion or rollback, commits, digests,
-proof, pending migrations, the plan with its fingerprint, and who holds the lock.
-A webhook is told that it awaits approval.
-
-Exit codes: 0 deployed, 1 failed or refused and no service was changed, 3 failed
-and rolled back, 4 broken (page someone), 5 superseded by another deployment,
-130 interrupted.
-
-Examples:
-  tfpipeline promote -env staging -commit $(git rev-parse HEAD)
-  tfpipeline promote -env production -release v1.4.0 -dry-run -markdown
-  tfpipeline promote -env production -release v1.4.0 -reviewed 47773ac14efb91b0cb53
-  tfpipeline promote -env production -release v1.4.1 -override-proof "hotfix, staging is down"`,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			var o attemptOptions
 			set.StringVar(&o.env, "env", "", "environment to promote to")

@@ -13,25 +13,6 @@ func rollbackCommand() command {
 		summary: "bring an earlier release back to every service",
 		usage:   "-env ENV [-to TAG] [-with-migrations] [-force[=REASON]]",
 		env:     environments, refusal: noServices,
-		long: `
-Sets every service to the task definitions that an earlier release recorded: the
-named one, or the last good one before the current. No Terraform, no build, no
-migrations unless -with-migrations asks for that release's. The release that is
-rolled back from is marked rejected, and a later promotion of it is refused.
-
-It also ends a promotion that was interrupted, killed or left broken: without
--to, what ran before that one comes back.
-
-It is refused if a contract migration has been applied since that release, which
-the old code may not live with; -force overrides that, and -force=REASON records
-why.
-
-Exit codes are those of promote.
-
-Examples:
-  tfpipeline rollback -env production
-  tfpipeline rollback -env production -to v1.2.2
-  tfpipeline rollback -env production -to v1.2.2 -dry-run`,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			var o attemptOptions
 			set.StringVar(&o.env, "env", "", "environment to roll back")

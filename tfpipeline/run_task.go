@@ -20,19 +20,6 @@ func runTaskCommand() command {
 		summary: "run a one-off task by hand",
 		usage:   "-env ENV -task NAME [-timeout D] [-force] [-- COMMAND...]",
 		env:     environments, refusal: noServices, args: true,
-		long: `
-Runs a one-off task, such as migrate, with the image of the release that is
-deployed, and follows its log to its end. What stands behind -- takes the place
-of its command. It exits 0 if the task did, else 1, and says the task's own exit
-code. A promotion at work is not disturbed: while the environment's lock is
-held, it is refused unless -force is given.
-
-Ctrl-C stops the following and not the task; the command that stops it is
-printed.
-
-Examples:
-  tfpipeline run -env staging -task migrate
-  tfpipeline run -env production -task migrate -- migrate status`,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			var o runOptions
 			set.StringVar(&o.env, "env", "", "environment")

@@ -21,16 +21,6 @@ func statusCommand() command {
 		summary: "say which release runs where, and whether all is well",
 		usage:   "[-env ENV] [-json | -markdown]",
 		env:     environments, refusal: noServices, anyEnv: true,
-		long: `
-Says for one environment, or all of them, which release was deployed last and
-what ECS really runs: tasks, digests, the latest deployment, target health; and
-who holds the lock. Lines that begin with ! are what is not as it should be.
-It changes nothing and takes no lock.
-
-Examples:
-  tfpipeline status
-  tfpipeline status -env production -json | jq '.environments[].problems'
-  tfpipeline status -markdown >> $GITHUB_STEP_SUMMARY`,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			env := set.String("env", "", "environment (default: all)")
 			json := set.Bool("json", false, "print one JSON object")

@@ -14,9 +14,6 @@ func validateCommand() command {
 		summary:  "check every root and module with the real Terraform and provider",
 		usage:    "[-test=false]",
 		checkout: true,
-		long: `
-Runs terraform fmt -check, terraform validate for every root and every module,
-and terraform test for the modules that have tests. It needs no AWS.`,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			test := set.Bool("test", true, "run the modules' tests as well")
 			return func(ctx context.Context, a *app, _ []string) error {
