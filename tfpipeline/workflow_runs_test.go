@@ -634,7 +634,7 @@ func (h *fakeHub) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	case path == "deployments" && q.Method == http.MethodGet:
 		found := []map[string]any{}
 		for _, d := range h.deployments {
-			if d["sha"] == q.URL.Query().Get("sha") && d["environment"] == q.URL.Query().Get("environment") {
+			if sha := q.URL.Query().Get("sha"); (sha == "" || d["sha"] == sha) && d["environment"] == q.URL.Query().Get("environment") {
 				found = slices.Insert(found, 0, d)
 			}
 		}

@@ -87,20 +87,14 @@ func (c *Client) UnfinishedDeployment(ctx context.Context, d Deployment) (int64,
 // end, or, if ended, of one of the attempts that did; 0 if there is none. What a
 // later attempt began is not looked at.
 func (c *Client) findDeployment(ctx context.Context, d Deployment, ended bool) (int64, error) {
-	var list []*rest.Deployment
-	err := c.do(ctx, http.MethodGet, "/deployments", func(ctx context.Context) (err error) {
-		list, _, err = c.rest.Repositories.ListDeployments(ctx, c.owner, c.repository, &rest.DeploymentsListOptions{
-			SHA: d.Commit, Environment: d.Environment, ListOptions: rest.ListOptions{PerPage: perPage},
-		})
-		return err
-	})
+	list, err := c.deployments(ctx, rest.DeploymentsListOptions{SHA: d.Commit, Environment: d.Environment})
 	last := int64(0)
 	for _, x := range list { // the newest first
-		var of payload
-		if json.Unmarshal(x.Payload, &of) != nil || of.Attempt == "" || of.Attempt > d.Attempts[0] || cmp.Or(of.Platform, d.Platform) != d.Platform {
+		attempt := d.attempt(x)
+		if attempt == "" {
 			continue
 		}
-		if ended && slices.Contains(d.Attempts, of.Attempt) {
+		if ended && slices.Contains(d.Attempts, attempt) {
 			return x.GetID(), nil
 		}
 		last = cmp.Or(last, x.GetID())
@@ -112,6 +106,46 @@ func (c *Client) findDeployment(ctx context.Context, d Deployment, ended bool) (
 		}
 	}
 	return last, wrap(err, "look for the deployment of %s to %s", d.Commit, d.Environment)
+}
+
+// EndEarlier says of deployments before that of d, whose id is given, that they
+// failed: their runs died, with their machines, before they could say how they
+// ended. The newest one that came to an end has done this for those before it.
+func (c *Client) EndEarlier(ctx context.Context, d Deployment, id int64) error {
+	list, err := c.deployments(ctx, rest.DeploymentsListOptions{Environment: d.Environment})
+	for _, x := range list { // the newest first
+		if x.GetID() == id || d.attempt(x) == "" {
+			continue
+		}
+		var open bool
+		if open, err = c.unfinished(ctx, x.GetID()); !open {
+			break
+		}
+		if err = c.SetDeployment(ctx, x.GetID(), DeploymentStatus{State: DeploymentFailure, Description: "its run died before it could say how it ended"}); err != nil {
+			break
+		}
+	}
+	return wrap(err, "end earlier deployments to %s", d.Environment)
+}
+
+// attempt is what began a deployment of the same platform; "" if that is another's,
+// or a later attempt's.
+func (d Deployment) attempt(x *rest.Deployment) string {
+	var of payload
+	if json.Unmarshal(x.Payload, &of) != nil || of.Attempt > d.Attempts[0] || cmp.Or(of.Platform, d.Platform) != d.Platform {
+		return ""
+	}
+	return of.Attempt
+}
+
+// deployments are the newest ones that options choose, the newest first.
+func (c *Client) deployments(ctx context.Context, options rest.DeploymentsListOptions) (list []*rest.Deployment, err error) {
+	options.PerPage = perPage
+	err = c.do(ctx, http.MethodGet, "/deployments", func(ctx context.Context) (err error) {
+		list, _, err = c.rest.Repositories.ListDeployments(ctx, c.owner, c.repository, &options)
+		return err
+	})
+	return list, err
 }
 
 // unfinished reports whether nobody has said yet how a deployment ended.

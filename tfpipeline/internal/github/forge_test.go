@@ -66,7 +66,7 @@ func (f *forge) RoundTrip(r *http.Request) (*http.Response, error) {
 	case call == "GET /deployments":
 		list := []any{}
 		for _, d := range f.deployments {
-			if d["ref"] == q.Get("sha") && d["environment"] == q.Get("environment") {
+			if (q.Get("sha") == "" || d["ref"] == q.Get("sha")) && d["environment"] == q.Get("environment") {
 				list = append([]any{d}, list...)
 			}
 		}
@@ -231,6 +231,45 @@ func TestUnfinishedDeployment(t *testing.T) {
 	}
 }
 
+// Runs that died with their machines leave deployments without an end. The next
+// run that tells of its own end ends these too, back to one that has an end, and
+// neither those of another platform nor of a later attempt.
+func TestEarlierDeploymentsEnd(t *testing.T) {
+	f, c := newForge(t)
+	begin := func(platform, commit, attempt string, states ...DeploymentState) int64 {
+		t.Helper()
+		d := Deployment{Platform: platform, Commit: commit, Environment: "production", Attempts: []string{attempt, ""}}
+		id, err := c.Deploy(t.Context(), d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range states {
+			if err := c.SetDeployment(t.Context(), id, DeploymentStatus{State: s}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return id
+	}
+	begin("docs", "c0", "20261126T000000Z-aaaaaa", DeploymentInProgress) // before one that has an end
+	begin("docs", "c1", "20261126T010000Z-bbbbbb", DeploymentInProgress, DeploymentSuccess)
+	begin("docs", "c2", "20261126T020000Z-cccccc", DeploymentInProgress)
+	begin("wiki", "c2", "20261126T030000Z-dddddd", DeploymentInProgress)
+	begin("docs", "c3", "20261126T040000Z-eeeeee")
+	own := begin("docs", "c1", "20261126T050000Z-ffffff", DeploymentInProgress, DeploymentSuccess)
+	begin("docs", "c4", "20261126T060000Z-gggggg", DeploymentInProgress)
+	for range 2 { // the second time there is nothing to do
+		if err := c.EndEarlier(t.Context(), Deployment{Platform: "docs", Commit: "c1", Environment: "production", Attempts: []string{"20261126T050000Z-ffffff", ""}}, own); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var states []any
+	for _, d := range f.deployments {
+		states = append(states, d["state"])
+	}
+	expect(t, "states", []any{"in_progress", "success", "failure", "in_progress", "failure", "success", "in_progress"}, states)
+	expect(t, "statuses", 10, len(f.statuses))
+}
+
 // What GitHub refuses is an error within the time that there is: deployments,
 // issues and annotations end then, and change nothing.
 func TestForgeRefuses(t *testing.T) {
@@ -240,6 +279,9 @@ func TestForgeRefuses(t *testing.T) {
 		"deployment": func(ctx context.Context, c *Client) error {
 			_, err := c.Deploy(ctx, Deployment{Commit: "c", Environment: "e", Attempts: []string{"a"}})
 			return err
+		},
+		"earlier": func(ctx context.Context, c *Client) error {
+			return c.EndEarlier(ctx, Deployment{Environment: "e", Attempts: []string{"a"}}, 1)
 		},
 		"status": func(ctx context.Context, c *Client) error {
 			return c.SetDeployment(ctx, 1, DeploymentStatus{State: DeploymentSuccess})

@@ -184,7 +184,10 @@ func (t *Attempt) end(ctx context.Context, r deploy.Record) (err error) {
 	if r.Outcome == deploy.Deployed {
 		state = github.DeploymentSuccess
 	}
-	return t.status(ctx, state, r)
+	if err := t.status(ctx, state, r); err != nil || t.Died {
+		return err
+	}
+	return t.GitHub.EndEarlier(ctx, t.of(r), t.deployment)
 }
 
 func (t *Attempt) status(ctx context.Context, state github.DeploymentState, r deploy.Record) error {
