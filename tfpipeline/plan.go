@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/report"
 	"github.com/specboard/platform/tfpipeline/internal/root"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
@@ -16,7 +17,7 @@ func planCommand() command {
 	return command{
 		name:    "plan",
 		summary: "show what an apply would change",
-		usage:   "-env ENV | -all [-comment] [-json] [-detailed-exitcode] [-offline]",
+		usage:   "-env ENV | -all [-comment] [-json | -markdown] [-detailed-exitcode] [-offline]",
 		env:     roots, anyEnv: true, checkout: true,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			var o planOptions
@@ -24,6 +25,7 @@ func planCommand() command {
 			set.BoolVar(&o.all, "all", false, "plan every root")
 			set.BoolVar(&o.comment, "comment", false, "with -all, in a workflow: keep one comment on the pull request, write the step's summary")
 			set.BoolVar(&o.json, "json", false, "print one JSON object: root, target, counts, changes, fingerprint, summary")
+			set.BoolVar(&o.markdown, "markdown", false, "with -env: print Markdown for whoever approves it; in a workflow the step's summary and outputs get it too")
 			set.BoolVar(&o.detailed, "detailed-exitcode", false, "exit 2 if changes are pending")
 			set.BoolVar(&o.offline, "offline", false, "plan against an empty state, without AWS")
 			set.BoolVar(&o.noLock, "no-lock", false, "do not take the state lock, for roles that may not write; -comment implies it")
@@ -34,6 +36,8 @@ func planCommand() command {
 				switch {
 				case o.all && o.env != "":
 					return console.Usage("plan takes -all or -env, not both", "tfpipeline plan -all")
+				case o.markdown && (o.all || o.json):
+					return console.Usage("-markdown tells of one root, and not as JSON", "tfpipeline plan -env production -markdown")
 				case o.comment && !o.all:
 					return console.Usage("-comment tells of all roots", "tfpipeline plan -all -comment")
 				case o.env == "" && !o.all:
@@ -51,7 +55,7 @@ func planCommand() command {
 
 type planOptions struct {
 	env                             string
-	all, comment                    bool
+	all, comment, markdown          bool
 	json, detailed, offline, noLock bool
 	lockTimeout                     time.Duration
 }
@@ -61,7 +65,7 @@ func runPlan(ctx context.Context, a *app, o planOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	if !o.json {
+	if !o.json && !o.markdown {
 		// Said first, so that nobody takes the rest for more than it is.
 		fmt.Fprintln(a.console.Out, cloud.Target.Headline(o.env, o.offline))
 	}
@@ -70,21 +74,29 @@ func runPlan(ctx context.Context, a *app, o planOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	p, planErr := r.Plan(ctx, o.choices())
-	if p == nil {
+	s, planErr := planRoot(ctx, r, o)
+	if s.Plan == nil {
 		return planErr
 	}
-	if o.json {
-		err = view.PlanJSON(a.console.Out, string(cloud.Target), p)
-	} else {
-		err = view.Text{Colour: a.console.Colour(a.console.Out)}.Plan(a.console.Out, p)
+	switch {
+	case o.json:
+		err = view.PlanJSON(a.console.Out, string(cloud.Target), s.Plan)
+	case o.markdown:
+		if planErr != nil {
+			s.Error = a.redactor().Hide(planErr.Error())
+		}
+		err = report.Planned(ctx, a.console, a.checkout(), report.Comment(a.platform.Name, cloud.Target == root.Offline, s))
+	default:
+		err = view.Text{Colour: a.console.Colour(a.console.Out)}.Plan(a.console.Out, s.Plan)
 	}
 	switch {
 	case planErr != nil:
 		return planErr
+	case err != nil && o.markdown:
+		return err
 	case err != nil:
 		return fmt.Errorf("print the plan: %w", err)
-	case o.detailed && !p.Empty():
+	case o.detailed && !s.Plan.Empty():
 		return console.ErrChanges
 	}
 	return nil

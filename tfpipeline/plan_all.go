@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
-	"github.com/specboard/platform/tfpipeline/internal/plan"
 	"github.com/specboard/platform/tfpipeline/internal/report"
 	"github.com/specboard/platform/tfpipeline/internal/root"
 	"github.com/specboard/platform/tfpipeline/internal/view"
@@ -50,27 +49,16 @@ func runPlanAll(ctx context.Context, a *app, o planOptions) error {
 		return fmt.Errorf("print the plans: %w", err)
 	}
 	if c != nil {
-		comment := view.Comment{Platform: a.platform.Name, Sections: sections}
-		if cloud.Target == root.Offline {
-			comment.Note = "**Offline plan**: real Terraform and provider against an empty state, without AWS. Everything looks new."
-		}
-		err = c.Tell(ctx, comment)
+		err = c.Tell(ctx, report.Comment(a.platform.Name, cloud.Target == root.Offline, sections...))
 	}
 	err = errors.Join(err, failed(a, "planned", a.platform.Roots(), errs))
 	if c != nil {
 		err = errors.Join(err, report.Refusals(sections))
 	}
-	return errors.Join(err, pending(sections, o.detailed && err == nil))
-}
-
-// pending is how a plan says that something would change, when asked to.
-func pending(sections []view.Section, asked bool) error {
-	for _, s := range sections {
-		if asked && !s.Plan.Empty() {
-			return console.ErrChanges
-		}
+	if err == nil && o.detailed && slices.ContainsFunc(sections, func(s view.Section) bool { return !s.Plan.Empty() }) {
+		return console.ErrChanges
 	}
-	return nil
+	return err
 }
 
 // failed tells of each failure, with its next command, and returns the sum.
@@ -92,19 +80,24 @@ func failed(a *app, what string, roots []string, errs []error) error {
 	return fmt.Errorf("%d of %d roots could not be %s: %s", len(names), len(roots), what, strings.Join(names, ", "))
 }
 
+// planRoot plans and guards a root.
+func planRoot(ctx context.Context, r *root.Root, o planOptions) (s view.Section, err error) {
+	s.Root = r.Name
+	if s.Plan, err = r.Plan(ctx, o.choices()); s.Plan != nil {
+		s.Refused = r.Refused(s.Plan)
+	}
+	return s, err
+}
+
 // planRoots plans and guards every root, several at a time.
 func planRoots(ctx context.Context, a *app, cloud root.Cloud, o planOptions) (sections []view.Section, errs []error, err error) {
 	roots := a.platform.Roots()
 	sections = make([]view.Section, len(roots))
 	errs, err = root.Each(ctx, a.rootOptions(cloud), roots, func(ctx context.Context, r *root.Root) (err error) {
 		s := &sections[slices.Index(roots, r.Name)]
-		if s.Plan, err = r.Plan(ctx, o.choices()); s.Plan == nil {
-			return err
+		if *s, err = planRoot(ctx, r, o); s.Plan != nil {
+			r.Progress("planned")
 		}
-		if refusal, ok := errors.AsType[*plan.GuardError](r.Guard(s.Plan, nil)); ok {
-			s.Refused = refusal.Violations
-		}
-		r.Progress("planned")
 		return err
 	})
 	redact := a.redactor()

@@ -82,6 +82,7 @@ func bootstrapsProduction(r *runner) {
 	r.tag("v1.0.0", "second")
 	e := r.dispatch("prod-deploy", map[string]string{"tag": "v1.0.0", "bootstrap": "true"})
 	log := r.mustRun(true, e)
+	summarizes(r.t, log, "## Terraform plan of doc-platform\n\n| root | verdict | fingerprint |\n|---|---|---|\n| `production` | ✅ no changes |")
 	mentions(r.t, log, "production: no changes", "bin/tfpipeline apply -env production -yes -reviewed")
 	r.assumes("prod-deploy/preview: plan", "prod-deploy/promote: deploy-production")
 }

@@ -52,6 +52,9 @@ func Dossier(c *console.Console, failure *deploy.Error, dir, standard string) er
 // stepSummary names the file for the summary of a workflow's step.
 const stepSummary = "GITHUB_STEP_SUMMARY"
 
+// stepOutput names the file for the outputs of a step.
+const stepOutput = "GITHUB_OUTPUT"
+
 // summarize appends to the summary of a workflow's step, if there is one, what
 // is written for the room that it has.
 func summarize(path string, write func(room int) string) error {

@@ -52,7 +52,7 @@ func (t *Attempt) Preview(ctx context.Context, lock deploy.Lock, planned *plan.P
 
 // Outputs writes the outputs of a workflow's step, for the jobs after it.
 func (t *Attempt) Outputs(r deploy.Record) error {
-	path := t.Console.Getenv("GITHUB_OUTPUT")
+	path := t.Console.Getenv(stepOutput)
 	if path == "" {
 		return nil
 	}
