@@ -55,7 +55,7 @@ func TestNoSecretLeaves(t *testing.T) {
 				r, err := p.promote(t.Context(), Request{Tag: "v1.2", OverrideProof: text})
 				out := map[string]any{"events": p.events, "records": w.records, "notified": w.notified, "returned": r}
 				for id, j := range w.journals {
-					out["journal "+id] = string(j)
+					out["journal "+id] = j
 				}
 				evidence := Evidence{
 					Events:      map[string][]ServiceEvent{"api": {{Message: text}}},

@@ -96,7 +96,7 @@ func (p *process) TaskLog(ctx context.Context, t Task, cursor string) ([]LogLine
 }
 
 func (p *process) Index(ctx context.Context) (Index, []Skipped, error) {
-	x, err := call(ctx, p, "Index", "", func() (Index, error) { return throughJSON(NewIndex(p.env, p.stored()...)), nil })
+	x, err := call(ctx, p, "Index", "", func() (Index, error) { return NewIndex(p.env, p.stored()...), nil })
 	return x, nil, err
 }
 
@@ -167,22 +167,18 @@ func throughJSON[T any](v T) T {
 
 func (p *process) Journal(ctx context.Context, id string) (Journal, error) {
 	return call(ctx, p, "Journal", "", func() (Journal, error) {
-		text, ok := p.journals[id]
+		j, ok := p.journals[id]
 		if !ok {
 			return Journal{}, ErrNoJournal
 		}
-		var j Journal
-		return j, json.Unmarshal(text, &j)
+		return throughJSON(j), nil
 	})
 }
 
 func (p *process) WriteJournal(ctx context.Context, j Journal) error {
 	return ignore(call(ctx, p, "WriteJournal", "", func() (struct{}, error) {
-		text, err := json.Marshal(j)
-		if err != nil {
-			panic(err)
-		}
-		p.journals[j.Record.ID] = text
+		j.Record = j.Record.clone()
+		p.journals[j.Record.ID] = j
 		return struct{}{}, nil
 	}))
 }

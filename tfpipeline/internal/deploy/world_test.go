@@ -24,7 +24,7 @@ type world struct {
 	tasks       map[string]*fakeTask // by ARN
 	minimums    map[string]int
 	records     []Record
-	journals    map[string][]byte
+	journals    map[string]Journal
 	lease       *Lease
 	// putLease is the lease that a process stored last, and when; another one has the
 	// Age that it says.
@@ -108,7 +108,7 @@ func newWorld() *world {
 	w := &world{
 		platform: configtest.Docs(), env: testEnv, latency: 10 * time.Millisecond,
 		services: map[string]*fakeService{}, definitions: map[string]*fakeDefinition{}, deployments: map[string]*fakeDeployment{},
-		tasks: map[string]*fakeTask{}, minimums: map[string]int{}, journals: map[string][]byte{}, images: map[string][]string{},
+		tasks: map[string]*fakeTask{}, minimums: map[string]int{}, journals: map[string]Journal{}, images: map[string][]string{},
 		tags: map[string]string{}, past: map[string][]FormerDeployment{}, unhealthy: map[string]bool{}, templates: map[string]string{}, serves: map[string]string{},
 		planned: Plan{Fingerprint: "fp-none", Empty: true},
 	}

@@ -18,11 +18,31 @@ var (
 	cookie = regexp.MustCompile(`(?i)\b((?:set-)?cookie["']?\s*:\s*["']?)([^\r\n"']*=[^\r\n"']*)`)
 	// webhook is the secret path of a chat's address.
 	webhook = regexp.MustCompile(`(?i)((?:hooks\.slack\.com/(?:services|workflows|triggers)|discord(?:app)?\.com/api/webhooks|[a-z0-9-]+\.webhook\.office\.com/webhookb2)/)([^\s"'<>]+)`)
-	// token is a credential that its prefix gives away.
-	token = regexp.MustCompile(`\b(?:(?:AKIA|ASIA)[A-Z0-9]{16}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}|npm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{20,}|xox[abeprs]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{10,}|[rs]k_(?:live|test)_[A-Za-z0-9]{10,}|whsec_[A-Za-z0-9+/=]{16,}|sk-[A-Za-z0-9_-]{20,}|AIza[A-Za-z0-9_-]{30,}|ya29\.[A-Za-z0-9_-]{20,}|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}|dop_v1_[0-9a-f]{32,}|hv[sb]\.[A-Za-z0-9_-]{20,}|AGE-SECRET-KEY-1[A-Z0-9]{20,}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?)`)
 	// pem is a private key; one that is cut off counts to the end.
 	pem = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|$)`)
 )
+
+// tokenForms are credentials that their prefix gives away: the prefix, and what
+// follows it.
+var tokenForms = [][2]string{
+	{`AKIA`, `[A-Z0-9]{16}`}, {`ASIA`, `[A-Z0-9]{16}`},
+	{`ghp_`, `[A-Za-z0-9]{20,}`}, {`gho_`, `[A-Za-z0-9]{20,}`}, {`ghu_`, `[A-Za-z0-9]{20,}`}, {`ghs_`, `[A-Za-z0-9]{20,}`}, {`ghr_`, `[A-Za-z0-9]{20,}`},
+	{`github_pat_`, `[A-Za-z0-9_]{20,}`}, {`glpat-`, `[A-Za-z0-9_-]{16,}`}, {`npm_`, `[A-Za-z0-9]{30,}`}, {`pypi-`, `[A-Za-z0-9_-]{20,}`},
+	{`xox`, `[abeprs]-[A-Za-z0-9-]{10,}`}, {`xapp-`, `[A-Za-z0-9-]{10,}`},
+	{`sk_`, `(?:live|test)_[A-Za-z0-9]{10,}`}, {`rk_`, `(?:live|test)_[A-Za-z0-9]{10,}`},
+	{`whsec_`, `[A-Za-z0-9+/=]{16,}`}, {`sk-`, `[A-Za-z0-9_-]{20,}`}, {`AIza`, `[A-Za-z0-9_-]{30,}`}, {`ya29.`, `[A-Za-z0-9_-]{20,}`},
+	{`SG.`, `[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}`}, {`dop_v1_`, `[0-9a-f]{32,}`}, {`hvs.`, `[A-Za-z0-9_-]{20,}`}, {`hvb.`, `[A-Za-z0-9_-]{20,}`},
+	{`AGE-SECRET-KEY-1`, `[A-Z0-9]{20,}`}, {`eyJ`, `[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?`},
+}
+
+// token matches a word of any of the forms; it is tried where a prefix stands.
+var token, tokenPrefixes = func() (*regexp.Regexp, []string) {
+	var forms, prefixes []string
+	for _, f := range tokenForms {
+		forms, prefixes = append(forms, regexp.QuoteMeta(f[0])+f[1]), append(prefixes, f[0])
+	}
+	return regexp.MustCompile(`\b(?:` + strings.Join(forms, "|") + `)`), prefixes
+}()
 
 // hideForms hides credentials that have a form of their own.
 func hideForms(text string) string {
@@ -42,7 +62,10 @@ func hideForms(text string) string {
 	if containsAny(lower, "hooks.", "webhook") {
 		text = webhook.ReplaceAllString(text, "${1}"+Hidden)
 	}
-	return token.ReplaceAllString(text, Hidden)
+	if containsAny(text, tokenPrefixes...) {
+		text = token.ReplaceAllString(text, Hidden)
+	}
+	return text
 }
 
 // secretNoun is how a name ends if its value is a secret.
