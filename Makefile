@@ -30,6 +30,10 @@ LONGEST = ^TestEnvironments$$
 
 ##@ Use
 
+.PHONY: init
+init: $(TFPIPELINE) ## Make this checkout your own platform, and plan it
+	@exec $(TFPIPELINE) init $(ARGS)
+
 .PHONY: plan
 plan: $(TFPIPELINE) ## Plan an environment: make plan ENV=production (offline without AWS credentials)
 	@exec $(TFPIPELINE) plan -env "$(ENV)" $(ARGS)
@@ -103,7 +107,7 @@ quick: ## Between two edits: no race detector, no long matrices, unchanged packa
 	@go test -short $$(if [ "$$(go env CGO_ENABLED)" = 1 ] && command -v $$(go env CC) >/dev/null; then go list ./...; else go list ./... | grep -v /migrations/check; fi)
 
 .PHONY: other-platform
-other-platform: ## The tests once more, in a copy that deploys another platform
+other-platform: ## The tests once more, in a copy that init makes another platform
 	@.ci/other-platform
 
 .PHONY: e2e

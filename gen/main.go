@@ -7,12 +7,14 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/internal/manual"
 	"github.com/specboard/platform/gen/internal/reference"
 	"github.com/specboard/platform/gen/internal/render"
 	"github.com/specboard/platform/gen/internal/tree"
@@ -35,8 +37,8 @@ func main() {
 const usage = `usage: go run ./gen [-check] [-C DIR]
 
 Gen renders the platform that gen/config describes to Terraform: reusable
-modules in modules/, one root per state in envs/. It needs neither Terraform
-nor AWS. It warns of default quotas of AWS that the platform exceeds.
+modules in modules/, one root per state in envs/; and the comments of the struct
+to docs/config.md. It needs neither Terraform nor AWS. It warns of default quotas of AWS that the platform exceeds.
 
 Before anything is written, the platform is validated and the rendered tree is
 checked: every reference resolves, every variable is used, every module gets
@@ -108,6 +110,9 @@ func generate(p config.Platform, dir string, check bool, stdout io.Writer) (code
 		}
 	}
 	files, err := rendered(p)
+	if err == nil {
+		err = document(files, dir)
+	}
 	if err != nil {
 		return failed, hinted{err, "Nothing was written."}
 	}
@@ -152,6 +157,19 @@ func rendered(p config.Platform) (map[string][]byte, error) {
 		files[f.Path] = f.Content
 	}
 	return files, nil
+}
+
+// document adds the page about the struct, where its source is.
+func document(files map[string][]byte, dir string) error {
+	source, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(manual.Source)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // a tree of Terraform alone
+	}
+	if err != nil {
+		return fmt.Errorf("read the struct: %w", err)
+	}
+	files[manual.Path], err = manual.Page(source)
+	return err
 }
 
 // report lists what differs and says what to do.

@@ -53,6 +53,9 @@ func Read(fsys fs.FS) ([]Migration, []Problem, error) {
 	var list []Migration
 	var problems []Problem
 	for _, name := range names {
+		if name == Placeholder {
+			continue
+		}
 		data, err := fs.ReadFile(fsys, name)
 		if err != nil {
 			return nil, nil, fmt.Errorf("read migration: %w", err)

@@ -2,6 +2,7 @@ package migrations
 
 import (
 	"errors"
+	"io/fs"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -26,13 +27,21 @@ func TestUpperCaseExtension(t *testing.T) {
 	}
 }
 
+// A folder without migrations holds a placeholder, which is none.
+func TestPlaceholder(t *testing.T) {
+	list, problems, err := Read(fstest.MapFS{Placeholder: {Data: []byte("-- No migration.\n")}, "0001_a.sql": {Data: []byte("SELECT 1")}})
+	if err != nil || len(problems) > 0 || len(list) != 1 {
+		t.Errorf("%v, %v, %v", list, problems, err)
+	}
+}
+
 func TestOwnMigrations(t *testing.T) {
 	list, err := Load(Files())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(list) == 0 {
-		t.Error("no migration")
+	if _, err := fs.Stat(Files(), Placeholder); len(list) == 0 && err != nil {
+		t.Error("no migration, and not even the placeholder is embedded: is the pattern wrong?")
 	}
 	for i, m := range list {
 		if m.Number != i+1 {

@@ -27,6 +27,10 @@ import (
 //go:embed *.[sS][qQ][lL]
 var embedded embed.FS
 
+// Placeholder is the file that a folder without migrations holds, since Go embeds
+// no folder that has none to embed. It is no migration.
+const Placeholder = ".sql"
+
 // Files returns the project's own migrations, as built into the binary.
 func Files() fs.FS { return embedded }
 

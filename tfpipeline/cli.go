@@ -55,6 +55,7 @@ func (c command) long() string {
 // commands is the table of verbs, in the order of a platform's life.
 func commands() []command {
 	return []command{
+		initCommand(),
 		planCommand(),
 		applyCommand(),
 		promoteCommand(),

@@ -113,9 +113,9 @@ func TestCommandLine(t *testing.T) {
 		}
 	}
 	for line, want := range map[string]string{
-		"":                                      "\nCommands:\n  plan ",
-		"help":                                  "\nCommands:\n  plan ",
-		"-h":                                    "\nCommands:\n  plan ",
+		"":                                      "\nCommands:\n  init ",
+		"help":                                  "\nCommands:\n  init ",
+		"-h":                                    "\nCommands:\n  init ",
 		"help destroy":                          "usage: tfpipeline destroy -env ENV",
 		"destroy -h":                            "usage: tfpipeline destroy -env ENV",
 		"destroy --help":                        "usage: tfpipeline destroy -env ENV",

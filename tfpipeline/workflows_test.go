@@ -412,12 +412,7 @@ func TestWorkflowsKnowNoPlatform(t *testing.T) {
 	}
 	named = append(named, workflowtest.Workflows(t)["operate"].On["workflow_dispatch"].Inputs["environment"].Options...)
 	named = slices.Compact(slices.Sorted(slices.Values(named)))
-	// The workflows are the deployed platform's. In the copy that deploys the other
-	// platform of the tests they are still doc-platform's.
 	deployed := config.Default()
-	if deployed.Name == configtest.Shop().Name {
-		deployed = configtest.Docs()
-	}
 	if d := cmp.Diff(environments(deployed), named, cmpopts.SortSlices(strings.Compare)); d != "" {
 		t.Errorf("environments of %s and of the workflows (-struct +YAML):\n%s", deployed.Name, d)
 	}

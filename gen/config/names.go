@@ -92,7 +92,7 @@ func (p Platform) Host(e Environment) string {
 	return e.Subdomain + "." + p.Domain
 }
 
-// Prefix begins the AWS names of an environment: "doc-platform-staging". It is
+// Prefix begins the AWS names of an environment: "shop-staging". It is
 // the ECS cluster, the load balancer, the database and the cache.
 func (p Platform) Prefix(env string) string { return p.Name + "-" + env }
 
@@ -116,7 +116,7 @@ func (p Platform) TargetGroup(env, service string) string {
 func (p Platform) LogGroup(env, name string) string { return "/" + p.Name + "/" + env + "/" + name }
 
 // SecretPrefix begins the names of an environment's secrets:
-// "staging/doc-platform".
+// "staging/shop".
 func (p Platform) SecretPrefix(env string) string { return env + "/" + p.Name }
 
 // SecretName is the full name of a secret in Secrets Manager.
@@ -129,7 +129,7 @@ func URLVariable(service string) string {
 }
 
 // RepositoryName is the ECR repository of a service's image:
-// "doc-platform/api".
+// "shop/api".
 func (p Platform) RepositoryName(service string) string { return p.Name + "/" + service }
 
 // Registry is the host of the account's ECR registry.

@@ -14,7 +14,7 @@ import (
 // one PostgreSQL database and one Redis cache per environment, in one AWS
 // account and region.
 type Platform struct {
-	// Name prefixes every AWS name, such as "doc-platform".
+	// Name prefixes every AWS name, such as "shop".
 	Name string
 	// Region is the AWS region, such as "us-west-2".
 	Region string
@@ -23,7 +23,7 @@ type Platform struct {
 	AvailabilityZones []string
 	// Account is the twelve-digit AWS account; Terraform refuses any other.
 	Account string
-	// Domain is the apex of the hosted zone, such as "specboard.io".
+	// Domain is the apex of the hosted zone, such as "shop.io".
 	Domain string
 	// ZoneID is the hosted zone's id. Empty: roots look the zone up by Domain.
 	ZoneID string
@@ -34,14 +34,21 @@ type Platform struct {
 	// RedisVersion is the engine's major and minor version, such as "7.1".
 	RedisVersion string
 
-	Services     []Service
-	Tasks        []Task
-	Secrets      []Secret
+	// Services run all the time.
+	Services []Service
+	// Tasks run to their end; the one named "migrate" is every promotion's.
+	Tasks []Task
+	// Secrets are those that containers receive by reference; one is the
+	// database's.
+	Secrets []Secret
+	// Environments are the copies of the platform, in the order of a release's
+	// way through them.
 	Environments []Environment
 }
 
 // Repository names a GitHub repository.
 type Repository struct {
+	// Owner is a user or an organization, and Name does not repeat it.
 	Owner, Name string
 	// Branch is the branch whose pushes build images and deploy the first
 	// environment, such as "main".
@@ -171,10 +178,12 @@ type Task struct {
 	Command []string
 	// CPU is in units of 1/1024 vCPU, Memory in MiB; a Fargate pair.
 	CPU, Memory int
-	// Database, Cache, Secrets, Environment: as in Service.
+	// Database and Cache are as in Service.
 	Database, Cache bool
-	Secrets         []string
-	Environment     map[string]string
+	// Secrets names the Secrets that the container receives by reference.
+	Secrets []string
+	// Environment holds further variables with fixed, public values.
+	Environment map[string]string
 }
 
 // SecretKind says where a secret's value comes from.
@@ -196,6 +205,7 @@ const (
 type Secret struct {
 	// Name is the last part of the secret's path, such as "session-secret".
 	Name string
+	// Kind is where the value comes from.
 	Kind SecretKind
 	// Variable is the environment variable that containers receive it in.
 	Variable string
@@ -218,13 +228,17 @@ type Environment struct {
 	// Protected environments promise Multi-AZ, deletion protection, two tasks
 	// a service and a week of backups, and the guard keeps their data.
 	Protected bool
-	Network   Network
-	Database  Database
-	Cache     Cache
+	// Network is the environment's own.
+	Network Network
+	// Database is PostgreSQL, which the services share.
+	Database Database
+	// Cache is Redis, which the services share.
+	Cache Cache
 	// Maintenance is when AWS may work on the database and the cache.
 	Maintenance Maintenance
-	// Size is that of every service; Sizes overrides it by service name.
-	Size  Size
+	// Size is that of every service.
+	Size Size
+	// Sizes overrides Size by service name.
 	Sizes map[string]Size
 	// Alarms are the thresholds that notify.
 	Alarms Alarms
@@ -292,10 +306,12 @@ type Database struct {
 	InstanceClass string
 	// StorageGiB is allocated; MaxStorageGiB is where autoscaling stops.
 	StorageGiB, MaxStorageGiB int
-	MultiAZ                   bool
+	// MultiAZ keeps a standby in a second zone, which takes over by itself.
+	MultiAZ bool
 	// BackupRetentionDays allows point-in-time recovery for so long (1–35).
 	BackupRetentionDays int
-	DeletionProtection  bool
+	// DeletionProtection makes AWS refuse to delete the instance.
+	DeletionProtection bool
 }
 
 // Cache is one Redis replication group on ElastiCache.
@@ -323,11 +339,13 @@ func (s Size) Autoscaled() bool { return s.MaxTasks > s.MinTasks }
 
 // Alarms are thresholds, each evaluated over Period.
 type Alarms struct {
+	// CPUPercent and MemoryPercent are averages over a service's tasks.
 	CPUPercent, MemoryPercent int
 	// HTTP5xx counts the responses of the targets, and those of the load
 	// balancer itself.
 	HTTP5xx int
-	Period  time.Duration
+	// Period is a whole number of minutes.
+	Period time.Duration
 	// Emails receive what the alarms say, once they have confirmed by the link
 	// that AWS mails them; a protected environment has one.
 	Emails []string

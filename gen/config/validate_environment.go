@@ -36,7 +36,7 @@ func (c *checker) environments() {
 		}
 		c.alarms(path+".alarms", e.Alarms)
 		c.must(!e.Protected || len(e.Alarms.Emails) > 0, path+".alarms.emails", nil,
-			"none: a protected environment has alarms that somebody hears", literal(`{"on-call@specboard.io"}`))
+			"none: a protected environment has alarms that somebody hears", literal(`{"on-call@shop.io"}`))
 		c.seconds(path+".idleTimeout", e.IdleTimeout, time.Second, 4000*time.Second, 5*time.Minute)
 		c.must(slices.Contains(logRetentions(), e.LogRetentionDays), path+".logRetentionDays", e.LogRetentionDays,
 			"is not a period that CloudWatch keeps logs for: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096 … 3653 days", 30)
@@ -88,9 +88,9 @@ func (c *checker) alarms(path string, a Alarms) {
 	for i, email := range a.Emails {
 		at := path + ".emails[" + show(i) + "]"
 		domain := strings.ToLower(email[strings.LastIndex(email, "@")+1:])
-		if c.must(len(email) <= 254 && emailPattern.MatchString(email) && isDNS(domain, 2), at, email, "is not an e-mail address", "on-call@specboard.io") {
+		if c.must(len(email) <= 254 && emailPattern.MatchString(email) && isDNS(domain, 2), at, email, "is not an e-mail address", "on-call@shop.io") {
 			c.must(slices.Index(a.Emails, email) == i, at, email, "is listed twice", nil)
-			c.must(!reservedDomain(domain), at, email, "is an address that nobody can have: its domain is reserved for documents and tests", "on-call@specboard.io")
+			c.must(!reservedDomain(domain), at, email, "is an address that nobody can have: its domain is reserved for documents and tests", "on-call@shop.io")
 		}
 	}
 }

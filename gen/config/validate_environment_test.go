@@ -38,11 +38,11 @@ func TestInvalidEnvironment(t *testing.T) {
 		{"no alarm of errors", staging(func(e *config.Environment) { e.Alarms.HTTP5xx = 0 }), `environments["staging"].alarms.http5xx: 0 is not a number of responses, 1 to 1000000; for example 10`},
 		{"alarm over half minutes", staging(func(e *config.Environment) { e.Alarms.Period = 90 * time.Second }), `environments["staging"].alarms.period: 1m30s is not a number of whole minutes, up to a day; for example 5m0s`},
 		{"alarm over a week", staging(func(e *config.Environment) { e.Alarms.Period = 7 * 24 * time.Hour }), `environments["staging"].alarms.period: 168h0m0s is not a number of whole minutes, up to a day; for example 5m0s`},
-		{"alarm to nobody", staging(func(e *config.Environment) { e.Alarms.Emails = []string{"on-call"} }), `environments["staging"].alarms.emails[0]: "on-call" is not an e-mail address; for example "on-call@specboard.io"`},
+		{"alarm to nobody", staging(func(e *config.Environment) { e.Alarms.Emails = []string{"on-call"} }), `environments["staging"].alarms.emails[0]: "on-call" is not an e-mail address; for example "on-call@shop.io"`},
 		{"alarm to somebody twice", staging(func(e *config.Environment) { e.Alarms.Emails = []string{"a@specboard.io", "a@specboard.io"} }), `environments["staging"].alarms.emails[1]: "a@specboard.io" is listed twice`},
-		{"alarm to an address of documents", func(p *P) { p.Environments[1].Alarms.Emails = []string{"on-call@mail.example.com"} }, `environments["production"].alarms.emails[0]: "on-call@mail.example.com" is an address that nobody can have: its domain is reserved for documents and tests; for example "on-call@specboard.io"`},
-		{"alarm to an address of tests", staging(func(e *config.Environment) { e.Alarms.Emails = []string{"on-call@staging.test"} }), `environments["staging"].alarms.emails[0]: "on-call@staging.test" is an address that nobody can have: its domain is reserved for documents and tests; for example "on-call@specboard.io"`},
-		{"alarms that nobody hears", func(p *P) { p.Environments[1].Alarms.Emails = nil }, `environments["production"].alarms.emails: none: a protected environment has alarms that somebody hears; for example {"on-call@specboard.io"}`},
+		{"alarm to an address of documents", func(p *P) { p.Environments[1].Alarms.Emails = []string{"on-call@mail.example.com"} }, `environments["production"].alarms.emails[0]: "on-call@mail.example.com" is an address that nobody can have: its domain is reserved for documents and tests; for example "on-call@shop.io"`},
+		{"alarm to an address of tests", staging(func(e *config.Environment) { e.Alarms.Emails = []string{"on-call@staging.test"} }), `environments["staging"].alarms.emails[0]: "on-call@staging.test" is an address that nobody can have: its domain is reserved for documents and tests; for example "on-call@shop.io"`},
+		{"alarms that nobody hears", func(p *P) { p.Environments[1].Alarms.Emails = nil }, `environments["production"].alarms.emails: none: a protected environment has alarms that somebody hears; for example {"on-call@shop.io"}`},
 		{"logs for ten days", staging(func(e *config.Environment) { e.LogRetentionDays = 10 }), `environments["staging"].logRetentionDays: 10 is not a period that CloudWatch keeps logs for: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096 … 3653 days; for example 30`},
 		{"proof from an unknown environment", func(p *P) { p.Environments[1].Proof.From = "stage" }, `environments["production"].proof.from: "stage" is not an environment; for example "staging"`},
 		{"proof from itself", func(p *P) { p.Environments[1].Proof.From = "production" }, `environments["production"].proof.from: "production" is the environment itself: a release would have to run here before it may; for example "staging"`},
@@ -138,7 +138,7 @@ environments["staging"].database.multiAZ: false breaks a promise of protected en
 environments["staging"].database.backupRetentionDays: 1 breaks a promise of protected environments: a week of backups; for example 7
 environments["staging"].database.deletionProtection: false breaks a promise of protected environments: a database that AWS refuses to delete; for example true
 environments["staging"].size.minTasks: 1 breaks a promise of protected environments: two tasks of every service; for example 2
-environments["staging"].alarms.emails: none: a protected environment has alarms that somebody hears; for example {"on-call@specboard.io"}
+environments["staging"].alarms.emails: none: a protected environment has alarms that somebody hears; for example {"on-call@shop.io"}
 `},
 	})
 }

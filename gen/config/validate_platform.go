@@ -15,9 +15,9 @@ func (c *checker) platform() {
 
 	apex := c.Domain[strings.LastIndex(c.Domain, ".")+1:]
 	if c.must(isDNS(c.Domain, 2) && strings.Trim(apex, "0123456789") != "", "domain", c.Domain,
-		"is not a domain in lower case, without a dot at the end", "specboard.io") {
+		"is not a domain in lower case, without a dot at the end", "shop.io") {
 		c.must(len(c.Domain) <= certificateName, "domain", c.Domain,
-			"is longer than 64 characters, the most that a certificate's name may have", "specboard.io")
+			"is longer than 64 characters, the most that a certificate's name may have", "shop.io")
 	}
 	c.must(c.ZoneID == "" || len(c.ZoneID) <= 32 && regexp.MustCompile(`^Z[A-Z0-9]+$`).MatchString(c.ZoneID), "zoneID", c.ZoneID,
 		"is not the id of a Route 53 hosted zone; leave it empty to look the zone up by its domain", "Z0123456789ABCDEFGHIJ")
@@ -39,14 +39,14 @@ func redisVersions() []string { return []string{"7.0", "7.1"} }
 
 func (c *checker) platformName() {
 	name := c.Name
-	if !c.name("name", name, "doc-platform") {
+	if !c.name("name", name, "shop") {
 		return
 	}
 	c.reservedPrefixes()
 	c.must(!reservedWord(c.DatabaseName()), "name", name,
-		"is a reserved word of PostgreSQL, and the database and its user are named for it", "doc-platform")
+		"is a reserved word of PostgreSQL, and the database and its user are named for it", "shop")
 	c.must(len(name)+2 <= loadBalancerName, "name", name,
-		"leaves no room for an environment in the load balancer's name, which has at most 32 characters", "doc-platform")
+		"leaves no room for an environment in the load balancer's name, which has at most 32 characters", "shop")
 }
 
 // reservedPrefixes keeps the platform's name from making names that AWS keeps
@@ -63,7 +63,7 @@ func (c *checker) reservedPrefixes() {
 		{c.DatabaseUser(), "rds_", "database users"},
 	} {
 		c.must(!strings.HasPrefix(r.made, r.prefix), "name", c.Name,
-			"makes names of "+r.owner+" that begin with "+show(r.prefix)+", which is reserved", "doc-platform")
+			"makes names of "+r.owner+" that begin with "+show(r.prefix)+", which is reserved", "shop")
 	}
 }
 
@@ -115,11 +115,11 @@ func (c *checker) repository() {
 	r := c.Repository
 	owner := regexp.MustCompile(`^[A-Za-z0-9]+(-[A-Za-z0-9]+)*(_[A-Za-z0-9]+)?$`)
 	c.must(owner.MatchString(r.Owner) && len(r.Owner) <= 39, "repository.owner", r.Owner,
-		"is not a GitHub user or organization: up to 39 letters, digits and single hyphens", "specboard")
+		"is not a GitHub user or organization: up to 39 letters, digits and single hyphens", "acme")
 	name := regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 	c.must(len(r.Name) <= 100 && name.MatchString(r.Name) && strings.Trim(r.Name, ".") != "" && !strings.HasSuffix(r.Name, ".git"),
 		"repository.name", r.Name,
-		"is not a GitHub repository without its owner: up to 100 letters, digits, dots, hyphens and underscores", "doc-platform")
+		"is not a GitHub repository without its owner: up to 100 letters, digits, dots, hyphens and underscores", "shop")
 	c.must(isBranch(r.Branch), "repository.branch", r.Branch, "is not the name of a branch, as git check-ref-format has it", "main")
 	c.must((r.ID == 0) == (r.OwnerID == 0) && r.ID >= 0 && r.OwnerID >= 0, "repository.id", []int64{r.OwnerID, r.ID},
 		"are not GitHub's ids of the owner and the repository, or neither: gh api repos/OWNER/NAME --jq '.owner.id,.id' prints them", []int64{1234567, 987654321})

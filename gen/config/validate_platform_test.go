@@ -11,19 +11,19 @@ func TestInvalidPlatform(t *testing.T) {
 	t.Parallel()
 	type P = config.Platform
 	checkInvalid(t, []invalid{
-		{"name with capitals", func(p *P) { p.Name = "DocPlatform" }, `name: "DocPlatform" is not lower-case letters, digits and single hyphens between them, beginning with a letter; for example "doc-platform"`},
-		{"name with two hyphens", func(p *P) { p.Name = "doc--platform" }, `name: "doc--platform" is not lower-case letters, digits and single hyphens between them, beginning with a letter; for example "doc-platform"`},
-		{"name with a hyphen at the end", func(p *P) { p.Name = "doc-" }, `name: "doc-" is not lower-case letters, digits and single hyphens between them, beginning with a letter; for example "doc-platform"`},
-		{"name that begins with a digit", func(p *P) { p.Name = "3docs" }, `name: "3docs" is not lower-case letters, digits and single hyphens between them, beginning with a letter; for example "doc-platform"`},
+		{"name with capitals", func(p *P) { p.Name = "DocPlatform" }, `name: "DocPlatform" is not lower-case letters, digits and single hyphens between them, beginning with a letter; for example "shop"`},
+		{"name with two hyphens", func(p *P) { p.Name = "doc--platform" }, `name: "doc--platform" is not lower-case letters, digits and single hyphens between them, beginning with a letter; for example "shop"`},
+		{"name with a hyphen at the end", func(p *P) { p.Name = "doc-" }, `name: "doc-" is not lower-case letters, digits and single hyphens between them, beginning with a letter; for example "shop"`},
+		{"name that begins with a digit", func(p *P) { p.Name = "3docs" }, `name: "3docs" is not lower-case letters, digits and single hyphens between them, beginning with a letter; for example "shop"`},
 		{"name that load balancers may not begin with", func(p *P) { p.Name = "internal-docs" }, `
-name: "internal-docs" makes names of load balancers that begin with "internal-", which is reserved; for example "doc-platform"
+name: "internal-docs" makes names of load balancers that begin with "internal-", which is reserved; for example "shop"
 `},
-		{"name that security groups may not begin with", func(p *P) { p.Name = "sg" }, `name: "sg" makes names of security groups that begin with "sg-", which is reserved; for example "doc-platform"`},
-		{"name that log groups may not begin with", func(p *P) { p.Name = "aws" }, `name: "aws" makes names of log groups that begin with "/aws/", which is reserved; for example "doc-platform"`},
-		{"name that buckets may not begin with", func(p *P) { p.Name = "sthree-docs" }, `name: "sthree-docs" makes names of S3 buckets that begin with "sthree-", which is reserved; for example "doc-platform"`},
-		{"name that database users may not begin with", func(p *P) { p.Name = "pg-docs" }, `name: "pg-docs" makes names of database users that begin with "pg_", which is reserved; for example "doc-platform"`},
-		{"name that PostgreSQL reserves", func(p *P) { p.Name = "user" }, `name: "user" is a reserved word of PostgreSQL, and the database and its user are named for it; for example "doc-platform"`},
-		{"name too long for every environment", func(p *P) { p.Name = "a-platform-with-a-very-long-name" }, `name: "a-platform-with-a-very-long-name" leaves no room for an environment in the load balancer's name, which has at most 32 characters; for example "doc-platform"`},
+		{"name that security groups may not begin with", func(p *P) { p.Name = "sg" }, `name: "sg" makes names of security groups that begin with "sg-", which is reserved; for example "shop"`},
+		{"name that log groups may not begin with", func(p *P) { p.Name = "aws" }, `name: "aws" makes names of log groups that begin with "/aws/", which is reserved; for example "shop"`},
+		{"name that buckets may not begin with", func(p *P) { p.Name = "sthree-docs" }, `name: "sthree-docs" makes names of S3 buckets that begin with "sthree-", which is reserved; for example "shop"`},
+		{"name that database users may not begin with", func(p *P) { p.Name = "pg-docs" }, `name: "pg-docs" makes names of database users that begin with "pg_", which is reserved; for example "shop"`},
+		{"name that PostgreSQL reserves", func(p *P) { p.Name = "user" }, `name: "user" is a reserved word of PostgreSQL, and the database and its user are named for it; for example "shop"`},
+		{"name too long for every environment", func(p *P) { p.Name = "a-platform-with-a-very-long-name" }, `name: "a-platform-with-a-very-long-name" leaves no room for an environment in the load balancer's name, which has at most 32 characters; for example "shop"`},
 		{"region that does not exist", func(p *P) { p.Region = "us-west-9" }, `region: "us-west-9" is not a commercial AWS region; for example "us-west-2"`},
 		{"region of GovCloud", func(p *P) {
 			p.Region, p.AvailabilityZones = "us-gov-west-1", []string{"us-gov-west-1a", "us-gov-west-1b"}
@@ -49,17 +49,17 @@ availabilityZones[4]: "us-east-1e" is no zone that has Fargate and NAT gateways;
 		{"zone without its letter", func(p *P) { p.AvailabilityZones[1] = "us-west-2" }, `availabilityZones[1]: "us-west-2" is not an availability zone of the region: its name and a letter from a to f; for example "us-west-2a"`},
 		{"zone twice", func(p *P) { p.AvailabilityZones[1] = "us-west-2a" }, `availabilityZones[1]: "us-west-2a" is listed twice`},
 		{"account with hyphens", func(p *P) { p.Account = "1234-5678-9012" }, `account: "1234-5678-9012" is not a twelve-digit AWS account; for example "123456789012"`},
-		{"domain without a dot", func(p *P) { p.Domain = "specboard" }, `domain: "specboard" is not a domain in lower case, without a dot at the end; for example "specboard.io"`},
-		{"domain with a dot at the end", func(p *P) { p.Domain = "specboard.io." }, `domain: "specboard.io." is not a domain in lower case, without a dot at the end; for example "specboard.io"`},
-		{"domain with an underscore", func(p *P) { p.Domain = "spec_board.io" }, `domain: "spec_board.io" is not a domain in lower case, without a dot at the end; for example "specboard.io"`},
-		{"domain that is an address", func(p *P) { p.Domain = "10.0.0.1" }, `domain: "10.0.0.1" is not a domain in lower case, without a dot at the end; for example "specboard.io"`},
+		{"domain without a dot", func(p *P) { p.Domain = "specboard" }, `domain: "specboard" is not a domain in lower case, without a dot at the end; for example "shop.io"`},
+		{"domain with a dot at the end", func(p *P) { p.Domain = "specboard.io." }, `domain: "specboard.io." is not a domain in lower case, without a dot at the end; for example "shop.io"`},
+		{"domain with an underscore", func(p *P) { p.Domain = "spec_board.io" }, `domain: "spec_board.io" is not a domain in lower case, without a dot at the end; for example "shop.io"`},
+		{"domain that is an address", func(p *P) { p.Domain = "10.0.0.1" }, `domain: "10.0.0.1" is not a domain in lower case, without a dot at the end; for example "shop.io"`},
 		{"domain too long for a certificate", func(p *P) { p.Domain = strings.Repeat("a", 62) + ".io" }, `
-domain: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.io" is longer than 64 characters, the most that a certificate's name may have; for example "specboard.io"
+domain: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.io" is longer than 64 characters, the most that a certificate's name may have; for example "shop.io"
 environments["staging"].subdomain: "staging" makes a name of 73 characters, and a certificate's may have 64; for example "staging"
 `},
 		{"zone's name for its id", func(p *P) { p.ZoneID = "specboard.io" }, `zoneID: "specboard.io" is not the id of a Route 53 hosted zone; leave it empty to look the zone up by its domain; for example "Z0123456789ABCDEFGHIJ"`},
-		{"repository owner with its repository", func(p *P) { p.Repository.Owner = "specboard/doc-platform" }, `repository.owner: "specboard/doc-platform" is not a GitHub user or organization: up to 39 letters, digits and single hyphens; for example "specboard"`},
-		{"repository with its suffix", func(p *P) { p.Repository.Name = "doc-platform.git" }, `repository.name: "doc-platform.git" is not a GitHub repository without its owner: up to 100 letters, digits, dots, hyphens and underscores; for example "doc-platform"`},
+		{"repository owner with its repository", func(p *P) { p.Repository.Owner = "specboard/doc-platform" }, `repository.owner: "specboard/doc-platform" is not a GitHub user or organization: up to 39 letters, digits and single hyphens; for example "acme"`},
+		{"repository with its suffix", func(p *P) { p.Repository.Name = "doc-platform.git" }, `repository.name: "doc-platform.git" is not a GitHub repository without its owner: up to 100 letters, digits, dots, hyphens and underscores; for example "shop"`},
 		{"repository without its owner's id", func(p *P) { p.Repository.ID = 987654321 }, `repository.id: [0 987654321] are not GitHub's ids of the owner and the repository, or neither: gh api repos/OWNER/NAME --jq '.owner.id,.id' prints them; for example [1234567 987654321]`},
 		{"negative ids of the repository", func(p *P) { p.Repository.ID, p.Repository.OwnerID = -1, -2 }, `repository.id: [-2 -1] are not GitHub's ids of the owner and the repository, or neither: gh api repos/OWNER/NAME --jq '.owner.id,.id' prints them; for example [1234567 987654321]`},
 		{"branch that is a pattern", func(p *P) { p.Repository.Branch = "release/*" }, `repository.branch: "release/*" is not the name of a branch, as git check-ref-format has it; for example "main"`},

@@ -81,7 +81,7 @@ func TestInvalidService(t *testing.T) {
 		{"secret twice in a service", func(p *P) { p.Services[0].Secrets = []string{"session-secret", "session-secret"} }, `services["api"].secrets[1]: "session-secret" is listed twice`},
 		{"database's secret by name", func(p *P) { p.Services[0].Secrets = []string{"db-credentials"} }, `services["api"].secrets[0]: "db-credentials" holds the database's credentials, which a container receives by its field database; for example Database: true`},
 		{"variable with a hyphen", func(p *P) { p.Services[1].Environment = map[string]string{"LOG-LEVEL": "info"} }, `services["frontend"].environment["LOG-LEVEL"]: "LOG-LEVEL" is not the name of an environment variable: letters, digits and underscores, not beginning with a digit; for example "LOG_LEVEL"`},
-		{"variable with a control character", func(p *P) { p.Services[1].Environment = map[string]string{"MOTD": "a\x00b"} }, `services["frontend"].environment["MOTD"]: its value holds a control character or is not UTF-8, which a plan or a terminal would garble; for example "https://specboard.io"`},
+		{"variable with a control character", func(p *P) { p.Services[1].Environment = map[string]string{"MOTD": "a\x00b"} }, `services["frontend"].environment["MOTD"]: its value holds a control character or is not UTF-8, which a plan or a terminal would garble; for example "https://shop.io"`},
 		{"variable of the platform", func(p *P) { p.Services[1].Environment = map[string]string{"PORT": "80", "APP_ENV": "test"} }, `
 services["frontend"].environment["APP_ENV"]: "APP_ENV" is a variable that the platform sets; for example "CUSTOM_APP_ENV"
 services["frontend"].environment["PORT"]: "PORT" is a variable that the platform sets; for example "CUSTOM_PORT"

@@ -84,7 +84,7 @@ func TestProblemsAreReportedTogether(t *testing.T) {
 		t.Fatalf("error is a %T, want Problems", err)
 	}
 	want := config.Problems{
-		{"name", `"Doc"`, "is not lower-case letters, digits and single hyphens between them, beginning with a letter", `"doc-platform"`},
+		{"name", `"Doc"`, "is not lower-case letters, digits and single hyphens between them, beginning with a letter", `"shop"`},
 		{`services["frontend"].port`, "80", "is not a port that a container may listen on without privileges, 1024 to 65535", "3000"},
 		{`services["mcp"].calls[0]`, `"apj"`, "is not a service", `"api"`},
 		{`tasks["seed"].memory`, "600", "MiB is not what Fargate pairs with 256 CPU units: 512, 1024 or 2048", "1024"},

@@ -51,7 +51,7 @@ func (c *checker) variables(path string, of container) {
 		c.variableName(at, name)
 		owner, taken := owners[name]
 		c.must(!taken, at, name, "is a variable that "+owner+" sets", "CUSTOM_"+name)
-		c.must(isPrintable(of.environment[name]), at, literal("its value"), printableRule, "https://specboard.io")
+		c.must(isPrintable(of.environment[name]), at, literal("its value"), printableRule, "https://shop.io")
 	}
 }
 

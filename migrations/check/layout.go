@@ -54,7 +54,7 @@ func readLayout(fsys fs.FS) (layout, error) {
 	}
 	marked, own := false, 0
 	for _, name := range names {
-		if wayBack.MatchString(name) {
+		if wayBack.MatchString(name) || name == migrations.Placeholder {
 			continue
 		}
 		data, err := fs.ReadFile(fsys, name)

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -206,6 +207,9 @@ func (o lintOptions) judge(ctx context.Context, names []string, std stdio) (find
 		return nil, 0, err
 	}
 	if len(l.files) == 0 {
+		if _, err := fs.Stat(fsys, migrations.Placeholder); err == nil {
+			return nil, 0, nil // none yet
+		}
 		return nil, 0, fmt.Errorf("no migrations in %s", dir)
 	}
 	if len(l.passed) > 0 {

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/specboard/platform/migrations"
 )
 
 // invoke runs the program in process, with nothing in its environment but env.
@@ -66,7 +68,11 @@ func TestVersion(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &b); err != nil || code != exitDone {
 		t.Fatalf("exit %d, %v: %s%s", code, err, out, errs)
 	}
-	if b.Release != "v1.2.3" || b.Migrations == 0 || len(b.Checksum) != 64 || b.Newest == "" {
+	own, err := migrations.Load(migrations.Files())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.Release != "v1.2.3" || b.Migrations != len(own) || len(b.Checksum) != 64 || b.Newest == "" {
 		t.Errorf("%+v", b)
 	}
 	if _, out, _ := invoke(t, nil, "version"); !strings.Contains(out, b.Newest) {

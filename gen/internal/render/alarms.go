@@ -23,7 +23,7 @@ func alarms() module {
 			{name: "database_storage_gib", kind: "number", description: "Allocated storage, in GiB; the alarm rings when less than a tenth is free.", example: 20},
 			{name: "emails", kind: "list(string)", description: "Addresses that are notified.", fallback: list{}},
 			{name: "load_balancer_arn_suffix", kind: "string", description: "Dimension of the load balancer.", example: expr("module.load_balancer.arn_suffix")},
-			{name: "name", kind: "string", description: "Name of the topic and the dashboard, and prefix of the alarms.", example: "doc-platform-staging"},
+			{name: "name", kind: "string", description: "Name of the topic and the dashboard, and prefix of the alarms.", example: "shop-staging"},
 			{name: "region", kind: "string", description: "AWS region of the metrics.", example: "us-west-2"},
 			{name: "service_names", kind: "list(string)", description: "ECS services on the dashboard.", example: list{"api", "frontend"}},
 			{name: "thresholds", kind: "object({\n    cpu_percent    = number\n    http_5xx       = number\n    memory_percent = number\n    period_seconds = number\n  })",

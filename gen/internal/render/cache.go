@@ -52,7 +52,7 @@ func cache() module {
 				validations: []validation{{"var.snapshot_days >= 0 && var.snapshot_days <= 35", "0 to 35 days."}}},
 			{name: "engine_version", kind: "string", description: "Version of Redis, major and minor.", example: "7.1",
 				validations: []validation{{`can(regex("^[0-9]+\\.[0-9]+$", var.engine_version))`, "Major and minor version, such as 7.1."}}},
-			{name: "name", kind: "string", description: "Identifier of the replication group.", example: "doc-platform-staging",
+			{name: "name", kind: "string", description: "Identifier of the replication group.", example: "shop-staging",
 				validations: []validation{{
 					`can(regex("^[a-z](-?[a-z0-9]){0,39}$", var.name))`,
 					"Up to 40 lower-case letters, digits and single hyphens, beginning with a letter.",

@@ -34,7 +34,7 @@ func cluster() module {
 		variables: []variable{{
 			name: "name", kind: "string",
 			description: "Name of the cluster and of the namespace.",
-			example:     "doc-platform-staging",
+			example:     "shop-staging",
 		}},
 		outputs: []output{
 			{"arn", "The cluster.", "aws_ecs_cluster.this.arn"},

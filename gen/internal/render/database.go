@@ -35,7 +35,7 @@ func database() module {
 				validations: []validation{{`startswith(var.instance_class, "db.")`, "An RDS instance class, such as db.t4g.micro."}}},
 			{name: "max_storage_gib", kind: "number", description: "Where storage autoscaling stops, in GiB.", example: 100},
 			{name: "multi_az", kind: "bool", description: "Whether a standby runs in a second zone.", fallback: false},
-			{name: "name", kind: "string", description: "Identifier of the instance.", example: "doc-platform-staging",
+			{name: "name", kind: "string", description: "Identifier of the instance.", example: "shop-staging",
 				validations: []validation{{
 					`can(regex("^[a-z](-?[a-z0-9]){0,62}$", var.name))`,
 					"Up to 63 lower-case letters, digits and single hyphens, beginning with a letter.",

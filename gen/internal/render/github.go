@@ -53,14 +53,14 @@ func github() module {
 			{name: "environments", kind: "map(object({\n    domain    = string\n    histories = list(string)\n    protected = bool\n    refs      = list(string)\n  }))",
 				description: "The environments that are deployed to: the DNS name of each, the environments whose history it reads, whether its data is protected from workflows, and the refs it is deployed from.",
 				example: object{{"staging", object{
-					{"domain", "staging.specboard.io"}, {"histories", row{"staging"}}, {"protected", false}, {"refs", row{"refs/heads/main"}},
+					{"domain", "staging.shop.io"}, {"histories", row{"staging"}}, {"protected", false}, {"refs", row{"refs/heads/main"}},
 				}}}},
-			{name: "platform", kind: "string", description: "Name of the platform, the first part of names and paths.", example: "doc-platform"},
+			{name: "platform", kind: "string", description: "Name of the platform, the first part of names and paths.", example: "shop"},
 			{name: "region", kind: "string", description: "AWS region of the platform.", example: "us-west-2"},
-			{name: "repository", kind: "string", description: "GitHub repository, as owner/name.", example: "specboard/doc-platform"},
+			{name: "repository", kind: "string", description: "GitHub repository, as owner/name.", example: "acme/shop"},
 			{name: "repository_ids", kind: "object({\n    owner      = string\n    repository = string\n  })", nullable: true, fallback: expr("null"),
 				description: "GitHub's ids of the repository and its owner. Null: the repository was created before 15 July 2026 and names itself without them."},
-			{name: "state_bucket", kind: "string", description: "Bucket of state, history and locks.", example: "doc-platform-state-123456789012"},
+			{name: "state_bucket", kind: "string", description: "Bucket of state, history and locks.", example: "shop-state-123456789012"},
 			{name: "zone_id", kind: "string", description: "Hosted zone in which environments change their own names.", example: "Z0123456789ABCDEFGHIJ"},
 		},
 		outputs: []output{

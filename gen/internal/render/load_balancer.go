@@ -21,7 +21,7 @@ func loadBalancer() module {
 			{
 				name: "domain", kind: "string",
 				description: "DNS name that users type, and that the certificate is for.",
-				example:     "staging.specboard.io",
+				example:     "staging.shop.io",
 			},
 			{
 				name: "idle_timeout", kind: "number",
@@ -32,7 +32,7 @@ func loadBalancer() module {
 			{
 				name: "name", kind: "string",
 				description: "Name of the load balancer and prefix of its security group.",
-				example:     "doc-platform-staging",
+				example:     "shop-staging",
 				validations: []validation{{
 					`can(regex("^[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?$", var.name)) && !startswith(var.name, "internal-")`,
 					"Up to 32 letters, digits and hyphens, no hyphen at either end, and not beginning with internal-.",

@@ -31,7 +31,7 @@ func network() module {
 			{
 				name: "name", kind: "string",
 				description: "Prefix of the names of everything in the network.",
-				example:     "doc-platform-staging",
+				example:     "shop-staging",
 			},
 			{
 				name: "nat_gateway_count", kind: "number",

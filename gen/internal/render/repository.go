@@ -60,7 +60,7 @@ func repository() module {
 		variables: []variable{
 			{name: "keep_others", kind: "number", description: "How many tagged images that were never promoted are kept.", fallback: 50},
 			{name: "keep_releases", kind: "number", description: "How many promoted images are kept: the releases that a rollback can reach.", fallback: 10},
-			{name: "name", kind: "string", description: "Name of the repository.", example: "doc-platform/api"},
+			{name: "name", kind: "string", description: "Name of the repository.", example: "shop/api"},
 		},
 		outputs: []output{
 			{"arn", "The repository.", "aws_ecr_repository.this.arn"},

@@ -22,7 +22,7 @@ func secrets() module {
 			),
 		}}},
 		variables: []variable{
-			{name: "prefix", kind: "string", description: "What the secrets' names begin with.", example: "staging/doc-platform"},
+			{name: "prefix", kind: "string", description: "What the secrets' names begin with.", example: "staging/shop"},
 			{name: "recovery_window_days", kind: "number",
 				description: "Days in which a deleted secret can be restored; 0 deletes at once and frees the name.",
 				fallback:    30,

@@ -1,0 +1,107 @@
+package scaffold
+
+import (
+	"cmp"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// ownFolders are this repository's; what stands in them is no application.
+var ownFolders = []string{"bin", "docs", "envs", "gen", "migrations", "modules", "tfpipeline"}
+
+// Discover finds the services of a checkout: every Dockerfile whose last stage
+// exposes a port, named for its folder. without lists the Dockerfiles that expose
+// none.
+func Discover(checkout fs.FS) (services []Service, without []string, err error) {
+	err = fs.WalkDir(checkout, ".", func(p string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir():
+			if p != "." && (strings.HasPrefix(d.Name(), ".") || slices.Contains([]string{"node_modules", "vendor", "testdata"}, d.Name()) || slices.Contains(ownFolders, p)) {
+				return fs.SkipDir
+			}
+			return nil
+		case d.Name() != "Dockerfile" && path.Ext(p) != ".Dockerfile":
+			return nil
+		}
+		content, err := fs.ReadFile(checkout, p)
+		if err != nil {
+			return err
+		}
+		port, ok := exposed(string(content))
+		if !ok {
+			without = append(without, p)
+			return nil
+		}
+		s := Service{Name: serviceName(p, 1), Port: port, Folder: path.Dir(p), Dockerfile: path.Base(p)}
+		for folders := 2; folders < 5 && slices.ContainsFunc(services, func(o Service) bool { return o.Name == s.Name }); folders++ {
+			s.Name = serviceName(p, folders)
+		}
+		services = append(services, s)
+		return nil
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("look for Dockerfiles: %w", err)
+	}
+	return services, without, nil
+}
+
+var notInName = regexp.MustCompile(`[^a-z0-9]+`)
+
+// serviceName is made of a Dockerfile's own name, or else of its last folders.
+func serviceName(p string, folders int) string {
+	parts := strings.Split(path.Dir(p), "/")
+	name := strings.Join(parts[max(0, len(parts)-folders):], "-")
+	if own, ok := strings.CutSuffix(path.Base(p), ".Dockerfile"); ok {
+		name = own
+	}
+	name = strings.Trim(notInName.ReplaceAllString(strings.ToLower(name), "-"), "-")
+	return cmp.Or(name, "app")
+}
+
+var (
+	fromLine   = regexp.MustCompile(`(?i)^FROM\s`)
+	exposeLine = regexp.MustCompile(`(?i)^EXPOSE\s+(.*)$`)
+	valueLine  = regexp.MustCompile(`(?i)^(?:ENV|ARG)\s+(\w+)(?:=|\s+)["']?([^"'\s]+)`)
+	variable   = regexp.MustCompile(`\$\{?(\w+)(?::-([^}]*))?\}?`)
+)
+
+// exposed is the first TCP port that a Dockerfile's last stage exposes.
+func exposed(dockerfile string) (port int, ok bool) {
+	values := map[string]string{}
+	for line := range strings.Lines(dockerfile) {
+		line = strings.TrimSpace(line)
+		if fromLine.MatchString(line) {
+			port, ok = 0, false
+		}
+		if m := valueLine.FindStringSubmatch(line); m != nil {
+			values[m[1]] = m[2]
+		}
+		m := exposeLine.FindStringSubmatch(line)
+		if m == nil || ok {
+			continue
+		}
+		for word := range strings.FieldsSeq(m[1]) {
+			word = variable.ReplaceAllStringFunc(word, func(use string) string {
+				parts := variable.FindStringSubmatch(use)
+				if value := values[parts[1]]; value != "" {
+					return value
+				}
+				return parts[2]
+			})
+			number, protocol, _ := strings.Cut(strings.ToLower(word), "/")
+			n, err := strconv.Atoi(number)
+			if err == nil && n > 0 && n < 65536 && protocol != "udp" {
+				port, ok = n, true
+				break
+			}
+		}
+	}
+	return port, ok
+}

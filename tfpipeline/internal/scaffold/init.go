@@ -1,0 +1,141 @@
+package scaffold
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/console"
+)
+
+// Init makes a checkout somebody's own platform.
+type Init struct {
+	// Dir is the checkout.
+	Dir     string
+	Console *console.Console
+	Answers Answers
+	// Yes is the answer to the question before anything is written.
+	Yes bool
+	// NoPlan leaves out the plan that follows.
+	NoPlan bool
+}
+
+// Declare declares the flags that give answers.
+func (i *Init) Declare(set *flag.FlagSet) {
+	a := &i.Answers
+	set.StringVar(&a.Name, "name", "", "what begins every AWS name, such as shop")
+	set.StringVar(&a.Account, "account", "", "AWS account, twelve digits")
+	set.StringVar(&a.Region, "region", "", "AWS region")
+	set.StringVar(&a.Domain, "domain", "", "apex of the hosted zone, such as shop.io")
+	set.StringVar(&a.Repository, "repository", "", "GitHub repository, as `owner/name`")
+	set.StringVar(&a.Email, "email", "", "who hears production's alarms (default on-call@ the domain)")
+	set.StringVar(&a.HealthPath, "health", "", "`path` that answers 200 while a service can serve (default /health)")
+	set.Func("service", "`NAME:PORT[:FOLDER]` of a service, its Dockerfile in FOLDER; may be repeated (default: what the Dockerfiles here expose)", func(text string) error {
+		s, err := ParseService(text)
+		a.Services = append(a.Services, s)
+		return err
+	})
+	set.BoolVar(&i.Yes, "yes", false, "do not ask before files are replaced")
+	set.BoolVar(&i.NoPlan, "no-plan", false, "end without a plan")
+}
+
+// Run finds the services that no flag has named, asks for what is missing,
+// writes the platform and renders it. It returns the platform.
+func (i *Init) Run(ctx context.Context) (config.Platform, error) {
+	a, c := &i.Answers, i.Console
+	if missing := a.Missing(); len(missing) > 0 && !c.CanAsk() {
+		return config.Platform{}, console.Usage("init asks for "+strings.Join(missing, ", ")+", and there is no terminal to ask on", a.Command()+" -yes")
+	}
+	if err := c.RequireAnswer("init", a.Command()+" -yes", i.Yes); err != nil {
+		return config.Platform{}, err
+	}
+	if err := i.services(); err != nil {
+		return config.Platform{}, err
+	}
+	ask := func(question string) (string, error) { return c.Ask(ctx, question) }
+	if !c.CanAsk() {
+		ask = nil
+	}
+	if err := a.Complete(ask); err != nil {
+		return config.Platform{}, err
+	}
+	p := a.Platform()
+	if err := p.Validate(); err != nil {
+		return p, console.WithNext(fmt.Errorf("init: nothing was written, since this is no valid platform:\n  %s",
+			strings.ReplaceAll(err.Error(), "\n", "\n  ")), "%s", a.Command())
+	}
+	if err := c.Confirm(ctx, i.question(), i.Yes); err != nil {
+		return p, err
+	}
+	did, err := Write(i.Dir, p)
+	for _, line := range did {
+		c.Progress("%s", line)
+	}
+	if err != nil {
+		return p, console.WithNext(fmt.Errorf("init: %w", err), "%s, which goes on from here", a.Command())
+	}
+	return p, i.render(ctx)
+}
+
+// services fills in what the folder says, and says where it is from.
+func (i *Init) services() error {
+	a, c := &i.Answers, i.Console
+	if len(a.Services) > 0 {
+		return nil
+	}
+	found, without, err := Discover(os.DirFS(i.Dir))
+	if err != nil {
+		return err
+	}
+	for _, s := range found {
+		c.Progress("found service %s, port %d, in %s/%s", s.Name, s.Port, s.Folder, s.Dockerfile)
+	}
+	for _, name := range without {
+		c.Progress("%s exposes no port: name it with -service NAME:PORT:FOLDER if it is a service", name)
+	}
+	if a.Services = found; len(found) == 0 {
+		a.Services = []Service{{Name: "web", Port: 8080}}
+		c.Progress("no Dockerfile with EXPOSE is here: the platform begins with one service, web, on port 8080, and the sample application as its image")
+	}
+	return nil
+}
+
+// question says what will be lost.
+func (i *Init) question() string {
+	question := fmt.Sprintf("Replace %s by %s", platformFile, i.Answers.Name)
+	if names, err := fs.Glob(os.DirFS(i.Dir), migrationFiles); err == nil && len(names) > 0 {
+		question += fmt.Sprintf(", remove %d migrations", len(names))
+	}
+	return question + ", and rename the Go module?"
+}
+
+// rendering bounds the run of gen, which is compiled first.
+const rendering = 10 * time.Minute
+
+// render runs gen as it now is in the checkout.
+func (i *Init) render(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, rendering)
+	defer cancel()
+	i.Console.Progress("rendering modules/ and envs/, with go run ./gen, which is compiled first …")
+	cmd := exec.CommandContext(ctx, "go", "run", "./gen")
+	cmd.Dir, cmd.Env = i.Dir, i.Console.Env
+	out, err := cmd.CombinedOutput()
+	switch {
+	case err != nil && ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case err != nil:
+		err = errors.Join(err, errors.New(strings.TrimSpace(string(out))))
+	default:
+		i.Console.Progress("rendered: %d files changed", strings.Count(string(out), "\n"))
+		i.Console.Progress("this checkout is yours: commit it, then tfpipeline bootstrap -env %s", i.Answers.Platform().Environments[0].Name)
+		return nil
+	}
+	return console.WithNext(fmt.Errorf("init: the platform is written, but not rendered: go run ./gen: %w", err), "make gen")
+}

@@ -1,0 +1,167 @@
+// Package scaffold makes a checkout of this repository somebody's own platform:
+// it finds the services in the folder, writes gen/config/default.go, empties
+// the migrations and renames the Go module. It asks nobody; nothing is written
+// before the platform is valid.
+package scaffold
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/specboard/platform/gen/config"
+)
+
+// Answers are what only the platform's owner knows.
+type Answers struct {
+	// Name begins every AWS name, such as "shop".
+	Name string
+	// Account is the twelve-digit AWS account, Region such as "eu-central-1".
+	Account, Region string
+	// Domain is the apex of the hosted zone, such as "shop.io".
+	Domain string
+	// Repository is the GitHub repository, as owner/name.
+	Repository string
+	// Email hears the alarms of production; empty is on-call@Domain.
+	Email string
+	// HealthPath is what the load balancer asks every service for; empty is
+	// "/health".
+	HealthPath string
+	Services   []Service
+}
+
+// Service is one container that listens on a port.
+type Service struct {
+	Name string
+	Port int
+	// Folder holds the Dockerfile, relative to the checkout and with slashes;
+	// empty stands for the sample application.
+	Folder string
+	// Dockerfile is the file's name in Folder; empty is "Dockerfile".
+	Dockerfile string
+}
+
+// sampleImage is the application that images hold until a service has its own.
+const sampleImage = "tfpipeline/internal/localaws/sample/Dockerfile"
+
+// ParseService reads NAME:PORT or NAME:PORT:FOLDER.
+func ParseService(text string) (Service, error) {
+	parts := strings.SplitN(text, ":", 3)
+	if len(parts) < 2 {
+		return Service{}, fmt.Errorf("read service %q: write NAME:PORT or NAME:PORT:FOLDER, such as api:8080:services/api", text)
+	}
+	port, err := strconv.Atoi(parts[1])
+	if err != nil || port < 1 || port > 65535 {
+		return Service{}, fmt.Errorf("read service %q: %q is no port, 1 to 65535", text, parts[1])
+	}
+	s := Service{Name: parts[0], Port: port}
+	if len(parts) == 3 {
+		s.Folder = cmp.Or(strings.TrimSuffix(parts[2], "/"), ".")
+	}
+	return s, nil
+}
+
+// String is the service as ParseService reads it.
+func (s Service) String() string {
+	text := s.Name + ":" + strconv.Itoa(s.Port)
+	if s.Folder != "" {
+		text += ":" + s.Folder
+	}
+	return text
+}
+
+// frontDoors are names of services that answer whatever no route matches.
+var frontDoors = []string{"web", "frontend", "front", "www", "site", "ui", "app"}
+
+// front is the index of the service that becomes the default one.
+func front(services []Service) int {
+	for _, name := range frontDoors {
+		if i := slices.IndexFunc(services, func(s Service) bool { return s.Name == name }); i >= 0 {
+			return i
+		}
+	}
+	return 0
+}
+
+// Platform is what the answers describe: all services public, one of them the
+// default, in a small staging and a protected production that asks for staging's
+// proof. Whether it is valid is for its Validate to say.
+func (a Answers) Platform() config.Platform {
+	owner, name, _ := strings.Cut(a.Repository, "/")
+	p := config.Platform{
+		Name:              a.Name,
+		Region:            a.Region,
+		AvailabilityZones: []string{a.Region + "a", a.Region + "b"},
+		Account:           a.Account,
+		Domain:            a.Domain,
+		Repository:        config.Repository{Owner: owner, Name: name, Branch: "main"},
+		PostgresVersion:   "17",
+		RedisVersion:      "7.1",
+		Secrets: []config.Secret{
+			{Name: "db-credentials", Kind: config.DatabaseCredentials, Variable: "DB_PASSWORD", Length: 48},
+		},
+		Environments: a.environments(),
+	}
+	def, priority := front(a.Services), 100
+	for i, s := range a.Services {
+		service := config.Service{
+			Name: s.Name, Image: s.image(), Port: s.Port, HealthPath: cmp.Or(a.HealthPath, "/health"),
+			Database: true, Cache: true,
+		}
+		if service.Default = i == def; !service.Default {
+			service.Routes, service.Priority = []string{"/" + s.Name, "/" + s.Name + "/*"}, priority
+			priority += 100
+		}
+		p.Services = append(p.Services, service)
+	}
+	if len(p.Services) > 0 {
+		p.Tasks = []config.Task{{
+			Name: config.MigrateTask, Service: p.Services[0].Name, Command: []string{"migrate", "up"},
+			CPU: 256, Memory: 512, Database: true,
+		}}
+	}
+	return p
+}
+
+func (s Service) image() config.Image {
+	switch {
+	case s.Folder == "":
+		return config.Image{Dockerfile: sampleImage}
+	case s.Dockerfile == "" || s.Dockerfile == "Dockerfile":
+		return config.Image{Context: s.Folder}
+	default:
+		return config.Image{Context: s.Folder, Dockerfile: strings.TrimPrefix(s.Folder+"/"+s.Dockerfile, "./")}
+	}
+}
+
+func (a Answers) environments() []config.Environment {
+	alarms := config.Alarms{CPUPercent: 80, MemoryPercent: 80, HTTP5xx: 10, Period: 5 * time.Minute}
+	heard := alarms
+	heard.Emails = []string{cmp.Or(a.Email, "on-call@"+a.Domain)}
+	return []config.Environment{
+		{
+			Name: "staging", Subdomain: "staging",
+			Network:     config.Network{CIDR: "10.10.0.0/16", NATGateways: 1},
+			Database:    config.Database{InstanceClass: "db.t4g.micro", StorageGiB: 20, MaxStorageGiB: 100, BackupRetentionDays: 1},
+			Cache:       config.Cache{NodeType: "cache.t4g.micro", Nodes: 1},
+			Maintenance: config.Maintenance{ApplyImmediately: true},
+			Size:        config.Size{CPU: 256, Memory: 512, MinTasks: 1, MaxTasks: 1},
+			Alarms:      alarms, LogRetentionDays: 30,
+		},
+		{
+			Name: "production", Protected: true,
+			Network: config.Network{CIDR: "10.20.0.0/16", NATGateways: 2},
+			Database: config.Database{
+				InstanceClass: "db.t4g.small", StorageGiB: 20, MaxStorageGiB: 100, MultiAZ: true,
+				BackupRetentionDays: 7, DeletionProtection: true,
+			},
+			Cache:  config.Cache{NodeType: "cache.t4g.micro", Nodes: 1, SnapshotDays: 7},
+			Size:   config.Size{CPU: 256, Memory: 512, MinTasks: 2, MaxTasks: 6, TargetCPUPercent: 60},
+			Alarms: heard, LogRetentionDays: 30,
+			Proof: &config.Proof{From: "staging", MinimumBake: 10 * time.Minute},
+		},
+	}
+}

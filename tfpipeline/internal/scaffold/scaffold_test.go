@@ -1,0 +1,295 @@
+package scaffold
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
+	"github.com/specboard/platform/migrations"
+)
+
+// companies are three that have nothing in common.
+func companies() map[string]Answers {
+	return map[string]Answers{
+		"a bakery with one container": {
+			Name: "bakery", Account: "111122223333", Region: "eu-central-1", Domain: "broetchen.de", Repository: "baeckerei-k/bestellung",
+			Services: []Service{{Name: "shop", Port: 8000, Folder: "."}},
+		},
+		"a bank with seven services": {
+			Name: "ledger-core", Account: "999988887777", Region: "us-east-1", Domain: "core.first-bank.com", Repository: "FirstBank/ledger.core_2",
+			Email: "sre@first-bank.com", HealthPath: "/actuator/health",
+			Services: []Service{
+				{Name: "accounts", Port: 8081, Folder: "services/accounts"}, {Name: "payments", Port: 8082, Folder: "services/payments"},
+				{Name: "cards", Port: 8083, Folder: "services/cards"}, {Name: "fraud", Port: 8084, Folder: "services/fraud"},
+				{Name: "statements", Port: 8085, Folder: "services/statements", Dockerfile: "statements.Dockerfile"},
+				{Name: "www", Port: 3000, Folder: "web"}, {Name: "admin", Port: 3001, Folder: "web/admin"},
+			},
+		},
+		"a start-up without code": {
+			Name: "x1", Account: "000000000001", Region: "ap-southeast-2", Domain: "x1.dev", Repository: "x1/x1",
+			Services: []Service{{Name: "web", Port: 8080}},
+		},
+	}
+}
+
+// What init writes is valid, is formatted, and is the platform that was
+// validated: Go itself reads it back.
+func TestPlatforms(t *testing.T) {
+	for name, answers := range companies() {
+		t.Run(name, func(t *testing.T) {
+			p := answers.Platform()
+			if err := p.Validate(); err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range p.Services {
+				if !s.Public() {
+					t.Errorf("nobody reaches %s", s.Name)
+				}
+			}
+			if _, err := Source(p); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// Every platform that the tests have survives its way through the source, so no
+// field of the struct is left out.
+func TestSourceHoldsThePlatform(t *testing.T) {
+	all := configtest.All()
+	for name, answers := range companies() {
+		all[name] = answers.Platform()
+	}
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fields, err := os.ReadFile("../../../gen/config/platform.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("go.mod", "module m\n\ngo 1.26\n")
+	main := "package main\n\nimport (\"encoding/json\"; \"os\"\n"
+	var names []string
+	body := ""
+	for name, p := range all {
+		source, err := Source(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		folder := "p" + string(rune('a'+len(names)))
+		names = append(names, name)
+		write(folder+"/default.go", string(source))
+		write(folder+"/platform.go", string(fields))
+		main += folder + " \"m/" + folder + "\"\n"
+		body += "e.Encode(" + folder + ".Default())\n"
+	}
+	write("main.go", main+")\n\nfunc main() {\ne := json.NewEncoder(os.Stdout)\n"+body+"}\n")
+	cmd := exec.CommandContext(t.Context(), "go", "run", ".")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, stderr.String())
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	for i, name := range names {
+		if d := cmp.Diff(asJSON(t, all[name]), lines[i]); d != "" {
+			t.Errorf("%s (-the platform +what its source says):\n%s", name, d)
+		}
+	}
+}
+
+func asJSON(t *testing.T, v any) string {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestDiscover(t *testing.T) {
+	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
+	services, without, err := Discover(fstest.MapFS{
+		"Dockerfile":                        file("FROM golang AS build\nEXPOSE 1\nFROM scratch\nENV PORT=8080\nEXPOSE ${PORT}/tcp 9090\n"),
+		"services/Billing_API/Dockerfile":   file("from node\nARG P 3000\nexpose 53/udp $P\n"),
+		"services/worker/Dockerfile":        file("FROM node\nCMD [\"node\", \"worker.js\"]\n"),
+		"a/web/Dockerfile":                  file("FROM nginx\nEXPOSE ${HTTP:-80}\n"),
+		"b/web/Dockerfile":                  file("FROM nginx\nEXPOSE 81\n"),
+		"tools/search.Dockerfile":           file("FROM x\nEXPOSE 7700\n"),
+		"tfpipeline/sample/Dockerfile":      file("FROM x\nEXPOSE 8080\n"),
+		"a/node_modules/x/Dockerfile":       file("FROM x\nEXPOSE 8080\n"),
+		".devcontainer/Dockerfile":          file("FROM x\nEXPOSE 8080\n"),
+		"services/Billing_API/package.json": file("{}"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Service{
+		{"app", 8080, ".", "Dockerfile"}, {"web", 80, "a/web", "Dockerfile"}, {"b-web", 81, "b/web", "Dockerfile"},
+		{"billing-api", 3000, "services/Billing_API", "Dockerfile"}, {"search", 7700, "tools", "search.Dockerfile"},
+	}
+	if d := cmp.Diff(want, services); d != "" {
+		t.Errorf("services (-want +got):\n%s", d)
+	}
+	if !slices.Equal(without, []string{"services/worker/Dockerfile"}) {
+		t.Errorf("without a port: %q", without)
+	}
+}
+
+func TestParseService(t *testing.T) {
+	for _, text := range []string{"api:8080", "api:8080:services/api", "api:8080:."} {
+		s, err := ParseService(text)
+		if err != nil || s.String() != text {
+			t.Errorf("%s: %v, %v", text, s, err)
+		}
+	}
+	for _, text := range []string{"", "api", "api:x", "api:0", "api:65536"} {
+		if s, err := ParseService(text); err == nil {
+			t.Errorf("%q is taken for %v", text, s)
+		}
+	}
+}
+
+// A small checkout, as a clone has it.
+func clone(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod":                "module github.com/old/platform\n\ngo 1.26\n",
+		"gen/config/default.go": "package config\n",
+		"gen/main.go":           "import \"github.com/old/platform/gen/config\"\n",
+		".golangci.yml":         "local-prefixes: [github.com/old/platform]\n",
+		"docs/x.md":             "github.com/old/platform-two is another module; github.com/old/platform\n",
+		"picture.png":           "github.com/old/platform\x00",
+		".git/config":           "url = https://github.com/old/platform\n",
+		"migrations/load.go":    "package migrations\n", "migrations/0001_create_a.sql": "SELECT 1;\n", "migrations/0002_b.sql": "SELECT 1;\n",
+	} {
+		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func contents(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	err := fs.WalkDir(os.DirFS(dir), ".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(filepath.Join(dir, p))
+		all[p] = string(content)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestWrite(t *testing.T) {
+	dir := clone(t)
+	p := companies()["a bank with seven services"].Platform()
+	did, err := Write(dir, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{
+		"wrote gen/config/default.go", "removed 2 migrations of the example",
+		"renamed the Go module to github.com/FirstBank/ledger.core_2 in 4 files",
+	}, did); d != "" {
+		t.Errorf("what it did (-want +got):\n%s", d)
+	}
+	source, err := Source(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := contents(t, dir)
+	if d := cmp.Diff(map[string]string{
+		"go.mod":                               "module github.com/FirstBank/ledger.core_2\n\ngo 1.26\n",
+		"gen/config/default.go":                string(source),
+		"gen/main.go":                          "import \"github.com/FirstBank/ledger.core_2/gen/config\"\n",
+		".golangci.yml":                        "local-prefixes: [github.com/FirstBank/ledger.core_2]\n",
+		"docs/x.md":                            "github.com/old/platform-two is another module; github.com/FirstBank/ledger.core_2\n",
+		"picture.png":                          "github.com/old/platform\x00",
+		".git/config":                          "url = https://github.com/old/platform\n",
+		"migrations/load.go":                   "package migrations\n",
+		"migrations/" + migrations.Placeholder: placeholder,
+	}, after); d != "" {
+		t.Errorf("checkout (-want +got):\n%s", d)
+	}
+	if _, err := Write(dir, p); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(after, contents(t, dir)); d != "" {
+		t.Errorf("the second time changes (-before +after):\n%s", d)
+	}
+}
+
+// A platform that is not valid is told all its problems, and changes no file.
+func TestWriteRefuses(t *testing.T) {
+	dir := clone(t)
+	before := contents(t, dir)
+	a := companies()["a bakery with one container"]
+	a.Account, a.Domain, a.Region = "12", "Bakery", "moon-1"
+	_, err := Write(dir, a.Platform())
+	problems, ok := errors.AsType[config.Problems](err)
+	if !ok {
+		t.Fatalf("error %v", err)
+	}
+	for _, path := range []string{"account", "domain", "region"} {
+		if !slices.ContainsFunc(problems, func(p config.Problem) bool { return p.Path == path }) {
+			t.Errorf("nothing is said of %s:\n%v", path, err)
+		}
+	}
+	if d := cmp.Diff(before, contents(t, dir)); d != "" {
+		t.Errorf("changed (-before +after):\n%s", d)
+	}
+}
+
+// Only what no flag gave is asked for, and an empty answer takes the proposal.
+func TestQuestions(t *testing.T) {
+	a := Answers{Name: "shop"}
+	if d := cmp.Diff([]string{"-account", "-domain", "-repository"}, a.Missing()); d != "" {
+		t.Error(d)
+	}
+	answers := []string{"111122223333", "", "shop.io", "acme/shop"}
+	asked := 0
+	if err := a.Complete(func(string) (string, error) { asked++; return answers[asked-1], nil }); err != nil || asked != len(answers) {
+		t.Fatalf("%d questions, %v", asked, err)
+	}
+	a.Services = []Service{{Name: "web", Port: 80}}
+	const want = "tfpipeline init -name shop -account 111122223333 -region us-west-2 -domain shop.io -repository acme/shop -service web:80"
+	if got := a.Command(); got != want {
+		t.Errorf("%s", got)
+	}
+	stop := errors.New("stop")
+	if err := (&Answers{}).Complete(func(string) (string, error) { return "", stop }); !errors.Is(err, stop) {
+		t.Errorf("error %v", err)
+	}
+}

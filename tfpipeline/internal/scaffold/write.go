@@ -1,0 +1,133 @@
+package scaffold
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/migrations"
+)
+
+// platformFile is where the platform is described.
+const platformFile = "gen/config/default.go"
+
+// migrationFiles are what init removes.
+const migrationFiles = "migrations/[0-9]*.sql"
+
+// placeholder is what the empty folder of migrations holds.
+const placeholder = "-- No migration: a Go program embeds this folder, and needs a file there.\n-- make migration NAME=create_x adds the first.\n"
+
+// Write makes the checkout in dir the platform's: it replaces
+// gen/config/default.go, removes the migrations, and gives the Go module the
+// repository's name wherever it is named. It returns what it did, in sentences
+// without a stop. A platform that is not valid changes nothing, and the error is
+// Validate's. Written twice, it is as written once.
+func Write(dir string, p config.Platform) (did []string, err error) {
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	source, err := Source(p)
+	if err != nil {
+		return nil, err
+	}
+	old, err := modulePath(dir)
+	if err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the checkout: %w", err)
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	if err := root.WriteFile(platformFile, source, 0o644); err != nil {
+		return nil, fmt.Errorf("write the platform: %w", err)
+	}
+	did = append(did, "wrote "+platformFile)
+	removed, err := emptyMigrations(root)
+	if err != nil {
+		return did, err
+	}
+	if removed > 0 {
+		did = append(did, fmt.Sprintf("removed %d migrations of the example", removed))
+	}
+	module := "github.com/" + p.Repository.Owner + "/" + p.Repository.Name
+	files, err := rename(root, old, module)
+	if err != nil {
+		return did, err
+	}
+	if files > 0 {
+		did = append(did, fmt.Sprintf("renamed the Go module to %s in %d files", module, files))
+	}
+	return did, nil
+}
+
+var moduleLine = regexp.MustCompile(`(?m)^module\s+(\S+)`)
+
+func modulePath(dir string) (string, error) {
+	content, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	if err != nil {
+		return "", fmt.Errorf("read the Go module's name: %w", err)
+	}
+	m := moduleLine.FindSubmatch(content)
+	if m == nil {
+		return "", errors.New("read the Go module's name: go.mod has no line that begins with module")
+	}
+	return string(m[1]), nil
+}
+
+// emptyMigrations removes the numbered files, and leaves what Go needs there.
+func emptyMigrations(root *os.Root) (removed int, err error) {
+	names, err := fs.Glob(root.FS(), migrationFiles)
+	if err != nil {
+		return 0, fmt.Errorf("list the migrations: %w", err)
+	}
+	for _, name := range names {
+		if err := root.Remove(name); err != nil {
+			return removed, fmt.Errorf("remove a migration of the example: %w", err)
+		}
+		removed++
+	}
+	if err := root.WriteFile("migrations/"+migrations.Placeholder, []byte(placeholder), 0o644); err != nil {
+		return removed, fmt.Errorf("empty the migrations: %w", err)
+	}
+	return removed, nil
+}
+
+// rename replaces the module's path in every text file. Paths of modules that
+// only begin alike stay.
+func rename(root *os.Root, old, module string) (files int, err error) {
+	if old == module {
+		return 0, nil
+	}
+	named := regexp.MustCompile(regexp.QuoteMeta(old) + `($|[^A-Za-z0-9_-])`)
+	err = fs.WalkDir(root.FS(), ".", func(p string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && slices.Contains([]string{".git", "bin", ".terraform", "node_modules"}, d.Name()):
+			return fs.SkipDir
+		case !d.Type().IsRegular():
+			return nil
+		}
+		content, err := root.ReadFile(p)
+		if err != nil || bytes.IndexByte(content, 0) >= 0 || !named.Match(content) {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		files++
+		return root.WriteFile(p, named.ReplaceAll(content, []byte(module+"$1")), info.Mode().Perm())
+	})
+	if err != nil {
+		return files, fmt.Errorf("rename the Go module in %s: %w", root.Name(), err)
+	}
+	return files, nil
+}
