@@ -145,7 +145,8 @@ func TestExtendedPlatform(t *testing.T) {
 		t.Fatal(err)
 	}
 	extended := insertBefore(t, string(source), "\n\t\t},\n\n\t\tTasks: []Task{", `
-			{Name: "storage", Port: 3003, HealthCommand: []string{"CMD-SHELL", "wget -q -O- localhost:3003/health"}, Database: true, Calls: []string{"api"}},`)
+			{Name: "storage", Port: 3003, HealthCommand: []string{"CMD-SHELL", "wget -q -O- localhost:3003/health"}, Database: true, Calls: []string{"api"}},
+			{Name: "mail", Image: Image{Service: "api"}, Command: []string{"work"}, HealthCommand: []string{"CMD", "/bin/check"}, Database: true},`)
 	extended = insertBefore(t, extended, "\n\t\t},\n\t}\n}", `
 			{
 				Name: "preview", Subdomain: "preview",
@@ -197,8 +198,8 @@ func TestExtendedPlatform(t *testing.T) {
 	in(filepath.Join(dir, "tfpipeline"), "validate", "-test=false", "-C", tree)
 	for _, root := range []string{"staging", "preview"} {
 		out := in(filepath.Join(dir, "tfpipeline"), "plan", "-offline", "-env", root, "-C", tree)
-		if !strings.Contains(out, "module.storage ") {
-			t.Errorf("the plan of %s has no storage service:\n%s", root, out)
+		if !strings.Contains(out, "module.storage ") || !strings.Contains(out, "module.mail ") {
+			t.Errorf("the plan of %s lacks storage, a service, or mail, a worker:\n%s", root, out)
 		}
 	}
 }

@@ -128,9 +128,18 @@ func URLVariable(service string) string {
 	return strings.ToUpper(strings.ReplaceAll(service, "-", "_")) + "_URL"
 }
 
+// Builder is the service whose image a service runs: itself, or the one that
+// its Image names.
+func (p Platform) Builder(service string) string {
+	if s, ok := p.Service(service); ok && !s.Builds() {
+		return s.Image.Service
+	}
+	return service
+}
+
 // RepositoryName is the ECR repository of a service's image:
 // "shop/api".
-func (p Platform) RepositoryName(service string) string { return p.Name + "/" + service }
+func (p Platform) RepositoryName(service string) string { return p.Name + "/" + p.Builder(service) }
 
 // Registry is the host of the account's ECR registry.
 func (p Platform) Registry() string { return p.Account + ".dkr.ecr." + p.Region + ".amazonaws.com" }

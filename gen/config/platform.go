@@ -67,7 +67,11 @@ type Service struct {
 	Name string
 	// Image is how workflows build the service's image.
 	Image Image
-	// Port is what the container listens on.
+	// EntryPoint and Command replace the image's own where they are set, word by
+	// word.
+	EntryPoint, Command []string
+	// Port is what the container listens on. 0: on none, as a worker does, which
+	// nobody calls and a HealthCommand checks.
 	Port int
 	// Routes are the path patterns that the load balancer forwards here, such
 	// as "/api/*". None, and not Default: the service is internal.
@@ -105,6 +109,10 @@ type Service struct {
 // Image is how an image is built from the checkout. Paths are relative to it,
 // with slashes. A field that is empty has its default.
 type Image struct {
+	// Service names another service, whose image this one runs with a Command of
+	// its own, such as a worker that is part of the API's code. Nothing is built
+	// for it then, and the other fields are empty.
+	Service string
 	// Context is the folder whose files the build may copy (default ".").
 	Context string
 	// Dockerfile is the build's description (default "Dockerfile" in Context).
@@ -167,6 +175,9 @@ type Timeouts struct {
 
 // Public reports whether the load balancer forwards to the service.
 func (s Service) Public() bool { return s.Default || len(s.Routes) > 0 }
+
+// Builds reports whether the service has an image of its own.
+func (s Service) Builds() bool { return s.Image.Service == "" }
 
 // Task is a one-off container that runs to its end, such as migrate.
 type Task struct {

@@ -18,23 +18,48 @@ func (c *checker) services() {
 			c.must(used[s.Name] == i, path+".name", s.Name, "is declared twice", s.Name+"-2") {
 			c.containerNameFits(path+".name", s.Name, s.Public())
 		}
-		// Containers run without root's right to the ports below 1024.
-		c.must(s.Port >= 1024 && s.Port <= 65535, path+".port", s.Port,
-			"is not a port that a container may listen on without privileges, 1024 to 65535", 3000)
-		c.image(path, s.Image)
+		c.port(path, s)
+		c.image(path, s)
+		c.words(path+".entryPoint", s.EntryPoint, "/bin/sh")
+		c.words(path+".command", s.Command, "serve")
 		router.service(path, s)
 		c.health(path, s)
 		c.calls(path, s)
 		c.secretReferences(path, s.Secrets)
 		of := container{
-			service: true, database: s.Database, cache: s.Cache,
+			listens: s.Port != 0, database: s.Database, cache: s.Cache,
 			calls: s.Calls, secrets: s.Secrets, environment: s.Environment,
 		}
 		c.variables(path, of)
-		c.definitionFits(path, of, s.HealthCommand)
+		c.definitionFits(path, of, slices.Concat(s.EntryPoint, s.Command, s.HealthCommand))
 	}
 	router.unreachable()
 	c.rules()
+}
+
+// port checks what a service listens on, and that one which listens on nothing
+// has no field that only requests would use.
+func (c *checker) port(path string, s Service) {
+	if s.Port != 0 || s.Public() {
+		// Containers run without root's right to the ports below 1024.
+		c.must(s.Port >= 1024 && s.Port <= 65535, path+".port", s.Port,
+			"is not a port that a container may listen on without privileges, 1024 to 65535", 3000)
+		return
+	}
+	const unread = "has no effect: the service has no port, so no request reaches it"
+	c.must(s.Timeouts.Request == 0, path+".timeouts.request", s.Timeouts.Request, unread, nil)
+	c.must(s.Timeouts.Idle == 0, path+".timeouts.idle", s.Timeouts.Idle, unread, nil)
+}
+
+// words checks a command, word by word; none leaves the image's own.
+func (c *checker) words(path string, command []string, example string) {
+	for i, word := range command {
+		at := path + "[" + show(i) + "]"
+		if i == 0 {
+			c.must(word != "", at, word, "is not a command", example)
+		}
+		c.must(isPrintable(word), at, word, printableRule, example)
+	}
 }
 
 // calls checks the references to other services.
@@ -45,10 +70,12 @@ func (c *checker) calls(path string, s Service) {
 			!c.must(name != s.Name, at, name, "is the service itself, which needs no way to itself", nil) {
 			continue
 		}
-		_, ok := c.Service(name)
+		callee, ok := c.Service(name)
 		if !ok {
 			c.must(false, at, name, "is not a service", mostAlike(name, c.serviceNames()))
+			continue
 		}
+		c.must(callee.Port != 0, at, name, "has no port, so nobody can call it", literal("Port: 3000"))
 	}
 }
 

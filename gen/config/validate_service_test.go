@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/specboard/platform/gen/config"
 )
@@ -13,6 +14,9 @@ func TestInvalidService(t *testing.T) {
 	type P = config.Platform
 	internal := func(name string) config.Service {
 		return config.Service{Name: name, Port: 3003, HealthCommand: []string{"CMD-SHELL", "wget -q -O- localhost:3003/health"}}
+	}
+	worker := func(name string) config.Service {
+		return config.Service{Name: name, Command: []string{"work"}, HealthCommand: []string{"CMD", "/bin/check"}}
 	}
 	add := func(s config.Service) func(*P) { return func(p *P) { p.Services = append(p.Services, s) } }
 	checkInvalid(t, []invalid{
@@ -72,6 +76,34 @@ func TestInvalidService(t *testing.T) {
 		{"service too long for its role", add(internal("a-service-with-a-very-long-name")), `services["a-service-with-a-very-long-name"].name: "a-service-with-a-very-long-name" makes the execution role "doc-platform-production-a-service-with-a-very-long-name-execution" 65 characters long, where AWS allows 64; for example "a-service-with-a-very-long-nam"`},
 		{"port of the system", func(p *P) { p.Services[1].Port = 443 }, `services["frontend"].port: 443 is not a port that a container may listen on without privileges, 1024 to 65535; for example 3000`},
 		{"port too high", func(p *P) { p.Services[1].Port = 65536 }, `services["frontend"].port: 65536 is not a port that a container may listen on without privileges, 1024 to 65535; for example 3000`},
+		{"worker with routes", func(p *P) { p.Services[1].Port = 0 }, `services["frontend"].port: 0 is not a port that a container may listen on without privileges, 1024 to 65535; for example 3000`},
+		{"worker without a health check", add(config.Service{Name: "mail"}), `services["mail"].healthCommand: none, and the service has no routes: ECS would call a task healthy as soon as it runs; for example {"CMD-SHELL", "wget -q -O- localhost:3003/health"}`},
+		{"worker with a bound for requests", func(p *P) {
+			s := worker("mail")
+			s.Timeouts.Request = time.Minute
+			p.Services = append(p.Services, s)
+		}, `services["mail"].timeouts.request: 1m0s has no effect: the service has no port, so no request reaches it`},
+		{"worker with a bound for silence", func(p *P) {
+			s := worker("mail")
+			s.Timeouts.Idle = 10 * time.Minute
+			p.Services = append(p.Services, s)
+		}, `services["mail"].timeouts.idle: 10m0s has no effect: the service has no port, so no request reaches it`},
+		{"call of a worker", func(p *P) {
+			p.Services[1].Calls = []string{"mail"}
+			p.Services = append(p.Services, worker("mail"))
+		}, `services["frontend"].calls[0]: "mail" has no port, so nobody can call it; for example Port: 3000`},
+		{"empty command", func(p *P) { p.Services[1].Command = []string{""} }, `services["frontend"].command[0]: "" is not a command; for example "serve"`},
+		{"entry point of two lines", func(p *P) { p.Services[1].EntryPoint = []string{"/bin/sh\n"} }, `services["frontend"].entryPoint[0]: "/bin/sh\n" holds a control character or is not UTF-8, which a plan or a terminal would garble; for example "/bin/sh"`},
+		{"image of an unknown service", func(p *P) { p.Services[1].Image.Service, p.Services[1].Command = "apis", []string{"x"} }, `services["frontend"].image.service: "apis" is not a service whose image this one could run; for example "api"`},
+		{"image of itself", func(p *P) { p.Services[1].Image.Service, p.Services[1].Command = "frontend", []string{"x"} }, `services["frontend"].image.service: "frontend" is the service itself, whose image is its own anyway; for example Image: config.Image{}`},
+		{"image of a service without one", func(p *P) {
+			p.Services[1].Image.Service, p.Services[1].Command = "api", []string{"x"}
+			p.Services[2].Image.Service, p.Services[2].Command = "frontend", []string{"x"}
+		}, `services["mcp"].image.service: "frontend" has no image of its own: it runs that of "api"; for example "api"`},
+		{"image of another service and its own", func(p *P) {
+			p.Services[1].Image, p.Services[1].Command = config.Image{Service: "api", Context: "web"}, []string{"x"}
+		}, `services["frontend"].image.service: "api" is whose image the service runs, so there is nothing to build: context, dockerfile and platform are that service's; for example Image: config.Image{Service: "api"}`},
+		{"the same service once more", func(p *P) { p.Services[1].Image.Service = "api" }, `services["frontend"].image.service: "api" is whose image the service runs, and without a command of its own it would be that service once more; for example Command: []string{"worker"}`},
 		{"health path without a slash", func(p *P) { p.Services[1].HealthPath = "health" }, `services["frontend"].healthPath: "health" is not the path of a URL: a slash, then up to 1023 printable ASCII characters without spaces; for example "/health"`},
 		{"health path with a space", func(p *P) { p.Services[1].HealthPath = "/a b" }, `services["frontend"].healthPath: "/a b" is not the path of a URL: a slash, then up to 1023 printable ASCII characters without spaces; for example "/health"`},
 		{"call of an unknown service", func(p *P) { p.Services[1].Calls = []string{"apis"} }, `services["frontend"].calls[0]: "apis" is not a service; for example "api"`},

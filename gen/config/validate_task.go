@@ -19,13 +19,7 @@ func (c *checker) tasks() {
 			c.must(false, path+".service", t.Service, "is not a service whose image the task could run", mostAlike(t.Service, c.serviceNames()))
 		}
 		c.must(len(t.Command) > 0, path+".command", nil, "none, and the image's own command would start the service", literal(`{"migrate", "up"}`))
-		for j, word := range t.Command {
-			at := path + ".command[" + show(j) + "]"
-			if j == 0 {
-				c.must(word != "", at, word, "is not a command", "migrate")
-			}
-			c.must(isPrintable(word), at, word, printableRule, "migrate")
-		}
+		c.words(path+".command", t.Command, "migrate")
 		c.fargatePair(path, t.CPU, t.Memory)
 		c.secretReferences(path, t.Secrets)
 		of := container{

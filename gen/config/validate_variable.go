@@ -9,7 +9,7 @@ import (
 
 // container is what decides the environment variables of a service or task.
 type container struct {
-	service         bool
+	listens         bool // on a port
 	database, cache bool
 	calls, secrets  []string
 	environment     map[string]string
@@ -20,7 +20,7 @@ type container struct {
 func (c *checker) variables(path string, of container) {
 	owners := map[string]string{"APP_ENV": "the platform"}
 	claim := func(name, owner string) { owners[name] = owner }
-	if of.service {
+	if of.listens {
 		claim("PORT", "the platform")
 	}
 	if of.database {

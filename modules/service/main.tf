@@ -31,16 +31,17 @@ resource "aws_ecs_task_definition" "template" {
       name      = var.name
       image     = var.image
       essential = true
-      portMappings = [
-        {
-          # Service Connect finds the port by its name.
-          name          = var.name
-          containerPort = var.port
-          hostPort      = var.port
-          protocol      = "tcp"
-          appProtocol   = "http"
-        },
-      ]
+      # null keeps the image's own.
+      command    = var.command
+      entryPoint = var.entry_point
+      # Service Connect finds the port by its name. A worker has none.
+      portMappings = [for port in var.port[*] : {
+        name          = var.name
+        containerPort = port
+        hostPort      = port
+        protocol      = "tcp"
+        appProtocol   = "http"
+      }]
       # Without one ECS calls a task healthy as soon as it runs; behind a load
       # balancer the target group's check is enough.
       healthCheck = var.health_check.command == null ? null : {
@@ -104,19 +105,24 @@ resource "aws_ecs_service" "this" {
     enabled   = true
     namespace = var.namespace_arn
 
-    service {
-      port_name      = var.name
-      discovery_name = var.name
+    # A worker has no name of its own; it calls others by theirs.
+    dynamic "service" {
+      for_each = var.port[*]
 
-      client_alias {
-        dns_name = var.name
-        port     = var.port
-      }
+      content {
+        port_name      = var.name
+        discovery_name = var.name
 
-      # AWS's own bound is 15 seconds for a whole response, which ends every stream.
-      timeout {
-        idle_timeout_seconds        = var.timeouts.idle
-        per_request_timeout_seconds = var.timeouts.request
+        client_alias {
+          dns_name = var.name
+          port     = service.value
+        }
+
+        # AWS's own bound is 15 seconds for a whole response, which ends every stream.
+        timeout {
+          idle_timeout_seconds        = var.timeouts.idle
+          per_request_timeout_seconds = var.timeouts.request
+        }
       }
     }
   }

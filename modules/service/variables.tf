@@ -39,6 +39,12 @@ variable "cluster_name" {
   nullable    = false
 }
 
+variable "command" {
+  description = "Command that replaces the image's own; null keeps it."
+  type        = list(string)
+  default     = null
+}
+
 variable "cpu" {
   description = "CPU units of a task; 1024 are one vCPU."
   type        = number
@@ -55,6 +61,12 @@ variable "cpu_architecture" {
   type        = string
   default     = "X86_64"
   nullable    = false
+}
+
+variable "entry_point" {
+  description = "Entry point that replaces the image's own; null keeps it."
+  type        = list(string)
+  default     = null
 }
 
 variable "environment" {
@@ -171,13 +183,18 @@ variable "platform" {
 }
 
 variable "port" {
-  description = "Port that the container listens on."
+  description = "Port that the container listens on; null for a worker, which listens on none."
   type        = number
-  nullable    = false
+  default     = null
 
   validation {
-    condition     = var.port >= 1 && var.port <= 65535
+    condition     = var.port == null ? true : var.port >= 1 && var.port <= 65535
     error_message = "A TCP port, 1 to 65535."
+  }
+
+  validation {
+    condition     = var.load_balancer == null || var.port != null
+    error_message = "A service behind the load balancer needs a port."
   }
 }
 

@@ -6,8 +6,8 @@ import (
 	"github.com/specboard/platform/gen/config"
 )
 
-// Shop is a platform of four services, two of them internal, and three
-// environments in another region, with a hosted zone of its own. No service is
+// Shop is a platform of five services, two of them internal and one a worker
+// that runs another's image, and three environments in another region, with a hosted zone of its own. No service is
 // the default one, and a release is proved twice on its way.
 func Shop() config.Platform {
 	return config.Platform{
@@ -59,6 +59,16 @@ func Shop() config.Platform {
 				HealthPath: "/healthz",
 				Calls:      []string{"orders"},
 				Secrets:    []string{"cookie-key"},
+			},
+			{
+				Name:          "mail",
+				Image:         config.Image{Service: "orders"},
+				Command:       []string{"/bin/orders", "mail"},
+				HealthCommand: []string{"CMD", "/bin/orders", "check"},
+				Timeouts:      config.Timeouts{Stop: 2 * time.Minute},
+				Database:      true,
+				Calls:         []string{"stock"},
+				Secrets:       []string{"payment-key"},
 			},
 		},
 

@@ -126,10 +126,23 @@ func (c choice) services(p *config.Platform, used map[string]bool) {
 			s.HealthCommand = []string{"CMD", "/bin/check", "x" + c.of(awkward()...)}
 		}
 		if c.yes() {
+			s.Command = []string{"serve", "x" + c.of(awkward()...)}
+		}
+		if c.yes() {
+			s.EntryPoint = []string{"/bin/sh", "-c"}
+		}
+		if i > 0 && c.yes() && s.Command != nil && p.Services[0].Builds() {
+			s.Image.Service = p.Services[0].Name
+		}
+		if c.yes() {
 			s.Health = config.Health{Interval: time.Duration(6+c.IntN(100)) * time.Second, StartPeriod: time.Duration(1+c.IntN(300)) * time.Second}
 			s.Timeouts = config.Timeouts{Request: time.Duration(c.IntN(300)) * time.Second, Stop: time.Duration(2+c.IntN(100)) * time.Second}
 		}
-		names = append(names, s.Name)
+		if !s.Public() && c.yes() {
+			s.Port, s.Timeouts.Request = 0, 0 // a worker
+		} else {
+			names = append(names, s.Name)
+		}
 		p.Services = append(p.Services, s)
 	}
 }

@@ -26,9 +26,17 @@ func environmentServices(p config.Platform, e config.Environment) []node {
 			set("alarms", expr("merge(local.thresholds, { topic_arn = module.alarms.topic_arn })")),
 			set("cluster_name", expr("module.cluster.name")),
 			set("namespace_arn", expr("module.cluster.namespace_arn")),
-			set("port", s.Port),
 			set("subnet_ids", expr("module.network.private_subnet_ids")),
 		)
+		if s.Port != 0 {
+			body = append(body, set("port", s.Port))
+		}
+		if len(s.EntryPoint) > 0 {
+			body = append(body, set("entry_point", list(strs(s.EntryPoint))))
+		}
+		if len(s.Command) > 0 {
+			body = append(body, set("command", list(strs(s.Command))))
+		}
 		body = append(body, serviceTimes(s)...)
 		if size.Autoscaled() {
 			body = append(body, set("autoscaling", object{
@@ -131,7 +139,7 @@ func containerArguments(p config.Platform, e config.Environment, c container) []
 		set("repository_arn", p.RepositoryARN(c.image)),
 		set("vpc_id", expr("module.network.vpc_id")),
 	}
-	if s, _ := p.Service(c.image); s.Image.Architecture() != "X86_64" {
+	if s, _ := p.Service(p.Builder(c.image)); s.Image.Architecture() != "X86_64" {
 		body = append(body, set("cpu_architecture", s.Image.Architecture()))
 	}
 	if peers := containerPeers(p, c); len(peers) > 0 {

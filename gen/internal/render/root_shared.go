@@ -14,7 +14,9 @@ func sharedRoot(p config.Platform) root {
 
 	var names []string
 	for _, s := range p.Services {
-		names = append(names, s.Name)
+		if s.Builds() {
+			names = append(names, s.Name)
+		}
 	}
 	slices.Sort(names)
 	repositories := list{}

@@ -26,6 +26,10 @@ func service() module {
 			description: "How far the number of tasks follows the load; null keeps it fixed. A promotion changes the lower bound later.",
 			fallback:    expr("null"), nullable: true},
 		variable{name: "cluster_name", kind: "string", description: "ECS cluster of the service.", example: expr("module.cluster.name")},
+		variable{name: "command", kind: "list(string)", description: "Command that replaces the image's own; null keeps it.",
+			fallback: expr("null"), nullable: true},
+		variable{name: "entry_point", kind: "list(string)", description: "Entry point that replaces the image's own; null keeps it.",
+			fallback: expr("null"), nullable: true},
 		variable{name: "health_check", kind: optionalObject(
 			field{"command", expr("optional(list(string))")},
 			field{"interval", expr(fmt.Sprintf("optional(number, %d)", int(config.HealthCheckInterval.Seconds())))},
@@ -52,8 +56,13 @@ func service() module {
 				"One to five path patterns: a listener rule takes no more.",
 			}}},
 		variable{name: "namespace_arn", kind: "string", description: "Service Connect namespace, in which the service is known by its name.", example: expr("module.cluster.namespace_arn")},
-		variable{name: "port", kind: "number", description: "Port that the container listens on.", example: 3001,
-			validations: []validation{{"var.port >= 1 && var.port <= 65535", "A TCP port, 1 to 65535."}}},
+		variable{name: "port", kind: "number", description: "Port that the container listens on; null for a worker, which listens on none.",
+			fallback: expr("null"), nullable: true,
+			validations: []validation{{
+				"var.port == null ? true : var.port >= 1 && var.port <= 65535", "A TCP port, 1 to 65535.",
+			}, {
+				"var.load_balancer == null || var.port != null", "A service behind the load balancer needs a port.",
+			}}},
 		variable{name: "subnet_ids", kind: "list(string)", description: "Private subnets of the tasks.", example: expr("module.network.private_subnet_ids")},
 		variable{name: "timeouts", kind: optionalObject(
 			field{"drain", expr("optional(number, 30)")},
@@ -97,14 +106,17 @@ func service() module {
 func serviceMain() []node {
 	nodes := []node{containerLocals(), containerLog()}
 	nodes = append(nodes, taskDefinition(
-		field{"portMappings", list{object{
-			note("Service Connect finds the port by its name."),
-			{"name", expr("var.name")},
-			{"containerPort", expr("var.port")},
-			{"hostPort", expr("var.port")},
-			{"protocol", "tcp"},
-			{"appProtocol", "http"},
-		}}},
+		note("null keeps the image's own."),
+		field{"command", expr("var.command")},
+		field{"entryPoint", expr("var.entry_point")},
+		note("Service Connect finds the port by its name. A worker has none."),
+		field{"portMappings", expr(`[for port in var.port[*] : {
+      name          = var.name
+      containerPort = port
+      hostPort      = port
+      protocol      = "tcp"
+      appProtocol   = "http"
+    }]`)},
 		note("Without one ECS calls a task healthy as soon as it runs; behind a load balancer the target group's check is enough."),
 		field{"healthCheck", expr(`var.health_check.command == null ? null : {
       command     = var.health_check.command
@@ -143,19 +155,23 @@ func serviceMain() []node {
 			nested("service_connect_configuration",
 				set("enabled", true),
 				set("namespace", expr("var.namespace_arn")),
-				nested("service",
-					set("port_name", expr("var.name")),
-					set("discovery_name", expr("var.name")),
-					nested("client_alias",
-						set("dns_name", expr("var.name")),
-						set("port", expr("var.port")),
+				comment("A worker has no name of its own; it calls others by theirs."),
+				block{"dynamic", []string{"service"}, []node{
+					set("for_each", expr("var.port[*]")),
+					nested("content",
+						set("port_name", expr("var.name")),
+						set("discovery_name", expr("var.name")),
+						nested("client_alias",
+							set("dns_name", expr("var.name")),
+							set("port", expr("service.value")),
+						),
+						comment("AWS's own bound is 15 seconds for a whole response, which ends every stream."),
+						nested("timeout",
+							set("idle_timeout_seconds", expr("var.timeouts.idle")),
+							set("per_request_timeout_seconds", expr("var.timeouts.request")),
+						),
 					),
-					comment("AWS's own bound is 15 seconds for a whole response, which ends every stream."),
-					nested("timeout",
-						set("idle_timeout_seconds", expr("var.timeouts.idle")),
-						set("per_request_timeout_seconds", expr("var.timeouts.request")),
-					),
-				),
+				}},
 			),
 			block{"dynamic", []string{"load_balancer"}, []node{
 				set("for_each", expr("aws_lb_target_group.this")),

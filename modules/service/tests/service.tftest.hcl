@@ -146,6 +146,31 @@ run "public_and_scaled" {
   }
 }
 
+run "a_worker_listens_on_nothing" {
+  command = plan
+
+  variables {
+    command = ["work"]
+    name    = "mail"
+    port    = null
+  }
+
+  assert {
+    condition     = length(jsondecode(aws_ecs_task_definition.template.container_definitions)[0].portMappings) == 0
+    error_message = "A worker has no port."
+  }
+
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.template.container_definitions)[0].command[0] == "work"
+    error_message = "A worker has a command of its own."
+  }
+
+  assert {
+    condition     = length(aws_ecs_service.this.service_connect_configuration[0].service) == 0
+    error_message = "Nobody finds a worker by name."
+  }
+}
+
 run "a_size_that_fargate_does_not_have" {
   command = plan
 

@@ -40,6 +40,9 @@ func (s Sample) Push(ctx context.Context) error {
 		if !ok {
 			return console.Usage(fmt.Sprintf("local: -only %s: there is no such service", s.Only), "tfpipeline help local")
 		}
+		if !service.Builds() {
+			return console.Usage(fmt.Sprintf("local: -only %s: it runs the image of %s: push that", s.Only, service.Image.Service), "tfpipeline local -push "+s.Tag+" -only "+service.Image.Service)
+		}
 		services = []config.Service{service}
 	}
 	folder, err := s.build(ctx)
@@ -52,8 +55,15 @@ func (s Sample) Push(ctx context.Context) error {
 	}
 	cfg := endpoint.Access{URL: address, Region: region, Key: "local"}.Config()
 	for _, service := range services {
-		command := slices.Concat([]string{"sample", "-service", service.Name, "-release", s.Tag}, strings.Fields(s.Arguments))
-		digest, err := Push(ctx, cfg, s.Platform.RepositoryName(service.Name), s.Tag, Image{Folder: folder, Command: command})
+		if !service.Builds() {
+			continue // its image is another service's
+		}
+		arguments := slices.Concat([]string{"-service", service.Name, "-release", s.Tag}, strings.Fields(s.Arguments))
+		image := Image{
+			Folder: folder, Command: slices.Concat([]string{"sample"}, arguments),
+			Environ: []string{"SAMPLE_ARGUMENTS=" + strings.Join(arguments, " ")},
+		}
+		digest, err := Push(ctx, cfg, s.Platform.RepositoryName(service.Name), s.Tag, image)
 		if err != nil {
 			return console.WithNext(fmt.Errorf("push the sample application as %s: %w", service.Name, err), "tfpipeline bootstrap -env %s", config.SharedRoot)
 		}
@@ -64,6 +74,10 @@ func (s Sample) Push(ctx context.Context) error {
 
 // seedProgram is the command of the seed task.
 const seedProgram = "#!/bin/sh\nexec sample seed\n"
+
+// serviceProgram stands for the program that a service starts in place of the
+// image's command, such as a worker's.
+const serviceProgram = "#!/bin/sh\nexec sample $SAMPLE_ARGUMENTS\n"
 
 // build makes the folder of programs that is the image of a release. It
 // stays, as an image does.
@@ -78,7 +92,32 @@ func (s Sample) build(ctx context.Context) (string, error) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build it: %w\n%s", err, strings.TrimSpace(string(out)))
 	}
-	return folder, os.WriteFile(filepath.Join(bin, "seed"), []byte(seedProgram), 0o755)
+	programs := map[string]string{"seed": seedProgram}
+	for _, service := range s.Platform.Services {
+		if name := ownProgram(service); name != "" {
+			programs[name] = serviceProgram
+		}
+	}
+	for name, text := range programs {
+		if err := os.WriteFile(filepath.Join(bin, name), []byte(text), 0o755); err != nil {
+			return "", err
+		}
+	}
+	return folder, nil
+}
+
+// ownProgram is the program in an image's bin that a service starts in place of
+// the image's command; "" if there is none, or if the sample application has it.
+func ownProgram(s config.Service) string {
+	line := slices.Concat(s.EntryPoint, s.Command)
+	if len(line) == 0 {
+		return ""
+	}
+	name := strings.TrimPrefix(line[0], "/bin/")
+	if strings.Contains(name, "/") || name == "sample" || name == "migrate" || name == "seed" {
+		return ""
+	}
+	return name
 }
 
 // isLocal reports whether the URL of an endpoint leads to this machine.

@@ -18,7 +18,10 @@ type Description struct {
 	Roots        []string                 `json:"roots"`
 	Environments []environmentDescription `json:"environments"`
 	Services     []serviceDescription     `json:"services"`
-	Tasks        []string                 `json:"tasks"`
+	// Images are the services whose image is built, in their order: a service
+	// that runs another one's has none.
+	Images []imageDescription `json:"images"`
+	Tasks  []string           `json:"tasks"`
 }
 
 type environmentDescription struct {
@@ -36,10 +39,20 @@ type serviceDescription struct {
 	// Repository is where images are pushed to.
 	Repository string `json:"repository"`
 	Public     bool   `json:"public"`
-	// Context, Dockerfile and Platform are what the image is built from and for.
+	imageSource
+}
+
+// imageSource is what an image is built from and for.
+type imageSource struct {
 	Context    string `json:"context"`
 	Dockerfile string `json:"dockerfile"`
 	Platform   string `json:"platform"`
+}
+
+type imageDescription struct {
+	Name       string `json:"name"`
+	Repository string `json:"repository"`
+	imageSource
 }
 
 // Describe says of a platform what workflows need to know.
@@ -63,10 +76,13 @@ func Describe(p config.Platform) Description {
 		d.Environments = append(d.Environments, described)
 	}
 	for _, s := range p.Services {
-		i := s.Image.OrDefault()
-		d.Services = append(d.Services, serviceDescription{
-			s.Name, p.RepositoryURL(s.Name), s.Public(), i.Context, i.Dockerfile, i.Platform,
-		})
+		builder, _ := p.Service(p.Builder(s.Name))
+		i := builder.Image.OrDefault()
+		source := imageSource{i.Context, i.Dockerfile, i.Platform}
+		d.Services = append(d.Services, serviceDescription{s.Name, p.RepositoryURL(s.Name), s.Public(), source})
+		if s.Builds() {
+			d.Images = append(d.Images, imageDescription{s.Name, p.RepositoryURL(s.Name), source})
+		}
 	}
 	for _, t := range p.Tasks {
 		d.Tasks = append(d.Tasks, t.Name)

@@ -27,6 +27,7 @@ func main() {
 // behaviour is what the application is told to do.
 type behaviour struct {
 	service, release, address string
+	worker                    bool // without a port
 
 	ready     time.Duration // until it is healthy
 	unhealthy bool
@@ -46,7 +47,8 @@ GET /health answers 200 when it is ready, every other path a JSON document that
 says service, release and path. A path with ?slow=2s takes that long, one with
 ?status=500 answers so. ?events=60 streams as many events, 50 a second, and
 ?call=http://mcp:3002/x answers as another service does. Each flag has a variable: -crash-after is
-SAMPLE_CRASH_AFTER. HOST and PORT say where it listens.
+SAMPLE_CRASH_AFTER. HOST and PORT say where it listens; without PORT it is a
+worker, which listens nowhere and works until it is told to end.
 
 Flags:
 `
@@ -61,7 +63,7 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) int 
 		}
 		return ""
 	}
-	b := behaviour{address: net.JoinHostPort(get("HOST"), get("PORT"))}
+	b := behaviour{address: net.JoinHostPort(get("HOST"), get("PORT")), worker: get("PORT") == ""}
 	set := flag.NewFlagSet("sample", flag.ContinueOnError)
 	set.SetOutput(stderr)
 	set.Usage = func() {

@@ -136,6 +136,7 @@ func TestMisbehave(t *testing.T) {
 		says      string
 	}{
 		{"-crash-after 1ns -exit-code 5", "", 5, "told to crash"},
+		{"-crash-after 1ms -exit-code 7", "", 7, "release unknown of sample works\nsample: told to crash after 1ms"},
 		{"-no-such", "", 2, "-no-such"},
 		{"", "SAMPLE_SLOW=soon", 2, "SAMPLE_SLOW=soon"},
 		{"fly", "", 2, `no command "fly"`},

@@ -22,11 +22,6 @@ func serve(ctx context.Context, b behaviour, stdout, stderr io.Writer) int {
 	if b.crash > 0 && b.crash <= time.Microsecond {
 		return crashed()
 	}
-	socket, err := net.Listen("tcp", b.address)
-	if err != nil {
-		fmt.Fprintf(stderr, "sample: %v\n", err)
-		return 1
-	}
 	var crash <-chan time.Time
 	if b.crash > 0 {
 		crash = time.After(b.crash)
@@ -34,6 +29,21 @@ func serve(ctx context.Context, b behaviour, stdout, stderr io.Writer) int {
 	ended := ctx.Done()
 	if b.ignore {
 		ended = nil
+	}
+	if b.worker {
+		fmt.Fprintf(stdout, "release %s of %s works\n", b.release, b.service)
+		select {
+		case <-crash:
+			return crashed()
+		case <-ended:
+		}
+		fmt.Fprintln(stdout, "finished")
+		return 0
+	}
+	socket, err := net.Listen("tcp", b.address)
+	if err != nil {
+		fmt.Fprintf(stderr, "sample: %v\n", err)
+		return 1
 	}
 	server := &http.Server{Handler: b.handler(begin), ReadHeaderTimeout: time.Minute}
 	failed := make(chan error, 1)

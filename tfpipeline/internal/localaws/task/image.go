@@ -110,7 +110,7 @@ func (i Image) find(name string) (string, error) {
 	places := []string{filepath.Join(i.Folder, name), filepath.Join(i.Folder, "bin", name), filepath.Join("/usr/bin", name), filepath.Join("/bin", name)}
 	switch {
 	case filepath.IsAbs(name):
-		places = []string{name}
+		places = []string{filepath.Join(i.Folder, name), name}
 	case strings.Contains(name, "/"):
 		places = places[:1]
 	case i.Folder == "":
