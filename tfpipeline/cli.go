@@ -3,21 +3,18 @@ package main
 import (
 	"context"
 	"embed"
-	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/checkout"
 	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/flags"
 	"github.com/specboard/platform/tfpipeline/internal/report"
 )
 
@@ -136,14 +133,14 @@ func (a *app) dispatch(ctx context.Context, args []string) error {
 		// A shell asks; it has the command line as it was typed.
 		if c, _, err := root.Find(args[1:]); err == nil && len(args) > 1 {
 			last := len(args) - 1
-			args = slices.Concat(args[:1], longFlags(c.Flags(), args[1:last]), args[last:])
+			args = slices.Concat(args[:1], flags.Long(c.Flags(), args[1:last]), args[last:])
 		}
 	} else {
 		c, _, err := root.Find(args)
 		if err != nil {
 			return noCommand(root, args[0])
 		}
-		args = longFlags(c.Flags(), args)
+		args = flags.Long(c.Flags(), args)
 	}
 	root.SetArgs(args)
 	return root.ExecuteContext(ctx)
@@ -157,28 +154,6 @@ func noCommand(root *cobra.Command, name string) error {
 	return console.Usage(fmt.Sprintf("no command %q", name), "tfpipeline help")
 }
 
-// longFlags spells -name as --name, as the parser wants it. The documents and
-// hints of this program have one dash; both are right. What follows -- and the
-// values of flags stay as they are.
-func longFlags(set *pflag.FlagSet, args []string) []string {
-	args = slices.Clone(args)
-	for i := 0; i < len(args) && args[i] != "--"; i++ {
-		name, isFlag := strings.CutPrefix(args[i], "-")
-		name = strings.TrimPrefix(name, "-")
-		name, _, hasValue := strings.Cut(name, "=")
-		if !isFlag || name == "" {
-			continue
-		}
-		if len(name) > 1 && !strings.HasPrefix(args[i], "--") {
-			args[i] = "-" + args[i]
-		}
-		if f := set.Lookup(name); f != nil && f.NoOptDefVal == "" && !hasValue {
-			i++ // its value, whatever it looks like
-		}
-	}
-	return args
-}
-
 // rootCommand is the command line as the parser knows it.
 func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
@@ -188,7 +163,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.SetErr(a.console.Err)
 	root.SetIn(a.console.In)
 	root.SetVersionTemplate("tfpipeline {{.Version}}\n")
-	root.SetFlagErrorFunc(flagError)
+	root.SetFlagErrorFunc(flags.Error)
 	var tasks []string
 	for _, t := range a.platform.Tasks {
 		tasks = append(tasks, t.Name)
@@ -257,32 +232,6 @@ func (a *app) rootCommand() *cobra.Command {
 	return root
 }
 
-// flagError is what a flag that cannot be parsed is told with.
-func flagError(c *cobra.Command, err error) error {
-	message := err.Error()
-	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		message = fmt.Sprintf("invalid value %q for flag -%s: %v", e.GetValue(), e.GetFlag().Name, errors.Unwrap(e))
-	} else if e, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
-		message = "flag needs an argument: -" + e.GetSpecifiedName()
-	} else if e, ok := errors.AsType[*pflag.NotExistError](err); ok {
-		message = "flag provided but not defined: -" + e.GetSpecifiedName()
-		if near := nearFlags(c.Flags(), e.GetSpecifiedName()); len(near) > 0 {
-			message += "; did you mean -" + strings.Join(near, " or -") + "?"
-		}
-	}
-	return console.Usage(c.Name()+": "+message, "tfpipeline help "+c.Name())
-}
-
-// nearFlags are the flags whose names resemble one that does not exist, by
-// cobra's measure for commands; it has none for flags.
-func nearFlags(set *pflag.FlagSet, name string) []string {
-	names := &cobra.Command{SuggestionsMinimumDistance: 2}
-	set.VisitAll(func(f *pflag.Flag) {
-		names.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
-	})
-	return names.SuggestionsFor(name)
-}
-
 // version is that of the module, which names the commit it was built from.
 func version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
@@ -310,25 +259,11 @@ version this is. A flag has one dash or two.
 `)
 }
 
-// findRepository looks for envs/ and modules/ here and in the folders above.
-func (a *app) findRepository() error {
-	if a.repository != "" {
-		return nil
+// findRepository looks for the repository from this folder upwards, if -C does
+// not name it.
+func (a *app) findRepository() (err error) {
+	if a.repository == "" {
+		a.repository, err = checkout.Find()
 	}
-	dir, err := os.Getwd()
-	if err != nil {
-		return fmt.Errorf("find the repository: %w", err)
-	}
-	for start := dir; ; dir = filepath.Dir(dir) {
-		_, envs := os.Stat(filepath.Join(dir, "envs", config.SharedRoot))
-		_, modules := os.Stat(filepath.Join(dir, "modules"))
-		if envs == nil && modules == nil {
-			a.repository = dir
-			return nil
-		}
-		if dir == filepath.Dir(dir) {
-			return console.WithNext(fmt.Errorf("find the repository: %w: no envs/%s and modules/ in %s or above", fs.ErrNotExist, config.SharedRoot, start),
-				"cd to the checkout, or name it with -C")
-		}
-	}
+	return err
 }

@@ -4,11 +4,9 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"sync"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/github"
-	"github.com/specboard/platform/tfpipeline/internal/plan"
 	"github.com/specboard/platform/tfpipeline/internal/report"
 	"github.com/specboard/platform/tfpipeline/internal/root"
 	"github.com/specboard/platform/tfpipeline/internal/view"
@@ -59,19 +57,11 @@ func runDrift(ctx context.Context, a *app, o driftOptions) error {
 	if err != nil {
 		return err
 	}
-	drifts := make(map[string]plan.Drift, len(names))
-	var mu sync.Mutex
-	errs, err := root.Each(ctx, a.rootOptions(cloud), names, func(ctx context.Context, r *root.Root) error {
-		d, err := r.Drift(ctx)
-		mu.Lock()
-		defer mu.Unlock()
-		drifts[r.Name] = d
-		return err
-	})
+	drifts, errs, err := root.Drifts(ctx, a.rootOptions(cloud), names)
 	if err != nil {
 		return err
 	}
-	notCompared := failed(a, "compared", names, errs)
+	notCompared := root.Failed(a.console, "compared", names, errs)
 	if notCompared != nil && !o.issues {
 		return notCompared
 	}
@@ -82,8 +72,8 @@ func runDrift(ctx context.Context, a *app, o driftOptions) error {
 			continue
 		}
 		compared = append(compared, name)
-		drift.Add(name, drifts[name])
-		if !drifts[name].Clean() {
+		drift.Add(name, drifts[i])
+		if !drifts[i].Clean() {
 			unclean = append(unclean, name)
 		}
 	}

@@ -41,6 +41,7 @@ var allowed = map[string][]string{
 	"tfpipeline/internal/calls":   {},
 	"tfpipeline/internal/console": {},
 	"tfpipeline/internal/redact":  {},
+	"tfpipeline/internal/flags":   {"tfpipeline/internal/console"},
 	"tfpipeline/internal/process": {},
 
 	"tfpipeline/internal/workflowtest": {}, // imported by tests alone
@@ -51,7 +52,7 @@ var allowed = map[string][]string{
 
 	// Its adapters, each for one outside system.
 	"tfpipeline/internal/ecs":         {"gen/config", "tfpipeline/internal/calls", "tfpipeline/internal/deploy"},
-	"tfpipeline/internal/checkout":    {"migrations", "tfpipeline/internal/console", "tfpipeline/internal/deploy"},
+	"tfpipeline/internal/checkout":    {"gen/config", "migrations", "tfpipeline/internal/console", "tfpipeline/internal/deploy"},
 	"tfpipeline/internal/github":      {},
 	"tfpipeline/internal/localaws":    {"gen/config", "migrations/scratch", "tfpipeline/internal/console", "tfpipeline/internal/endpoint", "tfpipeline/internal/localaws/*", "tfpipeline/internal/process"},
 	"tfpipeline/internal/localaws/*":  {"gen/config", "tfpipeline/internal/endpoint", "tfpipeline/internal/localaws/*"},
@@ -73,8 +74,8 @@ var allowed = map[string][]string{
 	"tfpipeline/internal/scaffold": {"gen/config", "migrations", "tfpipeline/internal/console"},
 
 	"tfpipeline/internal/report": {
-		"gen/config", "tfpipeline/internal/checkout", "tfpipeline/internal/console", "tfpipeline/internal/deploy", "tfpipeline/internal/github", "tfpipeline/internal/notify",
-		"tfpipeline/internal/plan", "tfpipeline/internal/view",
+		"gen/config", "tfpipeline/internal/checkout", "tfpipeline/internal/console", "tfpipeline/internal/deploy", "tfpipeline/internal/ecs", "tfpipeline/internal/github", "tfpipeline/internal/notify",
+		"tfpipeline/internal/plan", "tfpipeline/internal/state", "tfpipeline/internal/view",
 	},
 
 	"tfpipeline": {"gen/config", "migrations", "tfpipeline/internal/*"},
@@ -198,7 +199,7 @@ func TestPackageDocs(t *testing.T) {
 // Main keeps the verbs: their flags, help and wiring. What a verb does lives in
 // a package, so main stays small, and no type in it knows everything.
 func TestMainStaysSmall(t *testing.T) {
-	const lines, methods = 2190, 20 // lines: 2000 is the aim, so lower it with each move
+	const lines, methods = 2000, 20
 	m := measure(t)
 	if total := m.lines["tfpipeline"]; total > lines {
 		t.Errorf("package main has %d lines, and may have %d: move what a verb does into a package", total, lines)

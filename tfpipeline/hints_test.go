@@ -18,6 +18,7 @@ import (
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/flags"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
@@ -99,7 +100,7 @@ func parse(line string) error {
 	if !slices.ContainsFunc(commands(), func(v command) bool { return v.name == c.Name() }) {
 		return nil // help, completion, --version
 	}
-	rest = longFlags(c.Flags(), rest)
+	rest = flags.Long(c.Flags(), rest)
 	// A number or a duration that is only known when the program runs.
 	for i := 1; i < len(rest); i++ {
 		if f := c.Flags().Lookup(strings.TrimLeft(rest[i-1], "-")); f != nil && f.NoOptDefVal == "" && f.Value.Type() != "string" && rest[i] == "staging" {
@@ -107,7 +108,7 @@ func parse(line string) error {
 		}
 	}
 	if err := c.ParseFlags(rest); err != nil {
-		return flagError(c, err)
+		return flags.Error(c, err)
 	}
 	return refused(a, c)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/calls"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/redact"
 )
 
 // logPace is the pause between two looks at a log that is followed.
@@ -62,11 +63,11 @@ func runLogs(ctx context.Context, a *app, o logOptions) error {
 		return err
 	}
 	tail := e.ecs.Tail(names, o.grep, time.Now().Add(-o.since))
-	redact := a.redactor()
+	redactor := redact.FromEnvironment(a.console.Getenv)
 	for begun := false; ; {
 		lines, err := tail.Read(ctx)
 		for _, l := range lines {
-			fmt.Fprintf(a.console.Out, "%s %s/%s %s\n", l.Time.UTC().Format("2006-01-02T15:04:05.000Z"), l.Name, l.Task, redact.Hide(l.Message))
+			fmt.Fprintf(a.console.Out, "%s %s/%s %s\n", l.Time.UTC().Format("2006-01-02T15:04:05.000Z"), l.Name, l.Task, redactor.Hide(l.Message))
 		}
 		switch {
 		case ctx.Err() != nil && o.follow:

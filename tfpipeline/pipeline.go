@@ -67,7 +67,7 @@ func (a *app) requireCloud(ctx context.Context, command string) (root.Cloud, err
 func (a *app) rootOptions(cloud root.Cloud) root.Options {
 	return root.Options{
 		Platform: a.platform, Repository: a.repository, Cache: cacheDir(),
-		Console: a.console, Redactor: a.redactor(), Cloud: cloud, Leases: a.leases(cloud),
+		Console: a.console, Redactor: redact.FromEnvironment(a.console.Getenv), Cloud: cloud, Leases: a.leases(cloud),
 	}
 }
 
@@ -92,7 +92,7 @@ func (a *app) services() []string {
 // leases are those that changes of environments are made under.
 func (a *app) leases(cloud root.Cloud) *root.Leases {
 	return &root.Leases{
-		Platform: a.platform, Bucket: state.New(cloud.Config, a.platform), Console: a.console, Redactor: a.redactor(),
+		Platform: a.platform, Bucket: state.New(cloud.Config, a.platform), Console: a.console, Redactor: redact.FromEnvironment(a.console.Getenv),
 		Limits: a.limits, Cache: cacheDir(), Actor: a.actor(), Why: a.why(), RunURL: github.ReadRun(a.console.Getenv).URL,
 	}
 }
@@ -104,7 +104,7 @@ func (a *app) pipeline(e *environment, i *root.Infrastructure) (*deploy.Pipeline
 		Images: e.ecs, TaskDefinitions: e.ecs, Services: e.ecs, Scaling: e.ecs, Deployments: e.ecs,
 		Tasks: e.ecs, Secrets: e.ecs, Health: e.ecs, Collector: e.ecs,
 		Infrastructure: i, Checkout: a.checkout(), History: e.history, Lock: e.lock,
-		Redactor: a.redactor(), Limits: a.limits,
+		Redactor: redact.FromEnvironment(a.console.Getenv), Limits: a.limits,
 	}
 	if e.cloud.Target == root.Local && p.Limits.Window == 0 {
 		// Its health checks are faster than those of AWS by this factor.
@@ -128,24 +128,6 @@ func (a *app) checkout() *checkout.Checkout {
 		c.ReleaseCommit = client.ReleaseCommit
 	}
 	return c
-}
-
-// secretVariables hold what must not be repeated in any output.
-var secretVariables = []string{
-	"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN", "NOTIFY_URL",
-	"GITHUB_TOKEN", "GH_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_RUNTIME_TOKEN",
-}
-
-// redactor hides what looks like a secret, and what this program's own
-// environment says is one.
-func (a *app) redactor() redact.Redactor {
-	var values []string
-	for _, name := range secretVariables {
-		if v := a.console.Getenv(name); len(v) >= 12 { // shorter ones are words, such as "test"
-			values = append(values, v)
-		}
-	}
-	return redact.New(values...)
 }
 
 // actor is who asks: a workflow's trigger, or the user of this machine.

@@ -74,7 +74,7 @@ func runPlan(ctx context.Context, a *app, o planOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	s, planErr := planRoot(ctx, r, o)
+	s, planErr := r.Section(ctx, o.choices())
 	if s.Plan == nil {
 		return planErr
 	}
@@ -82,9 +82,6 @@ func runPlan(ctx context.Context, a *app, o planOptions) (err error) {
 	case o.json:
 		err = view.PlanJSON(a.console.Out, string(cloud.Target), s.Plan)
 	case o.markdown:
-		if planErr != nil {
-			s.Error = a.redactor().Hide(planErr.Error())
-		}
 		err = report.Planned(ctx, a.console, a.checkout(), report.Comment(a.platform.Name, cloud.Target == root.Offline, s))
 	default:
 		err = view.Text{Colour: a.console.Colour(a.console.Out)}.Plan(a.console.Out, s.Plan)

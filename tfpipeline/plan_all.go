@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/report"
@@ -33,7 +32,7 @@ func runPlanAll(ctx context.Context, a *app, o planOptions) error {
 	if !o.json {
 		fmt.Fprintln(a.console.Out, cloud.Target.Headline(allRoots, o.offline))
 	}
-	sections, errs, err := planRoots(ctx, a, cloud, o)
+	sections, errs, err := root.PlanAll(ctx, a.rootOptions(cloud), o.choices())
 	if err != nil {
 		return err
 	}
@@ -51,7 +50,7 @@ func runPlanAll(ctx context.Context, a *app, o planOptions) error {
 	if c != nil {
 		err = c.Tell(ctx, report.Comment(a.platform.Name, cloud.Target == root.Offline, sections...))
 	}
-	err = errors.Join(err, failed(a, "planned", a.platform.Roots(), errs))
+	err = errors.Join(err, root.Failed(a.console, "planned", a.platform.Roots(), errs))
 	if c != nil {
 		err = errors.Join(err, report.Refusals(sections))
 	}
@@ -59,53 +58,4 @@ func runPlanAll(ctx context.Context, a *app, o planOptions) error {
 		return console.ErrChanges
 	}
 	return err
-}
-
-// failed tells of each failure, with its next command, and returns the sum.
-func failed(a *app, what string, roots []string, errs []error) error {
-	var names []string
-	for i, err := range errs {
-		if err == nil {
-			continue
-		}
-		if len(roots) == 1 {
-			return err
-		}
-		a.console.Fail(err)
-		names = append(names, roots[i])
-	}
-	if len(names) == 0 {
-		return nil
-	}
-	return fmt.Errorf("%d of %d roots could not be %s: %s", len(names), len(roots), what, strings.Join(names, ", "))
-}
-
-// planRoot plans and guards a root.
-func planRoot(ctx context.Context, r *root.Root, o planOptions) (s view.Section, err error) {
-	s.Root = r.Name
-	if s.Plan, err = r.Plan(ctx, o.choices()); s.Plan != nil {
-		s.Refused = r.Refused(s.Plan)
-	}
-	return s, err
-}
-
-// planRoots plans and guards every root, several at a time.
-func planRoots(ctx context.Context, a *app, cloud root.Cloud, o planOptions) (sections []view.Section, errs []error, err error) {
-	roots := a.platform.Roots()
-	sections = make([]view.Section, len(roots))
-	errs, err = root.Each(ctx, a.rootOptions(cloud), roots, func(ctx context.Context, r *root.Root) (err error) {
-		s := &sections[slices.Index(roots, r.Name)]
-		if *s, err = planRoot(ctx, r, o); s.Plan != nil {
-			r.Progress("planned")
-		}
-		return err
-	})
-	redact := a.redactor()
-	for i, name := range roots {
-		sections[i].Root = name
-		if err == nil && errs[i] != nil {
-			sections[i].Error = redact.Hide(errs[i].Error())
-		}
-	}
-	return sections, errs, err
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/flags"
 	"github.com/specboard/platform/tfpipeline/internal/github"
 	"github.com/specboard/platform/tfpipeline/internal/report"
 	"github.com/specboard/platform/tfpipeline/internal/root"
@@ -43,28 +44,11 @@ func promoteCommand() command {
 type attemptOptions struct {
 	env, tag, commit        string
 	reviewed, overrideProof string
-	force                   forced
+	force                   flags.Reason
 	withMigrations, forward bool
 	dryRun, json, markdown  bool
 	timeout, lockWait       time.Duration
 	dossier                 string
-}
-
-// forced is the flag -force, or -force=REASON.
-type forced struct {
-	is     bool
-	reason string
-}
-
-func (f *forced) IsBoolFlag() bool { return true }
-func (f *forced) String() string   { return f.reason }
-
-func (f *forced) Set(s string) error {
-	f.is, f.reason = s != "false", s
-	if s == "true" || s == "false" {
-		f.reason = ""
-	}
-	return nil
 }
 
 func (o *attemptOptions) declare(set *flag.FlagSet) {
@@ -166,7 +150,7 @@ func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions,
 	}
 	q := deploy.Request{
 		ID: id, Tag: o.tag, Commit: o.commit, Actor: a.actor(), RunURL: github.ReadRun(a.console.Getenv).URL, Why: a.why(),
-		OverrideProof: o.overrideProof, Force: o.force.is, ForceReason: o.force.reason, Forward: o.forward, WithMigrations: o.withMigrations,
+		OverrideProof: o.overrideProof, Force: o.force.Given, ForceReason: o.force.Text, Forward: o.forward, WithMigrations: o.withMigrations,
 		DryRun: o.dryRun, Timeout: o.timeout, LockWait: o.lockWait, CredentialsEnd: root.CredentialsEnd(a.console),
 	}
 	if q.LockWait == 0 {

@@ -2,15 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
-	"github.com/specboard/platform/tfpipeline/internal/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/report"
 	"github.com/specboard/platform/tfpipeline/internal/root"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
@@ -56,7 +54,7 @@ func runStatus(ctx context.Context, a *app, env string, json, markdown bool) err
 			return err
 		}
 		g.Go(func() (err error) {
-			all[i], err = statusOf(groupCtx, a, e)
+			all[i], err = report.Status(groupCtx, a.platform, e.Environment, e.ecs, e.history, e.lock)
 			return root.Explain(name, err)
 		})
 	}
@@ -74,34 +72,4 @@ func runStatus(ctx context.Context, a *app, env string, json, markdown bool) err
 		return fmt.Errorf("print the status: %w", err)
 	}
 	return nil
-}
-
-// statusOf looks at one environment, at everything at the same time.
-func statusOf(ctx context.Context, a *app, e *environment) (view.Status, error) {
-	var public []string
-	for _, service := range a.platform.Services {
-		if service.Public() {
-			public = append(public, service.Name)
-		}
-	}
-	var o view.Observation
-	names := a.services()
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) { o.Records, o.Skipped, err = e.history.Recent(ctx); return err })
-	g.Go(func() error { o.Lock, o.LockError = e.lock.Holder(ctx); return nil })
-	g.Go(func() (err error) { o.Services, err = e.ecs.DescribeServices(ctx, names); return err })
-	g.Go(func() (err error) { o.Stopped, err = e.ecs.StoppedTasks(ctx, names, time.Time{}); return err })
-	g.Go(func() (err error) { o.Digests, err = e.ecs.RunningDigests(ctx, names); return err })
-	g.Go(func() (err error) { o.Targets, err = e.ecs.TargetHealth(ctx, public); return err })
-	err := g.Wait()
-	s := view.Status{Environment: e.Name, URL: "https://" + a.platform.Host(e.Environment), Time: time.Now().UTC()}
-	if failure, ok := errors.AsType[*ecs.Error](err); ok && failure.Code == "ClusterNotFoundException" {
-		s.Problems = []string{"there is nothing yet: tfpipeline bootstrap -env " + e.Name}
-		return s, nil
-	}
-	if err != nil {
-		return s, fmt.Errorf("%s: %w", e.Name, err)
-	}
-	s.Fill(names, o)
-	return s, nil
 }

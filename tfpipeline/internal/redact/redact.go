@@ -33,6 +33,24 @@ func New(values ...string) Redactor {
 	return r
 }
 
+// secretVariables are the environment variables whose values are secrets.
+var secretVariables = []string{
+	"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN", "NOTIFY_URL",
+	"GITHUB_TOKEN", "GH_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_RUNTIME_TOKEN",
+}
+
+// FromEnvironment returns a Redactor that also hides the secrets that the
+// program was given in environment variables.
+func FromEnvironment(get func(name string) string) Redactor {
+	var values []string
+	for _, name := range secretVariables {
+		if v := get(name); len(v) >= 12 { // shorter ones are words, such as "test"
+			values = append(values, v)
+		}
+	}
+	return New(values...)
+}
+
 // Hide returns text without secrets. What it hides becomes Hidden; everything
 // else stays as it was, byte for byte.
 func (r Redactor) Hide(text string) string {

@@ -204,11 +204,3 @@ func (r *Root) Guard(p *plan.Plan, allow []string) error {
 		return console.WithNext(refusal, "if that is meant: %s %s", command, refusal.Flags())
 	}
 }
-
-// Refused is what an apply of a plan would be refused for; nil is nothing.
-func (r *Root) Refused(p *plan.Plan) []plan.Violation {
-	if refusal, ok := errors.AsType[*plan.GuardError](r.Guard(p, nil)); ok {
-		return refusal.Violations
-	}
-	return nil
-}

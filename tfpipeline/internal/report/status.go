@@ -1,0 +1,47 @@
+package report
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/state"
+	"github.com/specboard/platform/tfpipeline/internal/view"
+)
+
+// Status looks at one environment. It asks ECS, the history and the lock at the
+// same time, since each answer takes a moment.
+func Status(ctx context.Context, p config.Platform, e config.Environment, cluster *ecs.Environment, history *state.History, lock *state.Lock) (view.Status, error) {
+	var names []string
+	var public []string
+	for _, service := range p.Services {
+		names = append(names, service.Name)
+		if service.Public() {
+			public = append(public, service.Name)
+		}
+	}
+	var o view.Observation
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) { o.Records, o.Skipped, err = history.Recent(ctx); return err })
+	g.Go(func() error { o.Lock, o.LockError = lock.Holder(ctx); return nil })
+	g.Go(func() (err error) { o.Services, err = cluster.DescribeServices(ctx, names); return err })
+	g.Go(func() (err error) { o.Stopped, err = cluster.StoppedTasks(ctx, names, time.Time{}); return err })
+	g.Go(func() (err error) { o.Digests, err = cluster.RunningDigests(ctx, names); return err })
+	g.Go(func() (err error) { o.Targets, err = cluster.TargetHealth(ctx, public); return err })
+	err := g.Wait()
+	s := view.Status{Environment: e.Name, URL: "https://" + p.Host(e), Time: time.Now().UTC()}
+	if failure, ok := errors.AsType[*ecs.Error](err); ok && failure.Code == "ClusterNotFoundException" {
+		s.Problems = []string{"there is nothing yet: tfpipeline bootstrap -env " + e.Name}
+		return s, nil
+	}
+	if err != nil {
+		return s, fmt.Errorf("%s: %w", e.Name, err)
+	}
+	s.Fill(names, o)
+	return s, nil
+}
