@@ -138,20 +138,12 @@ func (a *app) dispatch(ctx context.Context, args []string) error {
 	} else {
 		c, _, err := root.Find(args)
 		if err != nil {
-			return noCommand(root, args[0])
+			return flags.NoCommand(root, args[0])
 		}
 		args = flags.Long(c.Flags(), args)
 	}
 	root.SetArgs(args)
 	return root.ExecuteContext(ctx)
-}
-
-// noCommand is the error for a verb that does not exist.
-func noCommand(root *cobra.Command, name string) error {
-	if near := root.SuggestionsFor(name); len(near) > 0 {
-		return console.Usage(fmt.Sprintf("no command %q; did you mean %s?", name, strings.Join(near, " or ")), "tfpipeline help "+near[0])
-	}
-	return console.Usage(fmt.Sprintf("no command %q", name), "tfpipeline help")
 }
 
 // rootCommand is the command line as the parser knows it.
@@ -222,7 +214,7 @@ func (a *app) rootCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			c, _, err := root.Find(args)
 			if err != nil {
-				return noCommand(root, args[0])
+				return flags.NoCommand(root, args[0])
 			}
 			return c.Help()
 		},

@@ -10,13 +10,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/specboard/platform/tfpipeline/internal/calls"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/ecs"
 	"github.com/specboard/platform/tfpipeline/internal/redact"
 )
 
-// logPace is the pause between two looks at a log that is followed.
+// logPace is the time between two reads of a log that is followed.
 const logPace = 2 * time.Second
 
 func logsCommand() command {
@@ -64,26 +63,17 @@ func runLogs(ctx context.Context, a *app, o logOptions) error {
 	}
 	tail := e.ecs.Tail(names, o.grep, time.Now().Add(-o.since))
 	redactor := redact.FromEnvironment(a.console.Getenv)
-	for begun := false; ; {
-		lines, err := tail.Read(ctx)
-		for _, l := range lines {
-			fmt.Fprintf(a.console.Out, "%s %s/%s %s\n", l.Time.UTC().Format("2006-01-02T15:04:05.000Z"), l.Name, l.Task, redactor.Hide(l.Message))
-		}
-		switch {
-		case ctx.Err() != nil && o.follow:
-			return nil // Ctrl-C is how following ends
-		case errors.Is(err, ecs.ErrNoLogGroup) && !begun:
-			return console.WithNext(fmt.Errorf("%w: was %s applied?", err, o.env), "tfpipeline bootstrap -env %s", o.env)
-		case err != nil && (!o.follow || !begun):
-			return err
-		case err != nil:
-			a.console.Progress("trying again: %v", err)
-		}
-		begun = true
-		if !o.follow || !calls.Pause(ctx, cmp.Or(a.limits.Tick, logPace)) {
-			return nil
-		}
+	pace := cmp.Or(a.limits.Tick, logPace)
+	if !o.follow {
+		pace = 0
 	}
+	err = tail.Follow(ctx, pace, func(l ecs.TailLine) {
+		fmt.Fprintf(a.console.Out, "%s %s/%s %s\n", l.Time.UTC().Format("2006-01-02T15:04:05.000Z"), l.Name, l.Task, redactor.Hide(l.Message))
+	}, func(err error) { a.console.Progress("trying again: %v", err) })
+	if errors.Is(err, ecs.ErrNoLogGroup) {
+		return console.WithNext(fmt.Errorf("%w: was %s applied?", err, o.env), "tfpipeline bootstrap -env %s", o.env)
+	}
+	return err
 }
 
 // logNames are the services and tasks whose logs are asked for.

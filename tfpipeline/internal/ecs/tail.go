@@ -11,6 +11,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
+
+	"github.com/specboard/platform/tfpipeline/internal/calls"
 )
 
 // ErrNoLogGroup is returned where a service or task has no log group, because
@@ -44,6 +46,29 @@ type TailLine struct {
 func (e *Environment) Tail(names []string, grep string, from time.Time) *Tail {
 	// CloudWatch counts milliseconds; what is finer would be read twice.
 	return &Tail{e, names, strings.ToLower(grep), from.Truncate(time.Millisecond), map[string]time.Time{}}
+}
+
+// Follow gives each line to print. With a pace of 0 it reads once; else it reads
+// again after that time until the context ends, which is no error. Once a read
+// has succeeded, it gives failures of later ones to failing and goes on.
+func (t *Tail) Follow(ctx context.Context, pace time.Duration, print func(TailLine), failing func(error)) error {
+	for begun := false; ; begun = true {
+		lines, err := t.Read(ctx)
+		for _, l := range lines {
+			print(l)
+		}
+		switch {
+		case ctx.Err() != nil && pace > 0:
+			return nil
+		case err != nil && (pace == 0 || !begun):
+			return err
+		case err != nil:
+			failing(err)
+		}
+		if pace == 0 || !calls.Pause(ctx, pace) {
+			return nil
+		}
+	}
 }
 
 // Read returns what is new since the last time, in the order of time; where
