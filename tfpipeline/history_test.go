@@ -120,9 +120,8 @@ func TestARollbackRemovesTheStateLockOfAKilledApply(t *testing.T) {
 	w.release("v1.1")
 	w.must(0, "promote", "-env", "staging", "-release", "v1.1")
 	for _, holder := range []string{dead, another} {
+		w.leaveDead(dead, "c0ffee")
 		w.cloud.mu.Lock()
-		w.cloud.objects["locks/staging.json"] = `{"environment":"staging","record_id":"` + dead + `","kind":"promote","until":"2026-11-23T08:01:00Z"}`
-		w.cloud.objects["history/staging/"+dead+".journal.json"] = `{"step":"apply","phase":"applying","record":{"version":2,"id":"` + dead + `","kind":"promote","environment":"staging","release":{"commit":"c0ffee"}}}`
 		w.cloud.objects["terraform/staging.tfstate.tflock"] = `{"ID":"1","Operation":"OperationTypeApply","Info":"tfpipeline ` + holder + `","Who":"ada@runner"}`
 		w.cloud.mu.Unlock()
 		_, stderr := w.must(0, "rollback", "-env", "staging")

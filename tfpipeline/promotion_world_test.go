@@ -208,6 +208,20 @@ func (w *promotions) keys(prefix string) []string {
 	return keys
 }
 
+// leaveDead leaves what a promotion of a commit that was killed in its apply long
+// ago has left: nobody waits for such a lease to end.
+func (w *promotions) leaveDead(id, commit string) {
+	w.cloud.mu.Lock()
+	defer w.cloud.mu.Unlock()
+	for key, content := range map[string]string{
+		"locks/staging.json":                      `{"environment":"staging","record_id":"` + id + `","kind":"promote","until":"2026-11-23T08:01:00Z"}`,
+		"history/staging/" + id + ".journal.json": `{"step":"apply","phase":"applying","record":{"version":2,"id":"` + id + `","kind":"promote","environment":"staging","release":{"commit":"` + commit + `"}}}`,
+	} {
+		w.cloud.objects[key] = content
+		delete(w.cloud.written, key)
+	}
+}
+
 // record is the latest that was stored.
 func (w *promotions) record() deploy.Record {
 	w.t.Helper()

@@ -185,10 +185,7 @@ func TestSettleTellsGitHubOfAKilledRun(t *testing.T) {
 		"id": 2, "ref": killed, "environment": "staging", "state": "in_progress", "payload": map[string]string{"attempt": dead, "platform": w.cloud.platform.Name},
 	})
 	died := func() {
-		w.cloud.mu.Lock()
-		w.cloud.objects["locks/staging.json"] = `{"environment":"staging","record_id":"` + dead + `","kind":"promote","until":"2026-11-23T08:01:00Z"}`
-		w.cloud.objects["history/staging/"+dead+".journal.json"] = `{"step":"apply","phase":"applying","record":{"version":2,"id":"` + dead + `","kind":"promote","environment":"staging","release":{"commit":"` + killed + `"}}}`
-		w.cloud.mu.Unlock()
+		w.leaveDead(dead, killed)
 		if err := os.WriteFile(filepath.Join(cacheDir(), "runs", dead+".json"), []byte(`{"Environment":"staging","Attempt":"`+dead+`"}`), 0o600); err != nil {
 			t.Fatal(err)
 		}
