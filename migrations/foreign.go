@@ -85,6 +85,12 @@ func knownTables() []string {
 	return list
 }
 
+// RecordsMigrations reports whether a table of that name is where a tool, or this
+// runner, records its migrations: it has one row for each.
+func RecordsMigrations(table string) bool {
+	return table == "migrate_history" || slices.Contains(knownTables(), table)
+}
+
 // recognise picks the tool whose table has that name and those columns; nil if
 // it is none's.
 func recognise(table string, columns, tables []string) *tool {

@@ -20,13 +20,15 @@ import (
 // behind a mark of goose, dbmate, sql-migrate or tern.
 
 var (
-	ownName  = regexp.MustCompile(`^[0-9]{4}_[a-z][a-z0-9_]*\.sql$`)
-	version  = regexp.MustCompile(`^[Vv]?([0-9]+(?:[._-][0-9]+)*)`)
-	wayBack  = regexp.MustCompile(`(?i)(^down\.sql|[._]down\.sql|^U[0-9][^/]*\.sql)$`)
-	upMark   = regexp.MustCompile(`(?i)^--\s*(?:\+(?:goose|migrate)\s+up|migrate:up)\b(.*)$`)
-	downMark = regexp.MustCompile(`(?i)^(?:--\s*(?:\+(?:goose|migrate)\s+down|migrate:down)\b.*|---- create above / drop below ----\s*)$`)
-	alone    = regexp.MustCompile(`(?i)^--\s*(?:\+goose\s+no\s+transaction|no-transaction|atlas:txmode\s+none|disable_ddl_transaction.*)\s*$`)
-	brackets = regexp.MustCompile(`(?i)^\s*(?:begin|start\s+transaction|commit|end)(?:\s+(?:work|transaction))?\s*;?\s*$`)
+	ownName = regexp.MustCompile(`^[0-9]{4}_[a-z][a-z0-9_]*\.sql$`)
+	version = regexp.MustCompile(`^[Vv]?([0-9]+(?:[._-][0-9]+)*)`)
+	// dashedDate is Diesel's stamp, which also sorts among stamps without dashes.
+	dashedDate = regexp.MustCompile(`^([0-9]{4})-([0-9]{2})-([0-9]{2})-([0-9]{6})`)
+	wayBack    = regexp.MustCompile(`(?i)(^down\.sql|[._]down\.sql|^U[0-9][^/]*\.sql)$`)
+	upMark     = regexp.MustCompile(`(?i)^--\s*(?:\+(?:goose|migrate)\s+up|migrate:up)\b(.*)$`)
+	downMark   = regexp.MustCompile(`(?i)^(?:--\s*(?:\+(?:goose|migrate)\s+down|migrate:down)\b.*|---- create above / drop below ----\s*)$`)
+	alone      = regexp.MustCompile(`(?i)^--\s*(?:\+goose\s+no\s+transaction|no-transaction|atlas:txmode\s+none|disable_ddl_transaction.*)\s*$`)
+	brackets   = regexp.MustCompile(`(?i)^\s*(?:begin|start\s+transaction|commit|end)(?:\s+(?:work|transaction))?\s*;?\s*$`)
 )
 
 // layout is a folder's migrations in their order.
@@ -87,7 +89,7 @@ func readLayout(fsys fs.FS) (layout, error) {
 // byVersion orders names by their numbers, part by part.
 func byVersion(a, b string) int {
 	split := func(name string) []string {
-		m := version.FindStringSubmatch(path.Clean(name))
+		m := version.FindStringSubmatch(dashedDate.ReplaceAllString(path.Clean(name), "$1$2$3$4"))
 		if m == nil {
 			return nil
 		}

@@ -36,8 +36,11 @@ func TestLayouts(t *testing.T) {
 		"flyway":      {map[string]string{"V1.10__b.sql": "SELECT 2;", "V1.9__a.sql": "SELECT 1;", "U1.9__a.sql": "DROP TABLE a;"}, "V1.9__a.sql=SELECT 1; V1.10__b.sql=SELECT 2;", false},
 		"prisma":      {map[string]string{"20240102_b/migration.sql": "SELECT 2;", "20240101_a/migration.sql": "SELECT 1;"}, "20240101_a/migration.sql=SELECT 1; 20240102_b/migration.sql=SELECT 2;", false},
 		"diesel":      {map[string]string{"2024-01-01-000000_a/up.sql": "SELECT 1;", "2024-01-01-000000_a/down.sql": "DROP TABLE a;"}, "2024-01-01-000000_a/up.sql=SELECT 1;", false},
-		"drizzle":     {map[string]string{"0000_a.sql": "SELECT 1;--> statement-breakpoint\nSELECT 2;", "meta/_journal.json": "{}"}, "0000_a.sql=SELECT 1;--> statement-breakpoint SELECT 2;", false},
-		"a body":      {map[string]string{"1_a.up.sql": "DO $$\nBEGIN\n  NULL;\nEND;\n$$;"}, "1_a.up.sql=DO $$ BEGIN NULL; END; $$;", false},
+		"diesel's stamps": {map[string]string{"2017-09-23-182408_c/up.sql": "SELECT 3;", "20140924113530_b/up.sql": "SELECT 2;", "00000000000000_a/up.sql": "SELECT 1;",
+			"2026-03-19-234307-0000_e/up.sql": "SELECT 5;", "2025-08-01-000055_d/up.sql": "SELECT 4;"},
+			"00000000000000_a/up.sql=SELECT 1; 20140924113530_b/up.sql=SELECT 2; 2017-09-23-182408_c/up.sql=SELECT 3; 2025-08-01-000055_d/up.sql=SELECT 4; 2026-03-19-234307-0000_e/up.sql=SELECT 5;", false},
+		"drizzle": {map[string]string{"0000_a.sql": "SELECT 1;--> statement-breakpoint\nSELECT 2;", "meta/_journal.json": "{}"}, "0000_a.sql=SELECT 1;--> statement-breakpoint SELECT 2;", false},
+		"a body":  {map[string]string{"1_a.up.sql": "DO $$\nBEGIN\n  NULL;\nEND;\n$$;"}, "1_a.up.sql=DO $$ BEGIN NULL; END; $$;", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fsys := fstest.MapFS{}

@@ -77,7 +77,7 @@ func (s *Schema) Apply(node *pg.Node) {
 	case *pg.Node_AlterDefaultPrivilegesStmt:
 		s.DefaultRights = true
 	case *pg.Node_CreateTrigStmt:
-		s.Relation(n.CreateTrigStmt.GetRelation()).trigger(n.CreateTrigStmt.GetTrigname(), s.File)
+		s.Relation(n.CreateTrigStmt.GetRelation()).trigger(n.CreateTrigStmt.GetTrigname(), Trigger{s.File, s.ObjectName(Strings(n.CreateTrigStmt.GetFuncname()))})
 	case *pg.Node_RenameStmt:
 		s.renameObject(n.RenameStmt)
 	case *pg.Node_AlterObjectSchemaStmt:
@@ -89,11 +89,11 @@ func (s *Schema) Apply(node *pg.Node) {
 	}
 }
 
-func (r *Relation) trigger(name string, file int) {
+func (r *Relation) trigger(name string, t Trigger) {
 	if r.Triggers == nil {
-		r.Triggers = map[string]int{}
+		r.Triggers = map[string]Trigger{}
 	}
-	r.Triggers[name] = file
+	r.Triggers[name] = t
 }
 
 func (s *Schema) create(name Name, kind Kind, tolerant bool) *Relation {

@@ -4,7 +4,7 @@
 //
 //	E2E=1 go test -run TestBuiltin ./migrations/check/internal/catalog -update
 //
-// newer.txt adds by hand what later versions brought.
+// newer.txt adds by hand what later versions and the usual extensions bring.
 package catalog
 
 import (
@@ -34,6 +34,8 @@ const (
 
 type facts struct {
 	functions map[string][]arity
+	// extensions are functions of the usual extensions, by name.
+	extensions map[string]Volatility
 	types     map[string]bool
 	same      map[[2]string]bool
 	opclasses map[string]string
@@ -45,7 +47,7 @@ type arity struct {
 }
 
 var load = sync.OnceValue(func() *facts {
-	f := &facts{functions: map[string][]arity{}, types: map[string]bool{}, same: map[[2]string]bool{}, opclasses: map[string]string{}}
+	f := &facts{functions: map[string][]arity{}, extensions: map[string]Volatility{}, types: map[string]bool{}, same: map[[2]string]bool{}, opclasses: map[string]string{}}
 	for _, text := range []string{generated, newer} {
 		for line := range strings.Lines(text) {
 			f.read(strings.Fields(line))
@@ -64,6 +66,10 @@ func (f *facts) read(words []string) {
 		case "steady", "volatile":
 			name, count, _ := strings.Cut(w, "/")
 			f.functions[name] = append(f.functions[name], parseArity(count, words[0] == "volatile"))
+		case "extension-steady":
+			f.extensions[w] = Steady
+		case "extension-volatile":
+			f.extensions[w] = Volatile
 		case "types":
 			f.types[w] = true
 		case "same":
@@ -90,6 +96,12 @@ func parseArity(text string, volatile bool) arity {
 		a.most = n
 	}
 	return a
+}
+
+// ExtensionVolatility returns the volatility of a function of the usual
+// extensions, none of which locks or changes anything.
+func ExtensionVolatility(name string) Volatility {
+	return load().extensions[name]
 }
 
 // VolatilityOf returns the volatility of a built-in function. Where several have

@@ -112,15 +112,8 @@ func (s *Schema) ownVolatility(names []string, args int) Volatility {
 		}
 		v = Steady
 	}
-	if v == NotBuiltin && extensionVolatile[last(names)] {
-		return Volatile
+	if v == NotBuiltin {
+		return ExtensionVolatility(last(names))
 	}
 	return v
-}
-
-// extensionVolatile names functions of the usual extensions (uuid-ossp,
-// pgcrypto, tablefunc), which no CREATE FUNCTION shows.
-var extensionVolatile = map[string]bool{
-	"uuid_generate_v1": true, "uuid_generate_v1mc": true, "uuid_generate_v4": true,
-	"gen_salt": true, "gen_random_bytes": true, "normal_rand": true,
 }

@@ -74,7 +74,7 @@ func (s *Schema) relation(schema, name string, kind Kind) *Relation {
 	if schema == "" {
 		n = s.inPath(name)
 	}
-	r := &Relation{Name: n, Kind: kind, Triggers: map[string]int{}, stub: true}
+	r := &Relation{Name: n, Kind: kind, Triggers: map[string]Trigger{}, stub: true}
 	s.Relations[n] = r
 	if kind == IndexKind {
 		r.Owner = &Relation{Kind: Table}
@@ -117,6 +117,20 @@ func (s *Schema) FindFunctions(parts []string, args int) []*Function {
 			list = append(list, f)
 		}
 	}
+	return list
+}
+
+// Calling returns the relations whose triggers call a function, by name.
+func (s *Schema) Calling(function Name) []*Relation {
+	var list []*Relation
+	for _, r := range s.Relations {
+		for _, t := range r.Triggers {
+			if t.Function == function && !slices.Contains(list, r) {
+				list = append(list, r)
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b *Relation) int { return strings.Compare(a.Name.String(), b.Name.String()) })
 	return list
 }
 

@@ -48,9 +48,9 @@ func (s *Schema) renameObject(n *pg.RenameStmt) {
 		}
 	case pg.ObjectType_OBJECT_TRIGGER:
 		r := s.Relation(n.GetRelation())
-		if file, ok := r.Triggers[n.GetSubname()]; ok {
+		if t, ok := r.Triggers[n.GetSubname()]; ok {
 			delete(r.Triggers, n.GetSubname())
-			r.trigger(n.GetNewname(), file)
+			r.trigger(n.GetNewname(), t)
 		}
 	case pg.ObjectType_OBJECT_TYPE, pg.ObjectType_OBJECT_DOMAIN:
 		old := s.ObjectName(Strings(n.GetObject().GetList().GetItems()))

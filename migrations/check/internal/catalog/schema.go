@@ -51,7 +51,7 @@ type Relation struct {
 	Columns     []*Column
 	Constraints []*Constraint
 	Indexes     []*Index
-	Triggers    map[string]int // name → file
+	Triggers    map[string]Trigger // by name
 	// Parents and Children are those of inheritance and partitioning.
 	Parents, Children []*Relation
 	// Strategy is list, range or hash and Key its columns ("" for an
@@ -165,6 +165,12 @@ func (t *UserType) Constrained() bool {
 }
 
 // Function is a function or procedure that the database defines.
+// Trigger is a trigger of a relation: the file that made it, and what it calls.
+type Trigger struct {
+	File     int
+	Function Name
+}
+
 type Function struct {
 	Name     Name
 	Args     int

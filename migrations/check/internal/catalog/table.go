@@ -18,7 +18,7 @@ func (s *Schema) createTable(n *pg.CreateStmt, kind Kind) {
 			return
 		}
 	}
-	t := &Relation{Name: name, Kind: kind, File: s.File, Known: true, Triggers: map[string]int{},
+	t := &Relation{Name: name, Kind: kind, File: s.File, Known: true, Triggers: map[string]Trigger{},
 		Temporary: n.GetRelation().GetRelpersistence() == "t", Unlogged: n.GetRelation().GetRelpersistence() == "u"}
 	if spec := n.GetPartspec(); spec != nil {
 		t.Kind = Partitioned
@@ -220,7 +220,7 @@ func (s *Schema) createTableAs(n *pg.CreateTableAsStmt) {
 	if n.GetObjtype() == pg.ObjectType_OBJECT_MATVIEW {
 		kind = MaterializedView
 	}
-	s.Relations[name] = &Relation{Name: name, Kind: kind, File: s.maker(n.GetIfNotExists()), Temporary: rel.GetRelpersistence() == "t", Triggers: map[string]int{}}
+	s.Relations[name] = &Relation{Name: name, Kind: kind, File: s.maker(n.GetIfNotExists()), Temporary: rel.GetRelpersistence() == "t", Triggers: map[string]Trigger{}}
 	if kind == MaterializedView {
 		s.shape(s.Relations[name], n.GetQuery(), n.GetInto().GetColNames())
 	}

@@ -174,7 +174,7 @@ func (j *judge) action(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 		pg.AlterTableType_AT_EnableTrigAll, pg.AlterTableType_AT_EnableTrigUser:
 		j.enabled[t.Name.String()+" "+strings.ToLower(strings.TrimPrefix(cmd.GetSubtype().String(), "AT_Enable"))+cmd.GetName()] = true
 	case pg.AlterTableType_AT_DisableTrig, pg.AlterTableType_AT_DisableTrigAll, pg.AlterTableType_AT_DisableTrigUser:
-		if _, known := t.Triggers[cmd.GetName()]; !known || t.Triggers[cmd.GetName()] != j.schema.File {
+		if trigger, known := t.Triggers[cmd.GetName()]; !known || trigger.File != j.schema.File {
 			key := t.Name.String() + " " + strings.ToLower(strings.TrimPrefix(cmd.GetSubtype().String(), "AT_Disable")) + cmd.GetName()
 			delete(j.enabled, key)
 			j.unless(func() bool {

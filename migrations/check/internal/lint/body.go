@@ -100,7 +100,7 @@ func (j *judge) nestedOpen(sql string) bool {
 	defer func() { j.schema.Complete = complete }()
 	for _, node := range nodes {
 		first, covered := len(j.findings), j.covered
-		named := node.GetGrantStmt() != nil || node.GetCommentStmt() != nil
+		named := node.GetGrantStmt() != nil || node.GetCommentStmt() != nil || setsOptions(node)
 		j.statement(node)
 		said := j.covered > covered || slices.ContainsFunc(j.findings[first:], func(f Finding) bool { return f.Severity == Error })
 		if !said && slices.ContainsFunc(catalog.OpenPlaces(node), func(place string) bool { return !openPlaces[place] && (place != "String.sval" || !named) }) {
@@ -108,6 +108,15 @@ func (j *judge) nestedOpen(sql string) bool {
 		}
 	}
 	return true
+}
+
+// setsOptions reports whether a statement does nothing but set storage
+// parameters, which do the same to others whatever their values.
+func setsOptions(node *pg.Node) bool {
+	commands := node.GetAlterTableStmt().GetCmds()
+	return len(commands) > 0 && !slices.ContainsFunc(commands, func(c *pg.Node) bool {
+		return c.GetAlterTableCmd().GetSubtype() != pg.AlterTableType_AT_SetRelOptions
+	})
 }
 
 func shorten(text string) string {
@@ -178,14 +187,14 @@ func (j *judge) selectStatement(node *pg.Node, n *pg.SelectStmt) {
 	})
 }
 
-// unknownFunction reports one that neither PostgreSQL nor the schema has: an
+// unknownFunction reports one that neither PostgreSQL nor the schema has: a rare
 // extension's, or one of a database that is not known here. It may do anything.
 func (j *judge) unknownFunction(f *pg.FuncCall) {
 	names := catalog.Strings(f.GetFuncname())
 	if len(names) == 0 || names[0] == "pg_catalog" || len(j.schema.FindFunctions(names, len(f.GetArgs()))) > 0 {
 		return
 	}
-	if name := names[len(names)-1]; catalog.VolatilityOf(name, len(f.GetArgs())) == catalog.NotBuiltin {
+	if name := names[len(names)-1]; catalog.VolatilityOf(name, len(f.GetArgs())) == catalog.NotBuiltin && catalog.ExtensionVolatility(name) == catalog.NotBuiltin {
 		j.reportf(0, "not-judged", "%s() is neither PostgreSQL's nor the schema's: what it locks or breaks is not known", strings.Join(names, "."))
 	}
 }

@@ -32,7 +32,7 @@ func (j *judge) drop(n *pg.DropStmt) {
 	cascades := n.GetBehavior() == pg.DropBehavior_DROP_CASCADE
 	for _, o := range n.GetObjects() {
 		parts := catalog.ObjectParts(o)
-		if j.ours(n.GetRemoveType(), parts) {
+		if j.ours(n.GetRemoveType(), parts) || j.uncalled(n.GetRemoveType(), parts) {
 			continue
 		}
 		name := catalog.Name{Name: strings.Join(parts, ".")}.Name
@@ -58,6 +58,21 @@ func (j *judge) drop(n *pg.DropStmt) {
 			j.reportf(0, "drop-cascade", "whatever depends on %s %s is dropped as well", kind, name)
 		}
 	}
+}
+
+// uncalled reports whether it is known that no trigger calls a function that only
+// triggers can call: nothing depends on it, and no release uses it.
+func (j *judge) uncalled(kind pg.ObjectType, parts []string) bool {
+	list := j.schema.FindFunctions(parts, -1)
+	if !j.schema.Complete || len(list) == 0 || kind != pg.ObjectType_OBJECT_FUNCTION && kind != pg.ObjectType_OBJECT_ROUTINE {
+		return false
+	}
+	for _, f := range list {
+		if types := catalog.Strings(f.Create.GetReturnType().GetNames()); len(types) == 0 || types[len(types)-1] != "trigger" {
+			return false
+		}
+	}
+	return len(j.schema.Calling(list[0].Name)) == 0
 }
 
 // existsAtEnd returns what tells, at the end of the transaction, whether what is
@@ -100,8 +115,8 @@ func (j *judge) ours(kind pg.ObjectType, parts []string) bool {
 			return false
 		}
 		t := j.schema.RelationAs(parts[:len(parts)-1], catalog.Table)
-		file, ok := t.Triggers[parts[len(parts)-1]]
-		return j.schema.New(t) || ok && file == j.schema.File
+		trigger, ok := t.Triggers[parts[len(parts)-1]]
+		return j.schema.New(t) || ok && trigger.File == j.schema.File
 	}
 	relation, ok := catalog.RelationKind(kind)
 	return ok && j.schema.New(j.schema.RelationAs(parts, relation))

@@ -151,6 +151,12 @@ func (l *lockList) drop(n *pg.DropStmt) {
 					l.add(t, catalog.AccessExclusive)
 				}
 			}
+		case pg.ObjectType_OBJECT_FUNCTION, pg.ObjectType_OBJECT_PROCEDURE, pg.ObjectType_OBJECT_ROUTINE:
+			if n.GetBehavior() == pg.DropBehavior_DROP_CASCADE {
+				for _, r := range l.schema.Calling(l.schema.ObjectName(parts)) {
+					l.add(r, catalog.AccessExclusive)
+				}
+			}
 		case pg.ObjectType_OBJECT_SCHEMA:
 			for _, r := range l.schema.In(strings.Join(parts, "")) {
 				if r.Kind != catalog.IndexKind && r.Kind != catalog.Sequence {

@@ -117,3 +117,6 @@ CREATE TABLE currencies (
     code text PRIMARY KEY,
     name text NOT NULL
 );
+
+-- Another tool's records, of which there are as many as migrations.
+CREATE TABLE _sqlx_migrations (version bigint PRIMARY KEY, success boolean NOT NULL);
