@@ -81,7 +81,7 @@ migrations-check: ## Lint the migrations, and prove them on a scratch PostgreSQL
 	@bin/check prove
 
 .PHONY: validate
-validate: $(TFPIPELINE) ## terraform fmt, validate and test, of every root and module
+validate: $(TFPIPELINE) ## terraform fmt, validate and test, of every root, module and example
 	@exec $(TFPIPELINE) validate
 
 .PHONY: test

@@ -1,5 +1,6 @@
 // Gen renders the platform in gen/config to Terraform: reusable modules in
-// modules/ and one root per state in envs/. It is offline and deterministic.
+// modules/, their example in examples/ and one root per state in envs/. It is
+// offline and deterministic.
 package main
 
 import (
@@ -37,8 +38,9 @@ func main() {
 const usage = `usage: go run ./gen [-check] [-C DIR]
 
 Gen renders the platform that gen/config describes to Terraform: reusable
-modules in modules/, one root per state in envs/; and the comments of the struct
-to docs/config.md. It needs neither Terraform nor AWS. It warns of default quotas of AWS that the platform exceeds.
+modules in modules/, their example in examples/, one root per state in envs/;
+and the comments of the struct to docs/config.md. It needs neither Terraform nor
+AWS. It warns of default quotas of AWS that the platform exceeds.
 
 Before anything is written, the platform is validated and the rendered tree is
 checked: every reference resolves, every variable is used, every module gets
@@ -130,7 +132,7 @@ func generate(p config.Platform, dir string, check bool, stdout io.Writer) (code
 			return failed, err
 		}
 		if len(differences) == 0 {
-			fmt.Fprintf(stdout, "modules/ and envs/ are up to date (%d files).\n", len(files))
+			fmt.Fprintf(stdout, "examples/, modules/ and envs/ are up to date (%d files).\n", len(files))
 			return done, nil
 		}
 	}
@@ -182,7 +184,7 @@ func report(differences []tree.Difference, stdout io.Writer) int {
 	if foreign {
 		fmt.Fprintln(stdout, "A foreign file stands where a generated one belongs: move it away, or delete it if it may be replaced.")
 	}
-	fmt.Fprintln(stdout, "modules/ and envs/ are not what gen/config renders. Run make gen and commit what it writes.")
+	fmt.Fprintln(stdout, "examples/, modules/ and envs/ are not what gen/config renders. Run make gen and commit what it writes.")
 	return failed
 }
 
@@ -202,7 +204,7 @@ func write(t *tree.Tree, files int, stdout io.Writer) (int, error) {
 		return failed, hinted{err, "The files above are as they should be, the others as they were; run make gen again to go on."}
 	}
 	if len(changed) == 0 {
-		fmt.Fprintf(stdout, "modules/ and envs/ were up to date (%d files).\n", files)
+		fmt.Fprintf(stdout, "examples/, modules/ and envs/ were up to date (%d files).\n", files)
 	}
 	return done, nil
 }

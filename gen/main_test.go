@@ -104,7 +104,7 @@ func TestWriteTwice(t *testing.T) {
 		t.Errorf("%d files on disk, %d named as written", len(first), strings.Count(out, "wrote "))
 	}
 	out, _ = gen(t, done, configtest.Docs(), "-C", dir)
-	if !strings.HasPrefix(out, "modules/ and envs/ were up to date (") || strings.Count(out, "\n") != 1 {
+	if !strings.HasPrefix(out, "examples/, modules/ and envs/ were up to date (") || strings.Count(out, "\n") != 1 {
 		t.Errorf("second run says:\n%s", out)
 	}
 	if diff := cmp.Diff(first, snapshot(t, dir)); diff != "" {
@@ -126,7 +126,7 @@ func TestCheck(t *testing.T) {
 	t.Parallel()
 	dir := written(t)
 	out, _ := gen(t, done, configtest.Docs(), "-check", "-C", dir)
-	if !strings.HasPrefix(out, "modules/ and envs/ are up to date (") {
+	if !strings.HasPrefix(out, "examples/, modules/ and envs/ are up to date (") {
 		t.Errorf("check of a current tree says:\n%s", out)
 	}
 
@@ -148,7 +148,7 @@ orphaned  modules/gone/main.tf
 outdated  modules/network/main.tf
 foreign   modules/network/outputs.tf
 A foreign file stands where a generated one belongs: move it away, or delete it if it may be replaced.
-modules/ and envs/ are not what gen/config renders. Run make gen and commit what it writes.
+examples/, modules/ and envs/ are not what gen/config renders. Run make gen and commit what it writes.
 `
 	if diff := cmp.Diff(want, out); diff != "" {
 		t.Errorf("output (-want +got):\n%s", diff)

@@ -11,15 +11,15 @@ import (
 func validateCommand() command {
 	return command{
 		name:     "validate",
-		summary:  "check every root and module with the real Terraform and provider",
+		summary:  "check every root, module and example with the real Terraform and provider",
 		usage:    "[-test=false]",
 		checkout: true,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
-			test := set.Bool("test", true, "run the modules' tests as well")
+			test := set.Bool("test", true, "run the tests of modules and examples as well")
 			return func(ctx context.Context, a *app, _ []string) error {
 				count, err := root.Validate(ctx, a.rootOptions(root.Cloud{}), *test)
 				if err == nil {
-					fmt.Fprintf(a.console.Out, "valid: %d roots and modules\n", count)
+					fmt.Fprintf(a.console.Out, "valid: %d roots, modules and examples\n", count)
 				}
 				return err
 			}

@@ -35,6 +35,7 @@ func alarms() module {
 					{"period_seconds", 300},
 				}},
 		},
+		tests: []source{{"tests/alarms.tftest.hcl", alarmsTest()}},
 		outputs: []output{
 			{"dashboard_name", "CloudWatch dashboard.", "aws_cloudwatch_dashboard.this.dashboard_name"},
 			{"topic_arn", "Topic that alarms notify.", "aws_sns_topic.this.arn"},

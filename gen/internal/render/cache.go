@@ -65,6 +65,7 @@ func cache() module {
 				example: expr("module.network.isolated_subnet_ids")},
 			{name: "vpc_id", kind: "string", description: "VPC of the cache.", example: expr("module.network.vpc_id")},
 		},
+		tests: []source{{"tests/cache.tftest.hcl", cacheTest()}},
 		outputs: []output{
 			{"address", "Host name of the primary.", "aws_elasticache_replication_group.this.primary_endpoint_address"},
 			{"port", "TCP port.", "aws_elasticache_replication_group.this.port"},

@@ -36,6 +36,7 @@ func cluster() module {
 			description: "Name of the cluster and of the namespace.",
 			example:     "shop-staging",
 		}},
+		tests: []source{{"tests/cluster.tftest.hcl", clusterTest()}},
 		outputs: []output{
 			{"arn", "The cluster.", "aws_ecs_cluster.this.arn"},
 			{"name", "Name of the cluster.", "aws_ecs_cluster.this.name"},

@@ -30,7 +30,7 @@ func containerVariables() []variable {
 			fallback:    object{}},
 		{name: "permissions_boundary", kind: "string",
 			description: "ARN of the policy that bounds both roles.",
-			example:     "arn:aws:iam::123456789012:policy/shop-staging-boundary"},
+			example:     "arn:aws:iam::123456789012:policy/shop/shop-staging-boundary"},
 		{name: "platform", kind: "string", description: "Name of the platform, the first part of names and paths.", example: "shop"},
 		{name: "region", kind: "string", description: "AWS region of the log.", example: "us-west-2"},
 		{name: "repository_arn", kind: "string", description: "ECR repository that the image is pulled from.",

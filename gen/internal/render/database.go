@@ -42,7 +42,7 @@ func database() module {
 				}}},
 			{name: "password", kind: "string", ephemeral: true,
 				description: "Master password.",
-				example:     expr("local.database_password")},
+				example:     expr("var.database_password")},
 			{name: "password_version", kind: "number",
 				description: "Change it to send the password again.",
 				fallback:    1},

@@ -63,6 +63,7 @@ func github() module {
 			{name: "state_bucket", kind: "string", description: "Bucket of state, history and locks.", example: "shop-state-123456789012"},
 			{name: "zone_id", kind: "string", description: "Hosted zone in which environments change their own names.", example: "Z0123456789ABCDEFGHIJ"},
 		},
+		tests: []source{{"tests/github.tftest.hcl", githubTest()}},
 		outputs: []output{
 			{"boundary_arns", "Permissions boundary of each environment's roles.", "{ for name, boundary in aws_iam_policy.boundary : name => boundary.arn }"},
 			{"role_arns", "Roles by purpose: plan, build and deploy-<environment>.", "merge(\n    { plan = aws_iam_role.plan.arn, build = aws_iam_role.build.arn },\n    { for name, role in aws_iam_role.deploy : \"deploy-${name}\" => role.arn },\n  )"},

@@ -54,6 +54,7 @@ func loadBalancer() module {
 				example:     expr("data.aws_route53_zone.this.zone_id"),
 			},
 		},
+		tests: []source{{"tests/load_balancer.tftest.hcl", loadBalancerTest()}},
 		outputs: []output{
 			{"arn_suffix", "The load balancer's dimension in CloudWatch.", "aws_lb.this.arn_suffix"},
 			{"dns_name", "AWS's own name of the load balancer.", "aws_lb.this.dns_name"},

@@ -45,6 +45,7 @@ type variable struct {
 	ephemeral   bool
 	validations []validation
 	// example is the value in the README's usage; required variables have one.
+	// What it refers to lies in another module's usage or in examples/complete.
 	example any
 }
 
@@ -100,7 +101,7 @@ func (m module) render() ([]File, error) {
 	slices.SortFunc(m.variables, func(a, b variable) int { return strings.Compare(a.name, b.name) })
 	slices.SortFunc(m.outputs, func(a, b output) int { return strings.Compare(a.name, b.name) })
 
-	sources := append([]source{versions(">= " + strings.TrimPrefix(config.ProviderConstraint, "~> "))}, m.files...)
+	sources := append([]source{versions(moduleProvider())}, m.files...)
 	variables := source{name: "variables.tf"}
 	for _, v := range m.variables {
 		variables.body = append(variables.body, v.block())
@@ -127,6 +128,10 @@ func (m module) render() ([]File, error) {
 	}
 	return append(files, File{Path: path.Join(dir, "README.md"), Content: readme}), nil
 }
+
+// moduleProvider are the provider's versions that a module works with: a root
+// bounds them from above.
+func moduleProvider() string { return ">= " + strings.TrimPrefix(config.ProviderConstraint, "~> ") }
 
 // versions is the versions.tf of a module or root.
 func versions(provider string) source {

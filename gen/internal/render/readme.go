@@ -7,11 +7,12 @@ import (
 
 	"github.com/hashicorp/hcl/v2/hclwrite"
 
+	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/internal/tree"
 )
 
-// readme documents a module: what it is for, how it is called, inputs and
-// outputs.
+// readme documents a module: what it is for, how it is called, what it needs
+// and creates, inputs and outputs.
 func (m module) readme() ([]byte, error) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s\n\n# %s\n", tree.HeaderLine("README.md"), m.name)
@@ -19,21 +20,24 @@ func (m module) readme() ([]byte, error) {
 		b.WriteString("\n" + strings.Join(wrap(p, 80), "\n") + "\n")
 	}
 
-	call := []node{set("source", "../../modules/"+m.name)}
-	for _, v := range m.variables {
-		if v.fallback != nil {
-			continue
-		}
-		if v.example == nil {
-			return nil, fmt.Errorf("variable %s: a required variable has no example", v.name)
-		}
-		call = append(call, set(v.name, v.example))
+	call, err := m.usage()
+	if err != nil {
+		return nil, err
 	}
-	usage, err := formatNodes([]node{labelled("module", m.name, call...)})
+	usage, err := formatNodes([]node{call})
 	if err != nil {
 		return nil, fmt.Errorf("usage: %w", err)
 	}
 	fmt.Fprintf(&b, "\n## Usage\n\n```hcl\n%s```\n", usage)
+	b.WriteString("\n[examples/complete](../../examples/complete) has it among the others.\n")
+
+	fmt.Fprintf(&b, "\n## Requirements\n\n| Name | Version |\n|---|---|\n| terraform | `%s` |\n| hashicorp/aws | `%s` |\n", config.TerraformConstraint, moduleProvider())
+	b.WriteString("\n## Resources\n\n| Type | Kind |\n|---|---|\n")
+	for _, kind := range []string{"resource", "data"} {
+		for _, t := range m.resources(kind) {
+			fmt.Fprintf(&b, "| %s | %s |\n", t, kind)
+		}
+	}
 
 	b.WriteString("\n## Inputs\n\n| Name | Description | Type | Default |\n|---|---|---|---|\n")
 	for _, v := range m.variables {

@@ -1,6 +1,6 @@
 // Package render turns the platform's configuration into Terraform: reusable
-// modules in modules/ and one root per state in envs/, in the form that a
-// person would write. It knows Terraform's language and no provider's schema.
+// modules in modules/, their example in examples/ and one root per state in
+// envs/, in the form that a person would write. It knows Terraform's language and no provider's schema.
 package render
 
 import (
@@ -36,6 +36,7 @@ func Render(p config.Platform) ([]File, error) {
 	for _, m := range modules() {
 		jobs = append(jobs, m.render)
 	}
+	jobs = append(jobs, func() ([]File, error) { return exampleFiles(modules()) })
 
 	parts := make([][]File, len(jobs))
 	var g errgroup.Group

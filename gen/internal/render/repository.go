@@ -62,6 +62,7 @@ func repository() module {
 			{name: "keep_releases", kind: "number", description: "How many promoted images are kept: the releases that a rollback can reach.", fallback: 10},
 			{name: "name", kind: "string", description: "Name of the repository.", example: "shop/api"},
 		},
+		tests: []source{{"tests/repository.tftest.hcl", repositoryTest()}},
 		outputs: []output{
 			{"arn", "The repository.", "aws_ecr_repository.this.arn"},
 			{"url", "Where images are pushed to and pulled from.", "aws_ecr_repository.this.repository_url"},

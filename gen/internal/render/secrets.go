@@ -39,7 +39,7 @@ func secrets() module {
 			{name: "values", kind: "map(string)", ephemeral: true,
 				description: "Values of the generated secrets, by name.",
 				example: object{
-					{"session-secret", expr("ephemeral.aws_secretsmanager_random_password.session_secret.random_password")},
+					{"session-secret", expr("var.session_secret")},
 				}},
 		},
 		outputs: []output{

@@ -41,6 +41,7 @@ func service() module {
 		),
 			description: "How a task is found healthy, times in seconds: path and matcher are the load balancer's, command is run in the container by ECS (CMD or CMD-SHELL first), the others hold for both. During start_period failures do not count.",
 			fallback:    object{},
+			example:     object{{"command", row{"CMD-SHELL", "wget -q -O- localhost:3001/health"}}},
 			validations: []validation{{
 				"var.load_balancer != null || var.health_check.command != null",
 				"A service behind no load balancer needs a command: ECS calls a task that nobody checks healthy as soon as it runs.",

@@ -20,6 +20,7 @@ func task() module {
 			{"network.tf", containerNetwork()},
 		},
 		variables: variables,
+		tests:     []source{{"tests/task.tftest.hcl", taskTest()}},
 		outputs:   containerOutputs(),
 	}
 }

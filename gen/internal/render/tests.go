@@ -185,3 +185,175 @@ func serviceTest() []node {
 		refuses("a_stop_that_fargate_does_not_wait_for", "timeouts", object{{"stop", 300}}),
 	}
 }
+
+func githubTest() []node {
+	statement := func(policy, sid, attribute string) string {
+		return `one([for s in jsondecode(` + policy + `.policy).Statement : s.` + attribute + ` if s.Sid == "` + sid + `"])`
+	}
+	trusted := func(role, operator string) string {
+		return `jsondecode(` + role + `.assume_role_policy).Statement[0].Condition.` + operator
+	}
+	environment := func(protected bool, histories ...any) object {
+		return object{{"domain", "example.com"}, {"histories", row(histories)}, {"protected", protected}, {"refs", row{"refs/heads/main"}}}
+	}
+	return []node{
+		labelled("mock_provider", "aws",
+			set("override_during", expr("plan")),
+			labelled("mock_resource", "aws_iam_openid_connect_provider", set("defaults", mocked()["aws_iam_openid_connect_provider"])),
+			labelled("mock_resource", "aws_iam_policy", set("defaults", mocked()["aws_iam_policy"])),
+		),
+		nested("variables",
+			set("account", "123456789012"),
+			set("environments", object{{"production", environment(true, "production", "staging")}, {"staging", environment(false, "staging")}}),
+			set("platform", "platform"),
+			set("region", "us-west-2"),
+			set("repository", "owner/name"),
+			set("state_bucket", "platform-state-123456789012"),
+			set("zone_id", "Z0123456789ABCDEFGHIJ"),
+		),
+		run("each_role_trusts_its_own_jobs", nil,
+			assert(expr(trusted(`aws_iam_role.deploy["staging"]`, "StringEquals")+`["`+subjectClaim+`"] == "repo:owner/name:environment:staging"`), "A deploy role trusts the jobs of its GitHub environment."),
+			assert(expr(trusted(`aws_iam_role.deploy["staging"]`, "StringLike")+`["`+refClaim+`"] == ["refs/heads/main"]`), "A pull request's job may name the environment, but runs on another ref."),
+			assert(expr(trusted("aws_iam_role.build", "StringLike")+`["`+subjectClaim+`"] == ["repo:owner/name:ref:refs/heads/main"]`), "Images come from the main branch."),
+			assert(expr("anytrue([for subject in "+trusted("aws_iam_role.plan", "StringLike")+`["`+subjectClaim+`"] : subject == "repo:owner/name:pull_request"])`), "Pull requests are planned."),
+			assert(expr(trusted("aws_iam_role.plan", "StringEquals")+`["token.actions.githubusercontent.com:aud"] == "sts.amazonaws.com"`), "A token for another audience is none for AWS."),
+		),
+		run("ids_name_the_repository_for_good", []node{set("repository_ids", object{{"owner", "1"}, {"repository", "2"}})},
+			assert(expr(trusted(`aws_iam_role.deploy["staging"]`, "StringEquals")+`["`+subjectClaim+`"] == "repo:owner@1/name@2:environment:staging"`), "The subject holds both ids."),
+			assert(expr(trusted("aws_iam_role.plan", "StringEquals")+`["token.actions.githubusercontent.com:repository_id"] == "2"`), "Another repository of the same name is not trusted."),
+		),
+		run("roles_stay_in_their_environment", nil,
+			assert(expr(statement(`aws_iam_policy.data["production"]`, "Destroy", "Effect")+` == "Deny" && `+statement(`aws_iam_policy.data["staging"]`, "Destroy", "Effect")+` == "Allow"`), "No workflow deletes what a protected environment stores."),
+			assert(expr(statement(`aws_iam_policy.release["production"]`, "ReadHistories", "Resource")+` == [for name in ["production", "staging"] : "arn:aws:s3:::platform-state-123456789012/history/${name}/*"]`), "It reads the histories that its proof lies in, and no others."),
+			assert(expr(statement(`aws_iam_policy.release["staging"]`, "BoundedRoles", "Resource")+` == "arn:aws:iam::123456789012:role/platform/staging/*"`), "It creates roles below its own path."),
+			assert(expr(statement(`aws_iam_policy.services["staging"]`, "RunTasks", "Condition")+`.ArnEquals["ecs:cluster"] == "arn:aws:ecs:us-west-2:123456789012:cluster/platform-staging"`), "It runs tasks in its own cluster."),
+			assert(expr(statement(`aws_iam_policy.release["staging"]`, "Record", "Condition")+`.Null["s3:if-none-match"] == "false"`), "A record is written once."),
+			assert(`alltrue([for policies in [aws_iam_policy.network, aws_iam_policy.services, aws_iam_policy.data, aws_iam_policy.release, aws_iam_policy.boundary] : alltrue([for p in policies : length(p.policy) <= 6144])])`, "IAM takes 6,144 characters."),
+		),
+	}
+}
+
+func loadBalancerTest() []node {
+	return []node{
+		labelled("mock_provider", "aws"),
+		nested("variables",
+			set("domain", "example.com"),
+			set("name", "test"),
+			set("subnet_ids", row{"subnet-1", "subnet-2"}),
+			set("vpc_id", "vpc-1"),
+			set("zone_id", "Z0123456789ABCDEFGHIJ"),
+		),
+		// The validation record is known at apply only.
+		run("only_tls_gets_in", nil,
+			assert(`aws_lb_listener.http.default_action[0].redirect[0].protocol == "HTTPS" && aws_lb_listener.http.default_action[0].redirect[0].status_code == "HTTP_301"`, "HTTP is redirected."),
+			assert(`startswith(aws_lb_listener.https.ssl_policy, "ELBSecurityPolicy-TLS13-1-2")`, "TLS starts at 1.2."),
+			assert(`aws_lb_listener.https.default_action[0].fixed_response[0].status_code == "404"`, "A path that no service claims is not found."),
+			assert("aws_lb.this.enable_deletion_protection && aws_lb.this.drop_invalid_header_fields", "Protected unless asked otherwise; headers that servers read differently are dropped."),
+			assert("aws_lb.this.idle_timeout == 300", "A stream may pause for five minutes."),
+		),
+		refuses("a_name_that_is_too_long", "name", "a-load-balancer-with-a-name-of-more-than-32"),
+		refuses("no_idle_timeout", "idle_timeout", 0),
+	}
+}
+
+func cacheTest() []node {
+	return []node{
+		labelled("mock_provider", "aws"),
+		nested("variables",
+			set("engine_version", "7.1"),
+			set("name", "test"),
+			set("node_type", "cache.t4g.micro"),
+			set("subnet_ids", row{"subnet-1", "subnet-2"}),
+			set("vpc_id", "vpc-1"),
+		),
+		run("one_encrypted_node_by_default", nil,
+			assert(`aws_elasticache_replication_group.this.transit_encryption_enabled && aws_elasticache_replication_group.this.transit_encryption_mode == "required"`, "Connections without TLS are refused."),
+			assert(`tobool(aws_elasticache_replication_group.this.at_rest_encryption_enabled)`, "Storage is encrypted."),
+			assert("!aws_elasticache_replication_group.this.automatic_failover_enabled", "One node has nothing to fail over to."),
+			assert("!aws_elasticache_replication_group.this.apply_immediately", "What restarts the node waits for the maintenance window."),
+		),
+		run("replicas_fail_over", []node{set("node_count", 2)},
+			assert("aws_elasticache_replication_group.this.automatic_failover_enabled && aws_elasticache_replication_group.this.multi_az_enabled", "The replica takes over, from another zone."),
+		),
+		refuses("a_database_class", "node_type", "db.t4g.micro"),
+	}
+}
+
+func repositoryTest() []node {
+	return []node{
+		labelled("mock_provider", "aws"),
+		nested("variables", set("name", "platform/api")),
+		run("promoted_images_outlive_others", nil,
+			assert(`[for rule in jsondecode(aws_ecr_lifecycle_policy.this.policy).rules : rule.rulePriority] == [1, 2, 3]`, "Rules apply in this order."),
+			assert(`jsondecode(aws_ecr_lifecycle_policy.this.policy).rules[0].selection.tagPrefixList == ["release-"] && jsondecode(aws_ecr_lifecycle_policy.this.policy).rules[0].selection.countNumber == 10`, "Ten promoted images stay whatever is pushed."),
+			assert(`jsondecode(aws_ecr_lifecycle_policy.this.policy).rules[1].selection.countNumber == 60`, "Promoted images, which count here too, take the place of none of the fifty others."),
+			assert(`jsondecode(aws_ecr_lifecycle_policy.this.policy).rules[2].selection.tagStatus == "untagged"`, "Attestations and other parts count in neither."),
+			assert("aws_ecr_repository.this.image_scanning_configuration[0].scan_on_push", "Images are scanned."),
+		),
+	}
+}
+
+func alarmsTest() []node {
+	return []node{
+		labelled("mock_provider", "aws"),
+		nested("variables",
+			set("account", "123456789012"),
+			set("cache_replication_group_id", "test"),
+			set("cluster_name", "test"),
+			set("database_identifier", "test"),
+			set("database_storage_gib", 20),
+			set("emails", row{"on-call@example.com"}),
+			set("load_balancer_arn_suffix", "app/test/0123456789abcdef"),
+			set("name", "test"),
+			set("region", "us-west-2"),
+			set("service_names", row{"api"}),
+			set("thresholds", object{{"cpu_percent", 80}, {"http_5xx", 10}, {"memory_percent", 90}, {"period_seconds", 300}}),
+		),
+		run("thresholds_reach_the_alarms", nil,
+			assert(`aws_sns_topic_subscription.email["on-call@example.com"].protocol == "email"`, "Each address is notified."),
+			assert("aws_cloudwatch_metric_alarm.load_balancer_5xx.threshold == 10 && aws_cloudwatch_metric_alarm.load_balancer_5xx.period == 300", "Errors are counted over the whole period."),
+			assert("aws_cloudwatch_metric_alarm.database_cpu.evaluation_periods == 5 && aws_cloudwatch_metric_alarm.database_cpu.period == 60", "A load lasts for the period, minute by minute."),
+			assert("aws_cloudwatch_metric_alarm.database_storage.threshold == 2147483648", "A tenth of 20 GiB."),
+			assert("aws_cloudwatch_metric_alarm.cache_memory.threshold == 90", "The cache's memory has the threshold of memory."),
+		),
+	}
+}
+
+func clusterTest() []node {
+	return []node{
+		labelled("mock_provider", "aws"),
+		nested("variables", set("name", "test")),
+		run("fargate_with_insights", nil,
+			assert(`one(aws_ecs_cluster.this.setting).value == "enabled"`, "Container Insights count running tasks, which alarms need."),
+			assert(`aws_ecs_cluster_capacity_providers.this.capacity_providers == toset(["FARGATE"])`, "Tasks run on Fargate."),
+		),
+	}
+}
+
+func taskTest() []node {
+	return []node{
+		labelled("mock_provider", "aws"),
+		nested("variables",
+			set("account", "123456789012"),
+			set("command", row{"migrate", "up"}),
+			set("cpu", 256),
+			set("environment_name", "test"),
+			set("image", "123456789012.dkr.ecr.us-west-2.amazonaws.com/platform/api:template"),
+			set("memory", 512),
+			set("name", "migrate"),
+			set("permissions_boundary", "arn:aws:iam::123456789012:policy/platform/test-boundary"),
+			set("platform", "platform"),
+			set("region", "us-west-2"),
+			set("repository_arn", "arn:aws:ecr:us-west-2:123456789012:repository/platform/api"),
+			set("vpc_id", "vpc-1"),
+		),
+		run("bounded_and_closed", nil,
+			assert(`alltrue([for role in [aws_iam_role.execution, aws_iam_role.task] : role.permissions_boundary == var.permissions_boundary && role.path == "/platform/test/"])`, "Both roles are bounded and lie below the environment's path."),
+			assert("length(local.secret_statements) == 0", "A task without secrets may read none."),
+			assert("length(aws_vpc_security_group_ingress_rule.at_peer) == 0", "It reaches nobody unless told to."),
+			assert("aws_ecs_task_definition.template.skip_destroy && !aws_ecs_task_definition.template.track_latest", "No revision that a rollback needs is deregistered."),
+			assert(`aws_cloudwatch_log_group.this.name == "/platform/test/migrate"`, "The log has the name that a promotion reads."),
+		),
+		refuses("memory_that_fargate_does_not_pair_with_the_cpu", "memory", 1536),
+	}
+}

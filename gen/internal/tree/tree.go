@@ -23,7 +23,7 @@ import (
 )
 
 // folders are where generated files live and orphans are looked for.
-func folders() []string { return []string{"modules", "envs"} }
+func folders() []string { return []string{"examples", "modules", "envs"} }
 
 // State is how a file on disk differs from the one in memory.
 type State string

@@ -15,20 +15,26 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
 )
 
-// Validate checks the format of every root and module, and runs terraform
-// validate, and with test terraform test, for each. It returns how many there
+// Validate checks the format of every root, module and example, and runs
+// terraform validate, and with test terraform test, for each. It returns how many there
 // are, and an error that names all that fail.
 func Validate(ctx context.Context, o Options, test bool) (count int, err error) {
 	program, err := terraform.DefaultInstallation(o.Cache).Find(ctx, func(s string) { o.Console.Progress("%s", s) })
 	if err != nil {
 		return 0, err
 	}
-	if err := terraform.CheckFormat(ctx, program, filepath.Join(o.Repository, "modules"), filepath.Join(o.Repository, "envs")); err != nil {
+	if err := terraform.CheckFormat(ctx, program, filepath.Join(o.Repository, "modules"), filepath.Join(o.Repository, "envs"), filepath.Join(o.Repository, "examples")); err != nil {
 		return 0, err
 	}
-	entries, err := os.ReadDir(filepath.Join(o.Repository, "modules"))
-	if err != nil {
-		return 0, fmt.Errorf("list the modules: %w", err)
+	var folders []string
+	for _, kind := range []string{"examples", "modules"} {
+		entries, err := os.ReadDir(filepath.Join(o.Repository, kind))
+		if err != nil {
+			return 0, fmt.Errorf("list the %s: %w", kind, err)
+		}
+		for _, e := range entries {
+			folders = append(folders, kind+"/"+e.Name())
+		}
 	}
 	env, _ := terraform.Environ(o.Console.Env, map[string]string{"AWS_EC2_METADATA_DISABLED": "true"})
 	work := filepath.Join(o.Cache, "work")
@@ -73,10 +79,10 @@ func Validate(ctx context.Context, o Options, test bool) (count int, err error) 
 				return terraform.NewWorkspace(o.Repository, r, work, "")
 			}, false)
 		}
-		for _, e := range entries {
-			_, err := os.Stat(filepath.Join(o.Repository, "modules", e.Name(), "tests"))
-			one("modules/"+e.Name(), func() (*terraform.Workspace, error) {
-				return terraform.NewModuleWorkspace(o.Repository, e.Name(), config.SharedRoot, work)
+		for _, folder := range folders {
+			_, err := os.Stat(filepath.Join(o.Repository, filepath.FromSlash(folder), "tests"))
+			one(folder, func() (*terraform.Workspace, error) {
+				return terraform.NewFolderWorkspace(o.Repository, folder, config.SharedRoot, work)
 			}, err == nil && test)
 		}
 		_ = g.Wait() // failures travel through results

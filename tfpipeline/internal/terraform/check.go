@@ -8,28 +8,39 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/hashicorp/terraform-exec/tfexec"
 )
 
-// NewModuleWorkspace copies one module, so that it can be validated and tested
-// alone. It borrows the provider lock of a root: modules have none.
-func NewModuleWorkspace(repository, module, root, parent string) (*Workspace, error) {
-	if err := os.MkdirAll(parent, 0o700); err != nil {
-		return nil, fmt.Errorf("prepare module %s: %w", module, err)
-	}
-	top, err := os.MkdirTemp(parent, module+"-")
+// NewFolderWorkspace copies one folder of the repository, such as modules/cache
+// or examples/complete, so that it can be validated and tested, with modules/
+// where its sources look for it. It borrows the provider lock of a root: only
+// roots have one.
+func NewFolderWorkspace(repository, folder, root, parent string) (w *Workspace, err error) {
+	fail := func(err error) error { return fmt.Errorf("prepare %s: %w", folder, err) }
+	modules, err := filepath.Abs(filepath.Join(repository, "modules"))
 	if err != nil {
-		return nil, fmt.Errorf("prepare module %s: %w", module, err)
+		return nil, fail(err)
 	}
-	w := &Workspace{Dir: filepath.Join(top, "modules", module), Plan: filepath.Join(top, "plan"), top: top}
+	if err := os.MkdirAll(parent, 0o700); err != nil {
+		return nil, fail(err)
+	}
+	top, err := os.MkdirTemp(parent, filepath.Base(folder)+"-")
+	if err != nil {
+		return nil, fail(err)
+	}
+	w = &Workspace{Dir: filepath.Join(top, filepath.FromSlash(folder)), Plan: filepath.Join(top, "plan"), top: top}
 	w.locked, err = os.ReadFile(filepath.Join(repository, "envs", root, lockFile))
 	err = errors.Join(err,
-		os.CopyFS(w.Dir, os.DirFS(filepath.Join(repository, "modules", module))),
+		os.CopyFS(w.Dir, os.DirFS(filepath.Join(repository, filepath.FromSlash(folder)))),
 		os.WriteFile(filepath.Join(w.Dir, lockFile), w.locked, 0o600),
 	)
+	if !strings.HasPrefix(folder, "modules/") {
+		err = errors.Join(err, os.Symlink(modules, filepath.Join(top, "modules")))
+	}
 	if err != nil {
-		return nil, fmt.Errorf("prepare module %s: %w", module, errors.Join(err, w.Close()))
+		return nil, fail(errors.Join(err, w.Close()))
 	}
 	return w, nil
 }
@@ -46,7 +57,7 @@ func (d *Driver) Validate(ctx context.Context) error {
 	return nil
 }
 
-// Test runs the module's terraform tests; it needs Validate's init.
+// Test runs the folder's terraform tests; it needs Validate's init.
 func (d *Driver) Test(ctx context.Context) error {
 	var out bytes.Buffer
 	if err := d.run(ctx, d.env, &out, "test", "-no-color"); err != nil {
