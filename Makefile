@@ -17,9 +17,13 @@ TFPIPELINE := bin/tfpipeline
 
 # Packages that start goroutines. Programs are left out: their tests start
 # themselves as processes, which the detector makes many times slower. So is
-# migrations/check, whose SQL parser in C would be compiled a second time; make
-# race has both.
-RACE_PACKAGES = $(filter-out ./gen/ ./tfpipeline/ ./migrations/check/%,$(sort $(dir $(shell grep -rlE --include='*.go' '\bgo func|errgroup\.|sync\.(Mutex|RWMutex|WaitGroup|Map)' gen migrations tfpipeline | sed 's,^,./,'))))
+# migrations/check, whose SQL parser in C would be compiled a second time, and what
+# starts few goroutines and computes much beside: gen and view. make race has all.
+RACE_PACKAGES = $(filter-out ./gen/% ./tfpipeline/ ./tfpipeline/internal/view/ ./migrations/check/%,$(sort $(dir $(shell grep -rlE --include='*.go' '\bgo func|errgroup\.|sync\.(Mutex|RWMutex|WaitGroup|Map)' gen migrations tfpipeline | sed 's,^,./,'))))
+
+# How the gate's tests are built: make check has vetted all packages, and nobody
+# attaches a debugger.
+GATE_TEST := go test -vet=off -ldflags=-w
 
 # Packages with tests that need more than Go.
 E2E_PACKAGES = $(sort $(dir $(shell grep -rl --include='*_test.go' '"E2E"' gen migrations tfpipeline | sed 's,^,./,')))
@@ -60,9 +64,8 @@ migration: ## Create a migration file: make migration NAME=add_x
 check: lint gen-check migrations-check validate ## Everything static: lint, generated tree, migrations, terraform fmt/validate/test
 
 .PHONY: lint
-lint: ## Formatting, go vet and the linters
+lint: ## Formatting and the linters, go vet among them
 	@test -z "$$(gofmt -l gen migrations tfpipeline | tee /dev/stderr)" || { echo "gofmt: run gofmt -w on these"; exit 1; }
-	@go vet ./...
 	@GOLANGCI_LINT_CACHE="$(CURDIR)/bin/golangci-lint" $(GOLANGCI_LINT) run ./...
 	@$(ACTIONLINT)
 
@@ -96,7 +99,7 @@ test: ## All tests that need only Go, offline; with the race detector, a sample 
 
 .PHONY: race-sample
 race-sample: ## The race detector where goroutines are, on a sample of the long matrices
-	@go test -race -short -shuffle=on -timeout 20m $(RACE_PACKAGES)
+	@$(GATE_TEST) -race -short -shuffle=on -timeout 20m $(RACE_PACKAGES)
 
 .PHONY: race
 race: ## The race detector on every package, nightly
@@ -108,7 +111,7 @@ quick: ## Between two edits: no race detector, no long matrices, unchanged packa
 
 .PHONY: other-platform
 other-platform: ## The tests once more, in a copy that init makes another platform
-	@.ci/other-platform
+	@GOFLAGS="$$(go env GOFLAGS) -vet=off -ldflags=-w" .ci/other-platform
 
 .PHONY: e2e
 e2e: ## The rest: real Terraform, provider, moto and PostgreSQL (about 15 minutes)
@@ -116,14 +119,14 @@ e2e: ## The rest: real Terraform, provider, moto and PostgreSQL (about 15 minute
 
 .PHONY: environments
 environments: ## From an empty account to production and back, as the roles
-	@E2E=1 go test -count=1 -timeout 40m -run '$(LONGEST)' ./tfpipeline
+	@E2E=1 $(GATE_TEST) -count=1 -timeout 40m -run '$(LONGEST)' ./tfpipeline
 
 # Those of make test are among them. Packages begin in the order of their names
 # here, so the one that waits longest comes first.
 PACKAGES = ./...
 .PHONY: all-tests
 all-tests:
-	@E2E=1 go test -count=1 -timeout 40m -p 2 -skip '$(LONGEST)' ./tfpipeline $(PACKAGES)
+	@E2E=1 $(GATE_TEST) -count=1 -timeout 40m -p 2 -skip '$(LONGEST)' ./tfpipeline $(PACKAGES)
 
 .PHONY: gate
 gate: ## Everything that must pass, every test once and a sample of them with the race detector
