@@ -19,7 +19,7 @@ type DifferenceError struct {
 }
 
 func (e *DifferenceError) Error() string {
-	return fmt.Sprintf("the database differs in %d things from what the files up to %s make", len(e.Differences), e.Last)
+	return fmt.Sprintf("the database is not what the files up to %s make (differences: %d)", e.Last, len(e.Differences))
 }
 
 // BaselineOptions are how Baseline behaves.

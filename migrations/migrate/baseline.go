@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 
@@ -47,11 +46,7 @@ func baseline(ctx context.Context, p *program, args []string) error {
 	if err != nil || number < 0 {
 		return fmt.Errorf("baseline %q: give the number of the last file whose work is in the database: migrate baseline 0019", which)
 	}
-	list, err := from.load()
-	if err != nil {
-		return err
-	}
-	config, where, err := database(p.env, os.ReadFile)
+	list, config, where, err := from.open(p)
 	if err != nil {
 		return err
 	}
@@ -87,11 +82,7 @@ func drift(ctx context.Context, p *program, args []string) error {
 	if err := p.parse(f, aboutDrift, args); err != nil {
 		return err
 	}
-	list, err := from.load()
-	if err != nil {
-		return err
-	}
-	config, where, err := database(p.env, os.ReadFile)
+	list, config, where, err := from.open(p)
 	if err != nil {
 		return err
 	}
@@ -117,7 +108,7 @@ func drift(ctx context.Context, p *program, args []string) error {
 		}
 	}
 	if len(differences) > 0 {
-		return fmt.Errorf("the database differs in %d things from what its migrations make\nnext: write what is missing as a migration, or undo what was changed by hand", len(differences))
+		return fmt.Errorf("the database is not what its migrations make (differences: %d)\nnext: write what is missing as a migration, or undo what was changed by hand", len(differences))
 	}
 	return nil
 }

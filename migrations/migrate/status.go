@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime/debug"
 	"strings"
 	"text/tabwriter"
@@ -30,11 +29,7 @@ func status(ctx context.Context, p *program, args []string) error {
 	if err := p.parse(f, aboutStatus, args); err != nil {
 		return err
 	}
-	list, err := from.load()
-	if err != nil {
-		return err
-	}
-	config, where, err := database(p.env, os.ReadFile)
+	list, config, where, err := from.open(p)
 	if err != nil {
 		return err
 	}

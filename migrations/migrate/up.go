@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/specboard/platform/migrations"
 )
 
@@ -33,6 +35,15 @@ func (s *source) load() ([]migrations.Migration, error) {
 	return migrations.Load(os.DirFS(s.dir))
 }
 
+// open loads the migrations and finds the database; where says which it is.
+func (s *source) open(p *program) (list []migrations.Migration, config *pgx.ConnConfig, where string, err error) {
+	if list, err = s.load(); err != nil {
+		return nil, nil, "", err
+	}
+	config, where, err = database(p.env, os.ReadFile)
+	return list, config, where, err
+}
+
 func up(ctx context.Context, p *program, args []string) error {
 	f := newFlags("up")
 	var from source
@@ -51,11 +62,7 @@ func up(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	o.Release = from.release
-	list, err := from.load()
-	if err != nil {
-		return err
-	}
-	config, where, err := database(p.env, os.ReadFile)
+	list, config, where, err := from.open(p)
 	if err != nil {
 		return err
 	}

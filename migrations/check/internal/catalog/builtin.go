@@ -36,9 +36,9 @@ type facts struct {
 	functions map[string][]arity
 	// extensions are functions of the usual extensions, by name.
 	extensions map[string]Volatility
-	types     map[string]bool
-	same      map[[2]string]bool
-	opclasses map[string]string
+	types      map[string]bool
+	same       map[[2]string]bool
+	opclasses  map[string]string
 }
 
 type arity struct {
