@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +26,7 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/calls"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/workflowtest"
 )
 
 // second is one of the time in which GitHub ends a cancelled job, S3 answers and
@@ -41,7 +44,8 @@ type moment struct {
 	name string
 	// step is the one that has begun, where the program tells of steps.
 	step deploy.StepName
-	// request is what its name or its method and key begin with; nth counts them.
+	// request is what its name or its method and key begin with, with ENV for the
+	// environment; nth counts them.
 	request string
 	nth     int
 	// wait is the command of Terraform that waits to be stopped, in place of a
@@ -54,8 +58,8 @@ type moment struct {
 	often string
 }
 
-// TestCancelledAndKilled ends runs at each of their steps, by GitHub's way to
-// cancel a job and by kill -9, while S3 takes 4 seconds a call and Terraform 30 to
+// TestCancelledAndKilled ends the deploying steps of the workflows, as the YAML has
+// them, at each step of the program, by GitHub's way to cancel a job and by kill -9, while S3 takes 4 seconds a call and Terraform 30 to
 // stop. What is in flight is said before S3 answers anything; settle finishes what
 // is left; and the same command elsewhere ends well.
 func TestCancelledAndKilled(t *testing.T) {
@@ -65,7 +69,7 @@ func TestCancelledAndKilled(t *testing.T) {
 		{name: "plan", wait: "plan", often: "cancelled"},
 		{name: "migrate", step: deploy.StepMigrate, request: "RunTask", often: "killed"},
 		{name: "migrating", step: deploy.StepMigrate, request: "DescribeTasks", often: "cancelled"},
-		{name: "state lock", step: deploy.StepApply, request: "PUT terraform/staging.tfstate.tflock", often: "killed"},
+		{name: "state lock", step: deploy.StepApply, request: "PUT terraform/ENV.tfstate.tflock", often: "killed"},
 		{name: "apply", wait: "apply", often: "cancelled, killed"},
 		{name: "register", step: deploy.StepRegister, request: "RegisterTaskDefinition", nth: 2},
 		{name: "update", step: deploy.StepUpdate, request: "UpdateService", nth: 2, often: "cancelled, killed"},
@@ -86,48 +90,94 @@ func TestCancelledAndKilled(t *testing.T) {
 	change := []moment{
 		{name: "plan", wait: "plan"},
 		{name: "lock", request: "PUT locks/"},
-		{name: "state lock", request: "PUT terraform/staging.tfstate.tflock", often: "cancelled"},
+		{name: "state lock", request: "PUT terraform/ENV.tfstate.tflock", often: "cancelled"},
 		{name: "apply", wait: "apply", often: "cancelled, killed"},
 		{name: "refresh", wait: "refresh"},
 		{name: "unlock", request: "DELETE locks/"},
 	}
+	refresh := []moment{
+		{name: "plan", wait: "plan", often: "cancelled"},
+		{name: "lock", request: "PUT locks/"},
+		{name: "state lock", request: "PUT terraform/ENV.tfstate.tflock"},
+		{name: "apply", wait: "apply", often: "cancelled, killed"},
+	}
 	t.Parallel()
+	steps, tried := deployingSteps(t), map[string]bool{}
 	// They mostly wait, so all at a time, however many processors there are.
 	var worlds sync.WaitGroup
 	defer worlds.Wait()
-	for _, way := range []string{"cancelled", "killed"} {
-		for i, some := range slices.Collect(slices.Chunk(chosen(promotion, way), 5)) {
-			worlds.Go(func() {
-				t.Run(fmt.Sprintf("promote/%s/%d", way, i), func(t *testing.T) {
-					w := newCancelled(t)
-					for i, m := range some {
-						tag := fmt.Sprintf("v1.%d.0", i+1)
-						w.release(tag)
-						w.end(way, m, tag, 1, "promote", "-env", "staging", "-release", tag, "-json")
-					}
-				})
-			})
-		}
+	each := func(step, way string, some []moment, end func(w *cancelled, i int, m moment)) {
+		tried[step] = true
 		worlds.Go(func() {
-			t.Run("rollback/"+way, func(t *testing.T) {
-				w := newCancelled(t)
-				w.release("v1.1.0")
-				w.program(w.cache(), "promote", "-env", "staging", "-release", "v1.1.0").must(console.ExitOK)
-				for i, m := range chosen(rollback, way) {
-					tag := []string{"v1.0.0", "v1.1.0"}[i%2]
-					w.end(way, m, tag, 0, "rollback", "-env", "staging", "-to", tag, "-json")
-				}
-			})
-		})
-		worlds.Go(func() {
-			t.Run("apply/"+way, func(t *testing.T) {
-				w := newCancelled(t)
-				for _, m := range chosen(change, way) {
-					w.end(way, m, "v1.0.0", 0, "apply", "-env", "staging", "-yes")
+			t.Run(strings.Join([]string{step, way, some[0].name}, "/"), func(t *testing.T) {
+				w := newCancelled(t, steps[step])
+				for i, m := range some {
+					end(w, i, m)
 				}
 			})
 		})
 	}
+	for w, way := range []string{"cancelled", "killed"} {
+		promotes := []string{"staging-deploy promote", "prod-deploy promote"}
+		for i, some := range slices.Collect(slices.Chunk(chosen(promotion, way), 5)) {
+			for j, step := range promotes {
+				if os.Getenv("SOAK") == "" && j != (i+w)%len(promotes) {
+					continue // each has its share
+				}
+				each(step, way, some, func(w *cancelled, i int, m moment) {
+					tag := fmt.Sprintf("v1.%d.0", i+1)
+					w.release(tag)
+					w.end(way, m, tag, tag, 1)
+				})
+			}
+		}
+		each("prod-rollback rollback", way, chosen(rollback, way), func(w *cancelled, i int, m moment) {
+			tag := []string{"v1.0.0", "v1.1.0"}[i%2]
+			named := tag
+			if i == 0 { // to the last good one
+				named = ""
+				w.release("v1.1.0")
+				w.first("v1.1.0")
+			}
+			w.end(way, m, named, tag, 0)
+		})
+		each("prod-deploy apply", way, chosen(change, way), func(w *cancelled, _ int, m moment) { w.end(way, m, "", "v1.0.0", 0) })
+		each("operate apply", way, chosen(refresh, way), func(w *cancelled, _ int, m moment) { w.end(way, m, "", "v1.0.0", 0) })
+	}
+	for step := range steps {
+		if !tried[step] {
+			t.Errorf("nothing ends the step %q", step)
+		}
+	}
+}
+
+// deployingStep is a step of a workflow that changes an environment.
+type deployingStep struct{ env, run, settle string }
+
+// deployingSteps are those of the workflows, by the file and the verb.
+func deployingSteps(t *testing.T) map[string]deployingStep {
+	t.Helper()
+	all := map[string]deployingStep{}
+	for file, w := range workflowtest.Workflows(t) {
+		for _, j := range w.Jobs {
+			i := slices.IndexFunc(j.Steps, func(s workflowtest.Step) bool { return strings.HasPrefix(s.Run, "exec bin/tfpipeline settle ") })
+			for _, s := range j.Steps {
+				verb := regexp.MustCompile(`bin/tfpipeline (promote|rollback|apply)\b`).FindStringSubmatch(s.Run)
+				if verb == nil || j.Environment.Name == "" {
+					continue
+				}
+				if i < 0 {
+					t.Fatalf("%s: nothing settles what was cancelled: %s", file, s.Run)
+				}
+				env := j.Environment.Name
+				if strings.Contains(env, "${{") {
+					env = "production"
+				}
+				all[file+" "+verb[1]] = deployingStep{env, s.Run, j.Steps[i].Run}
+			}
+		}
+	}
+	return all
 }
 
 // chosen are the moments that runs are ended at every time; make soak has all.
@@ -142,31 +192,64 @@ type cancelled struct {
 	*promotions
 	gate *gate
 	bin  string
+	step deployingStep
+	// fingerprint is that of the plan.
+	fingerprint string
 }
 
-func newCancelled(t *testing.T) *cancelled {
+func newCancelled(t *testing.T, step deployingStep) *cancelled {
 	t.Helper()
 	w, env := makePromotions(t)
 	for k, v := range env {
 		w.env = append(w.env, k+"="+v)
 	}
 	w.env = append(os.Environ(), append(w.env, "SCRIPT_HURRY=yes")...)
-	c := &cancelled{promotions: w, gate: &gate{next: w.cloud}, bin: filepath.Join(filepath.Dir(w.fake), "bin")}
+	c := &cancelled{promotions: w, gate: &gate{next: w.cloud}, bin: filepath.Join(filepath.Dir(w.fake), "bin"), step: step}
 	w.server.Config.Handler = c.gate
 	if err := errors.Join(
 		os.Remove(filepath.Join(c.bin, "terraform")),
 		os.Symlink("../bin/tfpipeline", filepath.Join(w.fake, "terraform")),
 		os.WriteFile(filepath.Join(c.bin, "terraform"), []byte(quickTerraform), 0o700),
 		os.WriteFile(filepath.Join(w.fake, "show.out"), []byte(nothingToChange), 0o600),
+		os.Symlink(c.bin, filepath.Join(w.repo.dir, "bin")),
 	); err != nil {
 		t.Fatal(err)
 	}
+	w.repo.write(".gitignore", "/bin\n")
 	w.release("v1.0.0")
-	c.program(c.cache(), "promote", "-env", "staging", "-release", "v1.0.0").must(console.ExitOK)
-	if err := os.WriteFile(filepath.Join(w.fake, "show.out"), []byte(oneToCreate), 0o600); err != nil {
+	if step.env != "staging" {
+		w.applyTo(step.env)
+	}
+	c.first("v1.0.0")
+	planned := oneToCreate
+	if strings.Contains(step.run, "-refresh-only") {
+		planned = oneDrifted
+	}
+	if err := os.WriteFile(filepath.Join(w.fake, "show.out"), []byte(planned), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	plan := c.program(c.cache(), "plan", "-env", step.env, "-no-lock", "-json")
+	plan.must(console.ExitOK)
+	content, err := os.ReadFile(plan.stdout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answer struct{ Fingerprint string }
+	if err := json.Unmarshal(content, &answer); err != nil || answer.Fingerprint == "" {
+		t.Fatalf("%v:\n%s", err, content)
+	}
+	c.fingerprint = answer.Fingerprint
 	return c
+}
+
+// first promotes a release, and is left alone.
+func (w *cancelled) first(tag string) {
+	w.t.Helper()
+	args := []string{"promote", "-env", w.step.env, "-release", tag}
+	if w.step.env == "production" {
+		args = append(args, "-override-proof", "tested")
+	}
+	w.program(w.cache(), args...).must(console.ExitOK)
 }
 
 // quickTerraform answers itself what needs no fake, which is a large program.
@@ -190,6 +273,10 @@ const oneToCreate = `{"format_version":"1.2","terraform_version":"1.11.4","apply
  {"address":"terraform_data.a","mode":"managed","type":"terraform_data","name":"a","provider_name":"terraform.io/builtin/terraform",
   "change":{"actions":["create"],"before":null,"after":{"input":"x"},"after_unknown":{"id":true}}}]}`
 
+const oneDrifted = `{"format_version":"1.2","terraform_version":"1.11.4","applyable":true,"resource_drift":[
+ {"address":"aws_sqs_queue.a","mode":"managed","type":"aws_sqs_queue","name":"a","provider_name":"registry.terraform.io/hashicorp/aws",
+  "change":{"actions":["update"],"before":{"delay_seconds":0},"after":{"delay_seconds":90},"after_unknown":{}}}]}`
+
 // cache is that of a machine that nothing ran on.
 func (w *cancelled) cache() string { return filepath.Join(w.t.TempDir(), "cache") }
 
@@ -202,10 +289,35 @@ type script struct {
 
 func (w *cancelled) program(cache string, args ...string) *script {
 	w.t.Helper()
+	return w.script(cache, "exec bin/tfpipeline "+strings.Join(args, " "))
+}
+
+// deploy is the step of the workflow for a release. That promotions tell of their
+// steps as JSON is all that differs.
+func (w *cancelled) deploy(cache, tag string) *script {
+	w.t.Helper()
+	line := w.step.run
+	if w.attempts() {
+		line += " -json"
+	}
+	s := w.script(cache, line)
+	s.Env = append(s.Env, "TAG="+tag, "GITHUB_SHA="+w.releases[tag], "FINGERPRINT="+w.fingerprint, "ENVIRONMENT="+w.step.env,
+		"OVERRIDE_PROOF=search is down", "FORWARD=true", "WITH_MIGRATIONS=", "FORCE=")
+	return s
+}
+
+// attempts reports whether the step makes attempts, with a record.
+func (w *cancelled) attempts() bool { return !strings.Contains(w.step.run, "tfpipeline apply") }
+
+// script is a step with a run: in the checkout.
+func (w *cancelled) script(cache, run string) *script {
+	w.t.Helper()
 	dir := w.t.TempDir()
-	line := "exec tfpipeline " + strings.Join(append(args, "-C", w.repo.dir), " ")
-	s := &script{exec.CommandContext(w.t.Context(), "bash", "-e", "-c", line), w.t, filepath.Join(dir, "stdout"), filepath.Join(dir, "stderr")}
-	s.Env = append(slices.Clone(w.env), "XDG_CACHE_HOME="+cache)
+	path := filepath.Join(dir, "step.sh")
+	writeFile(w.t, path, run+"\n")
+	s := &script{exec.CommandContext(w.t.Context(), "bash", "-e", path), w.t, filepath.Join(dir, "stdout"), filepath.Join(dir, "stderr")}
+	s.Dir = w.repo.dir
+	s.Env = append(slices.Clone(w.env), "XDG_CACHE_HOME="+cache, "ENVIRONMENT="+w.step.env)
 	for name, to := range map[string]*io.Writer{s.stdout: &s.Stdout, s.stderr: &s.Stderr} {
 		f, err := os.Create(name)
 		if err != nil {
@@ -234,11 +346,12 @@ func (s *script) must(want int) {
 	}
 }
 
-// end ends a run at a moment, settles, and has another machine run the same
-// command.
-func (w *cancelled) end(way string, m moment, tag string, migrations int, args ...string) {
+// end ends the step at a moment, settles, and has another machine run the same
+// step. named is the release that the workflow is given.
+func (w *cancelled) end(way string, m moment, named, tag string, migrations int) {
 	w.t.Helper()
 	w.t.Logf("%s at %s", way, m.name)
+	m.request = strings.ReplaceAll(m.request, "ENV", w.step.env)
 	for _, name := range []string{"calls", "running", "stopping", "stopped"} {
 		_ = os.Remove(filepath.Join(w.fake, name)) // there may be none
 	}
@@ -250,7 +363,7 @@ func (w *cancelled) end(way string, m moment, tag string, migrations int, args .
 		}
 	}
 	here := w.cache()
-	run := w.program(here, args...)
+	run := w.deploy(here, named)
 	reached := w.gate.arm(m, run)
 	if err := run.Start(); err != nil {
 		w.t.Fatal(err)
@@ -271,14 +384,14 @@ func (w *cancelled) end(way string, m moment, tag string, migrations int, args .
 		<-gone
 	} else {
 		// The whole tree is killed, as GitHub promises, or the program alone.
-		w.cancel(m, run, gone, args[0] == "promote", &processes)
+		w.cancel(m, run, gone, strings.Contains(w.step.run, "tfpipeline promote"), &processes)
 	}
 	if way == "killed" || m.wait != "apply" {
 		w.gate.open()
 	}
 	if way == "cancelled" {
 		// It waits for Terraform, also while S3 is slow.
-		w.program(here, "settle", "-env", "staging").must(console.ExitOK)
+		w.script(here, w.step.settle).must(console.ExitOK)
 	}
 	w.outlived(processes)
 	w.gate.open()
@@ -290,7 +403,7 @@ func (w *cancelled) end(way string, m moment, tag string, migrations int, args .
 	if way == "killed" {
 		w.later()
 	}
-	w.program(w.cache(), args...).must(console.ExitOK)
+	w.deploy(w.cache(), named).must(console.ExitOK)
 	w.check(m, tag, migrations)
 }
 
@@ -303,7 +416,7 @@ func (w *cancelled) cancel(m moment, run *script, gone <-chan error, tree bool, 
 	// S3 answers nothing until it was said.
 	w.until("what is in flight", func() bool { return strings.Contains(run.said(), "\nnext: ") })
 	told := run.said()
-	mentions(w.t, told, "interrupted: ending what has begun", "\nnext: ", "tfpipeline settle -env staging")
+	mentions(w.t, told, "interrupted: ending what has begun", "\nnext: ", "tfpipeline settle -env "+w.step.env)
 	if m.step != "" {
 		mentions(w.t, told, "is at step "+string(m.step))
 	}
@@ -373,7 +486,7 @@ func (w *cancelled) everyServiceRuns(ctx context.Context, tag string) bool {
 	p := w.cloud.platform
 	client := sdk.NewFromConfig(localConfig(w.server.URL))
 	for _, s := range p.Services {
-		out, err := client.DescribeServices(ctx, &sdk.DescribeServicesInput{Cluster: aws.String(p.Cluster("staging")), Services: []string{s.Name}})
+		out, err := client.DescribeServices(ctx, &sdk.DescribeServicesInput{Cluster: aws.String(p.Cluster(w.step.env)), Services: []string{s.Name}})
 		if err != nil || len(out.Services) != 1 {
 			return false
 		}
