@@ -435,8 +435,42 @@ func TestLinterIgnoresOneKey(t *testing.T) {
 // is the platform's, and the workflow says if it is missing.
 func TestSampleImageCanBeBuilt(t *testing.T) {
 	const sample = "tfpipeline/internal/localaws/sample/Dockerfile"
-	if _, err := os.Stat(filepath.Join("..", sample)); err != nil {
-		t.Error(err)
+	content, err := os.ReadFile(filepath.Join("..", sample))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What it copies is all that its programs are built from, with a Go of go.mod's
+	// version.
+	dir := t.TempDir()
+	for _, m := range regexp.MustCompile(`(?m)^COPY ((?:[^-\s]\S* )+)(\S+)$`).FindAllStringSubmatch(string(content), -1) {
+		for _, from := range strings.Fields(m[1]) {
+			source, to := filepath.Join("..", from), filepath.Join(dir, m[2])
+			if info, err := os.Stat(source); err != nil {
+				t.Error(err)
+			} else if !info.IsDir() {
+				file, err := os.ReadFile(source)
+				if err != nil {
+					t.Fatal(err)
+				}
+				writeFile(t, filepath.Join(to, from), string(file))
+			} else if err := os.CopyFS(to, os.DirFS(source)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	build := regexp.MustCompile(`go build .* -o /out/ (.*) \\`).FindStringSubmatch(string(content))
+	module, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	if err != nil || build == nil {
+		t.Fatalf("it builds %q: %v", build, err)
+	}
+	list := exec.CommandContext(t.Context(), "go", append([]string{"list", "-deps"}, strings.Fields(build[1])...)...)
+	list.Dir = dir
+	if out, err := list.CombinedOutput(); err != nil || !strings.Contains(string(out), "/migrations/migrate\n") {
+		t.Errorf("%s: %v\n%s", build[1], err, out)
+	}
+	language := regexp.MustCompile(`(?m)^go (1\.\d+)`).FindStringSubmatch(string(module))
+	if language == nil || !strings.Contains(string(content), "\nFROM golang:"+language[1]+"-alpine AS build\n") {
+		t.Errorf("it does not build with Go %q of go.mod", language)
 	}
 	for _, s := range config.Default().Services {
 		if i := s.Image.OrDefault(); strings.HasPrefix(i.Dockerfile, "tfpipeline/") && (i.Dockerfile != sample || i.Context != ".") {
