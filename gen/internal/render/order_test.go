@@ -3,6 +3,7 @@ package render
 import (
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -197,4 +198,17 @@ func (g *order) leads(node, end string, seen map[string]bool) bool {
 		}
 	}
 	return false
+}
+
+// A rule for drift of what no module has accepts nothing, and may go.
+func TestAcceptedDriftIsOfResourcesThatExist(t *testing.T) {
+	var types []string
+	for _, m := range modules() {
+		types = append(types, m.resources("resource")...)
+	}
+	for _, rule := range config.AcceptedDrifts() {
+		if !slices.Contains(types, rule.Type) {
+			t.Errorf("%s.%s (%s): no module has such a resource", rule.Type, rule.Attribute, rule.Owner)
+		}
+	}
 }

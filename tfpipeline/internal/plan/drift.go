@@ -16,8 +16,6 @@ type Drift struct {
 	// Pending are changes of the configuration that were never applied. What
 	// an apply would only put back is none.
 	Pending []Change
-	// Unused are rules that accepted nothing.
-	Unused []config.AcceptedDrift
 }
 
 // DriftedResource is one resource with the attributes that changed.
@@ -51,7 +49,6 @@ func moved(c Change) []Attribute {
 // Classify tells drift that matters from drift that does not.
 func Classify(p *Plan, rules []config.AcceptedDrift) Drift {
 	var d Drift
-	used := make([]bool, len(rules))
 	for _, c := range p.Drift {
 		r := DriftedResource{Address: c.Address, Action: c.Action}
 		if c.Action != Update {
@@ -68,7 +65,6 @@ func Classify(p *Plan, rules []config.AcceptedDrift) Drift {
 				realOnes = append(realOnes, a)
 				continue
 			}
-			used[i] = true
 			acceptedOnes = append(acceptedOnes, a)
 			if !slices.Contains(r.Owners, rules[i].Owner) {
 				r.Owners = append(r.Owners, rules[i].Owner)
@@ -85,11 +81,6 @@ func Classify(p *Plan, rules []config.AcceptedDrift) Drift {
 	for _, c := range p.Changes {
 		if !c.Action.idle() && !reverts(c, p.Drift) {
 			d.Pending = append(d.Pending, c)
-		}
-	}
-	for i, rule := range rules {
-		if !used[i] {
-			d.Unused = append(d.Unused, rule)
 		}
 	}
 	return d

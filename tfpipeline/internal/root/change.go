@@ -119,7 +119,6 @@ func RefreshState(ctx context.Context, o Options, name string, c Choices) (err e
 		}
 		return nil
 	}
-	d.Unused = nil // a question for the drift command
 	report := view.DriftReport{}
 	report.Add(name, d)
 	if err := report.Text(o.Console.Out); err != nil {

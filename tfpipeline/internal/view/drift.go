@@ -9,15 +9,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
 )
 
 // DriftReport is how roots differ from what Terraform left.
 type DriftReport struct {
 	roots []rootDrift
-	// unused are the rules that no root has a use for.
-	unused []config.AcceptedDrift
 }
 
 type rootDrift struct {
@@ -27,12 +24,6 @@ type rootDrift struct {
 
 // Add adds a root.
 func (r *DriftReport) Add(name string, d plan.Drift) {
-	if len(r.roots) == 0 {
-		r.unused = d.Unused
-	}
-	r.unused = slices.DeleteFunc(slices.Clone(r.unused), func(rule config.AcceptedDrift) bool {
-		return !slices.Contains(d.Unused, rule)
-	})
 	r.roots = append(r.roots, rootDrift{name, d})
 }
 
@@ -82,10 +73,6 @@ func driftWord(a plan.Action) string {
 		return "deleted"
 	}
 	return "changed"
-}
-
-func ruleLine(rule config.AcceptedDrift) string {
-	return fmt.Sprintf("%s.%s (%s)", rule.Type, rule.Attribute, rule.Owner)
 }
 
 // Issue is what an issue tells of one root's drift.
@@ -157,9 +144,6 @@ func (r *DriftReport) Text(w io.Writer) error {
 		block(&b, "configuration that was never applied:", pending)
 		block(&b, "accepted drift:", accepted)
 	}
-	for _, rule := range r.unused {
-		fmt.Fprintf(&b, "accepted nowhere, so the rule may go: %s\n", ruleLine(rule))
-	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -194,9 +178,6 @@ func (r *DriftReport) Markdown(w io.Writer) error {
 			b.WriteString(fold(fmt.Sprintf("%s: %d accepted", d.name, len(d.Accepted)), fence("", accepted)))
 		}
 	}
-	for _, rule := range r.unused {
-		fmt.Fprintf(&b, "- accepted nowhere, so the rule may go: %s\n", code(ruleLine(rule)))
-	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -204,8 +185,6 @@ func (r *DriftReport) Markdown(w io.Writer) error {
 type driftJSON struct {
 	Clean bool            `json:"clean"`
 	Roots []rootDriftJSON `json:"roots"`
-	// UnusedRules accepted nothing anywhere.
-	UnusedRules []ruleJSON `json:"unused_rules"`
 }
 
 type rootDriftJSON struct {
@@ -222,20 +201,11 @@ type driftedJSON struct {
 	Owners     []string `json:"owners,omitempty"`
 }
 
-type ruleJSON struct {
-	Type      string `json:"type"`
-	Attribute string `json:"attribute"`
-	Owner     string `json:"owner"`
-}
-
 // JSON writes one object. It has no values: names and actions.
 func (r *DriftReport) JSON(w io.Writer) error {
-	out := driftJSON{Clean: r.Clean(), Roots: []rootDriftJSON{}, UnusedRules: []ruleJSON{}}
+	out := driftJSON{Clean: r.Clean(), Roots: []rootDriftJSON{}}
 	for _, d := range r.roots {
 		out.Roots = append(out.Roots, rootDriftJSON{d.name, driftedOnes(d.Real), changesJSON(d.Pending), driftedOnes(d.Accepted)})
-	}
-	for _, rule := range r.unused {
-		out.UnusedRules = append(out.UnusedRules, ruleJSON{rule.Type, rule.Attribute, rule.Owner})
 	}
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
