@@ -140,6 +140,10 @@ soak: ## The long matrices, by hand and nightly: many kills, slow resources, pro
 vulnerabilities: ## Known vulnerabilities in what the programs call (asks vuln.go.dev)
 	@go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
 
+.PHONY: scan
+scan: ## tflint and trivy on the generated Terraform; .ci/scan-accepted answers what they find (builds both)
+	@.ci/scan
+
 .PHONY: simulate
 simulate: ## Compare the roles' verdicts with an independent IAM simulator, which npm fetches
 	@SIMULATE=1 go test -count=1 -v -run TestSimulator ./tfpipeline/internal/localaws/iam

@@ -55,6 +55,7 @@ var jobTable = map[string]jobRow{
 	"prod-rollback/rollback":  {"deploy-production", "production", "contents: read, deployments: write, id-token: write", 100},
 	"operate/operate":         {"deploy-${{ inputs.environment }}", "${{ inputs.environment }}", "contents: read, id-token: write", 30},
 	"nightly/vulnerabilities": {"", "", "contents: read", 20},
+	"nightly/scan":            {"", "", "contents: read", 40},
 	"nightly/race":            {"", "", "contents: read", 60},
 	"nightly/soak":            {"", "", "contents: read", 350},
 }
