@@ -225,6 +225,9 @@ func (j *judge) cascade(behavior pg.DropBehavior, what string) {
 func (j *judge) dropDefault(t *catalog.Relation, column, what string, written bool) {
 	c := t.Column(column)
 	none := func(d *pg.Node) bool { return d == nil || catalog.IsNull(d) }
+	if c != nil && numbers(c.Default) {
+		j.given["numbered "+t.Name.String()+"."+column] = true
+	}
 	if c != nil && (!c.NotNull || what == "default" && none(c.Default) && (!written || c.Default != nil || none(j.schema.Default(c.Type)))) {
 		return
 	}
@@ -251,6 +254,34 @@ func (j *judge) identity(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 	if c := t.Column(cmd.GetName()); always && (c == nil || c.File != j.schema.File) {
 		j.reportf(0, "identity-always", "column %s of %s takes no value from an INSERT any more", catalog.Quote(cmd.GetName()), t.Name)
 	}
+	if cmd.GetSubtype() == pg.AlterTableType_AT_AddIdentity && j.given["numbered "+t.Name.String()+"."+cmd.GetName()] {
+		j.numberedAnew(t, cmd.GetName())
+	}
+}
+
+// numbers reports whether a default takes the next number of a sequence.
+func numbers(def *pg.Node) bool {
+	names := catalog.Strings(def.GetFuncCall().GetFuncname())
+	return len(names) > 0 && names[len(names)-1] == "nextval"
+}
+
+// numberedAnew reports an identity in place of a sequence's numbers, unless the
+// file tells it where to begin. That a sequence was dropped is another finding.
+func (j *judge) numberedAnew(t *catalog.Relation, column string) {
+	owned := func(ok func(*catalog.Relation) bool) bool {
+		for _, r := range j.schema.Relations {
+			if r.Kind == catalog.Sequence && r.Owner == t && ok(r) {
+				return true
+			}
+		}
+		return false
+	}
+	if !owned(func(r *catalog.Relation) bool { return !j.schema.New(r) }) {
+		return
+	}
+	j.unless(func() bool { return owned(func(r *catalog.Relation) bool { return j.schema.New(r) && j.ahead(r) }) }, func() {
+		j.reportf(0, "sequence-set-back", "column %s of %s is numbered from the beginning again", catalog.Quote(column), t.Name)
+	})
 }
 
 func (j *judge) setTablespace(t *catalog.Relation, space string) {
