@@ -23,9 +23,9 @@ type command struct {
 	name, summary string
 	// usage is the rest of the line after the name.
 	usage string
-	// env lists what -env may name, and refusal says of a root what keeps it
-	// from being one of them. The flag is required unless anyEnv is set; nil
-	// is for a command without the flag.
+	// env lists the names that -env accepts. If shared is not one of them,
+	// refusal is what the error says about it. The flag is required unless
+	// anyEnv is set; env is nil for a command without the flag.
 	env     func(config.Platform) []string
 	refusal string
 	anyEnv  bool
@@ -91,7 +91,8 @@ func unprotected(p config.Platform) []string {
 	return slices.DeleteFunc(environments(p), p.Protects)
 }
 
-// noServices is why shared is refused where an environment is wanted.
+// noServices completes the error for -env shared where an environment is
+// required.
 const noServices = "runs no services; the environments are"
 
 // checkEnv refuses a name that -env may not have, and says which there are.
@@ -130,7 +131,8 @@ func (c command) checkArgs(p config.Platform, args []string) error {
 func (a *app) dispatch(ctx context.Context, args []string) error {
 	root := a.rootCommand() //nolint:contextcheck // cobra hands the context to the verb
 	if len(args) > 0 && strings.HasPrefix(args[0], "__complete") {
-		// A shell asks; it has the command line as it was typed.
+		// A shell asks for completions and passes the command line as the user
+		// typed it.
 		if c, _, err := root.Find(args[1:]); err == nil && len(args) > 1 {
 			last := len(args) - 1
 			args = slices.Concat(args[:1], flags.Long(c.Flags(), args[1:last]), args[last:])
@@ -190,7 +192,8 @@ func (a *app) rootCommand() *cobra.Command {
 		}
 		for name, list := range values {
 			if set.Lookup(name) != nil {
-				// An error is a flag that does not exist.
+				// The only possible error is that the flag does not exist, and
+				// Lookup found it.
 				_ = verb.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(list, cobra.ShellCompDirectiveNoFileComp))
 			}
 		}
@@ -224,7 +227,8 @@ func (a *app) rootCommand() *cobra.Command {
 	return root
 }
 
-// version is that of the module, which names the commit it was built from.
+// version returns the module's version, which includes the commit it was built
+// from.
 func version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version

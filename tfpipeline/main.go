@@ -18,9 +18,9 @@ import (
 
 func main() { os.Exit(start(config.Default(), deploy.Limits{})) }
 
-// start runs the program in this process. In a job of a workflow it puts the
-// way to the role's credentials into the environment, where the SDK and
-// Terraform look for them.
+// start runs the program in this process. In a GitHub job it first serves the
+// role's credentials and sets the environment variables by which the SDK and
+// Terraform find them.
 func start(platform config.Platform, limits deploy.Limits) int {
 	if code, ok := relay(); ok {
 		return code
@@ -36,7 +36,8 @@ func start(platform config.Platform, limits deploy.Limits) int {
 		}
 		defer end()
 		for name, value := range variables {
-			// Fails only for names that cannot be: these can.
+			// Setenv fails only for an invalid name, and these names are
+			// constants.
 			_ = os.Setenv(name, value)
 		}
 	}
@@ -59,7 +60,8 @@ type app struct {
 	repository string
 	// lookupNS asks DNS for the name servers of a domain.
 	lookupNS func(context.Context, string) ([]*net.NS, error)
-	// limits bound the waits of promotions; zero ones are deploy's.
+	// limits bound the waits of promotions; a zero field means deploy's
+	// default.
 	limits  deploy.Limits
 	console *console.Console
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/state"
 )
 
-// environment is one environment with everything that tells of it.
+// environment is one environment with the clients that read and change it.
 type environment struct {
 	config.Environment
 	cloud   root.Cloud
@@ -40,11 +40,12 @@ func (a *app) openEnvironment(ctx context.Context, name, command string) (*envir
 }
 
 func (a *app) environmentOf(name string, cloud root.Cloud) (*environment, error) {
-	// The SDK's own remarks (no checksum, a connection not used again) are
-	// nothing that anybody could do something about.
+	// The SDK logs warnings (no checksum, a connection that was not reused)
+	// about which the user can do nothing.
 	cfg := cloud.Config
 	cfg.Logger = logging.Nop{}
-	// On the local endpoint the platform's own domains lead to its balancers.
+	// On the local endpoint, requests for the platform's domains go to its
+	// load balancers.
 	web := &http.Client{Transport: localaws.Transport(a.console.Getenv("AWS_ENDPOINT_URL"), nil)}
 	e, err := ecs.New(cfg, a.platform, name, web)
 	if err != nil {
@@ -63,7 +64,8 @@ func (a *app) requireCloud(ctx context.Context, command string) (root.Cloud, err
 	return root.RequireCloud(ctx, a.platform, a.console, command)
 }
 
-// rootOptions are what the roots work with.
+// rootOptions returns the options with which every command opens Terraform
+// roots.
 func (a *app) rootOptions(cloud root.Cloud) root.Options {
 	return root.Options{
 		Platform: a.platform, Repository: a.repository, Cache: cacheDir(),
@@ -71,7 +73,7 @@ func (a *app) rootOptions(cloud root.Cloud) root.Options {
 	}
 }
 
-// cacheDir is where things are kept between runs.
+// cacheDir is the folder for files that are kept between runs.
 func cacheDir() string {
 	dir, err := os.UserCacheDir()
 	if err != nil {
@@ -89,7 +91,7 @@ func (a *app) services() []string {
 	return names
 }
 
-// leases are those that changes of environments are made under.
+// leases returns the leases under which commands change environments.
 func (a *app) leases(cloud root.Cloud) *root.Leases {
 	return &root.Leases{
 		Platform: a.platform, Bucket: state.New(cloud.Config, a.platform), Console: a.console, Redactor: redact.FromEnvironment(a.console.Getenv),
@@ -97,7 +99,8 @@ func (a *app) leases(cloud root.Cloud) *root.Leases {
 	}
 }
 
-// pipeline wires a promotion or rollback of an environment to the world.
+// pipeline connects a promotion or rollback of an environment to AWS,
+// Terraform and git.
 func (a *app) pipeline(e *environment, i *root.Infrastructure) (*deploy.Pipeline, error) {
 	p := &deploy.Pipeline{
 		Platform: a.platform, Environment: e.Name,
@@ -107,7 +110,8 @@ func (a *app) pipeline(e *environment, i *root.Infrastructure) (*deploy.Pipeline
 		Redactor: redact.FromEnvironment(a.console.Getenv), Limits: a.limits,
 	}
 	if e.cloud.Target == root.Local && p.Limits.Window == 0 {
-		// Its health checks are faster than those of AWS by this factor.
+		// The local endpoint runs health checks faster than AWS by this
+		// factor.
 		p.Limits.Window = a.platform.Window(e.Environment) / localaws.DefaultSpeed
 	}
 	if e.Proof != nil {
@@ -120,8 +124,8 @@ func (a *app) pipeline(e *environment, i *root.Infrastructure) (*deploy.Pipeline
 	return p, nil
 }
 
-// checkout is the repository at hand. In a workflow GitHub is asked for the
-// commits of tags.
+// checkout returns the repository that the command works on. In a workflow it
+// asks GitHub for the commits of tags, since the clone may lack them.
 func (a *app) checkout() *checkout.Checkout {
 	c := &checkout.Checkout{Dir: a.repository, Env: a.console.Env}
 	if client := github.ReadRun(a.console.Getenv).Client(); a.console.Actions() && client != nil {
@@ -130,13 +134,14 @@ func (a *app) checkout() *checkout.Checkout {
 	return c
 }
 
-// actor is who asks: a workflow's trigger, or the user of this machine.
+// actor names who runs the command: whoever triggered the workflow, or this
+// machine's user.
 func (a *app) actor() string {
 	get := a.console.Getenv
 	return cmp.Or(github.ReadRun(get).Actor, get("USER"), get("LOGNAME"), get("USERNAME"), "unknown")
 }
 
-// why is told to whoever finds the lock held.
+// why is the reason that the lock gives to others while this command holds it.
 func (a *app) why() string {
 	if w := a.console.Getenv("GITHUB_WORKFLOW"); w != "" {
 		return "workflow " + w

@@ -31,7 +31,8 @@ func planCommand() command {
 			set.BoolVar(&o.noLock, "no-lock", false, "do not take the state lock, for roles that may not write; -comment implies it")
 			set.DurationVar(&o.lockTimeout, "lock-timeout", 5*time.Minute, "how long to wait for a state lock that somebody holds")
 			return func(ctx context.Context, a *app, args []string) error {
-				// The roles of pull requests may not write, and must keep nobody waiting.
+				// The role of pull requests may not write locks, and a pull
+				// request must not block an apply.
 				o.noLock = o.noLock || o.comment
 				switch {
 				case o.all && o.env != "":
@@ -66,7 +67,8 @@ func runPlan(ctx context.Context, a *app, o planOptions) (err error) {
 		return err
 	}
 	if !o.json && !o.markdown {
-		// Said first, so that nobody takes the rest for more than it is.
+		// The headline comes first, so that nobody takes an offline plan for a
+		// real one.
 		fmt.Fprintln(a.console.Out, cloud.Target.Headline(o.env, o.offline))
 	}
 	r, err := root.Open(ctx, a.rootOptions(cloud), o.env)

@@ -12,14 +12,15 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
-// allRoots is what a plan of every root is called.
+// allRoots is the name of "every root" in the headline.
 const allRoots = "all roots"
 
-// runPlanAll plans every root and tells of all, also where one fails.
+// runPlanAll plans every root and prints all plans, even if some roots fail.
 func runPlanAll(ctx context.Context, a *app, o planOptions) error {
 	var c *report.PullRequest
 	if o.comment {
-		// Asked before the work, which takes a while.
+		// Find the pull request first: a wrong token should fail before the
+		// plans, which take a while.
 		var err error
 		if c, err = report.FindPullRequest(ctx, a.console, a.checkout()); err != nil {
 			return err

@@ -103,7 +103,8 @@ func (o attemptOptions) choose(line string) error {
 	return nil
 }
 
-// runAttempt promotes or rolls back, and tells of it.
+// runAttempt promotes or rolls back, and reports to the console, GitHub and
+// the webhook.
 func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions, approved *root.Review, line string) (err error) {
 	flight := a.console.Begin(console.InFlight{Next: line, Environment: o.env})
 	defer flight.End()
@@ -179,7 +180,8 @@ func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions,
 		return errors.Join(told.Preview(ctx, e.lock, i.Seen(), record, err), err)
 	}
 	if failed {
-		// What explains a failure must not take its place.
+		// A dossier that cannot be written is a warning: it must not hide the
+		// failure itself.
 		if dossierErr := report.Dossier(a.console, failure, o.dossier, filepath.Join(cacheDir(), "dossiers")); dossierErr != nil {
 			a.console.Progress("warning: %v", dossierErr)
 		}
@@ -191,8 +193,8 @@ func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions,
 	return nil
 }
 
-// whatNext adds to a failure what to do about it. If nothing was changed, the
-// cause knows best.
+// whatNext adds the next command to a failure. If nothing was changed and the
+// cause already names a command, that one is better.
 func whatNext(failure *deploy.Error) error {
 	if len(failure.Next) == 0 || failure.Outcome == deploy.Untouched && console.NextOf(failure) != "" {
 		return failure
@@ -200,13 +202,13 @@ func whatNext(failure *deploy.Error) error {
 	return console.WithNext(failure, "%s", view.Next(failure.Record.Environment, failure.Next))
 }
 
-// conclude gives the answer of an attempt that went well.
+// conclude prints the result of an attempt that succeeded.
 func conclude(a *app, o attemptOptions, r deploy.Record) {
 	if r.SupersededBy != nil {
 		a.console.Annotate(console.Notice, fmt.Sprintf("superseded by %s", r.SupersededBy))
 	}
 	switch {
-	case o.json: // the last event says it
+	case o.json: // the last event has said it
 	case r.SupersededBy != nil:
 		fmt.Fprintf(a.console.Out, "%s: %s was not promoted: superseded by %s, which runs and is newer; nothing was changed\n", r.Environment, r.Release, r.SupersededBy)
 	case o.dryRun:
@@ -216,8 +218,8 @@ func conclude(a *app, o attemptOptions, r deploy.Record) {
 	}
 }
 
-// whatRuns fills in what the history says of an environment. A history that
-// cannot be read stops the attempt itself, which says so.
+// whatRuns fills in what the history says about an environment. If the history
+// cannot be read for now, the attempt itself fails later and says so.
 func whatRuns(ctx context.Context, a *app, e *environment, p *view.Promotion) error {
 	records, _, err := e.history.Recent(ctx)
 	if err != nil && !deploy.IsTransient(err) {

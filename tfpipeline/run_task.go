@@ -41,7 +41,8 @@ type runOptions struct {
 	force     bool
 }
 
-// checkTask says which one-off tasks there are if there is none of that name.
+// checkTask returns the one-off task of that name, or an error that lists the
+// names there are.
 func checkTask(a *app, env, name string) (config.Task, error) {
 	if t, ok := a.platform.Task(name); ok {
 		return t, nil

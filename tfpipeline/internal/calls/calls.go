@@ -1,5 +1,5 @@
-// Package calls gives every attempt of a call to AWS a time limit, whatever HTTP
-// client makes it, and tells which call keeps a person waiting.
+// Package calls gives every attempt of a call to AWS a time limit, whichever
+// HTTP client makes it, and reports calls that keep a person waiting.
 package calls
 
 import (
@@ -16,9 +16,9 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// Bound returns a client whose requests end within a limit, the reading of the
-// answer included. A nil client is the SDK's own. The error of a request that
-// took too long is a timeout, which the SDK retries.
+// Bound returns a client whose requests end within a limit, which includes
+// reading the answer. A nil client stands for the SDK's own. A request that
+// takes too long fails with a timeout, which the SDK retries.
 func Bound(client aws.HTTPClient, limit time.Duration) aws.HTTPClient {
 	if client == nil {
 		client = awshttp.NewBuildableClient()
@@ -43,7 +43,7 @@ func (b bounded) Do(r *http.Request) (*http.Response, error) {
 	return answer, nil
 }
 
-// body ends the request's limit when it is closed.
+// body ends the request's time limit when the caller closes it.
 type body struct {
 	io.ReadCloser
 	cancel context.CancelFunc
@@ -54,10 +54,10 @@ func (b body) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// Tell makes the clients of a configuration tell of each call that has no answer
-// after a while, its retries included.
+// Tell makes the clients of a configuration call tell for each call that has
+// had no answer for a while, counting all its retries.
 func Tell(cfg *aws.Config, after time.Duration, tell func(string)) {
-	var mu sync.Mutex // several may wait at the same time
+	var mu sync.Mutex // several calls may wait at the same time
 	cfg.APIOptions = append(cfg.APIOptions, func(stack *middleware.Stack) error {
 		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("TellOfLongCall",
 			func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {

@@ -27,8 +27,9 @@ func (c *Console) Annotate(kind Annotation, message string) {
 	}
 }
 
-// Group opens a part of a workflow's log that is folded away, and returns what
-// closes it; elsewhere it does nothing. Groups do not nest.
+// Group opens a part of a workflow's log that GitHub folds away, and returns
+// the function that closes it; outside a workflow it does nothing. Groups do
+// not nest.
 func (c *Console) Group(title string) (end func()) {
 	if !c.Actions() {
 		return func() {}
@@ -37,6 +38,6 @@ func (c *Console) Group(title string) (end func()) {
 	return func() { fmt.Fprintln(c.Err, "::endgroup::") }
 }
 
-// escapeCommand keeps a message within its line, and from being another
-// command.
+// escapeCommand escapes a message so that it stays on its line and cannot
+// start another workflow command.
 var escapeCommand = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")

@@ -26,7 +26,8 @@ type Console struct {
 	// Env is the program's environment, as in os.Environ.
 	Env []string
 
-	// doing is what an interrupt tells; nil if nothing answers interrupts.
+	// doing holds what an interrupt would print; nil if nothing handles
+	// interrupts.
 	doing *activities
 }
 
@@ -35,8 +36,8 @@ func (c *Console) Redirect(w io.Writer) *Console {
 	return &Console{In: c.In, Out: c.Out, Err: w, Env: c.Env, doing: c.doing}
 }
 
-// Unattended returns a console for work that is done in parallel: it has
-// nobody to ask, and its lines do not mix.
+// Unattended returns a console for work that runs in parallel: nobody can
+// answer its questions, and its lines do not mix.
 func (c *Console) Unattended() *Console {
 	return &Console{In: strings.NewReader(""), Out: c.Out, Err: &lineWriter{w: c.Err}, Env: c.Env, doing: c.doing}
 }
@@ -85,7 +86,7 @@ func (c *Console) Colour(stream io.Writer) bool {
 	return c.Getenv("NO_COLOR") == "" && c.Getenv("TERM") != "dumb" && Terminal(stream)
 }
 
-// Live reports whether lines that Err shows can be drawn anew in place.
+// Live reports whether lines on Err can be redrawn in place.
 func (c *Console) Live() bool {
 	return Terminal(c.Err) && c.Getenv("TERM") != "dumb" && !c.CI()
 }
@@ -101,7 +102,7 @@ func (c *Console) Size() (width, height int) {
 	return 80, 24
 }
 
-// ErrDeclined is the answer no.
+// ErrDeclined is returned when a person answers no.
 var ErrDeclined = errors.New("not confirmed: nothing was changed")
 
 // CanAsk reports whether a person is there to answer.
@@ -132,9 +133,9 @@ func (c *Console) Ask(ctx context.Context, question string) (string, error) {
 	}
 }
 
-// Confirm asks a question that only "yes" answers in the affirmative, unless
-// the flag -yes has answered it already. It returns ErrDeclined for any other
-// answer, and where nobody can be asked.
+// Confirm asks a question to which only "yes" agrees, unless the flag -yes has
+// answered it already. It returns ErrDeclined for any other answer, and if
+// there is nobody to ask.
 func (c *Console) Confirm(ctx context.Context, question string, yes bool) error {
 	if yes {
 		return nil
@@ -152,8 +153,8 @@ func (c *Console) Confirm(ctx context.Context, question string, yes bool) error 
 	return nil
 }
 
-// RequireAnswer refuses early what would end in a question to nobody. next is
-// the command that asks nothing.
+// RequireAnswer fails early if the command would later ask a question that
+// nobody can answer. next is the command that asks nothing.
 func (c *Console) RequireAnswer(command, next string, yes bool) error {
 	if yes || c.CanAsk() {
 		return nil

@@ -21,8 +21,8 @@ const (
 // ErrInterrupted is the cause of a context that a signal ended.
 var ErrInterrupted = errors.New("interrupted")
 
-// ErrChanges is how a plan says that something would change, when asked to.
-// The plan itself has shown what.
+// ErrChanges is returned by a plan that was asked to report pending changes by
+// its exit code. The plan itself has been printed.
 var ErrChanges = WithCode(ExitChanges, errors.New("changes are pending"))
 
 // coded is an error that owns its exit code.
@@ -70,7 +70,8 @@ type advised struct {
 func (e advised) Unwrap() error { return e.error }
 func (e advised) Next() string  { return e.next }
 
-// WithNext adds to an error what to do next. Whoever adds it last is heard.
+// WithNext adds to an error what to do next. If several callers add something,
+// the last one wins.
 func WithNext(err error, format string, args ...any) error {
 	return advised{err, fmt.Sprintf(format, args...)}
 }
@@ -79,7 +80,7 @@ func WithNext(err error, format string, args ...any) error {
 // command to try.
 func Usage(message, next string) error { return advised{errors.New(message), next} }
 
-// Suggest prints what to do next after what went well.
+// Suggest prints what to do next after a success.
 func (c *Console) Suggest(format string, args ...any) {
 	c.Progress("next: "+format, args...)
 }

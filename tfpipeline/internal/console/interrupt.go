@@ -12,17 +12,18 @@ import (
 	"syscall"
 )
 
-// InFlight is what an interrupt would cut short, for whoever interrupts.
+// InFlight describes the work that an interrupt would cut short.
 type InFlight struct {
-	// Work are sentences on what is being done, and on what was done already.
+	// Work lists what is being done and what is already done, a sentence each.
 	Work []string
-	// Next is the command that goes on.
+	// Next is the command that continues the work.
 	Next string
-	// Environment is the one whose cancelled run settle finishes; "" is none.
+	// Environment is the one that tfpipeline settle must be run for after a
+	// kill; "" is none.
 	Environment string
 }
 
-// activities are what a command is at, the outermost first.
+// activities is the work a command is doing, the outermost first.
 type activities struct {
 	mu  sync.Mutex
 	all []*Activity
@@ -30,15 +31,15 @@ type activities struct {
 	insisted chan struct{}
 }
 
-// Activity is one thing that a command is at.
+// Activity is one piece of work that a command is doing.
 type Activity struct {
 	of      *activities
 	console *Console
 	told    InFlight
 }
 
-// Begin says what the program is at from now on: the next interrupt tells it at
-// once, without asking anybody. The activity ends with End.
+// Begin records what the program is doing, so that the next interrupt can
+// print it immediately. The activity ends with End.
 func (c *Console) Begin(f InFlight) *Activity {
 	a := &Activity{of: c.doing, console: c, told: f}
 	if a.of != nil {
@@ -49,7 +50,7 @@ func (c *Console) Begin(f InFlight) *Activity {
 	return a
 }
 
-// Tell says what the activity has come to.
+// Tell updates what the activity has done so far.
 func (a *Activity) Tell(f InFlight) {
 	if a.of != nil {
 		a.of.mu.Lock()
@@ -58,7 +59,7 @@ func (a *Activity) Tell(f InFlight) {
 	a.told = f
 }
 
-// End says that nothing of the activity is in flight any more.
+// End says that the activity is over.
 func (a *Activity) End() {
 	if a.of != nil {
 		a.of.mu.Lock()
@@ -67,7 +68,8 @@ func (a *Activity) End() {
 	}
 }
 
-// Insisted is closed by the second interrupt; nil if there is none to come.
+// Insisted is closed by the second interrupt; it is nil if nothing handles
+// interrupts.
 func (c *Console) Insisted() <-chan struct{} {
 	if c.doing == nil {
 		return nil
@@ -75,10 +77,10 @@ func (c *Console) Insisted() <-chan struct{} {
 	return c.doing.insisted
 }
 
-// Interruptible returns a context that the first interrupt ends. The program
-// then ends what it has begun, which a second interrupt does not cut short: a
-// Terraform that is killed leaves its lock, and a state that is not saved. Each
-// interrupt is answered at once with what is in flight and what to do next.
+// Interruptible returns a context that the first interrupt cancels. The
+// program then finishes what it has begun, and a second interrupt does not cut
+// that short: a Terraform that is killed leaves its lock and an unsaved state.
+// Each interrupt immediately prints what is in flight and what to do next.
 func (c *Console) Interruptible(parent context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	c.doing = &activities{insisted: make(chan struct{})}
@@ -105,7 +107,7 @@ func (c *Console) Interruptible(parent context.Context) (context.Context, func()
 	}
 }
 
-// answer tells whoever has interrupted for the nth time what is in flight.
+// answer prints what is in flight to whoever has interrupted for the nth time.
 func (c *Console) answer(n int) {
 	c.doing.mu.Lock()
 	defer c.doing.mu.Unlock()
@@ -120,8 +122,9 @@ func (c *Console) answer(n int) {
 		for _, line := range a.told.Work {
 			fmt.Fprintf(&text, "  %s\n", line)
 		}
-		// The outermost knows what goes on; the lines of the innermost do not mix
-		// with a live table.
+		// The outermost activity knows the command that continues; the
+		// innermost one knows where lines may be printed without breaking a
+		// live table.
 		next, environment, to = cmp.Or(next, a.told.Next), cmp.Or(environment, a.told.Environment), a.console
 	}
 	fmt.Fprintf(&text, "next: %s", cmp.Or(next, "the same command, on any machine"))

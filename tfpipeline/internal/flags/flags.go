@@ -1,5 +1,5 @@
-// Package flags reads the flags of a command line: with one dash or two, and
-// with an answer to a mistyped one that names what was probably meant.
+// Package flags reads the flags of a command line, with one dash or two, and
+// answers a mistyped flag with the names that were probably meant.
 package flags
 
 import (
@@ -14,9 +14,9 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/console"
 )
 
-// Long spells -name as --name, as the parser wants it. The documents and
-// hints of this program have one dash; both are right. What follows -- and the
-// values of flags stay as they are.
+// Long spells -name as --name, which is what the parser accepts. This
+// program's documents and hints use one dash; both work. It leaves alone the
+// values of flags and everything after --.
 func Long(set *pflag.FlagSet, args []string) []string {
 	args = slices.Clone(args)
 	for i := 0; i < len(args) && args[i] != "--"; i++ {
@@ -30,7 +30,7 @@ func Long(set *pflag.FlagSet, args []string) []string {
 			args[i] = "-" + args[i]
 		}
 		if f := set.Lookup(name); f != nil && f.NoOptDefVal == "" && !hasValue {
-			i++ // its value, whatever it looks like
+			i++ // skip the flag's value, whatever it looks like
 		}
 	}
 	return args
@@ -61,8 +61,8 @@ func Error(c *cobra.Command, err error) error {
 	return console.Usage(c.Name()+": "+message, "tfpipeline help "+c.Name())
 }
 
-// near are the flags whose names resemble one that does not exist, by
-// cobra's measure for commands; it has none for flags.
+// near returns the flags whose names resemble name. It uses cobra's measure
+// for commands, since cobra has none for flags.
 func near(set *pflag.FlagSet, name string) []string {
 	names := &cobra.Command{SuggestionsMinimumDistance: 2}
 	set.VisitAll(func(f *pflag.Flag) {

@@ -9,10 +9,10 @@ import (
 	"syscall"
 )
 
-// Mark writes a file that stays locked until it is closed: the kernel lets go of
-// it when this process dies, however it dies, and no process id that is used
-// again deceives anybody. It is written under a name that nobody reads, locked,
-// and then shown, so that nobody sees it without its lock.
+// Mark writes a file that stays locked until it is closed. The kernel releases
+// the lock when this process dies, however it dies, so a reused process id
+// deceives nobody. Mark writes and locks the file under a temporary name and
+// then renames it, so that nobody sees it unlocked.
 func Mark(path string, content []byte) (*os.File, error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {

@@ -1,4 +1,5 @@
-// Package process runs programs that end with this one, however it ends.
+// Package process runs programs that end when this one ends, even if it is
+// killed.
 package process
 
 import (
@@ -15,12 +16,13 @@ import (
 	"time"
 )
 
-// lifeline runs a program beside a watcher. This process holds the other end of
-// descriptor 3, which the kernel closes however this process ends, also by
-// SIGKILL. The watcher then interrupts what the second argument names, unless a
-// line has told it that this was done, waits as many seconds as the first one
-// says, and kills the process group, where the program's own children are. It
-// goes when a line tells it that the program has ended.
+// lifeline runs a program and a watcher next to it. This process holds the
+// other end of descriptor 3, which the kernel closes whenever this process
+// ends, even by SIGKILL. The watcher then interrupts whatever the second
+// argument names, unless a line has told it that this was already done. It
+// waits for as many seconds as the first argument says and kills the process
+// group, which includes the program's own child processes. A line that says
+// that the program has ended makes the watcher exit.
 const lifeline = `grace=$1 whom=$2
 shift 2
 [ "$whom" = group ] && whom=0 || whom=$$
@@ -45,21 +47,22 @@ type Options struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	// Grace is how long an interrupted program may take to end before it and
-	// everything that it started are killed; 0 kills at once. Orphaned is the
-	// same for a program that this process did not outlive; seconds count.
+	// everything that it started are killed; 0 kills immediately. Orphaned is
+	// the same for a program whose parent, this process, has died; it is
+	// rounded to seconds.
 	Grace, Orphaned time.Duration
-	// Group interrupts everything that the program started, and not the program
-	// alone, and waits for all of it.
+	// Group interrupts everything that the program started, not just the
+	// program, and waits for all of it to end.
 	Group bool
-	// Note is a file that names the process group for as long as it lives; ""
-	// is none. See Running.
+	// Note is a file that names the process group for as long as it is alive;
+	// "" writes none. See Running.
 	Note string
 }
 
-// Run runs a program to its end, in a process group of its own: a terminal's
-// Ctrl-C does not reach it. When ctx ends the program is interrupted, once. When
-// the program has ended nothing that it started is left. The error is that of
-// os/exec.
+// Run runs a program to its end, in its own process group, so that Ctrl-C in a
+// terminal does not reach it. When ctx ends, Run interrupts the program a
+// single time. When the program has ended, nothing that it started is left.
+// The error is that of os/exec.
 func Run(ctx context.Context, o Options, command ...string) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -101,7 +104,7 @@ func Run(ctx context.Context, o Options, command ...string) error {
 			kill()
 			return nil
 		}
-		_, _ = held.WriteString("interrupted\n") // the watcher has gone: so has the program
+		_, _ = held.WriteString("interrupted\n") // an error means that the watcher, and so the program, has ended
 		return signal(cmd.Process.Pid, o.Group)
 	}
 	cmd.WaitDelay = o.Grace + time.Second
@@ -116,15 +119,15 @@ func Run(ctx context.Context, o Options, command ...string) error {
 	}
 	err = cmd.Wait()
 	if o.Group && ctx.Err() != nil {
-		_, _ = held.WriteString("ended\n") // the watcher has gone: as it should
+		_, _ = held.WriteString("ended\n") // an error means that the watcher has ended, which is what it should do
 		until(nil, o.Grace, func() bool { return errors.Is(syscall.Kill(-cmd.Process.Pid, 0), syscall.ESRCH) })
 	}
 	kill()
 	return err
 }
 
-// lock locks a note. The end of a process group that was killed a moment ago may
-// take a moment more.
+// lock locks a note. A process group that was killed a moment ago may hold it
+// a moment longer.
 func lock(ctx context.Context, note *os.File) (err error) {
 	until(ctx.Done(), noteTime, func() bool {
 		err = syscall.Flock(int(note.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
@@ -136,11 +139,12 @@ func lock(ctx context.Context, note *os.File) (err error) {
 	return note.Truncate(0)
 }
 
-// noteTime is how long a note may take to be locked, and to name its group.
+// noteTime bounds how long it takes to lock a note and to write the group's id
+// into it.
 const noteTime = 5 * time.Second
 
-// until looks every few milliseconds whether something is so. It gives up when
-// the time is up, or when stop is closed, which may be nil.
+// until checks a condition every few milliseconds. It gives up when the time
+// is up, or when stop is closed; stop may be nil.
 func until(stop <-chan struct{}, most time.Duration, so func() bool) {
 	end := time.NewTimer(most)
 	defer end.Stop()
@@ -188,7 +192,7 @@ func Running(note string) (group int, err error) {
 	return group, nil
 }
 
-// Await returns when nothing runs any more that a note of Run names, or when the
+// Await returns when the process group in a note of Run has ended, or when the
 // time is up.
 func Await(note string, most time.Duration) {
 	until(nil, most, func() bool {

@@ -13,14 +13,14 @@ import (
 	"time"
 )
 
-// relayVariable asks a start of this program to be a relay.
+// relayVariable tells this program to run as a relay.
 const relayVariable = "TFPIPELINE_RELAY"
 
-// Relay runs a program for a library that starts programs by their path and
-// tells nothing of their processes, such as terraform-exec. The library starts
-// this program instead, with the relay in its environment: a relay runs the
-// other one with the same arguments, as Run does, and passes on an interrupt and
-// the exit code.
+// Relay runs a program on behalf of a library that starts programs by path and
+// does not expose their processes, such as terraform-exec. The library starts
+// this program instead, with relayVariable in its environment. The relay runs
+// the real program with the same arguments, as Run does, and passes on
+// interrupts and the exit code.
 type Relay struct {
 	// Program is the path of the program to run.
 	Program string
@@ -35,10 +35,11 @@ func (r Relay) Variable() (name, value string, err error) {
 	return relayVariable, string(content), err
 }
 
-// RunRelay runs the relay that the environment asks for; ok is false if it asks
-// for none. parent returns the id of the parent process: a relay ends when it
-// has another one, and the watcher then ends the program. The code is the
-// program's, 128 and the signal's number if a signal ended it.
+// RunRelay runs the relay that the environment asks for; ok is false if it
+// asks for none. parent returns the id of the parent process: when that
+// changes, the parent has died, so the relay exits and its watcher ends the
+// program. The code is the program's exit code, or 128 plus the signal's
+// number if a signal ended it.
 func RunRelay(ctx context.Context, args, env []string, stdout, stderr io.Writer, parent func() int) (code int, ok bool) {
 	i := slices.IndexFunc(env, func(v string) bool { return strings.HasPrefix(v, relayVariable+"=") })
 	if i < 0 {

@@ -18,12 +18,13 @@ var (
 	cookie = regexp.MustCompile(`(?i)\b((?:set-)?cookie["']?\s*:\s*["']?)([^\r\n"']*=[^\r\n"']*)`)
 	// webhook is the secret path of a chat's address.
 	webhook = regexp.MustCompile(`(?i)((?:hooks\.slack\.com/(?:services|workflows|triggers)|discord(?:app)?\.com/api/webhooks|[a-z0-9-]+\.webhook\.office\.com/webhookb2)/)([^\s"'<>]+)`)
-	// pem is a private key; one that is cut off counts to the end.
+	// pem is a private key; one without its end line extends to the end of the
+	// text.
 	pem = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|$)`)
 )
 
-// tokenForms are credentials that their prefix gives away: the prefix, and what
-// follows it.
+// tokenForms are credentials that can be recognized by their prefix: the
+// prefix, and a pattern for what follows it.
 var tokenForms = [][2]string{
 	{`AKIA`, `[A-Z0-9]{16}`}, {`ASIA`, `[A-Z0-9]{16}`},
 	{`ghp_`, `[A-Za-z0-9]{20,}`}, {`gho_`, `[A-Za-z0-9]{20,}`}, {`ghu_`, `[A-Za-z0-9]{20,}`}, {`ghs_`, `[A-Za-z0-9]{20,}`}, {`ghr_`, `[A-Za-z0-9]{20,}`},
@@ -72,8 +73,9 @@ func hideForms(text string) string {
 const secretNoun = `passwords?|passwd|passphrase|\bpass|\bpwd|_pass|_pwd|secrets?|secret[_-]?(?:key|string|binary|value)|tokens?|api[_-]?keys?|access[_-]?keys?|private[_-]?keys?|auth[_-]?keys?|credentials?|session[_-]?keys?|invite[_-]?keys?|encryption[_-]?keys?|signing[_-]?keys?|x-amz-signature|x-amz-credential`
 
 var (
-	// assigned is a telling name, what separates it from a value, and the
-	// value: quoted (with escaped quotes, as in JSON within JSON) or a word.
+	// assigned is a name that suggests a secret, a separator, and the value: a
+	// quoted string (whose quotes may be escaped, as in JSON within JSON) or a
+	// word.
 	assigned = regexp.MustCompile(`(?i)((?:` + secretNoun + `)(\\*["'])?)(\s*(?:=>|=|:|%3D|%3A)\s*)(\\+"(?:[^"\\]|\\+[^"\\])*\\+"|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.|'')*'|[^\s,;}&"'<>\])][^\s,;}&"<>\])]*)`)
 	// flagged is a value that follows a flag or an SQL keyword.
 	flagged = regexp.MustCompile(`(?i)((?:(?:^|\s)--?[a-z-]*(?:password|passwd|passphrase|secret|token|api-?key|auth-?key|access-?key|secret-?key)\s+)|\b(?:password|identified\s+by|secret)\s+)('(?:[^']|'')*'|"[^"\s]*"|[^\s"'(\[{<-][^\s"']*)`)
@@ -81,11 +83,12 @@ var (
 	element = regexp.MustCompile(`(?i)(<(?:[a-z]+:)?[a-z]*(?:password|secret|secretaccesskey|sessiontoken|token)>)([^<]+)(</)`)
 )
 
-// harmlessName matches names that end like a secret's and are none.
+// harmlessName matches names that end like a secret's name but hold none.
 var harmlessName = regexp.MustCompile(`(?i)(?:next|client|request|continuation|page|start(?:ing)?)[_-]?tokens?\\*["']?$`)
 
-// protected are identifiers in which words like "secret:" say nothing, and
-// which may look random: ARNs, checksums, and what AWS's support asks for.
+// protected matches identifiers that look random or contain words like
+// "secret:" but are not secrets: ARNs, checksums, and the ids that AWS's
+// support asks for.
 var protected = regexp.MustCompile(`\barn:aws[^\s,;"')]*|\b(?:h1|zh|SHA256):[A-Za-z0-9+/=]+|\b(?i:host\s?id|authorization failure message|x-amz-id-2):\s*\S+`)
 
 // hideAssigned hides values that stand behind a telling name.
@@ -116,7 +119,7 @@ func hideAssigned(text string) string {
 		quotedName := m[4] >= 0
 		if inside(m[2]) || harmlessName.MatchString(text[max(0, m[2]-20):m[3]]) || isReference(value) ||
 			spaced && isProse(name, value, text[m[9]:], quotedName) {
-			at = m[7] // the value may hold a name of its own
+			at = m[7] // the value may contain another name
 			continue
 		}
 		b.WriteString(text[last:m[8]])
@@ -159,8 +162,8 @@ var (
 )
 
 // isProse tells the continuation of an error ("read the password: file does
-// not exist") from a value ("password: hunter2"). value stands behind a colon
-// and a space, and rest is what follows it.
+// not exist") from a value ("password: hunter2"). value follows a colon and a
+// space; rest is the text after it.
 func isProse(name, value, rest string, quotedName bool) bool {
 	if strings.HasPrefix(value, `"`) || strings.HasPrefix(value, `'`) || strings.HasPrefix(value, `\`) {
 		return false
@@ -182,8 +185,8 @@ func isProse(name, value, rest string, quotedName bool) bool {
 	}
 }
 
-// minRandomWord is how many characters a word of text has before it may be
-// taken for a random one.
+// minRandomWord is the number of characters from which a word may count as
+// random.
 const minRandomWord = 24
 
 var word = regexp.MustCompile(protected.String() + `|[A-Za-z0-9+/=_~!#$%^&*-]{24,}`)
@@ -224,7 +227,8 @@ func isRandom(w string) bool {
 	return upper && lower && digit && changes*3 > len(w)
 }
 
-// containsAny spares the regular expressions most of their work.
+// containsAny is a cheap test that saves running most of the regular
+// expressions.
 func containsAny(text string, words ...string) bool {
 	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
 }

@@ -6,11 +6,12 @@ import (
 	"strings"
 )
 
-// A plan's values are hidden by rules on structure, besides Terraform's own
-// marks: no schema marks an environment variable or the value of a parameter,
-// and a comment on a pull request stays in mails and in its history for ever.
+// Besides Terraform's own sensitivity marks, rules on structure hide values of
+// a plan: no provider schema marks environment variables or parameter values,
+// and a comment on a pull request stays in e-mails and in its history for
+// ever.
 
-// secretName matches a step of a path whose value nobody should see.
+// secretName matches a path step whose value nobody should see.
 var secretName = regexp.MustCompile(`(?i)(password|passwd|passphrase|secret|secret_string|secret_binary|token|private_key|user_data|user_data_base64|credential|api_?key|auth_?key|secret_key|connection_string)s?$`)
 
 // harmlessStep matches steps that end like a secret's and hold none.
@@ -18,7 +19,7 @@ var harmlessStep = regexp.MustCompile(`(?i)(next_token|manage_master_user_passwo
 
 var (
 	opaque = regexp.MustCompile(`^[A-Za-z0-9+/=_.-]{20,}$`)
-	// known matches long strings that mean something: names, identifiers,
+	// known matches long strings that are not random: names, identifiers,
 	// paths.
 	known = regexp.MustCompile(`^(arn:|https?:|[a-z]+-[0-9a-f]{8,}$|sha256:|[0-9a-f]+$|[a-z0-9./_-]+$|[A-Z][A-Za-z]+(-[A-Z0-9][A-Za-z0-9]*)*-[0-9-]+$|ELBSecurityPolicy)`)
 )
@@ -47,10 +48,10 @@ func HidesValue(kind, path string, v any) bool {
 	case string:
 		return opaque.MatchString(v) && !known.MatchString(v) && isRandom(v) || userinfo.MatchString(v)
 	case map[string]any, []any:
-		return true // a whole structure is shown by its leaves, or not at all
+		return true // a structure is shown through its leaves
 	}
 	return false
 }
 
-// isStep reports whether a character ends a path's step.
+// isStep reports whether a character separates two steps of a path.
 func isStep(r rune) bool { return r == '.' || r == '[' || r == ']' }

@@ -19,35 +19,38 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
-// within bounds everything that is told of the beginning of an attempt, and
-// everything that is told of its end.
+// within is the time limit for all messages at the beginning of an attempt,
+// and for all at its end.
 const within = 10 * time.Second
 
-// Attempt tells of one attempt while it goes on: the webhook, and GitHub's
-// deployments.
+// Attempt reports one attempt to the webhook and to GitHub's deployments while
+// it runs.
 type Attempt struct {
 	Platform    config.Platform
 	Environment config.Environment
 	Console     *console.Console
 	Checkout    *checkout.Checkout
-	// GitHub is nil if no workflow runs this, Webhook if nobody is to be told.
+	// GitHub is nil outside a workflow, Webhook if no webhook is configured.
 	GitHub  *github.Client
 	Webhook *notify.Webhook
 	// Died says that another process made the attempt, and died before it could
 	// tell of its end.
 	Died bool
 
-	// begun is closed when the beginning was told; nil if it was not. failed is
-	// what of that failed, set before.
+	// begun is closed when the messages about the beginning have been sent; it
+	// is nil if none were. failed holds their errors and is set before begun
+	// is closed.
 	begun  chan struct{}
 	failed []error
-	// deployment is GitHub's id of it, set before begun is closed; 0 is none.
+	// deployment is the id of GitHub's deployment, set before begun is closed;
+	// 0 if there is none.
 	deployment int64
 }
 
 var _ deploy.Notifier = (*Attempt)(nil)
 
-// NewAttempt tells the webhook of NOTIFY_URL, and in a workflow GitHub.
+// NewAttempt returns a reporter for the webhook of NOTIFY_URL and, in a
+// workflow, for GitHub.
 func NewAttempt(c *console.Console, p config.Platform, e config.Environment, at *checkout.Checkout) (*Attempt, error) {
 	t := &Attempt{Platform: p, Environment: e, Console: c, Checkout: at}
 	if c.Actions() {
@@ -63,8 +66,8 @@ func NewAttempt(c *console.Console, p config.Platform, e config.Environment, at 
 	return t, nil
 }
 
-// Observe tells that an attempt has begun, as soon as it is known what it
-// brings. It does not wait for the answers.
+// Observe reports the beginning of an attempt as soon as the release is known.
+// It does not wait for the answers.
 func (t *Attempt) Observe(ctx context.Context, e deploy.Event) {
 	r := e.Record
 	if e.Step != deploy.StepResolve || e.Kind != deploy.EventDone || r == nil || r.SupersededBy != nil || t.begun != nil {
@@ -82,7 +85,7 @@ func (t *Attempt) Observe(ctx context.Context, e deploy.Event) {
 	}()
 }
 
-// Notify tells how an attempt ended.
+// Notify reports how an attempt ended.
 func (t *Attempt) Notify(ctx context.Context, r deploy.Record) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
 	defer cancel()
@@ -100,7 +103,7 @@ func (t *Attempt) Notify(ctx context.Context, r deploy.Record) error {
 	return nil
 }
 
-// together does several things at the same time.
+// together runs several functions at the same time and returns their errors.
 func together(work ...func() error) []error {
 	errs := make([]error, len(work))
 	var g sync.WaitGroup
@@ -119,20 +122,21 @@ func (t *Attempt) warn(errs ...error) {
 	}
 }
 
-// post tells the webhook.
+// post sends a message to the webhook.
 func (t *Attempt) post(ctx context.Context, m view.Moment, r deploy.Record) error {
 	if t.Webhook == nil {
 		return nil
 	}
 	a := view.Message{Platform: t.Platform.Name, Moment: m, Record: r}
 	if !r.Previous.IsZero() && r.Kind == deploy.KindPromote && !r.Previous.Same(r.Release) && r.SupersededBy == nil {
-		// A clone that lacks the history cannot tell; the rest is worth telling.
+		// A shallow clone cannot list the commits; the rest of the message is
+		// still worth sending.
 		a.Subjects, _ = t.Checkout.Subjects(ctx, r.Previous.Commit, r.Release.Commit)
 	}
 	return t.Webhook.Post(ctx, a.Text())
 }
 
-// begin makes a deployment of the release.
+// begin creates a deployment of the release on GitHub.
 func (t *Attempt) begin(ctx context.Context, r deploy.Record) error {
 	if t.GitHub == nil || r.Release.Commit == "" {
 		return nil
@@ -150,7 +154,7 @@ func (t *Attempt) begin(ctx context.Context, r deploy.Record) error {
 	return nil
 }
 
-// of is the deployment of an attempt.
+// of describes an attempt as a GitHub deployment.
 func (t *Attempt) of(r deploy.Record) github.Deployment {
 	return github.Deployment{
 		Platform: t.Platform.Name, Commit: r.Release.Commit, Environment: r.Environment, Production: t.Environment.Protected,
@@ -158,8 +162,9 @@ func (t *Attempt) of(r deploy.Record) github.Deployment {
 	}
 }
 
-// end says how the deployment ended. One that was rolled back, or that never
-// began, has failed: the one before it stays the active one.
+// end sets how the deployment ended. An attempt that was rolled back, or that
+// never changed anything, counts as failed: GitHub keeps the deployment before
+// it active.
 func (t *Attempt) end(ctx context.Context, r deploy.Record) (err error) {
 	switch {
 	case t.GitHub == nil || r.Release.Commit == "":

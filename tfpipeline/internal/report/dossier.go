@@ -13,9 +13,9 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
-// Dossier writes what explains a failure to a folder (standard, if dir is ""), and to the summary of
-// the workflow's step, and says where. An attempt that was refused before it
-// held the lock has nothing to explain.
+// Dossier writes everything that explains a failure to a folder (standard, if
+// dir is "") and to the summary of the workflow's step, and prints where. An
+// attempt that was refused before it got the lock has no dossier.
 func Dossier(c *console.Console, failure *deploy.Error, dir, standard string) error {
 	r := failure.Record
 	if r.ID == "" || failure.Step == deploy.StepLock {
@@ -42,7 +42,7 @@ func Dossier(c *console.Console, failure *deploy.Error, dir, standard string) er
 	c.Progress("dossier: %s.md and .json", path)
 	return summarize(c.Getenv(stepSummary), func(room int) string {
 		if len(markdown) >= room {
-			// A part of it could end within a fence.
+			// Truncating it could end within a code fence.
 			return "The dossier of this failure is too long to be shown here; the log says where it is.\n\n"
 		}
 		return markdown + "\n"
@@ -55,8 +55,8 @@ const stepSummary = "GITHUB_STEP_SUMMARY"
 // stepOutput names the file for the outputs of a step.
 const stepOutput = "GITHUB_OUTPUT"
 
-// summarize appends to the summary of a workflow's step, if there is one, what
-// is written for the room that it has.
+// summarize appends to the summary of a workflow's step, if there is one.
+// write returns the text for the room that is left, in bytes.
 func summarize(path string, write func(room int) string) error {
 	if path == "" {
 		return nil

@@ -8,8 +8,8 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
-// Issues keeps one issue for each root: open while it drifts, closed when it is
-// clean. What GitHub refuses is warned of.
+// Issues keeps one issue for each root: open while the root drifts, closed
+// when it is clean. An error of GitHub's becomes a warning.
 func Issues(ctx context.Context, c *console.Console, client *github.Client, platform string, roots []string, drift *view.DriftReport) {
 	runURL := github.ReadRun(c.Getenv).URL
 	for _, root := range roots {

@@ -11,7 +11,7 @@ import (
 // Live shows a promotion while it goes on.
 type Live struct {
 	Observe func(deploy.Event)
-	// Log receives what others print meanwhile.
+	// Log receives what other parts of the program print meanwhile.
 	Log   io.Writer
 	Close func()
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
-// Comment is what somebody who reviews plans reads.
+// Comment returns what somebody who reviews plans reads.
 func Comment(platform string, offline bool, sections ...view.Section) view.Comment {
 	c := view.Comment{Platform: platform, Sections: sections}
 	if offline {

@@ -12,10 +12,10 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
-// Preview writes what a dry run found out for whoever approves: to the answer of
-// the command and, in a workflow, to the step's summary and outputs. The webhook
-// is told that something awaits approval. refusal is why the dry run failed; nil
-// is that it passed.
+// Preview writes the result of a dry run for the approver: to stdout and, in a
+// workflow, to the step's summary and outputs. It tells the webhook that
+// something awaits approval. refusal is why the dry run failed, or nil if it
+// passed.
 func (t *Attempt) Preview(ctx context.Context, lock deploy.Lock, planned *plan.Plan, r deploy.Record, refusal error) error {
 	p := view.Preview{Record: r, Refusal: refusal, Next: console.NextOf(refusal), Plan: planned}
 	gap := func(err error) {
@@ -28,7 +28,7 @@ func (t *Attempt) Preview(ctx context.Context, lock deploy.Lock, planned *plan.P
 	gap(err)
 	from, to := r.Previous.Commit, r.Release.Commit
 	if r.Kind == deploy.KindRollback {
-		from, to = to, from // what lies between them is taken back
+		from, to = to, from // the commits between them are taken back
 	}
 	if to != "" && r.SupersededBy == nil {
 		if from != "" {
@@ -50,7 +50,7 @@ func (t *Attempt) Preview(ctx context.Context, lock deploy.Lock, planned *plan.P
 	return nil
 }
 
-// Outputs writes the outputs of a workflow's step, for the jobs after it.
+// Outputs writes the outputs of a workflow's step for later jobs.
 func (t *Attempt) Outputs(r deploy.Record) error {
 	path := t.Console.Getenv(stepOutput)
 	if path == "" {

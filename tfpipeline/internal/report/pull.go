@@ -13,7 +13,7 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
-// PullRequest tells a pull request of its plans.
+// PullRequest writes plans to a pull request.
 type PullRequest struct {
 	console  *console.Console
 	workflow github.Workflow
@@ -21,8 +21,9 @@ type PullRequest struct {
 	commit   string
 }
 
-// FindPullRequest finds the pull request that this run is for. It asks GitHub
-// whether it takes the token, since planning takes a while.
+// FindPullRequest finds the pull request that this run is for. It also checks
+// that GitHub accepts the token: planning takes a while, and a wrong token
+// should fail first.
 func FindPullRequest(ctx context.Context, c *console.Console, at *checkout.Checkout) (*PullRequest, error) {
 	w, err := github.ReadWorkflow(c.Getenv)
 	if missing, ok := errors.AsType[*github.MissingError](err); ok {
@@ -33,8 +34,8 @@ func FindPullRequest(ctx context.Context, c *console.Console, at *checkout.Check
 	}
 	p := &PullRequest{console: c, workflow: w, client: github.New(w.API, w.Repository, w.Token), commit: w.Head}
 	if p.commit == "" {
-		// A comment's event knows no commit, and the run's own is the default
-		// branch's, whatever was checked out.
+		// The event of a comment names no commit, and the run's own commit is
+		// the default branch's, whatever was checked out.
 		if p.commit, _, err = at.Head(ctx); err != nil {
 			p.commit = c.Getenv("GITHUB_SHA")
 		}
@@ -52,11 +53,11 @@ func FindPullRequest(ctx context.Context, c *console.Console, at *checkout.Check
 	return p, nil
 }
 
-// leastRoom is how many bytes of a summary are worth writing.
+// leastRoom is the room in bytes below which a summary is not worth writing.
 const leastRoom = 10 << 10
 
-// Tell writes the step's summary, with all the detail that fits, and then the
-// comment, which may need to say less.
+// Tell writes the step's summary with all the detail that fits, and then the
+// comment, whose limit is lower.
 func (p *PullRequest) Tell(ctx context.Context, comment view.Comment) error {
 	comment.Commit = p.commit
 	comment.RunURL = github.ReadRun(p.console.Getenv).URL
@@ -118,7 +119,8 @@ func (p *PullRequest) upsert(ctx context.Context, comment view.Comment) error {
 	return fmt.Errorf("tell the pull request: %w", err)
 }
 
-// Refusals fails a check whose plans an apply would refuse.
+// Refusals returns an error that fails the check if an apply would refuse a
+// plan.
 func Refusals(sections []view.Section) error {
 	var names []string
 	for _, s := range sections {

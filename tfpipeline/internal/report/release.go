@@ -12,7 +12,8 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
-// result is a record as a job hands it on: what an annotation says.
+// result returns the fields of a record that the annotation needs, which one
+// job passes to another.
 func result(r deploy.Record) deploy.Record {
 	return deploy.Record{
 		Version: r.Version, ID: r.ID, Kind: r.Kind, Environment: r.Environment, Actor: r.Actor, RunURL: r.RunURL,
@@ -20,8 +21,8 @@ func result(r deploy.Record) deploy.Record {
 	}
 }
 
-// Release writes into a GitHub release when and by whom it was deployed. content
-// is the output "result" of the step that promoted it.
+// Release writes into a GitHub release when and by whom it was deployed.
+// content is the output "result" of the step that promoted it.
 func Release(ctx context.Context, c *console.Console, client *github.Client, platform, tag, content string) error {
 	var r deploy.Record
 	if err := json.Unmarshal([]byte(content), &r); err != nil {

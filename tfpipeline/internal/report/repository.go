@@ -35,9 +35,11 @@ const (
 // requiredChecks are the jobs that have to pass before a merge.
 func requiredChecks() []string { return []string{"checks", "plan result"} }
 
-// refsOf are the branches and tags that may deploy an environment: its role
-// trusts jobs that say its name, whatever their workflow. A tag deploys where a
-// release is proven and, since a release starts that by itself, approved.
+// refsOf returns the branches and tags that may deploy to an environment. The
+// environment's role trusts every job that names the environment, whatever its
+// workflow, so GitHub has to restrict the refs. A tag may deploy where
+// releases need a proof and, since a new release starts that by itself, where
+// somebody approves.
 func refsOf(p config.Platform, e config.Environment, approved bool) []string {
 	refs := []string{"branch " + p.Repository.Branch}
 	if e.Proof != nil && approved {
@@ -49,11 +51,12 @@ func refsOf(p config.Platform, e config.Environment, approved bool) []string {
 // needsApproval reports whether somebody approves each deployment.
 func needsApproval(e config.Environment) bool { return e.Proof != nil || e.Protected }
 
-// byHand is the approval where GitHub has no reviewers.
+// byHand replaces the approval if GitHub offers no reviewers.
 const byHand = "in a private repository reviewers need GitHub Enterprise: without it, leave out reviewers and tags, and the approval is to run the workflow by hand, with the fingerprint typed in"
 
-// environmentCommands make an environment, and take away the refs among has that
-// may not deploy it; approved says that it has reviewers.
+// environmentCommands returns the commands that create an environment and
+// remove those refs among has that may not deploy it; approved says that it
+// has reviewers.
 func environmentCommands(p config.Platform, e config.Environment, approved bool, has []string) []string {
 	path := "repos/" + p.Repository.Owner + "/" + p.Repository.Name + "/environments/" + e.Name
 	want := refsOf(p, e, approved)
@@ -76,7 +79,8 @@ func environmentCommands(p config.Platform, e config.Environment, approved bool,
 	return commands
 }
 
-// Settings are what the repository of a platform needs, as commands.
+// Settings returns what the repository of a platform needs, with the commands
+// that set it.
 func Settings(p config.Platform) []Setting {
 	repository := p.Repository.Owner + "/" + p.Repository.Name
 	api := "gh api repos/" + repository
@@ -117,8 +121,8 @@ func Settings(p config.Platform) []Setting {
 	)
 }
 
-// CheckSettings asks GitHub for the settings, and says of each how the
-// repository differs. It reports whether any does.
+// CheckSettings asks GitHub for the settings and fills in how the repository
+// differs in each. It reports whether any differs.
 func CheckSettings(ctx context.Context, client *github.Client, p config.Platform, list []Setting) (differ bool, err error) {
 	var names []string
 	for _, e := range p.Environments {

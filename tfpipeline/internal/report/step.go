@@ -11,13 +11,14 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
-// summarized are the verbs whose answer a workflow's step shows in its summary.
+// summarized are the verbs whose output also goes to the summary of a
+// workflow's step.
 var summarized = []string{"promote", "rollback", "apply", "drift", "unlock", "settle"}
 
 // Step runs a verb with the flags of set, and returns its error. In a workflow
-// it appends what such a verb answers to the step's summary, also if the verb
-// fails half-way. JSON and Markdown are left out: whoever asks for them decides
-// where they go.
+// it appends the output of such a verb to the step's summary, even if the verb
+// fails half-way. It leaves out JSON and Markdown: whoever asks for them
+// decides where they go.
 func Step(c *console.Console, set *flag.FlagSet, verb func() error) error {
 	path := c.Getenv(stepSummary)
 	if !c.Actions() || path == "" || !slices.Contains(summarized, set.Name()) || isSet(set, "json") || isSet(set, "markdown") {
@@ -42,7 +43,7 @@ func isSet(set *flag.FlagSet, name string) bool {
 	return f != nil && f.Value.String() == "true"
 }
 
-// answer keeps what is written, and passes it on.
+// answer passes on what is written, and keeps a copy.
 type answer struct {
 	w    io.Writer
 	mu   sync.Mutex

@@ -12,21 +12,23 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
 )
 
-// Terraform writes its state down every twenty seconds. What it made in the
-// seconds before it was killed exists, and the state does not know of it: the
-// next apply would make it twice, or fail because the name is taken. So after
-// a killed run each planned creation is looked for first, and what is found is
-// adopted by import blocks, in the very plan that continues the work. What an
-// account has one of is looked for by every apply: others may have made it.
+// Terraform saves its state every twenty seconds. Resources that it created in
+// the seconds before it was killed exist, but are not in the state: the next
+// apply would create them a second time, or fail because a name is taken. So
+// after a killed run, each creation in the plan is looked up first, and import
+// blocks in that same plan adopt whatever exists. Resources of which an
+// account has only one are looked up by every apply, since others may have
+// created them.
 
-// adoption is the search on one root.
+// adoption is the search for existing resources of one root.
 type adoption struct {
 	root   *Root
 	finder *Finder
-	// everything is looked for, or only what an account has one of.
+	// everything says that all resources are looked up, not only those of
+	// which an account has only one.
 	everything bool
-	// found are the imports; untried further ids where there was more than
-	// one; absent what does not exist.
+	// found maps addresses to import ids; untried holds further ids where
+	// there was more than one; absent are addresses that do not exist.
 	found   map[string]string
 	untried map[string][]string
 	absent  map[string]bool
@@ -60,8 +62,8 @@ func (r *Root) adopt(ctx context.Context, p *plan.Plan, everything bool) (*plan.
 	return p, nil
 }
 
-// search finds in rounds: what is adopted makes further values known, and so
-// further resources findable.
+// search works in rounds: each adopted resource makes more values known, so
+// that more resources can be found.
 func (s *adoption) search(ctx context.Context, p *plan.Plan) (*plan.Plan, error) {
 	for {
 		more, err := s.look(ctx, p)
@@ -77,7 +79,7 @@ func (s *adoption) search(ctx context.Context, p *plan.Plan) (*plan.Plan, error)
 	}
 }
 
-// look searches for the planned creations that nothing is known of yet.
+// look searches for the planned creations about which nothing is known yet.
 func (s *adoption) look(ctx context.Context, p *plan.Plan) (more bool, err error) {
 	for _, c := range p.Changes {
 		if _, found := s.found[c.Address]; found || c.Action != plan.Create || s.absent[c.Address] || !s.everything && !accountWide(c.Type) {
@@ -98,11 +100,12 @@ func (s *adoption) look(ctx context.Context, p *plan.Plan) (more bool, err error
 	return more, nil
 }
 
-// accountWide reports whether an account has one resource of a type, whoever
-// made it.
+// accountWide reports whether an account can have only one resource of a type,
+// whoever created it.
 func accountWide(kind string) bool { return kind == "aws_iam_openid_connect_provider" }
 
-// replan plans with the imports, without those that turn out not to exist.
+// replan plans with the imports, and leaves out those that turn out not to
+// exist.
 func (s *adoption) replan(ctx context.Context, p *plan.Plan) (*plan.Plan, error) {
 	for {
 		absent, err := s.root.driver.PlanImports(ctx, s.imports())

@@ -17,16 +17,16 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/state"
 )
 
-// Finder looks for resources that AWS named by itself.
+// Finder looks for resources whose id AWS chose.
 type Finder struct {
 	Platform config.Platform
 	Config   aws.Config
-	tagged   []types.ResourceTagMapping // everything of the platform's; listed when first asked for
+	tagged   []types.ResourceTagMapping // everything with the platform's tag; listed on first use
 }
 
 // find returns the ids under which a planned resource may exist already; the
-// import tells whether one does. known is false while values that the search
-// needs are unknown.
+// import shows whether it does. known is false while the plan does not know
+// values that the search needs.
 func (f *Finder) find(ctx context.Context, kind string, v planned) (ids []string, known bool, err error) {
 	if id, ok := identity(f.Platform, kind, v); ok {
 		return []string{id}, id != "", nil
@@ -44,10 +44,11 @@ func (f *Finder) find(ctx context.Context, kind string, v planned) (ids []string
 	case "aws_iam_openid_connect_provider":
 		ids, known, err = f.identityProvider(ctx, v)
 	default:
-		// Of the rest a second one does no harm: another revision of a task
-		// definition, the default security group, the waiting for a certificate.
-		// Nor does another version of a secret, while to import one would write
-		// its value into the state: what uses the secret reads it back from there.
+		// For the other types a second one does no harm: another revision of a
+		// task definition, the default security group, the wait for a
+		// certificate. Another version of a secret is harmless too, while
+		// importing one would write its value into the state; whatever uses
+		// the secret reads the value from Secrets Manager.
 		return nil, true, nil
 	}
 	switch state.Code(err) {
@@ -60,9 +61,9 @@ func (f *Finder) find(ctx context.Context, kind string, v planned) (ids []string
 	return ids, known, err
 }
 
-// taggedAs is the form that the ARNs of a type have from the service on, with
-// the region and the account left out: only for types that bear tags and whose
-// id AWS chooses.
+// taggedAs returns the pattern of a type's ARNs from the service on, without
+// the region and the account. ok is false for types without tags and types
+// whose id AWS does not choose.
 func taggedAs(kind string, v planned) (pattern string, ok bool) {
 	switch kind {
 	case "aws_vpc":
@@ -97,8 +98,9 @@ func taggedAs(kind string, v planned) (pattern string, ok bool) {
 	return "", false
 }
 
-// byTags finds the resources of a form that bear all the tags that are planned:
-// the platform's, the environment's and, where AWS knows no other name, Name.
+// byTags finds the resources whose ARN has a pattern and that have all the
+// planned tags: the platform's, the environment's and, where AWS has no other
+// name, Name.
 func (f *Finder) byTags(ctx context.Context, pattern string, v planned) (ids []string, known bool, err error) {
 	tagged, err := f.Tagged(ctx)
 	if err != nil {
@@ -117,7 +119,7 @@ func (f *Finder) byTags(ctx context.Context, pattern string, v planned) (ids []s
 		if ok, err := path.Match(pattern, part[2]+":"+part[5]); err != nil || !ok || !hasTags(r.Tags, wanted) {
 			continue
 		}
-		if part[2] == "ec2" || part[2] == "servicediscovery" { // known by their id, the others by their ARN
+		if part[2] == "ec2" || part[2] == "servicediscovery" { // imported by their id, the others by their ARN
 			arn = arn[strings.LastIndexByte(arn, '/')+1:]
 		}
 		ids = append(ids, arn)
@@ -135,8 +137,9 @@ func hasTags(tags []types.Tag, wanted map[string]any) bool {
 	return found == len(wanted)
 }
 
-// Tagged lists everything that bears the platform's tag, once. What is gone may
-// be listed for a while: its import fails, and it counts as absent.
+// Tagged lists everything with the platform's tag, and keeps the list. AWS may
+// list a deleted resource for a while: its import fails, and it counts as
+// absent.
 func (f *Finder) Tagged(ctx context.Context) ([]types.ResourceTagMapping, error) {
 	if f.tagged != nil {
 		return f.tagged, nil
@@ -193,8 +196,8 @@ func (f *Finder) listenerRule(ctx context.Context, v planned) (ids []string, kno
 	return ids, true, nil
 }
 
-// zone finds the zone that Terraform made: others of that name have another
-// comment.
+// zone finds the hosted zone that Terraform created: other zones of that name
+// have another comment.
 func (f *Finder) zone(ctx context.Context, v planned) (ids []string, known bool, err error) {
 	name := strings.TrimSuffix(v.text("name"), ".")
 	out, err := route53.NewFromConfig(f.Config).ListHostedZonesByName(ctx, &route53.ListHostedZonesByNameInput{DNSName: &name})

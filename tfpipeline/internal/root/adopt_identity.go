@@ -8,8 +8,8 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/plan"
 )
 
-// planned are the values of a resource that is to be created, as far as they
-// are known while planning.
+// planned holds the values of a resource to be created, as far as the plan
+// knows them.
 type planned map[string]any
 
 func plannedValues(c plan.Change) planned {
@@ -44,9 +44,9 @@ func (v planned) join(separator string, names ...string) string {
 	return strings.Join(parts, separator)
 }
 
-// identity is the id by which the provider imports a resource whose name
-// decides it, or "" if a part of it is not known yet. ok is false for types
-// that AWS gives an id of its own.
+// identity returns the id by which the provider imports a resource whose id
+// follows from its name, or "" while a part of it is unknown. ok is false for
+// types whose id AWS chooses.
 func identity(p config.Platform, kind string, v planned) (id string, ok bool) {
 	prefixed := func(prefix, s string) string {
 		if s == "" {

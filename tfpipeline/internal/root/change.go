@@ -18,9 +18,9 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
-// Change plans a root, guards, reviews, shows and confirms the plan, and applies
-// it. It reports whether there was anything to apply. finish, if any, runs on
-// the root after that, changed or not.
+// Change plans a root, guards, reviews, shows and confirms the plan, and
+// applies it. It reports whether there was anything to apply. finish, if not
+// nil, then runs on the root, whether or not anything changed.
 func Change(ctx context.Context, o Options, name string, c Choices, finish func(context.Context, *Root) error) (changed bool, err error) {
 	defer o.Console.Begin(console.InFlight{Next: c.Retry, Environment: name}).End()
 	abandoned, err := o.Leases.free(ctx, name, c)
@@ -48,8 +48,8 @@ func Change(ctx context.Context, o Options, name string, c Choices, finish func(
 	}
 	switch {
 	case p.Empty() && (abandoned || r.unfinished != nil || r.abandoned != nil):
-		// What a run that died has left is put away under the lease, which is given
-		// back.
+		// Cleaning up after a dead run needs the lease, which is released
+		// afterwards.
 		return false, o.Leases.during(ctx, name, c, func(ctx context.Context, _ string) error { return end(ctx) })
 	case p.Empty():
 		return false, end(ctx)
@@ -73,7 +73,7 @@ func Change(ctx context.Context, o Options, name string, c Choices, finish func(
 	return changed, err
 }
 
-// review shows a plan that is not empty, judges it, and asks.
+// review guards and shows a plan that is not empty, and asks for confirmation.
 func (r *Root) review(ctx context.Context, p *plan.Plan, c Choices) error {
 	out := r.console().Out
 	if err := (view.Text{Colour: r.console().Colour(out)}).Plan(out, p); err != nil {
@@ -93,8 +93,8 @@ func (r *Root) review(ctx context.Context, p *plan.Plan, c Choices) error {
 	return err
 }
 
-// RefreshState shows how a root differs from its state, asks, and writes that
-// into the state: from then on it is no drift.
+// RefreshState shows how a root differs from its state, asks, and writes the
+// difference into the state, so that it is no longer drift.
 func RefreshState(ctx context.Context, o Options, name string, c Choices) (err error) {
 	c.Operation = Refresh
 	defer o.Console.Begin(console.InFlight{Next: c.Retry, Environment: name}).End()
@@ -150,14 +150,14 @@ func (r *Root) Drift(ctx context.Context) (plan.Drift, error) {
 	return plan.Classify(p, config.AcceptedDrifts()), nil
 }
 
-// Apply applies the saved plan, the one that Plan made last.
+// Apply applies the saved plan, which is the one that Plan made last.
 func (r *Root) Apply(ctx context.Context, p *plan.Plan, c Choices) error {
 	defer r.inFlight(c, "Terraform applies %s: it finishes the calls that it has begun, and saves its state").End()
 	defer r.console().Group("terraform apply of " + r.Name)()
 	r.Progress("terraform apply")
 	r.watch(p)
 	err := r.locked(ctx, c.attempt, c.LockTimeout, func(ctx context.Context, held state.StateLock) error {
-		// The lock that was abandoned is ours by now.
+		// This run has taken over the abandoned lock.
 		r.abandoned = nil
 		return r.applyLocked(ctx, c, held)
 	})
@@ -173,14 +173,16 @@ func (r *Root) Apply(ctx context.Context, p *plan.Plan, c Choices) error {
 	case denied(err) != nil:
 		return r.refused(err, denied(err))
 	default:
-		// What is done is in the state, and the lock is released.
+		// Everything that was done is in the state, and the lock is released.
 		return console.WithNext(fmt.Errorf("%s: %w", r.Name, r.hide(err)), "%s, which continues from here", c.Retry)
 	}
 }
 
-// applyLocked applies under the state's lock. Before Terraform makes anything,
-// the bucket says so; that is struck out once all that it made is in the state,
-// and while an earlier apply is not finished only by one that did all it planned.
+// applyLocked applies under the state's lock. Before Terraform creates
+// anything, it notes the apply in the bucket. It removes the note once
+// everything that was created is in the state; if an earlier apply did not
+// finish, it removes the note only after an apply that did everything it had
+// planned.
 func (r *Root) applyLocked(ctx context.Context, c Choices, held state.StateLock) error {
 	if c.Operation == Apply {
 		if err := r.bucket().Begun(ctx, r.Name, held); err != nil {
@@ -207,8 +209,8 @@ func isType[T error](err error) bool {
 	return ok
 }
 
-// watch prints what an apply does to a root, a line for each resource that is
-// done and one every half minute for those that take long.
+// watch prints the progress of an apply: a line for each finished resource,
+// and one every half minute for those that take long.
 func (r *Root) watch(p *plan.Plan) {
 	total := 0
 	for action, n := range p.Counts() {
@@ -233,10 +235,10 @@ func (r *Root) watch(p *plan.Plan) {
 	}
 }
 
-// refresh notes in the state what an apply's resources did to one another:
-// the rules of a security group, the policies of a role. Else they would be
-// drift that nobody made. What was asked for is done already, so a refresh
-// that fails is told and no more.
+// refresh records in the state what the resources of an apply did to one
+// another, such as the rules of a security group or the policies of a role,
+// which the next plan would otherwise report as drift. The apply itself has
+// succeeded, so a refresh that fails is only a warning.
 func (r *Root) refresh(ctx context.Context) {
 	r.Progress("terraform apply -refresh-only")
 	if err := r.driver.Refresh(ctx); err != nil {
@@ -245,7 +247,7 @@ func (r *Root) refresh(ctx context.Context) {
 	}
 }
 
-// PrintOutputs prints the root's outputs; of the sensitive ones, their names.
+// PrintOutputs prints the root's outputs; of sensitive ones only the names.
 func (r *Root) PrintOutputs(ctx context.Context) error {
 	document, err := r.driver.Outputs(context.WithoutCancel(ctx))
 	if err != nil {

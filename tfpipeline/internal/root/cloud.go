@@ -34,9 +34,9 @@ type Cloud struct {
 	Config aws.Config
 }
 
-// CredentialsEnd is when credentials end that a person's tool put into the
-// environment, which nothing renews; zero if they are renewed, or if nobody
-// says.
+// CredentialsEnd returns when the credentials in the environment expire, which
+// a person's tool has set and nothing renews. It is zero if they are renewed,
+// or if their end is unknown.
 func CredentialsEnd(c *console.Console) time.Time {
 	if c.Getenv("AWS_ACCESS_KEY_ID") == "" {
 		return time.Time{}
@@ -52,11 +52,12 @@ func CredentialsEnd(c *console.Console) time.Time {
 const (
 	// answerWithin bounds one attempt of a call to AWS.
 	answerWithin = 30 * time.Second
-	// tellAfter is when a person is told what is waited for.
+	// tellAfter is the time after which a person is told which call has no
+	// answer yet.
 	tellAfter = 10 * time.Second
 )
 
-// credentialVariables are set by those who mean to work on AWS.
+// credentialVariables are set by people who mean to work on AWS.
 var credentialVariables = []string{
 	"AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE",
 	"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
@@ -107,8 +108,8 @@ func RequireCloud(ctx context.Context, p config.Platform, c *console.Console, co
 	return cloud, err
 }
 
-// Headline says what plans of a root are worth, before they are shown. asked: a
-// person wanted them offline.
+// Headline says how much plans of a root can be trusted, before they are
+// shown. asked says that a person asked for an offline plan.
 func (t Target) Headline(name string, asked bool) string {
 	switch {
 	case t == Offline && asked:

@@ -9,18 +9,18 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
 
-// denied is a permission that the caller lacks, for each that an error names;
-// none if the error is another one.
+// denied returns the permissions that an error says the caller lacks; none if
+// it is another error.
 func denied(err error) []string {
-	// Terraform breaks lines where it likes.
+	// Terraform wraps lines anywhere.
 	text := strings.Join(strings.Fields(strings.ReplaceAll(err.Error(), "│", " ")), " ")
 	all := deploy.Lacking(text)
 	slices.Sort(all)
 	return slices.Compact(all)
 }
 
-// refused says what to do about permissions that the caller lacks: trying it
-// another time fails the same.
+// refused says what to do about permissions that the caller lacks, since a
+// retry would fail the same way.
 func (r *Root) refused(err error, permissions []string) error {
 	return console.WithNext(fmt.Errorf("%s: %w", r.Name, r.hide(err)),
 		"these credentials lack %s: if a workflow needs it, add it in gen/internal/render/github*.go, make gen, and an administrator runs tfpipeline apply -env shared; then tfpipeline apply -env %s",

@@ -13,9 +13,9 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
-// Infrastructure is an environment's Terraform root, for a promotion. It is
-// opened by the first plan, since a rollback needs no Terraform. Nobody is
-// asked: it is a workflow's.
+// Infrastructure is an environment's Terraform root, for a promotion. The
+// first plan opens it, since a rollback needs no Terraform. It asks no
+// questions: a workflow has nobody to answer.
 type Infrastructure struct {
 	Options
 	Environment string
@@ -24,18 +24,19 @@ type Infrastructure struct {
 	// DryRun plans with the rights of the role of plans: it takes no state lock,
 	// and the plan is never applied.
 	DryRun bool
-	// Retry is the command that goes on after a failure.
+	// Retry is the command that continues after a failure.
 	Retry string
 
 	root *Root
 	plan *plan.Plan
-	// seen is the last plan, also one that the guard refused.
+	// seen is the last plan, even if the guard refused it.
 	seen *plan.Plan
 }
 
 var _ deploy.Infrastructure = (*Infrastructure)(nil)
 
-// Close removes what opening made, the saved plan included.
+// Close removes everything that opening the root created, the saved plan
+// included.
 func (i *Infrastructure) Close() error {
 	if i.root == nil {
 		return nil
@@ -50,7 +51,7 @@ func (i *Infrastructure) choices() Choices {
 	return Choices{Operation: Apply, Yes: true, LockTimeout: 5 * time.Minute, Retry: i.Retry}
 }
 
-// Plan plans, shows and judges.
+// Plan plans the root, shows the plan and guards it.
 func (i *Infrastructure) Plan(ctx context.Context) (deploy.Plan, error) {
 	if i.root == nil {
 		r, err := Open(ctx, i.Options, i.Environment)
@@ -75,8 +76,8 @@ func (i *Infrastructure) Plan(ctx context.Context) (deploy.Plan, error) {
 	}
 	var unreviewed error
 	if i.Reviewed != nil {
-		// Whether it matters, the promotion decides: what an attempt that died
-		// has applied is planned no more.
+		// The promotion decides whether the difference matters: changes that a
+		// dead attempt has applied are no longer in the plan.
 		unreviewed = i.Reviewed.compare(p, i.Retry)
 	}
 	i.plan = p
@@ -89,10 +90,10 @@ func (i *Infrastructure) Plan(ctx context.Context) (deploy.Plan, error) {
 	return deploy.Plan{Fingerprint: p.Fingerprint(), Empty: p.Empty(), Summary: summary, Unreviewed: unreviewed}, nil
 }
 
-// Seen is the last plan, also one that was refused; nil if there was none.
+// Seen returns the last plan, even if it was refused; nil if there was none.
 func (i *Infrastructure) Seen() *plan.Plan { return i.seen }
 
-// Apply applies the very plan that Plan made.
+// Apply applies the saved plan that Plan made.
 func (i *Infrastructure) Apply(ctx context.Context, attempt string) error {
 	if i.plan == nil {
 		return fmt.Errorf("apply %s: it was not planned", i.Environment)
@@ -105,7 +106,7 @@ func (i *Infrastructure) Apply(ctx context.Context, attempt string) error {
 	return i.root.Apply(ctx, i.plan, c)
 }
 
-// Outputs reads those of the state.
+// Outputs reads the outputs from the state.
 func (i *Infrastructure) Outputs(ctx context.Context) (deploy.Outputs, error) {
 	o, err := state.New(i.Cloud.Config, i.Platform).Outputs(ctx, i.Environment)
 	if isType[*state.NeverAppliedError](err) {
@@ -114,14 +115,15 @@ func (i *Infrastructure) Outputs(ctx context.Context) (deploy.Outputs, error) {
 	return o, err
 }
 
-// ForgetDead removes the state lock of an attempt that died. One that was renewed
-// within its span may still be: it returns after how long that is certain.
+// ForgetDead removes the state lock of an attempt that died. If the lock was
+// renewed recently, the attempt may still be alive: ForgetDead then returns
+// after how long its death is certain.
 func (i *Infrastructure) ForgetDead(ctx context.Context, attempt string) (after time.Duration, err error) {
 	bucket := state.New(i.Cloud.Config, i.Platform)
 	l, err := bucket.StateLock(ctx, i.Environment)
 	switch {
 	case isType[*state.ForeignError](err), err == nil && (l == nil || l.Attempt() != attempt):
-		return 0, nil // none of that attempt's
+		return 0, nil // the lock is not that attempt's
 	case err != nil:
 		return 0, err
 	case !l.Abandoned(i.Leases.span()):

@@ -12,26 +12,27 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
-// Leases are those of the environments, as changes of their roots need them: no
-// promotion begins while a root is changed, and none is changed while a
-// promotion is at work or has left what is to be continued.
+// Leases are the leases of the environments, under which their roots are
+// changed: no promotion begins while a root is being changed, and no root is
+// changed while a promotion is running or waits to be continued.
 type Leases struct {
 	Platform config.Platform
 	Bucket   *state.Bucket
 	Console  *console.Console
 	Redactor redact.Redactor
 	Limits   deploy.Limits
-	// Cache is the folder for what is kept between runs.
+	// Cache is the folder for files that are kept between runs.
 	Cache string
-	// Notifier is told of attempts that could not tell of their own end; nil tells
-	// nobody.
+	// Notifier reports the end of attempts that died before they could; nil
+	// reports nothing.
 	Notifier deploy.Notifier
-	// Actor is who asks, Why what for, RunURL where the log is; it may be "".
+	// Actor is who runs the command, Why for what reason, and RunURL where its
+	// log is; RunURL may be "".
 	Actor, Why, RunURL string
 }
 
-// free refuses while somebody else holds the lease of a root's environment. It
-// reports whether a run that died has left its own.
+// free returns an error while somebody else holds the lease of a root's
+// environment. It reports whether a dead run has left its lease.
 func (l *Leases) free(ctx context.Context, root string, c Choices) (abandoned bool, err error) {
 	if l == nil {
 		return false, nil
@@ -43,7 +44,7 @@ func (l *Leases) free(ctx context.Context, root string, c Choices) (abandoned bo
 	return abandoned, leaseNext(root, err)
 }
 
-// during does work under the lease of a root's environment, which has the
+// during does work while it holds the lease of a root's environment, under the
 // attempt's id.
 func (l *Leases) during(ctx context.Context, root string, c Choices, work func(ctx context.Context, attempt string) error) (err error) {
 	if l == nil {
@@ -68,7 +69,7 @@ func (l *Leases) request(c Choices) deploy.ChangeRequest {
 	return deploy.ChangeRequest{Kind: deploy.Kind(c.Operation), Actor: l.Actor, Why: l.Why, RunURL: l.RunURL, LockWait: c.LockTimeout}
 }
 
-// pipeline is the part of one that leases need.
+// pipeline returns a pipeline with only the fields that leases need.
 func (l *Leases) pipeline(environment string) *deploy.Pipeline {
 	return &deploy.Pipeline{
 		Platform: l.Platform, Environment: environment, History: l.Bucket.History(environment), Lock: l.Bucket.Lock(environment),
@@ -77,7 +78,7 @@ func (l *Leases) pipeline(environment string) *deploy.Pipeline {
 	}
 }
 
-// leaseNext adds to a lease that is not free what to do about it.
+// leaseNext adds the next command to the error of a lease that is not free.
 func leaseNext(environment string, err error) error {
 	held, ok := errors.AsType[deploy.LockError](err)
 	switch {

@@ -10,12 +10,12 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/process"
 )
 
-// note is what a run that takes a lease leaves on this machine for as long as it
-// lives: settle learns from it which leases and locks are those of runs that died
-// here. Nothing else depends on it.
+// note is a file that a run keeps on this machine while it holds a lease. From
+// the notes of dead runs, settle learns which leases and locks they have left;
+// nothing else depends on them.
 type note struct {
 	Environment string
-	// Attempt is the id that lease and state lock have.
+	// Attempt is the id of the run's lease and state lock.
 	Attempt string
 
 	path string
@@ -23,8 +23,8 @@ type note struct {
 
 func noteFolder(cache string) string { return filepath.Join(cache, "runs") }
 
-// Note draws the id of a run and writes its note, which end removes. Whoever is
-// killed cannot remove his.
+// Note chooses the id of a run and writes its note, which end removes. A
+// killed run leaves its note behind.
 func Note(cache, environment string) (attempt string, end func() error, err error) {
 	attempt = newAttempt()
 	dir := noteFolder(cache)
@@ -43,8 +43,8 @@ func Note(cache, environment string) (attempt string, end func() error, err erro
 	return attempt, func() error { return errors.Join(os.Remove(path), f.Close()) }, nil
 }
 
-// findNotes reads the notes of an environment: those of runs that live, and of
-// those that died. What has just gone, or cannot be read, says nothing.
+// findNotes reads the notes of an environment, those of live runs and those of
+// dead ones. It skips notes that have just been removed or cannot be read.
 func findNotes(cache, environment string) (alive, dead []note, err error) {
 	paths, err := filepath.Glob(filepath.Join(noteFolder(cache), "*.json"))
 	if err != nil {
@@ -72,8 +72,8 @@ func readNote(path string) (n note, lives, ok bool) {
 	return n, lives, true
 }
 
-// forgetDead removes the notes of runs that died, once another run has their
-// environment's lease: there is nothing of theirs to settle any more.
+// forgetDead removes the notes of dead runs once another run has their
+// environment's lease: nothing is left to settle then.
 func forgetDead(cache, environment string) error {
 	_, dead, err := findNotes(cache, environment)
 	for _, n := range dead {

@@ -13,8 +13,9 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/plan"
 )
 
-// findDeferred marks the changes of a plan that AWS has taken already and will
-// make in a maintenance window. It asks only about those that wait for one.
+// findDeferred marks the changes of a plan that AWS has already accepted and
+// will make in a maintenance window. It queries AWS only for resources that
+// have such changes.
 func (r *Root) findDeferred(ctx context.Context, p *plan.Plan) error {
 	if r.roots.Cloud.Target == Offline {
 		return nil
@@ -71,8 +72,8 @@ func pendingOfDatabase(ctx context.Context, cfg aws.Config, identifier string) (
 	return pending, nil
 }
 
-// pendingOfCache asks the members of a replication group, which change
-// together.
+// pendingOfCache queries the members of a replication group, all of which
+// change together.
 func pendingOfCache(ctx context.Context, cfg aws.Config, identifier string) (plan.Pending, error) {
 	client := elasticache.NewFromConfig(cfg)
 	group, err := client.DescribeReplicationGroups(ctx, &elasticache.DescribeReplicationGroupsInput{ReplicationGroupId: &identifier})

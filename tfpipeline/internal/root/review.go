@@ -11,8 +11,8 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/plan"
 )
 
-// Review is a plan that somebody approved: its fingerprint, and its summary if
-// the whole of it is at hand.
+// Review is a plan that somebody approved: its fingerprint and, if the plan's
+// JSON was given, its summary.
 type Review struct {
 	Fingerprint string
 	summary     plan.Summary
@@ -20,8 +20,8 @@ type Review struct {
 
 var fingerprintForm = regexp.MustCompile(`^[0-9a-f]{20}$`)
 
-// ReadReview reads what -reviewed was given: a fingerprint, or the file that
-// plan -json wrote, which can tell what is different.
+// ReadReview reads the value of -reviewed: a fingerprint, or the file that
+// plan -json wrote, which also shows what differs.
 func ReadReview(given, root string) (*Review, error) {
 	if fingerprintForm.MatchString(given) {
 		return &Review{Fingerprint: given}, nil

@@ -12,7 +12,7 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
 )
 
-// Operation is the word for what is done to a root.
+// Operation is what a command does to a root.
 type Operation string
 
 // The operations.
@@ -23,18 +23,18 @@ const (
 	Refresh Operation = "refresh"
 )
 
-// Root is one root opened for work.
+// Root is one root that has been opened.
 type Root struct {
 	Name   string
 	roots  *Roots
 	driver *terraform.Driver
-	// workspace is the driver's.
+	// workspace is the temporary folder in which Terraform works.
 	workspace *terraform.Workspace
-	// unfinished is the apply that began on the root and never ended, so that
-	// there may be resources that the state does not know; abandoned is the lock
-	// that a dead run left on the state. nil is none.
+	// unfinished is an apply of the root that began and never ended, so that
+	// resources may exist that the state does not know; abandoned is the state
+	// lock that a dead run left. nil is none.
 	unfinished, abandoned *state.StateLock
-	// tell receives what an apply does.
+	// tell receives the events of an apply.
 	tell    func(terraform.Event)
 	closers []func() error
 }
@@ -44,18 +44,20 @@ func (r *Root) Close() error { return closeAll(r.closers) }
 
 func (r *Root) console() *console.Console { return r.roots.Console }
 
-// Progress tells what goes on with this root.
+// Progress prints a line about this root.
 func (r *Root) Progress(format string, args ...any) {
 	r.console().Progress("%s: "+format, append([]any{r.Name}, args...)...)
 }
 
-// inFlight tells interrupts what is done to this root; the format takes its name.
+// inFlight tells interrupts what is being done to this root; the format has a
+// place for its name.
 func (r *Root) inFlight(c Choices, format string) *console.Activity {
 	return r.console().Begin(console.InFlight{Work: []string{fmt.Sprintf(format, r.Name)}, Next: c.Retry, Environment: r.Name})
 }
 
-// prepare waits until nobody changes the state, and finds out what earlier runs
-// left. Whoever is about to change it saves the states that could not be saved.
+// prepare waits until nobody changes the state, and finds out what earlier
+// runs left. A caller that is about to change the state first saves the states
+// that earlier runs could not save.
 func (r *Root) prepare(ctx context.Context, c Choices) (err error) {
 	if r.bucket() == nil || c.NoLock {
 		return nil
@@ -84,7 +86,8 @@ func (r *Root) prepare(ctx context.Context, c Choices) (err error) {
 	return nil
 }
 
-// settle strikes out what earlier runs left: the state knows all there is.
+// settle removes the notes of earlier runs, because the state now knows
+// everything they created.
 func (r *Root) settle(ctx context.Context) error {
 	if r.bucket() == nil {
 		return nil
@@ -104,8 +107,8 @@ func (r *Root) settle(ctx context.Context) error {
 	return nil
 }
 
-// advise adds the next command to errors of Terraform that have one; nil stays
-// nil.
+// advise adds the next command to those errors of Terraform for which there is
+// one; nil stays nil.
 func (r *Root) advise(err error) error {
 	if err == nil {
 		return nil
@@ -128,39 +131,39 @@ func (r *Root) advise(err error) error {
 	return fmt.Errorf("%s: %w", r.Name, r.hide(err))
 }
 
-// hide hides what looks like a secret in an error of Terraform's: a provider
-// may quote what it sent.
+// hide redacts an error of Terraform's: a provider may quote what it sent.
 func (r *Root) hide(err error) error { return r.roots.Redactor.Error(err) }
 
-// Choices are those of one plan, and of the apply that may follow it.
+// Choices are the options of one plan and of the apply that may follow it.
 type Choices struct {
 	// Operation says what is planned; Apply if it is empty.
 	Operation Operation
-	// Yes answers the questions beforehand.
+	// Yes answers the questions in advance.
 	Yes bool
-	// LockTimeout is how long whoever changes the state is waited for; NoLock
-	// plans without looking.
+	// LockTimeout is how long to wait for somebody who changes the state;
+	// NoLock plans without checking.
 	LockTimeout time.Duration
 	NoLock      bool
 	// Allow are the addresses that may be destroyed or replaced.
 	Allow []string
 	// Reviewed is the plan that was approved; nil is none.
 	Reviewed *Review
-	// Adopt looks for resources that the state does not know.
+	// Adopt looks for existing resources that the state does not know.
 	Adopt bool
-	// Retry is the command that goes on after a failure.
+	// Retry is the command that continues after a failure.
 	Retry string
-	// Question replaces the usual one, if Yes has not answered it.
+	// Question replaces the usual question, unless Yes has answered it.
 	Question func(context.Context) error
-	// Before runs between the answer and the apply.
+	// Before runs after the confirmation and before the apply.
 	Before func(context.Context) error
-	// attempt is the id that the lease of the change has.
+	// attempt is the id of the lease under which the change is made.
 	attempt string
 }
 
-// Plan plans the root. A plan that failed half-way comes back together with its
-// error. What a killed apply made and could not note, what Adopt asks for, and
-// what an account has one of is adopted by the plan.
+// Plan plans the root. A plan that failed half-way is returned together with
+// its error. The plan adopts resources that a killed apply created without
+// saving them in the state, those that Adopt asks for, and those of which an
+// account has only one.
 func (r *Root) Plan(ctx context.Context, c Choices) (*plan.Plan, error) {
 	defer r.inFlight(c, "Terraform plans %s: it is stopped at once, and leaves nothing").End()
 	refresh := c.Operation == Refresh
@@ -189,8 +192,8 @@ func (r *Root) Plan(ctx context.Context, c Choices) (*plan.Plan, error) {
 	return p, r.findDeferred(ctx, p)
 }
 
-// Guard refuses a plan that cannot be taken back, unless the very addresses are
-// named.
+// Guard refuses a plan that destroys what cannot be restored, unless allow
+// names the addresses.
 func (r *Root) Guard(p *plan.Plan, allow []string) error {
 	command := "tfpipeline apply -env " + r.Name
 	err := plan.Guard(p, r.roots.Platform, allow)

@@ -21,40 +21,41 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
 )
 
-// Options say where the roots are and what they work with.
+// Options say where the roots are and which clients they use.
 type Options struct {
 	Platform config.Platform
 	// Repository is the folder with envs/ and modules/.
 	Repository string
-	// Cache is the folder for what is kept between runs: Terraform, providers,
-	// and states that could not be saved.
+	// Cache is the folder for files that are kept between runs: Terraform,
+	// providers, and states that could not be saved.
 	Cache string
-	// Console is told what goes on, and asked.
+	// Console shows progress and asks questions.
 	Console  *console.Console
 	Redactor redact.Redactor
 	Cloud    Cloud
-	// Leases are what changes are made under; nil is none.
+	// Leases are those under which roots are changed; nil changes them without
+	// a lease.
 	Leases *Leases
 }
 
-// Roots is what the roots of one target share: the Terraform program, the
-// endpoint it asks, its environment.
+// Roots holds what the roots of one target share: the Terraform program, the
+// endpoint that it calls, and its environment.
 type Roots struct {
 	Options
-	// env is Terraform's environment, planOnly what is added for plans.
+	// env is Terraform's environment; planOnly is added to it while planning.
 	env, planOnly map[string]string
 	dropped       []string
 	override      string
 	// program finds Terraform, once.
 	program func() (string, error)
-	// installing is held during an init that must be alone.
+	// installing is held during an init that must not run next to another one.
 	installing sync.Mutex
 	closers    []func() error
 }
 
-// garbageCollection lets the garbage collector of Terraform and its provider
-// run less often: a plan frees little of what it allocates, and takes a fifth
-// less processor time this way, for a quarter more memory.
+// garbageCollection makes the garbage collector of Terraform and its provider
+// run less often: a plan frees little of what it allocates, and this saves a
+// fifth of its processor time for a quarter more memory.
 const garbageCollection = "400"
 
 // OfflineOverride is the Terraform override of an offline plan: an empty local
@@ -68,11 +69,11 @@ provider "aws" {
 }
 `
 
-// localOverride is the one for a local endpoint: it answers what it does not
-// know with an error, which the provider would retry for ten minutes.
+// localOverride is the override for a local endpoint, which answers unknown
+// calls with an error that the provider would otherwise retry for ten minutes.
 const localOverride = "provider \"aws\" {\n  max_retries = 4\n}\n"
 
-// Prepare starts what the roots of a target need. Close stops it.
+// Prepare starts what the roots of a target need; Close stops it.
 func Prepare(ctx context.Context, o Options) (*Roots, error) {
 	s := &Roots{Options: o}
 	s.program = sync.OnceValues(func() (string, error) {
@@ -129,9 +130,9 @@ func Open(ctx context.Context, o Options, name string) (*Root, error) {
 	return r, nil
 }
 
-// Each opens every root and does something with it, several at a time: a plan
-// waits for AWS, and for its provider to start, more than it works. One root's
-// failure does not end the others; the errors are in the order of the names.
+// Each opens every root and calls do with it, several at a time: a plan mostly
+// waits for AWS and for its provider to start. The failure of one root does
+// not end the others; the errors are in the order of the names.
 func Each(ctx context.Context, o Options, names []string, do func(context.Context, *Root) error) (errs []error, err error) {
 	o.Console = o.Console.Unattended()
 	s, err := Prepare(ctx, o)
@@ -185,7 +186,7 @@ func (s *Roots) Open(ctx context.Context, name string) (_ *Root, err error) {
 		r.Progress("left out of Terraform's environment: %s", strings.Join(s.dropped, ", "))
 	}
 
-	// Looking for Terraform runs programs; copying the root does not wait.
+	// Finding Terraform starts programs, so the root is copied meanwhile.
 	var program string
 	var g errgroup.Group
 	g.Go(func() (err error) {

@@ -17,16 +17,17 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
-// settleTime bounds a settlement: a workflow's job ends five minutes after it was
-// cancelled.
+// settleTime is the time limit of Settle: GitHub kills a cancelled job after
+// five minutes.
 const settleTime = 4*time.Minute + 30*time.Second
 
-// Settlement is what Settle did about what runs left on this machine.
+// Settlement says what Settle did about what runs had left on this machine.
 type Settlement struct {
 	Environment string `json:"environment"`
-	// Done are sentences, one for each thing.
+	// Done lists what was done, a sentence each.
 	Done []string `json:"done"`
-	// Lease is what is left to be continued; nil is nothing.
+	// Lease is the lease of an attempt that has to be continued; nil if there
+	// is none.
 	Lease *deploy.Lease `json:"lease,omitempty"`
 	// Next is the command to run, "" if there is nothing to do.
 	Next string `json:"next,omitempty"`
@@ -52,10 +53,10 @@ func (s Settlement) Print(c *console.Console, asJSON bool) error {
 	return nil
 }
 
-// Settle finishes what runs that died on this machine left of an environment: it
-// ends their Terraform, saves a state, gives their locks back, and marks a lease
-// that is to be continued. It waits for a run that is ending. Whatever is settled
-// already it leaves alone.
+// Settle finishes what runs that died on this machine left of an environment:
+// it ends their Terraform, saves their state, releases their locks, and marks
+// a lease of an attempt that has to be continued. It waits for a run that is
+// just ending, and does nothing about what is settled already.
 func (l *Leases) Settle(ctx context.Context, env string) (Settlement, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, settleTime, fmt.Errorf("not settled within %s", settleTime))
 	defer cancel()
@@ -79,7 +80,7 @@ func (l *Leases) Settle(ctx context.Context, env string) (Settlement, error) {
 	return s, nil
 }
 
-// awaitDead waits for the end of the runs that live, and returns all that died.
+// awaitDead waits for the end of the live runs, and returns all that died.
 func (l *Leases) awaitDead(ctx context.Context, env string) ([]note, error) {
 	for said := false; ; said = true {
 		alive, dead, err := findNotes(l.Cache, env)
@@ -96,7 +97,7 @@ func (l *Leases) awaitDead(ctx context.Context, env string) ([]note, error) {
 	}
 }
 
-// settleWorkspaces ends Terraform where its owner died, and saves its state.
+// settleWorkspaces ends every Terraform whose owner died, and saves its state.
 func (l *Leases) settleWorkspaces(ctx context.Context, env string, did func(string, ...any)) error {
 	left, err := terraform.FindAbandoned(filepath.Join(l.Cache, "work"), env)
 	if err != nil {
@@ -129,10 +130,11 @@ func (l *Leases) settleWorkspaces(ctx context.Context, env string, did func(stri
 	return nil
 }
 
-// endTerraform waits until the Terraform of a workspace has let go, and kills it
-// if it does not: it was interrupted when its owner died.
+// endTerraform waits until the Terraform of a workspace has ended, and kills
+// it if it does not. The watcher interrupted it when its owner died.
 func (l *Leases) endTerraform(ctx context.Context, env string, a terraform.Abandoned, did func(string, ...any)) error {
-	// The watcher beside it is given a little more than it gives.
+	// The watcher kills Terraform after OrphanTimeout; this waits a little
+	// longer.
 	most := time.NewTimer(terraform.OrphanTimeout + 15*time.Second)
 	defer most.Stop()
 	for said := false; ; said = true {
@@ -161,7 +163,8 @@ func (l *Leases) endTerraform(ctx context.Context, env string, a terraform.Aband
 	}
 }
 
-// settleRun gives back the locks of a run that died, or marks them.
+// settleRun releases the locks of a dead run, or marks them as left to be
+// continued.
 func (l *Leases) settleRun(ctx context.Context, n note, s *Settlement, did func(string, ...any)) error {
 	held, err := l.Bucket.StateLock(ctx, n.Environment)
 	if isType[*state.ForeignError](err) {
@@ -198,8 +201,8 @@ func (l *Leases) settleRun(ctx context.Context, n note, s *Settlement, did func(
 	return n.forget()
 }
 
-// tellEnd tells people how an attempt ended that died before it could. One that
-// told them has put its record into the index since.
+// tellEnd reports the end of an attempt that died before it could. An attempt
+// that did report its end has since added its record to the index.
 func (l *Leases) tellEnd(ctx context.Context, n note, did func(string, ...any)) error {
 	if l.Notifier == nil {
 		return nil
@@ -207,7 +210,7 @@ func (l *Leases) tellEnd(ctx context.Context, n note, did func(string, ...any)) 
 	history := l.Bucket.History(n.Environment)
 	r, err := history.Find(ctx, n.Attempt)
 	if errors.Is(err, state.ErrNoBucket) || isType[*state.ForeignError](err) || err == nil && r == nil {
-		return nil // it was no attempt, or came to no end
+		return nil // the run was no attempt, or has no record
 	}
 	if err != nil {
 		return err

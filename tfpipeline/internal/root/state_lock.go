@@ -19,17 +19,17 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
 )
 
-// The state's lock is taken here and not by Terraform, in Terraform's own format:
-// a person's Terraform waits for us as we wait for it. Ours says which attempt
-// holds it, and is renewed for as long as that lives, so that anybody can tell an
-// abandoned one by the bucket alone. A plan takes no lock, since Terraform
-// refuses to apply one that the state has moved on from: it waits for the end of
-// whoever changes the state, and leaves nothing behind.
+// This program takes the state's lock itself, in Terraform's own format, so
+// that it and a person's Terraform wait for each other. The lock names the
+// attempt that holds it and is renewed while the attempt lives, so that
+// anybody can recognize an abandoned one from the bucket alone. A plan takes
+// no lock and leaves nothing behind: it waits until nobody changes the state,
+// and Terraform refuses to apply a plan if the state has changed since.
 
 // LockedError is a state lock that somebody else holds.
 type LockedError struct {
 	Lock state.StateLock
-	// Waited is how long it was waited for.
+	// Waited is how long this run has waited for it.
 	Waited time.Duration
 }
 
@@ -55,7 +55,7 @@ func (l *Leases) span() time.Duration {
 	return cmp.Or(l.Limits.Lease, deploy.DefaultLimits().Lease)
 }
 
-// bucket is where the root's state is; nil for an offline plan.
+// bucket is the bucket with the root's state; nil for an offline plan.
 func (r *Root) bucket() *state.Bucket {
 	if r.roots.Cloud.Target == Offline {
 		return nil
@@ -64,7 +64,7 @@ func (r *Root) bucket() *state.Bucket {
 }
 
 // awaitLock waits until nobody changes the state. It returns the lock that a
-// dead run of this program left; nil if there is none.
+// dead run of this program left, or nil.
 func (r *Root) awaitLock(ctx context.Context, most time.Duration) (*state.StateLock, error) {
 	began := time.Now()
 	said := ""
@@ -87,8 +87,8 @@ func (r *Root) awaitLock(ctx context.Context, most time.Duration) (*state.StateL
 	}
 }
 
-// locked does work under the state's lock, which says that an attempt holds it.
-// The work's context ends with terraform.ErrStateTaken if the lock is lost.
+// locked does work while an attempt holds the state's lock. The work's context
+// ends with terraform.ErrStateTaken if the lock is lost.
 func (r *Root) locked(ctx context.Context, attempt string, most time.Duration, work func(context.Context, state.StateLock) error) error {
 	began := time.Now()
 	var held state.StateLock
@@ -102,7 +102,7 @@ func (r *Root) locked(ctx context.Context, attempt string, most time.Duration, w
 			return r.advise(err)
 		}
 		if instead != nil {
-			continue // somebody was faster
+			continue // another run was faster
 		}
 		if over != nil {
 			r.Progress("took the state lock over from %s which died (%s, since %s)", holder(*over), over.Operation, over.Created)
@@ -133,9 +133,9 @@ func (r *Root) locked(ctx context.Context, attempt string, most time.Duration, w
 	return err
 }
 
-// keepLock renews a lock until ctx ends, and returns it as it is then. Should
-// somebody else have it, end is called: whoever slept for longer than a lock
-// lives must not write what it knew before.
+// keepLock renews a lock until ctx ends, and returns its last version. It
+// calls end if somebody else has taken the lock: a process that was suspended
+// for longer than the lock lives must not write an outdated state.
 func (r *Root) keepLock(ctx context.Context, held state.StateLock, end context.CancelCauseFunc) state.StateLock {
 	for wait := r.span() / 3; calls.Pause(ctx, wait); {
 		renewed, err := r.bucket().RenewStateLock(ctx, r.Name, held)
@@ -156,7 +156,7 @@ func (r *Root) keepLock(ctx context.Context, held state.StateLock, end context.C
 	return held
 }
 
-// newLock is a lock that an attempt may take.
+// newLock returns a lock in the name of an attempt.
 func (r *Root) newLock(attempt string) state.StateLock {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never an error
@@ -168,10 +168,10 @@ func (r *Root) newLock(attempt string) state.StateLock {
 	}
 }
 
-// newAttempt is the id of what is done without a lease.
+// newAttempt returns an id for work without a lease.
 func newAttempt() string { return deploy.NewID(time.Now(), mathrand.Float64) }
 
-// who tells people whose a lock is, as Terraform names its user.
+// who names the holder of a lock as Terraform does: user@host.
 func who() string {
 	name := ""
 	if u, err := user.Current(); err == nil {

@@ -11,9 +11,9 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
-// Unlock shows the locks of a root, its environment's and that of its Terraform
-// state, and removes each after asking, unless yes has answered already. With
-// an id it is only about the state's lock of that id.
+// Unlock shows the locks of a root, its environment's and that of its
+// Terraform state, and asks before it removes each, unless yes is set. With an
+// id it concerns only the state lock of that id.
 func (l *Leases) Unlock(ctx context.Context, env, id string, yes bool) error {
 	var locks []heldLock
 	if id == "" {
@@ -66,7 +66,8 @@ func (l *Leases) Unlock(ctx context.Context, env, id string, yes bool) error {
 	return nil
 }
 
-// heldLock is a lock as it is shown, and what removes that one and no other.
+// heldLock is a lock as it is shown, with a function that removes exactly that
+// lock.
 type heldLock struct {
 	shown, question string
 	// refused is why it cannot be removed, if it cannot.
@@ -74,8 +75,9 @@ type heldLock struct {
 	remove  func(context.Context) error
 }
 
-// stateLock is the lock of a root's Terraform state. What an apply by hand that
-// died made in its last seconds may not be in the state, and nothing tells of it.
+// stateLock describes the lock of a root's Terraform state. Resources that a
+// person's own Terraform created just before it died may be missing in the
+// state, and nothing records them.
 func (l *Leases) stateLock(env string, held state.StateLock) heldLock {
 	return heldLock{
 		shown:    fmt.Sprintf("%s: the lock of the Terraform state %s:\n  %s, by %s since %s", env, held.ID, held.Operation, holder(held), held.Created),
@@ -125,7 +127,8 @@ func (l *Leases) environmentLock(ctx context.Context, env string, yes bool) ([]h
 	return []heldLock{shown}, nil
 }
 
-// showLease says who holds a lock, and what is asked before it is removed.
+// showLease says who holds a lease, and returns the question to ask before
+// removing it.
 func showLease(env string, l deploy.Lease, yes bool) heldLock {
 	h := heldLock{shown: fmt.Sprintf("%s: the lock:\n  %s", env, view.Lease(l))}
 	switch {

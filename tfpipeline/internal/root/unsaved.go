@@ -13,14 +13,14 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
 )
 
-// saveAfter is how often, and how long after the time before, it is tried to
-// save a state that Terraform could not save: most such failures pass.
+// saveAfter are the pauses before each attempt to save a state that Terraform
+// could not save: most such failures pass.
 func saveAfter() []time.Duration { return []time.Duration{0, time.Second, 4 * time.Second} }
 
 // rescue saves the state of an apply that Terraform could not save. If that
-// fails too it is kept beside it in the bucket, where the next run finds it on
-// any machine; and if that fails, in the workspace. It reports whether all that
-// the apply made is known to the next run, wherever that is.
+// fails too, it stores it next to the state in the bucket, where the next run
+// finds it on any machine; if even that fails, it leaves it in the workspace.
+// It reports whether the next run will know everything that the apply created.
 func (r *Root) rescue(ctx context.Context, err error) (known bool, _ error) {
 	unsaved, ok := errors.AsType[*terraform.UnsavedStateError](err)
 	if !ok {
@@ -40,7 +40,8 @@ func (r *Root) rescue(ctx context.Context, err error) (known bool, _ error) {
 	}
 }
 
-// saveState saves a state, or keeps it in the bucket and says where.
+// saveState saves a state, or stores it next to the state in the bucket and
+// says where.
 func saveState(ctx context.Context, bucket *state.Bucket, root string, content []byte) (kept string, err error) {
 	for _, delay := range saveAfter() {
 		if !calls.Pause(ctx, delay) {
@@ -61,8 +62,8 @@ func saveState(ctx context.Context, bucket *state.Bucket, root string, content [
 	return kept, nil
 }
 
-// saveUnsaved saves the states that earlier applies could not save: the one that
-// is kept in the bucket, and those of runs that died on this machine.
+// saveUnsaved saves the states that earlier applies could not save: the one
+// stored in the bucket, and those of runs that died on this machine.
 func (r *Root) saveUnsaved(ctx context.Context, most time.Duration) error {
 	left, err := terraform.FindAbandoned(filepath.Join(r.roots.Cache, "work"), r.Name)
 	if err != nil {
@@ -70,7 +71,7 @@ func (r *Root) saveUnsaved(ctx context.Context, most time.Duration) error {
 	}
 	for _, a := range left {
 		if group, err := a.Running(); err != nil || group != 0 {
-			continue // it is still letting go
+			continue // its Terraform is still ending
 		}
 		content, err := a.State()
 		if err != nil {

@@ -10,18 +10,19 @@ import (
 )
 
 const (
-	// ownerFile is marked for as long as somebody works in a workspace.
+	// ownerFile stays locked while a process of this program uses the
+	// workspace.
 	ownerFile = "owner"
 	// groupFile names the process group of the Terraform that runs there.
 	groupFile = "group"
 )
 
-// Abandoned is a workspace whose owner died. Its Terraform may still be letting
-// go of what it was at.
+// Abandoned is a workspace whose owner died. Its Terraform may still be
+// ending.
 type Abandoned struct{ top string }
 
-// FindAbandoned finds those of a root below the folder that NewWorkspace was
-// given; "" is of every root.
+// FindAbandoned finds the abandoned workspaces of a root below the folder that
+// NewWorkspace was given; root "" means every root.
 func FindAbandoned(parent, root string) ([]Abandoned, error) {
 	marks, err := filepath.Glob(filepath.Join(parent, "*", ownerFile))
 	if err != nil {
@@ -33,7 +34,7 @@ func FindAbandoned(parent, root string) ([]Abandoned, error) {
 		if _, err := os.Stat(filepath.Join(top, "envs", root)); err != nil && root != "" {
 			continue
 		}
-		// One that cannot be read its owner removes at this moment.
+		// A mark that cannot be read is being removed by its owner.
 		if _, lives, err := process.ReadMark(mark); err == nil && !lives {
 			all = append(all, Abandoned{top})
 		}
@@ -50,7 +51,7 @@ func (a Abandoned) Running() (group int, err error) {
 func (a Abandoned) State() ([]byte, error) {
 	dirs, err := filepath.Glob(filepath.Join(a.top, "envs", "*"))
 	if err != nil || len(dirs) != 1 {
-		return nil, err // it was being made
+		return nil, err // the workspace was still being created
 	}
 	return readErrored(dirs[0])
 }
@@ -64,8 +65,7 @@ func (a Abandoned) Remove() error {
 }
 
 // removeAbandoned removes the workspaces whose owner died and in which nothing
-// runs. One that holds a state that could not be saved stays for the run that
-// saves it.
+// runs. A workspace with an unsaved state stays for the run that saves it.
 func removeAbandoned(parent string) error {
 	all, err := FindAbandoned(parent, "")
 	for _, a := range all {

@@ -11,25 +11,26 @@ import (
 	"github.com/hashicorp/terraform-exec/tfexec"
 )
 
-// Apply applies the saved plan. It has no deadline of its own: an interrupt
-// through ctx is passed on once, and waited for. What happened meanwhile is
-// told to Options.Events and kept in an *ApplyError if it was not all. A state
-// that could not be saved is an *UnsavedStateError.
+// Apply applies the saved plan. It has no time limit of its own: when ctx ends
+// it interrupts Terraform a single time and waits for it. Events go to
+// Options.Events. An *ApplyError says what was and was not done if that was
+// not everything; an *UnsavedStateError holds a state that could not be saved.
 func (d *Driver) Apply(ctx context.Context) error {
 	stream := newEventStream(d.events)
 	err := d.relay(ctx, d.env, stopTimeout, OrphanTimeout, func() error {
-		// ApplyJSON leaves its writer behind, for everything that comes after.
+		// ApplyJSON leaves its writer set for all later commands.
 		defer d.exec.SetStdout(nil)
 		return d.exec.ApplyJSON(ctx, stream, tfexec.DirOrPlan(d.workspace.Plan), tfexec.Lock(false))
 	})
 	if err == nil || stream.finished {
-		// An interrupt that came too late to stop anything is no failure.
+		// The interrupt came too late to stop anything.
 		return nil
 	}
 	exit, _ := errors.AsType[exitError](err)
 	failure := &ApplyError{Done: stream.done, Failed: stream.failed, Killed: exit.signalled, Err: err}
 	if ctx.Err() == nil && len(stream.errors) > 0 {
-		// With -json its errors are on stdout, and its exit says nothing.
+		// With -json Terraform prints its errors on stdout, and its exit code
+		// says nothing.
 		failure.Err = classify(errors.New(strings.Join(stream.errors, "\n\n")))
 	}
 	state, readErr := readErrored(d.workspace.Dir)
@@ -43,9 +44,9 @@ func (d *Driver) Apply(ctx context.Context) error {
 	}
 }
 
-// Refresh reads everything anew and writes it into the state; it changes
-// nothing else. An apply knows a resource as it was when it was made, which is
-// before the rules, policies and attachments that others add to it.
+// Refresh reads every resource and writes it into the state; it changes
+// nothing else. An apply records a resource as it was when it was created,
+// before other resources added rules, policies and attachments to it.
 func (d *Driver) Refresh(ctx context.Context) error {
 	err := d.relay(ctx, d.env, stopTimeout, OrphanTimeout, func() error {
 		return d.exec.Apply(ctx, tfexec.RefreshOnly(true), tfexec.Lock(false))
@@ -53,8 +54,8 @@ func (d *Driver) Refresh(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	// A refreshed state that could not be saved is no loss: what it knows is
-	// in the account.
+	// Losing a refreshed state is harmless: everything in it can be read from
+	// the account.
 	lost := os.Remove(filepath.Join(d.workspace.Dir, erroredState))
 	if errors.Is(lost, os.ErrNotExist) {
 		lost = nil

@@ -20,34 +20,37 @@ import (
 
 const (
 	// stopTimeout is how long an interrupted apply may take to stop. Terraform
-	// finishes the calls it has begun and saves its state.
+	// first finishes the calls that it has begun and saves its state.
 	stopTimeout = 10 * time.Minute
-	// OrphanTimeout is the same once this program has died: nobody keeps the
+	// OrphanTimeout is the same after this program has died: nobody renews the
 	// state lock any more, and after a minute the next run may take it.
 	OrphanTimeout = 45 * time.Second
-	// initTimeout is how long an interrupted init may take: what it writes into
-	// the cache of providers is shared.
+	// initTimeout is how long an interrupted init may take: it writes to a
+	// provider cache that other roots share.
 	initTimeout = 5 * time.Second
-	// relayTimeout is how much longer than its Terraform a relay may take.
+	// relayTimeout is how much longer than its Terraform a relay may take to
+	// end.
 	relayTimeout = 5 * time.Second
 )
 
-// Driver runs Terraform in one workspace. It passes on nothing that this
-// program was not asked to pass on, takes no lock of Terraform's, since those
-// of a dead run cannot be told from another's, and ends with this program.
+// Driver runs Terraform in one workspace. Terraform's output reaches a caller or
+// Options.Events, and nobody else. Driver takes none of Terraform's own locks,
+// since a dead run's lock cannot be told from a live one's. A Terraform that it
+// runs ends when this program does.
 type Driver struct {
-	// InstallsAlone says that Init may write to a cache of providers that other
-	// roots' share, which is not made for two at once
-	// (hashicorp/terraform#31964). From a mirror each links its own.
+	// InstallsAlone says that Init may write to a provider cache that other
+	// roots share, and which is not safe for two writers
+	// (hashicorp/terraform#31964). With a mirror each root links its own
+	// providers.
 	InstallsAlone bool
 
 	workspace *Workspace
 	program   string
 	env       map[string]string
 	planEnv   map[string]string
-	// exec runs init, plan and apply, through a relay (see process.Relay). What
-	// prints values runs without terraform-exec, which copies the output of every
-	// command to one writer.
+	// exec runs init, plan and apply through a relay (see process.Relay).
+	// Commands that print values run without terraform-exec, which copies the
+	// output of every command to one writer.
 	exec   *tfexec.Terraform
 	events func(Event)
 }
@@ -57,14 +60,14 @@ type Options struct {
 	// Program is the Terraform to run, as Installation.Find found it.
 	Program   string
 	Workspace *Workspace
-	// Environ is what Environ returned; New adds to a copy of it.
+	// Environ is the result of Environ; New adds to a copy of it.
 	Environ map[string]string
 	// PlanEnviron is added while planning only.
 	PlanEnviron map[string]string
 	// PluginCache keeps downloaded providers between runs; used unless the
 	// environment names another.
 	PluginCache string
-	// Events is told what happens during an apply; nil for nobody.
+	// Events receives what happens during an apply; nil discards it.
 	Events func(Event)
 }
 
@@ -119,15 +122,15 @@ func (d *Driver) init(ctx context.Context, options ...tfexec.InitOption) error {
 type PlanOptions struct {
 	// Destroy plans the destruction of everything.
 	Destroy bool
-	// RefreshOnly plans to write what is there into the state, and no change.
+	// RefreshOnly plans only to write what exists into the state.
 	RefreshOnly bool
 }
 
-// Plan saves a plan and returns it as JSON. A plan that failed half-way, such
-// as one that a check refused, may still have been saved: then both the JSON
-// and the error are returned.
+// Plan saves a plan and returns it as JSON. A plan that failed half-way, for
+// example because a check refused it, may still have been saved: then both the
+// JSON and the error are returned.
 func (d *Driver) Plan(ctx context.Context, o PlanOptions) ([]byte, error) {
-	// What an earlier attempt left must not be taken for this one's.
+	// A plan that an earlier attempt left must not be taken for this one's.
 	if err := os.Remove(d.workspace.Plan); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
@@ -157,8 +160,8 @@ func (d *Driver) Show(ctx context.Context) ([]byte, error) {
 	return out, nil
 }
 
-// Outputs returns the root's outputs as JSON, sensitive ones included: it is
-// for the program, not for people.
+// Outputs returns the root's outputs as JSON, with the values of sensitive
+// ones: it is for the program, not for people.
 func (d *Driver) Outputs(ctx context.Context) ([]byte, error) {
 	out, err := d.output(ctx, "output", "-json", "-no-color")
 	if err != nil {
@@ -167,18 +170,18 @@ func (d *Driver) Outputs(ctx context.Context) ([]byte, error) {
 	return out, nil
 }
 
-// output runs a command whose output goes to the caller and nowhere else.
+// output runs a command and returns its output, which goes nowhere else.
 func (d *Driver) output(ctx context.Context, args ...string) ([]byte, error) {
 	var out bytes.Buffer
 	err := d.run(ctx, d.env, &out, args...)
 	return out.Bytes(), err
 }
 
-// note names the process group of the Terraform that runs.
+// note is the file that names the process group of the running Terraform.
 func (d *Driver) note() string { return filepath.Join(d.workspace.top, groupFile) }
 
-// relay lets terraform-exec run a command. grace and orphaned are those of
-// process.Options.
+// relay makes terraform-exec run its next command through a relay. grace and
+// orphaned are those of process.Options.
 func (d *Driver) relay(ctx context.Context, env map[string]string, grace, orphaned time.Duration, do func() error) error {
 	note := d.note()
 	name, value, err := process.Relay{Program: d.program, Grace: grace, Orphaned: orphaned, Note: note}.Variable()
@@ -186,9 +189,10 @@ func (d *Driver) relay(ctx context.Context, env map[string]string, grace, orphan
 		return err
 	}
 	env = maps.Clone(env)
-	delete(env, "TF_IN_AUTOMATION") // terraform-exec's own, and so refused
+	delete(env, "TF_IN_AUTOMATION") // terraform-exec sets it and refuses it from others
 	env[name] = value
-	// The relay's own bound comes first.
+	// terraform-exec waits longer than the relay does, so the relay's limit
+	// decides.
 	if err := errors.Join(d.exec.SetEnv(env), d.exec.SetWaitDelay(grace+relayTimeout)); err != nil {
 		return err
 	}
@@ -199,14 +203,16 @@ func (d *Driver) relay(ctx context.Context, env map[string]string, grace, orphan
 	})()
 	err = do()
 	if err != nil && ctx.Err() != nil {
-		// terraform-exec may return before what it has started has ended.
+		// terraform-exec may return before the processes it started have
+		// ended.
 		process.Await(note, grace+relayTimeout)
 	}
 	return ended(ctx, err, err)
 }
 
-// run runs Terraform, which changes nothing: it is killed when the context ends.
-// The error is then the context's cause, else what Terraform said.
+// run runs a Terraform command that changes nothing, so it is killed when the
+// context ends. The error is then the context's cause, otherwise what
+// Terraform printed.
 func (d *Driver) run(ctx context.Context, env map[string]string, stdout io.Writer, args ...string) error {
 	var stderr bytes.Buffer
 	err := process.Run(ctx, process.Options{
@@ -218,8 +224,9 @@ func (d *Driver) run(ctx context.Context, env map[string]string, stdout io.Write
 	return ended(ctx, err, fmt.Errorf("%w\n%s", err, stderr.Bytes()))
 }
 
-// ended is how a command ended: what os/exec said, and with what Terraform said.
-// An error of terraform-exec has no text once the context has ended.
+// ended returns the error of a command: err is from os/exec, said is what
+// Terraform printed. terraform-exec's own error has no text once the context
+// has ended.
 func ended(ctx context.Context, err, said error) error {
 	switch {
 	case err == nil:
@@ -231,7 +238,7 @@ func ended(ctx context.Context, err, said error) error {
 	}
 }
 
-// exitError is why Terraform ended, and whether a signal ended it.
+// exitError is what Terraform printed, and whether a signal ended it.
 type exitError struct {
 	error
 	signalled bool
@@ -239,13 +246,14 @@ type exitError struct {
 
 func (e exitError) Unwrap() error { return e.error }
 
-// signalled reports whether a signal ended Terraform, or its relay, whose exit
-// code says it as a shell's does.
+// signalled reports whether a signal ended Terraform, or its relay, which
+// exits like a shell with 128 plus the signal's number.
 func signalled(err error) bool {
 	exit, ok := errors.AsType[*exec.ExitError](err)
 	return ok && (exit.ExitCode() < 0 || exit.ExitCode() > 128)
 }
 
-// ErrStateTaken ends a context when somebody else has the state: Terraform is
-// killed then, since what it would write in the end would replace the other's.
+// ErrStateTaken ends a context when somebody else has taken the state's lock:
+// Terraform is then killed, since the state that it would write at its end
+// would overwrite the other's.
 var ErrStateTaken = errors.New("somebody else has taken the state lock")

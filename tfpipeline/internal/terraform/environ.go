@@ -7,22 +7,23 @@ import (
 	"strings"
 )
 
-// forbidden are variables that change what Terraform does behind the driver's
-// back: arguments, variables, workspaces, logs with values in them, providers
-// that bypass the lock.
+// forbidden are variables that change what Terraform does without the driver's
+// knowledge: arguments, input variables, workspaces, logs with values in them,
+// providers that bypass the lock file.
 var forbidden = []string{
 	"TF_CLI_ARGS", "TF_VAR_", "TF_LOG", "TF_INPUT", "TF_WORKSPACE", "TF_DATA_DIR",
 	"TF_REATTACH_PROVIDERS", "TF_SKIP_PROVIDER_VERIFY", "TF_DISABLE_PLUGIN_TLS",
 	"TF_IN_AUTOMATION", "TF_APPEND_USER_AGENT",
 }
 
-// Environ is the environment that Terraform gets, and the names that were left
-// out of it. Later additions win over what is inherited.
+// Environ returns Terraform's environment, and the names of the variables that
+// it left out. Later additions replace inherited values.
 func Environ(inherited []string, additions map[string]string) (env map[string]string, dropped []string) {
 	env = map[string]string{
-		// No question to checkpoint.hashicorp.com: it delays every command.
+		// No version check at checkpoint.hashicorp.com: it delays every
+		// command.
 		"CHECKPOINT_DISABLE": "1",
-		// No hints on what to type next.
+		// No hints about the next command.
 		"TF_IN_AUTOMATION": "1",
 	}
 	for _, kv := range inherited {
@@ -52,10 +53,11 @@ func list(env map[string]string) []string {
 	return out
 }
 
-// cliConfig decides on TF_CLI_CONFIG_FILE: a configuration of the user's wins,
-// else one that names the mirror is written to dir, else none is set. A
-// variable that names a missing file is dropped, since Terraform would warn
-// before every answer. mirrored reports whether the written one is in force.
+// cliConfig chooses the file for TF_CLI_CONFIG_FILE: the user's own, if set;
+// otherwise one that it writes to dir and that names the mirror, if there is
+// one; otherwise none. It drops a variable that names a missing file, since
+// Terraform would print a warning before every answer. mirrored reports
+// whether Terraform uses the written file.
 func cliConfig(env map[string]string, locked []LockedProvider, dir string) (mirrored bool, err error) {
 	const variable = "TF_CLI_CONFIG_FILE"
 	if f := env[variable]; f != "" {

@@ -2,13 +2,13 @@ package terraform
 
 import "fmt"
 
-// NoBucketError is a state bucket that does not exist.
+// NoBucketError says that the state bucket does not exist.
 type NoBucketError struct{ Err error }
 
 func (e *NoBucketError) Error() string { return "the state bucket does not exist" }
 func (e *NoBucketError) Unwrap() error { return e.Err }
 
-// StalePlanError is a saved plan that the state has moved on from.
+// StalePlanError says that the state has changed since the plan was saved.
 type StalePlanError struct{ Err error }
 
 func (e *StalePlanError) Error() string {
@@ -16,7 +16,7 @@ func (e *StalePlanError) Error() string {
 }
 func (e *StalePlanError) Unwrap() error { return e.Err }
 
-// UnsavedStateError is an apply whose state could not be written to the
+// UnsavedStateError says that an apply could not write its state to the
 // backend.
 type UnsavedStateError struct {
 	State []byte
@@ -28,13 +28,13 @@ func (e *UnsavedStateError) Error() string {
 }
 func (e *UnsavedStateError) Unwrap() error { return e.Err }
 
-// ApplyError is an apply that did not do all it had planned.
+// ApplyError says that an apply did not do everything it had planned.
 type ApplyError struct {
-	// Done and Failed are addresses, in the order of time. What is done is in
-	// the state.
+	// Done and Failed are addresses in the order of time. The state has
+	// everything in Done.
 	Done, Failed []string
-	// Killed: Terraform ended by a signal, and may have made what is not in the
-	// state.
+	// Killed says that a signal ended Terraform, which may have created
+	// resources that are not in the state.
 	Killed bool
 	Err    error
 }
@@ -47,7 +47,8 @@ func (e *ApplyError) Error() string {
 }
 func (e *ApplyError) Unwrap() error { return e.Err }
 
-// CommandError is any other failure: what Terraform said, without its frame.
+// CommandError is any other failure: what Terraform printed, without its
+// frame.
 type CommandError struct {
 	// Message is the text of Terraform's errors, a paragraph each.
 	Message string

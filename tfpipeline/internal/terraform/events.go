@@ -29,8 +29,8 @@ type Event struct {
 	Elapsed time.Duration
 }
 
-// eventStream reads the lines that terraform apply -json prints. They come in
-// pieces of any size and may be of any length.
+// eventStream reads the output of terraform apply -json, which arrives in
+// pieces of any size; a line may have any length.
 type eventStream struct {
 	tell func(Event)
 	rest []byte
@@ -39,7 +39,7 @@ type eventStream struct {
 	// errors are Terraform's, as its text output would show them.
 	errors []string
 	// finished is set by Terraform's closing summary, which it prints only if
-	// everything was applied.
+	// it applied everything.
 	finished bool
 }
 
@@ -50,8 +50,8 @@ func newEventStream(tell func(Event)) *eventStream {
 	return &eventStream{tell: tell}
 }
 
-// Write never fails: what cannot be understood is progress that nobody sees,
-// and no reason to stop an apply.
+// Write never returns an error: a line that it cannot parse is lost progress
+// output, which is no reason to stop an apply.
 func (s *eventStream) Write(p []byte) (int, error) {
 	s.rest = append(s.rest, p...)
 	for {
@@ -87,7 +87,7 @@ func (s *eventStream) line(line []byte) {
 		s.failed = append(s.failed, address)
 	case "diagnostic":
 		if m.Diagnostic.Severity == "error" {
-			// Not the snippet: it can hold values.
+			// The snippet is left out, since it may contain values.
 			text := "Error: " + m.Diagnostic.Summary
 			if m.Diagnostic.Address != "" {
 				text += "\n\n  with " + m.Diagnostic.Address

@@ -12,18 +12,18 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// importsFile holds the import blocks of a recovery, in the workspace only.
+// importsFile holds the import blocks of an adoption, in the workspace only.
 const importsFile = "tfpipeline_imports.tf"
 
-// Import is something that exists and that the state does not know.
+// Import is an existing resource that the state does not know.
 type Import struct {
 	// Address is where it belongs, ID what the provider imports it by.
 	Address, ID string
 }
 
-// PlanImports plans anew with import blocks. What does not exist after all is
-// returned as absent, and then there is no plan; else the saved plan adopts
-// all of it.
+// PlanImports plans again with import blocks. If some of the resources do not
+// exist, it returns their addresses as absent, and there is no plan; otherwise
+// the saved plan adopts all of them.
 func (d *Driver) PlanImports(ctx context.Context, imports []Import) (absent []string, err error) {
 	if err := os.WriteFile(filepath.Join(d.workspace.Dir, importsFile), importBlocks(imports), 0o600); err != nil {
 		return nil, fmt.Errorf("plan imports: %w", err)
@@ -43,7 +43,7 @@ func (d *Driver) PlanImports(ctx context.Context, imports []Import) (absent []st
 	}
 	switch {
 	case len(absent) > 0:
-		// Other errors may follow from these; the next plan will show.
+		// Other errors may follow from these; the next plan will show them.
 		return absent, nil
 	case len(others) > 0:
 		return nil, fmt.Errorf("plan imports: %w", classify(errors.New(strings.Join(others, "\n\n"))))

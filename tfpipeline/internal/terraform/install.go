@@ -24,8 +24,8 @@ import (
 
 // Installation says where a Terraform program may come from.
 type Installation struct {
-	// Version is looked for first, and installed where nothing is found;
-	// Constraint is what else will do.
+	// Version is the version to find or install; Constraint says which others
+	// are acceptable.
 	Version, Constraint string
 	// CacheDir is where a downloaded program is kept for the next run.
 	CacheDir string
@@ -33,7 +33,7 @@ type Installation struct {
 	Download bool
 }
 
-// DefaultInstallation is what the configuration asks for.
+// DefaultInstallation follows the version in gen/config.
 func DefaultInstallation(cacheDir string) Installation {
 	return Installation{
 		Version:    config.TerraformVersion,
@@ -44,8 +44,8 @@ func DefaultInstallation(cacheDir string) Installation {
 }
 
 // Find returns the path of a Terraform program: the exact version on PATH or
-// in the cache, else another one that the constraint admits, else a download
-// whose checksum and signature were verified. progress is told before a
+// in the cache, otherwise another one that satisfies the constraint, otherwise
+// a download with verified checksum and signature. It calls progress before a
 // download, which takes a while.
 func (i Installation) Find(ctx context.Context, progress func(string)) (string, error) {
 	exact, err := version.NewVersion(i.Version)
@@ -68,8 +68,7 @@ func (i Installation) Find(ctx context.Context, progress func(string)) (string, 
 		return "", fmt.Errorf("find terraform: %w", context.Cause(ctx))
 	}
 	if !i.Download {
-		// The library reports a program of another version as one that is
-		// not there at all.
+		// The library reports a program of another version as missing.
 		return "", fmt.Errorf("find terraform: no version %s on PATH: install %s, for example from https://releases.hashicorp.com/terraform/%s/", i.Constraint, i.Version, i.Version)
 	}
 	if err := os.MkdirAll(i.CacheDir, 0o755); err != nil {

@@ -22,7 +22,7 @@ type LockedProvider struct {
 	Source, Version string
 }
 
-// lockedProviders reads which providers a root has selected.
+// lockedProviders reads the providers and versions from a lock file.
 func lockedProviders(content []byte) ([]LockedProvider, error) {
 	file, diags := hclsyntax.ParseConfig(content, ".terraform.lock.hcl", hcl.InitialPos)
 	if diags.HasErrors() {
@@ -44,11 +44,11 @@ func lockedProviders(content []byte) ([]LockedProvider, error) {
 	return locked, nil
 }
 
-// FindMirror returns a folder that holds all locked providers for this
-// platform, or "" if there is none: then Terraform asks the registry.
-// Terraform looks into its own folders by itself (~/.terraform.d/plugins and
-// the like), so only others are looked into: the one named by TF_PLUGIN_MIRROR,
-// and those in the places where machine images put such things.
+// FindMirror returns a folder with all locked providers for this platform, or
+// "" if there is none and Terraform has to ask the registry. Terraform
+// searches its own folders (~/.terraform.d/plugins and the like) anyway, so
+// FindMirror looks only into the folder of TF_PLUGIN_MIRROR and into those
+// where machine images put providers.
 func FindMirror(locked []LockedProvider, getenv func(string) string) string {
 	if len(locked) == 0 {
 		return ""
@@ -58,7 +58,7 @@ func FindMirror(locked []LockedProvider, getenv func(string) string) string {
 		candidates = append(candidates, m)
 	}
 	for _, parent := range []string{"/opt", "/usr/local", "/usr/local/share", "/var/lib"} {
-		// One registry folder is enough to know a mirror by.
+		// A folder named like a registry is enough to recognize a mirror.
 		found, _ := filepath.Glob(filepath.Join(parent, "*", "registry.terraform.io")) // the pattern is well-formed
 		for _, f := range found {
 			candidates = append(candidates, filepath.Dir(f))
@@ -90,8 +90,8 @@ func holds(dir string, p LockedProvider) bool {
 	return false
 }
 
-// mirrorConfig is a CLI configuration that knows the mirror only: beside a
-// direct {} block Terraform would ask the registry as well.
+// mirrorConfig is a CLI configuration with the mirror alone: with a direct {}
+// block Terraform would also ask the registry.
 func mirrorConfig(dir string) []byte {
 	return fmt.Appendf(nil, "provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", dir)
 }

@@ -6,17 +6,18 @@ import (
 	"strings"
 )
 
-// What Terraform and its provider tell in prose alone is read here and nowhere
-// else. The texts are those of Terraform 1.11.4 and of the AWS provider 5.100.0,
-// recorded in testdata/prose.txtar; the codes within them are AWS's.
+// Some failures can be recognized only by the text of Terraform or its
+// provider; all such texts are read here and nowhere else. They are those of
+// Terraform 1.11.4 and of the AWS provider 5.100.0, recorded in
+// testdata/prose.txtar; the codes within them are AWS's.
 var (
 	staleText    = regexp.MustCompile(`Saved plan (?:is stale|does not match)`)
 	noBucketText = regexp.MustCompile(`NoSuchBucket|S3 bucket "[^"]*" does not exist`)
-	// absentText is what is said of an import that finds nothing: by Terraform,
-	// or by a provider that looks for itself.
+	// absentText is the message about an import that finds nothing, from
+	// Terraform or from a provider that checks for itself.
 	absentText = regexp.MustCompile(`(?i)cannot import non-existent|no object exists|no [a-z ]+ found|not found|couldn't find|NoSuch|does not exist|empty result`)
-	// takenText is what AWS says to the creation of what exists. ECS says of a
-	// service that its creation was not idempotent.
+	// takenText is AWS's message about creating something that exists. For a
+	// service, ECS says that its creation was not idempotent.
 	takenText = regexp.MustCompile(`AlreadyExist|already exists|ResourceExistsException|AlreadyOwnedByYou|AlreadyAssociated|` +
 		`Duplicate(?:LoadBalancerName|TargetGroupName|Listener)|PriorityInUse|Invalid(?:Permission|Group)\.Duplicate|InvalidSubnet\.Conflict|was not idempotent`)
 )
@@ -24,7 +25,8 @@ var (
 // Taken reports whether an apply failed because something of that name exists.
 func Taken(err error) bool { return takenText.MatchString(err.Error()) }
 
-// classify finds the kinds of failure that Terraform tells in prose.
+// classify returns the typed error for a failure that Terraform reports only
+// as text.
 func classify(err error) error {
 	text := plain(err.Error())
 	switch {
@@ -54,16 +56,19 @@ func essence(text string) string {
 	return strings.TrimSpace(text)
 }
 
-// absentAddress is the import that an error says does not exist, or "".
+// absentAddress returns the address of the import that an error says does not
+// exist, or "".
 func absentAddress(text string, imports []Import) string {
 	if !absentText.MatchString(text) {
 		return ""
 	}
-	// The longest address that is named: one may begin with another.
+	// Of several addresses in the text the longest counts: one may be the
+	// beginning of another.
 	found := ""
 	for _, i := range imports {
 		// Terraform quotes an address, and so escapes the quotes of its keys.
-		// A provider that looks for itself may name the parts of the ID alone.
+		// A provider that checks for itself may mention only the parts of the
+		// id.
 		named := strings.Contains(text, i.Address) || strings.Contains(text, strings.ReplaceAll(i.Address, `"`, `\"`)) ||
 			found == "" && contains(text, strings.Split(i.ID, "/"))
 		if named && len(i.Address) > len(found) {

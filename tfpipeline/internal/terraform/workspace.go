@@ -21,17 +21,17 @@ const lockFile = ".terraform.lock.hcl"
 const overrideFile = "tfpipeline_override.tf"
 
 // Workspace is a temporary copy of one root in which Terraform works: the
-// repository stays free of .terraform folders, and an override can be put
-// beside the committed files. It holds plans, which contain everything in
-// clear, so only its owner can enter it.
+// repository stays free of .terraform folders, and an override file can be
+// added next to the committed files. It contains plans with all values in
+// clear text, so only its owner can enter it.
 type Workspace struct {
 	// Dir is the root's folder, with modules/ where its sources look for it.
 	Dir string
 	// Plan is where the saved plan goes.
 	Plan string
 
-	// Borrowed says that the root had no provider lock yet and got the
-	// shared root's; Init writes it into the repository.
+	// Borrowed says that the root had no provider lock file yet and got the
+	// shared root's; Init then writes it into the repository.
 	Borrowed bool
 
 	top    string
@@ -41,8 +41,8 @@ type Workspace struct {
 	left   bool
 }
 
-// NewWorkspace copies envs/<root> of the repository into a folder below
-// parent and links modules/ beside it. override, if any, is written as an
+// NewWorkspace copies envs/<root> of the repository into a folder below parent
+// and links modules/ next to it. override, if not empty, is written as an
 // override file.
 func NewWorkspace(repository, root, parent, override string) (*Workspace, error) {
 	source := filepath.Join(repository, "envs", root)
@@ -81,7 +81,8 @@ func NewWorkspace(repository, root, parent, override string) (*Workspace, error)
 	return w, nil
 }
 
-// Uses reports whether a root has selected a provider, such as hashicorp/aws.
+// Uses reports whether a root's lock file has a provider, such as
+// hashicorp/aws.
 func Uses(repository, root, provider string) (bool, error) {
 	content, err := os.ReadFile(filepath.Join(repository, "envs", root, lockFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -117,8 +118,8 @@ func (w *Workspace) copyRoot(source string) error {
 	return nil
 }
 
-// borrowLock gives a root that was just added the providers that the shared
-// root has selected, so that all roots agree.
+// borrowLock copies the shared root's lock file to a root that was just added,
+// so that all roots use the same providers.
 func (w *Workspace) borrowLock(shared string) error {
 	if w.locked != nil {
 		return nil
@@ -143,8 +144,8 @@ func (w *Workspace) keepLock() error {
 }
 
 // checkLock fails if init selected other providers than the committed lock
-// says. Terraform may add checksums of this platform to the copy; that is not
-// a change of what is run.
+// file has. Terraform may add checksums for this platform to the copy; that
+// does not change what runs.
 func (w *Workspace) checkLock() error {
 	after, err := os.ReadFile(filepath.Join(w.Dir, lockFile))
 	if errors.Is(err, fs.ErrNotExist) && w.locked == nil {
@@ -176,8 +177,8 @@ func (w *Workspace) checkLock() error {
 	return nil
 }
 
-// Leave makes Close keep what is in the workspace, but the plan, as if its owner
-// had died: FindAbandoned finds it.
+// Leave makes Close keep the workspace without its plan, as if its owner had
+// died, so that FindAbandoned finds it.
 func (w *Workspace) Leave() { w.left = true }
 
 // Close removes the workspace, and with it every plan.
