@@ -17,27 +17,28 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam"
 )
 
-// access knows who calls, and judges each call of a role by the policies that
-// Terraform has created in moto. Credentials that STS did not issue here are
-// the administrator's, who may do everything.
+// access knows who makes each call, and judges the calls of roles by the
+// policies that Terraform has created in moto. Credentials that this
+// endpoint's STS did not issue belong to the administrator, who may do
+// everything.
 type access struct {
 	account string
 	control *upstream
-	// self answers a request as the endpoint does.
+	// self sends a request through the endpoint itself.
 	self func(*http.Request) *endpoint.Reply
 
 	mu       sync.Mutex
 	sessions map[string]session // by access key
-	roles    map[string]role    // by name; nil: not read since the last change
+	roles    map[string]role    // by name; nil until they are read again after a change
 }
 
-// role is one of the account's, as IAM has it.
+// role is one of the account's roles, as IAM describes it.
 type role struct {
 	arn        string
 	identity   iam.Identity
 	trust      iam.Policy
 	maxSession time.Duration
-	// err is why the role cannot be judged.
+	// err says why calls of the role cannot be judged.
 	err error
 }
 
@@ -45,8 +46,8 @@ func newAccess(account string, control *upstream, self func(*http.Request) *endp
 	return &access{account: account, control: control, self: self, sessions: map[string]session{}}
 }
 
-// caller returns the session that a request was signed in; ok is false for
-// the administrator's requests.
+// caller returns the session whose credentials signed a request; ok is false
+// if the administrator signed it.
 func (a *access) caller(r *http.Request) (s session, ok bool, err error) {
 	key, _, _ := strings.Cut(endpoint.Credential(r), "/")
 	a.mu.Lock()
@@ -68,8 +69,9 @@ func securityToken(r *http.Request) string {
 	return r.URL.Query().Get("X-Amz-Security-Token")
 }
 
-// judge returns what a call asked of IAM, and an error unless all of it is
-// allowed. missing: the call has found that an object does not exist.
+// judge returns the IAM permissions that a call needs, and an error unless the
+// role has all of them. missing says that the call has found that an object
+// does not exist.
 func (a *access) judge(c *endpoint.Call, s session, missing bool) ([]iam.Question, error) {
 	asked := iam.Read(c.Service, c.Operation, c.Request, c.Body)
 	r, ok, err := a.role(c.Request.Context(), c.Region, s.role)
@@ -96,7 +98,8 @@ func (a *access) judge(c *endpoint.Call, s session, missing bool) ([]iam.Questio
 	return questions, nil
 }
 
-// accessDenied is AWS's answer: its code depends on the protocol.
+// accessDenied is AWS's answer to a denied call: the code depends on the
+// protocol.
 func accessDenied(c *endpoint.Call, user string, q iam.Question, reason string) *endpoint.Failure {
 	f := &endpoint.Failure{Status: http.StatusForbidden, Code: "AccessDenied", Message: fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s %s", user, q.Action, q.Resource, reason)}
 	switch {
@@ -108,7 +111,7 @@ func accessDenied(c *endpoint.Call, user string, q iam.Question, reason string) 
 	return f
 }
 
-// changed makes the roles be read again, after a call that may change them.
+// changed drops the cached roles after a call that may change them.
 func (a *access) changed(c *endpoint.Call) {
 	if c.Service == "iam" && !strings.HasPrefix(c.Operation, "Get") && !strings.HasPrefix(c.Operation, "List") {
 		a.mu.Lock()
@@ -185,7 +188,8 @@ func (a *access) read(ctx context.Context, region string) (map[string]role, erro
 	return roles, nil
 }
 
-// parseDocument reads a policy as IAM answers it: percent-encoded.
+// parseDocument reads a policy in the form in which IAM returns it:
+// percent-encoded.
 func parseDocument(document string) (iam.Policy, error) {
 	if strings.HasPrefix(document, "%7B") {
 		plain, err := url.PathUnescape(document)
@@ -200,7 +204,8 @@ func parseDocument(document string) (iam.Policy, error) {
 	return iam.Parse([]byte(document))
 }
 
-// resources looks up what questions about one call need to know.
+// resources looks up what judging one call needs to know about other
+// resources.
 type resources struct {
 	*access
 	call *endpoint.Call
@@ -274,19 +279,20 @@ func (r resources) Tags(arn string) map[string]string {
 	return tags
 }
 
-// json asks the endpoint itself; what it refuses is as if it were not there.
+// json calls the endpoint itself; an error counts as if the resource did not
+// exist.
 func (r resources) json(service, target string, in, out any) {
 	request, err := newJSONRequest(r.call.Request.Context(), service, r.call.Region, target, in)
 	if err != nil {
 		return
 	}
 	if rep := r.self(request); rep.Status == http.StatusOK {
-		_ = json.Unmarshal(rep.Body, out) // as if it were not there
+		_ = json.Unmarshal(rep.Body, out) // an error counts as if it did not exist
 	}
 }
 
-// hider answers that access is denied where the answer would tell those who
-// may not list a bucket that an object does not exist.
+// hider answers "access denied" instead of "not found" to a caller who may not
+// list the bucket and so must not learn that an object does not exist.
 type hider struct {
 	http.ResponseWriter
 	denied *endpoint.Reply

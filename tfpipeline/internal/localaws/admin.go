@@ -99,8 +99,8 @@ func readAliases(ctx context.Context, client *route53.Client) (map[string][]stri
 	return aliases, nil
 }
 
-// plainName is a DNS name as people write it. The provider asks for both kinds
-// of addresses by a prefix.
+// plainName is a DNS name without the prefix that the provider adds to ask for
+// both kinds of addresses, and without the final dot.
 func plainName(name string) string {
 	return strings.TrimPrefix(strings.TrimSuffix(strings.ToLower(name), "."), "dualstack.")
 }

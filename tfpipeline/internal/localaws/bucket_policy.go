@@ -10,10 +10,10 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
-// bucketPolicies keeps the policies of buckets away from moto, which denies
-// whatever a Deny statement names without looking at its condition: a bucket
-// that refuses plain HTTP would refuse everybody. They are stored and read
-// back, and not enforced: only the policies of roles are.
+// bucketPolicies keeps bucket policies away from moto, which applies a Deny
+// statement without looking at its condition: a bucket that refuses plain HTTP
+// would refuse everybody. They are stored and returned but not enforced; only
+// the policies of roles are.
 type bucketPolicies struct {
 	mu       sync.Mutex
 	byBucket map[string][]byte
@@ -64,8 +64,8 @@ func (p *bucketPolicies) remove(c *endpoint.Call, next endpoint.Next) (*endpoint
 	return next(c)
 }
 
-// bucket asks moto for the policy, which it never has, and so whether there is
-// such a bucket. A bucket that is gone took its policy along.
+// bucket asks moto for the policy, which moto never has, to learn whether the
+// bucket exists. The policy of a deleted bucket is deleted too.
 func (p *bucketPolicies) bucket(c *endpoint.Call, next endpoint.Next) (known bool, _ *endpoint.Reply, err error) {
 	question := *c
 	question.Request = c.Request.Clone(c.Request.Context())
@@ -83,8 +83,8 @@ func (p *bucketPolicies) bucket(c *endpoint.Call, next endpoint.Next) (known boo
 	return false, rep, nil
 }
 
-// bucketName is the first part of the path: clients put it there for hosts
-// that are numbers.
+// bucketName is the first part of the path: clients put the bucket there if
+// the host is an IP address.
 func bucketName(c *endpoint.Call) string {
 	name, _, _ := strings.Cut(strings.TrimPrefix(c.Request.URL.Path, "/"), "/")
 	return name

@@ -37,7 +37,7 @@ type caches struct {
 	subnet func(ctx context.Context, region, id string) (cacheSubnet, error)
 }
 
-// cacheRecord is one thing of ElastiCache: the parameters that it was created
+// cacheRecord is one ElastiCache resource: the parameters that it was created
 // and changed with, and what follows from them.
 type cacheRecord struct {
 	url.Values
@@ -201,8 +201,8 @@ func (c *cacheCall) create(k *cacheKind) (*etree.Element, error) {
 	return k.describe(c, r, "creating"), nil
 }
 
-// take puts the parameters of a request in the place of those of the same
-// name; of a list, in the place of the whole list.
+// take replaces parameters by those of a request. A list replaces the whole
+// list of that name.
 func (r *cacheRecord) take(form url.Values) {
 	head := func(parameter string) string { return strings.SplitN(parameter, ".", 2)[0] }
 	given := map[string]bool{}
@@ -275,8 +275,8 @@ func (c *cacheCall) remove(k *cacheKind) (*etree.Element, error) {
 	return k.describe(c, r, "deleting"), nil
 }
 
-// changeTags lists the tags of what an ARN names, after it has changed them. The
-// nodes of a replication group have the group's.
+// changeTags changes and returns the tags of the resource that an ARN names.
+// The nodes of a replication group share the group's tags.
 func (c *cacheCall) changeTags() (*etree.Element, error) {
 	arn := c.Form.Get("ResourceName")
 	code := "InvalidARN"
@@ -373,8 +373,8 @@ func (c *cacheCall) subnetGroup(r *cacheRecord, _ string) *etree.Element {
 		endpoint.Branch("SupportedNetworkTypes", endpoint.Leaf("member", "ipv4")), subnets)
 }
 
-// element describes a record: parts are elements, or names of parameters that
-// stand in the answer as they came. Its ARN goes last.
+// element describes a record as XML: parts are elements, or names of
+// parameters that appear unchanged. The ARN comes last.
 func (r *cacheRecord) element(name string, parts ...any) *etree.Element {
 	e := endpoint.Branch(name)
 	for _, part := range parts {

@@ -17,10 +17,10 @@ import (
 // A replication group is a Redis with its replicas: NumNodeGroups shards, each
 // of one primary and ReplicasPerNodeGroup replicas.
 
-// settle checks the parameters of a replication group, and fills in what
-// follows from them.
+// settle checks the parameters of a replication group, and adds those that
+// follow from them.
 func (c *cacheCall) settle(r *cacheRecord) error {
-	if r.Get("ReplicasPerNodeGroup") == "" { // the number of nodes says it too
+	if r.Get("ReplicasPerNodeGroup") == "" { // the number of nodes implies it
 		r.Set("ReplicasPerNodeGroup", strconv.Itoa(max(1, r.number("NumCacheClusters"))-1))
 	}
 	if c.Form.Get("AuthToken") != "" {
@@ -51,7 +51,7 @@ func (c *cacheCall) settle(r *cacheRecord) error {
 	} else if r.Get("AuthTokenEnabled") == "true" {
 		return endpoint.Refuse("InvalidParameterCombination", "An AUTH token needs encryption in transit")
 	}
-	// Only the destinations of logs that are named change.
+	// Only the log destinations that the request names change.
 	for _, l := range endpoint.Objects(c.Form, "LogDeliveryConfigurations") {
 		prefix := "LogDeliveryConfigurations." + l.Get("LogType") + "."
 		maps.DeleteFunc(r.Values, func(name string, _ []string) bool { return strings.HasPrefix(name, prefix) })
@@ -94,7 +94,7 @@ func (c *cacheCall) zone(r *cacheRecord, index int) string {
 	return r.subnets[index%len(r.subnets)].zone
 }
 
-// address is an address of the group; its name resolves nowhere.
+// address is an endpoint of the group; its DNS name does not resolve.
 func (c *cacheCall) address(element, kind string, r *cacheRecord) *etree.Element {
 	host := r.name + "-" + kind
 	if r.Get("TransitEncryptionEnabled") == "true" {
@@ -111,7 +111,7 @@ func enabled(b bool) string {
 	return "disabled"
 }
 
-// common are the parameters that a group and its clusters tell alike.
+// common are the parameters that a group and its clusters both show.
 var common = []any{
 	"CacheNodeType", "Engine", "AutoMinorVersionUpgrade", "SnapshotRetentionLimit", "SnapshotWindow", "AuthTokenEnabled",
 	"TransitEncryptionEnabled", "TransitEncryptionMode", "AtRestEncryptionEnabled", "NetworkType", "IpDiscovery",
@@ -224,8 +224,8 @@ func (c *cacheCall) setReplicaCount() (*etree.Element, error) {
 	return c.group(r, "modifying"), nil
 }
 
-// maintain makes what waited for the maintenance windows, and returns the names
-// of the groups that it changed.
+// maintain makes the changes that waited for the maintenance windows, and
+// returns the names of the changed groups.
 func (s *caches) maintain() []string {
 	s.Lock()
 	defer s.Unlock()

@@ -14,15 +14,15 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
-// certificates are issued once their validation records are in a hosted zone.
-// moto issues them as soon as they are asked for, so that a listener that does
-// not wait for the validation would work.
+// certificates are issued when their validation records are in a hosted zone.
+// moto issues them at the request, which would hide a listener that does not
+// wait for the validation.
 type certificates struct {
-	// self answers a request as the endpoint does.
+	// self sends a request through the endpoint itself.
 	self func(*http.Request) *endpoint.Reply
 
 	mu     sync.Mutex
-	issued map[string]bool // by ARN; what AWS has issued, stays so
+	issued map[string]bool // by ARN; an issued certificate stays issued
 }
 
 func newCertificates(self func(*http.Request) *endpoint.Reply) *certificates {
@@ -61,7 +61,7 @@ func (s *certificates) describe(c *endpoint.Call, next endpoint.Next) (*endpoint
 	}
 	for _, o := range certificate.DomainValidationOptions {
 		if o.ResourceRecord == nil {
-			continue // by mail
+			continue // validated by e-mail
 		}
 		found, err := s.recorded(c.Request.Context(), c.Region, o.ResourceRecord.Name, o.ResourceRecord.Value)
 		if err != nil {

@@ -22,15 +22,14 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/localaws/task"
 )
 
-// CloudOptions say what a Cloud is like. The zero value will do.
+// CloudOptions configure a Cloud. The zero value is usable.
 type CloudOptions struct {
 	// Options are those of the endpoint. ECS, TargetHealth and Balancers are
 	// filled in, and Database unless it is given.
 	Options
-	// Pace is that of ECS; LocalPace if zero.
+	// Pace is the timing of ECS; LocalPace if zero.
 	Pace ecs.Pace
-	// Consistency says how late reads of ECS may be; its seed is told to
-	// Progress.
+	// Consistency says how late reads of ECS may be; Progress prints its seed.
 	Consistency ecs.Consistency
 	// Speed divides the intervals between health checks, deregistration delays
 	// and grace periods; DefaultSpeed if 0. With 1 they are as on AWS.
@@ -41,21 +40,22 @@ type CloudOptions struct {
 	// Second is how long a second takes of a time-out that load balancers and
 	// the proxies of Service Connect enforce; 1 s if 0.
 	Second time.Duration
-	// Output is told of every line that a container prints, from many
+	// Output receives every line that a container prints, from many
 	// goroutines; may be nil.
 	Output func(task, container, line string)
 }
 
-// DefaultSpeed makes a second and a half of the half minute that a target
-// drains.
+// DefaultSpeed shortens the half minute that a target drains to a second and a
+// half.
 const DefaultSpeed = 20
 
-// Cloud is an Endpoint with everything behind it that runs: tasks are
-// processes, load balancers answer on loopback ports, and database instances
-// are PostgreSQL servers.
+// Cloud is an Endpoint whose resources really run: tasks are processes, load
+// balancers answer on loopback ports, and database instances are PostgreSQL
+// servers.
 type Cloud struct {
 	*Endpoint
-	// ECS is the runtime, for faults and the record of its calls.
+	// ECS is the runtime, into which tests inject faults and which records its
+	// calls.
 	ECS *ecs.Runtime
 
 	config    aws.Config
@@ -64,13 +64,13 @@ type Cloud struct {
 	balancers *balancer.Balancers
 	databases *databaseServers
 	stopping  sync.Once
-	ending    atomic.Bool // what fails now, fails for that reason
+	ending    atomic.Bool // set by Close: failures from then on are its consequence
 	detach    func() bool
 }
 
-// StartCloud starts an endpoint whose tasks run. It ends as an Endpoint does:
-// by Close, with ctx, or with this process, whatever way; nothing is left
-// running then.
+// StartCloud starts an endpoint whose tasks run. Like an Endpoint it ends with
+// Close, with ctx, or with this process even if that is killed; nothing is
+// left running then.
 func StartCloud(ctx context.Context, o CloudOptions) (*Cloud, error) {
 	fillIn(&o.Options)
 	if o.Speed < 1 {
@@ -109,8 +109,9 @@ func StartCloud(ctx context.Context, o CloudOptions) (*Cloud, error) {
 	return c, nil
 }
 
-// assemble makes the parts and puts them into the endpoint's options. Parts
-// call the endpoint, which listens already and answers once it is started.
+// assemble creates the parts and puts them into the endpoint's options. The
+// parts call the endpoint, which already listens but answers only after its
+// start.
 func (c *Cloud) assemble(o *CloudOptions) (err error) {
 	access := endpoint.Access{URL: "http://" + o.Listener.Addr().String(), Region: o.Region, Key: accessKey}
 	c.config = access.Config()
@@ -168,15 +169,15 @@ func (c *Cloud) assemble(o *CloudOptions) (err error) {
 	return nil
 }
 
-// withoutCredentials is the environment of containers, which have no
-// credentials but their role's.
+// withoutCredentials is the environment of containers, whose only credentials
+// are those of their role.
 func withoutCredentials(env []string) []string {
 	return slices.DeleteFunc(env, func(kv string) bool {
 		return strings.HasPrefix(kv, "AWS_ACCESS_KEY_ID=") || strings.HasPrefix(kv, "AWS_SECRET_ACCESS_KEY=")
 	})
 }
 
-// endpoint is the one that has been started.
+// endpoint waits for the endpoint's start and returns it.
 func (c *Cloud) endpoint(ctx context.Context) (*Endpoint, error) {
 	select {
 	case <-c.started:
@@ -186,7 +187,7 @@ func (c *Cloud) endpoint(ctx context.Context) (*Endpoint, error) {
 	}
 }
 
-// digest says what an image reference stands for.
+// digest returns the digest to which an image reference resolves.
 func (c *Cloud) digest(reference string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -197,7 +198,7 @@ func (c *Cloud) digest(reference string) (string, error) {
 	return e.ImageDigest(ctx, reference)
 }
 
-// image says what an image runs.
+// image returns the programs that an image runs.
 func (c *Cloud) image(ctx context.Context, reference, digest string) (task.Image, error) {
 	e, err := c.endpoint(ctx)
 	if err != nil {
@@ -218,11 +219,11 @@ func (c *Cloud) Close() error {
 	return c.Endpoint.Close()
 }
 
-// stop ends what runs behind the endpoint.
+// stop ends everything that runs behind the endpoint.
 func (c *Cloud) stop() {
 	c.stopping.Do(func() {
 		c.ending.Store(true)
-		// First the scheduler, which would start tasks again.
+		// ECS comes first: its scheduler would replace tasks that end.
 		c.ECS.Close()
 		c.tasks.Close()
 		c.balancers.Close()

@@ -32,7 +32,7 @@ type databases struct {
 	waiting  map[string]url.Values        // identifier → what the maintenance window will change
 }
 
-// remembered are the elements that moto forgets, by the parameter that sets
+// remembered maps the parameters that moto forgets to the elements that show
 // them.
 var remembered = map[string]string{
 	"EnablePerformanceInsights":          "PerformanceInsightsEnabled",
@@ -67,14 +67,14 @@ func (d *databases) operations() endpoint.Table {
 	}
 }
 
-// modify changes what does not wait for the maintenance window.
+// modify makes the changes that do not wait for the maintenance window.
 func (d *databases) modify(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
 	identifier := c.Form.Get("DBInstanceIdentifier")
 	described := c.WithForm(url.Values{"Action": {"DescribeDBInstances"}, "Version": c.Form["Version"], "DBInstanceIdentifier": {identifier}})
 	described.Operation = "DescribeDBInstances"
 	rep, err := next(described)
 	if err != nil || rep.Status != http.StatusOK {
-		return rep, err // there is no such instance
+		return rep, err // the instance does not exist
 	}
 	root, err := endpoint.ParseXML(rep.Body)
 	if err != nil {
@@ -90,7 +90,7 @@ func (d *databases) modify(c *endpoint.Call, next endpoint.Next) (*endpoint.Repl
 	d.mu.Lock()
 	switch {
 	case endpoint.IsTrue(c.Form, "ApplyImmediately"):
-		// What waited is made with it.
+		// An immediate change also makes the changes that were waiting.
 		all := url.Values{}
 		maps.Copy(all, d.waiting[identifier])
 		maps.Copy(all, now)
@@ -105,7 +105,8 @@ func (d *databases) modify(c *endpoint.Call, next endpoint.Next) (*endpoint.Repl
 	return d.change(c.WithForm(now), next)
 }
 
-// takeWaiting returns what waits for the maintenance window, and forgets it.
+// takeWaiting returns and forgets the changes that wait for the maintenance
+// window.
 func (d *databases) takeWaiting() map[string]url.Values {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -114,7 +115,7 @@ func (d *databases) takeWaiting() map[string]url.Values {
 	return all
 }
 
-// change remembers what the request sets, and shows it.
+// change remembers what a request sets, and adds it to the answer.
 func (d *databases) change(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
 	return repair(c, next, func(root *etree.Element) {
 		identifier := c.Form.Get("DBInstanceIdentifier")
@@ -199,7 +200,8 @@ func (d *databases) identifier(resourceID string) string {
 	return ""
 }
 
-// complete fills in every instance of an answer. The lock is held.
+// complete adds to every instance of an answer what moto forgets. The caller
+// holds the lock.
 func (d *databases) complete(root *etree.Element) {
 	for _, instance := range endpoint.Every(root, "DBInstance") {
 		identifier := endpoint.Text(instance, "DBInstanceIdentifier")
@@ -228,8 +230,8 @@ func (d *databases) complete(root *etree.Element) {
 	}
 }
 
-// resourceID looks as AWS's do, and is another for each instance, also for one
-// of the same name that is created later.
+// resourceID returns an id of AWS's form. It differs for each instance, even
+// for a later one of the same name.
 func resourceID(parts ...string) string {
 	h := sha256.New()
 	for _, p := range parts {
@@ -241,9 +243,9 @@ func resourceID(parts ...string) string {
 
 const rdsNamespace = "http://rds.amazonaws.com/doc/2014-10-31/"
 
-// showUserParameters says of each parameter of a group that a user has set it.
-// moto lists those only, and does not say so; the provider then plans to set
-// them again and again.
+// showUserParameters marks each parameter of a group as set by a user. moto
+// lists only such parameters but does not mark them, so the provider plans to
+// set them again and again.
 func showUserParameters(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
 	return repair(c, next, func(root *etree.Element) {
 		for _, parameter := range endpoint.Every(root, "Parameter") {

@@ -21,10 +21,10 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
-// instance is what a server must know of its database instance.
+// instance is what a database server needs to know about its instance.
 type instance struct {
 	role, database string // master user and first database
-	created        string // when, as the API says it
+	created        string // when, as the API prints it
 }
 
 // databaseServers are the PostgreSQL servers behind the database instances. One is
@@ -49,12 +49,13 @@ type databaseServers struct {
 	closed  bool
 }
 
-// server is one of them; postgres and end are nil if it could not be started.
+// server is one PostgreSQL server; postgres and end are nil if it could not be
+// started.
 type server struct {
 	instance
 	postgres  *scratch.Server
 	end       func()
-	unchecked bool // an instance has been deleted since; perhaps this one
+	unchecked bool // some instance, perhaps this one, has been deleted since the last look
 }
 
 func newDatabaseServers(describe func(context.Context, string) (instance, error), progress func(string)) (*databaseServers, error) {
@@ -72,7 +73,7 @@ func newDatabaseServers(describe func(context.Context, string) (instance, error)
 	return &databaseServers{certificate: certificate, key: key, root: file.Name(), describe: describe, progress: progress, running: map[string]*server{}}, file.Close()
 }
 
-// selfSigned makes a certificate for this machine, and its key.
+// selfSigned creates a certificate for this machine, and its key.
 func selfSigned(now time.Time) (certificate, key []byte, err error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -95,7 +96,7 @@ func selfSigned(now time.Time) (certificate, key []byte, err error) {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), nil
 }
 
-// address is for Options.Database.
+// address implements Options.Database.
 func (s *databaseServers) address(identifier string) (host string, port int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,7 +115,8 @@ func (s *databaseServers) address(identifier string) (host string, port int, ok 
 	return config.Host, int(config.Port), true
 }
 
-// renew gives the server of an instance, which may be the one that ran before.
+// renew returns the server of an instance: the one that ran before, if it is
+// still the same instance, or a new one.
 func (s *databaseServers) renew(identifier string, before *server) *server {
 	ctx := context.Background() // the server outlives the request
 	now, err := s.describe(ctx, identifier)
@@ -130,7 +132,7 @@ func (s *databaseServers) renew(identifier string, before *server) *server {
 		started.postgres, err = s.serve(ctx, now)
 	}
 	if err == nil {
-		// What it wrote is in the system's folder for what is thrown away.
+		// The server's files are in the system's temporary folder.
 		started.end = func() { _ = started.postgres.Close(ctx) }
 	} else {
 		s.progress(fmt.Sprintf("local endpoint: database instance %s has no server: %v", identifier, err))
@@ -150,7 +152,8 @@ func (s *databaseServers) serve(ctx context.Context, i instance) (*scratch.Serve
 	return server, nil
 }
 
-// recheck has every instance looked at again before it is next described.
+// recheck makes the next description of each instance look whether it is still
+// the same instance.
 func (s *databaseServers) recheck() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -163,7 +166,7 @@ func (s *databaseServers) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	_ = os.Remove(s.root) // it lies in the system's folder for what is thrown away
+	_ = os.Remove(s.root) // it is in the system's temporary folder
 	for _, server := range s.running {
 		server.close()
 	}
@@ -175,8 +178,8 @@ func (s *server) close() {
 	}
 }
 
-// describeInstance asks moto itself, since the endpoint wants to know this
-// while it answers.
+// describeInstance asks moto directly, since the endpoint calls it while it
+// answers.
 func (c *Cloud) describeInstance(ctx context.Context, identifier string) (instance, error) {
 	e, err := c.endpoint(ctx)
 	if err != nil {

@@ -64,7 +64,7 @@ type Options struct {
 	Warn func(error)
 }
 
-// Balancers are all load balancers and target groups of a region. It is the
+// Balancers are all load balancers and target groups of a region, and the
 // Targets of an ECS runtime. Its methods may be called from any goroutine.
 type Balancers struct {
 	options Options
@@ -73,7 +73,7 @@ type Balancers struct {
 	dirty   chan struct{}
 	running sync.WaitGroup
 
-	mu        sync.Mutex // guards all below; never held while a report is made
+	mu        sync.Mutex // guards all below; never held while calling a report function
 	groups    map[string]*group
 	listeners map[string]*listener // by ARN
 	balancers []LoadBalancer
@@ -87,15 +87,16 @@ const standardIdle = 60
 // keepAlive is how long a connection stays open that carries no request.
 const keepAlive = 60 * time.Second
 
-// settleTime gathers changes that come together. What cannot be read, since it
-// is being deleted, is read again; after so many failures Warn is told.
+// settleTime collects changes that come together into one read. A read that
+// fails, because something is being deleted, is repeated; after so many
+// failures Warn is called.
 const (
 	settleTime = 50 * time.Millisecond
 	retryTime  = 200 * time.Millisecond
 	retries    = 5
 )
 
-// New starts the load balancers that there are, and keeps to what Read says.
+// New starts the load balancers of the configuration, and follows its changes.
 func New(o Options) *Balancers {
 	if o.Speed < 1 {
 		o.Speed = 1
@@ -113,7 +114,7 @@ func New(o Options) *Balancers {
 	return b
 }
 
-// Refresh has the configuration read again, soon.
+// Refresh makes the configuration be read again soon.
 func (b *Balancers) Refresh() {
 	select {
 	case b.dirty <- struct{}{}:

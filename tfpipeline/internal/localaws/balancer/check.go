@@ -51,8 +51,8 @@ func (b *Balancers) watch(t *target) {
 	}
 }
 
-// verdict is the state of a target after so many checks that it passed, or
-// failed, in a row.
+// verdict is the state of a target after it has passed, or failed, so many
+// checks in a row.
 func verdict(state ecs.TargetState, c Check, passed, failed int, wrong *ecs.TargetState) ecs.TargetState {
 	switch {
 	case passed > 0 && (state.State == "initial" || passed >= c.Healthy):
@@ -76,7 +76,7 @@ func (b *Balancers) judge(t *target, s ecs.TargetState) {
 	}
 }
 
-// try checks a target once, and says what is wrong.
+// try checks a target a single time, and returns why it failed.
 func (c Check) try(ctx context.Context, client *http.Client, t ecs.Target) *ecs.TargetState {
 	failed := func(reason, format string, args ...any) *ecs.TargetState {
 		return &ecs.TargetState{State: "unhealthy", Reason: reason, Description: fmt.Sprintf(format, args...)}

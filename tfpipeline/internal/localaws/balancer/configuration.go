@@ -27,7 +27,7 @@ type Listener struct {
 	Rules []Rule
 }
 
-// Rule says what becomes of the requests that meet all its conditions.
+// Rule says what happens to requests that meet all its conditions.
 type Rule struct {
 	// Paths, Hosts and Methods are patterns of which one must match; nil if
 	// the rule has no such condition. * stands for any characters, ? for one.
@@ -50,8 +50,9 @@ type Weighted struct {
 	Weight int
 }
 
-// Redirect sends the client elsewhere. The parts may hold #{protocol},
-// #{host}, #{port}, #{path} and #{query}, which stand for the request's own.
+// Redirect sends the client to another URL. Its parts may contain #{protocol},
+// #{host}, #{port}, #{path} and #{query}, which stand for those of the
+// request.
 type Redirect struct {
 	Protocol, Host, Port, Path, Query string
 	Status                            int
@@ -84,7 +85,7 @@ type Check struct {
 	Matcher string
 }
 
-// defaults are those of a target group that nothing is known of, AWS's own:
+// defaults are AWS's settings for a target group that is not described:
 // https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html
 func defaults(arn string) TargetGroup {
 	return TargetGroup{ARN: arn, Delay: 300 * time.Second, Check: Check{

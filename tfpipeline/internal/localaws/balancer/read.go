@@ -93,7 +93,7 @@ func readRules(ctx context.Context, client *sdk.Client, listener string) ([]Rule
 	return rules, nil
 }
 
-// newRule translates a rule. What is not modelled is named in it.
+// newRule translates a rule, and names in it what is not modelled.
 func newRule(r types.Rule) Rule {
 	var u Rule
 	for _, c := range r.Conditions {

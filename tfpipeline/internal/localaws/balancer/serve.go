@@ -18,7 +18,7 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/localaws/proxy"
 )
 
-// Count is what became of the requests of a listener.
+// Count counts the requests of a listener by their results.
 type Count struct {
 	// Requests is all of them, Failed those that were answered 502, 503 or 504
 	// by the load balancer itself.
@@ -52,7 +52,7 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// forward sends a request to a target of a group. Nothing is tried twice.
+// forward sends a request to a target of a group. It never retries.
 func (l *listener) forward(w http.ResponseWriter, r *http.Request, config Listener, group string) {
 	t := l.balancers.choose(group)
 	if t == nil {
@@ -62,7 +62,7 @@ func (l *listener) forward(w http.ResponseWriter, r *http.Request, config Listen
 	idle := proxy.Limits{Idle: time.Duration(cmp.Or(config.Idle, standardIdle)) * cmp.Or(l.balancers.options.Second, time.Second)}
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
-	defer context.AfterFunc(t.ctx, func() { cancel(errCut) })() //nolint:contextcheck // the target's end, not the request's
+	defer context.AfterFunc(t.ctx, func() { cancel(errCut) })() //nolint:contextcheck // when the target ends, not the request
 	reverse := &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(&url.URL{Scheme: "http", Host: t.address()})

@@ -23,10 +23,10 @@ type target struct {
 	ecs.Target
 	group  *group
 	state  ecs.TargetState
-	until  time.Time // draining: when it gets no more new requests
+	until  time.Time // draining: until then it may get new requests
 	report func(time.Time, ecs.TargetState)
 
-	ctx       context.Context // ends when requests are to be cut off
+	ctx       context.Context // ends when requests in flight are cut off
 	cut       context.CancelFunc
 	transport *http.Transport
 }
@@ -117,8 +117,8 @@ func (b *Balancers) Health(arn string) (all []ecs.TargetHealth, ok bool) {
 	return all, true
 }
 
-// choose takes the next target of a group that may get a request, in turn: a
-// healthy one; an unhealthy one if there is no healthy one; or nil.
+// choose returns the next target of a group in turn: a healthy one; an
+// unhealthy one if none is healthy; nil if there is none at all.
 func (b *Balancers) choose(arn string) *target {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// agenda is what will happen, and when. The model moves by taking the next
-// entry; the clock only says how far it may go. So a test that calls every
-// five seconds and a laptop that calls never see the same history.
+// agenda holds what will happen, and when. The model advances from entry to
+// entry, and the clock only limits how far. So a test that calls every five
+// seconds sees the same history as a laptop that never calls.
 type agenda struct {
-	now     time.Time // how far the model has come
+	now     time.Time // how far the model has advanced
 	entries entries
 	count   int
 	timer   *time.Timer
@@ -18,7 +18,7 @@ type agenda struct {
 
 type entry struct {
 	at    time.Time
-	order int // of entries for the same time
+	order int // among entries for the same time
 	do    func()
 }
 
@@ -55,8 +55,8 @@ func (a *agenda) clear() {
 	}
 }
 
-// inbox takes what launchers and target groups report, from any goroutine,
-// also from one that the model is calling at this moment.
+// inbox receives the reports of launchers and target groups from any
+// goroutine, even from one that the model is calling at this moment.
 type inbox struct {
 	mu   sync.Mutex
 	mail []entry
@@ -82,26 +82,27 @@ func (i *inbox) empty() bool {
 	return len(i.mail) == 0
 }
 
-// after schedules; the lock is held.
+// after schedules do for a later time; the caller holds the lock.
 func (r *Runtime) after(d time.Duration, do func()) { r.agenda.add(r.agenda.now.Add(d), do) }
 
-// post schedules from outside, without the lock.
+// post schedules do for callers that do not hold the lock.
 func (r *Runtime) post(at time.Time, do func()) {
 	r.inbox.put(entry{at: at, do: do})
-	// Who holds the lock looks into the inbox after letting go of it.
+	// If another goroutine holds the lock, its unlock reads the inbox.
 	if r.mu.TryLock() {
 		r.advance(time.Now())
 		r.unlock()
 	}
 }
 
-// lock takes the model and brings it up to now.
+// lock locks the model and advances it to the current time.
 func (r *Runtime) lock() {
 	r.mu.Lock()
 	r.advance(time.Now())
 }
 
-// unlock lets go of the model, and makes sure that it moves on by itself.
+// unlock unlocks the model, and arms a timer so that it advances without
+// further calls.
 func (r *Runtime) unlock() {
 	for {
 		r.sort()
@@ -114,7 +115,7 @@ func (r *Runtime) unlock() {
 	}
 }
 
-// sort moves the mail to the agenda.
+// sort moves the inbox's entries to the agenda.
 func (r *Runtime) sort() {
 	for _, e := range r.inbox.take() {
 		if !r.closed {
@@ -123,7 +124,7 @@ func (r *Runtime) sort() {
 	}
 }
 
-// advance lets happen what was to happen until then.
+// advance runs all entries up to a time.
 func (r *Runtime) advance(until time.Time) {
 	a := &r.agenda
 	for {
@@ -140,7 +141,7 @@ func (r *Runtime) advance(until time.Time) {
 	}
 }
 
-// arm has the model move on when the next entry is due.
+// arm sets a timer for the next entry.
 func (r *Runtime) arm() {
 	a := &r.agenda
 	if a.timer != nil {

@@ -21,7 +21,7 @@ import (
 const (
 	reasonRolledBack  = "Service deployment rolled back because the circuit breaker threshold was exceeded."
 	reasonNoCandidate = "No rollback candidate was found to run the rollback."
-	// Our own words; AWS documents none for these two.
+	// These two are our own words; AWS documents none.
 	reasonStopped   = "Service deployment stopped because the circuit breaker threshold was exceeded."
 	reasonRequested = "Service deployment rolled back because it was stopped by a user."
 )
@@ -30,7 +30,7 @@ const (
 // 200.
 func (s *service) threshold() int { return min(max((s.desired()+1)/2, 3), 200) }
 
-// taskFailed takes note of a task that a service lost to no wish of its own.
+// taskFailed handles a task that ended although its service wanted it.
 func (r *Runtime) taskFailed(t *task) {
 	if t.deployment != t.service.primary() || t.wasHealthy || t.deployment.healthy {
 		return
@@ -54,7 +54,7 @@ func (r *Runtime) startFailed(s *service, d *deployment) {
 	}
 }
 
-// taskHealthy takes note that a task of a deployment has become healthy.
+// taskHealthy handles the first time that a task of a deployment is healthy.
 func (r *Runtime) taskHealthy(t *task) {
 	t.wasHealthy = true
 	if d := t.deployment; d != nil && !d.healthy {
@@ -70,7 +70,8 @@ func (r *Runtime) trip(s *service, d *deployment) {
 	switch {
 	case w.over():
 	case w.api.Status == types.ServiceDeploymentStatusRollbackInProgress:
-		// What it went back to fails as well; it cannot go back any further.
+		// The deployment that a rollback went to fails as well; nothing is
+		// left to go back to.
 		r.finish(w, types.ServiceDeploymentStatusRollbackFailed, reasonNoCandidate)
 	case s.breaker().Rollback:
 		r.rollBack(s, d, reasonRolledBack)
@@ -84,10 +85,9 @@ func (r *Runtime) fail(s *service, d *deployment, reason string) {
 	r.event(s, "(deployment %s) deployment failed: tasks failed to start.", d.id)
 }
 
-// rollBack goes back to the most recent deployment in state COMPLETED. That
-// one is under way again until it is COMPLETED again, so that it cannot be
-// gone back to a second time. Without one the deployment stands still: no
-// task is started, none is stopped.
+// rollBack goes back to the most recent deployment in state COMPLETED. Until
+// that one is COMPLETED again, no second rollback can go to it. If there is
+// none, the deployment stops where it is: no task is started or stopped.
 func (r *Runtime) rollBack(s *service, failed *deployment, reason string) {
 	w := failed.work
 	w.from = failed

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Call is one call that was made, also one that failed.
+// Call is one call to the API, successful or not.
 type Call struct {
 	At        time.Time
 	Operation string
@@ -31,7 +31,7 @@ func (c *Call) fail(f *failure) {
 	c.failure, c.Status, c.Code = f, f.status, f.code
 }
 
-// String names the operation and what it is about, for tests to compare:
+// String names the operation and its subject, for tests to compare:
 // "DescribeServices api frontend", "UpdateService api ThrottlingException".
 func (c Call) String() string {
 	words := append([]string{c.Operation}, c.Names()...)
@@ -41,14 +41,14 @@ func (c Call) String() string {
 	return strings.Join(words, " ")
 }
 
-// subjects are the members that say what a call is about.
+// subjects are the fields of an input that name its subject.
 var subjects = []string{
 	"Service", "Services", "ServiceName", "TaskDefinition", "Family", "Task", "Tasks", "Clusters", "ClusterName",
 	"ServiceDeploymentArn", "ServiceDeploymentArns", "ServiceRevisionArns", "TaskDefinitions", "FamilyPrefix", "ResourceArn",
 }
 
-// Names are the short names of what the call is about, in the order of the
-// input: services, task definitions as family:revision, ids of the rest.
+// Names are the short names of the call's subjects, in the order of the input:
+// services, task definitions as family:revision, ids of everything else.
 func (c Call) Names() []string {
 	if c.Input == nil {
 		return nil
@@ -69,7 +69,8 @@ func (c Call) Names() []string {
 	return names
 }
 
-// Calls are the calls so far, oldest first; of these operations, or all.
+// Calls returns the calls so far, oldest first: those of the given operations,
+// or all.
 func (r *Runtime) Calls(operations ...string) []Call {
 	r.lock()
 	defer r.unlock()

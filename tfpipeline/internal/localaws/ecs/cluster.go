@@ -13,15 +13,16 @@ import (
 type cluster struct {
 	api  types.Cluster
 	tags []types.Tag
-	// made is how many clusters there were before, for lists.
+	// made is the number of clusters that were created before it, by which
+	// lists are sorted.
 	made int
 }
 
 func (c *cluster) name() string { return *c.api.ClusterName }
 func (c *cluster) active() bool { return *c.api.Status == "ACTIVE" }
 
-// cluster finds by name or ARN; the default cluster for nil. A deleted one is
-// not found.
+// cluster finds an active cluster by name or ARN; nil stands for the default
+// cluster.
 func (r *Runtime) cluster(reference *string) (*cluster, error) {
 	name := "default"
 	if value(reference) != "" {
@@ -43,7 +44,7 @@ func (r *Runtime) createCluster(in *sdk.CreateClusterInput) (*sdk.CreateClusterO
 		return nil, invalid("Cluster name %q: up to 255 letters, numbers, underscores and hyphens", name)
 	}
 	if c := r.clusters[name]; c != nil && c.active() {
-		// Creating it again gives the one that is there.
+		// Creating an existing cluster returns it.
 		return &sdk.CreateClusterOutput{Cluster: r.describeCluster(c)}, nil
 	}
 	arn := r.arn("cluster/%s", name)
@@ -62,8 +63,8 @@ func (r *Runtime) createCluster(in *sdk.CreateClusterInput) (*sdk.CreateClusterO
 	return &sdk.CreateClusterOutput{Cluster: r.describeCluster(c)}, nil
 }
 
-// clusterSettings are what was set on top of what there was, which at first is
-// AWS's own: no Container Insights.
+// clusterSettings returns old with the given settings replaced. Without old
+// ones it starts from AWS's default: no Container Insights.
 func clusterSettings(old, set []types.ClusterSetting) []types.ClusterSetting {
 	if old == nil {
 		old = []types.ClusterSetting{{Name: types.ClusterSettingNameContainerInsights, Value: new("disabled")}}
@@ -86,7 +87,7 @@ func orEmpty[T any](s []T) []T {
 	return s
 }
 
-// describeCluster is the cluster with its counts.
+// describeCluster returns the cluster with its counts of services and tasks.
 func (r *Runtime) describeCluster(c *cluster) *types.Cluster {
 	out := c.api
 	out.Tags = orEmpty(c.tags)
@@ -193,7 +194,8 @@ func (r *Runtime) putClusterCapacityProviders(in *sdk.PutClusterCapacityProvider
 	return &sdk.PutClusterCapacityProvidersOutput{Cluster: r.describeCluster(c)}, nil
 }
 
-// describeCapacityProviders knows the two of Fargate.
+// describeCapacityProviders describes Fargate's two providers, the only ones
+// there are.
 func (r *Runtime) describeCapacityProviders(in *sdk.DescribeCapacityProvidersInput) (*sdk.DescribeCapacityProvidersOutput, error) {
 	out := &sdk.DescribeCapacityProvidersOutput{CapacityProviders: []types.CapacityProvider{}, Failures: []types.Failure{}}
 	known := []string{"FARGATE", "FARGATE_SPOT"}

@@ -13,12 +13,12 @@ import (
 // their namespace had when the deployment began. Behind a name are the tasks
 // that run and whose containers are healthy; target groups have no say.
 
-// Endpoint is a port of a task that takes requests by Service Connect, by its
+// Endpoint is a task's port that receives Service Connect requests, by its
 // name in the task definition.
 type Endpoint struct{ Task, Port string }
 
-// Endpoints are those behind a name and port, as a task of a service sees them;
-// ok is false for what is no such name.
+// Endpoints are the ports behind a host name and port, as a task of a service
+// resolves them; ok is false if it is no Service Connect name.
 func (r *Runtime) Endpoints(task, host string, port int) (all []Endpoint, ok bool) {
 	r.lock()
 	defer r.unlock()
@@ -49,8 +49,8 @@ func (t *task) takesRequests() bool {
 	return t.last() == "RUNNING" && t.wanted() && (!t.def.checksHealth() || t.api.HealthStatus == types.HealthStatusHealthy)
 }
 
-// names are those of a service's namespace now, host:port, with what they are
-// registered as; nil without Service Connect.
+// names maps each host:port of a service's namespace to the service that
+// registered it, as of now; nil without Service Connect.
 func (r *Runtime) names(s *service) map[string]string {
 	if !value(s.connect).Enabled {
 		return nil
@@ -69,7 +69,7 @@ func (r *Runtime) names(s *service) map[string]string {
 	return all
 }
 
-// namespace is that of a service, or of its cluster.
+// namespace is the namespace of a service, or else its cluster's default.
 func namespace(s *service) string {
 	if n := value(value(s.connect).Namespace); n != "" {
 		return n
@@ -84,7 +84,7 @@ func discoveryName(s types.ServiceConnectService) string {
 	return value(s.PortName)
 }
 
-// checkConnect refuses what AWS refuses of a Service Connect configuration.
+// checkConnect refuses a Service Connect configuration that AWS refuses.
 func checkConnect(def *taskDefinition, connect *types.ServiceConnectConfiguration) error {
 	for _, s := range value(connect).Services {
 		var port *types.PortMapping

@@ -31,13 +31,14 @@ type Consistency struct {
 
 type consistent struct{}
 
-// Consistent marks a request to ServeHTTP whose reads are to be up to date,
-// whatever Consistency says: for what AWS does behind its API.
+// Consistent marks a request to ServeHTTP whose reads must be up to date,
+// whatever Consistency says: AWS's own services make such requests behind its
+// API.
 func Consistent(ctx context.Context) context.Context {
 	return context.WithValue(ctx, consistent{}, true)
 }
 
-// lagging chooses what reads see.
+// lagging decides what each read sees.
 type lagging struct {
 	Consistency
 	chance *rand.Rand
@@ -54,20 +55,20 @@ func newLagging(c Consistency) lagging {
 	return lagging{Consistency: c, chance: rand.New(rand.NewPCG(c.Seed, c.Seed)), before: map[string][]glimpse{}}
 }
 
-// behind reports whether this read misses what happened at a time; nil is
-// never. Each call is another read.
+// behind reports whether this read misses something that happened at a time;
+// nil means it never did happen. Each call decides for another read.
 func (r *Runtime) behind(at *time.Time) bool {
 	return at != nil && r.reads.Lag > 0 && r.agenda.now.Before(at.Add(r.reads.Lag)) && r.reads.chance.IntN(2) == 0
 }
 
-// changing keeps what a service was before a change.
+// changing saves a service as it is before a change.
 func (r *Runtime) changing(s *service) {
 	if r.reads.Lag > 0 {
 		r.reads.before[s.arn()] = append(r.reads.before[s.arn()], glimpse{r.agenda.now, r.describeService(s, true)})
 	}
 }
 
-// answered is a service as the call that changed it answers.
+// answered is a service as the call that changed it returns it.
 func (r *Runtime) answered(s *service) *types.Service {
 	if old := r.reads.before[s.arn()]; len(old) > 0 && r.behind(&old[len(old)-1].until) {
 		return &old[len(old)-1].service
@@ -161,8 +162,8 @@ func (r *Runtime) seenTask(t *task) (out types.Task, ok bool) {
 	return out, true
 }
 
-// listed is the desired status that a task is listed under; "" if it is not
-// listed.
+// listed is the desired status under which a read lists a task; "" if it does
+// not list it.
 func (r *Runtime) listed(t *task) string {
 	switch {
 	case r.agenda.now.Before(t.visible) || r.behind(t.api.CreatedAt):

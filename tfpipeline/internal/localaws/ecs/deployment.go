@@ -21,11 +21,12 @@ type deployment struct {
 	created, updated time.Time
 	// failures are tasks that failed in a row, until the first healthy one.
 	failures int
-	healthy  bool // it has had a healthy task: failures do not count any more
+	healthy  bool // a task has been healthy: failures no longer count
 	// notBefore is when the next task may start, after too many failures.
 	notBefore time.Time
-	settling  int // not 0 while it looks finished: which time that is
-	// names are those of Service Connect that its tasks know, see names.
+	settling  int // the mark that settle gave it when it began to look finished; 0 while it does not
+	// names are the Service Connect names that its tasks know; see
+	// Runtime.names.
 	names map[string]string
 }
 
@@ -33,14 +34,14 @@ func (r *Runtime) change(d *deployment, state types.DeploymentRolloutState, form
 	d.state, d.reason, d.updated = state, fmt.Sprintf(format, args...), r.agenda.now
 }
 
-// deploy begins a deployment of a revision; one that is under way is over.
+// deploy begins a deployment of a revision, and ends one that is in progress.
 func (r *Runtime) deploy(s *service, shape *revision) {
 	now := r.agenda.now
 	d := &deployment{id: "ecs-svc/" + digits(), shape: shape, created: now}
 	r.change(d, types.DeploymentRolloutStateInProgress, "ECS deployment %s in progress.", d.id)
 	d.work = r.newServiceDeployment(s, d)
 	if len(s.past) > 0 && !s.current().over() {
-		// AWS gives no reason for what another deployment has replaced.
+		// AWS gives no reason for a deployment that another one replaced.
 		r.finish(s.current(), types.ServiceDeploymentStatusStopped, "")
 	}
 	s.past = append(s.past, d.work)
@@ -50,7 +51,7 @@ func (r *Runtime) deploy(s *service, shape *revision) {
 	r.wake(s)
 }
 
-// adopt makes the service what the deployment's revision says.
+// adopt changes the service to what the deployment's revision says.
 func (r *Runtime) adopt(s *service, d *deployment) {
 	s.api.TaskDefinition = new(d.shape.def.arn())
 	s.api.NetworkConfiguration = d.shape.api.NetworkConfiguration
@@ -61,14 +62,15 @@ func (r *Runtime) adopt(s *service, d *deployment) {
 
 // counts of the tasks of a deployment.
 type counts struct {
-	alive   int // are to run, and do or will
-	pending int // are to run, and do not yet
-	running int // run, also those that are being taken off the load balancer
+	alive   int // should run, and do or will
+	pending int // should run, and do not yet
+	running int // run, including those that are being deregistered from the load balancer
 	healthy int // run and pass their health checks
-	leaving int // are being taken off the load balancer
+	leaving int // are being deregistered from the load balancer
 }
 
-// count counts the tasks of a deployment, or of all of the service's for nil.
+// count counts the tasks of a deployment, or all of the service's if it is
+// nil.
 func (r *Runtime) count(s *service, d *deployment) counts {
 	var n counts
 	for _, t := range r.tasks {
@@ -94,7 +96,7 @@ func (r *Runtime) count(s *service, d *deployment) counts {
 	return n
 }
 
-// complete ends a deployment well.
+// complete ends a deployment that succeeded.
 func (r *Runtime) complete(s *service, d *deployment) {
 	r.change(d, types.DeploymentRolloutStateCompleted, "ECS deployment %s completed.", d.id)
 	s.completed = d

@@ -27,39 +27,42 @@ import (
 	"time"
 )
 
-// Options say what the runtime is like. Launcher is required.
+// Options configure the runtime. Launcher is required.
 type Options struct {
 	// Region and Account appear in every ARN; us-west-2 and 123456789012 if "".
 	Region, Account string
 	// Launcher runs the tasks.
 	Launcher Launcher
-	// Targets are the target groups that services register their tasks with.
-	// If nil, the Launcher is asked, if it is one too; else services with a
-	// load balancer are refused.
+	// Targets are the target groups with which services register their tasks.
+	// If nil, the Launcher is used if it also implements Targets; otherwise
+	// services with a load balancer are refused.
 	Targets Targets
-	// Images gives the digest ("sha256:…") that an image reference stands for
-	// at this moment; an error is what the task is told when its image cannot
-	// be pulled. If nil, every image exists: a reference with a digest has
-	// that, and one with a tag has a digest made from its text.
+	// Images resolves an image reference to its current digest ("sha256:…");
+	// its error becomes the reason why a task cannot pull its image. If nil,
+	// every image exists: a reference with a digest keeps it, and one with a
+	// tag gets a digest made from its text.
 	Images func(reference string) (digest string, err error)
-	// Pace is how long things take; the zero value is AWSPace.
+	// Pace is the timing; the zero value means AWSPace.
 	Pace Pace
 	// Consistency says how late reads may be.
 	Consistency Consistency
 }
 
-// Pace is how long the steps take that are ECS's own. What a task takes to
-// start and stop is the Launcher's affair, and health is the target group's.
+// Pace is how long ECS's own steps take. The Launcher decides how long a task
+// takes to start and stop, the target group how long it takes to be healthy.
 type Pace struct {
-	// Schedule passes between a change and the service scheduler's reaction.
+	// Schedule is the time between a change and the service scheduler's
+	// reaction.
 	Schedule time.Duration
-	// Provision is a task's time in PROVISIONING, before the Launcher has it.
+	// Provision is how long a task is PROVISIONING before the Launcher gets
+	// it.
 	Provision time.Duration
 	// Activate is the time from the start of the containers to RUNNING.
 	Activate time.Duration
 	// Deprovision is the time from the end of the containers to STOPPED.
 	Deprovision time.Duration
-	// Steady is how long a deployment must look finished to be COMPLETED.
+	// Steady is how long a deployment must look finished before it is
+	// COMPLETED.
 	Steady time.Duration
 	// Backoff is the first wait before another start after three starts have
 	// failed in a row; it doubles up to fifteen minutes.
@@ -71,7 +74,7 @@ type Pace struct {
 	Speed int
 }
 
-// AWSPace is about what Fargate takes.
+// AWSPace is roughly the timing of Fargate.
 func AWSPace() Pace {
 	return Pace{
 		Schedule: time.Second, Provision: 10 * time.Second, Activate: 5 * time.Second,
@@ -79,7 +82,8 @@ func AWSPace() Pace {
 	}
 }
 
-// LocalPace is for real processes: no longer than needed to be seen.
+// LocalPace is for real processes: each state lasts just long enough to be
+// seen.
 func LocalPace() Pace {
 	return Pace{
 		Schedule: 50 * time.Millisecond, Provision: 50 * time.Millisecond, Activate: 20 * time.Millisecond,
@@ -93,25 +97,25 @@ type Runtime struct {
 	options    Options
 	operations map[string]operation
 
-	mu       sync.Mutex // guards all below, and is held while the model moves
+	mu       sync.Mutex // guards all below, and is held while the model advances
 	agenda   agenda
 	inbox    inbox // has its own lock
 	clusters map[string]*cluster
 	families map[string]*family
 	services []*service // in the order of their creation
-	tasks    []*task    // those not yet forgotten, in the order of their creation
+	tasks    []*task    // in the order of their creation, without those that are forgotten
 	tokens   map[string]*tokenUse
 	history  map[string]*serviceDeployment // by ARN
 	shapes   map[string]*revision          // service revisions by ARN
 	faults   []*fault
 	calls    []Call
-	launched int // tasks so far; addresses follow from it
-	marks    int // see settle
+	launched int // number of tasks so far, from which addresses are made
+	marks    int // given to deployments so far; see settle
 	reads    lagging
 	closed   bool
 }
 
-// New returns an empty account.
+// New returns an account without any resources.
 func New(o Options) *Runtime {
 	if o.Region == "" {
 		o.Region = "us-west-2"
@@ -141,8 +145,8 @@ func New(o Options) *Runtime {
 	return r
 }
 
-// Close stops the model: nothing happens any more, whatever the time. Tasks
-// are the Launcher's to end.
+// Close stops the model: nothing happens after it. The Launcher has to end its
+// tasks itself.
 func (r *Runtime) Close() {
 	r.lock()
 	defer r.unlock()

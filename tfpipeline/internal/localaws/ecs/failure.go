@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// failure is an error as AWS gives it; the SDK turns the code into its type.
+// failure is an error in AWS's form; the SDK turns the code into its own type.
 type failure struct {
 	status        int
 	code, message string
@@ -17,18 +17,18 @@ func refuse(code, format string, args ...any) *failure {
 	return &failure{http.StatusBadRequest, code, fmt.Sprintf(format, args...)}
 }
 
-// client is the failure of what the caller asks for.
+// client is the failure of a request that AWS cannot fulfil.
 func client(format string, args ...any) *failure {
 	return refuse("ClientException", format, args...)
 }
 
-// invalid is the failure of how the caller asks.
+// invalid is the failure of a request with invalid parameters.
 func invalid(format string, args ...any) *failure {
 	return refuse("InvalidParameterException", format, args...)
 }
 
-// unmodelled is the answer to what this package does not do. It is not a 500,
-// which AWS's clients would try again and again.
+// unmodelled is the answer to a request that this package does not model. It
+// is not a 500, since AWS's clients would retry that.
 func unmodelled(format string, args ...any) *failure {
 	return &failure{http.StatusNotImplemented, "NotModelledLocally", fmt.Sprintf(format, args...) + " is not modelled locally"}
 }

@@ -6,26 +6,27 @@ import (
 	"time"
 )
 
-// Fault makes calls go wrong. It is injected, and then used up by calls or by
-// time, whichever the fields say; the first fault that fits a call has it.
+// Fault makes calls fail. After its injection, calls or time use it up, as its
+// fields say. If several faults fit a call, the first one counts.
 type Fault struct {
-	// Operations that it hits; all if empty.
+	// Operations are those that it affects; all if empty.
 	Operations []string
 	// Skip lets so many calls pass first.
 	Skip int
-	// Count is how many calls it hits; 0 for all within the time.
+	// Count is how many calls it affects; 0 means all within the time.
 	Count int
-	// After and For bound the time, counted from the injection; For of 0 has
-	// no end.
+	// After and For limit the time, counted from the injection; a For of 0
+	// means no end.
 	After, For time.Duration
-	// Code, Message and Status are what the caller is told; Status is 400 if
-	// 0, and Code ServerException.
+	// Code, Message and Status make the answer; a Status of 0 means 400, and a
+	// Code of "" ServerException.
 	Code, Message string
 	Status        int
 	// Drop ends the connection without an answer.
 	Drop bool
-	// Answered performs the call before it goes wrong: the caller does not
-	// know that it took effect. With neither Drop nor Code it is only late.
+	// Answered performs the call before it fails, so that the caller does not
+	// know that it took effect. With neither Drop nor Code the answer is only
+	// late.
 	Answered bool
 	// Delay passes before the caller sees anything.
 	Delay time.Duration
@@ -47,14 +48,14 @@ func (r *Runtime) Inject(faults ...Fault) {
 	}
 }
 
-// ClearFaults takes back what is left of the faults.
+// ClearFaults removes all faults.
 func (r *Runtime) ClearFaults() {
 	r.lock()
 	defer r.unlock()
 	r.faults = nil
 }
 
-// fault finds the fault that a call has, and uses it up.
+// fault finds the fault that affects a call, and uses it up.
 func (r *Runtime) fault(operation string) *fault {
 	now := r.agenda.now
 	for _, f := range r.faults {
@@ -74,7 +75,7 @@ func (r *Runtime) fault(operation string) *fault {
 	return nil
 }
 
-// failure is what the caller is told; nil if only the connection ends.
+// failure is the error that the caller gets; nil if only the connection ends.
 func (f *fault) failure() *failure {
 	if f.Drop {
 		return nil
@@ -89,7 +90,7 @@ func (f *fault) failure() *failure {
 	return out
 }
 
-// spoil makes an answer what the fault says.
+// spoil changes an answer as the fault says.
 func (f *fault) spoil(a reply) reply {
 	if out := f.failure(); out != nil && (!f.Answered || f.Code != "") {
 		a = failed(out)

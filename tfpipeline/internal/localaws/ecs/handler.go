@@ -13,13 +13,13 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
 )
 
-// targetPrefix is what every request of the service has in X-Amz-Target.
+// targetPrefix begins the X-Amz-Target header of every request of the service.
 const targetPrefix = "AmazonEC2ContainerServiceV20141113."
 
-// maxBody is more than any request of the service may have.
+// maxBody is larger than any valid request of the service, in bytes.
 const maxBody = 4 << 20
 
-// operation decodes, does and answers one call; the model is locked.
+// operation decodes and performs one call; the caller holds the model's lock.
 type operation struct {
 	decode func(body []byte) (any, error)
 	do     func(input any) (any, error)
@@ -92,7 +92,7 @@ func (r *Runtime) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	a.write(w)
 }
 
-// answer performs a call and says what is to be sent.
+// answer performs a call and returns its reply.
 func (r *Runtime) answer(ctx context.Context, name string, body []byte) reply {
 	r.lock()
 	defer r.unlock()
@@ -149,7 +149,7 @@ func (r *Runtime) perform(o operation, input any, call *Call) reply {
 	return reply{status: http.StatusOK, body: content}
 }
 
-// listAccountSettings knows of no settings: all have AWS's defaults.
+// listAccountSettings returns no settings: all have AWS's defaults.
 func (r *Runtime) listAccountSettings(*sdk.ListAccountSettingsInput) (*sdk.ListAccountSettingsOutput, error) {
 	return &sdk.ListAccountSettingsOutput{}, nil
 }

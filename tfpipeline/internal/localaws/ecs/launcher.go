@@ -6,20 +6,20 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
-// Launcher runs tasks: ecstest.Script as a test wants it, task.Launcher as programs. Its
-// methods must not block. They are called one at a time, and may report at
-// once, before they return.
+// Launcher runs tasks: ecstest.Script as a test describes, task.Launcher as
+// processes. Its methods must not block. They are called one at a time, and
+// may call Report before they return.
 type Launcher interface {
 	// Place says whether there is room for a task; if not, the error's text is
 	// what ECS gives as the reason.
 	Place(t Launch) error
 	// Launch starts the containers of a task, and reports Started or
-	// NotStarted; later Health, if they have health checks, and Exited for
-	// each.
+	// NotStarted; later Health for those that have health checks, and Exited
+	// for each.
 	Launch(t Launch)
-	// Stop ends a task that was launched, as a stop of its containers does:
-	// a signal, and after the stop timeout the end. Exited must be reported
-	// for every container that has not yet exited.
+	// Stop ends a task that was launched: its containers get a signal, and are
+	// killed after the stop timeout. Exited must be reported for every
+	// container that has not yet exited.
 	Stop(taskARN string, at time.Time)
 }
 
@@ -35,14 +35,14 @@ type Launch struct {
 	Connect *types.ServiceConnectConfiguration
 	// Digests are those of the images, by container; nil for Place.
 	Digests map[string]string
-	// Address is an IP address that the task may take for its own.
+	// Address is an IP address that the task may use as its own.
 	Address string
-	// StopTimeout is the time from the signal to the end.
+	// StopTimeout is the time from the signal to the kill.
 	StopTimeout time.Duration
 	// At is now.
 	At time.Time
-	// Report tells what has become of the task, and when: now, or a time that
-	// is still to come. It may be called from any goroutine.
+	// Report says what has happened to the task, and when: now, or at a later
+	// time. It may be called from any goroutine.
 	Report func(at time.Time, e Event)
 }
 
@@ -52,12 +52,12 @@ type Event interface{ event() }
 
 // Started says that all containers run.
 type Started struct {
-	// Address is where the task is reached, if not at Launch.Address, and
-	// Ports on which port, by container port, if not on that.
+	// Address is the task's address if it is not Launch.Address; Ports maps
+	// container ports to the task's ports where they differ.
 	Address string
 	Ports   map[int32]int
-	// Digests replace those of the Launch, for images that are not what they
-	// should be.
+	// Digests replace those of the Launch, for tests in which another image
+	// runs than the one asked for.
 	Digests map[string]string
 }
 
@@ -65,7 +65,7 @@ type Started struct {
 // "CannotPullContainerError: …".
 type NotStarted struct{ Reason string }
 
-// Health is the result of a container's health check; it is reported when it
+// Health is the result of a container's health check, reported when it
 // changes.
 type Health struct {
 	Container string
@@ -73,7 +73,7 @@ type Health struct {
 }
 
 // Exited says that a container has ended. Code is nil if it never started or
-// its code is not known; Reason is of the container, such as
+// if its code is unknown. Reason is the container's own, such as
 // "OutOfMemoryError: container killed due to memory usage", or "".
 type Exited struct {
 	Container string
@@ -88,10 +88,10 @@ func (Exited) event()     {}
 
 // Targets are target groups of a load balancer. The methods must not block.
 type Targets interface {
-	// Register adds a target; report is called on every change of its state,
-	// with the time of it, until it is unused.
+	// Register adds a target; report is called with each change of its state
+	// and the time of that change, until it is unused.
 	Register(group string, t Target, at time.Time, report func(at time.Time, s TargetState))
-	// Deregister has a target drained; it is unused in the end.
+	// Deregister drains a target, after which it is unused.
 	Deregister(group string, t Target, at time.Time)
 	// Health is the state of all targets of a group, ok is false if the group
 	// is not known.

@@ -54,7 +54,8 @@ var (
 	familyRule    = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,255}$`)
 )
 
-// page cuts a list; tokens are the index to go on at.
+// page cuts a list into pages; a token is the index at which the next page
+// begins.
 func page[T any](all []T, limit *int32, standard, most int, token *string) ([]T, *string, error) {
 	n := standard
 	if limit != nil {

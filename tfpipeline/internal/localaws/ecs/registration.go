@@ -35,7 +35,7 @@ func (r *Runtime) register(t *task, ports map[int32]int) {
 	}
 }
 
-// deregister takes a task off its target groups.
+// deregister removes a task from its target groups.
 func (r *Runtime) deregister(t *task) {
 	for _, g := range t.groups {
 		if g.left {
@@ -48,8 +48,8 @@ func (r *Runtime) deregister(t *task) {
 	}
 }
 
-// draining says whether a target group still sends requests to it or waits
-// for them to end.
+// draining reports whether a target group still sends requests to the task or
+// waits for them to end.
 func (t *task) draining() bool {
 	for _, g := range t.groups {
 		if g.left && g.state.State != "unused" {

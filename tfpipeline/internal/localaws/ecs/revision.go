@@ -17,8 +17,8 @@ import (
 // starts; all its tasks then run those digests. A container can opt out by
 // versionConsistency.
 
-// revision is what the tasks of a deployment are made from; it never changes
-// but for the digests, which come with the first task.
+// revision is what the tasks of a deployment are created from. It never
+// changes, except that the first task adds the digests.
 type revision struct {
 	api types.ServiceRevision
 	def *taskDefinition
@@ -70,8 +70,8 @@ func (r *Runtime) resolve(v *revision) error {
 	return nil
 }
 
-// digests are those of a task's images by container: the revision's for a
-// service's task, and what the references stand for at this moment for others.
+// digests are those of a task's images by container: for a service's task
+// those of the revision, for others what the references resolve to now.
 func (r *Runtime) digests(def *taskDefinition, v *revision) (map[string]string, error) {
 	out := map[string]string{}
 	if v != nil {
@@ -97,7 +97,7 @@ func (r *Runtime) digests(def *taskDefinition, v *revision) (map[string]string, 
 	return out, nil
 }
 
-// anyImage knows every image.
+// anyImage resolves every image.
 func anyImage(reference string) (string, error) {
 	if _, digest, ok := strings.Cut(reference, "@"); ok {
 		return digest, nil

@@ -11,7 +11,7 @@ import (
 // and, for starting again what fails to start,
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-throttle-logic.html.
 
-// wake has the scheduler look at a service soon.
+// wake makes the scheduler look at a service soon.
 func (r *Runtime) wake(s *service) {
 	if s == nil || s.woken || s.status() == "INACTIVE" {
 		return
@@ -23,7 +23,7 @@ func (r *Runtime) wake(s *service) {
 	})
 }
 
-// schedule moves a service towards what it should be.
+// schedule takes a service one step towards what it should be.
 func (r *Runtime) schedule(s *service) {
 	if s.status() == "DRAINING" {
 		r.drain(s)
@@ -37,7 +37,7 @@ func (r *Runtime) schedule(s *service) {
 	r.settle(s)
 }
 
-// drain ends a service that was deleted.
+// drain stops the tasks of a deleted service.
 func (r *Runtime) drain(s *service) {
 	left := false
 	for _, t := range r.tasks {
@@ -51,8 +51,8 @@ func (r *Runtime) drain(s *service) {
 	}
 }
 
-// stopUnhealthy stops the tasks whose health checks fail, once their grace
-// period is over, and says how many.
+// stopUnhealthy stops the tasks whose health checks fail after their grace
+// period, and returns how many.
 func (r *Runtime) stopUnhealthy(s *service) int {
 	grace := time.Duration(value(s.api.HealthCheckGracePeriodSeconds)) * time.Second / time.Duration(max(1, r.options.Pace.Speed))
 	stopped := 0
@@ -83,7 +83,7 @@ func (r *Runtime) stopUnhealthy(s *service) int {
 	return stopped
 }
 
-// startTasks starts what is missing, up to the maximum.
+// startTasks starts missing tasks, up to the maximum.
 func (r *Runtime) startTasks(s *service, replaced int) {
 	d := s.primary()
 	_, most := s.bounds()
@@ -119,8 +119,8 @@ func (r *Runtime) startTasks(s *service, replaced int) {
 	}
 }
 
-// stopSurplus stops what is too much after the desired count was lowered:
-// first what does not run yet, then the newest.
+// stopSurplus stops tasks after the desired count was lowered: first those
+// that do not run yet, then the newest.
 func (r *Runtime) stopSurplus(s *service) {
 	d := s.primary()
 	surplus := r.count(s, d).alive - s.desired()
@@ -144,9 +144,9 @@ func rank(b bool) int {
 	return 0
 }
 
-// stopOld stops tasks of earlier deployments: at once those that do no good,
-// and of the others as many as leaves the minimum of healthy tasks. While the
-// deployment that should replace them has failed they stay.
+// stopOld stops tasks of earlier deployments: immediately those that are not
+// healthy, and of the others as many as the minimum of healthy tasks allows.
+// They stay if the deployment that should replace them has failed.
 func (r *Runtime) stopOld(s *service) {
 	d := s.primary()
 	if d.state == types.DeploymentRolloutStateFailed {
@@ -215,8 +215,8 @@ func (r *Runtime) settle(s *service) {
 	}
 }
 
-// settled says whether all tasks there should be are there, healthy, and no
-// others. Tasks that still drain count as others.
+// settled reports whether exactly the tasks that there should be are there,
+// and healthy. A task that still drains is one too many.
 func (r *Runtime) settled(s *service) bool {
 	n := r.count(s, s.primary())
 	return s.status() == "ACTIVE" && len(s.deployments) == 1 && n.healthy == s.desired() && n.alive == s.desired() && n.leaving == 0

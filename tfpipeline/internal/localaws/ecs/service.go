@@ -12,13 +12,13 @@ import (
 
 type service struct {
 	cluster *cluster
-	// api holds what was asked for; counts, deployments and events are put in
-	// when it is described.
+	// api holds the requested settings; counts, deployments and events are
+	// added when it is described.
 	api     types.Service
 	connect *types.ServiceConnectConfiguration
 	tags    []types.Tag
 	token   string // clientToken of its creation
-	// deployments that still have tasks, and the PRIMARY one first.
+	// deployments are the PRIMARY one and then those that still have tasks.
 	deployments []*deployment
 	// completed is the deployment that a rollback goes back to: the most
 	// recent one in state COMPLETED, nil if there is none.
@@ -26,8 +26,8 @@ type service struct {
 	// past are its service deployments, oldest first.
 	past   []*serviceDeployment
 	events []types.ServiceEvent // newest first
-	woken  bool                 // the scheduler is about to look at it
-	steady bool                 // and has said so
+	woken  bool                 // the scheduler will look at it soon
+	steady bool                 // and an event has said so
 }
 
 func (s *service) arn() string          { return *s.api.ServiceArn }
@@ -52,8 +52,8 @@ func (s *service) bounds() (least, most int) {
 	return (s.desired()*int(value(c.MinimumHealthyPercent)) + 99) / 100, s.desired() * int(value(c.MaximumPercent)) / 100
 }
 
-// service finds by name or ARN in a cluster; a deleted one is found as long
-// as its name is not taken again.
+// service finds a service of a cluster by name or ARN; a deleted one until its
+// name is used again.
 func (r *Runtime) service(c *cluster, reference string) *service {
 	for _, s := range slices.Backward(r.services) {
 		if s.cluster == c && (s.name() == reference || s.arn() == reference) {
@@ -63,7 +63,7 @@ func (r *Runtime) service(c *cluster, reference string) *service {
 	return nil
 }
 
-// activeService finds one that can be changed.
+// activeService finds a service that can be changed.
 func (r *Runtime) activeService(clusterReference, reference *string) (*service, error) {
 	c, err := r.cluster(clusterReference)
 	if err != nil {
@@ -79,9 +79,8 @@ func (r *Runtime) activeService(clusterReference, reference *string) (*service, 
 	return s, nil
 }
 
-// event tells what happened, in AWS's words:
+// event adds an event in AWS's words, unless it repeats the one before:
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-event-messages-list.html
-// The same message twice in a row is told once.
 func (r *Runtime) event(s *service, format string, args ...any) {
 	message := fmt.Sprintf("(service %s) %s", s.name(), fmt.Sprintf(format, args...))
 	if len(s.events) > 0 && *s.events[0].Message == message {
@@ -93,7 +92,7 @@ func (r *Runtime) event(s *service, format string, args ...any) {
 	s.events = s.events[:min(len(s.events), 100)]
 }
 
-// taskList is how events name tasks: "(task 0123) (task 4567)".
+// taskList is the form in which events name tasks: "(task 0123) (task 4567)".
 func taskList(tasks []*task) string {
 	names := make([]string, len(tasks))
 	for i, t := range tasks {

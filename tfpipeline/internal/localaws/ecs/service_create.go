@@ -110,7 +110,8 @@ func (r *Runtime) newService(c *cluster, in *sdk.CreateServiceInput) *service {
 	}
 }
 
-// checkService refuses what AWS refuses, and by name what is not modelled.
+// checkService refuses a request that AWS refuses, and names what is not
+// modelled.
 func (r *Runtime) checkService(in *sdk.CreateServiceInput, def *taskDefinition) error {
 	switch {
 	case value(in.DeploymentController).Type != "" && in.DeploymentController.Type != types.DeploymentControllerTypeEcs:
@@ -158,7 +159,8 @@ func checkDeploymentConfiguration(c *types.DeploymentConfiguration) error {
 	return nil
 }
 
-// checkAttachments looks at what connects the service with the network.
+// checkAttachments checks the service's network, load balancers and
+// registries.
 func (r *Runtime) checkAttachments(def *taskDefinition, network *types.NetworkConfiguration, balancers []types.LoadBalancer, connect *types.ServiceConnectConfiguration) error {
 	if def.api.NetworkMode == types.NetworkModeAwsvpc {
 		vpc := value(network).AwsvpcConfiguration

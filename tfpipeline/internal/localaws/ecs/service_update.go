@@ -27,8 +27,8 @@ func (r *Runtime) updateService(in *sdk.UpdateServiceInput) (*sdk.UpdateServiceO
 	}
 	r.changing(s)
 	fresh := in.ForceNewDeployment || def != s.primary().shape.def
-	// set takes over a parameter that was given, and notes whether that
-	// changes what tasks are made from.
+	// set stores a parameter if it was given, and reports whether that changes
+	// what tasks are created from.
 	fresh = set(&s.api.EnableExecuteCommand, in.EnableExecuteCommand) || fresh
 	fresh = set(&s.api.EnableECSManagedTags, in.EnableECSManagedTags) || fresh
 	if in.NetworkConfiguration != nil {
@@ -58,7 +58,7 @@ func (r *Runtime) updateService(in *sdk.UpdateServiceInput) (*sdk.UpdateServiceO
 	return &sdk.UpdateServiceOutput{Service: r.answered(s)}, nil
 }
 
-// updateQuietly takes over what begins no deployment.
+// updateQuietly stores the parameters that do not begin a deployment.
 func (r *Runtime) updateQuietly(s *service, in *sdk.UpdateServiceInput) {
 	if in.DesiredCount != nil && s.api.DesiredCount != *in.DesiredCount {
 		s.api.DesiredCount = *in.DesiredCount
@@ -147,7 +147,7 @@ func (r *Runtime) deleteService(in *sdk.DeleteServiceInput) (*sdk.DeleteServiceO
 	case s == nil:
 		return nil, refuse("ServiceNotFoundException", "Service not found.")
 	case s.status() != "ACTIVE":
-		// A second delete is no error: it returns what the first one left.
+		// A second delete is no error: it returns the deleted service.
 		// https://github.com/aws/aws-cli/issues/1334
 		return &sdk.DeleteServiceOutput{Service: new(r.describeService(s, true))}, nil
 	}

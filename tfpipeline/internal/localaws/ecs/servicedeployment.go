@@ -18,9 +18,9 @@ type serviceDeployment struct {
 	service *service
 	target  *deployment
 	sources []*deployment
-	from    *deployment // what a rollback leaves
+	from    *deployment // the deployment that a rollback leaves
 	tripped bool
-	ended   *types.ServiceDeployment // as it was when it was over
+	ended   *types.ServiceDeployment // as it was when it ended
 }
 
 func (w *serviceDeployment) arn() string { return *w.api.ServiceDeploymentArn }
@@ -43,7 +43,8 @@ func (r *Runtime) newServiceDeployment(s *service, target *deployment) *serviceD
 	return w
 }
 
-// begin carries out what was requested of the current service deployment.
+// begin starts the current service deployment, or the rollback that was requested
+// of it.
 func (r *Runtime) begin(s *service) {
 	w := s.current()
 	switch w.api.Status {
@@ -57,7 +58,7 @@ func (r *Runtime) begin(s *service) {
 	}
 }
 
-// finish ends a service deployment, and keeps it as it is.
+// finish ends a service deployment, and saves how it was described then.
 func (r *Runtime) finish(w *serviceDeployment, status types.ServiceDeploymentStatus, reason string) {
 	now := r.agenda.now
 	w.api.Status, w.api.FinishedAt, w.api.UpdatedAt = status, &now, &now

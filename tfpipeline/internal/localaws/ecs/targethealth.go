@@ -89,7 +89,8 @@ func (r *Runtime) targetHealthReply(body []byte) reply {
 	return xmlReply(http.StatusOK, out)
 }
 
-// asked says whether a target is among Targets.member.N.Id, or none are named.
+// asked reports whether Targets.member.N.Id names a target, or names none at
+// all.
 func asked(form url.Values, t Target) bool {
 	named := false
 	for key := range form {

@@ -38,7 +38,7 @@ func (t *task) arn() string  { return *t.api.TaskArn }
 func (t *task) id() string   { return lastPart(t.arn()) }
 func (t *task) last() string { return *t.api.LastStatus }
 
-// wanted says whether it is to run.
+// wanted reports whether the task should run.
 func (t *task) wanted() bool { return *t.api.DesiredStatus == "RUNNING" }
 
 func (t *task) running() bool { return t.last() == "RUNNING" || t.last() == "DEACTIVATING" }
@@ -47,7 +47,7 @@ func (t *task) pending() bool {
 	return slices.Contains([]string{"PROVISIONING", "PENDING", "ACTIVATING"}, t.last())
 }
 
-// healthy says whether it counts towards the minimum healthy percent.
+// healthy reports whether the task counts towards the minimum healthy percent.
 func (t *task) healthy() bool {
 	if t.last() != "RUNNING" || !t.wanted() {
 		return false
@@ -116,7 +116,7 @@ func (t *task) addContainer(arn, name string, image *string) {
 	})
 }
 
-// add takes a task into the account and has it provisioned.
+// add adds a task to the account and begins to provision it.
 func (r *Runtime) add(t *task) {
 	r.tasks = append(r.tasks, t)
 	r.after(r.options.Pace.Provision, func() { r.provisioned(t) })
@@ -146,7 +146,7 @@ func (r *Runtime) newServiceTask(s *service, d *deployment) (*task, error) {
 	}
 	if value(d.shape.api.ServiceConnectConfiguration).Enabled {
 		t.launch.Connect = d.shape.api.ServiceConnectConfiguration
-		// The proxy is a container of the task, though of no definition.
+		// The proxy is a container of the task that no task definition lists.
 		t.addContainer(r.arn("container/%s/%s/%s", s.cluster.name(), t.id(), uuid()), "ecs-service-connect-"+randomHex(3), nil)
 	}
 	r.add(t)
@@ -191,7 +191,7 @@ func (r *Runtime) setDigests(t *task, digests map[string]string) {
 	}
 }
 
-// report takes what the Launcher says.
+// report handles an event from the Launcher.
 func (r *Runtime) report(t *task, e Event) {
 	if t.last() == "STOPPED" || t.last() == "DEPROVISIONING" {
 		return
@@ -241,7 +241,7 @@ func (r *Runtime) started(t *task, e Started) {
 	})
 }
 
-// judge notices that a task has become healthy.
+// judge handles a task that has become healthy.
 func (r *Runtime) judge(t *task) {
 	if t.healthy() && !t.wasHealthy {
 		r.taskHealthy(t)
@@ -275,10 +275,10 @@ func (r *Runtime) health(t *task, e Health) {
 	r.judge(t)
 }
 
-// forget takes a stopped task out of the account.
+// forget removes a stopped task from the account.
 func (r *Runtime) forget(t *task) {
 	r.tasks = slices.DeleteFunc(r.tasks, func(o *task) bool { return o == t })
 }
 
-// group is the family:NAME or service:NAME that a task belongs to.
+// family is the family of the task's definition.
 func (t *task) family() string { return strings.Split(t.def.short(), ":")[0] }

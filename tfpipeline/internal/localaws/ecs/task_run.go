@@ -19,8 +19,8 @@ type tokenUse struct {
 	tasks   []*task
 }
 
-// tokenLife is how long a token is remembered; an hour after the last of its
-// tasks has stopped, if that is earlier.
+// tokenLife is how long a token is remembered, unless an hour has passed since
+// the last of its tasks stopped.
 const tokenLife = 24 * time.Hour
 
 func (u *tokenUse) valid(now time.Time) bool {
@@ -114,7 +114,7 @@ func checkRun(in *sdk.RunTaskInput, def *taskDefinition) error {
 	return validateTags(in.Tags)
 }
 
-// oneOff makes a task of RunTask.
+// oneOff creates a task for RunTask.
 func (r *Runtime) oneOff(c *cluster, def *taskDefinition, in *sdk.RunTaskInput) *task {
 	t := r.newTask(c, def)
 	t.visible = r.agenda.now.Add(r.options.Pace.Visible)
@@ -136,7 +136,7 @@ func (r *Runtime) oneOff(c *cluster, def *taskDefinition, in *sdk.RunTaskInput) 
 	return t
 }
 
-// overridden are container definitions as a task's overrides change them.
+// overridden returns container definitions with a task's overrides applied.
 func overridden(definitions []types.ContainerDefinition, overrides []types.ContainerOverride) []types.ContainerDefinition {
 	out := slices.Clone(definitions)
 	for i := range out {

@@ -9,7 +9,7 @@ import (
 
 // Why tasks stop: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
 
-// stop has a task stopped, if it is not already.
+// stop begins to stop a task, unless it is stopping already.
 func (r *Runtime) stop(t *task, code types.TaskStopCode, reason string) {
 	if !t.wanted() {
 		return
@@ -26,7 +26,7 @@ func (r *Runtime) stop(t *task, code types.TaskStopCode, reason string) {
 	}
 }
 
-// condemn notes that a task is to stop, and why.
+// condemn records that a task will stop, and why.
 func (r *Runtime) condemn(t *task, code types.TaskStopCode, reason string) {
 	t.api.DesiredStatus = new("STOPPED")
 	t.api.StopCode, t.api.StoppedReason = code, &reason
@@ -35,7 +35,8 @@ func (r *Runtime) condemn(t *task, code types.TaskStopCode, reason string) {
 	r.wake(t.service)
 }
 
-// quit ends the containers of a task that is off the load balancer.
+// quit ends the containers of a task after its deregistration from the load
+// balancer.
 func (r *Runtime) quit(t *task) {
 	if t.ended() {
 		r.deprovision(t)
@@ -45,14 +46,14 @@ func (r *Runtime) quit(t *task) {
 	r.options.Launcher.Stop(t.arn(), r.agenda.now)
 }
 
-// ended says whether all containers of the definition have exited.
+// ended reports whether all containers of the task definition have exited.
 func (t *task) ended() bool {
 	return !slices.ContainsFunc(t.def.api.ContainerDefinitions, func(d types.ContainerDefinition) bool {
 		return *t.container(*d.Name).LastStatus != "STOPPED"
 	})
 }
 
-// deprovision gives back what the task had.
+// deprovision releases the task's resources.
 func (r *Runtime) deprovision(t *task) {
 	t.api.ExecutionStoppedAt = new(r.agenda.now)
 	for i := range t.api.Containers {
@@ -77,8 +78,8 @@ func (r *Runtime) notStarted(t *task, reason string) {
 	r.deprovision(t)
 }
 
-// exited takes note of a container's end, and ends the task with its last
-// essential one.
+// exited handles the end of a container. When an essential one ends, the task
+// stops.
 func (r *Runtime) exited(t *task, e Exited) {
 	c := t.container(e.Container)
 	if c == nil || *c.LastStatus == "STOPPED" {
@@ -123,7 +124,7 @@ func (r *Runtime) stopTask(in *sdk.StopTaskInput) (*sdk.StopTaskOutput, error) {
 	return &sdk.StopTaskOutput{Task: &t.api}, nil
 }
 
-// task finds by id or ARN in a cluster.
+// task finds a task of a cluster by id or ARN.
 func (r *Runtime) task(c *cluster, reference string) *task {
 	for _, t := range r.tasks {
 		if t.cluster == c && (t.id() == reference || t.arn() == reference) {

@@ -29,7 +29,7 @@ type taskDefinition struct {
 
 func (d *taskDefinition) arn() string { return *d.api.TaskDefinitionArn }
 
-// short is family:revision, as events and people say it.
+// short is family:revision, as events name it.
 func (d *taskDefinition) short() string { return lastPart(d.arn()) }
 
 func (d *taskDefinition) active() bool { return d.api.Status == types.TaskDefinitionStatusActive }
@@ -44,8 +44,8 @@ func (d *taskDefinition) container(name string) *types.ContainerDefinition {
 	return nil
 }
 
-// stopTimeout is the longest time between SIGTERM and SIGKILL of a container:
-// 30 s unless it says otherwise.
+// stopTimeout is the longest time that a container has between SIGTERM and
+// SIGKILL: 30 s unless the definition says otherwise.
 func (d *taskDefinition) stopTimeout() time.Duration {
 	longest := time.Duration(0)
 	for _, c := range d.api.ContainerDefinitions {
@@ -58,13 +58,13 @@ func (d *taskDefinition) stopTimeout() time.Duration {
 	return longest
 }
 
-// checksHealth says whether a container has a health check of its own.
+// checksHealth reports whether a container has its own health check.
 func (d *taskDefinition) checksHealth() bool {
 	return slices.ContainsFunc(d.api.ContainerDefinitions, func(c types.ContainerDefinition) bool { return c.HealthCheck != nil })
 }
 
-// taskDefinition finds by family (its latest ACTIVE revision),
-// family:revision, or ARN; whatever the revision's state.
+// taskDefinition finds a revision in any state, by family (its latest ACTIVE
+// revision), family:revision, or ARN.
 func (r *Runtime) taskDefinition(reference *string) (*taskDefinition, error) {
 	unable := client("Unable to describe task definition.")
 	name, revision, numbered := strings.Cut(lastPart(value(reference)), ":")
@@ -87,7 +87,7 @@ func (r *Runtime) taskDefinition(reference *string) (*taskDefinition, error) {
 	return f.revisions[n-1], nil
 }
 
-// usable finds one that may be run.
+// usable finds a revision from which tasks may be started.
 func (r *Runtime) usable(reference *string) (*taskDefinition, error) {
 	if value(reference) == "" {
 		return nil, invalid("TaskDefinition cannot be empty.")
@@ -143,7 +143,7 @@ func (r *Runtime) registerTaskDefinition(in *sdk.RegisterTaskDefinitionInput) (*
 	return &sdk.RegisterTaskDefinitionOutput{TaskDefinition: &d.api, Tags: orEmpty(d.tags)}, nil
 }
 
-// containerDefinitions fills in what ECS adds to what it was given.
+// containerDefinitions adds ECS's defaults to the given definitions.
 func containerDefinitions(in *sdk.RegisterTaskDefinitionInput) []types.ContainerDefinition {
 	out := slices.Clone(in.ContainerDefinitions)
 	for i := range out {
@@ -196,9 +196,9 @@ func (r *Runtime) deregisterTaskDefinition(in *sdk.DeregisterTaskDefinitionInput
 	return &sdk.DeregisterTaskDefinitionOutput{TaskDefinition: &d.api}, nil
 }
 
-// deleteTaskDefinitions moves INACTIVE revisions to DELETE_IN_PROGRESS; they
-// are gone for good when nothing uses them and an hour has passed (our
-// reading: AWS does not say when).
+// deleteTaskDefinitions moves INACTIVE revisions to DELETE_IN_PROGRESS. They
+// disappear when nothing uses them and an hour has passed (our reading: AWS
+// does not say when).
 func (r *Runtime) deleteTaskDefinitions(in *sdk.DeleteTaskDefinitionsInput) (*sdk.DeleteTaskDefinitionsOutput, error) {
 	if len(in.TaskDefinitions) == 0 || len(in.TaskDefinitions) > 10 {
 		return nil, invalid("TaskDefinitions must have between 1 and 10 entries.")

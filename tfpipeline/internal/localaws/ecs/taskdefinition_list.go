@@ -9,8 +9,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
-// listTaskDefinitions: the family is a whole name, as AWS has it for this call
-// in spite of the member's name; revisions are sorted as numbers.
+// listTaskDefinitions lists revisions, sorted by number. The family prefix
+// must be a whole family name: AWS has it so for this call, despite the
+// parameter's name.
 func (r *Runtime) listTaskDefinitions(in *sdk.ListTaskDefinitionsInput) (*sdk.ListTaskDefinitionsOutput, error) {
 	status := in.Status
 	if status == "" {

@@ -57,7 +57,7 @@ func validate(in *sdk.RegisterTaskDefinitionInput) error {
 	return validateTags(in.Tags)
 }
 
-// maxTaskDefinition bounds a task definition, in bytes.
+// maxTaskDefinition is the largest size of a task definition, in bytes.
 const maxTaskDefinition = 64 << 10
 
 func validateContainer(in *sdk.RegisterTaskDefinitionInput, c types.ContainerDefinition, fargate bool) error {
@@ -118,7 +118,7 @@ func validateFargate(in *sdk.RegisterTaskDefinitionInput) error {
 	return nil
 }
 
-// fargateSize says whether Fargate has such a size: CPU units, MiB.
+// fargateSize reports whether Fargate offers a size in CPU units and MiB.
 func fargateSize(cpu, memory int) bool {
 	between := func(low, high, step int) bool { return memory >= low && memory <= high && memory%step == 0 }
 	switch cpu {

@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// errDropped is what a client sees of a dropped connection.
+// errDropped is the error that a client gets for a dropped connection.
 var errDropped = errors.New("read: connection reset by peer")
 
-// reply is what a call is answered with.
+// reply is the answer to a call.
 type reply struct {
 	status int
 	code   string // of an error
@@ -46,7 +46,7 @@ func (a reply) write(w http.ResponseWriter) {
 	_, _ = w.Write(a.body) // the client has gone: nobody to tell
 }
 
-// transport answers in the goroutine of the caller.
+// transport answers requests in the caller's goroutine.
 type transport struct{ r *Runtime }
 
 func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {

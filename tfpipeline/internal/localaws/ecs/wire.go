@@ -17,14 +17,15 @@ import (
 
 var timeType = reflect.TypeFor[time.Time]()
 
-// encode writes an output of the SDK. Numbers and truth values are always
-// written, as AWS does; what is nil or "" is left out.
+// encode writes an SDK output. Like AWS it always writes numbers and booleans,
+// and leaves out what is nil or "".
 func encode(v any) ([]byte, error) {
 	tree, _ := plain(reflect.ValueOf(v))
 	return json.Marshal(tree)
 }
 
-// plain turns a value into maps, slices and scalars; ok is false for nothing.
+// plain turns a value into maps, slices and scalars; ok is false for one to
+// leave out.
 func plain(v reflect.Value) (tree any, ok bool) {
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:
@@ -77,21 +78,21 @@ func plain(v reflect.Value) (tree any, ok bool) {
 	return v.Interface(), true
 }
 
-// seconds is AWS's precision: milliseconds.
+// seconds writes a time with AWS's precision: milliseconds.
 func seconds(t time.Time) json.Number {
 	return json.Number(strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64))
 }
 
 func memberName(field string) string {
-	// The one name in the service that is more than its first letter apart.
+	// The one name that differs in more than its first letter.
 	if field == "FsxWindowsFileServerVolumeConfiguration" || field == "FSxWindowsFileServerVolumeConfiguration" {
 		return "fsxWindowsFileServerVolumeConfiguration"
 	}
 	return string(unicode.ToLower(rune(field[0]))) + field[1:]
 }
 
-// decode reads an input of the SDK. A member that the input does not have is
-// an error: a misspelt one must not go unnoticed.
+// decode reads an SDK input. A field that the input does not have is an error,
+// so that a misspelt one is noticed.
 func decode(body []byte, into any) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil
