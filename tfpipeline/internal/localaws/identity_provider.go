@@ -8,8 +8,8 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
-// addAudience adds an audience to an identity provider. moto has audiences, and
-// can change them only by making the provider anew.
+// addAudience adds an audience to an identity provider. moto can change
+// audiences only by creating the provider again.
 func (e *Endpoint) addAudience(c *endpoint.Call, _ endpoint.Next) (*endpoint.Reply, error) {
 	ctx, arn := c.Request.Context(), url.Values{"OpenIDConnectProviderArn": {c.Form.Get("OpenIDConnectProviderArn")}}
 	known, err := e.control.ask(ctx, "iam", c.Region, iamVersion, "GetOpenIDConnectProvider", arn)

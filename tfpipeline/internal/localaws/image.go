@@ -17,15 +17,15 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
-// images are the images of Amazon ECR's repositories; repositories and their
-// policies stay in moto. moto's digest is no digest of the manifest: images
-// with equal layers share one, and an index gets one of 101 random ones, so
-// that a promotion by digest would prove nothing. Layers are not stored: a
-// manifest is taken at its word.
+// images are the images of Amazon ECR's repositories; moto keeps the
+// repositories and their policies. moto's digest is not a digest of the
+// manifest: images with equal layers share one, and an index gets one of 101
+// random ones, so that a promotion by digest would prove nothing. Layers are
+// not stored; a manifest is accepted without them.
 type images struct {
 	account string
-	// repository says whether a repository exists and how its tags may move;
-	// an error is for the client.
+	// repository returns a repository's settings; its error is the answer to
+	// the client.
 	repository func(ctx context.Context, region, name string) (mutability string, err error)
 	// policy is the lifecycle policy of a repository, "" if it has none.
 	policy func(ctx context.Context, region, name string) (string, error)
@@ -98,7 +98,7 @@ func (u *upstream) lifecyclePolicy(ctx context.Context, region, name string) (st
 	return out.LifecyclePolicyText, err
 }
 
-// asClientError turns moto's refusal into one that can be told on.
+// asClientError turns moto's error into one that the client may see.
 func asClientError(err error) error {
 	refused, ok := errors.AsType[*upstreamError](err)
 	if !ok {
@@ -120,7 +120,7 @@ type imageID struct {
 	Tag    string `json:"imageTag,omitempty"`
 }
 
-// imageRequest is what the image operations are asked.
+// imageRequest holds the parameters of all image operations.
 type imageRequest struct {
 	key    repositoryKey
 	mutate string
@@ -185,7 +185,7 @@ func (s *images) read(c *endpoint.Call) (*imageRequest, error) {
 // imageTag is the pattern of tags.
 var imageTag = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
 
-// check refuses what is longer than AWS takes, and tags that are none.
+// check refuses lists longer than AWS accepts, and malformed tags.
 func (in *imageRequest) check() error {
 	tags := []string{in.ImageTag}
 	for _, id := range in.ImageIds {
@@ -205,7 +205,7 @@ func (in *imageRequest) check() error {
 	return nil
 }
 
-// put stores a manifest, tags one that is stored, or both.
+// put stores a manifest, tags a stored one, or both.
 func (s *images) put(in *imageRequest) (any, error) {
 	sum := sha256.Sum256([]byte(in.ImageManifest))
 	digest := "sha256:" + hex.EncodeToString(sum[:])
@@ -244,7 +244,7 @@ func (s *images) put(in *imageRequest) (any, error) {
 	return map[string]any{"image": s.whole(in, stored, in.ImageTag)}, nil
 }
 
-// newImage reads what a manifest says of itself.
+// newImage reads an image's properties from its manifest.
 func newImage(digest, manifest, mediaType string, pushed time.Time) (*image, error) {
 	type part struct {
 		Digest string
@@ -292,7 +292,7 @@ func (s *images) find(key repositoryKey, id imageID) *image {
 	return nil
 }
 
-// whole is an image with its manifest.
+// whole describes an image with its manifest.
 func (s *images) whole(in *imageRequest, i *image, tag string) map[string]any {
 	return map[string]any{
 		"registryId":             s.account,
@@ -303,7 +303,8 @@ func (s *images) whole(in *imageRequest, i *image, tag string) map[string]any {
 	}
 }
 
-// deleteRepository refuses to drop images unless forced; moto sees none.
+// deleteRepository refuses to delete a repository with images unless forced;
+// moto does not know of them.
 func (s *images) deleteRepository(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
 	var in imageRequest
 	if err := endpoint.DecodeJSON(c.Body, &in); err != nil {
@@ -333,8 +334,8 @@ func (s *images) notFound(in *imageRequest, id imageID) error {
 		null(id.Digest), null(id.Tag), in.RepositoryName, s.account)
 }
 
-// manifest is the manifest of an image by its digest; the reference says the
-// repository.
+// manifest returns the manifest of an image by its digest, from the repository
+// that the reference names.
 func (s *images) manifest(reference, digest string) (string, error) {
 	key, _, err := s.parseReference(reference)
 	if err != nil {

@@ -111,7 +111,7 @@ func (s *images) expire(ctx context.Context) ([]string, error) {
 		}
 		for _, i := range gone {
 			if s.listed(key, i.digest) && !slices.ContainsFunc(gone, func(o *image) bool { return slices.Contains(o.references, i.digest) }) {
-				continue // an index that stays needs it
+				continue // an index that stays needs this image
 			}
 			s.drop(key, i)
 			removed = append(removed, key.name+"@"+i.digest)

@@ -90,8 +90,8 @@ func (s *images) filtered(in *imageRequest) []*image {
 	})
 }
 
-// remove deletes by digest the image, by tag the tag: the image with its last
-// one.
+// remove deletes an image by its digest, or a tag by its name, and with its
+// last tag the image.
 func (s *images) remove(in *imageRequest) (any, error) {
 	removed, failures := []imageID{}, []imageFailure{}
 	for _, id := range in.ImageIds {

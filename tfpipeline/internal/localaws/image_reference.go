@@ -29,8 +29,8 @@ func (e *Endpoint) ImageDigest(ctx context.Context, reference string) (string, e
 	return i.digest, nil
 }
 
-// parseReference takes a reference into one of this registry's repositories
-// apart. Without a tag it means latest, as everywhere.
+// parseReference splits a reference to one of this registry's repositories.
+// Without a tag it means latest.
 func (s *images) parseReference(reference string) (key repositoryKey, id imageID, err error) {
 	host, path, ok := strings.Cut(reference, "/")
 	region, aws := strings.CutSuffix(strings.TrimPrefix(host, s.account+".dkr.ecr."), ".amazonaws.com")
@@ -43,7 +43,7 @@ func (s *images) parseReference(reference string) (key repositoryKey, id imageID
 		tag = "latest"
 	}
 	if digest != "" {
-		// With both, the digest counts.
+		// If there are both, the digest counts.
 		tag = ""
 	}
 	return repositoryKey{region, name}, imageID{digest, tag}, nil

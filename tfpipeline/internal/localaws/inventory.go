@@ -9,27 +9,27 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
-// listing is one kind of resource and how to list it.
+// listing is a kind of resource, with the request that lists it.
 type listing struct {
 	kind, service string
-	// request makes an empty POST / ask for the list, from a page on.
+	// request turns an empty POST / into the request for a page of the list.
 	request func(r *http.Request, from pageMark)
-	// names reads the answer, and where the next page begins.
+	// names reads the names in an answer, and the mark of the next page.
 	names func(rep *endpoint.Reply) ([]string, pageMark, error)
-	// children lists what each of them holds; nil if nothing.
+	// children lists what each resource contains; nil if nothing.
 	children func(name string) listing
 }
 
-// pageMark is the parameter that asks for a further page; zero is the first
-// page, or no further one.
+// pageMark is the parameter that asks for a page; the zero value means the
+// first page, or that there is no next one.
 type pageMark struct{ name, value string }
 
 // Inventory lists the resources that exist, by kind ("ec2 vpc", "rds
-// instance"), each kind's names sorted. What an empty account has, such as the
-// default VPC and the policies that AWS manages, is left out: an empty map
-// means that nothing is there. It asks as a client would, so what the endpoint
-// answers itself is in it, and ECS's task definitions only while they are
-// ACTIVE.
+// instance"), each kind's names sorted. It leaves out what every account has,
+// such as the default VPC and AWS's managed policies: an empty map means that
+// nothing was created. It asks through the endpoint as a client would, so it
+// includes what the endpoint itself answers. It lists only ACTIVE task
+// definitions.
 func (e *Endpoint) Inventory(ctx context.Context) (map[string][]string, error) {
 	found := map[string][]string{}
 	for open := listings(); len(open) > 0; open = open[1:] {
@@ -78,8 +78,8 @@ func (e *Endpoint) list(ctx context.Context, l listing) ([]string, error) {
 	}
 }
 
-// listings is every kind that this platform's configuration can create, and
-// those near it.
+// listings are all kinds that this platform's configuration can create, and
+// related ones.
 func listings() []listing {
 	const (
 		ec2, elb, rds   = ec2Version, elbVersion, "2014-10-31"

@@ -43,7 +43,8 @@ func listQuery(kind, service, version, operation, where string, skip func(*etree
 			}
 			for _, mark := range []string{"nextToken", "NextToken", "NextMarker", "Marker"} {
 				if m := endpoint.Every(root, mark); len(m) > 0 && m[0].Text() != "" {
-					// EC2 answers in lower case and asks in upper.
+					// EC2's answers begin parameters in lower case, its
+					// requests in upper case.
 					parameter := strings.TrimPrefix(strings.ToUpper(mark[:1])+mark[1:], "Next")
 					if parameter == "Token" {
 						parameter = "NextToken"
@@ -56,7 +57,7 @@ func listQuery(kind, service, version, operation, where string, skip func(*etree
 	}
 }
 
-// listREST lists by GET.
+// listREST lists by a GET request.
 func listREST(kind, service, path, element, name string, skip func(*etree.Element) bool) listing {
 	return listing{kind: kind, service: service,
 		request: func(r *http.Request, _ pageMark) { r.Method, r.URL.Path = http.MethodGet, path },
@@ -118,7 +119,7 @@ func listJSON(kind, service, target, body, where string) listing {
 	}
 }
 
-// hostedZones lists zones, and the records that somebody put into them.
+// hostedZones lists zones, and the records that a client has added to them.
 func hostedZones() listing {
 	l := listREST("hosted zone", "route53", "/2013-04-01/hostedzone", "HostedZone", "Id", nil)
 	l.children = func(id string) listing {
@@ -140,7 +141,7 @@ func prefixed(child, prefix string) func(*etree.Element) bool {
 	return func(n *etree.Element) bool { return strings.HasPrefix(endpoint.Text(n, child), prefix) }
 }
 
-// isMain reports whether a route table is the one that came with its VPC.
+// isMain reports whether a route table was created with its VPC.
 func isMain(n *etree.Element) bool {
 	return slices.ContainsFunc(endpoint.Every(n.SelectElement("associationSet"), "main"), func(m *etree.Element) bool { return m.Text() == "true" })
 }

@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	// motoVersion is the version whose gaps are closed here.
+	// motoVersion is the version whose gaps this package closes.
 	motoVersion     = "5.2.1"
 	motoRequirement = "moto[server]==" + motoVersion
 	// MotoVariable names a moto_server program to use before any other.
 	MotoVariable = "MOTO_SERVER"
 )
 
-// launcher is how moto_server can be started: a command without its arguments.
+// launcher is a command that starts moto_server, without moto's arguments.
 type launcher []string
 
 // findMoto returns a way to start moto_server: the program that MOTO_SERVER
@@ -70,8 +70,8 @@ func installedMoto(venv string) string {
 	return path
 }
 
-// installMoto makes a virtual environment with the pinned version. Two
-// processes may want it at once: the second waits and finds it made.
+// installMoto creates a virtual environment with the pinned version. If two
+// processes want one, the second waits for the first.
 func installMoto(ctx context.Context, env environment, python, venv string) error {
 	if err := os.MkdirAll(filepath.Dir(venv), 0o755); err != nil {
 		return err
@@ -113,7 +113,7 @@ func (e environment) get(name string) string {
 	return ""
 }
 
-// without leaves out the variables whose names begin so.
+// without leaves out the variables whose names have one of the prefixes.
 func (e environment) without(prefixes ...string) environment {
 	var kept environment
 next:
@@ -128,7 +128,7 @@ next:
 	return kept
 }
 
-// lookPath finds a program in this environment's PATH, or gives "".
+// lookPath finds a program on this environment's PATH; "" if there is none.
 func (e environment) lookPath(name string) string {
 	for _, dir := range filepath.SplitList(e.get("PATH")) {
 		if path := filepath.Join(dir, name); dir != "" && executable(path) {

@@ -18,47 +18,49 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam"
 )
 
-// accessKey is what clients sign with, and the secret key; nothing verifies it.
+// accessKey is the access key with which clients sign, and also the secret
+// key; nothing verifies it.
 const accessKey = "localaws"
 
 // DefaultAccount is the account that resources belong to unless Options names
 // another.
 const DefaultAccount = "123456789012"
 
-// Options say what the endpoint is like. The zero value will do.
+// Options configure the endpoint. The zero value is usable.
 type Options struct {
-	// Region is for requests that are signed for none and for Environ;
-	// Account is the number of the one account there is.
+	// Region is the one for Environ and for requests whose signature names
+	// none; Account is the number of the only account.
 	Region, Account string
-	// Listener is where to answer; a random port of 127.0.0.1 if nil. Who
-	// needs the URL before Start, listens first. Start and Close own it.
+	// Listener is where the endpoint answers; nil means a random port of
+	// 127.0.0.1. A caller that needs the URL before Start passes one. Start
+	// and Close own it.
 	Listener net.Listener
 	// ECS answers every request of Amazon ECS, with X-Amz-Target
-	// AmazonEC2ContainerServiceV20141113.*; moto does if nil.
+	// AmazonEC2ContainerServiceV20141113.*; if nil, moto does.
 	ECS http.Handler
-	// TargetHealth reports the targets of a target group, for
-	// DescribeTargetHealth; ok is false for a group it knows nothing of, and
-	// then moto answers. It is called from many goroutines.
+	// TargetHealth reports the targets of a target group for
+	// DescribeTargetHealth; if ok is false, moto answers. It is called from
+	// many goroutines.
 	TargetHealth func(targetGroupARN string) (all []ecs.TargetHealth, ok bool)
 	// Database says where the database instance of that identifier really
-	// listens; instances are described with that address and port. With ok
-	// false, or a nil function, they keep a name that resolves nowhere.
+	// listens; instances are described with that address and port. If ok is
+	// false or the function nil, they keep a name that does not resolve.
 	Database func(identifier string) (host string, port int, ok bool)
 	// Balancers says where load balancers answer on this machine, for
 	// GET /_localaws/balancers; nil if none do.
 	Balancers func(context.Context) ([]balancer.Address, error)
-	// Environ is the environment that moto is looked for and started with;
-	// that of this process if nil.
+	// Environ is the environment in which moto is looked for and started; nil
+	// means that of this process.
 	Environ []string
-	// CacheDir is where moto is installed if it is found nowhere; the user's
-	// cache folder if "".
+	// CacheDir is where moto is installed if it is not found; "" means the
+	// user's cache folder.
 	CacheDir string
-	// Upstream is the URL of a moto_server that runs already; if "", one is
-	// started, and stopped by Close.
+	// Upstream is the URL of a running moto_server; if "", Start starts one
+	// and Close stops it.
 	Upstream string
-	// Log receives what moto prints. Progress is told what takes long. Trace
-	// is told of every call that was answered, from many goroutines. Each may
-	// be nil.
+	// Log receives moto's output, Progress a message about everything that
+	// takes long, and Trace every answered call, from many goroutines. Each
+	// may be nil.
 	Log      io.Writer
 	Progress func(string)
 	Trace    func(Call)
@@ -70,15 +72,15 @@ type Call struct {
 	Status             int
 	Begin              time.Time
 	Duration           time.Duration
-	// Role is the name of the role that called, "" for the administrator;
-	// Asked is what its call asked of IAM.
+	// Role is the name of the calling role, "" for the administrator; Asked
+	// are the IAM permissions that the call needed.
 	Role  string
 	Asked []iam.Question
-	// Denied is why the role was refused, "" if it was not.
+	// Denied is why the role's call was refused, "" if it was not.
 	Denied string
 }
 
-// Endpoint answers as AWS does until it is closed.
+// Endpoint answers requests as AWS does until it is closed.
 type Endpoint struct {
 	region, account string
 	*endpoint.Server
@@ -98,12 +100,12 @@ type Endpoint struct {
 	closing  sync.Once
 	finished sync.Once
 	done     chan struct{} // closed by finish
-	err      error         // why, if not by Close; set before done is closed
+	err      error         // why, unless Close ended it; set before done is closed
 }
 
-// Start starts moto and the endpoint, and returns once both answer. The
-// endpoint runs until Close is called, ctx ends or this process does,
-// whatever way; nothing is left running then.
+// Start starts moto and the endpoint, and returns when both answer. The
+// endpoint runs until Close is called, ctx ends, or this process ends, even if
+// it is killed; nothing is left running then.
 func Start(ctx context.Context, o Options) (*Endpoint, error) {
 	fillIn(&o)
 	e := &Endpoint{
@@ -195,36 +197,37 @@ func (e *Endpoint) connect(ctx context.Context, o Options) error {
 	return nil
 }
 
-// motoEnvironment is what moto runs with. It never sees real credentials.
+// motoEnvironment is moto's environment, which contains no real credentials.
 func motoEnvironment(env environment, account string) environment {
 	return append(env.without("MOTO_", "AWS_"),
 		"AWS_ACCESS_KEY_ID="+accessKey,
 		"AWS_SECRET_ACCESS_KEY="+accessKey,
 		"MOTO_ACCOUNT_ID="+account,
-		// Roles attach policies that AWS manages.
+		// Terraform attaches policies that AWS manages.
 		"MOTO_IAM_LOAD_MANAGED_POLICIES=true",
-		// Certificates are issued at once and not after a minute.
+		// Certificates are issued immediately instead of after a minute.
 		"MOTO_ACM_VALIDATION_WAIT=0",
-		// Nothing here starts a virtual machine; loading images takes seconds.
+		// Nothing here starts a virtual machine, and loading images takes
+		// seconds.
 		"MOTO_EC2_LOAD_DEFAULT_AMIS=false",
 		"PYTHONUNBUFFERED=1",
 	)
 }
 
-// Access makes AWS calls end here.
+// Access makes AWS calls go to this endpoint.
 func (e *Endpoint) Access() endpoint.Access {
 	return endpoint.Access{URL: e.URL(), Region: e.region, Key: accessKey}
 }
 
-// Environ is what a process must have in its environment for its AWS calls to
-// end here, NAME=value, if it has nothing of AWS's in it.
+// Environ returns the variables (NAME=value) that make a process's AWS calls
+// go to this endpoint, if its environment has no other variables of AWS's.
 func (e *Endpoint) Environ() []string { return e.Access().Environ(nil) }
 
-// Done is closed when the endpoint is of no more use: closed, or without its
-// moto. Close must be called all the same.
+// Done is closed when the endpoint no longer works: after Close, or when moto
+// has died. Close must be called in either case.
 func (e *Endpoint) Done() <-chan struct{} { return e.done }
 
-// Err says why Done is closed: nil before, and nil after Close.
+// Err returns why Done is closed: nil before that, and nil after Close.
 func (e *Endpoint) Err() error {
 	select {
 	case <-e.done:
@@ -245,14 +248,14 @@ func (e *Endpoint) Close() error {
 func (e *Endpoint) shut(cause error) {
 	e.finish(cause)
 	e.closing.Do(func() {
-		_ = e.Server.Close() // it has only listeners to lose
+		_ = e.Server.Close() // its only possible error is that of closing a listener
 		if e.moto != nil {
 			e.moto.stop()
 		}
 	})
 }
 
-// finish notes why there is no more use in waiting. The first reason counts.
+// finish records why the endpoint no longer works. The first reason counts.
 func (e *Endpoint) finish(cause error) {
 	e.finished.Do(func() {
 		e.err = cause
@@ -260,9 +263,9 @@ func (e *Endpoint) finish(cause error) {
 	})
 }
 
-// watch waits for the server's end or moto's. When moto dies the answers say
-// so: clients would take a closed port for a passing trouble and try again for
-// minutes.
+// watch waits for the end of the server or of moto. When moto dies, the
+// endpoint stays open and its answers say so: clients would retry a closed
+// port for minutes.
 func (e *Endpoint) watch() {
 	var died <-chan struct{}
 	if e.moto != nil {

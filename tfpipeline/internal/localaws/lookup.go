@@ -15,19 +15,18 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/localaws/task"
 )
 
-// lookups refuses calls that name what does not exist, or what is not yet
-// ready to be named. moto and the ECS runtime take such names for granted;
-// AWS does not, so that an order of creation which works here only by luck
-// fails here too.
+// lookups refuses calls that name a resource which does not exist or is not
+// ready yet. AWS refuses them, while moto and the ECS runtime accept any name:
+// an order of creation that works here only by luck has to fail here too.
 type lookups struct {
 	account string
 	control *upstream
 	access  *access
-	// self answers a request as the endpoint does.
+	// self sends a request through the endpoint itself.
 	self func(*http.Request) *endpoint.Reply
 }
 
-// lookup looks up what a call names.
+// lookup checks the names in a call.
 type lookup func(*lookups, *endpoint.Call, iam.Call) error
 
 var lookupTable = map[string][]lookup{
@@ -62,7 +61,7 @@ var (
 	})
 )
 
-// check returns why AWS would refuse a call.
+// check returns the error with which AWS would refuse a call.
 func (l *lookups) check(c *endpoint.Call) error {
 	if err := checkPatterns(c, l.account); err != nil {
 		return err
@@ -80,8 +79,8 @@ func (l *lookups) check(c *endpoint.Call) error {
 	return nil
 }
 
-// ec2 asks for things by their identifiers; missing is the one that does not
-// exist, and why.
+// ec2 looks up resources by their ids; missing is the first that does not
+// exist, with moto's message.
 func (l *lookups) ec2(c *endpoint.Call, operation, parameter string, ids []string) (found *etree.Element, missing, why string, err error) {
 	for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
 		answer, err := l.control.ask(c.Request.Context(), "ec2", c.Region, ec2Version, operation, url.Values{parameter: {id}})
@@ -97,7 +96,7 @@ func (l *lookups) ec2(c *endpoint.Call, operation, parameter string, ids []strin
 	return found, "", "", nil
 }
 
-// placement looks for the subnets and security groups of tasks.
+// placement checks the subnets and security groups of tasks.
 func placement(l *lookups, c *endpoint.Call, asked iam.Call) error {
 	const path = "networkConfiguration.awsvpcConfiguration."
 	for _, kind := range []struct{ parameter, operation, id, name string }{
@@ -115,7 +114,7 @@ func placement(l *lookups, c *endpoint.Call, asked iam.Call) error {
 	return nil
 }
 
-// securityGroups looks for those that a parameter names.
+// securityGroups checks the security groups that a parameter names.
 func securityGroups(parameter string, refusal func(id, why string) error) lookup {
 	return func(l *lookups, c *endpoint.Call, asked iam.Call) error {
 		_, missing, why, err := l.ec2(c, "DescribeSecurityGroups", "GroupId.1", asked.Parameters[parameter])
@@ -126,7 +125,7 @@ func securityGroups(parameter string, refusal func(id, why string) error) lookup
 	}
 }
 
-// targetGroup describes a target group; nil: there is none.
+// targetGroup describes a target group; nil if there is none.
 func (l *lookups) targetGroup(c *endpoint.Call, arn string) (*etree.Element, error) {
 	answer, err := l.control.ask(c.Request.Context(), "elasticloadbalancing", c.Region, elbVersion, "DescribeTargetGroups", url.Values{"TargetGroupArns.member.1": {arn}})
 	if code, _ := refused(err); code != "" {
@@ -135,8 +134,8 @@ func (l *lookups) targetGroup(c *endpoint.Call, arn string) (*etree.Element, err
 	return answer, err
 }
 
-// attachedGroups refuses a service whose target group no load balancer sends
-// requests to: a listener or a rule has to come first.
+// attachedGroups refuses a service whose target group gets requests from no
+// load balancer: a listener or a rule has to be created first.
 func attachedGroups(l *lookups, c *endpoint.Call, asked iam.Call) error {
 	for _, arn := range asked.Parameters["loadBalancers.targetGroupArn"] {
 		group, err := l.targetGroup(c, arn)
@@ -152,7 +151,8 @@ func attachedGroups(l *lookups, c *endpoint.Call, asked iam.Call) error {
 	return nil
 }
 
-// knownGroups refuses a listener or a rule that leads nowhere.
+// knownGroups refuses a listener or a rule that forwards to a target group
+// that does not exist.
 func knownGroups(l *lookups, c *endpoint.Call, asked iam.Call) error {
 	for name, arns := range asked.Parameters {
 		if !strings.HasSuffix(name, ".TargetGroupArn") {
@@ -169,7 +169,7 @@ func knownGroups(l *lookups, c *endpoint.Call, asked iam.Call) error {
 	return nil
 }
 
-// serviceConnectNamespace looks for the namespace of a service.
+// serviceConnectNamespace checks the namespace of a service.
 func serviceConnectNamespace(l *lookups, c *endpoint.Call, asked iam.Call) error {
 	for _, name := range asked.Parameters["serviceConnectConfiguration.namespace"] {
 		body, err := l.control.askJSON(c.Request.Context(), "servicediscovery", c.Region, "Route53AutoNaming_v20170314.ListNamespaces", "{}")
@@ -230,8 +230,8 @@ func issuedCertificates(l *lookups, c *endpoint.Call, asked iam.Call) error {
 	return nil
 }
 
-// internetFacing refuses a load balancer for the internet in a network that
-// has no way there yet.
+// internetFacing refuses an internet-facing load balancer in a network without
+// an internet gateway.
 func internetFacing(l *lookups, c *endpoint.Call, asked iam.Call) error {
 	if slices.Contains(asked.Parameters["Scheme"], "internal") {
 		return nil
@@ -252,8 +252,8 @@ func internetFacing(l *lookups, c *endpoint.Call, asked iam.Call) error {
 	return err
 }
 
-// internetGateway reports whether one is attached to a network. The default
-// network has one with AWS, and none in moto.
+// internetGateway reports whether a network has an internet gateway. AWS's
+// default network has one, moto's has none.
 func (l *lookups) internetGateway(c *endpoint.Call, vpc string) (bool, error) {
 	ctx := c.Request.Context()
 	gateways, err := l.control.ask(ctx, "ec2", c.Region, ec2Version, "DescribeInternetGateways",
@@ -268,7 +268,8 @@ func (l *lookups) internetGateway(c *endpoint.Call, vpc string) (bool, error) {
 	return slices.ContainsFunc(endpoint.Every(described, "isDefault"), func(e *etree.Element) bool { return e.Text() == "true" }), nil
 }
 
-// refused reads moto's refusal of a call: the code is "" if there was none.
+// refused returns the code and message of moto's error; the code is "" if err
+// is none of moto's.
 func refused(err error) (code, message string) {
 	answer, ok := errors.AsType[*upstreamError](err)
 	if !ok {

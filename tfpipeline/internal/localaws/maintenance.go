@@ -15,12 +15,13 @@ import (
 )
 
 // RDS and ElastiCache make some changes in the maintenance window, unless they
-// are told to apply them immediately; until then they are described as pending:
+// are told to apply them immediately; until then they describe them as
+// pending:
 // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.DBInstance.Modifying.html
-// No window ever comes here by itself: see Maintain.
+// Here no window opens unless Maintain is called.
 
-// deferredParameters are the parameters of such changes, and the elements of
-// what is pending.
+// deferredParameters map the parameters of such changes to the elements that
+// describe them as pending.
 var (
 	deferredOfInstance = map[string]string{
 		"AllocatedStorage": "AllocatedStorage", "BackupRetentionPeriod": "BackupRetentionPeriod", "CACertificateIdentifier": "CACertificateIdentifier",
@@ -30,8 +31,9 @@ var (
 	deferredOfGroup = map[string]string{"CacheNodeType": "CacheNodeType", "EngineVersion": "EngineVersion"}
 )
 
-// postpone splits the parameters of a change into those that are made now and
-// those that wait. What is as it is already, by current, does not wait.
+// postpone splits the parameters of a change into those that apply now and
+// those that wait. A parameter that already has its value, as current says,
+// does not wait.
 func postpone(form url.Values, deferred map[string]string, current func(element string) string) (now, later url.Values) {
 	now, later = url.Values{}, url.Values{}
 	for name, values := range form {
@@ -45,7 +47,7 @@ func postpone(form url.Values, deferred map[string]string, current func(element 
 	return now, later
 }
 
-// pendingElement describes what waits.
+// pendingElement describes the changes that wait.
 func pendingElement(waiting url.Values, deferred map[string]string) *etree.Element {
 	e := endpoint.Branch("PendingModifiedValues")
 	for name := range waiting {
@@ -54,8 +56,9 @@ func pendingElement(waiting url.Values, deferred map[string]string) *etree.Eleme
 	return e
 }
 
-// Maintain lets the maintenance windows of all databases and caches pass: what
-// waited for them is made. It returns their names.
+// Maintain lets the maintenance windows of all databases and caches pass: it
+// makes the changes that waited for them, and returns the names of what it
+// changed.
 func (e *Endpoint) Maintain(ctx context.Context) ([]string, error) {
 	names := e.caches.maintain()
 	for identifier, waiting := range e.databases.takeWaiting() {

@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// What moto says is read here and nowhere else, as moto 5.2.1 says it
-// (testdata/moto-5.2.1-lacks.log). To an operation that it lacks it answers
-// 500, as to any mistake of its own, and only its log has the reason: a
-// traceback, which it prints after it has answered.
+// All knowledge of moto's messages is here; they are those of moto 5.2.1
+// (testdata/moto-5.2.1-lacks.log). moto answers 500 to an operation that it
+// lacks, as it does after any error of its own. Only its log gives the reason:
+// a traceback, printed after the answer.
 var (
 	accessLine  = regexp.MustCompile(`^127\.0\.0\.1 - - \[`)
 	missingLine = regexp.MustCompile(`NotImplementedError: (?:The (\w+) action has not been|\w+\.(\w+)(?:\(\))? is not yet) implemented`)
@@ -26,17 +26,17 @@ const tracebackLine = "Traceback (most recent call last):"
 // logLimit bounds the wait for the traceback that belongs to an answer.
 const logLimit = 10 * time.Second
 
-// motoLog keeps the last lines that moto printed, and which operations it said
-// it lacks.
+// motoLog keeps the last lines that moto printed, and the operations that it
+// said it lacks.
 type motoLog struct {
 	copy io.Writer
 
 	mu        sync.Mutex
 	lines     []string
 	missing   map[string]bool
-	inside    bool // of a traceback
-	failures  int  // answers of 500
-	explained int  // tracebacks that have ended
+	inside    bool // within a traceback
+	failures  int  // number of answers of 500
+	explained int  // number of tracebacks that have ended
 	waiting   []chan struct{}
 }
 
@@ -107,7 +107,7 @@ func (l *motoLog) lacks(ctx context.Context, operation string) bool {
 	return l.missing[strings.ToLower(operation)]
 }
 
-// String is the tail, ready to stand behind an error.
+// String returns the last lines, to be appended to an error.
 func (l *motoLog) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -17,14 +17,14 @@ import (
 	"time"
 )
 
-// startTimeout bounds the wait for moto's first answer; uv and pipx may have
+// startTimeout limits the wait for moto's first answer; uv and pipx may have
 // to download it first.
 const startTimeout = 3 * time.Minute
 
-// lifeline runs the program that follows in its own place, beside a watcher
-// that kills the whole process group once descriptor 3 is closed. This
-// process holds the other end, and never writes: the kernel closes it whatever
-// way this process ends, also by SIGKILL.
+// lifeline replaces itself by the program that follows, next to a watcher that
+// kills the whole process group when descriptor 3 is closed. This process
+// holds the other end and never writes: the kernel closes it when this process
+// ends, even by SIGKILL.
 const lifeline = `(read -r _ <&3; kill -KILL 0) & exec "$@" 3<&-`
 
 // motoProcess is a running moto_server.
@@ -37,10 +37,10 @@ type motoProcess struct {
 	err  error         // why; set before done is closed
 }
 
-// startMoto starts moto_server and waits until it answers. env is what the
-// process gets; log receives what it prints, may be nil.
+// startMoto starts moto_server and waits until it answers. env is its
+// environment; log receives its output and may be nil.
 func startMoto(ctx context.Context, command launcher, env environment, log io.Writer) (*motoProcess, error) {
-	// The port is free now and may be taken a moment later by somebody else.
+	// The port is free now, but another process may take it a moment later.
 	for attempt := 1; ; attempt++ {
 		c, err := startMotoProcess(ctx, command, env, log)
 		if err == nil {
@@ -84,8 +84,9 @@ func startMotoProcess(ctx context.Context, command launcher, env environment, lo
 	c.cmd.Env = env
 	c.cmd.Stdout, c.cmd.Stderr = printed, printed
 	c.cmd.ExtraFiles = []*os.File{watched}
-	// A group of its own: Ctrl-C on the terminal is for us, and a kill
-	// reaches everything that a launcher such as uv has started.
+	// moto gets its own process group: Ctrl-C on the terminal is for this
+	// program, and a kill must reach everything that a launcher such as uv has
+	// started.
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := c.cmd.Start(); err != nil {
 		held.Close()
@@ -97,7 +98,7 @@ func startMotoProcess(ctx context.Context, command launcher, env environment, lo
 	reading.Go(func() { c.log.read(output) })
 	go func() {
 		err := c.cmd.Wait()
-		c.kill() // the watcher, and what else is left of the group
+		c.kill() // the watcher, and anything else in the group
 		reading.Wait()
 		c.err = fmt.Errorf("moto_server ended (%w)%s", exitReason(err), c.log)
 		close(c.done)
@@ -109,7 +110,7 @@ func startMotoProcess(ctx context.Context, command launcher, env environment, lo
 	return c, nil
 }
 
-// answers waits for the first answer.
+// answers waits until moto answers.
 func (c *motoProcess) answers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -142,7 +143,7 @@ func (c *motoProcess) stop() {
 	c.held.Close()
 }
 
-// kill does not ask: moto keeps its state in memory only.
+// kill needs no graceful stop: moto keeps its state in memory only.
 func (c *motoProcess) kill() { _ = syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL) } // gone already: fine
 
 func exitReason(err error) error {

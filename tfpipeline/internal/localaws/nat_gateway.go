@@ -11,9 +11,9 @@ import (
 )
 
 // natGateways are moto's, with two differences. A gateway in a network without
-// an internet gateway fails, as it does with AWS. And a deleted one takes its
-// network interface along, which moto keeps for ever, in a subnet that
-// Terraform deletes next.
+// an internet gateway fails, as on AWS. And the network interface of a deleted
+// gateway is deleted with it; moto would keep it in a subnet that Terraform
+// deletes next.
 type natGateways struct {
 	control *upstream
 	// attached reports whether a network has an internet gateway.
@@ -71,7 +71,7 @@ func (n *natGateways) remove(c *endpoint.Call, next endpoint.Next) (*endpoint.Re
 	ctx := c.Request.Context()
 	described, err := n.control.ask(ctx, "ec2", c.Region, ec2Version, "DescribeNatGateways", url.Values{"NatGatewayId.1": {c.Form.Get("NatGatewayId")}})
 	if err != nil {
-		return next(c) // no such gateway: moto says it
+		return next(c) // no such gateway: moto answers
 	}
 	rep, err := next(c)
 	if err != nil || rep.Status != http.StatusOK {

@@ -10,8 +10,8 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam"
 )
 
-// checkPatterns refuses what AWS's patterns refuse in any call that has it, and
-// what moto takes: tags, and a bucket of somebody else's.
+// checkPatterns refuses tags that do not match AWS's patterns, and names of
+// other accounts' buckets, in any call; moto accepts both.
 func checkPatterns(c *endpoint.Call, account string) error {
 	if owner := c.Request.Header.Get("X-Amz-Expected-Bucket-Owner"); c.Service == "s3" && owner != "" && owner != account {
 		return &endpoint.Failure{Status: http.StatusForbidden, Code: "AccessDenied", Message: "Access Denied"}
@@ -26,7 +26,7 @@ func checkPatterns(c *endpoint.Call, account string) error {
 			return endpoint.Refuse(code, "Tag keys must not start with aws:, which is reserved for AWS: %q", key)
 		case key == "" || utf8.RuneCountInString(key) > 128 || utf8.RuneCountInString(value) > 256:
 			return endpoint.Refuse(code, "Tag %q: a key has 1 to 128 characters, a value at most 256", key)
-		case c.Service == "ec2": // takes any character
+		case c.Service == "ec2": // accepts any character
 		case !tagPattern.MatchString(key) || !tagPattern.MatchString(value):
 			return endpoint.Refuse(code, "Value '%s=%s' at 'tags' failed to satisfy constraint: Member must satisfy regular expression pattern: %s", key, value, tagPattern)
 		}
@@ -38,7 +38,8 @@ func checkPatterns(c *endpoint.Call, account string) error {
 // https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
 var tagPattern = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
 
-// tagRefusals are the codes by which services refuse tags. ECS answers itself.
+// tagRefusals are the error codes with which services refuse tags. The ECS
+// runtime checks its own.
 var tagRefusals = map[string]string{
 	"acm": "InvalidTagException", "application-autoscaling": "ValidationException", "ec2": "InvalidParameterValue",
 	"ecr": "InvalidTagParameterException", "elasticache": "InvalidParameterValue", "elasticloadbalancing": "ValidationError",

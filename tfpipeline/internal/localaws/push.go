@@ -12,13 +12,13 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/localaws/task"
 )
 
-// Image is what an image runs here: a folder of programs, a command line.
+// Image is what stands for an image here: a folder of programs and a command
+// line.
 type Image = task.Image
 
-// Push puts an image into a repository of the endpoint that config leads to,
+// Push puts an image into a repository of the endpoint that config names,
 // under a tag, as docker push does with AWS, and returns its digest. The
-// repository must exist. An image that is there under that tag already is no
-// error.
+// repository must exist. It is no error if the image already has that tag.
 func Push(ctx context.Context, config aws.Config, repository, tag string, image Image) (digest string, err error) {
 	manifest, err := image.Manifest()
 	if err != nil {

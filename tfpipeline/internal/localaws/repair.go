@@ -13,9 +13,9 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
-// ruleDescriptions keeps the descriptions of security group rules that name
-// another group. moto keeps them for address ranges only, so Terraform plans
-// to add the description right after it created the rule.
+// ruleDescriptions keeps the descriptions of security group rules whose source
+// is another group. moto keeps those of address ranges only, so Terraform
+// plans to add the description right after it created the rule.
 type ruleDescriptions struct {
 	mu   sync.Mutex
 	byID map[string]string // security group rule ID → description
@@ -32,7 +32,7 @@ func (d *ruleDescriptions) operations() endpoint.Table {
 	}
 }
 
-// authorize remembers the description under the ID that moto gives the rule.
+// authorize stores the description under the id that moto gives the rule.
 func (d *ruleDescriptions) authorize(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
 	return repair(c, next, func(root *etree.Element) {
 		for _, item := range ruleItems(root) {
@@ -74,7 +74,7 @@ func (d *ruleDescriptions) set(id, description string) {
 	d.byID[id] = description
 }
 
-// show puts the description into a rule that is described.
+// show adds the description to a rule in an answer.
 func (d *ruleDescriptions) show(item *etree.Element) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -91,8 +91,8 @@ func ruleItems(root *etree.Element) []*etree.Element {
 	return set.ChildElements()
 }
 
-// sameRule reports whether a rule of an answer is this group of this
-// permission of the request. Ports are left out where all protocols are meant.
+// sameRule reports whether a rule in an answer belongs to this group of this
+// permission of the request. Ports do not count if all protocols are meant.
 func sameRule(item *etree.Element, permission, group url.Values) bool {
 	port := func(name, asked string) bool {
 		got := endpoint.Text(item, name)
@@ -103,7 +103,7 @@ func sameRule(item *etree.Element, permission, group url.Values) bool {
 		port("fromPort", permission.Get("FromPort")) && port("toPort", permission.Get("ToPort"))
 }
 
-// repair lets moto answer and changes what a success says.
+// repair lets moto answer, and changes the answer if it is a success.
 func repair(c *endpoint.Call, next endpoint.Next, change func(root *etree.Element)) (*endpoint.Reply, error) {
 	rep, err := next(c)
 	if err != nil || rep.Status != http.StatusOK {
@@ -120,8 +120,8 @@ func repair(c *endpoint.Call, next endpoint.Next, change func(root *etree.Elemen
 
 const elbVersion = "2015-12-01"
 
-// deletionProtection enforces the attribute of load balancers. moto stores it
-// and deletes all the same, so a destroy that AWS would refuse succeeds.
+// deletionProtection enforces this attribute of load balancers. moto stores it
+// but deletes anyway, so a destroy that AWS would refuse would succeed.
 func deletionProtection(control *upstream) endpoint.Table {
 	return endpoint.Table{
 		"elasticloadbalancing.DeleteLoadBalancer": func(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
@@ -129,7 +129,7 @@ func deletionProtection(control *upstream) endpoint.Table {
 			attributes, err := control.ask(c.Request.Context(), c.Service, c.Region, elbVersion,
 				"DescribeLoadBalancerAttributes", url.Values{"LoadBalancerArn": {arn}})
 			if err != nil {
-				return next(c) // no such load balancer: moto says it
+				return next(c) // no such load balancer: moto answers
 			}
 			for _, a := range endpoint.Every(attributes, "member") {
 				if endpoint.Text(a, "Key") == "deletion_protection.enabled" && endpoint.Text(a, "Value") == "true" {
@@ -142,8 +142,9 @@ func deletionProtection(control *upstream) endpoint.Table {
 	}
 }
 
-// conditionalPuts lets one at a time through: moto looks at the condition first
-// and writes afterwards, so that two at once may both hold it true.
+// conditionalPuts admits one conditional write at a time: moto checks the
+// condition before it writes, so that two at the same time might both pass the
+// check.
 func conditionalPuts() endpoint.Table {
 	var one sync.Mutex
 	return endpoint.Table{"s3." + endpoint.ConditionalPut: func(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
@@ -153,7 +154,7 @@ func conditionalPuts() endpoint.Table {
 		}
 		whole := *c
 		whole.Body, whole.Request = body, c.Request.Clone(c.Request.Context())
-		whole.Request.Header.Del("Expect") // our own server has told the client to go on
+		whole.Request.Header.Del("Expect") // our own server has answered it
 		one.Lock()
 		defer one.Unlock()
 		return next(&whole)
@@ -161,7 +162,7 @@ func conditionalPuts() endpoint.Table {
 }
 
 // secretVersions puts the ARN of a secret into the list of its versions, where
-// moto (5.2.1) has whatever the secret was asked for by.
+// moto (5.2.1) repeats whatever name the request used.
 func secretVersions() endpoint.Table {
 	return endpoint.Table{"secretsmanager.ListSecretVersionIds": func(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
 		rep, err := next(c)

@@ -19,11 +19,11 @@ import (
 type Sample struct {
 	Platform config.Platform
 	Console  *console.Console
-	// Repository is the checkout it is built from, and Cache the folder where
-	// the images stay.
+	// Repository is the checkout from which it is built, and Cache the folder
+	// that keeps the images.
 	Repository, Cache string
-	// Tag is the release's, Only the one service that is pushed, if not all,
-	// and Arguments what the application is started with.
+	// Tag is the release's tag, Only the single service to push for (all if
+	// ""), and Arguments the application's arguments.
 	Tag, Only, Arguments string
 }
 
@@ -56,7 +56,7 @@ func (s Sample) Push(ctx context.Context) error {
 	cfg := endpoint.Access{URL: address, Region: region, Key: "local"}.Config()
 	for _, service := range services {
 		if !service.Builds() {
-			continue // its image is another service's
+			continue // it uses another service's image
 		}
 		arguments := slices.Concat([]string{"-service", service.Name, "-release", s.Tag}, strings.Fields(s.Arguments))
 		image := Image{
@@ -79,8 +79,8 @@ const seedProgram = "#!/bin/sh\nexec sample seed\n"
 // image's command, such as a worker's.
 const serviceProgram = "#!/bin/sh\nexec sample $SAMPLE_ARGUMENTS\n"
 
-// build makes the folder of programs that is the image of a release. It
-// stays, as an image does.
+// build creates the folder of programs that stands for the image of a release.
+// It is kept, since a pushed image refers to it.
 func (s Sample) build(ctx context.Context) (string, error) {
 	folder := filepath.Join(s.Cache, "releases", strings.ReplaceAll(s.Tag, string(filepath.Separator), "-"))
 	bin := filepath.Join(folder, "bin")

@@ -12,15 +12,15 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
-// scaling is Application Auto Scaling. moto has targets and policies, and
-// neither tags (the provider lists them after each creation) nor activities;
-// it also looks for the ECS service in its own ECS, which is not the one that
-// answers. Targets, policies and actions are kept here. Of what AWS does with
-// them only one thing happens: a service is brought within a target's limits
-// when these are set.
+// scaling is Application Auto Scaling. moto lacks its tags (which the provider
+// lists after each creation) and activities, and looks for ECS services in
+// moto's own ECS instead of the runtime. So targets, policies and actions are
+// kept here. Of their effects only one is modelled: setting a target's limits
+// brings the service's desired count within them.
 type scaling struct {
 	account string
-	// service finds an ECS service, and sets its desired count.
+	// service finds an ECS service and returns a function that sets its
+	// desired count.
 	service func(ctx context.Context, region, cluster, service string) (desired int, found bool, err error)
 	scale   func(ctx context.Context, region, cluster, service string, desired int) error
 
@@ -28,8 +28,8 @@ type scaling struct {
 	created int
 }
 
-// scalingRecord is a target, policy or action as it is described; what it was
-// put with is given back as it came.
+// scalingRecord is a target, policy or action; it is described with the
+// parameters it was created with.
 type scalingRecord struct {
 	fields map[string]json.RawMessage
 	arn    string
@@ -37,8 +37,8 @@ type scalingRecord struct {
 	target string // the name of its target
 }
 
-// scalingKind is a resource type. name is the parameter with its name, which a
-// target has none of.
+// scalingKind is a resource type. name is the parameter with its name; a
+// target has none.
 type scalingKind struct {
 	kind, name, arn, list, missing string
 	put, describe, remove          string
@@ -66,8 +66,8 @@ func newScaling(account string) *scaling {
 	return &scaling{account: account, store: newStore[scalingRecord]()}
 }
 
-// scalingCall is one operation, under the lock: the parameters that all of
-// them share, and all as they came.
+// scalingCall is one operation, under the lock: the parameters that all
+// operations share, and all parameters as they came.
 type scalingCall struct {
 	*endpoint.Call
 	ServiceNamespace, ResourceId, ScalableDimension string
@@ -129,7 +129,7 @@ func (s *scaling) operations() endpoint.Table {
 		add(k.describe, func(c *scalingCall) (any, error) { return s.describe(c, k) })
 		add(k.remove, func(c *scalingCall) (any, error) { return s.remove(c, k) })
 	}
-	// None is the truth: nothing scales by itself here.
+	// There are none, since nothing is ever scaled here.
 	add("DescribeScalingActivities", func(*scalingCall) (any, error) { return map[string]any{"ScalingActivities": []any{}}, nil })
 	for _, name := range []string{"ListTagsForResource", "TagResource", "UntagResource"} {
 		add(name, s.changeTags)
@@ -155,7 +155,7 @@ func (s *scaling) put(c *scalingCall, k *scalingKind) (any, error) {
 			fields[name], _ = json.Marshal(value) // texts and numbers always encode
 		}
 	} else if k == scalableTargets {
-		fields = maps.Clone(r.fields) // only what is given changes
+		fields = maps.Clone(r.fields) // an update changes only what it names
 	} else {
 		for _, name := range []string{k.arn, "CreationTime", "Alarms", "PolicyType"} {
 			fields[name] = r.fields[name]
@@ -185,7 +185,8 @@ func (s *scaling) newARN(c *scalingCall, k *scalingKind) string {
 		c.Region, s.account, k.kind, s.created, c.ResourceId, strings.ToLower(k.name[:1])+k.name[1:], c.text(k.name))
 }
 
-// limit checks a target's limits, and brings its service within them.
+// limit checks a target's limits, and brings its service's desired count
+// within them.
 func (s *scaling) limit(c *scalingCall, fields map[string]json.RawMessage) error {
 	if c.ServiceNamespace != "ecs" || c.ScalableDimension != "ecs:service:DesiredCount" {
 		return endpoint.Refuse("ValidationException", "the local endpoint scales ecs:service:DesiredCount only, not %s of %s", c.ScalableDimension, c.ServiceNamespace)
@@ -245,8 +246,8 @@ func (s *scaling) remove(c *scalingCall, k *scalingKind) (any, error) {
 	return struct{}{}, nil
 }
 
-// changeTags lists the tags of a target, after it has changed them. The
-// provider asks after each creation and refresh; moto answers with a 500.
+// changeTags changes and returns the tags of a target. The provider lists them
+// after each creation and refresh; moto answers 500.
 func (s *scaling) changeTags(c *scalingCall) (any, error) {
 	for _, r := range s.list(c.Region, scalableTargets.kind) {
 		if r.arn != c.ResourceARN {

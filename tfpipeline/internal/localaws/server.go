@@ -13,11 +13,11 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam"
 )
 
-// adminPrefix is the path of what the endpoint says of itself.
+// adminPrefix begins the paths at which the endpoint describes itself.
 const adminPrefix = "/_localaws/"
 
-// answers is the table of everything that is not simply passed on to moto, by
-// "service.Operation"; "service.*" is for all that has no row of its own.
+// answers is the table of operations that are not simply passed on to moto, by
+// "service.Operation"; "service.*" stands for all without a row of their own.
 func (e *Endpoint) answers(o Options) endpoint.Table {
 	table := endpoint.Table{}
 	for _, rows := range []endpoint.Table{
@@ -62,9 +62,9 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.trace(Call{c.Service, c.Operation, recorder.status, begin, time.Since(begin), role, asked, denied})
 }
 
-// judged answers a call if its caller may make it. It returns the caller's
-// role, what was asked of IAM and why the answer was no, if the caller is not
-// the administrator.
+// judged answers a call if its caller may make it. Unless the caller is the
+// administrator, it returns the caller's role, the IAM permissions that the
+// call needs, and why it was denied.
 func (e *Endpoint) judged(w http.ResponseWriter, c *endpoint.Call) (role string, asked []iam.Question, denied string) {
 	s, ok, err := e.access.caller(c.Request)
 	if err == nil && !ok {
@@ -94,7 +94,7 @@ func (e *Endpoint) judged(w http.ResponseWriter, c *endpoint.Call) (role string,
 	return s.role, asked, ""
 }
 
-// refusal is an error as AWS answers it.
+// refusal is an error in the form of AWS's answer.
 func refusal(c *endpoint.Call, err error) *endpoint.Reply {
 	return endpoint.Operation(func(*endpoint.Call, endpoint.Next) (*endpoint.Reply, error) { return nil, err }).Do(c, nil)
 }
@@ -117,7 +117,8 @@ func (e *Endpoint) answer(w http.ResponseWriter, c *endpoint.Call) {
 	op.Do(c, e.control.send).Write(w)
 }
 
-// scaling is Application Auto Scaling on whoever answers for ECS.
+// scaling returns Application Auto Scaling on top of the handler that answers
+// for ECS.
 func (e *Endpoint) scaling() *scaling {
 	s := newScaling(e.account)
 	s.service = func(ctx context.Context, region, cluster, service string) (desired int, found bool, err error) {
@@ -146,7 +147,7 @@ func (e *Endpoint) scaling() *scaling {
 	return s
 }
 
-// askECS is a call of the endpoint's own.
+// askECS makes a call to ECS on the endpoint's own behalf.
 func (e *Endpoint) askECS(ctx context.Context, region, operation string, in any) (*endpoint.Reply, error) {
 	r, err := newJSONRequest(ecs.Consistent(ctx), "ecs", region, "AmazonEC2ContainerServiceV20141113."+operation, in)
 	if err != nil {
@@ -155,7 +156,7 @@ func (e *Endpoint) askECS(ctx context.Context, region, operation string, in any)
 	return e.self(r), nil
 }
 
-// newJSONRequest is a request of the JSON protocol to the endpoint itself.
+// newJSONRequest is a request to the endpoint itself by the JSON protocol.
 func newJSONRequest(ctx context.Context, service, region, target string, v any) (*http.Request, error) {
 	body, err := json.Marshal(v)
 	if err != nil {
@@ -171,7 +172,7 @@ func newJSONRequest(ctx context.Context, service, region, target string, v any) 
 	return r, nil
 }
 
-// self lets the endpoint answer a request of its own.
+// self answers a request that the endpoint makes to itself.
 func (e *Endpoint) self(r *http.Request) *endpoint.Reply {
 	rep := &endpoint.Reply{Header: http.Header{}}
 	w := &replyWriter{rep}
@@ -186,7 +187,7 @@ func (e *Endpoint) self(r *http.Request) *endpoint.Reply {
 	return rep
 }
 
-// statusRecorder remembers the status that was answered.
+// statusRecorder records the status of an answer.
 type statusRecorder struct {
 	http.ResponseWriter
 	status int

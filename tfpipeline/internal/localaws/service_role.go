@@ -10,8 +10,8 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam"
 )
 
-// serviceRoles names the service-linked roles, by service, as AWS does; moto
-// would name them otherwise.
+// serviceRoles are AWS's names of the service-linked roles, by service; moto
+// would choose others.
 var serviceRoles = map[string]string{
 	"ecs.amazonaws.com":                         "AWSServiceRoleForECS",
 	"ecs.application-autoscaling.amazonaws.com": "AWSServiceRoleForApplicationAutoScaling_ECSService",
@@ -22,7 +22,7 @@ var serviceRoles = map[string]string{
 
 const iamVersion = "2010-05-08"
 
-// serviceRole is what moto is asked for to make a service's role.
+// serviceRole is the request to moto that creates a service's role.
 func serviceRole(service string) url.Values {
 	return url.Values{
 		"Action": {"CreateRole"}, "Version": {iamVersion},
@@ -31,8 +31,8 @@ func serviceRole(service string) url.Values {
 	}
 }
 
-// createServiceRole makes a service-linked role. A second one is refused as AWS
-// refuses it.
+// createServiceRole creates a service-linked role, and refuses a second one as
+// AWS does.
 func createServiceRole(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
 	service := c.Form.Get("AWSServiceName")
 	name, ok := serviceRoles[service]
@@ -56,8 +56,9 @@ func createServiceRole(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, e
 	return rep, err
 }
 
-// linkedRole refuses what a service is to create first in an account without
-// its role. AWS makes the role then, and cannot assume it yet.
+// linkedRole refuses the first creation by a service in an account that lacks
+// its service-linked role. Like AWS it then creates the role, which could not
+// be assumed yet.
 func linkedRole(service, code, message string) lookup {
 	return func(l *lookups, c *endpoint.Call, _ iam.Call) error {
 		ctx := c.Request.Context()

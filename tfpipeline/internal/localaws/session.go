@@ -25,7 +25,7 @@ import (
 // sessionKey begins the access keys that STS issues.
 const sessionKey = "ASIA"
 
-// session is a role that somebody has assumed.
+// session is a role that a caller has assumed.
 type session struct {
 	role, name, token string
 	expires           time.Time
@@ -35,7 +35,7 @@ func (s session) arn(account string) string {
 	return "arn:aws:sts::" + account + ":assumed-role/" + s.role + "/" + s.name
 }
 
-// operations answers what is asked of STS by a role, or to become one.
+// operations are the STS operations that assume a role or that a role calls.
 func (a *access) operations() endpoint.Table {
 	return endpoint.Table{
 		"sts.AssumeRoleWithWebIdentity": a.assumeWithWebIdentity,
@@ -61,8 +61,8 @@ func orNext(c *endpoint.Call, next endpoint.Next, err error) (*endpoint.Reply, e
 	return next(c)
 }
 
-// assumeForTask is what ECS does before it starts a task: it assumes a role
-// that trusts it. Such a session ends with the endpoint.
+// assumeForTask assumes a role for a task, as ECS does before it starts one;
+// the role has to trust ECS. The session ends with the endpoint.
 func (a *access) assumeForTask(ctx context.Context, region, arn, id string) (aws.Credentials, error) {
 	r, ok, err := a.trustedByTasks(ctx, region, arn)
 	if err != nil {
@@ -85,7 +85,7 @@ func (a *access) trustedByTasks(ctx context.Context, region, arn string) (name s
 	return name, r.arn == arn && r.trust.TrustsService("ecs-tasks.amazonaws.com", keys), nil
 }
 
-// open gives a session its credentials.
+// open gives a session credentials.
 func (a *access) open(s session) aws.Credentials {
 	key := sessionKey + rand.Text()[:16]
 	s.token = rand.Text()
@@ -95,15 +95,15 @@ func (a *access) open(s session) aws.Credentials {
 	return aws.Credentials{AccessKeyID: key, SecretAccessKey: rand.Text(), SessionToken: s.token}
 }
 
-// assume refuses: no role of the platform trusts a user or a role.
+// assume always refuses: no role of the platform trusts a user or a role.
 func (a *access) assume(c *endpoint.Call, _ endpoint.Next) (*endpoint.Reply, error) {
 	return nil, &endpoint.Failure{Status: http.StatusForbidden, Code: "AccessDenied", Message: fmt.Sprintf(
 		"User: arn:aws:iam::%s:user/administrator is not authorized to perform: sts:AssumeRole on resource: %s", a.account, c.Form.Get("RoleArn"))}
 }
 
 // assumeWithWebIdentity issues credentials if the role's trust policy allows
-// the token's claims. Nobody signs tokens here: who holds the endpoint may be
-// whom they like, as with its access keys.
+// the token's claims. Tokens are not signed here: whoever can reach the
+// endpoint may claim any identity, as with its access keys.
 func (a *access) assumeWithWebIdentity(c *endpoint.Call, _ endpoint.Next) (*endpoint.Reply, error) {
 	claims, err := readToken(c.Form.Get("WebIdentityToken"))
 	if err != nil {
@@ -155,7 +155,7 @@ func (a *access) assumeWithWebIdentity(c *endpoint.Call, _ endpoint.Next) (*endp
 	), nil
 }
 
-// longestSession is the role's own limit, which only GetRole tells.
+// longestSession is the role's own limit, which only GetRole returns.
 func (a *access) longestSession(c *endpoint.Call, name string) (time.Duration, error) {
 	answer, err := a.control.ask(c.Request.Context(), "iam", c.Region, "2010-05-08", "GetRole", url.Values{"RoleName": {name}})
 	if err != nil {
@@ -190,8 +190,8 @@ func readToken(token string) (map[string]any, error) {
 	return claims, nil
 }
 
-// Token is a token as GitHub gives it to a workflow's job: with its subject,
-// its ref and further claims, but signed by nobody.
+// Token returns a token like the one that GitHub gives to a workflow's job,
+// with its subject, its ref and further claims, but without a signature.
 func Token(subject, ref string, more map[string]string) (string, error) {
 	claims := map[string]string{"iss": "https://token.actions.githubusercontent.com", "aud": "sts.amazonaws.com", "sub": subject, "ref": ref}
 	for k, v := range more {
@@ -205,8 +205,8 @@ func Token(subject, ref string, more map[string]string) (string, error) {
 	return encode([]byte(`{"alg":"none","typ":"JWT"}`)) + "." + encode(payload) + ".", nil
 }
 
-// Assume returns credentials of a role (its ARN) of the endpoint that config
-// leads to, for a token. The error is AWS's.
+// Assume returns the credentials of a role (by its ARN) of the endpoint that
+// config names, in exchange for a token. The error is AWS's.
 func Assume(ctx context.Context, config aws.Config, role, token string) (aws.Credentials, error) {
 	config.Credentials = aws.AnonymousCredentials{}
 	out, err := sts.NewFromConfig(config).AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
@@ -218,7 +218,7 @@ func Assume(ctx context.Context, config aws.Config, role, token string) (aws.Cre
 	return aws.Credentials{AccessKeyID: *out.Credentials.AccessKeyId, SecretAccessKey: *out.Credentials.SecretAccessKey, SessionToken: *out.Credentials.SessionToken}, nil
 }
 
-// Job is a job of GitHub's that may assume one of the platform's workflow
+// Job returns what a GitHub job needs to assume one of the platform's workflow
 // roles, named by its purpose ("plan", "build", "deploy-staging"): the role's
 // ARN and the job's token.
 func Job(p config.Platform, purpose string) (arn, token string, err error) {

@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// store keeps what a service has: records of several kinds, each by region and
-// name. Whoever holds the lock uses the records.
+// store keeps the resources of a service as records of several kinds, each by
+// region and name. Records may be used only while holding the lock.
 type store[T any] struct {
 	sync.Mutex
 	records map[place]*T

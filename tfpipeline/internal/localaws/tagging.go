@@ -38,7 +38,7 @@ func (e *Endpoint) taggedResources() endpoint.Table {
 				return nil, err
 			}
 			if out.PaginationToken != "" {
-				return rep, nil // the rest comes with the last page
+				return rep, nil // the last page gets the missing ones
 			}
 			missing, err := e.missingTags(c.Request.Context())
 			if err != nil {
@@ -73,7 +73,7 @@ func (e *Endpoint) missingTags(ctx context.Context) (map[string][]tag, error) {
 	if err != nil {
 		return nil, err
 	}
-	// By moto's words for them: AWS's in ARNs.
+	// moto's words for these types, and AWS's in ARNs.
 	kinds := map[string]string{"vpc-elastic-ip": "elastic-ip", "vpc-endpoint": "vpc-endpoint", "security-group-rule": "security-group-rule"}
 	byARN := map[string][]tag{}
 	for _, item := range endpoint.Every(root, "item") {
@@ -96,7 +96,7 @@ func (e *Endpoint) missingTags(ctx context.Context) (map[string][]tag, error) {
 	return byARN, nil
 }
 
-// cloudMap asks for the namespaces of Service Connect.
+// cloudMap calls Cloud Map, which has the namespaces of Service Connect.
 func (e *Endpoint) cloudMap(ctx context.Context, operation string, in, out any) error {
 	r, err := newJSONRequest(ctx, "servicediscovery", e.region, "Route53AutoNaming_v20170314."+operation, in)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 
 const elbNamespace = "http://elasticloadbalancing.amazonaws.com/doc/" + elbVersion + "/"
 
-// targetHealth answers for target health. In moto every registered target is
-// healthy for ever, and services of ECS never register any.
+// targetHealth describes the health of targets. In moto every registered
+// target is healthy, and ECS services register none.
 func targetHealth(health func(targetGroupARN string) (all []ecs.TargetHealth, ok bool)) endpoint.Table {
 	if health == nil {
 		return nil
@@ -45,8 +45,8 @@ func targetHealth(health func(targetGroupARN string) (all []ecs.TargetHealth, ok
 	}
 }
 
-// isTarget reports whether a request asks for a target, by address or by
-// address and port.
+// isTarget reports whether a request names a target, by address or by address
+// and port.
 func isTarget(asked url.Values, t ecs.TargetHealth) bool {
 	return asked.Get("Id") == t.ID && (asked.Get("Port") == "" || asked.Get("Port") == strconv.Itoa(t.Port))
 }

@@ -46,7 +46,7 @@ type localTransport struct {
 	asked time.Time
 }
 
-// remember is how long the addresses are taken for true.
+// remember is how long the addresses of load balancers are cached.
 const remember = time.Second
 
 func (c *localTransport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -74,8 +74,8 @@ func (c *localTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// find returns where the listener answers that a request is for; "" if no load
-// balancer has its domain.
+// find returns the address of the listener that a request is for; "" if no
+// load balancer has its domain.
 func (c *localTransport) find(r *http.Request) (string, error) {
 	all, err := c.addresses(r.Context())
 	if err != nil {
@@ -116,7 +116,7 @@ func (c *localTransport) addresses(ctx context.Context) ([]balancer.Address, err
 	}
 	defer res.Body.Close()
 	c.known = nil
-	// Another endpoint on the loopback address knows of no such thing.
+	// Another program on the loopback address has no such path.
 	if res.StatusCode == http.StatusOK {
 		if err := json.NewDecoder(res.Body).Decode(&c.known); err != nil {
 			return nil, fmt.Errorf("read the local endpoint's load balancers: %w", err)

@@ -20,18 +20,19 @@ import (
 type upstream struct {
 	url       *url.URL
 	transport http.RoundTripper
-	// lacks reports whether its answer of 500 means that it has no such
+	// lacks reports whether an answer of 500 means that moto lacks the
 	// operation.
 	lacks func(ctx context.Context, operation string) bool
-	// died is what to tell when it does not answer at all; nil while it runs.
+	// died returns the error to report when moto does not answer at all; nil
+	// while it runs.
 	died func() error
 }
 
 func newUpstream(base *url.URL) *upstream {
 	return &upstream{
 		url: base,
-		// One connection a request: moto's server closes them at will, and a
-		// request on a connection that is being closed is lost.
+		// Each request gets its own connection: moto's server closes
+		// connections at any time, and loses a request that is on one.
 		transport: &http.Transport{DisableKeepAlives: true},
 		lacks:     func(context.Context, string) bool { return false },
 		died:      func() error { return nil },
@@ -53,9 +54,9 @@ func (u *upstream) send(c *endpoint.Call) (*endpoint.Reply, error) {
 	return &endpoint.Reply{Status: res.StatusCode, Header: res.Header, Body: body}, nil
 }
 
-// pass forwards a call without reading its answer, nor a large body. A smaller
-// object is forwarded when it is there whole: moto stores what it got of one whose
-// sender died, which S3 never does.
+// pass forwards a call and streams its answer and a large body. A smaller body
+// is read completely first: moto stores a partial object if the sender dies,
+// which S3 never does.
 func (u *upstream) pass(w http.ResponseWriter, c *endpoint.Call) {
 	if r := c.Request; c.Body == nil && r.Method == http.MethodPut && r.ContentLength > 0 && r.ContentLength <= endpoint.MaxBody {
 		body, err := io.ReadAll(r.Body)
@@ -68,9 +69,9 @@ func (u *upstream) pass(w http.ResponseWriter, c *endpoint.Call) {
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(u.url)
-			// The name that the client used says which bucket is meant.
+			// The host name may contain the bucket's name.
 			p.Out.Host, p.Out.URL.RawQuery = p.In.Host, p.In.URL.RawQuery
-			// The client has been told to continue by our own server.
+			// Our own server has already answered it.
 			p.Out.Header.Del("Expect")
 			if c.Body != nil {
 				endpoint.SetBody(p.Out, c.Body)
@@ -84,8 +85,8 @@ func (u *upstream) pass(w http.ResponseWriter, c *endpoint.Call) {
 	proxy.ServeHTTP(w, c.Request)
 }
 
-// roundTrip sends a request, and replaces the answer to an operation that moto
-// lacks: a 500 is retried by every client of AWS, for minutes.
+// roundTrip sends a request, and replaces moto's answer to an operation that
+// it lacks: AWS's clients retry a 500 for minutes.
 func (u *upstream) roundTrip(c *endpoint.Call, r *http.Request) (*http.Response, error) {
 	res, lacks, err := u.exchange(c.Operation, r)
 	if !lacks {
@@ -98,13 +99,13 @@ func (u *upstream) roundTrip(c *endpoint.Call, r *http.Request) (*http.Response,
 	return res, nil
 }
 
-// readTries is how often moto is asked the same while it fails.
+// readTries is how often a failing read is tried.
 const readTries = 10
 
-// exchange sends a request, and again while a read fails: moto goes through its
-// tables without a lock, and answers 500 if another request adds to one
-// meanwhile. lacks: moto has no such operation; the body of its answer is
-// closed.
+// exchange sends a request, and repeats a read that fails: moto walks through
+// its tables without a lock, and answers 500 if another request adds to one
+// meanwhile. lacks says that moto has no such operation; the body of that
+// answer is closed.
 func (u *upstream) exchange(operation string, r *http.Request) (res *http.Response, lacks bool, err error) {
 	for tries := 1; ; tries++ {
 		res, err = u.transport.RoundTrip(r)
@@ -129,8 +130,8 @@ func (u *upstream) exchange(operation string, r *http.Request) (res *http.Respon
 // reads matches the operations that change nothing.
 var reads = regexp.MustCompile(`^(?:BatchGet|Describe|Get|List)`)
 
-// notModelled is the answer to what neither the endpoint nor moto can do. It
-// is a 501 and not a 500: AWS's clients retry a 500, and Terraform would seem
+// notModelled is the answer to an operation that neither the endpoint nor moto
+// has. It is a 501, since AWS's clients retry a 500, and Terraform would seem
 // to hang for 25 attempts.
 func notModelled(service, operation string) *endpoint.Failure {
 	return &endpoint.Failure{
@@ -140,17 +141,17 @@ func notModelled(service, operation string) *endpoint.Failure {
 	}
 }
 
-// unreachable is the answer when moto gives none.
+// unreachable is the answer when moto does not answer.
 func (u *upstream) unreachable(err error) *endpoint.Failure {
 	if died := u.died(); died != nil {
-		// Not to be retried: it stays dead.
+		// It must not be retried: moto does not come back.
 		return &endpoint.Failure{Status: http.StatusNotImplemented, Code: "LocalEndpointStopped", Message: died.Error()}
 	}
 	return &endpoint.Failure{Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable", Message: err.Error()}
 }
 
-// ask makes a call of our own, by the Query protocol, for what an answer needs
-// to know.
+// ask makes a call on the endpoint's own behalf, by the Query protocol, when
+// an answer needs to know something.
 func (u *upstream) ask(ctx context.Context, service, region, version, operation string, parameters url.Values) (*etree.Element, error) {
 	form := url.Values{"Action": {operation}, "Version": {version}}
 	for k, v := range parameters {
@@ -201,7 +202,7 @@ func (u *upstream) askBody(ctx context.Context, operation, service, region, targ
 	return answer, nil
 }
 
-// upstreamError is an answer of moto that is no success.
+// upstreamError is an answer of moto's that is not a success.
 type upstreamError struct {
 	status int
 	body   string
@@ -209,8 +210,8 @@ type upstreamError struct {
 
 func (e *upstreamError) Error() string { return fmt.Sprintf("status %d: %s", e.status, e.body) }
 
-// signature is enough of one for moto, which reads the scope and verifies
-// nothing.
+// signature is a signature that satisfies moto, which reads the scope and
+// verifies nothing.
 func signature(service, region string) string {
 	return "AWS4-HMAC-SHA256 Credential=" + accessKey + "/20260101/" + region + "/" + service +
 		"/aws4_request, SignedHeaders=host, Signature=none"

@@ -16,11 +16,12 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/process"
 )
 
-// Use is a Cloud that a person or a command uses until its end.
+// Use runs a Cloud for as long as a person or a command uses it.
 type Use struct {
 	Platform config.Platform
 	Console  *console.Console
-	// JSON prints the environment as a document, Verbose what tasks print.
+	// JSON prints the environment as a JSON document, Verbose the output of
+	// tasks.
 	JSON, Verbose bool
 	// Speed divides the intervals of health checks and draining.
 	Speed int
@@ -29,8 +30,8 @@ type Use struct {
 	Command []string
 }
 
-// Run starts the cloud, and ends it when the command, the shell or ctx has
-// ended. The error of a command has the command's exit code.
+// Run starts the cloud, and stops it when the command, the shell or ctx has
+// ended. If the command failed, the error has its exit code.
 func (s Use) Run(ctx context.Context) error {
 	cloud, err := s.start(ctx)
 	if err != nil {
@@ -51,8 +52,8 @@ func (s Use) start(ctx context.Context) (*Cloud, error) {
 	if s.Verbose {
 		options.Output = func(task, container, line string) { s.Console.Progress("%s/%.8s: %s", container, task, line) }
 	}
-	// Ctrl-C is also for the command that uses the endpoint, and which may need
-	// it until its end: from the start on only Close ends it.
+	// Ctrl-C also reaches the command, which may need the endpoint until it
+	// ends: once started, the endpoint ends only with Close.
 	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	started := context.AfterFunc(ctx, func() { end(context.Cause(ctx)) })
 	cloud, err := StartCloud(life, options)
@@ -62,7 +63,7 @@ func (s Use) start(ctx context.Context) (*Cloud, error) {
 	return cloud, err
 }
 
-// serve is what happens while the endpoint runs.
+// serve runs the command or shell, or waits, while the endpoint runs.
 func (s Use) serve(ctx context.Context, cloud *Cloud) error {
 	args := s.Command
 	if s.Shell {
@@ -101,7 +102,8 @@ func (s Use) printEnvironment(cloud *Cloud) error {
 			Unset       []string          `json:"unset"`
 		}{cloud.URL(), set, unset})
 	}
-	// In one write, so that a file that has something has everything.
+	// It is a single write, so that a reader of the file never sees half of
+	// it.
 	var lines strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(set)) {
 		fmt.Fprintf(&lines, "export %s='%s'\n", name, strings.ReplaceAll(set[name], "'", `'\''`))
@@ -114,14 +116,15 @@ func (s Use) printEnvironment(cloud *Cloud) error {
 // commandGrace is how long a command may take to end after an interrupt.
 const commandGrace = 2 * time.Minute
 
-// RunIn runs a command with another environment, and passes on how it ended.
-// An interrupt does not kill it: the command, and everything that it started,
-// gets the signal itself, and has the endpoint for as long as it takes to end
-// well. Nothing of it goes on after that.
+// RunIn runs a command in another environment, and returns how it ended. An
+// interrupt does not kill it: the command and everything that it started get the
+// signal themselves, and the endpoint stays while they end. Without a terminal,
+// whatever is left of them after that is killed.
 func RunIn(ctx context.Context, c *console.Console, env, args []string) error {
 	var err error
 	if console.Terminal(c.In) {
-		// A terminal sends Ctrl-C to everything that runs in it.
+		// A terminal sends Ctrl-C to every process in it, so the context must
+		// not kill the command.
 		cmd := exec.Command(args[0], args[1:]...)
 		cmd.Env = env
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = c.In, c.Out, c.Err

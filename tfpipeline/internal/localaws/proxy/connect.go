@@ -35,21 +35,21 @@ import (
 	"time"
 )
 
-// Upstream is a port of a task as its own proxy reaches it. As a handler it is
-// what answers at that port.
+// Upstream is a port of a task as the task's own proxy reaches it. As a
+// handler it answers requests to that port.
 type Upstream struct {
 	address   string
 	transport http.RoundTripper
-	idle      func() // closes what is not in use
+	idle      func() // closes unused connections
 }
 
-// NewUpstream makes one of an address, host:port.
+// NewUpstream returns the upstream at an address, host:port.
 func NewUpstream(address string, limits Limits) *Upstream {
 	t := &http.Transport{MaxIdleConnsPerHost: 256, DisableCompression: true, DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext}
 	return &Upstream{address, limits.Transport(t), t.CloseIdleConnections}
 }
 
-// Close lets go of connections that carry no request.
+// Close closes connections that carry no request.
 func (u *Upstream) Close() { u.idle() }
 
 // RoundTrip sends a request to the application.
@@ -63,18 +63,19 @@ func (u *Upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (u *Upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) { serve(w, r, u) }
 
-// Client is the proxy as its own task uses it: an HTTP proxy. The zero value
-// but for Find will do.
+// Client is the proxy that a task uses for its own requests: an HTTP proxy.
+// Only Find is required.
 type Client struct {
-	// Find gives the tasks that take requests for a name and port; ok is false
-	// for what is no name of Service Connect, which is asked as it stands.
+	// Find returns the tasks that take requests for a name and port; ok is
+	// false if that is no Service Connect name, and the request then goes to
+	// the host itself.
 	Find func(host string, port int) (tasks []*Upstream, ok bool)
 
 	mu    sync.Mutex
 	turns map[string]int
 }
 
-// attempts are AWS's two retries and the first.
+// attempts is the first attempt and AWS's two retries.
 const attempts = 3
 
 var errNoTask = errors.New("no healthy upstream")
@@ -86,7 +87,7 @@ func (c *Client) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	serve(w, r, c)
 }
 
-// RoundTrip sends a request to the next task behind its name.
+// RoundTrip sends a request to the next task behind the name.
 func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
 	port := 80
 	if n, err := strconv.Atoi(r.URL.Port()); err == nil {
@@ -112,7 +113,7 @@ func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// turn counts the attempts at a name.
+// turn counts the attempts for a name.
 func (c *Client) turn(name string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -128,7 +129,8 @@ func unreachable(err error) bool {
 	return ok && failed.Op == "dial"
 }
 
-// serve answers a request by a transport, with errors as Envoy's.
+// serve answers a request through a transport, and turns its errors into
+// Envoy's answers.
 func serve(w http.ResponseWriter, r *http.Request, transport http.RoundTripper) {
 	if !r.ProtoAtLeast(1, 1) {
 		answer(w, http.StatusUpgradeRequired, "")

@@ -8,24 +8,25 @@ import (
 	"time"
 )
 
-// Limits bound the time of a request; 0 is no bound.
+// Limits are the time limits of a request; 0 is no limit.
 type Limits struct {
-	// Request is from the last byte of the request to the last of the response.
+	// Request is the time from the last byte of the request to the last byte
+	// of the response.
 	Request time.Duration
-	// Idle is how long no byte may pass in either direction.
+	// Idle is how long no byte passes in either direction.
 	Idle time.Duration
 }
 
-// What a request ends with that goes beyond a limit, in Envoy's words.
+// The errors of a request that exceeds a limit, in Envoy's words.
 var (
 	ErrRequest = errors.New("upstream request timeout")
 	ErrIdle    = errors.New("stream timeout")
 )
 
-// Transport keeps requests within the limits: RoundTrip fails with ErrRequest or
-// ErrIdle, or the reading of the response's body does. Connections that change
-// their protocol have no limits. Nothing is sent twice: an http.Transport would
-// repeat a request whose connection was closed under it.
+// Transport enforces the limits: RoundTrip, or reading the response's body,
+// fails with ErrRequest or ErrIdle. A connection that changes its protocol has
+// no limits. Transport sends nothing twice, while an http.Transport would
+// repeat a request whose connection was closed.
 func (l Limits) Transport(next http.RoundTripper) http.RoundTripper { return limited{l, next} }
 
 type limited struct {
@@ -59,7 +60,7 @@ func (l limited) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// watch is the two timers of one request.
+// watch holds the two timers of a request.
 type watch struct {
 	limits        Limits
 	ctx           context.Context
@@ -73,21 +74,21 @@ func stopped(f func()) *time.Timer {
 	return t
 }
 
-// passed notes that bytes went one way or the other.
+// passed records that bytes passed in either direction.
 func (w *watch) passed() {
 	if w.limits.Idle > 0 {
 		w.idle.Reset(w.limits.Idle)
 	}
 }
 
-// complete notes that the whole request was sent.
+// complete records that the whole request was sent.
 func (w *watch) complete() {
 	if w.limits.Request > 0 {
 		w.request.Reset(w.limits.Request)
 	}
 }
 
-// reason is why a request failed.
+// reason returns why a request failed.
 func (w *watch) reason(err error) error {
 	if cause := context.Cause(w.ctx); errors.Is(cause, ErrRequest) || errors.Is(cause, ErrIdle) {
 		return cause

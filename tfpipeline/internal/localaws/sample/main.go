@@ -1,7 +1,7 @@
-// Sample is an application to deploy where there is none yet: it serves every
-// path, says which release it is, drains when it is told to end, and behaves
-// badly when it is told to. Without a command it serves; "sample seed" is the
-// one-off task of a first deployment.
+// Sample is an application to deploy before there is a real one. It serves
+// every path, reports its release, drains before it ends, and misbehaves as
+// its flags say. Without a command it serves; "sample seed" is the one-off
+// task of a first deployment.
 package main
 
 import (
@@ -24,19 +24,19 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
-// behaviour is what the application is told to do.
+// behaviour is what the flags ask of the application.
 type behaviour struct {
 	service, release, address string
 	worker                    bool // without a port
 
-	ready     time.Duration // until it is healthy
+	ready     time.Duration // time until it is healthy
 	unhealthy bool
 	slow      time.Duration // before each answer
 	fail      bool
-	crash     time.Duration // after the start; 0: never
+	crash     time.Duration // time from the start to the crash; 0: never
 	exit      int           // the code of a crash
 	ignore    bool          // SIGTERM
-	drain     time.Duration // to end what has begun
+	drain     time.Duration // time to finish requests in flight
 }
 
 const usage = `sample is an application to deploy where there is none yet.
@@ -108,7 +108,8 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) int 
 	return 2
 }
 
-// seed checks that it was given what it needs. It must not print the password.
+// seed checks that it got the variables that it needs. It must not print the
+// password.
 func seed(b behaviour, get func(string) string, stdout, stderr io.Writer) int {
 	for _, name := range []string{"DB_HOST", "DB_PASSWORD", "SUPERADMIN_PASSWORD"} {
 		if get(name) == "" {

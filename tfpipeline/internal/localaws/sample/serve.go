@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// serve answers until it is told to end, or to crash.
+// serve answers requests until it gets SIGTERM, or crashes as its flags say.
 func serve(ctx context.Context, b behaviour, stdout, stderr io.Writer) int {
 	begin := time.Now()
 	crashed := func() int {
@@ -79,7 +79,7 @@ func (b behaviour) handler(begin time.Time) http.Handler {
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if err := wait(r.Context(), max(b.slow, duration(r.FormValue("slow")))); err != nil {
-			return // nobody waits for the answer
+			return // the client has gone
 		}
 		if n, err := strconv.Atoi(r.FormValue("events")); err == nil {
 			stream(w, r, n)
@@ -109,12 +109,12 @@ func stream(w http.ResponseWriter, r *http.Request, n int) {
 	for i := range n {
 		fmt.Fprintf(w, "data: %d\n\n", i)
 		if http.NewResponseController(w).Flush() != nil || wait(r.Context(), 20*time.Millisecond) != nil {
-			return // nobody listens
+			return // the client has gone
 		}
 	}
 }
 
-// call answers as another service does, or 502 if it breaks off.
+// call passes on the answer of another service, or 502 if that fails.
 func call(w http.ResponseWriter, r *http.Request, to string) {
 	status, body, err := get(r.Context(), to)
 	if err != nil {
@@ -139,7 +139,7 @@ func get(ctx context.Context, address string) (status int, body []byte, err erro
 	return res.StatusCode, body, err
 }
 
-// answer is what every path but /health says.
+// answer is the answer to every path but /health.
 type answer struct {
 	Service string `json:"service"`
 	Release string `json:"release"`

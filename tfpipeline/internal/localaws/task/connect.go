@@ -20,11 +20,12 @@ import (
 type connection struct {
 	upstreams map[string]*proxy.Upstream // by the name of the port
 	ports     map[int32]int              // where the proxy listens, by container port
-	outbound  string                     // URL of the proxy for what the task asks
+	outbound  string                     // URL of the proxy for the task's own requests
 	servers   []*http.Server
 }
 
-// connect starts the proxy of a task whose service has one. The lock is held.
+// connect starts the proxy of a task whose service uses Service Connect. The
+// caller holds the lock.
 func (l *Launcher) connect(t *task) error {
 	if t.Connect == nil || !t.Connect.Enabled || l.options.Endpoints == nil {
 		return nil
@@ -34,7 +35,7 @@ func (l *Launcher) connect(t *task) error {
 	for _, s := range t.Connect.Services {
 		m, ok := portNamed(t.Definition, value(s.PortName))
 		if !ok {
-			continue // refused when the service was made
+			continue // refused when the service was created
 		}
 		u := proxy.NewUpstream(net.JoinHostPort(t.address, strconv.Itoa(t.ports[*m.ContainerPort])), l.limits(m, s.Timeout))
 		c.upstreams[*s.PortName] = u
@@ -68,7 +69,7 @@ func (c *connection) serve(address string, h http.Handler) (*net.TCPAddr, error)
 	return socket.Addr().(*net.TCPAddr), nil
 }
 
-// close ends the proxy, after the containers.
+// close stops the proxy, after the containers have ended.
 func (c *connection) close() {
 	for _, s := range c.servers {
 		s.Close()
@@ -78,7 +79,7 @@ func (c *connection) close() {
 	}
 }
 
-// find gives the ports behind a name as a task sees it.
+// find returns the ports behind a name as a task resolves it.
 func (l *Launcher) find(task, host string, port int) (all []*proxy.Upstream, ok bool) {
 	endpoints, ok := l.options.Endpoints(task, host, port)
 	l.mu.Lock()

@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// lifeline runs the program that follows in its own place, beside a watcher
-// that kills the whole process group once descriptor 3 is closed. The launcher
-// holds the other end, and never writes: the kernel closes it whatever way the
-// launcher's process ends, also by SIGKILL.
+// lifeline replaces itself by the program that follows, next to a watcher that
+// kills the whole process group when descriptor 3 is closed. The launcher
+// holds the other end and never writes: the kernel closes it when the
+// launcher's process ends, even by SIGKILL.
 const lifeline = `(read -r _ <&3; kill -KILL 0) & exec "$@" 3<&-`
 
-// container is one process with its children.
+// container is one process with its child processes.
 type container struct {
 	name    string
 	command []string
@@ -31,7 +31,7 @@ type container struct {
 
 	cmd     *exec.Cmd
 	reading sync.WaitGroup
-	ended   chan struct{} // closed when it has
+	ended   chan struct{} // closed when it has ended
 }
 
 // start starts all containers of a task, or none.
@@ -69,13 +69,14 @@ func (c *container) start(watched *os.File) error {
 	return nil
 }
 
-// process makes a command of the container's, which ends with the launcher.
+// process returns a command of the container, which ends with the launcher.
 func (c *container) process(watched *os.File, command []string) *exec.Cmd {
 	cmd := exec.Command("/bin/sh", append([]string{"-c", lifeline, c.name}, command...)...)
 	cmd.Env, cmd.Dir = c.environ, c.folder
 	cmd.ExtraFiles = []*os.File{watched}
-	// A group of its own: Ctrl-C on the terminal is not for tasks, and a kill
-	// reaches everything that the command has started.
+	// The command gets its own process group: Ctrl-C on the terminal is not
+	// for tasks, and a kill must reach everything that the command has
+	// started.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return cmd
 }
@@ -89,7 +90,7 @@ func (c *container) read(r io.ReadCloser) {
 		if line = strings.TrimRight(line, "\r\n"); line != "" || err == nil {
 			c.output(line)
 			if c.log != nil {
-				_, _ = io.WriteString(c.log, line) // the log says itself what it lost
+				_, _ = io.WriteString(c.log, line) // the log itself reports what it lost
 			}
 		}
 		if err != nil {
@@ -98,13 +99,13 @@ func (c *container) read(r io.ReadCloser) {
 	}
 }
 
-// wait returns the exit code when the container has ended and its log has
-// arrived. When stop ends, the container is asked to end, and made to after
-// the timeout, or when now ends.
+// wait returns the exit code when the container has ended and its log has been
+// sent. When stop ends, the container gets SIGTERM; it is killed after the
+// timeout, or when now ends.
 func (c *container) wait(stop, now context.Context, timeout time.Duration) int32 {
 	gone := make(chan struct{})
 	go func() {
-		_ = c.cmd.Wait() // the state says how
+		_ = c.cmd.Wait() // the process state says how it ended
 		close(gone)
 	}()
 	select {
@@ -123,7 +124,7 @@ func (c *container) wait(stop, now context.Context, timeout time.Duration) int32
 		<-gone
 	}
 	close(c.ended)
-	c.kill() // the watcher, and what else is left of the group
+	c.kill() // the watcher, and anything else in the group
 	c.reading.Wait()
 	c.discard()
 	return exitCode(c.cmd.ProcessState)
@@ -137,12 +138,13 @@ func (c *container) discard() {
 	}
 }
 
-// kill ends the process group, whose watcher lives as long as nobody does.
+// kill ends the process group with its watcher.
 func (c *container) kill() { killGroup(c.cmd) }
 
 func killGroup(cmd *exec.Cmd) { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // gone already: fine
 
-// exitCode is as Docker gives it: a signal counts from 128.
+// exitCode is the exit code as Docker counts it: 128 plus the number of a
+// signal.
 func exitCode(s *os.ProcessState) int32 {
 	if status, ok := s.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		return 128 + int32(status.Signal())

@@ -15,10 +15,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
-// check is the health check of a container. Its command is run as it is,
-// beside the container and not in it; one that requests a URL of the
-// container, with curl or wget, is replaced by that request, since the
-// container is at another port than it believes.
+// check is the health check of a container. Its command runs outside the
+// container, unchanged. A command that requests a URL of the container with
+// curl or wget is replaced by that request, since the container listens on
+// another port than it believes.
 type check struct {
 	container *container
 	watched   *os.File
@@ -61,8 +61,8 @@ func newCheck(c *container, t *task, d *types.HealthCheck, watched *os.File) *ch
 	return k
 }
 
-// outside is a URL of the task's own network as it is seen from outside; "" if
-// it is of another.
+// outside translates a URL of the task's own network into one that works
+// outside; "" if it is a URL of another network.
 func (t *task) outside(text string) string {
 	u, err := url.Parse(text)
 	if err != nil || !inside(u.Hostname()) {
@@ -81,7 +81,8 @@ func (t *task) outside(text string) string {
 }
 
 // watch checks until the container has ended, and reports every change. A
-// failure within the start period does not count, unless one has passed.
+// failure within the start period does not count, unless a check has passed
+// before.
 func (k *check) watch(ended <-chan struct{}, report func(healthy bool)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -123,7 +124,7 @@ func (k *check) watch(ended <-chan struct{}, report func(healthy bool)) {
 	}
 }
 
-// passes checks once.
+// passes runs the check a single time.
 func (k *check) passes(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, k.timeout)
 	defer cancel()

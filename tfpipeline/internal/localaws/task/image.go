@@ -11,13 +11,13 @@ import (
 	"strings"
 )
 
-// Image is what an image stands for on a laptop: not layers, but a folder of
-// programs, or a command line. It is written into the image's manifest, so that
-// the digest is of it, and so that anybody who can put an image into the
-// registry can give it to the tasks.
+// Image stands for a container image on a laptop: not layers, but a folder of
+// programs and a command line. The image's manifest contains it, so that the
+// digest covers it, and so that anybody who can push to the registry can give
+// it to tasks.
 type Image struct {
 	// Folder is the working directory; programs are looked for in it and in
-	// its bin. "" is a folder with nothing in it.
+	// its bin. "" stands for an empty folder.
 	Folder string `json:"folder,omitempty"`
 	// Entrypoint and Command are what runs if the container definition says
 	// nothing else: https://docs.docker.com/reference/dockerfile/#understand-how-cmd-and-entrypoint-interact
@@ -32,7 +32,7 @@ const Annotation = "local.image"
 
 const manifestType = "application/vnd.oci.image.manifest.v1+json"
 
-// manifest is as much of an OCI image manifest as is needed here:
+// manifest has those fields of an OCI image manifest that are needed here:
 // https://github.com/opencontainers/image-spec/blob/main/manifest.md
 type manifest struct {
 	SchemaVersion int               `json:"schemaVersion"`
@@ -48,7 +48,7 @@ type descriptor struct {
 	Size      int    `json:"size"`
 }
 
-// Manifest writes an image down; equal images have equal manifests.
+// Manifest returns an image's manifest; equal images have equal manifests.
 func (i Image) Manifest() (string, error) {
 	content, err := json.Marshal(i)
 	if err != nil {
@@ -66,7 +66,7 @@ func (i Image) Manifest() (string, error) {
 	return string(text), nil
 }
 
-// ParseManifest reads an image out of its manifest.
+// ParseManifest reads an image from its manifest.
 func ParseManifest(text string) (Image, error) {
 	var m manifest
 	if err := json.Unmarshal([]byte(text), &m); err != nil {
@@ -83,9 +83,9 @@ func ParseManifest(text string) (Image, error) {
 	return i, nil
 }
 
-// commandLine is what a container runs. As with Docker, an entry point of the
-// definition puts the image's command out of force, and a command of the
-// definition replaces the image's.
+// commandLine is the command line of a container. As with Docker, an entry
+// point in the definition disables the image's command, and a command in the
+// definition replaces it.
 func (i Image) commandLine(entrypoint, command []string) ([]string, error) {
 	if len(entrypoint) == 0 {
 		entrypoint = i.Entrypoint
@@ -105,7 +105,7 @@ func (i Image) commandLine(entrypoint, command []string) ([]string, error) {
 	return line, nil
 }
 
-// find looks for a program where a container would: in the image.
+// find looks for a program in the image.
 func (i Image) find(name string) (string, error) {
 	places := []string{filepath.Join(i.Folder, name), filepath.Join(i.Folder, "bin", name), filepath.Join("/usr/bin", name), filepath.Join("/bin", name)}
 	switch {

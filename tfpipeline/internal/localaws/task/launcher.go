@@ -54,23 +54,23 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
 )
 
-// Options say what surrounds the tasks. Image is required; without Secret or
-// Log, containers that need one do not start.
+// Options are what tasks need from their surroundings. Image is required;
+// without Secret or Log, containers that need one do not start.
 type Options struct {
-	// Image says what the image with that digest runs. The error is told as
+	// Image returns what the image with that digest runs. Its error becomes
 	// the reason why the task did not start.
 	Image func(ctx context.Context, reference, digest string) (Image, error)
-	// Secret gives the value that a valueFrom stands for.
+	// Secret returns the value to which a valueFrom refers.
 	Secret func(ctx context.Context, as aws.Credentials, valueFrom string) (string, error)
-	// Log opens the log of a container. Each Write is a line, and Close returns
-	// when all have arrived.
+	// Log opens the log of a container. Each Write is a line; Close returns
+	// when all lines have been sent.
 	Log func(ctx context.Context, as aws.Credentials, stream Stream) (io.WriteCloser, error)
-	// Role assumes a role for a task; the error is told as the reason why the
+	// Role assumes a role for a task; its error becomes the reason why the
 	// task did not start. If nil, tasks have no roles: Secret and Log get no
-	// credentials, and containers have what Environ gives them.
+	// credentials, and containers have only what Environ gives them.
 	Role func(ctx context.Context, arn, task string) (aws.Credentials, error)
-	// Endpoints gives the ports of tasks that stand behind a name and port of
-	// Service Connect as a task sees them; ok is false for other names. If nil,
+	// Endpoints returns the task ports behind a name and port of Service
+	// Connect, as a task resolves them; ok is false for other names. If nil,
 	// tasks have no proxy.
 	Endpoints func(task, host string, port int) (all []ecs.Endpoint, ok bool)
 	// Second is how long a second of the proxy's time-outs takes; 1 s if 0.
@@ -81,12 +81,12 @@ type Options struct {
 	Output func(task, container, line string)
 }
 
-// Launcher runs tasks. It is the Launcher of an ECS runtime.
+// Launcher runs tasks as processes. It is the Launcher of an ECS runtime.
 type Launcher struct {
 	options Options
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
-	watched *os.File // what every task's watcher reads from
+	watched *os.File // the end of the pipe that every task's watcher reads from
 	hold    *os.File // the other end
 	network [2]byte  // 127.a.b is the network of the tasks
 	running sync.WaitGroup
@@ -130,7 +130,7 @@ func New(o Options) (*Launcher, error) {
 	return l, nil
 }
 
-// Place finds room for every task.
+// Place accepts every task.
 func (l *Launcher) Place(ecs.Launch) error { return nil }
 
 // Launch starts a task.
@@ -155,7 +155,7 @@ func (l *Launcher) Launch(launch ecs.Launch) {
 	})
 }
 
-// Stop ends a task; one that has ended, or never began, is reported as ended.
+// Stop ends a task; it reports one that has ended, or never began, as ended.
 func (l *Launcher) Stop(arn string, _ time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -164,7 +164,7 @@ func (l *Launcher) Stop(arn string, _ time.Time) {
 	}
 }
 
-// Close ends all tasks at once, and returns when they are gone.
+// Close kills all tasks, and returns when they have ended.
 func (l *Launcher) Close() {
 	l.mu.Lock()
 	l.closed = true
@@ -175,7 +175,7 @@ func (l *Launcher) Close() {
 	l.watched.Close()
 }
 
-// run is the whole life of a task, which ends at once with an error.
+// run is the whole life of a task. If err is not nil, it ends immediately.
 func (l *Launcher) run(t *task, err error) {
 	defer t.cancel()
 	var containers []*container
@@ -209,9 +209,9 @@ func (l *Launcher) run(t *task, err error) {
 	ends.Wait()
 }
 
-// abandon reports a task that could not start. Until somebody stops it, it
-// stays: whoever is told to stop a task before he hears that it did not start
-// must hear that its containers ended.
+// abandon reports a task that could not start, and keeps it until it is
+// stopped: a runtime that stops the task before it reads that report must
+// still learn that its containers have ended.
 func (l *Launcher) abandon(t *task, containers []*container, err error) {
 	for _, c := range containers {
 		c.discard()
@@ -221,7 +221,7 @@ func (l *Launcher) abandon(t *task, containers []*container, err error) {
 	}
 	if t.stop.Err() == nil {
 		t.Report(time.Now(), ecs.NotStarted{Reason: err.Error()})
-		// The report and a stop may cross.
+		// The report and a stop may be under way at the same time.
 		timer := time.NewTimer(crossing)
 		defer timer.Stop()
 		select {
@@ -235,19 +235,20 @@ func (l *Launcher) abandon(t *task, containers []*container, err error) {
 	}
 }
 
-// crossing is how long a report may lie with the runtime before it is read.
+// crossing is how long the runtime may take to read a report.
 const crossing = 10 * time.Second
 
-// Ports for tasks lie below those that systems give to outgoing connections:
-// a client's connection must not take the port of a task that is to start.
+// The ports of tasks are below those that systems use for outgoing
+// connections, so that a client's connection cannot take the port of a task
+// that is about to start.
 const firstPort, lastPort = 20000, 32000
 
-// place finds an address for a task, and a port for each of its definition's.
-// The lock is held.
+// place finds an address for a task, and a port for each port of its
+// definition. The caller holds the lock.
 func (l *Launcher) place(definition types.TaskDefinition) (string, map[int32]int) {
 	address := net.IPv4(127, l.network[0], l.network[1]+byte(l.serial/250), byte(1+l.serial%250)).String()
 	if !free(address, 0) {
-		address = "127.0.0.1" // a system with one loopback address
+		address = "127.0.0.1" // a system with only one loopback address
 	}
 	ports := map[int32]int{}
 	for _, c := range definition.ContainerDefinitions {
@@ -259,7 +260,7 @@ func (l *Launcher) place(definition types.TaskDefinition) (string, map[int32]int
 				if l.port++; l.port >= lastPort {
 					l.port = firstPort
 				}
-				// A program that knows nothing of HOST listens on every address.
+				// A program that ignores HOST listens on every address.
 				if free("", l.port) {
 					break
 				}

@@ -13,8 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 )
 
-// How the awslogs driver sends: what has gathered in a moment, and no more at
-// once than PutLogEvents takes:
+// Like the awslogs driver, logs are sent in batches of what has gathered in a
+// moment, within the limits of PutLogEvents:
 // https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
 const (
 	flushEvery = 200 * time.Millisecond
@@ -24,8 +24,8 @@ const (
 	logWait    = 5 * time.Second // for one call
 )
 
-// Logs sends the logs of containers to CloudWatch, for Options.Log. warn is
-// told what could not be sent.
+// Logs sends the logs of containers to CloudWatch, for Options.Log. It calls
+// warn about lines that could not be sent.
 func Logs(client *sdk.Client, warn func(error)) func(context.Context, aws.Credentials, Stream) (io.WriteCloser, error) {
 	return func(ctx context.Context, as aws.Credentials, s Stream) (io.WriteCloser, error) {
 		settings := func(o *sdk.Options) {
@@ -60,8 +60,8 @@ func Logs(client *sdk.Client, warn func(error)) func(context.Context, aws.Creden
 	}
 }
 
-// logStream gathers lines and sends them. Who writes faster than CloudWatch
-// takes it has to wait, as with the driver's mode "blocking".
+// logStream collects lines and sends them. A container that writes faster than
+// CloudWatch accepts has to wait, as in the driver's mode "blocking".
 type logStream struct {
 	lines  chan types.InputLogEvent
 	put    func([]types.InputLogEvent)
@@ -78,7 +78,8 @@ func (l *logStream) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Close returns when everything has been sent. Nothing may be written after.
+// Close returns when everything has been sent. Nothing may be written after
+// it.
 func (l *logStream) Close() error {
 	l.closed.Do(func() { close(l.lines) })
 	<-l.done

@@ -12,7 +12,8 @@ import (
 )
 
 // prepare finds out what the containers of a task run. Errors are in ECS's
-// words. The containers are returned also with an error, to be discarded.
+// words. It returns the containers even with an error, and the caller has to
+// discard them.
 func (l *Launcher) prepare(t *task) (all []*container, err error) {
 	execution, err := l.assume(t.stop, t, t.Definition.ExecutionRoleArn)
 	if err != nil {
@@ -50,8 +51,9 @@ func (l *Launcher) prepare(t *task) (all []*container, err error) {
 	return all, nil
 }
 
-// environment is that of a container: what every container has, the image's,
-// the definition's, the secrets, and where to listen. The last one counts.
+// environment is the environment of a container: Environ, the image's
+// variables, the definition's, the secrets, and where to listen. Of equal
+// names the last one counts.
 func (l *Launcher) environment(t *task, image Image, d types.ContainerDefinition, execution aws.Credentials) ([]string, error) {
 	path := "/usr/local/bin:/usr/bin:/bin"
 	if image.Folder != "" {
@@ -59,7 +61,8 @@ func (l *Launcher) environment(t *task, image Image, d types.ContainerDefinition
 	}
 	env := []string{"PATH=" + path, "HOME=/", "HOSTNAME=" + t.address}
 	if t.connection.outbound != "" {
-		// Each name as some program wants it; Node heeds neither without the third.
+		// Programs differ in which name they read; Node reads neither without
+		// the third.
 		env = append(env, "HTTP_PROXY="+t.connection.outbound, "http_proxy="+t.connection.outbound, "NODE_USE_ENV_PROXY=1",
 			"NO_PROXY=localhost,127.0.0.0/8", "no_proxy=localhost,127.0.0.0/8")
 	}
@@ -81,8 +84,8 @@ func (l *Launcher) environment(t *task, image Image, d types.ContainerDefinition
 	return append(env, "HOST="+t.address), nil
 }
 
-// own is the value of an environment variable: PORT names the port that the
-// task really has.
+// own returns the value of an environment variable, in which PORT is replaced
+// by the port that the task really has.
 func (t *task) own(name, text string) string {
 	if name != "PORT" {
 		return text
@@ -109,7 +112,7 @@ func (l *Launcher) secret(ctx context.Context, as aws.Credentials, valueFrom str
 // Stream is the log stream of a container.
 type Stream struct {
 	Group, Region, Name string
-	// Create makes the group, if there is none.
+	// Create creates the group if it does not exist.
 	Create bool
 }
 
@@ -135,7 +138,7 @@ func (l *Launcher) openLog(t *task, c *container, d types.ContainerDefinition, e
 	return nil
 }
 
-// inside reports whether a host is the container itself, as it sees it.
+// inside reports whether a host name means the container itself.
 func inside(host string) bool {
 	return host == "localhost" || host == "0.0.0.0" || strings.HasPrefix(host, "127.") || host == "::1"
 }

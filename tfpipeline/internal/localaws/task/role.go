@@ -13,8 +13,8 @@ import (
 // what the containers call AWS as:
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
 
-// assume returns credentials of a role. Without Options.Role, or for no role,
-// they are those of nobody in particular.
+// assume returns credentials of a role. Without Options.Role, or without a
+// role, they are empty.
 func (l *Launcher) assume(ctx context.Context, t *task, role *string) (aws.Credentials, error) {
 	if l.options.Role == nil || role == nil {
 		return aws.Credentials{}, nil
@@ -22,8 +22,8 @@ func (l *Launcher) assume(ctx context.Context, t *task, role *string) (aws.Crede
 	return l.options.Role(ctx, *role, t.id())
 }
 
-// variables give a container the credentials of its task's role. With AWS it
-// finds them at an address that is in its environment.
+// variables give a container the credentials of its task's role. On AWS it
+// would fetch them from an address in its environment.
 func variables(c aws.Credentials) []string {
 	if c.AccessKeyID == "" {
 		return nil
@@ -31,7 +31,8 @@ func variables(c aws.Credentials) []string {
 	return []string{"AWS_ACCESS_KEY_ID=" + c.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + c.SecretAccessKey, "AWS_SESSION_TOKEN=" + c.SessionToken}
 }
 
-// provider gives a client the credentials of a role, or leaves it its own.
+// provider gives a client the credentials of a role, or its own if there are
+// none.
 func provider(c aws.Credentials, otherwise aws.CredentialsProvider) aws.CredentialsProvider {
 	if c.AccessKeyID == "" {
 		return otherwise
@@ -39,7 +40,7 @@ func provider(c aws.Credentials, otherwise aws.CredentialsProvider) aws.Credenti
 	return credentials.StaticCredentialsProvider{Value: c}
 }
 
-// CannotAssume is what ECS says of a role that it cannot assume.
+// CannotAssume is ECS's message about a role that it cannot assume.
 func CannotAssume(role string) string {
 	return fmt.Sprintf("ECS was unable to assume the role '%s' that was provided for this task. Please verify that the role being passed has the proper trust relationship and permissions and that your IAM user has permissions to pass this role.", role)
 }

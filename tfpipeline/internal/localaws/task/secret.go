@@ -10,8 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 )
 
-// Secrets gives the values of secrets from Secrets Manager, for
-// Options.Secret. A reference is a secret's ARN, which may end in
+// Secrets reads secrets from Secrets Manager, for Options.Secret. A reference
+// is a secret's ARN, optionally followed by
 // :JSON-KEY:VERSION-STAGE:VERSION-ID, each of which may be empty:
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html
 func Secrets(client *secretsmanager.Client) func(context.Context, aws.Credentials, string) (string, error) {
@@ -43,8 +43,8 @@ func Secrets(client *secretsmanager.Client) func(context.Context, aws.Credential
 	}
 }
 
-// jsonKey takes one value out of a JSON object. What is no string is given as
-// JSON. The error must not show the secret.
+// jsonKey returns one value of a JSON object; a value that is no string is
+// returned as JSON. The error must not show the secret.
 func jsonKey(document, key, secret string) (string, error) {
 	var values map[string]json.RawMessage
 	if json.Unmarshal([]byte(document), &values) != nil {
