@@ -136,6 +136,14 @@ gate: ## Everything that must pass, every test once and a sample of them with th
 soak: ## The long matrices, by hand and nightly: many kills, slow resources, promotions under load
 	@SOAK=1 E2E=1 go test -count=1 -timeout 4h -p 1 -v ./migrations/... ./tfpipeline/...
 
+# The tests of processes, ports and lags, of which some once failed on a slow machine.
+BUSY_PACKAGES = ./migrations/check/internal/lint ./tfpipeline/internal/calls ./tfpipeline/internal/process ./tfpipeline/internal/localaws/...
+COUNT = 20
+
+.PHONY: busy
+busy: ## Tests that a slow machine must not fail, beside two busy loops: make busy COUNT=20
+	@yes >/dev/null & first=$$!; yes >/dev/null & trap "kill $$first $$!" EXIT; go test -count=$(COUNT) -timeout 60m $(BUSY_PACKAGES)
+
 .PHONY: vulnerabilities
 vulnerabilities: ## Known vulnerabilities in what the programs call (asks vuln.go.dev)
 	@go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
