@@ -29,8 +29,8 @@ const (
 )
 
 func main() {
-	// A run is over before its garbage matters: collecting it as eagerly as a
-	// server does takes a third of the time.
+	// The program ends before garbage matters; collecting it as often as by
+	// default takes a third of its time.
 	debug.SetGCPercent(400)
 	os.Exit(run(os.Args[1:], config.Default(), os.Stdout, os.Stderr))
 }
@@ -63,7 +63,7 @@ Exit codes: 0 as asked; 1 something differs (-check), or nothing could be
 rendered or written; 2 wrong usage.
 `
 
-// run is gen without the operating system.
+// run is the program without its access to the operating system.
 func run(args []string, p config.Platform, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("gen", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -126,8 +126,9 @@ func generate(p config.Platform, dir string, check bool, stdout io.Writer) (code
 
 	var differences []tree.Difference
 	if check {
-		// What is on disk was proved before it was written, so a tree without a
-		// difference needs no second proof; the proof takes most of the time.
+		// The files on disk were proved before they were written, so a tree
+		// without differences needs no second proof, which takes most of the
+		// time.
 		if differences, err = t.Compare(); err != nil {
 			return failed, err
 		}
@@ -225,7 +226,7 @@ func repository() (string, error) {
 	}
 }
 
-// hinted is an error and how things were left.
+// hinted is an error with a sentence on how things were left.
 type hinted struct {
 	error
 	hint string
@@ -233,7 +234,7 @@ type hinted struct {
 
 func (h hinted) Unwrap() error { return h.error }
 
-// indented sets a list of problems off from the sentence before it.
+// indented sets a list of problems apart from the sentence before it.
 type indented struct{ error }
 
 func (e indented) Error() string { return "  " + strings.ReplaceAll(e.error.Error(), "\n", "\n  ") }

@@ -102,8 +102,8 @@ func (p Platform) Cluster(env string) string { return p.Prefix(env) }
 // Family is the task definition family of a service or one-off task.
 func (p Platform) Family(env, name string) string { return p.Prefix(env) + "-" + name }
 
-// TargetGroup is the load balancer's target group of a service. Where AWS's 32
-// characters are not enough, its end gives way to a hash.
+// TargetGroup is the load balancer's target group of a service. A name of more
+// than AWS's 32 characters is cut and ends with a hash.
 func (p Platform) TargetGroup(env, service string) string {
 	name := p.Family(env, service)
 	if len(name) <= targetGroupName {
@@ -165,7 +165,8 @@ func (p Platform) StateKey(root string) string { return "terraform/" + root + ".
 // StateLockKey is the object that locks that state, where Terraform looks for it.
 func (p Platform) StateLockKey(root string) string { return p.StateKey(root) + ".tflock" }
 
-// UnfinishedKey is the object that tells of an apply that began and has not ended.
+// UnfinishedKey is the object that records an apply which has begun and not
+// ended.
 func (p Platform) UnfinishedKey(root string) string { return p.StateKey(root) + ".unfinished" }
 
 // UnsavedKey is the object that keeps a state which could not be saved.

@@ -37,8 +37,8 @@ func (c *checker) containerNameFits(path, name string, public bool) {
 		return
 	}
 	if public {
-		// A deploy role reaches the groups that begin with the environment's
-		// name, so a name that is cut must keep it.
+		// A deploy role may use the target groups whose names begin with the
+		// environment's, so a cut name must keep that beginning.
 		group, begin := c.Family(env, name), c.Family(env, "")
 		c.must(len(group) <= targetGroupName || len(begin) < targetGroupName-6, path, name,
 			"makes "+tooLong("target group", group, targetGroupName)+", and "+show(begin)+" leaves no room to cut it", shorten(name, targetGroupName-len(begin)))
@@ -64,7 +64,7 @@ func tooLong(what, name string, most int) string {
 	return "the " + what + " " + show(name) + " " + plural(len(name), "character") + " long, where AWS allows " + show(most)
 }
 
-// shorten cuts a name to so many characters; nil if none would be left.
+// shorten cuts a name to so many characters; nil if nothing would be left.
 func shorten(name string, room int) any {
 	if room < 1 {
 		return nil
@@ -72,8 +72,9 @@ func shorten(name string, room int) any {
 	return strings.Trim(name[:min(room, len(name))], "-")
 }
 
-// reservedNames are modules of every environment's root and endings of its
-// security groups and alarms; a container of that name would take their place.
+// reservedNames are names that every environment's root already uses for
+// modules, security groups and alarms; a container of that name would collide
+// with one.
 func reservedNames() []string {
 	return []string{"alarms", "cache", "cluster", "database", "load-balancer", "network", "secrets"}
 }
@@ -84,10 +85,10 @@ func (c *checker) containerName(path, name, kind string) bool {
 			"is what an environment's own parts are called ("+strings.Join(reservedNames(), ", ")+"), so no "+kind+" may be", name+"-"+kind)
 }
 
-// ambiguousNames finds environments whose names begin alike: what is called
-// "staging-eu-api" would belong to "staging" as much as to "staging-eu". The
-// two would give the same names to different things, and the deploy role of
-// the one, which reaches what begins with its name, would reach the other.
+// ambiguousNames finds environments of which one's name begins another's: a
+// resource "staging-eu-api" could belong to "staging" or to "staging-eu".
+// Their resources would get equal names, and the deploy role of the first,
+// which may use whatever begins with its name, could change the second.
 func (c *checker) ambiguousNames() {
 	for _, e := range c.Environments {
 		i := slices.IndexFunc(c.Environments, func(other Environment) bool {

@@ -48,7 +48,7 @@ func networkBlock(cidr string) (netip.Prefix, bool) {
 	return p, err == nil && p.Addr().Is4() && p.Bits() >= 16 && p.Bits() <= 20
 }
 
-// freeBlock proposes a block that no environment has; nil if all are taken.
+// freeBlock proposes a block that no environment uses; nil if all are used.
 func (c *checker) freeBlock() any {
 	for second := 10; second < 256; second += 10 {
 		candidate := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(second), 0, 0}), 16)

@@ -96,8 +96,9 @@ func (c *checker) region() {
 		"are more than an account has in us-west-1", literal("2 zones"))
 }
 
-// zoneLetters end the names of the zones that a platform can use: us-east-1e
-// has neither Fargate nor NAT gateways, and ca-central-1c does not exist.
+// zoneLetters are the last letters of the zones that a platform can use:
+// us-east-1e has neither Fargate nor NAT gateways, and ca-central-1c does not
+// exist.
 func zoneLetters(region string) string {
 	switch region {
 	case "us-east-1":

@@ -23,7 +23,7 @@ var (
 // isPath reports whether s can be asked for by HTTP.
 func isPath(s string) bool { return len(s) <= 1024 && pathPattern.MatchString(s) }
 
-// router sees every service's routes, in order.
+// router collects the routes of all services, in order.
 type router struct {
 	*checker
 	defaultService string

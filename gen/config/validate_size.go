@@ -25,7 +25,7 @@ func (f fargateMemory) pairs(memory int) bool {
 	return memory >= f.least && memory <= f.most && memory%f.step == 0 && (f.cpu != 256 || memory != 1536)
 }
 
-// nearest is the allowed memory next above, or the most.
+// nearest returns the next larger allowed memory, or else the largest.
 func (f fargateMemory) nearest(memory int) int {
 	for m := f.least; m < f.most; m += f.step {
 		if m >= memory && f.pairs(m) {
@@ -78,7 +78,8 @@ func (c *checker) size(path string, s Size, protected bool) {
 		"has no effect: the service does not scale while maxTasks is minTasks", 0)
 }
 
-// promise records that a protected environment does not keep one of its own.
+// promise records that a protected environment breaks a promise which
+// protection makes.
 func (c *checker) promise(path string, value any, promised string, example any) {
 	c.must(false, path, value, "breaks a promise of protected environments: "+promised, example)
 }

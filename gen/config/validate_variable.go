@@ -55,7 +55,8 @@ func (c *checker) variables(path string, of container) {
 	}
 }
 
-// ownVariable notes who sets a variable, or that it is set already.
+// ownVariable records who sets a variable, or reports that another source
+// already sets it.
 func (c *checker) ownVariable(owners map[string]string, path string, value any, variable, owner string) {
 	if first, taken := owners[variable]; taken {
 		c.must(false, path, value, "sets the variable "+variable+", as "+first+" does", nil)

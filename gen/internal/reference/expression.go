@@ -16,19 +16,19 @@ type resolver struct {
 
 	container   string   // the block's type
 	each, count bool     // whether the block is repeated so
-	self        string   // what the block declares: using it there is no use
+	self        string   // the block's own address: referring to itself does not count as use
 	iterators   []string // of the dynamic blocks around
-	scoped      []string // things that only this block knows
+	scoped      []string // addresses that only this block knows
 
 	at     hcl.Range             // of the reference being checked
 	scopes []map[string]struct{} // names of the for expressions around
-	// elements are variables of for expressions that go over a module.
+	// elements are variables of for expressions that iterate over a module.
 	elements map[string]string
 }
 
 // expression checks every reference in an expression.
 func (r *resolver) expression(e hclsyntax.Expression) {
-	// The walker reports nothing by itself.
+	// The walker itself returns no diagnostics.
 	_ = hclsyntax.Walk(e, r)
 }
 
@@ -153,7 +153,8 @@ func (r *resolver) reference(t hcl.Traversal) {
 	}
 }
 
-// element checks what is taken of an element of a module's instances.
+// element checks the output that an expression reads from one instance of a
+// module.
 func (r *resolver) element(name string, t hcl.Traversal) {
 	if module, ok := r.elements[name]; ok && len(t) > 1 {
 		if a, ok := t[1].(hcl.TraverseAttr); ok {
@@ -193,7 +194,8 @@ func (r *resolver) moduleReference(t hcl.Traversal, name string) {
 	}
 }
 
-// thing checks an address of so many names.
+// thing checks the address of a resource, data source or ephemeral resource,
+// which has so many names.
 func (r *resolver) thing(names []string, count int) {
 	if len(names) < count {
 		r.report(r.at, strings.Join(names, ".")+" refers to nothing")

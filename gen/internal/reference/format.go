@@ -7,9 +7,9 @@ import (
 	"github.com/hashicorp/hcl/v2/hclwrite"
 )
 
-// CheckFormat finds the files that terraform fmt would lay out differently. It
-// takes as long as Check, so it is for tests: what Check lets through is right,
-// this is about how it looks. It returns nil or Problems.
+// CheckFormat finds the files that terraform fmt would write differently. It
+// takes as long as Check, and concerns only the layout, so only tests call it.
+// It returns nil or Problems.
 func CheckFormat(files map[string][]byte) error {
 	problems := slices.DeleteFunc(eachFile(files, func(name string, content []byte) Problem {
 		formatted := hclwrite.Format(content)

@@ -55,7 +55,7 @@ func newModule(dir string) *module {
 	}
 }
 
-// report notes a problem.
+// report adds a problem.
 func (m *module) report(at hcl.Range, text string) {
 	m.problems = append(m.problems, Problem{at.Filename, at.Start.Line, text})
 }
@@ -65,7 +65,7 @@ func (m *module) twice(what string, first, second hcl.Range) {
 	m.report(second, what+" is declared twice, first in "+path.Base(first.Filename))
 }
 
-// declare notes what a file declares.
+// declare collects the declarations of a file.
 func (m *module) declare(f file) {
 	if f.body == nil {
 		m.broken = true

@@ -23,8 +23,8 @@ type file struct {
 // parse reads every file of HCL: it is most of the work.
 func parse(files map[string][]byte) []file { return eachFile(files, parseFile) }
 
-// eachFile does something with every file of HCL, on all processors. The
-// results are in the order of the names.
+// eachFile calls do for every HCL file, on all processors. The results are in
+// the order of the names.
 func eachFile[R any](files map[string][]byte, do func(name string, content []byte) R) []R {
 	names := slices.DeleteFunc(slices.Sorted(maps.Keys(files)), func(n string) bool {
 		return !strings.HasSuffix(n, ".tf") && !strings.HasSuffix(n, ".tftest.hcl")

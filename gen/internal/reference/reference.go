@@ -1,6 +1,6 @@
-// Package reference proves, with no provider at hand, that generated Terraform
-// hangs together: what is referred to exists, what is declared is used, and
-// every module gets the arguments it asks for.
+// Package reference proves, without a provider, that generated Terraform is
+// consistent: every reference has a declaration, every declaration is used,
+// and every module gets the arguments it requires.
 package reference
 
 import (
@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// Problem is one thing that is wrong in one place.
+// Problem is one mistake at one place.
 type Problem struct {
 	// File is a key of the files that were checked; Line counts from 1.
 	File string
@@ -22,7 +22,7 @@ type Problem struct {
 
 func (p Problem) String() string { return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Text) }
 
-// Problems are all that is wrong in a tree, sorted by file and line. It is the
+// Problems are all mistakes in a tree, sorted by file and line. It is the
 // error that Check returns.
 type Problems []Problem
 
@@ -36,8 +36,8 @@ func (ps Problems) Error() string {
 }
 
 // Check checks a tree of files by path, with slashes. A folder with .tf files
-// is a module. Files that end in .tftest.hcl have to parse and no more; others
-// are not looked at. It returns nil or Problems.
+// is a module. Files that end in .tftest.hcl only have to parse; all others
+// are ignored. It returns nil or Problems.
 func Check(files map[string][]byte) error {
 	var problems Problems
 	modules := map[string]*module{}
@@ -53,7 +53,8 @@ func Check(files map[string][]byte) error {
 		modules[dir].declare(f)
 	}
 	for _, m := range modules {
-		// Whatever a file that does not parse declares would seem missing.
+		// The declarations of a file that does not parse would seem to be
+		// missing.
 		if !m.broken {
 			m.resolve(modules)
 		}

@@ -42,14 +42,14 @@ func (m *module) resolveBlock(b *hclsyntax.Block, modules map[string]*module) {
 			r.expression(a.Expr)
 		}
 	case "moved":
-		// What it moves from is gone, and what it moves to is here.
+		// The address in "from" no longer exists; the one in "to" must.
 		r.argument(b.Body.Attributes["to"])
 	case "removed":
 		for _, inner := range b.Body.Blocks {
 			r.body(inner.Body)
 		}
 	case "check":
-		// A data source inside is known inside only.
+		// A data source within a check block is known only in that block.
 		for _, inner := range b.Body.Blocks {
 			if inner.Type == "data" && len(inner.Labels) == 2 {
 				r.scoped = append(r.scoped, address(inner))
@@ -64,7 +64,7 @@ func (m *module) resolveBlock(b *hclsyntax.Block, modules map[string]*module) {
 	}
 }
 
-// variableBlock checks a variable. Its type is a language of its own.
+// variableBlock checks a variable. Its type is no ordinary expression.
 func (r *resolver) variableBlock(b *hclsyntax.Block) {
 	for name, a := range b.Body.Attributes {
 		if name == "type" {
@@ -88,7 +88,7 @@ func (r *resolver) typeConstraint(e hclsyntax.Expression) {
 	}
 }
 
-// constants checks a body that Terraform reads before it knows any value.
+// constants checks a body that Terraform reads before it knows any values.
 func (r *resolver) constants(b *hclsyntax.Body) {
 	for name, a := range b.Attributes {
 		for _, t := range a.Expr.Variables() {
@@ -126,7 +126,7 @@ func (r *resolver) body(b *hclsyntax.Body) {
 	}
 }
 
-// isThing reports whether the block may choose its provider by an argument.
+// isThing reports whether the block may have a provider argument.
 func (r *resolver) isThing() bool {
 	return slices.Contains([]string{"resource", "data", "ephemeral", "import"}, r.container)
 }

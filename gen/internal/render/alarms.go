@@ -2,8 +2,8 @@ package render
 
 import "strings"
 
-// alarms is where alarms go, those that belong to no service, and the
-// dashboard.
+// alarms is the topic that alarms go to, the alarms that belong to no service,
+// and the dashboard.
 func alarms() module {
 	return module{
 		name: "alarms",

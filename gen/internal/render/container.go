@@ -1,8 +1,8 @@
 package render
 
-// What services and one-off tasks have in common: roles that can read their
-// own image, secrets and log and nothing else, and rules that let them reach
-// their peers and nothing else.
+// Services and one-off tasks share this: roles that may read their own image,
+// secrets and log and nothing else, and security group rules that let them
+// reach their peers and nothing else.
 
 // containerVariables are the inputs of a container, service or task.
 func containerVariables() []variable {
@@ -42,7 +42,7 @@ func containerVariables() []variable {
 	}
 }
 
-// containerLocals are the names both kinds derive.
+// containerLocals are the names that services and tasks derive.
 func containerLocals() block {
 	return locals(
 		set("prefix", expr(`"${var.platform}-${var.environment_name}"`)),
@@ -52,8 +52,8 @@ func containerLocals() block {
 	)
 }
 
-// containerIAM is the two roles: one for ECS to start the container with, one
-// for the container itself.
+// containerIAM is the two roles of a container: the one with which ECS starts
+// it, and its own.
 func containerIAM() []node {
 	role := func(name, about, suffix string) []node {
 		return []node{
@@ -125,8 +125,8 @@ func policy(statements ...any) call {
 	return call{"jsonencode", object{{"Version", "2012-10-17"}, {"Statement", list(statements)}}}
 }
 
-// containerNetwork is the security group of a container, its way to AWS and
-// the rules towards its peers.
+// containerNetwork is the security group of a container, with rules for its
+// calls to AWS and to its peers.
 func containerNetwork() []node {
 	return []node{
 		resource("aws_security_group", "this",
@@ -168,8 +168,8 @@ func containerNetwork() []node {
 	}
 }
 
-// containerLog is the log group; the name is known to the promotion, which
-// reads it when something fails.
+// containerLog is the log group. Its name is derived, so that a promotion can
+// read it when something fails.
 func containerLog() block {
 	return resource("aws_cloudwatch_log_group", "this",
 		set("name", expr(`"/${var.platform}/${var.environment_name}/${var.name}"`)),
@@ -219,7 +219,8 @@ func taskDefinition(definition ...field) []node {
 	}
 }
 
-// containerOutputs are what a promotion and other modules need of either kind.
+// containerOutputs are the outputs of a service or task that promotions and
+// other modules use.
 func containerOutputs() []output {
 	return []output{
 		{"log_group", "Log group of the container.", "aws_cloudwatch_log_group.this.name"},

@@ -117,8 +117,8 @@ func arns(service string, kinds ...string) list {
 	return all
 }
 
-// githubLook is what plans read, of shared and of the environments. AWS limits
-// most of these actions to no resource.
+// githubLook is what plans may read, of shared and of the environments. AWS
+// allows no resource restriction for most of these actions.
 func githubLook() []node {
 	return []node{
 		comment("What a plan reads: shapes, and no value that is stored. AWS's own ReadOnlyAccess reads the contents of queues, tables and functions too, and grows by itself."),

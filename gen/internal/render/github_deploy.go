@@ -2,14 +2,14 @@ package render
 
 import "slices"
 
-// githubDeploy is the deploy role of each environment. Nearly everything it
-// touches has a name that begins with the environment's; what has none is told
-// apart by its tag. Resource types are written out: AWS documents no wildcard
-// in their place.
+// githubDeploy is the deploy role of each environment. Nearly everything that
+// it may change has a name that begins with the environment's; for the rest
+// its policies check the environment's tag. Resource types are written out,
+// since AWS documents no wildcard for them.
 func githubDeploy() []node {
 	own := "${var.platform}-${each.key}"
 	roles := expr(`"${local.arn_of_roles}/${each.key}/*"`)
-	// tagged are the kinds of EC2's resources that an environment has.
+	// tagged are the EC2 resource types that an environment has.
 	tagged := func(suffix string) list {
 		var kinds []string
 		for _, k := range []string{"elastic-ip", "internet-gateway", "natgateway", "route-table", "security-group", "security-group-rule", "subnet", "vpc", "vpc-endpoint", "vpc-flow-log"} {

@@ -1,6 +1,6 @@
 package render
 
-// loadBalancer is the one way in: ALB, certificate and DNS name.
+// loadBalancer is the public entrance: ALB, certificate and DNS name.
 func loadBalancer() module {
 	return module{
 		name: "load_balancer",

@@ -15,12 +15,13 @@ import (
 // module is one reusable Terraform module, before it becomes files.
 type module struct {
 	name string
-	// about is the README's opening, a paragraph an element.
+	// about is the beginning of the README, one element for each paragraph.
 	about     []string
 	files     []source
 	variables []variable
 	outputs   []output
-	// ready names, by output, what must exist before its consumers.
+	// ready lists, by output, the resources that must exist before others use
+	// it.
 	ready map[string]row
 	// tests are .tftest.hcl files that terraform test runs with a mock
 	// provider.
@@ -59,7 +60,8 @@ func optionalObject(attributes ...field) expr {
 	return expr(b.String() + "  })")
 }
 
-// validation is a rule whose breach would otherwise show at apply only.
+// validation is a rule that catches at the plan what would otherwise fail only
+// at the apply.
 type validation struct {
 	condition expr
 	message   string
@@ -145,7 +147,7 @@ func versions(provider string) source {
 	}}
 }
 
-// renderSources formats sources that have something in them.
+// renderSources formats the sources that are not empty.
 func renderSources(dir string, sources []source) ([]File, error) {
 	var files []File
 	for _, s := range sources {

@@ -54,8 +54,9 @@ func network() module {
 			{"public_subnet_ids", "Subnets of the load balancer, in the order of the zones.", "[for zone in var.availability_zones : aws_subnet.public[zone].id]"},
 			{"vpc_id", "The VPC.", "aws_vpc.this.id"},
 		},
-		// AWS refuses a public load balancer in a VPC whose gateway is not
-		// attached yet, and a task cannot pull its image without a way out.
+		// AWS refuses a public load balancer in a VPC whose internet gateway
+		// is not attached yet, and a task needs a route to the internet to
+		// pull its image.
 		ready: map[string]row{
 			"isolated_subnet_ids": {expr("aws_route_table_association.isolated")},
 			"private_subnet_ids":  {expr("aws_route.private_nat"), expr("aws_route_table_association.private"), expr("aws_vpc_endpoint.s3")},

@@ -9,8 +9,8 @@ import (
 	"github.com/hashicorp/hcl/v2/hclwrite"
 )
 
-// node is what stands in the body of a file or block: an argument, a nested
-// block or a comment.
+// node is an element of a file's or block's body: an argument, a nested block
+// or a comment.
 type node interface {
 	appendTo(*hclwrite.Body) error
 }

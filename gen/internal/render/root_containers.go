@@ -9,8 +9,8 @@ import (
 	"github.com/specboard/platform/gen/config"
 )
 
-// defaultPriority is the listener rule of the service that answers what no
-// other route matches; the highest number is looked at last.
+// defaultPriority is the priority of the default service's listener rule; the
+// load balancer tries the highest number last.
 const defaultPriority = 50000
 
 func environmentServices(p config.Platform, e config.Environment) []node {
@@ -64,8 +64,8 @@ func environmentServices(p config.Platform, e config.Environment) []node {
 	return nodes
 }
 
-// serviceTimes are the arguments of a service's health check and timeouts: what
-// is not given is the module's default.
+// serviceTimes are the arguments for a service's health check and timeouts;
+// fields that are not set get the module's defaults.
 func serviceTimes(s config.Service) []node {
 	given := func(fields ...field) (o object) {
 		for _, f := range fields {
@@ -195,7 +195,7 @@ func containerSecrets(p config.Platform, c container) object {
 	return fields(slices.Sorted(maps.Keys(references)), func(k string) any { return references[k] })
 }
 
-// containerPeers are what the container may connect to.
+// containerPeers are the security groups that the container may connect to.
 func containerPeers(p config.Platform, c container) object {
 	var peers object
 	peer := func(key, module string, port any) {

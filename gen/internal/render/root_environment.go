@@ -6,8 +6,8 @@ import (
 	"github.com/specboard/platform/gen/config"
 )
 
-// environmentRoot is one environment: every value that differs from another
-// environment stands in it as a literal.
+// environmentRoot is the root of one environment: every value that differs
+// between environments is a literal in it.
 func environmentRoot(p config.Platform, e config.Environment) (root, error) {
 	database, ok := p.DatabaseSecret()
 	if !ok {
@@ -77,8 +77,8 @@ func environmentLoadBalancer(p config.Platform, e config.Environment) []node {
 }
 
 // environmentSecrets declares where generated values come from. The ephemeral
-// blocks stand in the root and not in the module, since mock providers know no
-// ephemeral types and the module has tests.
+// blocks are in the root instead of the module, since the module has tests and
+// mock providers know no ephemeral types.
 func environmentSecrets(p config.Platform, e config.Environment, database config.Secret) []node {
 	var nodes []node
 	var declared, values object
@@ -108,7 +108,7 @@ func environmentSecrets(p config.Platform, e config.Environment, database config
 	}
 	recovery := 30
 	if !e.Protected {
-		// The name is free again at once after a destroy.
+		// After a destroy the name can be used again immediately.
 		recovery = 0
 	}
 	return append(nodes,
@@ -158,8 +158,8 @@ func environmentDatabase(p config.Platform, e config.Environment, secret config.
 	}
 }
 
-// withWindows adds when AWS may work on a data store; what is not given is the
-// module's default.
+// withWindows adds the maintenance windows of a data store; those that are not
+// set get the module's defaults.
 func withWindows(e config.Environment, body ...node) []node {
 	m := e.Maintenance
 	body = append(body, set("apply_immediately", m.ApplyImmediately))

@@ -7,8 +7,8 @@ import (
 	"github.com/specboard/platform/gen/config"
 )
 
-// sharedRoot is what exists once per account. A person applies it, since it
-// holds the roles that everything else is deployed with.
+// sharedRoot is the root of what exists once per account. A person applies it,
+// since it contains the roles that deploy everything else.
 func sharedRoot(p config.Platform) root {
 	files := rootSettings(p, config.SharedRoot)
 

@@ -293,7 +293,7 @@ func serviceAutoscaling() []node {
 }
 
 func serviceAlarms() []node {
-	// Five data points, so that one slow minute does not wake anybody.
+	// Five data points, so that a single slow minute raises no alarm.
 	utilization := func(name, metric, threshold string) block {
 		return resource("aws_cloudwatch_metric_alarm", name,
 			set("alarm_name", expr(`"${local.family}-`+name+`"`)),

@@ -1,7 +1,7 @@
 package render
 
-// What terraform test proves with a mock provider: the contracts of a module
-// that its users rely on and that a change could break without any error.
+// terraform test proves with a mock provider what a module's users rely on,
+// and what a change could break without any error.
 
 // run is one run block of a test: a plan, with variables and assertions.
 func run(name string, variables []node, assertions ...block) block {

@@ -69,8 +69,8 @@ var (
 	equal      = &hclwrite.Token{Type: hclsyntax.TokenEqual, Bytes: []byte("=")}
 )
 
-// appendValue appends the tokens of a value. Tokens are copied, since
-// formatting writes spaces into them.
+// appendValue appends the tokens of a value. It copies them, since formatting
+// changes the spaces in tokens.
 func appendValue(ts hclwrite.Tokens, v any) (hclwrite.Tokens, error) {
 	var err error
 	switch v := v.(type) {
@@ -126,7 +126,7 @@ func appendValue(ts hclwrite.Tokens, v any) (hclwrite.Tokens, error) {
 				ts = append(ts, c.tokens()...)
 				continue
 			}
-			// Terraform keeps the last of two equal keys and says nothing.
+			// Of two equal keys Terraform silently keeps the last.
 			if seen[f.key] {
 				return nil, fmt.Errorf("%s: an object has this key twice", f.key)
 			}
@@ -157,8 +157,8 @@ func appendKey(ts hclwrite.Tokens, key string) (hclwrite.Tokens, error) {
 	}
 }
 
-// appendString appends a quoted string. Most need no escapes, and get their
-// tokens without the detour over a value.
+// appendString appends a quoted string. Most strings need no escapes, and
+// their tokens can be made without hclwrite's help.
 func appendString(ts hclwrite.Tokens, s string) hclwrite.Tokens {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '$' || c == '%' {
@@ -172,9 +172,9 @@ func appendString(ts hclwrite.Tokens, s string) hclwrite.Tokens {
 	return append(ts, &hclwrite.Token{Type: hclsyntax.TokenCQuote, Bytes: []byte{'"'}})
 }
 
-// appendExpr lexes expression source into tokens. hclwrite writes raw tokens
-// without looking at them; whether they make an expression is for the check of
-// the whole tree to say (package reference), which parses every file anyway.
+// appendExpr splits expression source into tokens. hclwrite writes raw tokens
+// unchecked; package reference, which parses every file, checks whether they
+// are an expression.
 func appendExpr(ts hclwrite.Tokens, src string) (hclwrite.Tokens, error) {
 	if traversal(src) {
 		return appendTraversal(ts, src), nil
@@ -193,8 +193,8 @@ func appendExpr(ts hclwrite.Tokens, src string) (hclwrite.Tokens, error) {
 	return ts, nil
 }
 
-// traversal reports whether an expression is no more than names and dots, as
-// most are: those need no lexer.
+// traversal reports whether an expression consists of names and dots alone.
+// Most do, and they need no lexer.
 func traversal(src string) bool {
 	start := true // of a name
 	for i := range len(src) {
@@ -222,7 +222,7 @@ func appendTraversal(ts hclwrite.Tokens, src string) hclwrite.Tokens {
 	return ts
 }
 
-// short reports whether an element looks well in a list of one line.
+// short reports whether an element is short enough for a list on one line.
 func short(v any) bool {
 	switch v := v.(type) {
 	case string:

@@ -35,8 +35,7 @@ const (
 	Missing State = "missing"
 	// Orphaned files were generated once and no longer are.
 	Orphaned State = "orphaned"
-	// Foreign files stand where a generated one belongs, but somebody else
-	// wrote them.
+	// Foreign files are where a generated one belongs, but were not generated.
 	Foreign State = "foreign"
 )
 
@@ -47,7 +46,7 @@ type Difference struct {
 	State State
 }
 
-// ForeignError says that files without the header stand where generated files
+// ForeignError says that files without the header are where generated files
 // belong. Nothing was written.
 type ForeignError struct{ Paths []string }
 
@@ -64,8 +63,8 @@ type Tree struct {
 	files map[string][]byte
 }
 
-// Open opens the repository at dir. No path leads out of it, be it by "..",
-// be it by a symbolic link.
+// Open opens the repository at dir. No path can leave it, neither by ".." nor
+// by a symbolic link.
 func Open(dir string, files map[string][]byte) (*Tree, error) {
 	for p, content := range files {
 		switch {
@@ -89,7 +88,7 @@ func (t *Tree) Close() error { return t.root.Close() }
 
 // Compare lists what differs on disk, sorted by path.
 func (t *Tree) Compare() ([]Difference, error) {
-	// Opening files is most of the work, and waits for the kernel.
+	// Opening files takes most of the time, so several are opened at once.
 	paths := slices.Collect(maps.Keys(t.files))
 	states := make([]State, len(paths))
 	orphans := make([][]Difference, len(folders()))
@@ -124,7 +123,7 @@ func (t *Tree) Compare() ([]Difference, error) {
 	return differences, nil
 }
 
-// state compares one file; "" is equal.
+// state compares one file; "" means equal.
 func (t *Tree) state(p string, want []byte) (State, error) {
 	info, err := t.root.Lstat(p)
 	switch {

@@ -48,7 +48,7 @@ const temporary = ".gen-tmp-"
 
 func isTemporary(p string) bool { return strings.HasPrefix(path.Base(p), temporary) }
 
-// replace writes a file beside the old one and renames it over it.
+// replace writes a file next to the old one and renames it over it.
 func (t *Tree) replace(p string, content []byte) (err error) {
 	if err := t.root.MkdirAll(path.Dir(p), 0o777); err != nil {
 		return err
@@ -70,7 +70,7 @@ func (t *Tree) replace(p string, content []byte) (err error) {
 	}()
 	_, err = f.Write(content)
 	if info != nil {
-		// The umask has taken its part of what the old file had.
+		// The umask has removed some of the old file's permissions.
 		err = errors.Join(err, f.Chmod(mode))
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
