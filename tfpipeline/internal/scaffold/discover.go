@@ -12,7 +12,7 @@ import (
 )
 
 // ownFolders are this repository's; what stands in them is no application.
-var ownFolders = []string{"bin", "docs", "envs", "gen", "migrations", "modules", "tfpipeline"}
+var ownFolders = []string{"bin", "docs", "envs", "examples", "gen", "migrations", "modules", "tfpipeline"}
 
 // Discover finds the services of a checkout: every Dockerfile whose last stage
 // exposes a port, named for its folder. without lists the Dockerfiles that expose
