@@ -47,7 +47,7 @@ func TestInit(t *testing.T) {
 	e2e(t)
 	t.Parallel()
 	dir := copyCheckout(t)
-	writeFile(t, filepath.Join(dir, "web", "Dockerfile"), "FROM nginx\nEXPOSE 80\n")
+	writeFile(t, filepath.Join(dir, "web", "Dockerfile"), "FROM nginx\nEXPOSE 8080\n")
 	writeFile(t, filepath.Join(dir, "services", "ledger", "Dockerfile"), "FROM eclipse-temurin:21\nENV PORT=9000\nEXPOSE $PORT\n")
 	self, err := os.Executable()
 	if err != nil {
