@@ -66,6 +66,8 @@ func commands() []command {
 		destroyCommand(),
 		unlockCommand(),
 		settleCommand(),
+		freezeCommand(),
+		unfreezeCommand(),
 		validateCommand(),
 		localCommand(),
 		configCommand(),

@@ -75,7 +75,7 @@ var allowed = map[string][]string{
 
 	"tfpipeline/internal/report": {
 		"gen/config", "tfpipeline/internal/checkout", "tfpipeline/internal/console", "tfpipeline/internal/deploy", "tfpipeline/internal/ecs", "tfpipeline/internal/github", "tfpipeline/internal/notify",
-		"tfpipeline/internal/plan", "tfpipeline/internal/state", "tfpipeline/internal/view",
+		"tfpipeline/internal/plan", "tfpipeline/internal/redact", "tfpipeline/internal/state", "tfpipeline/internal/view",
 	},
 
 	"tfpipeline": {"gen/config", "migrations", "tfpipeline/internal/*"},

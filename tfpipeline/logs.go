@@ -1,9 +1,7 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"slices"
@@ -11,18 +9,14 @@ import (
 	"time"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
-	"github.com/specboard/platform/tfpipeline/internal/ecs"
-	"github.com/specboard/platform/tfpipeline/internal/redact"
+	"github.com/specboard/platform/tfpipeline/internal/report"
 )
-
-// logPace is the time between two reads of a log that is followed.
-const logPace = 2 * time.Second
 
 func logsCommand() command {
 	return command{
 		name:    "logs",
 		summary: "show what services and one-off tasks write",
-		usage:   "-env ENV [-service NAME | -task NAME]... [-since 10m] [-follow]",
+		usage:   "-env ENV [-service NAME | -task NAME]... [-since 10m] [-f] [-json]",
 		env:     environments, refusal: noServices,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			var o logOptions
@@ -37,8 +31,11 @@ func logsCommand() command {
 			})
 			set.DurationVar(&o.since, "since", 10*time.Minute, "how far back to begin")
 			set.StringVar(&o.grep, "grep", "", "only lines with this `text`, in upper or lower case")
-			set.BoolVar(&o.follow, "follow", false, "go on with what is written from now on")
+			set.BoolVar(&o.show.Follow, "follow", false, "go on with what is written from now on")
+			set.BoolVar(&o.show.Follow, "f", false, "as -follow")
+			set.BoolVar(&o.show.JSON, "json", false, "print one JSON object a line: time, environment, name, task, message")
 			return func(ctx context.Context, a *app, args []string) error {
+				o.show.Environment = o.env
 				return runLogs(ctx, a, o)
 			}
 		},
@@ -49,7 +46,7 @@ type logOptions struct {
 	env, grep       string
 	services, tasks []string
 	since           time.Duration
-	follow          bool
+	show            report.LogOptions
 }
 
 func runLogs(ctx context.Context, a *app, o logOptions) error {
@@ -61,19 +58,8 @@ func runLogs(ctx context.Context, a *app, o logOptions) error {
 	if err != nil {
 		return err
 	}
-	tail := e.ecs.Tail(names, o.grep, time.Now().Add(-o.since))
-	redactor := redact.FromEnvironment(a.console.Getenv)
-	pace := cmp.Or(a.limits.Tick, logPace)
-	if !o.follow {
-		pace = 0
-	}
-	err = tail.Follow(ctx, pace, func(l ecs.TailLine) {
-		fmt.Fprintf(a.console.Out, "%s %s/%s %s\n", l.Time.UTC().Format("2006-01-02T15:04:05.000Z"), l.Name, l.Task, redactor.Hide(l.Message))
-	}, func(err error) { a.console.Progress("trying again: %v", err) })
-	if errors.Is(err, ecs.ErrNoLogGroup) {
-		return console.WithNext(fmt.Errorf("%w: was %s applied?", err, o.env), "tfpipeline bootstrap -env %s", o.env)
-	}
-	return err
+	o.show.Pace = a.limits.Tick
+	return report.Logs(ctx, a.console, e.ecs.Tail(names, o.grep, time.Now().Add(-o.since)), o.show)
 }
 
 // logNames are the services and tasks whose logs are asked for.

@@ -112,6 +112,11 @@ func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions,
 	if err != nil {
 		return err
 	}
+	if kind == deploy.KindRollback && !o.dryRun {
+		if err := a.leases(e.cloud).AskFrozen(ctx, o.env); err != nil {
+			return err
+		}
+	}
 	id, end, err := root.Note(cacheDir(), o.env)
 	if err != nil {
 		return err

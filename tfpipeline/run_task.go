@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"strings"
@@ -93,30 +92,8 @@ func runTask(ctx context.Context, a *app, o runOptions) error {
 	}
 	ended, err := p.Run(ctx, deploy.TaskRequest{Task: task.Name, Command: o.command, Timeout: o.timeout, Force: o.force})
 	if err != nil {
-		return taskNext(a, o, err)
+		return root.TaskNext(o.env, o.task, a.platform.Cluster(o.env), err)
 	}
 	a.console.Progress("%s: task %s ended with exit code 0 (%s)", o.env, o.task, ended.Stopped.Sub(ended.Started).Round(time.Second))
 	return nil
-}
-
-// taskNext adds to the error of a task what to do about it.
-func taskNext(a *app, o runOptions, err error) error {
-	failed := fmt.Errorf("%s: %w", o.env, err)
-	_, held := errors.AsType[deploy.LockError](err)
-	task, _ := errors.AsType[*deploy.TaskError](err)
-	switch {
-	case held:
-		return console.WithNext(failed, "tfpipeline status -env %s; if it must be now: -force", o.env)
-	case errors.Is(err, deploy.ErrNotDeployed):
-		return console.WithNext(failed, "tfpipeline promote -env %s -release TAG", o.env)
-	case errors.Is(err, deploy.ErrNoTemplate):
-		return console.WithNext(failed, "tfpipeline apply -env %s", o.env)
-	case errors.Is(err, deploy.ErrGoesOn):
-		return console.WithNext(failed, "tfpipeline logs -env %s -task %s -follow; to stop it: aws ecs stop-task --cluster %s --task %s",
-			o.env, o.task, a.platform.Cluster(o.env), task.ARN)
-	case task != nil && task.ARN == "":
-		return root.Explain(o.env, failed)
-	default:
-		return console.WithNext(failed, "tfpipeline logs -env %s -task %s", o.env, o.task)
-	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
+	"github.com/specboard/platform/tfpipeline/internal/report"
 )
 
 func TestRunTask(t *testing.T) {
@@ -99,6 +101,18 @@ func TestLogs(t *testing.T) {
 	if strings.Join(got, "|") != want {
 		t.Errorf("got %v", got)
 	}
+	asJSON, _ := w.must(console.ExitOK, "logs", "-env", "staging", "-json")
+	objects := strings.Split(strings.TrimSpace(asJSON), "\n")
+	for i, text := range objects {
+		var l report.LogLine
+		if err := json.Unmarshal([]byte(text), &l); err != nil {
+			t.Fatalf("%v: %s", err, text)
+		}
+		line := fmt.Sprintf("%s %s/%s %s", l.Time.Format("2006-01-02T15:04:05.000Z"), l.Name, l.Task, l.Message)
+		if l.Environment != "staging" || line != strings.Split(stdout, "\n")[i] {
+			t.Errorf("%+v, and as text:\n%s", l, stdout)
+		}
+	}
 	stdout, _ = w.must(console.ExitOK, "logs", "-env", "staging", "-service", "api", "-grep", "error")
 	if strings.Count(stdout, "\n") != 1 {
 		t.Errorf("%s", stdout)
@@ -115,7 +129,7 @@ func TestLogs(t *testing.T) {
 		calls.Pause(t.Context(), 500*time.Millisecond)
 		cancel(console.ErrInterrupted)
 	}()
-	stdout, stderr, code := w.runIn(ctx, "logs", "-env", "staging", "-service", "api", "-follow")
+	stdout, stderr, code := w.runIn(ctx, "logs", "-env", "staging", "-service", "api", "-f")
 	if code != console.ExitOK || strings.Count(stdout, "\n") != 3 || !strings.Contains(stdout, " new\n") {
 		t.Errorf("exit %d\n%s\n%s", code, stdout, stderr)
 	}

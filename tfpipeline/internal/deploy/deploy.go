@@ -30,7 +30,7 @@ import (
 )
 
 // Pipeline is an environment with everything that a promotion needs of the
-// world. All fields but Origin, Notifier, Observe, InFlight and Insisted are
+// world. All fields but Freezer, Origin, Notifier, Observe, InFlight and Insisted are
 // required; Origin is required if the environment asks for a proof.
 type Pipeline struct {
 	Platform    config.Platform
@@ -49,6 +49,8 @@ type Pipeline struct {
 	History         History
 	Lock            Lock
 	Collector       Collector
+	// Freezer tells whether promotions are refused; nil: never.
+	Freezer Freezer
 	// Origin is the environment that a proof comes from.
 	Origin Origin
 	// Notifier tells people how it ended; nil tells nobody.

@@ -24,6 +24,32 @@ type Lock interface {
 	Release(ctx context.Context, l Lease) error
 }
 
+// Freeze is why nothing is promoted to an environment until somebody lifts it.
+type Freeze struct {
+	Why    string    `json:"why"`
+	Actor  string    `json:"actor"`
+	RunURL string    `json:"run_url,omitempty"`
+	Since  time.Time `json:"since"`
+}
+
+// String says who froze since when, and why.
+func (f Freeze) String() string {
+	return fmt.Sprintf("frozen by %s since %s: %s", f.Actor, f.Since.UTC().Format(time.RFC3339), f.Why)
+}
+
+// Freezer tells whether an environment is frozen; nil if it is not.
+type Freezer interface {
+	Frozen(ctx context.Context) (*Freeze, error)
+}
+
+// FrozenError refuses a promotion to a frozen environment.
+type FrozenError struct {
+	Environment string
+	Freeze      Freeze
+}
+
+func (e *FrozenError) Error() string { return e.Environment + " is " + e.Freeze.String() }
+
 // Lease is a lock with an end.
 type Lease struct {
 	Environment string `json:"environment"`
@@ -319,7 +345,10 @@ func heldBy(l *Lease) string {
 const (
 	KindApply   Kind = "apply"
 	KindDestroy Kind = "destroy"
-	KindRefresh Kind = "refresh"
+	// KindFreeze and KindUnfreeze change whether anything is promoted.
+	KindFreeze   Kind = "freeze"
+	KindUnfreeze Kind = "unfreeze"
+	KindRefresh  Kind = "refresh"
 )
 
 // ChangeRequest says who changes an environment, and what for.

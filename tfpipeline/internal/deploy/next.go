@@ -31,6 +31,7 @@ const (
 	VerbRollback Verb = "rollback"
 	VerbStatus   Verb = "status"
 	VerbUnlock   Verb = "unlock"
+	VerbUnfreeze Verb = "unfreeze"
 )
 
 // Advice is what a move is good for.
@@ -65,6 +66,8 @@ const (
 	AdviceGiveUp  Advice = "give up"
 	AdviceReplace Advice = "replace"
 	AdviceInspect Advice = "inspect"
+	// AdviceLift lifts what keeps promotions away.
+	AdviceLift Advice = "lift"
 )
 
 // next is what to do after the attempt, once it has ended so.
@@ -121,6 +124,9 @@ func (a *attempt) next(outcome Outcome) Next {
 	} else if ok {
 		again.Advice = AdviceWait
 		return Next{again}
+	}
+	if _, frozen := errors.AsType[*FrozenError](a.refusal); frozen {
+		return Next{{Advice: AdviceLift, Verb: VerbUnfreeze}, inspect}
 	}
 	again.Advice = AdviceFix
 	next := Next{again}

@@ -19,7 +19,7 @@ import (
 func (a *attempt) preflight(ctx context.Context) (*checks, error) {
 	c := &checks{operation: a.operation, Journal: &a.journal, request: a.request, env: a.env, names: a.services, history: a.history.Index, from: a.from}
 	list := []func(context.Context) error{
-		c.checkCheckout, c.checkImages, c.checkSecrets, c.checkTemplates, c.checkRejected, c.checkProof, c.checkMigrations, c.checkAccess,
+		c.checkFreeze, c.checkCheckout, c.checkImages, c.checkSecrets, c.checkTemplates, c.checkRejected, c.checkProof, c.checkMigrations, c.checkAccess,
 	}
 	rollback := a.record().Kind == KindRollback
 	if rollback {
@@ -69,6 +69,22 @@ func all(ctx context.Context, checks ...func(context.Context) error) error {
 		problems = append(problems, err)
 	}
 	return errors.Join(problems...)
+}
+
+// checkFreeze refuses a promotion to a frozen environment. A freeze takes the lease,
+// so it cannot come while the promotion is at work.
+func (c *checks) checkFreeze(ctx context.Context) error {
+	if c.Freezer == nil {
+		return nil
+	}
+	freeze, err := retry(ctx, c.operation, c.Freezer.Frozen)
+	switch {
+	case err != nil:
+		return fmt.Errorf("find out whether %s is frozen: %w", c.Environment, err)
+	case freeze != nil:
+		return &FrozenError{c.Environment, *freeze}
+	}
+	return nil
 }
 
 // checkCheckout refuses any checkout but the release's: its configuration is

@@ -28,6 +28,7 @@ func Status(ctx context.Context, p config.Platform, e config.Environment, cluste
 	var o view.Observation
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { o.Records, o.Skipped, err = history.Recent(ctx); return err })
+	g.Go(func() (err error) { o.Frozen, err = history.Frozen(ctx); return err })
 	g.Go(func() error { o.Lock, o.LockError = lock.Holder(ctx); return nil })
 	g.Go(func() (err error) { o.Services, err = cluster.DescribeServices(ctx, names); return err })
 	g.Go(func() (err error) { o.Stopped, err = cluster.StoppedTasks(ctx, names, time.Time{}); return err })

@@ -3,6 +3,7 @@ package root
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/console"
@@ -101,4 +102,26 @@ func Explain(environment string, err error) error {
 		return console.WithNext(err, "in a workflow start prod-rollback, whose program is main's; by hand: git pull, and run the newer tfpipeline")
 	}
 	return err
+}
+
+// TaskNext adds to the error of a one-off task what to do about it.
+func TaskNext(env, name, cluster string, err error) error {
+	failed := fmt.Errorf("%s: %w", env, err)
+	_, held := errors.AsType[deploy.LockError](err)
+	task, _ := errors.AsType[*deploy.TaskError](err)
+	switch {
+	case held:
+		return console.WithNext(failed, "tfpipeline status -env %s; if it must be now: -force", env)
+	case errors.Is(err, deploy.ErrNotDeployed):
+		return console.WithNext(failed, "tfpipeline promote -env %s -release TAG", env)
+	case errors.Is(err, deploy.ErrNoTemplate):
+		return console.WithNext(failed, "tfpipeline apply -env %s", env)
+	case errors.Is(err, deploy.ErrGoesOn):
+		return console.WithNext(failed, "tfpipeline logs -env %s -task %s -follow; to stop it: aws ecs stop-task --cluster %s --task %s",
+			env, name, cluster, task.ARN)
+	case task != nil && task.ARN == "":
+		return Explain(env, failed)
+	default:
+		return console.WithNext(failed, "tfpipeline logs -env %s -task %s", env, name)
+	}
 }

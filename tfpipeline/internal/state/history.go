@@ -8,6 +8,7 @@
 //	history/<environment>/<id>.json           a record: written once, never changed
 //	history/<environment>/<id>.journal.json   the journal of that attempt
 //	history/<environment>/index.journal.json  what all the records come to
+//	history/<environment>/freeze.journal.json whether promotions are refused, and why
 //	locks/<environment>.json                  the lease of whoever is at work
 //
 // Every write is conditional, so that nothing is ever replaced but what is

@@ -24,7 +24,9 @@ type Status struct {
 	// Last is the latest attempt, if it is another one.
 	Last *deploy.Record `json:"last,omitempty"`
 	// Lock is whoever holds the environment's.
-	Lock     *deploy.Lease   `json:"lock,omitempty"`
+	Lock *deploy.Lease `json:"lock,omitempty"`
+	// Frozen is why nothing is promoted; nil if it is not frozen.
+	Frozen   *deploy.Freeze  `json:"frozen,omitempty"`
 	Services []ServiceStatus `json:"services"`
 	// Problems are sentences; none: all is as it should be.
 	Problems []string `json:"problems"`
@@ -61,6 +63,8 @@ type Observation struct {
 	// Lock is whoever holds the lock, or LockError why that is not known.
 	Lock      *deploy.Lease
 	LockError error
+	// Frozen is why nothing is promoted; nil if it is not frozen.
+	Frozen *deploy.Freeze
 	// Services are those that ECS knows; Digests the images that their tasks
 	// run; Targets the health of those that are public.
 	Services map[string]deploy.Service
@@ -81,7 +85,7 @@ func (s *Status) Fill(services []string, o Observation) {
 	if n := len(o.Records); n > 0 && o.Records[n-1].ID != s.Record {
 		s.Last = &o.Records[n-1]
 	}
-	s.Lock = o.Lock
+	s.Lock, s.Frozen = o.Lock, o.Frozen
 	for _, name := range services {
 		service, known := o.Services[name]
 		v := ServiceStatus{
@@ -201,6 +205,9 @@ func (s Status) Text(w io.Writer) error {
 	if s.Lock != nil {
 		fmt.Fprintf(&b, "  lock: %s\n", strings.ReplaceAll(Lease(*s.Lock), "\n", "\n  "))
 	}
+	if s.Frozen != nil {
+		b.WriteString("  " + oneLine(s.Frozen.String()) + "\n")
+	}
 	for _, p := range s.Problems {
 		b.WriteString("  ! " + oneLine(p) + "\n")
 	}
@@ -266,6 +273,9 @@ func (s Statuses) Markdown(w io.Writer) error {
 			release, since, by = cellCode(one.Release.String()), stamp(one.Since), cellCode(one.By)
 		}
 		state := "as released"
+		if one.Frozen != nil {
+			state = cellCode(one.Frozen.String())
+		}
 		if len(one.Problems) > 0 {
 			var problems []string
 			for _, p := range one.Problems {

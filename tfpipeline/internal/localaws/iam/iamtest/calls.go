@@ -132,7 +132,7 @@ var patterns = []struct {
 	{regexp.MustCompile(`(:targetgroup/[^/]+)/[0-9a-f]+$`), "$1/0"},
 	{regexp.MustCompile(`(:task-definition/[^:]+):[0-9]+$`), "$1:1"},
 	{regexp.MustCompile(`(:(?:task|service-deployment|service-revision)/.*)/[0-9a-zA-Z-]+$`), "$1/0"},
-	{regexp.MustCompile(`(/history/[^/]+/)(?:[0-9]{8}T[0-9]{6}Z-[a-z0-9]+|index)`), "${1}0"},
+	{regexp.MustCompile(`(/history/[^/]+/)(?:[0-9]{8}T[0-9]{6}Z-[a-z0-9]+|index|freeze)`), "${1}0"},
 	{regexp.MustCompile(`(:secret:.*)-[a-zA-Z0-9]{6}$`), "$1-AbCdEf"},
 	{regexp.MustCompile(`(log-stream:[^/]+/[^/]+)/.*$`), "$1/0"},
 	{regexp.MustCompile(`^_[0-9a-f]{32}\.`), "_0123456789abcdef0123456789abcdef."},

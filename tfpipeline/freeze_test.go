@@ -1,0 +1,48 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/specboard/platform/tfpipeline/internal/console"
+)
+
+// A freeze refuses promotions with its reason until it is lifted, and a rollback
+// where nobody can be asked goes on.
+func TestFreeze(t *testing.T) {
+	w := newPromotions(t)
+	w.release("v1.0.0")
+	w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.0.0")
+	w.release("v1.1.0")
+	w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.1.0")
+
+	_, stderr := w.must(console.ExitFailed, "freeze", "-env", "staging")
+	mentions(t, stderr, "why?", "next: tfpipeline freeze -env staging -why")
+	stdout, _ := w.must(console.ExitOK, "unfreeze", "-env", "staging")
+	mentions(t, stdout, "staging: it is not frozen")
+	stdout, stderr = w.must(console.ExitOK, "freeze", "-env", "staging", "-why", "the holidays")
+	mentions(t, stdout, "staging: frozen: the holidays")
+	mentions(t, stderr, "next: tfpipeline unfreeze -env staging")
+	_, stderr = w.must(console.ExitOK, "freeze", "-env", "staging", "-why", "an incident")
+	mentions(t, stderr, "staging: before, it was frozen by ada since ", ": the holidays")
+
+	w.release("v1.2.0")
+	changes := len(w.cloud.runtime.Calls("UpdateService"))
+	_, stderr = w.must(console.ExitFailed, "promote", "-env", "staging", "-release", "v1.2.0")
+	mentions(t, stderr, "staging is frozen by ada since ", ": an incident", "next: once promotions may go on: tfpipeline unfreeze -env staging")
+	if n := len(w.cloud.runtime.Calls("UpdateService")); n != changes {
+		t.Errorf("%d services were changed", n-changes)
+	}
+	stdout, _ = w.must(console.ExitOK, "status", "-env", "staging")
+	mentions(t, stdout, "  frozen by ada since ", ": an incident\n")
+	stdout, _ = w.must(console.ExitOK, "status", "-env", "staging", "-json")
+	mentions(t, stdout, `"why": "an incident"`)
+	if left := w.keys("locks/"); left != nil {
+		t.Errorf("locks: %v", left)
+	}
+
+	_, stderr = w.must(console.ExitOK, "rollback", "-env", "staging", "-to", "v1.0.0")
+	mentions(t, stderr, "warning: staging is frozen by ada", "a rollback goes on all the same")
+	stdout, _ = w.must(console.ExitOK, "unfreeze", "-env", "staging")
+	mentions(t, stdout, "staging: no longer frozen by ada since ", ": an incident")
+	w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.2.0")
+}
