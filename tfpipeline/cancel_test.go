@@ -180,9 +180,13 @@ func deployingSteps(t *testing.T) map[string]deployingStep {
 	return all
 }
 
-// chosen are the moments that runs are ended at every time; make soak has all.
+// chosen are the moments that runs are ended at every time, and with -short those
+// that both ways have; make soak has all.
 func chosen(moments []moment, way string) []moment {
 	return slices.DeleteFunc(slices.Clone(moments), func(m moment) bool {
+		if testing.Short() {
+			way = "cancelled, killed"
+		}
 		return os.Getenv("SOAK") == "" && !strings.Contains(m.often, way)
 	})
 }
