@@ -28,7 +28,7 @@ func settleCommand() command {
 						return err
 					}
 					if told.Webhook != nil || told.GitHub != nil {
-						told.Died, l.Notifier = true, told
+						l.Notifier = told
 					}
 				}
 				s, err := l.Settle(ctx, *env)

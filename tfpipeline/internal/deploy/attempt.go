@@ -43,7 +43,9 @@ type attempt struct {
 	// own is how far this run itself has come.
 	own Phase
 	// rolling are the services once they are updated, or rolled back.
-	rolling  *rollout
+	rolling *rollout
+	// adopted: the record is that of an attempt that had done all that was asked for.
+	adopted  bool
 	lease    *heldLease
 	flight   *flight
 	evidence Evidence
@@ -123,7 +125,7 @@ func (a *attempt) run(ctx context.Context) (Record, error) {
 		s := steps[i]
 		switch {
 		case a.from.how == howDone:
-			*a.record(), a.from = *a.from.record, continuation{}
+			*a.record(), a.from, a.adopted = *a.from.record, continuation{}, true
 			a.note("%s was brought to every service by %s, which could not give the lock back", a.record().Release, a.record().ID)
 			i = slices.IndexFunc(steps, func(s step) bool { return s.name == StepUnlock })
 			s = steps[i]

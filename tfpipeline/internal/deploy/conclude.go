@@ -206,13 +206,39 @@ func (a *attempt) notify(ctx context.Context) error {
 	if a.Notifier == nil {
 		return nil
 	}
-	ctx, cancel := a.finishing(ctx)
-	defer cancel()
-	r := hideRecord(a.Redactor, *a.record())
-	if err := a.retryCall(ctx, func(ctx context.Context) error { return a.Notifier.Notify(ctx, r) }); err != nil {
-		a.warn("notify: %v", err)
+	if ctx.Err() != nil { // whoever was interrupted may soon be killed
+		defer a.notifyDied(ctx)
+	} else {
+		a.notifyDied(ctx)
+	}
+	if !a.adopted {
+		a.tell(ctx, a.Notifier.Notify, *a.record())
 	}
 	return nil
+}
+
+// notifyDied tells people of attempts that could not.
+func (a *attempt) notifyDied(ctx context.Context) {
+	own := a.record().ID
+	if a.adopted {
+		own = ""
+	}
+	died, err := a.history.died(ctx, own)
+	if err != nil {
+		a.warn("find out whose end nobody was told of: %v", err)
+	}
+	for _, r := range died {
+		a.tell(ctx, a.Notifier.NotifyDied, r)
+	}
+}
+
+func (a *attempt) tell(ctx context.Context, notify func(context.Context, Record) error, r Record) {
+	ctx, cancel := a.finishing(ctx)
+	defer cancel()
+	r = hideRecord(a.Redactor, r)
+	if err := a.retryCall(ctx, func(ctx context.Context) error { return notify(ctx, r) }); err != nil {
+		a.warn("notify: %v", err)
+	}
 }
 
 // leftBehind says what an attempt that ends so has changed all the same.

@@ -51,6 +51,10 @@ type Index struct {
 	Rejections map[string]Rejection `json:"rejections,omitempty"`
 	// Contracts are the contract migrations that were applied, or may have been.
 	Contracts []IndexedContract `json:"contracts,omitempty"`
+
+	// Unindexed are the records that the stored index lacked: an attempt sees to it
+	// last, after it has told people how it ended.
+	Unindexed []Record `json:"-"`
 }
 
 // DeployedRelease says when a release was deployed.
@@ -409,6 +413,41 @@ func (h *history) updateIndex(ctx context.Context) {
 	defer cancel()
 	if err := h.operation.retryCall(ctx, func(ctx context.Context) error { return h.operation.History.UpdateIndex(ctx, h.stored...) }); err != nil {
 		h.operation.warn("store the index of the history, which the next attempt does: %v", err)
+	}
+}
+
+// died returns the records of attempts that ended without telling people, the
+// oldest first: all that the index lacks by now, without that of the attempt that
+// asks. Such an attempt may still be about to tell, unless its lease was taken
+// over; it is given the time that it has for that, if ctx lasts.
+func (h *history) died(ctx context.Context, own string) ([]Record, error) {
+	stored := func(id string) bool { return slices.ContainsFunc(h.stored, func(r Record) bool { return r.ID == id }) }
+	others := func(all []Record) []Record {
+		return slices.DeleteFunc(slices.Clone(all), func(r Record) bool { return r.ID == own })
+	}
+	if len(others(h.Unindexed)) == 0 && len(others(h.stored)) == 0 {
+		return nil, nil
+	}
+	for began := time.Now(); ; {
+		look, cancel := h.operation.finishing(ctx)
+		index, err := retry(look, h.operation, func(ctx context.Context) (Index, error) {
+			index, _, err := h.operation.History.Index(ctx)
+			return index, err
+		})
+		cancel()
+		if err != nil {
+			return nil, fmt.Errorf("read the history: %w", err)
+		}
+		died := others(index.Unindexed)
+		wait := time.Duration(0)
+		for _, r := range died {
+			if !stored(r.ID) {
+				wait = max(wait, h.operation.limits.Finish-max(time.Since(r.end()), time.Since(began)))
+			}
+		}
+		if wait <= 0 || !h.operation.pause(ctx, min(wait, h.operation.limits.Backoff)) {
+			return died, nil
+		}
 	}
 }
 

@@ -51,3 +51,59 @@ func TestNotifierHoldsNoLock(t *testing.T) {
 		t.Errorf("the notifier did not hang: %s, and %s without", hungAll, all)
 	}
 }
+
+// TestNotificationOfTheDead kills a promotion before it could tell people how it
+// ended: whoever comes next tells them, one time, before it tells of its own end.
+func TestNotificationOfTheDead(t *testing.T) {
+	promotion := func(ctx context.Context, p *process) (Record, error) {
+		p.checkedOut = commitOf("v1.2")
+		return p.promote(ctx, Request{Tag: "v1.2"})
+	}
+	rollback := func(ctx context.Context, p *process) (Record, error) { return p.rollback(ctx, Request{Tag: "v1.0"}) }
+	for name, c := range map[string]struct {
+		at    point
+		fault fault
+		// of is how the attempt is recorded, same whether a promotion that comes
+		// next has nothing to tell of itself.
+		of   Outcome
+		same bool
+	}{
+		"watch":  {point{StepWatch, "DescribeServices", 1}, killed, Interrupted, false},
+		"record": {point{StepRecord, "Record", 1}, killedLate, Deployed, true},
+		"unlock": {point{StepUnlock, "Release", 1}, killedLate, Deployed, false},
+		"notify": {point{StepNotify, "Notify", 1}, killed, Deployed, false},
+	} {
+		for next, run := range map[string]func(context.Context, *process) (Record, error){"promotion": promotion, "rollback": rollback} {
+			t.Run(name+"/"+next, func(t *testing.T) {
+				inWorld(t, func(t *testing.T, w *world) {
+					first := w.start()
+					first.inject[c.at] = c.fault
+					if _, err := promotion(t.Context(), first); !first.dead {
+						t.Fatalf("it lives: %v", err)
+					}
+					died := len(w.notified)
+					for range 2 {
+						if _, err := run(t.Context(), w.start()); err != nil {
+							t.Fatal(err)
+						}
+					}
+					told := w.notified[died:]
+					if len(told) == 0 || told[0].Release.Tag != "v1.2" || told[0].Outcome != c.of {
+						t.Fatalf("told %+v", told)
+					}
+					want := 3
+					if c.same && next == "promotion" {
+						want = 2
+					}
+					seen := map[string]int{}
+					for _, r := range told {
+						seen[r.ID]++
+					}
+					if len(told) != want || len(seen) != want {
+						t.Errorf("told of %v, want each of %d attempts one time", seen, want)
+					}
+				})
+			})
+		}
+	}
+}

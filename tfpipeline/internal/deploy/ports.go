@@ -261,6 +261,9 @@ type Targets struct {
 // Notifier tells people how an attempt ended.
 type Notifier interface {
 	Notify(ctx context.Context, r Record) error
+	// NotifyDied tells it of an attempt that another process made, and died before
+	// it could tell.
+	NotifyDied(ctx context.Context, r Record) error
 }
 
 // Infrastructure is the environment's Terraform root in the checkout.

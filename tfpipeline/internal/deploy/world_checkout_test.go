@@ -112,6 +112,8 @@ func (p *process) Notify(ctx context.Context, r Record) error {
 	}))
 }
 
+func (p *process) NotifyDied(ctx context.Context, r Record) error { return p.Notify(ctx, r) }
+
 // contract is a contract migration.
 func contract(number int, name, since string) migrations.Migration {
 	return migrations.Migration{Number: number, Name: name, Header: migrations.Header{Phase: migrations.Contract, UnusedSince: since}}

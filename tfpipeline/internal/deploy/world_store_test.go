@@ -96,17 +96,28 @@ func (p *process) TaskLog(ctx context.Context, t Task, cursor string) ([]LogLine
 }
 
 func (p *process) Index(ctx context.Context) (Index, []Skipped, error) {
-	x, err := call(ctx, p, "Index", "", func() (Index, error) { return NewIndex(p.env, p.stored()...), nil })
+	x, err := call(ctx, p, "Index", "", func() (Index, error) {
+		x := NewIndex(p.env, p.stored()...)
+		for _, r := range p.stored() {
+			if !p.indexed[r.ID] && len(p.indexed) > 0 {
+				x.Unindexed = append(x.Unindexed, r)
+			}
+		}
+		return x, nil
+	})
 	return x, nil, err
 }
 
-// UpdateIndex has nothing to do: the world's index is made when it is read.
+// UpdateIndex notes what the index has; the world's is made when it is read.
 func (p *process) UpdateIndex(ctx context.Context, stored ...Record) error {
 	return ignore(call(ctx, p, "UpdateIndex", "", func() (struct{}, error) {
 		for _, r := range stored {
 			if p.recorded(r.ID) == nil {
 				panic("the index is to have a record that is not stored: " + r.ID)
 			}
+		}
+		for _, r := range p.records {
+			p.indexed[r.ID] = true
 		}
 		return struct{}{}, nil
 	}))

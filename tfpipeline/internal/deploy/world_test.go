@@ -48,6 +48,7 @@ type world struct {
 	empty     []string // secrets without a value
 	past      map[string][]FormerDeployment
 	notified  []Record
+	indexed   map[string]bool   // ids of records that the index has
 	unhealthy map[string]bool   // services whose targets fail
 	templates map[string]string // of Terraform, by name; others are the first revision
 	onApply   func()
@@ -109,7 +110,7 @@ func newWorld() *world {
 		platform: configtest.Docs(), env: testEnv, latency: 10 * time.Millisecond,
 		services: map[string]*fakeService{}, definitions: map[string]*fakeDefinition{}, deployments: map[string]*fakeDeployment{},
 		tasks: map[string]*fakeTask{}, minimums: map[string]int{}, journals: map[string]Journal{}, images: map[string][]string{},
-		tags: map[string]string{}, past: map[string][]FormerDeployment{}, unhealthy: map[string]bool{}, templates: map[string]string{}, serves: map[string]string{},
+		tags: map[string]string{}, past: map[string][]FormerDeployment{}, unhealthy: map[string]bool{}, indexed: map[string]bool{}, templates: map[string]string{}, serves: map[string]string{},
 		planned: Plan{Fingerprint: "fp-none", Empty: true},
 	}
 	w.create()

@@ -33,9 +33,9 @@ type Attempt struct {
 	// GitHub is nil outside a workflow, Webhook if no webhook is configured.
 	GitHub  *github.Client
 	Webhook *notify.Webhook
-	// Died says that another process made the attempt, and died before it could
-	// tell of its end.
-	Died bool
+	// died: another process made the attempt, and died before it could tell of its
+	// end.
+	died bool
 
 	// begun is closed when the messages about the beginning have been sent; it
 	// is nil if none were. failed holds their errors and is set before begun
@@ -101,6 +101,12 @@ func (t *Attempt) Notify(ctx context.Context, r deploy.Record) error {
 		func() error { return t.end(ctx, r) },
 	)...)
 	return nil
+}
+
+// NotifyDied tells how an attempt of another process ended.
+func (t *Attempt) NotifyDied(ctx context.Context, r deploy.Record) error {
+	other := &Attempt{Platform: t.Platform, Environment: t.Environment, Console: t.Console, Checkout: t.Checkout, GitHub: t.GitHub, Webhook: t.Webhook, died: true}
+	return other.Notify(ctx, r)
 }
 
 // together runs several functions at the same time and returns their errors.
@@ -169,7 +175,7 @@ func (t *Attempt) end(ctx context.Context, r deploy.Record) (err error) {
 	switch {
 	case t.GitHub == nil || r.Release.Commit == "":
 		return nil
-	case t.Died:
+	case t.died:
 		if t.deployment, err = t.GitHub.UnfinishedDeployment(ctx, t.of(r)); err != nil {
 			return err
 		}
@@ -189,7 +195,7 @@ func (t *Attempt) end(ctx context.Context, r deploy.Record) (err error) {
 	if r.Outcome == deploy.Deployed {
 		state = github.DeploymentSuccess
 	}
-	if err := t.status(ctx, state, r); err != nil || t.Died {
+	if err := t.status(ctx, state, r); err != nil || t.died {
 		return err
 	}
 	return t.GitHub.EndEarlier(ctx, t.of(r), t.deployment)

@@ -218,7 +218,7 @@ func (l *Leases) tellEnd(ctx context.Context, n note, did func(string, ...any)) 
 	if told, err := history.Indexed(ctx, n.Attempt); told || err != nil {
 		return err
 	}
-	if err := l.Notifier.Notify(ctx, *r); err != nil {
+	if err := l.Notifier.NotifyDied(ctx, *r); err != nil {
 		return fmt.Errorf("tell how %s ended: %w", n.Attempt, err)
 	}
 	did("people are told how %s ended: %s", n.Attempt, r.Outcome)

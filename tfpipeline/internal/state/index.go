@@ -100,6 +100,9 @@ func (h *History) complete(ctx context.Context, x *storedIndex) ([]deploy.Skippe
 	}
 	records, skipped, err := h.readAll(ctx, slices.DeleteFunc(listed, func(o listing) bool { return known[o.key] }))
 	slices.SortFunc(records, deploy.Record.Compare)
+	if x.Through != "" || x.Newest != nil { // an index that is new knows of nobody
+		x.Unindexed = records
+	}
 	x.add(records)
 	return skipped, err
 }

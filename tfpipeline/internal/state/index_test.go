@@ -58,11 +58,13 @@ func TestTheIndexComesToWhatTheRecordsSay(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 1))
 			all := attempts(180, random)
 			late := map[string]deploy.Record{}
+			var lacking []string // ids of records that the stored index lacks
 			for i, r := range all {
 				h := open(b).History("staging")
 				if err := h.Record(ctx, r); err != nil {
 					t.Fatal(err)
 				}
+				lacking = append(lacking, r.ID)
 				switch random.IntN(3) {
 				case 0: // killed, or of an earlier release
 					continue
@@ -78,6 +80,7 @@ func TestTheIndexComesToWhatTheRecordsSay(t *testing.T) {
 				if err := h.UpdateIndex(ctx, stored...); err != nil {
 					t.Fatal(err)
 				}
+				lacking = nil
 				if i%50 == 0 { // the same once more
 					if err := h.UpdateIndex(ctx, stored...); err != nil {
 						t.Fatal(err)
@@ -88,6 +91,14 @@ func TestTheIndexComesToWhatTheRecordsSay(t *testing.T) {
 			if err != nil || skipped != nil {
 				t.Fatal(skipped, err)
 			}
+			var unindexed []string
+			for _, r := range got.Unindexed {
+				unindexed = append(unindexed, r.ID)
+			}
+			if d := cmp.Diff(lacking, unindexed); d != "" {
+				t.Errorf("seed %d: records that the index lacks (-want +got):\n%s", seed, d)
+			}
+			got.Unindexed = nil
 			want := deploy.NewIndex("staging", all...)
 			slices.SortFunc(got.Contracts, byContract)
 			slices.SortFunc(want.Contracts, byContract)
@@ -161,6 +172,9 @@ func TestADamagedIndexIsRebuilt(t *testing.T) {
 		}
 		for _, content := range []string{"", "oh", "{}", `{"version":1,"environment":"production","through":"3"}`} {
 			b.objects[indexKey] = content
+			if x, _, err := open(b).History("staging").Index(ctx); err != nil || len(x.Unindexed) > 0 {
+				t.Errorf("instead of %q: %d records seem to be new, %v", content, len(x.Unindexed), err)
+			}
 			if err := open(b).History("staging").UpdateIndex(ctx); err != nil {
 				t.Fatal(err)
 			}
