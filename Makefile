@@ -133,8 +133,21 @@ gate: ## Everything that must pass, every test once and a sample of them with th
 	@$(MAKE) --no-print-directory -j2 environments check all-tests race-sample other-platform
 
 .PHONY: soak
-soak: ## The long matrices, by hand and nightly: many kills, slow resources, promotions under load
-	@SOAK=1 E2E=1 go test -count=1 -timeout 4h -p 1 -v ./migrations/... ./tfpipeline/...
+soak: load seeds ## The long matrices, by hand and nightly: many kills, slow resources, promotions under load
+	@SOAK=1 E2E=1 go test -count=1 -timeout 4h -p 1 -v -skip '$(LONGEST)' ./migrations/... ./tfpipeline/...
+
+.PHONY: load
+load: ## The README's table: a million requests while releases come, fail and are killed (about 40 minutes)
+	@mkdir -p bin
+	@set -o pipefail; SOAK=1 E2E=1 go test -count=1 -timeout 2h -v -run '$(LONGEST)' ./tfpipeline | tee bin/load.log; \
+	  code=$$?; sed -n 's/.* figure: //p' bin/load.log; exit $$code
+
+# A seed takes a quarter of a minute. FIRST begins elsewhere.
+SEEDS ?= 200
+FIRST ?= 1
+.PHONY: seeds
+seeds: ## The matrix of promotions under SEEDS seeds of late reads, each call disturbed in every way
+	@go test -count=1 -timeout 4h ./tfpipeline/internal/deploy -run 'UnderOldReads|TheOutcomeIsWhatTheWorldShows' -seed $(FIRST) -seeds $(SEEDS)
 
 # The tests of processes, ports and lags, of which some once failed on a slow machine.
 BUSY_PACKAGES = ./migrations/check/internal/lint ./tfpipeline/internal/calls ./tfpipeline/internal/process ./tfpipeline/internal/localaws/...

@@ -133,6 +133,6 @@ func (c *crowd) end(t *testing.T) (requests int) {
 		}
 		t.Errorf("failed: %s", f)
 	}
-	t.Logf("figure: | all of it, and between | | | %d | %d |", c.requests, len(c.failed))
+	t.Logf("figure: | **all of it, and between** | | | **%d** | **%d** | |", c.requests, len(c.failed))
 	return c.requests
 }

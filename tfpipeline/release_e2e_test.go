@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -158,7 +159,7 @@ func (w *workshop) deploys(code int, serves, env string, args ...string) (stderr
 	args = append([]string{args[0], "-C", w.repository, "-env", env}, args[1:]...)
 	stdout, stderr, got := w.deployer(env).run(w.t, args...)
 	after, failedAfter := w.load.count()
-	w.t.Logf("figure: | `%s %s` | %d | %.0f s | %d | %d |", args[0], strings.Join(args[3:], " "), got, time.Since(began).Seconds(), after-asked, failedAfter-failed)
+	w.t.Logf("figure: | `%s %s` | %d | %.0f s | %d | %d | %s |", args[0], strings.Join(args[3:], " "), got, time.Since(began).Seconds(), after-asked, failedAfter-failed, bySteps(stderr))
 	if got != code {
 		w.t.Fatalf("tfpipeline %s: exit %d, want %d\n%s\n%s", strings.Join(args, " "), got, code, stdout, stderr)
 	}
@@ -166,6 +167,15 @@ func (w *workshop) deploys(code int, serves, env string, args ...string) (stderr
 		w.serves(env, serves)
 	}
 	return stderr
+}
+
+// bySteps is how long each step took that took a second.
+func bySteps(stderr string) string {
+	var steps []string
+	for _, m := range regexp.MustCompile(`(?m)^\[ *\S+\] ([a-z ]+): (?:done \(|failed after )([0-9hms]+)`).FindAllStringSubmatch(stderr, -1) {
+		steps = append(steps, m[1]+" "+m[2])
+	}
+	return strings.Join(steps, ", ")
 }
 
 // serves checks that every public service answers as a release.
@@ -200,10 +210,10 @@ func releases(t *testing.T, w *workshop, env string) {
 	t.Helper()
 	// Draining is speeded up, and long answers with it: see speed.
 	good, kills, load := 2, 1, 20_000
-	people, slow := 6, []string{"slow=300ms", "events=15"}
+	people, slow, most := 6, []string{"slow=300ms", "events=15"}, kills
 	if os.Getenv("SOAK") != "" {
 		good, kills, load = 9, 10, 1_000_000
-		people, slow = 12, []string{"slow=2s", "slow=5s", "events=250"}
+		people, slow, most = 24, []string{"slow=2s", "slow=5s", "events=250"}, 3*kills
 	}
 	w.provide(env)
 	w.release("v0.2.0", nil)
@@ -241,9 +251,10 @@ func releases(t *testing.T, w *workshop, env string) {
 		w.deploys(console.ExitOK, previous, env, "rollback", "-to", previous)
 	}
 
-	for i := range kills {
+	asked := func() int { n, _ := users.count(); return n }
+	for i := 0; i < kills || i < most && asked() < load; i++ {
 		// Most of the time goes into the plan; by lines, every step has its turn.
-		lines := 1 + (course*i+rand.IntN(course))/kills
+		lines := 1 + (course*(i%kills)+rand.IntN(course))/kills
 		tag := fmt.Sprintf("v3.%d.0", i)
 		w.release(tag, nil)
 		for late := 1; !w.killed(env, tag, lines); late++ {
