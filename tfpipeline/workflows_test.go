@@ -260,6 +260,8 @@ func TestScriptsPassShellcheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// scan reads its list of accepted findings; that is no script.
+	scripts = slices.DeleteFunc(scripts, func(path string) bool { return filepath.Base(path) == "scan-accepted" })
 	dir := t.TempDir()
 	steps(t, func(where string, _ workflowtest.Job, s workflowtest.Step) {
 		if s.Run != "" {
