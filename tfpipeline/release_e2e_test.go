@@ -1,8 +1,11 @@
 package main
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -15,12 +18,15 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/iam/iamtest"
 )
 
 // workshop is a repository whose commits are releases, and the images built
@@ -34,6 +40,8 @@ type workshop struct {
 	endpoint      string
 	// repository is the checkout, programs the folder of built ones.
 	repository, programs string
+	// workflows executes those of the repository on the endpoint.
+	workflows *runner
 	// load is the crowd that asks meanwhile, if any.
 	load *crowd
 }
@@ -64,9 +72,31 @@ func newWorkshop(t *testing.T, administrator program, endpoint string, cfg aws.C
 		t.Fatalf("build the images: %v\n%s", err, out)
 	}
 	w.git("init", "--quiet")
+	w.workflows = w.runner()
 	w.git("add", "--all")
 	w.git("commit", "--quiet", "-m", "The platform")
 	return w
+}
+
+// runner executes the workflows of the repository, with the built program, on the
+// endpoint: roles are assumed, and all is judged, by what Terraform applied there.
+func (w *workshop) runner() *runner {
+	w.t.Helper()
+	r := &runner{bin: w.t.TempDir(), promotions: &promotions{t: w.t, repo: repository{w.t, w.repository, withoutAWS("GIT_CONFIG_GLOBAL=/dev/null")}, server: httptest.NewServer(nil)}}
+	w.t.Cleanup(r.server.Close)
+	r.server.Config.Handler = r
+	variables := map[string]string{}
+	for _, v := range withoutAWS() {
+		if name, value, _ := strings.Cut(v, "="); name != "PATH" {
+			variables[name] = value
+		}
+	}
+	r.prepare(w.endpoint, r.server.URL+"/hook", variables)
+	r.names(configtest.Docs())
+	r.copyWorkflows()
+	writeFile(w.t, filepath.Join(r.bin, "go"), "#!/bin/sh\nmkdir -p bin && exec ln -s '"+w.administrator.path+"' bin/tfpipeline\n")
+	w.executable(filepath.Join(r.bin, "go"))
+	return r
 }
 
 // deployer is the program in a job that deploys to an environment.
@@ -290,4 +320,41 @@ func toProduction(t *testing.T, w *workshop) {
 	if out := w.deployer("production").must(t, console.ExitOK, "history", "-C", w.repository, "-env", "production"); !strings.Contains(out, tag) {
 		t.Errorf("the history lacks %s:\n%s", tag, out)
 	}
+}
+
+// workflowsPlan has the workflow of pull requests plan every root, in the role that
+// Terraform applied. A job of a branch is given none; and the trust of all roles is
+// what the other tests of the workflows evaluate.
+func (w *workshop) workflowsPlan(verdict string) {
+	w.t.Helper()
+	client := iam.NewFromConfig(w.cfg)
+	for name, role := range iamtest.Workflows(w.t, rolesOf(configtest.Docs())) {
+		applied, err := client.GetRole(w.t.Context(), &iam.GetRoleInput{RoleName: &name})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		text, err := url.QueryUnescape(aws.ToString(applied.Role.AssumeRolePolicyDocument))
+		var got, want any
+		if err := errors.Join(err, json.Unmarshal([]byte(text), &got), json.Unmarshal(role.Trust, &want)); err != nil {
+			w.t.Fatal(err)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			w.t.Errorf("trust of %s (-rendered +applied):\n%s", name, d)
+		}
+	}
+	r := w.workflows
+	r.act = buildAct(w.t, r.bin)
+	commit := w.git("rev-parse", "HEAD")
+	r.mustRun(true, event{workflow: "plan", name: "pull_request", ref: "refs/pull/7/merge", commit: commit, actor: "ada", payload: map[string]any{
+		"number": 7, "pull_request": map[string]any{
+			"number": 7, "head": map[string]any{"sha": commit, "ref": "feature", "repo": map[string]any{"full_name": r.repository}}, "base": map[string]any{"ref": "main"},
+		},
+	}})
+	if len(r.hub.comments) != 1 || strings.Count(r.hub.comments[0]["body"].(string), verdict) != 3 || len(r.hub.refused) > 0 {
+		w.t.Errorf("refused %q; want three times %s in the comment:\n%v", r.hub.refused, verdict, r.hub.comments)
+	}
+	w.git("tag", "v0.1.0")
+	defer w.git("tag", "--delete", "v0.1.0")
+	mentions(w.t, r.mustRun(false, event{workflow: "prod-deploy", name: "workflow_dispatch", ref: "refs/heads/feature", commit: commit, actor: "eve", inputs: map[string]string{"tag": "v0.1.0"}}),
+		"Not authorized to perform sts:AssumeRoleWithWebIdentity", ":ref:refs/heads/feature")
 }

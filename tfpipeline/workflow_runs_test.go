@@ -46,6 +46,9 @@ type runner struct {
 	roles    map[string]*roleGate
 	hub      *fakeHub
 	files    map[string]workflowtest.Workflow
+	// aws is where jobs find AWS, hook the webhook; variables they get besides.
+	aws, hook string
+	variables map[string]string
 
 	mu sync.Mutex
 	// repository is how it calls itself in a token's subject; id is GitHub's of
@@ -81,12 +84,10 @@ func newRunner(t *testing.T) *runner {
 	if os.Getenv("E2E") == "" {
 		t.Skip("E2E=1 executes the workflows")
 	}
-	bin := buildRunner(t)
-	r := &runner{
-		bin: bin, act: filepath.Join(bin, "act"), promotions: newPromotions(t), roles: map[string]*roleGate{}, files: workflowtest.Workflows(t),
-		sessions: map[string]string{}, runs: map[string]event{}, trust: map[string]iam.Policy{},
-	}
-	r.hub = &fakeHub{runner: r, releases: map[string]string{}}
+	bin := t.TempDir()
+	act := buildAct(t, bin) // before the tests' own home hides the caches
+	r := &runner{bin: bin, act: act, promotions: newPromotions(t), roles: map[string]*roleGate{}, sessions: map[string]string{}, trust: map[string]iam.Policy{}}
+	r.prepare(r.server.URL, r.cloud.url+"/hook", map[string]string{"FAKE": r.fake, "GORACE": endWithoutDelay, "SCRIPT_WINDOW": "1s"})
 	r.applyTo("production")
 	for name, identity := range iamtest.Identities(t, r.trusts(configtest.Docs())) {
 		r.roles[name] = &roleGate{next: r.cloud, account: r.cloud.platform.Account, identity: identity, asked: map[string]bool{}}
@@ -95,6 +96,15 @@ func newRunner(t *testing.T) *runner {
 	r.install()
 	r.copyWorkflows()
 	return r
+}
+
+// prepare makes a runner ready for jobs.
+func (r *runner) prepare(aws, hook string, variables map[string]string) {
+	r.t.Helper()
+	r.aws, r.hook, r.variables = aws, hook, variables
+	r.files, r.runs = workflowtest.Workflows(r.t), map[string]event{}
+	r.hub = &fakeHub{runner: r, releases: map[string]string{}}
+	r.standInActions()
 }
 
 // trusts lets the roles trust the repository of a platform, by its ids if it has
@@ -111,12 +121,17 @@ func (r *runner) trusts(p config.Platform) map[string]iamtest.Documents {
 		}
 		r.trust[name] = trust
 	}
+	r.names(p)
+	return rendered
+}
+
+// names calls the repository of jobs as a platform calls it.
+func (r *runner) names(p config.Platform) {
 	r.repository, r.id = p.Repository.Owner+"/"+p.Repository.Name, ""
 	if p.Repository.ID != 0 {
 		r.id = fmt.Sprint(p.Repository.ID)
 		r.repository = fmt.Sprintf("%s@%d/%s@%s", p.Repository.Owner, p.Repository.OwnerID, p.Repository.Name, r.id)
 	}
-	return rendered
 }
 
 // rolesOf are what the roles of a platform of the tests are rendered from,
@@ -153,16 +168,15 @@ func rolesOf(p config.Platform) map[string]cty.Value {
 	}
 }
 
-// buildRunner builds act into a folder of its own.
-func buildRunner(t *testing.T) string {
+// buildAct builds act into a folder, and returns its path.
+func buildAct(t *testing.T, bin string) string {
 	t.Helper()
-	bin := t.TempDir()
 	build := exec.CommandContext(t.Context(), "go", "install", actVersion)
-	build.Env = append(os.Environ(), "GOBIN="+bin)
+	build.Env = append(os.Environ(), "GOBIN="+bin, "PATH="+machinePath)
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build %s: %v\n%s", actVersion, err, out)
 	}
-	return bin
+	return filepath.Join(bin, "act")
 }
 
 // install puts the programs that jobs find on PATH into the runner's folder:
@@ -181,12 +195,17 @@ func (r *runner) install() {
 			r.t.Fatal(err)
 		}
 	}
+}
+
+// standInActions are in place of pinned ones.
+func (r *runner) standInActions() {
+	r.t.Helper()
 	r.actions = r.t.TempDir()
 	for name, script := range map[string]string{
 		// What GitHub's does: the commit asked for, with or without the rest. It
 		// is the first step, so here a gated job waits for its approval.
 		"actions/checkout": `
-        curl -fsS "$AWS_ENDPOINT_URL/approval?run=$GITHUB_RUN_ID&job=$GITHUB_JOB"
+        curl -fsS "$HUB/approval?run=$GITHUB_RUN_ID&job=$GITHUB_JOB"
         git init -q .
         if [ "$DEPTH" = 0 ]; then git fetch -q --tags "$ORIGIN" '+refs/heads/*:refs/remotes/origin/*'; fi
         git fetch -q --depth="$([ "$DEPTH" = 0 ] && echo 1000000 || echo 1)" "file://$ORIGIN" "$REF"
@@ -340,17 +359,19 @@ func (r *runner) run(e event) (log string, ok bool) {
 	args := []string{
 		e.name, "-e", path, "-C", tree, "-W", filepath.Join(tree, ".github/workflows", e.workflow+".yml"),
 		"-P", "ubuntu-24.04=-self-hosted", "--no-cache-server", "--no-skip-checkout", "-a", e.actor, "--log-prefix-job-id",
-		"-s", "NOTIFY_URL=" + r.cloud.url + "/hook", "-s", "GITHUB_TOKEN=" + hubToken,
+		"-s", "NOTIFY_URL=" + r.hook, "-s", "GITHUB_TOKEN=" + hubToken,
 	}
 	for name, pin := range pins {
 		commit, _, _ := strings.Cut(pin, " ")
 		args = append(args, "--local-repository", name+"@"+commit+"="+filepath.Join(r.actions, name))
 	}
-	for name, value := range map[string]string{
+	env := map[string]string{
 		"GITHUB_API_URL": r.server.URL + "/api", "GITHUB_RUN_ID": id, "GITHUB_RUN_ATTEMPT": fmt.Sprint(max(e.attempt, 1)), "GITHUB_TRIGGERING_ACTOR": again,
-		"GITHUB_SERVER_URL": "https://github.com", "AWS_ENDPOINT_URL": r.server.URL, "FAKE": r.fake, "HOME": home, "GORACE": endWithoutDelay, "ORIGIN": r.repo.dir,
-		"SCRIPT_WINDOW": "1s", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null", "TERM": "dumb",
-	} {
+		"GITHUB_SERVER_URL": "https://github.com", "AWS_ENDPOINT_URL": r.aws, "HUB": r.server.URL, "HOME": home, "ORIGIN": r.repo.dir,
+		"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null", "TERM": "dumb",
+	}
+	maps.Copy(env, r.variables)
+	for name, value := range env {
 		args = append(args, "--env", name+"="+value)
 	}
 	cmd := exec.CommandContext(r.t.Context(), r.act, args...)
@@ -359,7 +380,7 @@ func (r *runner) run(e event) (log string, ok bool) {
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err = cmd.Run()
 	log = out.String()
-	for _, secret := range []string{"canary-request-token", "canary-session", "canary-secret", r.cloud.url + "/hook"} {
+	for _, secret := range []string{"canary-request-token", "canary-session", "canary-secret", r.hook} {
 		if strings.Contains(log, secret) {
 			r.t.Errorf("%s %s: %q is in the log:\n%s", e.workflow, e.name, secret, log)
 		}
@@ -412,7 +433,7 @@ func (r *runner) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 			return
 		}
 		gate.ServeHTTP(w, q)
-	default:
+	case r.cloud != nil:
 		r.cloud.ServeHTTP(w, q)
 	}
 }
