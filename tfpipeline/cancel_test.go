@@ -26,6 +26,7 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/calls"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
 	"github.com/specboard/platform/tfpipeline/internal/workflowtest"
 )
 
@@ -225,6 +226,7 @@ func newCancelled(t *testing.T, step deployingStep) *cancelled {
 		w.applyTo(step.env)
 	}
 	c.first("v1.0.0")
+	c.serves()
 	planned := oneToCreate
 	if strings.Contains(step.run, "-refresh-only") {
 		planned = oneDrifted
@@ -244,6 +246,37 @@ func newCancelled(t *testing.T, step deployingStep) *cancelled {
 	}
 	c.fingerprint = answer.Fingerprint
 	return c
+}
+
+// serves has every service answer from now on: whenever it looks, the load balancer
+// has a healthy target for each, to which a request would go.
+func (w *cancelled) serves() {
+	w.t.Helper()
+	p, looked, failed := w.cloud.platform, 0, map[string]string{}
+	ended := make(chan struct{})
+	ctx, cancel := context.WithCancel(w.t.Context())
+	look := func() {
+		for _, s := range p.Services {
+			targets, ok := w.cloud.runtime.TargetHealth(groupOf(p, w.step.env, s.Name))
+			healthy := func(t model.TargetHealth) bool { return t.State == "healthy" }
+			if (!ok || !slices.ContainsFunc(targets, healthy)) && failed[s.Name] == "" {
+				failed[s.Name] = fmt.Sprintf("%+v", targets)
+			}
+		}
+	}
+	go func() {
+		defer close(ended)
+		for ; calls.Pause(ctx, 5*time.Millisecond); looked++ {
+			look()
+		}
+	}()
+	w.t.Cleanup(func() {
+		cancel()
+		<-ended
+		if looked == 0 || len(failed) > 0 {
+			w.t.Errorf("%d looks; requests failed while these were the targets: %v", looked, failed)
+		}
+	})
 }
 
 // first promotes a release, and is left alone.

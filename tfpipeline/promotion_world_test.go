@@ -18,6 +18,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/calls"
 	"github.com/specboard/platform/tfpipeline/internal/console"
@@ -133,7 +134,7 @@ func (w *promotions) applyTo(env string) {
 			Cluster: &cluster, ServiceName: &s.Name, TaskDefinition: &arn, DesiredCount: aws.Int32(0), LaunchType: types.LaunchTypeFargate,
 			NetworkConfiguration: &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{Subnets: []string{"subnet-1"}}},
 			LoadBalancers: []types.LoadBalancer{{
-				TargetGroupArn: aws.String("arn:aws:elasticloadbalancing:us-west-2:123456789012:targetgroup/" + p.TargetGroup(env, s.Name) + "/0123456789abcdef"),
+				TargetGroupArn: aws.String(groupOf(p, env, s.Name)),
 				ContainerName:  &s.Name, ContainerPort: aws.Int32(int32(s.Port)),
 			}},
 			DeploymentConfiguration: &types.DeploymentConfiguration{
@@ -153,6 +154,11 @@ func (w *promotions) applyTo(env string) {
 	}})
 	must(err)
 	w.cloud.objects[p.StateKey(env)] = string(state)
+}
+
+// groupOf is the ARN of a service's target group.
+func groupOf(p config.Platform, env, service string) string {
+	return "arn:aws:elasticloadbalancing:us-west-2:123456789012:targetgroup/" + p.TargetGroup(env, service) + "/0123456789abcdef"
 }
 
 // release commits something, tags it and builds its images.
