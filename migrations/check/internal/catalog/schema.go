@@ -164,13 +164,13 @@ func (t *UserType) Constrained() bool {
 	return t != nil && t.Kind == "domain" && (t.NotNull || len(t.Checks) > 0)
 }
 
-// Function is a function or procedure that the database defines.
 // Trigger is a trigger of a relation: the file that made it, and what it calls.
 type Trigger struct {
 	File     int
 	Function Name
 }
 
+// Function is a function or procedure that the database defines.
 type Function struct {
 	Name     Name
 	Args     int
