@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -220,6 +221,88 @@ func TestUnlockRecordsWhatDied(t *testing.T) {
 		}
 		wantRuns(t, w, "v1.1")
 	})
+}
+
+// lateRequest is a lock of somebody whose last request takes effect when the lock
+// is about to be changed.
+type lateRequest struct {
+	Lock
+	take func()
+}
+
+func (l *lateRequest) Renew(ctx context.Context, lease Lease) (Lease, error) {
+	l.effect()
+	return l.Lock.Renew(ctx, lease)
+}
+
+func (l *lateRequest) Remove(ctx context.Context, version string) error {
+	l.effect()
+	return l.Lock.Remove(ctx, version)
+}
+
+func (l *lateRequest) effect() {
+	if l.take != nil {
+		l.take()
+		l.take = nil
+	}
+}
+
+// The last request of a run that was killed reaches the lock after it was looked
+// at. Settling looks again; a lock that was shown to a person is removed as it was
+// shown, or not at all.
+func TestLateRequestOfTheDead(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		dies   point
+		late   func(w *world)
+		left   string // by settle: whose lock, and how that run left it
+		unlock string
+	}{
+		{"given back, nothing changed", point{StepPlan, "Plan", 1}, func(w *world) { w.lease = nil }, "", ""},
+		{"marked, nothing changed", point{StepPlan, "Plan", 1}, func(w *world) { w.mark() }, "", "renewed since it was shown"},
+		{"given back", point{StepUpdate, "UpdateService", 2}, func(w *world) { w.lease = nil }, "", ""},
+		{"marked", point{StepUpdate, "UpdateService", 2}, func(w *world) { w.mark() }, "ours interrupted", "renewed since it was shown"},
+		{"taken by another", point{StepUpdate, "UpdateService", 2}, func(w *world) { w.put(Lease{RecordID: "another"}) }, "another ", "renewed since it was shown"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				p := w.start()
+				p.inject[c.dies] = killed
+				p.promote(t.Context(), Request{Tag: "v1.2"})
+				if w.lease == nil {
+					t.Fatal("it died without a lock")
+				}
+				id, shown, left := w.lease.RecordID, *w.lease, w.snapshot()
+				settler := w.start()
+				settler.Pipeline.Lock = &lateRequest{settler.Pipeline.Lock, func() { c.late(w) }}
+				if _, err := settler.Settle(t.Context(), id); err != nil {
+					t.Errorf("settle: %v", err)
+				}
+				got := ""
+				if w.lease != nil {
+					got = strings.Replace(w.lease.RecordID, id, "ours", 1) + " " + string(w.lease.Left)
+				}
+				if got != c.left {
+					t.Errorf("settle left the lock %q, want %q", got, c.left)
+				}
+
+				w = left.restore()
+				unlocker := w.start()
+				unlocker.Pipeline.Lock = &lateRequest{unlocker.Pipeline.Lock, func() { c.late(w) }}
+				err := unlocker.Unlock(t.Context(), shown)
+				if c.unlock == "" && (err != nil || w.lease != nil) || c.unlock != "" && (err == nil || !strings.Contains(err.Error(), c.unlock) || w.lease == nil) {
+					t.Errorf("unlock: %v, and the lock is %+v; want %q", err, w.lease, c.unlock)
+				}
+			})
+		})
+	}
+}
+
+// mark marks the lease as a run does that is interrupted.
+func (w *world) mark() {
+	marked := *w.lease
+	marked.Left = Interrupted
+	w.put(marked)
 }
 
 func TestDryRunChangesNothing(t *testing.T) {

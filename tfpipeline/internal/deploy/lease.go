@@ -22,6 +22,9 @@ type Lock interface {
 	Renew(ctx context.Context, l Lease) (Lease, error)
 	// Release removes the lease that is held, or returns ErrLockLost.
 	Release(ctx context.Context, l Lease) error
+	// Remove removes the lease of somebody else, in this version of Holder's, or
+	// returns ErrLockLost if that is not there any more.
+	Remove(ctx context.Context, version string) error
 }
 
 // Freeze is why nothing is promoted to an environment until somebody lifts it.
@@ -557,7 +560,22 @@ func (e LockError) Error() string {
 // an attempt back or, if the attempt may have changed something, marks it as one
 // that is to be continued, and records the attempt. It returns the lease as it
 // is left; nil if there is none of that attempt. It needs Lock and History.
-func (p *Pipeline) Settle(ctx context.Context, attemptID string) (*Lease, error) {
+//
+// The last request of a run that was killed may take effect afterwards: what it
+// changes in the lease is looked at anew.
+func (p *Pipeline) Settle(ctx context.Context, attemptID string) (l *Lease, err error) {
+	for range lateRequests {
+		if l, err = p.settle(ctx, attemptID); !errors.Is(err, ErrLockLost) {
+			break
+		}
+	}
+	return l, err
+}
+
+// lateRequests is how often a lease is looked at that somebody else changes.
+const lateRequests = 5
+
+func (p *Pipeline) settle(ctx context.Context, attemptID string) (*Lease, error) {
 	o := p.begin(StepUnlock)
 	h := &history{operation: o}
 	l, err := retry(ctx, o, o.Lock.Holder)
@@ -576,7 +594,7 @@ func (p *Pipeline) Settle(ctx context.Context, attemptID string) (*Lease, error)
 	}
 	settled := left.record != nil && left.record.Outcome.Settled()
 	if left.journal == nil || !left.journal.Phase.changed() || settled {
-		if err := o.retryCall(ctx, func(ctx context.Context) error { return o.Lock.Release(ctx, *l) }); err != nil {
+		if err := o.retryCall(ctx, func(ctx context.Context) error { return o.Lock.Remove(ctx, l.Version) }); err != nil {
 			return nil, fmt.Errorf("give back the lock: %w", err)
 		}
 		return nil, nil
@@ -608,15 +626,16 @@ func (p *Pipeline) Unlock(ctx context.Context, l Lease) error {
 		return err
 	}
 	err = o.retryCall(ctx, func(ctx context.Context) error {
+		err := o.Lock.Remove(ctx, l.Version)
+		if !errors.Is(err, ErrLockLost) {
+			return err
+		}
 		// It was shown to a person, who took its holder for gone.
 		now, err := o.Lock.Holder(ctx)
-		switch {
-		case err != nil || now == nil:
+		if err != nil || now == nil {
 			return err
-		case now.Version != l.Version:
-			return fmt.Errorf("it was renewed since it was shown: %s", heldBy(now))
 		}
-		return o.Lock.Release(ctx, l)
+		return fmt.Errorf("it was renewed since it was shown: %s", heldBy(now))
 	})
 	if err != nil {
 		return fmt.Errorf("remove the lock: %w", err)

@@ -242,6 +242,16 @@ func (p *process) Release(ctx context.Context, l Lease) error {
 	}))
 }
 
+func (p *process) Remove(ctx context.Context, version string) error {
+	return ignore(call(ctx, p, "Remove", "", func() (struct{}, error) {
+		if p.lease == nil || p.lease.Version != version {
+			return struct{}{}, ErrLockLost
+		}
+		p.lease = nil
+		return struct{}{}, nil
+	}))
+}
+
 func (p *process) Collect(ctx context.Context, s Scope) Evidence {
 	args := strings.Join(s.Services, " ")
 	for _, t := range s.Tasks {

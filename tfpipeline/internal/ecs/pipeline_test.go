@@ -187,6 +187,10 @@ func (m *memory) Release(_ context.Context, l deploy.Lease) error {
 	return nil
 }
 
+func (m *memory) Remove(ctx context.Context, version string) error {
+	return m.Release(ctx, deploy.Lease{Version: version})
+}
+
 // timeline is when each step began and ended, and with what calls to ECS.
 type timeline struct {
 	w            *world

@@ -146,7 +146,7 @@ func (l *Lock) Release(ctx context.Context, lease deploy.Lease) error {
 }
 
 // Remove removes what stands there, whoever's it is, if it is this version. It
-// fails if something else, or nothing, is there by now.
+// returns deploy.ErrLockLost if something else, or nothing, is there by now.
 func (l *Lock) Remove(ctx context.Context, version string) error {
 	if version == "" {
 		return fmt.Errorf("remove the lock: %w: it was never taken", deploy.ErrLockLost)
@@ -158,7 +158,9 @@ func (l *Lock) Remove(ctx context.Context, version string) error {
 	switch {
 	case ok && conflict.there == nil && l.unanswered[version]:
 		return nil
-	case err != nil && !ok:
+	case ok:
+		return fmt.Errorf("remove the lock: %w: %w", deploy.ErrLockLost, err)
+	case err != nil:
 		l.unanswered[version] = true
 	}
 	return err
