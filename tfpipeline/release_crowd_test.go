@@ -31,8 +31,18 @@ type crowd struct {
 
 	mu       sync.Mutex
 	requests int
-	failed   []string
+	failed   []failure
+	// first is when a service first answered as a release, by both names.
+	first map[string]time.Time
 }
+
+// failure is a request that failed, and when.
+type failure struct {
+	at  time.Time
+	err error
+}
+
+func (f failure) String() string { return fmt.Sprintf("%s %v", f.at.Format("15:04:05.000"), f.err) }
 
 // users are people who ask without a pause until end is called. Each of slow is
 // a query, such as "slow=2s", that one more user asks each service with, over
@@ -48,7 +58,7 @@ func (w *workshop) users(env string, people int, slow ...string) *crowd {
 	w.t.Cleanup(stop)
 	c := &crowd{
 		client: &http.Client{Transport: localaws.Transport(w.endpoint, nil), Timeout: 20 * time.Second},
-		domain: p.Host(e), stop: stop,
+		domain: p.Host(e), stop: stop, first: map[string]time.Time{},
 	}
 	for i := range people {
 		c.done.Go(func() {
@@ -57,7 +67,8 @@ func (w *workshop) users(env string, people int, slow ...string) *crowd {
 			defer pace.Stop()
 			for n := i; ctx.Err() == nil; n++ {
 				<-pace.C
-				_, err := c.ask(context.WithoutCancel(ctx), publicPaths[n%len(publicPaths)])
+				a, err := c.ask(context.WithoutCancel(ctx), publicPaths[n%len(publicPaths)])
+				c.hear(a.Service + " " + a.Release)
 				c.note(err)
 			}
 		})
@@ -78,12 +89,21 @@ func (w *workshop) users(env string, people int, slow ...string) *crowd {
 	return c
 }
 
+// hear notes that a service answers as a release.
+func (c *crowd) hear(release string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.first[release].IsZero() {
+		c.first[release] = time.Now()
+	}
+}
+
 func (c *crowd) note(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.requests++
 	if err != nil {
-		c.failed = append(c.failed, fmt.Sprintf("%s %v", time.Now().Format("15:04:05.000"), err))
+		c.failed = append(c.failed, failure{time.Now(), err})
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/config/configtest"
+	"github.com/specboard/platform/tfpipeline/internal/calls"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam/iamtest"
@@ -298,6 +299,45 @@ func releases(t *testing.T, w *workshop, env string) {
 	w.load = nil
 	if requests := users.end(t); requests < load {
 		t.Errorf("%d requests are no load", requests)
+	}
+	crashes(t, w, env)
+}
+
+// crashes promotes a release whose api is healthy until its tenth request. Users
+// feel it, but only between the first crash and the way back; and nothing is
+// proven by it.
+func crashes(t *testing.T, w *workshop, env string) {
+	t.Helper()
+	good := w.git("describe", "--tags", "--abbrev=0")
+	w.release("v4.0.0", map[string]string{"api": "-crash-at 10"})
+	defer w.git("reset", "--quiet", "--hard", "HEAD~1")
+	defer w.git("tag", "--delete", "v4.0.0")
+	w.load = w.users(env, 6)
+	defer func() { w.load = nil }()
+	mentions(t, w.deploys(console.ExitRolledBack, good, env, "promote", "-release", "v4.0.0"),
+		"api", "stopped by itself", "exit code 1", "told to crash at request 10")
+	back := time.Now()
+	asked, _ := w.load.count()
+	for n := asked; n < asked+100 && calls.Pause(t.Context(), 10*time.Millisecond); {
+		n, _ = w.load.count()
+	}
+	w.load.stop()
+	w.load.done.Wait()
+
+	// Six people have one request in flight each, so the tenth is asked by somebody
+	// who has heard an answer.
+	first := w.load.first["api v4.0.0"]
+	if len(w.load.failed) == 0 || first.IsZero() {
+		t.Error("no request failed: nobody asked the release that crashes")
+	}
+	for _, f := range w.load.failed {
+		if f.at.Before(first) || f.at.After(back) {
+			t.Errorf("failed before the release served at %v or after the way back at %v: %s", first, back, f)
+		}
+	}
+	w.provide("production")
+	if stderr := w.deploys(console.ExitFailed, "", "production", "promote", "-release", "v4.0.0"); !strings.Contains(stderr, "no proof") {
+		t.Errorf("a release that crashed on staging is promoted, or nobody says why not:\n%s", stderr)
 	}
 }
 

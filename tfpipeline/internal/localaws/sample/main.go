@@ -34,6 +34,7 @@ type behaviour struct {
 	slow      time.Duration // before each answer
 	fail      bool
 	crash     time.Duration // time from the start to the crash; 0: never
+	crashAt   int           // the request at which it crashes; 0: none
 	exit      int           // the code of a crash
 	ignore    bool          // SIGTERM
 	drain     time.Duration // time to finish requests in flight
@@ -77,6 +78,7 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) int 
 	set.DurationVar(&b.slow, "slow", 0, "time that every answer takes")
 	set.BoolVar(&b.fail, "fail", false, "answer every request but /health with 500")
 	set.DurationVar(&b.crash, "crash-after", 0, "time after which it exits by itself; 1ns is before it listens")
+	set.IntVar(&b.crashAt, "crash-at", 0, "`request` at which it exits by itself, unanswered, counted from 1 without /health")
 	set.IntVar(&b.exit, "exit-code", 1, "`code` that it, or seed, exits with when it crashes")
 	set.BoolVar(&b.ignore, "ignore-term", false, "go on after SIGTERM, until killed")
 	set.DurationVar(&b.drain, "drain", 25*time.Second, "time that requests in flight have to end after SIGTERM")

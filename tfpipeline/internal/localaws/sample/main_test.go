@@ -123,6 +123,18 @@ func TestMisbehave(t *testing.T) {
 	if s := start(t, "-crash-after", "20ms", "-exit-code", "9"); <-s.code != 9 || !strings.Contains(s.said(), "told to crash after 20ms") {
 		t.Errorf("it said %s", s.said())
 	}
+	third := start(t, "-crash-at", "3", "-exit-code", "6")
+	for path, want := range map[string]string{"/health": "200 ok", "/": "200 "} {
+		for range 2 {
+			if got := third.get(t, path); !strings.HasPrefix(got, want) {
+				t.Errorf("before the third request: %s: %s", path, got)
+			}
+		}
+	}
+	go third.get(t, "/") // it is not answered
+	if code := <-third.code; code != 6 || !strings.Contains(third.said(), "told to crash at request 3") {
+		t.Errorf("exit %d: %s", code, third.said())
+	}
 	s := start(t, "-ignore-term")
 	s.stop()
 	select {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -45,7 +46,8 @@ func serve(ctx context.Context, b behaviour, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "sample: %v\n", err)
 		return 1
 	}
-	server := &http.Server{Handler: b.handler(begin), ReadHeaderTimeout: time.Minute}
+	handler, asked := crashing(b.crashAt, b.handler(begin))
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(socket) }()
 	fmt.Fprintf(stdout, "release %s of %s listens on %s\n", b.release, b.service, socket.Addr())
@@ -55,6 +57,9 @@ func serve(ctx context.Context, b behaviour, stdout, stderr io.Writer) int {
 		return 1
 	case <-crash:
 		return crashed()
+	case <-asked:
+		fmt.Fprintf(stderr, "sample: told to crash at request %d\n", b.crashAt)
+		return b.exit
 	case <-ended:
 	}
 	fmt.Fprintln(stdout, "told to end: finishing what has begun")
@@ -66,6 +71,27 @@ func serve(ctx context.Context, b behaviour, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintln(stdout, "finished")
 	return 0
+}
+
+// crashing never answers the request with this number, nor one after it, and
+// closes the channel when it comes. 0: it answers all.
+func crashing(at int, next http.Handler) (http.Handler, <-chan struct{}) {
+	reached := make(chan struct{})
+	var requests atomic.Int64
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := int64(0)
+		if at > 0 && r.URL.Path != "/health" {
+			n = requests.Add(1)
+		}
+		switch {
+		case n < int64(at) || at == 0:
+			next.ServeHTTP(w, r)
+			return
+		case n == int64(at):
+			close(reached)
+		}
+		<-r.Context().Done()
+	}), reached
 }
 
 func (b behaviour) handler(begin time.Time) http.Handler {
