@@ -55,7 +55,7 @@ var jobTable = map[string]jobRow{
 	"prod-rollback/rollback":  {"deploy-production", "production", "contents: read, deployments: write, id-token: write", 100},
 	"operate/operate":         {"deploy-${{ inputs.environment }}", "${{ inputs.environment }}", "contents: read, id-token: write", 30},
 	"nightly/vulnerabilities": {"", "", "contents: read", 20},
-	"nightly/scan":            {"", "", "contents: read", 40},
+	"scan/scan":               {"", "", "contents: read", 40},
 	"nightly/race":            {"", "", "contents: read", 60},
 	"nightly/soak":            {"", "", "contents: read", 350},
 }
@@ -70,6 +70,7 @@ var triggers = map[string]string{
 	"operate":        "workflow_dispatch environment operation",
 	"drift":          "schedule, workflow_dispatch",
 	"nightly":        "schedule, workflow_dispatch",
+	"scan":           "release released, schedule, workflow_dispatch",
 }
 
 // groups are the concurrency of workflows and of jobs.
