@@ -3,6 +3,7 @@ package config
 import (
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -82,6 +83,17 @@ func (e Environment) SizeOf(service string) Size {
 		return s
 	}
 	return e.Size
+}
+
+// VariablesOf are the variables of a service or task, by its name, whose own
+// Environment is fixed: the environment's count.
+func (e Environment) VariablesOf(name string, fixed map[string]string) map[string]string {
+	all := maps.Clone(fixed)
+	if all == nil {
+		all = map[string]string{}
+	}
+	maps.Copy(all, e.Variables[name])
+	return all
 }
 
 // Host is the environment's public DNS name.

@@ -251,6 +251,9 @@ type Environment struct {
 	Size Size
 	// Sizes overrides Size by service name.
 	Sizes map[string]Size
+	// Variables are further variables of services and tasks here, by their names,
+	// or other values of those in their Environment.
+	Variables map[string]map[string]string
 	// Alarms are the thresholds that notify.
 	Alarms Alarms
 	// IdleTimeout ends a connection through the load balancer on which nothing

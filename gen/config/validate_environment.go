@@ -34,6 +34,7 @@ func (c *checker) environments() {
 			}
 			c.size(at, e.Sizes[name], e.Protected)
 		}
+		c.variablesHere(path+".variables", e)
 		c.alarms(path+".alarms", e.Alarms)
 		c.must(!e.Protected || len(e.Alarms.Emails) > 0, path+".alarms.emails", nil,
 			"none: a protected environment has alarms that somebody hears", literal(`{"on-call@shop.io"}`))

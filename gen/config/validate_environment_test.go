@@ -17,6 +17,15 @@ func TestInvalidEnvironment(t *testing.T) {
 	checkInvalid(t, []invalid{
 		{"environment without a name", func(p *P) { e := preview(); e.Name = ""; p.Environments = append(p.Environments, e) }, `environments[2].name: "" is not lower-case letters, digits and single hyphens between them, beginning with a letter; for example "staging"`},
 		{"environment named shared", func(p *P) { e := preview(); e.Name = "shared"; p.Environments = append(p.Environments, e) }, `environments["shared"].name: "shared" is the root of what exists once per account; for example "staging"`},
+		{"variables of nothing", staging(func(e *config.Environment) { e.Variables = map[string]map[string]string{"apis": {"A": "b"}} }), `environments["staging"].variables["apis"]: are the variables of no service or task; for example "api"`},
+		{"variable here that the platform sets", staging(func(e *config.Environment) { e.Variables = map[string]map[string]string{"api": {"DB_HOST": "x"}} }), `environments["staging"].variables["api"]["DB_HOST"]: "DB_HOST" is a variable that the platform sets; for example "CUSTOM_DB_HOST"`},
+		{"variable here that a secret sets", staging(func(e *config.Environment) {
+			e.Variables = map[string]map[string]string{"seed": {"SUPERADMIN_PASSWORD": "x"}}
+		}), `environments["staging"].variables["seed"]["SUPERADMIN_PASSWORD"]: "SUPERADMIN_PASSWORD" is a variable that secret "superadmin-password" sets; for example "CUSTOM_SUPERADMIN_PASSWORD"`},
+		{"variable here without a name", staging(func(e *config.Environment) { e.Variables = map[string]map[string]string{"api": {"log level": "x"}} }), `environments["staging"].variables["api"]["log level"]: "log level" is not the name of an environment variable: letters, digits and underscores, not beginning with a digit; for example "LOG_LEVEL"`},
+		{"variables here larger than a task definition", staging(func(e *config.Environment) {
+			e.Variables = map[string]map[string]string{"api": {"TEXT": strings.Repeat("x", 70000)}}
+		}), `environments["staging"].variables["api"]: its variables, secrets and command make a task definition of about 72 KiB, where ECS takes 64`},
 		{"environment twice", func(p *P) { e := preview(); e.Name = "staging"; p.Environments = append(p.Environments, e) }, `environments[2].name: "staging" is declared twice; for example "staging-2"`},
 		{"environment too long for its load balancer", func(p *P) {
 			e := preview()

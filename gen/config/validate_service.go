@@ -26,12 +26,9 @@ func (c *checker) services() {
 		c.health(path, s)
 		c.calls(path, s)
 		c.secretReferences(path, s.Secrets)
-		of := container{
-			listens: s.Port != 0, database: s.Database, cache: s.Cache,
-			calls: s.Calls, secrets: s.Secrets, environment: s.Environment,
-		}
+		of, command := s.container()
 		c.variables(path, of)
-		c.definitionFits(path, of, slices.Concat(s.EntryPoint, s.Command, s.HealthCommand))
+		c.definitionFits(path, of, command)
 	}
 	router.unreachable()
 	c.rules()

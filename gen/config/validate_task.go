@@ -22,12 +22,9 @@ func (c *checker) tasks() {
 		c.words(path+".command", t.Command, "migrate")
 		c.fargatePair(path, t.CPU, t.Memory)
 		c.secretReferences(path, t.Secrets)
-		of := container{
-			database: t.Database, cache: t.Cache,
-			secrets: t.Secrets, environment: t.Environment,
-		}
+		of, command := t.container()
 		c.variables(path, of)
-		c.definitionFits(path, of, t.Command)
+		c.definitionFits(path, of, command)
 	}
 	migrate, ok := c.Task(MigrateTask)
 	if c.must(ok, "tasks", nil, "no "+show(MigrateTask)+", which every promotion runs before it updates the services",

@@ -18,6 +18,54 @@ type container struct {
 // variables checks that no two sources set the same environment variable: the
 // platform, the services called, the secrets, and the fixed values.
 func (c *checker) variables(path string, of container) {
+	c.fixed(path+".environment", of.environment, c.owned(path, of))
+}
+
+// variablesHere checks the variables that an environment adds to a service's or
+// task's, or sets anew.
+func (c *checker) variablesHere(path string, e Environment) {
+	for _, name := range slices.Sorted(maps.Keys(e.Variables)) {
+		at := keyed(path, name)
+		of, command, ok := c.containerOf(name)
+		if !ok {
+			known := append(c.serviceNames(), names(c.Tasks, func(t Task) string { return t.Name })...)
+			c.must(false, at, nil, "are the variables of no service or task", mostAlike(name, known))
+			continue
+		}
+		silent := &checker{Platform: c.Platform} // of what is said of the container itself
+		c.fixed(at, e.Variables[name], silent.owned("", of))
+		of.environment = e.VariablesOf(name, of.environment)
+		c.definitionFits(at, of, command)
+	}
+}
+
+// containerOf is the service or task of a name, with the words of its commands.
+func (c *checker) containerOf(name string) (of container, command []string, ok bool) {
+	if s, ok := c.Service(name); ok {
+		of, command = s.container()
+		return of, command, true
+	}
+	t, ok := c.Task(name)
+	of, command = t.container()
+	return of, command, ok
+}
+
+func (s Service) container() (container, []string) {
+	return container{
+		listens: s.Port != 0, database: s.Database, cache: s.Cache,
+		calls: s.Calls, secrets: s.Secrets, environment: s.Environment,
+	}, slices.Concat(s.EntryPoint, s.Command, s.HealthCommand)
+}
+
+func (t Task) container() (container, []string) {
+	return container{
+		database: t.Database, cache: t.Cache,
+		secrets: t.Secrets, environment: t.Environment,
+	}, t.Command
+}
+
+// owned are the variables that a container has already, with who sets them.
+func (c *checker) owned(path string, of container) map[string]string {
 	owners := map[string]string{"APP_ENV": "the platform"}
 	claim := func(name, owner string) { owners[name] = owner }
 	if of.listens {
@@ -44,14 +92,19 @@ func (c *checker) variables(path string, of container) {
 			c.ownVariable(owners, path+".secrets["+strconv.Itoa(i)+"]", name, s.Variable, "secret "+show(name))
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(of.environment)) {
+	return owners
+}
+
+// fixed checks variables with fixed values beside those that are set already.
+func (c *checker) fixed(path string, environment, owners map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(environment)) {
 		// Values stay out of problems: one that collides with a secret may be
 		// that secret's.
-		at := keyed(path+".environment", name)
+		at := keyed(path, name)
 		c.variableName(at, name)
 		owner, taken := owners[name]
 		c.must(!taken, at, name, "is a variable that "+owner+" sets", "CUSTOM_"+name)
-		c.must(isPrintable(of.environment[name]), at, literal("its value"), printableRule, "https://shop.io")
+		c.must(isPrintable(environment[name]), at, literal("its value"), printableRule, "https://shop.io")
 	}
 }
 

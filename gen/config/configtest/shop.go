@@ -108,6 +108,7 @@ func Shop() config.Platform {
 				Cache:            config.Cache{NodeType: "cache.t4g.small", Nodes: 1},
 				Size:             config.Size{CPU: 512, Memory: 1024, MinTasks: 1, MaxTasks: 3, TargetCPUPercent: 70},
 				Alarms:           config.Alarms{CPUPercent: 90, MemoryPercent: 85, HTTP5xx: 50, Period: 10 * time.Minute},
+				Variables:        map[string]map[string]string{"store": {"CURRENCY": "XTS"}, "mail": {"REDIRECT_TO": "qa@shop.example"}},
 				LogRetentionDays: 7,
 			},
 			{

@@ -110,3 +110,27 @@ func BenchmarkRender(b *testing.B) {
 		})
 	}
 }
+
+// A variable of an environment reaches the container there and nowhere else, in
+// place of the service's own value.
+func TestVariablesOfAnEnvironment(t *testing.T) {
+	p := configtest.Docs()
+	p.Services[0].Environment = map[string]string{"LOG_LEVEL": "info"}
+	p.Environments[0].Variables = map[string]map[string]string{"api": {"LOG_LEVEL": "debug"}, "migrate": {"DRY": "no"}}
+	files, err := Render(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		for path, want := range map[string]map[string]int{
+			"envs/staging/":    {`= "debug"`: 1, `= "info"`: 0, "DRY ": 1},
+			"envs/production/": {`= "debug"`: 0, `= "info"`: 1, "DRY ": 0},
+		} {
+			for text, n := range want {
+				if name := strings.TrimPrefix(f.Path, path); (name == "services.tf" && text != "DRY " || name == "tasks.tf" && text == "DRY ") && strings.Count(string(f.Content), text) != n {
+					t.Errorf("%s has %s %d times, want %d:\n%s", f.Path, text, strings.Count(string(f.Content), text), n, f.Content)
+				}
+			}
+		}
+	}
+}

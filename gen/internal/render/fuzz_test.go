@@ -63,12 +63,12 @@ func checkRendered(t *testing.T, p config.Platform) {
 	for _, e := range p.Environments {
 		services := moduleBlocks(t, tree["envs/"+e.Name+"/services.tf"])
 		for _, s := range p.Services {
-			says(t, services[identifier(s.Name)], s.Environment)
+			says(t, services[identifier(s.Name)], e.VariablesOf(s.Name, s.Environment))
 		}
 		tasks := moduleBlocks(t, tree["envs/"+e.Name+"/tasks.tf"])
 		for _, task := range p.Tasks {
 			call := tasks[identifier(task.Name)]
-			says(t, call, task.Environment)
+			says(t, call, e.VariablesOf(task.Name, task.Environment))
 			command, diags := call.Body.Attributes["command"].Expr.Value(nil)
 			if diags.HasErrors() {
 				t.Fatalf("command of %s: %v", task.Name, diags)

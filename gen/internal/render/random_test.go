@@ -188,6 +188,9 @@ func (c choice) environments(p *config.Platform) {
 			e.Sizes = map[string]config.Size{p.Services[0].Name: c.size(e.Protected)}
 		}
 		if c.yes() {
+			e.Variables = map[string]map[string]string{p.Services[0].Name: c.environment(), p.Tasks[0].Name: {"LIMIT": c.of(awkward()...)}}
+		}
+		if c.yes() {
 			e.Network.NATGateways = len(p.AvailabilityZones)
 		}
 		if e.Protected || c.yes() {

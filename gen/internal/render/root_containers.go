@@ -172,7 +172,7 @@ func containerEnvironment(p config.Platform, e config.Environment, c container) 
 			values[config.URLVariable(name)] = "http://" + name + ":" + strconv.Itoa(s.Port)
 		}
 	}
-	for k, v := range c.environment {
+	for k, v := range e.VariablesOf(c.name, c.environment) {
 		values[k] = v
 	}
 	return fields(slices.Sorted(maps.Keys(values)), func(k string) any { return values[k] })
