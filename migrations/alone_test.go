@@ -104,10 +104,11 @@ func TestLimitsOfTheDatabase(t *testing.T) {
 	config := database(t, "")
 	conn := dial(t, config)
 	list := files(t, "CREATE TABLE a (id int PRIMARY KEY, x int); INSERT INTO a SELECT i FROM generate_series(1, 3) i",
-		"-- backfill: table=a batch=1 pause=300ms\nUPDATE a SET x = 1 WHERE id BETWEEN $1 AND $2")
+		"-- backfill: table=a batch=2 pause=2500ms\nUPDATE a SET x = 1 WHERE id BETWEEN $1 AND $2")
 	settings := []string{"idle_in_transaction_session_timeout = '50ms'"}
 	if value[bool](t, conn, "SELECT current_setting('server_version_num')::int >= 140000") {
-		settings = append(settings, "idle_session_timeout = '100ms'")
+		// A session has this long to begin, on however slow a machine.
+		settings = append(settings, "idle_session_timeout = '2s'")
 	}
 	for _, s := range settings {
 		mustExec(t, conn, "ALTER DATABASE "+quote(config.Database)+" SET "+s)
