@@ -49,7 +49,7 @@ func write(b *bytes.Buffer, v reflect.Value, named bool) {
 	case reflect.Slice:
 		writeSlice(b, v)
 	case reflect.Map:
-		fmt.Fprintf(b, "map[string]%s{", v.Type().Elem().Name())
+		b.WriteString(strings.ReplaceAll(v.Type().String(), "config.", "") + "{")
 		for i, key := range slices.SortedFunc(slices.Values(v.MapKeys()), func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) }) {
 			if i > 0 {
 				b.WriteString(", ")
