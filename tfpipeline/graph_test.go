@@ -41,7 +41,7 @@ var allowed = map[string][]string{
 	"tfpipeline/internal/calls":   {},
 	"tfpipeline/internal/console": {},
 	"tfpipeline/internal/redact":  {},
-	"tfpipeline/internal/flags":   {"tfpipeline/internal/console"},
+	"tfpipeline/internal/flags":   {"gen/config", "tfpipeline/internal/console"},
 	"tfpipeline/internal/process": {},
 
 	"tfpipeline/internal/workflowtest": {}, // imported by tests alone

@@ -92,7 +92,7 @@ func parse(line string) error {
 	line = regexp.MustCompile(`"[^"]*"|'[^']*'|\$\S+`).ReplaceAllString(line, "VALUE")
 	args := strings.Fields(line)
 	a := &app{platform: configtest.Docs(), console: &console.Console{}}
-	root := a.rootCommand()
+	root := a.program().Command()
 	c, rest, err := root.Find(args)
 	if err != nil {
 		return err
@@ -126,7 +126,7 @@ func refused(a *app, c *cobra.Command) error {
 		if slices.Contains([]string{"ENV", "VALUE", "production", "qa"}, env) {
 			env = "staging"
 		}
-		if err := v.checkEnv(a.platform, env); err != nil {
+		if err := v.verb(a).CheckEnv(env); err != nil {
 			return err
 		}
 	}
@@ -142,7 +142,7 @@ func refused(a *app, c *cobra.Command) error {
 	case flag("timeout") != "" && strings.HasPrefix(flag("timeout"), "0"):
 		return console.Usage("no time", "")
 	}
-	return v.checkArgs(a.platform, trailing(c.Flags().Args()))
+	return v.verb(a).CheckArgs(trailing(c.Flags().Args()))
 }
 
 // trailing are arguments without the words with which a sentence goes on.

@@ -3,12 +3,10 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/flags"
 	"github.com/specboard/platform/tfpipeline/internal/report"
 )
 
@@ -65,12 +63,12 @@ func runLogs(ctx context.Context, a *app, o logOptions) error {
 // logNames are the services and tasks whose logs are asked for.
 func logNames(a *app, o logOptions) ([]string, error) {
 	for _, s := range o.services {
-		if _, ok := a.platform.Service(s); !ok {
-			return nil, console.Usage(fmt.Sprintf("no service %q; there are %s", s, strings.Join(a.services(), ", ")), "tfpipeline logs -env "+o.env+" -service "+a.services()[0])
+		if err := flags.Named("service", s, a.services(), "tfpipeline logs -env "+o.env+" -service"); err != nil {
+			return nil, err
 		}
 	}
 	for _, t := range o.tasks {
-		if _, err := checkTask(a, o.env, t); err != nil {
+		if err := flags.Named("one-off task", t, a.tasks(), "tfpipeline logs -env "+o.env+" -task"); err != nil {
 			return nil, err
 		}
 	}

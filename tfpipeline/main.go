@@ -68,5 +68,5 @@ type app struct {
 
 // run dispatches a command line and ends with its exit code.
 func (a *app) run(ctx context.Context, args []string) int {
-	return a.console.Fail(a.dispatch(ctx, args))
+	return a.console.Fail(a.program().Run(ctx, args))
 }

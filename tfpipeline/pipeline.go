@@ -91,6 +91,15 @@ func (a *app) services() []string {
 	return names
 }
 
+// tasks are the names of the platform's one-off tasks, in its order.
+func (a *app) tasks() []string {
+	var names []string
+	for _, t := range a.platform.Tasks {
+		names = append(names, t.Name)
+	}
+	return names
+}
+
 // leases returns the leases under which commands change environments.
 func (a *app) leases(cloud root.Cloud) *root.Leases {
 	return &root.Leases{

@@ -44,7 +44,7 @@ func planCommand() command {
 				case o.env == "" && !o.all:
 					required := planCommand()
 					required.anyEnv = false
-					return required.checkEnv(a.platform, "")
+					return required.verb(a).CheckEnv("")
 				case o.all:
 					return runPlanAll(ctx, a, o)
 				}

@@ -4,12 +4,11 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"strings"
 	"time"
 
-	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/flags"
 	"github.com/specboard/platform/tfpipeline/internal/root"
 )
 
@@ -40,29 +39,8 @@ type runOptions struct {
 	force     bool
 }
 
-// checkTask returns the one-off task of that name, or an error that lists the
-// names there are.
-func checkTask(a *app, env, name string) (config.Task, error) {
-	if t, ok := a.platform.Task(name); ok {
-		return t, nil
-	}
-	var names []string
-	for _, t := range a.platform.Tasks {
-		names = append(names, t.Name)
-	}
-	message := fmt.Sprintf("no one-off task %q; there are %s", name, strings.Join(names, ", "))
-	if name == "" {
-		message = "which one-off task? Name one of " + strings.Join(names, ", ")
-	}
-	if len(names) == 0 {
-		return config.Task{}, console.Usage("the platform has no one-off tasks", "")
-	}
-	return config.Task{}, console.Usage(message, "tfpipeline run -env "+env+" -task "+names[0])
-}
-
 func runTask(ctx context.Context, a *app, o runOptions) error {
-	task, err := checkTask(a, o.env, o.task)
-	if err != nil {
+	if err := flags.Named("one-off task", o.task, a.tasks(), "tfpipeline run -env "+o.env+" -task"); err != nil {
 		return err
 	}
 	if o.timeout <= 0 {
@@ -90,7 +68,7 @@ func runTask(ctx context.Context, a *app, o runOptions) error {
 			a.console.Progress("%s: %s", o.env, event.Message)
 		}
 	}
-	ended, err := p.Run(ctx, deploy.TaskRequest{Task: task.Name, Command: o.command, Timeout: o.timeout, Force: o.force})
+	ended, err := p.Run(ctx, deploy.TaskRequest{Task: o.task, Command: o.command, Timeout: o.timeout, Force: o.force})
 	if err != nil {
 		return root.TaskNext(o.env, o.task, a.platform.Cluster(o.env), err)
 	}

@@ -36,14 +36,6 @@ func Long(set *pflag.FlagSet, args []string) []string {
 	return args
 }
 
-// NoCommand is the error for a verb that does not exist.
-func NoCommand(root *cobra.Command, name string) error {
-	if near := root.SuggestionsFor(name); len(near) > 0 {
-		return console.Usage(fmt.Sprintf("no command %q; did you mean %s?", name, strings.Join(near, " or ")), "tfpipeline help "+near[0])
-	}
-	return console.Usage(fmt.Sprintf("no command %q", name), "tfpipeline help")
-}
-
 // Error says what is wrong with a flag of a command, and names the flags that
 // resemble one that does not exist.
 func Error(c *cobra.Command, err error) error {
