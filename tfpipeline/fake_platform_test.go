@@ -88,6 +88,8 @@ func (f *fakePlatform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case service == "s3":
 		f.s3(w, r, body)
+	case service == "sts":
+		callerIdentity(w, f.platform.Account)
 	case service != "":
 		var in map[string]any
 		_ = json.Unmarshal(body, &in)

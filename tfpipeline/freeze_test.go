@@ -6,7 +6,7 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/console"
 )
 
-// A freeze refuses promotions with its reason until it is lifted, and a rollback
+// A freeze refuses every change with its reason until it is lifted, and a rollback
 // where nobody can be asked goes on.
 func TestFreeze(t *testing.T) {
 	w := newPromotions(t)
@@ -28,7 +28,13 @@ func TestFreeze(t *testing.T) {
 	w.release("v1.2.0")
 	changes := len(w.cloud.runtime.Calls("UpdateService"))
 	_, stderr = w.must(console.ExitFailed, "promote", "-env", "staging", "-release", "v1.2.0")
-	mentions(t, stderr, "staging is frozen by ada since ", ": an incident", "next: once promotions may go on: tfpipeline unfreeze -env staging")
+	mentions(t, stderr, "staging is frozen by ada since ", ": an incident", "next: once it may be changed: tfpipeline unfreeze -env staging")
+	for _, change := range [][]string{{"apply", "-yes"}, {"apply", "-yes", "-lock-timeout", "1s"}, {"destroy", "-yes", "-name", "staging"}, {"run", "-task", "migrate"}} {
+		_, stderr = w.must(console.ExitFailed, append([]string{change[0], "-env", "staging"}, change[1:]...)...)
+		mentions(t, stderr, "staging is frozen by ada since ", ": an incident", "next: once it may be changed: tfpipeline unfreeze -env staging")
+	}
+	mentions(t, stderr, "if it must be now: -force")
+	w.must(console.ExitOK, "run", "-env", "staging", "-task", "migrate", "-force")
 	if n := len(w.cloud.runtime.Calls("UpdateService")); n != changes {
 		t.Errorf("%d services were changed", n-changes)
 	}
@@ -44,5 +50,12 @@ func TestFreeze(t *testing.T) {
 	mentions(t, stderr, "warning: staging is frozen by ada", "a rollback goes on all the same")
 	stdout, _ = w.must(console.ExitOK, "unfreeze", "-env", "staging")
 	mentions(t, stdout, "staging: no longer frozen by ada since ", ": an incident")
+	stdout, stderr = w.must(console.ExitOK, "freeze", "-env", "staging", "-why", "a demo", "-json")
+	mentions(t, stdout, `{"environment":"staging","frozen":{"why":"a demo","actor":"ada","since":"`, `"before":null}`)
+	if stderr != "" {
+		t.Errorf("beside the object: %s", stderr)
+	}
+	stdout, _ = w.must(console.ExitOK, "unfreeze", "-env", "staging", "-json")
+	mentions(t, stdout, `{"environment":"staging","frozen":null,"before":{"why":"a demo","actor":"ada","since":"`)
 	w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.2.0")
 }

@@ -23,21 +23,35 @@ func underLeases(verb string, declare func(set *flag.FlagSet, env *string) func(
 
 func freezeCommand() command {
 	return command{
-		name: "freeze", summary: "keep promotions away from an environment, and say why", usage: "-env ENV -why REASON",
+		name: "freeze", summary: "keep changes away from an environment, and say why", usage: "-env ENV -why REASON [-json]",
 		env: environments, refusal: noServices,
 		flags: underLeases("freeze", func(set *flag.FlagSet, env *string) func(context.Context, *root.Leases) error {
-			why := set.String("why", "", "`reason`, which whoever promotes is told")
-			return func(ctx context.Context, l *root.Leases) error { return l.Freeze(ctx, *env, *why) }
+			why := set.String("why", "", "`reason`, which whoever is refused is told")
+			json := set.Bool("json", false, "print one JSON object: environment, frozen, before")
+			return func(ctx context.Context, l *root.Leases) error {
+				f, err := l.Freeze(ctx, *env, *why)
+				if err != nil {
+					return err
+				}
+				return f.Print(l.Console, *json)
+			}
 		}),
 	}
 }
 
 func unfreezeCommand() command {
 	return command{
-		name: "unfreeze", summary: "let promotions go on after a freeze", usage: "-env ENV",
+		name: "unfreeze", summary: "let changes go on after a freeze", usage: "-env ENV [-json]",
 		env: environments, refusal: noServices,
-		flags: underLeases("unfreeze", func(_ *flag.FlagSet, env *string) func(context.Context, *root.Leases) error {
-			return func(ctx context.Context, l *root.Leases) error { return l.Unfreeze(ctx, *env) }
+		flags: underLeases("unfreeze", func(set *flag.FlagSet, env *string) func(context.Context, *root.Leases) error {
+			json := set.Bool("json", false, "print one JSON object: environment, frozen, before")
+			return func(ctx context.Context, l *root.Leases) error {
+				f, err := l.Unfreeze(ctx, *env)
+				if err != nil {
+					return err
+				}
+				return f.Print(l.Console, *json)
+			}
 		}),
 	}
 }

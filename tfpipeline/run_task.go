@@ -23,7 +23,7 @@ func runTaskCommand() command {
 			set.StringVar(&o.env, "env", "", "environment")
 			set.StringVar(&o.task, "task", "", "`name` of the one-off task")
 			set.DurationVar(&o.timeout, "timeout", time.Hour, "how long to follow it")
-			set.BoolVar(&o.force, "force", false, "run it although somebody holds the lock")
+			set.BoolVar(&o.force, "force", false, "run it although somebody holds the lock, or has frozen the environment")
 			return func(ctx context.Context, a *app, args []string) error {
 				o.command = args
 				return runTask(ctx, a, o)

@@ -53,6 +53,22 @@ type FrozenError struct {
 
 func (e *FrozenError) Error() string { return e.Environment + " is " + e.Freeze.String() }
 
+// checkFreeze returns a FrozenError if the environment is frozen. A freeze takes
+// the lease, so it cannot come while something is at work under one.
+func (o *operation) checkFreeze(ctx context.Context) error {
+	if o.Freezer == nil {
+		return nil
+	}
+	freeze, err := retry(ctx, o, o.Freezer.Frozen)
+	switch {
+	case err != nil:
+		return fmt.Errorf("find out whether %s is frozen: %w", o.Environment, err)
+	case freeze != nil:
+		return &FrozenError{o.Environment, *freeze}
+	}
+	return nil
+}
+
 // Lease is a lock with an end.
 type Lease struct {
 	Environment string `json:"environment"`
@@ -354,6 +370,10 @@ const (
 	KindRefresh  Kind = "refresh"
 )
 
+// frozen reports whether a change of this kind is refused while its environment is
+// frozen. A refresh only writes down what is there.
+func (k Kind) frozen() bool { return k == KindApply || k == KindDestroy }
+
 // ChangeRequest says who changes an environment, and what for.
 type ChangeRequest struct {
 	Kind Kind
@@ -370,16 +390,22 @@ type ChangeRequest struct {
 const changeTime = 6 * time.Hour
 
 // Free returns a LockError if somebody works on the environment, or has left
-// work that is to be continued. It reports whether a run that died has left its
-// lease, which Change takes over. It reads Lock and History.
+// work that is to be continued, and a FrozenError if the environment is frozen. It
+// reports whether a run that died has left its lease, which Change takes over. It
+// reads Lock, Freezer and History.
 func (p *Pipeline) Free(ctx context.Context, q ChangeRequest) (abandoned bool, err error) {
-	left, err := (&history{operation: p.begin(StepLock)}).free(ctx, q.Kind, q.LockWait)
+	o := p.begin(StepLock)
+	left, err := (&history{operation: o}).free(ctx, q.Kind, q.LockWait)
+	if err == nil && q.Kind.frozen() {
+		err = o.checkFreeze(ctx)
+	}
 	return left != nil, err
 }
 
 // Change does work under the environment's lease. Its context ends if the lease
 // is lost. Where somebody else holds the lease, Change returns a LockError and
-// does nothing. It needs Lock, History and Limits.
+// does nothing; where the environment is frozen, a FrozenError. It needs Lock,
+// Freezer, History and Limits.
 func (p *Pipeline) Change(ctx context.Context, q ChangeRequest, work func(context.Context) error) (err error) {
 	o := p.begin(StepLock)
 	h, id := &history{operation: o}, o.newID(q.ID)
@@ -407,6 +433,9 @@ func (p *Pipeline) Change(ctx context.Context, q ChangeRequest, work func(contex
 	if left != nil {
 		o.note("took over the lock: %s", LockError{Lease: left.lease, Dead: true})
 		err = h.recordDead(ctx, *left)
+	}
+	if err == nil && q.Kind.frozen() {
+		err = o.checkFreeze(ctx)
 	}
 	if err == nil {
 		err = work(ctx)

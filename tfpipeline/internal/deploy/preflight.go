@@ -71,22 +71,6 @@ func all(ctx context.Context, checks ...func(context.Context) error) error {
 	return errors.Join(problems...)
 }
 
-// checkFreeze refuses a promotion to a frozen environment. A freeze takes the lease,
-// so it cannot come while the promotion is at work.
-func (c *checks) checkFreeze(ctx context.Context) error {
-	if c.Freezer == nil {
-		return nil
-	}
-	freeze, err := retry(ctx, c.operation, c.Freezer.Frozen)
-	switch {
-	case err != nil:
-		return fmt.Errorf("find out whether %s is frozen: %w", c.Environment, err)
-	case freeze != nil:
-		return &FrozenError{c.Environment, *freeze}
-	}
-	return nil
-}
-
 // checkCheckout refuses any checkout but the release's: its configuration is
 // what is applied, and its migrations are what is judged.
 func (c *checks) checkCheckout(ctx context.Context) error {

@@ -315,7 +315,8 @@ type TaskRequest struct {
 	Command []string
 	// Timeout bounds how long the task is followed; 0 means Limits.Total.
 	Timeout time.Duration
-	// Force runs it although somebody holds the environment's lock.
+	// Force runs it although somebody holds the environment's lock, or has frozen
+	// the environment.
 	Force bool
 }
 
@@ -350,8 +351,8 @@ func (e *TaskError) Unwrap() error { return e.Cause }
 
 // Run runs a one-off task with the image of the release that is deployed, and
 // follows its log to its end; the log's lines are observed. It takes no lock and
-// leaves no record. While somebody holds the lock, it returns a LockError,
-// unless forced. Other errors are a *TaskError; the task itself is left alone
+// leaves no record. While somebody holds the lock, it returns a LockError, and
+// while the environment is frozen a FrozenError, unless forced. Other errors are a *TaskError; the task itself is left alone
 // if ctx ends.
 func (p *Pipeline) Run(ctx context.Context, q TaskRequest) (Task, error) {
 	o := p.begin("")
@@ -392,6 +393,10 @@ func (o *operation) startTask(ctx context.Context, q TaskRequest) (string, error
 		return refused(fmt.Errorf("look at the lock: %w", err))
 	case holder != nil:
 		return "", LockError{Lease: *holder}
+	default:
+		if err := o.checkFreeze(ctx); err != nil {
+			return "", err
+		}
 	}
 	history := &history{operation: o}
 	if err := history.read(ctx); err != nil {

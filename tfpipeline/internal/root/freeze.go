@@ -2,6 +2,7 @@ package root
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -9,44 +10,56 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
 
-// Freeze keeps promotions away from an environment until Unfreeze, and says why
-// to whoever tries. A freeze that is there is replaced.
-func (l *Leases) Freeze(ctx context.Context, env, why string) error {
-	if why == "" {
-		return console.Usage("why? Whoever promotes meanwhile is told", "tfpipeline freeze -env "+env+" -why 'no releases over the holidays'")
+// Frozen is what Freeze and Unfreeze did.
+type Frozen struct {
+	Environment string `json:"environment"`
+	// Frozen is how the environment is frozen now, Before how it was; nil: not at
+	// all.
+	Frozen *deploy.Freeze `json:"frozen"`
+	Before *deploy.Freeze `json:"before"`
+}
+
+// Print prints the answer, for a person or as JSON.
+func (f Frozen) Print(c *console.Console, asJSON bool) error {
+	switch {
+	case asJSON:
+		if err := json.NewEncoder(c.Out).Encode(f); err != nil {
+			return fmt.Errorf("print the freeze: %w", err)
+		}
+		return nil
+	case f.Frozen == nil && f.Before == nil:
+		fmt.Fprintf(c.Out, "%s: it is not frozen\n", f.Environment)
+		return nil
+	case f.Frozen == nil:
+		fmt.Fprintf(c.Out, "%s: no longer %s\n", f.Environment, f.Before)
+		return nil
+	case f.Before != nil:
+		c.Progress("%s: before, it was %s", f.Environment, f.Before)
 	}
-	f := &deploy.Freeze{Why: why, Actor: l.Actor, RunURL: l.RunURL, Since: time.Now().UTC().Truncate(time.Second)}
-	before, err := l.setFreeze(ctx, env, deploy.KindFreeze, f)
-	if err != nil {
-		return err
-	}
-	if before != nil {
-		l.Console.Progress("%s: before, it was %s", env, before)
-	}
-	fmt.Fprintf(l.Console.Out, "%s: frozen: %s\n", env, why)
-	l.Console.Suggest("tfpipeline unfreeze -env %s, when promotions may go on", env)
+	fmt.Fprintf(c.Out, "%s: frozen: %s\n", f.Environment, f.Frozen.Why)
+	c.Suggest("tfpipeline unfreeze -env %s, when it may be changed again", f.Environment)
 	return nil
 }
 
-// Unfreeze lets promotions go on.
-func (l *Leases) Unfreeze(ctx context.Context, env string) error {
-	frozen, err := l.Bucket.History(env).Frozen(ctx)
-	if err != nil {
-		return Explain(env, err)
+// Freeze keeps changes away from an environment until Unfreeze, and says why to
+// whoever tries. A freeze that is there is replaced.
+func (l *Leases) Freeze(ctx context.Context, env, why string) (Frozen, error) {
+	if why == "" {
+		return Frozen{}, console.Usage("why? Whoever is refused is told", "tfpipeline freeze -env "+env+" -why 'no releases over the holidays'")
 	}
-	if frozen == nil {
-		fmt.Fprintf(l.Console.Out, "%s: it is not frozen\n", env)
-		return nil
+	f := &deploy.Freeze{Why: why, Actor: l.Actor, RunURL: l.RunURL, Since: time.Now().UTC().Truncate(time.Second)}
+	before, err := l.setFreeze(ctx, env, deploy.KindFreeze, f)
+	return Frozen{env, f, before}, err
+}
+
+// Unfreeze lets changes go on.
+func (l *Leases) Unfreeze(ctx context.Context, env string) (Frozen, error) {
+	frozen, err := l.Bucket.History(env).Frozen(ctx)
+	if err != nil || frozen == nil {
+		return Frozen{Environment: env}, Explain(env, err)
 	}
 	before, err := l.setFreeze(ctx, env, deploy.KindUnfreeze, nil)
-	if err != nil {
-		return err
-	}
-	if before != nil {
-		frozen = before
-	}
-	fmt.Fprintf(l.Console.Out, "%s: no longer %s\n", env, frozen)
-	return nil
+	return Frozen{Environment: env, Before: before}, err
 }
 
 func (l *Leases) setFreeze(ctx context.Context, env string, kind deploy.Kind, f *deploy.Freeze) (before *deploy.Freeze, err error) {

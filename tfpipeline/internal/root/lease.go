@@ -74,15 +74,20 @@ func (l *Leases) request(c Choices) deploy.ChangeRequest {
 func (l *Leases) pipeline(environment string) *deploy.Pipeline {
 	return &deploy.Pipeline{
 		Platform: l.Platform, Environment: environment, History: l.Bucket.History(environment), Lock: l.Bucket.Lock(environment),
+		Freezer:  l.Bucket.History(environment),
 		Redactor: l.Redactor, Limits: l.Limits,
 		Observe: func(e deploy.Event) { l.Console.Progress("%s: %s", environment, e.Message) },
 	}
 }
 
-// leaseNext adds the next command to the error of a lease that is not free.
+// leaseNext adds the next command to the error of a lease that is not free, or of
+// an environment that is frozen.
 func leaseNext(environment string, err error) error {
 	held, ok := errors.AsType[deploy.LockError](err)
+	_, frozen := errors.AsType[*deploy.FrozenError](err)
 	switch {
+	case frozen:
+		return console.WithNext(err, "%s", view.Next(environment, deploy.Next{{Advice: deploy.AdviceLift, Verb: deploy.VerbUnfreeze}}))
 	case !ok:
 		return Explain(environment, err)
 	case held.Dead || held.Lease.Left != "":
@@ -108,8 +113,11 @@ func Explain(environment string, err error) error {
 func TaskNext(env, name, cluster string, err error) error {
 	failed := fmt.Errorf("%s: %w", env, err)
 	_, held := errors.AsType[deploy.LockError](err)
+	_, frozen := errors.AsType[*deploy.FrozenError](err)
 	task, _ := errors.AsType[*deploy.TaskError](err)
 	switch {
+	case frozen:
+		return console.WithNext(err, "%s; if it must be now: -force", console.NextOf(leaseNext(env, err)))
 	case held:
 		return console.WithNext(failed, "tfpipeline status -env %s; if it must be now: -force", env)
 	case errors.Is(err, deploy.ErrNotDeployed):

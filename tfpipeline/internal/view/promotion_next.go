@@ -25,7 +25,7 @@ var phrases = map[deploy.Advice]string{
 	deploy.AdviceGiveUp:    "%s gives it up",
 	deploy.AdviceReplace:   "fix the release and promote the next one",
 	deploy.AdviceInspect:   "what runs: %s",
-	deploy.AdviceLift:      "once promotions may go on: %s",
+	deploy.AdviceLift:      "once it may be changed: %s",
 }
 
 // Next is what to do next about an environment, in one line of commands; "" if
