@@ -162,6 +162,9 @@ func (a *attempt) do(ctx context.Context, s step) error {
 	a.tellInFlight()
 	a.emit(Event{Kind: EventStep})
 	err := s.run(ctx)
+	if !s.name.ends() { // from record on it is stored as it is
+		a.timed(s.name, began)
+	}
 	kind := EventDone
 	message := ""
 	if err != nil {
@@ -175,6 +178,11 @@ func (a *attempt) do(ctx context.Context, s step) error {
 	}
 	a.emit(e)
 	return err
+}
+
+// timed notes a step that has ended.
+func (a *attempt) timed(s StepName, began time.Time) {
+	a.record().Steps = append(slices.Clip(a.record().Steps), StepTime{s, began, time.Now()})
 }
 
 // because adds what ended a context to the error that this led to.

@@ -2,8 +2,10 @@ package deploy
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // deployed is a world in which a release was deployed after others.
@@ -57,4 +59,43 @@ func TestPromoteAndRollBack(t *testing.T) {
 func synctestWorld(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { f(t, newWorld()) })
+}
+
+// A record says when each step began and ended, without a gap; so does that of an
+// attempt that failed, whose way back is a step.
+func TestARecordTimesItsSteps(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.behave = func(service, digest string) behaviour {
+			return behaviour{after: 20 * time.Second, fails: digest == digestOf("api", commitOf("v1.2"))}
+		}
+		failed, err := w.start().promote(t.Context(), Request{Tag: "v1.2"})
+		wantError(t, err, RolledBack, StepWatch)
+		back, err := w.start().rollback(t.Context(), Request{Tag: "v1.0"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			r    Record
+			want string
+		}{
+			{failed, "lock resolve preflight plan migrate apply register update watch roll back"},
+			{back, "lock resolve preflight migrate register update watch verify"},
+		} {
+			var names []string
+			end := c.r.Started
+			for _, s := range c.r.Steps {
+				names = append(names, string(s.Step))
+				if s.Started.Before(end) || s.Ended.Before(s.Started) || s.Ended.After(c.r.Ended) {
+					t.Errorf("%s lasted from %v to %v, the one before ended at %v and the attempt at %v", s.Step, s.Started, s.Ended, end, c.r.Ended)
+				}
+				end = s.Ended
+			}
+			if got := strings.Join(names, " "); got != c.want {
+				t.Errorf("steps %q, want %q", got, c.want)
+			}
+			if gap := c.r.Ended.Sub(end); gap > time.Second {
+				t.Errorf("%v of the attempt are no step's", gap)
+			}
+		}
+	})
 }

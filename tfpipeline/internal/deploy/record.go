@@ -63,6 +63,9 @@ type Record struct {
 	Proof *Proof `json:"proof,omitempty"`
 	// Overrides are the checks that were overridden, each with its reason.
 	Overrides []Override `json:"overrides,omitempty"`
+	// Steps are those that have ended, in their order, up to the storing of this
+	// record; records of earlier programs have none.
+	Steps []StepTime `json:"steps,omitempty"`
 
 	Outcome Outcome `json:"outcome,omitempty"`
 	// Step is where it failed, Error why, Left what it left behind, Next what
@@ -165,6 +168,13 @@ type MigrationRecord struct {
 	// Contracts are the contract migrations that were pending when it began.
 	// If it did not succeed, they may be applied all the same.
 	Contracts []migrations.AppliedContract `json:"contracts,omitempty"`
+}
+
+// StepTime is when a step of an attempt began and ended.
+type StepTime struct {
+	Step    StepName  `json:"step"`
+	Started time.Time `json:"started"`
+	Ended   time.Time `json:"ended"`
 }
 
 // Override is a check that was overridden.

@@ -179,6 +179,7 @@ func (a *attempt) rollBack(ctx context.Context, step StepName, cause error) (Out
 		asked: map[string]move{}, moves: map[string]move{}, why: map[string]error{}, so: steady{}, showed: map[string]string{},
 	}
 	outcome, ended, err := b.run(ctx, a.collect)
+	a.timed(StepRollBack, began)
 	if ended {
 		kind := EventDone
 		if err != nil {
