@@ -5,7 +5,6 @@ import (
 	"flag"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
-	"github.com/specboard/platform/tfpipeline/internal/github"
 	"github.com/specboard/platform/tfpipeline/internal/report"
 )
 
@@ -22,7 +21,7 @@ func annotateCommand() command {
 				if *tag == "" || *result == "" {
 					return console.Usage("which release, and with which result?", line)
 				}
-				client, err := a.gitHub(line)
+				client, err := report.Repository(a.console, a.platform, line)
 				if err != nil {
 					return err
 				}
@@ -30,17 +29,4 @@ func annotateCommand() command {
 			}
 		},
 	}
-}
-
-// gitHub is the platform's repository on GitHub, or the one that a workflow runs
-// for.
-func (a *app) gitHub(line string) (*github.Client, error) {
-	run := github.ReadRun(a.console.Getenv)
-	if run.Repository == "" {
-		run.Repository = a.platform.Repository.Owner + "/" + a.platform.Repository.Name
-	}
-	if client := run.Client(); client != nil {
-		return client, nil
-	}
-	return nil, console.Usage("GITHUB_TOKEN says with which rights GitHub is asked", "GITHUB_TOKEN=$(gh auth token) "+line)
 }

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/account"
-	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/root"
 )
 
@@ -35,67 +33,15 @@ func runBootstrap(ctx context.Context, a *app, env string, o root.Choices) error
 	if err != nil {
 		return err
 	}
-	acc := a.account(cloud)
-	if err := acc.Check(ctx); err != nil {
-		return err
-	}
-	if _, err := acc.Zone(ctx); err != nil {
-		return err
-	}
-	anything, err := acc.EnsureBucket(ctx)
-	if err != nil {
-		return err
-	}
-
-	for _, ensure := range []func(context.Context) (bool, error){acc.EnsureServiceRoles, acc.EnsureAudience} {
-		changed, err := ensure(ctx)
-		if err != nil {
-			return err
-		}
-		anything = anything || changed
-	}
-
 	o.Retry = "tfpipeline bootstrap -env " + env
-	changed, err := root.Change(ctx, a.rootOptions(cloud), config.SharedRoot, o, nil)
+	changed, todo, err := a.account(cloud).Bootstrap(ctx, env, o.Retry, func(ctx context.Context, name string) (bool, error) {
+		return root.Change(ctx, a.rootOptions(cloud), name, o, nil)
+	})
 	if err != nil {
 		return err
 	}
-	anything = anything || changed
-
-	d, err := acc.Delegation(ctx)
-	if err != nil {
-		return err
-	}
-	if !d.Complete() && env != config.SharedRoot {
-		return console.WithNext(d, "%s, which continues from here", o.Retry)
-	}
-
-	var todo []string
-	if !d.Complete() {
-		todo = append(todo, d.Error())
-	}
-	if env != config.SharedRoot {
-		changed, err := root.Change(ctx, a.rootOptions(cloud), env, o, nil)
-		if err != nil {
-			return err
-		}
-		anything = anything || changed
-		missing, err := acc.MissingSecrets(ctx, env)
-		if err != nil {
-			return err
-		}
-		todo = append(todo, missing...)
-		unconfirmed, err := acc.Unconfirmed(ctx, env)
-		if err != nil {
-			return err
-		}
-		if unconfirmed != "" {
-			todo = append(todo, unconfirmed)
-		}
-	}
-
 	switch {
-	case anything:
+	case changed:
 		fmt.Fprintf(a.console.Out, "%s: bootstrapped\n", env)
 	default:
 		fmt.Fprintf(a.console.Out, "%s: nothing to do: bucket, shared and %s are as they should be\n", env, env)

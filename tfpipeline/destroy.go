@@ -42,7 +42,9 @@ func runDestroy(ctx context.Context, a *app, env, name string, o root.Choices) e
 		return err
 	}
 	o.Retry = "tfpipeline destroy -env " + env
-	o.Question = func(ctx context.Context) error { return typeName(ctx, a, env) }
+	o.Question = func(ctx context.Context) error {
+		return a.console.ConfirmName(ctx, "This cannot be undone. Type the environment's name to destroy it:", env)
+	}
 	// A cluster with a one-off task in it cannot be deleted.
 	o.Before = func(ctx context.Context) error { return acc.StopTasks(ctx, env) }
 	changed, err := root.Change(ctx, a.rootOptions(cloud), env, o, func(ctx context.Context, _ *root.Root) error {
@@ -55,18 +57,6 @@ func runDestroy(ctx context.Context, a *app, env, name string, o root.Choices) e
 		fmt.Fprintf(a.console.Out, "%s: destroyed; its history stays in %s/%s\n", env, a.platform.StateBucket(), a.platform.HistoryPrefix(env))
 	default:
 		fmt.Fprintf(a.console.Out, "%s: nothing to destroy\n", env)
-	}
-	return nil
-}
-
-// typeName asks for the environment's name, which nobody types by accident.
-func typeName(ctx context.Context, a *app, env string) error {
-	answer, err := a.console.Ask(ctx, "This cannot be undone. Type the environment's name to destroy it:")
-	if err != nil {
-		return err
-	}
-	if answer != env {
-		return console.ErrDeclined
 	}
 	return nil
 }

@@ -49,7 +49,7 @@ func runDrift(ctx context.Context, a *app, o driftOptions) error {
 	var client *github.Client
 	if o.issues {
 		var err error
-		if client, err = a.gitHub("tfpipeline drift -issues"); err != nil {
+		if client, err = report.Repository(a.console, a.platform, "tfpipeline drift -issues"); err != nil {
 			return err
 		}
 	}

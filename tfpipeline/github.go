@@ -20,7 +20,7 @@ func githubCommand() command {
 			return func(ctx context.Context, a *app, _ []string) error {
 				list, differ := report.Settings(a.platform), false
 				if *check {
-					client, err := a.gitHub("tfpipeline github -check")
+					client, err := report.Repository(a.console, a.platform, "tfpipeline github -check")
 					if err != nil {
 						return err
 					}

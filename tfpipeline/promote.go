@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"path/filepath"
 	"time"
 
@@ -126,8 +125,8 @@ func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions,
 	if o.tag == "" && o.commit != "" {
 		title.To = deploy.Release{Commit: o.commit}.String()
 	}
-	if err := whatRuns(ctx, a, e, &title); err != nil {
-		return err
+	if err := report.Current(ctx, e.history, &title); err != nil {
+		return root.Explain(e.Name, err)
 	}
 	live := report.NewLive(a.console, title, o.json)
 	options := a.rootOptions(e.cloud)
@@ -176,7 +175,7 @@ func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions,
 	}
 	failure, failed := errors.AsType[*deploy.Error](err)
 	if failed {
-		record, err = failure.Record, root.Explain(o.env, whatNext(failure))
+		record, err = failure.Record, root.Explain(o.env, report.WithNext(failure))
 	}
 	if outputErr := told.Outputs(record); outputErr != nil {
 		a.console.Progress("warning: %v", outputErr)
@@ -194,49 +193,6 @@ func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions,
 	if err != nil {
 		return err
 	}
-	conclude(a, o, record)
-	return nil
-}
-
-// whatNext adds the next command to a failure. If nothing was changed and the
-// cause already names a command, that one is better.
-func whatNext(failure *deploy.Error) error {
-	if len(failure.Next) == 0 || failure.Outcome == deploy.Untouched && console.NextOf(failure) != "" {
-		return failure
-	}
-	return console.WithNext(failure, "%s", view.Next(failure.Record.Environment, failure.Next))
-}
-
-// conclude prints the result of an attempt that succeeded.
-func conclude(a *app, o attemptOptions, r deploy.Record) {
-	if r.SupersededBy != nil {
-		a.console.Annotate(console.Notice, fmt.Sprintf("superseded by %s", r.SupersededBy))
-	}
-	switch {
-	case o.json: // the last event has said it
-	case r.SupersededBy != nil:
-		fmt.Fprintf(a.console.Out, "%s: %s was not promoted: superseded by %s, which runs and is newer; nothing was changed\n", r.Environment, r.Release, r.SupersededBy)
-	case o.dryRun:
-		fmt.Fprintf(a.console.Out, "%s: %s of %s passes every check; nothing was changed\n", r.Environment, r.Kind, r.Release)
-	default:
-		fmt.Fprintln(a.console.Out, view.Result(r))
-	}
-}
-
-// whatRuns fills in what the history says about an environment. If the history
-// cannot be read for now, the attempt itself fails later and says so.
-func whatRuns(ctx context.Context, a *app, e *environment, p *view.Promotion) error {
-	records, _, err := e.history.Recent(ctx)
-	if err != nil && !deploy.IsTransient(err) {
-		return root.Explain(e.Name, err)
-	}
-	current := deploy.LastDeployed(records)
-	if current == nil {
-		return nil
-	}
-	p.From, p.Before = current.Release.String(), map[string]string{}
-	for name, s := range current.Services {
-		p.Before[name] = s.After
-	}
+	report.Result(a.console, record, o.dryRun, o.json)
 	return nil
 }

@@ -153,6 +153,19 @@ func (c *Console) Confirm(ctx context.Context, question string, yes bool) error 
 	return nil
 }
 
+// ConfirmName asks for a name that nobody types by accident. It returns
+// ErrDeclined for any other answer.
+func (c *Console) ConfirmName(ctx context.Context, question, name string) error {
+	answer, err := c.Ask(ctx, question)
+	if err != nil {
+		return err
+	}
+	if answer != name {
+		return ErrDeclined
+	}
+	return nil
+}
+
 // RequireAnswer fails early if the command would later ask a question that
 // nobody can answer. next is the command that asks nothing.
 func (c *Console) RequireAnswer(command, next string, yes bool) error {

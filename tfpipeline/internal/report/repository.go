@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/github"
 )
 
@@ -22,6 +23,19 @@ type Setting struct {
 	// Difference is how the repository differs; "" if it does not, or if nobody
 	// has looked.
 	Difference string `json:"difference,omitempty"`
+}
+
+// Repository is the platform's repository on GitHub, or the one that a workflow
+// runs for. Without a token it returns an error that says how to give line one.
+func Repository(c *console.Console, p config.Platform, line string) (*github.Client, error) {
+	run := github.ReadRun(c.Getenv)
+	if run.Repository == "" {
+		run.Repository = p.Repository.Owner + "/" + p.Repository.Name
+	}
+	if client := run.Client(); client != nil {
+		return client, nil
+	}
+	return nil, console.Usage("GITHUB_TOKEN says with which rights GitHub is asked", "GITHUB_TOKEN=$(gh auth token) "+line)
 }
 
 const (

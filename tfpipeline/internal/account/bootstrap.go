@@ -1,0 +1,59 @@
+package account
+
+import (
+	"context"
+	"errors"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/console"
+)
+
+// Bootstrap makes all that an environment needs, from an empty account on: the
+// bucket of the states, what Terraform cannot make, the shared root and the
+// environment's own. env may be the shared root alone. It can be run again, and
+// continues where it stopped; retry is the command that does so.
+//
+// change applies one root and reports whether that changed anything. Bootstrap
+// reports whether any step did, and lists what only a person can do.
+func (a *Account) Bootstrap(ctx context.Context, env, retry string, change func(ctx context.Context, root string) (bool, error)) (changed bool, todo []string, err error) {
+	if err := a.Check(ctx); err != nil {
+		return false, nil, err
+	}
+	if _, err := a.Zone(ctx); err != nil {
+		return false, nil, err
+	}
+	shared := func(ctx context.Context) (bool, error) { return change(ctx, config.SharedRoot) }
+	for _, ensure := range []func(context.Context) (bool, error){a.EnsureBucket, a.EnsureServiceRoles, a.EnsureAudience, shared} {
+		did, err := ensure(ctx)
+		if err != nil {
+			return changed, nil, err
+		}
+		changed = changed || did
+	}
+
+	d, err := a.Delegation(ctx)
+	if err != nil {
+		return changed, nil, err
+	}
+	if !d.Complete() {
+		if env != config.SharedRoot {
+			return changed, nil, console.WithNext(d, "%s, which continues from here", retry)
+		}
+		todo = append(todo, d.Error())
+	}
+	if env == config.SharedRoot {
+		return changed, todo, nil
+	}
+
+	did, err := change(ctx, env)
+	if err != nil {
+		return changed, nil, err
+	}
+	missing, missingErr := a.MissingSecrets(ctx, env)
+	unconfirmed, unconfirmedErr := a.Unconfirmed(ctx, env)
+	todo = append(todo, missing...)
+	if unconfirmed != "" {
+		todo = append(todo, unconfirmed)
+	}
+	return changed || did, todo, errors.Join(missingErr, unconfirmedErr)
+}

@@ -1,0 +1,56 @@
+package report
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/state"
+	"github.com/specboard/platform/tfpipeline/internal/view"
+)
+
+// Current adds to a promotion's title what the environment runs before it. It
+// adds nothing if the history cannot be read for now: the attempt itself fails
+// later and says so.
+func Current(ctx context.Context, h *state.History, p *view.Promotion) error {
+	records, _, err := h.Recent(ctx)
+	if err != nil && !deploy.IsTransient(err) {
+		return err
+	}
+	current := deploy.LastDeployed(records)
+	if current == nil {
+		return nil
+	}
+	p.From, p.Before = current.Release.String(), map[string]string{}
+	for name, s := range current.Services {
+		p.Before[name] = s.After
+	}
+	return nil
+}
+
+// Result prints how an attempt ended that did not fail. json says that its last
+// event has told that already.
+func Result(c *console.Console, r deploy.Record, dryRun, json bool) {
+	if r.SupersededBy != nil {
+		c.Annotate(console.Notice, fmt.Sprintf("superseded by %s", r.SupersededBy))
+	}
+	switch {
+	case json:
+	case r.SupersededBy != nil:
+		fmt.Fprintf(c.Out, "%s: %s was not promoted: superseded by %s, which runs and is newer; nothing was changed\n", r.Environment, r.Release, r.SupersededBy)
+	case dryRun:
+		fmt.Fprintf(c.Out, "%s: %s of %s passes every check; nothing was changed\n", r.Environment, r.Kind, r.Release)
+	default:
+		fmt.Fprintln(c.Out, view.Result(r))
+	}
+}
+
+// WithNext adds the next command to a failure. If nothing was changed and the
+// cause already names a command, that one is better.
+func WithNext(failure *deploy.Error) error {
+	if len(failure.Next) == 0 || failure.Outcome == deploy.Untouched && console.NextOf(failure) != "" {
+		return failure
+	}
+	return console.WithNext(failure, "%s", view.Next(failure.Record.Environment, failure.Next))
+}
