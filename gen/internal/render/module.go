@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hashicorp/hcl/v2/hclwrite"
-
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/internal/tree"
 )
@@ -174,9 +172,9 @@ func format(name string, body []node) ([]byte, error) {
 }
 
 func formatNodes(body []node) ([]byte, error) {
-	f := hclwrite.NewEmptyFile()
-	if err := appendNodes(f.Body(), body); err != nil {
+	var p printer
+	if err := p.nodes(body); err != nil {
 		return nil, err
 	}
-	return f.Bytes(), nil
+	return p.bytes(), nil
 }

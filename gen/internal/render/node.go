@@ -4,15 +4,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/hashicorp/hcl/v2/hclsyntax"
-	"github.com/hashicorp/hcl/v2/hclwrite"
 )
 
 // node is an element of a file's or block's body: an argument, a nested block
 // or a comment.
 type node interface {
-	appendTo(*hclwrite.Body) error
+	print(*printer) error
 }
 
 // argument is one name = value.
@@ -24,14 +21,7 @@ type argument struct {
 // set makes an argument.
 func set(name string, value any) argument { return argument{name, value} }
 
-func (a argument) appendTo(b *hclwrite.Body) error {
-	ts, err := appendValue(make(hclwrite.Tokens, 0, 8), a.value)
-	if err != nil {
-		return fmt.Errorf("%s: %w", a.name, err)
-	}
-	b.SetAttributeRaw(a.name, ts)
-	return nil
-}
+func (a argument) print(p *printer) error { return p.assign(a.name, a.value) }
 
 // block is a nested or top-level block.
 type block struct {
@@ -40,10 +30,18 @@ type block struct {
 	body   []node
 }
 
-func (bl block) appendTo(b *hclwrite.Body) error {
-	if err := appendNodes(b.AppendNewBlock(bl.kind, bl.labels).Body(), bl.body); err != nil {
+func (bl block) print(p *printer) error {
+	p.text(bl.kind)
+	for _, l := range bl.labels {
+		p.text(" ")
+		p.quoted(l)
+	}
+	p.open(" {")
+	if err := p.nodes(bl.body); err != nil {
 		return fmt.Errorf("%s: %w", strings.Join(append([]string{bl.kind}, bl.labels...), "."), err)
 	}
+	p.shut("}")
+	p.end()
 	return nil
 }
 
@@ -64,16 +62,11 @@ func locals(body ...node) block { return nested("locals", body...) }
 // above what follows it.
 type comment string
 
-func (c comment) tokens() hclwrite.Tokens {
-	var ts hclwrite.Tokens
+func (c comment) print(p *printer) error {
 	for _, line := range wrap(string(c), 76) {
-		ts = append(ts, &hclwrite.Token{Type: hclsyntax.TokenComment, Bytes: []byte("# " + line + "\n")})
+		p.text("# " + line)
+		p.end()
 	}
-	return ts
-}
-
-func (c comment) appendTo(b *hclwrite.Body) error {
-	b.AppendUnstructuredTokens(c.tokens())
 	return nil
 }
 
@@ -106,15 +99,15 @@ func sortArguments(body []node) {
 // leading are the arguments that stand first, with a blank line after them.
 var leading = []string{"count", "for_each", "source"}
 
-// appendNodes writes a body with the blank lines of HashiCorp's style guide:
-// one after the meta-arguments that lead, one around every block, none between
-// a comment and what it is about.
-func appendNodes(b *hclwrite.Body, nodes []node) error {
+// nodes writes a body with the blank lines of HashiCorp's style guide: one after
+// the meta-arguments that lead, one around every block, none between a comment
+// and what it is about.
+func (p *printer) nodes(nodes []node) error {
 	for i, n := range nodes {
 		if i > 0 && blankBetween(nodes[i-1], n, nodes[i+1:]) {
-			b.AppendNewline()
+			p.end()
 		}
-		if err := n.appendTo(b); err != nil {
+		if err := n.print(p); err != nil {
 			return err
 		}
 	}

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/hashicorp/hcl/v2/hclwrite"
-
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/internal/tree"
 )
@@ -66,12 +64,13 @@ func (m module) readme() ([]byte, error) {
 
 // inline writes a value on one line, for a table's cell.
 func inline(v any) (string, error) {
-	ts, err := appendValue(nil, v)
-	if err != nil {
+	var p printer
+	if err := p.value(v); err != nil {
 		return "", err
 	}
+	p.end()
 	var b strings.Builder
-	for line := range strings.Lines(string(hclwrite.Format(ts.Bytes()))) {
+	for line := range strings.Lines(string(p.bytes())) {
 		line = strings.Join(strings.Fields(line), " ")
 		if so := b.String(); so != "" {
 			switch {

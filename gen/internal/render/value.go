@@ -2,9 +2,10 @@ package render
 
 import (
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 
-	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/zclconf/go-cty/cty"
@@ -12,9 +13,9 @@ import (
 
 // What an argument's value can be, besides string, bool and int literals.
 type (
-	// expr is HCL expression source, such as expr("var.name"). Text from the
-	// configuration never goes into one, it goes in as a literal, which
-	// hclwrite escapes.
+	// expr is HCL expression source, such as expr("var.name"), spaced as
+	// terraform fmt does it. Text from the configuration never goes into one, it
+	// goes in as a literal, which is escaped.
 	expr string
 	// list is a list with one element to a line, unless it has only one.
 	list []any
@@ -57,169 +58,104 @@ func strs(in []string) []any {
 	return out
 }
 
-var (
-	newline    = &hclwrite.Token{Type: hclsyntax.TokenNewline, Bytes: []byte("\n")}
-	comma      = &hclwrite.Token{Type: hclsyntax.TokenComma, Bytes: []byte(",")}
-	openBrack  = &hclwrite.Token{Type: hclsyntax.TokenOBrack, Bytes: []byte("[")}
-	closeBrack = &hclwrite.Token{Type: hclsyntax.TokenCBrack, Bytes: []byte("]")}
-	openParen  = &hclwrite.Token{Type: hclsyntax.TokenOParen, Bytes: []byte("(")}
-	closeParen = &hclwrite.Token{Type: hclsyntax.TokenCParen, Bytes: []byte(")")}
-	openBrace  = &hclwrite.Token{Type: hclsyntax.TokenOBrace, Bytes: []byte("{")}
-	closeBrace = &hclwrite.Token{Type: hclsyntax.TokenCBrace, Bytes: []byte("}")}
-	equal      = &hclwrite.Token{Type: hclsyntax.TokenEqual, Bytes: []byte("=")}
-)
-
-// appendValue appends the tokens of a value. It copies them, since formatting
-// changes the spaces in tokens.
-func appendValue(ts hclwrite.Tokens, v any) (hclwrite.Tokens, error) {
-	var err error
+// value writes a value on the current line and those after it.
+func (p *printer) value(v any) error {
 	switch v := v.(type) {
 	case string:
-		return appendString(ts, v), nil
+		p.quoted(v)
 	case bool:
-		return append(ts, hclwrite.TokensForValue(cty.BoolVal(v))...), nil
+		p.text(strconv.FormatBool(v))
 	case int:
-		return append(ts, hclwrite.TokensForValue(cty.NumberIntVal(int64(v)))...), nil
+		p.text(strconv.Itoa(v))
 	case expr:
-		return appendExpr(ts, string(v))
+		p.expression(string(v))
 	case call:
-		ts = append(ts, &hclwrite.Token{Type: hclsyntax.TokenIdent, Bytes: []byte(v.function)}, clone(openParen))
-		if ts, err = appendValue(ts, v.argument); err != nil {
-			return nil, fmt.Errorf("%s: %w", v.function, err)
+		p.text(v.function + "(")
+		if err := p.value(v.argument); err != nil {
+			return fmt.Errorf("%s: %w", v.function, err)
 		}
-		return append(ts, clone(closeParen)), nil
+		p.text(")")
 	case row:
-		ts = append(ts, clone(openBrack))
+		p.text("[")
 		for i, e := range v {
 			if i > 0 {
-				ts = append(ts, clone(comma))
+				p.text(", ")
 			}
-			if ts, err = appendValue(ts, e); err != nil {
-				return nil, err
+			if err := p.value(e); err != nil {
+				return err
 			}
 		}
-		return append(ts, clone(closeBrack)), nil
+		p.text("]")
 	case list:
 		if len(v) == 0 || len(v) == 1 && short(v[0]) {
-			return appendValue(ts, row(v))
+			return p.value(row(v))
 		}
-		ts = append(ts, clone(openBrack), clone(newline))
+		p.open("[")
 		for _, e := range v {
 			if c, ok := e.(comment); ok {
-				ts = append(ts, c.tokens()...)
+				_ = c.print(p)
 				continue
 			}
-			if ts, err = appendValue(ts, e); err != nil {
-				return nil, err
+			if err := p.value(e); err != nil {
+				return err
 			}
-			ts = append(ts, clone(comma), clone(newline))
+			p.text(",")
+			p.end()
 		}
-		return append(ts, clone(closeBrack)), nil
+		p.shut("]")
 	case object:
-		if len(v) == 0 {
-			return append(ts, clone(openBrace), clone(closeBrace)), nil
-		}
-		ts = append(ts, clone(openBrace), clone(newline))
-		seen := make(map[string]bool, len(v))
-		for _, f := range v {
-			if c, ok := f.value.(comment); ok {
-				ts = append(ts, c.tokens()...)
-				continue
-			}
-			// Of two equal keys Terraform silently keeps the last.
-			if seen[f.key] {
-				return nil, fmt.Errorf("%s: an object has this key twice", f.key)
-			}
-			seen[f.key] = true
-			if ts, err = appendKey(ts, f.key); err != nil {
-				return nil, err
-			}
-			ts = append(ts, clone(equal))
-			if ts, err = appendValue(ts, f.value); err != nil {
-				return nil, fmt.Errorf("%s: %w", f.key, err)
-			}
-			ts = append(ts, clone(newline))
-		}
-		return append(ts, clone(closeBrace)), nil
+		return p.object(v)
 	default:
-		return nil, fmt.Errorf("render a value of type %T: not a known kind of value", v)
+		return fmt.Errorf("render a value of type %T: not a known kind of value", v)
 	}
+	return nil
 }
 
-func appendKey(ts hclwrite.Tokens, key string) (hclwrite.Tokens, error) {
-	switch {
-	case strings.HasPrefix(key, "("):
-		return appendExpr(ts, key)
-	case key != "for" && hclsyntax.ValidIdentifier(key): // { for …} begins an expression
-		return append(ts, &hclwrite.Token{Type: hclsyntax.TokenIdent, Bytes: []byte(key)}), nil
-	default:
-		return appendString(ts, key), nil
+func (p *printer) object(o object) error {
+	if len(o) == 0 {
+		p.text("{}")
+		return nil
 	}
+	p.open("{")
+	seen := make(map[string]bool, len(o))
+	for _, f := range o {
+		if c, ok := f.value.(comment); ok {
+			_ = c.print(p)
+			continue
+		}
+		// Of two equal keys Terraform silently keeps the last.
+		if seen[f.key] {
+			return fmt.Errorf("%s: an object has this key twice", f.key)
+		}
+		seen[f.key] = true
+		if err := p.assign(key(f.key), f.value); err != nil {
+			return err
+		}
+	}
+	p.shut("}")
+	return nil
 }
 
-// appendString appends a quoted string. Most strings need no escapes, and
-// their tokens can be made without hclwrite's help.
-func appendString(ts hclwrite.Tokens, s string) hclwrite.Tokens {
+// key is a key as it is written: { for …} begins an expression.
+func key(k string) string {
+	if strings.HasPrefix(k, "(") || k != "for" && (word.MatchString(k) || hclsyntax.ValidIdentifier(k)) {
+		return k
+	}
+	return quote(k)
+}
+
+// word matches most identifiers, and needs no lexer.
+var word = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
+
+// quote is a string's literal. Most strings need no escapes, and so not the
+// library either, which takes its time.
+func quote(s string) string {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '$' || c == '%' {
-			return append(ts, hclwrite.TokensForValue(cty.StringVal(s))...)
+			return string(hclwrite.TokensForValue(cty.StringVal(s)).Bytes())
 		}
 	}
-	ts = append(ts, &hclwrite.Token{Type: hclsyntax.TokenOQuote, Bytes: []byte{'"'}})
-	if s != "" {
-		ts = append(ts, &hclwrite.Token{Type: hclsyntax.TokenQuotedLit, Bytes: []byte(s)})
-	}
-	return append(ts, &hclwrite.Token{Type: hclsyntax.TokenCQuote, Bytes: []byte{'"'}})
-}
-
-// appendExpr splits expression source into tokens. hclwrite writes raw tokens
-// unchecked; package reference, which parses every file, checks whether they
-// are an expression.
-func appendExpr(ts hclwrite.Tokens, src string) (hclwrite.Tokens, error) {
-	if traversal(src) {
-		return appendTraversal(ts, src), nil
-	}
-	b := []byte(src)
-	lexed, diags := hclsyntax.LexExpression(b, "", hcl.InitialPos)
-	if diags.HasErrors() {
-		return nil, fmt.Errorf("lex expression %q: %w", src, diags)
-	}
-	for _, t := range lexed {
-		if t.Type == hclsyntax.TokenEOF {
-			break
-		}
-		ts = append(ts, &hclwrite.Token{Type: t.Type, Bytes: t.Bytes})
-	}
-	return ts, nil
-}
-
-// traversal reports whether an expression consists of names and dots alone.
-// Most do, and they need no lexer.
-func traversal(src string) bool {
-	start := true // of a name
-	for i := range len(src) {
-		switch c := src[i]; {
-		case 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_':
-			start = false
-		case start:
-			return false
-		case c == '.':
-			start = true
-		case c != '-' && (c < '0' || c > '9'):
-			return false
-		}
-	}
-	return !start
-}
-
-func appendTraversal(ts hclwrite.Tokens, src string) hclwrite.Tokens {
-	for i, name := range strings.Split(src, ".") {
-		if i > 0 {
-			ts = append(ts, &hclwrite.Token{Type: hclsyntax.TokenDot, Bytes: []byte{'.'}})
-		}
-		ts = append(ts, &hclwrite.Token{Type: hclsyntax.TokenIdent, Bytes: []byte(name)})
-	}
-	return ts
+	return `"` + s + `"`
 }
 
 // short reports whether an element is short enough for a list on one line.
@@ -232,9 +168,4 @@ func short(v any) bool {
 	default:
 		return false
 	}
-}
-
-func clone(t *hclwrite.Token) *hclwrite.Token {
-	c := *t
-	return &c
 }
