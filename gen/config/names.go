@@ -96,6 +96,24 @@ func (e Environment) VariablesOf(name string, fixed map[string]string) map[strin
 	return all
 }
 
+// HasDatabase, HasCache and HasLoadBalancer say which of the parts that a
+// platform may do without each environment has.
+func (p Platform) HasDatabase() bool { return p.PostgresVersion != "" }
+
+// HasCache is as HasDatabase.
+func (p Platform) HasCache() bool { return p.RedisVersion != "" }
+
+// HasLoadBalancer is as HasDatabase.
+func (p Platform) HasLoadBalancer() bool { return p.Domain != "" }
+
+// URL is where users find the environment; empty without a load balancer.
+func (p Platform) URL(e Environment) string {
+	if !p.HasLoadBalancer() {
+		return ""
+	}
+	return "https://" + p.Host(e)
+}
+
 // Host is the environment's public DNS name.
 func (p Platform) Host(e Environment) string {
 	if e.Subdomain == "" {

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// Platform is a set of services on ECS Fargate behind one load balancer, with
-// one PostgreSQL database and one Redis cache per environment, in one AWS
-// account and region.
+// Platform is a set of services on ECS Fargate in one AWS account and region,
+// where each environment has one load balancer, one PostgreSQL database and one
+// Redis cache, unless the platform does without.
 type Platform struct {
 	// Name prefixes every AWS name, such as "shop".
 	Name string
@@ -23,23 +23,27 @@ type Platform struct {
 	AvailabilityZones []string
 	// Account is the twelve-digit AWS account; Terraform refuses any other.
 	Account string
-	// Domain is the apex of the hosted zone, such as "shop.io".
+	// Domain is the apex of the hosted zone, such as "shop.io". Empty: the
+	// platform has no load balancer and no zone, since no service is public.
 	Domain string
 	// ZoneID is the hosted zone's id. Empty: roots look the zone up by Domain.
 	ZoneID string
 	// Repository is the GitHub repository whose workflows deploy.
 	Repository Repository
-	// PostgresVersion is the engine's major version, such as "16".
+	// PostgresVersion is the engine's major version, such as "16". Empty: the
+	// platform has no database, and no task "migrate".
 	PostgresVersion string
 	// RedisVersion is the engine's major and minor version, such as "7.1".
+	// Empty: the platform has no cache.
 	RedisVersion string
 
 	// Services run all the time.
 	Services []Service
-	// Tasks run to their end; the one named "migrate" is every promotion's.
+	// Tasks run to their end; the one named "migrate" is every promotion's, and
+	// a platform with a database has it.
 	Tasks []Task
 	// Secrets are those that containers receive by reference; one is the
-	// database's.
+	// database's, if there is one.
 	Secrets []Secret
 	// Environments are the copies of the platform, in the order of a release's
 	// way through them.
@@ -241,11 +245,13 @@ type Environment struct {
 	Protected bool
 	// Network is the environment's own.
 	Network Network
-	// Database is PostgreSQL, which the services share.
+	// Database is PostgreSQL, which the services share; empty if
+	// Platform.PostgresVersion is.
 	Database Database
-	// Cache is Redis, which the services share.
+	// Cache is Redis, which the services share; empty if Platform.RedisVersion is.
 	Cache Cache
-	// Maintenance is when AWS may work on the database and the cache.
+	// Maintenance is when AWS may work on the database and the cache; empty if
+	// there is neither.
 	Maintenance Maintenance
 	// Size is that of every service.
 	Size Size
@@ -356,7 +362,7 @@ type Alarms struct {
 	// CPUPercent and MemoryPercent are averages over a service's tasks.
 	CPUPercent, MemoryPercent int
 	// HTTP5xx counts the responses of the targets, and those of the load
-	// balancer itself.
+	// balancer itself; 0 if Platform.Domain is empty.
 	HTTP5xx int
 	// Period is a whole number of minutes.
 	Period time.Duration

@@ -28,8 +28,8 @@ func (p Platform) Quotas() (warnings []string) {
 		for zone := range e.Network.NATGateways {
 			gateways[zone]++
 		}
-		// The load balancer's, the database's and the cache's; the role that deploys.
-		groups += containers + 3
+		// Those of what is not a container; the role that deploys.
+		groups += containers + one(p.HasLoadBalancer()) + one(p.HasDatabase()) + one(p.HasCache())
 		roles += 2*containers + 1
 		for _, s := range p.Services {
 			size := e.SizeOf(s.Name)
@@ -38,13 +38,14 @@ func (p Platform) Quotas() (warnings []string) {
 	}
 	const vcpu = 1024
 	environments := len(p.Environments)
+	databases := environments * one(p.HasDatabase())
 	for _, q := range []quota{
 		{"services", "services in a cluster", len(p.Services), 5000, "ecs", "L-9EF96962", ""},
 		{"environments", "networks with the region's default one", environments + 1, 5, "vpc", "L-F678F1CE", ""},
 		{"environments", "NAT gateways in one zone", gateways[0], 5, "vpc", "L-FE5A380F", ""},
 		{"environments", "elastic IP addresses of NAT gateways", addresses, 5, "ec2", "L-0263D0A3", ""},
 		{"environments", "security groups", groups, 2500, "vpc", "L-E79EC296", ""},
-		{"environments", "database instances", environments, 40, "rds", "L-7B6409FD", ""},
+		{"environments", "database instances", databases, 40, "rds", "L-7B6409FD", ""},
 		{"environments", "roles", roles, 1000, "iam", "L-FE177D64", "us-east-1"},
 		{"environments", "vCPUs on Fargate when every service runs maxTasks, and up to twice that while it is deployed", (cpu + vcpu - 1) / vcpu, 6, "fargate", "L-3032A538", ""},
 	} {

@@ -23,9 +23,16 @@ func (c *checker) environments() {
 		}
 		c.subdomain(path, i, e, hosts)
 		c.network(path, i, e.Network)
-		c.database(path+".database", e)
-		c.cache(path+".cache", e.Cache)
-		c.maintenance(path+".maintenance", e.Maintenance)
+		if c.absent(c.HasDatabase(), e.Database != Database{}, path+".database", nil, noDatabase, literal("Database{}")) {
+			c.database(path+".database", e)
+		}
+		if c.absent(c.HasCache(), e.Cache != Cache{}, path+".cache", nil, noCache, literal("Cache{}")) {
+			c.cache(path+".cache", e.Cache)
+		}
+		if c.absent(c.HasDatabase() || c.HasCache(), e.Maintenance != Maintenance{}, path+".maintenance", nil,
+			"there is neither a database nor a cache", literal("Maintenance{}")) {
+			c.maintenance(path+".maintenance", e.Maintenance)
+		}
 		c.size(path+".size", e.Size, e.Protected)
 		for _, name := range slices.Sorted(maps.Keys(e.Sizes)) {
 			at := keyed(path+".sizes", name)
@@ -38,6 +45,7 @@ func (c *checker) environments() {
 		c.alarms(path+".alarms", e.Alarms)
 		c.must(!e.Protected || len(e.Alarms.Emails) > 0, path+".alarms.emails", nil,
 			"none: a protected environment has alarms that somebody hears", literal(`{"on-call@shop.io"}`))
+		c.absent(c.HasLoadBalancer(), e.IdleTimeout != 0, path+".idleTimeout", e.IdleTimeout, noDomain, 0)
 		c.seconds(path+".idleTimeout", e.IdleTimeout, time.Second, 4000*time.Second, 5*time.Minute)
 		c.must(slices.Contains(logRetentions(), e.LogRetentionDays), path+".logRetentionDays", e.LogRetentionDays,
 			"is not a period that CloudWatch keeps logs for: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096 … 3653 days", 30)
@@ -58,6 +66,9 @@ func logRetentions() []int {
 
 func (c *checker) subdomain(path string, i int, e Environment, hosts map[string]int) {
 	at := path + ".subdomain"
+	if !c.absent(c.HasLoadBalancer(), e.Subdomain != "", at, e.Subdomain, noDomain, "") {
+		return
+	}
 	if !c.must(e.Subdomain == "" || isDNS(e.Subdomain, 1), at, e.Subdomain,
 		"is not the labels of a DNS name in lower case, without the domain", "staging") {
 		return
@@ -83,7 +94,9 @@ func (c *checker) alarms(path string, a Alarms) {
 	}
 	percent(".cpuPercent", a.CPUPercent)
 	percent(".memoryPercent", a.MemoryPercent)
-	c.must(a.HTTP5xx >= 1 && a.HTTP5xx <= 1_000_000, path+".http5xx", a.HTTP5xx, "is not a number of responses, 1 to 1000000", 10)
+	if c.absent(c.HasLoadBalancer(), a.HTTP5xx != 0, path+".http5xx", a.HTTP5xx, noDomain, 0) {
+		c.must(a.HTTP5xx >= 1 && a.HTTP5xx <= 1_000_000, path+".http5xx", a.HTTP5xx, "is not a number of responses, 1 to 1000000", 10)
+	}
 	c.must(a.Period >= time.Minute && a.Period <= 24*time.Hour && a.Period%time.Minute == 0, path+".period", a.Period,
 		"is not a number of whole minutes, up to a day", 5*time.Minute)
 	for i, email := range a.Emails {

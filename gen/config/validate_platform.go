@@ -14,19 +14,34 @@ func (c *checker) platform() {
 		"is not a twelve-digit AWS account", "123456789012")
 
 	apex := c.Domain[strings.LastIndex(c.Domain, ".")+1:]
-	if c.must(isDNS(c.Domain, 2) && strings.Trim(apex, "0123456789") != "", "domain", c.Domain,
+	if c.HasLoadBalancer() && c.must(isDNS(c.Domain, 2) && strings.Trim(apex, "0123456789") != "", "domain", c.Domain,
 		"is not a domain in lower case, without a dot at the end", "shop.io") {
 		c.must(len(c.Domain) <= certificateName, "domain", c.Domain,
 			"is longer than 64 characters, the most that a certificate's name may have", "shop.io")
 	}
 	c.must(c.ZoneID == "" || len(c.ZoneID) <= 32 && regexp.MustCompile(`^Z[A-Z0-9]+$`).MatchString(c.ZoneID), "zoneID", c.ZoneID,
 		"is not the id of a Route 53 hosted zone; leave it empty to look the zone up by its domain", "Z0123456789ABCDEFGHIJ")
+	c.must(c.HasLoadBalancer() || c.ZoneID == "", "zoneID", c.ZoneID, "has no effect: "+noDomain, literal(`Domain: "shop.io"`))
 	c.repository()
 
-	c.must(slices.Contains(postgresVersions(), c.PostgresVersion), "postgresVersion", c.PostgresVersion,
+	c.must(!c.HasDatabase() || slices.Contains(postgresVersions(), c.PostgresVersion), "postgresVersion", c.PostgresVersion,
 		"is not a major version of PostgreSQL on RDS: "+strings.Join(postgresVersions(), ", "), "16")
-	c.must(slices.Contains(redisVersions(), c.RedisVersion), "redisVersion", c.RedisVersion,
+	c.must(!c.HasCache() || slices.Contains(redisVersions(), c.RedisVersion), "redisVersion", c.RedisVersion,
 		"is not a version of Redis on ElastiCache, major and minor: "+strings.Join(redisVersions(), ", "), "7.1")
+}
+
+// Why a field has no effect on a platform that does without a part.
+const (
+	noDomain   = "the platform has no load balancer while its domain is empty"
+	noDatabase = "the platform has no database while its postgresVersion is empty"
+	noCache    = "the platform has no cache while its redisVersion is empty"
+)
+
+// absent checks that nothing asks for a part which the platform does without,
+// and reports whether it has the part. value is nil for a whole struct.
+func (c *checker) absent(has, asked bool, path string, value any, why string, example any) bool {
+	c.must(has || !asked, path, value, "has no effect: "+why, example)
+	return has
 }
 
 // certificateName is the most characters ACM takes in a certificate's name.

@@ -15,11 +15,12 @@ func (c *checker) secrets() {
 		c.secretKind(path, s)
 		c.variableName(path+".variable", s.Variable)
 		if s.Kind == DatabaseCredentials {
+			c.absent(c.HasDatabase(), true, path+".kind", s.Kind, noDatabase, Generated)
 			c.must(database == "", path+".kind", s.Kind, "is that of secret "+show(database)+" already, and there is one database", Generated)
 			database = s.Name
 		}
 	}
-	c.must(database != "", "secrets", nil, "none of kind "+show(DatabaseCredentials)+", which holds the database's user and password",
+	c.must(database != "" || !c.HasDatabase(), "secrets", nil, "none of kind "+show(DatabaseCredentials)+", which holds the database's user and password",
 		literal(`{Name: "db-credentials", Kind: DatabaseCredentials, Variable: "DB_PASSWORD", Length: 48}`))
 }
 

@@ -18,6 +18,12 @@ func (c *checker) services() {
 			c.must(used[s.Name] == i, path+".name", s.Name, "is declared twice", s.Name+"-2") {
 			c.containerNameFits(path+".name", s.Name, s.Public())
 		}
+		way := ".routes"
+		if s.Default {
+			way = ".default"
+		}
+		c.absent(c.HasLoadBalancer(), s.Public(), path+way, nil, noDomain, literal(`Domain: "shop.io"`))
+		c.stores(path, s.Database, s.Cache)
 		c.port(path, s)
 		c.image(path, s)
 		c.words(path+".entryPoint", s.EntryPoint, "/bin/sh")
@@ -32,6 +38,12 @@ func (c *checker) services() {
 	}
 	router.unreachable()
 	c.rules()
+}
+
+// stores checks that what a container uses is there.
+func (c *checker) stores(path string, database, cache bool) {
+	c.absent(c.HasDatabase(), database, path+".database", true, noDatabase, false)
+	c.absent(c.HasCache(), cache, path+".cache", true, noCache, false)
 }
 
 // port checks what a service listens on, and that one which listens on nothing

@@ -1,7 +1,7 @@
 package config
 
 // MigrateTask is the one-off task that a promotion runs before the services
-// are updated; every platform has it.
+// are updated; every platform with a database has it.
 const MigrateTask = "migrate"
 
 // tasks checks the one-off tasks.
@@ -20,6 +20,7 @@ func (c *checker) tasks() {
 		}
 		c.must(len(t.Command) > 0, path+".command", nil, "none, and the image's own command would start the service", literal(`{"migrate", "up"}`))
 		c.words(path+".command", t.Command, "migrate")
+		c.stores(path, t.Database, t.Cache)
 		c.fargatePair(path, t.CPU, t.Memory)
 		c.secretReferences(path, t.Secrets)
 		of, command := t.container()
@@ -27,6 +28,9 @@ func (c *checker) tasks() {
 		c.definitionFits(path, of, command)
 	}
 	migrate, ok := c.Task(MigrateTask)
+	if !c.absent(c.HasDatabase(), ok, keyed("tasks", MigrateTask), nil, noDatabase, nil) {
+		return
+	}
 	if c.must(ok, "tasks", nil, "no "+show(MigrateTask)+", which every promotion runs before it updates the services",
 		literal(`{Name: "migrate", Service: "api", Command: []string{"migrate", "up"}, CPU: 256, Memory: 512, Database: true}`)) {
 		c.must(migrate.Database, keyed("tasks", MigrateTask)+".database", false, "leaves migrations without the database", true)

@@ -3,7 +3,7 @@
 resource "aws_cloudwatch_dashboard" "this" {
   dashboard_name = var.name
   dashboard_body = jsonencode({
-    widgets = [
+    widgets = flatten([
       {
         type   = "metric"
         x      = 0
@@ -49,7 +49,7 @@ resource "aws_cloudwatch_dashboard" "this" {
           metrics = [for service in var.service_names : ["ECS/ContainerInsights", "RunningTaskCount", "ClusterName", var.cluster_name, "ServiceName", service]]
         }
       },
-      {
+      [for limit in var.thresholds.http_5xx[*] : {
         type   = "metric"
         x      = 12
         y      = 6
@@ -67,8 +67,8 @@ resource "aws_cloudwatch_dashboard" "this" {
             ["AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", "LoadBalancer", var.load_balancer_arn_suffix, { stat = "Sum" }],
           ]
         }
-      },
-      {
+      }],
+      [for database in var.database_identifier[*] : {
         type   = "metric"
         x      = 0
         y      = 12
@@ -81,12 +81,12 @@ resource "aws_cloudwatch_dashboard" "this" {
           stat   = "Average"
           period = 60
           metrics = [
-            ["AWS/RDS", "CPUUtilization", "DBInstanceIdentifier", var.database_identifier],
-            ["AWS/RDS", "DatabaseConnections", "DBInstanceIdentifier", var.database_identifier],
+            ["AWS/RDS", "CPUUtilization", "DBInstanceIdentifier", database],
+            ["AWS/RDS", "DatabaseConnections", "DBInstanceIdentifier", database],
           ]
         }
-      },
-      {
+      }],
+      [for cache in var.cache_replication_group_id[*] : {
         type   = "metric"
         x      = 12
         y      = 12
@@ -99,11 +99,11 @@ resource "aws_cloudwatch_dashboard" "this" {
           stat   = "Average"
           period = 60
           metrics = [
-            ["AWS/ElastiCache", "EngineCPUUtilization", "CacheClusterId", "${var.cache_replication_group_id}-001"],
-            ["AWS/ElastiCache", "DatabaseMemoryUsagePercentage", "CacheClusterId", "${var.cache_replication_group_id}-001"],
+            ["AWS/ElastiCache", "EngineCPUUtilization", "CacheClusterId", "${cache}-001"],
+            ["AWS/ElastiCache", "DatabaseMemoryUsagePercentage", "CacheClusterId", "${cache}-001"],
           ]
         }
-      },
-    ]
+      }],
+    ])
   })
 }

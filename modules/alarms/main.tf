@@ -39,6 +39,8 @@ resource "aws_sns_topic_subscription" "email" {
 # Responses of the load balancer itself: no healthy target, or none that
 # answered.
 resource "aws_cloudwatch_metric_alarm" "load_balancer_5xx" {
+  count = var.thresholds.http_5xx == null ? 0 : 1
+
   alarm_name        = "${var.name}-load-balancer-5xx"
   alarm_description = "The load balancer answers 5xx by itself"
   namespace         = "AWS/ApplicationELB"
@@ -57,6 +59,8 @@ resource "aws_cloudwatch_metric_alarm" "load_balancer_5xx" {
 }
 
 resource "aws_cloudwatch_metric_alarm" "database_cpu" {
+  count = var.database_identifier == null ? 0 : 1
+
   alarm_name        = "${var.name}-database-cpu"
   alarm_description = "The database is short of CPU"
   namespace         = "AWS/RDS"
@@ -75,6 +79,8 @@ resource "aws_cloudwatch_metric_alarm" "database_cpu" {
 }
 
 resource "aws_cloudwatch_metric_alarm" "database_storage" {
+  count = var.database_identifier == null ? 0 : 1
+
   alarm_name        = "${var.name}-database-storage"
   alarm_description = "Less than a tenth of the database's storage is free"
   namespace         = "AWS/RDS"
@@ -95,6 +101,8 @@ resource "aws_cloudwatch_metric_alarm" "database_storage" {
 # The smallest instance has one gibibyte; with less than a tenth of it free
 # the engine begins to swap.
 resource "aws_cloudwatch_metric_alarm" "database_memory" {
+  count = var.database_identifier == null ? 0 : 1
+
   alarm_name        = "${var.name}-database-memory"
   alarm_description = "Less than 100 MiB of the database's memory is free"
   namespace         = "AWS/RDS"
@@ -115,6 +123,8 @@ resource "aws_cloudwatch_metric_alarm" "database_memory" {
 # Burstable instances alone have credits; of others the metric is missing. At
 # zero the CPU falls to its baseline, or costs extra.
 resource "aws_cloudwatch_metric_alarm" "database_credits" {
+  count = var.database_identifier == null ? 0 : 1
+
   alarm_name        = "${var.name}-database-credits"
   alarm_description = "The database has nearly used up its CPU credits"
   namespace         = "AWS/RDS"
@@ -135,6 +145,8 @@ resource "aws_cloudwatch_metric_alarm" "database_credits" {
 # Redis does its work on one core: this metric is that core's, not the
 # machine's.
 resource "aws_cloudwatch_metric_alarm" "cache_cpu" {
+  count = var.cache_replication_group_id == null ? 0 : 1
+
   alarm_name        = "${var.name}-cache-cpu"
   alarm_description = "The cache is short of CPU"
   namespace         = "AWS/ElastiCache"
@@ -153,6 +165,8 @@ resource "aws_cloudwatch_metric_alarm" "cache_cpu" {
 }
 
 resource "aws_cloudwatch_metric_alarm" "cache_memory" {
+  count = var.cache_replication_group_id == null ? 0 : 1
+
   alarm_name        = "${var.name}-cache-memory"
   alarm_description = "The cache is short of memory"
   namespace         = "AWS/ElastiCache"

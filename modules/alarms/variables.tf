@@ -7,9 +7,9 @@ variable "account" {
 }
 
 variable "cache_replication_group_id" {
-  description = "Replication group of the cache."
+  description = "Replication group of the cache; null without one."
   type        = string
-  nullable    = false
+  default     = null
 }
 
 variable "cluster_name" {
@@ -19,14 +19,15 @@ variable "cluster_name" {
 }
 
 variable "database_identifier" {
-  description = "Instance of the database."
+  description = "Instance of the database; null without one."
   type        = string
-  nullable    = false
+  default     = null
 }
 
 variable "database_storage_gib" {
   description = "Allocated storage, in GiB; the alarm rings when less than a tenth is free."
   type        = number
+  default     = 20
   nullable    = false
 }
 
@@ -38,9 +39,9 @@ variable "emails" {
 }
 
 variable "load_balancer_arn_suffix" {
-  description = "Dimension of the load balancer."
+  description = "Dimension of the load balancer; null without one."
   type        = string
-  nullable    = false
+  default     = null
 }
 
 variable "name" {
@@ -62,10 +63,10 @@ variable "service_names" {
 }
 
 variable "thresholds" {
-  description = "Thresholds, each over period_seconds."
+  description = "Thresholds, each over period_seconds; http_5xx is null without a load balancer."
   type = object({
     cpu_percent    = number
-    http_5xx       = number
+    http_5xx       = optional(number)
     memory_percent = number
     period_seconds = number
   })

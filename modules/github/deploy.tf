@@ -557,7 +557,7 @@ resource "aws_iam_policy" "release" {
   description = "Roles, names, state and images of ${each.key}"
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = flatten([
       {
         Sid    = "BoundedRoles"
         Effect = "Allow"
@@ -611,11 +611,11 @@ resource "aws_iam_policy" "release" {
           "arn:aws:iam::${var.account}:role/aws-service-role/rds.amazonaws.com/*",
         ]
       },
-      {
+      [for zone in var.zone_id[*] : {
         Sid      = "Names"
         Effect   = "Allow"
         Action   = ["route53:ChangeResourceRecordSets"]
-        Resource = "arn:aws:route53:::hostedzone/${var.zone_id}"
+        Resource = "arn:aws:route53:::hostedzone/${zone}"
         Condition = {
           "ForAllValues:StringLike" = {
             "route53:ChangeResourceRecordSetsNormalizedRecordNames" = [
@@ -629,7 +629,7 @@ resource "aws_iam_policy" "release" {
             "route53:ChangeResourceRecordSetsRecordTypes" = ["A", "AAAA", "CNAME"]
           }
         }
-      },
+      }],
       {
         Sid    = "State"
         Effect = "Allow"
@@ -690,7 +690,7 @@ resource "aws_iam_policy" "release" {
         ]
         Resource = local.arn_of_repositories
       },
-    ]
+    ])
   })
 }
 

@@ -14,9 +14,9 @@ variable "branch" {
 }
 
 variable "environments" {
-  description = "The environments that are deployed to: the DNS name of each, the environments whose history it reads, whether its data is protected from workflows, and the refs it is deployed from."
+  description = "The environments that are deployed to: the DNS name of each, unless there is no zone, the environments whose history it reads, whether its data is protected from workflows, and the refs it is deployed from."
   type = map(object({
-    domain    = string
+    domain    = optional(string)
     histories = list(string)
     protected = bool
     refs      = list(string)
@@ -58,7 +58,7 @@ variable "state_bucket" {
 }
 
 variable "zone_id" {
-  description = "Hosted zone in which environments change their own names."
+  description = "Hosted zone in which environments change their own names; null without load balancers."
   type        = string
-  nullable    = false
+  default     = null
 }

@@ -10,7 +10,7 @@ variable "alarms" {
   description = "Thresholds of the alarms, each over period_seconds, and the topic they notify."
   type = object({
     cpu_percent    = number
-    http_5xx       = number
+    http_5xx       = optional(number, 10)
     memory_percent = number
     period_seconds = number
     topic_arn      = string

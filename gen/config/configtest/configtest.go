@@ -8,7 +8,8 @@ import "github.com/specboard/platform/gen/config"
 
 // All returns the platforms by name. They differ in all that a test might take
 // for granted: names, region, zones, domain, services, environments and their
-// order, secrets, and the defaults that one of them leaves out.
+// order, secrets, the defaults that one of them leaves out, and the parts that
+// one does without.
 func All() map[string]config.Platform {
-	return map[string]config.Platform{"docs": Docs(), "shop": Shop()}
+	return map[string]config.Platform{"docs": Docs(), "mill": Mill(), "shop": Shop()}
 }

@@ -17,17 +17,17 @@ func alarms() module {
 		},
 		variables: []variable{
 			{name: "account", kind: "string", description: "AWS account whose alarms may notify.", example: "123456789012"},
-			{name: "cache_replication_group_id", kind: "string", description: "Replication group of the cache.", example: expr("module.cache.replication_group_id")},
+			{name: "cache_replication_group_id", kind: "string", description: "Replication group of the cache; null without one.", nullable: true, fallback: expr("null"), example: expr("module.cache.replication_group_id")},
 			{name: "cluster_name", kind: "string", description: "ECS cluster on the dashboard.", example: expr("module.cluster.name")},
-			{name: "database_identifier", kind: "string", description: "Instance of the database.", example: expr("module.database.identifier")},
-			{name: "database_storage_gib", kind: "number", description: "Allocated storage, in GiB; the alarm rings when less than a tenth is free.", example: 20},
+			{name: "database_identifier", kind: "string", description: "Instance of the database; null without one.", nullable: true, fallback: expr("null"), example: expr("module.database.identifier")},
+			{name: "database_storage_gib", kind: "number", description: "Allocated storage, in GiB; the alarm rings when less than a tenth is free.", fallback: 20, example: 20},
 			{name: "emails", kind: "list(string)", description: "Addresses that are notified.", fallback: list{}},
-			{name: "load_balancer_arn_suffix", kind: "string", description: "Dimension of the load balancer.", example: expr("module.load_balancer.arn_suffix")},
+			{name: "load_balancer_arn_suffix", kind: "string", description: "Dimension of the load balancer; null without one.", nullable: true, fallback: expr("null"), example: expr("module.load_balancer.arn_suffix")},
 			{name: "name", kind: "string", description: "Name of the topic and the dashboard, and prefix of the alarms.", example: "shop-staging"},
 			{name: "region", kind: "string", description: "AWS region of the metrics.", example: "us-west-2"},
 			{name: "service_names", kind: "list(string)", description: "ECS services on the dashboard.", example: list{"api", "frontend"}},
-			{name: "thresholds", kind: "object({\n    cpu_percent    = number\n    http_5xx       = number\n    memory_percent = number\n    period_seconds = number\n  })",
-				description: "Thresholds, each over period_seconds.",
+			{name: "thresholds", kind: "object({\n    cpu_percent    = number\n    http_5xx       = optional(number)\n    memory_percent = number\n    period_seconds = number\n  })",
+				description: "Thresholds, each over period_seconds; http_5xx is null without a load balancer.",
 				example: object{
 					{"cpu_percent", 80},
 					{"http_5xx", 10},
@@ -44,12 +44,14 @@ func alarms() module {
 }
 
 func alarmsMain() []node {
-	alarm := func(resourceName, about, namespace, metric, statistic, comparison string, dimensions object, threshold, period expr) block {
+	// part is null on a platform that does without what is watched.
+	alarm := func(part expr, resourceName, about, namespace, metric, statistic, comparison string, dimensions object, threshold, period expr) block {
 		evaluations := any(expr("var.thresholds.period_seconds / 60"))
 		if statistic == "Sum" {
 			evaluations = 1
 		}
 		return resource("aws_cloudwatch_metric_alarm", resourceName,
+			set("count", part+" == null ? 0 : 1"),
 			set("alarm_name", expr(`"${var.name}-`+strings.ReplaceAll(resourceName, "_", "-")+`"`)),
 			set("alarm_description", about),
 			set("namespace", namespace),
@@ -65,6 +67,7 @@ func alarmsMain() []node {
 			set("ok_actions", row{expr("aws_sns_topic.this.arn")}),
 		)
 	}
+	const ofBalancer, ofDatabase, ofCache = "var.thresholds.http_5xx", "var.database_identifier", "var.cache_replication_group_id"
 	database := object{{"DBInstanceIdentifier", expr("var.database_identifier")}}
 	cache := object{{"CacheClusterId", expr(`"${var.cache_replication_group_id}-001"`)}}
 	return []node{
@@ -90,22 +93,22 @@ func alarmsMain() []node {
 			set("endpoint", expr("each.value")),
 		),
 		comment("Responses of the load balancer itself: no healthy target, or none that answered."),
-		alarm("load_balancer_5xx", "The load balancer answers 5xx by itself", "AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", "Sum", "GreaterThanThreshold",
+		alarm(ofBalancer, "load_balancer_5xx", "The load balancer answers 5xx by itself", "AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", "Sum", "GreaterThanThreshold",
 			object{{"LoadBalancer", expr("var.load_balancer_arn_suffix")}}, "var.thresholds.http_5xx", "var.thresholds.period_seconds"),
-		alarm("database_cpu", "The database is short of CPU", "AWS/RDS", "CPUUtilization", "Average", "GreaterThanThreshold",
+		alarm(ofDatabase, "database_cpu", "The database is short of CPU", "AWS/RDS", "CPUUtilization", "Average", "GreaterThanThreshold",
 			database, "var.thresholds.cpu_percent", "60"),
-		alarm("database_storage", "Less than a tenth of the database's storage is free", "AWS/RDS", "FreeStorageSpace", "Average", "LessThanThreshold",
+		alarm(ofDatabase, "database_storage", "Less than a tenth of the database's storage is free", "AWS/RDS", "FreeStorageSpace", "Average", "LessThanThreshold",
 			database, "var.database_storage_gib * 1024 * 1024 * 1024 / 10", "60"),
 		comment("The smallest instance has one gibibyte; with less than a tenth of it free the engine begins to swap."),
-		alarm("database_memory", "Less than 100 MiB of the database's memory is free", "AWS/RDS", "FreeableMemory", "Average", "LessThanThreshold",
+		alarm(ofDatabase, "database_memory", "Less than 100 MiB of the database's memory is free", "AWS/RDS", "FreeableMemory", "Average", "LessThanThreshold",
 			database, "100 * 1024 * 1024", "60"),
 		comment("Burstable instances alone have credits; of others the metric is missing. At zero the CPU falls to its baseline, or costs extra."),
-		alarm("database_credits", "The database has nearly used up its CPU credits", "AWS/RDS", "CPUCreditBalance", "Average", "LessThanThreshold",
+		alarm(ofDatabase, "database_credits", "The database has nearly used up its CPU credits", "AWS/RDS", "CPUCreditBalance", "Average", "LessThanThreshold",
 			database, "20", "60"),
 		comment("Redis does its work on one core: this metric is that core's, not the machine's."),
-		alarm("cache_cpu", "The cache is short of CPU", "AWS/ElastiCache", "EngineCPUUtilization", "Average", "GreaterThanThreshold",
+		alarm(ofCache, "cache_cpu", "The cache is short of CPU", "AWS/ElastiCache", "EngineCPUUtilization", "Average", "GreaterThanThreshold",
 			cache, "var.thresholds.cpu_percent", "60"),
-		alarm("cache_memory", "The cache is short of memory", "AWS/ElastiCache", "DatabaseMemoryUsagePercentage", "Average", "GreaterThanThreshold",
+		alarm(ofCache, "cache_memory", "The cache is short of memory", "AWS/ElastiCache", "DatabaseMemoryUsagePercentage", "Average", "GreaterThanThreshold",
 			cache, "var.thresholds.memory_percent", "60"),
 	}
 }
@@ -143,20 +146,20 @@ func alarmsDashboard() []node {
 		resource("aws_cloudwatch_dashboard", "this",
 			set("dashboard_name", expr("var.name")),
 			set("dashboard_body", call{"jsonencode", object{
-				{"widgets", list{
+				{"widgets", call{"flatten", list{
 					widget("CPU of services, percent", "0", "0", perService("CPUUtilization")),
 					widget("Memory of services, percent", "12", "0", perService("MemoryUtilization")),
 					widget("Running tasks", "0", "6", tasks),
-					widget("Requests and errors", "12", "6", loadBalancer("RequestCount", "HTTPCode_Target_5XX_Count", "HTTPCode_ELB_5XX_Count")),
-					widget("Database", "0", "12", list{
-						row{"AWS/RDS", "CPUUtilization", "DBInstanceIdentifier", expr("var.database_identifier")},
-						row{"AWS/RDS", "DatabaseConnections", "DBInstanceIdentifier", expr("var.database_identifier")},
-					}),
-					widget("Cache, percent", "12", "12", list{
-						row{"AWS/ElastiCache", "EngineCPUUtilization", "CacheClusterId", expr(`"${var.cache_replication_group_id}-001"`)},
-						row{"AWS/ElastiCache", "DatabaseMemoryUsagePercentage", "CacheClusterId", expr(`"${var.cache_replication_group_id}-001"`)},
-					}),
-				}},
+					loop{"limit", "var.thresholds.http_5xx[*]", widget("Requests and errors", "12", "6", loadBalancer("RequestCount", "HTTPCode_Target_5XX_Count", "HTTPCode_ELB_5XX_Count"))},
+					loop{"database", "var.database_identifier[*]", widget("Database", "0", "12", list{
+						row{"AWS/RDS", "CPUUtilization", "DBInstanceIdentifier", expr("database")},
+						row{"AWS/RDS", "DatabaseConnections", "DBInstanceIdentifier", expr("database")},
+					})},
+					loop{"cache", "var.cache_replication_group_id[*]", widget("Cache, percent", "12", "12", list{
+						row{"AWS/ElastiCache", "EngineCPUUtilization", "CacheClusterId", expr(`"${cache}-001"`)},
+						row{"AWS/ElastiCache", "DatabaseMemoryUsagePercentage", "CacheClusterId", expr(`"${cache}-001"`)},
+					})},
+				}}},
 			}}),
 		),
 	}

@@ -1,5 +1,7 @@
 package render
 
+import "slices"
+
 // Services and one-off tasks share this: roles that may read their own image,
 // secrets and log and nothing else, and security group rules that let them
 // reach their peers and nothing else.
@@ -120,9 +122,14 @@ func containerIAM() []node {
 	return append(nodes, role("task", "The container's own role. It has no permissions until the application needs one.", "task")...)
 }
 
-// policy is an IAM policy document.
+// policy is an IAM policy document. A loop among the statements stands for as
+// many as it gives.
 func policy(statements ...any) call {
-	return call{"jsonencode", object{{"Version", "2012-10-17"}, {"Statement", list(statements)}}}
+	var all any = list(statements)
+	if slices.ContainsFunc(statements, func(s any) bool { _, ok := s.(loop); return ok }) {
+		all = call{"flatten", all}
+	}
+	return call{"jsonencode", object{{"Version", "2012-10-17"}, {"Statement", all}}}
 }
 
 // containerNetwork is the security group of a container, with rules for its

@@ -50,8 +50,8 @@ func github() module {
 		variables: []variable{
 			{name: "account", kind: "string", description: "AWS account.", example: "123456789012"},
 			{name: "branch", kind: "string", description: "Branch whose pushes build images.", fallback: "main"},
-			{name: "environments", kind: "map(object({\n    domain    = string\n    histories = list(string)\n    protected = bool\n    refs      = list(string)\n  }))",
-				description: "The environments that are deployed to: the DNS name of each, the environments whose history it reads, whether its data is protected from workflows, and the refs it is deployed from.",
+			{name: "environments", kind: "map(object({\n    domain    = optional(string)\n    histories = list(string)\n    protected = bool\n    refs      = list(string)\n  }))",
+				description: "The environments that are deployed to: the DNS name of each, unless there is no zone, the environments whose history it reads, whether its data is protected from workflows, and the refs it is deployed from.",
 				example: object{{"staging", object{
 					{"domain", "staging.shop.io"}, {"histories", row{"staging"}}, {"protected", false}, {"refs", row{"refs/heads/main"}},
 				}}}},
@@ -61,7 +61,7 @@ func github() module {
 			{name: "repository_ids", kind: "object({\n    owner      = string\n    repository = string\n  })", nullable: true, fallback: expr("null"),
 				description: "GitHub's ids of the repository and its owner. Null: the repository was created before 15 July 2026 and names itself without them."},
 			{name: "state_bucket", kind: "string", description: "Bucket of state, history and locks.", example: "shop-state-123456789012"},
-			{name: "zone_id", kind: "string", description: "Hosted zone in which environments change their own names.", example: "Z0123456789ABCDEFGHIJ"},
+			{name: "zone_id", kind: "string", nullable: true, fallback: expr("null"), description: "Hosted zone in which environments change their own names; null without load balancers.", example: "Z0123456789ABCDEFGHIJ"},
 		},
 		tests: []source{{"tests/github.tftest.hcl", githubTest()}},
 		outputs: []output{

@@ -311,7 +311,7 @@ func githubDeploy() []node {
 					"rds.amazonaws.com",
 				)},
 			},
-			allow("Names", list{"route53:ChangeResourceRecordSets"}, expr(`"arn:aws:route53:::hostedzone/${var.zone_id}"`),
+			loop{"zone", "var.zone_id[*]", allow("Names", list{"route53:ChangeResourceRecordSets"}, expr(`"arn:aws:route53:::hostedzone/${zone}"`),
 				field{"Condition", object{
 					{"ForAllValues:StringLike", object{{"route53:ChangeResourceRecordSetsNormalizedRecordNames", list{
 						expr("each.value.domain"),
@@ -319,7 +319,7 @@ func githubDeploy() []node {
 						expr(`"_????????????????????????????????.${each.value.domain}"`),
 					}}}},
 					{"ForAllValues:StringEquals", object{{"route53:ChangeResourceRecordSetsRecordTypes", row{"A", "AAAA", "CNAME"}}}},
-				}}),
+				}})},
 			allow("State", list{"s3:GetObject", "s3:PutObject"}, expr(`"${local.arn_of_bucket}/terraform/${each.key}.tfstate"`)),
 			allow("Locks", list{"s3:GetObject", "s3:PutObject", "s3:DeleteObject"}, list{
 				comment("The state's lock, the note of an apply that has not ended, a state that could not be saved."),

@@ -9,8 +9,7 @@ import (
 // environmentRoot is the root of one environment: every value that differs
 // between environments is a literal in it.
 func environmentRoot(p config.Platform, e config.Environment) (root, error) {
-	database, ok := p.DatabaseSecret()
-	if !ok {
+	if _, ok := p.DatabaseSecret(); !ok && p.HasDatabase() {
 		return root{}, fmt.Errorf("render %s: no secret of kind %q for the database's credentials", e.Name, config.DatabaseCredentials)
 	}
 	files := append(rootSettings(p, e.Name),
@@ -27,19 +26,9 @@ func environmentRoot(p config.Platform, e config.Environment) (root, error) {
 		source{"cluster.tf", []node{
 			moduleCall("cluster", "cluster", set("name", p.Cluster(e.Name))),
 		}},
-		source{"secrets.tf", environmentSecrets(p, e, database)},
-		source{"database.tf", environmentDatabase(p, e, database)},
-		source{"cache.tf", []node{
-			moduleCall("cache", "cache", withWindows(e,
-				set("engine_version", p.RedisVersion),
-				set("name", p.Prefix(e.Name)),
-				set("node_count", e.Cache.Nodes),
-				set("node_type", e.Cache.NodeType),
-				set("snapshot_days", e.Cache.SnapshotDays),
-				set("subnet_ids", expr("module.network.isolated_subnet_ids")),
-				set("vpc_id", expr("module.network.vpc_id")),
-			)...),
-		}},
+		source{"secrets.tf", environmentSecrets(p, e)},
+		source{"database.tf", environmentDatabase(p, e)},
+		source{"cache.tf", environmentCache(p, e)},
 		source{"services.tf", environmentServices(p, e)},
 		source{"tasks.tf", environmentTasks(p, e)},
 		source{"alarms.tf", environmentAlarms(p, e)},
@@ -49,6 +38,9 @@ func environmentRoot(p config.Platform, e config.Environment) (root, error) {
 }
 
 func environmentLoadBalancer(p config.Platform, e config.Environment) []node {
+	if !p.HasLoadBalancer() {
+		return nil
+	}
 	zone := any(p.ZoneID)
 	var nodes []node
 	if p.ZoneID == "" {
@@ -79,7 +71,10 @@ func environmentLoadBalancer(p config.Platform, e config.Environment) []node {
 // environmentSecrets declares where generated values come from. The ephemeral
 // blocks are in the root instead of the module, since the module has tests and
 // mock providers know no ephemeral types.
-func environmentSecrets(p config.Platform, e config.Environment, database config.Secret) []node {
+func environmentSecrets(p config.Platform, e config.Environment) []node {
+	if len(p.Secrets) == 0 {
+		return nil
+	}
 	var nodes []node
 	var declared, values object
 	for i, s := range p.Secrets {
@@ -111,13 +106,17 @@ func environmentSecrets(p config.Platform, e config.Environment, database config
 		// After a destroy the name can be used again immediately.
 		recovery = 0
 	}
+	nodes = append(nodes, moduleCall("secrets", "secrets",
+		set("prefix", p.SecretPrefix(e.Name)),
+		set("recovery_window_days", recovery),
+		set("secrets", declared),
+		set("values", values),
+	))
+	database, ok := p.DatabaseSecret()
+	if !ok {
+		return nodes
+	}
 	return append(nodes,
-		moduleCall("secrets", "secrets",
-			set("prefix", p.SecretPrefix(e.Name)),
-			set("recovery_window_days", recovery),
-			set("secrets", declared),
-			set("values", values),
-		),
 		comment("The database gets the password that is stored, not the one that was drawn, so that an apply that dies between the two cannot leave them different. timestamp() is unknown while planning: that puts the reading off to the apply, and a plan needs no permission to read secrets."),
 		ephemeral("aws_secretsmanager_secret_version", identifier(database.Name),
 			set("secret_id", expr(`timestamp() == "" ? "" : module.secrets.stored_arns["`+database.Name+`"]`)),
@@ -136,7 +135,11 @@ func secretAbout(s config.Secret) string {
 	}
 }
 
-func environmentDatabase(p config.Platform, e config.Environment, secret config.Secret) []node {
+func environmentDatabase(p config.Platform, e config.Environment) []node {
+	secret, ok := p.DatabaseSecret()
+	if !ok {
+		return nil
+	}
 	return []node{
 		moduleCall("database", "database", withWindows(e,
 			set("backup_retention_days", e.Database.BackupRetentionDays),
@@ -153,6 +156,23 @@ func environmentDatabase(p config.Platform, e config.Environment, secret config.
 			set("storage_gib", e.Database.StorageGiB),
 			set("subnet_ids", expr("module.network.isolated_subnet_ids")),
 			set("username", p.DatabaseUser()),
+			set("vpc_id", expr("module.network.vpc_id")),
+		)...),
+	}
+}
+
+func environmentCache(p config.Platform, e config.Environment) []node {
+	if !p.HasCache() {
+		return nil
+	}
+	return []node{
+		moduleCall("cache", "cache", withWindows(e,
+			set("engine_version", p.RedisVersion),
+			set("name", p.Prefix(e.Name)),
+			set("node_count", e.Cache.Nodes),
+			set("node_type", e.Cache.NodeType),
+			set("snapshot_days", e.Cache.SnapshotDays),
+			set("subnet_ids", expr("module.network.isolated_subnet_ids")),
 			set("vpc_id", expr("module.network.vpc_id")),
 		)...),
 	}
@@ -178,28 +198,35 @@ func environmentAlarms(p config.Platform, e config.Environment) []node {
 	for _, s := range p.Services {
 		services = append(services, s.Name)
 	}
-	return []node{
-		locals(
-			set("thresholds", object{
-				{"cpu_percent", e.Alarms.CPUPercent},
-				{"http_5xx", e.Alarms.HTTP5xx},
-				{"memory_percent", e.Alarms.MemoryPercent},
-				{"period_seconds", int(e.Alarms.Period.Seconds())},
-			}),
-		),
-		moduleCall("alarms", "alarms",
-			set("account", p.Account),
-			set("cache_replication_group_id", expr("module.cache.replication_group_id")),
-			set("cluster_name", expr("module.cluster.name")),
+	thresholds := object{{"cpu_percent", e.Alarms.CPUPercent}}
+	body := []node{
+		set("account", p.Account),
+		set("cluster_name", expr("module.cluster.name")),
+		set("emails", list(strs(e.Alarms.Emails))),
+		set("name", p.Prefix(e.Name)),
+		set("region", p.Region),
+		set("service_names", services),
+		set("thresholds", expr("local.thresholds")),
+	}
+	if p.HasCache() {
+		body = append(body, set("cache_replication_group_id", expr("module.cache.replication_group_id")))
+	}
+	if p.HasDatabase() {
+		body = append(body,
 			set("database_identifier", expr("module.database.identifier")),
-			set("database_storage_gib", e.Database.StorageGiB),
-			set("emails", list(strs(e.Alarms.Emails))),
-			set("load_balancer_arn_suffix", expr("module.load_balancer.arn_suffix")),
-			set("name", p.Prefix(e.Name)),
-			set("region", p.Region),
-			set("service_names", services),
-			set("thresholds", expr("local.thresholds")),
-		),
+			set("database_storage_gib", e.Database.StorageGiB))
+	}
+	if p.HasLoadBalancer() {
+		body = append(body, set("load_balancer_arn_suffix", expr("module.load_balancer.arn_suffix")))
+		thresholds = append(thresholds, field{"http_5xx", e.Alarms.HTTP5xx})
+	}
+	thresholds = append(thresholds,
+		field{"memory_percent", e.Alarms.MemoryPercent},
+		field{"period_seconds", int(e.Alarms.Period.Seconds())})
+	sortArguments(body)
+	return []node{
+		locals(set("thresholds", thresholds)),
+		moduleCall("alarms", "alarms", body...),
 	}
 }
 
@@ -221,12 +248,17 @@ func environmentOutputs(p config.Platform, e config.Environment) []node {
 	out := func(name, about string, value any) block {
 		return labelled("output", name, set("description", about), set("value", value))
 	}
-	return []node{
-		out("cluster_name", "ECS cluster.", expr("module.cluster.name")),
-		out("load_balancer_dns_name", "AWS's own name of the load balancer.", expr("module.load_balancer.dns_name")),
+	nodes := []node{out("cluster_name", "ECS cluster.", expr("module.cluster.name"))}
+	if p.HasLoadBalancer() {
+		nodes = append(nodes, out("load_balancer_dns_name", "AWS's own name of the load balancer.", expr("module.load_balancer.dns_name")))
+	}
+	nodes = append(nodes,
 		out("services", "What a promotion needs of each service.", services),
 		out("task_subnet_ids", "Subnets that one-off tasks run in.", expr("module.network.private_subnet_ids")),
 		out("tasks", "What a promotion needs of each one-off task.", tasks),
-		out("url", "Where users find the platform.", "https://"+p.Host(e)),
+	)
+	if p.HasLoadBalancer() {
+		nodes = append(nodes, out("url", "Where users find the platform.", p.URL(e)))
 	}
+	return nodes
 }

@@ -29,14 +29,17 @@ func sharedRoot(p config.Platform) root {
 		if e.Proof != nil {
 			histories, refs = append(histories, e.Proof.From), append(refs, "refs/tags/*")
 		}
-		environments = append(environments, field{e.Name, object{
-			{"domain", p.Host(e)}, {"histories", histories}, {"protected", e.Protected}, {"refs", refs},
-		}})
+		about := object{{"histories", histories}, {"protected", e.Protected}, {"refs", refs}}
+		if p.HasLoadBalancer() {
+			about = append(object{{"domain", p.Host(e)}}, about...)
+		}
+		environments = append(environments, field{e.Name, about})
 	}
 
 	outputs := []node{}
 	var zone any = p.ZoneID
-	if p.ZoneID == "" {
+	makesZone := p.HasLoadBalancer() && p.ZoneID == ""
+	if makesZone {
 		zone = expr("aws_route53_zone.this.zone_id")
 		files = append(files, source{"dns.tf", []node{
 			comment("Delegate the domain to this zone's name servers before the first environment is created: certificates wait for it."),
@@ -52,7 +55,7 @@ func sharedRoot(p config.Platform) root {
 		output{"repository_urls", "Where the images of each service are pushed to.", "{ for name, repository in module.repository : name => repository.url }"}.block(),
 		output{"role_arns", "Roles of GitHub's workflows, by purpose.", "module.github.role_arns"}.block(),
 	)
-	if p.ZoneID == "" {
+	if makesZone {
 		outputs = append(outputs, output{"zone_id", "Hosted zone of the domain.", "aws_route53_zone.this.zone_id"}.block())
 	}
 
@@ -64,7 +67,9 @@ func sharedRoot(p config.Platform) root {
 		set("region", p.Region),
 		set("repository", p.Repository.Owner+"/"+p.Repository.Name),
 		set("state_bucket", p.StateBucket()),
-		set("zone_id", zone),
+	}
+	if p.HasLoadBalancer() {
+		github = append(github, set("zone_id", zone))
 	}
 	if r := p.Repository; r.ID != 0 {
 		github = append(github, set("repository_ids", object{

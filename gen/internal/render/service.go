@@ -9,7 +9,7 @@ import (
 // service is one long-running service on ECS Fargate.
 func service() module {
 	variables := append(containerVariables(),
-		variable{name: "alarms", kind: "object({\n    cpu_percent     = number\n    http_5xx        = number\n    memory_percent  = number\n    period_seconds  = number\n    topic_arn       = string\n  })",
+		variable{name: "alarms", kind: "object({\n    cpu_percent     = number\n    http_5xx        = optional(number, 10)\n    memory_percent  = number\n    period_seconds  = number\n    topic_arn       = string\n  })",
 			description: "Thresholds of the alarms, each over period_seconds, and the topic they notify.",
 			example: object{
 				{"cpu_percent", 80},

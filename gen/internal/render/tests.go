@@ -230,6 +230,12 @@ func githubTest() []node {
 			assert(expr(statement(`aws_iam_policy.release["staging"]`, "Record", "Condition")+`.Null["s3:if-none-match"] == "false"`), "A record is written once."),
 			assert(`alltrue([for policies in [aws_iam_policy.network, aws_iam_policy.services, aws_iam_policy.data, aws_iam_policy.release, aws_iam_policy.boundary] : alltrue([for p in policies : length(p.policy) <= 6144])])`, "IAM takes 6,144 characters."),
 		),
+		run("without_a_zone_nobody_changes_names", []node{
+			set("zone_id", expr("null")),
+			set("environments", object{{"staging", object{{"histories", row{"staging"}}, {"protected", false}, {"refs", row{"refs/heads/main"}}}}}),
+		},
+			assert(expr(`!strcontains(aws_iam_policy.release["staging"].policy, "route53")`), "There is no zone to change."),
+		),
 	}
 }
 
@@ -311,10 +317,18 @@ func alarmsTest() []node {
 		),
 		run("thresholds_reach_the_alarms", nil,
 			assert(`aws_sns_topic_subscription.email["on-call@example.com"].protocol == "email"`, "Each address is notified."),
-			assert("aws_cloudwatch_metric_alarm.load_balancer_5xx.threshold == 10 && aws_cloudwatch_metric_alarm.load_balancer_5xx.period == 300", "Errors are counted over the whole period."),
-			assert("aws_cloudwatch_metric_alarm.database_cpu.evaluation_periods == 5 && aws_cloudwatch_metric_alarm.database_cpu.period == 60", "A load lasts for the period, minute by minute."),
-			assert("aws_cloudwatch_metric_alarm.database_storage.threshold == 2147483648", "A tenth of 20 GiB."),
-			assert("aws_cloudwatch_metric_alarm.cache_memory.threshold == 90", "The cache's memory has the threshold of memory."),
+			assert("aws_cloudwatch_metric_alarm.load_balancer_5xx[0].threshold == 10 && aws_cloudwatch_metric_alarm.load_balancer_5xx[0].period == 300", "Errors are counted over the whole period."),
+			assert("aws_cloudwatch_metric_alarm.database_cpu[0].evaluation_periods == 5 && aws_cloudwatch_metric_alarm.database_cpu[0].period == 60", "A load lasts for the period, minute by minute."),
+			assert("aws_cloudwatch_metric_alarm.database_storage[0].threshold == 2147483648", "A tenth of 20 GiB."),
+			assert("aws_cloudwatch_metric_alarm.cache_memory[0].threshold == 90", "The cache's memory has the threshold of memory."),
+			assert(`length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 6`, "The dashboard shows every part."),
+		),
+		run("only_what_there_is", []node{
+			set("cache_replication_group_id", expr("null")), set("database_identifier", expr("null")), set("load_balancer_arn_suffix", expr("null")),
+			set("thresholds", object{{"cpu_percent", 80}, {"memory_percent", 90}, {"period_seconds", 300}}),
+		},
+			assert(`length(concat(aws_cloudwatch_metric_alarm.load_balancer_5xx, aws_cloudwatch_metric_alarm.database_cpu, aws_cloudwatch_metric_alarm.cache_cpu)) == 0`, "Nothing watches what a platform does without."),
+			assert(`length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 3`, "The dashboard shows the services alone."),
 		),
 	}
 }

@@ -24,7 +24,7 @@ func TestTerraformValidates(t *testing.T) {
 		t.Fatal("E2E=1 needs terraform on PATH")
 	}
 	env := terraformEnvironment(t)
-	platforms := []config.Platform{configtest.Shop(), randomPlatform(0), randomPlatform(1)}
+	platforms := []config.Platform{configtest.Shop(), configtest.Mill(), randomPlatform(0), randomPlatform(1)}
 	for i, p := range platforms {
 		dir := t.TempDir()
 		if err := p.Validate(); err != nil {

@@ -26,6 +26,13 @@ type (
 		function string
 		argument any
 	}
+	// loop is a list of one element for each of a collection, such as
+	// loop{"port", "var.port[*]", object{…}}.
+	loop struct {
+		each    string
+		in      expr
+		element any
+	}
 	// object is an object or map that keeps the order of its fields.
 	object []field
 )
@@ -75,6 +82,14 @@ func (p *printer) value(v any) error {
 			return fmt.Errorf("%s: %w", v.function, err)
 		}
 		p.text(")")
+	case loop:
+		p.text("[for " + v.each + " in ")
+		p.expression(string(v.in))
+		p.text(" : ")
+		if err := p.value(v.element); err != nil {
+			return err
+		}
+		p.text("]")
 	case row:
 		p.text("[")
 		for i, e := range v {

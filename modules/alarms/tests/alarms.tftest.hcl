@@ -31,22 +31,52 @@ run "thresholds_reach_the_alarms" {
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.load_balancer_5xx.threshold == 10 && aws_cloudwatch_metric_alarm.load_balancer_5xx.period == 300
+    condition     = aws_cloudwatch_metric_alarm.load_balancer_5xx[0].threshold == 10 && aws_cloudwatch_metric_alarm.load_balancer_5xx[0].period == 300
     error_message = "Errors are counted over the whole period."
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.database_cpu.evaluation_periods == 5 && aws_cloudwatch_metric_alarm.database_cpu.period == 60
+    condition     = aws_cloudwatch_metric_alarm.database_cpu[0].evaluation_periods == 5 && aws_cloudwatch_metric_alarm.database_cpu[0].period == 60
     error_message = "A load lasts for the period, minute by minute."
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.database_storage.threshold == 2147483648
+    condition     = aws_cloudwatch_metric_alarm.database_storage[0].threshold == 2147483648
     error_message = "A tenth of 20 GiB."
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.cache_memory.threshold == 90
+    condition     = aws_cloudwatch_metric_alarm.cache_memory[0].threshold == 90
     error_message = "The cache's memory has the threshold of memory."
+  }
+
+  assert {
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 6
+    error_message = "The dashboard shows every part."
+  }
+}
+
+run "only_what_there_is" {
+  command = plan
+
+  variables {
+    cache_replication_group_id = null
+    database_identifier        = null
+    load_balancer_arn_suffix   = null
+    thresholds = {
+      cpu_percent    = 80
+      memory_percent = 90
+      period_seconds = 300
+    }
+  }
+
+  assert {
+    condition     = length(concat(aws_cloudwatch_metric_alarm.load_balancer_5xx, aws_cloudwatch_metric_alarm.database_cpu, aws_cloudwatch_metric_alarm.cache_cpu)) == 0
+    error_message = "Nothing watches what a platform does without."
+  }
+
+  assert {
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 3
+    error_message = "The dashboard shows the services alone."
   }
 }

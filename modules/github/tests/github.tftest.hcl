@@ -122,3 +122,23 @@ run "roles_stay_in_their_environment" {
     error_message = "IAM takes 6,144 characters."
   }
 }
+
+run "without_a_zone_nobody_changes_names" {
+  command = plan
+
+  variables {
+    zone_id = null
+    environments = {
+      staging = {
+        histories = ["staging"]
+        protected = false
+        refs      = ["refs/heads/main"]
+      }
+    }
+  }
+
+  assert {
+    condition     = !strcontains(aws_iam_policy.release["staging"].policy, "route53")
+    error_message = "There is no zone to change."
+  }
+}

@@ -31,15 +31,17 @@ func (a *Account) Bootstrap(ctx context.Context, env, retry string, change func(
 		changed = changed || did
 	}
 
-	d, err := a.Delegation(ctx)
-	if err != nil {
-		return changed, nil, err
-	}
-	if !d.Complete() {
-		if env != config.SharedRoot {
-			return changed, nil, console.WithNext(d, "%s, which continues from here", retry)
+	if a.platform.HasLoadBalancer() {
+		d, err := a.Delegation(ctx)
+		if err != nil {
+			return changed, nil, err
 		}
-		todo = append(todo, d.Error())
+		if !d.Complete() {
+			if env != config.SharedRoot {
+				return changed, nil, console.WithNext(d, "%s, which continues from here", retry)
+			}
+			todo = append(todo, d.Error())
+		}
 	}
 	if env == config.SharedRoot {
 		return changed, todo, nil

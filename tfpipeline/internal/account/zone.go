@@ -16,8 +16,12 @@ import (
 // console which it is and which others of that name there are. It returns "" if
 // shared has yet to make one, and an error if ZoneID names no zone that would
 // do, or if it is empty and the account has a zone that shared has not made:
-// two public zones of one name are never both asked.
+// two public zones of one name are never both asked. A platform without a domain
+// has no zone.
 func (a *Account) Zone(ctx context.Context) (id string, err error) {
+	if !a.platform.HasLoadBalancer() {
+		return "", nil
+	}
 	id, others, err := a.zone(ctx)
 	if err != nil {
 		return "", err

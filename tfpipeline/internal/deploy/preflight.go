@@ -275,6 +275,9 @@ func (c *checks) checkAccess(ctx context.Context) error {
 // checkMigrations refuses contract migrations that would take something away
 // from a release that runs, or from the one that a rollback would go to.
 func (c *checks) checkMigrations(ctx context.Context) error {
+	if _, ok := c.Platform.Task(taskMigrate); !ok {
+		return nil // nothing would apply them
+	}
 	schema, err := retry(ctx, c.operation, c.Checkout.Schema)
 	if err != nil {
 		return fmt.Errorf("read the migrations of the checkout: %w", err)

@@ -626,7 +626,7 @@ func (o *rollout) wrong(ctx context.Context, digests map[string]string) ([]strin
 	if path == "" || len(wrong) > 0 {
 		return wrong, nil
 	}
-	url := "https://" + o.Platform.Host(o.env) + path
+	url := o.Platform.URL(o.env) + path
 	status, err := o.Health.Get(ctx, url)
 	switch {
 	case err != nil && ctx.Err() != nil:

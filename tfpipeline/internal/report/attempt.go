@@ -207,6 +207,6 @@ func (t *Attempt) status(ctx context.Context, state github.DeploymentState, r de
 		description = fmt.Sprintf("%s, by %s", view.Result(r), r.Actor)
 	}
 	return t.GitHub.SetDeployment(ctx, t.deployment, github.DeploymentStatus{
-		State: state, LogURL: r.RunURL, EnvironmentURL: "https://" + t.Platform.Host(t.Environment), Description: description,
+		State: state, LogURL: r.RunURL, EnvironmentURL: t.Platform.URL(t.Environment), Description: description,
 	})
 }

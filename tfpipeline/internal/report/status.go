@@ -35,7 +35,7 @@ func Status(ctx context.Context, p config.Platform, e config.Environment, cluste
 	g.Go(func() (err error) { o.Digests, err = cluster.RunningDigests(ctx, names); return err })
 	g.Go(func() (err error) { o.Targets, err = cluster.TargetHealth(ctx, public); return err })
 	err := g.Wait()
-	s := view.Status{Environment: e.Name, URL: "https://" + p.Host(e), Time: time.Now().UTC()}
+	s := view.Status{Environment: e.Name, URL: p.URL(e), Time: time.Now().UTC()}
 	if failure, ok := errors.AsType[*ecs.Error](err); ok && failure.Code == "ClusterNotFoundException" {
 		s.Problems = []string{"there is nothing yet: tfpipeline bootstrap -env " + e.Name}
 		return s, nil

@@ -67,7 +67,7 @@ func Describe(p config.Platform) Description {
 	}
 	for _, e := range p.Environments {
 		described := environmentDescription{
-			Name: e.Name, URL: "https://" + p.Host(e), Role: role("deploy-" + e.Name), Protected: p.Protects(e.Name),
+			Name: e.Name, URL: p.URL(e), Role: role("deploy-" + e.Name), Protected: p.Protects(e.Name),
 		}
 		if e.Proof != nil {
 			described.ProofFrom = e.Proof.From

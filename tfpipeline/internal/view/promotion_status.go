@@ -182,13 +182,16 @@ func (v ServiceStatus) runs() []string {
 	return names
 }
 
+// address is the URL behind two spaces, unless there is none.
+func (s Status) address() string { return strings.TrimRight("  "+s.URL, " ") }
+
 // Text writes it for a terminal.
 func (s Status) Text(w io.Writer) error {
 	var b strings.Builder
 	if s.Release == nil {
-		fmt.Fprintf(&b, "%s: no release yet  %s\n", s.Environment, s.URL)
+		fmt.Fprintf(&b, "%s: no release yet%s\n", s.Environment, s.address())
 	} else {
-		fmt.Fprintf(&b, "%s: %s (%s) since %s, by %s  %s\n", s.Environment, s.Release, s.Release.Commit, stamp(s.Since), oneLine(s.By), s.URL)
+		fmt.Fprintf(&b, "%s: %s (%s) since %s, by %s%s\n", s.Environment, s.Release, s.Release.Commit, stamp(s.Since), oneLine(s.By), s.address())
 	}
 	rows := [][]string{{"SERVICE", "TASKS", "RESTARTS", "REVISION", "DEPLOYMENT", "TARGETS", "RUNS"}}
 	for _, v := range s.Services {
@@ -283,7 +286,11 @@ func (s Statuses) Markdown(w io.Writer) error {
 			}
 			state = strings.Join(problems, "<br>")
 		}
-		fmt.Fprintf(&b, "| [%s](%s) | %s | %s | %s | %s |\n", one.Environment, one.URL, release, since, by, state)
+		name := one.Environment
+		if one.URL != "" {
+			name = "[" + name + "](" + one.URL + ")"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", name, release, since, by, state)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -1,0 +1,54 @@
+package configtest
+
+import (
+	"time"
+
+	"github.com/specboard/platform/gen/config"
+)
+
+// Mill is a platform that does without: a worker and the internal service that
+// it calls, with neither a load balancer and a domain, nor a database, nor a
+// cache, nor secrets, nor one-off tasks.
+func Mill() config.Platform {
+	return config.Platform{
+		Name:              "mill",
+		Region:            "eu-north-1",
+		AvailabilityZones: []string{"eu-north-1a", "eu-north-1b"},
+		Account:           "345678901234",
+		Repository:        config.Repository{Owner: "acme", Name: "mill", Branch: "main", OwnerID: 1234567, ID: 987654321},
+
+		Services: []config.Service{
+			{
+				Name:          "grind",
+				Image:         config.Image{Context: "grind"},
+				HealthCommand: []string{"CMD", "/bin/grind", "check"},
+				Calls:         []string{"scale"},
+			},
+			{
+				Name:          "scale",
+				Image:         config.Image{Context: "scale"},
+				Port:          8080,
+				HealthCommand: []string{"CMD", "/bin/scale", "check"},
+			},
+		},
+
+		Environments: []config.Environment{
+			{
+				Name:             "test",
+				Network:          config.Network{CIDR: "10.40.0.0/16", NATGateways: 1},
+				Size:             config.Size{CPU: 256, Memory: 512, MinTasks: 1, MaxTasks: 1},
+				Alarms:           config.Alarms{CPUPercent: 90, MemoryPercent: 90, Period: 5 * time.Minute},
+				LogRetentionDays: 7,
+			},
+			{
+				Name:             "live",
+				Protected:        true,
+				Network:          config.Network{CIDR: "10.50.0.0/16", NATGateways: 2},
+				Size:             config.Size{CPU: 512, Memory: 1024, MinTasks: 2, MaxTasks: 4, TargetCPUPercent: 70},
+				Alarms:           config.Alarms{CPUPercent: 90, MemoryPercent: 90, Period: 5 * time.Minute, Emails: []string{"on-call@acme-mill.com"}},
+				LogRetentionDays: 30,
+				Proof:            &config.Proof{From: "test", MinimumBake: 10 * time.Minute},
+			},
+		},
+	}
+}
