@@ -35,10 +35,12 @@ func (p *Plan) Summary() Summary {
 // Fingerprint identifies what a plan would do: the same on every host and for
 // every run, and another one as soon as anything would happen otherwise. Like
 // the summary it depends on no hidden value, so nobody can guess one from it.
-func (p *Plan) Fingerprint() string {
-	s := p.Summary()
+func (p *Plan) Fingerprint() string { return p.Summary().Fingerprint(p.Root) }
+
+// Fingerprint is that of the plan of a root that has this summary.
+func (s Summary) Fingerprint(root string) string {
 	var b strings.Builder
-	b.WriteString(p.Root + "\n")
+	b.WriteString(root + "\n")
 	for _, address := range slices.Sorted(maps.Keys(s)) {
 		b.WriteString(address + "\x00" + s[address] + "\n")
 	}

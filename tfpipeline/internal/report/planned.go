@@ -37,8 +37,8 @@ func Planned(ctx context.Context, c *console.Console, at *checkout.Checkout, com
 		return fmt.Errorf("print the plan: %w", err)
 	}
 	err := summarize(c.Getenv(stepSummary), write)
-	if path, s := c.Getenv(stepOutput), comment.Sections[0]; path != "" && s.Error == "" {
-		err = errors.Join(err, github.AppendOutputs(path, []github.Output{{Name: "fingerprint", Value: s.Plan.Fingerprint()}}))
+	if path, s := c.Getenv(stepOutput), &comment.Sections[0]; path != "" && s.Error == "" {
+		err = errors.Join(err, github.AppendOutputs(path, []github.Output{{Name: "fingerprint", Value: s.Fingerprint()}}))
 	}
 	return errors.Join(err, Refusals(comment.Sections))
 }

@@ -29,6 +29,9 @@ type Section struct {
 	Error string
 	// Refused is what the guard would not let through.
 	Refused []plan.Violation
+	// print is the plan's fingerprint as soon as somebody asked: a long plan takes
+	// seconds to read.
+	print string
 }
 
 // Comment is what stands around the sections.
@@ -60,14 +63,13 @@ const (
 // of it fits; what is destroyed stays named to the last.
 func (c Comment) Markdown() string {
 	levels := make([]detail, len(c.Sections))
+	parts := make([]string, len(c.Sections))
 	limit := 1 << 30
+	render := func(i int) { parts[i] = c.Sections[i].markdown(levels[i], limit, c.Budget) }
+	for i := range parts {
+		render(i)
+	}
 	for {
-		parts := make([]string, len(c.Sections))
-		total := 0
-		for i, s := range c.Sections {
-			parts[i] = s.markdown(levels[i], limit)
-			total += len(parts[i])
-		}
 		out := c.around(parts, levels)
 		if len(out) <= c.Budget {
 			return out
@@ -80,6 +82,7 @@ func (c Comment) Markdown() string {
 		}
 		if longest >= 0 {
 			levels[longest]++
+			render(longest)
 			continue
 		}
 		// Even the destroyed resources alone are too many.
@@ -90,6 +93,9 @@ func (c Comment) Markdown() string {
 		}
 		if limit == 0 {
 			return c.Marker() + "-->\n\nThe plan is too long to show. See the run.\n"
+		}
+		for i := range parts {
+			render(i)
 		}
 	}
 }
@@ -134,8 +140,9 @@ func (c Comment) around(parts []string, levels []detail) string {
 		b.WriteString(c.Note + "\n\n")
 	}
 	b.WriteString("| root | verdict | fingerprint |\n|---|---|---|\n")
-	for _, s := range c.Sections {
-		fingerprint := s.fingerprint()
+	for i := range c.Sections {
+		s := &c.Sections[i]
+		fingerprint := s.Fingerprint()
 		if fingerprint != "" {
 			fingerprint = cellCode(fingerprint)
 		}
@@ -206,15 +213,16 @@ func countWords(counts map[plan.Action]int) string {
 	return strings.Join(parts, ", ")
 }
 
-// markdown is one section. limit bounds the list of destroyed resources.
-func (s Section) markdown(level detail, limit int) string {
+// markdown is one section. limit bounds the list of destroyed resources. Of a
+// section longer than room only so much is written that it is longer.
+func (s Section) markdown(level detail, limit, room int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "### %s\n\n", code(s.Root))
 	if s.Error != "" {
 		b.WriteString(fence("", firstLines(s.Error, 60-20*int(level))) + "\n")
 	}
 	if s.Plan != nil {
-		b.WriteString(s.body(level, limit))
+		b.WriteString(s.body(level, limit, room))
 	}
 	return b.String()
 }

@@ -62,8 +62,8 @@ func isOf(v plan.Violation, c plan.Change) bool {
 
 // body is the plan of a section, without its title: what cannot be taken back
 // stands first and in the open, the rest unfolds. limit bounds the destroyed
-// resources that are named.
-func (s Section) body(level detail, limit int) string {
+// resources that are named, most the bytes of each list.
+func (s Section) body(level detail, limit, most int) string {
 	var b strings.Builder
 	p := s.parts()
 	for _, v := range s.Refused {
@@ -79,6 +79,9 @@ func (s Section) body(level detail, limit int) string {
 	}
 	room := limit
 	for _, c := range p.weighty[:min(len(p.weighty), room)] {
+		if b.Len() > most {
+			break
+		}
 		fmt.Fprintf(&b, "- **%s** %s", verb(c.Action), code(c.Address))
 		if c.Action.Destructive() {
 			b.WriteString(" " + plan.Bears(c.Type))
@@ -103,7 +106,7 @@ func (s Section) body(level detail, limit int) string {
 		if len(named) != len(s.Plan.Changes) {
 			title += moduleCounts(named)
 		}
-		b.WriteString(fold(title, fence("diff", changeLines(named, level))))
+		b.WriteString(fold(title, fence("diff", changeLines(named, level, most))))
 	}
 	if level == countsOnly {
 		if words := countWords(s.Plan.Counts()); words != "" {
@@ -111,10 +114,10 @@ func (s Section) body(level detail, limit int) string {
 		}
 		return b.String()
 	}
-	if lines := changeLines(p.changed, level); len(lines) > 0 {
+	if lines := changeLines(p.changed, level, most); len(lines) > 0 {
 		b.WriteString(fold(cmp.Or(countWords(countsOf(p.changed)), "waits for a maintenance window"), fence("diff", lines)))
 	}
-	if lines := changeLines(p.created, level); len(lines) > 0 {
+	if lines := changeLines(p.created, level, most); len(lines) > 0 {
 		b.WriteString(fold(countWords(countsOf(p.created))+moduleCounts(p.created), fence("diff", lines)))
 	}
 	if n := len(s.Plan.Outputs); n > 0 {
@@ -125,7 +128,7 @@ func (s Section) body(level detail, limit int) string {
 		b.WriteString(fold(counted(n, "output")+" "+change, fence("", s.Plan.Outputs)))
 	}
 	drift := s.Plan.Unaccepted(config.AcceptedDrifts())
-	if lines := changeLines(drift, level); len(lines) > 0 {
+	if lines := changeLines(drift, level, most); len(lines) > 0 {
 		b.WriteString(fold(fmt.Sprintf("%d changed outside of Terraform", len(drift)), fence("diff", lines)))
 	}
 	return b.String()
@@ -208,9 +211,13 @@ func verb(a plan.Action) string {
 	return string(a)
 }
 
-func changeLines(changes []plan.Change, level detail) []string {
+// changeLines lists changes. It ends once the lines are longer than most bytes.
+func changeLines(changes []plan.Change, level detail, most int) []string {
 	var lines []string
 	for _, c := range changes {
+		if most < 0 {
+			break
+		}
 		if c.Action == plan.Read {
 			continue
 		}
@@ -224,11 +231,14 @@ func changeLines(changes []plan.Change, level detail) []string {
 			}
 		}
 		lines = append(lines, line)
+		most -= len(line)
 		if level >= addresses {
 			continue
 		}
 		for _, a := range attributes(c) {
-			lines = append(lines, "      "+attributeLine(a, level))
+			line := "      " + attributeLine(a, level)
+			lines = append(lines, line)
+			most -= len(line)
 		}
 	}
 	return lines

@@ -57,7 +57,7 @@ func (d rootDrift) lines() (realOnes, pending, accepted []string) {
 			realOnes = append(realOnes, "    "+attributeLine(a, full))
 		}
 	}
-	pending = changeLines(d.Pending, full)
+	pending = changeLines(d.Pending, full, SummaryBudget)
 	for _, x := range d.Accepted {
 		accepted = append(accepted, fmt.Sprintf("%s (by %s)", x.Address, strings.Join(x.Owners, ", ")))
 		for _, a := range x.Attributes {

@@ -13,8 +13,9 @@ import (
 // then one plan after the other.
 func (t Text) Plans(w io.Writer, sections []Section) error {
 	rows := [][]string{{"root", "verdict", "fingerprint"}}
-	for _, s := range sections {
-		rows = append(rows, []string{s.Root, s.words(), s.fingerprint()})
+	for i := range sections {
+		s := &sections[i]
+		rows = append(rows, []string{s.Root, s.words(), s.Fingerprint()})
 	}
 	var b strings.Builder
 	b.WriteString(strings.Join(columns(rows), "\n") + "\n")
@@ -36,12 +37,12 @@ func (t Text) Plans(w io.Writer, sections []Section) error {
 	return err
 }
 
-// fingerprint is that of a plan that could be applied.
-func (s Section) fingerprint() string {
-	if s.failed() {
-		return ""
+// Fingerprint is that of a plan that could be applied; others have "".
+func (s *Section) Fingerprint() string {
+	if s.print == "" && !s.failed() {
+		s.print = s.Plan.Fingerprint()
 	}
-	return s.Plan.Fingerprint()
+	return s.print
 }
 
 // words is the verdict without its sign.

@@ -48,7 +48,8 @@ func newPlanJSON(target string, p *plan.Plan) planJSON {
 		Outputs: append([]string{}, p.Outputs...),
 	}
 	if !p.Errored {
-		out.Fingerprint, out.Summary = p.Fingerprint(), p.Summary()
+		out.Summary = p.Summary()
+		out.Fingerprint = out.Summary.Fingerprint(p.Root)
 	}
 	return out
 }

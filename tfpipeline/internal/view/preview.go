@@ -85,7 +85,7 @@ func (p Preview) markdown(level detail) string {
 	p.migrations(d, rollback)
 	if p.Plan != nil && !rollback && !p.Plan.Empty() {
 		d.line("## Plan\n")
-		d.WriteString(Section{Root: p.Plan.Root, Plan: p.Plan}.body(level, 1000))
+		d.WriteString(Section{Root: p.Plan.Root, Plan: p.Plan}.body(level, 1000, SummaryBudget))
 	}
 	d.list("What could not be had", p.Gaps)
 	return d.String()
