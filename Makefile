@@ -169,6 +169,13 @@ scan: ## tflint and trivy on the generated Terraform; .ci/scan-accepted answers 
 simulate: ## Compare the roles' verdicts with an independent IAM simulator, which npm fetches
 	@SIMULATE=1 go test -count=1 -v -run TestSimulator ./tfpipeline/internal/localaws/iam
 
+# Needs Chromium (apt-get install chromium) and npm, so it is no part of the gate.
+.PHONY: screenshots
+screenshots: ## The dashboard in both themes and three widths, to be looked at; fails on what axe-core finds
+	@mkdir -p bin/node && cp tfpipeline/internal/view/testdata/screenshots.mjs bin/node/
+	@npm install --silent --no-fund --prefix bin/node axe-core@4.14.1 puppeteer-core@24.43.1
+	@node bin/node/screenshots.mjs
+
 .PHONY: bench
 bench: ## The figures of the README
 	@E2E=1 go test -p 1 -run '^$$$$' -bench . -benchtime 3x -timeout 30m ./gen/... ./migrations/... ./tfpipeline/...

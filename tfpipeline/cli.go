@@ -52,6 +52,7 @@ func commands() []command {
 		promoteCommand(),
 		rollbackCommand(),
 		statusCommand(),
+		dashboardCommand(),
 		historyCommand(),
 		logsCommand(),
 		runTaskCommand(),

@@ -38,11 +38,12 @@ var allowed = map[string][]string{
 	"gen":                    {"gen/config", "gen/internal/manual", "gen/internal/reference", "gen/internal/render", "gen/internal/tree"},
 
 	// What a command talks to, and what it must not say.
-	"tfpipeline/internal/calls":   {},
-	"tfpipeline/internal/console": {},
-	"tfpipeline/internal/redact":  {},
-	"tfpipeline/internal/flags":   {"gen/config", "tfpipeline/internal/console"},
-	"tfpipeline/internal/process": {},
+	"tfpipeline/internal/calls":     {},
+	"tfpipeline/internal/console":   {},
+	"tfpipeline/internal/redact":    {},
+	"tfpipeline/internal/flags":     {"gen/config", "tfpipeline/internal/console"},
+	"tfpipeline/internal/process":   {},
+	"tfpipeline/internal/dashboard": {},
 
 	"tfpipeline/internal/workflowtest": {}, // imported by tests alone
 
@@ -79,6 +80,9 @@ var allowed = map[string][]string{
 	},
 
 	"tfpipeline": {"gen/config", "migrations", "tfpipeline/internal/*"},
+
+	// The demonstration, which runs the program as a person would.
+	"tfpipeline/demo": {"gen/config", "tfpipeline/internal/console", "tfpipeline/internal/localaws", "tfpipeline/internal/process"},
 }
 
 // matches reports whether a name is a key's; a key ending in /* stands for

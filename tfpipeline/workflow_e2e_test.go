@@ -30,6 +30,7 @@ func TestWorkflowRuns(t *testing.T) {
 		{"pull requests", pullRequests},
 		{"drift", driftIssues},
 		{"push deploys staging", pushDeploysStaging},
+		{"dashboard", publishesTheDashboard},
 		{"an older push does nothing", olderPushDoesNothing},
 		{"bootstrap of production", bootstrapsProduction},
 		{"a pre-release starts nothing", preReleaseStartsNothing},
@@ -120,6 +121,7 @@ func oldTagStartsNothing(r *runner) {
 		"prod-rollback": {"tag": "", "skip_migrations": "true"},
 		"operate":       {"environment": "production", "operation": "unlock"},
 		"drift":         nil,
+		"dashboard":     nil,
 	} {
 		e := r.dispatch(workflow, inputs)
 		e.ref, e.commit = "refs/tags/v1.0.0", r.at("second").commit
@@ -224,6 +226,17 @@ func operates(r *runner) {
 		summarizes(r.t, log, step.answer, "| [production](https://specboard.io) | `v1.4.0` |")
 	}
 	r.assumes("operate/operate: deploy-production")
+}
+
+// The dashboard is an artifact, made with the rights of the role of plans.
+func publishesTheDashboard(r *runner) {
+	r.mustRun(true, r.dispatch("dashboard", nil))
+	r.assumes("dashboard/dashboard: plan")
+	page, err := os.ReadFile(filepath.Join(r.actions, "artifact"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	mentions(r.t, string(page), r.at("second").commit, "as released", "none of 0 rings", "<dt>drift</dt><dd>none, as of ")
 }
 
 // Drift opens one issue, which stays the only one: it is opened again after

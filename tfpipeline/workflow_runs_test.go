@@ -211,6 +211,7 @@ func (r *runner) standInActions() {
         git fetch -q --depth="$([ "$DEPTH" = 0 ] && echo 1000000 || echo 1)" "file://$ORIGIN" "$REF"
         git checkout -q --force --detach FETCH_HEAD`,
 		"actions/setup-go":                      "true",
+		"actions/upload-artifact":               `cp "$ARTIFACT" "` + r.actions + `/artifact"`,
 		"aws-actions/configure-aws-credentials": `ROLE="$ROLE" credentials >>"$GITHUB_ENV"`,
 		"aws-actions/amazon-ecr-login":          "true",
 		"docker/setup-buildx-action":            "true",
@@ -226,6 +227,7 @@ inputs:
   fetch-depth: {default: "1"}
   role-to-assume: {default: ""}
   tags: {default: ""}
+  path: {default: ""}
 outputs:
   digest: {value: "${{ steps.run.outputs.digest }}"}
 runs:
@@ -238,6 +240,7 @@ runs:
         DEPTH: ${{ inputs.fetch-depth }}
         ROLE: ${{ inputs.role-to-assume }}
         TAGS: ${{ inputs.tags }}
+        ARTIFACT: ${{ inputs.path }}
       run: |
         ` + strings.TrimSpace(script) + "\n"
 		if err := os.WriteFile(filepath.Join(dir, "action.yml"), []byte(action), 0o644); err != nil {

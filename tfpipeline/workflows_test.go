@@ -24,6 +24,7 @@ import (
 // pins are the actions of others: the only commits that workflows may use.
 var pins = map[string]string{
 	"actions/checkout":                      "3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1",
+	"actions/upload-artifact":               "b7c566a772e6b6bfb58ed0dc250532a479d7789f # v6.0.0",
 	"actions/setup-go":                      "b7ad1dad31e06c5925ef5d2fc7ad053ef454303e # v7.0.0",
 	"aws-actions/amazon-ecr-login":          "d539f0932e70871a027e9d5a9d8fc38589180a64 # v2.1.6",
 	"aws-actions/configure-aws-credentials": "e6de054238d6b7531b4efff3b6587d9aade6a06c # v6.2.3",
@@ -51,6 +52,7 @@ var jobTable = map[string]jobRow{
 	"prod-deploy/promote":     {"deploy-production", "production", "contents: read, deployments: write, id-token: write", 100},
 	"prod-deploy/annotate":    {"", "", "contents: write", 5},
 	"drift/drift":             {"plan", "", "contents: read, id-token: write, issues: write", 30},
+	"dashboard/dashboard":     {"plan", "", "contents: read, id-token: write", 30},
 	"prod-rollback/preview":   {"plan", "", "contents: read, id-token: write", 20},
 	"prod-rollback/rollback":  {"deploy-production", "production", "contents: read, deployments: write, id-token: write", 100},
 	"operate/operate":         {"deploy-${{ inputs.environment }}", "${{ inputs.environment }}", "contents: read, id-token: write", 30},
@@ -69,6 +71,7 @@ var triggers = map[string]string{
 	"prod-rollback":  "workflow_dispatch force skip_migrations tag",
 	"operate":        "workflow_dispatch environment operation",
 	"drift":          "schedule, workflow_dispatch",
+	"dashboard":      "schedule, workflow_dispatch",
 	"nightly":        "schedule, workflow_dispatch",
 	"scan":           "release released, schedule, workflow_dispatch",
 }
@@ -79,6 +82,7 @@ var groups = map[string]workflowtest.Concurrency{
 	"plan":                   {Group: "plan-${{ github.event.pull_request.number || github.ref }}", Cancel: true},
 	"staging-deploy/promote": {Group: "staging-deploy", Queue: "max"},
 	"drift":                  {Group: "drift", Cancel: true},
+	"dashboard":              {Group: "dashboard", Cancel: true},
 	"nightly":                {Group: "nightly", Cancel: true},
 }
 
@@ -174,7 +178,7 @@ func TestStartedByHandFromTheDefaultBranch(t *testing.T) {
 			held = append(held, file+"/"+id)
 		}
 	}
-	if d := cmp.Diff([]string{"drift/drift", "operate/operate", "prod-rollback/preview", "prod-rollback/rollback"}, slices.Sorted(slices.Values(held))); d != "" {
+	if d := cmp.Diff([]string{"dashboard/dashboard", "drift/drift", "operate/operate", "prod-rollback/preview", "prod-rollback/rollback"}, slices.Sorted(slices.Values(held))); d != "" {
 		t.Errorf("-want +held:\n%s", d)
 	}
 }

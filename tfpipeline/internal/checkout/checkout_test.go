@@ -162,3 +162,26 @@ func TestSchema(t *testing.T) {
 		t.Errorf("interrupted: %v", err)
 	}
 }
+
+func TestBetween(t *testing.T) {
+	r := newRepository(t)
+	old := r.commit("migrations/0001_a.sql", "1")
+	r.commit("envs/x.tf", "1")
+	r.do("commit", "-q", "--allow-empty", "-m", "<script>alert(1)</script>")
+	tip := r.commit("migrations/0002_b.sql", "2")
+	got, err := r.Between(t.Context(), old, tip, 2)
+	want := Ahead{Count: 3, Migrations: []string{"0002_b.sql"}, Commits: []Commit{
+		{r.do("rev-parse", "--short", tip), "migrations/0002_b.sql"}, {r.do("rev-parse", "--short", tip+"~1"), "<script>alert(1)</script>"},
+	}}
+	if d := cmp.Diff(want, got); err != nil || d != "" {
+		t.Errorf("%v (-want +got):\n%s", err, d)
+	}
+	if got, err := r.Between(t.Context(), tip, old, 2); err != nil || got.Count != 0 || got.Migrations != nil {
+		t.Errorf("the other way: %+v, %v", got, err)
+	}
+	for _, unknown := range []string{strings.Repeat("0", 40), "--output=/tmp/x", ""} {
+		if _, err := r.Between(t.Context(), old, unknown, 2); err == nil {
+			t.Errorf("%q is compared", unknown)
+		}
+	}
+}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -42,6 +43,7 @@ type Environment struct {
 	targets *elasticloadbalancingv2.Client
 	secrets *secretsmanager.Client
 	scaling *applicationautoscaling.Client
+	alarms  *cloudwatch.Client
 	web     *http.Client
 
 	mu        sync.Mutex
@@ -86,6 +88,7 @@ func New(cfg aws.Config, p config.Platform, environment string, web *http.Client
 		targets:   elasticloadbalancingv2.NewFromConfig(cfg),
 		secrets:   secretsmanager.NewFromConfig(cfg),
 		scaling:   applicationautoscaling.NewFromConfig(cfg),
+		alarms:    cloudwatch.NewFromConfig(cfg),
 		web:       noRedirects(web),
 		revisions: map[string]revision{},
 	}, nil

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/specboard/platform/gen/config"
@@ -34,6 +36,18 @@ func Status(ctx context.Context, p config.Platform, e config.Environment, cluste
 	g.Go(func() (err error) { o.Stopped, err = cluster.StoppedTasks(ctx, names, time.Time{}); return err })
 	g.Go(func() (err error) { o.Digests, err = cluster.RunningDigests(ctx, names); return err })
 	g.Go(func() (err error) { o.Targets, err = cluster.TargetHealth(ctx, public); return err })
+	g.Go(func() error {
+		// What CloudWatch does not tell hides nothing of what ECS does.
+		alarms, err := cluster.Alarms(ctx)
+		o.AlarmsError = err
+		for _, a := range alarms {
+			o.Alarms = append(o.Alarms, view.Alarm{
+				Name: aws.ToString(a.AlarmName), Ringing: a.StateValue == types.StateValueAlarm,
+				Since: aws.ToTime(a.StateUpdatedTimestamp), Reason: aws.ToString(a.StateReason),
+			})
+		}
+		return nil
+	})
 	err := g.Wait()
 	s := view.Status{Environment: e.Name, URL: p.URL(e), Time: time.Now().UTC()}
 	if failure, ok := errors.AsType[*ecs.Error](err); ok && failure.Code == "ClusterNotFoundException" {

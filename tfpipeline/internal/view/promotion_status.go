@@ -28,8 +28,28 @@ type Status struct {
 	// Frozen is why nothing is promoted; nil if it is not frozen.
 	Frozen   *deploy.Freeze  `json:"frozen,omitempty"`
 	Services []ServiceStatus `json:"services"`
+	// Alarms are the environment's; nil if they are not known.
+	Alarms []Alarm `json:"alarms"`
 	// Problems are sentences; none: all is as it should be.
 	Problems []string `json:"problems"`
+}
+
+// Alarm is one of CloudWatch's.
+type Alarm struct {
+	Name string `json:"name"`
+	// Ringing says that its threshold is passed, Since when that changed, Reason
+	// by what.
+	Ringing bool      `json:"ringing"`
+	Since   time.Time `json:"since,omitzero"`
+	Reason  string    `json:"reason,omitempty"`
+}
+
+// AlarmsKnown reports whether CloudWatch has answered.
+func (s Status) AlarmsKnown() bool { return s.Alarms != nil }
+
+// Ringing are the alarms that ring.
+func (s Status) Ringing() []Alarm {
+	return slices.DeleteFunc(slices.Clone(s.Alarms), func(a Alarm) bool { return !a.Ringing })
 }
 
 // ServiceStatus is one service of an environment.
@@ -72,6 +92,10 @@ type Observation struct {
 	Targets  map[string]deploy.Targets
 	// Stopped are the tasks that ECS remembers, of an hour.
 	Stopped []deploy.StoppedTask
+	// Alarms are CloudWatch's of the environment, or AlarmsError why they are not
+	// known.
+	Alarms      []Alarm
+	AlarmsError error
 }
 
 // Fill fills in from an observation what the named services run, and what is
@@ -111,6 +135,12 @@ func (s *Status) Fill(services []string, o Observation) {
 		s.Services = append(s.Services, v)
 	}
 	s.Judge()
+	if s.Alarms = o.Alarms; s.Alarms == nil && o.AlarmsError == nil {
+		s.Alarms = []Alarm{}
+	}
+	if o.AlarmsError != nil {
+		s.Problems = append(s.Problems, o.AlarmsError.Error())
+	}
 	if o.LockError != nil {
 		s.Problems = append(s.Problems, o.LockError.Error())
 	}
@@ -214,6 +244,9 @@ func (s Status) Text(w io.Writer) error {
 	for _, p := range s.Problems {
 		b.WriteString("  ! " + oneLine(p) + "\n")
 	}
+	for _, a := range s.Ringing() {
+		fmt.Fprintf(&b, "  ! alarm %s since %s: %s\n", oneLine(a.Name), stamp(a.Since), oneLine(a.Reason))
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -279,11 +312,14 @@ func (s Statuses) Markdown(w io.Writer) error {
 		if one.Frozen != nil {
 			state = cellCode(one.Frozen.String())
 		}
-		if len(one.Problems) > 0 {
-			var problems []string
-			for _, p := range one.Problems {
-				problems = append(problems, cellCode(p))
-			}
+		var problems []string
+		for _, p := range one.Problems {
+			problems = append(problems, cellCode(p))
+		}
+		for _, a := range one.Ringing() {
+			problems = append(problems, "alarm "+cellCode(a.Name))
+		}
+		if len(problems) > 0 {
 			state = strings.Join(problems, "<br>")
 		}
 		name := one.Environment

@@ -87,6 +87,7 @@ type Environment struct {
 
 // Step is one step, of a job or of a composite action.
 type Step struct {
+	ContinueOnError                bool `yaml:"continue-on-error"`
 	ID, Name, If, Uses, Run, Shell string
 	With, Env                      map[string]string
 }

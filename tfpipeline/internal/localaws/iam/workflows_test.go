@@ -28,6 +28,10 @@ var runs = map[string][]string{
 // AWS sees the ref, not the job. Nor does it see that a job started by hand on a
 // tag is skipped.
 var intended = map[string]string{
+	"dashboard/dashboard schedule refs/heads/main":                                "build, plan",
+	"dashboard/dashboard workflow_dispatch refs/heads/main":                       "build, plan",
+	"dashboard/dashboard workflow_dispatch refs/heads/feature":                    "",
+	"dashboard/dashboard workflow_dispatch refs/tags/v1.4.0":                      "plan",
 	"drift/drift schedule refs/heads/main":                                        "build, plan",
 	"drift/drift workflow_dispatch refs/heads/main":                               "build, plan",
 	"drift/drift workflow_dispatch refs/heads/feature":                            "",
