@@ -3,6 +3,7 @@ module github.com/specboard/platform
 go 1.26.0
 
 require (
+	github.com/adhocore/gronx v1.20.4
 	github.com/agext/levenshtein v1.2.1
 	github.com/aws/aws-sdk-go-v2 v1.48.0
 	github.com/aws/aws-sdk-go-v2/config v1.33.14

@@ -16,6 +16,7 @@ module "alarms" {
   cluster_name               = module.cluster.name
   database_identifier        = module.database.identifier
   database_storage_gib       = 20
+  events                     = true
   load_balancer_arn_suffix   = module.load_balancer.arn_suffix
   name                       = "shop-staging"
   region                     = "us-west-2"
@@ -108,6 +109,29 @@ module "repository" {
   source = "../../modules/repository"
 
   name = "shop/api"
+}
+
+module "schedules" {
+  source = "../../modules/schedules"
+
+  account              = "123456789012"
+  cluster_name         = module.cluster.name
+  environment_name     = "staging"
+  permissions_boundary = "arn:aws:iam::123456789012:policy/shop/shop-staging-boundary"
+  platform             = "shop"
+  region               = "us-west-2"
+  schedules = {
+    migrate = {
+      expression        = "cron(30 2 * * ? *)"
+      maximum_age       = 3600
+      retries           = 3
+      security_group_id = module.task.security_group_id
+      template_arn      = module.task.template_arn
+      time_zone         = "UTC"
+    }
+  }
+  subnet_ids = module.network.private_subnet_ids
+  topic_arn  = module.alarms.topic_arn
 }
 
 module "secrets" {

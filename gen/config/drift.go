@@ -17,6 +17,8 @@ func AcceptedDrifts() []AcceptedDrift {
 		{"aws_ecs_service", "desired_count", "a promotion and autoscaling"},
 		{"aws_ecs_service", "task_definition", "a promotion"},
 		{"aws_appautoscaling_target", "min_capacity", "a promotion"},
+		{"aws_scheduler_schedule", "state", "a promotion"},
+		{"aws_scheduler_schedule", "target", "a promotion"},
 		{"aws_db_instance", "engine_version_actual", "AWS's minor upgrades"},
 	}
 }

@@ -191,6 +191,9 @@ type Task struct {
 	Service string
 	// Command replaces the image's command.
 	Command []string
+	// Schedule has the task run by itself, from a release's promotion on with that
+	// release's image. Without an Expression it runs when asked to.
+	Schedule Schedule
 	// CPU is in units of 1/1024 vCPU, Memory in MiB; a Fargate pair.
 	CPU, Memory int
 	// Database and Cache are as in Service.
@@ -257,6 +260,9 @@ type Environment struct {
 	Size Size
 	// Sizes overrides Size by service name.
 	Sizes map[string]Size
+	// Schedules overrides the Schedule of tasks by their names; one without an
+	// Expression does not run here by itself.
+	Schedules map[string]Schedule
 	// Variables are further variables of services and tasks here, by their names,
 	// or other values of those in their Environment.
 	Variables map[string]map[string]string

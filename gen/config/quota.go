@@ -28,9 +28,9 @@ func (p Platform) Quotas() (warnings []string) {
 		for zone := range e.Network.NATGateways {
 			gateways[zone]++
 		}
-		// Those of what is not a container; the role that deploys.
+		// Those of what is not a container; the role that deploys, and those that start tasks.
 		groups += containers + one(p.HasLoadBalancer()) + one(p.HasDatabase()) + one(p.HasCache())
-		roles += 2*containers + 1
+		roles += 2*containers + 1 + len(p.Scheduled(e))
 		for _, s := range p.Services {
 			size := e.SizeOf(s.Name)
 			cpu += size.MaxTasks * size.CPU

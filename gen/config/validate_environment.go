@@ -41,6 +41,13 @@ func (c *checker) environments() {
 			}
 			c.size(at, e.Sizes[name], e.Protected)
 		}
+		for _, name := range slices.Sorted(maps.Keys(e.Schedules)) {
+			at := keyed(path+".schedules", name)
+			if _, ok := c.Task(name); !ok {
+				c.must(false, at, nil, "is the schedule of no task", mostAlike(name, names(c.Tasks, func(t Task) string { return t.Name })))
+			}
+			c.schedule(at, name, e.Schedules[name])
+		}
 		c.variablesHere(path+".variables", e)
 		c.alarms(path+".alarms", e.Alarms)
 		c.must(!e.Protected || len(e.Alarms.Emails) > 0, path+".alarms.emails", nil,

@@ -21,6 +21,7 @@ func (c *checker) tasks() {
 		c.must(len(t.Command) > 0, path+".command", nil, "none, and the image's own command would start the service", literal(`{"migrate", "up"}`))
 		c.words(path+".command", t.Command, "migrate")
 		c.stores(path, t.Database, t.Cache)
+		c.schedule(path+".schedule", t.Name, t.Schedule)
 		c.fargatePair(path, t.CPU, t.Memory)
 		c.secretReferences(path, t.Secrets)
 		of, command := t.container()

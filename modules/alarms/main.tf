@@ -4,28 +4,44 @@ resource "aws_sns_topic" "this" {
   name = "${var.name}-alarms"
 }
 
-# Only this account's alarms may publish.
+# Only this account's alarms may publish, and EventBridge's rules if asked
+# for: a topic's policy may set them no condition.
 resource "aws_sns_topic_policy" "this" {
   arn = aws_sns_topic.this.arn
   policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        Sid    = "Alarms"
-        Effect = "Allow"
-        Principal = {
-          Service = "cloudwatch.amazonaws.com"
-        }
-        Action   = "sns:Publish"
-        Resource = aws_sns_topic.this.arn
-        Condition = {
-          StringEquals = {
-            "aws:SourceAccount" = var.account
-          }
-        }
-      },
-    ]
+    Version   = "2012-10-17"
+    Statement = concat(local.alarm_statements, var.events ? local.event_statements : [])
   })
+}
+
+locals {
+  alarm_statements = [
+    {
+      Sid    = "Alarms"
+      Effect = "Allow"
+      Principal = {
+        Service = "cloudwatch.amazonaws.com"
+      }
+      Action   = "sns:Publish"
+      Resource = aws_sns_topic.this.arn
+      Condition = {
+        StringEquals = {
+          "aws:SourceAccount" = var.account
+        }
+      }
+    },
+  ]
+  event_statements = [
+    {
+      Sid    = "Events"
+      Effect = "Allow"
+      Principal = {
+        Service = "events.amazonaws.com"
+      }
+      Action   = "sns:Publish"
+      Resource = aws_sns_topic.this.arn
+    },
+  ]
 }
 
 resource "aws_sns_topic_subscription" "email" {

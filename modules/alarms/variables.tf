@@ -38,6 +38,13 @@ variable "emails" {
   nullable    = false
 }
 
+variable "events" {
+  description = "Whether rules of EventBridge may publish too, as those of scheduled tasks do."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "load_balancer_arn_suffix" {
   description = "Dimension of the load balancer; null without one."
   type        = string

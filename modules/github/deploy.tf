@@ -549,6 +549,80 @@ resource "aws_iam_role_policy_attachment" "data" {
   policy_arn = aws_iam_policy.data[each.key].arn
 }
 
+resource "aws_iam_policy" "jobs" {
+  for_each = var.environments
+
+  name        = "${var.platform}-deploy-${each.key}-jobs"
+  path        = "/${var.platform}/"
+  description = "Schedules and queues of ${each.key}"
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid    = "Schedules"
+        Effect = "Allow"
+        Action = [
+          "scheduler:CreateSchedule",
+          "scheduler:CreateScheduleGroup",
+          "scheduler:DeleteSchedule",
+          "scheduler:DeleteScheduleGroup",
+          "scheduler:TagResource",
+          "scheduler:UntagResource",
+          "scheduler:UpdateSchedule",
+        ]
+        Resource = [
+          "arn:aws:scheduler:${var.region}:${var.account}:schedule-group/${var.platform}-${each.key}",
+          "arn:aws:scheduler:${var.region}:${var.account}:schedule/${var.platform}-${each.key}/*",
+        ]
+      },
+      {
+        Sid    = "Rules"
+        Effect = "Allow"
+        Action = [
+          "events:DeleteRule",
+          "events:PutRule",
+          "events:PutTargets",
+          "events:RemoveTargets",
+          "events:TagResource",
+          "events:UntagResource",
+        ]
+        Resource = [
+          "arn:aws:events:${var.region}:${var.account}:rule/${var.platform}-${each.key}-*",
+        ]
+      },
+      {
+        Sid    = "Queues"
+        Effect = "Allow"
+        Action = [
+          "sqs:CreateQueue",
+          "sqs:SetQueueAttributes",
+          "sqs:TagQueue",
+          "sqs:UntagQueue",
+        ]
+        Resource = [
+          "arn:aws:sqs:${var.region}:${var.account}:${var.platform}-${each.key}-*",
+        ]
+      },
+      {
+        # The messages of a protected environment no workflow deletes.
+        Sid    = "Destroy"
+        Effect = each.value.protected ? "Deny" : "Allow"
+        Action = "sqs:DeleteQueue"
+        Resource = [
+          "arn:aws:sqs:${var.region}:${var.account}:${var.platform}-${each.key}-*",
+        ]
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy_attachment" "jobs" {
+  for_each = var.environments
+
+  role       = aws_iam_role.deploy[each.key].name
+  policy_arn = aws_iam_policy.jobs[each.key].arn
+}
+
 resource "aws_iam_policy" "release" {
   for_each = var.environments
 
@@ -593,7 +667,7 @@ resource "aws_iam_policy" "release" {
         Resource = "${local.arn_of_roles}/${each.key}/*"
         Condition = {
           StringEquals = {
-            "iam:PassedToService" = "ecs-tasks.amazonaws.com"
+            "iam:PassedToService" = ["ecs-tasks.amazonaws.com", "scheduler.amazonaws.com"]
           }
         }
       },

@@ -59,6 +59,12 @@ mock_provider "aws" {
     }
   }
 
+  mock_resource "aws_scheduler_schedule_group" {
+    defaults = {
+      arn = "arn:aws:scheduler:us-west-2:123456789012:schedule-group/example"
+    }
+  }
+
   mock_resource "aws_secretsmanager_secret" {
     defaults = {
       arn = "arn:aws:secretsmanager:us-west-2:123456789012:secret:example-AbCdEf"

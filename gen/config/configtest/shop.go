@@ -7,8 +7,9 @@ import (
 )
 
 // Shop is a platform of five services, two of them internal and one a worker
-// that runs another's image, and three environments in another region, with a hosted zone of its own. No service is
-// the default one, and a release is proved twice on its way.
+// that runs another's image, two tasks with a schedule, and three environments in
+// another region, with a hosted zone of its own. No service is the default one, and
+// a release is proved twice on its way.
 func Shop() config.Platform {
 	return config.Platform{
 		Name:              "shop",
@@ -81,6 +82,24 @@ func Shop() config.Platform {
 				Memory:   1024,
 				Database: true,
 			},
+			{
+				Name:     "report",
+				Service:  "orders",
+				Command:  []string{"/bin/orders", "report"},
+				Schedule: config.Schedule{Expression: "cron(0 6 ? * MON-FRI *)", TimeZone: "Europe/Berlin", Retries: 5, MaximumAge: 30 * time.Minute},
+				CPU:      512,
+				Memory:   1024,
+				Database: true,
+			},
+			{
+				Name:     "expire",
+				Service:  "stock",
+				Command:  []string{"/bin/stock", "expire"},
+				Schedule: config.Schedule{Expression: "rate(15 minutes)", Retries: -1},
+				CPU:      256,
+				Memory:   512,
+				Cache:    true,
+			},
 		},
 
 		Secrets: []config.Secret{
@@ -125,6 +144,7 @@ func Shop() config.Platform {
 				Size:             config.Size{CPU: 1024, Memory: 2048, MinTasks: 1, MaxTasks: 1},
 				Alarms:           config.Alarms{CPUPercent: 90, MemoryPercent: 85, HTTP5xx: 50, Period: 10 * time.Minute},
 				LogRetentionDays: 14,
+				Schedules:        map[string]config.Schedule{"report": {}, "expire": {Expression: "rate(1 hour)"}},
 				Proof:            &config.Proof{From: "qa", MinimumBake: time.Minute},
 			},
 			{

@@ -134,3 +134,52 @@ func TestVariablesOfAnEnvironment(t *testing.T) {
 		}
 	}
 }
+
+// TestSchedules looks for the schedules of tasks where they run by themselves,
+// and for their permission to be told of.
+func TestSchedules(t *testing.T) {
+	files, err := Render(configtest.Shop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree := map[string]string{}
+	for _, f := range files {
+		tree[f.Path] = string(f.Content)
+	}
+	for path, want := range map[string][]string{
+		"envs/qa/schedules.tf": {
+			`report = {
+      expression        = "cron(0 6 ? * MON-FRI *)"
+      maximum_age       = 1800
+      retries           = 5
+      security_group_id = module.report.security_group_id
+      template_arn      = module.report.template_arn
+      time_zone         = "Europe/Berlin"
+    }`,
+			`expire = {
+      expression        = "rate(15 minutes)"
+      maximum_age       = 3600
+      retries           = 0
+`,
+		},
+		"envs/qa/alarms.tf":           {"events                     = true"},
+		"envs/rehearsal/schedules.tf": {`expression        = "rate(1 hour)"`},
+	} {
+		for _, w := range want {
+			if !strings.Contains(tree[path], w) {
+				t.Errorf("%s lacks %s:\n%s", path, w, tree[path])
+			}
+		}
+	}
+	if s := tree["envs/rehearsal/schedules.tf"]; strings.Contains(s, "report") {
+		t.Errorf("rehearsal switched the report off:\n%s", s)
+	}
+	if files, err = Render(configtest.Docs()); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if strings.HasSuffix(f.Path, "schedules.tf") || f.Path == "envs/staging/alarms.tf" && strings.Contains(string(f.Content), "events") {
+			t.Errorf("a platform without schedules has some:\n%s: %s", f.Path, f.Content)
+		}
+	}
+}

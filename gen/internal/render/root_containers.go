@@ -112,6 +112,38 @@ func environmentTasks(p config.Platform, e config.Environment) []node {
 	return nodes
 }
 
+// environmentSchedules are when tasks run by themselves; none renders nothing.
+func environmentSchedules(p config.Platform, e config.Environment) []node {
+	var all object
+	for _, t := range p.Scheduled(e) {
+		s, _ := e.ScheduleOf(t)
+		all = append(all, field{t.Name, object{
+			{"expression", s.Expression},
+			{"maximum_age", int(s.MaximumAge.Seconds())},
+			{"retries", s.Retries},
+			{"security_group_id", at(t.Name, "security_group_id")},
+			{"template_arn", at(t.Name, "template_arn")},
+			{"time_zone", s.TimeZone},
+		}})
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return []node{
+		moduleCall("schedules", "schedules",
+			set("account", p.Account),
+			set("cluster_name", expr("module.cluster.name")),
+			set("environment_name", e.Name),
+			set("permissions_boundary", p.BoundaryARN(e.Name)),
+			set("platform", p.Name),
+			set("region", p.Region),
+			set("schedules", all),
+			set("subnet_ids", expr("module.network.private_subnet_ids")),
+			set("topic_arn", expr("module.alarms.topic_arn")),
+		),
+	}
+}
+
 // container is what a service and a one-off task have in common.
 type container struct {
 	name, image     string

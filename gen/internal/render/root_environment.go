@@ -31,6 +31,7 @@ func environmentRoot(p config.Platform, e config.Environment) (root, error) {
 		source{"cache.tf", environmentCache(p, e)},
 		source{"services.tf", environmentServices(p, e)},
 		source{"tasks.tf", environmentTasks(p, e)},
+		source{"schedules.tf", environmentSchedules(p, e)},
 		source{"alarms.tf", environmentAlarms(p, e)},
 		source{"outputs.tf", environmentOutputs(p, e)},
 	)
@@ -223,6 +224,9 @@ func environmentAlarms(p config.Platform, e config.Environment) []node {
 	thresholds = append(thresholds,
 		field{"memory_percent", e.Alarms.MemoryPercent},
 		field{"period_seconds", int(e.Alarms.Period.Seconds())})
+	if len(p.Scheduled(e)) > 0 {
+		body = append(body, set("events", true))
+	}
 	sortArguments(body)
 	return []node{
 		locals(set("thresholds", thresholds)),

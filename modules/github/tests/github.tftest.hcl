@@ -118,7 +118,7 @@ run "roles_stay_in_their_environment" {
   }
 
   assert {
-    condition     = alltrue([for policies in [aws_iam_policy.network, aws_iam_policy.services, aws_iam_policy.data, aws_iam_policy.release, aws_iam_policy.boundary] : alltrue([for p in policies : length(p.policy) <= 6144])])
+    condition     = alltrue([for policies in [aws_iam_policy.network, aws_iam_policy.services, aws_iam_policy.data, aws_iam_policy.jobs, aws_iam_policy.release, aws_iam_policy.boundary] : alltrue([for p in policies : length(p.policy) <= 6144])])
     error_message = "IAM takes 6,144 characters."
   }
 }

@@ -28,20 +28,20 @@ type Call struct {
 	TagKeys []string
 }
 
-// Read reads a request; its body has been read already. Requests to S3 and
-// Route 53 say what they ask by method and path.
+// Read reads a request; its body has been read already. Requests to S3,
+// Route 53 and EventBridge Scheduler say what they ask by method and path.
 func Read(service, operation string, r *http.Request, body []byte) Call {
 	c := Call{Service: service, Operation: operation, Parameters: map[string][]string{}, Tags: map[string]string{}}
 	if service == "s3" || service == "route53" {
 		c.route(r)
 		c.xml(body)
+	} else if service == "scheduler" {
+		c.route(r)
+		c.document(body)
 	} else if form, err := url.ParseQuery(string(body)); r.Header.Get("X-Amz-Target") == "" && err == nil && form.Get("Action") != "" {
 		c.form(form)
 	} else {
-		var v any
-		if json.Unmarshal(body, &v) == nil {
-			c.json("", v)
-		}
+		c.document(body)
 	}
 	c.TagKeys = append(c.TagKeys, slices.Concat(c.Parameters["TagKeys.member"], c.Parameters["TagKeys"], c.Parameters["tagKeys"])...)
 	for k := range c.Tags {
@@ -77,6 +77,13 @@ func (c *Call) form(form url.Values) {
 	}
 	for path := range c.Parameters {
 		slices.Sort(c.Parameters[path])
+	}
+}
+
+func (c *Call) document(body []byte) {
+	var v any
+	if json.Unmarshal(body, &v) == nil { // what cannot be read has no parameters
+		c.json("", v)
 	}
 }
 
@@ -155,7 +162,7 @@ func (c *Call) route(r *http.Request) {
 		for n, v := range values {
 			c.add(n, v)
 		}
-		for _, n := range []string{"prefix", "versionId", "name", "dnsname"} {
+		for _, n := range []string{"prefix", "versionId", "name", "dnsname", "groupName", "TagKeys"} {
 			if query.Has(n) {
 				c.add(n, query.Get(n))
 			}

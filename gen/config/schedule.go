@@ -1,0 +1,174 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	_ "time/tzdata" // schedules are the same on a machine that has no time zones
+
+	"github.com/adhocore/gronx"
+)
+
+// Schedule is when a task runs by itself. AWS starts it with EventBridge
+// Scheduler, in rare cases twice, and whether or not the run before has ended:
+// neither Scheduler nor ECS keeps runs of a task apart. A task that must not run
+// beside itself takes an advisory lock in the database, and ends at once if it is
+// held. Nothing ends a run that hangs; put `timeout 50m` in front of its Command.
+type Schedule struct {
+	// Expression is Scheduler's: "rate(15 minutes)", or
+	// "cron(30 2 * * ? *)" with minute, hour, day of the month, month, day of the
+	// week and year, where one of the two days is "?".
+	Expression string
+	// TimeZone is that of a cron expression, such as "Europe/Berlin" (default
+	// "UTC"). A time that the clock skips in spring does not come, one that comes
+	// twice in autumn runs the task one time.
+	TimeZone string
+	// Retries is how often a start that failed is tried again within MaximumAge (up
+	// to 185; default 3; less than 0: never). A task that ran and failed is not.
+	Retries int
+	// MaximumAge is how late a task may start (1 min to 24 h, in whole seconds;
+	// default 1 h).
+	MaximumAge time.Duration
+}
+
+// OrDefault fills in what is empty.
+func (s Schedule) OrDefault() Schedule {
+	s.TimeZone = cmp.Or(s.TimeZone, "UTC")
+	s.Retries = max(0, cmp.Or(s.Retries, 3))
+	s.MaximumAge = cmp.Or(s.MaximumAge, time.Hour)
+	return s
+}
+
+// ScheduleOf is when a task runs in an environment, which may override the
+// task's own schedule; false if it does not run by itself there.
+func (e Environment) ScheduleOf(t Task) (Schedule, bool) {
+	s := t.Schedule
+	if own, ok := e.Schedules[t.Name]; ok {
+		s = own
+	}
+	return s.OrDefault(), s.Expression != ""
+}
+
+// Scheduled are the tasks that run by themselves in an environment.
+func (p Platform) Scheduled(e Environment) []Task {
+	var tasks []Task
+	for _, t := range p.Tasks {
+		if _, ok := e.ScheduleOf(t); ok {
+			tasks = append(tasks, t)
+		}
+	}
+	return tasks
+}
+
+var (
+	ratePattern = regexp.MustCompile(`^rate\(([1-9][0-9]{0,4}) (minute|hour|day)(s?)\)$`)
+	cronPattern = regexp.MustCompile(`^cron\(([^()]*)\)$`)
+	// digitOfDay is a day of the week by its number; what follows # or / is none.
+	digitOfDay = regexp.MustCompile(`[#/][0-9]+|[0-9]+`)
+)
+
+var units = map[string]time.Duration{"minute": time.Minute, "hour": time.Hour, "day": 24 * time.Hour}
+
+// Next returns when a schedule comes after a time; for a rate, begun is when it
+// began. The zero time means never. Errors say what is wrong with the schedule.
+func (s Schedule) Next(after, begun time.Time) (time.Time, error) {
+	zone, err := s.zone()
+	if err != nil {
+		return time.Time{}, err
+	}
+	if m := ratePattern.FindStringSubmatch(s.Expression); m != nil {
+		n, err := strconv.Atoi(m[1])
+		if err != nil || (n == 1) != (m[3] == "") {
+			return time.Time{}, errors.New("has a unit that does not go with its number: 1 minute, 2 minutes")
+		}
+		every := time.Duration(n) * units[m[2]]
+		if after.Before(begun) {
+			return begun.Add(every), nil
+		}
+		return begun.Add((after.Sub(begun)/every + 1) * every), nil
+	}
+	m := cronPattern.FindStringSubmatch(s.Expression)
+	if m == nil {
+		return time.Time{}, errors.New("is neither a rate of minutes, hours or days nor a cron expression")
+	}
+	expression, err := standardCron(m[1])
+	if err != nil {
+		return time.Time{}, err
+	}
+	// In UTC every time exists; the zone's clock is read into it and back.
+	local := after.In(zone)
+	_, offset := local.Zone()
+	next, err := gronx.NextTickAfter(expression, local.Add(time.Duration(offset)*time.Second).UTC(), false)
+	for err == nil {
+		at := time.Date(next.Year(), next.Month(), next.Day(), next.Hour(), next.Minute(), 0, 0, zone)
+		if at.Hour() == next.Hour() && at.Minute() == next.Minute() && at.After(after) {
+			return at, nil
+		}
+		next, err = gronx.NextTickAfter(expression, next, false) // the clock skips it, or has shown it
+	}
+	return time.Time{}, nil //nolint:nilerr // there is no such day, or not any more
+}
+
+func (s Schedule) zone() (*time.Location, error) {
+	name := cmp.Or(s.TimeZone, "UTC")
+	zone, err := time.LoadLocation(name)
+	if err != nil || name == "Local" {
+		return nil, fmt.Errorf("has time zone %q, which does not exist", name)
+	}
+	return zone, nil
+}
+
+// standardCron turns the six fields of AWS's cron into those of the library, which
+// has seconds in front, counts the days of the week from 0, and reads a day of the
+// month and one of the week as alternatives.
+func standardCron(fields string) (string, error) {
+	f := strings.Split(fields, " ")
+	if len(f) != 6 {
+		return "", fmt.Errorf("has %d fields of 6: minute, hour, day of the month, month, day of the week, year, with one space between", len(f))
+	}
+	if (f[2] == "?") == (f[4] == "?") {
+		return "", errors.New(`needs "?" as the day of the month or as the day of the week, and as one of them alone`)
+	}
+	for i, name := range []string{"minute", "hour", "", "month", "", "year"} {
+		if name != "" && strings.ContainsAny(f[i], "?LW#") {
+			return "", fmt.Errorf("has %q as its %s", f[i], name)
+		}
+	}
+	wrong := false
+	if strings.HasPrefix(f[4], "L") {
+		f[4] = "7" + f[4][1:] // the last day of the week
+	}
+	f[4] = digitOfDay.ReplaceAllStringFunc(f[4], func(d string) string {
+		n, err := strconv.Atoi(d)
+		if err != nil { // #2 or /2
+			return d
+		}
+		wrong = wrong || n < 1 || n > 7
+		return strconv.Itoa(n - 1)
+	})
+	standard := "0 " + strings.Join(f, " ")
+	if wrong || !gronx.IsValid(standard) {
+		return "", errors.New("has a field that Scheduler does not read: minutes 0-59, hours 0-23, days 1-31, L or 15W, months 1-12 or JAN-DEC, days of the week 1-7 or SUN-SAT, FRI#2 or FRIL, years 1970-2199")
+	}
+	return standard, nil
+}
+
+// schedule checks when a task runs by itself.
+func (c *checker) schedule(path, task string, s Schedule) {
+	if s.Expression == "" {
+		c.must(s == Schedule{}, path+".expression", nil, "none, so the other fields have no effect", literal(`"cron(30 2 * * ? *)"`))
+		return
+	}
+	c.must(task != MigrateTask, path+".expression", s.Expression, "would run the migrations by itself, which every promotion runs", nil)
+	if next, err := s.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), time.Time{}); err != nil {
+		c.must(false, path+".expression", s.Expression, err.Error(), "cron(30 2 * * ? *)")
+	} else {
+		c.must(!next.IsZero(), path+".expression", s.Expression, "never comes", "cron(30 2 * * ? *)")
+	}
+	c.must(s.Retries <= 185, path+".retries", s.Retries, "is more than Scheduler tries: 185", 3)
+	c.seconds(path+".maximumAge", s.MaximumAge, time.Minute, 24*time.Hour, time.Hour)
+}
