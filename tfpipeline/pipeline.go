@@ -113,7 +113,7 @@ func (a *app) leases(cloud root.Cloud) *root.Leases {
 func (a *app) pipeline(e *environment, i *root.Infrastructure) (*deploy.Pipeline, error) {
 	p := &deploy.Pipeline{
 		Platform: a.platform, Environment: e.Name,
-		Images: e.ecs, TaskDefinitions: e.ecs, Services: e.ecs, Scaling: e.ecs, Deployments: e.ecs,
+		Images: e.ecs, TaskDefinitions: e.ecs, Services: e.ecs, Scaling: e.ecs, Deployments: e.ecs, Schedules: e.ecs,
 		Tasks: e.ecs, Secrets: e.ecs, Health: e.ecs, Collector: e.ecs,
 		Infrastructure: i, Checkout: a.checkout(), History: e.history, Lock: e.lock, Freezer: e.history,
 		Redactor: redact.FromEnvironment(a.console.Getenv), Limits: a.limits,

@@ -129,6 +129,10 @@ func (p Platform) Prefix(env string) string { return p.Name + "-" + env }
 // Cluster is the ECS cluster of an environment.
 func (p Platform) Cluster(env string) string { return p.Prefix(env) }
 
+// ScheduleGroup is the group of EventBridge Scheduler that holds the schedules of
+// an environment, each named for its task.
+func (p Platform) ScheduleGroup(env string) string { return p.Prefix(env) }
+
 // Family is the task definition family of a service or one-off task.
 func (p Platform) Family(env, name string) string { return p.Prefix(env) + "-" + name }
 

@@ -125,6 +125,16 @@ func (a *attempt) register(ctx context.Context, found *checks) (revisions map[st
 		}
 		revisions[s] = own.After
 	}
+	for _, name := range r.schedules() {
+		own := r.Schedules[name]
+		if own.After == "" {
+			own.After, err = registrar.register(ctx, r.Release, Revision{Name: name, Template: outputs.Templates[name], Image: a.image(r.Release, name)})
+			if err != nil {
+				return nil, err
+			}
+		}
+		revisions[name] = own.After
+	}
 	if r.Release.Tag == "" {
 		return revisions, nil
 	}
@@ -148,9 +158,16 @@ func (a *attempt) reregister(ctx context.Context, outputs Outputs) (revisions ma
 	for _, name := range a.services {
 		wanted[name] = a.record().Services[name].After
 	}
+	for name, s := range a.record().Schedules {
+		wanted[name] = s.After
+	}
 	revisions, err = registrar{a.operation, a.lease, outputs.Templates}.revive(ctx, wanted, a.record().Release)
 	for name, arn := range revisions {
-		a.record().Services[name].After = arn
+		if s := a.record().Services[name]; s != nil {
+			s.After = arn
+		} else {
+			a.record().Schedules[name].After = arn
+		}
 	}
 	return revisions, err
 }
@@ -173,8 +190,10 @@ func (o *operation) outputs(ctx context.Context) (Outputs, error) {
 	return outputs, nil
 }
 
-// image is the full reference of the image that a service runs in a release.
-func (p *Pipeline) image(release Release, service string) string {
+// image is the full reference of the image that a service or task runs in a
+// release.
+func (p *Pipeline) image(release Release, name string) string {
+	service := imageName(p.Platform, name)
 	return p.Platform.RepositoryURL(service) + "@" + release.Digests[service]
 }
 
@@ -224,7 +243,7 @@ func (g registrar) revive(ctx context.Context, wanted map[string]string, release
 				g.templates = outputs.Templates
 			}
 			template, image = g.templates[name], g.image(release, name)
-			if template == "" || release.Digests[name] == "" {
+			if template == "" || release.Digests[imageName(g.Platform, name)] == "" {
 				return nil, fmt.Errorf("task definition %s of %s is gone, and there is no template to make it from", short(arn), name)
 			}
 		}

@@ -395,6 +395,13 @@ func (r Record) clone() Record {
 	if r.Services != nil {
 		r.Services = services
 	}
+	schedules := make(map[string]*ScheduleRecord, len(r.Schedules))
+	for name, s := range r.Schedules {
+		schedules[name] = new(*s)
+	}
+	if r.Schedules != nil {
+		r.Schedules = schedules
+	}
 	if r.Migration != nil {
 		r.Migration = new(*r.Migration)
 	}

@@ -274,6 +274,11 @@ func (a *attempt) leftBehind(outcome Outcome) []string {
 		}
 		left = append(left, tellService(name, own, outcome))
 	}
+	for _, name := range r.schedules() {
+		if s := r.Schedules[name]; s.Updated {
+			left = append(left, tellSchedule(name, s))
+		}
+	}
 	return left
 }
 

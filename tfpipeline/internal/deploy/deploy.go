@@ -41,6 +41,7 @@ type Pipeline struct {
 	Services        Services
 	Scaling         Scaling
 	Deployments     Deployments
+	Schedules       Schedules
 	Tasks           Tasks
 	Infrastructure  Infrastructure
 	Secrets         Secrets

@@ -58,6 +58,17 @@ func scenarios() []scenario {
 		return w
 	}
 	back := func(t *testing.T) *world { return deployed(t, "v1.0", "v1.1", "v1.2") }
+	jobs := func(t *testing.T) *world {
+		w := deployedIn(t, worldOf(scheduled()), "v1.0", "v1.1")
+		w.advanceProof("v1.2")
+		return w
+	}
+	firstJobs := func(*testing.T) *world {
+		w := worldOf(scheduled())
+		w.advanceProof("v1.2")
+		return w
+	}
+	backJobs := func(t *testing.T) *world { return deployedIn(t, worldOf(scheduled()), "v1.0", "v1.1", "v1.2") }
 	promoted, rollback := (&attempt{}).steps()
 	promotion := append(promoted, step{name: StepRollBack})
 	return []scenario{
@@ -66,6 +77,10 @@ func scenarios() []scenario {
 		{"first deployment", KindPromote, Request{Tag: "v1.2"}, empty, promoted, Deployed, "placeholder", "v1.2"},
 		{"first deployment that fails", KindPromote, Request{Tag: "v1.2"}, failing(empty, "v1.2"), without(promotion, StepVerify, StepRecord, StepNotify, StepUnlock), RolledBack, "placeholder", "v1.2"},
 		{"rollback", KindRollback, Request{WithMigrations: true}, back, rollback, Deployed, "v1.2", "v1.1"},
+		{"promote schedules", KindPromote, Request{Tag: "v1.2"}, jobs, without(promoted, StepApply), Deployed, "v1.1", "v1.2"},
+		{"promote schedules with a release that fails", KindPromote, Request{Tag: "v1.2"}, failing(jobs, "v1.2"), without(promotion, StepApply, StepVerify, StepRecord, StepNotify, StepUnlock), RolledBack, "v1.1", "v1.2"},
+		{"first deployment of schedules that fails", KindPromote, Request{Tag: "v1.2"}, failing(firstJobs, "v1.2"), without(promotion, StepApply, StepVerify, StepRecord, StepNotify, StepUnlock), RolledBack, "placeholder", "v1.2"},
+		{"rollback of schedules that fails", KindRollback, Request{WithMigrations: true}, failing(backJobs, "v1.1"), without(append(rollback, step{name: StepRollBack}), StepVerify, StepRecord, StepNotify, StepUnlock), RolledBack, "v1.2", "v1.1"},
 		{"rollback that fails", KindRollback, Request{WithMigrations: true}, failing(back, "v1.1"), without(append(rollback, step{name: StepRollBack}), StepVerify, StepRecord, StepNotify, StepUnlock), RolledBack, "v1.2", "v1.1"},
 	}
 }

@@ -491,6 +491,9 @@ func (c *checks) readBefore(ctx context.Context, applied bool) (latest map[strin
 	if !resumed && r.Kind == KindPromote && !applied {
 		r.First = current == nil && idle
 	}
+	if err := c.readSchedules(ctx, applied); err != nil {
+		return nil, err
+	}
 	if current != nil && left == nil && c.from.attempt() == nil && !applied {
 		for _, name := range current.changedSince(c.names, services) {
 			c.warn("service %s runs %s, and %s was %s: it was changed by something else", name, short(services[name].TaskDefinition), current.Release, short(current.Services[name].After))

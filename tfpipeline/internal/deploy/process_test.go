@@ -67,7 +67,7 @@ func (w *world) start() *process {
 	p := &process{world: w, seen: map[point]int{}, inject: map[point]fault{}}
 	p.Pipeline = Pipeline{
 		Platform: w.platform, Environment: w.env,
-		Images: p, TaskDefinitions: p, Services: p, Scaling: p, Deployments: p, Tasks: p, Infrastructure: p,
+		Images: p, TaskDefinitions: p, Services: p, Scaling: p, Deployments: p, Schedules: p, Tasks: p, Infrastructure: p,
 		Secrets: p, Health: p, Checkout: p, History: p, Lock: p, Collector: p, Origin: p, Notifier: p,
 		Observe: p.observe, Random: random.Float64,
 	}

@@ -11,7 +11,11 @@ import (
 // deployed is a world in which a release was deployed after others.
 func deployed(t *testing.T, tags ...string) *world {
 	t.Helper()
-	w := newWorld()
+	return deployedIn(t, newWorld(), tags...)
+}
+
+func deployedIn(t *testing.T, w *world, tags ...string) *world {
+	t.Helper()
 	for _, tag := range tags {
 		w.advanceProof(tag)
 		p := w.start()

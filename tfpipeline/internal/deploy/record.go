@@ -52,8 +52,10 @@ type Record struct {
 	// First: nothing was ever deployed before.
 	First bool `json:"first,omitempty"`
 
-	Services  map[string]*ServiceRecord `json:"services,omitempty"`
-	Migration *MigrationRecord          `json:"migration,omitempty"`
+	Services map[string]*ServiceRecord `json:"services,omitempty"`
+	// Schedules are those of tasks that run by themselves, by task.
+	Schedules map[string]*ScheduleRecord `json:"schedules,omitempty"`
+	Migration *MigrationRecord           `json:"migration,omitempty"`
 	// Seed is the task that fills the database of a first deployment.
 	Seed *TaskRecord `json:"seed,omitempty"`
 	Plan *Plan       `json:"plan,omitempty"`

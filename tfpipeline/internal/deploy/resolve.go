@@ -136,6 +136,10 @@ func (a *attempt) resolveTarget(ctx context.Context, current *Record) error {
 		}
 		r.Services[s] = &ServiceRecord{Digest: was.Digest, After: was.After}
 	}
+	r.Schedules = map[string]*ScheduleRecord{}
+	for name, was := range target.Schedules {
+		r.Schedules[name] = &ScheduleRecord{Digest: was.Digest, After: was.After}
+	}
 	if len(r.Services) == 0 {
 		return fmt.Errorf("the record of %s names no task definition", target.Release)
 	}

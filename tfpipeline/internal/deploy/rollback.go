@@ -219,7 +219,11 @@ func (b *rollBack) run(ctx context.Context, collect func(context.Context)) (outc
 			outcome, err = b.unfinished(ctx, err)
 			return outcome, false, err
 		}
-		waiting := 0
+		waiting, err := b.restoreSchedules(ctx)
+		if err != nil {
+			outcome, err = b.unfinished(ctx, err)
+			return outcome, false, err
+		}
 		for _, name := range b.names {
 			waits, err := b.next(ctx, w, name, found)
 			if err != nil {
@@ -451,9 +455,15 @@ func (b *rollBack) judge() (Outcome, error) {
 			}
 		}
 	}
+	schedules := b.record.schedules()
+	leftSchedules, backSchedules, changedSchedules := b.judgeSchedules(&stuck)
+	left, back, changed = append(left, leftSchedules...), back+backSchedules, changed+changedSchedules
 	switch {
 	case len(stuck.services) > 0:
-		stuck.of = len(b.names)
+		stuck.of, stuck.what = len(b.names)+len(schedules), "services"
+		if len(schedules) > 0 {
+			stuck.what = "services and schedules"
+		}
 		return Broken, stuck
 	case len(left) > 0 && back > 0:
 		return Broken, fmt.Errorf("%d of %d services were set to something else by somebody else (%s), and the others are back", len(left), len(b.names), strings.Join(left, ", "))
@@ -473,6 +483,7 @@ type stuckError struct {
 	services []string
 	causes   []error
 	of       int
+	what     string // they are
 }
 
 func (e *stuckError) add(service string, cause error) {
@@ -484,7 +495,7 @@ func (e *stuckError) add(service string, cause error) {
 }
 
 func (e stuckError) Error() string {
-	return fmt.Sprintf("%d of %d services could not be rolled back (%s)", len(e.services), e.of, strings.Join(e.services, "; "))
+	return fmt.Sprintf("%d of %d %s could not be rolled back (%s)", len(e.services), e.of, e.what, strings.Join(e.services, "; "))
 }
 
 func (e stuckError) Unwrap() []error { return e.causes }

@@ -57,6 +57,9 @@ func (a *attempt) update(ctx context.Context, revisions map[string]string) (serv
 				s.Started = time.Now()
 			}
 		}
+		for _, s := range j.Record.Schedules {
+			s.Updated = true
+		}
 	})
 	if err != nil {
 		return nil, nil, err
@@ -87,7 +90,10 @@ func (o *rollout) update(ctx context.Context, revisions map[string]string) (depl
 	for _, name := range o.names {
 		deployments[name] = o.of(name).Deployment
 	}
-	return deployments, o.raiseMinimums(ctx)
+	if err := o.raiseMinimums(ctx); err != nil {
+		return nil, err
+	}
+	return deployments, o.updateSchedules(ctx, revisions)
 }
 
 // updateService sets a service to a task definition, and returns the deployment
@@ -535,6 +541,9 @@ func (a *attempt) verify(ctx context.Context, services *rollout, digests map[str
 	for _, s := range r.Services {
 		s.Outcome = Deployed
 	}
+	for _, s := range r.Schedules {
+		s.Outcome = Deployed
+	}
 	return nil
 }
 
@@ -608,6 +617,11 @@ func (o *rollout) wrong(ctx context.Context, digests map[string]string) ([]strin
 		}
 		wrong = append(wrong, otherImages(name, running[name], digests[name], o.env.SizeOf(name).MinTasks)...)
 	}
+	schedules, err := o.wrongSchedules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	wrong = append(wrong, schedules...)
 	if public := publicServices(o.Platform, o.names); len(public) > 0 {
 		targets, err := o.Health.TargetHealth(ctx, public)
 		if err != nil {

@@ -11,7 +11,7 @@ import (
 func (w *world) clone() *world {
 	c := &world{
 		platform: w.platform, env: w.env, latency: w.latency,
-		services: map[string]*fakeService{}, definitions: map[string]*fakeDefinition{}, deployments: map[string]*fakeDeployment{},
+		services: map[string]*fakeService{}, schedules: map[string]*fakeSchedule{}, definitions: map[string]*fakeDefinition{}, deployments: map[string]*fakeDeployment{},
 		tasks: map[string]*fakeTask{}, minimums: maps.Clone(w.minimums), journals: maps.Clone(w.journals),
 		records: slices.Clone(w.records), versions: w.versions, stateLock: w.stateLock, images: map[string][]string{}, kept: slices.Clone(w.kept),
 		schema: w.schema, planned: w.planned, applied: slices.Clone(w.applied), history: slices.Clone(w.history),
@@ -40,6 +40,9 @@ func (w *world) clone() *world {
 			s.latest = c.deployments[s.latest.ARN]
 		}
 		c.services[name] = s
+	}
+	for name, s := range w.schedules {
+		c.schedules[name] = new(*s)
 	}
 	for name, digests := range w.images {
 		c.images[name] = slices.Clone(digests)

@@ -165,6 +165,11 @@ func (w *world) releases() []string {
 			list = append(list, found)
 		}
 	}
+	for name, s := range w.schedules {
+		if found := w.starts(name, s); !slices.Contains(list, found) {
+			list = append(list, found)
+		}
+	}
 	slices.Sort(list)
 	return list
 }

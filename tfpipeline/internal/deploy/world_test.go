@@ -19,6 +19,7 @@ type world struct {
 	env         string
 	latency     time.Duration
 	services    map[string]*fakeService
+	schedules   map[string]*fakeSchedule
 	definitions map[string]*fakeDefinition // by ARN
 	deployments map[string]*fakeDeployment
 	tasks       map[string]*fakeTask // by ARN
@@ -105,10 +106,12 @@ func digestOf(service, commit string) string {
 	return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(service+commit)))
 }
 
-func newWorld() *world {
+func newWorld() *world { return worldOf(configtest.Docs()) }
+
+func worldOf(p config.Platform) *world {
 	w := &world{
-		platform: configtest.Docs(), env: testEnv, latency: 10 * time.Millisecond,
-		services: map[string]*fakeService{}, definitions: map[string]*fakeDefinition{}, deployments: map[string]*fakeDeployment{},
+		platform: p, env: testEnv, latency: 10 * time.Millisecond,
+		services: map[string]*fakeService{}, schedules: map[string]*fakeSchedule{}, definitions: map[string]*fakeDefinition{}, deployments: map[string]*fakeDeployment{},
 		tasks: map[string]*fakeTask{}, minimums: map[string]int{}, journals: map[string]Journal{}, images: map[string][]string{},
 		tags: map[string]string{}, past: map[string][]FormerDeployment{}, unhealthy: map[string]bool{}, indexed: map[string]bool{}, templates: map[string]string{}, serves: map[string]string{},
 		planned: Plan{Fingerprint: "fp-none", Empty: true},
@@ -130,6 +133,7 @@ func (w *world) create() {
 	for _, t := range w.platform.Tasks {
 		w.define(t.Name, "placeholder")
 	}
+	w.createSchedules()
 }
 
 // release builds a release and lets it prove itself.

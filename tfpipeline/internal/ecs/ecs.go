@@ -1,6 +1,6 @@
 // Package ecs is one environment as AWS has it: what a promotion asks of Amazon
-// ECS and of the services around it (images, logs, targets, secrets and
-// autoscaling), through the AWS SDK.
+// ECS and of the services around it (images, logs, targets, secrets,
+// autoscaling and schedules), through the AWS SDK.
 //
 // An Environment implements the ports of package deploy. It looks and acts,
 // and decides nothing: when to look again and what follows is deploy's. It
@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"golang.org/x/sync/errgroup"
 
@@ -37,14 +38,15 @@ type Environment struct {
 	name     string
 	cluster  string
 
-	ecs     *sdk.Client
-	ecr     *ecr.Client
-	logs    *cloudwatchlogs.Client
-	targets *elasticloadbalancingv2.Client
-	secrets *secretsmanager.Client
-	scaling *applicationautoscaling.Client
-	alarms  *cloudwatch.Client
-	web     *http.Client
+	ecs       *sdk.Client
+	ecr       *ecr.Client
+	logs      *cloudwatchlogs.Client
+	targets   *elasticloadbalancingv2.Client
+	secrets   *secretsmanager.Client
+	scaling   *applicationautoscaling.Client
+	scheduler *scheduler.Client
+	alarms    *cloudwatch.Client
+	web       *http.Client
 
 	mu        sync.Mutex
 	revisions map[string]revision // by ARN; what is known of one never changes
@@ -57,6 +59,7 @@ var (
 	_ deploy.Services        = (*Environment)(nil)
 	_ deploy.Scaling         = (*Environment)(nil)
 	_ deploy.Deployments     = (*Environment)(nil)
+	_ deploy.Schedules       = (*Environment)(nil)
 	_ deploy.Tasks           = (*Environment)(nil)
 	_ deploy.Secrets         = (*Environment)(nil)
 	_ deploy.Health          = (*Environment)(nil)
@@ -89,6 +92,7 @@ func New(cfg aws.Config, p config.Platform, environment string, web *http.Client
 		secrets:   secretsmanager.NewFromConfig(cfg),
 		scaling:   applicationautoscaling.NewFromConfig(cfg),
 		alarms:    cloudwatch.NewFromConfig(cfg),
+		scheduler: scheduler.NewFromConfig(cfg),
 		web:       noRedirects(web),
 		revisions: map[string]revision{},
 	}, nil

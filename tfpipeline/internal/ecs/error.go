@@ -210,6 +210,7 @@ func passing(err error) aws.Ternary {
 	code, message := saidBy(err)
 	switch {
 	case code == "ConcurrentUpdateException", // of Application Auto Scaling
+		code == "ConflictException" && strings.Contains(message, "updat"),                      // of Scheduler
 		code == "ClientException" && strings.Contains(message, "Too many concurrent attempts"): // of RegisterTaskDefinition
 		return aws.TrueTernary
 	default:

@@ -31,7 +31,7 @@ func (w *world) pipeline(observe func(deploy.Event)) (*deploy.Pipeline, *registr
 	m := &memory{}
 	return &deploy.Pipeline{
 		Platform: w.platform, Environment: "staging",
-		Images: w.env, TaskDefinitions: w.env, Services: w.env, Scaling: w.env, Deployments: w.env, Tasks: w.env,
+		Images: w.env, TaskDefinitions: w.env, Services: w.env, Scaling: w.env, Deployments: w.env, Schedules: w.env, Tasks: w.env,
 		Secrets: w.env, Health: w.env, Collector: w.env, Origin: w.env,
 		Infrastructure: applied{outputs}, Checkout: m, History: m, Lock: m,
 		Observe: observe, Random: func() float64 { return 0 },

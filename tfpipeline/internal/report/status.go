@@ -28,6 +28,9 @@ func Status(ctx context.Context, p config.Platform, e config.Environment, cluste
 		}
 	}
 	var o view.Observation
+	for _, task := range p.Scheduled(e) {
+		o.Scheduled = append(o.Scheduled, task.Name)
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { o.Records, o.Skipped, err = history.Recent(ctx); return err })
 	g.Go(func() (err error) { o.Frozen, err = history.Frozen(ctx); return err })
@@ -35,6 +38,7 @@ func Status(ctx context.Context, p config.Platform, e config.Environment, cluste
 	g.Go(func() (err error) { o.Services, err = cluster.DescribeServices(ctx, names); return err })
 	g.Go(func() (err error) { o.Stopped, err = cluster.StoppedTasks(ctx, names, time.Time{}); return err })
 	g.Go(func() (err error) { o.Digests, err = cluster.RunningDigests(ctx, names); return err })
+	g.Go(func() (err error) { o.Schedules, err = cluster.DescribeSchedules(ctx, o.Scheduled); return err })
 	g.Go(func() (err error) { o.Targets, err = cluster.TargetHealth(ctx, public); return err })
 	g.Go(func() error {
 		// What CloudWatch does not tell hides nothing of what ECS does.

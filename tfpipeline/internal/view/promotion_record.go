@@ -91,8 +91,23 @@ func Record(w io.Writer, r deploy.Record) error {
 		}
 		b.WriteString(strings.Join(columns(rows), "\n") + "\n")
 	}
+	for i, name := range sorted(r.Schedules) {
+		if i == 0 {
+			b.WriteByte('\n')
+		}
+		s := r.Schedules[name]
+		fmt.Fprintf(&b, "schedule %s: %s → %s\n", name, scheduleStarts(s.Before), revision(s.After))
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// scheduleStarts is what a schedule starts, or that it is off.
+func scheduleStarts(s deploy.Schedule) string {
+	if !s.Enabled {
+		return "off"
+	}
+	return revision(s.TaskDefinition)
 }
 
 func taskEnd(t *deploy.TaskRecord) string {

@@ -30,6 +30,8 @@ type Status struct {
 	Services []ServiceStatus `json:"services"`
 	// Alarms are the environment's; nil if they are not known.
 	Alarms []Alarm `json:"alarms"`
+	// Schedules are what the tasks' schedules start, by task.
+	Schedules map[string]deploy.Schedule `json:"schedules,omitempty"`
 	// Problems are sentences; none: all is as it should be.
 	Problems []string `json:"problems"`
 }
@@ -90,6 +92,10 @@ type Observation struct {
 	Services map[string]deploy.Service
 	Digests  map[string][]string
 	Targets  map[string]deploy.Targets
+	// Scheduled are the tasks that are to have a schedule, Schedules those that
+	// have.
+	Scheduled []string
+	Schedules map[string]deploy.Schedule
 	// Stopped are the tasks that ECS remembers, of an hour.
 	Stopped []deploy.StoppedTask
 	// Alarms are CloudWatch's of the environment, or AlarmsError why they are not
@@ -141,11 +147,32 @@ func (s *Status) Fill(services []string, o Observation) {
 	if o.AlarmsError != nil {
 		s.Problems = append(s.Problems, o.AlarmsError.Error())
 	}
+	s.Schedules = o.Schedules
+	s.judgeSchedules(o)
 	if o.LockError != nil {
 		s.Problems = append(s.Problems, o.LockError.Error())
 	}
 	for _, x := range o.Skipped {
 		s.Problems = append(s.Problems, fmt.Sprintf("left out of the history: %s: %s", x.Key, x.Reason))
+	}
+}
+
+// judgeSchedules adds to the problems the schedules that do not start the release.
+func (s *Status) judgeSchedules(o Observation) {
+	last := deploy.LastDeployed(o.Records)
+	for _, task := range o.Scheduled {
+		now, exists := o.Schedules[task]
+		switch {
+		case !exists:
+			s.Problems = append(s.Problems, task+": there is no schedule of it")
+		case last == nil:
+		case last.Schedules[task] == nil:
+			s.Problems = append(s.Problems, fmt.Sprintf("%s: its schedule was no part of %s, and the next promotion sets it", task, last.Release))
+		case !now.Enabled:
+			s.Problems = append(s.Problems, task+": its schedule is off")
+		case now.TaskDefinition != last.Schedules[task].After:
+			s.Problems = append(s.Problems, fmt.Sprintf("%s: its schedule starts %s and not %s, of %s", task, revision(now.TaskDefinition), revision(last.Schedules[task].After), last.Release))
+		}
 	}
 }
 
@@ -231,6 +258,9 @@ func (s Status) Text(w io.Writer) error {
 		if len(s.Services) > 0 {
 			b.WriteString("  " + l + "\n")
 		}
+	}
+	for _, task := range sorted(s.Schedules) {
+		fmt.Fprintf(&b, "  schedule %s: %s\n", task, scheduleStarts(s.Schedules[task]))
 	}
 	if s.Last != nil {
 		fmt.Fprintf(&b, "  last attempt: %s %s by %s at %s: %s\n", s.Last.Kind, s.Last.Release, oneLine(s.Last.Actor), stamp(s.Last.Started), s.Last.Outcome)

@@ -1,0 +1,299 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/specboard/platform/gen/config"
+)
+
+// Schedules are those by which the environment's tasks run by themselves.
+type Schedules interface {
+	// DescribeSchedules returns them by task; one that does not exist is absent.
+	DescribeSchedules(ctx context.Context, tasks []string) (map[string]Schedule, error)
+	// SetSchedule sets what the schedule of a task starts, and leaves its times
+	// and all else as they are.
+	SetSchedule(ctx context.Context, task string, s Schedule) error
+}
+
+// Schedule is what a schedule starts, and whether it does.
+type Schedule struct {
+	// TaskDefinition is an ARN.
+	TaskDefinition string `json:"task_definition"`
+	Enabled        bool   `json:"enabled"`
+}
+
+func (s Schedule) String() string {
+	if !s.Enabled {
+		return "off"
+	}
+	return short(s.TaskDefinition)
+}
+
+// ScheduleRecord is what an attempt did to one schedule.
+type ScheduleRecord struct {
+	// Digest is that of the image that the task runs.
+	Digest string `json:"digest"`
+	// Before is what the schedule started, After the task definition that it gets.
+	Before Schedule `json:"before"`
+	After  string   `json:"task_definition_after,omitempty"`
+	// Updated: the schedule was changed, or may have been.
+	Updated bool `json:"updated,omitempty"`
+	// Seen is what the outcome was concluded from.
+	Seen *Schedule `json:"seen,omitempty"`
+	// Outcome is this schedule's.
+	Outcome Outcome `json:"outcome,omitempty"`
+}
+
+// after is what the attempt sets the schedule to.
+func (s *ScheduleRecord) after() Schedule { return Schedule{s.After, true} }
+
+// schedules are those of an attempt, in order.
+func (r *Record) schedules() []string { return slices.Sorted(maps.Keys(r.Schedules)) }
+
+// imageName is the service whose image a service or task runs.
+func imageName(p config.Platform, name string) string {
+	if t, ok := p.Task(name); ok {
+		return t.Service
+	}
+	return name
+}
+
+func (o *operation) describeSchedules(ctx context.Context, tasks []string) (map[string]Schedule, error) {
+	found, err := retry(ctx, o, func(ctx context.Context) (map[string]Schedule, error) {
+		return o.Schedules.DescribeSchedules(ctx, tasks)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look at the schedules: %w", err)
+	}
+	return found, nil
+}
+
+// readSchedules notes what every schedule starts before it is changed, as
+// readBefore does for services. A schedule that the apply creates is noted after
+// that. A rollback leaves alone those of which the release had none.
+func (c *checks) readSchedules(ctx context.Context, applied bool) error {
+	r := &c.Record
+	var tasks []string
+	for _, t := range c.Platform.Scheduled(c.env) {
+		if r.Kind == KindRollback && r.Schedules[t.Name] == nil {
+			c.warn("the schedule of %s was no part of %s and is left as it is", t.Name, r.Release)
+			continue
+		}
+		tasks = append(tasks, t.Name)
+	}
+	for _, name := range r.schedules() {
+		if !slices.Contains(tasks, name) {
+			c.warn("%s has no schedule any more", name)
+			delete(r.Schedules, name)
+		}
+	}
+	if len(tasks) == 0 {
+		return nil
+	}
+	began := time.Now()
+	for {
+		found, err := c.describeSchedules(ctx, tasks)
+		if err != nil {
+			return err
+		}
+		absent := slices.DeleteFunc(slices.Clone(tasks), func(name string) bool { _, ok := found[name]; return ok })
+		if applied && len(absent) > 0 && time.Since(began) < c.limits.Confirm && c.pause(ctx, c.limits.Tick) {
+			continue // it was made just now
+		}
+		if len(absent) > 0 && applied {
+			return fmt.Errorf("there is no schedule of %s in %s: was the environment applied?", strings.Join(absent, ", "), c.Environment)
+		}
+		if r.Schedules == nil {
+			r.Schedules = map[string]*ScheduleRecord{}
+		}
+		if r.Kind == KindRollback {
+			for _, name := range absent {
+				c.warn("the schedule of %s is gone", name)
+				delete(r.Schedules, name)
+			}
+		}
+		for name, s := range found {
+			if r.Schedules[name] == nil {
+				r.Schedules[name] = &ScheduleRecord{Digest: r.Release.Digests[imageName(c.Platform, name)]}
+			}
+			if own := r.Schedules[name]; own.Before.TaskDefinition == "" {
+				own.Before = s
+			}
+		}
+		return nil
+	}
+}
+
+// updateSchedules has every schedule start the release.
+func (o *rollout) updateSchedules(ctx context.Context, revisions map[string]string) error {
+	for _, name := range o.record.schedules() {
+		if err := o.setSchedule(ctx, name, Schedule{revisions[name], true}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o *rollout) setSchedule(ctx context.Context, task string, s Schedule) error {
+	err := o.retryCall(ctx, func(ctx context.Context) error {
+		if err := o.lease.valid(); err != nil {
+			return err
+		}
+		err := o.Schedules.SetSchedule(ctx, task, s)
+		if err == nil || IsTransient(err) || ctx.Err() != nil {
+			o.written[scheduleOf(task)] = time.Now() // or it may be
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("set the schedule of %s to %s: %w", task, s, err)
+	}
+	o.emit(Event{Kind: EventNote, Service: task, Message: fmt.Sprintf("the schedule of %s is set to %s", task, s)})
+	return nil
+}
+
+// scheduleOf names a schedule among services.
+func scheduleOf(task string) string { return "schedule " + task }
+
+// wrongSchedules lists those that do not start the release.
+func (o *rollout) wrongSchedules(ctx context.Context) ([]string, error) {
+	names := o.record.schedules()
+	if len(names) == 0 {
+		return nil, nil
+	}
+	found, err := o.Schedules.DescribeSchedules(ctx, names)
+	if err != nil {
+		return nil, fmt.Errorf("look at the schedules: %w", err)
+	}
+	var wrong []string
+	for _, name := range names {
+		own := o.record.Schedules[name]
+		s, shown := found[name]
+		if !shown {
+			wrong = append(wrong, fmt.Sprintf("the schedule of %s is gone", name))
+			continue
+		}
+		own.Seen = &s
+		if s != own.after() {
+			wrong = append(wrong, fmt.Sprintf("the schedule of %s is set to %s instead of %s", name, s, own.after()))
+		}
+	}
+	return wrong, nil
+}
+
+// restoreSchedules goes on with the way back of the schedules, and reports how
+// many have to be looked at once more. What shows neither what was before nor the
+// release for long enough is somebody else's.
+func (b *rollBack) restoreSchedules(ctx context.Context) (waiting int, err error) {
+	var names []string
+	for _, name := range b.record.schedules() {
+		at := scheduleOf(name)
+		own := b.record.Schedules[name]
+		switch _, written := b.written[at]; {
+		case b.moves[at] == moveStuck || b.moves[at] == moveLeave || b.moves[at] == moveUnseen || b.moves[at] == moveDone && b.asked[at] == moveSet:
+		case !own.Updated || !written && !b.continued:
+			b.moves[at] = moveDone
+		default:
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return 0, nil
+	}
+	found, err := b.describeSchedules(ctx, names)
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range names {
+		at, own := scheduleOf(name), b.record.Schedules[name]
+		s, shown := found[name]
+		strange := !shown || s != own.Before && s != own.after()
+		lasting := b.so.since("strange "+at, strange)
+		if shown {
+			own.Seen = &s
+		}
+		switch {
+		case strange && lasting < b.limits.Confirm:
+			b.moves[at] = moveWait
+		case !shown:
+			b.moves[at], b.why[at] = moveUnseen, fmt.Errorf("the schedule of %s is gone", name)
+		case strange:
+			b.moves[at] = moveLeave
+		case b.asked[at] == moveSet && s == own.Before:
+			b.moves[at] = moveDone // no read from before our write can come to matter
+		case b.asked[at] == moveSet && time.Since(b.written[at]) < b.limits.Confirm:
+			b.moves[at] = moveWait
+		default:
+			b.moves[at], b.asked[at] = moveWait, moveSet
+			if err := b.restoreSchedule(ctx, name, own); err != nil {
+				_, lost := errors.AsType[lostError](err)
+				if lost || ctx.Err() != nil || blind(StepUpdate, err) {
+					return 0, err
+				}
+				b.warn("%v", err)
+				b.moves[at], b.why[at] = moveStuck, err
+			}
+		}
+		if b.moves[at] == moveWait {
+			waiting++
+		}
+	}
+	return waiting, nil
+}
+
+// restoreSchedule sets a schedule to what it started before. Scheduler takes a task
+// definition that somebody has deregistered, and would start nothing.
+func (b *rollBack) restoreSchedule(ctx context.Context, name string, own *ScheduleRecord) error {
+	if own.Before.Enabled {
+		active, err := b.revive(ctx, map[string]string{name: own.Before.TaskDefinition}, b.previous)
+		if err != nil {
+			return err
+		}
+		own.Before.TaskDefinition = active[name]
+	}
+	return b.setSchedule(ctx, name, own.Before)
+}
+
+// judgeSchedules notes how the schedules were left, as judge does for services.
+func (b *rollBack) judgeSchedules(stuck *stuckError) (left []string, back, changed int) {
+	for _, name := range b.record.schedules() {
+		at, own := scheduleOf(name), b.record.Schedules[name]
+		switch b.moves[at] {
+		case moveLeave:
+			left = append(left, at)
+			own.Outcome = Superseded
+		case moveStuck, moveUnseen:
+			stuck.add(at, b.why[at])
+			own.Outcome = Broken
+		default:
+			back++
+			own.Outcome = Untouched
+			if b.asked[at] == moveSet {
+				own.Outcome = RolledBack
+				changed++
+			}
+		}
+	}
+	return left, back, changed
+}
+
+func tellSchedule(name string, s *ScheduleRecord) string {
+	switch s.Outcome {
+	case Untouched:
+		return fmt.Sprintf("the schedule of %s was not changed", name)
+	case RolledBack:
+		return fmt.Sprintf("the schedule of %s is back on %s", name, s.Before)
+	case Superseded:
+		return fmt.Sprintf("the schedule of %s was set to something else by somebody else", name)
+	case Deployed:
+		return fmt.Sprintf("the schedule of %s starts %s", name, short(s.After))
+	default:
+		return fmt.Sprintf("the schedule of %s may have been set to %s", name, short(s.After))
+	}
+}

@@ -1,0 +1,75 @@
+package deploy
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestSchedulesAreRecorded: a promotion and a rollback move the schedules, and the
+// record says from what to what.
+func TestSchedulesAreRecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := deployedIn(t, worldOf(scheduled()), "v1.0", "v1.1")
+		first, second := w.stored()[0].Schedules["report"], w.stored()[1].Schedules["report"]
+		if first.Before.Enabled || second.Before != (Schedule{first.After, true}) || second.Outcome != Deployed || second.Digest != digestOf("api", commitOf("v1.1")) || *second.Seen != second.after() {
+			t.Errorf("records: %+v, then %+v", first, second)
+		}
+		r, err := w.start().rollback(t.Context(), Request{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.Schedules["report"]; got.After != first.After || got.Before != second.after() || w.schedules["report"].TaskDefinition != first.After {
+			t.Errorf("rolled back: %+v, want %s", got, first.After)
+		}
+	})
+}
+
+// TestScheduleOfSomebodyElse: a schedule that is set to something else while the
+// services go back is left alone, and said.
+func TestScheduleOfSomebodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := deployedIn(t, worldOf(scheduled()), "v1.0", "v1.1")
+		w.advanceProof("v1.2")
+		w.behave = func(service, digest string) behaviour {
+			return behaviour{after: 30 * time.Second, fails: service == "mcp" && digest == digestOf("mcp", commitOf("v1.2"))}
+		}
+		w.watch = func(p *process, call string) {
+			if call == "SetSchedule" && p.step == StepUpdate && p.seen[point{step: StepUpdate, call: call}] == 2 {
+				w.schedules["report"].Schedule = Schedule{TaskDefinition: w.arn("report", 1)}
+			}
+		}
+		p := w.start()
+		p.checkedOut = commitOf("v1.2")
+		_, err := p.promote(t.Context(), Request{Tag: "v1.2"})
+		e, ok := errors.AsType[*Error](err)
+		if !ok || e.Outcome != Broken || !strings.Contains(err.Error(), "schedule report") || e.Record.Schedules["report"].Outcome != Superseded || e.Record.Schedules["sitemap"].Outcome != RolledBack {
+			t.Errorf("%v: %+v", err, e)
+		}
+		if w.schedules["report"].TaskDefinition != w.arn("report", 1) {
+			t.Error("somebody else's schedule was changed")
+		}
+	})
+}
+
+// TestScheduleThatIsMoved: a promotion whose schedule somebody sets to something
+// else does not end well.
+func TestScheduleThatIsMoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := deployedIn(t, worldOf(scheduled()), "v1.0", "v1.1")
+		w.advanceProof("v1.2")
+		w.watch = func(_ *process, call string) {
+			if call == "Get" {
+				w.schedules["report"].Enabled = false
+			}
+		}
+		p := w.start()
+		p.checkedOut = commitOf("v1.2")
+		_, err := p.promote(t.Context(), Request{Tag: "v1.2"})
+		if e, ok := errors.AsType[*Error](err); !ok || e.Step != StepVerify || !strings.Contains(err.Error(), "the schedule of report is set to off") {
+			t.Errorf("%v", err)
+		}
+	})
+}
