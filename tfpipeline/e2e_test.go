@@ -55,7 +55,7 @@ func lateReads(t testing.TB, lag time.Duration) ecs.Consistency {
 // withoutAWS is the environment of a laptop that knows nothing of AWS.
 func withoutAWS(more ...string) []string {
 	env := append([]string{"HOME=" + os.Getenv("HOME"), "PATH=" + machinePath}, more...)
-	for _, name := range []string{"TF_CLI_CONFIG_FILE", terraform.MirrorVariable, "HTTPS_PROXY", "SSL_CERT_FILE", "XDG_CACHE_HOME", "GOPATH", "GOCACHE", "GOFLAGS", "GOPROXY"} {
+	for _, name := range []string{"TF_CLI_CONFIG_FILE", terraform.MirrorVariable, "HTTPS_PROXY", "SSL_CERT_FILE", "XDG_CACHE_HOME", "GOPATH", "GOCACHE", "GOFLAGS", "GOPROXY", "GOGC", "GOMEMLIMIT"} {
 		if v := os.Getenv(name); v != "" {
 			env = append(env, name+"="+v)
 		}

@@ -42,11 +42,11 @@ func plain(v reflect.Value) (tree any, ok bool) {
 			return seconds(v.Interface().(time.Time)), true
 		}
 		out := map[string]any{}
-		for _, f := range reflect.VisibleFields(v.Type()) {
+		for f, field := range v.Fields() {
 			if !f.IsExported() || f.Name == "ResultMetadata" {
 				continue
 			}
-			if member, ok := plain(v.FieldByIndex(f.Index)); ok {
+			if member, ok := plain(field); ok {
 				out[memberName(f.Name)] = member
 			}
 		}
