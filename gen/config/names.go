@@ -101,7 +101,7 @@ func (e Environment) VariablesOf(name string, fixed map[string]string) map[strin
 func (p Platform) HasDatabase() bool { return p.PostgresVersion != "" }
 
 // HasCache is as HasDatabase.
-func (p Platform) HasCache() bool { return p.RedisVersion != "" }
+func (p Platform) HasCache() bool { return p.RedisVersion+p.ValkeyVersion != "" }
 
 // HasLoadBalancer is as HasDatabase.
 func (p Platform) HasLoadBalancer() bool { return p.Domain != "" }

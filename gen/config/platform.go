@@ -34,8 +34,12 @@ type Platform struct {
 	// platform has no database, and no task "migrate".
 	PostgresVersion string
 	// RedisVersion is the engine's major and minor version, such as "7.1".
-	// Empty: the platform has no cache.
+	// Empty, as ValkeyVersion is: the platform has no cache.
 	RedisVersion string
+	// ValkeyVersion makes the cache Valkey, which Redis's clients speak to as
+	// well, such as "8.0"; RedisVersion is empty then. A Redis becomes a Valkey
+	// in place and keeps its data; the way back replaces it.
+	ValkeyVersion string
 
 	// Services run all the time.
 	Services []Service
@@ -106,8 +110,22 @@ type Service struct {
 	Calls []string
 	// Secrets names the Secrets that the container receives by reference.
 	Secrets []string
+	// Permissions are what the service's code may do in AWS, besides what the
+	// platform itself needs.
+	Permissions []Permission
 	// Environment holds further variables with fixed, public values.
 	Environment map[string]string
+}
+
+// Permission allows actions on resources, to the service or task alone whose
+// role gets it. The shared root bounds every role of an environment by what its
+// services and tasks ask for, so a new permission is applied there first.
+type Permission struct {
+	// Actions are IAM's, such as "ses:SendEmail" or "s3:Get*".
+	Actions []string
+	// Resources are ARNs, in which {environment} stands for the environment's
+	// name and * for any text; or "*" alone, for actions that name no resource.
+	Resources []string
 }
 
 // Image is how an image is built from the checkout. Paths are relative to it,
@@ -196,8 +214,12 @@ type Task struct {
 	Schedule Schedule
 	// CPU is in units of 1/1024 vCPU, Memory in MiB; a Fargate pair.
 	CPU, Memory int
+	// EphemeralStorageGiB is as in Size.
+	EphemeralStorageGiB int
 	// Database and Cache are as in Service.
 	Database, Cache bool
+	// Permissions are as in Service.
+	Permissions []Permission
 	// Secrets names the Secrets that the container receives by reference.
 	Secrets []string
 	// Environment holds further variables with fixed, public values.
@@ -251,7 +273,8 @@ type Environment struct {
 	// Database is PostgreSQL, which the services share; empty if
 	// Platform.PostgresVersion is.
 	Database Database
-	// Cache is Redis, which the services share; empty if Platform.RedisVersion is.
+	// Cache is Redis or Valkey, which the services share; empty if the platform
+	// has none.
 	Cache Cache
 	// Maintenance is when AWS may work on the database and the cache; empty if
 	// there is neither.
@@ -340,7 +363,7 @@ type Database struct {
 	DeletionProtection bool
 }
 
-// Cache is one Redis replication group on ElastiCache.
+// Cache is one replication group on ElastiCache.
 type Cache struct {
 	// NodeType, such as "cache.t4g.micro".
 	NodeType string
@@ -356,8 +379,14 @@ type Size struct {
 	CPU, Memory int
 	// MinTasks run at least; from MaxTasks > MinTasks the service scales.
 	MinTasks, MaxTasks int
-	// TargetCPUPercent is the average that autoscaling aims at.
-	TargetCPUPercent int
+	// EphemeralStorageGiB is the disk of a task, 21 to 200 (0: the 20 GiB that
+	// Fargate includes). It is empty whenever a task starts.
+	EphemeralStorageGiB int
+	// TargetCPUPercent, TargetMemoryPercent and TargetRequests are the averages
+	// that autoscaling aims at, one of them at least: of a service's tasks, in
+	// percent, and of the requests that the load balancer sends to each task in
+	// a minute. The target that asks for the most tasks counts.
+	TargetCPUPercent, TargetMemoryPercent, TargetRequests int
 }
 
 // Autoscaled reports whether the number of tasks follows the load.

@@ -47,10 +47,10 @@ func TestInvalidAbsent(t *testing.T) {
 	type P = config.Platform
 	checkInvalid(t, []invalid{
 		{"Redis that some use", func(p *P) { withoutCache(p); p.Services[0].Cache, p.Tasks[1].Cache = true, true }, `
-services["api"].cache: true has no effect: the platform has no cache while its redisVersion is empty; for example false
-tasks["seed"].cache: true has no effect: the platform has no cache while its redisVersion is empty; for example false
+services["api"].cache: true has no effect: the platform has no cache while its redisVersion and valkeyVersion are empty; for example false
+tasks["seed"].cache: true has no effect: the platform has no cache while its redisVersion and valkeyVersion are empty; for example false
 `},
-		{"nodes of no Redis", func(p *P) { withoutCache(p); p.Environments[0].Cache.Nodes = 1 }, `environments["staging"].cache: has no effect: the platform has no cache while its redisVersion is empty; for example Cache{}`},
+		{"nodes of no Redis", func(p *P) { withoutCache(p); p.Environments[0].Cache.Nodes = 1 }, `environments["staging"].cache: has no effect: the platform has no cache while its redisVersion and valkeyVersion are empty; for example Cache{}`},
 		{"a database that some use", func(p *P) {
 			p.PostgresVersion, p.Services, p.Tasks[1].Database = "", p.Services[:2], false
 			p.Environments[0].Database, p.Environments[1].Database.InstanceClass = config.Database{}, ""

@@ -48,7 +48,9 @@ func (c *checker) environments() {
 			}
 			c.schedule(at, name, e.Schedules[name])
 		}
+		c.requests(path, e)
 		c.variablesHere(path+".variables", e)
+		c.boundaryFits(path, e)
 		c.alarms(path+".alarms", e.Alarms)
 		c.must(!e.Protected || len(e.Alarms.Emails) > 0, path+".alarms.emails", nil,
 			"none: a protected environment has alarms that somebody hears", literal(`{"on-call@shop.io"}`))

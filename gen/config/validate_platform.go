@@ -26,15 +26,18 @@ func (c *checker) platform() {
 
 	c.must(!c.HasDatabase() || slices.Contains(postgresVersions(), c.PostgresVersion), "postgresVersion", c.PostgresVersion,
 		"is not a major version of PostgreSQL on RDS: "+strings.Join(postgresVersions(), ", "), "16")
-	c.must(!c.HasCache() || slices.Contains(redisVersions(), c.RedisVersion), "redisVersion", c.RedisVersion,
+	c.must(c.RedisVersion == "" || slices.Contains(redisVersions(), c.RedisVersion), "redisVersion", c.RedisVersion,
 		"is not a version of Redis on ElastiCache, major and minor: "+strings.Join(redisVersions(), ", "), "7.1")
+	c.must(c.ValkeyVersion == "" || slices.Contains(valkeyVersions(), c.ValkeyVersion), "valkeyVersion", c.ValkeyVersion,
+		"is not a version of Valkey on ElastiCache, major and minor: "+strings.Join(valkeyVersions(), ", "), "8.0")
+	c.must(c.RedisVersion == "" || c.ValkeyVersion == "", "valkeyVersion", c.ValkeyVersion, "is a second engine of the one cache, whose redisVersion is "+show(c.RedisVersion), literal(`RedisVersion: ""`))
 }
 
 // Why a field has no effect on a platform that does without a part.
 const (
 	noDomain   = "the platform has no load balancer while its domain is empty"
 	noDatabase = "the platform has no database while its postgresVersion is empty"
-	noCache    = "the platform has no cache while its redisVersion is empty"
+	noCache    = "the platform has no cache while its redisVersion and valkeyVersion are empty"
 )
 
 // absent checks that nothing asks for a part which the platform does without,
@@ -51,6 +54,8 @@ func postgresVersions() []string { return []string{"13", "14", "15", "16", "17",
 
 // Redis 6.2 has another scheme of parameter groups, 7.2 is Valkey.
 func redisVersions() []string { return []string{"7.0", "7.1"} }
+
+func valkeyVersions() []string { return []string{"7.2", "8.0", "8.1"} }
 
 func (c *checker) platformName() {
 	name := c.Name

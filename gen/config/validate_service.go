@@ -32,6 +32,7 @@ func (c *checker) services() {
 		c.health(path, s)
 		c.calls(path, s)
 		c.secretReferences(path, s.Secrets)
+		c.permissions(path+".permissions", s.Permissions)
 		of, command := s.container()
 		c.variables(path, of)
 		c.definitionFits(path, of, command)

@@ -59,6 +59,7 @@ const mostTasks = 1000
 // size checks how large a service's tasks are and how many run.
 func (c *checker) size(path string, s Size, protected bool) {
 	c.fargatePair(path, s.CPU, s.Memory)
+	c.ephemeral(path, s.EphemeralStorageGiB)
 	switch {
 	case s.MinTasks < 1 || s.MinTasks > mostTasks:
 		c.must(false, path+".minTasks", s.MinTasks, "is not a number of tasks, 1 to 1000", 2)
@@ -69,13 +70,40 @@ func (c *checker) size(path string, s Size, protected bool) {
 		"is not a number of tasks from minTasks ("+strconv.Itoa(s.MinTasks)+") to 1000", min(max(s.MinTasks, 2), mostTasks)) {
 		return
 	}
-	if s.Autoscaled() {
-		c.must(s.TargetCPUPercent >= 10 && s.TargetCPUPercent <= 90, path+".targetCPUPercent", s.TargetCPUPercent,
-			"is not a percentage that autoscaling can aim at, 10 to 90", 60)
-		return
+	for _, target := range []struct {
+		field          string
+		n, least, most int
+		rule           string
+		example        int
+	}{
+		{".targetCPUPercent", s.TargetCPUPercent, 10, 90, "is not a percentage that autoscaling can aim at, 10 to 90", 60},
+		{".targetMemoryPercent", s.TargetMemoryPercent, 10, 90, "is not a percentage that autoscaling can aim at, 10 to 90", 70},
+		{".targetRequests", s.TargetRequests, 1, 1_000_000, "is not a number of requests a minute and task that autoscaling can aim at, 1 to 1000000", 1000},
+	} {
+		if !s.Autoscaled() {
+			c.must(target.n == 0, path+target.field, target.n, "has no effect: the service does not scale while maxTasks is minTasks", 0)
+			continue
+		}
+		only := target.field == ".targetCPUPercent" && s.TargetMemoryPercent == 0 && s.TargetRequests == 0
+		c.must(target.n == 0 && !only || target.n >= target.least && target.n <= target.most, path+target.field, target.n, target.rule, target.example)
 	}
-	c.must(s.TargetCPUPercent == 0, path+".targetCPUPercent", s.TargetCPUPercent,
-		"has no effect: the service does not scale while maxTasks is minTasks", 0)
+}
+
+// requests checks that a load balancer counts the requests that a service scales by.
+func (c *checker) requests(path string, e Environment) {
+	for _, s := range c.Services {
+		at := path + ".size"
+		if _, ok := e.Sizes[s.Name]; ok {
+			at = keyed(path+".sizes", s.Name)
+		}
+		n := e.SizeOf(s.Name).TargetRequests
+		c.must(n == 0 || s.Public(), at+".targetRequests", n, "has no effect on service "+show(s.Name)+", to which no load balancer sends requests: give it a size of its own in sizes", nil)
+	}
+}
+
+// ephemeral checks the disk of a task.
+func (c *checker) ephemeral(path string, gib int) {
+	c.must(gib == 0 || gib >= 21 && gib <= 200, path+".ephemeralStorageGiB", gib, "is not a disk that Fargate gives a task, 21 to 200 GiB, or 0 for the 20 that it includes", 50)
 }
 
 // promise records that a protected environment breaks a promise which

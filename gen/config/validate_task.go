@@ -23,6 +23,8 @@ func (c *checker) tasks() {
 		c.stores(path, t.Database, t.Cache)
 		c.schedule(path+".schedule", t.Name, t.Schedule)
 		c.fargatePair(path, t.CPU, t.Memory)
+		c.ephemeral(path, t.EphemeralStorageGiB)
+		c.permissions(path+".permissions", t.Permissions)
 		c.secretReferences(path, t.Secrets)
 		of, command := t.container()
 		c.variables(path, of)

@@ -18,9 +18,9 @@ resource "aws_elasticache_subnet_group" "this" {
 resource "aws_elasticache_replication_group" "this" {
   replication_group_id = var.name
   description          = "Redis of ${var.name}"
-  engine               = "redis"
+  engine               = var.engine
   engine_version       = var.engine_version
-  parameter_group_name = "default.redis${split(".", var.engine_version)[0]}"
+  parameter_group_name = "default.${var.engine}${split(".", var.engine_version)[0]}"
   node_type            = var.node_type
   num_cache_clusters   = var.node_count
   # Failover needs a replica to fail over to.

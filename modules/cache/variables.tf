@@ -14,8 +14,20 @@ variable "backup_window" {
   nullable    = false
 }
 
+variable "engine" {
+  description = "redis or valkey. The first becomes the second in place; the way back replaces it."
+  type        = string
+  default     = "redis"
+  nullable    = false
+
+  validation {
+    condition     = contains(["redis", "valkey"], var.engine)
+    error_message = "redis or valkey."
+  }
+}
+
 variable "engine_version" {
-  description = "Version of Redis, major and minor."
+  description = "Version of the engine, major and minor."
   type        = string
   nullable    = false
 

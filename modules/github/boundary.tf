@@ -11,7 +11,7 @@ resource "aws_iam_policy" "boundary" {
   description = "Bounds every role of ${each.key}"
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = flatten([
       {
         Sid      = "Registry"
         Effect   = "Allow"
@@ -86,6 +86,11 @@ resource "aws_iam_policy" "boundary" {
           }
         }
       },
-    ]
+      [for permission in each.value.permissions : {
+        Effect   = "Allow"
+        Action   = permission.actions
+        Resource = permission.resources
+      }],
+    ])
   })
 }

@@ -494,6 +494,7 @@ resource "aws_iam_policy" "data" {
         Resource = [
           "arn:aws:elasticache:${var.region}:${var.account}:cluster:${var.platform}-${each.key}-*",
           "arn:aws:elasticache:${var.region}:${var.account}:parametergroup:default.redis*",
+          "arn:aws:elasticache:${var.region}:${var.account}:parametergroup:default.valkey*",
           "arn:aws:elasticache:${var.region}:${var.account}:replicationgroup:${var.platform}-${each.key}",
           "arn:aws:elasticache:${var.region}:${var.account}:subnetgroup:${var.platform}-${each.key}",
         ]

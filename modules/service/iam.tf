@@ -85,3 +85,18 @@ resource "aws_iam_role" "task" {
   permissions_boundary = var.permissions_boundary
   assume_role_policy   = local.assumed_by_tasks
 }
+
+resource "aws_iam_role_policy" "task" {
+  count = length(var.permissions) == 0 ? 0 : 1
+
+  name = "task"
+  role = aws_iam_role.task.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [for permission in var.permissions : {
+      Effect   = "Allow"
+      Action   = permission.actions
+      Resource = permission.resources
+    }]
+  })
+}

@@ -24,13 +24,20 @@ variable "alarms" {
 }
 
 variable "autoscaling" {
-  description = "How far the number of tasks follows the load; null keeps it fixed. A promotion changes the lower bound later."
+  description = "How far the number of tasks follows the load, and the averages it aims at; null keeps it fixed. Requests are those that the load balancer sends to a task in a minute. A promotion changes the lower bound later."
   type = object({
-    max_tasks          = number
-    min_tasks          = number
-    target_cpu_percent = number
+    max_tasks             = number
+    min_tasks             = number
+    target_cpu_percent    = optional(number)
+    target_memory_percent = optional(number)
+    target_requests       = optional(number)
   })
   default = null
+
+  validation {
+    condition     = var.autoscaling == null ? true : var.autoscaling.target_requests == null || var.load_balancer != null
+    error_message = "Only a load balancer counts requests."
+  }
 }
 
 variable "cluster_name" {
@@ -80,6 +87,17 @@ variable "environment_name" {
   description = "Name of the environment, a part of names and paths."
   type        = string
   nullable    = false
+}
+
+variable "ephemeral_storage_gib" {
+  description = "Disk of a task, 21 to 200 GiB; null is the 20 that Fargate includes."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.ephemeral_storage_gib == null ? true : var.ephemeral_storage_gib >= 21 && var.ephemeral_storage_gib <= 200
+    error_message = "21 to 200 GiB."
+  }
 }
 
 variable "health_check" {
@@ -167,6 +185,16 @@ variable "peers" {
     security_group_id = string
   }))
   default  = {}
+  nullable = false
+}
+
+variable "permissions" {
+  description = "What the container's own role allows; the boundary has to allow it as well."
+  type = list(object({
+    actions   = list(string)
+    resources = list(string)
+  }))
+  default  = []
   nullable = false
 }
 

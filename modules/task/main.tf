@@ -47,6 +47,14 @@ resource "aws_ecs_task_definition" "template" {
     },
   ])
 
+  dynamic "ephemeral_storage" {
+    for_each = var.ephemeral_storage_gib[*]
+
+    content {
+      size_in_gib = ephemeral_storage.value
+    }
+  }
+
   runtime_platform {
     operating_system_family = "LINUX"
     cpu_architecture        = var.cpu_architecture

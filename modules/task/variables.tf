@@ -43,6 +43,17 @@ variable "environment_name" {
   nullable    = false
 }
 
+variable "ephemeral_storage_gib" {
+  description = "Disk of a task, 21 to 200 GiB; null is the 20 that Fargate includes."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.ephemeral_storage_gib == null ? true : var.ephemeral_storage_gib >= 21 && var.ephemeral_storage_gib <= 200
+    error_message = "21 to 200 GiB."
+  }
+}
+
 variable "image" {
   description = "Placeholder image of the template. It never runs: a promotion copies the template and puts a release's digest in."
   type        = string
@@ -80,6 +91,16 @@ variable "peers" {
     security_group_id = string
   }))
   default  = {}
+  nullable = false
+}
+
+variable "permissions" {
+  description = "What the container's own role allows; the boundary has to allow it as well."
+  type = list(object({
+    actions   = list(string)
+    resources = list(string)
+  }))
+  default  = []
   nullable = false
 }
 

@@ -23,6 +23,9 @@ func Mill() config.Platform {
 				Image:         config.Image{Context: "grind"},
 				HealthCommand: []string{"CMD", "/bin/grind", "check"},
 				Calls:         []string{"scale"},
+				Permissions: []config.Permission{
+					{Actions: []string{"s3:GetObject", "s3:PutObject"}, Resources: []string{"arn:aws:s3:::mill-flour-{environment}/*"}},
+				},
 			},
 			{
 				Name:          "scale",
@@ -44,7 +47,7 @@ func Mill() config.Platform {
 				Name:             "live",
 				Protected:        true,
 				Network:          config.Network{CIDR: "10.50.0.0/16", NATGateways: 2},
-				Size:             config.Size{CPU: 512, Memory: 1024, MinTasks: 2, MaxTasks: 4, TargetCPUPercent: 70},
+				Size:             config.Size{CPU: 512, Memory: 1024, EphemeralStorageGiB: 50, MinTasks: 2, MaxTasks: 4, TargetMemoryPercent: 70},
 				Alarms:           config.Alarms{CPUPercent: 90, MemoryPercent: 90, Period: 5 * time.Minute, Emails: []string{"on-call@acme-mill.com"}},
 				LogRetentionDays: 30,
 				Proof:            &config.Proof{From: "test", MinimumBake: 10 * time.Minute},

@@ -20,7 +20,7 @@ func Shop() config.Platform {
 		ZoneID:            "Z0ABCDEFGHIJKLMNOPQRS",
 		Repository:        config.Repository{Owner: "acme", Name: "shop", Branch: "trunk"},
 		PostgresVersion:   "17",
-		RedisVersion:      "7.0",
+		ValkeyVersion:     "8.0",
 
 		Services: []config.Service{
 			{
@@ -70,6 +70,9 @@ func Shop() config.Platform {
 				Database:      true,
 				Calls:         []string{"stock"},
 				Secrets:       []string{"payment-key"},
+				Permissions: []config.Permission{
+					{Actions: []string{"ses:SendEmail"}, Resources: []string{"arn:aws:ses:eu-central-1:210987654321:identity/shop.example"}},
+				},
 			},
 		},
 
@@ -161,7 +164,7 @@ func Shop() config.Platform {
 				},
 				Cache:            config.Cache{NodeType: "cache.m7g.large", Nodes: 3},
 				Size:             config.Size{CPU: 1024, Memory: 2048, MinTasks: 3, MaxTasks: 3},
-				Sizes:            map[string]config.Size{"store": {CPU: 2048, Memory: 4096, MinTasks: 4, MaxTasks: 20, TargetCPUPercent: 50}},
+				Sizes:            map[string]config.Size{"store": {CPU: 2048, Memory: 4096, MinTasks: 4, MaxTasks: 20, TargetCPUPercent: 50, TargetRequests: 600}},
 				Alarms:           config.Alarms{CPUPercent: 75, MemoryPercent: 80, HTTP5xx: 5, Period: time.Minute, Emails: []string{"on-call@example-shop.com"}},
 				Maintenance:      config.Maintenance{Window: "tue:22:30-wed:00:30", BackupWindow: "01:00-02:30"},
 				IdleTimeout:      10 * time.Minute,

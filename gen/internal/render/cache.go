@@ -1,11 +1,11 @@
 package render
 
-// cache is Redis on ElastiCache.
+// cache is Redis or Valkey on ElastiCache.
 func cache() module {
 	return module{
 		name: "cache",
 		about: []string{
-			"One Redis replication group on ElastiCache: encrypted at rest and in transit, reachable inside the VPC only. Who may connect is decided by the services and tasks, each of which adds its own rule to security_group_id.",
+			"One Redis or Valkey replication group on ElastiCache: encrypted at rest and in transit, reachable inside the VPC only. Who may connect is decided by the services and tasks, each of which adds its own rule to security_group_id.",
 		},
 		files: []source{{"main.tf", []node{
 			comment("No rules here: a cache that no service names cannot be reached at all."),
@@ -22,9 +22,9 @@ func cache() module {
 			resource("aws_elasticache_replication_group", "this",
 				set("replication_group_id", expr("var.name")),
 				set("description", expr(`"Redis of ${var.name}"`)),
-				set("engine", "redis"),
+				set("engine", expr("var.engine")),
 				set("engine_version", expr("var.engine_version")),
-				set("parameter_group_name", expr(`"default.redis${split(".", var.engine_version)[0]}"`)),
+				set("parameter_group_name", expr(`"default.${var.engine}${split(".", var.engine_version)[0]}"`)),
 				set("node_type", expr("var.node_type")),
 				set("num_cache_clusters", expr("var.node_count")),
 				comment("Failover needs a replica to fail over to."),
@@ -50,7 +50,9 @@ func cache() module {
 			{name: "maintenance_window", kind: "string", description: "Time of the week in which AWS may work on the nodes, in UTC.", fallback: "sun:04:00-sun:05:00"},
 			{name: "snapshot_days", kind: "number", description: "Days that daily snapshots are kept; 0 takes none.", fallback: 0,
 				validations: []validation{{"var.snapshot_days >= 0 && var.snapshot_days <= 35", "0 to 35 days."}}},
-			{name: "engine_version", kind: "string", description: "Version of Redis, major and minor.", example: "7.1",
+			{name: "engine", kind: "string", description: "redis or valkey. The first becomes the second in place; the way back replaces it.", fallback: "redis",
+				validations: []validation{{`contains(["redis", "valkey"], var.engine)`, "redis or valkey."}}},
+			{name: "engine_version", kind: "string", description: "Version of the engine, major and minor.", example: "7.1",
 				validations: []validation{{`can(regex("^[0-9]+\\.[0-9]+$", var.engine_version))`, "Major and minor version, such as 7.1."}}},
 			{name: "name", kind: "string", description: "Identifier of the replication group.", example: "shop-staging",
 				validations: []validation{{

@@ -33,6 +33,13 @@ func containerVariables() []variable {
 		{name: "permissions_boundary", kind: "string",
 			description: "ARN of the policy that bounds both roles.",
 			example:     "arn:aws:iam::123456789012:policy/shop/shop-staging-boundary"},
+		{name: "ephemeral_storage_gib", kind: "number", description: "Disk of a task, 21 to 200 GiB; null is the 20 that Fargate includes.",
+			fallback: expr("null"), nullable: true,
+			validations: []validation{{
+				"var.ephemeral_storage_gib == null ? true : var.ephemeral_storage_gib >= 21 && var.ephemeral_storage_gib <= 200", "21 to 200 GiB.",
+			}}},
+		{name: "permissions", kind: "list(object({\n    actions   = list(string)\n    resources = list(string)\n  }))",
+			description: "What the container's own role allows; the boundary has to allow it as well.", fallback: list{}},
 		{name: "platform", kind: "string", description: "Name of the platform, the first part of names and paths.", example: "shop"},
 		{name: "region", kind: "string", description: "AWS region of the log.", example: "us-west-2"},
 		{name: "repository_arn", kind: "string", description: "ECR repository that the image is pulled from.",
@@ -119,7 +126,16 @@ func containerIAM() []node {
   }]`)),
 		),
 	)
-	return append(nodes, role("task", "The container's own role. It has no permissions until the application needs one.", "task")...)
+	nodes = append(nodes, role("task", "The container's own role. It has no permissions until the application needs one.", "task")...)
+	return append(nodes, resource("aws_iam_role_policy", "task",
+		set("count", expr("length(var.permissions) == 0 ? 0 : 1")),
+		set("name", "task"),
+		set("role", expr("aws_iam_role.task.id")),
+		set("policy", call{"jsonencode", object{
+			{"Version", "2012-10-17"},
+			{"Statement", loop{"permission", "var.permissions", granted("permission")}},
+		}}),
+	))
 }
 
 // policy is an IAM policy document. A loop among the statements stands for as
@@ -218,6 +234,10 @@ func taskDefinition(definition ...field) []node {
 			set("skip_destroy", true),
 			set("track_latest", false),
 			set("container_definitions", call{"jsonencode", list{container}}),
+			block{"dynamic", []string{"ephemeral_storage"}, []node{
+				set("for_each", expr("var.ephemeral_storage_gib[*]")),
+				nested("content", set("size_in_gib", expr("ephemeral_storage.value"))),
+			}},
 			nested("runtime_platform",
 				set("operating_system_family", "LINUX"),
 				set("cpu_architecture", expr("var.cpu_architecture")),

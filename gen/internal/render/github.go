@@ -50,8 +50,8 @@ func github() module {
 		variables: []variable{
 			{name: "account", kind: "string", description: "AWS account.", example: "123456789012"},
 			{name: "branch", kind: "string", description: "Branch whose pushes build images.", fallback: "main"},
-			{name: "environments", kind: "map(object({\n    domain    = optional(string)\n    histories = list(string)\n    protected = bool\n    refs      = list(string)\n  }))",
-				description: "The environments that are deployed to: the DNS name of each, unless there is no zone, the environments whose history it reads, whether its data is protected from workflows, and the refs it is deployed from.",
+			{name: "environments", kind: "map(object({\n    domain    = optional(string)\n    histories = list(string)\n    permissions = optional(list(object({\n      actions   = list(string)\n      resources = list(string)\n    })), [])\n    protected = bool\n    refs      = list(string)\n  }))",
+				description: "The environments that are deployed to: the DNS name of each, unless there is no zone, the environments whose history it reads, what its tasks may do besides what all need, whether its data is protected from workflows, and the refs it is deployed from.",
 				example: object{{"staging", object{
 					{"domain", "staging.shop.io"}, {"histories", row{"staging"}}, {"protected", false}, {"refs", row{"refs/heads/main"}},
 				}}}},
@@ -306,6 +306,11 @@ func githubBuild() []node {
 	}
 }
 
+// granted is the statement of one of the permissions that tasks have.
+func granted(permission string) object {
+	return object{{"Effect", "Allow"}, {"Action", expr(permission + ".actions")}, {"Resource", expr(permission + ".resources")}}
+}
+
 // githubBoundary is the most that any role of an environment can do, whatever
 // its own policies say.
 func githubBoundary() []node {
@@ -327,6 +332,7 @@ func githubBoundary() []node {
 					when("ArnEquals", "ecs:cluster", expr(`"arn:aws:ecs:${var.region}:${var.account}:cluster/${var.platform}-${each.key}"`))),
 				allow("PassRoles", "iam:PassRole", expr(`"${local.arn_of_roles}/${each.key}/*"`),
 					when("StringEquals", "iam:PassedToService", "ecs-tasks.amazonaws.com")),
+				loop{"permission", "each.value.permissions", granted("permission")},
 			)),
 		),
 	}

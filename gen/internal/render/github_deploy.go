@@ -255,7 +255,7 @@ func githubDeploy() []node {
 				"elasticache:ModifyReplicationGroup",
 				"elasticache:RemoveTagsFromResource",
 			}, arns("elasticache",
-				"cluster:"+own+"-*", "parametergroup:default.redis*", "replicationgroup:"+own, "subnetgroup:"+own)),
+				"cluster:"+own+"-*", "parametergroup:default.redis*", "parametergroup:default.valkey*", "replicationgroup:"+own, "subnetgroup:"+own)),
 			allow("Secrets", list{
 				"secretsmanager:CreateSecret",
 				"secretsmanager:GetSecretValue",

@@ -64,7 +64,9 @@ func randomPlatform(seed uint64) config.Platform {
 	}
 	p.Repository.Branch = c.of("main", "release/1.x", "a+b")
 	p.PostgresVersion = c.of("13", "16", "17")
-	p.RedisVersion = c.of("7.0", "7.1")
+	if p.RedisVersion = c.of("", "7.0", "7.1"); p.RedisVersion == "" {
+		p.ValkeyVersion = c.of("7.2", "8.0", "8.1")
+	}
 	used := map[string]bool{}
 	c.secrets(&p)
 	c.services(&p, used)
@@ -129,6 +131,9 @@ func (c choice) services(p *config.Platform, used map[string]bool) {
 			s.Command = []string{"serve", "x" + c.of(awkward()...)}
 		}
 		if c.yes() {
+			s.Permissions = []config.Permission{{Actions: []string{"sqs:*"}, Resources: []string{"arn:aws:sqs:*:123456789012:{environment}-" + s.Name}}}
+		}
+		if c.yes() {
 			s.EntryPoint = []string{"/bin/sh", "-c"}
 		}
 		if i > 0 && c.yes() && s.Command != nil && p.Services[0].Builds() {
@@ -161,6 +166,7 @@ func (c choice) tasks(p *config.Platform, used map[string]bool) {
 
 func (c choice) size(protected bool) config.Size {
 	s := []config.Size{{CPU: 256, Memory: 512}, {CPU: 4096, Memory: 30720}, {CPU: 8192, Memory: 20480}, {CPU: 16384, Memory: 122880}}[c.IntN(4)]
+	s.EphemeralStorageGiB = c.IntN(2) * 100
 	s.MinTasks = 1 + c.IntN(3)
 	if protected {
 		s.MinTasks++
@@ -168,6 +174,7 @@ func (c choice) size(protected bool) config.Size {
 	s.MaxTasks = s.MinTasks + c.IntN(2)*c.IntN(5)
 	if s.Autoscaled() {
 		s.TargetCPUPercent = 10 + c.IntN(81)
+		s.TargetMemoryPercent = c.IntN(2) * 70
 	}
 	return s
 }

@@ -21,6 +21,7 @@ func environmentServices(p config.Platform, e config.Environment) []node {
 			name: s.Name, image: s.Name, cpu: size.CPU, memory: size.Memory,
 			port: s.Port, database: s.Database, cache: s.Cache, calls: s.Calls,
 			secrets: s.Secrets, environment: s.Environment,
+			disk: size.EphemeralStorageGiB, permissions: s.Permissions,
 		})
 		body = append(body,
 			set("alarms", expr("merge(local.thresholds, { topic_arn = module.alarms.topic_arn })")),
@@ -39,11 +40,14 @@ func environmentServices(p config.Platform, e config.Environment) []node {
 		}
 		body = append(body, serviceTimes(s)...)
 		if size.Autoscaled() {
-			body = append(body, set("autoscaling", object{
+			body = append(body, set("autoscaling", append(object{
 				{"max_tasks", size.MaxTasks},
 				{"min_tasks", size.MinTasks},
-				{"target_cpu_percent", size.TargetCPUPercent},
-			}))
+			}, given(
+				field{"target_cpu_percent", size.TargetCPUPercent},
+				field{"target_memory_percent", size.TargetMemoryPercent},
+				field{"target_requests", size.TargetRequests},
+			)...)))
 		}
 		if s.Public() {
 			routes, priority := s.Routes, s.Priority
@@ -64,26 +68,36 @@ func environmentServices(p config.Platform, e config.Environment) []node {
 	return nodes
 }
 
+// given are the fields that are set.
+func given(fields ...field) (o object) {
+	for _, f := range fields {
+		switch v := f.value.(type) {
+		case time.Duration:
+			f.value = int(v.Seconds())
+		case []string:
+			f.value = row(strs(v))
+			if len(v) == 0 {
+				continue
+			}
+		}
+		if f.value != "" && f.value != 0 {
+			o = append(o, f)
+		}
+	}
+	return o
+}
+
+// permissionList writes permissions as modules take them.
+func permissionList(permissions []config.Permission) (all list) {
+	for _, p := range permissions {
+		all = append(all, object{{"actions", list(strs(p.Actions))}, {"resources", list(strs(p.Resources))}})
+	}
+	return all
+}
+
 // serviceTimes are the arguments for a service's health check and timeouts;
 // fields that are not set get the module's defaults.
 func serviceTimes(s config.Service) []node {
-	given := func(fields ...field) (o object) {
-		for _, f := range fields {
-			switch v := f.value.(type) {
-			case time.Duration:
-				f.value = int(v.Seconds())
-			case []string:
-				f.value = row(strs(v))
-				if len(v) == 0 {
-					continue
-				}
-			}
-			if f.value != "" && f.value != 0 {
-				o = append(o, f)
-			}
-		}
-		return o
-	}
 	nodes := []node{set("health_check", given(
 		field{"command", s.HealthCommand}, field{"interval", s.Health.Interval}, field{"matcher", s.Health.Matcher},
 		field{"path", s.HealthPath}, field{"retries", s.Health.Retries}, field{"start_period", s.Health.StartPeriod},
@@ -104,6 +118,7 @@ func environmentTasks(p config.Platform, e config.Environment) []node {
 		body := containerArguments(p, e, container{
 			name: t.Name, image: t.Service, cpu: t.CPU, memory: t.Memory,
 			database: t.Database, cache: t.Cache, secrets: t.Secrets, environment: t.Environment,
+			disk: t.EphemeralStorageGiB, permissions: t.Permissions,
 		})
 		body = append(body, set("command", list(strs(t.Command))))
 		sortArguments(body)
@@ -153,6 +168,8 @@ type container struct {
 	calls           []string
 	secrets         []string
 	environment     map[string]string
+	disk            int // GiB; 0: what Fargate includes
+	permissions     []config.Permission
 }
 
 func containerArguments(p config.Platform, e config.Environment, c container) []node {
@@ -173,6 +190,12 @@ func containerArguments(p config.Platform, e config.Environment, c container) []
 	}
 	if s, _ := p.Service(p.Builder(c.image)); s.Image.Architecture() != "X86_64" {
 		body = append(body, set("cpu_architecture", s.Image.Architecture()))
+	}
+	if c.disk != 0 {
+		body = append(body, set("ephemeral_storage_gib", c.disk))
+	}
+	if granted := permissionList(config.PermissionsIn(e, c.permissions)); len(granted) > 0 {
+		body = append(body, set("permissions", granted))
 	}
 	if peers := containerPeers(p, c); len(peers) > 0 {
 		body = append(body, set("peers", peers))

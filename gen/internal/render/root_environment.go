@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/specboard/platform/gen/config"
@@ -166,16 +167,20 @@ func environmentCache(p config.Platform, e config.Environment) []node {
 	if !p.HasCache() {
 		return nil
 	}
+	var engine []node
+	if p.ValkeyVersion != "" {
+		engine = append(engine, set("engine", "valkey"))
+	}
 	return []node{
-		moduleCall("cache", "cache", withWindows(e,
-			set("engine_version", p.RedisVersion),
+		moduleCall("cache", "cache", withWindows(e, append(engine,
+			set("engine_version", cmp.Or(p.RedisVersion, p.ValkeyVersion)),
 			set("name", p.Prefix(e.Name)),
 			set("node_count", e.Cache.Nodes),
 			set("node_type", e.Cache.NodeType),
 			set("snapshot_days", e.Cache.SnapshotDays),
 			set("subnet_ids", expr("module.network.isolated_subnet_ids")),
 			set("vpc_id", expr("module.network.vpc_id")),
-		)...),
+		)...)...),
 	}
 }
 

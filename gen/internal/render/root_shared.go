@@ -29,7 +29,11 @@ func sharedRoot(p config.Platform) root {
 		if e.Proof != nil {
 			histories, refs = append(histories, e.Proof.From), append(refs, "refs/tags/*")
 		}
-		about := object{{"histories", histories}, {"protected", e.Protected}, {"refs", refs}}
+		about := object{{"histories", histories}}
+		if granted := permissionList(p.BoundaryOf(e)); len(granted) > 0 {
+			about = append(about, field{"permissions", granted})
+		}
+		about = append(about, field{"protected", e.Protected}, field{"refs", refs})
 		if p.HasLoadBalancer() {
 			about = append(object{{"domain", p.Host(e)}}, about...)
 		}

@@ -22,9 +22,13 @@ func service() module {
 				"var.alarms.period_seconds >= 60 && var.alarms.period_seconds % 60 == 0",
 				"The period is a multiple of 60 seconds.",
 			}}},
-		variable{name: "autoscaling", kind: "object({\n    max_tasks          = number\n    min_tasks          = number\n    target_cpu_percent = number\n  })",
-			description: "How far the number of tasks follows the load; null keeps it fixed. A promotion changes the lower bound later.",
-			fallback:    expr("null"), nullable: true},
+		variable{name: "autoscaling", kind: "object({\n    max_tasks             = number\n    min_tasks             = number\n    target_cpu_percent    = optional(number)\n    target_memory_percent = optional(number)\n    target_requests       = optional(number)\n  })",
+			description: "How far the number of tasks follows the load, and the averages it aims at; null keeps it fixed. Requests are those that the load balancer sends to a task in a minute. A promotion changes the lower bound later.",
+			fallback:    expr("null"), nullable: true,
+			validations: []validation{{
+				"var.autoscaling == null ? true : var.autoscaling.target_requests == null || var.load_balancer != null",
+				"Only a load balancer counts requests.",
+			}}},
 		variable{name: "cluster_name", kind: "string", description: "ECS cluster of the service.", example: expr("module.cluster.name")},
 		variable{name: "command", kind: "list(string)", description: "Command that replaces the image's own; null keeps it.",
 			fallback: expr("null"), nullable: true},
@@ -258,6 +262,23 @@ func serviceNetwork() []node {
 }
 
 func serviceAutoscaling() []node {
+	policy := func(name, target string, metric ...node) block {
+		return resource("aws_appautoscaling_policy", name,
+			set("count", expr("one(var.autoscaling[*]."+target+") == null ? 0 : 1")),
+			set("name", expr(`"${local.family}-`+name+`"`)),
+			set("policy_type", "TargetTrackingScaling"),
+			set("service_namespace", expr("aws_appautoscaling_target.this[0].service_namespace")),
+			set("scalable_dimension", expr("aws_appautoscaling_target.this[0].scalable_dimension")),
+			set("resource_id", expr("aws_appautoscaling_target.this[0].resource_id")),
+			nested("target_tracking_scaling_policy_configuration",
+				set("target_value", expr("var.autoscaling."+target)),
+				comment("Quick to grow, slow to shrink."),
+				set("scale_out_cooldown", 60),
+				set("scale_in_cooldown", 300),
+				nested("predefined_metric_specification", metric...),
+			),
+		)
+	}
 	return []node{
 		resource("aws_appautoscaling_target", "this",
 			set("count", expr("var.autoscaling == null ? 0 : 1")),
@@ -272,22 +293,11 @@ func serviceAutoscaling() []node {
 				set("ignore_changes", row{expr("min_capacity")}),
 			),
 		),
-		resource("aws_appautoscaling_policy", "cpu",
-			set("count", expr("var.autoscaling == null ? 0 : 1")),
-			set("name", expr(`"${local.family}-cpu"`)),
-			set("policy_type", "TargetTrackingScaling"),
-			set("service_namespace", expr("aws_appautoscaling_target.this[0].service_namespace")),
-			set("scalable_dimension", expr("aws_appautoscaling_target.this[0].scalable_dimension")),
-			set("resource_id", expr("aws_appautoscaling_target.this[0].resource_id")),
-			nested("target_tracking_scaling_policy_configuration",
-				set("target_value", expr("var.autoscaling.target_cpu_percent")),
-				comment("Quick to grow, slow to shrink."),
-				set("scale_out_cooldown", 60),
-				set("scale_in_cooldown", 300),
-				nested("predefined_metric_specification",
-					set("predefined_metric_type", "ECSServiceAverageCPUUtilization"),
-				),
-			),
+		policy("cpu", "target_cpu_percent", set("predefined_metric_type", "ECSServiceAverageCPUUtilization")),
+		policy("memory", "target_memory_percent", set("predefined_metric_type", "ECSServiceAverageMemoryUtilization")),
+		policy("requests", "target_requests",
+			set("predefined_metric_type", "ALBRequestCountPerTarget"),
+			set("resource_label", expr(`"${var.load_balancer.arn_suffix}/${aws_lb_target_group.this[0].arn_suffix}"`)),
 		),
 	}
 }

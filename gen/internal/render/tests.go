@@ -145,14 +145,15 @@ func serviceTest() []node {
 			assert("aws_ecs_service.this.deployment_minimum_healthy_percent == 100 && aws_ecs_service.this.deployment_maximum_percent == 200", "New tasks serve before old ones go."),
 			assert("aws_ecs_service.this.deployment_circuit_breaker[0].rollback", "A failed deployment goes back by itself."),
 			assert("aws_ecs_task_definition.template.skip_destroy && !aws_ecs_task_definition.template.track_latest", "No revision that a rollback needs is deregistered."),
-			assert("length(local.secret_statements) == 0", "A service without secrets may read none."),
+			assert("length(local.secret_statements) == 0 && length(aws_iam_role_policy.task) == 0", "A service without secrets may read none, and its code may do nothing in AWS."),
+			assert("length(aws_ecs_task_definition.template.ephemeral_storage) == 0", "Fargate includes 20 GiB."),
 			assert("aws_ecs_service.this.service_connect_configuration[0].service[0].timeout[0].per_request_timeout_seconds == 0", "A response may stream for as long as it likes."),
 		),
 		run("public_and_scaled", []node{
 			set("health_check", object{{"path", "/ready"}, {"matcher", "204"}}),
 			set("name", "notifications-of-everything"),
 			set("timeouts", object{{"drain", 90}}),
-			set("autoscaling", object{{"max_tasks", 4}, {"min_tasks", 2}, {"target_cpu_percent", 60}}),
+			set("autoscaling", object{{"max_tasks", 4}, {"min_tasks", 2}, {"target_cpu_percent", 60}, {"target_requests", 900}}),
 			set("load_balancer", object{
 				{"arn_suffix", "app/test/1"},
 				{"listener_arn", "arn:aws:elasticloadbalancing:us-west-2:123456789012:listener/app/test/1/2"},
@@ -165,10 +166,20 @@ func serviceTest() []node {
 		},
 			assert(`aws_lb_target_group.this[0].health_check[0].path == "/ready" && aws_lb_target_group.this[0].health_check[0].matcher == "204"`, "The load balancer asks what it is told to."),
 			assert(`aws_lb_target_group.this[0].name == "platform-test-notificatio-a8c646"`, "A name that is too long ends in a hash."),
+			assert(`length(aws_appautoscaling_policy.cpu) == 1 && length(aws_appautoscaling_policy.requests) == 1 && length(aws_appautoscaling_policy.memory) == 0`, "It follows both of its targets."),
 			assert(`tonumber(aws_lb_target_group.this[0].deregistration_delay) == 90`, "Requests in flight get the time they need."),
 			assert("aws_appautoscaling_target.this[0].min_capacity == 0", "Nothing runs before the first promotion, which raises the lower bound."),
 			assert(`aws_vpc_security_group_ingress_rule.at_peer["database"].from_port == 5432`, "The peer lets the service in."),
 			assert(`one(local.secret_arns) == "arn:aws:secretsmanager:us-west-2:123456789012:secret:test/platform/db-AbCdEf"`, "Permission is given for the secret, not for its key."),
+		),
+		run("what_it_asks_for_besides", []node{
+			set("autoscaling", object{{"max_tasks", 4}, {"min_tasks", 2}, {"target_memory_percent", 70}}),
+			set("ephemeral_storage_gib", 50),
+			set("permissions", list{object{{"actions", row{"ses:SendEmail"}}, {"resources", row{"*"}}}}),
+		},
+			assert(`aws_appautoscaling_policy.memory[0].target_tracking_scaling_policy_configuration[0].target_value == 70 && length(concat(aws_appautoscaling_policy.cpu, aws_appautoscaling_policy.requests)) == 0`, "Memory alone decides."),
+			assert("aws_ecs_task_definition.template.ephemeral_storage[0].size_in_gib == 50", "A task has the disk that it needs."),
+			assert(`jsondecode(aws_iam_role_policy.task[0].policy).Statement == [{ Action = ["ses:SendEmail"], Effect = "Allow", Resource = ["*"] }]`, "The container's role allows what is asked for, and nothing else."),
 		),
 		run("a_worker_listens_on_nothing", []node{
 			set("command", row{"work"}),
@@ -182,6 +193,8 @@ func serviceTest() []node {
 		refuses("a_size_that_fargate_does_not_have", "cpu", 300),
 		refuses("memory_that_fargate_does_not_pair_with_the_cpu", "memory", 1536),
 		refuses("an_internal_service_that_nobody_checks", "health_check", object{}),
+		refuses("a_disk_that_fargate_includes", "ephemeral_storage_gib", 20),
+		refuses("requests_that_nobody_counts", "autoscaling", object{{"max_tasks", 4}, {"min_tasks", 2}, {"target_requests", 100}}),
 		refuses("a_stop_that_fargate_does_not_wait_for", "timeouts", object{{"stop", 300}}),
 	}
 }
@@ -229,6 +242,11 @@ func githubTest() []node {
 			assert(expr(statement(`aws_iam_policy.services["staging"]`, "RunTasks", "Condition")+`.ArnEquals["ecs:cluster"] == "arn:aws:ecs:us-west-2:123456789012:cluster/platform-staging"`), "It runs tasks in its own cluster."),
 			assert(expr(statement(`aws_iam_policy.release["staging"]`, "Record", "Condition")+`.Null["s3:if-none-match"] == "false"`), "A record is written once."),
 			assert(`alltrue([for policies in [aws_iam_policy.network, aws_iam_policy.services, aws_iam_policy.data, aws_iam_policy.jobs, aws_iam_policy.release, aws_iam_policy.boundary] : alltrue([for p in policies : length(p.policy) <= 6144])])`, "IAM takes 6,144 characters."),
+		),
+		run("the_boundary_allows_what_tasks_ask_for", []node{
+			set("environments", object{{"staging", append(environment(false, "staging"), field{"permissions", list{object{{"actions", row{"ses:SendEmail"}}, {"resources", row{"*"}}}}})}}),
+		},
+			assert(expr(`anytrue([for s in jsondecode(aws_iam_policy.boundary["staging"].policy).Statement : s.Action == ["ses:SendEmail"] && s.Resource == ["*"]])`), "A permission that the boundary lacks would be none."),
 		),
 		run("without_a_zone_nobody_changes_names", []node{
 			set("zone_id", expr("null")),
@@ -281,7 +299,11 @@ func cacheTest() []node {
 		run("replicas_fail_over", []node{set("node_count", 2)},
 			assert("aws_elasticache_replication_group.this.automatic_failover_enabled && aws_elasticache_replication_group.this.multi_az_enabled", "The replica takes over, from another zone."),
 		),
+		run("valkey_has_its_own_parameters", []node{set("engine", "valkey"), set("engine_version", "8.0")},
+			assert(`aws_elasticache_replication_group.this.engine == "valkey" && aws_elasticache_replication_group.this.parameter_group_name == "default.valkey8"`, "The group of the engine and its version."),
+		),
 		refuses("a_database_class", "node_type", "db.t4g.micro"),
+		refuses("another_engine", "engine", "memcached"),
 	}
 }
 

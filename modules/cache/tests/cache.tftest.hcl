@@ -48,6 +48,20 @@ run "replicas_fail_over" {
   }
 }
 
+run "valkey_has_its_own_parameters" {
+  command = plan
+
+  variables {
+    engine         = "valkey"
+    engine_version = "8.0"
+  }
+
+  assert {
+    condition     = aws_elasticache_replication_group.this.engine == "valkey" && aws_elasticache_replication_group.this.parameter_group_name == "default.valkey8"
+    error_message = "The group of the engine and its version."
+  }
+}
+
 run "a_database_class" {
   command = plan
 
@@ -56,4 +70,14 @@ run "a_database_class" {
   }
 
   expect_failures = [var.node_type]
+}
+
+run "another_engine" {
+  command = plan
+
+  variables {
+    engine = "memcached"
+  }
+
+  expect_failures = [var.engine]
 }

@@ -123,6 +123,32 @@ run "roles_stay_in_their_environment" {
   }
 }
 
+run "the_boundary_allows_what_tasks_ask_for" {
+  command = plan
+
+  variables {
+    environments = {
+      staging = {
+        domain    = "example.com"
+        histories = ["staging"]
+        protected = false
+        refs      = ["refs/heads/main"]
+        permissions = [
+          {
+            actions   = ["ses:SendEmail"]
+            resources = ["*"]
+          },
+        ]
+      }
+    }
+  }
+
+  assert {
+    condition     = anytrue([for s in jsondecode(aws_iam_policy.boundary["staging"].policy).Statement : s.Action == ["ses:SendEmail"] && s.Resource == ["*"]])
+    error_message = "A permission that the boundary lacks would be none."
+  }
+}
+
 run "without_a_zone_nobody_changes_names" {
   command = plan
 

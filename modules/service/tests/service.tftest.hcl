@@ -70,8 +70,13 @@ run "internal_and_fixed_by_default" {
   }
 
   assert {
-    condition     = length(local.secret_statements) == 0
-    error_message = "A service without secrets may read none."
+    condition     = length(local.secret_statements) == 0 && length(aws_iam_role_policy.task) == 0
+    error_message = "A service without secrets may read none, and its code may do nothing in AWS."
+  }
+
+  assert {
+    condition     = length(aws_ecs_task_definition.template.ephemeral_storage) == 0
+    error_message = "Fargate includes 20 GiB."
   }
 
   assert {
@@ -96,6 +101,7 @@ run "public_and_scaled" {
       max_tasks          = 4
       min_tasks          = 2
       target_cpu_percent = 60
+      target_requests    = 900
     }
     load_balancer = {
       arn_suffix        = "app/test/1"
@@ -126,6 +132,11 @@ run "public_and_scaled" {
   }
 
   assert {
+    condition     = length(aws_appautoscaling_policy.cpu) == 1 && length(aws_appautoscaling_policy.requests) == 1 && length(aws_appautoscaling_policy.memory) == 0
+    error_message = "It follows both of its targets."
+  }
+
+  assert {
     condition     = tonumber(aws_lb_target_group.this[0].deregistration_delay) == 90
     error_message = "Requests in flight get the time they need."
   }
@@ -143,6 +154,40 @@ run "public_and_scaled" {
   assert {
     condition     = one(local.secret_arns) == "arn:aws:secretsmanager:us-west-2:123456789012:secret:test/platform/db-AbCdEf"
     error_message = "Permission is given for the secret, not for its key."
+  }
+}
+
+run "what_it_asks_for_besides" {
+  command = plan
+
+  variables {
+    autoscaling = {
+      max_tasks             = 4
+      min_tasks             = 2
+      target_memory_percent = 70
+    }
+    ephemeral_storage_gib = 50
+    permissions = [
+      {
+        actions   = ["ses:SendEmail"]
+        resources = ["*"]
+      },
+    ]
+  }
+
+  assert {
+    condition     = aws_appautoscaling_policy.memory[0].target_tracking_scaling_policy_configuration[0].target_value == 70 && length(concat(aws_appautoscaling_policy.cpu, aws_appautoscaling_policy.requests)) == 0
+    error_message = "Memory alone decides."
+  }
+
+  assert {
+    condition     = aws_ecs_task_definition.template.ephemeral_storage[0].size_in_gib == 50
+    error_message = "A task has the disk that it needs."
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.task[0].policy).Statement == [{ Action = ["ses:SendEmail"], Effect = "Allow", Resource = ["*"] }]
+    error_message = "The container's role allows what is asked for, and nothing else."
   }
 }
 
@@ -199,6 +244,30 @@ run "an_internal_service_that_nobody_checks" {
   }
 
   expect_failures = [var.health_check]
+}
+
+run "a_disk_that_fargate_includes" {
+  command = plan
+
+  variables {
+    ephemeral_storage_gib = 20
+  }
+
+  expect_failures = [var.ephemeral_storage_gib]
+}
+
+run "requests_that_nobody_counts" {
+  command = plan
+
+  variables {
+    autoscaling = {
+      max_tasks       = 4
+      min_tasks       = 2
+      target_requests = 100
+    }
+  }
+
+  expect_failures = [var.autoscaling]
 }
 
 run "a_stop_that_fargate_does_not_wait_for" {

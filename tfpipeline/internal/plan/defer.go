@@ -18,7 +18,7 @@ var deferrable = map[string][]string{
 		"allocated_storage", "backup_retention_period", "ca_cert_identifier", "engine_version", "instance_class",
 		"iops", "license_model", "multi_az", "port", "storage_throughput", "storage_type",
 	},
-	"aws_elasticache_replication_group": {"engine_version", "node_type"},
+	"aws_elasticache_replication_group": {"engine", "engine_version", "node_type"},
 }
 
 // Pending is what AWS has taken and not yet made of one resource: the values

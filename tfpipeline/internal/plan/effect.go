@@ -49,7 +49,7 @@ var restarts = []struct {
 	arguments  []string
 }{
 	{"aws_db_instance", "restarts the database", []string{"instance_class", "engine_version", "parameter_group_name", "storage_type", "ca_cert_identifier"}},
-	{"aws_elasticache_replication_group", "replaces the cache nodes, which ends their connections", []string{"node_type", "engine_version", "parameter_group_name"}},
+	{"aws_elasticache_replication_group", "replaces the cache nodes, which ends their connections", []string{"node_type", "engine", "engine_version", "parameter_group_name"}},
 }
 
 // rollouts are the arguments of a service that ECS starts a deployment for.

@@ -175,12 +175,15 @@ func openModule(t testing.TB, parser *hclparse.Parser, dir string, inputs map[st
 					v, diags = d.Expr.Value(nil)
 					given = !diags.HasErrors()
 				}
-				kind, _, diags := typeexpr.TypeConstraintWithDefaults(b.Body.Attributes["type"].Expr)
+				kind, defaults, diags := typeexpr.TypeConstraintWithDefaults(b.Body.Attributes["type"].Expr)
 				if diags.HasErrors() {
 					t.Fatal(diags)
 				}
 				variables[b.Labels[0]] = cty.UnknownVal(kind.WithoutOptionalAttributesDeep())
 				if given {
+					if defaults != nil {
+						v = defaults.Apply(v)
+					}
 					if v, err := convert.Convert(v, kind); err == nil {
 						variables[b.Labels[0]] = v
 					}
@@ -228,6 +231,11 @@ func openModule(t testing.TB, parser *hclparse.Parser, dir string, inputs map[st
 
 // evaluate sets the attributes of a resource's instances.
 func (m *tfModule) evaluate(b *hclsyntax.Block) {
+	if count := b.Body.Attributes["count"]; count != nil {
+		if v, diags := count.Expr.Value(m.ctx); !diags.HasErrors() && v.RawEquals(cty.Zero) {
+			return
+		}
+	}
 	instances := map[string]cty.Value{"": cty.NilVal}
 	if each := b.Body.Attributes["for_each"]; each != nil {
 		v, diags := each.Expr.Value(m.ctx)

@@ -1,0 +1,123 @@
+package config
+
+import (
+	"encoding/json"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+var (
+	actionPattern   = regexp.MustCompile(`^[a-z0-9-]+:([A-Za-z]+\*?|\*)$`)
+	resourcePattern = regexp.MustCompile(`^arn:aws:[a-z0-9-]+:([a-z0-9-]*|\*):([0-9]{12})?:[A-Za-z0-9_./:*+=@,-]+$`)
+)
+
+// boundary is the most characters of a managed policy, of which the boundary
+// needs some for what every task may do.
+const boundary, boundaryOverhead = 6144, 2500
+
+// ungranted are the services whose permissions no task gets, with the reason.
+var ungranted = map[string]string{
+	"account":        "would change the account itself",
+	"iam":            "would change who may do what",
+	"organizations":  "would change the account itself",
+	"secretsmanager": "reads or changes secrets, which a container receives by its field secrets",
+	"sts":            "would act as somebody else",
+}
+
+// permissions checks what a service or task may do in AWS.
+func (c *checker) permissions(at string, permissions []Permission) {
+	for i, p := range permissions {
+		of := at + "[" + strconv.Itoa(i) + "]"
+		c.must(len(p.Actions) > 0, of+".actions", nil, "none, so nothing is allowed", literal(`{"ses:SendEmail"}`))
+		c.must(len(p.Resources) > 0, of+".resources", nil, "none, so nothing is allowed", literal(`{"arn:aws:ses:us-west-2:123456789012:identity/shop.io"}`))
+		buckets := false
+		for j, action := range p.Actions {
+			path := of + ".actions[" + strconv.Itoa(j) + "]"
+			if !c.must(len(action) <= 128 && actionPattern.MatchString(action), path, action, "is not an action of IAM: a service in lower case, a colon and a name, which may end in *", "ses:SendEmail") ||
+				!c.must(slices.Index(p.Actions, action) == j, path, action, "is listed twice", nil) {
+				continue
+			}
+			service, _, _ := strings.Cut(action, ":")
+			buckets = buckets || service == "s3"
+			c.must(ungranted[service] == "", path, action, ungranted[service], "ses:SendEmail")
+		}
+		for j, resource := range p.Resources {
+			path := of + ".resources[" + strconv.Itoa(j) + "]"
+			if !c.must(resource == "*" || len(resource) <= 512 && resourcePattern.MatchString(inEnvironment(resource, "x")), path, resource,
+				"is neither * nor an ARN with a service, a region or none, an account or none, and a resource", "arn:aws:s3:::shop-uploads/*") {
+				continue
+			}
+			c.must(slices.Index(p.Resources, resource) == j, path, resource, "is listed twice", nil)
+			c.must(!buckets || !c.meansStates(resource), path, resource, "takes in "+show(c.StateBucket())+", where states and histories are", "arn:aws:s3:::shop-uploads/*")
+		}
+	}
+}
+
+// meansStates reports whether a resource takes in the bucket of the states.
+func (c *checker) meansStates(resource string) bool {
+	bucket, _, _ := strings.Cut(strings.TrimPrefix(resource, "arn:aws:s3:::"), "/")
+	for _, name := range append([]string{""}, names(c.Environments, func(e Environment) string { return e.Name })...) {
+		if ok, err := path.Match(inEnvironment(bucket, name), c.StateBucket()); ok || err != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// inEnvironment puts the environment's name into a resource.
+func inEnvironment(resource, environment string) string {
+	return strings.ReplaceAll(resource, "{environment}", environment)
+}
+
+// PermissionsIn are a service's or task's permissions in an environment.
+func PermissionsIn(e Environment, permissions []Permission) []Permission {
+	var all []Permission
+	for _, p := range permissions {
+		here := Permission{Actions: p.Actions}
+		for _, r := range p.Resources {
+			here.Resources = append(here.Resources, inEnvironment(r, e.Name))
+		}
+		all = append(all, here)
+	}
+	return all
+}
+
+// BoundaryOf is what the roles of an environment may be given: the permissions
+// of its services and tasks, each one a single time.
+func (p Platform) BoundaryOf(e Environment) []Permission {
+	var all []Permission
+	add := func(permissions []Permission) {
+		for _, one := range PermissionsIn(e, permissions) {
+			same := func(o Permission) bool {
+				return slices.Equal(o.Actions, one.Actions) && slices.Equal(o.Resources, one.Resources)
+			}
+			if !slices.ContainsFunc(all, same) {
+				all = append(all, one)
+			}
+		}
+	}
+	for _, s := range p.Services {
+		add(s.Permissions)
+	}
+	for _, t := range p.Tasks {
+		add(t.Permissions)
+	}
+	return all
+}
+
+// boundaryFits counts the characters of the policy that bounds the roles.
+func (c *checker) boundaryFits(path string, e Environment) {
+	size := boundaryOverhead
+	for _, p := range c.BoundaryOf(e) {
+		text, err := json.Marshal(map[string]any{"Effect": "Allow", "Action": p.Actions, "Resource": p.Resources})
+		if err != nil {
+			return // no lists of strings
+		}
+		size += len(text) + 1
+	}
+	c.must(size <= boundary, path, literal("the permissions of services and tasks"),
+		"make a boundary of about "+strconv.Itoa(size)+" characters, where IAM takes "+strconv.Itoa(boundary)+"; * shortens lists of actions and resources", nil)
+}

@@ -1,0 +1,102 @@
+package config_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
+)
+
+func TestInvalidPermission(t *testing.T) {
+	t.Parallel()
+	type P = config.Platform
+	api := func(actions, resources []string) func(*P) {
+		return func(p *P) { p.Services[0].Permissions = []config.Permission{{Actions: actions, Resources: resources}} }
+	}
+	checkInvalid(t, []invalid{
+		{"nothing", api(nil, nil), `
+services["api"].permissions[0].actions: none, so nothing is allowed; for example {"ses:SendEmail"}
+services["api"].permissions[0].resources: none, so nothing is allowed; for example {"arn:aws:ses:us-west-2:123456789012:identity/shop.io"}
+`},
+		{"no action", api([]string{"SendEmail", "ses:Send*Email", "sqs:SendMessage", "sqs:SendMessage"}, []string{"*"}), `
+services["api"].permissions[0].actions[0]: "SendEmail" is not an action of IAM: a service in lower case, a colon and a name, which may end in *; for example "ses:SendEmail"
+services["api"].permissions[0].actions[1]: "ses:Send*Email" is not an action of IAM: a service in lower case, a colon and a name, which may end in *; for example "ses:SendEmail"
+services["api"].permissions[0].actions[3]: "sqs:SendMessage" is listed twice
+`},
+		{"what no task may do", api([]string{"iam:CreateRole", "sts:AssumeRole", "secretsmanager:*"}, []string{"*"}), `
+services["api"].permissions[0].actions[0]: "iam:CreateRole" would change who may do what; for example "ses:SendEmail"
+services["api"].permissions[0].actions[1]: "sts:AssumeRole" would act as somebody else; for example "ses:SendEmail"
+services["api"].permissions[0].actions[2]: "secretsmanager:*" reads or changes secrets, which a container receives by its field secrets; for example "ses:SendEmail"
+`},
+		{"no resource", api([]string{"sqs:SendMessage"}, []string{"mail", "arn:aws-cn:sqs:x:123456789012:q", "arn:aws:sqs:us-west-2:123456789012:${x}"}), `
+services["api"].permissions[0].resources[0]: "mail" is neither * nor an ARN with a service, a region or none, an account or none, and a resource; for example "arn:aws:s3:::shop-uploads/*"
+services["api"].permissions[0].resources[1]: "arn:aws-cn:sqs:x:123456789012:q" is neither * nor an ARN with a service, a region or none, an account or none, and a resource; for example "arn:aws:s3:::shop-uploads/*"
+services["api"].permissions[0].resources[2]: "arn:aws:sqs:us-west-2:123456789012:${x}" is neither * nor an ARN with a service, a region or none, an account or none, and a resource; for example "arn:aws:s3:::shop-uploads/*"
+`},
+		{"the bucket of the states", api([]string{"s3:GetObject"}, []string{"*", "arn:aws:s3:::doc-platform-*/*", "arn:aws:s3:::doc-platform-state-123456789012/history/*", "arn:aws:s3:::other/*"}), `
+services["api"].permissions[0].resources[0]: "*" takes in "doc-platform-state-123456789012", where states and histories are; for example "arn:aws:s3:::shop-uploads/*"
+services["api"].permissions[0].resources[1]: "arn:aws:s3:::doc-platform-*/*" takes in "doc-platform-state-123456789012", where states and histories are; for example "arn:aws:s3:::shop-uploads/*"
+services["api"].permissions[0].resources[2]: "arn:aws:s3:::doc-platform-state-123456789012/history/*" takes in "doc-platform-state-123456789012", where states and histories are; for example "arn:aws:s3:::shop-uploads/*"
+`},
+		{"more than a boundary holds", func(p *P) {
+			for _, letter := range "abcdefghij" {
+				p.Tasks[1].Permissions = append(p.Tasks[1].Permissions, config.Permission{Actions: []string{"sqs:SendMessage"}, Resources: []string{"arn:aws:sqs:us-west-2:123456789012:" + strings.Repeat(string(letter), 420)}})
+			}
+		}, `
+environments["staging"]: the permissions of services and tasks make a boundary of about 7690 characters, where IAM takes 6144; * shortens lists of actions and resources
+environments["production"]: the permissions of services and tasks make a boundary of about 7690 characters, where IAM takes 6144; * shortens lists of actions and resources
+`},
+	})
+}
+
+// A boundary holds what several services ask for a single time, with the
+// environment's name in its place.
+func TestBoundaryOf(t *testing.T) {
+	t.Parallel()
+	p := configtest.Docs()
+	send := config.Permission{Actions: []string{"sqs:SendMessage"}, Resources: []string{"arn:aws:sqs:us-west-2:123456789012:{environment}-mail"}}
+	p.Services[0].Permissions = []config.Permission{send}
+	p.Services[1].Permissions = []config.Permission{send, {Actions: []string{"ses:SendEmail"}, Resources: []string{"*"}}}
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	want := []config.Permission{
+		{Actions: []string{"sqs:SendMessage"}, Resources: []string{"arn:aws:sqs:us-west-2:123456789012:staging-mail"}},
+		{Actions: []string{"ses:SendEmail"}, Resources: []string{"*"}},
+	}
+	if d := cmp.Diff(want, p.BoundaryOf(p.Environments[0])); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestInvalidShape(t *testing.T) {
+	t.Parallel()
+	type P = config.Platform
+	checkInvalid(t, []invalid{
+		{"two engines", func(p *P) { p.ValkeyVersion = "8.0" }, `valkeyVersion: "8.0" is a second engine of the one cache, whose redisVersion is "7.1"; for example RedisVersion: ""`},
+		{"no version of Valkey", func(p *P) { p.RedisVersion, p.ValkeyVersion = "", "9.0" }, `valkeyVersion: "9.0" is not a version of Valkey on ElastiCache, major and minor: 7.2, 8.0, 8.1; for example "8.0"`},
+		{"disks that Fargate does not give", func(p *P) {
+			p.Environments[0].Size.EphemeralStorageGiB = 20
+			p.Tasks[0].EphemeralStorageGiB = 201
+		}, `
+tasks["migrate"].ephemeralStorageGiB: 201 is not a disk that Fargate gives a task, 21 to 200 GiB, or 0 for the 20 that it includes; for example 50
+environments["staging"].size.ephemeralStorageGiB: 20 is not a disk that Fargate gives a task, 21 to 200 GiB, or 0 for the 20 that it includes; for example 50
+`},
+		{"targets out of range", func(p *P) {
+			size := &p.Environments[1].Size
+			size.TargetCPUPercent, size.TargetMemoryPercent, size.TargetRequests = 0, 95, -1
+		}, `
+environments["production"].size.targetMemoryPercent: 95 is not a percentage that autoscaling can aim at, 10 to 90; for example 70
+environments["production"].size.targetRequests: -1 is not a number of requests a minute and task that autoscaling can aim at, 1 to 1000000; for example 1000
+`},
+		{"targets without autoscaling", func(p *P) { p.Environments[0].Size.TargetMemoryPercent = 60 }, `environments["staging"].size.targetMemoryPercent: 60 has no effect: the service does not scale while maxTasks is minTasks; for example 0`},
+		{"requests that nobody counts", func(p *P) {
+			s := &p.Services[2]
+			s.Routes, s.Priority, s.HealthPath, s.HealthCommand = nil, 0, "", []string{"CMD", "/bin/check"}
+			p.Environments[1].Size.TargetRequests = 500
+		}, `environments["production"].size.targetRequests: 500 has no effect on service "mcp", to which no load balancer sends requests: give it a size of its own in sizes`},
+	})
+}
