@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -66,6 +67,9 @@ func (g *roleGate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	if strings.HasPrefix(r.URL.Path, "/service/") { // Smithy's RPC protocol
+		operation = path.Base(r.URL.Path)
+	}
 	form := strings.NewReader(string(body))
 	if operation == "" && scope[1] != "s3" {
 		clone := r.Clone(r.Context())
