@@ -45,6 +45,11 @@ LONGEST = ^TestEnvironments$$
 init: $(TFPIPELINE) ## Make this checkout your own platform, and plan it
 	@exec $(TFPIPELINE) init $(ARGS)
 
+.PHONY: demo
+demo: ## Watch releases come, fail and go on this machine, without an AWS account (KEEP=1 leaves it up)
+	@go build -o bin/demo ./tfpipeline/demo
+	@KEEP="$(KEEP)" exec bin/demo
+
 .PHONY: plan
 plan: $(TFPIPELINE) ## Plan an environment: make plan ENV=production (offline without AWS credentials)
 	@exec $(TFPIPELINE) plan -env "$(ENV)" $(ARGS)

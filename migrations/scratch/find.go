@@ -25,9 +25,9 @@ func folders() []string {
 	}
 }
 
-// programs returns the folder that holds initdb and postgres: that of PATH,
+// Programs returns the folder that holds initdb and postgres: that of PATH,
 // else the newest of the usual ones.
-func programs() (string, error) {
+func Programs() (string, error) {
 	if path, err := exec.LookPath("initdb"); err == nil {
 		if real, err := filepath.EvalSymlinks(path); err == nil && complete(filepath.Dir(real)) {
 			return filepath.Dir(real), nil

@@ -72,7 +72,7 @@ func Start(ctx context.Context, settings ...string) (*Server, error) {
 
 // New starts a server, whatever the environment names.
 func New(ctx context.Context, o Options) (*Server, error) {
-	bin, err := programs()
+	bin, err := Programs()
 	if err != nil {
 		return nil, err
 	}

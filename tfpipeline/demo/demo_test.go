@@ -1,0 +1,167 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/specboard/platform/gen/config/configtest"
+	"github.com/specboard/platform/tfpipeline/internal/console"
+)
+
+func TestTable(t *testing.T) {
+	got := table([]deployment{
+		{"promote v1.0.0 on staging", 0, 31 * time.Second, traffic{}, []step{{"lock", 20 * time.Millisecond}, {"plan", 8200 * time.Millisecond}, {"watch", 12 * time.Second}}},
+		{"promote v1.2.0 on staging", 3, 9900 * time.Millisecond, traffic{120, 1, 250 * time.Millisecond}, []step{{"roll back", 4 * time.Second}}},
+	}, traffic{4000, 1, 300 * time.Millisecond}, 290*time.Second, 400*time.Second)
+	want := `DEPLOYMENT                 EXIT  TIME   REQUESTS  FAILED  WORST   BY STEP
+promote v1.0.0 on staging  0     31 s   0         0       -       plan 8.2 s, watch 12 s
+promote v1.2.0 on staging  3     9.9 s  120       1       250 ms  roll back 4.0 s
+all, and between                 290 s  4000      1       300 ms  400 s of processor time
+`
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+}
+
+func TestProgress(t *testing.T) {
+	var out bytes.Buffer
+	n := newNarrator(&console.Console{Out: &out})
+	a, b := n.begin("staging"), n.begin("images")
+	for _, part := range []string{"staging: [1/9] create a\nstaging: [2/", "9] create b\n\n"} {
+		if _, err := a.Write([]byte(part)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now := n.begun.Add(85 * time.Second)
+	a.begun, b.begun = now.Add(-70*time.Second), now.Add(-time.Second)
+	if got, want := progress(now, n.begun, n.at), "  … 85 s  staging 70 s: [1/9] create a | images 1.0 s"; got != want {
+		t.Errorf("in the middle of a line: %q, want %q", got, want)
+	}
+	a.end()
+	b.end()
+	if got := progress(now, n.begun, n.at); got != "" {
+		t.Errorf("nothing is at work: %q", got)
+	}
+	n.say("said %d", 1)
+	n.close()
+	if got := out.String(); got != "said 1\n" {
+		t.Errorf("out: %q", got)
+	}
+	if got := cut("äöüß", 3); got != "äö…" {
+		t.Errorf("cut: %q", got)
+	}
+}
+
+func TestCommentAsShown(t *testing.T) {
+	const comment = "<!-- tfpipeline -->\n## Plan of **shop**\n\n| root | plan |\n|---|---|\n| `staging` | &lt;1&gt; |\n\n<details><summary><code>staging</code>: 2 changes</summary>\n\n```\nhidden\n```\n<details><summary>more</summary>\nhidden\n</details>\n</details>\nend\n"
+	const want = "## Plan of shop\n\n| root | plan |\n|---|---|\n| staging | <1> |\n\n▸ staging: 2 changes\nend"
+	if d := cmp.Diff(want, asShown(comment)); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+}
+
+// fakeProgram stands for tfpipeline: an endpoint with a process behind it, and a
+// bootstrap that does not end.
+const fakeProgram = `#!/bin/sh
+case $1 in
+local)
+  sleep 600 &
+  echo $! >"$FOLDER/behind"
+  echo $$ >"$FOLDER/endpoint"
+  echo '{"endpoint":"http://127.0.0.1:9","environment":{},"unset":[]}' ;;
+bootstrap) echo $$ >"$FOLDER/new" && mv "$FOLDER/new" "$FOLDER/bootstrap" ;;
+esac
+exec sleep 600
+`
+
+// An interrupt in the middle leaves no process and no folder.
+func TestInterrupt(t *testing.T) {
+	pids := t.TempDir()
+	w := &workspace{platform: configtest.Docs(), folder: filepath.Join(t.TempDir(), "demo"), env: append(os.Environ(), "FOLDER="+pids)}
+	w.checkout, w.program = w.folder, filepath.Join(w.folder, "tfpipeline")
+	if err := errors.Join(os.Mkdir(w.folder, 0o755), os.WriteFile(w.program, []byte(fakeProgram), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	d := &demo{workspace: w, tell: newNarrator(&console.Console{Out: &bytes.Buffer{}})}
+	go func() { ended <- errors.Join(d.show(ctx), w.remove()) }()
+	await(t, "the bootstrap begins", func() bool { _, err := os.Stat(filepath.Join(pids, "bootstrap")); return err == nil })
+	interrupt()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v", err)
+	}
+	for _, name := range []string{"endpoint", "behind", "bootstrap"} {
+		pid, err := os.ReadFile(filepath.Join(pids, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		await(t, name+" is gone", func() bool {
+			state, _ := exec.CommandContext(t.Context(), "ps", "-o", "stat=", "-p", strings.TrimSpace(string(pid))).Output()
+			return len(state) == 0 || state[0] == 'Z'
+		})
+	}
+	if _, err := os.Stat(w.folder); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the folder is left: %v", err)
+	}
+}
+
+// await fails a test in which something does not come about.
+func await(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	end := time.NewTimer(time.Minute)
+	defer end.Stop()
+	for !so() {
+		select {
+		case <-look.C:
+		case <-end.C:
+			t.Fatalf("not within a minute: %s", what)
+		}
+	}
+}
+
+// The whole demo, as make demo runs it.
+func TestDemo(t *testing.T) {
+	if os.Getenv("SOAK") == "" {
+		t.Skip("SOAK=1 runs the whole demo")
+	}
+	program := filepath.Join(t.TempDir(), "demo")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	out, err := exec.CommandContext(t.Context(), program).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{
+		`promote v1\.0\.0 on production +0 .* plan `, `promote v1\.2\.0 on staging +3 .* roll back `, `promote v1\.2\.0 on production +1 `, `rollback v1\.0\.0 on production +0 `,
+		`all, and between +\d+ s +\d{3,} +0 `, `│ .*production`,
+	} {
+		if !regexp.MustCompile(want).Match(out) {
+			t.Errorf("there is no %s in\n%s", want, out)
+		}
+	}
+	folder := regexp.MustCompile(`Everything lies in (\S+)\.`).FindSubmatch(out)
+	if folder == nil {
+		t.Fatalf("no folder is named in\n%s", out)
+	}
+	if _, err := os.Stat(string(folder[1])); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the folder is left: %v", err)
+	}
+	left, err := exec.CommandContext(t.Context(), "ps", "-eo", "args").Output()
+	if err != nil || bytes.Contains(left, folder[1]) {
+		t.Errorf("a process is left, %v:\n%s", err, left)
+	}
+}
