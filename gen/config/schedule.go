@@ -13,28 +13,6 @@ import (
 	"github.com/adhocore/gronx"
 )
 
-// Schedule is when a task runs by itself. AWS starts it with EventBridge
-// Scheduler, in rare cases twice, and whether or not the run before has ended:
-// neither Scheduler nor ECS keeps runs of a task apart. A task that must not run
-// beside itself takes an advisory lock in the database, and ends at once if it is
-// held. Nothing ends a run that hangs; put `timeout 50m` in front of its Command.
-type Schedule struct {
-	// Expression is Scheduler's: "rate(15 minutes)", or
-	// "cron(30 2 * * ? *)" with minute, hour, day of the month, month, day of the
-	// week and year, where one of the two days is "?".
-	Expression string
-	// TimeZone is that of a cron expression, such as "Europe/Berlin" (default
-	// "UTC"). A time that the clock skips in spring does not come, one that comes
-	// twice in autumn runs the task one time.
-	TimeZone string
-	// Retries is how often a start that failed is tried again within MaximumAge (up
-	// to 185; default 3; less than 0: never). A task that ran and failed is not.
-	Retries int
-	// MaximumAge is how late a task may start (1 min to 24 h, in whole seconds;
-	// default 1 h).
-	MaximumAge time.Duration
-}
-
 // OrDefault fills in what is empty.
 func (s Schedule) OrDefault() Schedule {
 	s.TimeZone = cmp.Or(s.TimeZone, "UTC")
