@@ -27,7 +27,8 @@ type bucket struct {
 	rules   []types.LifecycleRule
 }
 
-// setting is one property of the bucket. set is called where right is not.
+// setting is one property of the bucket. If right reports false, set corrects
+// it.
 type setting struct {
 	name  string
 	right func(context.Context) (bool, error)
@@ -115,7 +116,7 @@ func (b bucket) settings() []setting {
 			if state.Code(err) == "ServerSideEncryptionConfigurationNotFoundError" {
 				return false, nil
 			}
-			// A key of one's own is as good.
+			// A customer's own KMS key is as good.
 			return err == nil && slices.ContainsFunc(out.ServerSideEncryptionConfiguration.Rules, func(r types.ServerSideEncryptionRule) bool {
 				return r.ApplyServerSideEncryptionByDefault != nil
 			}), err
@@ -170,7 +171,7 @@ func allBlocked() *types.PublicAccessBlockConfiguration {
 	}
 }
 
-// policy refuses whoever does not come by TLS.
+// policy refuses requests without TLS.
 func (b bucket) policy() string {
 	arn := "arn:aws:s3:::" + b.name
 	document, err := json.Marshal(map[string]any{
@@ -192,8 +193,8 @@ func sameJSON(a, b string) bool {
 	return json.Unmarshal([]byte(a), &x) == nil && json.Unmarshal([]byte(b), &y) == nil && reflect.DeepEqual(x, y)
 }
 
-// lifecycle removes the old versions of locks, which every plan and promotion
-// leaves one of. States and the history keep all of theirs.
+// lifecycle removes old versions of locks: every plan and promotion leaves
+// one. All versions of states and of the history are kept.
 func lifecycle(p config.Platform) []types.LifecycleRule {
 	rule := func(id, prefix string) types.LifecycleRule {
 		return types.LifecycleRule{
@@ -210,7 +211,7 @@ func lifecycle(p config.Platform) []types.LifecycleRule {
 	return rules
 }
 
-// sameRules compares rules by what they do, in any order.
+// sameRules reports whether two lists have the same rules, in any order.
 func sameRules(a, b []types.LifecycleRule) bool {
 	type facts struct {
 		status, prefix string

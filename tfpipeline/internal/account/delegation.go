@@ -12,15 +12,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 )
 
-// Delegation is what the zone and the rest of the world say of a domain.
+// Delegation is the name servers of the zone, and those that DNS gives for the
+// domain.
 type Delegation struct {
 	domain string
-	// zone are the name servers that Route 53 gave the zone; world are those
-	// that the domain is delegated to. Both sorted, without final dots.
+	// zone are the name servers that Route 53 gave to the zone; world are
+	// those that the domain is delegated to. Both are sorted and without final
+	// dots.
 	zone, world []string
 }
 
-// Complete reports whether whoever asks for the domain ends up at the zone.
+// Complete reports whether a lookup of the domain reaches the zone.
 func (d Delegation) Complete() bool {
 	return len(d.world) > 0 && !slices.ContainsFunc(d.world, func(s string) bool { return !slices.Contains(d.zone, s) })
 }
@@ -75,7 +77,7 @@ func (a *Account) Delegation(ctx context.Context) (Delegation, error) {
 	return d, nil
 }
 
-// hosts brings names into one form, sorted.
+// hosts returns names in lower case without final dots, sorted.
 func hosts(names []string) []string {
 	out := make([]string, 0, len(names))
 	for _, n := range names {

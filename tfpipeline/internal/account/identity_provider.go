@@ -11,9 +11,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 )
 
-// EnsureAudience adds the audience of AWS to GitHub's identity provider, where
-// the account has one without it: shared adopts the provider as it is. It tells
-// the console, and reports whether it did anything.
+// EnsureAudience adds AWS's audience to the account's identity provider for
+// GitHub, if that exists without it: the shared root adopts the provider
+// unchanged. It tells the console what it did, and reports whether it did
+// anything.
 func (a *Account) EnsureAudience(ctx context.Context) (changed bool, err error) {
 	audience := "sts.amazonaws.com"
 	arn := "arn:aws:iam::" + a.platform.Account + ":oidc-provider/token.actions.githubusercontent.com"

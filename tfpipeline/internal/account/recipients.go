@@ -9,8 +9,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 )
 
-// Unconfirmed says which recipients of an environment's alarms hear nothing yet,
-// since they have not followed the link that AWS mailed them; "" if all have.
+// Unconfirmed names the recipients of an environment's alarms that get no
+// message yet, since they have not followed the link in AWS's mail; "" if all
+// have.
 func (a *Account) Unconfirmed(ctx context.Context, env string) (string, error) {
 	topic := "arn:aws:sns:" + a.platform.Region + ":" + a.platform.Account + ":" + a.platform.Prefix(env) + "-alarms"
 	pages := sns.NewListSubscriptionsByTopicPaginator(sns.NewFromConfig(a.cfg), &sns.ListSubscriptionsByTopicInput{TopicArn: &topic})

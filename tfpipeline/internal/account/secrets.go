@@ -13,8 +13,8 @@ import (
 	"github.com/specboard/platform/gen/config"
 )
 
-// MissingSecrets lists the secrets that wait for a person's value, each with
-// the command that stores one.
+// MissingSecrets lists the secrets that a person still has to provide, each
+// with the command that stores it.
 func (a *Account) MissingSecrets(ctx context.Context, env string) ([]string, error) {
 	client := secretsmanager.NewFromConfig(a.cfg)
 	var missing []string
@@ -36,8 +36,9 @@ func (a *Account) MissingSecrets(ctx context.Context, env string) ([]string, err
 	return missing, nil
 }
 
-// DeleteSecrets deletes at once what still waits out a recovery window: its
-// name would be taken, and the environment could not be created again.
+// DeleteSecrets deletes the environment's secrets that are in a recovery
+// window. Their names would stay in use, so that the environment could not be
+// created again.
 func (a *Account) DeleteSecrets(ctx context.Context, env string) error {
 	client := secretsmanager.NewFromConfig(a.cfg)
 	prefix := a.platform.SecretPrefix(env) + "/"

@@ -11,12 +11,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 )
 
-// serviceRolePath is the path of service-linked roles; the service follows.
+// serviceRolePath begins the path of a service-linked role; the service's name
+// follows.
 const serviceRolePath = "/aws-service-role/"
 
-// linkedServices act in the account by a role of their own. AWS makes it when
-// a service first needs it, and that first creation often fails, since nobody
-// can assume a role in the second in which it is made.
+// linkedServices are the AWS services that act in the account through a
+// service-linked role. AWS creates such a role on first use, and the first use
+// often fails, since a new role cannot be assumed for some seconds.
 func linkedServices() []string {
 	return []string{
 		"ecs.amazonaws.com", "ecs.application-autoscaling.amazonaws.com", "elasticache.amazonaws.com",
@@ -24,8 +25,8 @@ func linkedServices() []string {
 	}
 }
 
-// EnsureServiceRoles makes the service-linked roles that the account lacks,
-// tells the console which, and reports whether there were any.
+// EnsureServiceRoles creates the service-linked roles that the account lacks.
+// It tells the console which, and reports whether there were any.
 func (a *Account) EnsureServiceRoles(ctx context.Context) (changed bool, err error) {
 	a.console.Progress("service-linked roles")
 	client := iam.NewFromConfig(a.cfg)

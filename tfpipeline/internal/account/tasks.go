@@ -12,7 +12,7 @@ import (
 	"github.com/specboard/platform/gen/config"
 )
 
-// StopTasks stops the one-off tasks that still run in the cluster.
+// StopTasks stops the one-off tasks that run in the environment's cluster.
 func (a *Account) StopTasks(ctx context.Context, env string) error {
 	client := ecs.NewFromConfig(a.cfg)
 	cluster := a.platform.Cluster(env)
@@ -37,8 +37,9 @@ func (a *Account) StopTasks(ctx context.Context, env string) error {
 	return nil
 }
 
-// Deregister removes the task definition revisions that Terraform leaves
-// (skip_destroy) and those that releases registered.
+// Deregister deregisters the task definition revisions of the environment:
+// those that Terraform leaves registered (skip_destroy), and those that
+// promotions registered.
 func (a *Account) Deregister(ctx context.Context, env string) error {
 	client := ecs.NewFromConfig(a.cfg)
 	count := 0

@@ -12,12 +12,12 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/state"
 )
 
-// Zone finds the public hosted zone of the platform's domain, and tells the
-// console which it is and which others of that name there are. It returns "" if
-// shared has yet to make one, and an error if ZoneID names no zone that would
-// do, or if it is empty and the account has a zone that shared has not made:
-// two public zones of one name are never both asked. A platform without a domain
-// has no zone.
+// Zone returns the id of the public hosted zone of the platform's domain. It
+// tells the console which zone it is, and which others have that name. It
+// returns "" if the platform has no domain, or if the shared root has yet to
+// create the zone. It returns an error if ZoneID names no suitable zone. It
+// also returns one if ZoneID is empty and the account has a zone of that name
+// that the shared root did not create: DNS would ask only one of the two.
 func (a *Account) Zone(ctx context.Context) (id string, err error) {
 	if !a.platform.HasLoadBalancer() {
 		return "", nil
@@ -43,7 +43,7 @@ func (a *Account) zone(ctx context.Context) (id string, others []string, err err
 	if a.platform.ZoneID != "" {
 		return a.platform.ZoneID, nil, a.checkZone(ctx, client)
 	}
-	// Zones of one name come together, first.
+	// The list begins with the zones of this name.
 	out, err := client.ListHostedZonesByName(ctx, &route53.ListHostedZonesByNameInput{DNSName: &domain})
 	if err != nil {
 		return "", nil, fmt.Errorf("find the zone of %s: %w", domain, err)
@@ -70,7 +70,7 @@ func (a *Account) zone(ctx context.Context) (id string, others []string, err err
 	return id, others, nil
 }
 
-// checkZone refuses a ZoneID that names no public zone of the domain.
+// checkZone returns an error if ZoneID is not a public zone of the domain.
 func (a *Account) checkZone(ctx context.Context, client *route53.Client) error {
 	id := a.platform.ZoneID
 	out, err := client.GetHostedZone(ctx, &route53.GetHostedZoneInput{Id: &id})

@@ -13,24 +13,25 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 )
 
-// Access is how AWS calls are made to end at a loopback endpoint: those of
-// another process by its environment, those of the SDK by its configuration.
-// Nothing that a user has set, in the environment or in a profile, leads one
-// of them elsewhere.
+// Access directs AWS calls to a loopback endpoint: Environ those of another
+// process, Config those of the SDK. No setting of the user's, in the
+// environment or in a profile, leads a call elsewhere.
 type Access struct {
-	// URL is the endpoint's, Region the one that calls are signed for.
+	// URL is the endpoint's address, Region the region that calls are signed
+	// for.
 	URL, Region string
-	// Key is access key and secret key in one. It opens nothing.
+	// Key is both access key and secret key. It grants access to nothing else.
 	Key string
 }
 
-// Variables are what must be set, and what must not be: an empty AWS_PROFILE
-// is none for Go's SDK, and one that does not exist for Python's. inherited
-// are the NAME=value lines of the process that starts the other.
+// Variables returns the variables to set and those to remove: Go's SDK ignores
+// an empty AWS_PROFILE, but Python's looks for a profile of that name.
+// inherited are the NAME=value lines of the process that starts the other one.
 func (a Access) Variables(inherited []string) (set map[string]string, unset []string) {
 	set = map[string]string{
 		"AWS_ENDPOINT_URL": a.URL,
-		// A profile may have endpoints ignored; the variable wins.
+		// A profile may tell the SDK to ignore configured endpoints; this
+		// variable takes precedence.
 		"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
 		"AWS_ACCESS_KEY_ID":                   a.Key,
 		"AWS_SECRET_ACCESS_KEY":               a.Key,
@@ -51,21 +52,23 @@ func (a Access) Variables(inherited []string) (set map[string]string, unset []st
 			unset = append(unset, name)
 		}
 	}
-	// Go's clients ask no proxy for the loopback address; others do.
+	// Go's clients never use a proxy for the loopback address; other clients
+	// may.
 	set["NO_PROXY"] = direct + "127.0.0.1,localhost,::1"
 	set["no_proxy"] = set["NO_PROXY"]
 	slices.Sort(unset)
 	return set, slices.Compact(unset)
 }
 
-// foreign reports whether a variable may change where AWS calls go, as whom,
-// or whether they succeed. All of AWS's settings may.
+// foreign reports whether a variable may change where AWS calls go, who makes
+// them, or whether they succeed. Every variable of AWS's may.
 func foreign(name string) bool {
 	return slices.ContainsFunc([]string{"AWS_", "TF_AWS_", "BOTO_"}, func(p string) bool { return strings.HasPrefix(name, p) })
 }
 
-// Environ is the whole environment for a process whose AWS calls end here:
-// what is inherited, but for AWS's settings, and this endpoint's.
+// Environ returns the whole environment of a process whose AWS calls go to
+// this endpoint: the inherited variables without AWS's, and those that
+// Variables sets.
 func (a Access) Environ(inherited []string) []string {
 	set, unset := a.Variables(inherited)
 	var env []string
@@ -81,7 +84,7 @@ func (a Access) Environ(inherited []string) []string {
 	return env
 }
 
-// Config is Environ for the SDK's clients.
+// Config does for the SDK's clients what Environ does for another process.
 func (a Access) Config() aws.Config {
 	return aws.Config{
 		Region: a.Region, BaseEndpoint: &a.URL,
@@ -89,10 +92,11 @@ func (a Access) Config() aws.Config {
 	}
 }
 
-// SecretsOnly is what to add to an environment, so that a process's calls of
-// Secrets Manager end at url and all others where the configuration, which is
-// that of the same environment, has them end. For that the process must heed
-// configured endpoints; if it did not, the others are switched off instead.
+// SecretsOnly returns the variables to add to a process's environment, so that
+// its calls of Secrets Manager go to url. All other calls go where they went
+// before, which cfg says; cfg was loaded from the same environment. If the
+// process would ignore configured endpoints, the variables make it heed them,
+// and switch off those of all other services.
 func SecretsOnly(ctx context.Context, url string, cfg aws.Config, inherited []string) map[string]string {
 	env := map[string]string{}
 	for _, kv := range inherited {
@@ -105,7 +109,8 @@ func SecretsOnly(ctx context.Context, url string, cfg aws.Config, inherited []st
 	return env
 }
 
-// ignoresEndpoints reports whether a user has all configured endpoints ignored.
+// ignoresEndpoints reports whether the user's settings disable all configured
+// endpoints.
 func ignoresEndpoints(ctx context.Context, cfg aws.Config) bool {
 	ignored, _, err := awsconfig.GetIgnoreConfiguredEndpoints(ctx, cfg.ConfigSources)
 	return ignored && err == nil

@@ -13,26 +13,26 @@ import (
 // MaxBody bounds what is read into memory of one request or answer, in bytes.
 const MaxBody = 64 << 20
 
-// Call is one API request, read far enough to know what it asks for.
+// Call is one API request with the operation that it asks for.
 type Call struct {
 	// Service is the name that the request was signed for ("ec2"), Region the
 	// region.
 	Service, Region string
-	// Operation is what it asks ("DescribeVpcs"). Of services that say it by
-	// method and path only a few operations of S3 have a name; the others'
-	// Operation is "".
+	// Operation is the operation's name ("DescribeVpcs"). Some services
+	// express it by method and path: of these only a few operations of S3 have
+	// a name here, and for all others Operation is "".
 	Operation string
-	// Form holds the parameters of the Query protocol, nil for others.
+	// Form holds the parameters of the Query protocol; nil for other
+	// protocols.
 	Form url.Values
-	// Body is the whole body; nil while it is still to be read from Request,
-	// as with S3, whose objects are passed through.
+	// Body is the whole body. It is nil for S3, whose objects are passed
+	// through: there the body is still to be read from Request.
 	Body    []byte
 	Request *http.Request
 }
 
-// Read finds out what a request asks for, and reads its body unless it belongs
-// to S3. A request that was signed for no region is taken to be for the given
-// one.
+// Read determines the operation of a request, and reads its body unless it
+// belongs to S3. region applies to a request that was signed for none.
 func Read(r *http.Request, region string) (*Call, error) {
 	c := &Call{Request: r}
 	c.Service, c.Region = scope(r)
@@ -70,7 +70,8 @@ func Read(r *http.Request, region string) (*Call, error) {
 		}
 	}
 	if c.Service == "" {
-		// What nobody signed and nothing names is an object in a bucket.
+		// A request without signature, target and known host asks for an
+		// object in a bucket.
 		c.Service = "s3"
 	}
 	return c, nil
@@ -85,25 +86,26 @@ func (c *Call) Name() string {
 	return c.Request.Method + " " + strings.TrimSuffix(c.Request.URL.Path, "/")
 }
 
-// WithForm is the same call with other parameters.
+// WithForm returns a copy of the call with other parameters.
 func (c *Call) WithForm(form url.Values) *Call {
 	d := *c
 	d.Form, d.Body = form, []byte(form.Encode())
 	return &d
 }
 
-// Forward is the same request, for the server at base. The body has been read.
+// Forward returns the same request for the server at base. The body must have
+// been read.
 func (c *Call) Forward(base *url.URL) *http.Request {
 	r := c.Request.Clone(c.Request.Context())
 	r.RequestURI = ""
 	r.URL.Scheme, r.URL.Host = base.Scheme, base.Host
-	// The name that the client used says which service or bucket is meant.
+	// The host that the client used names the service or the bucket.
 	r.Host = c.Request.Host
 	SetBody(r, c.Body)
 	return r
 }
 
-// SetBody gives a request a body that is in memory.
+// SetBody sets a request's body.
 func SetBody(r *http.Request, body []byte) {
 	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	r.Body, _ = r.GetBody()
@@ -186,7 +188,7 @@ func unsignedService(r *http.Request) string {
 // there.
 const ConditionalPut = "PutObject"
 
-// bucketOperation names the requests to S3 that somebody here answers.
+// bucketOperation names those requests to S3 that an endpoint answers itself.
 func bucketOperation(r *http.Request) string {
 	policy := r.URL.Query().Has("policy")
 	switch {

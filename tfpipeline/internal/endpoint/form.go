@@ -9,7 +9,7 @@ import (
 )
 
 // Objects reads a list of structures: Tags.Tag.1.Key, Tags.Tag.1.Value, … or,
-// as EC2 writes it, Tag.1.Key. The order is that of the numbers.
+// in EC2's form, Tag.1.Key. It returns them in the order of their numbers.
 func Objects(form url.Values, name string) []url.Values {
 	found := map[int]url.Values{}
 	for key, values := range form {
@@ -59,7 +59,7 @@ func Texts(form url.Values, name string) []string {
 // IsTrue reads a boolean parameter.
 func IsTrue(form url.Values, name string) bool { return strings.EqualFold(form.Get(name), "true") }
 
-// Number reads a numeric parameter, or gives fallback.
+// Number reads a numeric parameter; fallback is its default.
 func Number(form url.Values, name string, fallback int) int {
 	if n, err := strconv.Atoi(form.Get(name)); err == nil {
 		return n

@@ -8,21 +8,21 @@ import (
 	"github.com/specboard/platform/gen/config"
 )
 
-// OfflinePassword is what stands in for a generated secret in an offline plan.
-// It must never be seen in a plan.
+// OfflinePassword stands for a generated secret in an offline plan. It must
+// never appear in the plan's output.
 const OfflinePassword = "offline-random-password-that-no-plan-may-hold-0123456789ABCDEF"
 
-// Offline is the endpoint of an offline plan: on a machine without AWS
-// credentials it answers the few questions that a first plan cannot do
-// without, from the configuration, and refuses every other by name.
+// Offline returns the endpoint of an offline plan, on a machine without AWS
+// credentials. It answers the few questions that a first plan needs from the
+// configuration, and refuses all others by name.
 func Offline(p config.Platform) http.Handler {
 	return offlineAnswers(p).Handler(p.Region, func(c *Call) (*Reply, error) {
 		return nil, Refuse("OfflinePlan", "an offline plan does not answer %s %s: plan with AWS credentials", c.Service, c.Name())
 	})
 }
 
-// offlineAnswers has the caller's identity, a random password, and what the
-// data source of the hosted zone asks.
+// offlineAnswers answers who calls, with a random password, and what the data
+// source of the hosted zone asks.
 func offlineAnswers(p config.Platform) Table {
 	const (
 		zoneID  = "Z0OFFLINE0PLAN00" // no zone has it
@@ -45,7 +45,7 @@ func offlineAnswers(p config.Platform) Table {
 		"sts.GetCallerIdentity": fixed(document("GetCallerIdentityResponse", "https://sts.amazonaws.com/doc/2011-06-15/",
 			Branch("GetCallerIdentityResult",
 				Leaf("Arn", "arn:aws:iam::"+p.Account+":user/offline"), Leaf("UserId", "OFFLINE"), Leaf("Account", p.Account)))),
-		// Terraform wants a value while it plans, and throws it away.
+		// Terraform needs a value during the plan, and discards it.
 		"secretsmanager.GetRandomPassword": func(*Call, Next) (*Reply, error) {
 			return JSON(map[string]string{"RandomPassword": OfflinePassword})
 		},

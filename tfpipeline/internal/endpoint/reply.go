@@ -43,11 +43,11 @@ func XML(root *etree.Element) *Reply {
 
 const contentJSON = "application/x-amz-json-1.1"
 
-// RequestID stands in answers where AWS has one of its own.
+// RequestID is used where AWS would give each answer an id of its own.
 const RequestID = "00000000-0000-4000-8000-000000000000"
 
-// Query is an answer of the Query protocol: what it says stands in
-// <OperationResult> of <OperationResponse>.
+// Query is an answer of the Query protocol: children become the content of
+// <OperationResult> in <OperationResponse>.
 func Query(c *Call, namespace string, children ...*etree.Element) *Reply {
 	root := Branch(c.Operation+"Response",
 		Branch(c.Operation+"Result", children...),
@@ -56,7 +56,7 @@ func Query(c *Call, namespace string, children ...*etree.Element) *Reply {
 	return XML(root)
 }
 
-// Failure is an error as AWS gives it: the SDK shows its code and message.
+// Failure is an error in AWS's form: the SDK shows its code and message.
 type Failure struct {
 	Status        int
 	Code, Message string
@@ -118,9 +118,9 @@ func (s Seconds) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, "%.3f", float64(s.UnixMilli())/1000), nil
 }
 
-// Page cuts a list at the size and token that were asked for; a size of 0 is
-// no limit. The token that it returns leads to the next part, and is nil
-// behind the last.
+// Page returns one page of a list, by the size and token of the request; a
+// size of 0 is no limit. The token that it returns leads to the next page; nil
+// after the last.
 func Page[T any](all []T, token *string, size int) (part []T, next *string, err error) {
 	start := 0
 	if token != nil && *token != "" {

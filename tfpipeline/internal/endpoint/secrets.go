@@ -113,8 +113,8 @@ func secretVersion(c *Call, client *secretsmanager.Client) (*Reply, error) {
 	return nil, Refuse("ResourceNotFoundException", "Secrets Manager can't find the specified secret version.")
 }
 
-// sendOn sends a call to where the SDK's client would, signed anew, since its
-// signature names this host.
+// sendOn sends a call to the address that the SDK's client would use. It signs
+// the call again, since the first signature names this host.
 func sendOn(c *Call, o secretsmanager.Options) (*Reply, error) {
 	ctx := c.Request.Context()
 	to, err := o.EndpointResolverV2.ResolveEndpoint(ctx, secretsmanager.EndpointParameters{

@@ -26,8 +26,8 @@ type Server struct {
 	err      error // why serving ended, if not by Close; set before done is closed
 }
 
-// Serve answers with a handler until Close. Without a listener it takes a
-// random port of 127.0.0.1; a given one it owns from now on.
+// Serve answers with a handler until Close. If listener is nil, it listens on
+// a random port of 127.0.0.1; otherwise it takes ownership of the listener.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler) (*Server, error) {
 	if listener == nil {
 		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
@@ -55,10 +55,11 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler) (*S
 // bucket into the path.
 func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
 
-// Done is closed when the server no longer serves, for whatever reason.
+// Done is closed when the server has stopped, for whatever reason.
 func (s *Server) Done() <-chan struct{} { return s.done }
 
-// Err says why the server no longer serves; nil after Close, and before.
+// Err returns the error that stopped the server; nil while it runs and after
+// Close.
 func (s *Server) Err() error {
 	select {
 	case <-s.done:

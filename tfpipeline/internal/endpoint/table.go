@@ -5,16 +5,17 @@ import (
 	"net/http"
 )
 
-// Next answers a call by other means: it asks the service behind an endpoint.
+// Next passes a call on, to the service behind an endpoint.
 type Next func(*Call) (*Reply, error)
 
-// Operation answers one API operation. It may ask next and change its answer.
-// The client gets an error that is a *Failure as it is.
+// Operation answers one API operation. It may call next and change its answer.
+// The client receives a *Failure unchanged; any other error becomes
+// ServiceUnavailable.
 type Operation func(c *Call, next Next) (*Reply, error)
 
-// Table has the operations that an endpoint answers itself, by
-// "service.Operation" or, for operations without a name, by
-// "service.METHOD /path"; "service.*" is for all that has no row of its own.
+// Table holds the operations that an endpoint answers itself. Its keys are
+// "service.Operation", "service.METHOD /path" for operations without a name,
+// and "service.*" for all operations of a service without a row.
 type Table map[string]Operation
 
 // Find returns the row for a call.
@@ -26,7 +27,7 @@ func (t Table) Find(c *Call) (Operation, bool) {
 	return op, ok
 }
 
-// Do answers a call by an operation, and an error as AWS does.
+// Do answers a call by an operation, and renders its error as AWS would.
 func (op Operation) Do(c *Call, next Next) *Reply {
 	rep, err := op(c, next)
 	if err == nil {
@@ -39,8 +40,8 @@ func (op Operation) Do(c *Call, next Next) *Reply {
 	return f.Render(c)
 }
 
-// Handler answers by the table, and asks next what has no row. Requests that
-// were signed for no region are taken to be for the given one.
+// Handler answers calls by the table, and passes calls without a row to next.
+// region applies to requests that were signed for none.
 func (t Table) Handler(region string, next Next) http.Handler {
 	pass := Operation(func(c *Call, next Next) (*Reply, error) { return next(c) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

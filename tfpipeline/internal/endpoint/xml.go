@@ -48,7 +48,8 @@ func Text(e *etree.Element, name string) string {
 	return ""
 }
 
-// Set gives the child of that name this text, and adds it if there is none.
+// Set sets the text of the child with that name, and adds the child if there
+// is none.
 func Set(e *etree.Element, name string, text any) {
 	c := e.SelectElement(name)
 	if c == nil {

@@ -13,8 +13,8 @@ import (
 // ErrNoRelease says that a tag has no release on GitHub.
 var ErrNoRelease = errors.New("there is no release of this tag")
 
-// Annotate puts a text between two markers into the text of a tag's release,
-// and leaves the rest as it is. It returns the release's address.
+// Annotate writes a text between two markers into the description of a tag's
+// release, and leaves the rest unchanged. It returns the release's address.
 func (c *Client) Annotate(ctx context.Context, tag, begin, end, text string) (string, error) {
 	var release *rest.RepositoryRelease
 	err := c.do(ctx, http.MethodGet, "/releases/tags/"+tag, func(ctx context.Context) (err error) {
@@ -38,8 +38,8 @@ func (c *Client) Annotate(ctx context.Context, tag, begin, end, text string) (st
 	return release.GetHTMLURL(), wrap(err, "annotate release %s", tag)
 }
 
-// between is a body with a text between two markers: in place of what stands
-// there, or at the end.
+// between returns a body with the text between its two markers: in place of
+// the text that is there, or at the end.
 func between(body, begin, end, text string) string {
 	part := begin + "\n" + strings.TrimSpace(text) + "\n" + end
 	before, rest, ok := strings.Cut(body, begin)

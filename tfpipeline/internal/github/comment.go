@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// workflowAuthor is who a workflow's own token comments as. Such a token
-	// may not ask who it is.
+	// workflowAuthor is the author of comments that a workflow's own token
+	// writes. Such a token may not ask for its user.
 	workflowAuthor = "github-actions[bot]"
 	perPage        = 100
 )
@@ -44,7 +44,7 @@ func (c *Client) Upsert(ctx context.Context, pull int, marker, body string, olde
 		if err = c.edit(ctx, ours[0], body); err == nil {
 			break
 		}
-		// Somebody removed it since it was seen: it is made anew.
+		// Somebody deleted the comment after it was found: create it again.
 		if status(err) != http.StatusNotFound || vanished > 1 {
 			return "", fmt.Errorf("comment on #%d: %w", pull, err)
 		}
@@ -62,10 +62,10 @@ func (c *Client) Upsert(ctx context.Context, pull int, marker, body string, olde
 	return first.GetHTMLURL(), nil
 }
 
-// ErrNewer says that the comment tells of something newer.
+// ErrNewer is returned if the existing comment is about something newer.
 var ErrNewer = errors.New("the comment tells of a newer commit")
 
-// edit gives a comment its text, unless it has it.
+// edit sets a comment's text, unless it is the same already.
 func (c *Client) edit(ctx context.Context, x *rest.IssueComment, body string) error {
 	if same(x.GetBody(), body) {
 		return nil
@@ -76,9 +76,9 @@ func (c *Client) edit(ctx context.Context, x *rest.IssueComment, body string) er
 	})
 }
 
-// findOrCreate returns the comments that are ours, oldest first: at least one.
-// Where nobody knows whether a creation took effect, it looks before it
-// creates a second one.
+// findOrCreate returns our comments, at least one, the oldest first. If it is
+// unknown whether a creation took effect, it looks before it creates another
+// one.
 func (c *Client) findOrCreate(ctx context.Context, pull int, marker, author, body string) (ours []*rest.IssueComment, err error) {
 	err = retry(ctx, true, func() error {
 		if ours, err = c.find(ctx, pull, marker, author); err != nil || len(ours) > 0 {
@@ -95,8 +95,8 @@ func (c *Client) findOrCreate(ctx context.Context, pull int, marker, author, bod
 		if err != nil {
 			return err
 		}
-		// An app of your own comments under its name, and another run may
-		// have commented at the same time: look again, as that author.
+		// A GitHub App comments under its own name, and another run may have
+		// commented at the same time: look again for comments of that author.
 		if ours, err = c.find(ctx, pull, marker, created.GetUser().GetLogin()); err == nil && len(ours) == 0 {
 			ours = []*rest.IssueComment{created}
 		}
@@ -105,12 +105,12 @@ func (c *Client) findOrCreate(ctx context.Context, pull int, marker, author, bod
 	return ours, err
 }
 
-// same compares texts as GitHub keeps them.
+// same reports whether two texts are equal once GitHub has stored them.
 func same(a, b string) bool {
 	return strings.TrimSpace(plain(a)) == strings.TrimSpace(plain(b))
 }
 
-// plain is a text with the ends of lines that it was written with.
+// plain undoes GitHub's change of line ends.
 func plain(text string) string { return strings.ReplaceAll(text, "\r\n", "\n") }
 
 // marked reports whether a text is somebody's and begins with a marker.
@@ -124,7 +124,7 @@ func (c *Client) CheckToken(ctx context.Context) error {
 	return err
 }
 
-// author is whose comments and issues are ours.
+// author returns the login whose comments and issues are ours.
 func (c *Client) author(ctx context.Context) (login string, err error) {
 	if c.login != "" {
 		return c.login, nil

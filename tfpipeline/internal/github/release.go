@@ -9,15 +9,15 @@ import (
 	rest "github.com/google/go-github/v74/github"
 )
 
-// mostTags is how many tag objects may stand between a tag and its commit.
+// mostTags bounds the chain of tag objects between a tag and its commit.
 const mostTags = 10
 
 // ErrNoTag says that the repository has no such tag.
 var ErrNoTag = errors.New("no such tag")
 
-// ReleaseCommit returns the commit (40 hexadecimal digits) that a release's
-// tag stands for. An annotated tag points at a tag object, and that at a
-// commit, or at the next tag.
+// ReleaseCommit returns the commit (40 hexadecimal digits) of a release's tag.
+// An annotated tag points at a tag object, which points at a commit or at
+// another tag object.
 func (c *Client) ReleaseCommit(ctx context.Context, tag string) (string, error) {
 	path, get := "/git/ref/tags/"+tag, func(ctx context.Context) (*rest.GitObject, error) {
 		ref, _, err := c.rest.Git.GetRef(ctx, c.owner, c.repository, "tags/"+tag)

@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	// mostAttempts is how often one request is sent.
+	// mostAttempts bounds how often one request is sent.
 	mostAttempts = 5
-	// mostWait is how long one request may wait between its attempts: a
-	// primary rate limit lasts up to an hour, and no job should.
+	// mostWait bounds the waits of one request between its attempts. A primary
+	// rate limit can last an hour, which is too long for a job.
 	mostWait = 3 * time.Minute
-	// limitWait is what GitHub asks for if a secondary rate limit says
-	// nothing.
+	// limitWait is the wait after a secondary rate limit that names none, as
+	// GitHub's documentation asks.
 	limitWait = time.Minute
 )
 
@@ -43,8 +43,9 @@ func (w *waits) NextBackOff() time.Duration {
 func (w *waits) Reset() { *w = waits{} }
 
 // retry calls f until it succeeds, at most mostAttempts times. It stops at an
-// answer that will not change, and, unless f may be repeated, at a failure
-// whose effect is unknown: a creation would be there twice.
+// answer that will not change. If f may not be repeated, it also stops at a
+// failure whose effect is unknown: a second creation could make a second
+// object.
 func retry(ctx context.Context, repeatable bool, f func() error) error {
 	w := &waits{}
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
@@ -70,8 +71,8 @@ func retry(ctx context.Context, repeatable bool, f func() error) error {
 	return err
 }
 
-// askedToWait is how long an answer's header asks to be left alone, and
-// whether it says anything of a limit.
+// askedToWait returns how long the headers of an answer ask the client to
+// wait, and whether they mention a limit.
 func askedToWait(h http.Header, now time.Time) (time.Duration, bool) {
 	if after := h.Get("Retry-After"); after != "" {
 		if seconds, err := strconv.Atoi(after); err == nil && seconds >= 0 {

@@ -5,12 +5,12 @@ import (
 	"strconv"
 )
 
-// Run is what a run of GitHub Actions says of itself; elsewhere it is zero.
+// Run describes a run of GitHub Actions; it is zero outside of one.
 type Run struct {
-	// API, Repository (owner/name) and Token lead to GitHub's API.
+	// API, Repository (owner/name) and Token give access to GitHub's API.
 	API, Repository, Token string
-	// Actor is who caused this attempt of the run: "A, re-run by B" if B
-	// pressed the button for what A began.
+	// Actor is who started this attempt of the run: "A, re-run by B" if B
+	// re-ran what A started.
 	Actor string
 	// URL is where the log of this attempt is.
 	URL string
@@ -38,7 +38,8 @@ func ReadRun(getenv func(string) string) Run {
 	return r
 }
 
-// RunNumber is the id of the run, which is greater for a later one; 0 elsewhere.
+// RunNumber returns the run's id, which grows from run to run; 0 outside of a
+// run.
 func RunNumber(getenv func(string) string) int64 {
 	n, err := strconv.ParseInt(getenv("GITHUB_RUN_ID"), 10, 64)
 	if err != nil {
@@ -47,7 +48,8 @@ func RunNumber(getenv func(string) string) int64 {
 	return n
 }
 
-// Client is one for the run's repository; nil if the run has no token.
+// Client returns a client for the run's repository; nil if the run has no
+// token.
 func (r Run) Client() *Client {
 	if r.Token == "" || r.Repository == "" {
 		return nil

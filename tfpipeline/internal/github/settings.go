@@ -10,23 +10,23 @@ import (
 	rest "github.com/google/go-github/v74/github"
 )
 
-// Settings are those of a repository that deployments depend on.
+// Settings are the settings of a repository that deployments depend on.
 type Settings struct {
 	OwnerID, ID int64
 	Private     bool
 	// Environments are the environments of GitHub by name.
 	Environments map[string]EnvironmentSettings
-	// Secrets are the names of the repository's secrets that exist, of those
-	// asked for.
+	// Secrets are the names of those secrets asked for that the repository
+	// has.
 	Secrets []string
 	// Checks are the checks that the branch requires, sorted.
 	Checks []string
-	// TagRules are the rules, such as "creation", that an active ruleset has for
-	// every tag asked for, sorted.
+	// TagRules are the rules, such as "creation", that active rulesets apply
+	// to every tag of the pattern asked for; sorted.
 	TagRules []string
 }
 
-// EnvironmentSettings are those of one environment.
+// EnvironmentSettings are the settings of one environment.
 type EnvironmentSettings struct {
 	// Reviewed: somebody has to approve each job.
 	Reviewed bool
@@ -35,10 +35,10 @@ type EnvironmentSettings struct {
 	Refs []string
 }
 
-// ReadSettings asks for the settings of the repository: those of the named
-// environments, whether the named secrets exist, what the branch requires, which
-// rules the tags have that a pattern such as "v*" stands for. What does not exist
-// is left out.
+// ReadSettings reads the repository's settings: those of the named
+// environments, whether the named secrets exist, which checks the branch
+// requires, and which rules apply to all tags of a pattern such as "v*". It
+// leaves out what does not exist.
 func (c *Client) ReadSettings(ctx context.Context, environments, secrets []string, branch, tags string) (Settings, error) {
 	s := Settings{Environments: map[string]EnvironmentSettings{}}
 	err := c.do(ctx, http.MethodGet, "", func(ctx context.Context) error {
@@ -86,8 +86,9 @@ func (c *Client) ReadSettings(ctx context.Context, environments, secrets []strin
 	return s, wrap(err, "read the rulesets")
 }
 
-// readTagRules are the rules for all tags of a pattern, sorted. Only a ruleset
-// that is read by its id tells its conditions and rules.
+// readTagRules returns the rules that apply to all tags of a pattern, sorted.
+// GitHub's list of rulesets lacks conditions and rules, so it reads each
+// ruleset by its id.
 func (c *Client) readTagRules(ctx context.Context, tags string) ([]string, error) {
 	var list []*rest.RepositoryRuleset
 	_, err := c.exists(ctx, "/rulesets", func(ctx context.Context) (err error) {
@@ -120,9 +121,9 @@ func (c *Client) readTagRules(ctx context.Context, tags string) ([]string, error
 	return slices.Compact(rules), err
 }
 
-// coversTags reports whether a ruleset's conditions hold for all tags of a
-// pattern: what they include is all of them or that very pattern, and what they
-// exclude begins otherwise.
+// coversTags reports whether a ruleset applies to all tags of a pattern: it
+// includes all tags or exactly this pattern, and excludes only names that
+// begin differently.
 func coversTags(of *rest.RepositoryRulesetConditions, tags string) bool {
 	if of == nil || of.RefName == nil {
 		return false
@@ -171,7 +172,7 @@ func (c *Client) readEnvironment(ctx context.Context, name string) (e Environmen
 	return e, true, err
 }
 
-// exists makes a call that finds something, or finds that it does not exist.
+// exists makes a call and reports whether what it asks for exists.
 func (c *Client) exists(ctx context.Context, path string, call func(context.Context) error) (bool, error) {
 	err := c.do(ctx, http.MethodGet, path, call)
 	if status(err) == http.StatusNotFound {

@@ -7,11 +7,11 @@ import (
 	"os"
 )
 
-// SummaryLimit is the most bytes of a step's summary, all parts together.
-// GitHub takes 1 MiB, and drops what comes near it without a word.
+// SummaryLimit bounds a step's summary in bytes, all parts together. GitHub
+// accepts 1 MiB, and drops a summary that comes near it without an error.
 const SummaryLimit = 1_000 << 10
 
-// SummaryRoom is how many bytes may still be appended to a summary.
+// SummaryRoom returns how many bytes may still be appended to a summary.
 func SummaryRoom(path string) (int, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -23,8 +23,9 @@ func SummaryRoom(path string) (int, error) {
 	return max(0, SummaryLimit-int(info.Size())), nil
 }
 
-// AppendSummary appends Markdown to the summary of a step. What does not fit
-// is refused as a whole: half a fence would swallow what follows.
+// AppendSummary appends Markdown to the summary of a step. It refuses a text
+// that does not fit: one that is cut within a code block would hide what
+// follows.
 func AppendSummary(path, markdown string) error {
 	room, err := SummaryRoom(path)
 	if err != nil {
@@ -36,7 +37,7 @@ func AppendSummary(path, markdown string) error {
 	return wrap(appendTo(path, markdown), "write the step's summary")
 }
 
-// appendTo appends to a file by which GitHub takes what a step says.
+// appendTo appends to one of the files that GitHub reads after a step.
 func appendTo(path, text string) error {
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {

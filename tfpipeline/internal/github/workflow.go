@@ -9,30 +9,31 @@ import (
 	"strings"
 )
 
-// Workflow is what a run of GitHub Actions says of itself.
+// Workflow describes a run of GitHub Actions for a pull request.
 type Workflow struct {
 	API, Repository string
 	Token           string
 	// Pull is the number of the pull request.
 	Pull int
-	// Fork says that the pull request comes from another repository: its
-	// token may only read.
+	// Fork says that the pull request comes from a fork, whose token may only
+	// read.
 	Fork bool
-	// Head is the pull request's commit; what is checked out is its merge.
+	// Head is the pull request's commit; the checkout is its merge into the
+	// base branch.
 	Head string
 	// SummaryPath is the file for the step's summary; empty if there is none.
 	SummaryPath string
 }
 
-// MissingError lists what a run lacks for a comment.
+// MissingError lists the variables that a run lacks for writing a comment.
 type MissingError struct{ Missing []string }
 
 func (e *MissingError) Error() string {
 	return "comment on the pull request: this is not a run of GitHub Actions for one; missing: " + strings.Join(e.Missing, ", ")
 }
 
-// ReadWorkflow reads the environment of a run for a pull request. All that is
-// missing is named at once.
+// ReadWorkflow reads the environment of a run for a pull request. Its error
+// names everything that is missing.
 func ReadWorkflow(getenv func(string) string) (Workflow, error) {
 	w := Workflow{
 		API: getenv("GITHUB_API_URL"), Repository: getenv("GITHUB_REPOSITORY"),
@@ -82,7 +83,7 @@ func (w *Workflow) readEvent(path string) error {
 				} `json:"repo"`
 			} `json:"head"`
 		} `json:"pull_request"`
-		// A comment's event has the pull request as an issue.
+		// The event of a comment describes the pull request as an issue.
 		Issue *struct {
 			Number      int              `json:"number"`
 			PullRequest *json.RawMessage `json:"pull_request"`
@@ -94,7 +95,7 @@ func (w *Workflow) readEvent(path string) error {
 	switch {
 	case event.PullRequest != nil && event.PullRequest.Number > 0:
 		w.Pull, w.Head = event.PullRequest.Number, event.PullRequest.Head.SHA
-		// A fork that was deleted has no name any more.
+		// The repository of a fork that was deleted has no name.
 		w.Fork = !strings.EqualFold(event.PullRequest.Head.Repo.FullName, w.Repository)
 	case event.Issue != nil && event.Issue.PullRequest != nil:
 		w.Pull = event.Issue.Number

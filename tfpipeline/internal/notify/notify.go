@@ -51,7 +51,7 @@ func New(address string, transport http.RoundTripper) (*Webhook, error) {
 	discord := host == "discord.com" || strings.HasSuffix(host, ".discord.com") || host == "discordapp.com"
 	return &Webhook{
 		url: address,
-		// Discord has an address that takes what Slack's does.
+		// Discord offers a second address that takes Slack's format.
 		discord: discord && !strings.HasSuffix(u.Path, "/slack"),
 		client: &http.Client{
 			Transport:     transport,
@@ -65,8 +65,8 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// Post sends a text, in 10 seconds at most. Whatever stands in the text, it
-// addresses nobody.
+// Post sends a text within 10 seconds. It escapes mentions, so that no text
+// notifies a person or a channel.
 func (w *Webhook) Post(ctx context.Context, text string) error {
 	content, err := json.Marshal(w.message(text))
 	if err != nil {
@@ -105,7 +105,7 @@ func cut(text string, limit int) string {
 	return text
 }
 
-// send makes one attempt. Its error never holds what the receiver answered,
+// send makes one attempt. Its error does not quote the receiver's answer,
 // which may repeat the address.
 func (w *Webhook) send(ctx context.Context, content []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)

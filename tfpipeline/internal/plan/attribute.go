@@ -15,7 +15,7 @@ import (
 )
 
 // Attribute is one value that changes, ready to be shown: what must stay
-// hidden already is.
+// hidden is already replaced.
 type Attribute struct {
 	// Path is the attribute's, such as ingress[0].port.
 	Path string
@@ -30,11 +30,11 @@ const (
 	unknown = "(known after apply)"
 )
 
-// Hidden reports whether a value changes that nobody is shown.
+// Hidden reports whether the value that changes may not be shown.
 func (a Attribute) Hidden() bool { return a.Before == hidden && a.After == hidden }
 
-// Empty reports whether the change says nothing: from one way of writing
-// nothing to another, or from nothing to what AWS will fill in.
+// Empty reports whether the change means nothing: from one form of "not set"
+// to another, or from "not set" to a value that AWS fills in.
 func (a Attribute) Empty() bool {
 	none := func(v string) bool { return v == "" || v == `""` || v == "[]" || v == "{}" }
 	return !a.Forces && none(a.Before) && (none(a.After) || a.After == unknown)
@@ -55,7 +55,8 @@ func (c Change) Attributes() []Attribute {
 	}
 	w.found = slices.DeleteFunc(w.found, func(a Attribute) bool { return slices.Contains(c.accepted, a.Path) })
 	if c.Action == Revise {
-		// Whatever is configured forces a revision; the rest AWS fills in.
+		// Every configured argument causes a new revision; AWS fills in the
+		// rest.
 		w.found = slices.DeleteFunc(w.found, func(a Attribute) bool { return a.After == unknown && !a.Forces })
 		for i := range w.found {
 			w.found[i].Forces = false
@@ -64,11 +65,12 @@ func (c Change) Attributes() []Attribute {
 	return w.found
 }
 
-// walker compares two values side by side, with the marks Terraform puts
-// beside them.
+// walker compares two values, with the marks (unknown, sensitive) that
+// Terraform gives for each.
 type walker struct {
 	kind string
-	// replaced resources get another identity; that goes without saying.
+	// replaced says that the resource is replaced: then its id and ARN are not
+	// listed, since they always change.
 	replaced bool
 	found    []Attribute
 }
@@ -113,7 +115,7 @@ func (w *walker) walk(path string, before, after, beforeSensitive, afterSensitiv
 			w.walk(path+"["+strconv.Itoa(i)+"]", item(bl, i), item(al, i), atIndex(beforeSensitive, i), atIndex(afterSensitive, i), atIndex(afterUnknown, i))
 		}
 	case empty(before) && empty(after):
-		// The provider writes what is not set in either way.
+		// The provider writes an argument that is not set in either form.
 	case !reflect.DeepEqual(before, after):
 		w.add(path, w.show(path, before, false), w.show(path, after, false))
 	}
@@ -125,7 +127,7 @@ func (w *walker) add(path, before, after string) {
 
 func empty(v any) bool { return v == nil || v == "" }
 
-// show writes a value, unless it must stay hidden.
+// show returns a value as text, or a placeholder if it must stay hidden.
 func (w *walker) show(path string, v any, sensitive bool) string {
 	if v == nil {
 		return ""
@@ -147,7 +149,7 @@ func (w *walker) show(path string, v any, sensitive bool) string {
 	}
 }
 
-// decoded opens a string that holds a JSON document, such as a policy.
+// decoded parses a string that holds a JSON document, such as a policy.
 func decoded(v any) any {
 	s, ok := v.(string)
 	if !ok || !strings.HasPrefix(s, "{") && !strings.HasPrefix(s, "[") {
@@ -172,7 +174,8 @@ func asMap(v any) map[string]any {
 	return m
 }
 
-// at follows the marks beside a map; a mark on the whole counts for all of it.
+// at returns the marks of one key of a map. A mark on the whole map applies to
+// every key.
 func at(marks any, key string) any {
 	if marks == true {
 		return true

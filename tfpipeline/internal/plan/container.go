@@ -39,7 +39,7 @@ func containerChanges(path string, before, after any) []Attribute {
 	return out
 }
 
-// containerDefinition is a container as JSON; variables by name.
+// containerDefinition is a container as JSON, with its variables by name.
 type containerDefinition struct {
 	plain                map[string]any
 	environment, secrets map[string]string
@@ -79,7 +79,7 @@ func pairs(v any, value string) map[string]string {
 	return out
 }
 
-// shown are the parts of a container whose values may be seen.
+// shown are the fields of a container whose values may be printed.
 var shown = []string{"image", "cpu", "memory", "memoryReservation", "essential", "portMappings", "stopTimeout"}
 
 func (c containerDefinition) changes(at string, now containerDefinition) []Attribute {
@@ -101,8 +101,7 @@ func (c containerDefinition) changes(at string, now containerDefinition) []Attri
 	return append(out, variables(at+" secrets", c.secrets, now.secrets)...)
 }
 
-// isNothing reports whether a value is a way of writing none: AWS fills in empty
-// lists.
+// isNothing reports whether a value means "not set": AWS fills in empty lists.
 func isNothing(v any) bool {
 	switch v := v.(type) {
 	case nil:
@@ -115,7 +114,8 @@ func isNothing(v any) bool {
 	return false
 }
 
-// variables counts and names what came, went and changed.
+// variables counts and names the variables that were added, removed and
+// changed.
 func variables(at string, before, after map[string]string) []Attribute {
 	var added, removed, changed []string
 	for k, v := range after {

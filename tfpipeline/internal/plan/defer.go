@@ -7,8 +7,9 @@ import (
 )
 
 // Some changes of databases and caches restart them. Without apply_immediately
-// AWS takes such a change and makes it in the next maintenance window; until
-// then Terraform plans it again and again, since it compares with what runs.
+// AWS accepts such a change and makes it in the next maintenance window. Until
+// then Terraform plans it again in every plan, since it compares with what
+// runs.
 
 // deferrable are the attributes that AWS changes in the maintenance window:
 // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.DBInstance.Modifying.html
@@ -21,12 +22,12 @@ var deferrable = map[string][]string{
 	"aws_elasticache_replication_group": {"engine", "engine_version", "node_type"},
 }
 
-// Pending is what AWS has taken and not yet made of one resource: the values
-// by attribute.
+// Pending are the values that AWS has accepted for one resource and will set
+// later, by attribute.
 type Pending map[string]string
 
-// Waits reports whether the change waits for a maintenance window, in part or
-// as a whole.
+// Waits reports whether some or all of the change waits for a maintenance
+// window.
 func (c Change) Waits() bool {
 	if c.Action != Update || c.Raw == nil {
 		return false
@@ -35,7 +36,7 @@ func (c Change) Waits() bool {
 	return !immediately && slices.ContainsFunc(c.Attributes(), func(a Attribute) bool { return slices.Contains(deferrable[c.Type], a.Path) })
 }
 
-// Identifier is the name by which AWS knows a database or cache that changes.
+// Identifier is AWS's name of the database or cache that changes.
 func (c Change) Identifier() string {
 	name := map[string]string{"aws_db_instance": "identifier", "aws_elasticache_replication_group": "replication_group_id"}[c.Type]
 	if name == "" || c.Raw == nil {
@@ -45,8 +46,8 @@ func (c Change) Identifier() string {
 	return before
 }
 
-// Defer turns a change into a deferred one if AWS has taken all of it and waits
-// for the maintenance window: an apply would ask for nothing new.
+// Defer marks a change as deferred if AWS has accepted all of it and waits for
+// the maintenance window: an apply would ask for nothing new.
 func (c *Change) Defer(pending Pending) {
 	if !c.Waits() {
 		return
@@ -63,8 +64,9 @@ func (c *Change) Defer(pending Pending) {
 	c.Action, c.Reason = Deferred, "AWS makes it "+c.when()
 }
 
-// sameValue compares what is configured with what is pending. A version stands
-// for all that begin with it.
+// sameValue reports whether a configured value is the pending one. A
+// configured version such as 16 equals every pending version that begins with
+// it.
 func sameValue(attribute, configured, pending string) bool {
 	return configured == pending || attribute == "engine_version" && strings.HasPrefix(pending, configured+".")
 }

@@ -7,14 +7,16 @@ import (
 	"github.com/specboard/platform/gen/config"
 )
 
-// Drift is how an account differs from what Terraform left there.
+// Drift is the difference between an account and what Terraform last applied
+// there.
 type Drift struct {
-	// Real drift was made by nobody who may.
+	// Real is drift that nobody was entitled to cause.
 	Real []DriftedResource
-	// Accepted drift belongs to somebody else than Terraform.
+	// Accepted is drift in attributes that something else than Terraform
+	// manages.
 	Accepted []DriftedResource
-	// Pending are changes of the configuration that were never applied. What
-	// an apply would only put back is none.
+	// Pending are changes of the configuration that were never applied. A
+	// change that would only undo drift is not among them.
 	Pending []Change
 }
 
@@ -23,19 +25,20 @@ type DriftedResource struct {
 	Address    string
 	Action     Action
 	Attributes []Attribute
-	// Owners say who changes the accepted attributes.
+	// Owners name what manages the accepted attributes.
 	Owners []string
 }
 
-// reported are attributes that AWS moves by itself: they tell how an object is
-// doing, and no configuration can hold them.
+// reported are attributes that AWS changes by itself. They report an object's
+// condition, and no configuration can set them.
 var reported = map[string][]string{
 	"aws_acm_certificate":               {"not_after", "not_before", "pending_renewal", "renewal_eligibility", "renewal_summary", "status"},
 	"aws_db_instance":                   {"latest_restorable_time", "status"},
 	"aws_elasticache_replication_group": {"member_clusters"},
 }
 
-// moved are the attributes of a drifted resource that anybody may have set.
+// moved returns the attributes of a drifted resource that somebody may have
+// set.
 func moved(c Change) []Attribute {
 	return slices.DeleteFunc(c.Attributes(), func(a Attribute) bool {
 		name := a.Path
@@ -46,7 +49,8 @@ func moved(c Change) []Attribute {
 	})
 }
 
-// Classify tells drift that matters from drift that does not.
+// Classify separates drift that needs a person from drift that the rules
+// accept.
 func Classify(p *Plan, rules []config.AcceptedDrift) Drift {
 	var d Drift
 	for _, c := range p.Drift {
@@ -86,7 +90,7 @@ func Classify(p *Plan, rules []config.AcceptedDrift) Drift {
 	return d
 }
 
-// Unaccepted is the drift without what the rules accept.
+// Unaccepted returns the drift that no rule accepts.
 func (p *Plan) Unaccepted(rules []config.AcceptedDrift) []Change {
 	var out []Change
 	for _, c := range p.Drift {
@@ -105,8 +109,8 @@ func (p *Plan) Unaccepted(rules []config.AcceptedDrift) []Change {
 	return out
 }
 
-// reverts reports whether a planned change does no more than to undo drift, so
-// that it is no configuration that waits to be applied.
+// reverts reports whether a planned change only undoes drift. Then it is no
+// change of the configuration that waits to be applied.
 func reverts(c Change, drift []Change) bool {
 	i := slices.IndexFunc(drift, func(d Change) bool { return d.Address == c.Address })
 	if i < 0 {
@@ -129,5 +133,5 @@ func reverts(c Change, drift []Change) bool {
 	return true
 }
 
-// Clean reports whether nothing needs a person.
+// Clean reports whether there is nothing for a person to do.
 func (d Drift) Clean() bool { return len(d.Real) == 0 && len(d.Pending) == 0 }

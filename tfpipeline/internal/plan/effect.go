@@ -8,7 +8,8 @@ import (
 	"github.com/specboard/platform/gen/config"
 )
 
-// traffic are the types whose loss ends requests of users, or of services.
+// traffic are the resource types whose loss interrupts requests of users or of
+// services.
 var traffic = []string{
 	"aws_acm_certificate", "aws_ecs_cluster", "aws_ecs_service", "aws_internet_gateway", "aws_lb", "aws_lb_listener", "aws_lb_listener_certificate",
 	"aws_lb_listener_rule", "aws_lb_target_group", "aws_nat_gateway", "aws_route", "aws_route53_record", "aws_route_table", "aws_route_table_association",
@@ -31,8 +32,8 @@ func HoldsData(kind string) bool {
 	return ok
 }
 
-// Bears says what would be lost with a resource of this type: that it holds
-// data, or that it serves traffic; "" is neither.
+// Bears says what would be lost with a resource of this type: data or traffic;
+// "" is neither.
 func Bears(kind string) string {
 	if data, ok := holds(kind); ok {
 		return "holds " + data
@@ -52,14 +53,15 @@ var restarts = []struct {
 	{"aws_elasticache_replication_group", "replaces the cache nodes, which ends their connections", []string{"node_type", "engine", "engine_version", "parameter_group_name"}},
 }
 
-// rollouts are the arguments of a service that ECS starts a deployment for.
+// rollouts are the arguments of a service whose change makes ECS start a
+// deployment.
 var rollouts = []string{
 	"capacity_provider_strategy", "enable_execute_command", "force_new_deployment", "load_balancer", "network_configuration",
 	"platform_version", "service_connect_configuration", "service_registries", "volume_configuration",
 }
 
-// Effect says what a change does beyond what its attributes say, where that is
-// known; "" is nothing, or unknown.
+// Effect says what a change causes that its attributes do not show, such as a
+// restart; "" if nothing, or if that is unknown.
 func (c Change) Effect() string {
 	switch {
 	case c.Action == Revise:
@@ -92,7 +94,7 @@ func (c Change) Effect() string {
 	return ""
 }
 
-// when is whether AWS makes a change at once or in the window.
+// when says whether AWS makes a change at once or in the maintenance window.
 func (c Change) when() string {
 	if _, at := field[bool](c.Raw, "apply_immediately"); at {
 		return "at once"

@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// Summary is what a reviewer approved, small enough for a hidden marker: each
-// address with its action and a digest of what would change. It holds no
-// value.
+// Summary is what a reviewer approved, small enough for a hidden marker in a
+// comment: each address with its action and a digest of the change. It holds
+// no value.
 type Summary map[string]string
 
-// volatile attributes differ between two plans of one and the same change.
+// volatile attributes differ between two plans of the same change.
 var volatile = []string{"id", "arn", "revision", "arn_without_revision", "tags_all", "task_definition", "latest_restorable_time", "qualified_arn"}
 
 // Summary condenses the plan.
@@ -32,12 +32,13 @@ func (p *Plan) Summary() Summary {
 	return s
 }
 
-// Fingerprint identifies what a plan would do: the same on every host and for
-// every run, and another one as soon as anything would happen otherwise. Like
-// the summary it depends on no hidden value, so nobody can guess one from it.
+// Fingerprint identifies what a plan would do. It is the same on every machine
+// and in every run, and differs as soon as the plan would do anything else.
+// Neither it nor the summary depends on a hidden value, so nobody can guess
+// one from it.
 func (p *Plan) Fingerprint() string { return p.Summary().Fingerprint(p.Root) }
 
-// Fingerprint is that of the plan of a root that has this summary.
+// Fingerprint is the fingerprint of a root's plan with this summary.
 func (s Summary) Fingerprint(root string) string {
 	var b strings.Builder
 	b.WriteString(root + "\n")
@@ -52,8 +53,8 @@ func digest(s string) string {
 	return hex.EncodeToString(sum[:10])
 }
 
-// content is what a change does, as text: for updates, revisions and replacements what is
-// different, for creations every known value.
+// content is a change as text: the differences for updates, revisions and
+// replacements, and every known value for creations.
 func content(c Change) string {
 	var b strings.Builder
 	b.WriteString(c.PreviousAddress)
@@ -64,8 +65,8 @@ func content(c Change) string {
 		const containers = "container_definitions"
 		marked := asMap(c.Raw.BeforeSensitive)[containers] == true || asMap(c.Raw.AfterSensitive)[containers] == true
 		if c.Type == "aws_ecs_task_definition" && !marked {
-			// What is shown of containers leaves commands and values out; a
-			// review covers them all the same. Secrets stand there by reference.
+			// The output leaves out the commands and variables of containers,
+			// but a review covers them too. Secrets are only references there.
 			before, after := field[string](c.Raw, containers)
 			b.WriteString("\x00" + digest(before) + "\x00" + digest(after))
 		}
@@ -90,8 +91,8 @@ func content(c Change) string {
 	return b.String()
 }
 
-// Difference says how a plan differs from what was reviewed, a line each; none
-// if it does not.
+// Difference lists how a plan differs from the reviewed one, one line for each
+// difference.
 func Difference(reviewed Summary, now *Plan) []string {
 	current := now.Summary()
 	all := maps.Clone(reviewed)

@@ -21,8 +21,9 @@ type Violation struct {
 type GuardError struct {
 	Root       string
 	Violations []Violation
-	// Unused are addresses that were allowed and are not refused: most likely
-	// misspelt, so nothing is applied until they are right.
+	// Unused are addresses that were allowed although nothing about them is
+	// refused. They are probably misspelt, so nothing is applied until they
+	// are corrected.
 	Unused []string
 }
 
@@ -43,7 +44,7 @@ func (e *GuardError) Error() string {
 	return b.String()
 }
 
-// Flags are the options that would let the refused changes through.
+// Flags returns the flags that would allow the refused changes.
 func (e *GuardError) Flags() string {
 	var flags []string
 	for _, v := range e.Violations {
@@ -55,12 +56,12 @@ func (e *GuardError) Flags() string {
 	return strings.Join(flags, " ")
 }
 
-// Guard refuses what cannot be taken back: losing data in a protected root,
-// and opening something to the world in any. allow names addresses whose
-// changes are meant.
+// Guard refuses changes that cannot be undone: those that lose data in a
+// protected root, and in every root those that open something to the world.
+// allow names the addresses whose changes are intended.
 //
-// It works on the plan and not on prevent_destroy, which cannot differ between
-// environments and which protects nothing once its block is removed.
+// It works on the plan and not by prevent_destroy, which cannot differ between
+// environments and protects nothing once its block is removed.
 func Guard(p *Plan, platform config.Platform, allow []string) error {
 	e := &GuardError{Root: p.Root}
 	used := map[string]bool{}
@@ -104,8 +105,8 @@ func losesData(c Change) []string {
 	return []string{verb + " " + config.DataTypes()[i].Holds}
 }
 
-// protections are attributes that keep data safe, by resource type: lowered is
-// whether going from before to after weakens them.
+// protections are attributes that keep data safe, by resource type. lowered
+// reports whether a change from before to after weakens them.
 var protections = []struct {
 	kind, attribute string
 	lowered         func(before, after any) bool
@@ -150,14 +151,15 @@ func dropsProtection(c Change) []string {
 	return out
 }
 
-// shrinks takes what is gone, or not known yet, for nothing: the provider sends
-// zero for an argument that is no longer written.
+// shrinks reports whether a number gets smaller. It takes a missing or unknown
+// value for zero, which is what the provider sends for an argument that was
+// removed.
 func shrinks(before, after any) bool {
 	b, ok := before.(float64)
 	return ok && b > 0 && after == nil || shrinksTo(before, after)
 }
 
-// shrinksTo is shrinks for arguments whose absence means the most.
+// shrinksTo is shrinks for arguments whose absence means the maximum.
 func shrinksTo(before, after any) bool {
 	b, ok := before.(float64)
 	a, okAfter := after.(float64)
@@ -172,7 +174,8 @@ func status(v any) any {
 	return asMap(item(blocks, 0))["status"]
 }
 
-// opensToWorld finds what anybody on the internet could reach or assume.
+// opensToWorld lists what anybody on the internet could reach or assume after
+// the change.
 func opensToWorld(c Change) []string {
 	if c.Raw == nil || c.Raw.After == nil || c.Action.Destructive() && c.Action != Replace {
 		return opensByRemoval(c)
@@ -230,7 +233,8 @@ func opensByRemoval(c Change) []string {
 	return nil
 }
 
-// openPort is a violation unless it is the load balancer's own two doors.
+// openPort returns a violation unless the port is one of the load balancer's
+// two, 80 and 443.
 func openPort(c Change, from, to any) []string {
 	if strings.HasPrefix(c.Address, "module.load_balancer.") && from == to && (from == 80.0 || from == 443.0) {
 		return nil
@@ -241,8 +245,9 @@ func openPort(c Change, from, to any) []string {
 	return []string{fmt.Sprintf("opens port %v to the world", from)}
 }
 
-// world reports whether a CIDR, or one of a list, is everything, or so much of
-// it that two or a few would be: nobody owns an eighth of the internet.
+// world reports whether a CIDR block, or one of a list, covers the internet or
+// so much of it that a few such blocks would: nobody owns an eighth of the
+// internet.
 func world(v any) bool {
 	switch v := v.(type) {
 	case string:

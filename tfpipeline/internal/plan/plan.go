@@ -1,6 +1,6 @@
 // Package plan is a Terraform plan as data: what would change, why, and
-// whether it may. Plans are judged here by their JSON, never by their text and
-// never by an exit code alone.
+// whether it may. It reads the plan's JSON, and never relies on its text or on
+// an exit code alone.
 package plan
 
 import (
@@ -29,7 +29,8 @@ const (
 	Import Action = "import"
 	Move   Action = "move"
 	Read   Action = "read"
-	// Deferred changes AWS has taken; it makes them in the maintenance window.
+	// Deferred: AWS has accepted the change and makes it in the maintenance
+	// window.
 	Deferred Action = "deferred"
 )
 
@@ -38,34 +39,34 @@ func Actions() []Action {
 	return []Action{Delete, Replace, Forget, Update, Revise, Create, Import, Move, Read, Deferred}
 }
 
-// Destructive reports whether the action ends a resource that exists.
+// Destructive reports whether the action removes an existing resource.
 func (a Action) Destructive() bool { return a == Delete || a == Replace || a == Forget }
 
-// changes reports whether there is a before and an after to compare.
+// changes reports whether there are values before and after to compare.
 func (a Action) changes() bool { return a == Update || a == Revise || a == Replace || a == Deferred }
 
-// idle reports whether an apply does nothing about it.
+// idle reports whether an apply would do nothing for it.
 func (a Action) idle() bool { return a == Read || a == Deferred }
 
-// Plan is what one root's plan says.
+// Plan is the plan of one root.
 type Plan struct {
 	// Root is the root's name: shared, or an environment.
 	Root string
-	// Changes are the resources that something happens to, by address.
+	// Changes are the resources that would change, by address.
 	Changes []Change
 	// Outputs are the names of outputs that change, sorted.
 	Outputs []string
 	// Drift is what changed outside of Terraform since the last apply.
 	Drift []Change
-	// Gone are the outermost modules that had resources and lose all of them,
-	// sorted, such as module.mcp.
+	// Gone are the outermost modules, such as module.mcp, that lose all of
+	// their resources; sorted.
 	Gone []string
-	// Errored plans are incomplete: they say what was blocked, and cannot be
-	// applied.
+	// Errored says that the plan is incomplete. It shows what Terraform could
+	// not plan, and cannot be applied.
 	Errored bool
 }
 
-// Change is what happens to one resource.
+// Change is the planned change of one resource.
 type Change struct {
 	Address string
 	// PreviousAddress is where the resource was before it moved.
@@ -73,26 +74,27 @@ type Change struct {
 	// Type is the resource's, such as aws_db_instance.
 	Type   string
 	Action Action
-	// CreateBeforeDestroy replacements overlap instead of leaving a gap.
+	// CreateBeforeDestroy says that the replacement exists before the old
+	// resource is removed.
 	CreateBeforeDestroy bool
-	// Reason says why, in words, where Terraform gives one.
+	// Reason is Terraform's reason in words; "" if it gives none.
 	Reason string
 	// ReplacePaths are the attributes that force a replacement.
 	ReplacePaths []string
-	// accepted are attributes that somebody else than Terraform may change.
+	// accepted are attributes that something else than Terraform may change.
 	accepted []string
 	// Raw is the change with all its values, sensitive ones included: for
 	// judging, not for showing.
 	Raw *tfjson.Change
 }
 
-// Parse reads what terraform show -json prints of a saved plan.
+// Parse reads the output of terraform show -json for a saved plan.
 func Parse(root string, showJSON []byte) (*Plan, error) {
 	var p tfjson.Plan
 	if err := json.Unmarshal(showJSON, &p); err != nil {
 		return nil, fmt.Errorf("read the plan of %s: %w", root, err)
 	}
-	// terraform-json leaves this one out.
+	// terraform-json does not decode this field.
 	var flags struct{ Errored bool }
 	if err := json.Unmarshal(showJSON, &flags); err != nil {
 		return nil, fmt.Errorf("read the plan of %s: %w", root, err)
@@ -121,7 +123,7 @@ func Parse(root string, showJSON []byte) (*Plan, error) {
 	return out, nil
 }
 
-// gone are the outermost modules all of whose resources are deleted.
+// gone returns the outermost modules whose resources are all deleted.
 func gone(changes []*tfjson.ResourceChange) []string {
 	stays := map[string]bool{}
 	for _, c := range changes {
@@ -152,7 +154,7 @@ func Module(address string) string {
 		return ""
 	}
 	if rest[end] == '[' {
-		// A key may hold anything, in quotes that Go would read as well.
+		// A key in quotes may hold any character; its syntax is Go's.
 		if strings.HasPrefix(rest[end:], `["`) {
 			if quoted, err := strconv.QuotedPrefix(rest[end+1:]); err == nil {
 				return "module." + rest[:end+1+len(quoted)+1]
@@ -165,7 +167,7 @@ func Module(address string) string {
 	return "module." + rest[:end]
 }
 
-// change classifies one change; false means that nothing happens.
+// change classifies one change; false means that the plan does nothing.
 func change(c *tfjson.ResourceChange) (Change, bool) {
 	out := Change{
 		Address:         c.Address,
@@ -192,7 +194,7 @@ func change(c *tfjson.ResourceChange) (Change, bool) {
 	case has(tfjson.ActionCreate) && has(tfjson.ActionDelete):
 		out.Action, out.CreateBeforeDestroy = Replace, a[0] == tfjson.ActionCreate
 	case has(tfjson.ActionCreate) && has(tfjson.ActionForget):
-		// The old object stays behind and nobody manages it any more.
+		// The old object stays, and Terraform no longer manages it.
 		out.Action = Replace
 	case has(tfjson.ActionDelete):
 		out.Action = Delete
@@ -214,8 +216,8 @@ func change(c *tfjson.ResourceChange) (Change, bool) {
 	return out, true
 }
 
-// staysRegistered reports whether the old revision of a task definition is left
-// alone when another takes its place: its own skip_destroy decides that.
+// staysRegistered reports whether the old revision of a task definition stays
+// registered when it is replaced, as its own skip_destroy says.
 func staysRegistered(c *tfjson.ResourceChange) bool {
 	return c.Type == "aws_ecs_task_definition" && c.DeposedKey == "" && asMap(c.Change.Before)["skip_destroy"] == true
 }
@@ -268,13 +270,13 @@ func attributePath(path any) string {
 	return b.String()
 }
 
-// Deferred are the changes that AWS has taken and not yet made.
+// Deferred returns the changes that AWS has accepted and will make later.
 func (p *Plan) Deferred() []Change {
 	return slices.DeleteFunc(slices.Clone(p.Changes), func(c Change) bool { return c.Action != Deferred })
 }
 
-// Counts is how many resources each action happens to. Reads change nothing
-// and are not counted, nor is what was deferred.
+// Counts returns the number of resources for each action, without reads and
+// deferred changes.
 func (p *Plan) Counts() map[Action]int {
 	counts := map[Action]int{}
 	for _, c := range p.Changes {
@@ -291,7 +293,7 @@ func (p *Plan) Empty() bool {
 	return !p.Errored && len(p.Counts()) == 0 && len(p.Outputs) == 0
 }
 
-// StateOnly reports whether an apply is needed that changes no infrastructure:
+// StateOnly reports whether an apply is needed that changes only the state:
 // moves, imports, forgotten resources, outputs.
 func (p *Plan) StateOnly() bool {
 	if p.Errored || p.Empty() {

@@ -6,11 +6,12 @@ import (
 	"strings"
 )
 
-// question is one thing that init asks for.
+// question is one question that init asks.
 type question struct {
 	flag, text string
 	value      *string
-	// proposal is what an empty answer means; "" if there is none.
+	// proposal returns the answer that an empty line stands for; "" if there
+	// is none.
 	proposal func() string
 }
 
@@ -25,7 +26,7 @@ func (a *Answers) questions() []question {
 	}
 }
 
-// Missing are the flags that have no value and no proposal.
+// Missing returns the flags without a value for which there is no proposal.
 func (a *Answers) Missing() []string {
 	var flags []string
 	for _, q := range a.questions() {
@@ -36,8 +37,8 @@ func (a *Answers) Missing() []string {
 	return flags
 }
 
-// Complete asks for what no flag has given, and takes the proposals where ask is
-// nil, since there is nobody to answer.
+// Complete asks for all answers that no flag gave. If ask is nil, nobody can
+// answer, and it takes the proposals.
 func (a *Answers) Complete(ask func(question string) (string, error)) error {
 	for _, q := range a.questions() {
 		if *q.value != "" {
@@ -60,7 +61,7 @@ func (a *Answers) Complete(ask func(question string) (string, error)) error {
 	return nil
 }
 
-// Command is the command line that gives the same answers.
+// Command returns the command line that gives these answers.
 func (a *Answers) Command() string {
 	var b strings.Builder
 	b.WriteString("tfpipeline init")

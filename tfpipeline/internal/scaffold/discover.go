@@ -11,7 +11,8 @@ import (
 	"strings"
 )
 
-// ownFolders are this repository's; what stands in them is no application.
+// ownFolders are this repository's own folders. A Dockerfile in them is no
+// application's.
 var ownFolders = []string{"bin", "docs", "envs", "examples", "gen", "migrations", "modules", "tfpipeline"}
 
 // Discover finds the services of a checkout: every Dockerfile whose last stage
@@ -54,7 +55,8 @@ func Discover(checkout fs.FS) (services []Service, without []string, err error) 
 
 var notInName = regexp.MustCompile(`[^a-z0-9]+`)
 
-// serviceName is made of a Dockerfile's own name, or else of its last folders.
+// serviceName returns a service's name: from the Dockerfile's own name, or
+// else from its last folders.
 func serviceName(p string, folders int) string {
 	parts := strings.Split(path.Dir(p), "/")
 	name := strings.Join(parts[max(0, len(parts)-folders):], "-")
@@ -72,7 +74,7 @@ var (
 	variable   = regexp.MustCompile(`\$\{?(\w+)(?::-([^}]*))?\}?`)
 )
 
-// exposed is the first TCP port that a Dockerfile's last stage exposes.
+// exposed returns the first TCP port that a Dockerfile's last stage exposes.
 func exposed(dockerfile string) (port int, ok bool) {
 	values := map[string]string{}
 	for line := range strings.Lines(dockerfile) {

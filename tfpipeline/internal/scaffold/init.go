@@ -21,9 +21,9 @@ type Init struct {
 	Dir     string
 	Console *console.Console
 	Answers Answers
-	// Yes is the answer to the question before anything is written.
+	// Yes answers the question that comes before anything is written.
 	Yes bool
-	// NoPlan leaves out the plan that follows.
+	// NoPlan skips the plan at the end.
 	NoPlan bool
 }
 
@@ -46,7 +46,7 @@ func (i *Init) Declare(set *flag.FlagSet) {
 	set.BoolVar(&i.NoPlan, "no-plan", false, "end without a plan")
 }
 
-// Run finds the services that no flag has named, asks for what is missing,
+// Run finds the services unless flags name them, asks for what is missing,
 // writes the platform and renders it. It returns the platform.
 func (i *Init) Run(ctx context.Context) (config.Platform, error) {
 	a, c := &i.Answers, i.Console
@@ -84,7 +84,8 @@ func (i *Init) Run(ctx context.Context) (config.Platform, error) {
 	return p, i.render(ctx)
 }
 
-// services fills in what the folder says, and says where it is from.
+// services takes the services from the folder's Dockerfiles, and tells the
+// console where it found them.
 func (i *Init) services() error {
 	a, c := &i.Answers, i.Console
 	if len(a.Services) > 0 {
@@ -107,7 +108,7 @@ func (i *Init) services() error {
 	return nil
 }
 
-// question says what will be lost.
+// question asks whether to write, and says what will be lost.
 func (i *Init) question() string {
 	question := fmt.Sprintf("Replace %s by %s", platformFile, i.Answers.Name)
 	if names, err := fs.Glob(os.DirFS(i.Dir), migrationFiles); err == nil && len(names) > 0 {
@@ -116,10 +117,10 @@ func (i *Init) question() string {
 	return question + ", and rename the Go module?"
 }
 
-// rendering bounds the run of gen, which is compiled first.
+// rendering bounds the run of gen, including its compilation.
 const rendering = 10 * time.Minute
 
-// render runs gen as it now is in the checkout.
+// render runs the checkout's gen on the new platform.
 func (i *Init) render(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, rendering)
 	defer cancel()

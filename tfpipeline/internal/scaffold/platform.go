@@ -1,7 +1,7 @@
-// Package scaffold makes a checkout of this repository somebody's own platform:
-// it finds the services in the folder, writes gen/config/default.go, empties
-// the migrations and renames the Go module. It asks nobody; nothing is written
-// before the platform is valid.
+// Package scaffold turns a checkout of this repository into somebody's own
+// platform: it finds the services in the folder, writes gen/config/default.go,
+// removes the migrations and renames the Go module. It writes nothing before
+// the platform is valid.
 package scaffold
 
 import (
@@ -25,9 +25,9 @@ type Answers struct {
 	Domain string
 	// Repository is the GitHub repository, as owner/name.
 	Repository string
-	// Email hears the alarms of production; empty is on-call@Domain.
+	// Email receives production's alarms; empty is on-call@Domain.
 	Email string
-	// HealthPath is what the load balancer asks every service for; empty is
+	// HealthPath is the path of every service's health check; empty is
 	// "/health".
 	HealthPath string
 	Services   []Service
@@ -44,7 +44,8 @@ type Service struct {
 	Dockerfile string
 }
 
-// sampleImage is the application that images hold until a service has its own.
+// sampleImage is the application in the image of a service without a
+// Dockerfile.
 const sampleImage = "tfpipeline/internal/localaws/sample/Dockerfile"
 
 // ParseService reads NAME:PORT or NAME:PORT:FOLDER.
@@ -73,10 +74,11 @@ func (s Service) String() string {
 	return text
 }
 
-// frontDoors are names of services that answer whatever no route matches.
+// frontDoors are usual names of the service that answers requests that no
+// route matches.
 var frontDoors = []string{"web", "frontend", "front", "www", "site", "ui", "app"}
 
-// front is the index of the service that becomes the default one.
+// front returns the index of the default service.
 func front(services []Service) int {
 	for _, name := range frontDoors {
 		if i := slices.IndexFunc(services, func(s Service) bool { return s.Name == name }); i >= 0 {
@@ -86,9 +88,9 @@ func front(services []Service) int {
 	return 0
 }
 
-// Platform is what the answers describe: all services public, one of them the
-// default, in a small staging and a protected production that asks for staging's
-// proof. Whether it is valid is for its Validate to say.
+// Platform returns the platform that the answers describe. All services are
+// public and one of them is the default. Staging is small; production is
+// protected and asks for staging's proof. The caller validates it.
 func (a Answers) Platform() config.Platform {
 	owner, name, _ := strings.Cut(a.Repository, "/")
 	p := config.Platform{

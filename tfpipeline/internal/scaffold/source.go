@@ -13,7 +13,8 @@ import (
 	"github.com/specboard/platform/gen/config"
 )
 
-// remarks stand above fields of the written source, by the field's name.
+// remarks are comments above fields of the written source, by the field's
+// name.
 var remarks = map[string]string{
 	"Account":      "Terraform refuses to work in any other account.",
 	"Repository":   "Its workflows build and deploy. docs/github.md says when its ids belong here.",
@@ -22,8 +23,8 @@ var remarks = map[string]string{
 	"Environments": "What differs between the environments stands here and nowhere else.",
 }
 
-// Source is gen/config/default.go for a platform: formatted, without the fields
-// that have their zero value.
+// Source returns gen/config/default.go for a platform, formatted and without
+// fields of zero value.
 func Source(p config.Platform) ([]byte, error) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "package config\n\nimport \"time\"\n\n"+
@@ -38,7 +39,8 @@ func Source(p config.Platform) ([]byte, error) {
 	return source, nil
 }
 
-// write writes a value as Go does in package config. named: with its type.
+// write writes a value as Go source in package config; named says that its
+// type is written too.
 func write(b *bytes.Buffer, v reflect.Value, named bool) {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -146,8 +148,8 @@ func writeDuration(b *bytes.Buffer, d time.Duration) {
 	fmt.Fprintf(b, "%d", d)
 }
 
-// small reports whether a struct reads well on one line: it is one of the
-// values that others hold, and has few fields that say something.
+// small reports whether a struct reads well on one line: it has few fields
+// that are set, and is a value inside another one.
 func small(v reflect.Value) bool {
 	whole := []reflect.Type{
 		reflect.TypeFor[config.Platform](), reflect.TypeFor[config.Service](), reflect.TypeFor[config.Task](), reflect.TypeFor[config.Environment](),

@@ -20,14 +20,14 @@ const platformFile = "gen/config/default.go"
 // migrationFiles are what init removes.
 const migrationFiles = "migrations/[0-9]*.sql"
 
-// placeholder is what the empty folder of migrations holds.
+// placeholder is the content of the file that keeps the folder of migrations.
 const placeholder = "-- No migration: a Go program embeds this folder, and needs a file there.\n-- make migration NAME=create_x adds the first.\n"
 
-// Write makes the checkout in dir the platform's: it replaces
-// gen/config/default.go, removes the migrations, and gives the Go module the
-// repository's name wherever it is named. It returns what it did, in sentences
-// without a stop. A platform that is not valid changes nothing, and the error is
-// Validate's. Written twice, it is as written once.
+// Write turns the checkout in dir into the platform's: it replaces
+// gen/config/default.go, removes the migrations, and replaces the Go module's
+// path by the repository's wherever it occurs. It returns what it did, in
+// sentences without a full stop. If the platform is not valid, it changes
+// nothing and returns Validate's error. A second call changes nothing more.
 func Write(dir string, p config.Platform) (did []string, err error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
@@ -81,7 +81,8 @@ func modulePath(dir string) (string, error) {
 	return string(m[1]), nil
 }
 
-// emptyMigrations removes the numbered files, and leaves what Go needs there.
+// emptyMigrations removes the numbered files and keeps a file that Go can
+// embed.
 func emptyMigrations(root *os.Root) (removed int, err error) {
 	names, err := fs.Glob(root.FS(), migrationFiles)
 	if err != nil {
@@ -99,8 +100,8 @@ func emptyMigrations(root *os.Root) (removed int, err error) {
 	return removed, nil
 }
 
-// rename replaces the module's path in every text file. Paths of modules that
-// only begin alike stay.
+// rename replaces the module's path in every text file, but not the paths of
+// modules that only begin with it.
 func rename(root *os.Root, old, module string) (files int, err error) {
 	if old == module {
 		return 0, nil

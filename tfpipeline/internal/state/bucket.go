@@ -51,8 +51,8 @@ type Bucket struct {
 func New(cfg aws.Config, p config.Platform) *Bucket {
 	cfg = cfg.Copy()
 	cfg.Region = p.Region
-	// The SDK's own remarks (no checksum, a connection not used again) are
-	// nothing that anybody could do something about.
+	// The SDK warns of a missing checksum or of a connection that it did not
+	// reuse. Nobody can do anything about either.
 	cfg.Logger = logging.Nop{}
 	cfg.Retryer = func() aws.Retryer {
 		return retry.NewStandard(func(o *retry.StandardOptions) {
@@ -64,19 +64,20 @@ func New(cfg aws.Config, p config.Platform) *Bucket {
 	return &Bucket{client: s3.NewFromConfig(cfg), name: p.StateBucket(), owner: p.Account, platform: p}
 }
 
-// object is what stands under a key. Its version is S3's ETag.
+// object is an object of the bucket. Its version is S3's ETag.
 type object struct {
 	content []byte
 	version string
-	// age is how long ago it was written, by S3's own clock: this machine's may
-	// be wrong by minutes.
+	// age is the time since it was written, by S3's clock: this machine's
+	// clock may be wrong by minutes.
 	age time.Duration
 }
 
-// resolution is that of the times that S3 gives.
+// resolution is the precision of the times that S3 reports.
 const resolution = time.Second
 
-// ageOf is the least that has passed since an object was written.
+// ageOf returns the shortest time that can have passed since an object was
+// written.
 func ageOf(out *s3.GetObjectOutput) time.Duration {
 	now, ok := awsmiddleware.GetServerTime(out.ResultMetadata)
 	if !ok || out.LastModified == nil {
@@ -85,7 +86,7 @@ func ageOf(out *s3.GetObjectOutput) time.Duration {
 	return max(now.Sub(*out.LastModified)-resolution, 0)
 }
 
-// get returns what stands under a key; nil if nothing does.
+// get returns the object under a key; nil if there is none.
 func (b *Bucket) get(ctx context.Context, key string) (*object, error) {
 	return b.getUpTo(ctx, key, largest)
 }
@@ -110,10 +111,11 @@ func (b *Bucket) getUpTo(ctx context.Context, key string, bound int64) (*object,
 	return &object{content, aws.ToString(out.ETag), ageOf(out)}, nil
 }
 
-// conflictError says that a write was refused since something else is there.
+// conflictError is returned by a write that S3 refused because another object
+// is there.
 type conflictError struct {
 	key string
-	// there is what is; nil if nothing.
+	// there is that object; nil if there is none any more.
 	there *object
 }
 
@@ -124,10 +126,11 @@ func (e *conflictError) Error() string {
 	return e.key + " holds something else meanwhile"
 }
 
-// put stores content where nothing is (over is ""), or in place of the version
-// over, and returns the version that it makes. It returns a *conflictError if
-// something else is there. Whether a write whose answer was lost has happened,
-// it finds out by reading; so content must not occur twice under one key.
+// put stores content where there is no object (over is ""), or in place of the
+// version over, and returns the new version. It returns a *conflictError if
+// another object is there. If the answer to a write is lost, put reads the
+// object to find out whether the write happened; therefore two writes to one
+// key must never have the same content.
 func (b *Bucket) put(ctx context.Context, key string, content []byte, over string) (version string, err error) {
 	in := &s3.PutObjectInput{
 		Bucket: &b.name, Key: &key, ExpectedBucketOwner: &b.owner,
@@ -164,8 +167,9 @@ func (b *Bucket) put(ctx context.Context, key string, content []byte, over strin
 	return version, err
 }
 
-// remove deletes a version. It returns a *conflictError if something else, or
-// nothing, is there; not if it may be this call that made it so.
+// remove deletes a version. It returns a *conflictError if the object has
+// another version or is gone, unless an earlier attempt of this call may have
+// deleted it.
 func (b *Bucket) remove(ctx context.Context, key, version string) error {
 	return b.retry(ctx, "remove "+key, func(ctx context.Context, unanswered bool) error {
 		_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{
@@ -181,7 +185,8 @@ func (b *Bucket) remove(ctx context.Context, key, version string) error {
 		case there == nil && unanswered:
 			return nil
 		case there != nil && there.version == version:
-			// Refused because of somebody else's attempt at the same moment.
+			// S3 refused it because somebody else writes the key at this
+			// moment.
 			return deploy.Transient(fmt.Errorf("%s is being changed", key))
 		default:
 			return &conflictError{key, there}
@@ -189,8 +194,9 @@ func (b *Bucket) remove(ctx context.Context, key, version string) error {
 	})
 }
 
-// retry calls do until its fate is known, or until there is no more use in
-// it. unanswered tells do that an earlier call may have had its effect.
+// retry calls do until the call has succeeded or failed for good, or until the
+// context ends. unanswered tells do that an earlier attempt may have taken
+// effect.
 func (b *Bucket) retry(ctx context.Context, doing string, do func(ctx context.Context, unanswered bool) error) error {
 	pause := 100 * time.Millisecond
 	for attempt := 1; ; attempt++ {
@@ -212,8 +218,8 @@ func (b *Bucket) retry(ctx context.Context, doing string, do func(ctx context.Co
 	}
 }
 
-// singleAttempt lets a conditional write be tried one time: what follows a failure is
-// not the same again, but a look at what is there.
+// singleAttempt stops the SDK from repeating a conditional write: after a
+// failure, this package first looks at what is there.
 func singleAttempt(o *s3.Options) { o.Retryer = aws.NopRetryer{} }
 
 func isConflict(err error) bool {
@@ -221,8 +227,8 @@ func isConflict(err error) bool {
 	return ok
 }
 
-// refused reports whether a condition was not met: 412, or 404 where the
-// condition was on an object that is gone.
+// refused reports whether the condition of a request was not met: 412, or 404
+// if the condition named an object that is gone.
 func refused(err error) bool {
 	return statusOf(err) == http.StatusPreconditionFailed || Code(err) == codeNoKey
 }

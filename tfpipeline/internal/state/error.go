@@ -14,7 +14,7 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
 
-// What S3 calls the absence of a bucket and of an object.
+// S3's codes for a bucket and an object that do not exist.
 const (
 	codeNoBucket = "NoSuchBucket"
 	codeNoKey    = "NoSuchKey"
@@ -23,11 +23,11 @@ const (
 // ErrNoBucket is returned while the state bucket does not exist.
 var ErrNoBucket = errors.New("the state bucket does not exist")
 
-// ForeignError is an object that stands where one of ours belongs, and is
-// none. It is left as it is.
+// ForeignError is an object under one of our keys that this program did not
+// write. It is left unchanged.
 type ForeignError struct {
 	Key string
-	// Reason says why it is none.
+	// Reason says how it differs from what belongs there.
 	Reason string
 	// Version is the object's.
 	Version string
@@ -37,8 +37,9 @@ func (e *ForeignError) Error() string {
 	return fmt.Sprintf("%s is none of ours: %s; it is left as it is", e.Key, e.Reason)
 }
 
-// NewerFormatError is a record, a journal or an index that a newer release of this program
-// wrote. To go on without it would take an older release for the current one.
+// NewerFormatError is a record, a journal or an index that a newer release of
+// this program wrote. Whoever ignored it would take an older release for the
+// current one.
 type NewerFormatError struct {
 	Key     string
 	Version int
@@ -48,8 +49,9 @@ func (e *NewerFormatError) Error() string {
 	return fmt.Sprintf("%s has format version %d, which is newer than this program", e.Key, e.Version)
 }
 
-// failed says what was being done when a call failed. It is the context's
-// error if that has ended, and transient if the same call may succeed later.
+// failed wraps the error of a call with what the call was for. It returns the
+// context's error if the context has ended, and a transient error if the same
+// call may succeed later.
 func (b *Bucket) failed(ctx context.Context, err error, format string, args ...any) error {
 	doing := fmt.Sprintf(format, args...)
 	switch {
@@ -76,7 +78,8 @@ func transient(err error) bool {
 	case err == nil:
 		return false
 	case deploy.IsTransient(err), Code(err) == "ConditionalRequestConflict", Code(err) == "OperationAborted":
-		// The two codes: another write of the same key at the same moment.
+		// S3 answers with one of these codes if another write of the same key
+		// happens at the same moment.
 		return true
 	case statusOf(err) >= http.StatusInternalServerError && statusOf(err) != http.StatusNotImplemented:
 		return true
@@ -92,7 +95,8 @@ func Code(err error) string {
 	return ""
 }
 
-// statusOf is the status of an answer that is an error, or 0.
+// statusOf is the HTTP status of an answer that is an error; 0 if there was no
+// answer.
 func statusOf(err error) int {
 	if answer, ok := errors.AsType[*awshttp.ResponseError](err); ok && answer.Response != nil {
 		return answer.HTTPStatusCode()

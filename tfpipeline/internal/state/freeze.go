@@ -8,12 +8,13 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
 
-// freezeName ends the key of a freeze. It looks like a journal's, so that roles
-// may replace it, and earlier releases of this program pass over it. Nobody may
-// delete in the history, so an environment that is not frozen may have one too.
+// freezeName ends the key of a freeze. It looks like a journal's name, so that
+// roles may overwrite it and earlier releases of this program ignore it. No
+// role may delete objects of the history, so the object also exists for an
+// environment that is not frozen.
 const freezeName = "freeze.journal.json"
 
-// storedFreeze is the object. Changed makes every content another one.
+// storedFreeze is the object's content. Changed makes every content unique.
 type storedFreeze struct {
 	Environment string         `json:"environment"`
 	Changed     string         `json:"changed"`
@@ -22,8 +23,7 @@ type storedFreeze struct {
 
 var _ deploy.Freezer = (*History)(nil)
 
-// Frozen returns why nothing is promoted to the environment; nil if it is not
-// frozen.
+// Frozen returns why an environment is frozen; nil if it is not.
 func (h *History) Frozen(ctx context.Context) (*deploy.Freeze, error) {
 	stored, _, err := h.freeze(ctx)
 	return stored.Freeze, err
@@ -41,8 +41,9 @@ func (h *History) freeze(ctx context.Context) (stored storedFreeze, version stri
 	return stored, there.version, nil
 }
 
-// SetFreeze freezes the environment, or lifts the freeze if f is nil; attempt is
-// the id of whoever does, under the lease. It returns what was there before.
+// SetFreeze freezes the environment, or lifts the freeze if f is nil. attempt
+// is the id of the change that does so, which holds the lease. It returns the
+// freeze before it.
 func (h *History) SetFreeze(ctx context.Context, f *deploy.Freeze, attempt string) (before *deploy.Freeze, err error) {
 	stored, version, err := h.freeze(ctx)
 	if err != nil {

@@ -39,11 +39,12 @@ import (
 const (
 	recordSuffix  = ".json"
 	journalSuffix = ".journal.json"
-	// readers read records side by side: S3 allows thousands a second.
+	// readers is how many records are read at the same time: S3 allows
+	// thousands of requests a second.
 	readers = 32
 )
 
-// idPattern is the form of a record's id, which is a part of its key.
+// idPattern is the form of a record's id, which is part of its key.
 var idPattern = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z-[0-9a-z]+$`)
 
 // History is the records and journals of one environment.
@@ -53,13 +54,15 @@ type History struct {
 	prefix      string
 
 	mu sync.Mutex
-	// known are the records that were read, by key and version.
+	// known are the objects that were read, by key and version.
 	known map[string]reading
-	// journals are the versions of those that were read or written, by id.
+	// journals are the versions of the journals that were read or written, by
+	// id.
 	journals map[string]string
 }
 
-// reading is what an object turned out to be.
+// reading is an object as it was understood: a record, or the reason why it is
+// none.
 type reading struct {
 	version string
 	record  *deploy.Record
@@ -76,7 +79,7 @@ func (b *Bucket) History(environment string) *History {
 	}
 }
 
-// readAll reads the records of a list, several at a time; journals it passes over.
+// readAll reads the records of a list, several at a time, and skips journals.
 func (h *History) readAll(ctx context.Context, listed []listing) ([]deploy.Record, []deploy.Skipped, error) {
 	readings := make([]reading, len(listed))
 	g, ctx := errgroup.WithContext(ctx)
@@ -106,10 +109,10 @@ func (h *History) readAll(ctx context.Context, listed []listing) ([]deploy.Recor
 	return records, skipped, nil
 }
 
-// newest reads the newest records, until one of them has deployed a release or
-// there are no more. The last record by its end is among the first read: an
-// attempt that waited for another ends after later ones, and one more batch is
-// read for its sake.
+// newest reads the newest records, in batches, until one of them has deployed
+// a release or there are no more. Then it reads one more batch: an attempt
+// that waited for another one began before it and ended after it, so the order
+// by id is not the order by end.
 func (h *History) newest(ctx context.Context) ([]deploy.Record, []deploy.Skipped, error) {
 	var records []deploy.Record
 	var skipped []deploy.Skipped
@@ -153,7 +156,7 @@ type listing struct {
 	size         int64
 }
 
-// list lists the keys behind after and not behind before; "" is no bound.
+// list lists the keys after one key and up to another; "" means no bound.
 func (h *History) list(ctx context.Context, after, before string) ([]listing, error) {
 	var all []listing
 	in := &s3.ListObjectsV2Input{Bucket: &h.bucket.name, Prefix: &h.prefix, ExpectedBucketOwner: &h.bucket.owner}
@@ -176,7 +179,7 @@ func (h *History) list(ctx context.Context, after, before string) ([]listing, er
 	return all, nil
 }
 
-// read reads what the list has under a record's key.
+// read reads a record that a list names.
 func (h *History) read(ctx context.Context, o listing) (reading, error) {
 	h.mu.Lock()
 	known, ok := h.known[o.key]
@@ -213,7 +216,8 @@ func (h *History) read(ctx context.Context, o listing) (reading, error) {
 	return clone(now), nil
 }
 
-// clone keeps what is known apart from what a caller may change.
+// clone copies a reading, so that a caller who changes a record does not
+// change the cached one.
 func clone(r reading) reading {
 	if r.record == nil {
 		return r
@@ -229,14 +233,14 @@ func clone(r reading) reading {
 	return r
 }
 
-// versionOf is the format of a record; 0 if it says none.
+// versionOf is the version of a record's format; 0 if the record names none.
 func versionOf(content []byte) int {
 	var r struct{ Version int }
 	_ = json.Unmarshal(content, &r) // what is no record, parse says
 	return r.Version
 }
 
-// parse reads a record, or says why it is none.
+// parse reads a record. If the content is none, the reading says why.
 func (h *History) parse(id string, content []byte) (r deploy.Record, reason string) {
 	if err := json.Unmarshal(content, &r); err != nil {
 		return r, "it is not a record: " + err.Error()
@@ -252,8 +256,8 @@ func (h *History) parse(id string, content []byte) (r deploy.Record, reason stri
 	return r, ""
 }
 
-// Record stores a record for good. That this very record is stored already is
-// no error.
+// Record stores a record for good. It succeeds if this very record is already
+// stored.
 func (h *History) Record(ctx context.Context, r deploy.Record) error {
 	if err := h.fits(r); err != nil {
 		return fmt.Errorf("store a record: %w", err)
@@ -275,7 +279,8 @@ func (h *History) Record(ctx context.Context, r deploy.Record) error {
 	case !ok:
 		return err
 	case conflict.there == nil:
-		// It stood there and was removed: somebody is tidying up by hand.
+		// Somebody removed it between the two calls: a person is cleaning up
+		// by hand.
 		return deploy.Transient(fmt.Errorf("store record %s: %w", r.ID, err))
 	}
 	if _, reason := h.parse(r.ID, conflict.there.content); reason != "" {
@@ -284,7 +289,7 @@ func (h *History) Record(ctx context.Context, r deploy.Record) error {
 	return fmt.Errorf("store record %s: %w", r.ID, deploy.ErrRecorded)
 }
 
-// fits reports what keeps a record from belonging here.
+// fits returns an error if a record does not belong into this history.
 func (h *History) fits(r deploy.Record) error {
 	switch {
 	case !idPattern.MatchString(r.ID):
@@ -295,8 +300,8 @@ func (h *History) fits(r deploy.Record) error {
 	return nil
 }
 
-// encode writes JSON that a person can read in the bucket, the same for the
-// same value.
+// encode writes JSON that a person can read in the bucket. Equal values give
+// equal JSON.
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

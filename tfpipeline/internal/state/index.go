@@ -12,25 +12,25 @@ import (
 )
 
 const (
-	// indexName ends the key of an index. It looks like a journal's, so that roles
-	// may write it, and earlier releases of this program pass over it.
+	// indexName ends the key of an index. It looks like a journal's name, so
+	// that roles may write it and earlier releases of this program ignore it.
 	indexName = "index.journal.json"
 	// listedApart is how many of the newest records an index names one by one.
-	// Attempts that run at the same time are fewer by far.
+	// Far fewer attempts run at the same time.
 	listedApart = 100
 )
 
-// storedIndex is an index, and which records it knows: all with ids up to
-// Through, and of those after it the Newest. Any other record that lies after
-// Through was stored by a run that died before it could say so, or by an earlier
-// release of this program.
+// storedIndex is an index with the ids of the records that are in it: all ids
+// up to Through, and of the later ones those in Newest. Any other record with
+// a later id was stored by a run that died before it could update the index,
+// or by an earlier release of this program.
 type storedIndex struct {
 	deploy.Index
 	Through string   `json:"through,omitempty"`
 	Newest  []string `json:"newest,omitempty"`
 
-	// content and version are those of the object; the version is "" if there is
-	// none.
+	// content and version are the object's; version is "" if there is no
+	// object.
 	content []byte
 	version string
 }
@@ -49,9 +49,9 @@ func (x *storedIndex) add(records []deploy.Record) {
 
 func (h *History) indexKey() string { return h.prefix + indexName }
 
-// Index returns what all records come to, and what lies among the newest ones
-// and is none. Two calls tell it, however many records there are; where there is
-// no index yet, it reads them all.
+// Index returns the summary of all records, and what lies among the newest
+// ones and is no record. It takes two calls, however many records there are.
+// If there is no index yet, it reads all records.
 func (h *History) Index(ctx context.Context) (deploy.Index, []deploy.Skipped, error) {
 	x, err := h.storedIndex(ctx)
 	if err != nil {
@@ -61,8 +61,8 @@ func (h *History) Index(ctx context.Context) (deploy.Index, []deploy.Skipped, er
 	return x.Index, skipped, err
 }
 
-// storedIndex reads the index; its version is "" if there is none. One that
-// cannot be read is rebuilt from the records.
+// storedIndex reads the index; its version is "" if there is none. An index
+// that cannot be read is rebuilt from the records.
 func (h *History) storedIndex(ctx context.Context) (storedIndex, error) {
 	there, err := h.bucket.getUpTo(ctx, h.indexKey(), largestState)
 	if err != nil {
@@ -84,7 +84,7 @@ func (h *History) storedIndex(ctx context.Context) (storedIndex, error) {
 	return x, nil
 }
 
-// complete adds the records that an index does not know.
+// complete adds the records that an index lacks.
 func (h *History) complete(ctx context.Context, x *storedIndex) ([]deploy.Skipped, error) {
 	after := ""
 	if x.Through != "" {
@@ -107,8 +107,8 @@ func (h *History) complete(ctx context.Context, x *storedIndex) ([]deploy.Skippe
 	return skipped, err
 }
 
-// UpdateIndex stores the index with these records in it, and whatever else it
-// did not know.
+// UpdateIndex adds these records, and all others that the index lacks, and
+// stores it.
 func (h *History) UpdateIndex(ctx context.Context, stored ...deploy.Record) error {
 	for range attempts {
 		x, err := h.storedIndex(ctx)
@@ -134,15 +134,15 @@ func (h *History) UpdateIndex(ctx context.Context, stored ...deploy.Record) erro
 	return deploy.Transient(fmt.Errorf("write %s: it does not hold still", h.indexKey()))
 }
 
-// Indexed reports whether the index knows of an attempt: whoever ends in good
-// order sees to that last.
+// Indexed reports whether an attempt is in the index. An attempt that ends in
+// good order adds itself as its last act.
 func (h *History) Indexed(ctx context.Context, id string) (bool, error) {
 	x, err := h.storedIndex(ctx)
 	return id <= x.Through || slices.Contains(x.Newest, id), err
 }
 
-// Find returns the record of an attempt; nil if it has none. What stands there
-// and is none is a *ForeignError.
+// Find returns the record of an attempt; nil if it has none. An object under
+// its key that is no record is a *ForeignError.
 func (h *History) Find(ctx context.Context, id string) (*deploy.Record, error) {
 	if !idPattern.MatchString(id) {
 		return nil, nil
@@ -162,9 +162,9 @@ func (h *History) Find(ctx context.Context, id string) (*deploy.Record, error) {
 	return &r, nil
 }
 
-// Recent returns the latest records, the oldest first: the last attempt, and at
-// least the last that deployed a release. Where there is no index it reads only
-// as many as that takes.
+// Recent returns the latest records, the oldest first. They include the last
+// attempt and the last one that deployed a release. Without an index it reads
+// only as many records as that takes.
 func (h *History) Recent(ctx context.Context) ([]deploy.Record, []deploy.Skipped, error) {
 	x, err := h.storedIndex(ctx)
 	switch {
@@ -180,11 +180,11 @@ func (h *History) Recent(ctx context.Context) ([]deploy.Record, []deploy.Skipped
 // Attempts are the attempts of an environment, the oldest first.
 type Attempts struct {
 	Records []deploy.Record
-	// Skipped is what lies among the records and is none.
+	// Skipped are the objects among the records that are no records.
 	Skipped []deploy.Skipped
-	// Older is how many records are left out.
+	// Older is the number of older records that are left out.
 	Older int
-	// Unfinished are the journals of attempts that have no record: those at work
+	// Unfinished are the journals of attempts without a record: those that run
 	// now, and those that were killed.
 	Unfinished []deploy.Journal
 }

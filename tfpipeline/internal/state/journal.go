@@ -10,8 +10,8 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
 
-// Journal returns the journal of an attempt, or deploy.ErrNoJournal. What
-// stands there and is none is a *ForeignError.
+// Journal returns the journal of an attempt, or deploy.ErrNoJournal. An object
+// under its key that is no journal is a *ForeignError.
 func (h *History) Journal(ctx context.Context, id string) (deploy.Journal, error) {
 	if !idPattern.MatchString(id) {
 		return deploy.Journal{}, fmt.Errorf("read the journal of %q: %w: no attempt has such an id", id, deploy.ErrNoJournal)
@@ -37,7 +37,7 @@ func (h *History) Journal(ctx context.Context, id string) (deploy.Journal, error
 	return j, nil
 }
 
-// parseJournal reads a journal, or says why it is none.
+// parseJournal reads a journal. If the content is none, it returns the reason.
 func (h *History) parseJournal(id string, content []byte) (j deploy.Journal, reason string) {
 	if err := json.Unmarshal(content, &j); err != nil {
 		return j, "it is not a journal: " + err.Error()
@@ -53,8 +53,8 @@ func (h *History) parseJournal(id string, content []byte) (j deploy.Journal, rea
 	return j, ""
 }
 
-// WriteJournal stores the journal of an attempt, in place of the one that was
-// read or written here before. It replaces nobody else's.
+// WriteJournal stores the journal of an attempt. It overwrites only the
+// version that was read or written here before.
 func (h *History) WriteJournal(ctx context.Context, j deploy.Journal) error {
 	if err := h.fits(j.Record); err != nil {
 		return fmt.Errorf("store a journal: %w", err)
@@ -83,8 +83,8 @@ func (h *History) WriteJournal(ctx context.Context, j deploy.Journal) error {
 		if conflict.there == nil {
 			return fmt.Errorf("store the journal of %s: %w", id, err)
 		}
-		// The answer to the write before this one may have been lost, and that
-		// one has happened after all: then it is older than this, and ours.
+		// The write before this one may have happened although its answer was
+		// lost: then the stored journal is older than this one, and ours.
 		before, reason := h.parseJournal(id, conflict.there.content)
 		switch {
 		case reason != "":
@@ -96,13 +96,14 @@ func (h *History) WriteJournal(ctx context.Context, j deploy.Journal) error {
 	}
 }
 
-// sameAttempt tells an attempt from another one that was given the same id. Its
-// kind may change: a promotion of an older release becomes a rollback.
+// sameAttempt reports whether two records belong to one attempt, and not to
+// two that were given the same id. The kind may differ: a promotion of an
+// older release becomes a rollback.
 func sameAttempt(a, b deploy.Record) bool {
 	return a.ID == b.ID && a.Actor == b.Actor && a.RunURL == b.RunURL && a.Started.Equal(b.Started)
 }
 
-// unfinished returns the journals of a list that have no record there, the
+// unfinished returns those journals of a list that have no record in it, the
 // oldest first.
 func (h *History) unfinished(ctx context.Context, listed []listing) ([]deploy.Journal, error) {
 	recorded := map[string]bool{}

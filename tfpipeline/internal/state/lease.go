@@ -10,15 +10,17 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
 
-// Lock is the lease on one environment. A lease is known by its record's id:
-// whoever reads a lease with the id of his own attempt has written it.
+// Lock is the lease on one environment. A lease carries the id of its
+// attempt's record: whoever reads a lease with the id of its own attempt has
+// written it.
 type Lock struct {
 	bucket      *Bucket
 	environment string
 	key         string
 
 	mu sync.Mutex
-	// unanswered are versions whose removal was asked for without an answer.
+	// unanswered are the versions whose removal was requested and not
+	// answered.
 	unanswered map[string]bool
 }
 
@@ -29,8 +31,9 @@ func (b *Bucket) Lock(environment string) *Lock {
 	return &Lock{bucket: b, environment: environment, key: b.platform.LockKey(environment), unanswered: map[string]bool{}}
 }
 
-// Holder returns the lease that exists; nil if there is none. What stands there
-// and is no lease is a *ForeignError, and locks all the same.
+// Holder returns the lease that exists; nil if there is none. An object under
+// its key that is no lease is a *ForeignError, and keeps the environment
+// locked all the same.
 func (l *Lock) Holder(ctx context.Context) (*deploy.Lease, error) {
 	there, err := l.bucket.get(ctx, l.key)
 	if err != nil {
@@ -61,7 +64,7 @@ func (l *Lock) parse(there *object) (*deploy.Lease, error) {
 }
 
 // Take stores a lease where there is none, or in place of over. It returns
-// deploy.ErrLockTaken if something else is there by then.
+// deploy.ErrLockTaken if another one is there by then.
 func (l *Lock) Take(ctx context.Context, lease deploy.Lease, over *deploy.Lease) (deploy.Lease, error) {
 	version := ""
 	if over != nil {
@@ -79,23 +82,23 @@ func (l *Lock) Take(ctx context.Context, lease deploy.Lease, over *deploy.Lease)
 	})
 }
 
-// Renew stores the lease that is held with what has changed in it. It returns
-// deploy.ErrLockLost if it is not held any more.
+// Renew stores a changed lease in place of the one that is held. It returns
+// deploy.ErrLockLost if that one is gone.
 func (l *Lock) Renew(ctx context.Context, lease deploy.Lease) (deploy.Lease, error) {
 	if lease.Version == "" {
 		return lease, fmt.Errorf("renew the lock: %w: it was never taken", deploy.ErrLockLost)
 	}
 	return l.store(ctx, "renew the lock", lease, lease.Version, func(there *deploy.Lease) (string, error) {
 		if there != nil && there.RecordID == lease.RecordID {
-			// The answer to the renewal before this one was lost.
+			// The previous renewal happened, and its answer was lost.
 			return there.Version, nil
 		}
 		return "", deploy.ErrLockLost
 	})
 }
 
-// store writes a lease over a version. What to do about something else that is
-// there, judge says: try once more over that version, or give up.
+// store writes a lease in place of a version. If another object is there,
+// judge decides: it returns the version to replace instead, or an error.
 func (l *Lock) store(ctx context.Context, doing string, lease deploy.Lease, over string, judge func(*deploy.Lease) (string, error)) (deploy.Lease, error) {
 	if lease.Environment != l.environment || lease.RecordID == "" {
 		return lease, fmt.Errorf("%s: this is the lock of %q, and the lease of %q for record %q", doing, l.environment, lease.Environment, lease.RecordID)
@@ -139,14 +142,14 @@ func (l *Lock) Release(ctx context.Context, lease deploy.Lease) error {
 		if foreign != nil || there == nil || there.RecordID != lease.RecordID {
 			return fmt.Errorf("release the lock: %w", deploy.ErrLockLost)
 		}
-		// The answer to a renewal was lost.
+		// A renewal happened, and its answer was lost.
 		version = there.Version
 	}
 	return deploy.Transient(fmt.Errorf("release the lock: %s does not hold still", l.key))
 }
 
-// Remove removes what stands there, whoever's it is, if it is this version. It
-// returns deploy.ErrLockLost if something else, or nothing, is there by now.
+// Remove deletes this version of the lease, whoever holds it. It returns
+// deploy.ErrLockLost if the object has another version or is gone by now.
 func (l *Lock) Remove(ctx context.Context, version string) error {
 	if version == "" {
 		return fmt.Errorf("remove the lock: %w: it was never taken", deploy.ErrLockLost)

@@ -12,7 +12,7 @@ import (
 // NeverAppliedError says that a root has no state, or none with outputs.
 type NeverAppliedError struct {
 	Root string
-	// Reason says what is missing where.
+	// Reason says what is missing, and where.
 	Reason string
 }
 
@@ -20,9 +20,9 @@ func (e *NeverAppliedError) Error() string {
 	return fmt.Sprintf("%s was never applied: %s", e.Root, e.Reason)
 }
 
-// Outputs reads the outputs out of a root's state, where it is stored:
-// Terraform and its provider take ten seconds to say the same, which a rollback
-// does not have. It returns a *NeverAppliedError if there are none.
+// Outputs reads the outputs from a root's stored state. Terraform and its
+// provider would need ten seconds for the same answer, which a rollback does
+// not have. It returns a *NeverAppliedError if there are none.
 func (b *Bucket) Outputs(ctx context.Context, root string) (deploy.Outputs, error) {
 	key := b.platform.StateKey(root)
 	there, err := b.getUpTo(ctx, key, largestState)
@@ -44,10 +44,10 @@ func (b *Bucket) Outputs(ctx context.Context, root string) (deploy.Outputs, erro
 	return o, nil
 }
 
-// stateVersion is the only format of a state that is read.
+// stateVersion is the only version of Terraform's format that is read.
 const stateVersion = 4
 
-// parseOutputs reads what a promotion needs out of a state.
+// parseOutputs reads the outputs that a promotion needs.
 func parseOutputs(content []byte) (deploy.Outputs, error) {
 	type part struct {
 		TemplateARN     string `json:"template_arn"`
@@ -61,7 +61,7 @@ func parseOutputs(content []byte) (deploy.Outputs, error) {
 			Subnets  struct{ Value []string } `json:"task_subnet_ids"`
 		}
 	}
-	// The rest of a state is not looked at: it may be of any shape.
+	// The rest of a state may have any shape: it is not read.
 	if err := json.Unmarshal(content, &state); err != nil {
 		return deploy.Outputs{}, err
 	}

@@ -10,37 +10,39 @@ import (
 	"time"
 )
 
-// StateLock is the lock of a Terraform state, as Terraform's S3 backend writes
-// and reads it (1.11, statemgr.LockInfo): a person's Terraform respects ours,
-// and we respect a person's.
+// StateLock is the lock of a Terraform state in the format of Terraform's S3
+// backend (1.11, statemgr.LockInfo): Terraform that a person runs respects our
+// locks, and this program respects a person's.
 type StateLock struct {
 	ID        string
 	Operation string
-	// Info is ours to fill; see Attempt.
+	// Info is a field for the lock's writer. This program stores the attempt's
+	// id in it; see Attempt.
 	Info    string
 	Who     string
 	Version string
 	Created string
 	Path    string
-	// Renewed is when its holder last showed that it lives. Terraform does not
-	// look at it, and writes none.
+	// Renewed is when the holder last renewed the lock. Terraform neither
+	// reads nor writes it.
 	Renewed time.Time `json:",omitzero"`
 
-	// ObjectVersion identifies what was read.
+	// ObjectVersion is the version of the object that was read.
 	ObjectVersion string `json:"-"`
-	// Age is how long ago it was written, by the bucket's clock.
+	// Age is the time since it was written, by the bucket's clock.
 	Age time.Duration `json:"-"`
 }
 
-// infoPrefix begins the Info of our locks.
+// infoPrefix begins the Info of this program's locks.
 const infoPrefix = "tfpipeline "
 
-// InfoOf is what a lock says that an attempt, or a change, of this program holds.
+// InfoOf is the Info of a lock that an attempt or a change of this program
+// holds.
 func InfoOf(attempt string) string { return infoPrefix + attempt }
 
-// Attempt is the id of the attempt, or the change, that holds the lock; "" if it
-// is no lock of this program's. Nothing else tells whose a lock is: machines
-// share their names.
+// Attempt is the id of the attempt or change that holds the lock; "" if this
+// program did not write it. Only the id says whose a lock is: several machines
+// may have the same name.
 func (l StateLock) Attempt() string {
 	attempt, ours := strings.CutPrefix(l.Info, infoPrefix)
 	if !ours {
@@ -49,15 +51,16 @@ func (l StateLock) Attempt() string {
 	return attempt
 }
 
-// Abandoned reports whether it is a lock of this program's whose holder has not
+// Abandoned reports whether this program wrote the lock and its holder has not
 // renewed it for a span.
 func (l StateLock) Abandoned(span time.Duration) bool { return l.Attempt() != "" && l.Age >= span }
 
-// ErrStateLockLost is returned if a lock of a state is no longer the one held.
+// ErrStateLockLost is returned if the lock of a state is no longer the one
+// that was taken.
 var ErrStateLockLost = errors.New("the state lock is no longer ours")
 
 // StateLock reads the lock of a root's Terraform state; nil if there is none.
-// What stands there and is none is a *ForeignError.
+// An object under its key that is no lock is a *ForeignError.
 func (b *Bucket) StateLock(ctx context.Context, root string) (*StateLock, error) {
 	return b.stateLock(ctx, b.platform.StateLockKey(root))
 }
@@ -82,8 +85,8 @@ func parseStateLock(key string, there *object) (*StateLock, error) {
 	return &l, nil
 }
 
-// TakeStateLock stores a lock where there is none, or in place of over. It
-// returns the lock that is there by now instead, if one is.
+// TakeStateLock stores a lock where there is none, or in place of over. If
+// another lock is there by then, it returns that one instead.
 func (b *Bucket) TakeStateLock(ctx context.Context, root string, l StateLock, over *StateLock) (taken, instead *StateLock, err error) {
 	version := ""
 	if over != nil {
@@ -91,14 +94,14 @@ func (b *Bucket) TakeStateLock(ctx context.Context, root string, l StateLock, ov
 	}
 	taken, instead, err = b.putStateLock(ctx, root, l, version)
 	if err == nil && taken == nil && instead == nil {
-		// What was to be replaced is gone.
+		// The lock to be replaced is gone.
 		return b.putStateLock(ctx, root, l, "")
 	}
 	return taken, instead, err
 }
 
-// RenewStateLock stores the lock that is held once more, or returns
-// ErrStateLockLost.
+// RenewStateLock writes the lock that is held again, with the current time. It
+// returns ErrStateLockLost if that lock is gone.
 func (b *Bucket) RenewStateLock(ctx context.Context, root string, l StateLock) (StateLock, error) {
 	for range attempts {
 		renewed, instead, err := b.putStateLock(ctx, root, l, l.ObjectVersion)
@@ -112,7 +115,7 @@ func (b *Bucket) RenewStateLock(ctx context.Context, root string, l StateLock) (
 		case instead.ID != l.ID:
 			return l, fmt.Errorf("renew the state lock: %w: %s holds it since %s (%s)", ErrStateLockLost, instead.Who, instead.Created, instead.Operation)
 		}
-		// The answer to the renewal before this one was lost.
+		// The previous renewal happened, and its answer was lost.
 		l.ObjectVersion = instead.ObjectVersion
 	}
 	return l, fmt.Errorf("renew the state lock: it does not hold still")
@@ -137,8 +140,8 @@ func (b *Bucket) putStateLock(ctx context.Context, root string, l StateLock, ove
 	return &l, nil, nil
 }
 
-// RemoveStateLock removes the lock that was read, taken or renewed, and no
-// other. That it has gone already is no error.
+// RemoveStateLock deletes the lock that was read, taken or renewed, and no
+// other. It succeeds if that lock is already gone.
 func (b *Bucket) RemoveStateLock(ctx context.Context, root string, l StateLock) error {
 	key := b.platform.StateLockKey(root)
 	for range attempts {
@@ -154,7 +157,7 @@ func (b *Bucket) RemoveStateLock(ctx context.Context, root string, l StateLock) 
 		if foreign != nil || there.ID != l.ID || there.Age < l.Age {
 			return err
 		}
-		// The answer to a renewal was lost.
+		// A renewal happened, and its answer was lost.
 		l.ObjectVersion = there.ObjectVersion
 	}
 	return fmt.Errorf("remove %s: it does not hold still", key)

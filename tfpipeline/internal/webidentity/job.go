@@ -1,8 +1,8 @@
 // Package webidentity gives a job of GitHub Actions, and the programs that it
-// starts, credentials of an AWS role that renew themselves. The job asks GitHub
-// for a token, AWS trades the token for a session of an hour, and both happen
-// anew before the session ends, so that no step loses its rights half-way. No
-// action of somebody else stands between, and nothing that lasts is stored.
+// starts, credentials of an AWS role. The job asks GitHub for a token, and AWS
+// exchanges the token for a session of one hour. Both happen again before the
+// session ends, so that no step loses its rights half-way. It needs no third
+// party's action and stores no long-lived secret.
 package webidentity
 
 import (
@@ -27,34 +27,35 @@ import (
 const (
 	// sessionTime is how long the credentials last: what every role allows.
 	sessionTime = time.Hour
-	// audience is whom GitHub's token is for.
+	// audience is the recipient that GitHub names in the token.
 	audience = "sts.amazonaws.com"
-	// tokenTime bounds one request for a token, and tokenAttempts are made.
+	// tokenTime bounds one request for a token; tokenAttempts are made.
 	tokenTime     = 5 * time.Second
 	tokenAttempts = 3
-	// assumeTime bounds one renewal, which a call to AWS waits for.
+	// assumeTime bounds one renewal. A call to AWS waits for it.
 	assumeTime = 25 * time.Second
 )
 
-// Job is what a job knows of itself. The token in it is a secret.
+// Job is what a job's environment says. It holds a secret token.
 type Job struct {
 	// Role is the ARN of the role that is assumed.
 	Role string
-	// session is the name of the sessions, which CloudTrail shows.
+	// session is the name of the sessions in CloudTrail.
 	session string
-	// address and key are where GitHub gives the job its tokens; empty without
-	// the permission id-token: write.
+	// address and key are where, and with which key, the job asks GitHub for
+	// tokens. They are empty if the job lacks the permission id-token: write.
 	address, key string
 }
 
-// others are variables that give credentials of another kind, which win.
+// others are variables that provide other credentials, which take precedence.
 var others = []string{
 	"AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE",
 	"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 }
 
-// Find reads the environment of a job that names a role in AWS_ROLE_ARN. false
-// is anything else: a laptop, a job without a role, other credentials.
+// Find returns the job that runs this process, if AWS_ROLE_ARN names its role.
+// It returns false on a laptop, in a job without a role, and if the
+// environment provides other credentials.
 func Find(getenv func(string) string) (Job, bool) {
 	j := Job{
 		Role:    getenv("AWS_ROLE_ARN"),
@@ -72,8 +73,8 @@ func Find(getenv func(string) string) (Job, bool) {
 	return j, true
 }
 
-// Assume returns credentials of the role for an hour. config leads to AWS; its
-// credentials are not used.
+// Assume returns credentials of the role for one hour. config says how to
+// reach AWS; the credentials in it are not used.
 func (j Job) Assume(ctx context.Context, config aws.Config) (aws.Credentials, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, assumeTime, fmt.Errorf("no answer within %s", assumeTime))
 	defer cancel()
@@ -83,7 +84,8 @@ func (j Job) Assume(ctx context.Context, config aws.Config) (aws.Credentials, er
 	}
 	config.Credentials = aws.AnonymousCredentials{}
 	client := sts.NewFromConfig(config, func(o *sts.Options) {
-		// AWS asks GitHub for its keys, which may take a moment.
+		// AWS asks GitHub for its public keys, and answers with this error
+		// while it has none.
 		o.Retryer = retry.AddWithErrorCodes(retry.NewStandard(), "IDPCommunicationError")
 	})
 	out, err := client.AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
@@ -102,7 +104,7 @@ func (j Job) Assume(ctx context.Context, config aws.Config) (aws.Credentials, er
 	}, nil
 }
 
-// token asks GitHub for one, and again after what may pass.
+// token asks GitHub for a token, and tries again after errors that may pass.
 func (j Job) token(ctx context.Context, client aws.HTTPClient) (string, error) {
 	if j.address == "" || j.key == "" {
 		return "", errors.New("ask GitHub for a token: the job has none to ask with: give it permissions: id-token: write, which pull requests of forks and of Dependabot never get")
@@ -121,8 +123,8 @@ func (j Job) token(ctx context.Context, client aws.HTTPClient) (string, error) {
 	return token, nil
 }
 
-// request makes one request for a token. No error holds the key, the address
-// or the answer.
+// request asks for a token one time. Its error holds neither the key nor the
+// address nor the answer.
 func (j Job) request(ctx context.Context, client aws.HTTPClient, address string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, tokenTime)
 	defer cancel()
@@ -152,8 +154,8 @@ func (j Job) request(ctx context.Context, client aws.HTTPClient, address string)
 	return body.Value, nil
 }
 
-// subject is what a token says the job is. It is what trust policies compare,
-// and no secret.
+// subject is the token's subject claim, which trust policies compare. It is
+// not secret.
 func subject(token string) string {
 	parts := strings.Split(token, ".")
 	var claims struct{ Sub string }

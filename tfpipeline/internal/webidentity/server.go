@@ -16,8 +16,8 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 )
 
-// renewBefore is how long before their end credentials are renewed. The SDKs
-// ask for new ones five minutes before, and get them.
+// renewBefore is how long before their end the credentials are renewed. The
+// SDKs ask for new ones five minutes before the end.
 const renewBefore = 10 * time.Minute
 
 // server hands out the job's credentials on a loopback port, in the form that
@@ -25,16 +25,16 @@ const renewBefore = 10 * time.Minute
 type server struct {
 	job    Job
 	config aws.Config
-	// token is what a client has to show.
+	// token is the secret that a client has to send.
 	token string
 
 	mu      sync.Mutex
 	current aws.Credentials
 }
 
-// Serve hands the credentials of a job out to this process and those that it
-// starts, until stop is called: they find them by the variables that it
-// returns. AWS and GitHub are not asked before somebody wants credentials.
+// Serve offers the credentials of a job to this process and those that it
+// starts, until stop is called. They find the server by the variables that
+// Serve returns. It asks AWS and GitHub only when a client wants credentials.
 func Serve(ctx context.Context, j Job) (variables map[string]string, stop func(), err error) {
 	config, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithCredentialsProvider(aws.AnonymousCredentials{}))
 	if err != nil {
@@ -48,7 +48,8 @@ func Serve(ctx context.Context, j Job) (variables map[string]string, stop func()
 		return nil, nil, fmt.Errorf("serve credentials: %w", err)
 	}
 	s := &server{job: j, config: config, token: rand.Text()}
-	// The credentials outlive an interrupt: what was begun is ended with them.
+	// The credentials outlive an interrupt, since work that has begun must be
+	// finished with them.
 	h := &http.Server{Handler: s, ReadHeaderTimeout: time.Minute, BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) }}
 	done := make(chan struct{})
 	go func() {
@@ -65,7 +66,7 @@ func Serve(ctx context.Context, j Job) (variables map[string]string, stop func()
 	}, stop, nil
 }
 
-// ServeHTTP answers who shows the token.
+// ServeHTTP answers clients that send the token.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
@@ -79,7 +80,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c, err := s.credentials(r.Context())
 	if err != nil {
-		// Not worth another attempt: each has had its own.
+		// The client need not try again: the attempts have been made here.
 		answer(http.StatusBadRequest, map[string]string{"code": "NoCredentials", "message": err.Error()})
 		return
 	}
@@ -89,8 +90,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// credentials are the current ones, renewed when their end is near. If that
-// fails, those at hand serve while they last.
+// credentials returns the current credentials, and renews them when their end
+// is near. If a renewal fails, it returns the old ones until they expire.
 func (s *server) credentials(ctx context.Context) (aws.Credentials, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

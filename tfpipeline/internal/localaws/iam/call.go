@@ -13,23 +13,23 @@ import (
 	"strings"
 )
 
-// Call is an API request, read far enough to know what it asks IAM.
+// Call is an API request with what IAM's questions depend on.
 type Call struct {
 	// Service is the name that the request was signed for, such as "ec2" or
-	// "monitoring"; Operation is "" where the request names none that the
-	// table of routes has.
+	// "monitoring". Operation is "" if neither the request nor the table of
+	// routes names it.
 	Service, Operation string
 	// Parameters are the request's values by their path, without the numbers
 	// of lists: "TagSpecification.Tag.Key", "networkConfiguration.subnets".
 	Parameters map[string][]string
-	// Tags are those that the request gives to what it creates or tags.
+	// Tags are the tags that the request sets on what it creates or tags.
 	Tags map[string]string
 	// TagKeys are the keys of Tags and of tags to be removed.
 	TagKeys []string
 }
 
-// Read reads a request; its body has been read already. Requests to S3,
-// Route 53 and EventBridge Scheduler say what they ask by method and path.
+// Read reads a request whose body has been read. Requests to S3 and Route 53
+// express the operation by method and path.
 func Read(service, operation string, r *http.Request, body []byte) Call {
 	c := Call{Service: service, Operation: operation, Parameters: map[string][]string{}, Tags: map[string]string{}}
 	if service == "s3" || service == "route53" {

@@ -18,7 +18,7 @@ var operators = map[string]compare{
 }
 
 // operatorNamed returns the comparison of an operator, and whether it is
-// negated. Null and the prefixes and suffixes are dealt with by holds.
+// negated. Null and the prefixes and suffixes of operators are up to holds.
 func operatorNamed(name string) (compare, bool, error) {
 	if name == "Null" {
 		return nil, false, nil
@@ -49,7 +49,7 @@ func (c Condition) holds(keys map[string][]string) bool {
 	if err != nil {
 		return false // Parse has refused it
 	}
-	// One value of the request against all of the policy's.
+	// one compares one value of the request with all values of the policy.
 	one := func(value string) bool {
 		met := slices.ContainsFunc(c.Values, func(p string) bool { return meets(p, value) })
 		return met != negated

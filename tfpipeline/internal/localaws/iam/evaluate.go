@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// Question is what a call asks IAM: may the caller do this to that?
+// Question is one question of a call to IAM: may the caller perform this
+// action on this resource?
 type Question struct {
 	// Action, such as "ecs:UpdateService"; Resource is an ARN or "*".
 	Action, Resource string
@@ -15,20 +16,20 @@ type Question struct {
 	Keys map[string][]string
 }
 
-// Verdict is how a question is answered.
+// Verdict is the answer to a question.
 type Verdict struct {
 	Allowed bool
-	// Reason is why not, in AWS's words: "because no identity-based policy
-	// allows the ecs:UpdateService action".
+	// Reason says why a call is denied, in AWS's words: "because no
+	// identity-based policy allows the ecs:UpdateService action".
 	Reason string
 	// By is the statement that decided, if one did.
 	By string
 }
 
-// Identity is what a role may do.
+// Identity holds the policies of a role.
 type Identity struct {
 	Policies []Policy
-	// Boundary bounds what Policies allow; nil if the role has none.
+	// Boundary limits what Policies allow; nil if the role has none.
 	Boundary *Policy
 }
 
@@ -69,7 +70,7 @@ func (i Identity) Judge(q Question) Verdict {
 	return verdict
 }
 
-// concerns reports whether a statement is about a question.
+// concerns reports whether a statement applies to a question.
 func (s Statement) concerns(action, resource string, keys map[string][]string) bool {
 	return slices.ContainsFunc(s.Actions, func(p string) bool { return glob(p, action) }) != s.NotActions &&
 		slices.ContainsFunc(s.Resources, func(p string) bool { return matchesResource(p, resource) }) != s.NotResources &&

@@ -5,7 +5,8 @@ import "strings"
 // glob reports whether text matches a pattern, in which * stands for any
 // number of characters and ? for one.
 func glob(pattern, text string) bool {
-	// The last * that was passed, and how much of text it has taken.
+	// star is the position of the last * so far, and taken how much of the
+	// text it stands for.
 	star, taken := -1, 0
 	p, t := 0, 0
 	for t < len(text) {
@@ -26,10 +27,10 @@ func glob(pattern, text string) bool {
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
-// matchesResource compares ARNs part by part: a wildcard does not cross one of
-// the first five colons. AWS does not allow one in the place of the resource's
-// type ("*/name", "*:name"), and tools disagree on what it means; here it
-// matches nothing.
+// matchesResource compares ARNs part by part: a wildcard does not match across
+// one of the first five colons. AWS forbids a wildcard in place of the
+// resource's type ("*/name", "*:name"), and tools disagree on its meaning;
+// here it matches nothing.
 func matchesResource(pattern, resource string) bool {
 	if pattern == "*" {
 		return true

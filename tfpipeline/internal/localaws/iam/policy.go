@@ -27,10 +27,11 @@ type Statement struct {
 	// Actions are patterns in lower case: AWS compares them without case.
 	Actions   []string
 	Resources []string
-	// NotActions and NotResources: the statement is about all others.
+	// NotActions and NotResources say that the statement applies to everything
+	// but the listed actions or resources.
 	NotActions, NotResources bool
-	// Federated are the identity providers whose users a trust policy is
-	// about; Services the AWS services.
+	// Federated are the identity providers, and Services the AWS services,
+	// that a trust policy names.
 	Federated, Services []string
 	Conditions          []Condition
 }
@@ -137,7 +138,7 @@ func Parse(document []byte) (Policy, error) {
 	return p, nil
 }
 
-// many is a list that may be written as its only element.
+// many is a JSON list; a single element may be written without brackets.
 type many[T any] []T
 
 func (m *many[T]) UnmarshalJSON(b []byte) error {
@@ -161,7 +162,7 @@ func (m *many[T]) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// scalar is a string, or a boolean or number that stands for one.
+// scalar is a string, or a boolean or number as a string.
 type scalar string
 
 func (s *scalar) UnmarshalJSON(b []byte) error {

@@ -11,14 +11,14 @@ import (
 //go:embed table.tsv
 var source string
 
-// row is one question of a call.
+// row is one question that a call asks.
 type row struct {
 	action, resource string
 	keys             []string
 	when             string
 }
 
-// routeRow says which operation a method and path are.
+// routeRow maps a method and path to an operation.
 type routeRow struct {
 	service, method, path string
 	query                 []string
@@ -30,7 +30,7 @@ type tables struct {
 	routes []routeRow
 }
 
-// table parses the embedded table. A table that cannot be parsed is a bug.
+// table is the parsed embedded table. A table that cannot be parsed is a bug.
 var table = sync.OnceValue(func() tables {
 	t, err := parseTable(source)
 	if err != nil {
@@ -70,8 +70,8 @@ func parseTable(text string) (tables, error) {
 	return t, nil
 }
 
-// match compares a path, in which {name} stands for one part and {name+} for
-// the rest.
+// match compares a path with the row's: {name} stands for one part and {name+}
+// for the rest.
 func (r routeRow) match(path string, query url.Values) (map[string]string, bool) {
 	for _, q := range r.query {
 		if !query.Has(q) {
@@ -99,26 +99,27 @@ func (r routeRow) match(path string, query url.Values) (map[string]string, bool)
 	return values, len(have) == len(want)
 }
 
-// Account is what questions need to know besides the request.
+// Account answers what questions depend on besides the request.
 type Account interface {
-	// Resolve returns the ARNs that a value stands for, by the filter of a
-	// template: the "role" of that name, the "roles" that a task definition
-	// names, what an "association" of EC2 joins, the "scalable" target of a
-	// service. None: there is no such thing.
+	// Resolve returns the ARNs that a value stands for, by a template's
+	// filter: the "role" of that name, the "roles" that a task definition
+	// names, the resources that an EC2 "association" joins, the "scalable"
+	// target of a service. It returns none if there is no such thing.
 	Resolve(filter, value string) []string
-	// Tags are those of a resource, for services whose policies ask for them.
+	// Tags returns a resource's tags, for services whose policies have
+	// conditions on them.
 	Tags(arn string) map[string]string
 }
 
-// Unknown is the error for a call that the table lacks.
+// Unknown is the error for a call that is not in the table.
 type Unknown struct{ Service, Operation string }
 
 func (u Unknown) Error() string {
 	return fmt.Sprintf("the table of calls to IAM actions (tfpipeline/internal/localaws/iam/table.tsv) lacks %s.%s", u.Service, u.Operation)
 }
 
-// Questions lists what a call asks IAM. missing: the answer would be that an
-// object does not exist, which AWS tells only those who may list.
+// Questions lists the questions that a call asks IAM. missing says that the
+// object does not exist, which AWS reveals only to callers that may list.
 func Questions(c Call, region, account string, a Account, missing bool) ([]Question, error) {
 	rows, ok := table().calls[c.Service+"."+c.Operation]
 	if !ok {
