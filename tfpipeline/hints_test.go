@@ -207,6 +207,8 @@ func TestDocumentsNameCommands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The page of commands is the help, forms included.
+	documents = slices.DeleteFunc(documents, func(path string) bool { return filepath.Base(path) == "commands.md" })
 	for _, path := range append(documents, "../README.md", "../ARCHITECTURE.md", "../CONTRIBUTING.md", "../Makefile") {
 		content, err := os.ReadFile(path)
 		if err != nil {
