@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/smithy-go/logging"
 
@@ -63,6 +64,7 @@ type Cloud struct {
 	tasks     *task.Launcher
 	balancers *balancer.Balancers
 	databases *databaseServers
+	schedules *schedules
 	stopping  sync.Once
 	ending    atomic.Bool // set by Close: failures from then on are its consequence
 	detach    func() bool
@@ -105,6 +107,7 @@ func StartCloud(ctx context.Context, o CloudOptions) (*Cloud, error) {
 	}
 	c.Endpoint = e
 	close(c.started)
+	c.schedules.run(context.WithoutCancel(ctx)) // until Close
 	c.detach = context.AfterFunc(ctx, c.stop)
 	return c, nil
 }
@@ -152,6 +155,8 @@ func (c *Cloud) assemble(o *CloudOptions) (err error) {
 		Region: o.Region, Account: o.Account, Pace: o.Pace, Consistency: o.Consistency,
 		Launcher: c.tasks, Targets: c.balancers, Images: c.digest,
 	})
+	c.schedules = newSchedules(scheduler.NewFromConfig(c.config), o.Speed, c.startScheduled, warn)
+	o.schedules = c.schedules
 	o.ECS, o.TargetHealth, o.Balancers = c.ECS, c.ECS.TargetHealth, c.Balancers
 	if o.Database == nil {
 		o.Database = c.databases.address
@@ -223,6 +228,7 @@ func (c *Cloud) Close() error {
 func (c *Cloud) stop() {
 	c.stopping.Do(func() {
 		c.ending.Store(true)
+		c.schedules.close()
 		// ECS comes first: its scheduler would replace tasks that end.
 		c.ECS.Close()
 		c.tasks.Close()

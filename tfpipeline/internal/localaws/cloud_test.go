@@ -23,6 +23,8 @@ import (
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 	route53types "github.com/aws/aws-sdk-go-v2/service/route53/types"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
+	schedulertypes "github.com/aws/aws-sdk-go-v2/service/scheduler/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/beevik/etree"
 
@@ -103,6 +105,7 @@ func TestCloud(t *testing.T) {
 		}
 	})
 	t.Run("one-off tasks", func(t *testing.T) { s.oneOffs(t) })
+	t.Run("schedules", func(t *testing.T) { s.schedules(t) })
 	t.Run("what is not there", func(t *testing.T) { s.lookups(t) })
 }
 
@@ -172,9 +175,15 @@ func newCloudSite(t *testing.T, c *localaws.Cloud) *cloudSite {
 // createRole creates a role that ECS may assume for tasks.
 func (s *cloudSite) createRole(name, statement string) {
 	s.t.Helper()
+	s.createRoleFor("ecs-tasks.amazonaws.com", name, statement)
+}
+
+// createRoleFor creates a role that a service of AWS's may assume.
+func (s *cloudSite) createRoleFor(service, name, statement string) {
+	s.t.Helper()
 	document := func(statement string) string { return `{"Version": "2012-10-17", "Statement": [` + statement + `]}` }
 	s.query("iam", url.Values{"Action": {"CreateRole"}, "Version": {"2010-05-08"}, "RoleName": {name}, "AssumeRolePolicyDocument": {
-		document(`{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ecs-tasks.amazonaws.com"}}`)}}, &struct{}{})
+		document(`{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "` + service + `"}}`)}}, &struct{}{})
 	s.query("iam", url.Values{"Action": {"PutRolePolicy"}, "Version": {"2010-05-08"}, "RoleName": {name}, "PolicyName": {"all"}, "PolicyDocument": {document(statement)}}, &struct{}{})
 }
 
@@ -405,6 +414,70 @@ func (s *cloudSite) oneOffs(t *testing.T) {
 }
 
 // startTask runs a task of one container under an execution role.
+// schedules has tasks run by schedules: as their roles, at their rates, and no more
+// once they are off.
+func (s *cloudSite) schedules(t *testing.T) {
+	d := s.container(siteServices()[0], s.pushImage("api", localaws.Image{Folder: s.programs}))
+	d.Command = []string{"sh", "-c", "echo ran by a schedule"}
+	started, err := s.startTask(t, "execution", d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := scheduler.NewFromConfig(s.config)
+	if _, err := client.CreateScheduleGroup(t.Context(), &scheduler.CreateScheduleGroupInput{Name: new("site")}); err != nil {
+		t.Fatal(err)
+	}
+	vpc := s.network().AwsvpcConfiguration
+	schedule := func(name, expression, statement string) *scheduler.CreateScheduleInput {
+		s.createRoleFor("scheduler.amazonaws.com", "start-"+name, statement)
+		return &scheduler.CreateScheduleInput{
+			Name: &name, GroupName: new("site"), ScheduleExpression: &expression, FlexibleTimeWindow: &schedulertypes.FlexibleTimeWindow{Mode: "OFF"},
+			Target: &schedulertypes.Target{
+				Arn: new("arn:aws:ecs:us-west-2:123456789012:cluster/site"), RoleArn: new("arn:aws:iam::123456789012:role/start-" + name),
+				RetryPolicy: &schedulertypes.RetryPolicy{MaximumRetryAttempts: new(int32(0)), MaximumEventAgeInSeconds: new(int32(60))},
+				EcsParameters: &schedulertypes.EcsParameters{
+					TaskDefinitionArn: started.Tasks[0].TaskDefinitionArn, LaunchType: "FARGATE", Group: new("schedule:" + name),
+					NetworkConfiguration: &schedulertypes.NetworkConfiguration{AwsvpcConfiguration: &schedulertypes.AwsVpcConfiguration{Subnets: vpc.Subnets, SecurityGroups: vpc.SecurityGroups}},
+				},
+			},
+		}
+	}
+	runs := func(name string) int { return len(listed(t, s, name)) }
+	every := schedule("every", "rate(1 minute)", `{"Effect": "Allow", "Action": ["ecs:RunTask", "iam:PassRole"], "Resource": "*"}`)
+	for _, in := range []*scheduler.CreateScheduleInput{
+		every,
+		schedule("yearly", "cron(0 0 1 1 ? *)", `{"Effect": "Allow", "Action": "*", "Resource": "*"}`),
+		schedule("denied", "rate(1 minute)", `{"Effect": "Allow", "Action": "ecs:RunTask", "Resource": "*"}`), // not the roles
+	} {
+		if _, err := client.CreateSchedule(t.Context(), in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "two runs have ended", func() bool { return runs("every") >= 2 })
+	if _, err := client.UpdateSchedule(t.Context(), &scheduler.UpdateScheduleInput{
+		Name: every.Name, GroupName: every.GroupName, ScheduleExpression: every.ScheduleExpression, FlexibleTimeWindow: every.FlexibleTimeWindow,
+		Target: every.Target, State: "DISABLED"}); err != nil {
+		t.Fatal(err)
+	}
+	out, err := s.ecs.DescribeTasks(t.Context(), &sdk.DescribeTasksInput{Cluster: new("site"), Tasks: listed(t, s, "every")})
+	if err != nil || len(out.Tasks) == 0 || *out.Tasks[0].Group != "schedule:every" || *out.Tasks[0].Containers[0].ExitCode != 0 {
+		t.Errorf("the runs: %+v, %v", out, err)
+	}
+	if runs("yearly") != 0 || runs("denied") != 0 {
+		t.Errorf("%d runs in a year, %d runs of a role that may pass none", runs("yearly"), runs("denied"))
+	}
+}
+
+// listed are the tasks that a schedule has started and that ended.
+func listed(t *testing.T, s *cloudSite, schedule string) []string {
+	t.Helper()
+	list, err := s.ecs.ListTasks(t.Context(), &sdk.ListTasksInput{Cluster: new("site"), StartedBy: new("chronos-schedule/" + schedule), DesiredStatus: types.DesiredStatusStopped})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list.TaskArns
+}
+
 func (s *cloudSite) startTask(t *testing.T, role string, d types.ContainerDefinition) (*sdk.RunTaskOutput, error) {
 	t.Helper()
 	def, err := s.ecs.RegisterTaskDefinition(t.Context(), &sdk.RegisterTaskDefinitionInput{

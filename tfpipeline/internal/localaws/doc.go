@@ -16,6 +16,8 @@
 //     member clusters, tags.
 //   - Application Auto Scaling of ECS services: targets, policies, scheduled
 //     actions, tags. Nothing is ever scaled, and policies create no alarms.
+//   - Schedules of EventBridge Scheduler whose target is ECS run in a Cloud: under
+//     the schedule's role, with its retries. Rates pass faster, by Speed.
 //   - ECR's images: true digests, re-tagged manifests, immutable tags, manifest
 //     lists, lifecycle policies when ExpireImages is called. Layers are not
 //     stored, so there is no docker push.

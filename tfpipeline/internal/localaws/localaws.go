@@ -64,6 +64,9 @@ type Options struct {
 	Log      io.Writer
 	Progress func(string)
 	Trace    func(Call)
+
+	// schedules run; nil: they are only kept.
+	schedules *schedules
 }
 
 // Call is one answered request.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -40,6 +41,9 @@ func (e *Endpoint) answers(o Options) endpoint.Table {
 		for name, op := range rows {
 			table[name] = op
 		}
+	}
+	if o.schedules != nil {
+		maps.Copy(table, o.schedules.operations())
 	}
 	return table
 }

@@ -74,15 +74,34 @@ func (a *access) assumeForTask(ctx context.Context, region, arn, id string) (aws
 	return a.open(session{role: r, name: id, expires: time.Now().AddDate(1, 0, 0)}), nil
 }
 
+// assumeForSchedule assumes a role for a run that a schedule of a group starts; the
+// role has to trust Scheduler.
+func (a *access) assumeForSchedule(ctx context.Context, region, arn, group, schedule string) (aws.Credentials, error) {
+	r, ok, err := a.trusts(ctx, region, arn, "scheduler.amazonaws.com", group)
+	if err != nil {
+		return aws.Credentials{}, err
+	}
+	if !ok {
+		return aws.Credentials{}, fmt.Errorf("EventBridge Scheduler cannot assume role %s for %s", arn, group)
+	}
+	return a.open(session{role: r, name: schedule, expires: time.Now().Add(time.Hour)}), nil
+}
+
 // trustedByTasks returns the name of a role that ECS can assume for tasks.
 func (a *access) trustedByTasks(ctx context.Context, region, arn string) (name string, ok bool, err error) {
+	return a.trusts(ctx, region, arn, "ecs-tasks.amazonaws.com", "arn:aws:ecs:"+region+":"+a.account+":*")
+}
+
+// trusts returns the name of a role, and whether a service can assume it on behalf
+// of a resource.
+func (a *access) trusts(ctx context.Context, region, arn, service, source string) (name string, ok bool, err error) {
 	name = arn[strings.LastIndex(arn, "/")+1:]
 	r, ok, err := a.role(ctx, region, name)
 	if err != nil || !ok {
 		return name, false, err
 	}
-	keys := map[string][]string{"aws:SourceAccount": {a.account}, "aws:SourceArn": {"arn:aws:ecs:" + region + ":" + a.account + ":*"}}
-	return name, r.arn == arn && r.trust.TrustsService("ecs-tasks.amazonaws.com", keys), nil
+	keys := map[string][]string{"aws:SourceAccount": {a.account}, "aws:SourceArn": {source}}
+	return name, r.arn == arn && r.trust.TrustsService(service, keys), nil
 }
 
 // open gives a session credentials.
