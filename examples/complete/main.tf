@@ -105,6 +105,20 @@ module "network" {
   region     = "us-west-2"
 }
 
+module "queues" {
+  source = "../../modules/queues"
+
+  prefix = "shop-staging"
+  queues = {
+    mail = {
+      alarm_age  = 900
+      receives   = 5
+      visibility = 300
+    }
+  }
+  topic_arn = module.alarms.topic_arn
+}
+
 module "repository" {
   source = "../../modules/repository"
 

@@ -49,6 +49,9 @@ type Platform struct {
 	// Secrets are those that containers receive by reference; one is the
 	// database's, if there is one.
 	Secrets []Secret
+	// Queues are what services and tasks send messages to, and services receive
+	// them from.
+	Queues []Queue
 	// Environments are the copies of the platform, in the order of a release's
 	// way through them.
 	Environments []Environment
@@ -113,6 +116,9 @@ type Service struct {
 	// Permissions are what the service's code may do in AWS, besides what the
 	// platform itself needs.
 	Permissions []Permission
+	// Receives and Sends name the Queues that the service receives messages from,
+	// and sends them to. Its role may do no more with them.
+	Receives, Sends []string
 	// Environment holds further variables with fixed, public values.
 	Environment map[string]string
 }
@@ -222,6 +228,8 @@ type Task struct {
 	Permissions []Permission
 	// Secrets names the Secrets that the container receives by reference.
 	Secrets []string
+	// Sends names the Queues that the task sends messages to.
+	Sends []string
 	// Environment holds further variables with fixed, public values.
 	Environment map[string]string
 }

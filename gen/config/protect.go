@@ -15,6 +15,7 @@ func DataTypes() []DataType {
 		{"aws_db_instance", "the database"},
 		{"aws_elasticache_replication_group", "the sessions and caches of every user"},
 		{"aws_secretsmanager_secret", "a secret and its earlier versions"},
+		{"aws_sqs_queue", "the messages that nobody has handled yet"},
 		{"aws_s3_bucket", "every object in the bucket"},
 		{"aws_kms_key", "the key, and so everything encrypted with it"},
 		{"aws_ecr_repository", "the images that services run and rollbacks need"},

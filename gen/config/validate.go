@@ -57,6 +57,7 @@ func (p Platform) Validate() error {
 	c.services()
 	c.tasks()
 	c.secrets()
+	c.queues()
 	c.environments()
 	if len(c.problems) == 0 {
 		return nil

@@ -73,6 +73,9 @@ func (c *checker) definitionFits(path string, of container, command []string) {
 		s, _ := c.Secret(name)
 		add(map[string]string{"name": s.Variable, "valueFrom": "arn:aws:secretsmanager:ap-northeast-1:123456789012:secret:" + c.SecretName(c.longestEnvironment(), name) + "-abcdef"})
 	}
+	for _, name := range of.queues {
+		add(map[string]string{"name": QueueVariable(name), "value": "https://sqs.ap-northeast-1.amazonaws.com/123456789012/" + c.Family(c.longestEnvironment(), name)})
+	}
 	for _, name := range of.calls {
 		add(map[string]string{"name": URLVariable(name), "value": "http://" + name + ":65535"})
 	}

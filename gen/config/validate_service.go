@@ -33,6 +33,8 @@ func (c *checker) services() {
 		c.calls(path, s)
 		c.secretReferences(path, s.Secrets)
 		c.permissions(path+".permissions", s.Permissions)
+		c.queueReferences(path+".receives", s.Receives)
+		c.queueReferences(path+".sends", s.Sends)
 		of, command := s.container()
 		c.variables(path, of)
 		c.definitionFits(path, of, command)

@@ -26,6 +26,7 @@ func (c *checker) tasks() {
 		c.ephemeral(path, t.EphemeralStorageGiB)
 		c.permissions(path+".permissions", t.Permissions)
 		c.secretReferences(path, t.Secrets)
+		c.queueReferences(path+".sends", t.Sends)
 		of, command := t.container()
 		c.variables(path, of)
 		c.definitionFits(path, of, command)

@@ -12,6 +12,7 @@ type container struct {
 	listens         bool // on a port
 	database, cache bool
 	calls, secrets  []string
+	queues          []string
 	environment     map[string]string
 }
 
@@ -53,14 +54,14 @@ func (c *checker) containerOf(name string) (of container, command []string, ok b
 func (s Service) container() (container, []string) {
 	return container{
 		listens: s.Port != 0, database: s.Database, cache: s.Cache,
-		calls: s.Calls, secrets: s.Secrets, environment: s.Environment,
+		calls: s.Calls, secrets: s.Secrets, queues: queuesOf(s.Receives, s.Sends), environment: s.Environment,
 	}, slices.Concat(s.EntryPoint, s.Command, s.HealthCommand)
 }
 
 func (t Task) container() (container, []string) {
 	return container{
 		database: t.Database, cache: t.Cache,
-		secrets: t.Secrets, environment: t.Environment,
+		secrets: t.Secrets, queues: queuesOf(nil, t.Sends), environment: t.Environment,
 	}, t.Command
 }
 
@@ -85,6 +86,11 @@ func (c *checker) owned(path string, of container) map[string]string {
 	for i, name := range of.calls {
 		if name != "" && slices.Index(of.calls, name) == i {
 			c.ownVariable(owners, path+".calls["+strconv.Itoa(i)+"]", name, URLVariable(name), "the way to service "+show(name))
+		}
+	}
+	for _, name := range of.queues {
+		if _, ok := c.Queue(name); ok {
+			c.ownVariable(owners, path+".sends", name, QueueVariable(name), "queue "+show(name))
 		}
 	}
 	for i, name := range of.secrets {

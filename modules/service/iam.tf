@@ -77,8 +77,8 @@ locals {
   }]
 }
 
-# The container's own role. It has no permissions until the application needs
-# one.
+# The container's own role. It has no permissions but those that the
+# application asks for, and those to use its queues.
 resource "aws_iam_role" "task" {
   name                 = "${local.family}-task"
   path                 = "/${var.platform}/${var.environment_name}/"
@@ -99,4 +99,32 @@ resource "aws_iam_role_policy" "task" {
       Resource = permission.resources
     }]
   })
+}
+
+resource "aws_iam_role_policy" "queues" {
+  count = length(local.queue_statements) == 0 ? 0 : 1
+
+  name = "queues"
+  role = aws_iam_role.task.id
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = local.queue_statements
+  })
+}
+
+locals {
+  queue_statements = concat(
+    length(var.queues.receives) == 0 ? [] : [{
+      Sid      = "Receive"
+      Effect   = "Allow"
+      Action   = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+      Resource = var.queues.receives
+    }],
+    length(var.queues.sends) == 0 ? [] : [{
+      Sid      = "Send"
+      Effect   = "Allow"
+      Action   = ["sqs:GetQueueAttributes", "sqs:SendMessage"]
+      Resource = var.queues.sends
+    }],
+  )
 }

@@ -226,6 +226,16 @@ variable "port" {
   }
 }
 
+variable "queues" {
+  description = "ARNs of the queues that the container receives messages from, and sends them to."
+  type = object({
+    receives = optional(list(string), [])
+    sends    = optional(list(string), [])
+  })
+  default  = {}
+  nullable = false
+}
+
 variable "region" {
   description = "AWS region of the log."
   type        = string

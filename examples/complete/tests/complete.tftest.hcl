@@ -82,6 +82,13 @@ mock_provider "aws" {
       arn = "arn:aws:sns:us-west-2:123456789012:example"
     }
   }
+
+  mock_resource "aws_sqs_queue" {
+    defaults = {
+      arn = "arn:aws:sqs:us-west-2:123456789012:example"
+      url = "https://sqs.us-west-2.amazonaws.com/123456789012/example"
+    }
+  }
 }
 
 variables {

@@ -34,6 +34,7 @@ func Shop() config.Platform {
 				Timeouts:    config.Timeouts{Drain: time.Minute},
 				Cache:       true,
 				Calls:       []string{"orders", "stock"},
+				Sends:       []string{"mail"},
 				Environment: map[string]string{"CURRENCY": "EUR"},
 			},
 			{
@@ -51,6 +52,7 @@ func Shop() config.Platform {
 				Timeouts:      config.Timeouts{Request: 20 * time.Second, Idle: 30 * time.Second, Stop: time.Minute},
 				Database:      true,
 				Cache:         true,
+				Receives:      []string{"stock-changes"},
 			},
 			{
 				Name:       "admin",
@@ -73,6 +75,7 @@ func Shop() config.Platform {
 				Permissions: []config.Permission{
 					{Actions: []string{"ses:SendEmail"}, Resources: []string{"arn:aws:ses:eu-central-1:210987654321:identity/shop.example"}},
 				},
+				Receives: []string{"mail"},
 			},
 		},
 
@@ -89,6 +92,7 @@ func Shop() config.Platform {
 				Name:     "report",
 				Service:  "orders",
 				Command:  []string{"/bin/orders", "report"},
+				Sends:    []string{"mail", "stock-changes"},
 				Schedule: config.Schedule{Expression: "cron(0 6 ? * MON-FRI *)", TimeZone: "Europe/Berlin", Retries: 5, MaximumAge: 30 * time.Minute},
 				CPU:      512,
 				Memory:   1024,
@@ -114,6 +118,11 @@ func Shop() config.Platform {
 				Hint:     "the payment provider's key",
 			},
 			{Name: "postgres", Kind: config.DatabaseCredentials, Variable: "PGPASSWORD", Length: 32},
+		},
+
+		Queues: []config.Queue{
+			{Name: "mail", Visibility: time.Minute, Receives: 3, AlarmAge: 10 * time.Minute},
+			{Name: "stock-changes"},
 		},
 
 		Environments: []config.Environment{

@@ -41,6 +41,12 @@ func containerVariables() []variable {
 		{name: "permissions", kind: "list(object({\n    actions   = list(string)\n    resources = list(string)\n  }))",
 			description: "What the container's own role allows; the boundary has to allow it as well.", fallback: list{}},
 		{name: "platform", kind: "string", description: "Name of the platform, the first part of names and paths.", example: "shop"},
+		{name: "queues", kind: optionalObject(
+			field{"receives", expr("optional(list(string), [])")},
+			field{"sends", expr("optional(list(string), [])")},
+		),
+			description: "ARNs of the queues that the container receives messages from, and sends them to.",
+			fallback:    object{}},
 		{name: "region", kind: "string", description: "AWS region of the log.", example: "us-west-2"},
 		{name: "repository_arn", kind: "string", description: "ECR repository that the image is pulled from.",
 			example: "arn:aws:ecr:us-west-2:123456789012:repository/shop/api"},
@@ -126,8 +132,8 @@ func containerIAM() []node {
   }]`)),
 		),
 	)
-	nodes = append(nodes, role("task", "The container's own role. It has no permissions until the application needs one.", "task")...)
-	return append(nodes, resource("aws_iam_role_policy", "task",
+	nodes = append(nodes, role("task", "The container's own role. It has no permissions but those that the application asks for, and those to use its queues.", "task")...)
+	nodes = append(nodes, resource("aws_iam_role_policy", "task",
 		set("count", expr("length(var.permissions) == 0 ? 0 : 1")),
 		set("name", "task"),
 		set("role", expr("aws_iam_role.task.id")),
@@ -136,6 +142,33 @@ func containerIAM() []node {
 			{"Statement", loop{"permission", "var.permissions", granted("permission")}},
 		}}),
 	))
+	return append(nodes,
+		resource("aws_iam_role_policy", "queues",
+			set("count", expr("length(local.queue_statements) == 0 ? 0 : 1")),
+			set("name", "queues"),
+			set("role", expr("aws_iam_role.task.id")),
+			set("policy", call{"jsonencode", object{
+				{"Version", "2012-10-17"},
+				{"Statement", expr("local.queue_statements")},
+			}}),
+		),
+		locals(
+			set("queue_statements", expr(`concat(
+    length(var.queues.receives) == 0 ? [] : [{
+      Sid      = "Receive"
+      Effect   = "Allow"
+      Action   = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+      Resource = var.queues.receives
+    }],
+    length(var.queues.sends) == 0 ? [] : [{
+      Sid      = "Send"
+      Effect   = "Allow"
+      Action   = ["sqs:GetQueueAttributes", "sqs:SendMessage"]
+      Resource = var.queues.sends
+    }],
+  )`)),
+		),
+	)
 }
 
 // policy is an IAM policy document. A loop among the statements stands for as

@@ -112,6 +112,7 @@ func mocked() map[string]object {
 		"aws_scheduler_schedule_group":         arn("scheduler", "schedule-group/example"),
 		"aws_secretsmanager_secret":            arn("secretsmanager", "secret:example-AbCdEf"),
 		"aws_service_discovery_http_namespace": arn("servicediscovery", "namespace/ns-0123456789abcdef"),
+		"aws_sqs_queue":                        append(arn("sqs", "example"), field{"url", "https://sqs.us-west-2.amazonaws.com/123456789012/example"}),
 		"aws_sns_topic":                        arn("sns", "example"),
 	}
 }

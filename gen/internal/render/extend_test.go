@@ -135,9 +135,9 @@ func TestVariablesOfAnEnvironment(t *testing.T) {
 	}
 }
 
-// TestSchedules looks for the schedules of tasks where they run by themselves,
-// and for their permission to be told of.
-func TestSchedules(t *testing.T) {
+// TestSchedulesAndQueues looks for the schedules of tasks where they run by
+// themselves, and for queues where messages are sent and received.
+func TestSchedulesAndQueues(t *testing.T) {
 	files, err := Render(configtest.Shop())
 	if err != nil {
 		t.Fatal(err)
@@ -162,6 +162,16 @@ func TestSchedules(t *testing.T) {
       retries           = 0
 `,
 		},
+		"envs/qa/queues.tf": {
+			"mail = {\n      alarm_age  = 600\n      receives   = 3\n      visibility = 60\n    }",
+			"stock-changes = {\n      alarm_age  = 900\n      receives   = 5\n      visibility = 300\n    }",
+		},
+		"envs/qa/services.tf": {
+			`MAIL_QUEUE_URL = module.queues.urls["mail"]`,
+			`receives = [module.queues.arns["stock-changes"]]`,
+			`sends = [module.queues.arns["mail"]]`,
+		},
+		"envs/qa/tasks.tf":            {`STOCK_CHANGES_QUEUE_URL = module.queues.urls["stock-changes"]`},
 		"envs/qa/alarms.tf":           {"events                     = true"},
 		"envs/rehearsal/schedules.tf": {`expression        = "rate(1 hour)"`},
 	} {
@@ -178,8 +188,8 @@ func TestSchedules(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range files {
-		if strings.HasSuffix(f.Path, "schedules.tf") || f.Path == "envs/staging/alarms.tf" && strings.Contains(string(f.Content), "events") {
-			t.Errorf("a platform without schedules has some:\n%s: %s", f.Path, f.Content)
+		if strings.HasSuffix(f.Path, "schedules.tf") || strings.HasSuffix(f.Path, "queues.tf") || strings.HasPrefix(f.Path, "envs/") && strings.Contains(string(f.Content), "queues") || f.Path == "envs/staging/alarms.tf" && strings.Contains(string(f.Content), "events") {
+			t.Errorf("a platform without schedules and queues has some:\n%s: %s", f.Path, f.Content)
 		}
 	}
 }

@@ -59,6 +59,6 @@ func Render(p config.Platform) ([]File, error) {
 func modules() []module {
 	return []module{
 		alarms(), cache(), cluster(), database(), github(), loadBalancer(),
-		network(), repository(), schedules(), secrets(), service(), task(),
+		network(), queues(), repository(), schedules(), secrets(), service(), task(),
 	}
 }

@@ -20,7 +20,7 @@ func environmentServices(p config.Platform, e config.Environment) []node {
 		body := containerArguments(p, e, container{
 			name: s.Name, image: s.Name, cpu: size.CPU, memory: size.Memory,
 			port: s.Port, database: s.Database, cache: s.Cache, calls: s.Calls,
-			secrets: s.Secrets, environment: s.Environment,
+			secrets: s.Secrets, environment: s.Environment, receives: s.Receives, sends: s.Sends,
 			disk: size.EphemeralStorageGiB, permissions: s.Permissions,
 		})
 		body = append(body,
@@ -117,7 +117,7 @@ func environmentTasks(p config.Platform, e config.Environment) []node {
 	for _, t := range p.Tasks {
 		body := containerArguments(p, e, container{
 			name: t.Name, image: t.Service, cpu: t.CPU, memory: t.Memory,
-			database: t.Database, cache: t.Cache, secrets: t.Secrets, environment: t.Environment,
+			database: t.Database, cache: t.Cache, secrets: t.Secrets, environment: t.Environment, sends: t.Sends,
 			disk: t.EphemeralStorageGiB, permissions: t.Permissions,
 		})
 		body = append(body, set("command", list(strs(t.Command))))
@@ -167,6 +167,7 @@ type container struct {
 	database, cache bool
 	calls           []string
 	secrets         []string
+	receives, sends []string // queues
 	environment     map[string]string
 	disk            int // GiB; 0: what Fargate includes
 	permissions     []config.Permission
@@ -196,6 +197,9 @@ func containerArguments(p config.Platform, e config.Environment, c container) []
 	}
 	if granted := permissionList(config.PermissionsIn(e, c.permissions)); len(granted) > 0 {
 		body = append(body, set("permissions", granted))
+	}
+	if queues := containerQueues(c); len(queues) > 0 {
+		body = append(body, set("queues", queues))
 	}
 	if peers := containerPeers(p, c); len(peers) > 0 {
 		body = append(body, set("peers", peers))
@@ -227,10 +231,53 @@ func containerEnvironment(p config.Platform, e config.Environment, c container) 
 			values[config.URLVariable(name)] = "http://" + name + ":" + strconv.Itoa(s.Port)
 		}
 	}
+	for _, name := range slices.Concat(c.receives, c.sends) {
+		values[config.QueueVariable(name)] = expr(`module.queues.urls["` + name + `"]`)
+	}
 	for k, v := range e.VariablesOf(c.name, c.environment) {
 		values[k] = v
 	}
 	return fields(slices.Sorted(maps.Keys(values)), func(k string) any { return values[k] })
+}
+
+// containerQueues are the queues that the container's role may use.
+func containerQueues(c container) (o object) {
+	for _, of := range []struct {
+		use   string
+		names []string
+	}{{"receives", c.receives}, {"sends", c.sends}} {
+		var arns list
+		for _, name := range of.names {
+			arns = append(arns, expr(`module.queues.arns["`+name+`"]`))
+		}
+		if len(arns) > 0 {
+			o = append(o, field{of.use, arns})
+		}
+	}
+	return o
+}
+
+// environmentQueues declares the queues; none renders nothing.
+func environmentQueues(p config.Platform, e config.Environment) []node {
+	var all object
+	for _, q := range p.Queues {
+		q = q.OrDefault()
+		all = append(all, field{q.Name, object{
+			{"alarm_age", int(q.AlarmAge.Seconds())},
+			{"receives", q.Receives},
+			{"visibility", int(q.Visibility.Seconds())},
+		}})
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return []node{
+		moduleCall("queues", "queues",
+			set("prefix", p.Prefix(e.Name)),
+			set("queues", all),
+			set("topic_arn", expr("module.alarms.topic_arn")),
+		),
+	}
 }
 
 // containerSecrets are references by variable, sorted.

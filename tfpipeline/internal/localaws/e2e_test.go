@@ -21,6 +21,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/aws/smithy-go"
 
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
@@ -89,6 +90,17 @@ func TestLayers(t *testing.T) {
 	// As a promotion leaves it.
 	if _, err := sdk.NewFromConfig(e.Access().Config()).UpdateService(t.Context(), &sdk.UpdateServiceInput{
 		Cluster: aws.String("layers"), Service: aws.String("api"), DesiredCount: aws.Int32(3)}); err != nil {
+		t.Fatal(err)
+	}
+	schedules := scheduler.NewFromConfig(e.Access().Config())
+	schedule, err := schedules.GetSchedule(t.Context(), &scheduler.GetScheduleInput{GroupName: aws.String("layers-staging"), Name: aws.String("report")})
+	if err != nil || schedule.State != "DISABLED" {
+		t.Fatalf("schedule %+v, %v", schedule, err)
+	}
+	schedule.Target.EcsParameters.TaskDefinitionArn = aws.String(*schedule.Target.EcsParameters.TaskDefinitionArn + "1")
+	if _, err := schedules.UpdateSchedule(t.Context(), &scheduler.UpdateScheduleInput{
+		Name: schedule.Name, GroupName: schedule.GroupName, FlexibleTimeWindow: schedule.FlexibleTimeWindow, State: "ENABLED",
+		ScheduleExpression: schedule.ScheduleExpression, ScheduleExpressionTimezone: schedule.ScheduleExpressionTimezone, Target: schedule.Target}); err != nil {
 		t.Fatal(err)
 	}
 	d.set(t, "changed", "true")

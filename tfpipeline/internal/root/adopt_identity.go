@@ -78,6 +78,14 @@ func identity(p config.Platform, kind string, v planned) (id string, ok bool) {
 		return prefixed("arn:aws:iam::"+p.Account+":policy", v.join("", "path", "name")), true
 	case "aws_sns_topic":
 		return prefixed("arn:aws:sns:"+p.Region+":"+p.Account+":", v.text("name")), true
+	case "aws_scheduler_schedule_group", "aws_cloudwatch_event_rule":
+		return v.text("name"), true
+	case "aws_scheduler_schedule":
+		return v.join("/", "group_name", "name"), true
+	case "aws_cloudwatch_event_target":
+		return v.join("/", "rule", "target_id"), true
+	case "aws_sqs_queue":
+		return prefixed("https://sqs."+p.Region+".amazonaws.com/"+p.Account+"/", v.text("name")), true
 	case "aws_sns_topic_policy":
 		return v.text("arn"), true
 	case "aws_ecs_service":

@@ -172,3 +172,30 @@ resource "aws_iam_role_policy_attachment" "this" {
   role       = aws_iam_role.this.name
   policy_arn = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
 }
+
+resource "aws_sns_topic" "this" {
+  name = "layers-alarms"
+}
+
+module "schedules" {
+  source = "../../modules/schedules"
+
+  account              = "123456789012"
+  cluster_name         = module.cluster.name
+  environment_name     = "staging"
+  permissions_boundary = "arn:aws:iam::123456789012:policy/layers"
+  platform             = "layers"
+  region               = "us-west-2"
+  schedules = {
+    report = {
+      expression        = "cron(0 6 ? * MON-FRI *)"
+      maximum_age       = 3600
+      retries           = 3
+      security_group_id = aws_security_group.this.id
+      template_arn      = module.service.template_arn
+      time_zone         = "Europe/Berlin"
+    }
+  }
+  subnet_ids = module.network.private_subnet_ids
+  topic_arn  = aws_sns_topic.this.arn
+}

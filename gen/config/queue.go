@@ -1,0 +1,100 @@
+package config
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Queue is a queue of SQS in each environment, with a dead-letter queue for the
+// messages that nobody could handle. SQS delivers every message, and now and then
+// one twice, also when a deployment stops the task that is at work on it: whoever
+// receives remembers what it has handled, or does no harm by doing it again.
+type Queue struct {
+	// Name is the last part of the queue's name, such as "mail". Containers find
+	// its URL in <NAME>_QUEUE_URL.
+	Name string
+	// Visibility is how long a message that was received stays hidden from others:
+	// longer than handling it takes (1 s to 12 h, in whole seconds; default 5 min).
+	Visibility time.Duration
+	// Receives is how often a message is received before it goes to the dead-letter
+	// queue (1 to 1000; default 5).
+	Receives int
+	// AlarmAge is how old the oldest message gets before the alarm rings (1 min to
+	// 4 days, in whole seconds; default 15 min). A message in the dead-letter queue
+	// rings another.
+	AlarmAge time.Duration
+}
+
+// OrDefault fills in what is empty.
+func (q Queue) OrDefault() Queue {
+	if q.Visibility == 0 {
+		q.Visibility = 5 * time.Minute
+	}
+	if q.Receives == 0 {
+		q.Receives = 5
+	}
+	if q.AlarmAge == 0 {
+		q.AlarmAge = 15 * time.Minute
+	}
+	return q
+}
+
+// Queue returns the queue of that name.
+func (p Platform) Queue(name string) (Queue, bool) {
+	i := slices.IndexFunc(p.Queues, func(q Queue) bool { return q.Name == name })
+	if i < 0 {
+		return Queue{}, false
+	}
+	return p.Queues[i], true
+}
+
+// QueueVariable is the environment variable in which containers find a queue's
+// URL: "MAIL_QUEUE_URL".
+func QueueVariable(queue string) string {
+	return strings.ToUpper(strings.ReplaceAll(queue, "-", "_")) + "_QUEUE_URL"
+}
+
+const (
+	// deadLetterSuffix ends the name of a dead-letter queue, as Terraform makes it.
+	deadLetterSuffix = "-dead"
+	queueName        = 80 // characters
+)
+
+// queues checks every queue, and that somebody receives what it is sent.
+func (c *checker) queues() {
+	used := firsts(c.Queues, func(q Queue) string { return q.Name })
+	for i, q := range c.Queues {
+		path := element("queues", i, q.Name, used)
+		if c.name(path+".name", q.Name, "mail") && c.must(used[q.Name] == i, path+".name", q.Name, "is declared twice", q.Name+"-2") {
+			name := c.Family(c.longestEnvironment(), q.Name) + deadLetterSuffix
+			c.must(len(name) <= queueName, path+".name", q.Name, "makes "+tooLong("queue", name, queueName), shorten(q.Name, queueName-len(name)+len(q.Name)))
+			c.must(!strings.HasSuffix(q.Name, deadLetterSuffix), path+".name", q.Name, "ends as the names of dead-letter queues do", strings.TrimSuffix(q.Name, deadLetterSuffix))
+		}
+		c.seconds(path+".visibility", q.Visibility, time.Second, 12*time.Hour, 5*time.Minute)
+		c.must(q.Receives == 0 || q.Receives >= 1 && q.Receives <= 1000, path+".receives", q.Receives, "is not a number that SQS counts to, 1 to 1000", 5)
+		c.seconds(path+".alarmAge", q.AlarmAge, time.Minute, 4*24*time.Hour, 15*time.Minute)
+		received := slices.ContainsFunc(c.Services, func(s Service) bool { return slices.Contains(s.Receives, q.Name) })
+		c.must(received || q.Name == "", path, nil, "is received by no service, so its messages would stay there", literal("Receives: []string{"+show(q.Name)+"}"))
+	}
+}
+
+// queueReferences checks the names of the queues that a container uses.
+func (c *checker) queueReferences(path string, queues []string) {
+	for i, name := range queues {
+		at := path + "[" + strconv.Itoa(i) + "]"
+		if !c.must(slices.Index(queues, name) == i, at, name, "is listed twice", nil) {
+			continue
+		}
+		if _, ok := c.Queue(name); !ok {
+			c.must(false, at, name, "is not a queue", mostAlike(name, names(c.Queues, func(q Queue) string { return q.Name })))
+		}
+	}
+}
+
+// queuesOf are the queues that a container sends to or receives from, each once.
+func queuesOf(receives, sends []string) []string {
+	all := slices.Sorted(slices.Values(slices.Concat(receives, sends)))
+	return slices.Compact(all)
+}
