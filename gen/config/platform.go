@@ -391,6 +391,9 @@ type Database struct {
 	BackupRetentionDays int
 	// DeletionProtection makes AWS refuse to delete the instance.
 	DeletionProtection bool
+	// PerformanceInsights records what the database waits for and which statements
+	// load it, for a week, which costs nothing.
+	PerformanceInsights bool
 }
 
 // Cache is one replication group on ElastiCache.

@@ -46,30 +46,31 @@ resource "aws_cloudwatch_log_group" "this" {
 }
 
 resource "aws_db_instance" "this" {
-  identifier              = var.name
-  engine                  = "postgres"
-  engine_version          = var.engine_version
-  instance_class          = var.instance_class
-  multi_az                = var.multi_az
-  storage_type            = "gp3"
-  allocated_storage       = var.storage_gib
-  max_allocated_storage   = var.max_storage_gib
-  storage_encrypted       = true
-  db_name                 = var.database_name
-  username                = var.username
-  password_wo             = var.password
-  password_wo_version     = var.password_version
-  db_subnet_group_name    = aws_db_subnet_group.this.name
-  parameter_group_name    = aws_db_parameter_group.this.name
-  vpc_security_group_ids  = [aws_security_group.this.id]
-  publicly_accessible     = false
-  backup_retention_period = var.backup_retention_days
-  backup_window           = var.backup_window
-  maintenance_window      = var.maintenance_window
-  apply_immediately       = var.apply_immediately
-  copy_tags_to_snapshot   = true
-  deletion_protection     = var.deletion_protection
-  skip_final_snapshot     = !var.deletion_protection
+  identifier                   = var.name
+  engine                       = "postgres"
+  engine_version               = var.engine_version
+  instance_class               = var.instance_class
+  multi_az                     = var.multi_az
+  storage_type                 = "gp3"
+  allocated_storage            = var.storage_gib
+  max_allocated_storage        = var.max_storage_gib
+  storage_encrypted            = true
+  db_name                      = var.database_name
+  username                     = var.username
+  password_wo                  = var.password
+  password_wo_version          = var.password_version
+  db_subnet_group_name         = aws_db_subnet_group.this.name
+  parameter_group_name         = aws_db_parameter_group.this.name
+  vpc_security_group_ids       = [aws_security_group.this.id]
+  publicly_accessible          = false
+  backup_retention_period      = var.backup_retention_days
+  backup_window                = var.backup_window
+  maintenance_window           = var.maintenance_window
+  apply_immediately            = var.apply_immediately
+  copy_tags_to_snapshot        = true
+  performance_insights_enabled = var.performance_insights
+  deletion_protection          = var.deletion_protection
+  skip_final_snapshot          = !var.deletion_protection
   # The VPC's id makes the name another one in the environment's next life,
   # where the snapshot of this life still exists.
   final_snapshot_identifier = var.deletion_protection ? "${var.name}-final-${trimprefix(var.vpc_id, "vpc-")}" : null

@@ -112,6 +112,13 @@ variable "password_version" {
   nullable    = false
 }
 
+variable "performance_insights" {
+  description = "Whether waits and statements that load the instance are recorded, for a week."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "storage_gib" {
   description = "Allocated storage, in GiB."
   type        = number

@@ -169,6 +169,7 @@ func Shop() config.Platform {
 					MaxStorageGiB:       1000,
 					MultiAZ:             true,
 					BackupRetentionDays: 30,
+					PerformanceInsights: true,
 					DeletionProtection:  true,
 				},
 				Cache:            config.Cache{NodeType: "cache.m7g.large", Nodes: 3},

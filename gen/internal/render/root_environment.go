@@ -143,8 +143,12 @@ func environmentDatabase(p config.Platform, e config.Environment) []node {
 	if !ok {
 		return nil
 	}
+	var optional []node
+	if e.Database.PerformanceInsights {
+		optional = append(optional, set("performance_insights", true))
+	}
 	return []node{
-		moduleCall("database", "database", withWindows(e,
+		moduleCall("database", "database", withWindows(e, append(optional,
 			set("backup_retention_days", e.Database.BackupRetentionDays),
 			set("database_name", p.DatabaseName()),
 			set("deletion_protection", e.Database.DeletionProtection),
@@ -160,7 +164,7 @@ func environmentDatabase(p config.Platform, e config.Environment) []node {
 			set("subnet_ids", expr("module.network.isolated_subnet_ids")),
 			set("username", p.DatabaseUser()),
 			set("vpc_id", expr("module.network.vpc_id")),
-		)...),
+		)...)...),
 	}
 }
 

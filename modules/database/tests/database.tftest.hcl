@@ -51,6 +51,11 @@ run "protected_unless_asked_otherwise" {
   }
 
   assert {
+    condition     = !aws_db_instance.this.performance_insights_enabled
+    error_message = "Performance Insights are off until somebody wants them."
+  }
+
+  assert {
     condition     = aws_db_instance.this.storage_encrypted
     error_message = "Storage is encrypted."
   }
@@ -63,6 +68,19 @@ run "protected_unless_asked_otherwise" {
   assert {
     condition     = anytrue([for p in aws_db_parameter_group.this.parameter : p.name == "rds.force_ssl" && p.value == "1"])
     error_message = "Connections without TLS are refused."
+  }
+}
+
+run "load_is_recorded_if_asked_for" {
+  command = plan
+
+  variables {
+    performance_insights = true
+  }
+
+  assert {
+    condition     = aws_db_instance.this.performance_insights_enabled
+    error_message = "Performance Insights are on."
   }
 }
 
