@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -203,6 +206,27 @@ type timeline struct {
 
 func (w *world) timeline() *timeline {
 	return &timeline{w: w, began: map[deploy.StepName]time.Time{}, ended: map[deploy.StepName]time.Time{}, calls: map[deploy.StepName]map[string]int{}}
+}
+
+// forget begins anew.
+func (l *timeline) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.began)
+	clear(l.ended)
+}
+
+// String is how long each step took of those that took any time.
+func (l *timeline) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var parts []string
+	for _, step := range slices.SortedFunc(maps.Keys(l.ended), func(a, b deploy.StepName) int { return l.began[a].Compare(l.began[b]) }) {
+		if took := l.ended[step].Sub(l.began[step]); took >= time.Second {
+			parts = append(parts, fmt.Sprintf("%s %s", step, took.Round(time.Second)))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (l *timeline) observe(e deploy.Event) {

@@ -74,6 +74,7 @@ func TestPromoteOverTheRealClients(t *testing.T) {
 				}
 				t.Logf("figure: promotion of %d services: stable after %s, returned %s later; %d looks of %d calls", services,
 					last.Sub(times.began[deploy.StepUpdate]), returned.Sub(last), looks, perLook+(services+19)/20)
+				t.Logf("figure: that promotion by step: %s", times)
 			})
 		})
 	}
@@ -84,9 +85,11 @@ func TestRollbackOverTheRealClients(t *testing.T) {
 	for _, services := range manyServices() {
 		t.Run(fmt.Sprintf("%d services", services), func(t *testing.T) {
 			inWorld(t, options{services: services, tasks: 1}, func(w *world) {
-				p, images := w.pipeline(nil)
+				times := w.timeline()
+				p, images := w.pipeline(times.observe)
 				first := ok(p.Promote(w.ctx, w.release(p, images, "v1")))(t)
 				ok(p.Promote(w.ctx, w.release(p, images, "v2")))(t)
+				times.forget()
 				began := time.Now()
 				record, err := p.Rollback(w.ctx, deploy.Request{Actor: "test"})
 				if err != nil || record.Outcome != deploy.Deployed || record.Release.Tag != "v1" {
@@ -112,6 +115,7 @@ func TestRollbackOverTheRealClients(t *testing.T) {
 					t.Errorf("took %s of its own", own)
 				}
 				t.Logf("figure: rollback of %d services: %s, of which %s its own", services, total, own)
+				t.Logf("figure: that rollback by step: %s", times)
 			})
 		})
 	}

@@ -34,13 +34,17 @@ func folder(n int) fs.FS {
 	return files
 }
 
-// BenchmarkFolder judges a folder of a thousand files.
+// BenchmarkFolder judges folders of a thousand files and of five thousand.
 func BenchmarkFolder(b *testing.B) {
-	files := folder(1000)
-	for b.Loop() {
-		if _, err := run.Folder(files); err != nil {
-			b.Fatal(err)
-		}
+	for _, n := range []int{1000, 5000} {
+		files := folder(n)
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := run.Folder(files); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 
