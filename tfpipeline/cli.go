@@ -25,6 +25,8 @@ type command struct {
 	anyEnv  bool
 	// args says that the command takes arguments, such as a command to run.
 	args bool
+	// actions are the words of which the command takes one.
+	actions []string
 	// checkout says that the command works on the files of a checkout.
 	checkout bool
 	// flags declares the command's flags and returns what runs it.
@@ -56,6 +58,9 @@ func commands() []command {
 		historyCommand(),
 		logsCommand(),
 		runTaskCommand(),
+		restartCommand(),
+		scaleCommand(),
+		secretsCommand(),
 		driftCommand(),
 		bootstrapCommand(),
 		destroyCommand(),
@@ -74,18 +79,12 @@ func commands() []command {
 // roots are the environments, and shared.
 func roots(p config.Platform) []string { return p.Roots() }
 
-// environments are the names of those that run services.
-func environments(p config.Platform) []string {
-	var names []string
-	for _, e := range p.Environments {
-		names = append(names, e.Name)
-	}
-	return names
-}
+// environments are those that run services.
+func environments(p config.Platform) []string { return p.EnvironmentNames() }
 
 // unprotected are the environments that may be destroyed.
 func unprotected(p config.Platform) []string {
-	return slices.DeleteFunc(environments(p), p.Protects)
+	return slices.DeleteFunc(p.EnvironmentNames(), p.Protects)
 }
 
 // noServices completes the error for -env shared where an environment is
@@ -95,8 +94,8 @@ const noServices = "runs no services; the environments are"
 // verb is the command as the parser of command lines takes it.
 func (c command) verb(a *app) flags.Verb {
 	v := flags.Verb{
-		Name: c.name, Summary: c.summary, Usage: c.usage, Long: c.long(), Roots: a.platform.Roots(), Refusal: c.refusal, AnyEnv: c.anyEnv, Args: c.args,
-		Values: map[string][]string{"service": a.services(), "only": a.services(), "task": a.tasks()},
+		Name: c.name, Summary: c.summary, Usage: c.usage, Long: c.long(), Roots: a.platform.Roots(), Refusal: c.refusal, AnyEnv: c.anyEnv, Args: c.args, Actions: c.actions,
+		Values: map[string][]string{"service": a.platform.ServiceNames(), "only": a.platform.ServiceNames(), "task": a.platform.TaskNames(), "secret": a.platform.SecretNames()},
 	}
 	if c.env != nil {
 		v.Env = c.env(a.platform)

@@ -42,6 +42,8 @@ type fakePlatform struct {
 	// refuseStart and refuseEnd are what the webhook answers to the message that an
 	// attempt has begun, and to any other; 0 takes it.
 	refuseStart, refuseEnd int
+	// secrets are the values that were stored, by path, the newest last.
+	secrets map[string][]string
 	// down makes the public URL answer 503.
 	down bool
 	// history are the requests for the history so far.
@@ -51,7 +53,7 @@ type fakePlatform struct {
 func newFakePlatform(p config.Platform, runtime *model.Runtime) *fakePlatform {
 	return &fakePlatform{
 		platform: p, runtime: runtime, objects: map[string]string{}, written: map[string]time.Time{}, images: map[string]map[string]string{},
-		minimums: map[string]int{}, logs: map[string][]string{},
+		minimums: map[string]int{}, logs: map[string][]string{}, secrets: map[string][]string{},
 	}
 }
 
@@ -229,6 +231,18 @@ func (f *fakePlatform) json(w http.ResponseWriter, operation string, in map[stri
 		answer(map[string]any{"image": map[string]any{}})
 	case "DescribeSecret":
 		answer(map[string]any{"Name": text("SecretId"), "VersionIdsToStages": map[string]any{"v1": []string{"AWSCURRENT"}}})
+	case "PutSecretValue":
+		f.secrets[text("SecretId")] = append(f.secrets[text("SecretId")], text("SecretString"))
+		answer(map[string]any{})
+	case "GetRandomPassword":
+		answer(map[string]any{"RandomPassword": strings.Repeat("r", int(in["PasswordLength"].(float64)))})
+	case "ListSecretVersionIds":
+		versions, n := []any{}, len(f.secrets[text("SecretId")])
+		for i := range n {
+			stages := map[int][]string{n - 1: {"AWSCURRENT"}, n - 2: {"AWSPREVIOUS"}}[i]
+			versions = append(versions, map[string]any{"VersionId": fmt.Sprint("v", i+1), "VersionStages": stages, "CreatedDate": 1_790_000_000 + 60*i})
+		}
+		answer(map[string]any{"Versions": versions})
 	case "DescribeScalableTargets":
 		list := []any{}
 		for id, n := range f.minimums {

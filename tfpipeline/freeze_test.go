@@ -51,11 +51,11 @@ func TestFreeze(t *testing.T) {
 	stdout, _ = w.must(console.ExitOK, "unfreeze", "-env", "staging")
 	mentions(t, stdout, "staging: no longer frozen by ada since ", ": an incident")
 	stdout, stderr = w.must(console.ExitOK, "freeze", "-env", "staging", "-why", "a demo", "-json")
-	mentions(t, stdout, `{"environment":"staging","frozen":{"why":"a demo","actor":"ada","since":"`, `"before":null}`)
+	mentions(t, stdout, `{"environment":"staging","frozen":{"why":"a demo","actor":"ada","caller":"arn:aws:iam::123456789012:user/ada","since":"`, `"before":null}`)
 	if stderr != "" {
 		t.Errorf("beside the object: %s", stderr)
 	}
 	stdout, _ = w.must(console.ExitOK, "unfreeze", "-env", "staging", "-json")
-	mentions(t, stdout, `{"environment":"staging","frozen":null,"before":{"why":"a demo","actor":"ada","since":"`)
+	mentions(t, stdout, `{"environment":"staging","frozen":null,"before":{"why":"a demo","actor":"ada","caller":"arn:aws:iam::123456789012:user/ada","since":"`)
 	w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.2.0")
 }

@@ -63,17 +63,17 @@ func runLogs(ctx context.Context, a *app, o logOptions) error {
 // logNames are the services and tasks whose logs are asked for.
 func logNames(a *app, o logOptions) ([]string, error) {
 	for _, s := range o.services {
-		if err := flags.Named("service", s, a.services(), "tfpipeline logs -env "+o.env+" -service"); err != nil {
+		if err := flags.Named("service", s, a.platform.ServiceNames(), "tfpipeline logs -env "+o.env+" -service"); err != nil {
 			return nil, err
 		}
 	}
 	for _, t := range o.tasks {
-		if err := flags.Named("one-off task", t, a.tasks(), "tfpipeline logs -env "+o.env+" -task"); err != nil {
+		if err := flags.Named("one-off task", t, a.platform.TaskNames(), "tfpipeline logs -env "+o.env+" -task"); err != nil {
 			return nil, err
 		}
 	}
 	if len(o.services)+len(o.tasks) == 0 {
-		return a.services(), nil
+		return a.platform.ServiceNames(), nil
 	}
 	return append(slices.Clone(o.services), o.tasks...), nil
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/aws/smithy-go/logging"
 
@@ -82,29 +83,11 @@ func cacheDir() string {
 	return filepath.Join(dir, "tfpipeline")
 }
 
-// services are the names of the platform's services, in its order.
-func (a *app) services() []string {
-	var names []string
-	for _, s := range a.platform.Services {
-		names = append(names, s.Name)
-	}
-	return names
-}
-
-// tasks are the names of the platform's one-off tasks, in its order.
-func (a *app) tasks() []string {
-	var names []string
-	for _, t := range a.platform.Tasks {
-		names = append(names, t.Name)
-	}
-	return names
-}
-
 // leases returns the leases under which commands change environments.
 func (a *app) leases(cloud root.Cloud) *root.Leases {
 	return &root.Leases{
 		Platform: a.platform, Bucket: state.New(cloud.Config, a.platform), Console: a.console, Redactor: redact.FromEnvironment(a.console.Getenv),
-		Limits: a.limits, Cache: cacheDir(), Actor: a.actor(), Why: a.why(), RunURL: github.ReadRun(a.console.Getenv).URL,
+		Limits: a.limits, Cache: cacheDir(), Identify: a.identify(cloud), Why: a.why(), RunURL: github.ReadRun(a.console.Getenv).URL,
 	}
 }
 
@@ -143,11 +126,14 @@ func (a *app) checkout() *checkout.Checkout {
 	return c
 }
 
-// actor names who runs the command: whoever triggered the workflow, or this
-// machine's user.
-func (a *app) actor() string {
-	get := a.console.Getenv
-	return cmp.Or(github.ReadRun(get).Actor, get("USER"), get("LOGNAME"), get("USERNAME"), "unknown")
+// identify tells who runs the command: the name of whoever triggered the workflow,
+// of this machine's user or else of the credentials, and the credentials' ARN.
+func (a *app) identify(cloud root.Cloud) func(context.Context) (actor, caller string) {
+	return func(ctx context.Context) (actor, caller string) {
+		get := a.console.Getenv
+		caller = cloud.Caller(ctx, a.console)
+		return cmp.Or(github.ReadRun(get).Actor, get("USER"), get("LOGNAME"), get("USERNAME"), caller[strings.LastIndex(caller, "/")+1:], "unknown"), caller
+	}
 }
 
 // why is the reason that the lock gives to others while this command holds it.

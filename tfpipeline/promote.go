@@ -112,7 +112,7 @@ func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions,
 		return err
 	}
 	if kind == deploy.KindRollback && !o.dryRun {
-		if err := a.leases(e.cloud).AskFrozen(ctx, o.env); err != nil {
+		if err := a.leases(e.cloud).AskFrozen(ctx, o.env, kind); err != nil {
 			return err
 		}
 	}
@@ -121,7 +121,7 @@ func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions,
 		return err
 	}
 	defer func() { err = errors.Join(err, end()) }()
-	title := view.Promotion{Environment: o.env, Kind: kind, To: o.tag, Services: a.services()}
+	title := view.Promotion{Environment: o.env, Kind: kind, To: o.tag, Services: a.platform.ServiceNames()}
 	if o.tag == "" && o.commit != "" {
 		title.To = deploy.Release{Commit: o.commit}.String()
 	}
@@ -153,8 +153,9 @@ func runAttempt(ctx context.Context, a *app, kind deploy.Kind, o attemptOptions,
 	p.InFlight = func(f deploy.InFlight) {
 		flight.Tell(console.InFlight{Work: view.InFlight(o.env, string(kind), title.To, f), Next: view.Next(o.env, f.Next), Environment: o.env})
 	}
+	actor, caller := a.identify(e.cloud)(ctx)
 	q := deploy.Request{
-		ID: id, Tag: o.tag, Commit: o.commit, Actor: a.actor(), RunURL: github.ReadRun(a.console.Getenv).URL, Why: a.why(),
+		ID: id, Tag: o.tag, Commit: o.commit, Actor: actor, Caller: caller, RunURL: github.ReadRun(a.console.Getenv).URL, Why: a.why(),
 		OverrideProof: o.overrideProof, Force: o.force.Given, ForceReason: o.force.Text, Forward: o.forward, WithMigrations: o.withMigrations,
 		DryRun: o.dryRun, Timeout: o.timeout, LockWait: o.lockWait, CredentialsEnd: root.CredentialsEnd(a.console),
 	}

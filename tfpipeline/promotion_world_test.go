@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http/httptest"
 	"os"
@@ -182,13 +183,17 @@ func (w *promotions) run(args ...string) (stdout, stderr string, code int) {
 
 func (w *promotions) runIn(ctx context.Context, args ...string) (stdout, stderr string, code int) {
 	var out, errs bytes.Buffer
-	a := &app{
+	code = w.app(strings.NewReader(""), &out, &errs).run(ctx, args)
+	return out.String(), errs.String(), code
+}
+
+// app is the program with streams.
+func (w *promotions) app(in io.Reader, out, errs io.Writer) *app {
+	return &app{
 		platform: w.cloud.platform, lookupNS: net.DefaultResolver.LookupNS, repository: w.repo.dir,
-		console: &console.Console{In: strings.NewReader(""), Out: &out, Err: &errs, Env: w.env},
+		console: &console.Console{In: in, Out: out, Err: errs, Env: w.env},
 		limits:  deploy.Limits{Window: 100 * time.Millisecond, Tick: 20 * time.Millisecond, Backoff: 50 * time.Millisecond, Verify: 5 * time.Second, Lease: 10 * time.Second, Confirm: 2 * time.Second},
 	}
-	code = a.run(ctx, args)
-	return out.String(), errs.String(), code
 }
 
 // must runs and fails the test unless the exit code is as expected.

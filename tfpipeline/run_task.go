@@ -40,7 +40,7 @@ type runOptions struct {
 }
 
 func runTask(ctx context.Context, a *app, o runOptions) error {
-	if err := flags.Named("one-off task", o.task, a.tasks(), "tfpipeline run -env "+o.env+" -task"); err != nil {
+	if err := flags.Named("one-off task", o.task, a.platform.TaskNames(), "tfpipeline run -env "+o.env+" -task"); err != nil {
 		return err
 	}
 	if o.timeout <= 0 {

@@ -24,12 +24,34 @@ const SharedRoot = "shared"
 
 // Roots lists the names of all roots in the order they depend on each other:
 // shared first, then the environments as declared.
-func (p Platform) Roots() []string {
-	roots := []string{SharedRoot}
-	for _, e := range p.Environments {
-		roots = append(roots, e.Name)
+func (p Platform) Roots() []string { return append([]string{SharedRoot}, p.EnvironmentNames()...) }
+
+// EnvironmentNames lists the environments' names, as declared.
+func (p Platform) EnvironmentNames() []string {
+	return named(p.Environments, func(e Environment) string { return e.Name })
+}
+
+// ServiceNames lists the services' names, as declared.
+func (p Platform) ServiceNames() []string {
+	return named(p.Services, func(s Service) string { return s.Name })
+}
+
+// TaskNames lists the one-off tasks' names, as declared.
+func (p Platform) TaskNames() []string {
+	return named(p.Tasks, func(t Task) string { return t.Name })
+}
+
+// SecretNames lists the secrets' names, as declared.
+func (p Platform) SecretNames() []string {
+	return named(p.Secrets, func(s Secret) string { return s.Name })
+}
+
+func named[T any](list []T, name func(T) string) []string {
+	var names []string
+	for _, one := range list {
+		names = append(names, name(one))
 	}
-	return roots
+	return names
 }
 
 // Environment returns the environment of that name.

@@ -30,8 +30,7 @@ func (a *Account) MissingSecrets(ctx context.Context, env string) ([]string, err
 		if len(out.VersionIdsToStages) > 0 {
 			continue
 		}
-		missing = append(missing, fmt.Sprintf("store %s (%s), from a file, so that no shell remembers it:\naws secretsmanager put-secret-value --region %s --secret-id %s --secret-string file://%s",
-			name, s.Hint, a.platform.Region, name, s.Name))
+		missing = append(missing, fmt.Sprintf("store %s (%s), from a file, so that no shell remembers it:\ntfpipeline secrets set -env %s -secret %s -file FILE", name, s.Hint, env, s.Name))
 	}
 	return missing, nil
 }

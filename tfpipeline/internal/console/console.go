@@ -133,6 +133,28 @@ func (c *Console) Ask(ctx context.Context, question string) (string, error) {
 	}
 }
 
+// Secret returns what stands in a file or, if that is "", on the input, without the
+// end of its last line. What a person types is not shown. An argument of a command
+// would be in the shell's history and in the list of processes.
+func (c *Console) Secret(prompt, file string) (string, error) {
+	var text []byte
+	var err error
+	switch f, ok := c.In.(*os.File); {
+	case file != "":
+		text, err = os.ReadFile(file)
+	case ok && c.CanAsk():
+		fmt.Fprint(c.Err, prompt+" ")
+		text, err = term.ReadPassword(int(f.Fd()))
+		fmt.Fprintln(c.Err)
+	default:
+		text, err = io.ReadAll(c.In)
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the value: %w", err)
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r"), nil
+}
+
 // Confirm asks a question to which only "yes" agrees, unless the flag -yes has
 // answered it already. It returns ErrDeclined for any other answer, and if
 // there is nobody to ask.

@@ -60,7 +60,7 @@ func (p *Pipeline) attempt(ctx context.Context, kind Kind, q Request) (Record, e
 	a.history = &history{operation: a.operation}
 	*a.record() = Record{
 		Version: RecordVersion, Kind: kind, Environment: p.Environment,
-		Actor: q.Actor, RunURL: q.RunURL, Started: a.begun,
+		Actor: q.Actor, Caller: q.Caller, RunURL: q.RunURL, Started: a.begun,
 		Release: Release{Tag: q.Tag, Commit: q.Commit},
 	}
 	a.record().ID = a.newID(q.ID)
@@ -78,7 +78,7 @@ func (a *attempt) check() error {
 		problems = append(problems, fmt.Errorf("environment %q is none of the platform's", a.Environment))
 	}
 	a.env = env
-	a.services = serviceNames(a.Platform)
+	a.services = a.Platform.ServiceNames()
 	if a.record().Kind == KindPromote && a.request.Tag == "" && a.request.Commit == "" {
 		problems = append(problems, errors.New("a promotion needs the tag of a release or a commit"))
 	}
@@ -90,15 +90,6 @@ func (a *attempt) check() error {
 			end.UTC().Format(time.RFC3339), most.UTC().Format(time.RFC3339))})
 	}
 	return errors.Join(problems...)
-}
-
-// serviceNames are the platform's, in its order.
-func serviceNames(p config.Platform) []string {
-	var names []string
-	for _, s := range p.Services {
-		names = append(names, s.Name)
-	}
-	return names
 }
 
 // run walks the steps. Those that follow from resolve on may be another list

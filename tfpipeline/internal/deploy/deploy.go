@@ -81,8 +81,9 @@ type Request struct {
 	Tag, Commit string
 	// ID is the attempt's, made by NewID; "" has one made.
 	ID string
-	// Actor is who asks, RunURL where its log is.
-	Actor, RunURL string
+	// Actor is who asks, Caller the ARN of the credentials if AWS told it, RunURL
+	// where the log is.
+	Actor, Caller, RunURL string
 	// Why is told to whoever finds the lock held.
 	Why string
 

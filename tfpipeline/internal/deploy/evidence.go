@@ -55,6 +55,7 @@ type StoppedTask struct {
 	TaskDefinition string             `json:"task_definition"`
 	StopCode       string             `json:"stop_code,omitempty"`
 	Reason         string             `json:"reason,omitempty"`
+	Created        time.Time          `json:"created,omitzero"`
 	Stopped        time.Time          `json:"stopped,omitzero"`
 	Containers     []StoppedContainer `json:"containers,omitempty"`
 	// Log is the last it wrote.

@@ -423,7 +423,9 @@ func (h *history) updateIndex(ctx context.Context) {
 func (h *history) died(ctx context.Context, own string) ([]Record, error) {
 	stored := func(id string) bool { return slices.ContainsFunc(h.stored, func(r Record) bool { return r.ID == id }) }
 	others := func(all []Record) []Record {
-		return slices.DeleteFunc(slices.Clone(all), func(r Record) bool { return r.ID == own })
+		return slices.DeleteFunc(slices.Clone(all), func(r Record) bool {
+			return r.ID == own || r.Kind == KindRestart || r.Kind == KindScale // which tell nobody
+		})
 	}
 	if len(others(h.Unindexed)) == 0 && len(others(h.stored)) == 0 {
 		return nil, nil

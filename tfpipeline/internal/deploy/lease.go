@@ -31,6 +31,7 @@ type Lock interface {
 type Freeze struct {
 	Why    string    `json:"why"`
 	Actor  string    `json:"actor"`
+	Caller string    `json:"caller,omitempty"`
 	RunURL string    `json:"run_url,omitempty"`
 	Since  time.Time `json:"since"`
 }
@@ -78,8 +79,10 @@ type Lease struct {
 	// Release is what is being deployed; for a rollback to the last good one,
 	// empty until that is known.
 	Release Release `json:"release"`
-	// Actor is who holds it, RunURL where its log is, Why what for.
+	// Actor is who holds it, Caller the ARN of the credentials if it is known, RunURL
+	// where its log is, Why what for.
 	Actor  string `json:"actor"`
+	Caller string `json:"caller,omitempty"`
 	RunURL string `json:"run_url,omitempty"`
 	Why    string `json:"why"`
 	// Since is when it was taken, Until when it ends if it is not renewed, both
@@ -368,6 +371,8 @@ const (
 	KindFreeze   Kind = "freeze"
 	KindUnfreeze Kind = "unfreeze"
 	KindRefresh  Kind = "refresh"
+	// KindSecret stores a secret's value.
+	KindSecret Kind = "change of a secret"
 )
 
 // frozen reports whether a change of this kind is refused while its environment is
@@ -378,8 +383,8 @@ func (k Kind) frozen() bool { return k == KindApply || k == KindDestroy }
 type ChangeRequest struct {
 	Kind Kind
 	// ID is the change's, made by NewID; "" has one made.
-	ID                 string
-	Actor, Why, RunURL string
+	ID                         string
+	Actor, Caller, Why, RunURL string
 	// LockWait is how long a lease that somebody holds is waited for; 0 is not at
 	// all. That of a killed change is free once nobody renewed it for its span.
 	LockWait time.Duration
@@ -406,7 +411,11 @@ func (p *Pipeline) Free(ctx context.Context, q ChangeRequest) (abandoned bool, e
 // is lost. Where somebody else holds the lease, Change returns a LockError and
 // does nothing; where the environment is frozen, a FrozenError. It needs Lock,
 // Freezer, History and Limits.
-func (p *Pipeline) Change(ctx context.Context, q ChangeRequest, work func(context.Context) error) (err error) {
+func (p *Pipeline) Change(ctx context.Context, q ChangeRequest, work func(context.Context) error) error {
+	return p.change(ctx, q, func(ctx context.Context, _ *heldLease) error { return work(ctx) })
+}
+
+func (p *Pipeline) change(ctx context.Context, q ChangeRequest, work func(context.Context, *heldLease) error) (err error) {
 	o := p.begin(StepLock)
 	h, id := &history{operation: o}, o.newID(q.ID)
 	ctx, end := context.WithCancelCause(ctx)
@@ -423,7 +432,7 @@ func (p *Pipeline) Change(ctx context.Context, q ChangeRequest, work func(contex
 		}
 		err = lease.take(ctx, Lease{
 			Environment: p.Environment, RecordID: id, Kind: q.Kind,
-			Actor: q.Actor, RunURL: q.RunURL, Why: q.Why,
+			Actor: q.Actor, Caller: q.Caller, RunURL: q.RunURL, Why: q.Why,
 		}, over)
 		if err != nil && !errors.Is(err, ErrLockTaken) {
 			return fmt.Errorf("take the lock of %s: %w", p.Environment, err)
@@ -438,7 +447,7 @@ func (p *Pipeline) Change(ctx context.Context, q ChangeRequest, work func(contex
 		err = o.checkFreeze(ctx)
 	}
 	if err == nil {
-		err = work(ctx)
+		err = work(ctx, lease)
 	}
 	// An interrupt may have ended the work; the lease is given back all the same.
 	release, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.limits.Finish)
@@ -549,11 +558,11 @@ func (a *attempt) takeLock(ctx context.Context, c continuation, over *Lease) err
 	r := a.record()
 	err := a.lease.take(ctx, Lease{
 		Environment: a.Environment, RecordID: r.ID, Kind: r.Kind, Release: r.Release,
-		Actor: r.Actor, RunURL: r.RunURL, Why: a.request.Why,
+		Actor: r.Actor, Caller: r.Caller, RunURL: r.RunURL, Why: a.request.Why,
 	}, over)
 	if err != nil {
 		a.journal, a.from = fresh, continuation{}
-		a.services = serviceNames(a.Platform)
+		a.services = a.Platform.ServiceNames()
 		return err
 	}
 	if over != nil {

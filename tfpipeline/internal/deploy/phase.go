@@ -232,7 +232,7 @@ func (c continuation) begin(own Journal) Journal {
 func (r Record) resume(earlier Record) Record {
 	c := earlier.clone()
 	c.Version, c.ID, c.Resumes, c.Started = r.Version, r.ID, earlier.ID, r.Started
-	c.Actor, c.RunURL = r.Actor, r.RunURL
+	c.Actor, c.Caller, c.RunURL = r.Actor, r.Caller, r.RunURL
 	if r.Release.Tag != "" {
 		c.Release.Tag = r.Release.Tag
 	}

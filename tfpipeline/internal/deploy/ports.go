@@ -98,6 +98,9 @@ type Update struct {
 	TaskDefinition string
 	// Desired is the number of tasks; nil leaves it.
 	Desired *int
+	// Restart begins a deployment even of the task definition that the service is
+	// set to, which is given.
+	Restart bool
 }
 
 // Scaling is what autoscaling may do with services.

@@ -35,7 +35,9 @@ type Record struct {
 	Kind        Kind   `json:"kind"`
 	Environment string `json:"environment"`
 	Actor       string `json:"actor"`
-	RunURL      string `json:"run_url,omitempty"`
+	// Caller is the ARN of the credentials, as AWS told it; "" if it did not.
+	Caller string `json:"caller,omitempty"`
+	RunURL string `json:"run_url,omitempty"`
 	// Resumes is the attempt that this one continues.
 	Resumes string    `json:"resumes,omitempty"`
 	Started time.Time `json:"started"`
@@ -88,6 +90,8 @@ type ServiceRecord struct {
 	// if the service is not autoscaled.
 	DesiredBefore int  `json:"desired_before"`
 	MinimumBefore *int `json:"minimum_before,omitempty"`
+	// Tasks is the number that a scale set.
+	Tasks *int `json:"tasks,omitempty"`
 	// Updated: ECS was asked to change the service, or may have been.
 	Updated bool `json:"updated,omitempty"`
 	// Deployment and Revision are ECS's ARNs of what the update caused.
@@ -229,6 +233,8 @@ type Outcome string
 const (
 	// Deployed: every service runs the release.
 	Deployed Outcome = "deployed"
+	// Done: services were restarted, or have another number of tasks.
+	Done Outcome = "done"
 	// Untouched: failed or refused, and no service has changed its release.
 	Untouched Outcome = "untouched"
 	// RolledBack: failed, and every service runs again what it ran before.
@@ -246,7 +252,7 @@ const (
 // that anybody may deploy after it.
 func (o Outcome) Settled() bool {
 	switch o {
-	case Deployed, Untouched, RolledBack, Superseded:
+	case Deployed, Done, Untouched, RolledBack, Superseded:
 		return true
 	default:
 		return false
@@ -256,7 +262,7 @@ func (o Outcome) Settled() bool {
 // ExitCode is the program's.
 func (o Outcome) ExitCode() int {
 	switch o {
-	case Deployed:
+	case Deployed, Done:
 		return console.ExitOK
 	case Untouched:
 		return console.ExitFailed

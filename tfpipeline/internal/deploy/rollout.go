@@ -25,6 +25,8 @@ type rollout struct {
 	tell   func()
 	// continued: a run before this one may have changed services.
 	continued bool
+	// restart: every service deploys what it runs.
+	restart bool
 
 	// written is when this run last changed a service, or may have.
 	written map[string]time.Time
@@ -149,6 +151,9 @@ func (o *rollout) requestUpdate(ctx context.Context, u Update) (string, error) {
 	if u.TaskDefinition == "" {
 		what = fmt.Sprintf("%d tasks", *u.Desired)
 	}
+	if u.Restart {
+		what = "new tasks of " + what
+	}
 	if err != nil {
 		return "", fmt.Errorf("set service %s to %s: %w", u.Service, what, err)
 	}
@@ -245,6 +250,10 @@ func (o *rollout) watch(ctx context.Context, deployments map[string]string) erro
 			}
 			own.see(s)
 			d, known := look.deployments[deployments[name]]
+			if o.restart && !known {
+				waiting++ // an earlier deployment brings the same task definition
+				continue
+			}
 			set := began
 			if at := o.written[name]; !at.IsZero() {
 				set = at
@@ -307,7 +316,8 @@ func (o *rollout) crashes(ctx context.Context) error {
 	var crashed []error
 	for _, t := range stopped {
 		own := o.of(t.Name)
-		if own != nil && t.Crashed() && t.TaskDefinition == own.After && !t.Stopped.Before(own.since()) {
+		replaced := own != nil && o.restart && t.Created.Before(own.Begun)
+		if own != nil && t.Crashed() && !replaced && t.TaskDefinition == own.After && !t.Stopped.Before(own.since()) {
 			own.Crashed++
 			o.crashed = append(o.crashed, t)
 			crashed = append(crashed, errors.New(t.end()))

@@ -120,7 +120,7 @@ func (w *world) finishDeployment(s *fakeService, d *fakeDeployment, at time.Time
 		for _, after := range d.behaviour.crashes {
 			s.crashed = append(s.crashed, StoppedTask{
 				ARN: fmt.Sprintf("%stask/%s/crash%d", accountARN, s.name, len(s.crashed)), Name: s.name, TaskDefinition: d.TaskDefinition,
-				StopCode: "EssentialContainerExited", Reason: "Essential container in task exited", Stopped: at.Add(after),
+				StopCode: "EssentialContainerExited", Reason: "Essential container in task exited", Created: d.Created, Stopped: at.Add(after),
 				Containers: []StoppedContainer{{Name: s.name, ExitCode: new(2)}},
 			})
 		}
@@ -221,6 +221,9 @@ func (p *process) UpdateService(ctx context.Context, u Update) (string, error) {
 	if u.Desired != nil {
 		args += fmt.Sprintf(" desired=%d", *u.Desired)
 	}
+	if u.Restart {
+		args += " restart"
+	}
 	return call(ctx, p, "UpdateService", args, func() (string, error) {
 		s := p.services[u.Service]
 		if s.deleted {
@@ -236,7 +239,7 @@ func (p *process) UpdateService(ctx context.Context, u Update) (string, error) {
 		if u.Desired != nil {
 			s.desired = *u.Desired
 		}
-		if u.TaskDefinition == s.definition {
+		if u.TaskDefinition == s.definition && !u.Restart {
 			return "", nil
 		}
 		s.definition = u.TaskDefinition

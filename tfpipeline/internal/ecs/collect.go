@@ -199,6 +199,7 @@ func (e *Environment) stoppedOf(t types.Task) deploy.StoppedTask {
 		TaskDefinition: value(t.TaskDefinitionArn),
 		StopCode:       string(t.StopCode),
 		Reason:         value(t.StoppedReason),
+		Created:        value(t.CreatedAt),
 		Stopped:        value(t.StoppedAt),
 	}
 	for _, c := range t.Containers {

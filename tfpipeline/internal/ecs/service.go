@@ -101,6 +101,7 @@ func (e *Environment) UpdateService(ctx context.Context, u deploy.Update) (strin
 	if u.TaskDefinition != "" {
 		in.TaskDefinition = &u.TaskDefinition
 	}
+	in.ForceNewDeployment = u.Restart
 	if u.Desired != nil {
 		in.DesiredCount = new(int32(*u.Desired))
 	}

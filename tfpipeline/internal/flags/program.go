@@ -28,6 +28,8 @@ type Verb struct {
 	AnyEnv     bool
 	// Args says that the command takes arguments, such as a command to run.
 	Args bool
+	// Actions are the words of which the command takes one; nil: none.
+	Actions []string
 	// Values are what a shell completes for flags that take one of a list.
 	Values map[string][]string
 	// Declare declares the flags and returns what runs the command.
@@ -54,9 +56,13 @@ func (v Verb) CheckEnv(name string) error {
 	}
 }
 
-// CheckArgs refuses arguments where a command takes none.
+// CheckArgs refuses arguments where a command takes none, or others than one of its
+// actions.
 func (v Verb) CheckArgs(args []string) error {
-	if v.Args || len(args) == 0 {
+	if len(v.Actions) > 0 && (len(args) != 1 || !slices.Contains(v.Actions, args[0])) {
+		return console.Usage(fmt.Sprintf("%s takes one of %s", v.Name, strings.Join(v.Actions, ", ")), "tfpipeline help "+v.Name)
+	}
+	if v.Args || len(v.Actions) > 0 || len(args) == 0 {
 		return nil
 	}
 	example := "tfpipeline help " + v.Name
@@ -159,7 +165,7 @@ func (p Program) Command() *cobra.Command {
 func (v Verb) command(set *flag.FlagSet) *cobra.Command {
 	do := v.Declare(set)
 	c := &cobra.Command{
-		Use: v.Name, Short: v.Summary, Args: cobra.ArbitraryArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		Use: v.Name, Short: v.Summary, Args: cobra.ArbitraryArgs, ValidArgsFunction: cobra.FixedCompletions(v.Actions, cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := v.CheckArgs(args); err != nil {
 				return err

@@ -2,6 +2,7 @@ package report
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
@@ -27,6 +28,25 @@ func Current(ctx context.Context, h *state.History, p *view.Promotion) error {
 		p.Before[name] = s.After
 	}
 	return nil
+}
+
+// Adjust shows a restart or scale while it goes on, and prints how it ended. The
+// dossier of a failure goes to a folder. The error says what to do next if the
+// attempt had changed something.
+func Adjust(c *console.Console, title view.Promotion, json bool, dossiers string, run func(observe func(deploy.Event)) (deploy.Record, error)) error {
+	live := NewLive(c, title, json)
+	record, err := run(live.Observe)
+	live.Close()
+	if failure, ok := errors.AsType[*deploy.Error](err); ok {
+		if err := Dossier(c, failure, "", dossiers); err != nil {
+			c.Progress("warning: %v", err)
+		}
+		return WithNext(failure)
+	}
+	if err == nil {
+		Result(c, record, false, json)
+	}
+	return err
 }
 
 // Result prints how an attempt ended that did not fail. json says that its last

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/calls"
@@ -47,6 +48,22 @@ func CredentialsEnd(c *console.Console) time.Time {
 		}
 	}
 	return time.Time{}
+}
+
+// callerWithin bounds the question whose the credentials are.
+const callerWithin = 10 * time.Second
+
+// Caller returns the ARN of whom the credentials are of, as AWS tells it. That it
+// does not is a warning: nobody is kept from a rollback.
+func (c Cloud) Caller(ctx context.Context, out *console.Console) string {
+	ctx, cancel := context.WithTimeout(ctx, callerWithin)
+	defer cancel()
+	who, err := sts.NewFromConfig(c.Config).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		out.Progress("warning: ask AWS whose credentials these are: %v", err)
+		return ""
+	}
+	return aws.ToString(who.Arn)
 }
 
 const (

@@ -47,7 +47,8 @@ func (l *Leases) Freeze(ctx context.Context, env, why string) (Frozen, error) {
 	if why == "" {
 		return Frozen{}, console.Usage("why? Whoever is refused is told", "tfpipeline freeze -env "+env+" -why 'no releases over the holidays'")
 	}
-	f := &deploy.Freeze{Why: why, Actor: l.Actor, RunURL: l.RunURL, Since: time.Now().UTC().Truncate(time.Second)}
+	actor, caller := l.Identify(ctx)
+	f := &deploy.Freeze{Why: why, Actor: actor, Caller: caller, RunURL: l.RunURL, Since: time.Now().UTC().Truncate(time.Second)}
 	before, err := l.setFreeze(ctx, env, deploy.KindFreeze, f)
 	return Frozen{env, f, before}, err
 }
@@ -70,9 +71,10 @@ func (l *Leases) setFreeze(ctx context.Context, env string, kind deploy.Kind, f 
 	return before, err
 }
 
-// AskFrozen asks before a frozen environment is rolled back. Where nobody can be
-// asked it says so and goes on: a rollback has to work in a bad hour.
-func (l *Leases) AskFrozen(ctx context.Context, env string) error {
+// AskFrozen asks before a frozen environment is rolled back, or changed in another
+// way that leaves its infrastructure. Where nobody can be asked it says so and goes
+// on: that has to work in a bad hour.
+func (l *Leases) AskFrozen(ctx context.Context, env string, kind deploy.Kind) error {
 	frozen, err := l.Bucket.History(env).Frozen(ctx)
 	if err != nil || frozen == nil {
 		if err != nil {
@@ -81,10 +83,10 @@ func (l *Leases) AskFrozen(ctx context.Context, env string) error {
 		return nil
 	}
 	if !l.Console.CanAsk() {
-		l.Console.Progress("warning: %s is %s; a rollback goes on all the same", env, frozen)
+		l.Console.Progress("warning: %s is %s; a %s goes on all the same", env, frozen, kind)
 		return nil
 	}
-	if err := l.Console.Confirm(ctx, fmt.Sprintf("%s is %s.\nRoll it back all the same?", env, frozen), false); err != nil {
+	if err := l.Console.Confirm(ctx, fmt.Sprintf("%s is %s.\nGo on with the %s all the same?", env, frozen, kind), false); err != nil {
 		return console.WithNext(err, "tfpipeline status -env %s", env)
 	}
 	return nil

@@ -27,9 +27,11 @@ type Leases struct {
 	// Notifier reports the end of attempts that died before they could; nil
 	// reports nothing.
 	Notifier deploy.Notifier
-	// Actor is who runs the command, Why for what reason, and RunURL where its
-	// log is; RunURL may be "".
-	Actor, Why, RunURL string
+	// Identify returns who runs the command, and the ARN of the credentials if AWS
+	// tells it. Why is for what reason, and RunURL where the log is; RunURL may be
+	// "".
+	Identify    func(context.Context) (actor, caller string)
+	Why, RunURL string
 }
 
 // free returns an error while somebody else holds the lease of a root's
@@ -38,11 +40,17 @@ func (l *Leases) free(ctx context.Context, root string, c Choices) (abandoned bo
 	if l == nil {
 		return false, nil
 	}
-	abandoned, err = l.pipeline(root).Free(ctx, l.request(c))
+	abandoned, err = l.pipeline(root).Free(ctx, deploy.ChangeRequest{Kind: deploy.Kind(c.Operation), LockWait: c.LockTimeout})
 	if errors.Is(err, state.ErrNoBucket) {
 		return false, nil // and no promotion
 	}
 	return abandoned, leaseNext(root, err)
+}
+
+// Change does work while it holds an environment's lease, for a change that is
+// neither an attempt nor one of Terraform's.
+func (l *Leases) Change(ctx context.Context, env string, kind deploy.Kind, work func(context.Context) error) error {
+	return l.during(ctx, env, Choices{Operation: Operation(kind)}, func(ctx context.Context, _ string) error { return work(ctx) })
 }
 
 // during does work while it holds the lease of a root's environment, under the
@@ -56,18 +64,16 @@ func (l *Leases) during(ctx context.Context, root string, c Choices, work func(c
 		return err
 	}
 	defer func() { err = errors.Join(err, end()) }()
-	q := l.request(c)
-	q.ID = attempt
+	actor, caller := l.Identify(ctx)
+	q := deploy.ChangeRequest{
+		Kind: deploy.Kind(c.Operation), ID: attempt, Actor: actor, Caller: caller, Why: l.Why, RunURL: l.RunURL, LockWait: c.LockTimeout,
+	}
 	return leaseNext(root, l.pipeline(root).Change(ctx, q, func(ctx context.Context) error {
 		if err := forgetDead(l.Cache, root); err != nil {
 			return err
 		}
 		return work(ctx, attempt)
 	}))
-}
-
-func (l *Leases) request(c Choices) deploy.ChangeRequest {
-	return deploy.ChangeRequest{Kind: deploy.Kind(c.Operation), Actor: l.Actor, Why: l.Why, RunURL: l.RunURL, LockWait: c.LockTimeout}
 }
 
 // pipeline returns a pipeline with only the fields that leases need.
@@ -107,6 +113,21 @@ func Explain(environment string, err error) error {
 		return console.WithNext(err, "in a workflow start prod-rollback, whose program is main's; by hand: git pull, and run the newer tfpipeline")
 	}
 	return err
+}
+
+// AdjustNext adds to the error of a restart or scale that does not say it what to do
+// next.
+func AdjustNext(env string, err error) error {
+	if console.NextOf(err) != "" {
+		return err
+	}
+	if errors.Is(err, deploy.ErrNotDeployed) {
+		return console.WithNext(fmt.Errorf("%s: no release is deployed", env), "tfpipeline promote -env %s -release TAG", env)
+	}
+	if next := leaseNext(env, err); console.NextOf(next) != "" {
+		return next
+	}
+	return console.WithNext(err, "tfpipeline status -env %s", env)
 }
 
 // TaskNext adds to the error of a one-off task what to do about it.

@@ -110,7 +110,7 @@ func (d *dossier) summary(r deploy.Record) {
 		previous = "none: this is the first deployment"
 	}
 	rows := map[string]string{
-		"record": r.ID, "by": strings.TrimSpace(r.Actor + " " + r.RunURL), "from": stamp(r.Started) + " to " + stamp(r.Ended),
+		"record": r.ID, "by": strings.Join(strings.Fields(r.Actor+" "+r.Caller+" "+r.RunURL), " "), "from": stamp(r.Started) + " to " + stamp(r.Ended),
 		"release": r.Release.String() + " (commit " + r.Release.Commit + ")", "before": previous, "continues": r.Resumes,
 	}
 	keys := []string{"record", "by", "from", "release", "before", "continues", "migrate", "seed", "plan"}

@@ -56,11 +56,11 @@ func (h History) Text(w io.Writer) error {
 		outcome := string(r.Outcome)
 		if r.SupersededBy != nil {
 			outcome = "superseded by " + r.SupersededBy.String()
-		} else if r.Outcome != deploy.Deployed {
+		} else if r.Outcome != deploy.Deployed && r.Outcome != deploy.Done {
 			outcome += " at " + string(r.Step)
 		}
 		rows = append(rows, []string{
-			stamp(r.Started), r.ID, string(r.Kind) + " " + r.Release.String(), r.Previous.String(),
+			stamp(r.Started), r.ID, string(r.Kind) + " " + subject(r), r.Previous.String(),
 			outcome, brief(r.Ended.Sub(r.Started)), oneLine(r.Actor),
 		})
 	}
@@ -96,6 +96,9 @@ func Lease(l deploy.Lease) string {
 	}
 	text := fmt.Sprintf("%s, by %s since %s (%s)\n  record %s\n  %s",
 		what, oneLine(l.Actor), stamp(l.Since), oneLine(l.Why), l.RecordID, state)
+	if l.Caller != "" {
+		text += "\n  as " + oneLine(l.Caller)
+	}
 	if l.RunURL != "" {
 		text += "\n  " + oneLine(l.RunURL)
 	}

@@ -12,8 +12,11 @@ import (
 // Result is how an attempt ended, in one line.
 func Result(r deploy.Record) string {
 	what := "promotion of " + r.Release.String()
-	if r.Kind == deploy.KindRollback {
+	switch r.Kind {
+	case deploy.KindRollback:
 		what = "rollback to " + r.Release.String()
+	case deploy.KindRestart, deploy.KindScale:
+		what = string(r.Kind) + " of " + subject(r)
 	}
 	took := ""
 	if !r.Ended.IsZero() {
@@ -25,11 +28,29 @@ func Result(r deploy.Record) string {
 	switch r.Outcome {
 	case deploy.Deployed:
 		return fmt.Sprintf("%s: %s is deployed to every service%s", r.Environment, r.Release, took)
+	case deploy.Done:
+		return fmt.Sprintf("%s: %s is done%s", r.Environment, what, took)
 	case "":
 		return fmt.Sprintf("%s: %s by %s, without an end", r.Environment, what, r.Actor)
 	default:
 		return fmt.Sprintf("%s: %s: %s%s", r.Environment, what, r.Outcome, took)
 	}
+}
+
+// subject is what an attempt is about: the release, or the services that it
+// restarts or scales.
+func subject(r deploy.Record) string {
+	if r.Kind != deploy.KindRestart && r.Kind != deploy.KindScale {
+		return r.Release.String()
+	}
+	var services []string
+	for _, name := range sorted(r.Services) {
+		if tasks := r.Services[name].Tasks; tasks != nil {
+			name += fmt.Sprintf(" to %d tasks", *tasks)
+		}
+		services = append(services, name)
+	}
+	return strings.Join(services, ", ")
 }
 
 // Record writes everything that a record tells, for people.
@@ -44,6 +65,7 @@ func Record(w io.Writer, r deploy.Record) error {
 	line("record", "%s", r.ID)
 	line("resumes", "%s", r.Resumes)
 	line("by", "%s", strings.TrimSpace(r.Actor+" "+r.RunURL))
+	line("caller", "%s", r.Caller)
 	line("begun", "%s", stamp(r.Started))
 	line("ended", "%s", stamp(r.Ended))
 	line("commit", "%s", r.Release.Commit)
@@ -75,7 +97,7 @@ func Record(w io.Writer, r deploy.Record) error {
 	if r.Seed != nil {
 		line("seed", "%s", taskEnd(r.Seed))
 	}
-	if r.Outcome != deploy.Deployed && r.SupersededBy == nil {
+	if r.Outcome != deploy.Deployed && r.Outcome != deploy.Done && r.SupersededBy == nil {
 		line("step", "%s", r.Step)
 		line("error", "%s", r.Error)
 	}
@@ -127,7 +149,10 @@ func serviceRow(name string, s deploy.ServiceRecord) []string {
 		change = revision(s.Before) + " → " + change
 	}
 	state, took := string(s.State), "-"
-	if !s.Updated {
+	switch {
+	case s.Tasks != nil:
+		state = fmt.Sprintf("%d tasks (before: %d)", *s.Tasks, s.DesiredBefore)
+	case !s.Updated && s.Deployment == "":
 		state = "not updated"
 	}
 	if !s.Started.IsZero() && !s.Ended.IsZero() {

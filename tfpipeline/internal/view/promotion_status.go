@@ -263,7 +263,7 @@ func (s Status) Text(w io.Writer) error {
 		fmt.Fprintf(&b, "  schedule %s: %s\n", task, scheduleStarts(s.Schedules[task]))
 	}
 	if s.Last != nil {
-		fmt.Fprintf(&b, "  last attempt: %s %s by %s at %s: %s\n", s.Last.Kind, s.Last.Release, oneLine(s.Last.Actor), stamp(s.Last.Started), s.Last.Outcome)
+		fmt.Fprintf(&b, "  last attempt: %s %s by %s at %s: %s\n", s.Last.Kind, subject(*s.Last), oneLine(s.Last.Actor), stamp(s.Last.Started), s.Last.Outcome)
 	}
 	if s.Lock != nil {
 		fmt.Fprintf(&b, "  lock: %s\n", strings.ReplaceAll(Lease(*s.Lock), "\n", "\n  "))

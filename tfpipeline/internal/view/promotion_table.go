@@ -81,7 +81,7 @@ func (t *PromotionTable) Observe(e deploy.Event) {
 	case deploy.EventEnd:
 		t.ended = true
 		if e.Record != nil {
-			t.promotion.Kind, t.promotion.To = e.Record.Kind, e.Record.Release.String()
+			t.promotion.Kind, t.promotion.To = e.Record.Kind, subject(*e.Record)
 		}
 	}
 	t.mu.Unlock()
