@@ -7,26 +7,6 @@ import (
 	"time"
 )
 
-// Queue is a queue of SQS in each environment, with a dead-letter queue for the
-// messages that nobody could handle. SQS delivers every message, and now and then
-// one twice, also when a deployment stops the task that is at work on it: whoever
-// receives remembers what it has handled, or does no harm by doing it again.
-type Queue struct {
-	// Name is the last part of the queue's name, such as "mail". Containers find
-	// its URL in <NAME>_QUEUE_URL.
-	Name string
-	// Visibility is how long a message that was received stays hidden from others:
-	// longer than handling it takes (1 s to 12 h, in whole seconds; default 5 min).
-	Visibility time.Duration
-	// Receives is how often a message is received before it goes to the dead-letter
-	// queue (1 to 1000; default 5).
-	Receives int
-	// AlarmAge is how old the oldest message gets before the alarm rings (1 min to
-	// 4 days, in whole seconds; default 15 min). A message in the dead-letter queue
-	// rings another.
-	AlarmAge time.Duration
-}
-
 // OrDefault fills in what is empty.
 func (q Queue) OrDefault() Queue {
 	if q.Visibility == 0 {
