@@ -34,9 +34,9 @@ type demo struct {
 
 	aws   *endpoint
 	trees map[string]string // checkouts by release
-	loads map[string]*load  // by environment
 
 	mu          sync.Mutex
+	loads       map[string]*load // by environment
 	deployments []deployment
 }
 
@@ -275,13 +275,15 @@ func (d *demo) run(ctx context.Context, name string, i invocation) (r result, er
 // deploy promotes or rolls back as the environment's role, from the checkout of
 // the release, and keeps a row for the table.
 func (d *demo) deploy(ctx context.Context, e config.Environment, want int, verb, flag, release string) error {
+	d.mu.Lock()
 	l := d.loads[e.Name]
+	d.mu.Unlock()
 	if l != nil {
 		l.since()
 	}
 	r, err := d.run(ctx, e.Name, invocation{
-		args: []string{verb, "-env", e.Name, flag, release, "-C", d.trees[release], "-dossier", filepath.Join(d.folder, "dossiers")}, role: "deploy-" + e.Name, want: want,
-		env: []string{"USER=demo"},
+		args: []string{verb, "-env", e.Name, flag, release}, folders: []string{"-C", d.trees[release], "-dossier", filepath.Join(d.folder, "dossiers")},
+		role: "deploy-" + e.Name, want: want, env: []string{"USER=demo"},
 	})
 	if err != nil {
 		return err
@@ -297,7 +299,8 @@ func (d *demo) deploy(ctx context.Context, e config.Environment, want int, verb,
 	defer d.mu.Unlock()
 	d.deployments = append(d.deployments, row)
 	if l == nil {
-		d.loads[e.Name] = startLoad(ctx, d.aws.url, d.platform.Host(e), paths(d.platform))
+		// show stops it, which outlives this step.
+		d.loads[e.Name] = startLoad(context.WithoutCancel(ctx), d.aws.url, d.platform.Host(e), paths(d.platform))
 	}
 	return nil
 }
@@ -374,8 +377,8 @@ func (d *demo) pull(ctx context.Context, e config.Environment) error {
 	}
 	defer func() { _ = hub.stop() }() // nothing of it is needed any more
 	if err := errors.Join(
-		d.edit(services, fmt.Sprintf("max_tasks          = %d", e.Size.MaxTasks), fmt.Sprintf("max_tasks          = %d", e.Size.MaxTasks+2)),
-		d.edit(services, fmt.Sprintf("target_cpu_percent = %d", e.Size.TargetCPUPercent), fmt.Sprintf("target_cpu_percent = %d", e.Size.TargetCPUPercent-10)),
+		d.edit(services, `(max_tasks *= )\d+`, fmt.Sprintf("${1}%d", e.Size.MaxTasks+2)),
+		d.edit(services, `(target_cpu_percent *= )\d+`, fmt.Sprintf("${1}%d", e.Size.TargetCPUPercent-10)),
 	); err != nil {
 		return err
 	}

@@ -70,6 +70,24 @@ func TestCommentAsShown(t *testing.T) {
 	}
 }
 
+func TestEdit(t *testing.T) {
+	w := &workspace{checkout: t.TempDir()}
+	path := filepath.Join(w.checkout, "x.go")
+	if err := os.WriteFile(path, []byte(`Proof: &Proof{From: "staging", MinimumBake: 10 * time.Minute}},`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.edit("x.go", bakes, "${1}1 * time.Second"); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(path)
+	if want := `Proof: &Proof{From: "staging", MinimumBake: 1 * time.Second}},`; err != nil || string(got) != want {
+		t.Errorf("%s, %v; want %s", got, err, want)
+	}
+	if err := w.edit("x.go", "nothing", ""); err == nil || !strings.Contains(err.Error(), "x.go: it has no nothing") {
+		t.Errorf("an edit of what is not there: %v", err)
+	}
+}
+
 // fakeProgram stands for tfpipeline: an endpoint with a process behind it, and a
 // bootstrap that does not end.
 const fakeProgram = `#!/bin/sh

@@ -63,6 +63,8 @@ func (w *workspace) startEndpoint(ctx context.Context, report io.Writer) (*endpo
 // invocation is one run of the program.
 type invocation struct {
 	args []string
+	// folders are flags that tell nobody anything.
+	folders []string
 	// role is the workflow role that it runs as; "" is the administrator.
 	role string
 	// env is added to the endpoint's.
@@ -81,7 +83,7 @@ type result struct {
 
 // call runs the program against the endpoint.
 func (w *workspace) call(ctx context.Context, e *endpoint, i invocation) (result, error) {
-	line := append([]string{w.program}, i.args...)
+	line := slices.Concat([]string{w.program}, i.args, i.folders)
 	if i.role != "" {
 		line = slices.Concat([]string{w.program, "local", "-as", i.role, "--"}, line)
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -76,7 +77,7 @@ func (w *workspace) fill(ctx context.Context) error {
 		}
 	}
 	const defaults = "gen/config/default.go"
-	if err := w.edit(defaults, "MinimumBake: 10 * time.Minute", fmt.Sprintf("MinimumBake: %d * time.Second", int(bake.Seconds()))); err != nil {
+	if err := w.edit(defaults, bakes, fmt.Sprintf("${1}%d * time.Second", int(bake.Seconds()))); err != nil {
 		return err
 	}
 	// An overlay, not the copy, so that the next demo finds it all in Go's cache.
@@ -118,17 +119,21 @@ func copyFile(from, to string) error {
 	return errors.Join(err, out.Close())
 }
 
-// edit replaces text in a file of the copy; the file must have it.
-func (w *workspace) edit(name, before, after string) error {
+// bakes finds the time of a proof in the configuration.
+const bakes = `(MinimumBake:\s*)[^,}\n]+`
+
+// edit replaces what matches in a file of the copy; something must.
+func (w *workspace) edit(name, pattern, after string) error {
 	path := filepath.Join(w.checkout, name)
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("change %s: %w", name, err)
 	}
-	if !bytes.Contains(content, []byte(before)) {
-		return fmt.Errorf("change %s: it has no %q", name, before)
+	before := regexp.MustCompile(pattern)
+	if !before.Match(content) {
+		return fmt.Errorf("change %s: it has no %s", name, pattern)
 	}
-	return os.WriteFile(path, bytes.ReplaceAll(content, []byte(before), []byte(after)), 0o644)
+	return os.WriteFile(path, before.ReplaceAll(content, []byte(after)), 0o644)
 }
 
 // commit commits everything in the copy, and tags it unless tag is "". It
