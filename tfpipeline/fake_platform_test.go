@@ -90,10 +90,8 @@ func (f *fakePlatform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case service == "s3":
 		f.s3(w, r, body)
-	case service == "monitoring": // no alarms: an empty map
-		w.Header().Set("Smithy-Protocol", "rpc-v2-cbor")
-		w.Header().Set("Content-Type", "application/cbor")
-		_, _ = w.Write([]byte{0xa0})
+	case service == "monitoring":
+		fmt.Fprint(w, `<DescribeAlarmsResponse><DescribeAlarmsResult><MetricAlarms/></DescribeAlarmsResult></DescribeAlarmsResponse>`)
 	case service == "sts":
 		callerIdentity(w, f.platform.Account)
 	case service != "":
