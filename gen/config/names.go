@@ -118,14 +118,15 @@ func (e Environment) VariablesOf(name string, fixed map[string]string) map[strin
 	return all
 }
 
-// HasDatabase, HasCache and HasLoadBalancer say which of the parts that a
-// platform may do without each environment has.
+// HasDatabase says whether each environment has a database, which a platform may
+// do without.
 func (p Platform) HasDatabase() bool { return p.PostgresVersion != "" }
 
-// HasCache is as HasDatabase.
+// HasCache says whether each environment has Redis or Valkey.
 func (p Platform) HasCache() bool { return p.RedisVersion+p.ValkeyVersion != "" }
 
-// HasLoadBalancer is as HasDatabase.
+// HasLoadBalancer says whether each environment has a load balancer, which the
+// domain leads to.
 func (p Platform) HasLoadBalancer() bool { return p.Domain != "" }
 
 // URL is where users find the environment; empty without a load balancer.

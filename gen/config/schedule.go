@@ -88,7 +88,7 @@ func (s Schedule) Next(after, begun time.Time) (time.Time, error) {
 		}
 		next, err = gronx.NextTickAfter(expression, next, false) // the clock skips it, or has shown it
 	}
-	return time.Time{}, nil //nolint:nilerr // there is no such day, or not any more
+	return time.Time{}, nil // there is no such day, or not any more
 }
 
 func (s Schedule) zone() (*time.Location, error) {

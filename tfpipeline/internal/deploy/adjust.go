@@ -479,7 +479,7 @@ func (a *adjustment) stopRestart(ctx context.Context) (Outcome, error) {
 
 // judgeRestart says how a restart that failed has left the services.
 func (a *adjustment) judgeRestart() (Outcome, error) {
-	outcome, stuck := Untouched, stuckError{of: len(a.names)}
+	outcome, stuck := Untouched, stuckError{of: len(a.names), what: "services"}
 	for _, name := range a.names {
 		own := a.of(name)
 		crashed := slices.ContainsFunc(a.crashed, func(t StoppedTask) bool { return t.Name == name })

@@ -54,8 +54,8 @@ func TestCommentGolden(t *testing.T) {
 			change("module.api.aws_ecs_service.this", "aws_ecs_service", []string{"update"}, object{"health_check_grace_period_seconds": 30.0}, object{"health_check_grace_period_seconds": 60.0}, nil),
 			change("module.database.aws_db_instance.this", "aws_db_instance", []string{"delete", "create"}, object{"identifier": "a"}, object{"identifier": "b"},
 				object{"action_reason": "replace_because_cannot_update", "replace_paths": []any{[]any{"identifier"}}}),
-			change("module.old.aws_sqs_queue.this", "aws_sqs_queue", []string{"delete"}, object{}, nil, object{"action_reason": "delete_because_no_module"}),
-			change(`module.new["a|b"].aws_sqs_queue.this`, "aws_sqs_queue", []string{"create"}, nil, object{}, nil),
+			change("module.old.aws_sns_topic.this", "aws_sns_topic", []string{"delete"}, object{}, nil, object{"action_reason": "delete_because_no_module"}),
+			change(`module.new["a|b"].aws_sns_topic.this`, "aws_sns_topic", []string{"create"}, nil, object{}, nil),
 		},
 		"resource_drift": []object{
 			change("module.api.aws_ecs_service.this", "aws_ecs_service", []string{"update"}, object{"desired_count": 0.0}, object{"desired_count": 2.0}, nil),
