@@ -124,11 +124,16 @@ func generate(p config.Platform, dir string, check bool, stdout io.Writer) (code
 	}
 	defer func() { err = errors.Join(err, t.Close()) }()
 
+	// The files on disk were formatted and proved before they were written, so a tree
+	// without differences needs neither again, which takes most of the time.
 	var differences []tree.Difference
-	if check {
-		// The files on disk were proved before they were written, so a tree
-		// without differences needs no second proof, which takes most of the
-		// time.
+	for _, format := range []bool{false, true} {
+		if format {
+			render.Format(files)
+		}
+		if !check {
+			continue
+		}
 		if differences, err = t.Compare(); err != nil {
 			return failed, err
 		}

@@ -8,8 +8,7 @@ import (
 )
 
 // CheckFormat finds the files that terraform fmt would write differently. It
-// takes as long as Check, and concerns only the layout, so only tests call it.
-// It returns nil or Problems.
+// returns nil or Problems. Only tests call it: what is written was formatted.
 func CheckFormat(files map[string][]byte) error {
 	problems := slices.DeleteFunc(eachFile(files, func(name string, content []byte) Problem {
 		formatted := hclwrite.Format(content)
