@@ -3,7 +3,8 @@ package config
 // AcceptedDrift is a difference between the state and the account that is
 // meant to be there: something else than Terraform owns the value.
 type AcceptedDrift struct {
-	// Type is a Terraform resource type, Attribute one of its attributes.
+	// Type is a Terraform resource type, Attribute the path of one of its attributes,
+	// such as "target[0].role_arn".
 	Type, Attribute string
 	// Owner says what changes the value.
 	Owner string
@@ -18,7 +19,7 @@ func AcceptedDrifts() []AcceptedDrift {
 		{"aws_ecs_service", "task_definition", "a promotion"},
 		{"aws_appautoscaling_target", "min_capacity", "a promotion"},
 		{"aws_scheduler_schedule", "state", "a promotion"},
-		{"aws_scheduler_schedule", "target", "a promotion"},
+		{"aws_scheduler_schedule", "target[0].ecs_parameters[0].task_definition_arn", "a promotion"},
 		{"aws_db_instance", "engine_version_actual", "AWS's minor upgrades"},
 	}
 }

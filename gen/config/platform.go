@@ -271,7 +271,7 @@ type Queue struct {
 	// queue (1 to 1000; default 5).
 	Receives int
 	// AlarmAge is how old the oldest message gets before the alarm rings (1 min to
-	// 4 days, in whole seconds; default 15 min). A message in the dead-letter queue
+	// 3 days, in whole seconds; default 15 min). A message in the dead-letter queue
 	// rings another.
 	AlarmAge time.Duration
 }

@@ -54,7 +54,7 @@ func (c *checker) queues() {
 		}
 		c.seconds(path+".visibility", q.Visibility, time.Second, 12*time.Hour, 5*time.Minute)
 		c.must(q.Receives == 0 || q.Receives >= 1 && q.Receives <= 1000, path+".receives", q.Receives, "is not a number that SQS counts to, 1 to 1000", 5)
-		c.seconds(path+".alarmAge", q.AlarmAge, time.Minute, 4*24*time.Hour, 15*time.Minute)
+		c.seconds(path+".alarmAge", q.AlarmAge, time.Minute, 3*24*time.Hour, 15*time.Minute)
 		received := slices.ContainsFunc(c.Services, func(s Service) bool { return slices.Contains(s.Receives, q.Name) })
 		c.must(received || q.Name == "", path, nil, "is received by no service, so its messages would stay there", literal("Receives: []string{"+show(q.Name)+"}"))
 	}

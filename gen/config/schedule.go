@@ -128,8 +128,16 @@ func standardCron(fields string) (string, error) {
 		wrong = wrong || n < 1 || n > 7
 		return strconv.Itoa(n - 1)
 	})
+	// Each part alone, since the library stops at the first that is due now.
+	for i, field := range f {
+		for part := range strings.SplitSeq(field, ",") {
+			one := []string{"*", "*", "*", "*", "*", "*"}
+			one[i] = part
+			wrong = wrong || !gronx.IsValid("0 "+strings.Join(one, " "))
+		}
+	}
 	standard := "0 " + strings.Join(f, " ")
-	if wrong || !gronx.IsValid(standard) {
+	if wrong {
 		return "", errors.New("has a field that Scheduler does not read: minutes 0-59, hours 0-23, days 1-31, L or 15W, months 1-12 or JAN-DEC, days of the week 1-7 or SUN-SAT, FRI#2 or FRIL, years 1970-2199")
 	}
 	return standard, nil

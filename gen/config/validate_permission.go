@@ -2,7 +2,6 @@ package config
 
 import (
 	"encoding/json"
-	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -56,15 +55,40 @@ func (c *checker) permissions(at string, permissions []Permission) {
 	}
 }
 
-// meansStates reports whether a resource takes in the bucket of the states.
+// meansStates reports whether a resource takes in the bucket of the states, or an
+// object in it.
 func (c *checker) meansStates(resource string) bool {
-	bucket, _, _ := strings.Cut(strings.TrimPrefix(resource, "arn:aws:s3:::"), "/")
+	bucket := "arn:aws:s3:::" + c.StateBucket()
 	for _, name := range append([]string{""}, names(c.Environments, func(e Environment) string { return e.Name })...) {
-		if ok, err := path.Match(inEnvironment(bucket, name), c.StateBucket()); ok || err != nil {
+		if here := inEnvironment(resource, name); meet(here, bucket) || meet(here, bucket+"/*") {
 			return true
 		}
 	}
 	return false
+}
+
+// meet reports whether some text fits both of two patterns of IAM, where * stands for
+// any text, slashes and colons among it, and ? for one character.
+func meet(a, b string) bool {
+	// next[j] says so of what follows a[i] and of b[j:].
+	next := make([]bool, len(b)+1)
+	for i := len(a); i >= 0; i-- {
+		here := make([]bool, len(b)+1)
+		for j := len(b); j >= 0; j-- {
+			switch {
+			case i == len(a) && j == len(b):
+				here[j] = true
+			case i < len(a) && a[i] == '*':
+				here[j] = next[j] || j < len(b) && here[j+1]
+			case j < len(b) && b[j] == '*':
+				here[j] = here[j+1] || i < len(a) && next[j]
+			case i < len(a) && j < len(b):
+				here[j] = (a[i] == b[j] || a[i] == '?' || b[j] == '?') && next[j+1]
+			}
+		}
+		next = here
+	}
+	return next[0]
 }
 
 // inEnvironment puts the environment's name into a resource.

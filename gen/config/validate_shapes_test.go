@@ -36,10 +36,14 @@ services["api"].permissions[0].resources[0]: "mail" is neither * nor an ARN with
 services["api"].permissions[0].resources[1]: "arn:aws-cn:sqs:x:123456789012:q" is neither * nor an ARN with a service, a region or none, an account or none, and a resource; for example "arn:aws:s3:::shop-uploads/*"
 services["api"].permissions[0].resources[2]: "arn:aws:sqs:us-west-2:123456789012:${x}" is neither * nor an ARN with a service, a region or none, an account or none, and a resource; for example "arn:aws:s3:::shop-uploads/*"
 `},
-		{"the bucket of the states", api([]string{"s3:GetObject"}, []string{"*", "arn:aws:s3:::doc-platform-*/*", "arn:aws:s3:::doc-platform-state-123456789012/history/*", "arn:aws:s3:::other/*"}), `
+		{"the bucket of the states", api([]string{"s3:GetObject"}, []string{"*", "arn:aws:s3:::doc-platform-*/*", "arn:aws:s3:::doc-platform-state-123456789012/history/*", "arn:aws:s3:::other/*",
+			"arn:aws:s3:::doc*.tfstate", "arn:aws:s3:*::doc-platform-state-123456789012/*", "arn:aws:s3:::*.json", "arn:aws:s3:::doc-platform-uploads*"}), `
 services["api"].permissions[0].resources[0]: "*" takes in "doc-platform-state-123456789012", where states and histories are; for example "arn:aws:s3:::shop-uploads/*"
 services["api"].permissions[0].resources[1]: "arn:aws:s3:::doc-platform-*/*" takes in "doc-platform-state-123456789012", where states and histories are; for example "arn:aws:s3:::shop-uploads/*"
 services["api"].permissions[0].resources[2]: "arn:aws:s3:::doc-platform-state-123456789012/history/*" takes in "doc-platform-state-123456789012", where states and histories are; for example "arn:aws:s3:::shop-uploads/*"
+services["api"].permissions[0].resources[4]: "arn:aws:s3:::doc*.tfstate" takes in "doc-platform-state-123456789012", where states and histories are; for example "arn:aws:s3:::shop-uploads/*"
+services["api"].permissions[0].resources[5]: "arn:aws:s3:*::doc-platform-state-123456789012/*" takes in "doc-platform-state-123456789012", where states and histories are; for example "arn:aws:s3:::shop-uploads/*"
+services["api"].permissions[0].resources[6]: "arn:aws:s3:::*.json" takes in "doc-platform-state-123456789012", where states and histories are; for example "arn:aws:s3:::shop-uploads/*"
 `},
 		{"more than a boundary holds", func(p *P) {
 			for _, letter := range "abcdefghij" {

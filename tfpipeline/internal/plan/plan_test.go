@@ -278,6 +278,27 @@ func TestClassify(t *testing.T) {
 	}
 }
 
+// A promotion moves a schedule and its revision, and nobody else may change its role.
+func TestClassifySchedules(t *testing.T) {
+	target := func(revision, role string) object {
+		return object{"state": "ENABLED", "target": []any{object{"role_arn": role, "ecs_parameters": []any{object{"task_definition_arn": revision}}}}}
+	}
+	p := parse(t, "staging", documentWith(t, object{
+		"resource_drift": []object{
+			resource("promoted", "aws_scheduler_schedule", []string{"update"}, target("task:1", "a"), target("task:2", "a")),
+			resource("taken", "aws_scheduler_schedule", []string{"update"}, target("task:1", "a"), target("task:2", "b")),
+			resource("rotated", "aws_secretsmanager_secret_version", []string{"update"}, object{"version_stages": []any{"AWSCURRENT"}}, object{"version_stages": []any{"AWSPREVIOUS"}}),
+		},
+	}))
+	d := plan.Classify(p, config.AcceptedDrifts())
+	if len(d.Accepted) != 1 || d.Accepted[0].Address != "promoted" || len(d.Real) != 1 || d.Real[0].Address != "taken" {
+		t.Errorf("accepted %v, real %v", d.Accepted, d.Real)
+	}
+	if shown := p.Unaccepted(config.AcceptedDrifts()); len(shown) != 1 || shown[0].Address != "taken" {
+		t.Errorf("a plan shows %v", shown)
+	}
+}
+
 func TestGuard(t *testing.T) {
 	world := object{"cidr_ipv4": "0.0.0.0/0", "from_port": 5432.0, "to_port": 5432.0}
 	trust := `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}]}`
