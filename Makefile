@@ -194,7 +194,7 @@ BENCH_PACKAGES = $(sort $(dir $(shell grep -rl --include='*_test.go' '^func Benc
 bench: ## Measure, and write the figures of the README (under 10 minutes)
 	@mkdir -p bin
 	@set -o pipefail; E2E=1 go test -p 1 -run '^$$$$' -bench . -benchtime 1x -timeout 10m $(BENCH_PACKAGES) | tee bin/bench.log
-	@go test -count=1 -v -run 'LongWaits|OverTheRealClients|IndexCostsTheSame' ./tfpipeline/internal/ecs ./tfpipeline/internal/state | grep ' figure: ' >>bin/bench.log
+	@set -o pipefail; go test -count=1 -v -run 'LongWaits|OverTheRealClients|IndexCostsTheSame' ./tfpipeline/internal/ecs ./tfpipeline/internal/state | grep ' figure: ' >>bin/bench.log
 	@FIGURES="$(CURDIR)/bin/bench.log" go test -count=1 -v -run '^TestDocsFigures$$' ./tfpipeline
 
 ##@ Other

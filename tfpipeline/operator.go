@@ -51,7 +51,7 @@ func secretsCommand() command {
 			set.StringVar(&o.secret, "secret", "", "`name` of the secret")
 			set.StringVar(&o.file, "file", "", "`file` with the value (default: the standard input)")
 			set.BoolVar(&o.restart, "restart", false, "restart the services that read it, without a question")
-			set.BoolVar(&o.json, "json", false, "print one JSON object; never a value")
+			set.BoolVar(&o.json, "json", false, "print JSON, never a value; -restart adds an object for each event")
 			return func(ctx context.Context, a *app, args []string) error { return runSecrets(ctx, a, args[0], o) }
 		},
 	}
@@ -114,7 +114,7 @@ func runSecrets(ctx context.Context, a *app, action string, o secretOptions) err
 		return a.account(e.cloud).RotateSecret(ctx, o.env, secret)
 	}
 	if action == "set" {
-		value, err := a.console.Secret("Value of "+o.secret+":", o.file)
+		value, err := a.console.Secret(ctx, "Value of "+o.secret+":", o.file)
 		if err != nil {
 			return err
 		}

@@ -401,6 +401,8 @@ func (d *demo) pull(ctx context.Context, e config.Environment) error {
 // wait leaves everything up until an interrupt.
 func (d *demo) wait(ctx context.Context) error {
 	var lines strings.Builder
+	// Settings of an account of AWS must not mix with these.
+	lines.WriteString(`unset $(env | sed -nE 's/^((AWS_|TF_AWS_|BOTO_)[A-Za-z0-9_]*)=.*/\1/p')` + "\n")
 	for _, kv := range d.aws.env {
 		if !slices.Contains(d.env, kv) {
 			name, value, _ := strings.Cut(kv, "=")

@@ -6,7 +6,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -28,16 +27,23 @@ func main() {
 // run shows everything and returns the exit code.
 func run(ctx context.Context, c *console.Console) int {
 	w, err := newWorkspace(ctx, config.Default(), c.Env)
+	var left error
 	if err == nil {
 		d := &demo{workspace: w, tell: newNarrator(c), keep: c.Getenv("KEEP") != ""}
-		err = errors.Join(d.show(ctx), w.remove())
+		err = d.show(ctx)
+		left = w.remove()
+	}
+	if left != nil {
+		fmt.Fprintln(c.Err, "demo: this folder is left, delete it:", left)
 	}
 	switch {
 	case ctx.Err() != nil && err != nil:
-		fmt.Fprintln(c.Err, "demo: interrupted; everything that it started is gone")
+		fmt.Fprintln(c.Err, "demo: interrupted")
 		return console.ExitInterrupted
 	case err != nil:
 		fmt.Fprintln(c.Err, "demo:", err)
+		return console.ExitFailed
+	case left != nil:
 		return console.ExitFailed
 	}
 	return console.ExitOK

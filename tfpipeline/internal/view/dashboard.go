@@ -140,7 +140,7 @@ func (p Panel) Attempts() []Attempt {
 		switch {
 		case r.SupersededBy != nil:
 			state = State{"soft", "○", "superseded by " + r.SupersededBy.String()}
-		case r.Outcome == deploy.Deployed:
+		case r.Outcome == deploy.Deployed || r.Outcome == deploy.Done:
 			state = State{"good", "●", string(r.Outcome)}
 		}
 		list = append(list, Attempt{r, state})
@@ -150,7 +150,15 @@ func (p Panel) Attempts() []Attempt {
 
 // Failed reports whether there is something to explain.
 func (a Attempt) Failed() bool {
-	return a.Outcome != deploy.Deployed && a.Outcome != "" && a.SupersededBy == nil
+	return a.Outcome != deploy.Deployed && a.Outcome != deploy.Done && a.Outcome != "" && a.SupersededBy == nil
+}
+
+// publicLease describes a lease without its holder's ARN: whoever may read a
+// repository may read the page that a workflow makes.
+func publicLease(l *deploy.Lease) string {
+	public := *l
+	public.Caller = ""
+	return Lease(public)
 }
 
 // Bar is a step in a drawing that is 1000 wide.
@@ -236,7 +244,7 @@ func (d Dashboard) HTML(w io.Writer, every int) error {
 		policy += "; script-src " + hash(script) + "; connect-src 'self'"
 	}
 	t, err := template.New("page").Funcs(template.FuncMap{
-		"line": oneLine, "lines": eachLine, "stamp": stamp, "brief": brief, "lease": func(l *deploy.Lease) string { return Lease(*l) },
+		"line": oneLine, "subject": subject, "lines": eachLine, "stamp": stamp, "brief": brief, "lease": publicLease,
 		"digest": func(d string) string { return strings.TrimPrefix(shortDigest(d), "sha256:") },
 	}).Parse(read("page.html"))
 	if err != nil {

@@ -52,7 +52,11 @@ func dashboard() view.Dashboard {
 	production.Drift = &view.DriftSummary{Time: at("05:47:00"), Real: []string{"changed module.api.aws_ecs_service.this"}, Accepted: 2}
 	production.Alarms = append(production.Alarms, view.Alarm{Name: "doc-platform-production-api-cpu", Ringing: true, Since: at("08:02:00"), Reason: "Threshold Crossed: 5 datapoints were greater than the threshold (80.0)."})
 	done.Environment = "staging"
-	staging.History.Records = []deploy.Record{done}
+	restarted := done
+	restarted.ID, restarted.Kind, restarted.Outcome, restarted.Steps = "20261123T073000Z-bbbbbb", deploy.KindRestart, deploy.Done, nil
+	restarted.Started, restarted.Ended = at("07:30:00"), at("07:32:00")
+	restarted.Services = map[string]*deploy.ServiceRecord{"api": {}}
+	staging.History.Records = []deploy.Record{restarted, done}
 	return view.Dashboard{Platform: "doc-platform", Repository: "https://github.com/specboard/doc-platform", Time: at("08:10:00"), Panels: []view.Panel{staging, production}}
 }
 
