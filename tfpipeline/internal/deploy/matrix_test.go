@@ -232,7 +232,7 @@ func advised(next Next) string {
 
 // callsFrom are the calls from a disturbed one on, repetitions as one line.
 func callsFrom(calls []string, at point) string {
-	var b strings.Builder
+	var lines []string
 	first := slices.IndexFunc(calls, func(c string) bool {
 		return strings.HasPrefix(c, string(at.step)+": "+at.call+" ") || c == string(at.step)+": "+at.call
 	})
@@ -247,9 +247,14 @@ func callsFrom(calls []string, at point) string {
 		if last = append(last, c); len(last) > 3 {
 			last = last[1:]
 		}
-		fmt.Fprintf(&b, "    %s\n", c)
+		lines = append(lines, "    "+c+"\n")
+		for round := 4; round <= 5; round++ { // calls of one look at everything
+			if n := len(lines) - round; n >= round && slices.Equal(lines[n-round:n], lines[n:]) {
+				lines = lines[:n]
+			}
+		}
 	}
-	return b.String()
+	return strings.Join(lines, "")
 }
 
 // continued asks for the same once more after a kill or an interrupt: it ends

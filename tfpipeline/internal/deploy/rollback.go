@@ -204,6 +204,10 @@ type rollBack struct {
 	// so is since when ECS has shown what it shows, which is in showed.
 	so     steady
 	showed map[string]string
+	// trouble is why the last round did not get on with the schedules, refusals how
+	// many in a row could not look at them for another reason than a transient one.
+	trouble  error
+	refusals int
 }
 
 // run goes on until nothing moves any more; ended tells that it came so far.
@@ -219,11 +223,7 @@ func (b *rollBack) run(ctx context.Context, collect func(context.Context)) (outc
 			outcome, err = b.unfinished(ctx, err)
 			return outcome, false, err
 		}
-		waiting, err := b.restoreSchedules(ctx)
-		if err != nil {
-			outcome, err = b.unfinished(ctx, err)
-			return outcome, false, err
-		}
+		waiting := 0
 		for _, name := range b.names {
 			waits, err := b.next(ctx, w, name, found)
 			if err != nil {
@@ -234,6 +234,7 @@ func (b *rollBack) run(ctx context.Context, collect func(context.Context)) (outc
 				waiting++
 			}
 		}
+		waiting += b.restoreSchedules(ctx, waiting == 0)
 		if first {
 			b.save(ctx)
 			collect(ctx)
@@ -242,7 +243,11 @@ func (b *rollBack) run(ctx context.Context, collect func(context.Context)) (outc
 			break
 		}
 		if !b.pause(ctx, w.pace(b.deployments())) {
-			outcome, err = b.unfinished(ctx, fmt.Errorf("%d services are not back yet (%s)", waiting, b.standing()))
+			err := fmt.Errorf("%d services are not back yet (%s)", waiting, b.standing())
+			if b.trouble != nil {
+				err = fmt.Errorf("%d services and schedules are not back yet (%s; %v)", waiting, b.standing(), b.trouble)
+			}
+			outcome, err = b.unfinished(ctx, err)
 			return outcome, false, err
 		}
 	}

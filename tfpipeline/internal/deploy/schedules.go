@@ -187,10 +187,15 @@ func (o *rollout) wrongSchedules(ctx context.Context) ([]string, error) {
 	return wrong, nil
 }
 
+// schedulesWithin is how long the schedules of one round of the way back may take.
+const schedulesWithin = 10 * time.Second
+
 // restoreSchedules goes on with the way back of the schedules, and reports how
 // many have to be looked at once more. What shows neither what was before nor the
-// release for long enough is somebody else's.
-func (b *rollBack) restoreSchedules(ctx context.Context) (waiting int, err error) {
+// release for long enough is somebody else's. Trouble with them holds up no service:
+// it is tried again in the next round, and what is refused is given up only when
+// the schedules are alone, with every service at its end.
+func (b *rollBack) restoreSchedules(ctx context.Context, alone bool) (waiting int) {
 	var names []string
 	for _, name := range b.record.schedules() {
 		at := scheduleOf(name)
@@ -203,13 +208,32 @@ func (b *rollBack) restoreSchedules(ctx context.Context) (waiting int, err error
 			names = append(names, name)
 		}
 	}
-	if len(names) == 0 {
-		return 0, nil
+	last := b.trouble
+	if b.trouble = nil; len(names) == 0 {
+		return 0
 	}
-	found, err := b.describeSchedules(ctx, names)
+	ctx, cancel := context.WithTimeoutCause(ctx, schedulesWithin, timeUp{schedulesWithin})
+	defer cancel()
+	defer func() {
+		if b.trouble != nil && (last == nil || last.Error() != b.trouble.Error()) {
+			b.warn("%v", b.trouble)
+		}
+	}()
+	found, err := b.Schedules.DescribeSchedules(ctx, names)
 	if err != nil {
-		return 0, err
+		b.trouble = because(ctx, fmt.Errorf("look at the schedules: %w", err))
+		if !IsTransient(err) && ctx.Err() == nil {
+			b.refusals++
+		}
+		if !alone || b.refusals < maxRefusals {
+			return len(names)
+		}
+		for _, name := range names {
+			b.moves[scheduleOf(name)], b.why[scheduleOf(name)] = moveStuck, b.trouble
+		}
+		return 0
 	}
+	b.refusals = 0
 	for _, name := range names {
 		at, own := scheduleOf(name), b.record.Schedules[name]
 		s, shown := found[name]
@@ -232,19 +256,20 @@ func (b *rollBack) restoreSchedules(ctx context.Context) (waiting int, err error
 		default:
 			b.moves[at], b.asked[at] = moveWait, moveSet
 			if err := b.restoreSchedule(ctx, name, own); err != nil {
+				b.trouble = because(ctx, err)
 				_, lost := errors.AsType[lostError](err)
 				if lost || ctx.Err() != nil || blind(StepUpdate, err) {
-					return 0, err
+					delete(b.asked, at)
+				} else {
+					b.moves[at], b.why[at] = moveStuck, err
 				}
-				b.warn("%v", err)
-				b.moves[at], b.why[at] = moveStuck, err
 			}
 		}
 		if b.moves[at] == moveWait {
 			waiting++
 		}
 	}
-	return waiting, nil
+	return waiting
 }
 
 // restoreSchedule sets a schedule to what it started before. Scheduler takes a task

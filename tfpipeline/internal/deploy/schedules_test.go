@@ -73,3 +73,48 @@ func TestScheduleThatIsMoved(t *testing.T) {
 		}
 	})
 }
+
+// TestSchedulerHoldsUpNoService: whatever Scheduler answers, or does not, services
+// are rolled back in the time that they take.
+func TestSchedulerHoldsUpNoService(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		call    string
+		fault   fault
+		outcome Outcome
+		within  time.Duration
+		says    string
+	}{
+		{"hangs", "DescribeSchedules", timesOut, Broken, 21 * time.Minute, "not done within"},
+		{"refuses", "DescribeSchedules", fails, Broken, 3 * time.Minute, "schedule report: look at the schedules"},
+		{"is throttled", "DescribeSchedules", throttled, RolledBack, 3 * time.Minute, "the schedule of report is back on"},
+		{"hangs on a change", "SetSchedule", timesOut, Broken, 21 * time.Minute, "services and schedules are not back yet"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := deployedIn(t, worldOf(scheduled()), "v1.0", "v1.1")
+			w.advanceProof("v1.2")
+			w.behave = func(service, digest string) behaviour {
+				return behaviour{after: 30 * time.Second, fails: service == "mcp" && digest == digestOf("mcp", commitOf("v1.2"))}
+			}
+			p := w.start()
+			p.checkedOut = commitOf("v1.2")
+			p.inject[point{StepRollBack, test.call, 1}] = test.fault
+			began, set := time.Now(), time.Time{}
+			w.watch = func(p *process, call string) {
+				if call == "UpdateService" && p.step == StepRollBack {
+					set = time.Now()
+				}
+			}
+			_, err := p.promote(t.Context(), Request{Tag: "v1.2"})
+			wantError(t, err, test.outcome, StepWatch, test.says)
+			for name, s := range w.services {
+				if got := w.digestIn(s.definition); got != digestOf(name, commitOf("v1.1")) {
+					t.Errorf("%s: service %s runs %s", test.name, name, got)
+				}
+			}
+			if set.IsZero() || set.Sub(began) > 3*time.Minute || time.Since(began) > test.within {
+				t.Errorf("%s: services were set after %v, all took %v", test.name, set.Sub(began), time.Since(began))
+			}
+		})
+	}
+}
