@@ -274,7 +274,7 @@ func (a *adjustment) restart(ctx context.Context) (StepName, error) {
 				return err
 			}
 		}
-		return a.findDeployments(ctx, deployments)
+		return a.findDeployments(ctx, a.names, deployments)
 	})
 	if err != nil {
 		return StepUpdate, err
@@ -291,14 +291,14 @@ func (a *adjustment) restart(ctx context.Context) (StepName, error) {
 
 // findDeployments waits until ECS shows the deployments of a restart: what it
 // showed before brings the same task definitions, and has succeeded long ago.
-func (a *adjustment) findDeployments(ctx context.Context, deployments map[string]string) error {
+func (a *adjustment) findDeployments(ctx context.Context, names []string, deployments map[string]string) error {
 	for began := time.Now(); ; {
-		services, err := a.describeServices(ctx, a.names)
+		services, err := a.describeServices(ctx, names)
 		if err != nil {
 			return err
 		}
 		var unseen []string
-		for _, name := range a.names {
+		for _, name := range names {
 			own, before := a.of(name), a.before[name].Deployment
 			d := services[name].Deployment
 			if own.Deployment == "" && d != nil && (before == nil || d.ARN != before.ARN && d.Created.After(before.Created)) {
@@ -427,6 +427,7 @@ func (a *adjustment) scaleBack(ctx context.Context) (Outcome, error) {
 // stopRestart has ECS go back to the tasks of before wherever the new ones are not
 // there yet, and waits for that. Where they are, nothing can be gone back to.
 func (a *adjustment) stopRestart(ctx context.Context) (Outcome, error) {
+	a.findWritten(ctx)
 	var arns []string
 	for _, name := range a.names {
 		if arn := a.of(name).Deployment; arn != "" {
@@ -434,7 +435,7 @@ func (a *adjustment) stopRestart(ctx context.Context) (Outcome, error) {
 		}
 	}
 	w, stopped := newWatch(a.rollout), map[string]bool{}
-	for {
+	for len(arns) > 0 {
 		found, err := retry(ctx, a.operation, func(ctx context.Context) (map[string]Deployment, error) {
 			return a.Deployments.DescribeDeployments(ctx, arns)
 		})
@@ -477,6 +478,23 @@ func (a *adjustment) stopRestart(ctx context.Context) (Outcome, error) {
 	return a.judgeRestart()
 }
 
+// findWritten looks for the deployments of the services that ECS was asked to
+// restart before the restart failed.
+func (a *adjustment) findWritten(ctx context.Context) {
+	names := slices.DeleteFunc(slices.Clone(a.names), func(name string) bool {
+		return a.written[name].IsZero() || a.of(name).Deployment != ""
+	})
+	if len(names) == 0 {
+		return
+	}
+	limit := a.limits.Confirm
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, timeUp{limit})
+	defer cancel()
+	if err := a.findDeployments(ctx, names, map[string]string{}); err != nil {
+		a.warn("%v", because(ctx, err))
+	}
+}
+
 // judgeRestart says how a restart that failed has left the services.
 func (a *adjustment) judgeRestart() (Outcome, error) {
 	outcome, stuck := Untouched, stuckError{of: len(a.names), what: "services"}
@@ -484,8 +502,11 @@ func (a *adjustment) judgeRestart() (Outcome, error) {
 		own := a.of(name)
 		crashed := slices.ContainsFunc(a.crashed, func(t StoppedTask) bool { return t.Name == name })
 		switch {
-		case own.Deployment == "":
+		case own.Deployment == "" && a.written[name].IsZero():
 			own.Outcome = Untouched
+		case own.Deployment == "":
+			own.Outcome = Broken
+			stuck.add(name, errors.New("it was restarted, and ECS may be replacing its tasks"))
 		case own.State == DeploymentRolledBack:
 			own.Outcome = RolledBack
 		case own.State == DeploymentSuccessful && !crashed:

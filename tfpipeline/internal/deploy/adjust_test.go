@@ -89,6 +89,35 @@ func TestRestartFails(t *testing.T) {
 	}
 }
 
+// A restart that ends between two services goes back with the one that ECS was asked
+// to restart, and says so if it cannot.
+func TestRestartFailsHalfWay(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		fault   fault
+		unseen  bool
+		outcome Outcome
+		says    []string
+	}{
+		{"it is gone back", fails, false, RolledBack, []string{"service api: ECS brought the tasks of before back", "service mcp was not changed"}},
+		{"ECS shows nothing", fails, true, Broken, []string{"1 of 2 services could not be rolled back (api: it was restarted, and ECS may be replacing its tasks)", "service api may have been changed", "service mcp was not changed"}},
+		{"nobody knows of the second", timesOut, true, Broken, []string{"2 of 2 services", "service mcp may have been changed"}},
+	} {
+		inWorld(t, func(t *testing.T, w *world) {
+			p := w.start()
+			p.inject[point{StepUpdate, "UpdateService", 2}] = test.fault
+			if test.unseen {
+				p.inject[point{StepRollBack, "DescribeServices", 1}] = timesOut
+			}
+			r, err := p.Restart(t.Context(), AdjustRequest{Services: []string{"api", "mcp"}, Timeout: 10 * time.Minute})
+			wantError(t, err, test.outcome, StepUpdate, test.says...)
+			if own := r.Services["api"]; own.Outcome != test.outcome || w.lease != nil {
+				t.Errorf("%s: %+v, lease %v", test.name, own, w.lease)
+			}
+		})
+	}
+}
+
 // An old task that crashes while it is being replaced is why it was restarted.
 func TestRestartOfWhatCrashes(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
