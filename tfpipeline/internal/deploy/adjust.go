@@ -72,6 +72,7 @@ type adjustment struct {
 	// before are the services as they were, digests the images that they run.
 	before  map[string]Service
 	digests map[string]string
+	named   bool // somebody named the services
 	changed bool // ECS was asked to change something, or may have been
 }
 
@@ -81,7 +82,8 @@ func (p *Pipeline) adjust(ctx context.Context, kind Kind, q AdjustRequest) (Reco
 	if !ok {
 		return Record{}, fmt.Errorf("environment %q is none of the platform's", p.Environment)
 	}
-	if len(q.Services) == 0 {
+	named := len(q.Services) > 0
+	if !named {
 		q.Services = p.Platform.ServiceNames()
 	}
 	if kind == KindScale {
@@ -98,7 +100,7 @@ func (p *Pipeline) adjust(ctx context.Context, kind Kind, q AdjustRequest) (Reco
 	err := p.change(ctx, ChangeRequest{
 		Kind: kind, ID: r.ID, Actor: q.Actor, Caller: q.Caller, Why: q.Why, RunURL: q.RunURL, LockWait: q.LockWait,
 	}, func(ctx context.Context, lease *heldLease) error {
-		a := &adjustment{request: q, rollout: &rollout{
+		a := &adjustment{request: q, named: named, rollout: &rollout{
 			registrar: registrar{operation: o, lease: lease}, env: env, names: q.Services, record: r, restart: kind == KindRestart,
 			save: func(context.Context) {}, tell: func() {}, written: map[string]time.Time{}, told: map[string]bool{},
 		}}
@@ -136,6 +138,9 @@ func (a *adjustment) look(ctx context.Context, h *history) error {
 		return ErrNotDeployed
 	}
 	a.record.Release, a.record.Previous = current.Release, current.Release
+	if err := a.choose(current); err != nil {
+		return err
+	}
 	var err error
 	if a.before, err = a.steadyServices(ctx); err != nil {
 		return err
@@ -169,6 +174,22 @@ func (a *adjustment) look(ctx context.Context, h *history) error {
 		_, own.Digest, _ = strings.Cut(found[own.Before].Image, "@")
 		a.digests[name] = own.Digest
 	}
+	return nil
+}
+
+// choose leaves the services to adjust that the release which runs has. Any other
+// may never have been promoted, and would start the placeholder's image.
+func (a *adjustment) choose(current *Record) error {
+	names := recorded(a.names, current)
+	if len(names) == len(a.names) {
+		return nil
+	}
+	lacks := strings.Join(slices.DeleteFunc(slices.Clone(a.names), func(name string) bool { return slices.Contains(names, name) }), ", ")
+	if a.named || len(names) == 0 {
+		return fmt.Errorf("%s is no part of %s, which runs, and may have a placeholder only: promote first", lacks, current.Release)
+	}
+	a.warn("%s is no part of %s, which runs, and is left as it is: promote first", lacks, current.Release)
+	a.names = names
 	return nil
 }
 

@@ -193,6 +193,27 @@ func TestAdjustRefused(t *testing.T) {
 	})
 }
 
+// A service that was never promoted runs a placeholder, of which nothing is started.
+func TestAdjustLeavesPlaceholders(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		for _, r := range w.records {
+			delete(r.Services, "mcp")
+		}
+		mcp := w.services["mcp"]
+		mcp.definition, mcp.desired, mcp.latest = w.arn("mcp", 1), 0, nil
+		w.minimums["mcp"] = 0
+		for kind, adjust := range map[Kind]func(context.Context, AdjustRequest) (Record, error){KindRestart: w.start().Restart, KindScale: w.start().Scale} {
+			if _, err := adjust(t.Context(), AdjustRequest{Services: []string{"mcp"}, Tasks: 3}); err == nil || !strings.Contains(err.Error(), "promote first") {
+				t.Errorf("%s of mcp: %v", kind, err)
+			}
+			r, err := adjust(t.Context(), AdjustRequest{Tasks: 3})
+			if err != nil || r.Services["mcp"] != nil || len(r.Services) != 2 || mcp.desired != 0 || w.minimums["mcp"] != 0 {
+				t.Errorf("%s of all: %v, %+v", kind, err, r.Services)
+			}
+		}
+	})
+}
+
 // Scale sets what autoscaling keeps at least, and the next promotion sets it back.
 func TestScale(t *testing.T) {
 	for seed := range uint64(10) {
