@@ -159,7 +159,9 @@ func (a *attempt) reregister(ctx context.Context, outputs Outputs) (revisions ma
 		wanted[name] = a.record().Services[name].After
 	}
 	for name, s := range a.record().Schedules {
-		wanted[name] = s.After
+		if !s.Off {
+			wanted[name] = s.After
+		}
 	}
 	revisions, err = registrar{a.operation, a.lease, outputs.Templates}.revive(ctx, wanted, a.record().Release)
 	for name, arn := range revisions {

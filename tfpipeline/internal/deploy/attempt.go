@@ -533,7 +533,9 @@ func (a *attempt) resolveTarget(ctx context.Context, current *Record) error {
 	}
 	r.Schedules = map[string]*ScheduleRecord{}
 	for name, was := range target.Schedules {
-		r.Schedules[name] = &ScheduleRecord{Digest: was.Digest, After: was.After}
+		if !was.Off {
+			r.Schedules[name] = &ScheduleRecord{Digest: was.Digest, After: was.After}
+		}
 	}
 	if len(r.Services) == 0 {
 		return fmt.Errorf("the record of %s names no task definition", target.Release)

@@ -42,6 +42,8 @@ type ScheduleRecord struct {
 	// Before is what the schedule started, After the task definition that it gets.
 	Before Schedule `json:"before"`
 	After  string   `json:"task_definition_after,omitempty"`
+	// Off: a rollback switches the schedule off, since the release had none.
+	Off bool `json:"off,omitempty"`
 	// Updated: the schedule was changed, or may have been.
 	Updated bool `json:"updated,omitempty"`
 	// Seen is what the outcome was concluded from.
@@ -51,7 +53,12 @@ type ScheduleRecord struct {
 }
 
 // after is what the attempt sets the schedule to.
-func (s *ScheduleRecord) after() Schedule { return Schedule{s.After, true} }
+func (s *ScheduleRecord) after() Schedule {
+	if s.Off {
+		return Schedule{s.Before.TaskDefinition, false}
+	}
+	return Schedule{s.After, true}
+}
 
 // schedules are those of an attempt, in order.
 func (r *Record) schedules() []string { return slices.Sorted(maps.Keys(r.Schedules)) }
@@ -76,14 +83,14 @@ func (o *operation) describeSchedules(ctx context.Context, tasks []string) (map[
 
 // readSchedules notes what every schedule starts before it is changed, as
 // readBefore does for services. A schedule that the apply creates is noted after
-// that. A rollback leaves alone those of which the release had none.
+// that. A rollback switches those off of which the release had none: they would
+// go on with the release that is rolled back from.
 func (c *checks) readSchedules(ctx context.Context, applied bool) error {
 	r := &c.Record
-	var tasks []string
+	var tasks, off []string
 	for _, t := range c.Platform.Scheduled(c.env) {
 		if r.Kind == KindRollback && r.Schedules[t.Name] == nil {
-			c.warn("the schedule of %s was no part of %s and is left as it is", t.Name, r.Release)
-			continue
+			off = append(off, t.Name)
 		}
 		tasks = append(tasks, t.Name)
 	}
@@ -114,12 +121,19 @@ func (c *checks) readSchedules(ctx context.Context, applied bool) error {
 		}
 		if r.Kind == KindRollback {
 			for _, name := range absent {
-				c.warn("the schedule of %s is gone", name)
+				if !slices.Contains(off, name) {
+					c.warn("the schedule of %s is gone", name)
+				}
 				delete(r.Schedules, name)
 			}
 		}
 		for name, s := range found {
-			if r.Schedules[name] == nil {
+			switch {
+			case r.Schedules[name] != nil:
+			case slices.Contains(off, name):
+				c.warn("the schedule of %s was no part of %s and is switched off until the next promotion", name, r.Release)
+				r.Schedules[name] = &ScheduleRecord{Off: true}
+			default:
 				r.Schedules[name] = &ScheduleRecord{Digest: r.Release.Digests[imageName(c.Platform, name)]}
 			}
 			if own := r.Schedules[name]; own.Before.TaskDefinition == "" {
@@ -130,10 +144,14 @@ func (c *checks) readSchedules(ctx context.Context, applied bool) error {
 	}
 }
 
-// updateSchedules has every schedule start the release.
+// updateSchedules has every schedule start the release, or nothing if it had none.
 func (o *rollout) updateSchedules(ctx context.Context, revisions map[string]string) error {
 	for _, name := range o.record.schedules() {
-		if err := o.setSchedule(ctx, name, Schedule{revisions[name], true}); err != nil {
+		s := Schedule{revisions[name], true}
+		if own := o.record.Schedules[name]; own.Off {
+			s = own.after()
+		}
+		if err := o.setSchedule(ctx, name, s); err != nil {
 			return err
 		}
 	}
@@ -317,8 +335,11 @@ func tellSchedule(name string, s *ScheduleRecord) string {
 	case Superseded:
 		return fmt.Sprintf("the schedule of %s was set to something else by somebody else", name)
 	case Deployed:
+		if s.Off {
+			return fmt.Sprintf("the schedule of %s is switched off until the next promotion", name)
+		}
 		return fmt.Sprintf("the schedule of %s starts %s", name, short(s.After))
 	default:
-		return fmt.Sprintf("the schedule of %s may have been set to %s", name, short(s.After))
+		return fmt.Sprintf("the schedule of %s may have been set to %s", name, s.after())
 	}
 }

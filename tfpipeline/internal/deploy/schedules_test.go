@@ -27,6 +27,42 @@ func TestSchedulesAreRecorded(t *testing.T) {
 	})
 }
 
+// TestRollbackSwitchesSchedulesOff: a schedule of which the release had none starts
+// nothing of the release that is rolled back from, until the next promotion.
+func TestRollbackSwitchesSchedulesOff(t *testing.T) {
+	for _, fail := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := deployedIn(t, worldOf(scheduled()), "v1.0", "v1.1")
+			delete(w.records[0].Schedules, "report")
+			before := w.schedules["report"].Schedule
+			w.behave = func(service, digest string) behaviour {
+				return behaviour{after: 30 * time.Second, fails: fail && digest == digestOf("mcp", commitOf("v1.0"))}
+			}
+			r, err := w.start().rollback(t.Context(), Request{})
+			own := r.Schedules["report"]
+			if fail {
+				wantError(t, err, RolledBack, StepWatch, "the schedule of report is back on "+short(before.TaskDefinition))
+				if w.schedules["report"].Schedule != before {
+					t.Errorf("the schedule is %s, want %s", w.schedules["report"].Schedule, before)
+				}
+				return
+			}
+			if off := (Schedule{before.TaskDefinition, false}); err != nil || w.schedules["report"].Schedule != off || !own.Off || own.Before != before || *own.Seen != off || own.Outcome != Deployed {
+				t.Fatalf("%v: the schedule is %s, recorded %+v", err, w.schedules["report"].Schedule, own)
+			}
+			w.advanceProof("v1.2")
+			p := w.start()
+			p.checkedOut = commitOf("v1.2")
+			if r, err := p.promote(t.Context(), Request{Tag: "v1.2"}); err != nil || !w.schedules["report"].Enabled || r.Schedules["report"].Off {
+				t.Fatalf("a promotion after it: %v, %s", err, w.schedules["report"].Schedule)
+			}
+			if r, err := w.start().rollback(t.Context(), Request{Tag: "v1.0"}); err != nil || !r.Schedules["report"].Off || w.schedules["report"].Enabled {
+				t.Errorf("to a release that was rolled back to before: %v, %+v", err, r.Schedules["report"])
+			}
+		})
+	}
+}
+
 // TestScheduleOfSomebodyElse: a schedule that is set to something else while the
 // services go back is left alone, and said.
 func TestScheduleOfSomebodyElse(t *testing.T) {

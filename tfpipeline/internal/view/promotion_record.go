@@ -118,7 +118,8 @@ func Record(w io.Writer, r deploy.Record) error {
 			b.WriteByte('\n')
 		}
 		s := r.Schedules[name]
-		fmt.Fprintf(&b, "schedule %s: %s → %s\n", name, scheduleStarts(s.Before), revision(s.After))
+		after := deploy.Schedule{TaskDefinition: s.After, Enabled: !s.Off}
+		fmt.Fprintf(&b, "schedule %s: %s → %s\n", name, scheduleStarts(s.Before), scheduleStarts(after))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -166,7 +166,7 @@ func (s *Status) judgeSchedules(o Observation) {
 		case !exists:
 			s.Problems = append(s.Problems, task+": there is no schedule of it")
 		case last == nil:
-		case last.Schedules[task] == nil:
+		case last.Schedules[task] == nil || last.Schedules[task].Off:
 			s.Problems = append(s.Problems, fmt.Sprintf("%s: its schedule was no part of %s, and the next promotion sets it", task, last.Release))
 		case !now.Enabled:
 			s.Problems = append(s.Problems, task+": its schedule is off")
