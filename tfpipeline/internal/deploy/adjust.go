@@ -418,7 +418,9 @@ func (a *adjustment) undo(ctx context.Context, step StepName) (outcome Outcome, 
 	return outcome, err
 }
 
-// scaleBack sets the numbers of tasks to what they were.
+// scaleBack sets the numbers of tasks to what they were: of a service that is
+// autoscaled the least. Autoscaling may have found more necessary meanwhile, and
+// ends by itself what is not.
 func (a *adjustment) scaleBack(ctx context.Context) (Outcome, error) {
 	var problems []error
 	for _, name := range a.names {
@@ -429,8 +431,7 @@ func (a *adjustment) scaleBack(ctx context.Context) (Outcome, error) {
 		var err error
 		if own.MinimumBefore != nil {
 			err = a.setMinimum(ctx, name, *own.MinimumBefore)
-		}
-		if err == nil {
+		} else {
 			_, err = a.requestUpdate(ctx, Update{Service: name, Desired: &own.DesiredBefore})
 		}
 		own.Outcome = RolledBack
@@ -554,6 +555,8 @@ func (a *adjustment) left() []string {
 	var left []string
 	for _, name := range a.names {
 		switch own := a.of(name); {
+		case own.Outcome == RolledBack && a.record.Kind == KindScale && own.MinimumBefore != nil:
+			left = append(left, fmt.Sprintf("service %s: autoscaling keeps at least %d tasks again", name, *own.MinimumBefore))
 		case own.Outcome == RolledBack && a.record.Kind == KindScale:
 			left = append(left, fmt.Sprintf("service %s was set back to %d tasks", name, own.DesiredBefore))
 		case own.Outcome == RolledBack:

@@ -238,14 +238,27 @@ func TestScale(t *testing.T) {
 	}
 }
 
-// A number of tasks that does not stay healthy is set back.
+// A number of tasks that does not stay healthy is set back. Of a service that is
+// autoscaled that is the least: it may need more by now, and becomes fewer by itself.
 func TestScaleFails(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		w.unhealthy["api"] = true
-		r, err := w.start().Scale(t.Context(), AdjustRequest{Services: []string{"api"}, Tasks: 4})
-		wantError(t, err, RolledBack, StepVerify, "targets of service api are not healthy", "service api was set back to 2 tasks")
-		if r.Outcome != RolledBack || w.minimums["api"] != 2 || w.services["api"].desired != 2 || w.lease != nil {
-			t.Errorf("%+v, minimums %v, %d tasks", r, w.minimums, w.services["api"].desired)
-		}
-	})
+	for autoscaled, says := range map[bool]string{true: "service api: autoscaling keeps at least 2 tasks again", false: "service api was set back to 2 tasks"} {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.unhealthy["api"] = true
+			time.AfterFunc(time.Minute, func() {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				w.services["api"].desired++
+			})
+			want := 5
+			if !autoscaled {
+				delete(w.minimums, "api")
+				want = 2
+			}
+			r, err := w.start().Scale(t.Context(), AdjustRequest{Services: []string{"api"}, Tasks: 4})
+			wantError(t, err, RolledBack, StepVerify, "targets of service api are not healthy", says)
+			if r.Outcome != RolledBack || autoscaled && w.minimums["api"] != 2 || w.services["api"].desired != want || w.lease != nil {
+				t.Errorf("%+v, minimums %v, %d tasks", r, w.minimums, w.services["api"].desired)
+			}
+		})
+	}
 }
