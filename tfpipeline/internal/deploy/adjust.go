@@ -69,8 +69,7 @@ func ScaleBounds(e config.Environment, services []string, tasks int) error {
 type adjustment struct {
 	*rollout
 	request AdjustRequest
-	// before are the services as they were, digests the images that they run.
-	before  map[string]Service
+	// digests are those of the images that the services run.
 	digests map[string]string
 	named   bool // somebody named the services
 	changed bool // ECS was asked to change something, or may have been
@@ -320,9 +319,8 @@ func (a *adjustment) findDeployments(ctx context.Context, names []string, deploy
 		}
 		var unseen []string
 		for _, name := range names {
-			own, before := a.of(name), a.before[name].Deployment
-			d := services[name].Deployment
-			if own.Deployment == "" && d != nil && (before == nil || d.ARN != before.ARN && d.Created.After(before.Created)) {
+			own, d := a.of(name), services[name].Deployment
+			if own.Deployment == "" && a.begun(name, d) {
 				own.Deployment = d.ARN
 			}
 			if deployments[name] = own.Deployment; own.Deployment == "" {

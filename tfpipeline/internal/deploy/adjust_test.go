@@ -89,6 +89,20 @@ func TestRestartFails(t *testing.T) {
 	}
 }
 
+// An answer that is lost has no task replaced twice.
+func TestRestartAsksOnce(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		p := w.start()
+		p.inject[point{StepUpdate, "UpdateService", 1}] = throttledLate
+		if r, err := p.Restart(t.Context(), AdjustRequest{Services: []string{"api"}}); err != nil || r.Outcome != Done {
+			t.Fatalf("%v, %+v", err, r)
+		}
+		if n := p.seen[point{step: StepUpdate, call: "UpdateService"}]; n != 1 {
+			t.Errorf("ECS was asked %d times for new tasks", n)
+		}
+	})
+}
+
 // A restart that ends between two services goes back with the one that ECS was asked
 // to restart, and says so if it cannot.
 func TestRestartFailsHalfWay(t *testing.T) {

@@ -25,8 +25,10 @@ type rollout struct {
 	tell   func()
 	// continued: a run before this one may have changed services.
 	continued bool
-	// restart: every service deploys what it runs.
+	// restart: every service deploys what it runs. before are the services as they
+	// were then; of a promotion or rollback nil.
 	restart bool
+	before  map[string]Service
 
 	// written is when this run last changed a service, or may have.
 	written map[string]time.Time
@@ -134,13 +136,29 @@ func (o *rollout) updateService(ctx context.Context, name, revision string, now 
 	return o.requestUpdate(ctx, u)
 }
 
-// requestUpdate asks ECS for a change of a service. Asked twice for the same it
-// does nothing more.
+// begun reports whether a deployment that ECS shows of a service began after the
+// service was to be restarted.
+func (o *rollout) begun(name string, d *Deployment) bool {
+	before := o.before[name].Deployment
+	return d != nil && (before == nil || d.ARN != before.ARN && d.Created.After(before.Created))
+}
+
+// requestUpdate asks ECS for a change of a service. Asked twice for the same ECS does
+// nothing more, but for a restart, which replaces the tasks each time: that is asked
+// for once more only if ECS shows no deployment of it, which it may do late.
 func (o *rollout) requestUpdate(ctx context.Context, u Update) (string, error) {
+	asked := false
 	deployment, err := retry(ctx, o.operation, func(ctx context.Context) (string, error) {
 		if err := o.lease.valid(); err != nil {
 			return "", err
 		}
+		if u.Restart && asked {
+			services, err := o.Services.DescribeServices(ctx, []string{u.Service})
+			if d := services[u.Service].Deployment; err != nil || o.begun(u.Service, d) {
+				return "", err
+			}
+		}
+		asked = true
 		arn, err := o.Services.UpdateService(ctx, u)
 		if err == nil || IsTransient(err) || ctx.Err() != nil {
 			o.written[u.Service] = time.Now() // or it may be
