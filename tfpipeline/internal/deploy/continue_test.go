@@ -117,7 +117,7 @@ func TestEveryStepOfAContinuationDisturbed(t *testing.T) {
 			points, begin := s.points(t)
 			for seed := *firstSeed; seed < *firstSeed+*seeds; seed++ {
 				for i, at := range points {
-					if testing.Short() && i%8 != 0 {
+					if testing.Short() && i%20 != 0 {
 						continue
 					}
 					if at.nth > 1 || *seeds == 1 && i%len(all) != n && p.phase != PhaseUpdating {

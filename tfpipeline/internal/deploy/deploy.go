@@ -71,6 +71,8 @@ type Pipeline struct {
 	Redactor redact.Redactor
 	// Limits bound every wait; zero fields mean DefaultLimits.
 	Limits Limits
+
+	drawn sync.Mutex // guards Random: operations of one pipeline may overlap
 }
 
 // Request is what a person or a workflow asks for.
@@ -182,7 +184,6 @@ type operation struct {
 
 	emitted sync.Mutex // guards step, and that events come one by one
 	step    StepName
-	drawn   sync.Mutex
 }
 
 // begin begins an operation, whose first events belong to a step.

@@ -139,14 +139,14 @@ func TestEveryStepDisturbed(t *testing.T) {
 	}
 }
 
-// sampled is every eighth point with -short, as the race detector runs the
+// sampled is every twentieth point with -short, as the race detector runs the
 // matrix, which then takes many times as long; otherwise it is every point.
 func sampled(points []point) []point {
 	if !testing.Short() {
 		return points
 	}
 	var some []point
-	for i := 0; i < len(points); i += 8 {
+	for i := 0; i < len(points); i += 20 {
 		some = append(some, points[i])
 	}
 	return some

@@ -40,6 +40,9 @@ func TestPain10LongWaits(t *testing.T) {
 		50: {2 * time.Minute},
 	} {
 		for _, slow := range slows {
+			if testing.Short() && (services > 3 || slow > 2*time.Minute) {
+				continue
+			}
 			name := fmt.Sprintf("%d services whose tasks start after %s", services, slow)
 			t.Run(name, func(t *testing.T) {
 				late := func(wait func(w *world, caused map[string]string)) (late time.Duration, calls int) {
