@@ -110,10 +110,11 @@ func call[T any](ctx context.Context, p *process, name, args string, effect func
 	case <-ctx.Done():
 		return zero, ctx.Err()
 	}
-	if f == expired {
-		p.expired = true
-	}
-	if p.expired && name != "Notify" && name != "Get" {
+	p.mu.Lock()
+	p.expired = p.expired || f == expired
+	ended := p.expired
+	p.mu.Unlock()
+	if ended && name != "Notify" && name != "Get" {
 		return zero, Access(errors.New("ExpiredToken: injected"), "ExpiredToken", "")
 	}
 	if f == denied {

@@ -245,7 +245,7 @@ func (b *rollBack) run(ctx context.Context, collect func(context.Context)) (outc
 		if !b.pause(ctx, w.pace(b.deployments())) {
 			err := fmt.Errorf("%d services are not back yet (%s)", waiting, b.standing())
 			if b.trouble != nil {
-				err = fmt.Errorf("%d services and schedules are not back yet (%s; %v)", waiting, b.standing(), b.trouble)
+				err = fmt.Errorf("%d services and schedules are not back yet (%s; %w)", waiting, b.standing(), b.trouble)
 			}
 			outcome, err = b.unfinished(ctx, err)
 			return outcome, false, err
