@@ -90,7 +90,7 @@ func TestRestartFails(t *testing.T) {
 }
 
 // An answer that is lost has no task replaced twice.
-func TestRestartAsksOnce(t *testing.T) {
+func TestRestartAsksASingleTime(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		p := w.start()
 		p.inject[point{StepUpdate, "UpdateService", 1}] = throttledLate
