@@ -5,26 +5,72 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/flags"
 	"github.com/specboard/platform/tfpipeline/internal/redact"
 )
 
 // logPace is the pause between two looks at a log that is followed.
 const logPace = 2 * time.Second
 
-// LogOptions say how a log is shown.
+// LogOptions say which logs are shown, and how.
 type LogOptions struct {
 	Environment string
-	// Follow goes on with what is written until the context ends, with a look
-	// every Pace; 0 is the standard one.
-	Follow bool
-	Pace   time.Duration
-	// JSON prints one object a line.
-	JSON bool
+	// Pace is the time between two looks at a log that is followed; 0 is the
+	// standard one.
+	Pace            time.Duration
+	services, tasks []string
+	since           time.Duration
+	grep            string
+	follow, json    bool
+}
+
+// Declare declares the flags.
+func (o *LogOptions) Declare(set *flag.FlagSet) {
+	set.StringVar(&o.Environment, "env", "", "environment")
+	set.Func("service", "`name` of a service; may be repeated (default: all)", func(s string) error {
+		o.services = append(o.services, s)
+		return nil
+	})
+	set.Func("task", "`name` of a one-off task; may be repeated", func(s string) error {
+		o.tasks = append(o.tasks, s)
+		return nil
+	})
+	set.DurationVar(&o.since, "since", 10*time.Minute, "how far back to begin")
+	set.StringVar(&o.grep, "grep", "", "only lines with this `text`, in upper or lower case")
+	set.BoolVar(&o.follow, "follow", false, "go on with what is written from now on")
+	set.BoolVar(&o.follow, "f", false, "as -follow")
+	set.BoolVar(&o.json, "json", false, "print one JSON object a line: time, environment, name, task, message")
+}
+
+// Check refuses services and one-off tasks that the platform does not have.
+func (o LogOptions) Check(p config.Platform) error {
+	for _, s := range o.services {
+		if err := flags.Named("service", s, p.ServiceNames(), "tfpipeline logs -env "+o.Environment+" -service"); err != nil {
+			return err
+		}
+	}
+	for _, t := range o.tasks {
+		if err := flags.Named("one-off task", t, p.TaskNames(), "tfpipeline logs -env "+o.Environment+" -task"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// names are the services and tasks whose logs are asked for.
+func (o LogOptions) names(p config.Platform) []string {
+	if len(o.services)+len(o.tasks) == 0 {
+		return p.ServiceNames()
+	}
+	return slices.Concat(o.services, o.tasks)
 }
 
 // LogLine is a line of a log as JSON.
@@ -37,18 +83,19 @@ type LogLine struct {
 	Message string `json:"message"`
 }
 
-// Logs prints what a tail reads, without secrets.
-func Logs(ctx context.Context, c *console.Console, tail *ecs.Tail, o LogOptions) error {
+// Logs prints the logs of an environment, without secrets.
+func Logs(ctx context.Context, c *console.Console, p config.Platform, e *ecs.Environment, o LogOptions) error {
+	tail := e.Tail(o.names(p), o.grep, time.Now().Add(-o.since))
 	redactor := redact.FromEnvironment(c.Getenv)
 	out := json.NewEncoder(c.Out)
 	var failed error
 	pace := cmp.Or(o.Pace, logPace)
-	if !o.Follow {
+	if !o.follow {
 		pace = 0
 	}
 	err := tail.Follow(ctx, pace, func(l ecs.TailLine) {
 		message := redactor.Hide(l.Message)
-		if o.JSON {
+		if o.json {
 			failed = cmp.Or(failed, out.Encode(LogLine{l.Time.UTC(), o.Environment, l.Name, l.Task, message}))
 			return
 		}
