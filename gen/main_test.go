@@ -224,8 +224,8 @@ func TestWriteErrorSaysHowThingsAreLeft(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir, "modules", "a file where a folder belongs")
 	_, errs := gen(t, failed, configtest.Docs(), "-C", dir)
-	if !strings.Contains(errs, "modules/") || !strings.HasSuffix(errs, "not a directory\nNothing was written.\n") {
-		t.Errorf("error is %q, want one about modules/", errs)
+	if !strings.Contains(errs, "compare modules:") || !strings.HasSuffix(errs, "not a directory\nNothing was written.\n") {
+		t.Errorf("error is %q, want one about the folder modules", errs)
 	}
 	if left := snapshot(t, dir); len(left) != 1 {
 		t.Errorf("%d files on disk, want one", len(left))

@@ -1,7 +1,6 @@
 package render
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -22,32 +21,34 @@ func Format(files map[string][]byte) {
 // printer writes HCL as terraform fmt would, so that a tree that nothing changed can
 // be compared without Format. Tests hold that Format then changes nothing.
 type printer struct {
-	lines []line
-	line  line
+	source []byte // of all lines, without the spaces before them
+	lines  []line
+	line   line
 	// depth is how many brackets that end on a later line are open.
 	depth int
 }
 
-// line is one line of source, without the spaces before it. Where it is a whole
-// name = value, equal is where the value's sign belongs; otherwise it is 0.
+// line is where one line stands in the source. Where it is a whole name = value,
+// equal is where in the line the value's sign belongs; otherwise it is 0.
 type line struct {
 	depth, equal int
-	text         []byte
+	from, to     int
 }
 
 func (p *printer) text(s string) {
-	if len(p.line.text) == 0 {
+	if len(p.source) == p.line.from {
 		p.line.depth = p.depth
 	}
-	p.line.text = append(p.line.text, s...)
+	p.source = append(p.source, s...)
 }
 
 func (p *printer) quoted(s string) { p.text(quote(s)) }
 
 // end ends the line, an empty one as well.
 func (p *printer) end() {
+	p.line.to = len(p.source)
 	p.lines = append(p.lines, p.line)
-	p.line = line{}
+	p.line = line{from: p.line.to}
 }
 
 // open ends a line whose bracket is shut on another.
@@ -67,7 +68,7 @@ func (p *printer) shut(bracket string) {
 // assign writes name = value.
 func (p *printer) assign(name string, value any) error {
 	p.text(name)
-	p.line.equal = len(p.line.text)
+	p.line.equal = len(p.source) - p.line.from
 	p.text(" = ")
 	if err := p.value(value); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
@@ -108,33 +109,41 @@ func assignment(text string) (string, int) {
 
 // bytes is all of it, with the equals signs of consecutive lines aligned.
 func (p *printer) bytes() []byte {
-	var b bytes.Buffer
+	b := make([]byte, 0, len(p.source)+16*len(p.lines))
 	widest, until := 0, 0
 	for i, l := range p.lines {
 		if i >= until {
 			widest, until = 0, i
 			for ; until < len(p.lines) && p.lines[until].equal > 0; until++ {
-				widest = max(widest, p.lines[until].columns())
+				widest = max(widest, p.columns(p.lines[until]))
 			}
 		}
-		if len(l.text) > 0 {
-			b.WriteString(strings.Repeat("  ", l.depth))
+		if l.from < l.to {
+			b = spaces(b, 2*l.depth)
 		}
-		b.Write(l.text[:l.equal])
+		sign := l.from + l.equal
+		b = append(b, p.source[l.from:sign]...)
 		if l.equal > 0 {
-			b.WriteString(strings.Repeat(" ", widest-l.columns()))
+			b = spaces(b, widest-p.columns(l))
 		}
-		b.Write(l.text[l.equal:])
-		b.WriteByte('\n')
+		b = append(append(b, p.source[sign:l.to]...), '\n')
 	}
-	return b.Bytes()
+	return b
 }
 
-// columns is the width of a name.
-func (l line) columns() int {
-	for _, c := range l.text[:l.equal] {
+func spaces(b []byte, n int) []byte {
+	for range n {
+		b = append(b, ' ')
+	}
+	return b
+}
+
+// columns is the width of a line's name.
+func (p *printer) columns(l line) int {
+	name := p.source[l.from : l.from+l.equal]
+	for _, c := range name {
 		if c >= utf8.RuneSelf {
-			return hclwrite.Tokens{{Bytes: l.text[:l.equal]}}.Columns()
+			return hclwrite.Tokens{{Bytes: name}}.Columns()
 		}
 	}
 	return l.equal

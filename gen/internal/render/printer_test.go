@@ -53,7 +53,7 @@ func TestShortWays(t *testing.T) {
 		}
 	}
 	for _, s := range []string{"a", "a-b", "_x", "A1", "", "1a", "-a", "a b", "a.b", "a\n"} {
-		if word.MatchString(s) && !hclsyntax.ValidIdentifier(s) {
+		if isWord(s) && !hclsyntax.ValidIdentifier(s) {
 			t.Errorf("%q is taken for an identifier", s)
 		}
 	}

@@ -2,7 +2,6 @@ package render
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -153,14 +152,22 @@ func (p *printer) object(o object) error {
 
 // key is a key as it is written: { for …} begins an expression.
 func key(k string) string {
-	if strings.HasPrefix(k, "(") || k != "for" && (word.MatchString(k) || hclsyntax.ValidIdentifier(k)) {
+	if strings.HasPrefix(k, "(") || k != "for" && (isWord(k) || hclsyntax.ValidIdentifier(k)) {
 		return k
 	}
 	return quote(k)
 }
 
-// word matches most identifiers, and needs no lexer.
-var word = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
+// isWord reports whether a key is an identifier as most are, without a lexer.
+func isWord(k string) bool {
+	for i, c := range []byte(k) {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_'
+		if !letter && (i == 0 || c != '-' && (c < '0' || c > '9')) {
+			return false
+		}
+	}
+	return k != ""
+}
 
 // quote is a string's literal. Most strings need no escapes, and so not the
 // library either, which takes its time.

@@ -12,12 +12,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path"
-	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -88,42 +87,91 @@ func (t *Tree) Close() error { return t.root.Close() }
 
 // Compare lists what differs on disk, sorted by path.
 func (t *Tree) Compare() ([]Difference, error) {
-	// Opening files takes most of the time, so several are opened at once.
-	paths := slices.Collect(maps.Keys(t.files))
-	states := make([]State, len(paths))
-	orphans := make([][]Difference, len(folders()))
-	var g errgroup.Group
-	g.SetLimit(2 * runtime.GOMAXPROCS(0))
-	for i, folder := range folders() {
-		g.Go(func() (err error) {
-			if orphans[i], err = t.orphans(folder); err != nil {
-				return fmt.Errorf("look for orphans in %s: %w", folder, err)
-			}
-			return nil
-		})
+	c := comparison{tree: t, seen: make(map[string]bool, len(t.files))}
+	for _, folder := range folders() {
+		c.group.Go(func() error { return c.folder(t.root, folder, folder) })
 	}
-	for i, p := range paths {
-		g.Go(func() (err error) {
-			if states[i], err = t.state(p, t.files[p]); err != nil {
-				return fmt.Errorf("compare %s: %w", p, err)
-			}
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
+	if err := c.group.Wait(); err != nil {
 		return nil, err
 	}
-	differences := slices.Concat(orphans...)
-	for i, state := range states {
-		if state != "" {
-			differences = append(differences, Difference{paths[i], state})
+	// The others are missing, or belong elsewhere.
+	for p, want := range t.files {
+		if c.seen[p] {
+			continue
 		}
+		state, err := t.state(p, want)
+		if err != nil {
+			return nil, fmt.Errorf("compare %s: %w", p, err)
+		}
+		c.add(p, state)
 	}
-	slices.SortFunc(differences, func(a, b Difference) int { return strings.Compare(a.Path, b.Path) })
-	return differences, nil
+	slices.SortFunc(c.found, func(a, b Difference) int { return strings.Compare(a.Path, b.Path) })
+	return c.found, nil
 }
 
-// state compares one file; "" means equal.
+// comparison walks the folders. Opening files takes most of the time, so every
+// folder is read by a goroutine, and its files are opened from there.
+type comparison struct {
+	tree  *Tree
+	group errgroup.Group
+
+	mu    sync.Mutex
+	seen  map[string]bool // wanted files that are on disk
+	found []Difference
+}
+
+// add notes a file and how it differs; "" means equal.
+func (c *comparison) add(p string, state State) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seen[p] = true
+	if state != "" {
+		c.found = append(c.found, Difference{p, state})
+	}
+}
+
+// folder compares the files of a folder, which is name in its parent and p in the
+// repository.
+func (c *comparison) folder(parent *os.Root, name, p string) error {
+	root, err := parent.OpenRoot(name)
+	switch {
+	case isMissing(err):
+		return nil // and so are its files
+	case err != nil:
+		return fmt.Errorf("compare %s: %w", p, err)
+	}
+	entries, err := fs.ReadDir(root.FS(), ".")
+	if err != nil {
+		return errors.Join(fmt.Errorf("compare %s: %w", p, err), root.Close())
+	}
+	var below errgroup.Group
+	for _, d := range entries {
+		p := path.Join(p, d.Name())
+		want, wanted := c.tree.files[p]
+		switch {
+		case isTerraforms(p):
+		case d.IsDir():
+			below.Go(func() error { return c.folder(root, d.Name(), p) })
+		case wanted && d.Type().IsRegular():
+			state, err := content(root, d.Name(), want)
+			if err != nil {
+				return errors.Join(fmt.Errorf("compare %s: %w", p, err), below.Wait(), root.Close())
+			}
+			c.add(p, state)
+		case !wanted && d.Type().IsRegular():
+			ours, err := isOurs(root, d.Name())
+			if err != nil {
+				return errors.Join(fmt.Errorf("compare %s: %w", p, err), below.Wait(), root.Close())
+			}
+			if ours {
+				c.add(p, Orphaned)
+			}
+		}
+	}
+	return errors.Join(below.Wait(), root.Close())
+}
+
+// state compares one file by its path; "" means equal.
 func (t *Tree) state(p string, want []byte) (State, error) {
 	info, err := t.root.Lstat(p)
 	switch {
@@ -134,7 +182,12 @@ func (t *Tree) state(p string, want []byte) (State, error) {
 	case !info.Mode().IsRegular():
 		return Foreign, nil
 	}
-	have, err := t.root.ReadFile(p)
+	return content(t.root, p, want)
+}
+
+// content compares a regular file; "" means equal.
+func content(root *os.Root, name string, want []byte) (State, error) {
+	have, err := root.ReadFile(name)
 	switch {
 	case err != nil:
 		return "", err
@@ -149,38 +202,12 @@ func (t *Tree) state(p string, want []byte) (State, error) {
 
 func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
-// orphans lists the files below a folder that are ours and no longer wanted.
-func (t *Tree) orphans(folder string) ([]Difference, error) {
-	var found []Difference
-	err := fs.WalkDir(t.root.FS(), folder, func(p string, d fs.DirEntry, err error) error {
-		switch {
-		case p == folder && isMissing(err):
-			return fs.SkipAll
-		case err != nil:
-			return err
-		case d.IsDir() && isTerraforms(p):
-			return fs.SkipDir
-		case !d.Type().IsRegular() || isTerraforms(p):
-			return nil
-		}
-		if _, wanted := t.files[p]; wanted {
-			return nil
-		}
-		ours, err := t.isOurs(p)
-		if ours {
-			found = append(found, Difference{p, Orphaned})
-		}
-		return err
-	})
-	return found, err
-}
-
 // isOurs reads no more than the first line needs.
-func (t *Tree) isOurs(p string) (ours bool, err error) {
-	if isTemporary(p) {
+func isOurs(root *os.Root, name string) (ours bool, err error) {
+	if isTemporary(name) {
 		return true, nil
 	}
-	f, err := t.root.Open(p)
+	f, err := root.Open(name)
 	if err != nil {
 		return false, err
 	}
