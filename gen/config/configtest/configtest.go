@@ -11,5 +11,5 @@ import "github.com/specboard/platform/gen/config"
 // order, secrets, the defaults that one of them leaves out, and the parts that
 // one does without.
 func All() map[string]config.Platform {
-	return map[string]config.Platform{"docs": Docs(), "mill": Mill(), "shop": Shop()}
+	return map[string]config.Platform{"docs": Docs(), "market": Market(), "mill": Mill(), "shop": Shop()}
 }

@@ -41,6 +41,8 @@
 //   - ACM: a certificate is issued once its record is in a hosted zone.
 //   - Elastic Load Balancing: deletion protection is enforced.
 //   - S3: of conditional writes at once, one wins.
+//   - SQS: no message is lost between users at once, nor given to a receiver that
+//     has gone.
 //   - Operations that moto lacks fail at once, with their name. moto answers
 //     500, which clients retry for minutes.
 //

@@ -36,6 +36,7 @@ func (e *Endpoint) answers(o Options) endpoint.Table {
 		(&natGateways{control: e.control, attached: e.lookups.internetGateway, failed: map[string]bool{}}).operations(),
 		newCertificates(e.self).operations(),
 		e.taggedResources(),
+		(&queues{}).operations(),
 		{"iam.CreateServiceLinkedRole": createServiceRole, "iam.AddClientIDToOpenIDConnectProvider": e.addAudience},
 	} {
 		for name, op := range rows {

@@ -27,14 +27,15 @@ func main() {
 // behaviour is what the flags ask of the application.
 type behaviour struct {
 	service, release, address string
-	worker                    bool // without a port
+	worker                    bool   // without a port
+	receive                   string // the queue that the worker receives from, "": none
 
 	ready     time.Duration // time until it is healthy
 	unhealthy bool
 	slow      time.Duration // before each answer
 	fail      bool
 	crash     time.Duration // time from the start to the crash; 0: never
-	crashAt   int           // the request at which it crashes; 0: none
+	crashAt   int           // the request or message at which it crashes; 0: none
 	exit      int           // the code of a crash
 	ignore    bool          // SIGTERM
 	drain     time.Duration // time to finish requests in flight
@@ -42,14 +43,18 @@ type behaviour struct {
 
 const usage = `sample is an application to deploy where there is none yet.
 
-usage: sample [flags] [seed]
+usage: sample [flags] [seed|check|report]
 
 GET /health answers 200 when it is ready, every other path a JSON document that
 says service, release and path. A path with ?slow=2s takes that long, one with
 ?status=500 answers so. ?events=60 streams as many events, 50 a second, and
 ?call=http://mcp:3002/x answers as another service does. Each flag has a variable: -crash-after is
 SAMPLE_CRASH_AFTER. HOST and PORT say where it listens; without PORT it is a
-worker, which listens nowhere and works until it is told to end.
+worker, which listens nowhere and works until it is told to end. With -receive it
+handles the messages of a queue, each one time, as the database of DB_HOST knows;
+told to end, it finishes those that it has. "sample check" is its health command,
+"sample report" says how many messages were handled, and "sample seed" is a first
+deployment's task.
 
 Flags:
 `
@@ -75,10 +80,11 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) int 
 	set.StringVar(&b.release, "release", "unknown", "`version` to answer with")
 	set.DurationVar(&b.ready, "ready-after", 0, "time until /health answers 200")
 	set.BoolVar(&b.unhealthy, "unhealthy", false, "never become healthy: /health answers 503")
-	set.DurationVar(&b.slow, "slow", 0, "time that every answer takes")
+	set.StringVar(&b.receive, "receive", "", "`queue` that a worker receives from, such as mail, whose URL is in MAIL_QUEUE_URL")
+	set.DurationVar(&b.slow, "slow", 0, "time that every answer, or message, takes")
 	set.BoolVar(&b.fail, "fail", false, "answer every request but /health with 500")
 	set.DurationVar(&b.crash, "crash-after", 0, "time after which it exits by itself; 1ns is before it listens")
-	set.IntVar(&b.crashAt, "crash-at", 0, "`request` at which it exits by itself, unanswered, counted from 1 without /health")
+	set.IntVar(&b.crashAt, "crash-at", 0, "`request`, or message, at which it exits by itself, unanswered, counted from 1 without /health")
 	set.IntVar(&b.exit, "exit-code", 1, "`code` that it, or seed, exits with when it crashes")
 	set.BoolVar(&b.ignore, "ignore-term", false, "go on after SIGTERM, until killed")
 	set.DurationVar(&b.drain, "drain", 25*time.Second, "time that requests in flight have to end after SIGTERM")
@@ -102,9 +108,16 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) int 
 	}
 	switch set.Arg(0) {
 	case "":
+		if b.worker {
+			return work(ctx, b, get, stdout, stderr)
+		}
 		return serve(ctx, b, stdout, stderr)
 	case "seed":
 		return seed(b, get, stdout, stderr)
+	case "check":
+		return check(get, stderr)
+	case "report":
+		return report(ctx, get, stdout, stderr)
 	}
 	fmt.Fprintf(stderr, "sample: no command %q; see sample -help\n", set.Arg(0))
 	return 2

@@ -155,6 +155,8 @@ func TestMisbehave(t *testing.T) {
 		{"seed", "DB_HOST=h DB_PASSWORD=p SUPERADMIN_PASSWORD=canary", 0, "seeded"},
 		{"seed", "DB_HOST=h DB_PASSWORD=p", 1, "SUPERADMIN_PASSWORD is not set"},
 		{"seed", "DB_HOST=h DB_PASSWORD=p SUPERADMIN_PASSWORD=canary SAMPLE_CRASH_AFTER=1ns", 1, "told to fail"},
+		{"-receive late-mail", "", 1, "LATE_MAIL_QUEUE_URL is not set"},
+		{"report", "", 1, "DB_HOST is not set"},
 		{"-help", "", 0, "usage: sample"},
 	} {
 		var out bytes.Buffer

@@ -13,34 +13,71 @@ import (
 	"time"
 )
 
-// serve answers requests until it gets SIGTERM, or crashes as its flags say.
-func serve(ctx context.Context, b behaviour, stdout, stderr io.Writer) int {
-	begin := time.Now()
-	crashed := func() int {
-		fmt.Fprintf(stderr, "sample: told to crash after %v\n", b.crash)
-		return b.exit
-	}
-	if b.crash > 0 && b.crash <= time.Microsecond {
-		return crashed()
-	}
-	var crash <-chan time.Time
+// ends are why the application ends: it crashes as its flags say, or it is told to.
+func (b behaviour) ends(ctx context.Context) (crash <-chan time.Time, told <-chan struct{}) {
 	if b.crash > 0 {
 		crash = time.After(b.crash)
 	}
-	ended := ctx.Done()
-	if b.ignore {
-		ended = nil
+	if !b.ignore {
+		told = ctx.Done()
 	}
-	if b.worker {
-		fmt.Fprintf(stdout, "release %s of %s works\n", b.release, b.service)
-		select {
-		case <-crash:
-			return crashed()
-		case <-ended:
+	return crash, told
+}
+
+func (b behaviour) crashed(stderr io.Writer) int {
+	fmt.Fprintf(stderr, "sample: told to crash after %v\n", b.crash)
+	return b.exit
+}
+
+// beforeAnything reports whether it crashes before it does anything.
+func (b behaviour) beforeAnything() bool { return b.crash > 0 && b.crash <= time.Microsecond }
+
+// work does what a worker does until it gets SIGTERM, or crashes as its flags say.
+func work(ctx context.Context, b behaviour, get func(string) string, stdout, stderr io.Writer) int {
+	if b.beforeAnything() {
+		return b.crashed(stderr)
+	}
+	crash, told := b.ends(ctx)
+	var asked chan struct{}
+	done := make(chan struct{})
+	receiving, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	if b.receive == "" {
+		close(done)
+	} else {
+		r, err := newReceiver(ctx, b, get, stdout)
+		if err != nil {
+			fmt.Fprintf(stderr, "sample: %v\n", err)
+			return 1
 		}
-		fmt.Fprintln(stdout, "finished")
-		return 0
+		asked = r.crashed
+		go func() {
+			defer close(done)
+			r.work(receiving)
+		}()
 	}
+	fmt.Fprintf(stdout, "release %s of %s works\n", b.release, b.service)
+	select {
+	case <-crash:
+		return b.crashed(stderr)
+	case <-asked:
+		fmt.Fprintf(stderr, "sample: told to crash at message %d\n", b.crashAt)
+		return b.exit
+	case <-told:
+	}
+	end()
+	<-done
+	fmt.Fprintln(stdout, "finished")
+	return 0
+}
+
+// serve answers requests until it gets SIGTERM, or crashes as its flags say.
+func serve(ctx context.Context, b behaviour, stdout, stderr io.Writer) int {
+	begin := time.Now()
+	if b.beforeAnything() {
+		return b.crashed(stderr)
+	}
+	crash, ended := b.ends(ctx)
 	socket, err := net.Listen("tcp", b.address)
 	if err != nil {
 		fmt.Fprintf(stderr, "sample: %v\n", err)
@@ -56,7 +93,7 @@ func serve(ctx context.Context, b behaviour, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "sample: %v\n", err)
 		return 1
 	case <-crash:
-		return crashed()
+		return b.crashed(stderr)
 	case <-asked:
 		fmt.Fprintf(stderr, "sample: told to crash at request %d\n", b.crashAt)
 		return b.exit
