@@ -93,7 +93,7 @@ func TestEdit(t *testing.T) {
 const fakeProgram = `#!/bin/sh
 case $1 in
 local)
-  sleep 600 &
+  sleep 600 >/dev/null 2>&1 &
   echo $! >"$FOLDER/behind"
   echo $$ >"$FOLDER/endpoint"
   echo '{"endpoint":"http://127.0.0.1:9","environment":{},"unset":[]}' ;;

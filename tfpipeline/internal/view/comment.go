@@ -148,10 +148,7 @@ func (c Comment) around(parts []string, levels []detail) string {
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", cellCode(s.Root), s.verdict(), fingerprint)
 	}
-	for _, p := range parts {
-		b.WriteString("\n" + p)
-	}
-	b.WriteString("\n")
+	b.WriteString(strings.Join(parts, "") + "\n")
 	for _, l := range levels {
 		if l != full {
 			b.WriteString("Shortened to fit; the job summary of the run has all of it.\n\n")
@@ -216,15 +213,17 @@ func countWords(counts map[plan.Action]int) string {
 // markdown is one section. limit bounds the list of destroyed resources. Of a
 // section longer than room only so much is written that it is longer.
 func (s Section) markdown(level detail, limit, room int) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "### %s\n\n", code(s.Root))
+	var body string
 	if s.Error != "" {
-		b.WriteString(fence("", firstLines(s.Error, 60-20*int(level))) + "\n")
+		body = fence("", firstLines(s.Error, 60-20*int(level))) + "\n"
 	}
 	if s.Plan != nil {
-		b.WriteString(s.body(level, limit, room))
+		body += s.body(level, limit, room)
 	}
-	return b.String()
+	if body == "" {
+		return "" // the table says that nothing changes
+	}
+	return "\n### " + code(s.Root) + "\n\n" + body
 }
 
 func fold(summary, body string) string {
