@@ -1,8 +1,6 @@
 package config
 
 import (
-	"crypto/sha256"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -166,7 +164,11 @@ func (p Platform) TargetGroup(env, service string) string {
 	if len(name) <= targetGroupName {
 		return name
 	}
-	return fmt.Sprintf("%s-%.3x", strings.TrimRight(name[:targetGroupName-7], "-"), sha256.Sum256([]byte(name)))
+	begin := Cut(p.Prefix(env), TargetGroupPrefix)
+	if len(p.Prefix(env)) < TargetGroupPrefix {
+		begin = strings.TrimRight(name[:TargetGroupPrefix], "-")
+	}
+	return begin + "-" + hash(name)
 }
 
 // LogGroup is the CloudWatch log group of a service or one-off task.

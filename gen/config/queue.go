@@ -36,11 +36,8 @@ func QueueVariable(queue string) string {
 	return strings.ToUpper(strings.ReplaceAll(queue, "-", "_")) + "_QUEUE_URL"
 }
 
-const (
-	// deadLetterSuffix ends the name of a dead-letter queue, as Terraform makes it.
-	deadLetterSuffix = "-dead"
-	queueName        = 80 // characters
-)
+// deadLetterSuffix ends the name of a dead-letter queue, as Terraform makes it.
+const deadLetterSuffix = "-dead"
 
 // queues checks every queue, and that somebody receives what it is sent.
 func (c *checker) queues() {
@@ -48,8 +45,7 @@ func (c *checker) queues() {
 	for i, q := range c.Queues {
 		path := element("queues", i, q.Name, used)
 		if c.name(path+".name", q.Name, "mail") && c.must(used[q.Name] == i, path+".name", q.Name, "is declared twice", q.Name+"-2") {
-			name := c.Family(c.longestEnvironment(), q.Name) + deadLetterSuffix
-			c.must(len(name) <= queueName, path+".name", q.Name, "makes "+tooLong("queue", name, queueName), shorten(q.Name, queueName-len(name)+len(q.Name)))
+			c.partNameFits(path+".name", q.Name)
 			c.must(!strings.HasSuffix(q.Name, deadLetterSuffix), path+".name", q.Name, "ends as the names of dead-letter queues do", strings.TrimSuffix(q.Name, deadLetterSuffix))
 		}
 		c.seconds(path+".visibility", q.Visibility, time.Second, 12*time.Hour, 5*time.Minute)

@@ -31,9 +31,9 @@ func TestValidateQueues(t *testing.T) {
 			p.Queues[0].Visibility, p.Queues[0].Receives, p.Queues[0].AlarmAge = 13*time.Hour, 1001, time.Second
 		}, []string{`queues["mail"].visibility`, `queues["mail"].receives`, `queues["mail"].alarmAge`}},
 		{"long name", func(p *config.Platform) {
-			long := strings.Repeat("m", 61)
+			long := strings.Repeat("m", 64)
 			p.Queues[0].Name, p.Services[4].Receives, p.Services[0].Sends, p.Tasks[1].Sends = long, []string{long}, nil, nil
-		}, []string{`queues["` + strings.Repeat("m", 61) + `"].name`}},
+		}, []string{`queues["` + strings.Repeat("m", 64) + `"].name`}},
 		{"its variable is set", func(p *config.Platform) { p.Services[4].Environment = map[string]string{"MAIL_QUEUE_URL": "x"} }, []string{`services["mail"].environment["MAIL_QUEUE_URL"]: "MAIL_QUEUE_URL" is a variable that queue "mail" sets`}},
 	} {
 		p := configtest.Shop()

@@ -1,51 +1,61 @@
 package config
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"slices"
 	"strings"
 )
 
-// The most characters that AWS allows in the names we derive. Of those made of
-// platform and environment alone the load balancer's is the shortest: what
-// fits there fits ElastiCache (40), RDS and S3 (63) and every role of GitHub.
+// The most characters that AWS allows in the names we derive. Longer ones are cut
+// (Cut), in the modules as here.
 const (
-	loadBalancerName = 32
-	targetGroupName  = 32
-	roleName         = 64
+	// LoadBalancerName and CacheName are for an environment's own.
+	LoadBalancerName = 32
+	CacheName        = 40
+	// TargetGroupPrefix begins the target groups of an environment whose names
+	// were cut; it leaves room for a hyphen and six characters.
+	TargetGroupPrefix = 25
+	// RoleFamily begins the roles of a container, and leaves room for -execution
+	// in the 64 of a role.
+	RoleFamily = 54
+	// QueueName leaves room for -dead in the 80 of a queue.
+	QueueName = 75
+
+	targetGroupName = 32
+	// environmentPrefix is what a database (63) and a deploy role (64) leave for
+	// platform and environment.
+	environmentPrefix = 56
+	// platformName is what the state bucket (63) leaves: -state- and the account.
+	platformName = 44
+	// partName is what Scheduler (64) and host names (63) allow.
+	partName = 63
 )
 
-// Roles of a service or one-off task, besides its family.
-const (
-	taskRoleSuffix      = "-task"
-	executionRoleSuffix = "-execution"
-)
+// Cut is a name that fits AWS's most characters. A longer one is cut, and six
+// characters of its hash at the end keep it from being another's.
+func Cut(name string, most int) string {
+	if len(name) <= most {
+		return name
+	}
+	return strings.TrimRight(name[:most-7], "-") + "-" + hash(name)
+}
+
+func hash(name string) string { return fmt.Sprintf("%.3x", sha256.Sum256([]byte(name))) }
 
 // environmentNameFits checks the names made of platform and environment.
 func (c *checker) environmentNameFits(path, env string) {
-	room := loadBalancerName - len(c.Prefix(""))
+	room := environmentPrefix - len(c.Prefix(""))
 	if !isName(c.Name) || !isName(env) || room < 1 {
 		return
 	}
-	c.must(len(env) <= room, path, env, "makes "+tooLong("load balancer", c.Prefix(env), loadBalancerName), shorten(env, room))
+	c.must(len(env) <= room, path, env, "makes "+tooLong("environment's name", c.Prefix(env), environmentPrefix), shorten(env, room))
 }
 
-// containerNameFits checks the names made of platform, environment and service
-// or one-off task, in the environment with the longest name that fits itself.
-func (c *checker) containerNameFits(path, name string, public bool) {
-	env := c.longestEnvironment()
-	if env == "" || !isName(name) {
-		return
-	}
-	if public {
-		// A deploy role may use the target groups whose names begin with the
-		// environment's, so a cut name must keep that beginning.
-		group, begin := c.Family(env, name), c.Family(env, "")
-		c.must(len(group) <= targetGroupName || len(begin) < targetGroupName-6, path, name,
-			"makes "+tooLong("target group", group, targetGroupName)+", and "+show(begin)+" leaves no room to cut it", shorten(name, targetGroupName-len(begin)))
-	}
-	role := c.Family(env, name) + executionRoleSuffix
-	c.must(len(role) <= roleName, path, name,
-		"makes "+tooLong("execution role", role, roleName), shorten(name, roleName-len(role)+len(name)))
+// partNameFits checks the name of a service, one-off task or queue.
+func (c *checker) partNameFits(path, name string) {
+	c.must(len(name) <= partName || !isName(name), path, name,
+		"has "+plural(len(name), "character")+", where host names and schedules have at most "+show(partName), shorten(name, partName))
 }
 
 // longestEnvironment is the environment whose names are the longest among
@@ -53,7 +63,7 @@ func (c *checker) containerNameFits(path, name string, public bool) {
 func (c *checker) longestEnvironment() string {
 	longest := ""
 	for _, e := range c.Environments {
-		if isName(c.Name) && isName(e.Name) && len(c.Prefix(e.Name)) <= loadBalancerName && len(e.Name) > len(longest) {
+		if isName(c.Name) && isName(e.Name) && len(c.Prefix(e.Name)) <= environmentPrefix && len(e.Name) > len(longest) {
 			longest = e.Name
 		}
 	}

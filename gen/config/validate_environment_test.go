@@ -27,11 +27,11 @@ func TestInvalidEnvironment(t *testing.T) {
 			e.Variables = map[string]map[string]string{"api": {"TEXT": strings.Repeat("x", 70000)}}
 		}), `environments["staging"].variables["api"]: its variables, secrets and command make a task definition of about 72 KiB, where ECS takes 64`},
 		{"environment twice", func(p *P) { e := preview(); e.Name = "staging"; p.Environments = append(p.Environments, e) }, `environments[2].name: "staging" is declared twice; for example "staging-2"`},
-		{"environment too long for its load balancer", func(p *P) {
+		{"environment too long for its database", func(p *P) {
 			e := preview()
-			e.Name = "preview-of-the-future"
+			e.Name = "preview-of-the-future-of-every-customer-we-have"
 			p.Environments = append(p.Environments, e)
-		}, `environments["preview-of-the-future"].name: "preview-of-the-future" makes the load balancer "doc-platform-preview-of-the-future" 34 characters long, where AWS allows 32; for example "preview-of-the-futu"`},
+		}, `environments["preview-of-the-future-of-every-customer-we-have"].name: "preview-of-the-future-of-every-customer-we-have" makes the environment's name "doc-platform-preview-of-the-future-of-every-customer-we-have" 60 characters long, where AWS allows 56; for example "preview-of-the-future-of-every-customer-we"`},
 		{"environments whose names run together", func(p *P) {
 			e := preview()
 			e.Name = "staging-eu"

@@ -65,8 +65,8 @@ func (c *checker) platformName() {
 	c.reservedPrefixes()
 	c.must(!reservedWord(c.DatabaseName()), "name", name,
 		"is a reserved word of PostgreSQL, and the database and its user are named for it", "shop")
-	c.must(len(name)+2 <= loadBalancerName, "name", name,
-		"leaves no room for an environment in the load balancer's name, which has at most 32 characters", "shop")
+	c.must(len(name) <= platformName, "name", name,
+		"makes "+tooLong("state bucket", c.StateBucket(), 63), shorten(name, platformName))
 }
 
 // reservedPrefixes keeps the platform's name from making names that AWS keeps

@@ -16,7 +16,7 @@ func (c *checker) services() {
 		path := element("services", i, s.Name, used)
 		if c.containerName(path+".name", s.Name, "service") &&
 			c.must(used[s.Name] == i, path+".name", s.Name, "is declared twice", s.Name+"-2") {
-			c.containerNameFits(path+".name", s.Name, s.Public())
+			c.partNameFits(path+".name", s.Name)
 		}
 		way := ".routes"
 		if s.Default {

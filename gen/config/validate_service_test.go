@@ -29,10 +29,6 @@ func TestInvalidService(t *testing.T) {
 		{"platform that Fargate does not run", func(p *P) { p.Services[0].Image.Platform = "linux/riscv64" }, `services["api"].image.platform: "linux/riscv64" is not a platform of Fargate: linux/amd64 or linux/arm64; for example "linux/arm64"`},
 		{"service twice", add(internal("api")), `services[3].name: "api" is declared twice; for example "api-2"`},
 		{"service named like the environment's own parts", add(internal("database")), `services["database"].name: "database" is what an environment's own parts are called (alarms, cache, cluster, database, load-balancer, network, queues, schedules, secrets), so no service may be; for example "database-service"`},
-		{"service too long for its target group", func(p *P) {
-			p.Environments[1].Name = "production-two"
-			p.Services[1].Name = "frontend"
-		}, `services["frontend"].name: "frontend" makes the target group "doc-platform-production-two-frontend" 36 characters long, where AWS allows 32, and "doc-platform-production-two-" leaves no room to cut it; for example "fron"`},
 		{"more database clients than rules", func(p *P) {
 			for i := range 58 {
 				s := internal(fmt.Sprintf("s%d", i))
@@ -73,7 +69,7 @@ func TestInvalidService(t *testing.T) {
 			p.Tasks[1].Command = []string{"seed", strings.Repeat("x", 70000)}
 		}, `tasks["seed"]: its variables, secrets and command make a task definition of about 72 KiB, where ECS takes 64`},
 		{"the database's TLS mode", func(p *P) { p.Services[0].Environment = map[string]string{"DB_SSLMODE": "disable"} }, `services["api"].environment["DB_SSLMODE"]: "DB_SSLMODE" is a variable that the platform sets; for example "CUSTOM_DB_SSLMODE"`},
-		{"service too long for its role", add(internal("a-service-with-a-very-long-name")), `services["a-service-with-a-very-long-name"].name: "a-service-with-a-very-long-name" makes the execution role "doc-platform-production-a-service-with-a-very-long-name-execution" 65 characters long, where AWS allows 64; for example "a-service-with-a-very-long-nam"`},
+		{"service too long for a host name", add(internal("a-service-with-a-name-that-no-host-may-have-since-it-is-too-long")), `services["a-service-with-a-name-that-no-host-may-have-since-it-is-too-long"].name: "a-service-with-a-name-that-no-host-may-have-since-it-is-too-long" has 64 characters, where host names and schedules have at most 63; for example "a-service-with-a-name-that-no-host-may-have-since-it-is-too-lon"`},
 		{"port of the system", func(p *P) { p.Services[1].Port = 443 }, `services["frontend"].port: 443 is not a port that a container may listen on without privileges, 1024 to 65535; for example 3000`},
 		{"port too high", func(p *P) { p.Services[1].Port = 65536 }, `services["frontend"].port: 65536 is not a port that a container may listen on without privileges, 1024 to 65535; for example 3000`},
 		{"worker with routes", func(p *P) { p.Services[1].Port = 0 }, `services["frontend"].port: 0 is not a port that a container may listen on without privileges, 1024 to 65535; for example 3000`},

@@ -13,7 +13,7 @@ func (c *checker) tasks() {
 		if c.containerName(path+".name", t.Name, "task") &&
 			c.must(!taken, path+".name", t.Name, "is the name of a service, and both would have the same log group and task definitions", t.Name+"-once") &&
 			c.must(used[t.Name] == i, path+".name", t.Name, "is declared twice", t.Name+"-2") {
-			c.containerNameFits(path+".name", t.Name, false)
+			c.partNameFits(path+".name", t.Name)
 		}
 		if _, ok := c.Service(t.Service); !ok {
 			c.must(false, path+".service", t.Service, "is not a service whose image the task could run", mostAlike(t.Service, c.serviceNames()))

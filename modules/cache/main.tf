@@ -16,7 +16,7 @@ resource "aws_elasticache_subnet_group" "this" {
 }
 
 resource "aws_elasticache_replication_group" "this" {
-  replication_group_id = var.name
+  replication_group_id = length(var.name) <= 40 ? var.name : "${trimsuffix(substr(var.name, 0, 33), "-")}-${substr(sha256(var.name), 0, 6)}"
   description          = "Redis of ${var.name}"
   engine               = var.engine
   engine_version       = var.engine_version

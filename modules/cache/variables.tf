@@ -45,13 +45,13 @@ variable "maintenance_window" {
 }
 
 variable "name" {
-  description = "Identifier of the replication group."
+  description = "Identifier of the replication group, cut to 40 characters with a hash at its end."
   type        = string
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z](-?[a-z0-9]){0,39}$", var.name))
-    error_message = "Up to 40 lower-case letters, digits and single hyphens, beginning with a letter."
+    condition     = can(regex("^[a-z](-?[a-z0-9]){0,63}$", var.name))
+    error_message = "Up to 64 lower-case letters, digits and single hyphens, beginning with a letter."
   }
 }
 

@@ -363,12 +363,13 @@ resource "aws_iam_policy" "services" {
           "elasticloadbalancing:SetSecurityGroups",
           "elasticloadbalancing:SetSubnets",
         ]
-        Resource = [
-          "arn:aws:elasticloadbalancing:${var.region}:${var.account}:loadbalancer/app/${var.platform}-${each.key}/*",
-          "arn:aws:elasticloadbalancing:${var.region}:${var.account}:listener/app/${var.platform}-${each.key}/*",
-          "arn:aws:elasticloadbalancing:${var.region}:${var.account}:listener-rule/app/${var.platform}-${each.key}/*",
+        Resource = distinct([
+          "arn:aws:elasticloadbalancing:${var.region}:${var.account}:loadbalancer/app/${local.load_balancers[each.key]}/*",
+          "arn:aws:elasticloadbalancing:${var.region}:${var.account}:listener/app/${local.load_balancers[each.key]}/*",
+          "arn:aws:elasticloadbalancing:${var.region}:${var.account}:listener-rule/app/${local.load_balancers[each.key]}/*",
           "arn:aws:elasticloadbalancing:${var.region}:${var.account}:targetgroup/${var.platform}-${each.key}-*",
-        ]
+          "arn:aws:elasticloadbalancing:${var.region}:${var.account}:targetgroup/${local.target_groups[each.key]}-*",
+        ])
       },
       {
         Sid    = "Alarms"
@@ -492,10 +493,10 @@ resource "aws_iam_policy" "data" {
           "elasticache:RemoveTagsFromResource",
         ]
         Resource = [
-          "arn:aws:elasticache:${var.region}:${var.account}:cluster:${var.platform}-${each.key}-*",
+          "arn:aws:elasticache:${var.region}:${var.account}:cluster:${local.caches[each.key]}-*",
           "arn:aws:elasticache:${var.region}:${var.account}:parametergroup:default.redis*",
           "arn:aws:elasticache:${var.region}:${var.account}:parametergroup:default.valkey*",
-          "arn:aws:elasticache:${var.region}:${var.account}:replicationgroup:${var.platform}-${each.key}",
+          "arn:aws:elasticache:${var.region}:${var.account}:replicationgroup:${local.caches[each.key]}",
           "arn:aws:elasticache:${var.region}:${var.account}:subnetgroup:${var.platform}-${each.key}",
         ]
       },
@@ -532,8 +533,8 @@ resource "aws_iam_policy" "data" {
           "arn:aws:rds:${var.region}:${var.account}:db:${var.platform}-${each.key}",
           "arn:aws:rds:${var.region}:${var.account}:snapshot:${var.platform}-${each.key}-*",
           "arn:aws:rds:${var.region}:${var.account}:subgrp:${var.platform}-${each.key}",
-          "arn:aws:elasticache:${var.region}:${var.account}:cluster:${var.platform}-${each.key}-*",
-          "arn:aws:elasticache:${var.region}:${var.account}:replicationgroup:${var.platform}-${each.key}",
+          "arn:aws:elasticache:${var.region}:${var.account}:cluster:${local.caches[each.key]}-*",
+          "arn:aws:elasticache:${var.region}:${var.account}:replicationgroup:${local.caches[each.key]}",
           "arn:aws:elasticache:${var.region}:${var.account}:snapshot:${var.platform}-${each.key}-*",
           "arn:aws:elasticache:${var.region}:${var.account}:subnetgroup:${var.platform}-${each.key}",
           "arn:aws:secretsmanager:${var.region}:${var.account}:secret:${each.key}/${var.platform}/*",

@@ -24,6 +24,15 @@ locals {
   arn_of_repositories = "arn:aws:ecr:${var.region}:${var.account}:repository/${var.platform}/*"
 }
 
+locals {
+  prefixes = { for name in keys(var.environments) : name => "${var.platform}-${name}" }
+  # Names of environments where AWS allows fewer characters: what does not fit
+  # is cut and ends with a hash.
+  load_balancers = { for key, name in local.prefixes : key => length(name) <= 32 ? name : "${trimsuffix(substr(name, 0, 25), "-")}-${substr(sha256(name), 0, 6)}" }
+  caches         = { for key, name in local.prefixes : key => length(name) <= 40 ? name : "${trimsuffix(substr(name, 0, 33), "-")}-${substr(sha256(name), 0, 6)}" }
+  target_groups  = { for key, name in local.prefixes : key => length(name) <= 25 ? name : "${trimsuffix(substr(name, 0, 18), "-")}-${substr(sha256(name), 0, 6)}" }
+}
+
 # Plans on pull requests, for releases and for drift. Pull requests run code
 # that nobody has reviewed yet, so this role reads shapes and never values.
 resource "aws_iam_role" "plan" {

@@ -36,7 +36,7 @@ resource "aws_vpc_security_group_ingress_rule" "https" {
 }
 
 resource "aws_lb" "this" {
-  name                       = var.name
+  name                       = length(var.name) <= 32 ? var.name : "${trimsuffix(substr(var.name, 0, 25), "-")}-${substr(sha256(var.name), 0, 6)}"
   load_balancer_type         = "application"
   subnets                    = var.subnet_ids
   security_groups            = [aws_security_group.this.id]

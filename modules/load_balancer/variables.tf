@@ -26,13 +26,13 @@ variable "idle_timeout" {
 }
 
 variable "name" {
-  description = "Name of the load balancer and prefix of its security group."
+  description = "Name of the load balancer, cut to 32 characters with a hash at its end, and prefix of its security group."
   type        = string
   nullable    = false
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?$", var.name)) && !startswith(var.name, "internal-")
-    error_message = "Up to 32 letters, digits and hyphens, no hyphen at either end, and not beginning with internal-."
+    condition     = can(regex("^[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?$", var.name)) && !startswith(var.name, "internal-")
+    error_message = "Up to 64 letters, digits and hyphens, no hyphen at either end, and not beginning with internal-."
   }
 }
 

@@ -5,7 +5,7 @@
 resource "aws_iam_role" "start" {
   for_each = var.schedules
 
-  name                 = "${local.prefix}-${each.key}-schedule"
+  name                 = "${local.roles[each.key]}-schedule"
   path                 = "/${var.platform}/${var.environment_name}/"
   permissions_boundary = var.permissions_boundary
   assume_role_policy = jsonencode({
@@ -40,7 +40,7 @@ resource "aws_iam_role_policy" "start" {
         Sid      = "Run"
         Effect   = "Allow"
         Action   = "ecs:RunTask"
-        Resource = "arn:aws:ecs:${var.region}:${var.account}:task-definition/${local.prefix}-${each.key}:*"
+        Resource = "arn:aws:ecs:${var.region}:${var.account}:task-definition/${local.families[each.key]}:*"
         Condition = {
           ArnEquals = {
             "ecs:cluster" = local.cluster_arn
@@ -52,8 +52,8 @@ resource "aws_iam_role_policy" "start" {
         Effect = "Allow"
         Action = "iam:PassRole"
         Resource = [
-          "arn:aws:iam::${var.account}:role/${var.platform}/${var.environment_name}/${local.prefix}-${each.key}-execution",
-          "arn:aws:iam::${var.account}:role/${var.platform}/${var.environment_name}/${local.prefix}-${each.key}-task",
+          "arn:aws:iam::${var.account}:role/${var.platform}/${var.environment_name}/${local.roles[each.key]}-execution",
+          "arn:aws:iam::${var.account}:role/${var.platform}/${var.environment_name}/${local.roles[each.key]}-task",
         ]
         Condition = {
           StringEquals = {

@@ -23,7 +23,7 @@ locals {
 # ECS acts under this role before the container starts: it pulls the image,
 # reads the secrets and opens the log.
 resource "aws_iam_role" "execution" {
-  name                 = "${local.family}-execution"
+  name                 = "${local.role}-execution"
   path                 = "/${var.platform}/${var.environment_name}/"
   permissions_boundary = var.permissions_boundary
   assume_role_policy   = local.assumed_by_tasks
@@ -80,7 +80,7 @@ locals {
 # The container's own role. It has no permissions but those that the
 # application asks for, and those to use its queues.
 resource "aws_iam_role" "task" {
-  name                 = "${local.family}-task"
+  name                 = "${local.role}-task"
   path                 = "/${var.platform}/${var.environment_name}/"
   permissions_boundary = var.permissions_boundary
   assume_role_policy   = local.assumed_by_tasks

@@ -1,5 +1,7 @@
 package render
 
+import "github.com/specboard/platform/gen/config"
+
 // cache is Redis or Valkey on ElastiCache.
 func cache() module {
 	return module{
@@ -20,7 +22,7 @@ func cache() module {
 				set("subnet_ids", expr("var.subnet_ids")),
 			),
 			resource("aws_elasticache_replication_group", "this",
-				set("replication_group_id", expr("var.name")),
+				set("replication_group_id", cutName("var.name", config.CacheName)),
 				set("description", expr(`"Redis of ${var.name}"`)),
 				set("engine", expr("var.engine")),
 				set("engine_version", expr("var.engine_version")),
@@ -54,10 +56,10 @@ func cache() module {
 				validations: []validation{{`contains(["redis", "valkey"], var.engine)`, "redis or valkey."}}},
 			{name: "engine_version", kind: "string", description: "Version of the engine, major and minor.", example: "7.1",
 				validations: []validation{{`can(regex("^[0-9]+\\.[0-9]+$", var.engine_version))`, "Major and minor version, such as 7.1."}}},
-			{name: "name", kind: "string", description: "Identifier of the replication group.", example: "shop-staging",
+			{name: "name", kind: "string", description: "Identifier of the replication group, cut to 40 characters with a hash at its end.", example: "shop-staging",
 				validations: []validation{{
-					`can(regex("^[a-z](-?[a-z0-9]){0,39}$", var.name))`,
-					"Up to 40 lower-case letters, digits and single hyphens, beginning with a letter.",
+					`can(regex("^[a-z](-?[a-z0-9]){0,63}$", var.name))`,
+					"Up to 64 lower-case letters, digits and single hyphens, beginning with a letter.",
 				}}},
 			{name: "node_count", kind: "number", description: "The primary and its replicas.", fallback: 1,
 				validations: []validation{{"var.node_count >= 1 && var.node_count <= 6", "1 to 6 nodes."}}},

@@ -1,6 +1,11 @@
 package render
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/specboard/platform/gen/config"
+)
 
 // Services and one-off tasks share this: roles that may read their own image,
 // secrets and log and nothing else, and security group rules that let them
@@ -62,9 +67,22 @@ func containerLocals() block {
 	return locals(
 		set("prefix", expr(`"${var.platform}-${var.environment_name}"`)),
 		set("family", expr(`"${local.prefix}-${var.name}"`)),
+		comment("AWS allows 64 characters in a role's name, and 10 are for what it is."),
+		set("role", cutName("local.family", config.RoleFamily)),
 		comment("A reference may end in :key::, to take one key of a JSON document; permission is given for the whole secret, whose ARN has seven parts."),
 		set("secret_arns", expr(`distinct([for reference in values(var.secrets) : join(":", slice(split(":", reference), 0, 7))])`)),
 	)
+}
+
+// cutName is a name as AWS takes it, where it allows so many characters: a longer
+// one is cut and ends with a hash, as config.Cut does it.
+func cutName(name string, most int) expr {
+	return expr(fmt.Sprintf(`length(%[1]s) <= %[2]d ? %[1]s : "${trimsuffix(substr(%[1]s, 0, %[3]d), "-")}-${substr(sha256(%[1]s), 0, 6)}"`, name, most, most-7))
+}
+
+// cutNames are the values of a map, each cut by cutName.
+func cutNames(names string, most int) expr {
+	return expr("{ for key, name in " + names + " : key => " + string(cutName("name", most)) + " }")
 }
 
 // containerIAM is the two roles of a container: the one with which ECS starts
@@ -74,7 +92,7 @@ func containerIAM() []node {
 		return []node{
 			comment(about),
 			resource("aws_iam_role", name,
-				set("name", expr(`"${local.family}-`+suffix+`"`)),
+				set("name", expr(`"${local.role}-`+suffix+`"`)),
 				set("path", expr(`"/${var.platform}/${var.environment_name}/"`)),
 				set("permissions_boundary", expr("var.permissions_boundary")),
 				set("assume_role_policy", expr("local.assumed_by_tasks")),

@@ -1,5 +1,7 @@
 package render
 
+import "github.com/specboard/platform/gen/config"
+
 // github is the trust between GitHub's workflows and the account.
 func github() module {
 	nodes := []node{
@@ -21,6 +23,13 @@ func github() module {
 			set("arn_of_roles", expr(`"arn:aws:iam::${var.account}:role/${var.platform}"`)),
 			set("arn_of_bucket", expr(`"arn:aws:s3:::${var.state_bucket}"`)),
 			set("arn_of_repositories", expr(`"arn:aws:ecr:${var.region}:${var.account}:repository/${var.platform}/*"`)),
+		),
+		locals(
+			set("prefixes", expr(`{ for name in keys(var.environments) : name => "${var.platform}-${name}" }`)),
+			comment("Names of environments where AWS allows fewer characters: what does not fit is cut and ends with a hash."),
+			set("load_balancers", cutNames("local.prefixes", config.LoadBalancerName)),
+			set("caches", cutNames("local.prefixes", config.CacheName)),
+			set("target_groups", cutNames("local.prefixes", config.TargetGroupPrefix)),
 		),
 	}
 	nodes = append(nodes, workflowRole("plan", "Plans on pull requests, for releases and for drift. Pull requests run code that nobody has reviewed yet, so this role reads shapes and never values.",

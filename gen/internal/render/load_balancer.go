@@ -1,5 +1,7 @@
 package render
 
+import "github.com/specboard/platform/gen/config"
+
 // loadBalancer is the public entrance: ALB, certificate and DNS name.
 func loadBalancer() module {
 	return module{
@@ -31,11 +33,11 @@ func loadBalancer() module {
 			},
 			{
 				name: "name", kind: "string",
-				description: "Name of the load balancer and prefix of its security group.",
+				description: "Name of the load balancer, cut to 32 characters with a hash at its end, and prefix of its security group.",
 				example:     "shop-staging",
 				validations: []validation{{
-					`can(regex("^[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?$", var.name)) && !startswith(var.name, "internal-")`,
-					"Up to 32 letters, digits and hyphens, no hyphen at either end, and not beginning with internal-.",
+					`can(regex("^[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?$", var.name)) && !startswith(var.name, "internal-")`,
+					"Up to 64 letters, digits and hyphens, no hyphen at either end, and not beginning with internal-.",
 				}},
 			},
 			{
@@ -87,7 +89,7 @@ func loadBalancerMain() []node {
 		fromInternet("http", 80),
 		fromInternet("https", 443),
 		resource("aws_lb", "this",
-			set("name", expr("var.name")),
+			set("name", cutName("var.name", config.LoadBalancerName)),
 			set("load_balancer_type", "application"),
 			set("subnets", expr("var.subnet_ids")),
 			set("security_groups", row{expr("aws_security_group.this.id")}),

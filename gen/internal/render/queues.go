@@ -1,5 +1,7 @@
 package render
 
+import "github.com/specboard/platform/gen/config"
+
 // queues are those of an environment, each with its dead-letter queue.
 func queues() module {
 	return module{
@@ -33,16 +35,21 @@ func queues() module {
 
 func queuesMain() []node {
 	return []node{
+		locals(
+			set("full_names", expr(`{ for name in keys(var.queues) : name => "${var.prefix}-${name}" }`)),
+			comment("AWS allows 80 characters, and 5 are for -dead: what does not fit is cut and ends with a hash."),
+			set("names", cutNames("local.full_names", config.QueueName)),
+		),
 		comment("Two weeks, the longest that SQS keeps a message: time to look at it and send it once more."),
 		resource("aws_sqs_queue", "dead",
 			set("for_each", expr("var.queues")),
-			set("name", expr(`"${var.prefix}-${each.key}-dead"`)),
+			set("name", expr(`"${local.names[each.key]}-dead"`)),
 			set("message_retention_seconds", 1209600),
 			set("sqs_managed_sse_enabled", true),
 		),
 		resource("aws_sqs_queue", "this",
 			set("for_each", expr("var.queues")),
-			set("name", expr(`"${var.prefix}-${each.key}"`)),
+			set("name", expr("local.names[each.key]")),
 			set("visibility_timeout_seconds", expr("each.value.visibility")),
 			comment("A receiver waits for messages instead of asking for them all the time."),
 			set("receive_wait_time_seconds", 20),

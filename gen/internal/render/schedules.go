@@ -1,5 +1,7 @@
 package render
 
+import "github.com/specboard/platform/gen/config"
+
 // schedules start the one-off tasks of an environment at their times.
 func schedules() module {
 	return module{
@@ -50,6 +52,9 @@ func schedulesMain() []node {
 	return []node{
 		locals(
 			set("prefix", expr(`"${var.platform}-${var.environment_name}"`)),
+			set("families", expr(`{ for name in keys(var.schedules) : name => "${local.prefix}-${name}" }`)),
+			comment("What begins the roles of a task: AWS allows 64 characters in a role's name, and 10 are for what it is."),
+			set("roles", cutNames("local.families", config.RoleFamily)),
 			set("cluster_arn", expr(`"arn:aws:ecs:${var.region}:${var.account}:cluster/${var.cluster_name}"`)),
 		),
 		resource("aws_scheduler_schedule_group", "this",
@@ -96,7 +101,7 @@ func schedulesIAM() []node {
 		comment("Scheduler starts a task under this role: of its own family, in this cluster, with its own two roles."),
 		resource("aws_iam_role", "start",
 			set("for_each", expr("var.schedules")),
-			set("name", expr(`"${local.prefix}-${each.key}-schedule"`)),
+			set("name", expr(`"${local.roles[each.key]}-schedule"`)),
 			set("path", expr(`"/${var.platform}/${var.environment_name}/"`)),
 			set("permissions_boundary", expr("var.permissions_boundary")),
 			set("assume_role_policy", policy(object{
@@ -114,11 +119,11 @@ func schedulesIAM() []node {
 			set("name", "start"),
 			set("role", expr("aws_iam_role.start[each.key].id")),
 			set("policy", policy(
-				allow("Run", "ecs:RunTask", expr(`"arn:aws:ecs:${var.region}:${var.account}:task-definition/${local.prefix}-${each.key}:*"`),
+				allow("Run", "ecs:RunTask", expr(`"arn:aws:ecs:${var.region}:${var.account}:task-definition/${local.families[each.key]}:*"`),
 					when("ArnEquals", "ecs:cluster", expr("local.cluster_arn"))),
 				allow("PassRoles", "iam:PassRole", list{
-					expr(`"arn:aws:iam::${var.account}:role/${var.platform}/${var.environment_name}/${local.prefix}-${each.key}-execution"`),
-					expr(`"arn:aws:iam::${var.account}:role/${var.platform}/${var.environment_name}/${local.prefix}-${each.key}-task"`),
+					expr(`"arn:aws:iam::${var.account}:role/${var.platform}/${var.environment_name}/${local.roles[each.key]}-execution"`),
+					expr(`"arn:aws:iam::${var.account}:role/${var.platform}/${var.environment_name}/${local.roles[each.key]}-task"`),
 				}, when("StringEquals", "iam:PassedToService", "ecs-tasks.amazonaws.com")),
 			)),
 		),

@@ -198,10 +198,15 @@ func serviceMain() []node {
 
 func serviceLoadBalancer() []node {
 	return []node{
+		locals(
+			comment("Where 32 characters are not enough, the end gives way to a hash. A deploy role may use the target groups that begin with the environment's name, so that is kept, or cut the same way for all of them."),
+			set("group_prefix", cutName("local.prefix", config.TargetGroupPrefix)),
+			set("group_start", expr(`length(local.prefix) < 25 ? trimsuffix(substr(local.family, 0, 25), "-") : local.group_prefix`)),
+			set("target_group", expr(`length(local.family) <= 32 ? local.family : "${local.group_start}-${substr(sha256(local.family), 0, 6)}"`)),
+		),
 		resource("aws_lb_target_group", "this",
 			set("count", expr("var.load_balancer == null ? 0 : 1")),
-			comment("Where 32 characters are not enough, the end gives way to a hash."),
-			set("name", expr(`length(local.family) <= 32 ? local.family : "${replace(substr(local.family, 0, 25), "/-+$/", "")}-${substr(sha256(local.family), 0, 6)}"`)),
+			set("name", expr("local.target_group")),
 			comment("A default that ECS overrides for each task. A constant, since another value would replace the group under a running service."),
 			set("port", 80),
 			set("protocol", "HTTP"),

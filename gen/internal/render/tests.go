@@ -155,7 +155,7 @@ func serviceTest() []node {
 		),
 		run("public_and_scaled", []node{
 			set("health_check", object{{"path", "/ready"}, {"matcher", "204"}}),
-			set("name", "notifications-of-everything"),
+			set("name", "notifications-of-everything-that-a-customer-may-want"),
 			set("timeouts", object{{"drain", 90}}),
 			set("autoscaling", object{{"max_tasks", 4}, {"min_tasks", 2}, {"target_cpu_percent", 60}, {"target_requests", 900}}),
 			set("load_balancer", object{
@@ -169,7 +169,7 @@ func serviceTest() []node {
 			set("peers", object{{"database", object{{"port", 5432}, {"security_group_id", "sg-2"}}}}),
 		},
 			assert(`aws_lb_target_group.this[0].health_check[0].path == "/ready" && aws_lb_target_group.this[0].health_check[0].matcher == "204"`, "The load balancer asks what it is told to."),
-			assert(`aws_lb_target_group.this[0].name == "platform-test-notificatio-a8c646"`, "A name that is too long ends in a hash."),
+			assert(`aws_lb_target_group.this[0].name == "platform-test-notificatio-946f1f" && aws_iam_role.execution.name == "platform-test-notifications-of-everything-that-946f1f-execution"`, "A name that is too long ends in a hash."),
 			assert(`length(aws_appautoscaling_policy.cpu) == 1 && length(aws_appautoscaling_policy.requests) == 1 && length(aws_appautoscaling_policy.memory) == 0`, "It follows both of its targets."),
 			assert(`tonumber(aws_lb_target_group.this[0].deregistration_delay) == 90`, "Requests in flight get the time they need."),
 			assert("aws_appautoscaling_target.this[0].min_capacity == 0", "Nothing runs before the first promotion, which raises the lower bound."),

@@ -93,7 +93,7 @@ run "public_and_scaled" {
       path    = "/ready"
       matcher = "204"
     }
-    name = "notifications-of-everything"
+    name = "notifications-of-everything-that-a-customer-may-want"
     timeouts = {
       drain = 90
     }
@@ -127,7 +127,7 @@ run "public_and_scaled" {
   }
 
   assert {
-    condition     = aws_lb_target_group.this[0].name == "platform-test-notificatio-a8c646"
+    condition     = aws_lb_target_group.this[0].name == "platform-test-notificatio-946f1f" && aws_iam_role.execution.name == "platform-test-notifications-of-everything-that-946f1f-execution"
     error_message = "A name that is too long ends in a hash."
   }
 

@@ -3,6 +3,7 @@
 package iamtest
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -361,6 +362,26 @@ func (m *tfModule) policies() map[string]json.RawMessage {
 	return all
 }
 
+// length takes text too, as Terraform's does.
+var length = function.New(&function.Spec{
+	Params: []function.Parameter{{Name: "value", Type: cty.DynamicPseudoType}},
+	Type:   function.StaticReturnType(cty.Number),
+	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+		if args[0].Type() == cty.String {
+			return stdlib.Strlen(args[0])
+		}
+		return stdlib.Length(args[0])
+	},
+})
+
+var sha256Func = function.New(&function.Spec{
+	Params: []function.Parameter{{Name: "text", Type: cty.String}},
+	Type:   function.StaticReturnType(cty.String),
+	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+		return cty.StringVal(fmt.Sprintf("%x", sha256.Sum256([]byte(args[0].AsString())))), nil
+	},
+})
+
 var functions = map[string]function.Function{
 	"concat":     stdlib.ConcatFunc,
 	"distinct":   stdlib.DistinctFunc,
@@ -369,10 +390,11 @@ var functions = map[string]function.Function{
 	"join":       stdlib.JoinFunc,
 	"jsonencode": stdlib.JSONEncodeFunc,
 	"keys":       stdlib.KeysFunc,
-	"length":     stdlib.LengthFunc,
+	"length":     length,
 	"merge":      stdlib.MergeFunc,
 	"regexall":   stdlib.RegexAllFunc,
 	"replace":    stdlib.ReplaceFunc,
+	"sha256":     sha256Func,
 	"slice":      stdlib.SliceFunc,
 	"sort":       stdlib.SortFunc,
 	"split":      stdlib.SplitFunc,
