@@ -279,7 +279,9 @@ func loadBalancerTest() []node {
 			assert("aws_lb.this.enable_deletion_protection && aws_lb.this.drop_invalid_header_fields", "Protected unless asked otherwise; headers that servers read differently are dropped."),
 			assert("aws_lb.this.idle_timeout == 300", "A stream may pause for five minutes."),
 		),
-		refuses("a_name_that_is_too_long", "name", "a-load-balancer-with-a-name-of-more-than-32"),
+		run("a_name_that_is_too_long", []node{set("name", "a-load-balancer-with-a-name-of-more-than-32")},
+			assert(`aws_lb.this.name == "a-load-balancer-with-a-na-ea3ff5"`, "A name that is too long ends in a hash."),
+		),
 		refuses("no_idle_timeout", "idle_timeout", 0),
 	}
 }
