@@ -121,6 +121,69 @@ type Service struct {
 	Receives, Sends []string
 	// Environment holds further variables with fixed, public values.
 	Environment map[string]string
+	// Sidecars run in every task of the service, at most nine.
+	Sidecars []Sidecar
+	// DependsOn are the sidecars that the service's container waits for before it
+	// starts.
+	DependsOn []Dependency
+}
+
+// Sidecar is a further container in every task of a service, such as an
+// OpenTelemetry collector or a log router. All containers of a task share its CPU
+// and memory, its roles and its network: they find each other at localhost. A
+// promotion changes the service's own image and keeps those of its sidecars, which
+// change by an edit here, with the next promotion. Its log is beside the service's.
+type Sidecar struct {
+	// Name is the container's, such as "otel".
+	Name string
+	// Image is pulled as it stands here, with a digest or a tag other than latest:
+	// "public.ecr.aws/aws-observability/aws-otel-collector:v0.43.3". It comes from a
+	// registry that anybody may pull from, or from the platform's own.
+	Image string
+	// Optional lets the task run on when the sidecar ends. Otherwise its end is the
+	// task's, as that of the service's own container is.
+	Optional bool
+	// EntryPoint and Command are as in Service.
+	EntryPoint, Command []string
+	// Ports are those that it listens on, each unlike all others of the task.
+	Ports []int
+	// HealthCommand is as in Service; without one nobody checks the sidecar. It is run
+	// every 10 seconds, and three failures in a row after the first minute count: an
+	// unhealthy sidecar makes its task unhealthy, unless it is optional.
+	HealthCommand []string
+	// CPU is what the sidecar is granted of the task's, in units of 1/1024 vCPU, and
+	// Memory the MiB beyond which it is killed. 0: what the others leave.
+	CPU, Memory int
+	// Environment holds its variables with fixed, public values, besides APP_ENV.
+	Environment map[string]string
+	// Secrets names the Secrets that it receives by reference.
+	Secrets []string
+	// DependsOn are the other sidecars that this one waits for before it starts.
+	DependsOn []Dependency
+	// LogRouter makes it the FireLens log router of the service's own container.
+	LogRouter LogRouter
+}
+
+// Dependency has a container wait for another one of its task.
+type Dependency struct {
+	// Container is a sidecar's Name.
+	Container string
+	// Condition is what it waits for: START, HEALTHY (its HealthCommand), COMPLETE (its
+	// end) or SUCCESS (its end with 0). Only an Optional sidecar may end.
+	Condition string
+}
+
+// LogRouter is where FireLens sends what the service's own container logs. Empty:
+// the sidecar routes nothing.
+type LogRouter struct {
+	// Type is the program in the sidecar's image: "fluentbit" or "fluentd".
+	Type string
+	// Options are those of the program's output, such as {"Name": "datadog", …}. None:
+	// Fluent Bit sends to the service's log group in CloudWatch, where "logs" and
+	// failed promotions read it. What goes elsewhere they cannot read.
+	Options map[string]string
+	// Secrets are options with secret values: names of Secrets by option.
+	Secrets map[string]string
 }
 
 // Permission allows actions on resources, to the service or task alone whose

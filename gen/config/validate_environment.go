@@ -49,6 +49,7 @@ func (c *checker) environments() {
 			c.schedule(at, name, e.Schedules[name])
 		}
 		c.requests(path, e)
+		c.sidecarsFit(path, e)
 		c.variablesHere(path+".variables", e)
 		c.boundaryFits(path, e)
 		c.alarms(path+".alarms", e.Alarms)

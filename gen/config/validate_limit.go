@@ -57,7 +57,7 @@ func one(yes bool) int {
 
 // definitionFits checks the size of what is registered for a container.
 func (c *checker) definitionFits(path string, of container, command []string) {
-	size := taskOverhead
+	size := taskOverhead + of.sidecars
 	add := func(v any) {
 		text, err := json.Marshal(v)
 		if err != nil {

@@ -38,6 +38,7 @@ func (c *checker) services() {
 		of, command := s.container()
 		c.variables(path, of)
 		c.definitionFits(path, of, command)
+		c.sidecars(path, s)
 	}
 	router.unreachable()
 	c.rules()

@@ -14,6 +14,7 @@ type container struct {
 	calls, secrets  []string
 	queues          []string
 	environment     map[string]string
+	sidecars        int // bytes
 }
 
 // variables checks that no two sources set the same environment variable: the
@@ -55,6 +56,7 @@ func (s Service) container() (container, []string) {
 	return container{
 		listens: s.Port != 0, database: s.Database, cache: s.Cache,
 		calls: s.Calls, secrets: s.Secrets, queues: queuesOf(s.Receives, s.Sends), environment: s.Environment,
+		sidecars: sidecarBytes(s),
 	}, slices.Concat(s.EntryPoint, s.Command, s.HealthCommand)
 }
 

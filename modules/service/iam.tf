@@ -55,7 +55,7 @@ locals {
         "ecr:BatchGetImage",
         "ecr:GetDownloadUrlForLayer",
       ]
-      Resource = var.repository_arn
+      Resource = concat([var.repository_arn], local.sidecar_repository_arns)
     },
     {
       Sid    = "Log"
@@ -69,7 +69,7 @@ locals {
   ]
   # IAM takes no statement without a resource, so a container without secrets
   # gets none.
-  secret_statements = length(var.secrets) == 0 ? [] : [{
+  secret_statements = length(local.secret_references) == 0 ? [] : [{
     Sid      = "Secrets"
     Effect   = "Allow"
     Action   = "secretsmanager:GetSecretValue"

@@ -5,9 +5,12 @@ locals {
   family = "${local.prefix}-${var.name}"
   # AWS allows 64 characters in a role's name, and 10 are for what it is.
   role = length(local.family) <= 54 ? local.family : "${trimsuffix(substr(local.family, 0, 47), "-")}-${substr(sha256(local.family), 0, 6)}"
+  secret_references = concat(values(var.secrets), flatten([
+    for sidecar in values(var.sidecars) : concat(values(sidecar.secrets), sidecar.log_router == null ? [] : values(sidecar.log_router.secrets))
+  ]))
   # A reference may end in :key::, to take one key of a JSON document;
   # permission is given for the whole secret, whose ARN has seven parts.
-  secret_arns = distinct([for reference in values(var.secrets) : join(":", slice(split(":", reference), 0, 7))])
+  secret_arns = distinct([for reference in local.secret_references : join(":", slice(split(":", reference), 0, 7))])
 }
 
 resource "aws_cloudwatch_log_group" "this" {
@@ -28,7 +31,7 @@ resource "aws_ecs_task_definition" "template" {
   task_role_arn            = aws_iam_role.task.arn
   skip_destroy             = true
   track_latest             = false
-  container_definitions = jsonencode([
+  container_definitions = jsonencode(concat([
     {
       name      = var.name
       image     = var.image
@@ -53,22 +56,30 @@ resource "aws_ecs_task_definition" "template" {
         startPeriod = var.health_check.start_period
         timeout     = var.health_check.timeout
       }
+      dependsOn = length(var.depends_on_sidecars) == 0 ? null : [for container, condition in var.depends_on_sidecars : { containerName = container, condition = condition }]
       # From SIGTERM to SIGKILL.
       stopTimeout = var.timeouts.stop
       # Sorted by name, as ECS returns them: an order of our own would look like a
       # change.
       environment = [for name, value in var.environment : { name = name, value = value }]
       secrets     = [for name, reference in var.secrets : { name = name, valueFrom = reference }]
-      logConfiguration = {
-        logDriver = "awslogs"
-        options = {
-          awslogs-group         = aws_cloudwatch_log_group.this.name
-          awslogs-region        = var.region
-          awslogs-stream-prefix = var.name
-        }
-      }
+      logConfiguration = concat(
+        [for router in local.log_routers : {
+          logDriver     = "awsfirelens"
+          options       = length(router.options) == 0 ? tomap(local.routed_to_cloudwatch) : router.options
+          secretOptions = [for name, reference in router.secrets : { name = name, valueFrom = reference }]
+        }],
+        [{
+          logDriver = "awslogs"
+          options = {
+            awslogs-group         = aws_cloudwatch_log_group.this.name
+            awslogs-region        = var.region
+            awslogs-stream-prefix = var.name
+          }
+        }],
+      )[0]
     },
-  ])
+  ], local.sidecars))
 
   dynamic "ephemeral_storage" {
     for_each = var.ephemeral_storage_gib[*]

@@ -70,6 +70,18 @@ variable "cpu_architecture" {
   nullable    = false
 }
 
+variable "depends_on_sidecars" {
+  description = "Sidecars that the service's own container waits for, and until when: START, HEALTHY, COMPLETE or SUCCESS."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in keys(var.depends_on_sidecars) : contains(keys(var.sidecars), name)])
+    error_message = "It waits for its own sidecars."
+  }
+}
+
 variable "entry_point" {
   description = "Entry point that replaces the image's own; null keeps it."
   type        = list(string)
@@ -253,6 +265,45 @@ variable "secrets" {
   type        = map(string)
   default     = {}
   nullable    = false
+}
+
+variable "sidecars" {
+  description = "Further containers of each task, by name; a promotion leaves their images. cpu and memory are granted of the task's; depends_on is as depends_on_sidecars. One may be the FireLens log_router of the service's own container: without options it sends to the log group."
+  type = map(object({
+    command        = optional(list(string))
+    cpu            = optional(number, 0)
+    depends_on     = optional(map(string), {})
+    entry_point    = optional(list(string))
+    environment    = optional(map(string), {})
+    essential      = optional(bool, true)
+    health_command = optional(list(string))
+    image          = string
+    log_router = optional(object({
+      options = optional(map(string), {})
+      secrets = optional(map(string), {})
+      type    = string
+    }))
+    memory  = optional(number)
+    ports   = optional(list(number), [])
+    secrets = optional(map(string), {})
+  }))
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = length(var.sidecars) <= 9
+    error_message = "ECS runs up to nine containers besides the service's own."
+  }
+
+  validation {
+    condition     = length([for sidecar in values(var.sidecars) : sidecar if sidecar.log_router != null]) <= 1
+    error_message = "One log router at most."
+  }
+
+  validation {
+    condition     = alltrue([for sidecar in values(var.sidecars) : can(regex("(@sha256:[0-9a-f]{64}|:[A-Za-z0-9_][A-Za-z0-9._-]*)$", sidecar.image)) && !endswith(sidecar.image, ":latest")])
+    error_message = "An image has a digest or a tag other than latest."
+  }
 }
 
 variable "subnet_ids" {

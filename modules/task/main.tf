@@ -4,10 +4,11 @@ locals {
   prefix = "${var.platform}-${var.environment_name}"
   family = "${local.prefix}-${var.name}"
   # AWS allows 64 characters in a role's name, and 10 are for what it is.
-  role = length(local.family) <= 54 ? local.family : "${trimsuffix(substr(local.family, 0, 47), "-")}-${substr(sha256(local.family), 0, 6)}"
+  role              = length(local.family) <= 54 ? local.family : "${trimsuffix(substr(local.family, 0, 47), "-")}-${substr(sha256(local.family), 0, 6)}"
+  secret_references = values(var.secrets)
   # A reference may end in :key::, to take one key of a JSON document;
   # permission is given for the whole secret, whose ARN has seven parts.
-  secret_arns = distinct([for reference in values(var.secrets) : join(":", slice(split(":", reference), 0, 7))])
+  secret_arns = distinct([for reference in local.secret_references : join(":", slice(split(":", reference), 0, 7))])
 }
 
 resource "aws_cloudwatch_log_group" "this" {

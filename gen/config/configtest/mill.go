@@ -32,6 +32,25 @@ func Mill() config.Platform {
 				Image:         config.Image{Context: "scale"},
 				Port:          8080,
 				HealthCommand: []string{"CMD", "/bin/scale", "check"},
+				Sidecars: []config.Sidecar{
+					{
+						Name:      "logs",
+						Image:     "public.ecr.aws/aws-observability/aws-for-fluent-bit:2.32.5",
+						LogRouter: config.LogRouter{Type: "fluentbit"},
+					},
+					{
+						Name:          "otel",
+						Image:         "public.ecr.aws/aws-observability/aws-otel-collector:v0.43.3",
+						Command:       []string{"--config=/etc/ecs/ecs-default-config.yaml"},
+						Optional:      true,
+						Ports:         []int{4317, 4318},
+						HealthCommand: []string{"CMD", "/healthcheck"},
+						CPU:           32,
+						Memory:        128,
+						DependsOn:     []config.Dependency{{Container: "logs", Condition: "START"}},
+					},
+				},
+				DependsOn: []config.Dependency{{Container: "logs", Condition: "START"}, {Container: "otel", Condition: "HEALTHY"}},
 			},
 		},
 

@@ -63,14 +63,16 @@ func containerVariables() []variable {
 }
 
 // containerLocals are the names that services and tasks derive.
-func containerLocals() block {
+// references are the secrets of all its containers.
+func containerLocals(references expr) block {
 	return locals(
 		set("prefix", expr(`"${var.platform}-${var.environment_name}"`)),
 		set("family", expr(`"${local.prefix}-${var.name}"`)),
 		comment("AWS allows 64 characters in a role's name, and 10 are for what it is."),
 		set("role", cutName("local.family", config.RoleFamily)),
+		set("secret_references", references),
 		comment("A reference may end in :key::, to take one key of a JSON document; permission is given for the whole secret, whose ARN has seven parts."),
-		set("secret_arns", expr(`distinct([for reference in values(var.secrets) : join(":", slice(split(":", reference), 0, 7))])`)),
+		set("secret_arns", expr(`distinct([for reference in local.secret_references : join(":", slice(split(":", reference), 0, 7))])`)),
 	)
 }
 
@@ -86,8 +88,8 @@ func cutNames(names string, most int) expr {
 }
 
 // containerIAM is the two roles of a container: the one with which ECS starts
-// it, and its own.
-func containerIAM() []node {
+// it, and its own. repositories are those of its images.
+func containerIAM(repositories any) []node {
 	role := func(name, about, suffix string) []node {
 		return []node{
 			comment(about),
@@ -132,7 +134,7 @@ func containerIAM() []node {
 					{"Sid", "Image"},
 					{"Effect", "Allow"},
 					{"Action", list{"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"}},
-					{"Resource", expr("var.repository_arn")},
+					{"Resource", repositories},
 				},
 				object{
 					{"Sid", "Log"},
@@ -142,7 +144,7 @@ func containerIAM() []node {
 				},
 			}),
 			comment("IAM takes no statement without a resource, so a container without secrets gets none."),
-			set("secret_statements", expr(`length(var.secrets) == 0 ? [] : [{
+			set("secret_statements", expr(`length(local.secret_references) == 0 ? [] : [{
     Sid      = "Secrets"
     Effect   = "Allow"
     Action   = "secretsmanager:GetSecretValue"
@@ -251,9 +253,22 @@ func containerLog() block {
 	)
 }
 
+// containerAwslogs is the log of a container in CloudWatch.
+func containerAwslogs() object {
+	return object{
+		{"logDriver", "awslogs"},
+		{"options", object{
+			{"awslogs-group", expr("aws_cloudwatch_log_group.this.name")},
+			{"awslogs-region", expr("var.region")},
+			{"awslogs-stream-prefix", expr("var.name")},
+		}},
+	}
+}
+
 // taskDefinition is the template that a promotion copies. definition holds
-// what differs in the container between services and one-off tasks.
-func taskDefinition(definition ...field) []node {
+// what differs in the container between services and one-off tasks, log is where it
+// logs, and sidecars are containers besides it; "" if there are none.
+func taskDefinition(log any, sidecars expr, definition ...field) []node {
 	container := append(object{
 		{"name", expr("var.name")},
 		{"image", expr("var.image")},
@@ -263,15 +278,12 @@ func taskDefinition(definition ...field) []node {
 		note("Sorted by name, as ECS returns them: an order of our own would look like a change."),
 		field{"environment", expr("[for name, value in var.environment : { name = name, value = value }]")},
 		field{"secrets", expr("[for name, reference in var.secrets : { name = name, valueFrom = reference }]")},
-		field{"logConfiguration", object{
-			{"logDriver", "awslogs"},
-			{"options", object{
-				{"awslogs-group", expr("aws_cloudwatch_log_group.this.name")},
-				{"awslogs-region", expr("var.region")},
-				{"awslogs-stream-prefix", expr("var.name")},
-			}},
-		}},
+		field{"logConfiguration", log},
 	)
+	containers := call{"jsonencode", list{container}}
+	if sidecars != "" {
+		containers = call{"jsonencode", call{"concat", listed{list{container}, sidecars}}}
+	}
 	return []node{
 		comment("A template: a promotion registers copies of it that run a release's image. Terraform registers a new revision when the shape changes and never deregisters one, since a rollback may need it."),
 		resource("aws_ecs_task_definition", "template",
@@ -284,7 +296,7 @@ func taskDefinition(definition ...field) []node {
 			set("task_role_arn", expr("aws_iam_role.task.arn")),
 			set("skip_destroy", true),
 			set("track_latest", false),
-			set("container_definitions", call{"jsonencode", list{container}}),
+			set("container_definitions", containers),
 			block{"dynamic", []string{"ephemeral_storage"}, []node{
 				set("for_each", expr("var.ephemeral_storage_gib[*]")),
 				nested("content", set("size_in_gib", expr("ephemeral_storage.value"))),

@@ -135,6 +135,29 @@ func TestVariablesOfAnEnvironment(t *testing.T) {
 	}
 }
 
+// TestSidecarsAreRendered looks for the sidecars of a service.
+func TestSidecarsAreRendered(t *testing.T) {
+	files, err := Render(configtest.Mill())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if f.Path != "envs/test/services.tf" {
+			continue
+		}
+		for _, want := range []string{
+			"depends_on_sidecars = {\n    logs = \"START\"\n    otel = \"HEALTHY\"\n  }",
+			"log_router = {\n        type = \"fluentbit\"\n      }",
+			"cpu     = 32\n      depends_on = {\n        logs = \"START\"\n      }\n      environment = {\n        APP_ENV = \"test\"\n      }\n      essential      = false\n",
+			"memory         = 128\n      ports          = [4317, 4318]",
+		} {
+			if !strings.Contains(string(f.Content), want) {
+				t.Errorf("%s lacks %s:\n%s", f.Path, want, f.Content)
+			}
+		}
+	}
+}
+
 // TestSchedulesAndQueues looks for the schedules of tasks where they run by
 // themselves, and for queues where messages are sent and received.
 func TestSchedulesAndQueues(t *testing.T) {

@@ -39,6 +39,7 @@ func environmentServices(p config.Platform, e config.Environment) []node {
 			body = append(body, set("command", list(strs(s.Command))))
 		}
 		body = append(body, serviceTimes(s)...)
+		body = append(body, serviceSidecars(p, e, s)...)
 		if size.Autoscaled() {
 			body = append(body, set("autoscaling", append(object{
 				{"max_tasks", size.MaxTasks},
@@ -288,10 +289,8 @@ func containerSecrets(p config.Platform, c container) object {
 		case s.Kind == config.DatabaseCredentials && c.database:
 			references[s.Variable] = expr(`"${module.secrets.stored_arns["` + s.Name + `"]}:password::"`)
 		case !slices.Contains(c.secrets, s.Name):
-		case s.Kind == config.Provided:
-			references[s.Variable] = expr(`module.secrets.arns["` + s.Name + `"]`)
-		case s.Kind == config.Generated:
-			references[s.Variable] = expr(`module.secrets.stored_arns["` + s.Name + `"]`)
+		case s.Kind != config.DatabaseCredentials:
+			references[s.Variable] = secretReference(p, s.Name)
 		}
 	}
 	return fields(slices.Sorted(maps.Keys(references)), func(k string) any { return references[k] })

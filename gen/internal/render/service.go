@@ -8,7 +8,7 @@ import (
 
 // service is one long-running service on ECS Fargate.
 func service() module {
-	variables := append(containerVariables(),
+	variables := append(append(containerVariables(), sidecarVariables()...),
 		variable{name: "alarms", kind: "object({\n    cpu_percent     = number\n    http_5xx        = optional(number, 10)\n    memory_percent  = number\n    period_seconds  = number\n    topic_arn       = string\n  })",
 			description: "Thresholds of the alarms, each over period_seconds, and the topic they notify.",
 			example: object{
@@ -97,7 +97,8 @@ func service() module {
 		files: []source{
 			{"main.tf", serviceMain()},
 			{"load_balancer.tf", serviceLoadBalancer()},
-			{"iam.tf", containerIAM()},
+			{"iam.tf", containerIAM(expr("concat([var.repository_arn], local.sidecar_repository_arns)"))},
+			{"sidecars.tf", sidecarNodes()},
 			{"network.tf", network},
 			{"autoscaling.tf", serviceAutoscaling()},
 			{"alarms.tf", serviceAlarms()},
@@ -109,8 +110,11 @@ func service() module {
 }
 
 func serviceMain() []node {
-	nodes := []node{containerLocals(), containerLog()}
+	nodes := []node{containerLocals(`concat(values(var.secrets), flatten([
+    for sidecar in values(var.sidecars) : concat(values(sidecar.secrets), sidecar.log_router == null ? [] : values(sidecar.log_router.secrets))
+  ]))`), containerLog()}
 	nodes = append(nodes, taskDefinition(
+		serviceLog, "local.sidecars",
 		note("null keeps the image's own."),
 		field{"command", expr("var.command")},
 		field{"entryPoint", expr("var.entry_point")},
@@ -130,6 +134,7 @@ func serviceMain() []node {
       startPeriod = var.health_check.start_period
       timeout     = var.health_check.timeout
     }`)},
+		field{"dependsOn", expr("length(var.depends_on_sidecars) == 0 ? null : [for container, condition in var.depends_on_sidecars : { containerName = container, condition = condition }]")},
 		note("From SIGTERM to SIGKILL."),
 		field{"stopTimeout", expr("var.timeouts.stop")},
 	)...)

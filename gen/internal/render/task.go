@@ -7,8 +7,8 @@ func task() module {
 			description: "Command that replaces the image's own.",
 			example:     row{"migrate", "up"}},
 	)
-	nodes := []node{containerLocals(), containerLog()}
-	nodes = append(nodes, taskDefinition(field{"command", expr("var.command")})...)
+	nodes := []node{containerLocals("values(var.secrets)"), containerLog()}
+	nodes = append(nodes, taskDefinition(containerAwslogs(), "", field{"command", expr("var.command")})...)
 	return module{
 		name: "task",
 		about: []string{
@@ -16,7 +16,7 @@ func task() module {
 		},
 		files: []source{
 			{"main.tf", nodes},
-			{"iam.tf", containerIAM()},
+			{"iam.tf", containerIAM(expr("var.repository_arn"))},
 			{"network.tf", containerNetwork()},
 		},
 		variables: variables,

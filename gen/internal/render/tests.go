@@ -185,6 +185,28 @@ func serviceTest() []node {
 			assert("aws_ecs_task_definition.template.ephemeral_storage[0].size_in_gib == 50", "A task has the disk that it needs."),
 			assert(`jsondecode(aws_iam_role_policy.task[0].policy).Statement == [{ Action = ["ses:SendEmail"], Effect = "Allow", Resource = ["*"] }]`, "The container's role allows what is asked for, and nothing else."),
 		),
+		run("sidecars_run_in_every_task", []node{
+			set("depends_on_sidecars", object{{"otel", "HEALTHY"}}),
+			set("sidecars", object{
+				{"logs", object{{"image", "public.ecr.aws/aws-observability/aws-for-fluent-bit:2.32.5"}, {"log_router", object{{"type", "fluentbit"}}}}},
+				{"otel", object{
+					{"environment", object{{"APP_ENV", "test"}}},
+					{"essential", false},
+					{"health_command", row{"CMD", "/healthcheck"}},
+					{"image", "123456789012.dkr.ecr.us-west-2.amazonaws.com/platform/otel:1"},
+					{"memory", 128},
+					{"ports", row{4317}},
+					{"secrets", object{{"KEY", "arn:aws:secretsmanager:us-west-2:123456789012:secret:test/platform/otel-AbCdEf"}}},
+				}},
+			}),
+		},
+			assert(`[for c in local.sidecars : [c.name, c.essential]] == [["logs", true], ["otel", false]]`, "Each is a container, essential unless asked otherwise."),
+			assert(`local.sidecars[1].portMappings[0].containerPort == 4317 && local.sidecars[1].healthCheck.command[1] == "/healthcheck" && local.sidecars[1].memory == 128`, "It listens, is checked and bounded as asked."),
+			assert(`local.sidecars[0].firelensConfiguration.type == "fluentbit" && local.sidecars[1].firelensConfiguration == null`, "One routes the log."),
+			assert(`local.routed_to_cloudwatch.log_group_name == "/platform/test/api" && length(aws_iam_role_policy.log_router) == 1`, "The router writes where the service itself would, and may."),
+			assert(`one(local.sidecar_repository_arns) == "arn:aws:ecr:us-west-2:123456789012:repository/platform/otel"`, "An image of the account's may be pulled."),
+			assert(`one(local.secret_arns) == "arn:aws:secretsmanager:us-west-2:123456789012:secret:test/platform/otel-AbCdEf" && length(local.secret_statements) == 1`, "Its secret may be read."),
+		),
 		run("a_worker_listens_on_nothing", []node{
 			set("command", row{"work"}),
 			set("name", "mail"),
@@ -199,6 +221,7 @@ func serviceTest() []node {
 		refuses("an_internal_service_that_nobody_checks", "health_check", object{}),
 		refuses("a_disk_that_fargate_includes", "ephemeral_storage_gib", 20),
 		refuses("requests_that_nobody_counts", "autoscaling", object{{"max_tasks", 4}, {"min_tasks", 2}, {"target_requests", 100}}),
+		refuses("a_sidecar_of_any_version", "sidecars", object{{"otel", object{{"image", "otel/collector:latest"}}}}),
 		refuses("a_stop_that_fargate_does_not_wait_for", "timeouts", object{{"stop", 300}}),
 	}
 }

@@ -25,6 +25,8 @@ type (
 		function string
 		argument any
 	}
+	// listed are the arguments of a call with several.
+	listed []any
 	// loop is a list of one element for each of a collection, such as
 	// loop{"port", "var.port[*]", object{…}}.
 	loop struct {
@@ -81,6 +83,15 @@ func (p *printer) value(v any) error {
 			return fmt.Errorf("%s: %w", v.function, err)
 		}
 		p.text(")")
+	case listed:
+		for i, e := range v {
+			if i > 0 {
+				p.text(", ")
+			}
+			if err := p.value(e); err != nil {
+				return err
+			}
+		}
 	case loop:
 		p.text("[for " + v.each + " in ")
 		p.expression(string(v.in))

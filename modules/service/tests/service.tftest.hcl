@@ -191,6 +191,67 @@ run "what_it_asks_for_besides" {
   }
 }
 
+run "sidecars_run_in_every_task" {
+  command = plan
+
+  variables {
+    depends_on_sidecars = {
+      otel = "HEALTHY"
+    }
+    sidecars = {
+      logs = {
+        image = "public.ecr.aws/aws-observability/aws-for-fluent-bit:2.32.5"
+        log_router = {
+          type = "fluentbit"
+        }
+      }
+      otel = {
+        environment = {
+          APP_ENV = "test"
+        }
+        essential      = false
+        health_command = ["CMD", "/healthcheck"]
+        image          = "123456789012.dkr.ecr.us-west-2.amazonaws.com/platform/otel:1"
+        memory         = 128
+        ports          = [4317]
+        secrets = {
+          KEY = "arn:aws:secretsmanager:us-west-2:123456789012:secret:test/platform/otel-AbCdEf"
+        }
+      }
+    }
+  }
+
+  assert {
+    condition     = [for c in local.sidecars : [c.name, c.essential]] == [["logs", true], ["otel", false]]
+    error_message = "Each is a container, essential unless asked otherwise."
+  }
+
+  assert {
+    condition     = local.sidecars[1].portMappings[0].containerPort == 4317 && local.sidecars[1].healthCheck.command[1] == "/healthcheck" && local.sidecars[1].memory == 128
+    error_message = "It listens, is checked and bounded as asked."
+  }
+
+  assert {
+    condition     = local.sidecars[0].firelensConfiguration.type == "fluentbit" && local.sidecars[1].firelensConfiguration == null
+    error_message = "One routes the log."
+  }
+
+  assert {
+    condition     = local.routed_to_cloudwatch.log_group_name == "/platform/test/api" && length(aws_iam_role_policy.log_router) == 1
+    error_message = "The router writes where the service itself would, and may."
+  }
+
+  assert {
+    condition     = one(local.sidecar_repository_arns) == "arn:aws:ecr:us-west-2:123456789012:repository/platform/otel"
+    error_message = "An image of the account's may be pulled."
+  }
+
+  assert {
+    condition     = one(local.secret_arns) == "arn:aws:secretsmanager:us-west-2:123456789012:secret:test/platform/otel-AbCdEf" && length(local.secret_statements) == 1
+    error_message = "Its secret may be read."
+  }
+}
+
 run "a_worker_listens_on_nothing" {
   command = plan
 
@@ -268,6 +329,20 @@ run "requests_that_nobody_counts" {
   }
 
   expect_failures = [var.autoscaling]
+}
+
+run "a_sidecar_of_any_version" {
+  command = plan
+
+  variables {
+    sidecars = {
+      otel = {
+        image = "otel/collector:latest"
+      }
+    }
+  }
+
+  expect_failures = [var.sidecars]
 }
 
 run "a_stop_that_fargate_does_not_wait_for" {

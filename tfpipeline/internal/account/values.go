@@ -100,7 +100,7 @@ func (a *Account) secret(ctx context.Context, env string, s config.Secret) (Secr
 		return slices.Contains(secrets, s.Name) || database && s.Kind == config.DatabaseCredentials
 	}
 	for _, service := range a.platform.Services {
-		if reads(service.Secrets, service.Database) {
+		if reads(service.AllSecrets(), service.Database) {
 			secret.Services = append(secret.Services, service.Name)
 		}
 	}

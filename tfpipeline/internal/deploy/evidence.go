@@ -75,6 +75,32 @@ func (t StoppedTask) Crashed() bool {
 	}
 }
 
+// Ended is the container whose end was the task's: a sidecar that is essential ends
+// its task as the service's own container does. The others get SIGTERM then, so
+// that they end with 143, with 137 if they do not heed it, or with 0. "" where the
+// ends of several containers could be it, or ECS gives another reason.
+func (t StoppedTask) Ended() string {
+	if t.StopCode != "EssentialContainerExited" {
+		return ""
+	}
+	for _, stopped := range [][]int{{0, 137, 143}, {137, 143}} {
+		var ended []string
+		for _, c := range t.Containers {
+			proxy := strings.HasPrefix(c.Name, "ecs-service-connect-")
+			if c.ExitCode != nil && !proxy && (c.Reason != "" || !slices.Contains(stopped, *c.ExitCode)) {
+				ended = append(ended, c.Name)
+			}
+		}
+		if len(ended) == 1 {
+			return ended[0]
+		}
+		if slices.Contains(ended, t.Name) && len(ended) > 1 && stopped[0] == 0 {
+			return t.Name
+		}
+	}
+	return ""
+}
+
 // crashed are the tasks of services that stopped by themselves and wrote
 // something: the newest of each service.
 func (e Evidence) crashed() []StoppedTask {
@@ -94,7 +120,14 @@ func (t StoppedTask) end() string {
 	if t.Reason != "" {
 		text += ": " + t.Reason
 	}
+	ended := t.Ended()
+	if ended != "" && ended != t.Name {
+		text += ": sidecar " + ended
+	}
 	for _, c := range t.Containers {
+		if ended != "" && c.Name != ended {
+			continue // it was stopped with the task
+		}
 		if c.ExitCode != nil && *c.ExitCode != 0 || c.Reason != "" {
 			code := "no exit code"
 			if c.ExitCode != nil {

@@ -123,7 +123,7 @@ func (c *checks) checkSecrets(ctx context.Context) error {
 	database := false
 	for _, s := range c.Platform.Services {
 		database = database || s.Database
-		for _, n := range s.Secrets {
+		for _, n := range s.AllSecrets() {
 			names[n] = true
 		}
 	}

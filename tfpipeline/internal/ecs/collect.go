@@ -116,7 +116,7 @@ func (c *collection) stopped(ctx context.Context) {
 	}
 	// Lines that cannot be read are a gap; the next task's may be.
 	_ = each(ctx, slices.Values(read), func(ctx context.Context, t *deploy.StoppedTask) error {
-		lines, err := c.environment.lastLines(ctx, t.Name, t.ARN, lastLinesOfTask)
+		lines, err := c.environment.lastLines(ctx, t.Name, cmp.Or(t.Ended(), t.Name), t.ARN, lastLinesOfTask)
 		if err != nil {
 			c.gap("logs: %v", err)
 		}

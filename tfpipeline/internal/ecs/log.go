@@ -23,7 +23,7 @@ func (e *Environment) TaskLog(ctx context.Context, t deploy.Task, cursor string)
 	}
 	var lines []deploy.LogLine
 	for range logPages {
-		in := e.logInput(t.Name, t.ARN)
+		in := e.logInput(t.Name, t.Name, t.ARN)
 		in.StartFromHead = new(true)
 		if cursor != "" {
 			in.NextToken = &cursor
@@ -46,9 +46,12 @@ func (e *Environment) TaskLog(ctx context.Context, t deploy.Task, cursor string)
 	return lines, cursor, nil
 }
 
-// lastLines are the last lines of a task's log.
-func (e *Environment) lastLines(ctx context.Context, name, arn string, n int32) ([]deploy.LogLine, error) {
-	in := e.logInput(name, arn)
+// lastLines are the last lines that a container of a task logged.
+func (e *Environment) lastLines(ctx context.Context, name, container, arn string, n int32) ([]deploy.LogLine, error) {
+	if router := e.logsElsewhere(name, container); router != "" {
+		return nil, fmt.Errorf("read log of %s, task %s: sidecar %s sends it to another place than CloudWatch", name, short(arn), router)
+	}
+	in := e.logInput(name, container, arn)
 	in.StartFromHead, in.Limit = new(false), &n
 	out, err := e.logs.GetLogEvents(ctx, in)
 	if is(err, "ResourceNotFoundException") {
@@ -60,13 +63,22 @@ func (e *Environment) lastLines(ctx context.Context, name, arn string, n int32) 
 	return linesOf(out.Events), nil
 }
 
-// logInput names the stream of a task: the templates prefix it with the
-// container's name.
-func (e *Environment) logInput(name, arn string) *cloudwatchlogs.GetLogEventsInput {
+// logInput names the stream of a task's container.
+func (e *Environment) logInput(name, container, arn string) *cloudwatchlogs.GetLogEventsInput {
 	return &cloudwatchlogs.GetLogEventsInput{
 		LogGroupName:  new(e.platform.LogGroup(e.name, name)),
-		LogStreamName: new(name + "/" + name + "/" + short(arn)),
+		LogStreamName: new(e.platform.LogStream(name, container) + short(arn)),
 	}
+}
+
+// logsElsewhere is the sidecar that sends a service's own log to another place than
+// CloudWatch; "" if none does.
+func (e *Environment) logsElsewhere(name, container string) string {
+	s, ok := e.platform.Service(name)
+	if !ok || container != name {
+		return ""
+	}
+	return s.LogsElsewhere()
 }
 
 func linesOf(events []types.OutputLogEvent) []deploy.LogLine {

@@ -128,5 +128,6 @@ func (t *Tail) take(name string, e types.FilteredLogEvent) (TailLine, bool) {
 	}
 	stream := value(e.LogStreamName)
 	task := stream[strings.LastIndexByte(stream, '/')+1:]
+	task = task[strings.LastIndexByte(task, '-')+1:] // FireLens puts the container in front
 	return TailLine{name, task[:min(len(task), 8)], message, at}, true
 }

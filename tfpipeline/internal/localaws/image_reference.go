@@ -2,6 +2,7 @@ package localaws
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"strings"
 )
@@ -11,8 +12,15 @@ import (
 //	123456789012.dkr.ecr.us-west-2.amazonaws.com/doc-platform/api:TAG
 //	123456789012.dkr.ecr.us-west-2.amazonaws.com/doc-platform/api@sha256:…
 //
-// The error is what ECS says of a task whose image cannot be pulled.
+// An image of a public registry, as sidecars have, is taken for what its reference
+// says. The error is what ECS says of a task whose image cannot be pulled.
 func (e *Endpoint) ImageDigest(ctx context.Context, reference string) (string, error) {
+	if public(reference) {
+		if _, digest, ok := strings.Cut(reference, "@"); ok {
+			return digest, nil
+		}
+		return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(reference))), nil
+	}
 	key, id, err := e.images.parseReference(reference)
 	if err != nil {
 		return "", fmt.Errorf("CannotPullContainerError: %w", err)
@@ -27,6 +35,12 @@ func (e *Endpoint) ImageDigest(ctx context.Context, reference string) (string, e
 		return "", fmt.Errorf("CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref %s: not found", reference)
 	}
 	return i.digest, nil
+}
+
+// public reports whether an image is in no private registry of ECR.
+func public(reference string) bool {
+	host, _, _ := strings.Cut(reference, "/")
+	return !strings.Contains(host, ".dkr.ecr.")
 }
 
 // parseReference splits a reference to one of this registry's repositories.

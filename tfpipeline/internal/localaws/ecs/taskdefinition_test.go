@@ -19,6 +19,14 @@ func TestTaskDefinitionsAreValidated(t *testing.T) {
 	container := func(change func(*types.ContainerDefinition)) func(*input) {
 		return func(in *input) { change(&in.ContainerDefinitions[0]) }
 	}
+	sidecars := func(n int, waits ...types.ContainerDependency) func(*input) {
+		return func(in *input) {
+			in.ContainerDefinitions[0].DependsOn = waits
+			for i := range n {
+				in.ContainerDefinitions = append(in.ContainerDefinitions, types.ContainerDefinition{Name: new(fmt.Sprintf("s%d", i)), Image: new("sidecar:1")})
+			}
+		}
+	}
 	for _, c := range []struct {
 		change func(*input)
 		want   string // part of the message
@@ -52,6 +60,17 @@ func TestTaskDefinitionsAreValidated(t *testing.T) {
 		}), "not supported"},
 		{func(in *input) { in.ContainerDefinitions = append(in.ContainerDefinitions, in.ContainerDefinitions[0]) }, "unique"},
 		{func(in *input) { in.Tags = []types.Tag{{Key: new("aws:x")}} }, "reserved"},
+		{sidecars(10), "10 at most"},
+		{sidecars(1, types.ContainerDependency{ContainerName: new("s9"), Condition: types.ContainerConditionStart}), "no other container"},
+		{sidecars(1, types.ContainerDependency{ContainerName: new("s0"), Condition: types.ContainerConditionHealthy}), "no health check"},
+		{sidecars(1, types.ContainerDependency{ContainerName: new("s0"), Condition: types.ContainerConditionSuccess}), "essential"},
+		{func(in *input) {
+			sidecars(1, types.ContainerDependency{ContainerName: new("s0"), Condition: types.ContainerConditionStart})(in)
+			in.ContainerDefinitions[1].DependsOn = []types.ContainerDependency{{ContainerName: new("api"), Condition: types.ContainerConditionStart}}
+		}, "cycle"},
+		{container(func(c *types.ContainerDefinition) {
+			c.LogConfiguration = &types.LogConfiguration{LogDriver: types.LogDriverAwsfirelens}
+		}), "firelensConfiguration"},
 	} {
 		inWorld(t, func(w *world) {
 			w.register("api", "one") // without the change it is accepted

@@ -17,8 +17,11 @@ func validate(in *sdk.RegisterTaskDefinitionInput) error {
 	if !familyRule.MatchString(value(in.Family)) {
 		return client("Family %q: up to 255 letters, numbers, underscores and hyphens are allowed.", value(in.Family))
 	}
-	if len(in.ContainerDefinitions) == 0 {
+	switch n := len(in.ContainerDefinitions); {
+	case n == 0:
 		return client("Container list cannot be empty.")
+	case n > 10:
+		return client("Too many containers: a task definition has 10 at most, not %d.", n)
 	}
 	fargate := slices.Contains(in.RequiresCompatibilities, types.CompatibilityFargate)
 	if fargate {
@@ -48,6 +51,9 @@ func validate(in *sdk.RegisterTaskDefinitionInput) error {
 			return err
 		}
 	}
+	if err := validateTogether(in); err != nil {
+		return err
+	}
 	if !essential {
 		return client("A task definition must have at least one essential container.")
 	}
@@ -55,6 +61,45 @@ func validate(in *sdk.RegisterTaskDefinitionInput) error {
 		return client("Actual length: '%d'. Max allowed length is '%d' bytes.", len(document), maxTaskDefinition)
 	}
 	return validateTags(in.Tags)
+}
+
+// validateTogether refuses containers that do not go together.
+func validateTogether(in *sdk.RegisterTaskDefinitionInput) error {
+	all := map[string]types.ContainerDefinition{}
+	router := false
+	for _, c := range in.ContainerDefinitions {
+		all[*c.Name] = c
+		router = router || c.FirelensConfiguration != nil
+	}
+	for _, c := range in.ContainerDefinitions {
+		if l := c.LogConfiguration; l != nil && l.LogDriver == types.LogDriverAwsfirelens && !router {
+			return client("Container '%s' uses log driver awsfirelens, and no container has a firelensConfiguration.", *c.Name)
+		}
+		for _, d := range c.DependsOn {
+			of, ok := all[value(d.ContainerName)]
+			switch essential := of.Essential == nil || *of.Essential; {
+			case !ok || *of.Name == *c.Name:
+				return client("Container '%s' depends on container '%s', which is no other container of the task definition.", *c.Name, value(d.ContainerName))
+			case d.Condition == types.ContainerConditionHealthy && of.HealthCheck == nil:
+				return client("Container '%s' depends on the health of container '%s', which has no health check.", *c.Name, *of.Name)
+			case (d.Condition == types.ContainerConditionComplete || d.Condition == types.ContainerConditionSuccess) && essential:
+				return client("Container '%s' depends on the end of container '%s', which is essential.", *c.Name, *of.Name)
+			}
+		}
+	}
+	// Those that depend on none are taken away until none is left.
+	for len(all) > 0 {
+		n := len(all)
+		for name, c := range all {
+			if !slices.ContainsFunc(c.DependsOn, func(d types.ContainerDependency) bool { _, waits := all[*d.ContainerName]; return waits }) {
+				delete(all, name)
+			}
+		}
+		if len(all) == n {
+			return client("The dependencies of the containers form a cycle.")
+		}
+	}
+	return nil
 }
 
 // maxTaskDefinition is the largest size of a task definition, in bytes.

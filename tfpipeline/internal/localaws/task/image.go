@@ -25,7 +25,13 @@ type Image struct {
 	Command    []string `json:"command,omitempty"`
 	// Environ is NAME=value.
 	Environ []string `json:"environ,omitempty"`
+	// standIn is whether nothing of the image is here to be run.
+	standIn bool
 }
+
+// StandIn is run in place of an image of a public registry: it does nothing, whatever
+// its command, and is healthy until it is stopped.
+func StandIn() Image { return Image{standIn: true} }
 
 // Annotation is the key under which a manifest holds an Image as JSON.
 const Annotation = "local.image"
@@ -87,6 +93,9 @@ func ParseManifest(text string) (Image, error) {
 // point in the definition disables the image's command, and a command in the
 // definition replaces it.
 func (i Image) commandLine(entrypoint, command []string) ([]string, error) {
+	if i.standIn {
+		return []string{"/bin/sh", "-c", `trap "exit 0" TERM; while :; do sleep 3600 & wait $!; done`}, nil
+	}
 	if len(entrypoint) == 0 {
 		entrypoint = i.Entrypoint
 		if len(command) == 0 {

@@ -31,9 +31,10 @@
 //
 // Containers: a task sees the files, users and networks of this machine, and
 // has no limits of memory or processor. Layers: an image is what its manifest
-// says is to be run. dependsOn, volumes, ulimits, sidecars that share an
-// address, secrets in the Parameter Store, log drivers other than awslogs,
-// task metadata, execute command.
+// says is to be run, and of a public registry nothing: a stand-in runs until it is
+// stopped, and is healthy. The order of dependsOn: all containers start at once. What
+// a log router sends elsewhere than to CloudWatch. Volumes, ulimits, secrets in the
+// Parameter Store, task metadata, execute command.
 package task
 
 import (

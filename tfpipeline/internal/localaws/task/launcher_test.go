@@ -37,6 +37,47 @@ func TestContainer(t *testing.T) {
 	}
 }
 
+// A container of a public registry's image stays up and healthy whatever it is told
+// to run, and ends when it is asked to.
+func TestStandIn(t *testing.T) {
+	f := newFixture(t)
+	events := f.launch("1", "", func(d *types.ContainerDefinition) {
+		d.Image, d.EntryPoint, d.Command = new("public"), []string{"/no/such/program"}, []string{"--config=x"}
+		d.HealthCheck = &types.HealthCheck{Command: []string{"CMD", "/no/such/check"}, Interval: new(int32(0))}
+	})
+	next[ecs.Started](t, events)
+	if h := next[ecs.Health](t, events); !h.Healthy {
+		t.Error("the stand-in is not healthy")
+	}
+	f.stop("1")
+	if code := ended(t, events); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// What Fluent Bit routes to CloudWatch is in the stream that it would write; what it
+// routes elsewhere is in none.
+func TestRoutedLog(t *testing.T) {
+	f := newFixture(t)
+	for id, output := range map[string]string{"1": "cloudwatch_logs", "2": "datadog"} {
+		events := f.launch(id, "echo hello", func(d *types.ContainerDefinition) {
+			d.LogConfiguration = &types.LogConfiguration{LogDriver: types.LogDriverAwsfirelens, Options: map[string]string{
+				"Name": output, "log_group_name": "group", "log_stream_prefix": "api/", "region": "us-west-2",
+			}}
+		})
+		next[ecs.Started](t, events)
+		if code := ended(t, events); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+	}
+	if got := joined(f.lines("api/main-firelens-1")); got != "hello" {
+		t.Errorf("routed to CloudWatch: %q", got)
+	}
+	if got := joined(f.lines("api/main-firelens-2")); got != "" {
+		t.Errorf("routed elsewhere: %q", got)
+	}
+}
+
 // TestCommand: what a definition says replaces what the image says, as with
 // Docker.
 func TestCommand(t *testing.T) {

@@ -83,6 +83,9 @@ func newFixture(t *testing.T) *fixture {
 	f := &fixture{}
 	l, err := New(Options{
 		Image: func(_ context.Context, reference, digest string) (Image, error) {
+			if reference == "public" {
+				return StandIn(), nil
+			}
 			if digest == "" {
 				return Image{}, fmt.Errorf("%s: not found", reference)
 			}

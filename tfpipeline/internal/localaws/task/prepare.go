@@ -41,11 +41,14 @@ func (l *Launcher) prepare(t *task) (all []*container, err error) {
 			return all, err
 		}
 		c.environ = append(c.environ, variables(own)...)
-		if err := l.openLog(t, c, d, execution); err != nil {
+		if err := l.openLog(t, c, d, execution, own); err != nil {
 			return all, err
 		}
 		if d.HealthCheck != nil {
 			c.check = newCheck(c, t, d.HealthCheck, l.watched)
+			if image.standIn {
+				c.check.url, c.check.command = "", []string{"true"}
+			}
 		}
 	}
 	return all, nil
@@ -116,19 +119,29 @@ type Stream struct {
 	Create bool
 }
 
-// openLog opens the log that the definition names, if it names one.
-func (l *Launcher) openLog(t *task, c *container, d types.ContainerDefinition, execution aws.Credentials) error {
+// openLog opens the log that the definition names, if it names one. Of what a log
+// router sends elsewhere only CloudWatch is modelled, where Fluent Bit writes with the
+// task's own role.
+func (l *Launcher) openLog(t *task, c *container, d types.ContainerDefinition, execution, own aws.Credentials) error {
 	c.output = func(line string) { l.options.Output(t.id(), c.name, line) }
 	if d.LogConfiguration == nil {
 		return nil
 	}
-	if d.LogConfiguration.LogDriver != types.LogDriverAwslogs || l.options.Log == nil {
+	routed := d.LogConfiguration.LogDriver == types.LogDriverAwsfirelens
+	if routed && d.LogConfiguration.Options["Name"] != "cloudwatch_logs" {
+		return nil
+	}
+	if !routed && d.LogConfiguration.LogDriver != types.LogDriverAwslogs || l.options.Log == nil {
 		return fmt.Errorf("CannotStartContainerError: log driver %s is not modelled locally", d.LogConfiguration.LogDriver)
 	}
 	o := d.LogConfiguration.Options
 	s := Stream{Group: o["awslogs-group"], Region: o["awslogs-region"], Name: c.name + "/" + t.id(), Create: o["awslogs-create-group"] == "true"}
 	if prefix := o["awslogs-stream-prefix"]; prefix != "" {
 		s.Name = prefix + "/" + s.Name
+	}
+	if routed {
+		s = Stream{Group: o["log_group_name"], Region: o["region"], Name: o["log_stream_prefix"] + c.name + "-firelens-" + t.id()}
+		execution = own
 	}
 	log, err := l.options.Log(t.stop, execution, s)
 	if err != nil {

@@ -81,7 +81,10 @@ type Behaviour struct {
 }
 
 // Exit is the end of a task, After its start. NoCode leaves out the exit code.
+// Container is the only one that ends by itself, if it is set.
 type Exit struct {
+	Container string
+
 	After  time.Duration
 	Code   int32
 	NoCode bool
@@ -188,13 +191,16 @@ func (s *Script) Launch(l ecs.Launch) {
 		if exit.NoCode {
 			code = nil
 		}
-		t.exit(at.Add(exit.After), code, exit.Reason)
+		t.exit(exit.Container, at.Add(exit.After), code, exit.Reason)
 	}
 }
 
-// exit ends all containers.
-func (t *scripted) exit(at time.Time, code *int32, reason string) {
+// exit ends a container, or all of them.
+func (t *scripted) exit(only string, at time.Time, code *int32, reason string) {
 	for _, c := range t.launch.Definition.ContainerDefinitions {
+		if only != "" && only != *c.Name {
+			continue
+		}
 		t.launch.Report(at, ecs.Exited{Container: *c.Name, Code: code, Reason: reason})
 	}
 }
@@ -248,7 +254,7 @@ func (s *Script) Stop(arn string, at time.Time) {
 	if t.Stuck || t.NotStarted != "" {
 		code = nil
 	}
-	t.exit(at.Add(delay), code, "")
+	t.exit("", at.Add(delay), code, "")
 }
 
 // Target groups as the script has them: a target is healthy, or not, when

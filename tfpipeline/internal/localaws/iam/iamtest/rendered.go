@@ -398,9 +398,17 @@ var functions = map[string]function.Function{
 	"slice":      stdlib.SliceFunc,
 	"sort":       stdlib.SortFunc,
 	"split":      stdlib.SplitFunc,
+	"startswith": function.New(&function.Spec{
+		Params: []function.Parameter{{Name: "text", Type: cty.String}, {Name: "prefix", Type: cty.String}},
+		Type:   function.StaticReturnType(cty.Bool),
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			return cty.BoolVal(strings.HasPrefix(args[0].AsString(), args[1].AsString())), nil
+		},
+	}),
 	"substr":     stdlib.SubstrFunc,
 	"toset":      stdlib.MakeToFunc(cty.Set(cty.String)),
 	"tostring":   stdlib.MakeToFunc(cty.String),
+	"trimprefix": stdlib.TrimPrefixFunc,
 	"trimsuffix": stdlib.TrimSuffixFunc,
 	"values":     stdlib.ValuesFunc,
 }
