@@ -15,6 +15,7 @@ module "database" {
   name                  = "doc-platform-production"
   password              = jsondecode(ephemeral.aws_secretsmanager_secret_version.db_credentials.secret_string).password
   password_version      = 1
+  performance_insights  = true
   storage_gib           = 20
   subnet_ids            = module.network.isolated_subnet_ids
   username              = "doc_platform"

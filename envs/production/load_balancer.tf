@@ -13,6 +13,9 @@ data "aws_route53_zone" "this" {
 module "load_balancer" {
   source = "../../modules/load_balancer"
 
+  access_logs = {
+    bucket = module.log_bucket.name
+  }
   deletion_protection = true
   domain              = "specboard.io"
   name                = "doc-platform-production"

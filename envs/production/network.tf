@@ -7,7 +7,10 @@ module "network" {
     "us-west-2a",
     "us-west-2b",
   ]
-  cidr_block        = "10.20.0.0/16"
+  cidr_block = "10.20.0.0/16"
+  flow_logs = {
+    bucket_arn = module.log_bucket.arn
+  }
   name              = "doc-platform-production"
   nat_gateway_count = 2
   region            = "us-west-2"

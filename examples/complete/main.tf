@@ -32,6 +32,18 @@ module "alarms" {
   }
 }
 
+module "bucket" {
+  source = "../../modules/bucket"
+
+  account = "123456789012"
+  logs = {
+    load-balancer = 30
+    network       = 14
+  }
+  name   = "shop-staging-logs-123456789012"
+  region = "us-west-2"
+}
+
 module "cache" {
   source = "../../modules/cache"
 
@@ -86,6 +98,9 @@ module "github" {
 module "load_balancer" {
   source = "../../modules/load_balancer"
 
+  access_logs = {
+    bucket = module.bucket.name
+  }
   domain     = "staging.shop.io"
   name       = "shop-staging"
   subnet_ids = module.network.public_subnet_ids
@@ -101,8 +116,11 @@ module "network" {
     "us-west-2b",
   ]
   cidr_block = "10.10.0.0/16"
-  name       = "shop-staging"
-  region     = "us-west-2"
+  flow_logs = {
+    bucket_arn = module.bucket.arn
+  }
+  name   = "shop-staging"
+  region = "us-west-2"
 }
 
 module "queues" {

@@ -104,7 +104,7 @@ func Default() Platform {
 			{
 				Name:      "production",
 				Protected: true,
-				Network:   Network{CIDR: "10.20.0.0/16", NATGateways: 2},
+				Network:   Network{CIDR: "10.20.0.0/16", NATGateways: 2, FlowLogDays: 14},
 				Database: Database{
 					InstanceClass:       "db.t4g.small",
 					StorageGiB:          20,
@@ -112,6 +112,7 @@ func Default() Platform {
 					MultiAZ:             true,
 					BackupRetentionDays: 7,
 					DeletionProtection:  true,
+					PerformanceInsights: true,
 				},
 				Cache: Cache{NodeType: "cache.t4g.micro", Nodes: 1, SnapshotDays: 7},
 				Size:  Size{CPU: 256, Memory: 512, MinTasks: 2, MaxTasks: 6, TargetCPUPercent: 60},
@@ -119,6 +120,7 @@ func Default() Platform {
 				// not confirmed.
 				Alarms:           Alarms{CPUPercent: 80, MemoryPercent: 80, HTTP5xx: 10, Period: 5 * time.Minute, Emails: []string{"on-call@specboard.io"}},
 				LogRetentionDays: 30,
+				AccessLogDays:    30,
 				Proof:            &Proof{From: "staging", MinimumBake: 10 * time.Minute},
 			},
 		},

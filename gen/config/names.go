@@ -214,6 +214,15 @@ func (p Platform) DatabaseName() string { return strings.ReplaceAll(p.Name, "-",
 // DatabaseUser is the PostgreSQL master user.
 func (p Platform) DatabaseUser() string { return strings.ReplaceAll(p.Name, "-", "_") }
 
+// Bucket is an environment's bucket. It carries the account, since bucket names
+// are global.
+func (p Platform) Bucket(env, name string) string {
+	return Cut(p.Prefix(env), LoadBalancerName) + "-" + name + "-" + p.Account
+}
+
+// LogBucket takes what AWS delivers of an environment's requests and flows.
+func (p Platform) LogBucket(env string) string { return p.Bucket(env, "logs") }
+
 // StateBucket holds Terraform's state, the history and the locks. It carries
 // the account, since bucket names are global.
 func (p Platform) StateBucket() string { return p.Name + "-state-" + p.Account }

@@ -409,6 +409,9 @@ type Environment struct {
 	IdleTimeout time.Duration
 	// LogRetentionDays is one of CloudWatch's retention periods.
 	LogRetentionDays int
+	// AccessLogDays is how long a bucket keeps a line for each request to the load
+	// balancer (0: none are made), which costs no more than the storage.
+	AccessLogDays int
 	// Proof, if set, is what a release must have done elsewhere before it may
 	// be promoted here.
 	Proof *Proof
@@ -446,6 +449,10 @@ type Network struct {
 	CIDR string
 	// NATGateways is 1, or one per availability zone.
 	NATGateways int
+	// FlowLogDays is how long a bucket keeps the network's flow logs (0: none are
+	// made): which addresses connected, and which were refused. AWS takes a quarter
+	// of a dollar for a gigabyte of them.
+	FlowLogDays int
 }
 
 // Maintenance is when AWS may work on the database and the cache, in UTC. The

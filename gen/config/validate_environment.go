@@ -59,12 +59,21 @@ func (c *checker) environments() {
 		c.seconds(path+".idleTimeout", e.IdleTimeout, time.Second, 4000*time.Second, 5*time.Minute)
 		c.must(slices.Contains(logRetentions(), e.LogRetentionDays), path+".logRetentionDays", e.LogRetentionDays,
 			"is not a period that CloudWatch keeps logs for: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096 … 3653 days", 30)
+		c.days(path+".network.flowLogDays", e.Network.FlowLogDays)
+		if c.absent(c.HasLoadBalancer(), e.AccessLogDays != 0, path+".accessLogDays", e.AccessLogDays, noDomain, 0) {
+			c.days(path+".accessLogDays", e.AccessLogDays)
+		}
 		c.proof(path+".proof", i, e, proofs)
 		c.seconds(path+".healthWindow", e.HealthWindow, 30*time.Second, time.Hour, time.Minute)
 	}
 	if len(used) == len(c.Environments) {
 		c.ambiguousNames()
 	}
+}
+
+// days checks how long a bucket keeps logs.
+func (c *checker) days(path string, n int) {
+	c.must(n >= 0 && n <= 3650, path, n, "is not a number of days to keep logs for, 1 to 3650, or 0 for none", 30)
 }
 
 func logRetentions() []int {

@@ -16,6 +16,10 @@ func TestInvalidEnvironment(t *testing.T) {
 	}
 	checkInvalid(t, []invalid{
 		{"environment without a name", func(p *P) { e := preview(); e.Name = ""; p.Environments = append(p.Environments, e) }, `environments[2].name: "" is not lower-case letters, digits and single hyphens between them, beginning with a letter; for example "staging"`},
+		{"logs for too long", func(p *P) { p.Environments[0].AccessLogDays, p.Environments[1].Network.FlowLogDays = -1, 3651 }, `
+environments["staging"].accessLogDays: -1 is not a number of days to keep logs for, 1 to 3650, or 0 for none; for example 30
+environments["production"].network.flowLogDays: 3651 is not a number of days to keep logs for, 1 to 3650, or 0 for none; for example 30
+`},
 		{"environment named shared", func(p *P) { e := preview(); e.Name = "shared"; p.Environments = append(p.Environments, e) }, `environments["shared"].name: "shared" is the root of what exists once per account; for example "staging"`},
 		{"variables of nothing", staging(func(e *config.Environment) { e.Variables = map[string]map[string]string{"apis": {"A": "b"}} }), `environments["staging"].variables["apis"]: are the variables of no service or task; for example "api"`},
 		{"variable here that the platform sets", staging(func(e *config.Environment) { e.Variables = map[string]map[string]string{"api": {"DB_HOST": "x"}} }), `environments["staging"].variables["api"]["DB_HOST"]: "DB_HOST" is a variable that the platform sets; for example "CUSTOM_DB_HOST"`},

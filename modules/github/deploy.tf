@@ -625,6 +625,63 @@ resource "aws_iam_role_policy_attachment" "jobs" {
   policy_arn = aws_iam_policy.jobs[each.key].arn
 }
 
+resource "aws_iam_policy" "buckets" {
+  for_each = var.environments
+
+  name        = "${var.platform}-deploy-${each.key}-buckets"
+  path        = "/${var.platform}/"
+  description = "Buckets of ${each.key}, and what is delivered to them"
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid    = "Buckets"
+        Effect = "Allow"
+        Action = [
+          "s3:CreateBucket",
+          "s3:PutBucketPolicy",
+          "s3:PutBucketPublicAccessBlock",
+          "s3:PutBucketTagging",
+          "s3:PutBucketVersioning",
+          "s3:PutEncryptionConfiguration",
+          "s3:PutLifecycleConfiguration",
+        ]
+        Resource = "arn:aws:s3:::${local.load_balancers[each.key]}-*-${var.account}"
+      },
+      {
+        # EC2 asks for it when flow logs are made and deleted, and names no resource.
+        Sid    = "Delivery"
+        Effect = "Allow"
+        Action = [
+          "logs:CreateLogDelivery",
+          "logs:DeleteLogDelivery",
+        ]
+        Resource = "*"
+      },
+      {
+        # The objects of a protected environment no workflow deletes.
+        Sid    = "Destroy"
+        Effect = each.value.protected ? "Deny" : "Allow"
+        Action = [
+          "s3:DeleteBucket",
+          "s3:DeleteBucketPolicy",
+          "s3:DeleteObject",
+          "s3:DeleteObjectVersion",
+          "s3:ListBucketVersions",
+        ]
+        Resource = ["arn:aws:s3:::${local.load_balancers[each.key]}-*-${var.account}", "arn:aws:s3:::${local.load_balancers[each.key]}-*-${var.account}/*"]
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy_attachment" "buckets" {
+  for_each = var.environments
+
+  role       = aws_iam_role.deploy[each.key].name
+  policy_arn = aws_iam_policy.buckets[each.key].arn
+}
+
 resource "aws_iam_policy" "release" {
   for_each = var.environments
 

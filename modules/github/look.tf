@@ -149,6 +149,29 @@ resource "aws_iam_policy" "look" {
         ]
         Resource = local.arn_of_bucket
       },
+      {
+        # Their settings and the names of what is in them, never an object.
+        Sid    = "LookAtBuckets"
+        Effect = "Allow"
+        Action = [
+          "s3:GetAccelerateConfiguration",
+          "s3:GetBucketAcl",
+          "s3:GetBucketCORS",
+          "s3:GetBucketLogging",
+          "s3:GetBucketObjectLockConfiguration",
+          "s3:GetBucketPolicy",
+          "s3:GetBucketPublicAccessBlock",
+          "s3:GetBucketRequestPayment",
+          "s3:GetBucketTagging",
+          "s3:GetBucketVersioning",
+          "s3:GetBucketWebsite",
+          "s3:GetEncryptionConfiguration",
+          "s3:GetLifecycleConfiguration",
+          "s3:GetReplicationConfiguration",
+          "s3:ListBucket",
+        ]
+        Resource = [for name in values(local.load_balancers) : "arn:aws:s3:::${name}-*-${var.account}"]
+      },
     ]
   })
 }

@@ -43,6 +43,16 @@ resource "aws_lb" "this" {
   drop_invalid_header_fields = true
   idle_timeout               = var.idle_timeout
   enable_deletion_protection = var.deletion_protection
+
+  dynamic "access_logs" {
+    for_each = var.access_logs[*]
+
+    content {
+      bucket  = access_logs.value.bucket
+      prefix  = "load-balancer"
+      enabled = true
+    }
+  }
 }
 
 resource "aws_lb_listener" "http" {

@@ -139,6 +139,18 @@ resource "aws_route_table_association" "isolated" {
   route_table_id = aws_route_table.isolated.id
 }
 
+resource "aws_flow_log" "this" {
+  count = var.flow_logs == null ? 0 : 1
+
+  vpc_id               = aws_vpc.this.id
+  traffic_type         = "ALL"
+  log_destination_type = "s3"
+  log_destination      = "${var.flow_logs.bucket_arn}/network/"
+  tags = {
+    Name = var.name
+  }
+}
+
 # Image layers come from S3. The gateway endpoint is free; through NAT they
 # would cost by the gigabyte.
 resource "aws_vpc_endpoint" "s3" {

@@ -22,6 +22,14 @@ variable "cidr_block" {
   }
 }
 
+variable "flow_logs" {
+  description = "Bucket that takes the flow logs: which addresses connected, and which were refused. Null: none are kept."
+  type = object({
+    bucket_arn = string
+  })
+  default = null
+}
+
 variable "name" {
   description = "Prefix of the names of everything in the network."
   type        = string

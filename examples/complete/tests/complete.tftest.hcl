@@ -59,6 +59,12 @@ mock_provider "aws" {
     }
   }
 
+  mock_resource "aws_s3_bucket" {
+    defaults = {
+      arn = "arn:aws:s3:::example"
+    }
+  }
+
   mock_resource "aws_scheduler_schedule_group" {
     defaults = {
       arn = "arn:aws:scheduler:us-west-2:123456789012:schedule-group/example"

@@ -100,7 +100,7 @@ func Docs() config.Platform {
 			{
 				Name:      "production",
 				Protected: true,
-				Network:   config.Network{CIDR: "10.20.0.0/16", NATGateways: 2},
+				Network:   config.Network{CIDR: "10.20.0.0/16", NATGateways: 2, FlowLogDays: 14},
 				Database: config.Database{
 					InstanceClass:       "db.t4g.small",
 					StorageGiB:          20,
@@ -108,11 +108,13 @@ func Docs() config.Platform {
 					MultiAZ:             true,
 					BackupRetentionDays: 7,
 					DeletionProtection:  true,
+					PerformanceInsights: true,
 				},
 				Cache:            config.Cache{NodeType: "cache.t4g.micro", Nodes: 1, SnapshotDays: 7},
 				Size:             config.Size{CPU: 256, Memory: 512, MinTasks: 2, MaxTasks: 6, TargetCPUPercent: 60},
 				Alarms:           config.Alarms{CPUPercent: 80, MemoryPercent: 80, HTTP5xx: 10, Period: 5 * time.Minute, Emails: []string{"on-call@specboard.io"}},
 				LogRetentionDays: 30,
+				AccessLogDays:    30,
 				Proof:            &config.Proof{From: "staging", MinimumBake: 10 * time.Minute},
 			},
 		},

@@ -162,7 +162,7 @@ func Shop() config.Platform {
 			{
 				Name:      "live",
 				Protected: true,
-				Network:   config.Network{CIDR: "172.18.0.0/16", NATGateways: 3},
+				Network:   config.Network{CIDR: "172.18.0.0/16", NATGateways: 3, FlowLogDays: 7},
 				Database: config.Database{
 					InstanceClass:       "db.m7g.xlarge",
 					StorageGiB:          200,
@@ -179,6 +179,7 @@ func Shop() config.Platform {
 				Maintenance:      config.Maintenance{Window: "tue:22:30-wed:00:30", BackupWindow: "01:00-02:30"},
 				IdleTimeout:      10 * time.Minute,
 				LogRetentionDays: 365,
+				AccessLogDays:    90,
 				Proof:            &config.Proof{From: "rehearsal", MinimumBake: time.Hour},
 			},
 		},

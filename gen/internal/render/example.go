@@ -109,6 +109,7 @@ func mocked() map[string]object {
 		"aws_iam_role":                         global("role/example"),
 		"aws_lb":                               arn("elasticloadbalancing", "loadbalancer/app/example/0123456789abcdef"),
 		"aws_lb_listener":                      arn("elasticloadbalancing", "listener/app/example/0123456789abcdef/0123456789abcdef"),
+		"aws_s3_bucket":                        {{"arn", "arn:aws:s3:::example"}},
 		"aws_scheduler_schedule_group":         arn("scheduler", "schedule-group/example"),
 		"aws_secretsmanager_secret":            arn("secretsmanager", "secret:example-AbCdEf"),
 		"aws_service_discovery_http_namespace": arn("servicediscovery", "namespace/ns-0123456789abcdef"),

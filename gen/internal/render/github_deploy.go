@@ -8,6 +8,7 @@ import "slices"
 // since AWS documents no wildcard for them.
 func githubDeploy() []node {
 	own := "${var.platform}-${each.key}"
+	buckets, objects := expr(`"arn:aws:s3:::${local.load_balancers[each.key]}-*-${var.account}"`), expr(`"arn:aws:s3:::${local.load_balancers[each.key]}-*-${var.account}/*"`)
 	roles := expr(`"${local.arn_of_roles}/${each.key}/*"`)
 	// tagged are the EC2 resource types that an environment has.
 	tagged := func(suffix string) list {
@@ -315,6 +316,37 @@ func githubDeploy() []node {
 				{"Effect", expr(`each.value.protected ? "Deny" : "Allow"`)},
 				{"Action", "sqs:DeleteQueue"},
 				{"Resource", arns("sqs", own+"-*")},
+			},
+		),
+		deployPolicy("buckets", "Buckets of ${each.key}, and what is delivered to them",
+			allow("Buckets", list{
+				"s3:CreateBucket",
+				"s3:PutBucketPolicy",
+				"s3:PutBucketPublicAccessBlock",
+				"s3:PutBucketTagging",
+				"s3:PutBucketVersioning",
+				"s3:PutEncryptionConfiguration",
+				"s3:PutLifecycleConfiguration",
+			}, buckets),
+			object{
+				note("EC2 asks for it when flow logs are made and deleted, and names no resource."),
+				{"Sid", "Delivery"},
+				{"Effect", "Allow"},
+				{"Action", list{"logs:CreateLogDelivery", "logs:DeleteLogDelivery"}},
+				{"Resource", "*"},
+			},
+			object{
+				note("The objects of a protected environment no workflow deletes."),
+				{"Sid", "Destroy"},
+				{"Effect", expr(`each.value.protected ? "Deny" : "Allow"`)},
+				{"Action", list{
+					"s3:DeleteBucket",
+					"s3:DeleteBucketPolicy",
+					"s3:DeleteObject",
+					"s3:DeleteObjectVersion",
+					"s3:ListBucketVersions",
+				}},
+				{"Resource", row{buckets, objects}},
 			},
 		),
 		deployPolicy("release", "Roles, names, state and images of ${each.key}",

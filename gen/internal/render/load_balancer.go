@@ -16,6 +16,11 @@ func loadBalancer() module {
 		},
 		variables: []variable{
 			{
+				name: "access_logs", kind: "object({\n    bucket = string\n  })", nullable: true, fallback: expr("null"),
+				description: "Bucket that takes a line for each request. Null: none are kept.",
+				example:     object{{"bucket", expr("module.bucket.name")}},
+			},
+			{
 				name: "deletion_protection", kind: "bool",
 				description: "Whether AWS refuses to delete the load balancer.",
 				fallback:    true,
@@ -96,6 +101,14 @@ func loadBalancerMain() []node {
 			set("drop_invalid_header_fields", true),
 			set("idle_timeout", expr("var.idle_timeout")),
 			set("enable_deletion_protection", expr("var.deletion_protection")),
+			block{"dynamic", []string{"access_logs"}, []node{
+				set("for_each", expr("var.access_logs[*]")),
+				nested("content",
+					set("bucket", expr("access_logs.value.bucket")),
+					set("prefix", "load-balancer"),
+					set("enabled", true),
+				),
+			}},
 		),
 		resource("aws_lb_listener", "http",
 			set("load_balancer_arn", expr("aws_lb.this.arn")),

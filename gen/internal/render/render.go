@@ -58,7 +58,7 @@ func Render(p config.Platform) ([]File, error) {
 // differs comes in through their variables.
 func modules() []module {
 	return []module{
-		alarms(), cache(), cluster(), database(), github(), loadBalancer(),
+		alarms(), bucket(), cache(), cluster(), database(), github(), loadBalancer(),
 		network(), queues(), repository(), schedules(), secrets(), service(), task(),
 	}
 }

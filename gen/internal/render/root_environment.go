@@ -13,16 +13,20 @@ func environmentRoot(p config.Platform, e config.Environment) (root, error) {
 	if _, ok := p.DatabaseSecret(); !ok && p.HasDatabase() {
 		return root{}, fmt.Errorf("render %s: no secret of kind %q for the database's credentials", e.Name, config.DatabaseCredentials)
 	}
+	network := []node{
+		set("availability_zones", list(strs(p.AvailabilityZones))),
+		set("cidr_block", e.Network.CIDR),
+		set("name", p.Prefix(e.Name)),
+		set("nat_gateway_count", e.Network.NATGateways),
+		set("region", p.Region),
+	}
+	if e.Network.FlowLogDays > 0 {
+		network = append(network, set("flow_logs", object{{"bucket_arn", expr("module.log_bucket.arn")}}))
+		sortArguments(network)
+	}
 	files := append(rootSettings(p, e.Name),
-		source{"network.tf", []node{
-			moduleCall("network", "network",
-				set("availability_zones", list(strs(p.AvailabilityZones))),
-				set("cidr_block", e.Network.CIDR),
-				set("name", p.Prefix(e.Name)),
-				set("nat_gateway_count", e.Network.NATGateways),
-				set("region", p.Region),
-			),
-		}},
+		source{"logs.tf", environmentLogs(p, e)},
+		source{"network.tf", []node{moduleCall("network", "network", network...)}},
 		source{"load_balancer.tf", environmentLoadBalancer(p, e)},
 		source{"cluster.tf", []node{
 			moduleCall("cluster", "cluster", set("name", p.Cluster(e.Name))),
@@ -38,6 +42,21 @@ func environmentRoot(p config.Platform, e config.Environment) (root, error) {
 		source{"outputs.tf", environmentOutputs(p, e)},
 	)
 	return root{e.Name, files}, nil
+}
+
+// environmentLogs is the bucket of what AWS delivers; without logs there is none.
+func environmentLogs(p config.Platform, e config.Environment) []node {
+	logs := given(field{"load-balancer", e.AccessLogDays}, field{"network", e.Network.FlowLogDays})
+	if len(logs) == 0 {
+		return nil
+	}
+	return []node{moduleCall("log_bucket", "bucket",
+		set("account", p.Account),
+		set("force_destroy", !e.Protected),
+		set("logs", logs),
+		set("name", p.LogBucket(e.Name)),
+		set("region", p.Region),
+	)}
 }
 
 func environmentLoadBalancer(p config.Platform, e config.Environment) []node {
@@ -66,8 +85,11 @@ func environmentLoadBalancer(p config.Platform, e config.Environment) []node {
 	}
 	if e.IdleTimeout != 0 {
 		body = append(body, set("idle_timeout", int(e.IdleTimeout.Seconds())))
-		sortArguments(body)
 	}
+	if e.AccessLogDays > 0 {
+		body = append(body, set("access_logs", object{{"bucket", expr("module.log_bucket.name")}}))
+	}
+	sortArguments(body)
 	return append(nodes, moduleCall("load_balancer", "load_balancer", body...))
 }
 

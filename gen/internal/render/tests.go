@@ -39,6 +39,7 @@ func networkTest() []node {
 		),
 		run("one_nat_gateway_serves_all_zones", nil,
 			assert("length(aws_nat_gateway.this) == 1", "One NAT gateway is enough unless more are asked for."),
+			assert("length(aws_flow_log.this) == 0", "Flow logs are kept where somebody wants them."),
 			assert("length(aws_route.private_nat) == 2", "Every private subnet has a way out."),
 		),
 		run("a_nat_gateway_in_each_zone", []node{set("nat_gateway_count", 2)},
@@ -53,6 +54,9 @@ func networkTest() []node {
 		),
 		run("another_zone_moves_no_subnet", []node{set("availability_zones", row{"us-west-2a", "us-west-2b", "us-west-2c"})},
 			assert(`aws_subnet.private["us-west-2b"].cidr_block == "10.0.96.0/20"`, "A zone at the end leaves the others where they were."),
+		),
+		run("flow_logs_go_to_the_bucket", []node{set("flow_logs", object{{"bucket_arn", "arn:aws:s3:::logs"}})},
+			assert(`aws_flow_log.this[0].log_destination == "arn:aws:s3:::logs/network/" && aws_flow_log.this[0].traffic_type == "ALL"`, "What connected and what was refused lies below the prefix that the bucket's policy allows."),
 		),
 		refuses("a_block_that_is_too_small", "cidr_block", "10.0.0.0/24"),
 	}
@@ -304,6 +308,9 @@ func loadBalancerTest() []node {
 		),
 		run("a_name_that_is_too_long", []node{set("name", "a-load-balancer-with-a-name-of-more-than-32")},
 			assert(`aws_lb.this.name == "a-load-balancer-with-a-na-ea3ff5"`, "A name that is too long ends in a hash."),
+		),
+		run("requests_are_logged", []node{set("access_logs", object{{"bucket", "logs"}})},
+			assert(`aws_lb.this.access_logs[0].enabled && aws_lb.this.access_logs[0].bucket == "logs" && aws_lb.this.access_logs[0].prefix == "load-balancer"`, "Below the prefix that the bucket's policy allows."),
 		),
 		refuses("no_idle_timeout", "idle_timeout", 0),
 	}

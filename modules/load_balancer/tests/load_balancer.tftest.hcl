@@ -53,6 +53,21 @@ run "a_name_that_is_too_long" {
   }
 }
 
+run "requests_are_logged" {
+  command = plan
+
+  variables {
+    access_logs = {
+      bucket = "logs"
+    }
+  }
+
+  assert {
+    condition     = aws_lb.this.access_logs[0].enabled && aws_lb.this.access_logs[0].bucket == "logs" && aws_lb.this.access_logs[0].prefix == "load-balancer"
+    error_message = "Below the prefix that the bucket's policy allows."
+  }
+}
+
 run "no_idle_timeout" {
   command = plan
 

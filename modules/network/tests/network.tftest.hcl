@@ -19,6 +19,11 @@ run "one_nat_gateway_serves_all_zones" {
   }
 
   assert {
+    condition     = length(aws_flow_log.this) == 0
+    error_message = "Flow logs are kept where somebody wants them."
+  }
+
+  assert {
     condition     = length(aws_route.private_nat) == 2
     error_message = "Every private subnet has a way out."
   }
@@ -60,6 +65,21 @@ run "another_zone_moves_no_subnet" {
   assert {
     condition     = aws_subnet.private["us-west-2b"].cidr_block == "10.0.96.0/20"
     error_message = "A zone at the end leaves the others where they were."
+  }
+}
+
+run "flow_logs_go_to_the_bucket" {
+  command = plan
+
+  variables {
+    flow_logs = {
+      bucket_arn = "arn:aws:s3:::logs"
+    }
+  }
+
+  assert {
+    condition     = aws_flow_log.this[0].log_destination == "arn:aws:s3:::logs/network/" && aws_flow_log.this[0].traffic_type == "ALL"
+    error_message = "What connected and what was refused lies below the prefix that the bucket's policy allows."
   }
 }
 

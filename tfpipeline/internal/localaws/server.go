@@ -20,13 +20,14 @@ const adminPrefix = "/_localaws/"
 // answers is the table of operations that are not simply passed on to moto, by
 // "service.Operation"; "service.*" stands for all without a row of their own.
 func (e *Endpoint) answers(o Options) endpoint.Table {
-	table := endpoint.Table{}
+	table, policies := endpoint.Table{}, newBucketPolicies()
 	for _, rows := range []endpoint.Table{
 		e.caches.operations(),
 		e.scaling().operations(),
 		e.images.operations(),
 		e.access.operations(),
-		newBucketPolicies().operations(),
+		policies.operations(),
+		(&deliveries{account: e.account, policies: policies, folder: map[string]string{}}).operations(),
 		conditionalPuts(),
 		e.databases.operations(),
 		newRuleDescriptions().operations(),

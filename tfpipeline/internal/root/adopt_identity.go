@@ -58,6 +58,9 @@ func identity(p config.Platform, kind string, v planned) (id string, ok bool) {
 	case "aws_cloudwatch_log_group", "aws_iam_role", "aws_ecr_repository", "aws_ecs_cluster",
 		"aws_db_subnet_group", "aws_db_parameter_group", "aws_elasticache_subnet_group":
 		return v.text("name"), true
+	case "aws_s3_bucket", "aws_s3_bucket_lifecycle_configuration", "aws_s3_bucket_policy", "aws_s3_bucket_public_access_block",
+		"aws_s3_bucket_server_side_encryption_configuration", "aws_s3_bucket_versioning":
+		return v.text("bucket"), true
 	case "aws_cloudwatch_metric_alarm":
 		return v.text("alarm_name"), true
 	case "aws_cloudwatch_dashboard":

@@ -155,14 +155,14 @@ func (a Answers) environments() []config.Environment {
 		},
 		{
 			Name: "production", Protected: true,
-			Network: config.Network{CIDR: "10.20.0.0/16", NATGateways: 2},
+			Network: config.Network{CIDR: "10.20.0.0/16", NATGateways: 2, FlowLogDays: 14},
 			Database: config.Database{
 				InstanceClass: "db.t4g.small", StorageGiB: 20, MaxStorageGiB: 100, MultiAZ: true,
-				BackupRetentionDays: 7, DeletionProtection: true,
+				BackupRetentionDays: 7, DeletionProtection: true, PerformanceInsights: true,
 			},
 			Cache:  config.Cache{NodeType: "cache.t4g.micro", Nodes: 1, SnapshotDays: 7},
 			Size:   config.Size{CPU: 256, Memory: 512, MinTasks: 2, MaxTasks: 6, TargetCPUPercent: 60},
-			Alarms: heard, LogRetentionDays: 30,
+			Alarms: heard, LogRetentionDays: 30, AccessLogDays: 30,
 			Proof: &config.Proof{From: "staging", MinimumBake: 10 * time.Minute},
 		},
 	}

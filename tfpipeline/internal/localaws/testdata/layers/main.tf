@@ -45,8 +45,19 @@ module "network" {
 
   availability_zones = ["us-west-2a", "us-west-2b"]
   cidr_block         = "10.30.0.0/16"
+  flow_logs          = { bucket_arn = module.bucket.arn }
   name               = "layers"
   region             = "us-west-2"
+}
+
+module "bucket" {
+  source = "../../modules/bucket"
+
+  account   = "123456789012"
+  logs      = { load-balancer = 30, network = 14 }
+  name      = "layers-logs-123456789012"
+  region    = "us-west-2"
+  versioned = true
 }
 
 module "cache" {
