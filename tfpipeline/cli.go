@@ -95,7 +95,7 @@ const noServices = "runs no services; the environments are"
 func (c command) verb(a *app) flags.Verb {
 	v := flags.Verb{
 		Name: c.name, Summary: c.summary, Usage: c.usage, Long: c.long(), Roots: a.platform.Roots(), Refusal: c.refusal, AnyEnv: c.anyEnv, Args: c.args, Actions: c.actions,
-		Values: map[string][]string{"service": a.platform.ServiceNames(), "only": a.platform.ServiceNames(), "task": a.platform.TaskNames(), "secret": a.platform.SecretNames()},
+		Values: map[string][]string{"service": a.platform.ServiceNames(), "only": a.platform.ServiceNames(), "bad": a.platform.ServiceNames(), "task": a.platform.TaskNames(), "secret": a.platform.SecretNames()},
 	}
 	if c.env != nil {
 		v.Env = c.env(a.platform)

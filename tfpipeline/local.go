@@ -11,7 +11,7 @@ func localCommand() command {
 	return command{
 		name:    "local",
 		summary: "run an AWS on this machine, to try everything on",
-		usage:   "[-json] [-v] [-speed N] [-shell | -- COMMAND [ARGUMENT ...]]",
+		usage:   "[-json] [-v] [-speed N] [-shell | -- COMMAND [ARGUMENT ...]] | -push TAG | -bad SERVICE | -as ROLE",
 		args:    true,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			var o localaws.Command

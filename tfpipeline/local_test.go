@@ -32,7 +32,10 @@ func TestLocalUsage(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"-speed 0", "-speed 0: a divisor is 1 or more"},
 		{"-shell -- make", "-shell and a command: one of them"},
-		{"-only api", "-only and -sample are for -push"},
+		{"-only api", "-only is for -push, and -sample for -push and -bad"},
+		{"-bad api -push v1", "-bad works on an endpoint that runs already"},
+		{"-bad nobody", "-bad nobody: no service of that name has an image of its own"},
+		{"-bad api", `make a bad release: AWS_ENDPOINT_URL="https://ecs.us-west-2.amazonaws.com" is no local endpoint`},
 		{"-push v1 -json", "-push works on an endpoint that runs already"},
 		{"-push v1", `AWS_ENDPOINT_URL="https://ecs.us-west-2.amazonaws.com" is no local endpoint`},
 	} {

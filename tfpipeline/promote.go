@@ -124,6 +124,6 @@ func runAttempt(ctx context.Context, a *app, o root.Attempt) (err error) {
 	if err != nil {
 		return err
 	}
-	report.Result(a.console, record, o.DryRun, o.JSON)
+	report.Result(a.console, a.platform, record, o.DryRun, o.JSON)
 	return nil
 }

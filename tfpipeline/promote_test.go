@@ -120,7 +120,7 @@ func TestPromotionOfABadRelease(t *testing.T) {
 	w.script.On(imageDigest("mcp", bad), ecstest.Behaviour{Exit: &ecstest.Exit{Code: 7, Reason: "password=hunter2hunter2 is wrong"}})
 
 	stdout, stderr := w.must(console.ExitRolledBack, "promote", "-env", "staging", "-release", "v1.1.0", "-dossier", w.dossiers)
-	mentions(t, stderr, "tfpipeline: watch: ", "service mcp is back on doc-platform-staging-mcp:", "next: fix the release", "dossier: ")
+	mentions(t, stderr, "tfpipeline: watch: ", "service mcp is back on doc-platform-staging-mcp:", "next: fix the release", "dossier: ", "steps: lock, resolve, preflight, ")
 	if r := w.record(); r.Outcome != deploy.RolledBack || r.Services["mcp"].Outcome != deploy.RolledBack {
 		t.Errorf("record: %+v", r)
 	}
@@ -251,6 +251,9 @@ func TestPromotionAsEvents(t *testing.T) {
 			t.Fatalf("%v: %s", err, lines.Bytes())
 		}
 		kinds[last.Kind]++
+		if last.Environment != "staging" {
+			t.Errorf("an event of environment %q: %s", last.Environment, lines.Bytes())
+		}
 	}
 	if last.Kind != deploy.EventEnd || last.Record == nil || last.Record.Outcome != deploy.Deployed || last.Record.Release.Commit != commit {
 		t.Errorf("the last event: %+v", last)
@@ -267,13 +270,14 @@ func TestDryRun(t *testing.T) {
 	w.release("v1.0.0")
 	objects := len(w.cloud.objects)
 	w.cloud.runtime.ForgetCalls()
-	stdout, _ := w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.0.0", "-dry-run")
+	stdout, stderr := w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.0.0", "-dry-run")
 	mentions(t, stdout, "staging: promote of v1.0.0 passes every check; nothing was changed")
+	mentions(t, stderr, "next: tfpipeline promote -env staging -release v1.0.0\n")
 	if calls := w.cloud.runtime.Calls("UpdateService", "RegisterTaskDefinition", "RunTask"); len(calls) > 0 || len(w.cloud.objects) != objects {
 		t.Errorf("changed: %v, %d objects", calls, len(w.cloud.objects))
 	}
 	w.repo.write("envs/staging/main.tf", "changed")
-	_, stderr := w.must(console.ExitFailed, "promote", "-env", "staging", "-release", "v1.0.0", "-dry-run")
+	_, stderr = w.must(console.ExitFailed, "promote", "-env", "staging", "-release", "v1.0.0", "-dry-run")
 	mentions(t, stderr, "differs from its commit in envs/staging/main.tf")
 }
 

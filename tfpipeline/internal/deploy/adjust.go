@@ -473,6 +473,9 @@ func (a *adjustment) stopRestart(ctx context.Context) (Outcome, error) {
 				waiting++
 				continue
 			}
+			if stopped[name] {
+				d.Reason = stoppedHere(d.Reason, a.record.Kind)
+			}
 			own.note(d)
 			w.show(d)
 			if d.State.Ended() {

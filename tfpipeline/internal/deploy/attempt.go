@@ -52,6 +52,8 @@ type attempt struct {
 	flight   *flight
 	evidence Evidence
 	refusal  error // why it failed
+	// unrecorded: the request named no release, so there is nothing to record.
+	unrecorded bool
 }
 
 // record is the attempt's, so far.
@@ -275,6 +277,23 @@ func (a *attempt) steps() (promotion, rollback []step) {
 	return promotion, rollback
 }
 
+// Steps are the names of the steps of an attempt, in their order. None is known
+// before a restart or scale.
+func Steps(kind Kind) []StepName {
+	if kind != KindPromote && kind != KindRollback {
+		return nil
+	}
+	steps, rollback := new(attempt).steps()
+	if kind == KindRollback {
+		steps = rollback
+	}
+	var names []StepName
+	for _, s := range steps {
+		names = append(names, s.name)
+	}
+	return names
+}
+
 // changes reports whether a dry run stops before this step.
 func (s StepName) changes() bool {
 	switch s {
@@ -291,7 +310,9 @@ func (s StepName) ends() bool { return s == StepRecord || s == StepNotify || s =
 // Event is something that happened, for whoever watches.
 type Event struct {
 	Time time.Time `json:"time"`
-	Kind EventKind `json:"kind"`
+	// Environment is the one that is changed.
+	Environment string    `json:"environment"`
+	Kind        EventKind `json:"kind"`
 	// Step is the one at work; StepRollBack while services are rolled back.
 	Step StepName `json:"step,omitempty"`
 	// Service is set if it is about one, or about a one-off task.
@@ -483,7 +504,7 @@ func (a *attempt) resolveTarget(ctx context.Context, current *Record) error {
 		return nil
 	}
 	if current == nil {
-		return errors.New("no release was ever deployed here, so there is none to roll back to")
+		return unknownReleaseError{"no release was ever deployed here, so there is none to roll back to"}
 	}
 	left := a.from.attempt()
 	if left == nil {
@@ -498,7 +519,7 @@ func (a *attempt) resolveTarget(ctx context.Context, current *Record) error {
 	switch {
 	case name != "":
 		if of = a.history.named(ctx, name); of == nil {
-			return fmt.Errorf("%s never ran here; rollback goes to one of: %s", name, names(a.history.order()))
+			return unknownReleaseError{fmt.Sprintf("%s never ran here; rollback goes to one of: %s", name, names(a.history.order()))}
 		}
 		if c := a.request.Commit; a.request.Tag != "" && c != "" && of.release.Commit != c {
 			return fmt.Errorf("%s was deployed here as commit %s, not %s", name, of.release.Commit, c)

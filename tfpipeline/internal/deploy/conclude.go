@@ -49,6 +49,8 @@ func (a *attempt) fail(ctx context.Context, step StepName, err error) (Record, e
 	case followCollect:
 		a.collect(ctx)
 	}
+	_, unknown := errors.AsType[unknownReleaseError](err)
+	a.unrecorded = unknown && outcome == Untouched && a.from.attempt() == nil
 	a.flight.land(ctx)
 	r.Outcome, r.Error, r.Ended = outcome, a.Redactor.Hide(err.Error()), a.history.clock()
 	a.refusal = err
@@ -73,6 +75,12 @@ func blind(step StepName, err error) bool {
 	access, ok := errors.AsType[*AccessError](err)
 	return ok && (access.Permission == "" || step != StepUpdate)
 }
+
+// unknownReleaseError is a request for a release that never ran here. It is no
+// attempt on the environment, so it leaves no record and nobody is notified.
+type unknownReleaseError struct{ why string }
+
+func (e unknownReleaseError) Error() string { return e.why }
 
 // interruptedError says in a person's words that the caller's context ended.
 type interruptedError struct{ err error }
@@ -109,6 +117,9 @@ func (a *attempt) leaveAsItWas(ctx context.Context) Outcome {
 // not be done.
 func (a *attempt) closeUp(ctx context.Context) []string {
 	var undone []string
+	if a.unrecorded {
+		return a.settleLock(ctx, "")
+	}
 	outcome := a.record().Outcome
 	kept := Outcome("")
 	switch {
@@ -345,14 +356,20 @@ type Error struct {
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %v", e.Step, e.Err)
-	for _, l := range e.Left {
-		fmt.Fprintf(&b, "\n  %s", l)
-	}
+	// Why it failed comes before how it was left.
 	for _, t := range e.Evidence.crashed() {
-		fmt.Fprintf(&b, "\n  the last that task %s of service %s wrote:", short(t.ARN), t.Name)
+		if end := t.end(); !strings.Contains(e.Err.Error(), end) {
+			fmt.Fprintf(&b, "\n  %s", end)
+		}
+		if len(t.Log) > 0 {
+			fmt.Fprintf(&b, "\n  the last that task %s of service %s wrote:", short(t.ARN), t.Name)
+		}
 		for _, l := range t.Log[max(0, len(t.Log)-lastLines):] {
 			fmt.Fprintf(&b, "\n    %s", strings.TrimSpace(l.Message))
 		}
+	}
+	for _, l := range e.Left {
+		fmt.Fprintf(&b, "\n  %s", l)
 	}
 	return b.String()
 }

@@ -221,7 +221,7 @@ func (o *operation) emit(e Event) {
 	}
 	o.emitted.Lock()
 	defer o.emitted.Unlock()
-	e.Time = time.Now()
+	e.Time, e.Environment = time.Now(), o.Environment
 	e.Message = o.Redactor.Hide(e.Message)
 	if e.Step == "" {
 		e.Step = o.step

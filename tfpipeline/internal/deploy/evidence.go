@@ -101,14 +101,20 @@ func (t StoppedTask) Ended() string {
 	return ""
 }
 
-// crashed are the tasks of services that stopped by themselves and wrote
-// something: the newest of each service.
+// crashed are the tasks that stopped by themselves: of each service the first, or
+// the first whose log is known, in the order in which the services failed.
 func (e Evidence) crashed() []StoppedTask {
 	var crashed []StoppedTask
-	for _, t := range e.Stopped {
-		named := slices.ContainsFunc(crashed, func(o StoppedTask) bool { return o.Name == t.Name })
-		if t.Crashed() && len(t.Log) > 0 && !named {
+	for _, t := range slices.SortedStableFunc(slices.Values(e.Stopped), func(a, b StoppedTask) int { return a.Stopped.Compare(b.Stopped) }) {
+		if !t.Crashed() {
+			continue
+		}
+		i := slices.IndexFunc(crashed, func(o StoppedTask) bool { return o.Name == t.Name })
+		switch {
+		case i < 0:
 			crashed = append(crashed, t)
+		case len(crashed[i].Log) == 0 && len(t.Log) > 0:
+			crashed[i] = t
 		}
 	}
 	return crashed

@@ -164,8 +164,13 @@ func TestRollbackGoesToANamedGoodRelease(t *testing.T) {
 		}
 		_, err := w.start().rollback(t.Context(), Request{})
 		wantError(t, err, Untouched, StepResolve, "nothing good ran here before v1.0")
+		// A mistyped tag is no attempt: nothing is recorded, nobody is notified.
+		records, journals, notified := len(w.records), len(w.journals), len(w.notified)
 		_, err = w.start().rollback(t.Context(), Request{Tag: "v7"})
 		wantError(t, err, Untouched, StepResolve, "v7 never ran here; rollback goes to one of: v1.2, v1.1, v1.0")
+		if len(w.records) != records || len(w.journals) != journals || len(w.notified) != notified || w.lease != nil {
+			t.Errorf("%d records, %d journals, %d messages, lease %v", len(w.records)-records, len(w.journals)-journals, len(w.notified)-notified, w.lease)
+		}
 		w.advanceProof("v1.2")
 		_, err = w.start().promote(t.Context(), Request{Tag: "v1.2"})
 		e := wantError(t, err, Untouched, StepPreflight, "v1.2 was rolled back from", "by ada")

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -29,6 +30,48 @@ func TestADeploymentThatDoesNotStop(t *testing.T) {
 		}
 		wantRuns(t, w, "v1.1")
 	})
+}
+
+// To ECS whoever stops a deployment is a user; the record says that it was this
+// promotion.
+func TestADeploymentThatWasStoppedHere(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.behave = func(service, digest string) behaviour {
+			bad := digest == digestOf(service, commitOf("v1.2"))
+			return behaviour{after: 20 * time.Second, fails: bad && service == "api", stuck: bad && service == "mcp"}
+		}
+		r, err := w.start().promote(t.Context(), Request{Tag: "v1.2"})
+		wantError(t, err, RolledBack, StepWatch)
+		if got := r.Services["mcp"].Reason; !strings.HasSuffix(got, "stopped by this promotion.") {
+			t.Errorf("mcp: %s", got)
+		}
+	})
+}
+
+// An error tells why the first task of a service stopped before it tells how the
+// services were left.
+func TestAnErrorBeginsWithItsCause(t *testing.T) {
+	at := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	task := func(name, id string, after time.Duration, code int, line string) StoppedTask {
+		s := StoppedTask{ARN: "arn:task/" + id, Name: name, StopCode: "EssentialContainerExited", Stopped: at.Add(after), Containers: []StoppedContainer{{Name: name, ExitCode: &code}}}
+		if line != "" {
+			s.Log = []LogLine{{Message: line}}
+		}
+		return s
+	}
+	e := &Error{
+		Step: StepWatch, Err: errors.New("the circuit breaker threshold was exceeded"), Left: []string{"service api is back on api:2"},
+		Evidence: Evidence{Stopped: []StoppedTask{task("api", "c", time.Minute, 3, "third"), task("api", "b", time.Second, 2, "second"), task("api", "a", 0, 1, ""), task("mcp", "d", 0, 4, "")}},
+	}
+	want := `watch: the circuit breaker threshold was exceeded
+  task b of service api stopped by itself (container api, exit code 2)
+  the last that task b of service api wrote:
+    second
+  task d of service mcp stopped by itself (container mcp, exit code 4)
+  service api is back on api:2`
+	if e.Error() != want {
+		t.Errorf("got\n%s\nwant\n%s", e, want)
+	}
 }
 
 // What ran before does not start any more, and ECS goes back to the release: it

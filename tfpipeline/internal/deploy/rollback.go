@@ -176,7 +176,7 @@ func (a *attempt) rollBack(ctx context.Context, step StepName, cause error) (Out
 	}
 	b := &rollBack{
 		rollout: a.rolling, previous: a.record().Previous, mixed: a.journal.Mixed, began: began,
-		asked: map[string]move{}, moves: map[string]move{}, why: map[string]error{}, so: steady{}, showed: map[string]string{},
+		asked: map[string]move{}, moves: map[string]move{}, why: map[string]error{}, so: steady{}, showed: map[string]string{}, stopped: map[string]bool{},
 	}
 	outcome, ended, err := b.run(ctx, a.collect)
 	a.timed(StepRollBack, began)
@@ -201,6 +201,8 @@ type rollBack struct {
 	// why it is stuck.
 	asked, moves map[string]move
 	why          map[string]error
+	// stopped: this run has stopped the service's deployment.
+	stopped map[string]bool
 	// so is since when ECS has shown what it shows, which is in showed.
 	so     steady
 	showed map[string]string
@@ -292,6 +294,9 @@ func (b *rollBack) next(ctx context.Context, w *watch, name string, found look) 
 		}
 	}
 	if d, ok := found.deployments[cmp.Or(own.RollBack, own.Deployment)]; ok {
+		if b.stopped[name] {
+			d.Reason = stoppedHere(d.Reason, b.record.Kind)
+		}
 		w.show(d)
 		if own.RollBack == "" {
 			own.note(d)
@@ -374,7 +379,7 @@ func (b *rollBack) move(ctx context.Context, name string, s Service, m move) err
 			if err := b.lease.valid(); err != nil {
 				return err
 			}
-			b.written[name] = time.Now()
+			b.written[name], b.stopped[name] = time.Now(), true
 			return b.Deployments.StopDeployment(ctx, own.Deployment)
 		})
 	}

@@ -368,6 +368,16 @@ func (s *ServiceRecord) note(d Deployment) {
 	s.Failures, s.Threshold, s.Begun, s.Ended = d.Failures, d.Threshold, d.Created, d.Finished
 }
 
+// stoppedHere says of a deployment that this attempt stopped that it did: to ECS
+// whoever asks is a user.
+func stoppedHere(reason string, kind Kind) string {
+	by := "promotion"
+	if kind != KindPromote {
+		by = string(kind)
+	}
+	return strings.Replace(reason, "stopped by a user", "stopped by this "+by, 1)
+}
+
 // standing says where every service is.
 func (o *rollout) standing() string {
 	text := ""

@@ -290,7 +290,7 @@ func (p *process) StopDeployment(ctx context.Context, arn string) error {
 	return ignore(call(ctx, p, "StopDeployment", short(arn), func() (struct{}, error) {
 		if d := p.deployments[arn]; d.State == DeploymentInProgress {
 			p.write(p.services[d.Service])
-			p.rollBack(p.services[d.Service], d, time.Now(), "stopped by a person")
+			p.rollBack(p.services[d.Service], d, time.Now(), "Service deployment rolled back because it was stopped by a user.")
 		}
 		return struct{}{}, nil
 	}))

@@ -15,7 +15,8 @@ type Command struct {
 	json, shell, verbose bool
 	speed                int
 	as                   string
-	push, only, sample   string
+	push, only           string
+	bad, sample          string
 }
 
 // Declare declares the flags.
@@ -27,7 +28,8 @@ func (o *Command) Declare(set *flag.FlagSet) {
 	set.StringVar(&o.as, "as", "", "assume this workflow `role` of a running endpoint (plan, build, deploy-ENV)")
 	set.StringVar(&o.push, "push", "", "put the sample application's images into a running endpoint, under this `tag`")
 	set.StringVar(&o.only, "only", "", "with -push: only the image of this `service`")
-	set.StringVar(&o.sample, "sample", "", "with -push: `arguments` for the sample application")
+	set.StringVar(&o.bad, "bad", "", "make a release whose image of this `service` fails, on a running endpoint")
+	set.StringVar(&o.sample, "sample", "", "with -push or -bad: `arguments` for the sample application")
 }
 
 // Run does what was asked. find returns the checkout that the sample application
@@ -39,12 +41,16 @@ func (o Command) Run(ctx context.Context, p config.Platform, c *console.Console,
 	if o.as != "" {
 		return Become(ctx, p, c, o.as, args)
 	}
-	if o.push != "" {
+	if o.push != "" || o.bad != "" {
 		repository, err := find()
 		if err != nil {
 			return err
 		}
-		return Sample{Platform: p, Console: c, Repository: repository, Cache: cache, Tag: o.push, Only: o.only, Arguments: o.sample}.Push(ctx)
+		s := Sample{Platform: p, Console: c, Repository: repository, Cache: cache, Tag: o.push, Only: o.only, Bad: o.bad, Arguments: o.sample}
+		if o.bad != "" {
+			return s.PushBad(ctx)
+		}
+		return s.Push(ctx)
 	}
 	return Use{Platform: p, Console: c, JSON: o.json, Verbose: o.verbose, Speed: o.speed, Shell: o.shell, Command: args}.Run(ctx)
 }
@@ -57,8 +63,10 @@ func (o Command) check(args []string) error {
 		wrong = fmt.Sprintf("-speed %d: a divisor is 1 or more", o.speed)
 	case o.shell && len(args) > 0:
 		wrong = "-shell and a command: one of them"
-	case o.push == "" && (o.only != "" || o.sample != ""):
-		wrong = "-only and -sample are for -push"
+	case o.push == "" && o.only != "" || o.push == "" && o.bad == "" && o.sample != "":
+		wrong = "-only is for -push, and -sample for -push and -bad"
+	case o.bad != "" && (o.push != "" || o.as != "" || o.shell || o.json || len(args) > 0):
+		wrong = "-bad works on an endpoint that runs already: it takes neither -push, -as, -shell, -json nor a command"
 	case o.as != "" && (o.push != "" || o.shell || o.json):
 		wrong = "-as works on an endpoint that runs already: it takes neither -push, -shell nor -json"
 	case o.push != "" && (o.shell || o.json || len(args) > 0):

@@ -23,8 +23,9 @@ type Sample struct {
 	// that keeps the images.
 	Repository, Cache string
 	// Tag is the release's tag, Only the single service to push for (all if
-	// ""), and Arguments the application's arguments.
-	Tag, Only, Arguments string
+	// ""), and Arguments the application's arguments: those of Bad alone, if it
+	// names a service.
+	Tag, Only, Bad, Arguments string
 }
 
 // Push puts the images into the repositories of the endpoint that the
@@ -58,7 +59,13 @@ func (s Sample) Push(ctx context.Context) error {
 		if !service.Builds() {
 			continue // it uses another service's image
 		}
-		arguments := slices.Concat([]string{"-service", service.Name, "-release", s.Tag}, strings.Fields(s.Arguments))
+		arguments := []string{"-service", service.Name, "-release", s.Tag}
+		if service.HealthPath != "" {
+			arguments = append(arguments, "-health", service.HealthPath)
+		}
+		if s.Bad == "" || s.Bad == service.Name {
+			arguments = append(arguments, strings.Fields(s.Arguments)...)
+		}
 		image := Image{
 			Folder: folder, Command: slices.Concat([]string{"sample"}, arguments),
 			Environ: []string{"SAMPLE_ARGUMENTS=" + strings.Join(arguments, " ")},
@@ -69,6 +76,48 @@ func (s Sample) Push(ctx context.Context) error {
 		}
 		fmt.Fprintf(s.Console.Out, "%s:%s@%s\n", s.Platform.RepositoryURL(service.Name), s.Tag, digest)
 	}
+	return nil
+}
+
+// crashes are the arguments of a service that is to be bad in no particular way.
+const crashes = "-crash-after 1ns"
+
+// PushBad makes a release that fails: an empty commit on the current branch whose
+// image of the service Bad crashes, unless Arguments say something else.
+func (s Sample) PushBad(ctx context.Context) error {
+	service, ok := s.Platform.Service(s.Bad)
+	if !ok || !service.Builds() {
+		return console.Usage(fmt.Sprintf("local: -bad %s: no service of that name has an image of its own", s.Bad), "tfpipeline help local")
+	}
+	if address := s.Console.Getenv("AWS_ENDPOINT_URL"); !isLocal(address) {
+		return console.WithNext(fmt.Errorf("make a bad release: AWS_ENDPOINT_URL=%q is no local endpoint", address), "tfpipeline local")
+	}
+	if s.Arguments == "" {
+		s.Arguments = crashes
+	}
+	git := func(args ...string) (string, error) {
+		cmd := exec.CommandContext(ctx, "git", append([]string{"-c", "user.name=tfpipeline", "-c", "user.email=tfpipeline@localhost"}, args...)...)
+		cmd.Dir, cmd.Env = s.Repository, s.Console.Env
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			return "", fmt.Errorf("make a bad release: git %s: %w\n%s", args[0], err, out)
+		}
+		return strings.TrimSpace(string(out)), nil
+	}
+	// What is staged stays out of the commit, and staged.
+	commit, err := git("commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", fmt.Sprintf("Have %s fail on purpose: %s", s.Bad, s.Arguments))
+	if err != nil {
+		return err
+	}
+	s.Tag = commit
+	if err := s.Push(ctx); err != nil {
+		return err
+	}
+	if _, err := git("update-ref", "-m", "tfpipeline local -bad "+s.Bad, "HEAD", commit); err != nil {
+		return err
+	}
+	s.Console.Progress("the branch has one empty commit more, %s; git reset --soft HEAD~1 takes it away", commit)
+	s.Console.Suggest("tfpipeline promote -env %s -commit %s, which ends with exit code 3 and every service on the release before", s.Platform.Environments[0].Name, commit)
 	return nil
 }
 

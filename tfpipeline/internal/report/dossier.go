@@ -15,10 +15,11 @@ import (
 
 // Dossier writes everything that explains a failure to a folder (standard, if
 // dir is "") and to the summary of the workflow's step, and prints where. An
-// attempt that was refused before it got the lock has no dossier.
+// attempt that was refused before it got the lock, or that named nothing that could
+// be deployed, has no dossier.
 func Dossier(c *console.Console, failure *deploy.Error, dir, standard string) error {
 	r := failure.Record
-	if r.ID == "" || failure.Step == deploy.StepLock {
+	if r.ID == "" || failure.Step == deploy.StepLock || failure.Step == deploy.StepResolve && failure.Outcome == deploy.Untouched {
 		return nil
 	}
 	markdown := view.Dossier(failure.Evidence, r)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/state"
@@ -33,7 +34,7 @@ func Current(ctx context.Context, h *state.History, p *view.Promotion) error {
 // Adjust shows a restart or scale while it goes on, and prints how it ended. The
 // dossier of a failure goes to a folder. The error says what to do next if the
 // attempt had changed something.
-func Adjust(c *console.Console, title view.Promotion, json bool, dossiers string, run func(observe func(deploy.Event)) (deploy.Record, error)) error {
+func Adjust(c *console.Console, p config.Platform, title view.Promotion, json bool, dossiers string, run func(observe func(deploy.Event)) (deploy.Record, error)) error {
 	live := NewLive(c, title, json)
 	record, err := run(live.Observe)
 	live.Close()
@@ -44,14 +45,15 @@ func Adjust(c *console.Console, title view.Promotion, json bool, dossiers string
 		return WithNext(failure)
 	}
 	if err == nil {
-		Result(c, record, false, json)
+		Result(c, p, record, false, json)
 	}
 	return err
 }
 
-// Result prints how an attempt ended that did not fail. json says that its last
-// event has told that already.
-func Result(c *console.Console, r deploy.Record, dryRun, json bool) {
+// Result prints how an attempt ended that did not fail, where the environment
+// answers, and the next command. json says that its last event has told that
+// already.
+func Result(c *console.Console, p config.Platform, r deploy.Record, dryRun, json bool) {
 	if r.SupersededBy != nil {
 		c.Annotate(console.Notice, fmt.Sprintf("superseded by %s", r.SupersededBy))
 	}
@@ -61,9 +63,25 @@ func Result(c *console.Console, r deploy.Record, dryRun, json bool) {
 		fmt.Fprintf(c.Out, "%s: %s was not promoted: superseded by %s, which runs and is newer; nothing was changed\n", r.Environment, r.Release, r.SupersededBy)
 	case dryRun:
 		fmt.Fprintf(c.Out, "%s: %s of %s passes every check; nothing was changed\n", r.Environment, r.Kind, r.Release)
+		c.Suggest("%s", view.Command(r.Environment, deploy.Move{Verb: deploy.Verb(r.Kind), Release: r.Release}))
 	default:
 		fmt.Fprintln(c.Out, view.Result(r))
+		if e, ok := p.Environment(r.Environment); ok && r.Outcome == deploy.Deployed {
+			fmt.Fprintf(c.Out, "%s: %s\n", e.Name, p.URL(e))
+		}
+		c.Suggest("%s", afterSuccess(p, r))
 	}
+}
+
+// afterSuccess is the command that follows: the promotion to the environment that
+// asks for a proof from this one, or else a look at what runs.
+func afterSuccess(p config.Platform, r deploy.Record) string {
+	for _, e := range p.Environments {
+		if e.Proof != nil && e.Proof.From == r.Environment && r.Kind == deploy.KindPromote {
+			return fmt.Sprintf("%s -dry-run, once it has run here for %s", view.Command(e.Name, deploy.Move{Verb: deploy.VerbPromote, Release: r.Release}), e.Proof.MinimumBake)
+		}
+	}
+	return "tfpipeline status -env " + r.Environment
 }
 
 // WithNext adds the next command to a failure. If nothing was changed and the

@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -33,6 +34,15 @@ func (p Promotion) title() string {
 	return fmt.Sprintf("%s: %s %s → %s", p.Environment, p.Kind, from, to)
 }
 
+// stepsLine says which steps there will be; "" if that is not known.
+func (p Promotion) stepsLine() string {
+	var names []string
+	for _, s := range deploy.Steps(p.Kind) {
+		names = append(names, string(s))
+	}
+	return strings.Join(names, ", ")
+}
+
 // sentence is an event as a line, without its time; "" if it is not worth one.
 func sentence(e deploy.Event) string {
 	message := oneLine(e.Message)
@@ -59,12 +69,25 @@ func sentence(e deploy.Event) string {
 		return "  " + e.Service + ": " + deploymentLine(*e.Deployment)
 	case deploy.EventService:
 		// ECS begins each line with what stands in the margin.
-		return "  " + e.Service + " | " + strings.TrimPrefix(message, "(service "+e.Service+") ")
+		return "  " + e.Service + " | " + arns.ReplaceAllStringFunc(strings.TrimPrefix(message, "(service "+e.Service+") "), named)
 	case deploy.EventLog:
 		return "  " + e.Service + " | " + message
 	default:
 		return ""
 	}
+}
+
+// arns finds the ARNs in ECS's events.
+var arns = regexp.MustCompile(`arn:aws[a-z-]*:[^\s()\[\]",]+`)
+
+// named is what names the thing that an ARN is of: a target group's name, the id of
+// a task.
+func named(arn string) string {
+	if _, group, ok := strings.Cut(arn, ":targetgroup/"); ok {
+		name, _, _ := strings.Cut(group, "/")
+		return name
+	}
+	return arn[strings.LastIndexAny(arn, "/:")+1:]
 }
 
 // deploymentLine says how far a deployment is.

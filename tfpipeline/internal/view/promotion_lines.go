@@ -16,9 +16,12 @@ type PromotionLines struct {
 	last  map[string]string
 }
 
-// NewPromotionLines begins with the title.
+// NewPromotionLines begins with the title and the steps.
 func NewPromotionLines(w io.Writer, p Promotion) *PromotionLines {
 	fmt.Fprintln(w, p.title())
+	if steps := p.stepsLine(); steps != "" {
+		fmt.Fprintln(w, "steps: "+steps)
+	}
 	return &PromotionLines{w: w, begun: time.Now(), last: map[string]string{}}
 }
 

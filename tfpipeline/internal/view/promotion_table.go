@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
@@ -25,6 +27,7 @@ type PromotionTable struct {
 	begun       time.Time
 	step        deploy.StepName
 	stepped     time.Time
+	passed      map[deploy.StepName]bool
 	deployments map[string]deploy.Deployment
 	ended       bool
 	drawn       int    // lines of the table on the screen
@@ -38,7 +41,7 @@ type PromotionTable struct {
 func NewPromotionTable(w io.Writer, p Promotion, colour bool, size func() (width, height int)) *PromotionTable {
 	t := &PromotionTable{
 		w: w, promotion: p, size: size, colour: colour,
-		begun: time.Now(), deployments: map[string]deploy.Deployment{},
+		begun: time.Now(), deployments: map[string]deploy.Deployment{}, passed: map[deploy.StepName]bool{},
 		stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	t.above("")
@@ -73,7 +76,12 @@ func (t *PromotionTable) Observe(e deploy.Event) {
 	if e.Step != "" && e.Step != t.step {
 		t.step, t.stepped = e.Step, e.Time
 	}
+	if e.Record != nil {
+		t.promotion.Kind = e.Record.Kind // a promotion of an older release rolls back
+	}
 	switch e.Kind {
+	case deploy.EventDone:
+		t.passed[e.Step] = true
 	case deploy.EventDeployment:
 		if e.Deployment != nil {
 			t.deployments[e.Service] = *e.Deployment
@@ -81,7 +89,7 @@ func (t *PromotionTable) Observe(e deploy.Event) {
 	case deploy.EventEnd:
 		t.ended = true
 		if e.Record != nil {
-			t.promotion.Kind, t.promotion.To = e.Record.Kind, subject(*e.Record)
+			t.promotion.To = subject(*e.Record)
 		}
 	}
 	t.mu.Unlock()
@@ -123,7 +131,7 @@ func (t *PromotionTable) above(text string) {
 	}
 	b.WriteString(text)
 	width, height := t.size()
-	lines := t.lines(time.Now(), height)
+	lines := t.lines(time.Now(), width, height)
 	for _, l := range lines {
 		b.WriteString(t.paint(fit(l, width)) + "\n")
 	}
@@ -133,15 +141,16 @@ func (t *PromotionTable) above(text string) {
 
 // lines are the table. Should it not fit on the screen, services that are there
 // already are left out, and counted.
-func (t *PromotionTable) lines(now time.Time, height int) []string {
+func (t *PromotionTable) lines(now time.Time, width, height int) []string {
 	title := t.promotion.title()
 	if t.step != "" && !t.ended {
 		title += fmt.Sprintf("  %s %s", t.step, brief(now.Sub(t.stepped).Truncate(time.Second)))
 	}
+	steps := t.steps(width)
 	rows := [][]string{{"SERVICE", "PHASE", "TASKS", "REVISION", "BREAKER", "ELAPSED"}}
 	left := 0
 	var settled [][]string
-	room := max(height-4, 3)
+	room := max(height-4-len(steps), 3)
 	for _, name := range t.promotion.Services {
 		d, known := t.deployments[name]
 		row := t.row(name, d, known, now)
@@ -162,9 +171,34 @@ func (t *PromotionTable) lines(now time.Time, height int) []string {
 			left++
 		}
 	}
-	lines := append([]string{title}, columns(rows)...)
+	lines := slices.Concat([]string{title}, steps, columns(rows))
 	if left > 0 {
 		lines = append(lines, fmt.Sprintf("and %d more", left))
+	}
+	return lines
+}
+
+// steps are those of the attempt until it ends, in as many lines as they need: "✓"
+// is done, "▸" at work.
+func (t *PromotionTable) steps(width int) []string {
+	if t.ended {
+		return nil
+	}
+	var lines []string
+	for _, s := range deploy.Steps(t.promotion.Kind) {
+		word := string(s)
+		switch {
+		case t.passed[s]:
+			word = "✓" + word
+		case s == t.step:
+			word = "▸" + word
+		}
+		last := len(lines) - 1
+		if last < 0 || utf8.RuneCountInString(lines[last]+" "+word) > width {
+			lines = append(lines, word)
+		} else {
+			lines[last] += " " + word
+		}
 	}
 	return lines
 }
@@ -178,7 +212,10 @@ func (t *PromotionTable) row(name string, d deploy.Deployment, known bool, now t
 		return []string{name, "waiting", "-", before, "-", "-"}
 	}
 	change := revision(d.TaskDefinition)
-	if before != "" && before != change {
+	switch {
+	case before != "" && d.State == deploy.DeploymentRolledBack:
+		change = before // which it runs again
+	case before != "" && before != change:
 		change = before + " → " + change
 	}
 	end := d.Finished

@@ -88,6 +88,7 @@ func TestPromotionTable(t *testing.T) {
 [    12s] migrate: done (12s)
 production: [1/2] update module.api
 production: promote v1.3.0 → v1.4.0  watch 3s
+lock resolve preflight plan ✓migrate apply register update ▸watch verify record unlock notify
 SERVICE   PHASE        TASKS  REVISION  BREAKER  ELAPSED
 api       in progress  1/2    41 → 42   1/3      1m3s
 frontend  waiting      -      12        -        -
@@ -127,7 +128,7 @@ func TestPromotionTableOnASmallTerminal(t *testing.T) {
 			table.Observe(moved(name, state, 3, 2, 0))
 		}
 		table.Close()
-		if len(s.lines) != 11 || s.lines[10] != "and 42 more" {
+		if len(s.lines) != 11 || s.lines[10] != "and 45 more" {
 			t.Errorf("%d lines:%s", len(s.lines), s)
 		}
 		shown := s.String()
@@ -171,7 +172,7 @@ func TestPromotionLines(t *testing.T) {
 		for range 2 { // the same twice is told once
 			l.Observe(moved("api", deploy.DeploymentInProgress, 42, 1, 1))
 		}
-		say(deploy.Event{Kind: deploy.EventService, Service: "api", Message: "(service api) has started 1 tasks"})
+		say(deploy.Event{Kind: deploy.EventService, Service: "api", Message: "(service api) registered 1 targets in (target-group arn:aws:elasticloadbalancing:us-west-2:123456789012:targetgroup/staging-api/0123456789abcdef)"})
 		say(deploy.Event{Kind: deploy.EventLog, Service: "migrate", Message: "two\nlines"})
 		say(deploy.Event{Kind: deploy.EventWarning, Message: "trying again"})
 		say(deploy.Event{Kind: deploy.EventFailed, Step: deploy.StepWatch, Message: "service api failed", Elapsed: 65 * time.Second})
@@ -181,10 +182,11 @@ func TestPromotionLines(t *testing.T) {
 		l.Observe(back)
 		say(deploy.Event{Kind: deploy.EventEnd})
 		want := `production: promote v1.3.0 → v1.4.0
+steps: lock, resolve, preflight, plan, migrate, apply, register, update, watch, verify, record, unlock, notify
 [     0s] lock
 [     0s]   waiting for deployments
 [   1m5s]   api: in progress, 1/2 running, circuit breaker 1/3
-[   1m5s]   api | has started 1 tasks
+[   1m5s]   api | registered 1 targets in (target-group staging-api)
 [   1m5s]   migrate | two⏎lines
 [   1m5s]   warning: trying again
 [   1m5s] watch: failed after 1m5s: service api failed

@@ -30,6 +30,7 @@ type behaviour struct {
 	worker                    bool   // without a port
 	receive                   string // the queue that the worker receives from, "": none
 
+	health    string        // path that tells whether it is
 	ready     time.Duration // time until it is healthy
 	unhealthy bool
 	slow      time.Duration // before each answer
@@ -78,13 +79,14 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) int 
 	}
 	set.StringVar(&b.service, "service", "sample", "`name` to answer with")
 	set.StringVar(&b.release, "release", "unknown", "`version` to answer with")
-	set.DurationVar(&b.ready, "ready-after", 0, "time until /health answers 200")
-	set.BoolVar(&b.unhealthy, "unhealthy", false, "never become healthy: /health answers 503")
+	set.StringVar(&b.health, "health", "/health", "`path` that tells whether it is healthy")
+	set.DurationVar(&b.ready, "ready-after", 0, "time until it is healthy")
+	set.BoolVar(&b.unhealthy, "unhealthy", false, "never become healthy: answer 503 at the path of -health")
 	set.StringVar(&b.receive, "receive", "", "`queue` that a worker receives from, such as mail, whose URL is in MAIL_QUEUE_URL")
 	set.DurationVar(&b.slow, "slow", 0, "time that every answer, or message, takes")
-	set.BoolVar(&b.fail, "fail", false, "answer every request but /health with 500")
+	set.BoolVar(&b.fail, "fail", false, "answer every request but those for the health with 500")
 	set.DurationVar(&b.crash, "crash-after", 0, "time after which it exits by itself; 1ns is before it listens")
-	set.IntVar(&b.crashAt, "crash-at", 0, "`request`, or message, at which it exits by itself, unanswered, counted from 1 without /health")
+	set.IntVar(&b.crashAt, "crash-at", 0, "`request`, or message, at which it exits by itself, unanswered, counted from 1 without those for the health")
 	set.IntVar(&b.exit, "exit-code", 1, "`code` that it, or seed, exits with when it crashes")
 	set.BoolVar(&b.ignore, "ignore-term", false, "go on after SIGTERM, until killed")
 	set.DurationVar(&b.drain, "drain", 25*time.Second, "time that requests in flight have to end after SIGTERM")

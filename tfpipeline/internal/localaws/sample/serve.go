@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -83,7 +84,7 @@ func serve(ctx context.Context, b behaviour, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "sample: %v\n", err)
 		return 1
 	}
-	handler, asked := crashing(b.crashAt, b.handler(begin))
+	handler, asked := crashing(b.crashAt, b.asksHealth, b.handler(begin))
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(socket) }()
@@ -111,13 +112,14 @@ func serve(ctx context.Context, b behaviour, stdout, stderr io.Writer) int {
 }
 
 // crashing never answers the request with this number, nor one after it, and
-// closes the channel when it comes. 0: it answers all.
-func crashing(at int, next http.Handler) (http.Handler, <-chan struct{}) {
+// closes the channel when it comes, without counting those that are spared. 0: it
+// answers all.
+func crashing(at int, spared func(*http.Request) bool, next http.Handler) (http.Handler, <-chan struct{}) {
 	reached := make(chan struct{})
 	var requests atomic.Int64
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n := int64(0)
-		if at > 0 && r.URL.Path != "/health" {
+		if at > 0 && !spared(r) {
 			n = requests.Add(1)
 		}
 		switch {
@@ -131,16 +133,22 @@ func crashing(at int, next http.Handler) (http.Handler, <-chan struct{}) {
 	}), reached
 }
 
+// asksHealth reports whether a request is for the application's health.
+func (b behaviour) asksHealth(r *http.Request) bool {
+	path, _, _ := strings.Cut(b.health, "?")
+	return r.URL.Path == path && (r.Method == http.MethodGet || r.Method == http.MethodHead)
+}
+
 func (b behaviour) handler(begin time.Time) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
-		if b.unhealthy || time.Since(begin) < b.ready {
-			http.Error(w, "not ready", http.StatusServiceUnavailable)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if b.asksHealth(r) {
+			if b.unhealthy || time.Since(begin) < b.ready {
+				http.Error(w, "not ready", http.StatusServiceUnavailable)
+				return
+			}
+			fmt.Fprintln(w, "ok")
 			return
 		}
-		fmt.Fprintln(w, "ok")
-	})
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if err := wait(r.Context(), max(b.slow, duration(r.FormValue("slow")))); err != nil {
 			return // the client has gone
 		}
@@ -163,7 +171,6 @@ func (b behaviour) handler(begin time.Time) http.Handler {
 		w.WriteHeader(status)
 		_ = json.NewEncoder(w).Encode(answer{b.service, b.release, r.URL.Path}) // the client has gone: nobody to tell
 	})
-	return mux
 }
 
 // stream sends events, one every 20 ms.
