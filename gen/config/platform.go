@@ -84,6 +84,9 @@ type Service struct {
 	// Port is what the container listens on. 0: on none, as a worker does, which
 	// nobody calls and a HealthCommand checks.
 	Port int
+	// Ports are further ones, for other services only: whoever Calls this one may
+	// open them all.
+	Ports []Port
 	// Routes are the path patterns that the load balancer forwards here, such
 	// as "/api/*". None, and not Default: the service is internal.
 	Routes []string
@@ -184,6 +187,19 @@ type LogRouter struct {
 	Options map[string]string
 	// Secrets are options with secret values: names of Secrets by option.
 	Secrets map[string]string
+}
+
+// Port is a further port of a service. Those who call the service know it as
+// SERVICE-NAME, such as "api-metrics".
+type Port struct {
+	// Name is such as "metrics".
+	Name string
+	// Number is what the container listens on.
+	Number int
+	// Protocol is "http" (the default), "http2", "grpc" or "tcp". Callers find the port
+	// in SERVICE_NAME_URL, or in SERVICE_NAME_ADDRESS, without a scheme, if it is
+	// "grpc" or "tcp".
+	Protocol string
 }
 
 // Permission allows actions on resources, to the service or task alone whose

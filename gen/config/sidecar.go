@@ -115,6 +115,9 @@ func portsOf(s Service) map[int]string {
 	if s.Port != 0 {
 		ports[s.Port] = "the service's port"
 	}
+	for _, p := range s.Ports {
+		ports[p.Number] = "the service's port " + show(p.Name)
+	}
 	return ports
 }
 

@@ -30,11 +30,14 @@ func (c *checker) rules() {
 		database += one(s.Database)
 		cache += one(s.Cache)
 		callers[s.Name] += one(s.Public())
+		out := len(s.Calls)
 		for _, name := range s.Calls {
-			callers[name]++
+			callee, _ := c.Service(name)
+			callers[name] += 1 + len(callee.Ports)
+			out += len(callee.Ports)
 		}
 		// HTTPS is a rule too.
-		atMost(1+len(s.Calls)+one(s.Database)+one(s.Cache), keyed("services", s.Name)+".calls", "ways out", "the service's")
+		atMost(1+out+one(s.Database)+one(s.Cache), keyed("services", s.Name)+".calls", "ways out", "the service's")
 	}
 	for _, t := range c.Tasks {
 		database += one(t.Database)
@@ -78,6 +81,11 @@ func (c *checker) definitionFits(path string, of container, command []string) {
 	}
 	for _, name := range of.calls {
 		add(map[string]string{"name": URLVariable(name), "value": "http://" + name + ":65535"})
+		callee, _ := c.Service(name)
+		for _, p := range callee.Ports {
+			variable, value := p.Variable(name)
+			add(map[string]string{"name": variable, "value": value})
+		}
 	}
 	c.must(size <= taskDefinition, path, literal("its variables, secrets and command"),
 		"make a task definition of about "+strconv.Itoa(size>>10)+" KiB, where ECS takes 64", nil)

@@ -25,6 +25,7 @@ func (c *checker) services() {
 		c.absent(c.HasLoadBalancer(), s.Public(), path+way, nil, noDomain, literal(`Domain: "shop.io"`))
 		c.stores(path, s.Database, s.Cache)
 		c.port(path, s)
+		c.furtherPorts(path, s)
 		c.image(path, s)
 		c.words(path+".entryPoint", s.EntryPoint, "/bin/sh")
 		c.words(path+".command", s.Command, "serve")

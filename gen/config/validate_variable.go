@@ -87,7 +87,17 @@ func (c *checker) owned(path string, of container) map[string]string {
 	}
 	for i, name := range of.calls {
 		if name != "" && slices.Index(of.calls, name) == i {
-			c.ownVariable(owners, path+".calls["+strconv.Itoa(i)+"]", name, URLVariable(name), "the way to service "+show(name))
+			at := path + ".calls[" + strconv.Itoa(i) + "]"
+			c.ownVariable(owners, at, name, URLVariable(name), "the way to service "+show(name))
+			callee, _ := c.Service(name)
+			used := firsts(callee.Ports, func(p Port) string { return p.Name })
+			for j, p := range callee.Ports {
+				if used[p.Name] != j {
+					continue
+				}
+				variable, _ := p.Variable(name)
+				c.ownVariable(owners, at, name, variable, "the way to port "+show(p.Name)+" of service "+show(name))
+			}
 		}
 	}
 	for _, name := range of.queues {

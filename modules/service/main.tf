@@ -13,6 +13,13 @@ locals {
   secret_arns = distinct([for reference in local.secret_references : join(":", slice(split(":", reference), 0, 7))])
 }
 
+locals {
+  ports = concat(
+    [for port in var.port[*] : { name = var.name, number = port, protocol = "http" }],
+    [for name, port in var.ports : { name = "${var.name}-${name}", number = port.number, protocol = port.protocol }],
+  )
+}
+
 resource "aws_cloudwatch_log_group" "this" {
   name              = "/${var.platform}/${var.environment_name}/${var.name}"
   retention_in_days = var.log_retention_days
@@ -39,13 +46,13 @@ resource "aws_ecs_task_definition" "template" {
       # null keeps the image's own.
       command    = var.command
       entryPoint = var.entry_point
-      # Service Connect finds the port by its name. A worker has none.
-      portMappings = [for port in var.port[*] : {
-        name          = var.name
-        containerPort = port
-        hostPort      = port
+      # Service Connect finds a port by its name. A worker has none.
+      portMappings = [for port in local.ports : {
+        name          = port.name
+        containerPort = port.number
+        hostPort      = port.number
         protocol      = "tcp"
-        appProtocol   = "http"
+        appProtocol   = port.protocol == "tcp" ? null : port.protocol
       }]
       # Without one ECS calls a task healthy as soon as it runs; behind a load
       # balancer the target group's check is enough.
@@ -128,21 +135,21 @@ resource "aws_ecs_service" "this" {
 
     # A worker has no name of its own; it calls others by theirs.
     dynamic "service" {
-      for_each = var.port[*]
+      for_each = local.ports
 
       content {
-        port_name      = var.name
-        discovery_name = var.name
+        port_name      = service.value.name
+        discovery_name = service.value.name
 
         client_alias {
-          dns_name = var.name
-          port     = service.value
+          dns_name = service.value.name
+          port     = service.value.number
         }
 
         # AWS's own bound is 15 seconds for a whole response, which ends every stream.
         timeout {
           idle_timeout_seconds        = var.timeouts.idle
-          per_request_timeout_seconds = var.timeouts.request
+          per_request_timeout_seconds = service.value.protocol == "tcp" ? null : var.timeouts.request
         }
       }
     }

@@ -238,6 +238,26 @@ variable "port" {
   }
 }
 
+variable "ports" {
+  description = "Further ports by name, which other services reach as NAME-PORT: http, http2, grpc or tcp."
+  type = map(object({
+    number   = number
+    protocol = optional(string, "http")
+  }))
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = length(var.ports) == 0 || var.port != null
+    error_message = "A service with further ports has a port."
+  }
+
+  validation {
+    condition     = alltrue([for p in values(var.ports) : contains(["http", "http2", "grpc", "tcp"], p.protocol) && p.number >= 1 && p.number <= 65535])
+    error_message = "A port from 1 to 65535 with http, http2, grpc or tcp."
+  }
+}
+
 variable "queues" {
   description = "ARNs of the queues that the container receives messages from, and sends them to."
   type = object({

@@ -31,6 +31,7 @@ func Mill() config.Platform {
 				Name:          "scale",
 				Image:         config.Image{Context: "scale"},
 				Port:          8080,
+				Ports:         []config.Port{{Name: "metrics", Number: 9090}, {Name: "weights", Number: 9000, Protocol: "grpc"}},
 				HealthCommand: []string{"CMD", "/bin/scale", "check"},
 				Sidecars: []config.Sidecar{
 					{

@@ -135,8 +135,8 @@ func TestVariablesOfAnEnvironment(t *testing.T) {
 	}
 }
 
-// TestSidecarsAreRendered looks for the sidecars of a service.
-func TestSidecarsAreRendered(t *testing.T) {
+// TestContainersAreRendered looks for a service's sidecars and further ports.
+func TestContainersAreRendered(t *testing.T) {
 	files, err := Render(configtest.Mill())
 	if err != nil {
 		t.Fatal(err)
@@ -149,6 +149,9 @@ func TestSidecarsAreRendered(t *testing.T) {
 			"depends_on_sidecars = {\n    logs = \"START\"\n    otel = \"HEALTHY\"\n  }",
 			"log_router = {\n        type = \"fluentbit\"\n      }",
 			"cpu     = 32\n      depends_on = {\n        logs = \"START\"\n      }\n      environment = {\n        APP_ENV = \"test\"\n      }\n      essential      = false\n",
+			"SCALE_METRICS_URL     = \"http://scale-metrics:9090\"", "SCALE_WEIGHTS_ADDRESS = \"scale-weights:9000\"",
+			"scale-weights = {\n      port              = 9000\n      security_group_id = module.scale.security_group_id\n    }",
+			"metrics = {\n      number   = 9090\n      protocol = \"http\"\n    }",
 			"memory         = 128\n      ports          = [4317, 4318]",
 		} {
 			if !strings.Contains(string(f.Content), want) {

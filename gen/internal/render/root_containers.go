@@ -32,6 +32,13 @@ func environmentServices(p config.Platform, e config.Environment) []node {
 		if s.Port != 0 {
 			body = append(body, set("port", s.Port))
 		}
+		if len(s.Ports) > 0 {
+			var ports object
+			for _, port := range s.Ports {
+				ports = append(ports, field{port.Name, object{{"number", port.Number}, {"protocol", port.OrDefault().Protocol}}})
+			}
+			body = append(body, set("ports", ports))
+		}
 		if len(s.EntryPoint) > 0 {
 			body = append(body, set("entry_point", list(strs(s.EntryPoint))))
 		}
@@ -230,6 +237,10 @@ func containerEnvironment(p config.Platform, e config.Environment, c container) 
 	for _, name := range c.calls {
 		if s, ok := p.Service(name); ok {
 			values[config.URLVariable(name)] = "http://" + name + ":" + strconv.Itoa(s.Port)
+			for _, port := range s.Ports {
+				variable, value := port.Variable(name)
+				values[variable] = value
+			}
 		}
 	}
 	for _, name := range slices.Concat(c.receives, c.sends) {
@@ -308,6 +319,9 @@ func containerPeers(p config.Platform, c container) object {
 	for _, name := range c.calls {
 		if s, ok := p.Service(name); ok {
 			peer(name, name, s.Port)
+			for _, port := range s.Ports {
+				peer(port.Host(name), name, port.Number)
+			}
 		}
 	}
 	if c.cache {

@@ -68,6 +68,15 @@ func service() module {
 			}, {
 				"var.load_balancer == null || var.port != null", "A service behind the load balancer needs a port.",
 			}}},
+		variable{name: "ports", kind: "map(object({\n    number   = number\n    protocol = optional(string, \"http\")\n  }))",
+			description: "Further ports by name, which other services reach as NAME-PORT: http, http2, grpc or tcp.",
+			fallback:    object{},
+			validations: []validation{{
+				"length(var.ports) == 0 || var.port != null", "A service with further ports has a port.",
+			}, {
+				`alltrue([for p in values(var.ports) : contains(["http", "http2", "grpc", "tcp"], p.protocol) && p.number >= 1 && p.number <= 65535])`,
+				"A port from 1 to 65535 with http, http2, grpc or tcp.",
+			}}},
 		variable{name: "subnet_ids", kind: "list(string)", description: "Private subnets of the tasks.", example: expr("module.network.private_subnet_ids")},
 		variable{name: "timeouts", kind: optionalObject(
 			field{"drain", expr("optional(number, 30)")},
@@ -112,19 +121,24 @@ func service() module {
 func serviceMain() []node {
 	nodes := []node{containerLocals(`concat(values(var.secrets), flatten([
     for sidecar in values(var.sidecars) : concat(values(sidecar.secrets), sidecar.log_router == null ? [] : values(sidecar.log_router.secrets))
-  ]))`), containerLog()}
+  ]))`), locals(
+		set("ports", expr(`concat(
+    [for port in var.port[*] : { name = var.name, number = port, protocol = "http" }],
+    [for name, port in var.ports : { name = "${var.name}-${name}", number = port.number, protocol = port.protocol }],
+  )`)),
+	), containerLog()}
 	nodes = append(nodes, taskDefinition(
 		serviceLog, "local.sidecars",
 		note("null keeps the image's own."),
 		field{"command", expr("var.command")},
 		field{"entryPoint", expr("var.entry_point")},
-		note("Service Connect finds the port by its name. A worker has none."),
-		field{"portMappings", expr(`[for port in var.port[*] : {
-      name          = var.name
-      containerPort = port
-      hostPort      = port
+		note("Service Connect finds a port by its name. A worker has none."),
+		field{"portMappings", expr(`[for port in local.ports : {
+      name          = port.name
+      containerPort = port.number
+      hostPort      = port.number
       protocol      = "tcp"
-      appProtocol   = "http"
+      appProtocol   = port.protocol == "tcp" ? null : port.protocol
     }]`)},
 		note("Without one ECS calls a task healthy as soon as it runs; behind a load balancer the target group's check is enough."),
 		field{"healthCheck", expr(`var.health_check.command == null ? null : {
@@ -167,18 +181,18 @@ func serviceMain() []node {
 				set("namespace", expr("var.namespace_arn")),
 				comment("A worker has no name of its own; it calls others by theirs."),
 				block{"dynamic", []string{"service"}, []node{
-					set("for_each", expr("var.port[*]")),
+					set("for_each", expr("local.ports")),
 					nested("content",
-						set("port_name", expr("var.name")),
-						set("discovery_name", expr("var.name")),
+						set("port_name", expr("service.value.name")),
+						set("discovery_name", expr("service.value.name")),
 						nested("client_alias",
-							set("dns_name", expr("var.name")),
-							set("port", expr("service.value")),
+							set("dns_name", expr("service.value.name")),
+							set("port", expr("service.value.number")),
 						),
 						comment("AWS's own bound is 15 seconds for a whole response, which ends every stream."),
 						nested("timeout",
 							set("idle_timeout_seconds", expr("var.timeouts.idle")),
-							set("per_request_timeout_seconds", expr("var.timeouts.request")),
+							set("per_request_timeout_seconds", expr(`service.value.protocol == "tcp" ? null : var.timeouts.request`)),
 						),
 					),
 				}},

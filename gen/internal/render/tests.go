@@ -211,6 +211,11 @@ func serviceTest() []node {
 			assert(`one(local.sidecar_repository_arns) == "arn:aws:ecr:us-west-2:123456789012:repository/platform/otel"`, "An image of the account's may be pulled."),
 			assert(`one(local.secret_arns) == "arn:aws:secretsmanager:us-west-2:123456789012:secret:test/platform/otel-AbCdEf" && length(local.secret_statements) == 1`, "Its secret may be read."),
 		),
+		run("several_ports", []node{set("ports", object{{"events", object{{"number", 9000}, {"protocol", "tcp"}}}, {"metrics", object{{"number", 9090}}}})},
+			assert(`[for s in aws_ecs_service.this.service_connect_configuration[0].service : "${s.discovery_name}:${s.client_alias[0].port}"] == ["api:3001", "api-events:9000", "api-metrics:9090"]`, "Callers reach each by a name of its own."),
+			assert(`aws_ecs_service.this.service_connect_configuration[0].service[1].timeout[0].per_request_timeout_seconds == null && aws_ecs_service.this.service_connect_configuration[0].service[2].timeout[0].per_request_timeout_seconds == 0`, "TCP knows no requests."),
+			assert(`[for p in jsondecode(aws_ecs_task_definition.template.container_definitions)[0].portMappings : p.containerPort] == [3001, 9000, 9090]`, "The container listens on all."),
+		),
 		run("a_worker_listens_on_nothing", []node{
 			set("command", row{"work"}),
 			set("name", "mail"),
@@ -225,6 +230,7 @@ func serviceTest() []node {
 		refuses("an_internal_service_that_nobody_checks", "health_check", object{}),
 		refuses("a_disk_that_fargate_includes", "ephemeral_storage_gib", 20),
 		refuses("requests_that_nobody_counts", "autoscaling", object{{"max_tasks", 4}, {"min_tasks", 2}, {"target_requests", 100}}),
+		refuses("a_protocol_that_nobody_speaks", "ports", object{{"events", object{{"number", 9000}, {"protocol", "udp"}}}}),
 		refuses("a_sidecar_of_any_version", "sidecars", object{{"otel", object{{"image", "otel/collector:latest"}}}}),
 		refuses("a_stop_that_fargate_does_not_wait_for", "timeouts", object{{"stop", 300}}),
 	}

@@ -252,6 +252,37 @@ run "sidecars_run_in_every_task" {
   }
 }
 
+run "several_ports" {
+  command = plan
+
+  variables {
+    ports = {
+      events = {
+        number   = 9000
+        protocol = "tcp"
+      }
+      metrics = {
+        number = 9090
+      }
+    }
+  }
+
+  assert {
+    condition     = [for s in aws_ecs_service.this.service_connect_configuration[0].service : "${s.discovery_name}:${s.client_alias[0].port}"] == ["api:3001", "api-events:9000", "api-metrics:9090"]
+    error_message = "Callers reach each by a name of its own."
+  }
+
+  assert {
+    condition     = aws_ecs_service.this.service_connect_configuration[0].service[1].timeout[0].per_request_timeout_seconds == null && aws_ecs_service.this.service_connect_configuration[0].service[2].timeout[0].per_request_timeout_seconds == 0
+    error_message = "TCP knows no requests."
+  }
+
+  assert {
+    condition     = [for p in jsondecode(aws_ecs_task_definition.template.container_definitions)[0].portMappings : p.containerPort] == [3001, 9000, 9090]
+    error_message = "The container listens on all."
+  }
+}
+
 run "a_worker_listens_on_nothing" {
   command = plan
 
@@ -329,6 +360,21 @@ run "requests_that_nobody_counts" {
   }
 
   expect_failures = [var.autoscaling]
+}
+
+run "a_protocol_that_nobody_speaks" {
+  command = plan
+
+  variables {
+    ports = {
+      events = {
+        number   = 9000
+        protocol = "udp"
+      }
+    }
+  }
+
+  expect_failures = [var.ports]
 }
 
 run "a_sidecar_of_any_version" {

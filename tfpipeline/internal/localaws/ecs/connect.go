@@ -98,8 +98,6 @@ func checkConnect(def *taskDefinition, connect *types.ServiceConnectConfiguratio
 		switch {
 		case port == nil:
 			return invalid("The port name '%s' does not exist in the task definition.", value(s.PortName))
-		case port.AppProtocol != "" && port.AppProtocol != types.ApplicationProtocolHttp:
-			return unmodelled("Service Connect of %s", port.AppProtocol)
 		case len(s.ClientAliases) > 1:
 			return invalid("A Service Connect service can have one client alias.")
 		case len(s.ClientAliases) == 1 && (value(s.ClientAliases[0].Port) < 1 || *s.ClientAliases[0].Port > 65535):

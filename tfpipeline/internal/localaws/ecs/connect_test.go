@@ -79,7 +79,6 @@ func TestConnectIsRefused(t *testing.T) {
 	for want, change := range map[string]func(p *types.PortMapping, s *types.ServiceConnectService){
 		"InvalidParameterException: The port name 'x' does not exist in the task definition.":                    func(_ *types.PortMapping, s *types.ServiceConnectService) { s.PortName = new("x") },
 		"InvalidParameterException: perRequestTimeout can only be set if Service Connect appProtocol isn't TCP.": func(p *types.PortMapping, _ *types.ServiceConnectService) { p.AppProtocol = "" },
-		"NotModelledLocally: Service Connect of grpc is not modelled locally":                                    func(p *types.PortMapping, _ *types.ServiceConnectService) { p.AppProtocol = "grpc" },
 		"NotModelledLocally: a client alias without a dnsName is not modelled locally":                           func(_ *types.PortMapping, s *types.ServiceConnectService) { s.ClientAliases[0].DnsName = nil },
 		"InvalidParameterException: A client alias needs a port between 1 and 65535.":                            func(_ *types.PortMapping, s *types.ServiceConnectService) { s.ClientAliases[0].Port = new(int32(0)) },
 		"InvalidParameterException: A Service Connect service can have one client alias.": func(_ *types.PortMapping, s *types.ServiceConnectService) {

@@ -37,6 +37,9 @@ func (l *Launcher) connect(t *task) error {
 		if !ok {
 			continue // refused when the service was created
 		}
+		if m.AppProtocol == types.ApplicationProtocolHttp2 || m.AppProtocol == types.ApplicationProtocolGrpc {
+			continue // the proxy speaks HTTP/1 alone
+		}
 		u := proxy.NewUpstream(net.JoinHostPort(t.address, strconv.Itoa(t.ports[*m.ContainerPort])), l.limits(m, s.Timeout))
 		c.upstreams[*s.PortName] = u
 		if cmp.Or(value(s.IngressPortOverride), *m.ContainerPort) != *m.ContainerPort {
