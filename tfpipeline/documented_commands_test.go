@@ -80,78 +80,94 @@ func documentedCommands(t *testing.T, page string) (found []documented) {
 	return found
 }
 
-// TestDocsCommands lists every command of the pages with what runs it. A
-// command is run by a test if a test's source has the verb with all of its flags on
-// one line; a target of make, if the gate needs it. All others bear a mark.
+// TestDocsCommands lists every command of the pages with its result. The parser must
+// take each of tfpipeline's commands as it stands there, and make each target. What a
+// world on this machine can answer is run against it, in this process. The others are
+// run by another test, which has the verb with all of its flags on one line, or bear
+// a mark.
 func TestDocsCommands(t *testing.T) {
 	pages, err := filepath.Glob("../docs/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	pages = append(pages, "../README.md", "../CONTRIBUTING.md", "../SECURITY.md")
+	var found []documented
+	for _, p := range append(pages, "../README.md", "../CONTRIBUTING.md", "../SECURITY.md") {
+		found = append(found, documentedCommands(t, strings.TrimPrefix(filepath.ToSlash(p), "../"))...)
+	}
 	tests := sources(t)
 	makefile, err := os.ReadFile("../Makefile")
 	if err != nil {
 		t.Fatal(err)
 	}
-	run, marked := 0, 0
-	for _, p := range pages {
-		for _, d := range documentedCommands(t, strings.TrimPrefix(filepath.ToSlash(p), "../")) {
-			words := strings.Fields(d.text)
-			by := ""
-			for strings.Contains(words[0], "=") {
-				words = words[1:] // a variable of the environment
+	targets, help := makeTargets(t)
+	results := runDocumented(t, found)
+	counts := map[string]int{}
+	for _, d := range found {
+		words := d.words()
+		by, how := "", "run by "
+		switch {
+		case results[d.text] != "":
+			by, how = results[d.text], ""
+		case words[0] == "tfpipeline":
+			by = d.verb(words[1:], tests)
+		case words[0] == "make":
+			if !strings.Contains(targets, "\n"+words[1]+":") {
+				t.Errorf("%s: make has no such target", d)
 			}
-			switch program := strings.TrimPrefix(words[0], "bin/"); {
-			case program == "tfpipeline" || d.is("go", "run", "./tfpipeline"):
-				if program == "go" {
-					words = words[2:]
-				}
-				by = d.verb(words[1:], tests)
-			case program == "make":
-				by = target(t, d, words[1:], string(makefile), tests)
-			case d.is("go", "test"):
-				by = tests.function(words)
-			case program == "go" && len(words) > 2:
-				by = tests.runs(words[2], words[3:]...)
-			case program == "migrate":
-				by = tests.runs("./migrations/migrate", words[1:]...)
-			}
-			switch {
-			case by != "":
-				run++
-				t.Logf("%s: run by %s", d, by)
-			case d.needs != "":
-				marked++
-				t.Logf("%s: needs %s", d, d.needs)
-			default:
-				t.Errorf("%s: no test runs it, and no mark says what it needs; write <!-- commands: %s --> above it", d, strings.Join(needs, "|"))
-			}
+			by = target(words[1], string(makefile), help, tests)
+		case d.is("go", "test"):
+			by = tests.function(words)
+		case words[0] == "go" && len(words) > 2:
+			by = tests.runs(words[2], words[3:]...)
+		case words[0] == "migrate":
+			by = tests.runs("./migrations/migrate", words[1:]...)
+		}
+		switch {
+		case by != "":
+			counts[how]++
+			t.Logf("%s: %s%s", d, how, by)
+		case d.needs != "":
+			counts[d.needs]++
+			t.Logf("%s: needs %s", d, d.needs)
+		default:
+			t.Errorf("%s: no test runs it, and no mark says what it needs; write <!-- commands: %s --> above it", d, strings.Join(needs, "|"))
 		}
 	}
-	t.Logf("%d run, %d marked", run, marked)
-	if run < 20 || marked < 20 {
+	t.Logf("%d commands; run here: %d; %v", len(found), counts[""], counts)
+	if counts[""] < 50 || len(found) < 150 {
 		t.Error("so few: is the search broken?")
 	}
 }
 
+// words are the command's, without the variables of its environment, and with
+// tfpipeline for all the ways to call it.
+func (d documented) words() []string {
+	line, _, _ := strings.Cut(d.text, " |")
+	line, _, _ = strings.Cut(line, " >>")
+	var words []string
+	for _, w := range regexp.MustCompile(`(?:[^\s'"$]|\$\([^)]*\)|\$|'[^']*'|"[^"]*")+`).FindAllString(line, -1) {
+		words = append(words, strings.NewReplacer("'", "", `"`, "").Replace(w))
+	}
+	for strings.Contains(words[0], "=") {
+		words = words[1:]
+	}
+	words[0] = strings.TrimPrefix(words[0], "bin/")
+	if slices.Equal(words[:min(3, len(words))], []string{"go", "run", "./tfpipeline"}) {
+		words = append([]string{"tfpipeline"}, words[3:]...)
+	}
+	return words
+}
+
 func (d documented) is(words ...string) bool {
-	fields := strings.Fields(d.text)
+	fields := d.words()
 	return len(fields) >= len(words) && slices.Equal(fields[:len(words)], words)
 }
 
-// verb says which test runs a verb with these flags; TestDocumentsNameCommands checks
-// that the program knows them.
+// verb says which test runs a verb with these flags.
 func (d documented) verb(args []string, tests testSources) string {
-	if len(args) == 0 || strings.ToUpper(args[0]) == args[0] {
-		return "nothing: it is a form"
-	}
-	if args[0] == "help" || args[0] == "completion" {
-		return "TestCommandLine"
-	}
 	var used []string
 	for _, a := range args[1:] {
-		if a == "--" || a == "|" || a == ">>" {
+		if a == "--" {
 			break
 		}
 		if name, ok := strings.CutPrefix(a, "-"); ok {
@@ -162,18 +178,33 @@ func (d documented) verb(args []string, tests testSources) string {
 	return tests.runs(args[0], used...)
 }
 
-// target says what runs a target of make: the gate, or a test of what it calls.
-func target(t *testing.T, d documented, args []string, makefile string, tests testSources) string {
+// makeTargets are make's own list of its targets, and what make help prints. A dry
+// run of each would not be one: make runs lines with $(MAKE) even then.
+func makeTargets(t *testing.T) (targets, help string) {
 	t.Helper()
-	name := args[0]
-	recipe := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + `:[^\n]*\n((?:\t.*\n)*)`).FindStringSubmatch(makefile)
-	if recipe == nil {
-		t.Errorf("%s: make has no target %q", d, name)
-		return ""
+	list, err := exec.CommandContext(t.Context(), "make", "-C", "..", "--dry-run", "--print-data-base", "help").CombinedOutput()
+	if err != nil {
+		t.Fatalf("make help: %v\n%s", err, list)
 	}
+	out, err := exec.CommandContext(t.Context(), "make", "-C", "..", "help").CombinedOutput()
+	if err != nil {
+		t.Fatalf("make help: %v\n%s", err, out)
+	}
+	return string(list), string(out)
+}
+
+// target says what runs a target of make: the gate, or a test of what it calls.
+func target(name, makefile, help string, tests testSources) string {
 	// What .ci/run asks for, and what those need.
 	if slices.Contains([]string{"gate", "check", "lint", "gen-check", "migrations-check", "validate", "other-platform", "build"}, name) {
 		return "the gate"
+	}
+	if name == "help" && strings.Contains(help, "  gate ") {
+		return "TestDocsCommands"
+	}
+	recipe := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + `:[^\n]*\n((?:\t.*\n)*)`).FindStringSubmatch(makefile)
+	if recipe == nil {
+		return "" // make said so
 	}
 	if m := regexp.MustCompile(`\$\(TFPIPELINE\) (\w+)`).FindStringSubmatch(recipe[1]); m != nil {
 		return tests.runs(m[1])
@@ -184,48 +215,46 @@ func target(t *testing.T, d documented, args []string, makefile string, tests te
 	if m := regexp.MustCompile(`go test .*-run '\^(\w+)\$\$'`).FindStringSubmatch(recipe[1]); m != nil {
 		return tests.function([]string{"-run", m[1]})
 	}
-	if name == "help" && strings.Contains(recipe[1], "awk") {
-		out, err := exec.CommandContext(t.Context(), "make", "-C", "..", "help").CombinedOutput()
-		if err != nil || !strings.Contains(string(out), "make help") && !strings.Contains(string(out), "gate") {
-			t.Errorf("make help: %v\n%s", err, out)
-		}
-		return t.Name()
-	}
 	return ""
 }
 
-// testSources are the files that tests consist of, by path, as the words of their
+// testSources are what tests consist of, by file and function, as the words of their
 // lines.
 type testSources map[string][][]string
 
 func sources(t *testing.T) testSources {
 	t.Helper()
 	out := testSources{}
-	for _, pattern := range []string{"*_test.go", "testdata/script/*.txtar", "../gen/*_test.go", "../migrations/migrate/*_test.go", "../migrations/check/*_test.go", "../.ci/other-platform", "../.github/workflows/*.yml"} {
+	for _, pattern := range []string{"*_test.go", "testdata/script/*.txtar", "../gen/*_test.go", "../migrations/migrate/*_test.go", "../migrations/check/*_test.go", "../.ci/other-platform"} {
 		paths, err := filepath.Glob(pattern)
 		if err != nil || len(paths) == 0 {
 			t.Fatalf("%s: %v", pattern, err)
 		}
 		for _, p := range paths {
-			if p == "documented_commands_test.go" {
-				continue // what it says of a command is no run of it
+			if strings.HasPrefix(p, "documented_") || strings.HasSuffix(p, "bench_test.go") {
+				continue // what it says of a command is no run of it, or none of the gate's
 			}
 			content, err := os.ReadFile(p)
 			if err != nil {
 				t.Fatal(err)
 			}
+			key := p
 			for line := range strings.Lines(strings.ReplaceAll(string(content), "\\\n", " ")) {
 				if strings.HasPrefix(strings.TrimSpace(line), "//") {
 					continue
 				}
-				out[p] = append(out[p], strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(" \t\n\"'`,()[]{}=;", r) }))
+				if name, ok := strings.CutPrefix(line, "func Test"); ok {
+					name, _, _ = strings.Cut(name, "(")
+					key = p + " Test" + name
+				}
+				out[key] = append(out[key], strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(" \t\n\"'`,()[]{}=;", r) }))
 			}
 		}
 	}
 	return out
 }
 
-// runs names the file of the first test that has a verb and its flags on a line: as
+// runs names the first test that has a verb and its flags on a line: as
 // words of a script or a workflow, or as strings of Go. Of a program other than
 // tfpipeline, which its folder names, it is a test of that folder.
 func (s testSources) runs(verb string, args ...string) string {
@@ -237,7 +266,7 @@ func (s testSources) runs(verb string, args ...string) string {
 		return w == "" || !strings.HasPrefix(w, "-") && (strings.ContainsAny(w, "./=$|0123456789") || strings.ToUpper(w) == w)
 	})
 	for _, p := range slices.Sorted(maps.Keys(s)) {
-		if !strings.HasPrefix(p, folder) {
+		if !strings.HasPrefix(p, folder) || strings.Contains(p, " TestSoak") || folder == "" && (strings.HasPrefix(p, "../gen/") || strings.HasPrefix(p, "../migrations/")) {
 			continue
 		}
 		for _, line := range s[p] {
@@ -261,7 +290,7 @@ func (s testSources) function(words []string) string {
 	for p, lines := range s {
 		for _, line := range lines {
 			if len(line) > 1 && line[0] == "func" && line[1] == words[i+1] {
-				return words[i+1] + " in " + p
+				return p
 			}
 		}
 	}
