@@ -19,6 +19,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -59,6 +60,11 @@ type Options struct {
 	Certificate, Key []byte
 	// Settings such as "autovacuum=off" are added to the server's.
 	Settings []string
+	// Restorable servers can be restored to any time since they began.
+	Restorable bool
+
+	origin string    // the folder of the server that this one is restored from
+	until  time.Time // the time that it is restored to
 }
 
 // Start starts a server, or connects to the one that URLVariable names in the
@@ -104,22 +110,18 @@ func (s *Server) start(ctx context.Context, bin string, owner *syscall.Credentia
 	defer cancel()
 	role := cmp.Or(o.Role, "scratch")
 	host, port, listen := s.dir, 5432, ""
-	var err error
 	if o.TCP {
+		var err error
 		host, listen = "127.0.0.1", "127.0.0.1"
 		if port, err = freePort(ctx); err != nil {
 			return fmt.Errorf("start a scratch server: %w", err)
 		}
 	}
 	data := filepath.Join(s.dir, "data")
-	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "--pgdata="+data, "--username="+role,
-		"--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C")
-	initdb.Dir = s.dir
-	initdb.SysProcAttr = &syscall.SysProcAttr{Credential: owner}
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return fmt.Errorf("create a scratch database cluster: %w\n%s", err, out)
+	settings, err := o.cluster(ctx, bin, owner, s.dir, role)
+	if err != nil {
+		return err
 	}
-	settings := o.Settings
 	var protection *tls.Config
 	if o.Certificate != nil {
 		if protection, err = o.requireTLS(data, owner); err != nil {
@@ -172,6 +174,37 @@ func (s *Server) start(ctx context.Context, bin string, owner *syscall.Credentia
 		case <-poll.C:
 		}
 	}
+}
+
+// cluster makes the files of a server, and returns the settings that it needs.
+func (o Options) cluster(ctx context.Context, bin string, owner *syscall.Credential, dir, role string) (settings []string, err error) {
+	data := filepath.Join(dir, "data")
+	if o.origin == "" {
+		initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "--pgdata="+data, "--username="+role,
+			"--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C")
+		initdb.Dir = dir
+		initdb.SysProcAttr = &syscall.SysProcAttr{Credential: owner}
+		if out, err := initdb.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("create a scratch database cluster: %w\n%s", err, out)
+		}
+	}
+	settings = o.Settings
+	switch {
+	case o.origin != "":
+		err = shell(ctx, owner, `cp -a "$1/base" "$2/base"; cp -a "$1/archive" "$2/archive"; cp -a "$2/base" "$2/data"; touch "$2/data/recovery.signal"`, o.origin, dir)
+		settings = slices.Concat(archived(dir), []string{
+			"restore_command=cp " + filepath.Join(dir, "archive", "%f") + " %p",
+			"recovery_target_time=" + o.until.UTC().Format("2006-01-02 15:04:05.999999+00"), "recovery_target_action=promote",
+			"hot_standby=off", // nobody connects before it is restored
+		}, settings)
+	case o.Restorable:
+		err = shell(ctx, owner, `mkdir "$1/archive"; cp -a "$1/data" "$1/base"`, dir)
+		settings = slices.Concat(archived(dir), settings)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("keep a scratch database cluster: %w", err)
+	}
+	return settings, nil
 }
 
 // requireTLS has a server, not yet started, speak TLS alone on its port, and

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/beevik/etree"
 
@@ -25,6 +26,9 @@ import (
 //     of no parameter that a user has set it.
 type databases struct {
 	address func(identifier string) (host string, port int, ok bool)
+	// renamed and restored tell the servers of instances; nil if there are none.
+	renamed  func(from, to string)
+	restored func(from, to string, at time.Time)
 
 	mu       sync.Mutex
 	settings map[string]map[string]string // identifier → element → text
@@ -56,14 +60,15 @@ func newDatabases(address func(string) (string, int, bool)) *databases {
 
 func (d *databases) operations() endpoint.Table {
 	return endpoint.Table{
-		"rds.CreateDBInstance":     d.change,
-		"rds.ModifyDBInstance":     d.modify,
-		"rds.DeleteDBInstance":     d.remove,
-		"rds.StartDBInstance":      d.show,
-		"rds.StopDBInstance":       d.show,
-		"rds.RebootDBInstance":     d.show,
-		"rds.DescribeDBInstances":  d.describe,
-		"rds.DescribeDBParameters": showUserParameters,
+		"rds.CreateDBInstance":               d.change,
+		"rds.ModifyDBInstance":               d.modify,
+		"rds.DeleteDBInstance":               d.remove,
+		"rds.StartDBInstance":                d.show,
+		"rds.StopDBInstance":                 d.show,
+		"rds.RebootDBInstance":               d.show,
+		"rds.RestoreDBInstanceToPointInTime": d.restore,
+		"rds.DescribeDBInstances":            d.describe,
+		"rds.DescribeDBParameters":           showUserParameters,
 	}
 }
 
@@ -125,6 +130,11 @@ func (d *databases) change(c *endpoint.Call, next endpoint.Next) (*endpoint.Repl
 			d.settings[renamed], d.resource[renamed] = d.settings[identifier], d.resource[identifier]
 			delete(d.settings, identifier)
 			delete(d.resource, identifier)
+			d.waiting[renamed] = d.waiting[identifier]
+			delete(d.waiting, identifier)
+			if d.renamed != nil {
+				d.renamed(identifier, renamed)
+			}
 			identifier = renamed
 		}
 		if d.settings[identifier] == nil {
@@ -140,6 +150,26 @@ func (d *databases) change(c *endpoint.Call, next endpoint.Next) (*endpoint.Repl
 		}
 		if d.settings[identifier]["PerformanceInsightsEnabled"] == "true" && d.settings[identifier]["PerformanceInsightsRetentionPeriod"] == "" {
 			d.settings[identifier]["PerformanceInsightsRetentionPeriod"] = "7" // AWS's default, in days
+		}
+		d.complete(root)
+	})
+}
+
+// restore makes an instance of what another one held. It has what AWS gives it
+// besides: neither performance insights nor logs that are exported.
+func (d *databases) restore(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
+	from, to, at := c.Form.Get("SourceDBInstanceIdentifier"), c.Form.Get("TargetDBInstanceIdentifier"), time.Now()
+	if !endpoint.IsTrue(c.Form, "UseLatestRestorableTime") {
+		var err error
+		if at, err = time.Parse(time.RFC3339, c.Form.Get("RestoreTime")); err != nil || !at.Before(time.Now()) {
+			return nil, endpoint.Refuse("InvalidRestoreFault", "The specified restore time %s is not within the restore window.", c.Form.Get("RestoreTime"))
+		}
+	}
+	return repair(c, next, func(root *etree.Element) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.restored != nil {
+			d.restored(from, to, at)
 		}
 		d.complete(root)
 	})

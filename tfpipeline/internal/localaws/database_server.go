@@ -31,7 +31,7 @@ type instance struct {
 // started when its instance is first described, and ends when another instance
 // takes the name, or with the Cloud.
 //
-// They stand in for Amazon RDS:
+// They stand in for Amazon RDS, with recovery to any time since the instance began:
 // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_PostgreSQL.html.
 // An instance has its own server, master user and first database. Any password
 // is right, the master user is a superuser, and the version is that of this
@@ -44,9 +44,17 @@ type databaseServers struct {
 	describe         func(ctx context.Context, identifier string) (instance, error)
 	progress         func(string)
 
-	mu      sync.Mutex
-	running map[string]*server // by identifier
-	closed  bool
+	mu        sync.Mutex
+	running   map[string]*server          // by identifier
+	addresses map[string]*databaseAddress // by identifier, also of instances that are gone
+	restored  map[string]restored         // what instances without a server yet begin with
+	closed    bool
+}
+
+// restored is the server that another one is restored from, and to which time.
+type restored struct {
+	from *scratch.Server
+	at   time.Time
 }
 
 // server is one PostgreSQL server; postgres and end are nil if it could not be
@@ -70,7 +78,7 @@ func newDatabaseServers(describe func(context.Context, string) (instance, error)
 	if _, err := file.Write(certificate); err != nil {
 		return nil, errors.Join(fmt.Errorf("keep the databases' certificate: %w", err), file.Close(), os.Remove(file.Name()))
 	}
-	return &databaseServers{certificate: certificate, key: key, root: file.Name(), describe: describe, progress: progress, running: map[string]*server{}}, file.Close()
+	return &databaseServers{certificate: certificate, key: key, root: file.Name(), describe: describe, progress: progress, running: map[string]*server{}, addresses: map[string]*databaseAddress{}, restored: map[string]restored{}}, file.Close()
 }
 
 // selfSigned creates a certificate for this machine, and its key.
@@ -111,8 +119,18 @@ func (s *databaseServers) address(identifier string) (host string, port int, ok 
 	if known.postgres == nil {
 		return "", 0, false
 	}
-	config := known.postgres.Config("")
-	return config.Host, int(config.Port), true
+	at := s.addresses[identifier]
+	if at == nil {
+		var err error
+		if at, err = newDatabaseAddress(); err != nil {
+			s.progress(fmt.Sprintf("local endpoint: database instance %s has no address: %v", identifier, err))
+			return "", 0, false
+		}
+		s.addresses[identifier] = at
+	}
+	at.lead(int(known.postgres.Config("").Port))
+	host, port = at.hostPort()
+	return host, port, true
 }
 
 // renew returns the server of an instance: the one that ran before, if it is
@@ -129,7 +147,7 @@ func (s *databaseServers) renew(identifier string, before *server) *server {
 	}
 	started := &server{instance: now}
 	if err == nil {
-		started.postgres, err = s.serve(ctx, now)
+		started.postgres, err = s.serve(ctx, identifier, now)
 	}
 	if err == nil {
 		// The server's files are in the system's temporary folder.
@@ -140,9 +158,15 @@ func (s *databaseServers) renew(identifier string, before *server) *server {
 	return started
 }
 
-// serve starts an instance's server with its first database.
-func (s *databaseServers) serve(ctx context.Context, i instance) (*scratch.Server, error) {
-	server, err := scratch.New(ctx, scratch.Options{Role: i.role, TCP: true, Certificate: s.certificate, Key: s.key})
+// serve starts an instance's server with its first database, or with what another
+// instance held.
+func (s *databaseServers) serve(ctx context.Context, identifier string, i instance) (*scratch.Server, error) {
+	o := scratch.Options{Role: i.role, TCP: true, Certificate: s.certificate, Key: s.key, Restorable: true}
+	if from, ok := s.restored[identifier]; ok {
+		delete(s.restored, identifier)
+		return from.from.Restore(ctx, from.at, o)
+	}
+	server, err := scratch.New(ctx, o)
 	if err != nil || i.database == "" || i.database == "postgres" {
 		return server, err
 	}
@@ -150,6 +174,28 @@ func (s *databaseServers) serve(ctx context.Context, i instance) (*scratch.Serve
 		return nil, errors.Join(err, server.Close(ctx))
 	}
 	return server, nil
+}
+
+// rename has an instance's server follow it to its new name.
+func (s *databaseServers) rename(from, to string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known := s.running[from]; known != nil {
+		s.running[to] = known
+		delete(s.running, from)
+	}
+	if at := s.addresses[from]; at != nil {
+		at.lead(0)
+	}
+}
+
+// restore has an instance begin with what another one held at a time.
+func (s *databaseServers) restore(from, to string, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known := s.running[from]; known != nil && known.postgres != nil {
+		s.restored[to] = restored{known.postgres, at}
+	}
 }
 
 // recheck makes the next description of each instance look whether it is still
@@ -169,6 +215,9 @@ func (s *databaseServers) close() {
 	_ = os.Remove(s.root) // it is in the system's temporary folder
 	for _, server := range s.running {
 		server.close()
+	}
+	for _, at := range s.addresses {
+		at.close()
 	}
 }
 

@@ -67,6 +67,8 @@ type Options struct {
 
 	// schedules run; nil: they are only kept.
 	schedules *schedules
+	// servers are told which database instances are renamed or restored; may be nil.
+	servers *databaseServers
 }
 
 // Call is one answered request.
@@ -129,6 +131,9 @@ func Start(ctx context.Context, o Options) (*Endpoint, error) {
 	e.access = newAccess(e.account, e.control, e.self)
 	e.lookups = &lookups{account: e.account, control: e.control, access: e.access, self: e.self}
 	e.caches, e.databases = newCaches(e.account, e.control), newDatabases(o.Database)
+	if o.servers != nil {
+		e.databases.renamed, e.databases.restored = o.servers.rename, o.servers.restore
+	}
 	e.operations = e.answers(o) //nolint:contextcheck // a table of functions, each called with its request's context
 	var err error
 	if e.Server, err = endpoint.Serve(ctx, o.Listener, e); err != nil {

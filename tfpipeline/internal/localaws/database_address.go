@@ -1,0 +1,87 @@
+package localaws
+
+import (
+	"context"
+	"io"
+	"net"
+	"strconv"
+	"sync"
+)
+
+// databaseAddress is where the instance of one identifier is reached, as a name of
+// RDS's is: it outlives the instance, and leads to another server once another
+// instance is given the identifier. Connections stay where they were made.
+type databaseAddress struct {
+	listener net.Listener
+	ctx      context.Context // ends with close
+	end      context.CancelFunc
+
+	mu   sync.Mutex
+	port int // of the server; 0: none
+}
+
+func newDatabaseAddress() (*databaseAddress, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	a := &databaseAddress{listener: l}
+	a.ctx, a.end = context.WithCancel(context.Background())
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return // closed
+			}
+			go a.serve(c)
+		}
+	}()
+	return a, nil
+}
+
+// lead sets the port of the server.
+func (a *databaseAddress) lead(port int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.port = port
+}
+
+// serve passes a connection on, until either side ends it.
+func (a *databaseAddress) serve(c net.Conn) {
+	defer c.Close()
+	a.mu.Lock()
+	port := a.port
+	a.mu.Unlock()
+	if port == 0 {
+		return
+	}
+	var d net.Dialer
+	server, err := d.DialContext(a.ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return // the server is gone, and so is the connection
+	}
+	defer server.Close()
+	stop := context.AfterFunc(a.ctx, func() { c.Close(); server.Close() })
+	defer stop()
+	done := make(chan struct{}, 2)
+	for _, way := range [][2]net.Conn{{c, server}, {server, c}} {
+		go func() {
+			_, _ = io.Copy(way[0], way[1]) // either side may end it
+			done <- struct{}{}
+		}()
+	}
+	<-done
+}
+
+func (a *databaseAddress) close() {
+	a.end()
+	a.listener.Close()
+}
+
+func (a *databaseAddress) hostPort() (host string, port int) {
+	at, ok := a.listener.Addr().(*net.TCPAddr)
+	if !ok {
+		return "", 0
+	}
+	return at.IP.String(), at.Port
+}
