@@ -1,6 +1,7 @@
 package localaws
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -24,7 +25,7 @@ type queues struct {
 const queuePoll = 50 * time.Millisecond
 
 func (q *queues) operations() endpoint.Table {
-	return endpoint.Table{"sqs.*": q.answer, "sqs.ReceiveMessage": q.receive}
+	return endpoint.Table{"sqs.*": q.answer, "sqs.ReceiveMessage": q.receive, "sqs.GetQueueAttributes": q.attributes}
 }
 
 func (q *queues) answer(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
@@ -32,6 +33,27 @@ func (q *queues) answer(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, 
 	defer q.one.Unlock()
 	return next(c)
 }
+
+// attributes writes a queue's redrive policy as AWS does, without the spaces that moto
+// puts into it: the provider would plan to take them out.
+func (q *queues) attributes(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
+	rep, err := q.answer(c, next)
+	if err != nil || rep.Status != http.StatusOK {
+		return rep, err
+	}
+	var queue struct{ Attributes map[string]string }
+	if json.Unmarshal(rep.Body, &queue) != nil || queue.Attributes[redrivePolicy] == "" {
+		return rep, nil
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, []byte(queue.Attributes[redrivePolicy])); err != nil {
+		return nil, fmt.Errorf("read a redrive policy: %w", err)
+	}
+	queue.Attributes[redrivePolicy] = compact.String()
+	return endpoint.JSON(queue)
+}
+
+const redrivePolicy = "RedrivePolicy"
 
 // receive answers with messages as soon as there are some, or with none when the
 // receiver has waited as long as it wants to.

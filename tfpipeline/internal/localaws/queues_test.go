@@ -11,6 +11,16 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
+// The provider plans a change for every byte that differs.
+func TestRedrivePolicy(t *testing.T) {
+	rep, err := (&queues{}).operations()["sqs.GetQueueAttributes"](&endpoint.Call{Service: "sqs", Operation: "GetQueueAttributes"}, func(*endpoint.Call) (*endpoint.Reply, error) {
+		return endpoint.JSON(map[string]any{"Attributes": map[string]string{"VisibilityTimeout": "15", "RedrivePolicy": `{"deadLetterTargetArn": "arn:d", "maxReceiveCount": 5}`}})
+	})
+	if want := `{"Attributes":{"RedrivePolicy":"{\"deadLetterTargetArn\":\"arn:d\",\"maxReceiveCount\":5}","VisibilityTimeout":"15"}}`; err != nil || string(rep.Body) != want {
+		t.Errorf("%s, %v", rep.Body, err)
+	}
+}
+
 // TestReceivers: a receiver waits as long as it, or the queue, says, gets a message
 // when it comes, and gets none when it has gone; others are answered meanwhile.
 func TestReceivers(t *testing.T) {

@@ -27,8 +27,9 @@ func main() {
 // behaviour is what the flags ask of the application.
 type behaviour struct {
 	service, release, address string
-	worker                    bool   // without a port
-	receive                   string // the queue that the worker receives from, "": none
+	get                       func(string) string // of its environment
+	worker                    bool                // without a port
+	receive                   string              // the queue that the worker receives from, "": none
 
 	health    string        // path that tells whether it is
 	ready     time.Duration // time until it is healthy
@@ -49,7 +50,8 @@ usage: sample [flags] [seed|check|report]
 GET /health answers 200 when it is ready, every other path a JSON document that
 says service, release and path. A path with ?slow=2s takes that long, one with
 ?status=500 answers so. ?events=60 streams as many events, 50 a second, and
-?call=http://mcp:3002/x answers as another service does. Each flag has a variable: -crash-after is
+?call=http://mcp:3002/x answers as another service does. ?send=mail&body=a&body=b
+answers when both messages are in that queue. Each flag has a variable: -crash-after is
 SAMPLE_CRASH_AFTER. HOST and PORT say where it listens; without PORT it is a
 worker, which listens nowhere and works until it is told to end. With -receive it
 handles the messages of a queue, each one time, as the database of DB_HOST knows;
@@ -70,7 +72,7 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) int 
 		}
 		return ""
 	}
-	b := behaviour{address: net.JoinHostPort(get("HOST"), get("PORT")), worker: get("PORT") == ""}
+	b := behaviour{get: get, address: net.JoinHostPort(get("HOST"), get("PORT")), worker: get("PORT") == ""}
 	set := flag.NewFlagSet("sample", flag.ContinueOnError)
 	set.SetOutput(stderr)
 	set.Usage = func() {
@@ -111,7 +113,7 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) int 
 	switch set.Arg(0) {
 	case "":
 		if b.worker {
-			return work(ctx, b, get, stdout, stderr)
+			return work(ctx, b, stdout, stderr)
 		}
 		return serve(ctx, b, stdout, stderr)
 	case "seed":

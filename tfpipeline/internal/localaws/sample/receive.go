@@ -51,21 +51,49 @@ SELECT pg_advisory_xact_lock(7241);
 CREATE TABLE IF NOT EXISTS received (queue text, id text, PRIMARY KEY (queue, id));
 CREATE TABLE IF NOT EXISTS handled (queue text, body text, release text);`
 
-func newReceiver(ctx context.Context, b behaviour, get func(string) string, stdout io.Writer) (*receiver, error) {
-	r := &receiver{behaviour: b, stdout: stdout, alive: aliveFile(get), crashed: make(chan struct{})}
-	variable := strings.ToUpper(strings.ReplaceAll(b.receive, "-", "_")) + "_QUEUE_URL"
-	if r.queue = get(variable); r.queue == "" {
-		return nil, fmt.Errorf("receive from %s: %s is not set", b.receive, variable)
+func newReceiver(ctx context.Context, b behaviour, stdout io.Writer) (*receiver, error) {
+	r := &receiver{behaviour: b, stdout: stdout, alive: aliveFile(b.get), crashed: make(chan struct{})}
+	var err error
+	if r.client, r.queue, err = openQueue(ctx, b.get, b.receive); err != nil {
+		return nil, err
 	}
-	cfg, err := config.LoadDefaultConfig(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("receive from %s: %w", b.receive, err)
-	}
-	r.client = sqs.NewFromConfig(cfg)
-	if r.database, err = database(get); err != nil {
+	if r.database, err = database(b.get); err != nil {
 		return nil, err
 	}
 	return r, nil
+}
+
+// openQueue finds a queue's URL in its variable.
+func openQueue(ctx context.Context, get func(string) string, name string) (client *sqs.Client, url string, err error) {
+	variable := strings.ToUpper(strings.ReplaceAll(name, "-", "_")) + "_QUEUE_URL"
+	if url = get(variable); url == "" {
+		return nil, "", fmt.Errorf("open the queue %s: %s is not set", name, variable)
+	}
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, "", fmt.Errorf("open the queue %s: %w", name, err)
+	}
+	return sqs.NewFromConfig(cfg), url, nil
+}
+
+// send sends up to ten messages, all or an error.
+func send(ctx context.Context, get func(string) string, queue string, bodies []string) error {
+	client, url, err := openQueue(ctx, get, queue)
+	if err != nil {
+		return err
+	}
+	in := &sqs.SendMessageBatchInput{QueueUrl: &url}
+	for i, body := range bodies {
+		in.Entries = append(in.Entries, types.SendMessageBatchRequestEntry{Id: aws.String(fmt.Sprint(i)), MessageBody: &body})
+	}
+	out, err := client.SendMessageBatch(ctx, in)
+	if err != nil {
+		return fmt.Errorf("send %d messages: %w", len(bodies), err)
+	}
+	for _, f := range out.Failed {
+		err = errors.Join(err, fmt.Errorf("send message %s: %s", aws.ToString(f.Id), aws.ToString(f.Message)))
+	}
+	return err
 }
 
 // database is where the platform's variables say. Its errors do not show the

@@ -34,7 +34,7 @@ func (b behaviour) crashed(stderr io.Writer) int {
 func (b behaviour) beforeAnything() bool { return b.crash > 0 && b.crash <= time.Microsecond }
 
 // work does what a worker does until it gets SIGTERM, or crashes as its flags say.
-func work(ctx context.Context, b behaviour, get func(string) string, stdout, stderr io.Writer) int {
+func work(ctx context.Context, b behaviour, stdout, stderr io.Writer) int {
 	if b.beforeAnything() {
 		return b.crashed(stderr)
 	}
@@ -46,7 +46,7 @@ func work(ctx context.Context, b behaviour, get func(string) string, stdout, std
 	if b.receive == "" {
 		close(done)
 	} else {
-		r, err := newReceiver(ctx, b, get, stdout)
+		r, err := newReceiver(ctx, b, stdout)
 		if err != nil {
 			fmt.Fprintf(stderr, "sample: %v\n", err)
 			return 1
@@ -159,6 +159,12 @@ func (b behaviour) handler(begin time.Time) http.Handler {
 		if to := r.FormValue("call"); to != "" {
 			call(w, r, to)
 			return
+		}
+		if queue := r.FormValue("send"); queue != "" {
+			if err := send(r.Context(), b.get, queue, r.Form["body"]); err != nil {
+				http.Error(w, err.Error(), http.StatusBadGateway)
+				return
+			}
 		}
 		status := http.StatusOK
 		if asked, err := strconv.Atoi(r.FormValue("status")); err == nil && asked >= 200 && asked < 600 {

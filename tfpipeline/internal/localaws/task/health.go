@@ -29,7 +29,7 @@ type check struct {
 	retries                  int
 }
 
-var urlInCommand = regexp.MustCompile(`https?://[^\s"'|;&)]+`)
+var urlInCommand = regexp.MustCompile(`https?://[^\s"'|;&)]+|\b(?:localhost|127\.0\.0\.1):\d+[^\s"'|;&)]*`)
 
 // newCheck takes the standard values of
 // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_HealthCheck.html.
@@ -56,6 +56,9 @@ func newCheck(c *container, t *task, d *types.HealthCheck, watched *os.File) *ch
 		k.command = d.Command
 	}
 	if found := urlInCommand.FindString(strings.Join(k.command, " ")); found != "" {
+		if !strings.Contains(found, "://") {
+			found = "http://" + found // as curl and wget read it
+		}
 		k.url = t.outside(found)
 	}
 	return k

@@ -24,6 +24,7 @@ func TestHealth(t *testing.T) {
 		want    []bool // what is reported, in this order
 	}{
 		"url":       {[]string{"CMD-SHELL", "curl -fs http://localhost:3001/health || exit 1"}, []bool{true}},
+		"no scheme": {[]string{"CMD-SHELL", "wget -q -O- localhost:3001/health"}, []bool{true}},
 		"command":   {[]string{"CMD", "true"}, []bool{true}},
 		"unhealthy": {[]string{"CMD-SHELL", "exit 1"}, []bool{false}},
 		"changes":   {[]string{"CMD-SHELL", "test -e " + dir + "/once || { touch " + dir + "/once; exit 0; }; exit 1"}, []bool{true, false}},
