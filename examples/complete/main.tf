@@ -69,11 +69,16 @@ module "database" {
   instance_class        = "db.t4g.micro"
   max_storage_gib       = 100
   name                  = "shop-staging"
-  password              = var.database_password
-  storage_gib           = 20
-  subnet_ids            = module.network.isolated_subnet_ids
-  username              = "doc_platform"
-  vpc_id                = module.network.vpc_id
+  parameters = {
+    work_mem = {
+      value = "16384"
+    }
+  }
+  password    = var.database_password
+  storage_gib = 20
+  subnet_ids  = module.network.isolated_subnet_ids
+  username    = "doc_platform"
+  vpc_id      = module.network.vpc_id
 }
 
 module "github" {

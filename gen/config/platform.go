@@ -423,6 +423,10 @@ type Environment struct {
 	// IdleTimeout ends a connection through the load balancer on which nothing
 	// passes (1 s to 4000 s, in whole seconds; default 5 min).
 	IdleTimeout time.Duration
+	// AllowedCIDRs are the IPv4 blocks whose clients may connect to the load
+	// balancer, such as an office's and a VPN's (up to 30; none: everybody). A
+	// promotion then judges by the targets' health and asks no page by HTTPS.
+	AllowedCIDRs []string
 	// LogRetentionDays is one of CloudWatch's retention periods.
 	LogRetentionDays int
 	// AccessLogDays is how long a bucket keeps a line for each request to the load
@@ -497,6 +501,11 @@ type Database struct {
 	BackupRetentionDays int
 	// DeletionProtection makes AWS refuse to delete the instance.
 	DeletionProtection bool
+	// Parameters are values of PostgreSQL's parameters on RDS, by name, such as
+	// "work_mem": "16384". Some take effect only when somebody reboots the database
+	// (docs/day-to-day.md); statements above a second are logged unless
+	// "log_min_duration_statement" says otherwise.
+	Parameters map[string]string
 	// PerformanceInsights records what the database waits for and which statements
 	// load it, for a week, which costs nothing.
 	PerformanceInsights bool

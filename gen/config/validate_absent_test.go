@@ -72,6 +72,7 @@ environments["production"].database: has no effect: the platform has no database
 			p.Services = append(p.Services, s)
 			p.Environments[0].Subdomain, p.Environments[0].IdleTimeout, p.Environments[0].Alarms.HTTP5xx = "test", 60e9, 10
 			p.Environments[0].Maintenance.ApplyImmediately, p.Environments[0].AccessLogDays = true, 7
+			p.Environments[0].AllowedCIDRs = []string{"192.0.2.7/32"}
 		}, `
 zoneID: "Z0ABCDEFGHIJKLMNOPQRS" has no effect: the platform has no load balancer while its domain is empty; for example Domain: "shop.io"
 services["scale"].default: has no effect: the platform has no load balancer while its domain is empty; for example Domain: "shop.io"
@@ -80,6 +81,7 @@ environments["test"].subdomain: "test" has no effect: the platform has no load b
 environments["test"].maintenance: has no effect: there is neither a database nor a cache; for example Maintenance{}
 environments["test"].alarms.http5xx: 10 has no effect: the platform has no load balancer while its domain is empty; for example 0
 environments["test"].idleTimeout: 1m0s has no effect: the platform has no load balancer while its domain is empty; for example 0
+environments["test"].allowedCIDRs: has no effect: the platform has no load balancer while its domain is empty; for example nil
 environments["test"].accessLogDays: 7 has no effect: the platform has no load balancer while its domain is empty; for example 0
 `},
 	})

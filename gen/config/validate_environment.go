@@ -2,6 +2,7 @@ package config
 
 import (
 	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -23,7 +24,7 @@ func (c *checker) environments() {
 		}
 		c.subdomain(path, i, e, hosts)
 		c.network(path, i, e.Network)
-		if c.absent(c.HasDatabase(), e.Database != Database{}, path+".database", nil, noDatabase, literal("Database{}")) {
+		if c.absent(c.HasDatabase(), !reflect.ValueOf(e.Database).IsZero(), path+".database", nil, noDatabase, literal("Database{}")) {
 			c.database(path+".database", e)
 		}
 		if c.absent(c.HasCache(), e.Cache != Cache{}, path+".cache", nil, noCache, literal("Cache{}")) {
@@ -59,6 +60,7 @@ func (c *checker) environments() {
 		c.seconds(path+".idleTimeout", e.IdleTimeout, time.Second, 4000*time.Second, 5*time.Minute)
 		c.must(slices.Contains(logRetentions(), e.LogRetentionDays), path+".logRetentionDays", e.LogRetentionDays,
 			"is not a period that CloudWatch keeps logs for: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096 … 3653 days", 30)
+		c.allowedCIDRs(path+".allowedCIDRs", e.AllowedCIDRs)
 		c.days(path+".network.flowLogDays", e.Network.FlowLogDays)
 		if c.absent(c.HasLoadBalancer(), e.AccessLogDays != 0, path+".accessLogDays", e.AccessLogDays, noDomain, 0) {
 			c.days(path+".accessLogDays", e.AccessLogDays)

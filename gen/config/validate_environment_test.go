@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,26 @@ func TestInvalidEnvironment(t *testing.T) {
 		{"logs for too long", func(p *P) { p.Environments[0].AccessLogDays, p.Environments[1].Network.FlowLogDays = -1, 3651 }, `
 environments["staging"].accessLogDays: -1 is not a number of days to keep logs for, 1 to 3650, or 0 for none; for example 30
 environments["production"].network.flowLogDays: 3651 is not a number of days to keep logs for, 1 to 3650, or 0 for none; for example 30
+`},
+		{"addresses that are none", func(p *P) {
+			p.Environments[0].AllowedCIDRs = []string{"192.0.2.7", "2001:db8::/32", "192.0.2.7/24", "0.0.0.0/0", "192.0.2.7/32", "192.0.2.7/32"}
+			for i := range 31 {
+				p.Environments[1].AllowedCIDRs = append(p.Environments[1].AllowedCIDRs, fmt.Sprintf("192.0.2.%d/32", i))
+			}
+		}, `
+environments["staging"].allowedCIDRs[0]: "192.0.2.7" is not a block of IPv4 addresses; for example "203.0.113.7/32"
+environments["staging"].allowedCIDRs[1]: "2001:db8::/32" is not a block of IPv4 addresses; for example "203.0.113.7/32"
+environments["staging"].allowedCIDRs[2]: "192.0.2.7/24" is not the address of a network: it has bits set behind the prefix; for example "192.0.2.0/24"
+environments["staging"].allowedCIDRs[3]: "0.0.0.0/0" is everybody, as no list at all is; for example nil
+environments["staging"].allowedCIDRs[5]: "192.0.2.7/32" is listed twice
+environments["production"].allowedCIDRs: 31 blocks are more than 30: each takes two of the 60 rules that a security group has; for example larger blocks
+`},
+		{"parameters that RDS does not take", func(p *P) {
+			p.Environments[0].Database.Parameters = map[string]string{"Work Mem": "1", "rds.force_ssl": "0", "work_mem": ""}
+		}, `
+environments["staging"].database.parameters["Work Mem"]: is not the name of a parameter of PostgreSQL; for example "work_mem"
+environments["staging"].database.parameters["rds.force_ssl"]: "0" is the platform's own: connections without TLS are refused
+environments["staging"].database.parameters["work_mem"]: "" is not a value of a parameter, as RDS takes it: without unit, printable, up to 1024 characters; for example "16384"
 `},
 		{"environment named shared", func(p *P) { e := preview(); e.Name = "shared"; p.Environments = append(p.Environments, e) }, `environments["shared"].name: "shared" is the root of what exists once per account; for example "staging"`},
 		{"variables of nothing", staging(func(e *config.Environment) { e.Variables = map[string]map[string]string{"apis": {"A": "b"}} }), `environments["staging"].variables["apis"]: are the variables of no service or task; for example "api"`},

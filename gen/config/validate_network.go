@@ -48,6 +48,24 @@ func networkBlock(cidr string) (netip.Prefix, bool) {
 	return p, err == nil && p.Addr().Is4() && p.Bits() >= 16 && p.Bits() <= 20
 }
 
+// allowedCIDRs checks who may connect to a load balancer.
+func (c *checker) allowedCIDRs(path string, blocks []string) {
+	if !c.absent(c.HasLoadBalancer(), len(blocks) > 0, path, nil, noDomain, literal("nil")) {
+		return
+	}
+	c.must(len(blocks) <= groupRules/2, path, literal(plural(len(blocks), "block")),
+		"are more than 30: each takes two of the 60 rules that a security group has", literal("larger blocks"))
+	for i, block := range blocks {
+		at := path + "[" + show(i) + "]"
+		p, err := netip.ParsePrefix(block)
+		if c.must(err == nil && p.Addr().Is4(), at, block, "is not a block of IPv4 addresses", "203.0.113.7/32") &&
+			c.must(p == p.Masked(), at, block, "is not the address of a network: it has bits set behind the prefix", p.Masked().String()) &&
+			c.must(p.Bits() > 0, at, block, "is everybody, as no list at all is", literal("nil")) {
+			c.must(slices.Index(blocks, block) == i, at, block, "is listed twice", nil)
+		}
+	}
+}
+
 // freeBlock proposes a block that no environment uses; nil if all are used.
 func (c *checker) freeBlock() any {
 	for second := 10; second < 256; second += 10 {

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +19,12 @@ func (c *checker) database(path string, e Environment) {
 		"does not let the storage of "+strconv.Itoa(d.StorageGiB)+" GiB grow by a tenth, and to 65536 at most, as RDS's storage autoscaling wants it", max(100, min(2*least, most)))
 	c.must(d.BackupRetentionDays >= 1 && d.BackupRetentionDays <= 35, path+".backupRetentionDays", d.BackupRetentionDays,
 		"is not a number of days that RDS keeps backups for, 1 to 35; without any there is no point-in-time recovery", 7)
+	for _, name := range slices.Sorted(maps.Keys(d.Parameters)) {
+		at, value := keyed(path+".parameters", name), d.Parameters[name]
+		c.must(parameterPattern.MatchString(name) && len(name) <= 255, at, nil, "is not the name of a parameter of PostgreSQL", "work_mem")
+		c.must(name != "rds.force_ssl", at, value, "is the platform's own: connections without TLS are refused", nil)
+		c.must(value != "" && isPrintable(value) && len(value) <= 1024, at, value, "is not a value of a parameter, as RDS takes it: without unit, printable, up to 1024 characters", "16384")
+	}
 	if !e.Protected {
 		return
 	}
@@ -29,6 +37,21 @@ func (c *checker) database(path string, e Environment) {
 	if !d.DeletionProtection {
 		c.promise(path+".deletionProtection", d.DeletionProtection, "a database that AWS refuses to delete", true)
 	}
+}
+
+var parameterPattern = regexp.MustCompile(`^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?$`)
+
+// StaticParameter reports whether RDS applies a parameter of PostgreSQL at a
+// reboot only, and refuses to be told otherwise:
+// https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Appendix.PostgreSQL.CommonDBATasks.Parameters.html
+func StaticParameter(name string) bool {
+	return slices.Contains([]string{
+		"autovacuum_freeze_max_age", "autovacuum_max_workers", "autovacuum_multixact_freeze_max_age", "huge_pages",
+		"max_connections", "max_files_per_process", "max_locks_per_transaction", "max_pred_locks_per_transaction",
+		"max_prepared_transactions", "max_replication_slots", "max_wal_senders", "max_worker_processes",
+		"pg_stat_statements.max", "rds.logical_replication", "shared_buffers", "shared_preload_libraries",
+		"superuser_reserved_connections", "track_activity_query_size", "track_commit_timestamp", "wal_buffers",
+	}, name)
 }
 
 // cache checks an environment's Redis.

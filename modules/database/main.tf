@@ -21,20 +21,27 @@ resource "aws_db_parameter_group" "this" {
   name   = "${var.name}-postgres${var.engine_version}"
   family = "postgres${var.engine_version}"
 
-  parameter {
-    name  = "rds.force_ssl"
-    value = "1"
-  }
+  dynamic "parameter" {
+    for_each = local.parameters
 
-  # Statements above a second are logged.
-  parameter {
-    name  = "log_min_duration_statement"
-    value = "1000"
+    content {
+      name         = parameter.key
+      value        = parameter.value.value
+      apply_method = parameter.value.at_reboot ? "pending-reboot" : "immediate"
+    }
   }
 
   lifecycle {
     create_before_destroy = true
   }
+}
+
+locals {
+  parameters = merge({
+    "rds.force_ssl" = { value = "1", at_reboot = false }
+    # Statements above a second are logged.
+    log_min_duration_statement = { value = "1000", at_reboot = false }
+  }, var.parameters)
 }
 
 # RDS would make these groups itself, and keep what is in them for ever.

@@ -98,6 +98,21 @@ variable "name" {
   }
 }
 
+variable "parameters" {
+  description = "Values of PostgreSQL's parameters, by name; those that RDS calls static take effect at a reboot."
+  type = map(object({
+    at_reboot = optional(bool, false)
+    value     = string
+  }))
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = !contains(keys(var.parameters), "rds.force_ssl")
+    error_message = "Connections without TLS are always refused."
+  }
+}
+
 variable "password" {
   description = "Master password."
   type        = string

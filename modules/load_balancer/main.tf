@@ -12,9 +12,11 @@ resource "aws_security_group" "this" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "http" {
+  for_each = toset(var.allowed_cidrs)
+
   security_group_id = aws_security_group.this.id
   description       = "http from the internet"
-  cidr_ipv4         = "0.0.0.0/0"
+  cidr_ipv4         = each.value
   ip_protocol       = "tcp"
   from_port         = 80
   to_port           = 80
@@ -24,15 +26,28 @@ resource "aws_vpc_security_group_ingress_rule" "http" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "https" {
+  for_each = toset(var.allowed_cidrs)
+
   security_group_id = aws_security_group.this.id
   description       = "https from the internet"
-  cidr_ipv4         = "0.0.0.0/0"
+  cidr_ipv4         = each.value
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
   tags = {
     Name = "https from the internet"
   }
+}
+
+# Rules that were made before there was a list of addresses.
+moved {
+  from = aws_vpc_security_group_ingress_rule.http
+  to   = aws_vpc_security_group_ingress_rule.http["0.0.0.0/0"]
+}
+
+moved {
+  from = aws_vpc_security_group_ingress_rule.https
+  to   = aws_vpc_security_group_ingress_rule.https["0.0.0.0/0"]
 }
 
 resource "aws_lb" "this" {

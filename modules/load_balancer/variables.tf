@@ -8,6 +8,18 @@ variable "access_logs" {
   default = null
 }
 
+variable "allowed_cidrs" {
+  description = "IPv4 blocks of the clients that may connect."
+  type        = list(string)
+  default     = ["0.0.0.0/0"]
+  nullable    = false
+
+  validation {
+    condition     = length(var.allowed_cidrs) >= 1 && length(var.allowed_cidrs) <= 30 && alltrue([for block in var.allowed_cidrs : can(cidrnetmask(block))])
+    error_message = "1 to 30 IPv4 blocks: a security group has 60 rules, and each block takes two."
+  }
+}
+
 variable "deletion_protection" {
   description = "Whether AWS refuses to delete the load balancer."
   type        = bool

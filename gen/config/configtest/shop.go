@@ -140,6 +140,7 @@ func Shop() config.Platform {
 				Size:             config.Size{CPU: 512, Memory: 1024, MinTasks: 1, MaxTasks: 3, TargetCPUPercent: 70},
 				Alarms:           config.Alarms{CPUPercent: 90, MemoryPercent: 85, HTTP5xx: 50, Period: 10 * time.Minute},
 				Variables:        map[string]map[string]string{"store": {"CURRENCY": "XTS"}, "mail": {"REDIRECT_TO": "qa@shop.example"}},
+				AllowedCIDRs:     []string{"192.0.2.0/24", "198.51.100.7/32"},
 				LogRetentionDays: 7,
 			},
 			{
@@ -170,6 +171,7 @@ func Shop() config.Platform {
 					MultiAZ:             true,
 					BackupRetentionDays: 30,
 					PerformanceInsights: true,
+					Parameters:          map[string]string{"max_connections": "400", "work_mem": "16384"},
 					DeletionProtection:  true,
 				},
 				Cache:            config.Cache{NodeType: "cache.m7g.large", Nodes: 3},

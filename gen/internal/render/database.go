@@ -40,6 +40,11 @@ func database() module {
 					`can(regex("^[a-z](-?[a-z0-9]){0,62}$", var.name))`,
 					"Up to 63 lower-case letters, digits and single hyphens, beginning with a letter.",
 				}}},
+			{name: "parameters", kind: "map(object({\n    at_reboot = optional(bool, false)\n    value     = string\n  }))",
+				description: "Values of PostgreSQL's parameters, by name; those that RDS calls static take effect at a reboot.",
+				fallback:    object{},
+				example:     object{{"work_mem", object{{"value", "16384"}}}},
+				validations: []validation{{`!contains(keys(var.parameters), "rds.force_ssl")`, "Connections without TLS are always refused."}}},
 			{name: "performance_insights", kind: "bool", description: "Whether waits and statements that load the instance are recorded, for a week.", fallback: false},
 			{name: "password", kind: "string", ephemeral: true,
 				description: "Master password.",
@@ -81,16 +86,22 @@ func databaseMain() []node {
 			comment("The version is part of the name, since a major upgrade needs both groups at once."),
 			set("name", expr(`"${var.name}-postgres${var.engine_version}"`)),
 			set("family", expr(`"postgres${var.engine_version}"`)),
-			nested("parameter",
-				set("name", "rds.force_ssl"),
-				set("value", "1"),
-			),
-			comment("Statements above a second are logged."),
-			nested("parameter",
-				set("name", "log_min_duration_statement"),
-				set("value", "1000"),
-			),
+			block{"dynamic", []string{"parameter"}, []node{
+				set("for_each", expr("local.parameters")),
+				nested("content",
+					set("name", expr("parameter.key")),
+					set("value", expr("parameter.value.value")),
+					set("apply_method", expr(`parameter.value.at_reboot ? "pending-reboot" : "immediate"`)),
+				),
+			}},
 			nested("lifecycle", set("create_before_destroy", true)),
+		),
+		locals(
+			set("parameters", call{"merge", expr(`{
+      "rds.force_ssl" = { value = "1", at_reboot = false }
+      # Statements above a second are logged.
+      log_min_duration_statement = { value = "1000", at_reboot = false }
+    }, var.parameters`)}),
 		),
 		comment("RDS would make these groups itself, and keep what is in them for ever."),
 		resource("aws_cloudwatch_log_group", "this",

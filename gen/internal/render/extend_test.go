@@ -95,6 +95,47 @@ func manyServices(n int) config.Platform {
 	return p
 }
 
+// With 300 services the workflow roles and the boundaries are given exactly what
+// they are given with 3, so their policies stay as long as the tests of roles
+// measure them; and a service's own block does not grow with the others.
+func TestPoliciesDoNotGrowWithServices(t *testing.T) {
+	tree := func(n int) map[string]string {
+		p := manyServices(n)
+		for i := range p.Services[3:] {
+			p.Services[3+i].Database, p.Services[3+i].Calls = false, nil // a security group has 60 rules
+		}
+		if err := p.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		files, err := Render(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := map[string]string{}
+		for _, f := range files {
+			all[f.Path] = string(f.Content)
+		}
+		return all
+	}
+	few, many := tree(4), tree(300)
+	for path, content := range few {
+		if (strings.HasPrefix(path, "modules/") || path == "envs/shared/github.tf") && many[path] != content {
+			t.Errorf("%s is another one with 300 services", path)
+		}
+	}
+	own := func(of map[string]string) string {
+		_, block, _ := strings.Cut(of["envs/production/services.tf"], `module "s003" {`)
+		block, _, _ = strings.Cut(block, "\n}\n")
+		return block
+	}
+	if own(few) != own(many) || own(few) == "" {
+		t.Errorf("a service grows with the others:\n%s", own(many))
+	}
+	if n := strings.Count(many["envs/production/services.tf"], "\nmodule "); n != 300 {
+		t.Errorf("%d services, want 300", n)
+	}
+}
+
 // BenchmarkRender renders the platform as it is, and grown to 300 and 900
 // services, which shows that the time is linear in them.
 func BenchmarkRender(b *testing.B) {

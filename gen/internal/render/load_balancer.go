@@ -21,6 +21,15 @@ func loadBalancer() module {
 				example:     object{{"bucket", expr("module.bucket.name")}},
 			},
 			{
+				name: "allowed_cidrs", kind: "list(string)",
+				description: "IPv4 blocks of the clients that may connect.",
+				fallback:    row{"0.0.0.0/0"},
+				validations: []validation{{
+					"length(var.allowed_cidrs) >= 1 && length(var.allowed_cidrs) <= 30 && alltrue([for block in var.allowed_cidrs : can(cidrnetmask(block))])",
+					"1 to 30 IPv4 blocks: a security group has 60 rules, and each block takes two.",
+				}},
+			},
+			{
 				name: "deletion_protection", kind: "bool",
 				description: "Whether AWS refuses to delete the load balancer.",
 				fallback:    true,
@@ -74,14 +83,19 @@ func loadBalancer() module {
 func loadBalancerMain() []node {
 	fromInternet := func(name string, port int) block {
 		return resource("aws_vpc_security_group_ingress_rule", name,
+			set("for_each", expr("toset(var.allowed_cidrs)")),
 			set("security_group_id", expr("aws_security_group.this.id")),
 			set("description", name+" from the internet"),
-			set("cidr_ipv4", "0.0.0.0/0"),
+			set("cidr_ipv4", expr("each.value")),
 			set("ip_protocol", "tcp"),
 			set("from_port", port),
 			set("to_port", port),
 			named(name+" from the internet"),
 		)
+	}
+	keyed := func(name string) block {
+		rule := "aws_vpc_security_group_ingress_rule." + name
+		return nested("moved", set("from", expr(rule)), set("to", expr(rule+`["0.0.0.0/0"]`)))
 	}
 	return []node{
 		comment("The only security group that is open to the world. Each service adds the way from here to itself."),
@@ -93,6 +107,9 @@ func loadBalancerMain() []node {
 		),
 		fromInternet("http", 80),
 		fromInternet("https", 443),
+		comment("Rules that were made before there was a list of addresses."),
+		keyed("http"),
+		keyed("https"),
 		resource("aws_lb", "this",
 			set("name", cutName("var.name", config.LoadBalancerName)),
 			set("load_balancer_type", "application"),

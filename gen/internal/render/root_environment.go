@@ -3,6 +3,8 @@ package render
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/specboard/platform/gen/config"
 )
@@ -86,6 +88,9 @@ func environmentLoadBalancer(p config.Platform, e config.Environment) []node {
 	if e.IdleTimeout != 0 {
 		body = append(body, set("idle_timeout", int(e.IdleTimeout.Seconds())))
 	}
+	if len(e.AllowedCIDRs) > 0 {
+		body = append(body, set("allowed_cidrs", list(strs(e.AllowedCIDRs))))
+	}
 	if e.AccessLogDays > 0 {
 		body = append(body, set("access_logs", object{{"bucket", expr("module.log_bucket.name")}}))
 	}
@@ -166,6 +171,17 @@ func environmentDatabase(p config.Platform, e config.Environment) []node {
 		return nil
 	}
 	var optional []node
+	var parameters object
+	for _, name := range slices.Sorted(maps.Keys(e.Database.Parameters)) {
+		value := object{{"value", e.Database.Parameters[name]}}
+		if config.StaticParameter(name) {
+			value = append(object{{"at_reboot", true}}, value...)
+		}
+		parameters = append(parameters, field{name, value})
+	}
+	if len(parameters) > 0 {
+		optional = append(optional, set("parameters", parameters))
+	}
 	if e.Database.PerformanceInsights {
 		optional = append(optional, set("performance_insights", true))
 	}

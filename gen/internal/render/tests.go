@@ -96,6 +96,14 @@ func databaseTest() []node {
 		run("unprotected_goes_without_a_trace", []node{set("deletion_protection", false)},
 			assert("aws_db_instance.this.skip_final_snapshot", "An unprotected database leaves no snapshot."),
 		),
+		run("parameters_beside_those_of_every_database", []node{set("parameters", object{{"max_connections", object{{"at_reboot", true}, {"value", "400"}}}, {"log_min_duration_statement", object{{"value", "250"}}}})},
+			assert(`{ for p in aws_db_parameter_group.this.parameter : p.name => "${p.value} ${p.apply_method}" } == {
+      "log_min_duration_statement" = "250 immediate"
+      "max_connections"            = "400 pending-reboot"
+      "rds.force_ssl"              = "1 immediate"
+    }`, "What is static waits for a reboot; TLS stays."),
+		),
+		refuses("connections_without_tls", "parameters", object{{"rds.force_ssl", object{{"value", "0"}}}}),
 		refuses("no_backups", "backup_retention_days", 0),
 	}
 }
@@ -318,6 +326,10 @@ func loadBalancerTest() []node {
 		run("requests_are_logged", []node{set("access_logs", object{{"bucket", "logs"}})},
 			assert(`aws_lb.this.access_logs[0].enabled && aws_lb.this.access_logs[0].bucket == "logs" && aws_lb.this.access_logs[0].prefix == "load-balancer"`, "Below the prefix that the bucket's policy allows."),
 		),
+		run("only_the_listed_addresses_connect", []node{set("allowed_cidrs", list{"192.0.2.0/24", "198.51.100.7/32"})},
+			assert(`keys(aws_vpc_security_group_ingress_rule.https) == ["192.0.2.0/24", "198.51.100.7/32"] && keys(aws_vpc_security_group_ingress_rule.http) == keys(aws_vpc_security_group_ingress_rule.https)`, "Nobody else reaches a port."),
+		),
+		refuses("no_client_at_all", "allowed_cidrs", row{}),
 		refuses("no_idle_timeout", "idle_timeout", 0),
 	}
 }

@@ -97,6 +97,45 @@ run "unprotected_goes_without_a_trace" {
   }
 }
 
+run "parameters_beside_those_of_every_database" {
+  command = plan
+
+  variables {
+    parameters = {
+      max_connections = {
+        at_reboot = true
+        value     = "400"
+      }
+      log_min_duration_statement = {
+        value = "250"
+      }
+    }
+  }
+
+  assert {
+    condition = { for p in aws_db_parameter_group.this.parameter : p.name => "${p.value} ${p.apply_method}" } == {
+      "log_min_duration_statement" = "250 immediate"
+      "max_connections"            = "400 pending-reboot"
+      "rds.force_ssl"              = "1 immediate"
+    }
+    error_message = "What is static waits for a reboot; TLS stays."
+  }
+}
+
+run "connections_without_tls" {
+  command = plan
+
+  variables {
+    parameters = {
+      "rds.force_ssl" = {
+        value = "0"
+      }
+    }
+  }
+
+  expect_failures = [var.parameters]
+}
+
 run "no_backups" {
   command = plan
 

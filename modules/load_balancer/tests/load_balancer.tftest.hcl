@@ -68,6 +68,32 @@ run "requests_are_logged" {
   }
 }
 
+run "only_the_listed_addresses_connect" {
+  command = plan
+
+  variables {
+    allowed_cidrs = [
+      "192.0.2.0/24",
+      "198.51.100.7/32",
+    ]
+  }
+
+  assert {
+    condition     = keys(aws_vpc_security_group_ingress_rule.https) == ["192.0.2.0/24", "198.51.100.7/32"] && keys(aws_vpc_security_group_ingress_rule.http) == keys(aws_vpc_security_group_ingress_rule.https)
+    error_message = "Nobody else reaches a port."
+  }
+}
+
+run "no_client_at_all" {
+  command = plan
+
+  variables {
+    allowed_cidrs = []
+  }
+
+  expect_failures = [var.allowed_cidrs]
+}
+
 run "no_idle_timeout" {
   command = plan
 

@@ -71,6 +71,19 @@ func TestNoGreenDeployOfOldCode(t *testing.T) {
 	})
 }
 
+// A load balancer that answers only some addresses answers no runner of GitHub's.
+func TestAnAddressListKeepsNoReleaseBack(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		for i := range w.platform.Environments {
+			w.platform.Environments[i].AllowedCIDRs = []string{"192.0.2.0/24"}
+		}
+		if _, err := w.start().promote(t.Context(), Request{Tag: "v1.2"}); err != nil {
+			t.Fatal(err)
+		}
+		wantRuns(t, w, "v1.2")
+	})
+}
+
 func TestTheTemplateIsWhatTerraformAppliedLast(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.planned = Plan{Fingerprint: "fp-7"}
