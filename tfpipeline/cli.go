@@ -69,6 +69,7 @@ func commands() []command {
 		freezeCommand(),
 		unfreezeCommand(),
 		validateCommand(),
+		upgradeCheckCommand(),
 		localCommand(),
 		configCommand(),
 		annotateCommand(),

@@ -71,6 +71,9 @@ var allowed = map[string][]string{
 		"tfpipeline/internal/redact", "tfpipeline/internal/state", "tfpipeline/internal/terraform", "tfpipeline/internal/view",
 	},
 
+	// Which versions are supported.
+	"tfpipeline/internal/upgrade": {"gen/config"},
+
 	// A checkout becomes somebody's own platform.
 	"tfpipeline/internal/scaffold": {"gen/config", "migrations", "tfpipeline/internal/console"},
 
