@@ -52,6 +52,8 @@ type Platform struct {
 	// Queues are what services and tasks send messages to, and services receive
 	// them from.
 	Queues []Queue
+	// Buckets are what services and tasks keep files in.
+	Buckets []Bucket
 	// Environments are the copies of the platform, in the order of a release's
 	// way through them.
 	Environments []Environment
@@ -122,6 +124,9 @@ type Service struct {
 	// Receives and Sends name the Queues that the service receives messages from,
 	// and sends them to. Its role may do no more with them.
 	Receives, Sends []string
+	// Buckets name the Buckets whose objects the service may list, read, write and
+	// delete.
+	Buckets []string
 	// Environment holds further variables with fixed, public values.
 	Environment map[string]string
 	// Sidecars run in every task of the service, at most nine.
@@ -309,6 +314,8 @@ type Task struct {
 	Secrets []string
 	// Sends names the Queues that the task sends messages to.
 	Sends []string
+	// Buckets are as in Service.
+	Buckets []string
 	// Environment holds further variables with fixed, public values.
 	Environment map[string]string
 }
@@ -353,6 +360,16 @@ type Queue struct {
 	// 3 days, in whole seconds; default 15 min). A message in the dead-letter queue
 	// rings another.
 	AlarmAge time.Duration
+}
+
+// Bucket is a bucket of S3 in each environment: private, encrypted, reached over
+// TLS only. What was overwritten or deleted stays for a month. The guard keeps it in
+// a protected environment, and a destroy of another one deletes what is in it.
+type Bucket struct {
+	// Name is the part of the bucket's name between the environment's and the
+	// account, such as "uploads" (up to 17 characters). Containers find the whole
+	// name in <NAME>_BUCKET.
+	Name string
 }
 
 // SecretKind says where a secret's value comes from.

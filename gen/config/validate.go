@@ -58,6 +58,7 @@ func (p Platform) Validate() error {
 	c.tasks()
 	c.secrets()
 	c.queues()
+	c.buckets()
 	c.environments()
 	if len(c.problems) == 0 {
 		return nil

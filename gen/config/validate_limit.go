@@ -76,6 +76,9 @@ func (c *checker) definitionFits(path string, of container, command []string) {
 		s, _ := c.Secret(name)
 		add(map[string]string{"name": s.Variable, "valueFrom": "arn:aws:secretsmanager:ap-northeast-1:123456789012:secret:" + c.SecretName(c.longestEnvironment(), name) + "-abcdef"})
 	}
+	for _, name := range of.buckets {
+		add(map[string]string{"name": BucketVariable(name), "value": c.Bucket(c.longestEnvironment(), name)})
+	}
 	for _, name := range of.queues {
 		add(map[string]string{"name": QueueVariable(name), "value": "https://sqs.ap-northeast-1.amazonaws.com/123456789012/" + c.Family(c.longestEnvironment(), name)})
 	}

@@ -36,6 +36,7 @@ func (c *checker) services() {
 		c.permissions(path+".permissions", s.Permissions)
 		c.queueReferences(path+".receives", s.Receives)
 		c.queueReferences(path+".sends", s.Sends)
+		c.bucketReferences(path+".buckets", s.Buckets)
 		of, command := s.container()
 		c.variables(path, of)
 		c.definitionFits(path, of, command)

@@ -27,6 +27,7 @@ func (c *checker) tasks() {
 		c.permissions(path+".permissions", t.Permissions)
 		c.secretReferences(path, t.Secrets)
 		c.queueReferences(path+".sends", t.Sends)
+		c.bucketReferences(path+".buckets", t.Buckets)
 		of, command := t.container()
 		c.variables(path, of)
 		c.definitionFits(path, of, command)

@@ -12,7 +12,7 @@ type container struct {
 	listens         bool // on a port
 	database, cache bool
 	calls, secrets  []string
-	queues          []string
+	queues, buckets []string
 	environment     map[string]string
 	sidecars        int // bytes
 }
@@ -55,7 +55,7 @@ func (c *checker) containerOf(name string) (of container, command []string, ok b
 func (s Service) container() (container, []string) {
 	return container{
 		listens: s.Port != 0, database: s.Database, cache: s.Cache,
-		calls: s.Calls, secrets: s.Secrets, queues: queuesOf(s.Receives, s.Sends), environment: s.Environment,
+		calls: s.Calls, secrets: s.Secrets, queues: queuesOf(s.Receives, s.Sends), buckets: s.Buckets, environment: s.Environment,
 		sidecars: sidecarBytes(s),
 	}, slices.Concat(s.EntryPoint, s.Command, s.HealthCommand)
 }
@@ -63,7 +63,7 @@ func (s Service) container() (container, []string) {
 func (t Task) container() (container, []string) {
 	return container{
 		database: t.Database, cache: t.Cache,
-		secrets: t.Secrets, queues: queuesOf(nil, t.Sends), environment: t.Environment,
+		secrets: t.Secrets, queues: queuesOf(nil, t.Sends), buckets: t.Buckets, environment: t.Environment,
 	}, t.Command
 }
 
@@ -98,6 +98,11 @@ func (c *checker) owned(path string, of container) map[string]string {
 				variable, _ := p.Variable(name)
 				c.ownVariable(owners, at, name, variable, "the way to port "+show(p.Name)+" of service "+show(name))
 			}
+		}
+	}
+	for i, name := range of.buckets {
+		if slices.Index(of.buckets, name) == i {
+			c.ownVariable(owners, path+".buckets", name, BucketVariable(name), "bucket "+show(name))
 		}
 	}
 	for _, name := range of.queues {

@@ -63,6 +63,23 @@ resource "aws_iam_policy" "boundary" {
         ]
       },
       {
+        Sid    = "Objects"
+        Effect = "Allow"
+        Action = [
+          "s3:AbortMultipartUpload",
+          "s3:DeleteObject",
+          "s3:GetObject",
+          "s3:PutObject",
+        ]
+        Resource = "arn:aws:s3:::${local.load_balancers[each.key]}-*-${var.account}/*"
+      },
+      {
+        Sid      = "Buckets"
+        Effect   = "Allow"
+        Action   = "s3:ListBucket"
+        Resource = "arn:aws:s3:::${local.load_balancers[each.key]}-*-${var.account}"
+      },
+      {
         Sid    = "Run"
         Effect = "Allow"
         Action = "ecs:RunTask"

@@ -78,7 +78,7 @@ locals {
 }
 
 # The container's own role. It has no permissions but those that the
-# application asks for, and those to use its queues.
+# application asks for, and those to use its queues and buckets.
 resource "aws_iam_role" "task" {
   name                 = "${local.role}-task"
   path                 = "/${var.platform}/${var.environment_name}/"
@@ -98,6 +98,35 @@ resource "aws_iam_role_policy" "task" {
       Action   = permission.actions
       Resource = permission.resources
     }]
+  })
+}
+
+resource "aws_iam_role_policy" "buckets" {
+  count = length(var.buckets) == 0 ? 0 : 1
+
+  name = "buckets"
+  role = aws_iam_role.task.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid    = "Objects"
+        Effect = "Allow"
+        Action = [
+          "s3:AbortMultipartUpload",
+          "s3:DeleteObject",
+          "s3:GetObject",
+          "s3:PutObject",
+        ]
+        Resource = [for arn in var.buckets : "${arn}/*"]
+      },
+      {
+        Sid      = "List"
+        Effect   = "Allow"
+        Action   = "s3:ListBucket"
+        Resource = var.buckets
+      },
+    ]
   })
 }
 

@@ -40,6 +40,13 @@ variable "autoscaling" {
   }
 }
 
+variable "buckets" {
+  description = "ARNs of the buckets whose objects the container may list, read, write and delete."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
 variable "cluster_name" {
   description = "ECS cluster of the service."
   type        = string

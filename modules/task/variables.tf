@@ -6,6 +6,13 @@ variable "account" {
   nullable    = false
 }
 
+variable "buckets" {
+  description = "ARNs of the buckets whose objects the container may list, read, write and delete."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
 variable "command" {
   description = "Command that replaces the image's own."
   type        = list(string)

@@ -35,6 +35,7 @@ func Shop() config.Platform {
 				Cache:       true,
 				Calls:       []string{"orders", "stock"},
 				Sends:       []string{"mail"},
+				Buckets:     []string{"invoices"},
 				Environment: map[string]string{"CURRENCY": "EUR"},
 			},
 			{
@@ -93,6 +94,7 @@ func Shop() config.Platform {
 				Service:  "orders",
 				Command:  []string{"/bin/orders", "report"},
 				Sends:    []string{"mail", "stock-changes"},
+				Buckets:  []string{"invoices"},
 				Schedule: config.Schedule{Expression: "cron(0 6 ? * MON-FRI *)", TimeZone: "Europe/Berlin", Retries: 5, MaximumAge: 30 * time.Minute},
 				CPU:      512,
 				Memory:   1024,
@@ -120,6 +122,7 @@ func Shop() config.Platform {
 			{Name: "postgres", Kind: config.DatabaseCredentials, Variable: "PGPASSWORD", Length: 32},
 		},
 
+		Buckets: []config.Bucket{{Name: "invoices"}},
 		Queues: []config.Queue{
 			{Name: "mail", Visibility: time.Minute, Receives: 3, AlarmAge: 10 * time.Minute},
 			{Name: "stock-changes"},

@@ -46,6 +46,9 @@ func containerVariables() []variable {
 		{name: "permissions", kind: "list(object({\n    actions   = list(string)\n    resources = list(string)\n  }))",
 			description: "What the container's own role allows; the boundary has to allow it as well.", fallback: list{}},
 		{name: "platform", kind: "string", description: "Name of the platform, the first part of names and paths.", example: "shop"},
+		{name: "buckets", kind: "list(string)",
+			description: "ARNs of the buckets whose objects the container may list, read, write and delete.",
+			fallback:    list{}},
 		{name: "queues", kind: optionalObject(
 			field{"receives", expr("optional(list(string), [])")},
 			field{"sends", expr("optional(list(string), [])")},
@@ -152,7 +155,7 @@ func containerIAM(repositories any) []node {
   }]`)),
 		),
 	)
-	nodes = append(nodes, role("task", "The container's own role. It has no permissions but those that the application asks for, and those to use its queues.", "task")...)
+	nodes = append(nodes, role("task", "The container's own role. It has no permissions but those that the application asks for, and those to use its queues and buckets.", "task")...)
 	nodes = append(nodes, resource("aws_iam_role_policy", "task",
 		set("count", expr("length(var.permissions) == 0 ? 0 : 1")),
 		set("name", "task"),
@@ -161,6 +164,15 @@ func containerIAM(repositories any) []node {
 			{"Version", "2012-10-17"},
 			{"Statement", loop{"permission", "var.permissions", granted("permission")}},
 		}}),
+	))
+	nodes = append(nodes, resource("aws_iam_role_policy", "buckets",
+		set("count", expr("length(var.buckets) == 0 ? 0 : 1")),
+		set("name", "buckets"),
+		set("role", expr("aws_iam_role.task.id")),
+		set("policy", policy(
+			allow("Objects", list{"s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"}, expr(`[for arn in var.buckets : "${arn}/*"]`)),
+			allow("List", "s3:ListBucket", expr("var.buckets")),
+		)),
 	))
 	return append(nodes,
 		resource("aws_iam_role_policy", "queues",

@@ -229,11 +229,15 @@ func TestSchedulesAndQueues(t *testing.T) {
       retries           = 0
 `,
 		},
+		"envs/qa/buckets.tf":   {`invoices = "shop-qa-invoices-210987654321"`, "force_destroy = true", "versioned     = true"},
+		"envs/live/buckets.tf": {"force_destroy = false"},
 		"envs/qa/queues.tf": {
 			"mail = {\n      alarm_age  = 600\n      receives   = 3\n      visibility = 60\n    }",
 			"stock-changes = {\n      alarm_age  = 900\n      receives   = 5\n      visibility = 300\n    }",
 		},
 		"envs/qa/services.tf": {
+			`INVOICES_BUCKET = module.buckets["invoices"].name`,
+			`= [module.buckets["invoices"].arn]`,
 			`MAIL_QUEUE_URL = module.queues.urls["mail"]`,
 			`receives = [module.queues.arns["stock-changes"]]`,
 			`sends = [module.queues.arns["mail"]]`,
@@ -255,7 +259,7 @@ func TestSchedulesAndQueues(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range files {
-		if strings.HasSuffix(f.Path, "schedules.tf") || strings.HasSuffix(f.Path, "queues.tf") || strings.HasPrefix(f.Path, "envs/") && strings.Contains(string(f.Content), "queues") || f.Path == "envs/staging/alarms.tf" && strings.Contains(string(f.Content), "events") {
+		if strings.HasSuffix(f.Path, "schedules.tf") || strings.HasSuffix(f.Path, "queues.tf") || strings.HasSuffix(f.Path, "buckets.tf") || strings.HasPrefix(f.Path, "envs/") && strings.Contains(string(f.Content), "queues") || f.Path == "envs/staging/alarms.tf" && strings.Contains(string(f.Content), "events") {
 			t.Errorf("a platform without schedules and queues has some:\n%s: %s", f.Path, f.Content)
 		}
 	}

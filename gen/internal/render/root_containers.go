@@ -20,7 +20,7 @@ func environmentServices(p config.Platform, e config.Environment) []node {
 		body := containerArguments(p, e, container{
 			name: s.Name, image: s.Name, cpu: size.CPU, memory: size.Memory,
 			port: s.Port, database: s.Database, cache: s.Cache, calls: s.Calls,
-			secrets: s.Secrets, environment: s.Environment, receives: s.Receives, sends: s.Sends,
+			secrets: s.Secrets, environment: s.Environment, receives: s.Receives, sends: s.Sends, buckets: s.Buckets,
 			disk: size.EphemeralStorageGiB, permissions: s.Permissions,
 		})
 		body = append(body,
@@ -125,7 +125,7 @@ func environmentTasks(p config.Platform, e config.Environment) []node {
 	for _, t := range p.Tasks {
 		body := containerArguments(p, e, container{
 			name: t.Name, image: t.Service, cpu: t.CPU, memory: t.Memory,
-			database: t.Database, cache: t.Cache, secrets: t.Secrets, environment: t.Environment, sends: t.Sends,
+			database: t.Database, cache: t.Cache, secrets: t.Secrets, environment: t.Environment, sends: t.Sends, buckets: t.Buckets,
 			disk: t.EphemeralStorageGiB, permissions: t.Permissions,
 		})
 		body = append(body, set("command", list(strs(t.Command))))
@@ -176,6 +176,7 @@ type container struct {
 	calls           []string
 	secrets         []string
 	receives, sends []string // queues
+	buckets         []string
 	environment     map[string]string
 	disk            int // GiB; 0: what Fargate includes
 	permissions     []config.Permission
@@ -205,6 +206,13 @@ func containerArguments(p config.Platform, e config.Environment, c container) []
 	}
 	if granted := permissionList(config.PermissionsIn(e, c.permissions)); len(granted) > 0 {
 		body = append(body, set("permissions", granted))
+	}
+	if len(c.buckets) > 0 {
+		var arns list
+		for _, name := range c.buckets {
+			arns = append(arns, expr(`module.buckets["`+name+`"].arn`))
+		}
+		body = append(body, set("buckets", arns))
 	}
 	if queues := containerQueues(c); len(queues) > 0 {
 		body = append(body, set("queues", queues))
@@ -242,6 +250,9 @@ func containerEnvironment(p config.Platform, e config.Environment, c container) 
 				values[variable] = value
 			}
 		}
+	}
+	for _, name := range c.buckets {
+		values[config.BucketVariable(name)] = expr(`module.buckets["` + name + `"].name`)
 	}
 	for _, name := range slices.Concat(c.receives, c.sends) {
 		values[config.QueueVariable(name)] = expr(`module.queues.urls["` + name + `"]`)
@@ -290,6 +301,26 @@ func environmentQueues(p config.Platform, e config.Environment) []node {
 			set("topic_arn", expr("module.alarms.topic_arn")),
 		),
 	}
+}
+
+// environmentBuckets declares the buckets; none renders nothing.
+func environmentBuckets(p config.Platform, e config.Environment) []node {
+	if len(p.Buckets) == 0 {
+		return nil
+	}
+	var all object
+	for _, b := range p.Buckets {
+		all = append(all, field{b.Name, p.Bucket(e.Name, b.Name)})
+	}
+	return []node{labelled("module", "buckets",
+		set("source", "../../modules/bucket"),
+		set("for_each", all),
+		set("account", p.Account),
+		set("force_destroy", !e.Protected),
+		set("name", expr("each.value")),
+		set("region", p.Region),
+		set("versioned", true),
+	)}
 }
 
 // containerSecrets are references by variable, sorted.

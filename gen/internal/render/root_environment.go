@@ -36,6 +36,7 @@ func environmentRoot(p config.Platform, e config.Environment) (root, error) {
 		source{"secrets.tf", environmentSecrets(p, e)},
 		source{"database.tf", environmentDatabase(p, e)},
 		source{"cache.tf", environmentCache(p, e)},
+		source{"buckets.tf", environmentBuckets(p, e)},
 		source{"queues.tf", environmentQueues(p, e)},
 		source{"services.tf", environmentServices(p, e)},
 		source{"tasks.tf", environmentTasks(p, e)},

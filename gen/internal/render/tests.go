@@ -190,11 +190,13 @@ func serviceTest() []node {
 		),
 		run("what_it_asks_for_besides", []node{
 			set("autoscaling", object{{"max_tasks", 4}, {"min_tasks", 2}, {"target_memory_percent", 70}}),
+			set("buckets", row{"arn:aws:s3:::test-uploads"}),
 			set("ephemeral_storage_gib", 50),
 			set("permissions", list{object{{"actions", row{"ses:SendEmail"}}, {"resources", row{"*"}}}}),
 		},
 			assert(`aws_appautoscaling_policy.memory[0].target_tracking_scaling_policy_configuration[0].target_value == 70 && length(concat(aws_appautoscaling_policy.cpu, aws_appautoscaling_policy.requests)) == 0`, "Memory alone decides."),
 			assert("aws_ecs_task_definition.template.ephemeral_storage[0].size_in_gib == 50", "A task has the disk that it needs."),
+			assert(`[for s in jsondecode(aws_iam_role_policy.buckets[0].policy).Statement : s.Resource] == [["arn:aws:s3:::test-uploads/*"], ["arn:aws:s3:::test-uploads"]]`, "It may use the objects of its bucket, and of no other."),
 			assert(`jsondecode(aws_iam_role_policy.task[0].policy).Statement == [{ Action = ["ses:SendEmail"], Effect = "Allow", Resource = ["*"] }]`, "The container's role allows what is asked for, and nothing else."),
 		),
 		run("sidecars_run_in_every_task", []node{

@@ -166,6 +166,7 @@ run "what_it_asks_for_besides" {
       min_tasks             = 2
       target_memory_percent = 70
     }
+    buckets               = ["arn:aws:s3:::test-uploads"]
     ephemeral_storage_gib = 50
     permissions = [
       {
@@ -183,6 +184,11 @@ run "what_it_asks_for_besides" {
   assert {
     condition     = aws_ecs_task_definition.template.ephemeral_storage[0].size_in_gib == 50
     error_message = "A task has the disk that it needs."
+  }
+
+  assert {
+    condition     = [for s in jsondecode(aws_iam_role_policy.buckets[0].policy).Statement : s.Resource] == [["arn:aws:s3:::test-uploads/*"], ["arn:aws:s3:::test-uploads"]]
+    error_message = "It may use the objects of its bucket, and of no other."
   }
 
   assert {
