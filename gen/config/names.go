@@ -105,6 +105,11 @@ func (e Environment) SizeOf(service string) Size {
 	return e.Size
 }
 
+// Spot reports whether a service runs on Fargate Spot in the environment.
+func (p Platform) Spot(e Environment) bool {
+	return slices.ContainsFunc(p.Services, func(s Service) bool { return e.SizeOf(s.Name).Spot })
+}
+
 // VariablesOf are the variables of a service or task, by its name, whose own
 // Environment is fixed: the environment's count.
 func (e Environment) VariablesOf(name string, fixed map[string]string) map[string]string {

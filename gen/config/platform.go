@@ -544,6 +544,11 @@ type Size struct {
 	CPU, Memory int
 	// MinTasks run at least; from MaxTasks > MinTasks the service scales.
 	MinTasks, MaxTasks int
+	// Spot runs the tasks on Fargate Spot, at some 30 % of the price: AWS takes one away
+	// with two minutes' notice when it needs the room, and starts another when it has
+	// some. Protected environments do without. To change it replaces the service, so
+	// that nothing runs from the apply until the promotion that it is a part of.
+	Spot bool
 	// EphemeralStorageGiB is the disk of a task, 21 to 200 (0: the 20 GiB that
 	// Fargate includes). It is empty whenever a task starts.
 	EphemeralStorageGiB int

@@ -96,6 +96,7 @@ environments["staging"].size.ephemeralStorageGiB: 20 is not a disk that Fargate 
 environments["production"].size.targetMemoryPercent: 95 is not a percentage that autoscaling can aim at, 10 to 90; for example 70
 environments["production"].size.targetRequests: -1 is not a number of requests a minute and task that autoscaling can aim at, 1 to 1000000; for example 1000
 `},
+		{"Spot where tasks have to stay", func(p *P) { p.Environments[1].Size.Spot = true }, `environments["production"].size.spot: true breaks a promise of protected environments: tasks that AWS does not take away; for example false`},
 		{"targets without autoscaling", func(p *P) { p.Environments[0].Size.TargetMemoryPercent = 60 }, `environments["staging"].size.targetMemoryPercent: 60 has no effect: the service does not scale while maxTasks is minTasks; for example 0`},
 		{"requests that nobody counts", func(p *P) {
 			s := &p.Services[2]

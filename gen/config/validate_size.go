@@ -66,6 +66,9 @@ func (c *checker) size(path string, s Size, protected bool) {
 	case protected && s.MinTasks < 2:
 		c.promise(path+".minTasks", s.MinTasks, "two tasks of every service", 2)
 	}
+	if protected && s.Spot {
+		c.promise(path+".spot", true, "tasks that AWS does not take away", false)
+	}
 	if !c.must(s.MaxTasks >= s.MinTasks && s.MaxTasks <= mostTasks, path+".maxTasks", s.MaxTasks,
 		"is not a number of tasks from minTasks ("+strconv.Itoa(s.MinTasks)+") to 1000", min(max(s.MinTasks, 2), mostTasks)) {
 		return

@@ -6,8 +6,8 @@ output "arn" {
 }
 
 output "name" {
-  description = "Name of the cluster."
-  value       = aws_ecs_cluster.this.name
+  description = "Name of the cluster, once it has its capacity providers."
+  value       = aws_ecs_cluster_capacity_providers.this.cluster_name
 }
 
 output "namespace_arn" {

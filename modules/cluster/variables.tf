@@ -5,3 +5,10 @@ variable "name" {
   type        = string
   nullable    = false
 }
+
+variable "spot" {
+  description = "Whether services may run on Fargate Spot."
+  type        = bool
+  default     = false
+  nullable    = false
+}

@@ -109,7 +109,7 @@ resource "aws_ecs_service" "this" {
   # None until the first promotion, so that nothing ever starts the template's
   # image.
   desired_count = 0
-  launch_type   = "FARGATE"
+  launch_type   = var.spot ? null : "FARGATE"
   # A new task serves before an old one goes.
   deployment_minimum_healthy_percent = 100
   deployment_maximum_percent         = 200
@@ -117,6 +117,15 @@ resource "aws_ecs_service" "this" {
   availability_zone_rebalancing      = "ENABLED"
   enable_ecs_managed_tags            = true
   propagate_tags                     = "SERVICE"
+
+  dynamic "capacity_provider_strategy" {
+    for_each = var.spot ? ["FARGATE_SPOT"] : []
+
+    content {
+      capacity_provider = capacity_provider_strategy.value
+      weight            = 1
+    }
+  }
 
   deployment_circuit_breaker {
     enable   = true

@@ -333,6 +333,13 @@ variable "sidecars" {
   }
 }
 
+variable "spot" {
+  description = "Run the tasks on Fargate Spot, from which AWS takes them away with two minutes' notice. A change replaces the service."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "subnet_ids" {
   description = "Private subnets of the tasks."
   type        = list(string)

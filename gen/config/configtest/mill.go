@@ -59,7 +59,7 @@ func Mill() config.Platform {
 			{
 				Name:             "test",
 				Network:          config.Network{CIDR: "10.40.0.0/16", NATGateways: 1},
-				Size:             config.Size{CPU: 256, Memory: 512, MinTasks: 1, MaxTasks: 1},
+				Size:             config.Size{CPU: 256, Memory: 512, MinTasks: 1, MaxTasks: 1, Spot: true},
 				Alarms:           config.Alarms{CPUPercent: 90, MemoryPercent: 90, Period: 5 * time.Minute},
 				LogRetentionDays: 7,
 			},

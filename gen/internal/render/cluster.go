@@ -24,7 +24,7 @@ func cluster() module {
 			),
 			resource("aws_ecs_cluster_capacity_providers", "this",
 				set("cluster_name", expr("aws_ecs_cluster.this.name")),
-				set("capacity_providers", row{"FARGATE"}),
+				set("capacity_providers", expr(`var.spot ? ["FARGATE", "FARGATE_SPOT"] : ["FARGATE"]`)),
 				nested("default_capacity_provider_strategy",
 					set("capacity_provider", "FARGATE"),
 					set("weight", 1),
@@ -35,11 +35,13 @@ func cluster() module {
 			name: "name", kind: "string",
 			description: "Name of the cluster and of the namespace.",
 			example:     "shop-staging",
+		}, {
+			name: "spot", kind: "bool", description: "Whether services may run on Fargate Spot.", fallback: false,
 		}},
 		tests: []source{{"tests/cluster.tftest.hcl", clusterTest()}},
 		outputs: []output{
 			{"arn", "The cluster.", "aws_ecs_cluster.this.arn"},
-			{"name", "Name of the cluster.", "aws_ecs_cluster.this.name"},
+			{"name", "Name of the cluster, once it has its capacity providers.", "aws_ecs_cluster_capacity_providers.this.cluster_name"},
 			{"namespace_arn", "Service Connect namespace.", "aws_service_discovery_http_namespace.this.arn"},
 		},
 	}

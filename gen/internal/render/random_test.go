@@ -170,6 +170,8 @@ func (c choice) size(protected bool) config.Size {
 	s.MinTasks = 1 + c.IntN(3)
 	if protected {
 		s.MinTasks++
+	} else {
+		s.Spot = c.yes()
 	}
 	s.MaxTasks = s.MinTasks + c.IntN(2)*c.IntN(5)
 	if s.Autoscaled() {

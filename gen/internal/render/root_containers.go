@@ -45,6 +45,7 @@ func environmentServices(p config.Platform, e config.Environment) []node {
 		if len(s.Command) > 0 {
 			body = append(body, set("command", list(strs(s.Command))))
 		}
+		body = append(body, spot(size.Spot)...)
 		body = append(body, serviceTimes(s)...)
 		body = append(body, serviceSidecars(p, e, s)...)
 		if size.Autoscaled() {
@@ -74,6 +75,14 @@ func environmentServices(p config.Platform, e config.Environment) []node {
 		nodes = append(nodes, moduleCall(identifier(s.Name), "service", body...))
 	}
 	return nodes
+}
+
+// spot is the argument for Fargate Spot, where it is wanted.
+func spot(wanted bool) []node {
+	if !wanted {
+		return nil
+	}
+	return []node{set("spot", true)}
 }
 
 // given are the fields that are set.

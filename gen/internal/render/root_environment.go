@@ -31,7 +31,7 @@ func environmentRoot(p config.Platform, e config.Environment) (root, error) {
 		source{"network.tf", []node{moduleCall("network", "network", network...)}},
 		source{"load_balancer.tf", environmentLoadBalancer(p, e)},
 		source{"cluster.tf", []node{
-			moduleCall("cluster", "cluster", set("name", p.Cluster(e.Name))),
+			moduleCall("cluster", "cluster", append([]node{set("name", p.Cluster(e.Name))}, spot(p.Spot(e))...)...),
 		}},
 		source{"secrets.tf", environmentSecrets(p, e)},
 		source{"database.tf", environmentDatabase(p, e)},

@@ -157,6 +157,7 @@ func serviceTest() []node {
 			assert("length(aws_lb_target_group.this) == 0", "An internal service has no target group."),
 			assert(`aws_cloudwatch_metric_alarm.no_tasks.treat_missing_data == "breaching"`, "A service that is down rings."),
 			assert("length(aws_appautoscaling_target.this) == 0", "Without autoscaling the number of tasks is fixed."),
+			assert(`aws_ecs_service.this.launch_type == "FARGATE" && length(aws_ecs_service.this.capacity_provider_strategy) == 0`, "AWS takes no task away."),
 			assert("aws_ecs_service.this.desired_count == 0", "Nothing runs before the first promotion."),
 			assert("aws_ecs_service.this.deployment_minimum_healthy_percent == 100 && aws_ecs_service.this.deployment_maximum_percent == 200", "New tasks serve before old ones go."),
 			assert("aws_ecs_service.this.deployment_circuit_breaker[0].rollback", "A failed deployment goes back by itself."),
@@ -220,6 +221,9 @@ func serviceTest() []node {
 			assert(`local.routed_to_cloudwatch.log_group_name == "/platform/test/api" && length(aws_iam_role_policy.log_router) == 1`, "The router writes where the service itself would, and may."),
 			assert(`one(local.sidecar_repository_arns) == "arn:aws:ecr:us-west-2:123456789012:repository/platform/otel"`, "An image of the account's may be pulled."),
 			assert(`one(local.secret_arns) == "arn:aws:secretsmanager:us-west-2:123456789012:secret:test/platform/otel-AbCdEf" && length(local.secret_statements) == 1`, "Its secret may be read."),
+		),
+		run("on_spot", []node{set("spot", true)},
+			assert(`one(aws_ecs_service.this.capacity_provider_strategy).capacity_provider == "FARGATE_SPOT"`, "Tasks run on Spot."),
 		),
 		run("several_ports", []node{set("ports", object{{"events", object{{"number", 9000}, {"protocol", "tcp"}}}, {"metrics", object{{"number", 9090}}}})},
 			assert(`[for s in aws_ecs_service.this.service_connect_configuration[0].service : "${s.discovery_name}:${s.client_alias[0].port}"] == ["api:3001", "api-events:9000", "api-metrics:9090"]`, "Callers reach each by a name of its own."),
@@ -418,6 +422,9 @@ func clusterTest() []node {
 		run("fargate_with_insights", nil,
 			assert(`one(aws_ecs_cluster.this.setting).value == "enabled"`, "Container Insights count running tasks, which alarms need."),
 			assert(`aws_ecs_cluster_capacity_providers.this.capacity_providers == toset(["FARGATE"])`, "Tasks run on Fargate."),
+		),
+		run("spot_if_asked_for", []node{set("spot", true)},
+			assert(`aws_ecs_cluster_capacity_providers.this.capacity_providers == toset(["FARGATE", "FARGATE_SPOT"])`, "Services may run on Spot."),
 		),
 	}
 }

@@ -20,3 +20,16 @@ run "fargate_with_insights" {
     error_message = "Tasks run on Fargate."
   }
 }
+
+run "spot_if_asked_for" {
+  command = plan
+
+  variables {
+    spot = true
+  }
+
+  assert {
+    condition     = aws_ecs_cluster_capacity_providers.this.capacity_providers == toset(["FARGATE", "FARGATE_SPOT"])
+    error_message = "Services may run on Spot."
+  }
+}

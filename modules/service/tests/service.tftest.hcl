@@ -50,6 +50,11 @@ run "internal_and_fixed_by_default" {
   }
 
   assert {
+    condition     = aws_ecs_service.this.launch_type == "FARGATE" && length(aws_ecs_service.this.capacity_provider_strategy) == 0
+    error_message = "AWS takes no task away."
+  }
+
+  assert {
     condition     = aws_ecs_service.this.desired_count == 0
     error_message = "Nothing runs before the first promotion."
   }
@@ -255,6 +260,19 @@ run "sidecars_run_in_every_task" {
   assert {
     condition     = one(local.secret_arns) == "arn:aws:secretsmanager:us-west-2:123456789012:secret:test/platform/otel-AbCdEf" && length(local.secret_statements) == 1
     error_message = "Its secret may be read."
+  }
+}
+
+run "on_spot" {
+  command = plan
+
+  variables {
+    spot = true
+  }
+
+  assert {
+    condition     = one(aws_ecs_service.this.capacity_provider_strategy).capacity_provider == "FARGATE_SPOT"
+    error_message = "Tasks run on Spot."
   }
 }
 

@@ -62,6 +62,9 @@ type StoppedTask struct {
 	Log []LogLine `json:"log,omitempty"`
 }
 
+// stopSpot is the stop code of a task that Fargate Spot took away.
+const stopSpot = "SpotInterruption"
+
 // Crashed reports whether a task of a service stopped by itself: nobody asked it
 // to, and no deployment replaced it.
 func (t StoppedTask) Crashed() bool {

@@ -37,6 +37,8 @@ type rollout struct {
 	told map[string]bool
 	// crashed are the tasks that were seen to stop by themselves.
 	crashed []StoppedTask
+	// interrupted is when Spot was last seen to have taken a service's task away.
+	interrupted map[string]time.Time
 }
 
 // rollout is that of the attempt's services, as far as they are known.
@@ -334,6 +336,14 @@ func (o *rollout) crashes(ctx context.Context) error {
 	var crashed []error
 	for _, t := range stopped {
 		own := o.of(t.Name)
+		if own != nil && t.StopCode == stopSpot && t.TaskDefinition == own.After && !o.told[t.ARN] {
+			o.told[t.ARN] = true
+			if o.interrupted == nil {
+				o.interrupted = map[string]time.Time{}
+			}
+			o.interrupted[t.Name] = time.Now()
+			o.note("Fargate Spot took task %s of service %s away; another one is awaited", short(t.ARN), t.Name)
+		}
 		replaced := own != nil && o.restart && t.Created.Before(own.Begun)
 		if own != nil && t.Crashed() && !replaced && t.TaskDefinition == own.After && !t.Stopped.Before(own.since()) {
 			own.Crashed++
@@ -605,7 +615,8 @@ func (o *rollout) verify(ctx context.Context, digests map[string]string, window 
 			}
 		}
 		right := err == nil && len(wrong) == 0
-		switch lasting := so.since("right", right); {
+		// What Spot took away says nothing of the release; its replacement is awaited.
+		switch lasting := so.since("right", right || err == nil && !so["right"].IsZero() && o.excused(wrong)); {
 		case err != nil && !IsTransient(err):
 			refused++
 		case right && lasting >= window:
@@ -626,6 +637,19 @@ func (o *rollout) verify(ctx context.Context, digests map[string]string, window 
 			return because(ctx, err)
 		}
 	}
+}
+
+// excused reports whether all that is wrong comes of tasks that Spot has taken away
+// within the time that a replacement has.
+func (o *rollout) excused(wrong []string) bool {
+	return !slices.ContainsFunc(wrong, func(w string) bool {
+		for name, at := range o.interrupted {
+			if time.Since(at) < o.limits.Verify && strings.Contains(w, "service "+name+" ") {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // wrong lists what is not as it should be.

@@ -184,14 +184,22 @@ func (r *Runtime) putClusterCapacityProviders(in *sdk.PutClusterCapacityProvider
 	if err != nil {
 		return nil, err
 	}
-	for _, item := range in.DefaultCapacityProviderStrategy {
-		if !slices.Contains(in.CapacityProviders, value(item.CapacityProvider)) {
-			return nil, invalid("The specified capacity provider strategy cannot contain a capacity provider that is not associated with the cluster. Associate the capacity provider with the cluster and try again.")
-		}
+	if err := checkStrategy(in.CapacityProviders, in.DefaultCapacityProviderStrategy); err != nil {
+		return nil, err
 	}
 	c.api.CapacityProviders = orEmpty(in.CapacityProviders)
 	c.api.DefaultCapacityProviderStrategy = orEmpty(in.DefaultCapacityProviderStrategy)
 	return &sdk.PutClusterCapacityProvidersOutput{Cluster: r.describeCluster(c)}, nil
+}
+
+// checkStrategy refuses a strategy with a provider that the cluster lacks.
+func checkStrategy(providers []string, strategy []types.CapacityProviderStrategyItem) error {
+	for _, item := range strategy {
+		if !slices.Contains(providers, value(item.CapacityProvider)) {
+			return invalid("The specified capacity provider strategy cannot contain a capacity provider that is not associated with the cluster. Associate the capacity provider with the cluster and try again.")
+		}
+	}
+	return nil
 }
 
 // describeCapacityProviders describes Fargate's two providers, the only ones

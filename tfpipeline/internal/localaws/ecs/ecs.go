@@ -15,7 +15,7 @@
 //
 // Not modelled: EC2 and external instances, daemons, task sets and
 // blue/green, canary and linear deployments with their hooks; deployment
-// alarms; capacity provider scaling and Spot interruption; placement across
+// alarms; weights of capacity providers; placement across
 // zones (tasks take turns); execute command; task protection; volumes; IAM,
 // so that no call is ever denied; quotas other than those of a single call.
 // Calls of these kinds fail by name instead of pretending.

@@ -46,8 +46,8 @@ type Launch struct {
 	Report func(at time.Time, e Event)
 }
 
-// Event is something that happens to a task: Started, NotStarted, Health or
-// Exited.
+// Event is something that happens to a task: Started, NotStarted, Health, Exited or
+// Interrupted.
 type Event interface{ event() }
 
 // Started says that all containers run.
@@ -81,10 +81,14 @@ type Exited struct {
 	Reason    string
 }
 
-func (Started) event()    {}
-func (NotStarted) event() {}
-func (Health) event()     {}
-func (Exited) event()     {}
+// Interrupted says that Fargate Spot takes the task away, which is to be stopped.
+type Interrupted struct{}
+
+func (Started) event()     {}
+func (NotStarted) event()  {}
+func (Health) event()      {}
+func (Exited) event()      {}
+func (Interrupted) event() {}
 
 // Targets are target groups of a load balancer. The methods must not block.
 type Targets interface {

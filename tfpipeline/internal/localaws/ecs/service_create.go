@@ -35,6 +35,9 @@ func (r *Runtime) createService(in *sdk.CreateServiceInput) (*sdk.CreateServiceO
 	if err := r.checkService(in, def); err != nil {
 		return nil, err
 	}
+	if err := checkStrategy(c.api.CapacityProviders, in.CapacityProviderStrategy); err != nil {
+		return nil, err
+	}
 	s := r.newService(c, in)
 	r.services = append(r.services, s)
 	r.deploy(s, r.newRevision(s, def, in.NetworkConfiguration))

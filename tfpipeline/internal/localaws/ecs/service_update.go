@@ -25,6 +25,9 @@ func (r *Runtime) updateService(in *sdk.UpdateServiceInput) (*sdk.UpdateServiceO
 	if err := r.checkUpdate(s, in, def); err != nil {
 		return nil, err
 	}
+	if err := checkStrategy(s.cluster.api.CapacityProviders, in.CapacityProviderStrategy); err != nil {
+		return nil, err
+	}
 	r.changing(s)
 	fresh := in.ForceNewDeployment || def != s.primary().shape.def
 	// set stores a parameter if it was given, and reports whether that changes

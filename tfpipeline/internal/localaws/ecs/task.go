@@ -127,7 +127,9 @@ func (r *Runtime) newServiceTask(s *service, d *deployment) (*task, error) {
 	t := r.newTask(s.cluster, d.shape.def)
 	t.service, t.deployment = s, d
 	t.api.Group, t.api.StartedBy = new("service:"+s.name()), &d.id
-	t.api.LaunchType = s.api.LaunchType
+	if strategy := s.api.CapacityProviderStrategy; len(strategy) > 0 { // all tasks on the first: weights are not modelled
+		t.api.CapacityProviderName = strategy[0].CapacityProvider
+	}
 	t.api.EnableExecuteCommand = s.api.EnableExecuteCommand
 	t.launch.Service, t.launch.StartedBy = s.name(), d.id
 	t.launch.At = r.agenda.now
@@ -207,6 +209,9 @@ func (r *Runtime) report(t *task, e Event) {
 		r.health(t, e)
 	case Exited:
 		r.exited(t, e)
+	case Interrupted:
+		// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-capacity-providers.html
+		r.stop(t, types.TaskStopCodeSpotInterruption, "Your Spot Task was interrupted.")
 	}
 }
 

@@ -67,6 +67,8 @@ type Behaviour struct {
 	NotStarted string
 	// Exit ends the task by itself.
 	Exit *Exit
+	// Interrupted is how long after its start Spot takes the task away; 0 for never.
+	Interrupted time.Duration
 	// Healthy is how much later than at once it passes its health checks.
 	Healthy time.Duration
 	// Unhealthy tasks never pass one.
@@ -182,6 +184,9 @@ func (s *Script) Launch(l ecs.Launch) {
 	}
 	l.Report(at, started)
 	t.checks(at)
+	if t.Interrupted != 0 {
+		l.Report(at.Add(t.Interrupted), ecs.Interrupted{})
+	}
 	exit := t.Exit
 	if exit == nil && l.Service == "" {
 		exit = &Exit{After: s.Run}
