@@ -1,16 +1,20 @@
 package root
 
 import (
+	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
+	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
 // What AWS has taken is asked of the database itself, and of the members of a
@@ -56,6 +60,31 @@ func TestPending(t *testing.T) {
 		got, err := find(t.Context(), cfg, c.identifier)
 		if diff := cmp.Diff(c.want, got); err != nil || diff != "" {
 			t.Errorf("%s %s: %v (- want, + got)\n%s", c.find, c.identifier, err, diff)
+		}
+	}
+	// Another class for production's database: the plan says when, and once AWS has
+	// taken the change no plan holds it any more; it is named once, as deferred.
+	document := `{"format_version": "1.2", "resource_changes": [{"address": "module.database.aws_db_instance.this", "mode": "managed", "type": "aws_db_instance", "name": "this",
+		"change": {"actions": ["update"], "before": {"identifier": "%[1]s", "maintenance_window": "sun:04:00-sun:05:00", "apply_immediately": false, "instance_class": "db.t4g.small"},
+		"after": {"identifier": "%[1]s", "maintenance_window": "sun:04:00-sun:05:00", "apply_immediately": false, "instance_class": "db.t4g.medium"}}}]}`
+	r := &Root{Name: "production", roots: &Roots{Options: Options{Cloud: Cloud{Target: Local, Config: cfg}}}}
+	for _, c := range []struct{ identifier, verdict, says string }{
+		{"quiet", "production: 1 to update", "restarts the database, in its maintenance window (sun:04:00-sun:05:00 UTC)"},
+		{"doc-platform-production", "production: no changes; 1 deferred to its maintenance window", "AWS makes it in its maintenance window (sun:04:00-sun:05:00 UTC)"},
+	} {
+		p, err := plan.Parse("production", fmt.Appendf(nil, document, c.identifier))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.findDeferred(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		var text bytes.Buffer
+		if err := (view.Text{}).Plan(&text, p); err != nil {
+			t.Fatal(err)
+		}
+		if got := view.Verdict(p); got != c.verdict || strings.Count(text.String(), c.says) != 1 {
+			t.Errorf("%s, want %s and one line with %s:\n%s", got, c.verdict, c.says, text.String())
 		}
 	}
 	if _, err := pendingOfDatabase(t.Context(), cfg, "gone"); err == nil {
