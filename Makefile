@@ -206,6 +206,20 @@ house: ## Lines, files, floors and the largest type of every package
 .PHONY: build
 build: $(TFPIPELINE) ## Build bin/tfpipeline
 
+# What a release is built for, and the programs in it.
+PLATFORMS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
+PROGRAMS = gen tfpipeline
+
+.PHONY: dist
+dist: $(TFPIPELINE) ## Build what a release is made of into dist/: programs, completions, man page, checksums
+	@rm -rf dist && mkdir dist
+	@for p in $(PLATFORMS); do for program in $(PROGRAMS); do \
+		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build -trimpath -ldflags='-s -w' -o dist/$$program-$${p%/*}-$${p#*/} ./$$program || exit 1; \
+	done; done
+	@for shell in bash zsh fish; do $(TFPIPELINE) completion $$shell >dist/tfpipeline.$$shell || exit 1; done
+	@cp docs/tfpipeline.1 dist/
+	@cd dist && sha256sum -- * >SHA256SUMS
+
 .PHONY: $(TFPIPELINE)
 $(TFPIPELINE):
 	@go build -o $@ ./tfpipeline

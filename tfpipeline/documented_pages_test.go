@@ -43,6 +43,32 @@ func TestHelpPage(t *testing.T) {
 	page(t, "../docs/commands.md", b.String())
 }
 
+// The man page is what the program says of itself, as the page of commands is.
+func TestManPage(t *testing.T) {
+	roff := strings.NewReplacer(`\`, `\e`, "-", `\-`)
+	var b strings.Builder
+	line := func(text string) {
+		if text = roff.Replace(text); strings.HasPrefix(text, ".") || strings.HasPrefix(text, "'") {
+			text = `\&` + text
+		}
+		b.WriteString(text + "\n")
+	}
+	b.WriteString(".\\\" A test writes this page; edit tfpipeline/help instead.\n.TH TFPIPELINE 1\n.SH NAME\n")
+	line("tfpipeline - plan and apply a platform's Terraform, and promote releases on it")
+	b.WriteString(".SH SYNOPSIS\n")
+	line("tfpipeline COMMAND [flags]")
+	b.WriteString(".SH COMMANDS\n")
+	for _, c := range commands() {
+		text, _, _ := cli(t, "help", c.name)
+		b.WriteString(".SS " + c.name + "\n.nf\n")
+		for l := range strings.Lines(strings.TrimSpace(text)) {
+			line(strings.TrimSuffix(l, "\n"))
+		}
+		b.WriteString(".fi\n")
+	}
+	page(t, "../docs/tfpipeline.1", b.String())
+}
+
 // The picture of the flow has the steps of a promotion, in their order, and what
 // each is for.
 func TestDocsFlow(t *testing.T) {

@@ -35,6 +35,7 @@ func TestWorkflowRuns(t *testing.T) {
 		{"bootstrap of production", bootstrapsProduction},
 		{"a pre-release starts nothing", preReleaseStartsNothing},
 		{"release goes to production", releaseGoesToProduction},
+		{"release gets binaries", releaseGetsBinaries},
 		{"an old tag's program is started by nobody", oldTagStartsNothing},
 		{"a tag that never ran on staging", unprovedTagIsRefused},
 		{"re-run of an old release rolls back", rerunRollsBack},
@@ -113,6 +114,16 @@ func releaseGoesToProduction(r *runner) {
 	}
 	r.deploys("production second success")
 	mentions(r.t, r.hub.releases["edited"], "What is new.", "production", imageDigest("api", r.at("second").commit), "ada")
+}
+
+// What was built is attested, handed on and uploaded, and nobody has a way to AWS.
+func releaseGetsBinaries(r *runner) {
+	e := r.released("v1.0.0")
+	e.workflow = "binaries"
+	log := r.mustRun(true, e)
+	mentions(r.t, log, "attested tfpipeline-linux-amd64 ", "tfpipeline-linux-amd64: OK", "gh release upload v1.0.0 --repo ", "--clobber -- SHA256SUMS tfpipeline-linux-amd64")
+	r.assumes()
+	r.deploys()
 }
 
 // A person may choose the tag of a release as the ref of a workflow.

@@ -48,7 +48,7 @@ func scriptLimits() deploy.Limits {
 // programs are what the jobs of a workflow find on PATH, by name.
 func programs() map[string]func(context.Context, []string) error {
 	return map[string]func(context.Context, []string) error{
-		"go": standInGo, "aws": standInAWS, "credentials": standInCredentials, "push": standInPush,
+		"go": standInGo, "aws": standInAWS, "credentials": standInCredentials, "push": standInPush, "gh": standInGitHub,
 	}
 }
 
@@ -78,6 +78,16 @@ func standInGo(_ context.Context, args []string) error {
 		return err
 	}
 	return os.Symlink(self, filepath.Join("bin", "tfpipeline"))
+}
+
+// standInGitHub downloads the artifact of a run, and prints what is uploaded to a
+// release.
+func standInGitHub(_ context.Context, args []string) error {
+	if args[0] == "run" {
+		return os.CopyFS(args[len(args)-1], os.DirFS(filepath.Join(os.Getenv("ARTIFACTS"), "artifact")))
+	}
+	fmt.Println("gh " + strings.Join(args, " "))
+	return nil
 }
 
 func ecrClient(ctx context.Context) (*ecr.Client, error) {

@@ -190,7 +190,7 @@ func (r *runner) install() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	for _, name := range []string{"go", "terraform", "aws", "tfpipeline", "credentials", "push"} {
+	for _, name := range []string{"go", "terraform", "aws", "tfpipeline", "credentials", "push", "gh"} {
 		if err := os.Symlink(self, filepath.Join(r.bin, name)); err != nil {
 			r.t.Fatal(err)
 		}
@@ -211,7 +211,8 @@ func (r *runner) standInActions() {
         git fetch -q --depth="$([ "$DEPTH" = 0 ] && echo 1000000 || echo 1)" "file://$ORIGIN" "$REF"
         git checkout -q --force --detach FETCH_HEAD`,
 		"actions/setup-go":                      "true",
-		"actions/upload-artifact":               `cp "$ARTIFACT" "` + r.actions + `/artifact"`,
+		"actions/upload-artifact":               `rm -rf "$ARTIFACTS/artifact" && cp -r "$ARTIFACT" "$ARTIFACTS/artifact"`,
+		"actions/attest-build-provenance":       `while read -r sum name; do echo "attested $name $sum"; done <"$CHECKSUMS"`,
 		"aws-actions/configure-aws-credentials": `ROLE="$ROLE" credentials >>"$GITHUB_ENV"`,
 		"aws-actions/amazon-ecr-login":          "true",
 		"docker/setup-buildx-action":            "true",
@@ -228,6 +229,7 @@ inputs:
   role-to-assume: {default: ""}
   tags: {default: ""}
   path: {default: ""}
+  subject-checksums: {default: ""}
 outputs:
   digest: {value: "${{ steps.run.outputs.digest }}"}
 runs:
@@ -241,6 +243,7 @@ runs:
         ROLE: ${{ inputs.role-to-assume }}
         TAGS: ${{ inputs.tags }}
         ARTIFACT: ${{ inputs.path }}
+        CHECKSUMS: ${{ inputs.subject-checksums }}
       run: |
         ` + strings.TrimSpace(script) + "\n"
 		if err := os.WriteFile(filepath.Join(dir, "action.yml"), []byte(action), 0o644); err != nil {
@@ -286,6 +289,7 @@ func (r *runner) copyWorkflows() {
 		r.repo.write(".github/workflows/"+file+".yml", string(content))
 	}
 	r.repo.write(".github/actions/tfpipeline/action.yml", workflowtest.BuildAction(r.t).Text)
+	r.repo.write("Makefile", "dist:\n\tmkdir dist\n\techo program >dist/tfpipeline-linux-amd64\n\tcd dist && sha256sum -- * >SHA256SUMS\n")
 	r.repo.write("Dockerfile", "FROM scratch\n")
 	r.repo.write("go.mod", "module example.org/fake\n")
 	r.repo.write(".gitignore", "/bin/\n")
@@ -370,7 +374,7 @@ func (r *runner) run(e event) (log string, ok bool) {
 	}
 	env := map[string]string{
 		"GITHUB_API_URL": r.server.URL + "/api", "GITHUB_RUN_ID": id, "GITHUB_RUN_ATTEMPT": fmt.Sprint(max(e.attempt, 1)), "GITHUB_TRIGGERING_ACTOR": again,
-		"GITHUB_SERVER_URL": "https://github.com", "AWS_ENDPOINT_URL": r.aws, "HUB": r.server.URL, "HOME": home, "ORIGIN": r.repo.dir,
+		"GITHUB_SERVER_URL": "https://github.com", "AWS_ENDPOINT_URL": r.aws, "HUB": r.server.URL, "ARTIFACTS": r.actions, "HOME": home, "ORIGIN": r.repo.dir,
 		"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null", "TERM": "dumb",
 	}
 	maps.Copy(env, r.variables)

@@ -23,6 +23,7 @@ import (
 
 // pins are the actions of others: the only commits that workflows may use.
 var pins = map[string]string{
+	"actions/attest-build-provenance":       "a2bbfa25375fe432b6a289bc6b6cd05ecd0c4c32 # v4.1.0",
 	"actions/checkout":                      "3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1",
 	"actions/upload-artifact":               "b7c566a772e6b6bfb58ed0dc250532a479d7789f # v6.0.0",
 	"actions/setup-go":                      "b7ad1dad31e06c5925ef5d2fc7ad053ef454303e # v7.0.0",
@@ -40,6 +41,8 @@ type jobRow struct {
 
 // jobTable is every job of every workflow.
 var jobTable = map[string]jobRow{
+	"binaries/build":          {"", "", "attestations: write, contents: read, id-token: write", 30},
+	"binaries/publish":        {"", "", "actions: read, contents: write", 10},
 	"checks/checks":           {"", "", "contents: read", 40},
 	"plan/plan":               {"plan", "", "contents: read, id-token: write, pull-requests: write", 20},
 	"plan/plan-offline":       {"", "", "contents: read", 20},
@@ -64,6 +67,7 @@ var jobTable = map[string]jobRow{
 
 // triggers are what starts each workflow.
 var triggers = map[string]string{
+	"binaries":       "release released",
 	"checks":         "merge_group, pull_request, workflow_call",
 	"plan":           "merge_group, pull_request",
 	"staging-deploy": "push main",
