@@ -93,7 +93,7 @@ func runSecrets(ctx context.Context, a *app, action string, o account.SecretChoi
 		return err
 	}
 	var stored account.Secret
-	if err := l.Change(ctx, o.Env, deploy.KindSecret, func(ctx context.Context) (err error) {
+	if err := l.ChangeSecret(ctx, o.Env, o.Secret, func(ctx context.Context) (err error) {
 		stored, err = change(ctx)
 		return err
 	}); err != nil {

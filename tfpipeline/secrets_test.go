@@ -10,6 +10,7 @@ import (
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
 
 // Secrets are listed without a value, set from the input or a file, and rotated
@@ -63,6 +64,19 @@ func TestSecretsCommand(t *testing.T) {
 	_, stderr = w.must(console.ExitFailed, "secrets", "rotate", "-env", "staging", "-secret", "invite-keys")
 	mentions(t, stderr, "is provided by a person", "next: tfpipeline secrets set -env staging -secret invite-keys -file FILE")
 
+	// Who stored what, and when, stands in the history, also what AWS would not store;
+	// it is no release, so a rollback passes it over.
+	r := w.record()
+	if r.Kind != deploy.KindSecret || r.Secret != "invite-keys" || r.Outcome != deploy.Untouched || !strings.Contains(r.Error, "no UTF-8 text") || r.Caller == "" {
+		t.Errorf("record: %+v", r)
+	}
+	stdout, _ = w.must(console.ExitOK, "history", "-env", "staging")
+	mentions(t, stdout, "change of a secret invite-keys  v1.0.0  done ")
+	stdout, _ = w.must(console.ExitOK, "history", "-env", "staging", "-id", r.ID)
+	mentions(t, stdout, "staging: change of secret invite-keys: untouched", "caller     arn:aws:iam::123456789012:user/ada")
+	stdout, _ = w.must(console.ExitOK, "status", "-env", "staging")
+	mentions(t, stdout, "v1.0.0", "last attempt: change of a secret invite-keys by ada at ")
+
 	before := len(w.cloud.runtime.Calls("UpdateService"))
 	stdout, _ = w.must(console.ExitOK, "secrets", "rotate", "-env", "staging", "-secret", "session-secret", "-restart")
 	secret, _ := p.Secret("session-secret")
@@ -81,6 +95,11 @@ func TestSecretsCommand(t *testing.T) {
 	stdout, stderr = w.must(console.ExitOK, "secrets", "set", "-env", "staging", "-secret", "invite-keys", "-file", file, "-restart")
 	stdout += stderr
 	mentions(t, stdout, "staging: restart of api is done")
+	for key, object := range w.cloud.objects {
+		if strings.Contains(string(object), "canary-invite") {
+			t.Errorf("a value is in %s", key)
+		}
+	}
 	if strings.Contains(stdout, "canary") || w.keys("locks/") != nil {
 		t.Errorf("%s, locks %v", stdout, w.keys("locks/"))
 	}

@@ -14,15 +14,16 @@ import (
 // SecretChoices are the choices of the command that lists secrets and stores
 // values of them.
 type SecretChoices struct {
-	Env           string
+	// Env is the environment, Secret the secret's name.
+	Env, Secret   string
 	Restart, JSON bool
-	secret, file  string
+	file          string
 }
 
 // Declare declares the flags.
 func (o *SecretChoices) Declare(set *flag.FlagSet) {
 	set.StringVar(&o.Env, "env", "", "environment")
-	set.StringVar(&o.secret, "secret", "", "`name` of the secret")
+	set.StringVar(&o.Secret, "secret", "", "`name` of the secret")
 	set.StringVar(&o.file, "file", "", "`file` with the value (default: the standard input)")
 	set.BoolVar(&o.Restart, "restart", false, "restart the services that read it, without a question")
 	set.BoolVar(&o.JSON, "json", false, "print JSON, never a value; -restart adds an object for each event")
@@ -34,10 +35,10 @@ func (o SecretChoices) Check(p config.Platform, action string) error {
 	if action == "list" {
 		return nil
 	}
-	if err := flags.Named("secret", o.secret, p.SecretNames(), "tfpipeline secrets "+action+" -env "+o.Env+" -secret"); err != nil {
+	if err := flags.Named("secret", o.Secret, p.SecretNames(), "tfpipeline secrets "+action+" -env "+o.Env+" -secret"); err != nil {
 		return err
 	}
-	secret, _ := p.Secret(o.secret)
+	secret, _ := p.Secret(o.Secret)
 	if action == "rotate" {
 		return Rotatable(o.Env, secret)
 	}
@@ -47,11 +48,11 @@ func (o SecretChoices) Check(p config.Platform, action string) error {
 // SecretChange returns what stores the new value, after it has read that value if
 // the action is "set".
 func (a *Account) SecretChange(ctx context.Context, action string, o SecretChoices) (func(context.Context) (Secret, error), error) {
-	secret, _ := a.platform.Secret(o.secret)
+	secret, _ := a.platform.Secret(o.Secret)
 	if action == "rotate" {
 		return func(ctx context.Context) (Secret, error) { return a.RotateSecret(ctx, o.Env, secret) }, nil
 	}
-	value, err := a.console.Secret(ctx, "Value of "+o.secret+":", o.file)
+	value, err := a.console.Secret(ctx, "Value of "+o.Secret+":", o.file)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +65,10 @@ func (s Secret) PrintStored(out io.Writer, env string, asJSON bool) error {
 		fmt.Fprintf(out, "%s: secret %s has a new value\n", env, s.Name)
 		return nil
 	}
-	if err := json.NewEncoder(out).Encode(s); err != nil {
+	if err := json.NewEncoder(out).Encode(struct {
+		Environment string `json:"environment"`
+		Secret
+	}{env, s}); err != nil {
 		return fmt.Errorf("print the secret: %w", err)
 	}
 	return nil

@@ -363,7 +363,8 @@ func heldBy(l *Lease) string {
 	return s
 }
 
-// The kinds of changes that are no attempts: their leases have no record.
+// The kinds of changes that are no attempts: their leases have no record, but for
+// that of a secret.
 const (
 	KindApply   Kind = "apply"
 	KindDestroy Kind = "destroy"
@@ -413,6 +414,40 @@ func (p *Pipeline) Free(ctx context.Context, q ChangeRequest) (abandoned bool, e
 // Freezer, History and Limits.
 func (p *Pipeline) Change(ctx context.Context, q ChangeRequest, work func(context.Context) error) error {
 	return p.change(ctx, q, func(ctx context.Context, _ *heldLease) error { return work(ctx) })
+}
+
+// ChangeSecret is Change for the storing of a secret's value, and records that it was
+// done, or tried, and by whom. The record has the secret's name and no value.
+func (p *Pipeline) ChangeSecret(ctx context.Context, q ChangeRequest, secret string, work func(context.Context) error) error {
+	o := p.begin(StepLock)
+	h := &history{operation: o}
+	q.Kind, q.ID = KindSecret, o.newID(q.ID)
+	err := p.change(ctx, q, func(ctx context.Context, _ *heldLease) error {
+		if err := h.read(ctx); err != nil {
+			return err
+		}
+		r := Record{
+			Version: RecordVersion, ID: q.ID, Kind: q.Kind, Environment: p.Environment, Actor: q.Actor, Caller: q.Caller, RunURL: q.RunURL,
+			Started: o.begun, Secret: secret, Outcome: Done,
+		}
+		if current := h.current(); current != nil {
+			r.Release, r.Previous = current.Release, current.Release
+		}
+		failure := work(ctx)
+		if r.Ended = h.clock(); failure != nil {
+			r.Outcome, r.Step, r.Error = Untouched, StepUpdate, failure.Error()
+		}
+		ctx, cancel := o.finishing(ctx)
+		defer cancel()
+		r = hideRecord(o.Redactor, r)
+		if err := o.retryCall(ctx, func(ctx context.Context) error { return o.History.Record(ctx, r) }); err != nil {
+			return errors.Join(failure, fmt.Errorf("record the change of secret %s: %w", secret, err))
+		}
+		h.stored = append(h.stored, r)
+		return failure
+	})
+	h.updateIndex(ctx)
+	return err
 }
 
 func (p *Pipeline) change(ctx context.Context, q ChangeRequest, work func(context.Context, *heldLease) error) (err error) {

@@ -54,6 +54,8 @@ type Record struct {
 	// First: nothing was ever deployed before.
 	First bool `json:"first,omitempty"`
 
+	// Secret is the name of the one that got a new value; no record has a value.
+	Secret   string                    `json:"secret,omitempty"`
 	Services map[string]*ServiceRecord `json:"services,omitempty"`
 	// Schedules are those of tasks that run by themselves, by task.
 	Schedules map[string]*ScheduleRecord `json:"schedules,omitempty"`

@@ -47,10 +47,12 @@ func (l *Leases) free(ctx context.Context, root string, c Choices) (abandoned bo
 	return abandoned, leaseNext(root, err)
 }
 
-// Change does work while it holds an environment's lease, for a change that is
-// neither an attempt nor one of Terraform's.
-func (l *Leases) Change(ctx context.Context, env string, kind deploy.Kind, work func(context.Context) error) error {
-	return l.during(ctx, env, Choices{Operation: Operation(kind)}, func(ctx context.Context, _ string) error { return work(ctx) })
+// ChangeSecret stores a secret's value while it holds the environment's lease, and
+// records that.
+func (l *Leases) ChangeSecret(ctx context.Context, env, secret string, work func(context.Context) error) error {
+	return l.under(ctx, env, Choices{}, func(ctx context.Context, p *deploy.Pipeline, q deploy.ChangeRequest, work func(context.Context) error) error {
+		return p.ChangeSecret(ctx, q, secret, work)
+	}, func(ctx context.Context, _ string) error { return work(ctx) })
 }
 
 // during does work while it holds the lease of a root's environment, under the
@@ -59,6 +61,13 @@ func (l *Leases) during(ctx context.Context, root string, c Choices, work func(c
 	if l == nil {
 		return work(ctx, newAttempt())
 	}
+	return l.under(ctx, root, c, func(ctx context.Context, p *deploy.Pipeline, q deploy.ChangeRequest, work func(context.Context) error) error {
+		return p.Change(ctx, q, work)
+	}, work)
+}
+
+// under is during for a change that the domain makes.
+func (l *Leases) under(ctx context.Context, root string, c Choices, change func(context.Context, *deploy.Pipeline, deploy.ChangeRequest, func(context.Context) error) error, work func(ctx context.Context, attempt string) error) (err error) {
 	attempt, end, err := Note(l.Cache, root)
 	if err != nil {
 		return err
@@ -68,7 +77,7 @@ func (l *Leases) during(ctx context.Context, root string, c Choices, work func(c
 	q := deploy.ChangeRequest{
 		Kind: deploy.Kind(c.Operation), ID: attempt, Actor: actor, Caller: caller, Why: l.Why, RunURL: l.RunURL, LockWait: c.LockTimeout,
 	}
-	return leaseNext(root, l.pipeline(root).Change(ctx, q, func(ctx context.Context) error {
+	return leaseNext(root, change(ctx, l.pipeline(root), q, func(ctx context.Context) error {
 		if err := forgetDead(l.Cache, root); err != nil {
 			return err
 		}

@@ -17,6 +17,8 @@ func Result(r deploy.Record) string {
 		what = "rollback to " + r.Release.String()
 	case deploy.KindRestart, deploy.KindScale:
 		what = string(r.Kind) + " of " + subject(r)
+	case deploy.KindSecret:
+		what = "change of secret " + r.Secret
 	}
 	took := ""
 	if !r.Ended.IsZero() {
@@ -38,9 +40,13 @@ func Result(r deploy.Record) string {
 }
 
 // subject is what an attempt is about: the release, or the services that it
-// restarts or scales.
+// restarts or scales, or a secret.
 func subject(r deploy.Record) string {
-	if r.Kind != deploy.KindRestart && r.Kind != deploy.KindScale {
+	switch r.Kind {
+	case deploy.KindSecret:
+		return r.Secret
+	case deploy.KindRestart, deploy.KindScale:
+	default:
 		return r.Release.String()
 	}
 	var services []string
