@@ -128,7 +128,10 @@ func TestPromotionOfABadRelease(t *testing.T) {
 	if err != nil || len(files) != 2 {
 		t.Fatalf("%v, %v", files, err)
 	}
-	written := []string{stdout, stderr}
+	// The record has the end of the log too: the folder is on the machine that ran it.
+	inBucket, _ := w.must(console.ExitOK, "history", "-env", "staging", "-id", w.record().ID)
+	mentions(t, inBucket, "of mcp stopped at ", "container mcp: exit code 7", "events of mcp\n  ", "has reached a steady state")
+	written := []string{stdout, stderr, inBucket}
 	for _, f := range append(files, summary) {
 		content, err := os.ReadFile(f)
 		if err != nil {

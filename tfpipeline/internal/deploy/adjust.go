@@ -262,7 +262,8 @@ func (a *adjustment) run(ctx context.Context) *Error {
 		r.Next = append(Next{{Advice: AdviceElsewhere, Verb: VerbRollback}}, r.Next...)
 	}
 	f.Outcome, f.Left, f.Next = r.Outcome, r.Left, r.Next
-	f.Evidence = a.collect(ctx)
+	f.Evidence = hideEvidence(a.Redactor, a.collect(ctx))
+	r.Evidence = f.Evidence.kept()
 	return f
 }
 

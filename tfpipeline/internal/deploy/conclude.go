@@ -54,6 +54,8 @@ func (a *attempt) fail(ctx context.Context, step StepName, err error) (Record, e
 	a.flight.land(ctx)
 	r.Outcome, r.Error, r.Ended = outcome, a.Redactor.Hide(err.Error()), a.history.clock()
 	a.refusal = err
+	evidence := hideEvidence(a.Redactor, a.evidence)
+	r.Evidence = evidence.kept()
 	r.Left = a.leftBehind(outcome)
 	r.Next = a.next(outcome)
 	a.tellInFlight()
@@ -64,7 +66,7 @@ func (a *attempt) fail(ctx context.Context, step StepName, err error) (Record, e
 	told := hideRecord(a.Redactor, *r)
 	return told, &Error{
 		Step: step, Outcome: outcome, Left: told.Left, Next: told.Next, Record: told,
-		Evidence: hideEvidence(a.Redactor, a.evidence), Err: a.Redactor.Error(err),
+		Evidence: evidence, Err: a.Redactor.Error(err),
 	}
 }
 

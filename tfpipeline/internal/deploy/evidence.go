@@ -123,6 +123,46 @@ func (e Evidence) crashed() []StoppedTask {
 	return crashed
 }
 
+// A record keeps so much of the evidence: with a dozen services some 100 kB.
+const (
+	keptTasks, keptEvents, keptLines = 8, 10, 20 // tasks in all, events of a service, lines of a log
+	keptText                         = 400       // bytes of a message
+)
+
+// kept is as much of evidence as a record keeps: the latest events of each service,
+// and the ends of the tasks that stopped, of each name the first. nil if there is
+// nothing.
+func (e Evidence) kept() *Evidence {
+	short := func(text *string) { *text = clip(*text) }
+	events := map[string][]ServiceEvent{}
+	for name, list := range e.Events {
+		latest := slices.SortedStableFunc(slices.Values(list), func(a, b ServiceEvent) int { return a.Time.Compare(b.Time) })
+		events[name] = each(latest[max(0, len(latest)-keptEvents):], func(e *ServiceEvent) { short(&e.Message) })
+	}
+	stopped := e.crashed()
+	for _, t := range e.Stopped {
+		if !slices.ContainsFunc(stopped, func(o StoppedTask) bool { return o.Name == t.Name }) {
+			stopped = append(stopped, t)
+		}
+	}
+	e.Stopped = each(stopped[:min(len(stopped), keptTasks)], func(t *StoppedTask) {
+		t.Log = each(t.Log[max(0, len(t.Log)-keptLines):], func(l *LogLine) { short(&l.Message) })
+	})
+	e.Events, e.Gaps = events, e.Gaps[:min(len(e.Gaps), keptEvents)]
+	if len(e.Events)+len(e.Stopped)+len(e.Deployments)+len(e.Targets)+len(e.Gaps) == 0 {
+		return nil
+	}
+	return &e
+}
+
+// clip shortens a message, between runes.
+func clip(text string) string {
+	if len(text) <= keptText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:keptText], "") + "…"
+}
+
 // end says how a task ended, in one line.
 func (t StoppedTask) end() string {
 	text := fmt.Sprintf("task %s of service %s stopped by itself", short(t.ARN), t.Name)

@@ -98,6 +98,7 @@ func NewIndex(environment string, records ...Record) Index {
 
 // Add adds a record.
 func (x *Index) Add(r Record) {
+	r.Evidence = nil // it explains, and decides nothing
 	if r.Ended.After(x.Latest) {
 		x.Latest = r.Ended
 	}

@@ -80,6 +80,9 @@ type Record struct {
 	Error string   `json:"error,omitempty"`
 	Left  []string `json:"left,omitempty"`
 	Next  Next     `json:"next_moves,omitempty"`
+	// Evidence is as much of what explains a failure as a record keeps; records of
+	// earlier programs have none.
+	Evidence *Evidence `json:"evidence,omitempty"`
 }
 
 // ServiceRecord is what an attempt did to one service.

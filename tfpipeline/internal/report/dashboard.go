@@ -49,6 +49,9 @@ func Dashboard(ctx context.Context, p config.Platform, at *checkout.Checkout, so
 		g.Go(func() error { d.Panels[i] = s.panel(ctx, p); return nil })
 	}
 	_ = g.Wait() // there is none
+	if found, ok := drift[config.SharedRoot]; ok {
+		d.Shared = &found
+	}
 	for i, s := range sources {
 		panel := &d.Panels[i]
 		if found, ok := drift[s.Name]; ok {

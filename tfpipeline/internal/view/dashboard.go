@@ -24,6 +24,8 @@ type Dashboard struct {
 	Repository string
 	Time       time.Time
 	Panels     []Panel
+	// Shared is the drift of what the environments share; nil if nobody has looked.
+	Shared *DriftSummary
 }
 
 // Panel is one environment on it.
@@ -215,6 +217,9 @@ func (a Attempt) Facts() [][2]string {
 	}
 	return facts
 }
+
+// Findings are what the record keeps of the evidence.
+func (a Attempt) Findings() []Finding { return findings(a.Evidence) }
 
 // Rows are what the attempt did to each service.
 func (a Attempt) Rows() [][]string {

@@ -43,6 +43,16 @@ func dashboard() view.Dashboard {
 	done.ID, done.Outcome, done.Step, done.Error, done.Left, done.Next = "20261123T060000Z-aaaaaa", deploy.Deployed, "", "", nil, nil
 	done.Started, done.Ended = at("06:55:00"), at("07:00:00")
 	done.Steps = stepTimes(done.Started, "lock", 1, "resolve", 1, "preflight", 3, "plan", 25, "migrate", 9, "apply", 18, "update", 2, "watch", 150, "verify", 90)
+	crashed := 2
+	failed.Evidence = &deploy.Evidence{
+		Stopped: []deploy.StoppedTask{{
+			ARN: "arn:aws:ecs:us-west-2:123456789012:task/doc-platform-production/0a1b2c3d", Name: "api", StopCode: "EssentialContainerExited",
+			Reason: "Essential container in task exited", Stopped: at("08:02:11"), Containers: []deploy.StoppedContainer{{Name: "api", ExitCode: &crashed}},
+			Log: []deploy.LogLine{{Time: at("08:02:09"), Message: "listening on :3001"}, {Time: at("08:02:10"), Message: "panic: no column watchers"}},
+		}},
+		Events:  map[string][]deploy.ServiceEvent{"api": {{Time: at("08:02:12"), Message: "(service api) has started 1 tasks: (task 0a1b2c3d)."}}},
+		Targets: map[string]deploy.Targets{"api": {Healthy: 1, Unhealthy: 1, Reasons: []string{"Target.FailedHealthChecks"}}},
+	}
 	production.History.Records = []deploy.Record{failed, done}
 	production.Last = &failed
 	production.Behind = &view.Behind{
@@ -57,7 +67,7 @@ func dashboard() view.Dashboard {
 	restarted.Started, restarted.Ended = at("07:30:00"), at("07:32:00")
 	restarted.Services = map[string]*deploy.ServiceRecord{"api": {}}
 	staging.History.Records = []deploy.Record{restarted, done}
-	return view.Dashboard{Platform: "doc-platform", Repository: "https://github.com/specboard/doc-platform", Time: at("08:10:00"), Panels: []view.Panel{staging, production}}
+	return view.Dashboard{Shared: &view.DriftSummary{Time: at("05:47:00"), Pending: 1}, Platform: "doc-platform", Repository: "https://github.com/specboard/doc-platform", Time: at("08:10:00"), Panels: []view.Panel{staging, production}}
 }
 
 // stepTimes are steps one after the other, each with its seconds.
@@ -110,6 +120,8 @@ func dashboards() map[string]view.Dashboard {
 	r.Release, r.Actor, r.Error, r.RunURL, r.Left = *p.Release, script, script, "javascript:alert(3)", []string{script}
 	r.Services["api"].Reason = script
 	r.Overrides[0].Reason = script
+	r.Evidence.Stopped[0].Log[0].Message, r.Evidence.Events["api"][0].Message, r.Evidence.Gaps = script, script, []string{script}
+	hostile.Shared.Real = []string{script}
 	return map[string]view.Dashboard{"usual": usual, "empty": empty, "broken": broken, "flight": flight, "hostile": hostile}
 }
 

@@ -10,6 +10,7 @@ import (
 
 // DossierJSON writes what explains a failure, for programs.
 func DossierJSON(w io.Writer, e deploy.Evidence, r deploy.Record) error {
+	r.Evidence = nil // a part of the evidence beside it
 	return writeJSON(w, struct {
 		Record   deploy.Record   `json:"record"`
 		Evidence deploy.Evidence `json:"evidence"`
@@ -45,12 +46,8 @@ func Dossier(e deploy.Evidence, r deploy.Record) string {
 		d.line("## Events\n")
 	}
 	for _, service := range sorted(e.Events) {
-		var lines []string
-		for _, event := range e.Events[service] {
-			lines = append(lines, event.Time.UTC().Format("15:04:05")+" "+event.Message)
-		}
 		d.line("### %s\n", code(service))
-		d.block(lines...)
+		d.block(eventLines(e.Events[service])...)
 	}
 	d.list("What could not be had", e.Gaps)
 	return d.String()
@@ -160,16 +157,68 @@ func (d *dossier) stopped(tasks []deploy.StoppedTask) {
 			}
 			return []string{name, exit, c.Reason, c.Digest}
 		})
-		var lines []string
-		for _, l := range t.Log {
-			for _, part := range strings.Split(strings.TrimRight(l.Message, "\n"), "\n") {
-				lines = append(lines, l.Time.UTC().Format("15:04:05.000")+" "+part)
-			}
-		}
-		if len(lines) > 0 {
+		if lines := logLines(t.Log); len(lines) > 0 {
 			d.block(lines...)
 		}
 	}
+}
+
+// Finding is a part of the evidence that a record keeps, with lines from elsewhere.
+type Finding struct {
+	Title string
+	Lines []string
+}
+
+// findings are what a record keeps of the evidence.
+func findings(e *deploy.Evidence) []Finding {
+	if e == nil {
+		return nil
+	}
+	var list []Finding
+	for _, t := range e.Stopped {
+		title := fmt.Sprintf("task %s of %s stopped at %s: %s", short(t.ARN), t.Name, stamp(t.Stopped), strings.TrimSpace(t.StopCode+" "+t.Reason))
+		for _, c := range t.Containers {
+			if c.ExitCode != nil {
+				title += fmt.Sprintf("; container %s: exit code %d", c.Name, *c.ExitCode)
+			}
+		}
+		list = append(list, Finding{title, logLines(t.Log)})
+	}
+	for _, b := range e.Deployments {
+		if b.Failures > 0 || b.Reason != "" {
+			list = append(list, Finding{Title: fmt.Sprintf("circuit breaker of %s: %d of %d failures, %s %s", b.Service, b.Failures, b.Threshold, b.State, b.Reason)})
+		}
+	}
+	for _, name := range sorted(e.Targets) {
+		if t := e.Targets[name]; t.Unhealthy > 0 {
+			list = append(list, Finding{fmt.Sprintf("targets of %s: %d healthy, %d unhealthy", name, t.Healthy, t.Unhealthy), t.Reasons})
+		}
+	}
+	for _, name := range sorted(e.Events) {
+		if lines := eventLines(e.Events[name]); len(lines) > 0 {
+			list = append(list, Finding{"events of " + name, lines})
+		}
+	}
+	if len(e.Gaps) > 0 {
+		list = append(list, Finding{"what could not be had", e.Gaps})
+	}
+	return list
+}
+
+func eventLines(events []deploy.ServiceEvent) (lines []string) {
+	for _, e := range events {
+		lines = append(lines, e.Time.UTC().Format("15:04:05")+" "+e.Message)
+	}
+	return lines
+}
+
+func logLines(log []deploy.LogLine) (lines []string) {
+	for _, l := range log {
+		for part := range strings.SplitSeq(strings.TrimRight(l.Message, "\n"), "\n") {
+			lines = append(lines, l.Time.UTC().Format("15:04:05.000")+" "+part)
+		}
+	}
+	return lines
 }
 
 // short is the last part of an ARN.
