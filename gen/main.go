@@ -46,7 +46,8 @@ Before anything is written, the platform is validated and the rendered tree is
 checked: every reference resolves, every variable is used, every module gets
 its arguments. Files without the header of generated files are never replaced,
 generated files that are no longer rendered are removed, and
-.terraform.lock.hcl is left to Terraform.
+.terraform.lock.hcl is left to Terraform: a root without one gets a copy of the
+shared root's.
 
 Flags:
 `
@@ -124,6 +125,10 @@ func generate(p config.Platform, dir string, check bool, stdout io.Writer) (code
 	}
 	defer func() { err = errors.Join(err, t.Close()) }()
 
+	missing, _, err := unlocked(p, dir)
+	if err != nil {
+		return failed, err
+	}
 	// The files on disk were formatted and proved before they were written, so a tree
 	// without differences needs neither again, which takes most of the time.
 	var differences []tree.Difference
@@ -137,7 +142,7 @@ func generate(p config.Platform, dir string, check bool, stdout io.Writer) (code
 		if differences, err = t.Compare(); err != nil {
 			return failed, err
 		}
-		if len(differences) == 0 {
+		if len(differences) == 0 && len(missing) == 0 {
 			fmt.Fprintf(stdout, "examples/, modules/ and envs/ are up to date (%d files).\n", len(files))
 			return done, nil
 		}
@@ -146,9 +151,22 @@ func generate(p config.Platform, dir string, check bool, stdout io.Writer) (code
 		return failed, hinted{fmt.Errorf("gen/internal/render renders Terraform that does not hang together:\n%w", indented{err}), "Nothing was written."}
 	}
 	if check {
+		for _, path := range missing {
+			differences = append(differences, tree.Difference{State: tree.Missing, Path: filepath.ToSlash(path)})
+		}
 		return report(differences, stdout), nil
 	}
-	return write(t, len(files), stdout)
+	if code, err := write(t, len(files), stdout); err != nil {
+		return code, err
+	}
+	locked, err := lock(p, dir)
+	if err != nil {
+		return failed, hinted{err, "All else is written; run make gen again to go on."}
+	}
+	for _, path := range locked {
+		fmt.Fprintf(stdout, "%-7s %s\n", "wrote", filepath.ToSlash(path))
+	}
+	return done, nil
 }
 
 // rendered is the whole tree in memory.

@@ -158,6 +158,28 @@ examples/, modules/ and envs/ are not what gen/config renders. Run make gen and 
 	}
 }
 
+// A new environment's lock file comes with its first rendering, so that one commit
+// adds it; what Terraform wrote is never replaced.
+func TestANewRootIsLocked(t *testing.T) {
+	dir, p := written(t), configtest.Docs()
+	const shared, staging, production = "envs/shared/.terraform.lock.hcl", "envs/staging/.terraform.lock.hcl", "envs/production/.terraform.lock.hcl"
+	put(t, dir, shared, "provider")
+	put(t, dir, production, "provider, and what Terraform added")
+	stdout, _ := gen(t, failed, p, "-check", "-C", dir)
+	if !strings.Contains(stdout, "missing   "+staging) || strings.Contains(stdout, production) {
+		t.Errorf("-check says\n%s", stdout)
+	}
+	stdout, _ = gen(t, done, p, "-C", dir)
+	if !strings.Contains(stdout, "wrote   "+staging) {
+		t.Errorf("gen says\n%s", stdout)
+	}
+	files := snapshot(t, dir)
+	if files[staging] != "provider" || files[production] != "provider, and what Terraform added" {
+		t.Errorf("staging %q, production %q", files[staging], files[production])
+	}
+	gen(t, done, p, "-check", "-C", dir)
+}
+
 func TestForeignFileIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
