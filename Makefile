@@ -46,9 +46,9 @@ init: $(TFPIPELINE) ## Make this checkout your own platform, and plan it
 	@exec $(TFPIPELINE) init $(ARGS)
 
 .PHONY: demo
-demo: ## Watch releases come, fail and go on this machine, without an AWS account (KEEP=1 leaves it up)
+demo: ## Watch releases come, fail and go on this machine, without an AWS account (KEEP=1 leaves it up, RECORD=FILE.svg records it)
 	@go build -o bin/demo ./tfpipeline/demo
-	@KEEP="$(KEEP)" exec bin/demo
+	@KEEP="$(KEEP)" RECORD="$(RECORD)" exec bin/demo
 
 .PHONY: plan
 plan: $(TFPIPELINE) ## Plan an environment: make plan ENV=production (offline without AWS credentials)

@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/xml"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +32,27 @@ all, and between                 290 s  4000      1       300 ms  400 s of proce
 `
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("-want +got:\n%s", d)
+	}
+}
+
+// A recording plays every line in its order, and what is said is text.
+func TestRecording(t *testing.T) {
+	long := strings.Repeat("word ", 40)
+	lines := slices.Concat(wrapped(0, "1. <begin>\n"+long), wrapped(time.Second, "   staging: exit 3 after 2 s"), wrapped(time.Second, ""), wrapped(2*time.Second, "end"))
+	if len(lines) != 6 || len(lines[1].line) > columns || !strings.HasPrefix(lines[2].line, "   word") {
+		t.Fatalf("%v", lines)
+	}
+	svg := recording(lines)
+	if err := xml.Unmarshal([]byte(svg), new(struct{})); err != nil {
+		t.Fatalf("%v in\n%s", err, svg)
+	}
+	for _, want := range []string{
+		`class="step" xml:space="preserve">1. &lt;begin&gt;</text>`, `class="bad" xml:space="preserve">   staging: exit 3`, "{0%{transform:translateY(510px)}0.00%{transform:translateY(459px)}",
+		"41.67%{transform:translateY(425px)}83.33%{transform:translateY(408px)}100%{transform:translateY(408px)}", "prefers-reduced-motion",
+	} {
+		if !strings.Contains(svg, want) {
+			t.Errorf("no %s in\n%s", want, svg)
+		}
 	}
 }
 

@@ -32,6 +32,9 @@ func run(ctx context.Context, c *console.Console) int {
 		d := &demo{workspace: w, tell: newNarrator(c), keep: c.Getenv("KEEP") != ""}
 		err = d.show(ctx)
 		left = w.remove()
+		if file := c.Getenv("RECORD"); err == nil && file != "" {
+			err = os.WriteFile(file, []byte(recording(d.tell.said)), 0o644)
+		}
 	}
 	if left != nil {
 		fmt.Fprintln(c.Err, "demo: this folder is left, delete it:", left)

@@ -22,6 +22,7 @@ type narrator struct {
 	mu      sync.Mutex
 	begun   time.Time
 	at      []*activity // at work, in the order of their starts
+	said    []said      // what has been printed for good
 	stopped chan struct{}
 	done    chan struct{}
 }
@@ -78,6 +79,7 @@ func (n *narrator) show(now time.Time) {
 		columns, _ := n.width()
 		fmt.Fprintf(n.out, "\r\x1b[K%s", cut(text, columns-1))
 	default:
+		n.said = append(n.said, said{now.Sub(n.begun), text})
 		fmt.Fprintln(n.out, cut(text, 200))
 	}
 }
@@ -92,6 +94,7 @@ func (n *narrator) say(format string, args ...any) {
 	}
 	text := fmt.Sprintf(format, args...)
 	if text != "" {
+		n.said = append(n.said, wrapped(time.Since(n.begun), text)...)
 		text += "\n"
 	}
 	fmt.Fprint(n.out, clear+text)
