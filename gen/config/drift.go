@@ -17,7 +17,7 @@ func AcceptedDrifts() []AcceptedDrift {
 	return []AcceptedDrift{
 		{"aws_ecs_service", "desired_count", "a promotion and autoscaling"},
 		{"aws_ecs_service", "task_definition", "a promotion"},
-		{"aws_appautoscaling_target", "min_capacity", "a promotion"},
+		{"aws_appautoscaling_target", "min_capacity", "a promotion and the minimums of a size"},
 		{"aws_scheduler_schedule", "state", "a promotion"},
 		{"aws_scheduler_schedule", "target[0].ecs_parameters[0].task_definition_arn", "a promotion"},
 		{"aws_db_instance", "engine_version_actual", "AWS's minor upgrades"},

@@ -557,6 +557,23 @@ type Size struct {
 	// percent, and of the requests that the load balancer sends to each task in
 	// a minute. The target that asks for the most tasks counts.
 	TargetCPUPercent, TargetMemoryPercent, TargetRequests int
+	// TargetBacklog is how many messages may wait for each task, in all of the up to
+	// eight queues that the service Receives from: a target as those above. A queue that
+	// is 600 long gets six tasks with 100.
+	TargetBacklog int
+	// Minimums raise MinTasks at times, such as for the working day.
+	Minimums []Minimum
+}
+
+// Minimum has autoscaling keep more tasks from a time on, until another Minimum's
+// time. A promotion leaves what it finds set by one.
+type Minimum struct {
+	// Name is such as "day".
+	Name string
+	// Expression is a cron expression as in Schedule, and TimeZone its own.
+	Expression, TimeZone string
+	// MinTasks is from the size's own MinTasks, which ends a longer one, to MaxTasks.
+	MinTasks int
 }
 
 // Autoscaled reports whether the number of tasks follows the load.

@@ -143,6 +143,9 @@ func standardCron(fields string) (string, error) {
 	return standard, nil
 }
 
+// begin is before every time that a schedule may come.
+func begin() time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) }
+
 // schedule checks when a task runs by itself.
 func (c *checker) schedule(path, task string, s Schedule) {
 	if s.Expression == "" {
@@ -150,7 +153,7 @@ func (c *checker) schedule(path, task string, s Schedule) {
 		return
 	}
 	c.must(task != MigrateTask, path+".expression", s.Expression, "would run the migrations by itself, which every promotion runs", nil)
-	if next, err := s.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), time.Time{}); err != nil {
+	if next, err := s.Next(begin(), time.Time{}); err != nil {
 		c.must(false, path+".expression", s.Expression, err.Error(), "cron(30 2 * * ? *)")
 	} else {
 		c.must(!next.IsZero(), path+".expression", s.Expression, "never comes", "cron(30 2 * * ? *)")

@@ -81,15 +81,17 @@ func (c *checker) size(path string, s Size, protected bool) {
 	}{
 		{".targetCPUPercent", s.TargetCPUPercent, 10, 90, "is not a percentage that autoscaling can aim at, 10 to 90", 60},
 		{".targetMemoryPercent", s.TargetMemoryPercent, 10, 90, "is not a percentage that autoscaling can aim at, 10 to 90", 70},
+		{".targetBacklog", s.TargetBacklog, 1, 1_000_000, "is not a number of messages for each task that autoscaling can aim at, 1 to 1000000", 100},
 		{".targetRequests", s.TargetRequests, 1, 1_000_000, "is not a number of requests a minute and task that autoscaling can aim at, 1 to 1000000", 1000},
 	} {
 		if !s.Autoscaled() {
 			c.must(target.n == 0, path+target.field, target.n, "has no effect: the service does not scale while maxTasks is minTasks", 0)
 			continue
 		}
-		only := target.field == ".targetCPUPercent" && s.TargetMemoryPercent == 0 && s.TargetRequests == 0
+		only := target.field == ".targetCPUPercent" && s.TargetMemoryPercent+s.TargetRequests+s.TargetBacklog == 0
 		c.must(target.n == 0 && !only || target.n >= target.least && target.n <= target.most, path+target.field, target.n, target.rule, target.example)
 	}
+	c.minimums(path+".minimums", s)
 }
 
 // requests checks that a load balancer counts the requests that a service scales by.
@@ -99,6 +101,9 @@ func (c *checker) requests(path string, e Environment) {
 		if _, ok := e.Sizes[s.Name]; ok {
 			at = keyed(path+".sizes", s.Name)
 		}
+		backlog := e.SizeOf(s.Name).TargetBacklog
+		c.must(backlog == 0 || len(s.Receives) > 0, at+".targetBacklog", backlog, "has no effect on service "+show(s.Name)+", which receives from no queue: give it a size of its own in sizes", nil)
+		c.must(backlog == 0 || len(s.Receives) <= mostBacklogs, at+".targetBacklog", backlog, "would add up the "+plural(len(s.Receives), "queue")+" of service "+show(s.Name)+", where autoscaling adds up 8", nil)
 		n := e.SizeOf(s.Name).TargetRequests
 		c.must(n == 0 || s.Public(), at+".targetRequests", n, "has no effect on service "+show(s.Name)+", to which no load balancer sends requests: give it a size of its own in sizes", nil)
 	}

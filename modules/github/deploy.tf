@@ -251,8 +251,10 @@ resource "aws_iam_policy" "network" {
         Effect = "Allow"
         Action = [
           "application-autoscaling:DeleteScalingPolicy",
+          "application-autoscaling:DeleteScheduledAction",
           "application-autoscaling:DeregisterScalableTarget",
           "application-autoscaling:PutScalingPolicy",
+          "application-autoscaling:PutScheduledAction",
           "application-autoscaling:RegisterScalableTarget",
           "application-autoscaling:TagResource",
           "application-autoscaling:UntagResource",

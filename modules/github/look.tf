@@ -18,6 +18,7 @@ resource "aws_iam_policy" "look" {
           "acm:ListTagsForCertificate",
           "application-autoscaling:DescribeScalableTargets",
           "application-autoscaling:DescribeScalingPolicies",
+          "application-autoscaling:DescribeScheduledActions",
           "application-autoscaling:ListTagsForResource",
           "cloudwatch:DescribeAlarms",
           "cloudwatch:GetDashboard",

@@ -5,6 +5,11 @@ output "arns" {
   value       = { for name, queue in aws_sqs_queue.this : name => queue.arn }
 }
 
+output "names" {
+  description = "Names in SQS, by name."
+  value       = { for name, queue in aws_sqs_queue.this : name => queue.name }
+}
+
 output "urls" {
   description = "Where containers find them, by name."
   value       = { for name, queue in aws_sqs_queue.this : name => queue.url }

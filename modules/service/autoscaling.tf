@@ -79,3 +79,91 @@ resource "aws_appautoscaling_policy" "requests" {
     }
   }
 }
+
+resource "aws_appautoscaling_policy" "backlog" {
+  count = one(var.autoscaling[*].target_backlog) == null ? 0 : 1
+
+  name               = "${local.family}-backlog"
+  policy_type        = "TargetTrackingScaling"
+  service_namespace  = aws_appautoscaling_target.this[0].service_namespace
+  scalable_dimension = aws_appautoscaling_target.this[0].scalable_dimension
+  resource_id        = aws_appautoscaling_target.this[0].resource_id
+
+  target_tracking_scaling_policy_configuration {
+    target_value = var.autoscaling.target_backlog
+    # Quick to grow, slow to shrink.
+    scale_out_cooldown = 60
+    scale_in_cooldown  = 300
+
+    customized_metric_specification {
+      dynamic "metrics" {
+        for_each = { for i, queue in var.backlog_queues : "q${i}" => queue }
+
+        content {
+          id          = metrics.key
+          return_data = false
+
+          metric_stat {
+            stat = "Average"
+
+            metric {
+              namespace   = "AWS/SQS"
+              metric_name = "ApproximateNumberOfMessagesVisible"
+
+              dimensions {
+                name  = "QueueName"
+                value = metrics.value
+              }
+            }
+          }
+        }
+      }
+
+      metrics {
+        id          = "tasks"
+        return_data = false
+
+        metric_stat {
+          stat = "Average"
+
+          metric {
+            namespace   = "ECS/ContainerInsights"
+            metric_name = "RunningTaskCount"
+
+            dimensions {
+              name  = "ClusterName"
+              value = var.cluster_name
+            }
+
+            dimensions {
+              name  = "ServiceName"
+              value = aws_ecs_service.this.name
+            }
+          }
+        }
+      }
+
+      metrics {
+        id          = "backlog"
+        label       = "messages for each task"
+        expression  = "(${join(" + ", [for i, queue in var.backlog_queues : "FILL(q${i}, 0)"])}) / FILL(tasks, 1)"
+        return_data = true
+      }
+    }
+  }
+}
+
+resource "aws_appautoscaling_scheduled_action" "minimum" {
+  for_each = var.minimums
+
+  name               = "${local.family}-${each.key}"
+  service_namespace  = aws_appautoscaling_target.this[0].service_namespace
+  scalable_dimension = aws_appautoscaling_target.this[0].scalable_dimension
+  resource_id        = aws_appautoscaling_target.this[0].resource_id
+  schedule           = each.value.expression
+  timezone           = each.value.time_zone
+
+  scalable_target_action {
+    min_capacity = each.value.min_tasks
+  }
+}

@@ -28,6 +28,7 @@ variable "autoscaling" {
   type = object({
     max_tasks             = number
     min_tasks             = number
+    target_backlog        = optional(number)
     target_cpu_percent    = optional(number)
     target_memory_percent = optional(number)
     target_requests       = optional(number)
@@ -38,6 +39,18 @@ variable "autoscaling" {
     condition     = var.autoscaling == null ? true : var.autoscaling.target_requests == null || var.load_balancer != null
     error_message = "Only a load balancer counts requests."
   }
+
+  validation {
+    condition     = var.autoscaling == null ? true : var.autoscaling.target_backlog == null || length(var.backlog_queues) > 0 && length(var.backlog_queues) <= 8
+    error_message = "A backlog is that of one to eight queues."
+  }
+}
+
+variable "backlog_queues" {
+  description = "Names of the queues whose waiting messages, divided by the running tasks, target_backlog aims at."
+  type        = list(string)
+  default     = []
+  nullable    = false
 }
 
 variable "buckets" {
@@ -182,6 +195,22 @@ variable "memory" {
   validation {
     condition     = var.cpu == 256 ? contains([512, 1024, 2048], var.memory) : var.memory >= 2 * var.cpu && var.memory <= (var.cpu < 4096 ? 8 : 7.5) * var.cpu && var.memory % (var.cpu < 8192 ? 1024 : var.cpu / 2) == 0
     error_message = "Memory that Fargate pairs with the cpu: 512, 1024 or 2048 MiB with 256, otherwise from twice to eight times the cpu in steps of 1024, from 8192 up of half the cpu."
+  }
+}
+
+variable "minimums" {
+  description = "Times, as cron expressions, from which on autoscaling keeps other numbers of tasks at least."
+  type = map(object({
+    expression = string
+    min_tasks  = number
+    time_zone  = optional(string, "UTC")
+  }))
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = length(var.minimums) == 0 || var.autoscaling != null
+    error_message = "Only an autoscaled service has minimums."
   }
 }
 

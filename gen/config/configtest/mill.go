@@ -64,10 +64,14 @@ func Mill() config.Platform {
 				LogRetentionDays: 7,
 			},
 			{
-				Name:             "live",
-				Protected:        true,
-				Network:          config.Network{CIDR: "10.50.0.0/16", NATGateways: 2},
-				Size:             config.Size{CPU: 512, Memory: 1024, EphemeralStorageGiB: 50, MinTasks: 2, MaxTasks: 4, TargetMemoryPercent: 70},
+				Name:      "live",
+				Protected: true,
+				Network:   config.Network{CIDR: "10.50.0.0/16", NATGateways: 2},
+				Size: config.Size{CPU: 512, Memory: 1024, EphemeralStorageGiB: 50, MinTasks: 2, MaxTasks: 4, TargetMemoryPercent: 70,
+					Minimums: []config.Minimum{
+						{Name: "day", Expression: "cron(0 6 ? * MON-FRI *)", TimeZone: "Europe/Stockholm", MinTasks: 3},
+						{Name: "night", Expression: "cron(0 20 ? * MON-FRI *)", TimeZone: "Europe/Stockholm", MinTasks: 2},
+					}},
 				Alarms:           config.Alarms{CPUPercent: 90, MemoryPercent: 90, Period: 5 * time.Minute, Emails: []string{"on-call@acme-mill.com"}},
 				LogRetentionDays: 30,
 				Proof:            &config.Proof{From: "test", MinimumBake: 10 * time.Minute},

@@ -179,7 +179,7 @@ func Shop() config.Platform {
 				},
 				Cache:            config.Cache{NodeType: "cache.m7g.large", Nodes: 3},
 				Size:             config.Size{CPU: 1024, Memory: 2048, MinTasks: 3, MaxTasks: 3},
-				Sizes:            map[string]config.Size{"store": {CPU: 2048, Memory: 4096, MinTasks: 4, MaxTasks: 20, TargetCPUPercent: 50, TargetRequests: 600}},
+				Sizes:            map[string]config.Size{"stock": {CPU: 1024, Memory: 2048, MinTasks: 3, MaxTasks: 9, TargetBacklog: 200}, "store": {CPU: 2048, Memory: 4096, MinTasks: 4, MaxTasks: 20, TargetCPUPercent: 50, TargetRequests: 600}},
 				Alarms:           config.Alarms{CPUPercent: 75, MemoryPercent: 80, HTTP5xx: 5, Period: time.Minute, Emails: []string{"on-call@example-shop.com"}},
 				Maintenance:      config.Maintenance{Window: "tue:22:30-wed:00:30", BackupWindow: "01:00-02:30"},
 				IdleTimeout:      10 * time.Minute,

@@ -243,6 +243,7 @@ func TestSchedulesAndQueues(t *testing.T) {
 			`sends = [module.queues.arns["mail"]]`,
 		},
 		"envs/qa/tasks.tf":            {`STOCK_CHANGES_QUEUE_URL = module.queues.urls["stock-changes"]`},
+		"envs/live/services.tf":       {`backlog_queues = [module.queues.names["stock-changes"]]`, "target_backlog = 200"},
 		"envs/qa/alarms.tf":           {"events                     = true"},
 		"envs/rehearsal/schedules.tf": {`expression        = "rate(1 hour)"`},
 	} {

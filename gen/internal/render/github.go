@@ -141,6 +141,7 @@ func githubLook() []node {
 					"acm:ListTagsForCertificate",
 					"application-autoscaling:DescribeScalableTargets",
 					"application-autoscaling:DescribeScalingPolicies",
+					"application-autoscaling:DescribeScheduledActions",
 					"application-autoscaling:ListTagsForResource",
 					"cloudwatch:DescribeAlarms",
 					"cloudwatch:GetDashboard",

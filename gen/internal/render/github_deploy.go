@@ -125,8 +125,10 @@ func githubDeploy() []node {
 				}}),
 			allow("ChangeScaling", list{
 				"application-autoscaling:DeleteScalingPolicy",
+				"application-autoscaling:DeleteScheduledAction",
 				"application-autoscaling:DeregisterScalableTarget",
 				"application-autoscaling:PutScalingPolicy",
+				"application-autoscaling:PutScheduledAction",
 				"application-autoscaling:RegisterScalableTarget",
 				"application-autoscaling:TagResource",
 				"application-autoscaling:UntagResource",

@@ -28,6 +28,7 @@ func queues() module {
 		tests: []source{{"tests/queues.tftest.hcl", queuesTest()}},
 		outputs: []output{
 			{"arns", "Queues by name.", "{ for name, queue in aws_sqs_queue.this : name => queue.arn }"},
+			{"names", "Names in SQS, by name.", "{ for name, queue in aws_sqs_queue.this : name => queue.name }"},
 			{"urls", "Where containers find them, by name.", "{ for name, queue in aws_sqs_queue.this : name => queue.url }"},
 		},
 	}

@@ -53,10 +53,26 @@ func environmentServices(p config.Platform, e config.Environment) []node {
 				{"max_tasks", size.MaxTasks},
 				{"min_tasks", size.MinTasks},
 			}, given(
+				field{"target_backlog", size.TargetBacklog},
 				field{"target_cpu_percent", size.TargetCPUPercent},
 				field{"target_memory_percent", size.TargetMemoryPercent},
 				field{"target_requests", size.TargetRequests},
 			)...)))
+			if size.TargetBacklog != 0 {
+				var names list
+				for _, queue := range s.Receives {
+					names = append(names, expr(`module.queues.names["`+queue+`"]`))
+				}
+				body = append(body, set("backlog_queues", names))
+			}
+			if len(size.Minimums) > 0 {
+				var minimums object
+				for _, m := range size.Minimums {
+					at := config.Schedule{Expression: m.Expression, TimeZone: m.TimeZone}.OrDefault()
+					minimums = append(minimums, field{m.Name, object{{"expression", at.Expression}, {"min_tasks", m.MinTasks}, {"time_zone", at.TimeZone}}})
+				}
+				body = append(body, set("minimums", minimums))
+			}
 		}
 		if s.Public() {
 			routes, priority := s.Routes, s.Priority

@@ -22,13 +22,17 @@ func service() module {
 				"var.alarms.period_seconds >= 60 && var.alarms.period_seconds % 60 == 0",
 				"The period is a multiple of 60 seconds.",
 			}}},
-		variable{name: "autoscaling", kind: "object({\n    max_tasks             = number\n    min_tasks             = number\n    target_cpu_percent    = optional(number)\n    target_memory_percent = optional(number)\n    target_requests       = optional(number)\n  })",
+		variable{name: "autoscaling", kind: "object({\n    max_tasks             = number\n    min_tasks             = number\n    target_backlog        = optional(number)\n    target_cpu_percent    = optional(number)\n    target_memory_percent = optional(number)\n    target_requests       = optional(number)\n  })",
 			description: "How far the number of tasks follows the load, and the averages it aims at; null keeps it fixed. Requests are those that the load balancer sends to a task in a minute. A promotion changes the lower bound later.",
 			fallback:    expr("null"), nullable: true,
 			validations: []validation{{
 				"var.autoscaling == null ? true : var.autoscaling.target_requests == null || var.load_balancer != null",
 				"Only a load balancer counts requests.",
+			}, {
+				"var.autoscaling == null ? true : var.autoscaling.target_backlog == null || length(var.backlog_queues) > 0 && length(var.backlog_queues) <= 8",
+				"A backlog is that of one to eight queues.",
 			}}},
+		variable{name: "backlog_queues", kind: "list(string)", description: "Names of the queues whose waiting messages, divided by the running tasks, target_backlog aims at.", fallback: list{}},
 		variable{name: "cluster_name", kind: "string", description: "ECS cluster of the service.", example: expr("module.cluster.name")},
 		variable{name: "command", kind: "list(string)", description: "Command that replaces the image's own; null keeps it.",
 			fallback: expr("null"), nullable: true},
@@ -59,6 +63,12 @@ func service() module {
 			validations: []validation{{
 				"var.load_balancer == null ? true : length(var.load_balancer.routes) >= 1 && length(var.load_balancer.routes) <= 5",
 				"One to five path patterns: a listener rule takes no more.",
+			}}},
+		variable{name: "minimums", kind: "map(object({\n    expression = string\n    min_tasks  = number\n    time_zone  = optional(string, \"UTC\")\n  }))",
+			description: "Times, as cron expressions, from which on autoscaling keeps other numbers of tasks at least.",
+			fallback:    object{},
+			validations: []validation{{
+				"length(var.minimums) == 0 || var.autoscaling != null", "Only an autoscaled service has minimums.",
 			}}},
 		variable{name: "namespace_arn", kind: "string", description: "Service Connect namespace, in which the service is known by its name.", example: expr("module.cluster.namespace_arn")},
 		variable{name: "port", kind: "number", description: "Port that the container listens on; null for a worker, which listens on none.",
@@ -294,7 +304,7 @@ func serviceNetwork() []node {
 }
 
 func serviceAutoscaling() []node {
-	policy := func(name, target string, metric ...node) block {
+	policy := func(name, target string, metric block) block {
 		return resource("aws_appautoscaling_policy", name,
 			set("count", expr("one(var.autoscaling[*]."+target+") == null ? 0 : 1")),
 			set("name", expr(`"${local.family}-`+name+`"`)),
@@ -307,9 +317,19 @@ func serviceAutoscaling() []node {
 				comment("Quick to grow, slow to shrink."),
 				set("scale_out_cooldown", 60),
 				set("scale_in_cooldown", 300),
-				nested("predefined_metric_specification", metric...),
+				metric,
 			),
 		)
+	}
+	predefined := func(body ...node) block { return nested("predefined_metric_specification", body...) }
+	stat := func(statistic, namespace, name string, dimensions ...node) block {
+		return nested("metric_stat",
+			set("stat", statistic),
+			nested("metric", append([]node{set("namespace", namespace), set("metric_name", name)}, dimensions...)...),
+		)
+	}
+	dimension := func(name string, value any) node {
+		return nested("dimensions", set("name", name), set("value", value))
 	}
 	return []node{
 		resource("aws_appautoscaling_target", "this",
@@ -325,11 +345,43 @@ func serviceAutoscaling() []node {
 				set("ignore_changes", row{expr("min_capacity")}),
 			),
 		),
-		policy("cpu", "target_cpu_percent", set("predefined_metric_type", "ECSServiceAverageCPUUtilization")),
-		policy("memory", "target_memory_percent", set("predefined_metric_type", "ECSServiceAverageMemoryUtilization")),
-		policy("requests", "target_requests",
+		policy("cpu", "target_cpu_percent", predefined(set("predefined_metric_type", "ECSServiceAverageCPUUtilization"))),
+		policy("memory", "target_memory_percent", predefined(set("predefined_metric_type", "ECSServiceAverageMemoryUtilization"))),
+		policy("requests", "target_requests", predefined(
 			set("predefined_metric_type", "ALBRequestCountPerTarget"),
 			set("resource_label", expr(`"${var.load_balancer.arn_suffix}/${aws_lb_target_group.this[0].arn_suffix}"`)),
+		)),
+		policy("backlog", "target_backlog", nested("customized_metric_specification",
+			block{"dynamic", []string{"metrics"}, []node{
+				set("for_each", expr(`{ for i, queue in var.backlog_queues : "q${i}" => queue }`)),
+				nested("content",
+					set("id", expr("metrics.key")),
+					set("return_data", false),
+					stat("Average", "AWS/SQS", "ApproximateNumberOfMessagesVisible", dimension("QueueName", expr("metrics.value"))),
+				),
+			}},
+			nested("metrics",
+				set("id", "tasks"),
+				set("return_data", false),
+				stat("Average", "ECS/ContainerInsights", "RunningTaskCount",
+					dimension("ClusterName", expr("var.cluster_name")), dimension("ServiceName", expr("aws_ecs_service.this.name"))),
+			),
+			nested("metrics",
+				set("id", "backlog"),
+				set("label", "messages for each task"),
+				set("expression", expr(`"(${join(" + ", [for i, queue in var.backlog_queues : "FILL(q${i}, 0)"])}) / FILL(tasks, 1)"`)),
+				set("return_data", true),
+			),
+		)),
+		resource("aws_appautoscaling_scheduled_action", "minimum",
+			set("for_each", expr("var.minimums")),
+			set("name", expr(`"${local.family}-${each.key}"`)),
+			set("service_namespace", expr("aws_appautoscaling_target.this[0].service_namespace")),
+			set("scalable_dimension", expr("aws_appautoscaling_target.this[0].scalable_dimension")),
+			set("resource_id", expr("aws_appautoscaling_target.this[0].resource_id")),
+			set("schedule", expr("each.value.expression")),
+			set("timezone", expr("each.value.time_zone")),
+			nested("scalable_target_action", set("min_capacity", expr("each.value.min_tasks"))),
 		),
 	}
 }

@@ -263,6 +263,45 @@ run "sidecars_run_in_every_task" {
   }
 }
 
+run "scaled_by_queues_and_by_the_clock" {
+  command = plan
+
+  variables {
+    autoscaling = {
+      max_tasks      = 8
+      min_tasks      = 2
+      target_backlog = 100
+    }
+    backlog_queues = ["test-mail", "test-fax"]
+    minimums = {
+      day = {
+        expression = "cron(0 7 ? * MON-FRI *)"
+        min_tasks  = 4
+        time_zone  = "Europe/Berlin"
+      }
+      night = {
+        expression = "cron(0 19 * * ? *)"
+        min_tasks  = 2
+      }
+    }
+  }
+
+  assert {
+    condition     = [for m in aws_appautoscaling_policy.backlog[0].target_tracking_scaling_policy_configuration[0].customized_metric_specification[0].metrics : m.expression if m.return_data] == ["(FILL(q0, 0) + FILL(q1, 0)) / FILL(tasks, 1)"]
+    error_message = "All that waits is divided by the tasks."
+  }
+
+  assert {
+    condition     = aws_appautoscaling_scheduled_action.minimum["day"].scalable_target_action[0].min_capacity == "4" && aws_appautoscaling_scheduled_action.minimum["day"].timezone == "Europe/Berlin" && aws_appautoscaling_scheduled_action.minimum["night"].timezone == "UTC"
+    error_message = "More tasks run by day."
+  }
+
+  assert {
+    condition     = aws_appautoscaling_scheduled_action.minimum["night"].scalable_target_action[0].max_capacity == null
+    error_message = "The upper bound stays."
+  }
+}
+
 run "on_spot" {
   command = plan
 
@@ -370,6 +409,20 @@ run "a_disk_that_fargate_includes" {
   }
 
   expect_failures = [var.ephemeral_storage_gib]
+}
+
+run "a_backlog_of_nothing" {
+  command = plan
+
+  variables {
+    autoscaling = {
+      max_tasks      = 4
+      min_tasks      = 2
+      target_backlog = 100
+    }
+  }
+
+  expect_failures = [var.autoscaling]
 }
 
 run "requests_that_nobody_counts" {

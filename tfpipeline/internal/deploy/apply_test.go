@@ -2,8 +2,11 @@ package deploy
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/specboard/platform/gen/config"
 )
 
 // The apply changes the shape of a service, and its tasks do not start: ECS
@@ -44,6 +47,42 @@ func TestAnApplyThatBeginsToScale(t *testing.T) {
 			}
 			if got := w.minimums["api"]; got != 2 {
 				t.Errorf("fails %v: autoscaling may go down to %d tasks", fails, got)
+			}
+		})
+	}
+}
+
+// A least number of tasks that a schedule has set stays, whether the release succeeds
+// or fails; any other goes to what the struct says.
+func TestMinimumsOfASchedule(t *testing.T) {
+	for _, fails := range []bool{false, true} {
+		inWorld(t, func(t *testing.T, w *world) {
+			p := w.start()
+			p.Platform.Environments = slices.Clone(p.Platform.Environments)
+			for i := range p.Platform.Environments {
+				size := &p.Platform.Environments[i].Size
+				size.MaxTasks, size.TargetCPUPercent = 6, 60
+				size.Minimums = []config.Minimum{
+					{Name: "day", Expression: "cron(0 7 * * ? *)", MinTasks: 4}, {Name: "night", Expression: "cron(0 19 * * ? *)", MinTasks: size.MinTasks},
+				}
+			}
+			w.minimums["api"], w.minimums["mcp"] = 4, 3
+			w.services["api"].desired = 4
+			w.behave = func(service, digest string) behaviour {
+				return behaviour{after: 20 * time.Second, fails: fails && digest == digestOf(service, commitOf("v1.2"))}
+			}
+			_, err := p.promote(t.Context(), Request{Tag: "v1.2"})
+			want := map[string]int{"api": 4, "mcp": 2}
+			if fails {
+				wantError(t, err, RolledBack, StepWatch)
+				want["mcp"] = 3
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			for name, least := range want {
+				if got := w.minimums[name]; got != least {
+					t.Errorf("fails %v: autoscaling of %s may go down to %d tasks, want %d", fails, name, got, least)
+				}
 			}
 		})
 	}

@@ -416,7 +416,7 @@ func leastBefore(own *ServiceRecord, size config.Size) (least int, ok bool) {
 	if least == 0 && own.DesiredBefore > 0 {
 		return min(size.MinTasks, own.DesiredBefore), true
 	}
-	return least, least != size.MinTasks
+	return least, least != size.Floor(least)
 }
 
 // restoreFloors makes sure that autoscaling goes no lower than before with the

@@ -196,7 +196,10 @@ func tasksWanted(size config.Size, now int) int {
 func (o *rollout) raiseMinimums(ctx context.Context) error {
 	for _, name := range o.names {
 		own := o.of(name)
-		if least := o.env.SizeOf(name).MinTasks; own.MinimumBefore != nil && *own.MinimumBefore != least {
+		if own.MinimumBefore == nil {
+			continue
+		}
+		if least := o.env.SizeOf(name).Floor(*own.MinimumBefore); least != *own.MinimumBefore {
 			if err := o.setMinimum(ctx, name, least); err != nil {
 				return err
 			}

@@ -171,6 +171,9 @@ func (s *scaling) put(c *scalingCall, k *scalingKind) (any, error) {
 			return nil, err
 		}
 	}
+	if err := checkScaling(k, fields); err != nil {
+		return nil, err
+	}
 	r.fields = fields
 	maps.Copy(r.tags, c.Tags)
 	s.records[at] = r

@@ -115,6 +115,37 @@ func TestScaling(t *testing.T) {
 		Schedule: aws.String("cron(0 2 * * ? *)"), ScalableTargetAction: &types.ScalableTargetAction{MinCapacity: aws.Int32(1)}}); err != nil {
 		t.Error(err)
 	}
+	for name, action := range map[string]*aas.PutScheduledActionInput{
+		"no capacity":       {Schedule: aws.String("cron(0 2 * * ? *)")},
+		"more than most":    {Schedule: aws.String("rate(1 day)"), ScalableTargetAction: &types.ScalableTargetAction{MinCapacity: aws.Int32(3), MaxCapacity: aws.Int32(2)}},
+		"no schedule":       {Schedule: aws.String("every day"), ScalableTargetAction: &types.ScalableTargetAction{MinCapacity: aws.Int32(3)}},
+		"no time":           {Schedule: aws.String("at(tomorrow)"), ScalableTargetAction: &types.ScalableTargetAction{MinCapacity: aws.Int32(3)}},
+		"no such time zone": {Schedule: aws.String("at(2027-01-01T00:00:00)"), Timezone: aws.String("Berlin"), ScalableTargetAction: &types.ScalableTargetAction{MinCapacity: aws.Int32(3)}},
+	} {
+		action.ScheduledActionName, action.ResourceId, action.ScalableDimension, action.ServiceNamespace = aws.String("bad"), id, dimension, space
+		if _, err := client.PutScheduledAction(t.Context(), action); err == nil {
+			t.Errorf("%s: accepted", name)
+		} else {
+			wantCode(t, err, "ValidationException")
+		}
+	}
+	metric := func(id string, data bool) types.TargetTrackingMetricDataQuery {
+		return types.TargetTrackingMetricDataQuery{Id: &id, Expression: aws.String("1"), ReturnData: &data}
+	}
+	for n, metrics := range [][]types.TargetTrackingMetricDataQuery{{metric("q0", false), metric("backlog", true)}, {metric("q0", true), metric("backlog", true)}, {metric("q0", false), metric("q0", true)}} {
+		_, err := client.PutScalingPolicy(t.Context(), &aas.PutScalingPolicyInput{
+			PolicyName: aws.String("backlog"), PolicyType: types.PolicyTypeTargetTrackingScaling, ResourceId: id, ScalableDimension: dimension, ServiceNamespace: space,
+			TargetTrackingScalingPolicyConfiguration: &types.TargetTrackingScalingPolicyConfiguration{
+				TargetValue: aws.Float64(100), CustomizedMetricSpecification: &types.CustomizedMetricSpecification{Metrics: metrics},
+			}})
+		if n == 0 {
+			if err != nil {
+				t.Errorf("a metric of two: %v", err)
+			}
+			continue
+		}
+		wantCode(t, err, "ValidationException")
+	}
 	actions, err := client.DescribeScheduledActions(t.Context(), &aas.DescribeScheduledActionsInput{ServiceNamespace: space, ResourceId: id})
 	if err != nil || len(actions.ScheduledActions) != 1 || aws.ToInt32(actions.ScheduledActions[0].ScalableTargetAction.MinCapacity) != 1 {
 		t.Errorf("%v, %v", actions, err)
