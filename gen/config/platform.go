@@ -519,7 +519,8 @@ type Database struct {
 	// DeletionProtection makes AWS refuse to delete the instance.
 	DeletionProtection bool
 	// Parameters are values of PostgreSQL's parameters on RDS, by name, such as
-	// "work_mem": "16384". Some take effect only when somebody reboots the database
+	// "work_mem": "16384", or "rds.allowed_extensions": "pgcrypto,pg_trgm" for the
+	// extensions that migrations may create. Some take effect only when somebody reboots the database
 	// (docs/day-to-day.md); statements above a second are logged unless
 	// "log_min_duration_statement" says otherwise.
 	Parameters map[string]string
