@@ -183,19 +183,14 @@ simulate: ## Compare the roles' verdicts with an independent IAM simulator, whic
 
 # Needs Chromium (apt-get install chromium) and npm, so it is no part of the gate.
 .PHONY: screenshots
-screenshots: ## The dashboard in both themes and three widths, to be looked at; fails on what axe-core finds
+screenshots: ## The dashboard in both themes and three widths, beside its goldens (UPDATE=1 rewrites them) and axe-core
 	@mkdir -p bin/node && cp tfpipeline/internal/view/testdata/screenshots.mjs bin/node/
-	@npm install --silent --no-fund --prefix bin/node axe-core@4.14.1 puppeteer-core@24.43.1
+	@npm install --silent --no-fund --prefix bin/node axe-core@4.14.1 puppeteer-core@24.43.1 pixelmatch@8.0.0 pngjs@7.0.0
 	@node bin/node/screenshots.mjs
-
-BENCH_PACKAGES = $(sort $(dir $(shell grep -rl --include='*_test.go' '^func Benchmark' gen migrations tfpipeline | sed 's,^,./,')))
 
 .PHONY: bench
 bench: ## Measure, and write the figures of the README (under 10 minutes)
-	@mkdir -p bin
-	@set -o pipefail; E2E=1 go test -p 1 -run '^$$$$' -bench . -benchtime 1x -timeout 10m $(BENCH_PACKAGES) | tee bin/bench.log
-	@set -o pipefail; go test -count=1 -v -run 'LongWaits|OverTheRealClients|IndexCostsTheSame' ./tfpipeline/internal/ecs ./tfpipeline/internal/state | grep ' figure: ' >>bin/bench.log
-	@FIGURES="$(CURDIR)/bin/bench.log" go test -count=1 -v -run '^TestDocsFigures$$' ./tfpipeline
+	@.ci/bench
 
 ##@ Other
 

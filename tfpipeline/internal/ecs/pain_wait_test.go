@@ -69,30 +69,35 @@ func TestPain10LongWaits(t *testing.T) {
 					return late, calls
 				}
 				ours, calls := late(func(w *world, caused map[string]string) { w.watch(caused) })
-				waiter := func(w *world, _ map[string]string) {
-					waiter := sdk.NewServicesStableWaiter(w.raw)
-					// It takes no more services than one call does.
-					for ten := range slices.Chunk(w.services, 10) {
-						if err := waiter.Wait(w.ctx, &sdk.DescribeServicesInput{Cluster: new("doc-platform-staging"), Services: ten}, 3*time.Hour); err != nil {
-							t.Error(err)
-						}
-					}
-				}
 				// The waiter draws its delays: one run says little.
 				draws := 1
 				if testing.Verbose() {
 					draws = 10
 				}
-				var theirs []time.Duration
-				polls := 0
-				for range draws {
-					late, calls := late(waiter)
-					theirs, polls = append(theirs, late.Round(time.Second)), max(polls, calls)
+				waiter := func(longest time.Duration) string {
+					var theirs []time.Duration
+					polls := 0
+					for range draws {
+						late, calls := late(func(w *world, _ map[string]string) {
+							waiter := sdk.NewServicesStableWaiter(w.raw, func(o *sdk.ServicesStableWaiterOptions) {
+								o.MinDelay, o.MaxDelay = min(o.MinDelay, longest), min(o.MaxDelay, longest)
+							})
+							// It takes no more services than one call does.
+							for ten := range slices.Chunk(w.services, 10) {
+								if err := waiter.Wait(w.ctx, &sdk.DescribeServicesInput{Cluster: new("doc-platform-staging"), Services: ten}, 3*time.Hour); err != nil {
+									t.Error(err)
+								}
+							}
+						})
+						theirs, polls = append(theirs, late.Round(time.Second)), max(polls, calls)
+					}
+					return fmt.Sprintf("%s to %s late in up to %d calls", slices.Min(theirs), slices.Max(theirs), polls)
 				}
 				if ours > tick || ours < 0 {
 					t.Errorf("noticed %s late", ours)
 				}
-				t.Logf("figure: %s: noticed %s late in %d calls; the SDK's waiter %s to %s late in %d draws, in up to %d calls", name, ours, calls, slices.Min(theirs), slices.Max(theirs), draws, polls)
+				t.Logf("figure: %s: noticed %s late in %d calls; the SDK's waiter in %d draws %s, and with looks at most 15s apart, as ecspresso's, %s",
+					name, ours, calls, draws, waiter(time.Hour), waiter(15*time.Second))
 			})
 		}
 	}

@@ -74,7 +74,7 @@ func TestPromoteOverTheRealClients(t *testing.T) {
 				}
 				t.Logf("figure: promotion of %d services: stable after %s, returned %s later; %d looks of %d calls", services,
 					last.Sub(times.began[deploy.StepUpdate]), returned.Sub(last), looks, perLook+(services+19)/20)
-				t.Logf("figure: that promotion by step: %s", times)
+				t.Logf("figure: promotion of %d services by step: %s", services, times)
 			})
 		})
 	}
@@ -115,7 +115,7 @@ func TestRollbackOverTheRealClients(t *testing.T) {
 					t.Errorf("took %s of its own", own)
 				}
 				t.Logf("figure: rollback of %d services: %s, of which %s its own", services, total, own)
-				t.Logf("figure: that rollback by step: %s", times)
+				t.Logf("figure: rollback of %d services by step: %s", services, times)
 			})
 		})
 	}
