@@ -44,7 +44,7 @@ func TestHelpPage(t *testing.T) {
 }
 
 // The man page is what the program says of itself, as the page of commands is.
-func TestManPage(t *testing.T) {
+func TestHelpPageForMan(t *testing.T) {
 	roff := strings.NewReplacer(`\`, `\e`, "-", `\-`)
 	var b strings.Builder
 	line := func(text string) {
