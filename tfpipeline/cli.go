@@ -61,6 +61,7 @@ func commands() []command {
 		restartCommand(),
 		scaleCommand(),
 		secretsCommand(),
+		restoreCommand(),
 		driftCommand(),
 		bootstrapCommand(),
 		destroyCommand(),

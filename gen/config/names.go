@@ -216,6 +216,13 @@ func (p Platform) RepositoryURL(service string) string {
 // DatabaseName is the PostgreSQL database: letters, digits and underscores.
 func (p Platform) DatabaseName() string { return strings.ReplaceAll(p.Name, "-", "_") }
 
+// RestoredDatabase and ReplacedDatabase are what the database of that identifier is
+// called until it takes the place of another, and from when another takes its.
+func RestoredDatabase(identifier string) string { return identifier + "-restored" }
+
+// ReplacedDatabase is that of before.
+func ReplacedDatabase(identifier string) string { return identifier + "-replaced" }
+
 // DatabaseUser is the PostgreSQL master user.
 func (p Platform) DatabaseUser() string { return strings.ReplaceAll(p.Name, "-", "_") }
 

@@ -461,9 +461,12 @@ resource "aws_iam_policy" "data" {
           "rds:RebootDBInstance",
           "rds:RemoveTagsFromResource",
           "rds:ResetDBParameterGroup",
+          "rds:RestoreDBInstanceToPointInTime",
         ]
         Resource = [
           "arn:aws:rds:${var.region}:${var.account}:db:${var.platform}-${each.key}",
+          "arn:aws:rds:${var.region}:${var.account}:db:${var.platform}-${each.key}-replaced",
+          "arn:aws:rds:${var.region}:${var.account}:db:${var.platform}-${each.key}-restored",
           "arn:aws:rds:${var.region}:${var.account}:pg:${var.platform}-${each.key}-*",
           "arn:aws:rds:${var.region}:${var.account}:subgrp:${var.platform}-${each.key}",
         ]
@@ -475,6 +478,7 @@ resource "aws_iam_policy" "data" {
         Action = [
           "rds:CreateDBInstance",
           "rds:ModifyDBInstance",
+          "rds:RestoreDBInstanceToPointInTime",
         ]
         Resource = [
           "arn:aws:rds:${var.region}:${var.account}:og:default:postgres-*",
@@ -533,6 +537,8 @@ resource "aws_iam_policy" "data" {
         ]
         Resource = [
           "arn:aws:rds:${var.region}:${var.account}:db:${var.platform}-${each.key}",
+          "arn:aws:rds:${var.region}:${var.account}:db:${var.platform}-${each.key}-replaced",
+          "arn:aws:rds:${var.region}:${var.account}:db:${var.platform}-${each.key}-restored",
           "arn:aws:rds:${var.region}:${var.account}:snapshot:${var.platform}-${each.key}-*",
           "arn:aws:rds:${var.region}:${var.account}:subgrp:${var.platform}-${each.key}",
           "arn:aws:elasticache:${var.region}:${var.account}:cluster:${local.caches[each.key]}-*",

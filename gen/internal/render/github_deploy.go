@@ -241,12 +241,13 @@ func githubDeploy() []node {
 				"rds:RebootDBInstance",
 				"rds:RemoveTagsFromResource",
 				"rds:ResetDBParameterGroup",
-			}, arns("rds", "db:"+own, "pg:"+own+"-*", "subgrp:"+own)),
+				"rds:RestoreDBInstanceToPointInTime",
+			}, arns("rds", "db:"+own, "db:"+own+"-replaced", "db:"+own+"-restored", "pg:"+own+"-*", "subgrp:"+own)),
 			object{
 				note("RDS asks for the groups that it attaches by itself as well."),
 				{"Sid", "DefaultGroups"},
 				{"Effect", "Allow"},
-				{"Action", list{"rds:CreateDBInstance", "rds:ModifyDBInstance"}},
+				{"Action", list{"rds:CreateDBInstance", "rds:ModifyDBInstance", "rds:RestoreDBInstanceToPointInTime"}},
 				{"Resource", arns("rds", "og:default:postgres-*", "pg:default.postgres*")},
 			},
 			allow("Cache", list{
@@ -282,7 +283,7 @@ func githubDeploy() []node {
 					"secretsmanager:DeleteSecret",
 				}},
 				{"Resource", slices.Concat(
-					arns("rds", "db:"+own, "snapshot:"+own+"-*", "subgrp:"+own),
+					arns("rds", "db:"+own, "db:"+own+"-replaced", "db:"+own+"-restored", "snapshot:"+own+"-*", "subgrp:"+own),
 					arns("elasticache", "cluster:${local.caches[each.key]}-*", "replicationgroup:${local.caches[each.key]}", "snapshot:"+own+"-*", "subnetgroup:"+own),
 					arns("secretsmanager", "secret:${each.key}/${var.platform}/*"),
 				)},

@@ -374,6 +374,8 @@ const (
 	KindRefresh  Kind = "refresh"
 	// KindSecret stores a secret's value.
 	KindSecret Kind = "change of a secret"
+	// KindRestore gives the database the data of another time.
+	KindRestore Kind = "restore"
 )
 
 // frozen reports whether a change of this kind is refused while its environment is

@@ -155,8 +155,9 @@ func (d *databases) change(c *endpoint.Call, next endpoint.Next) (*endpoint.Repl
 	})
 }
 
-// restore makes an instance of what another one held. It has what AWS gives it
-// besides: neither performance insights nor logs that are exported.
+// restore makes an instance of what another one held. moto would make it a replica of
+// that one, so it is created: with what the request says, and with what RDS takes over
+// from the other one.
 func (d *databases) restore(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
 	from, to, at := c.Form.Get("SourceDBInstanceIdentifier"), c.Form.Get("TargetDBInstanceIdentifier"), time.Now()
 	if !endpoint.IsTrue(c.Form, "UseLatestRestorableTime") {
@@ -165,7 +166,33 @@ func (d *databases) restore(c *endpoint.Call, next endpoint.Next) (*endpoint.Rep
 			return nil, endpoint.Refuse("InvalidRestoreFault", "The specified restore time %s is not within the restore window.", c.Form.Get("RestoreTime"))
 		}
 	}
-	return repair(c, next, func(root *etree.Element) {
+	described := c.WithForm(url.Values{"Action": {"DescribeDBInstances"}, "Version": c.Form["Version"], "DBInstanceIdentifier": {from}})
+	described.Operation = "DescribeDBInstances"
+	rep, err := next(described)
+	if err != nil || rep.Status != http.StatusOK {
+		return rep, err // the instance does not exist
+	}
+	source, err := endpoint.ParseXML(rep.Body)
+	if err != nil {
+		return nil, err
+	}
+	form := maps.Clone(c.Form)
+	for _, own := range []string{"SourceDBInstanceIdentifier", "TargetDBInstanceIdentifier", "RestoreTime", "UseLatestRestorableTime"} {
+		delete(form, own)
+	}
+	for _, instance := range endpoint.Every(source, "DBInstance") {
+		for _, element := range []string{"AllocatedStorage", "BackupRetentionPeriod", "DBName", "Engine", "EngineVersion", "MasterUsername", "PreferredBackupWindow", "PreferredMaintenanceWindow", "StorageEncrypted"} {
+			if text := endpoint.Text(instance, element); text != "" {
+				form.Set(element, text)
+			}
+		}
+	}
+	form.Set("Action", "CreateDBInstance")
+	form.Set("DBInstanceIdentifier", to)
+	form.Set("MasterUserPassword", "that-of-the-source")
+	create := c.WithForm(form)
+	create.Operation = "CreateDBInstance"
+	rep, err = repair(create, next, func(root *etree.Element) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if d.restored != nil {
@@ -173,6 +200,14 @@ func (d *databases) restore(c *endpoint.Call, next endpoint.Next) (*endpoint.Rep
 		}
 		d.complete(root)
 	})
+	if err != nil || rep.Status != http.StatusOK {
+		return rep, err
+	}
+	made, err := endpoint.ParseXML(rep.Body)
+	if err != nil {
+		return nil, err
+	}
+	return endpoint.Query(c, rdsNamespace, endpoint.Every(made, "DBInstance")...), nil
 }
 
 func (d *databases) show(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {

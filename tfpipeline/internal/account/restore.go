@@ -1,0 +1,400 @@
+package account
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+	"github.com/aws/aws-sdk-go-v2/service/rds/types"
+
+	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/calls"
+	"github.com/specboard/platform/tfpipeline/internal/console"
+)
+
+// RDS restores into a new instance only. That one takes the old one's place by
+// taking its name, and with it the address that the services know:
+// https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_RenameInstance.html
+// Which instances there are says how far an earlier run came, so that the next one
+// goes on from there.
+
+// restoredTag of an instance says to which time it was restored.
+const restoredTag = "RestoredTo"
+
+// RestoreChoices are the choices of the command that restores a database.
+type RestoreChoices struct {
+	Env           string
+	Yes           bool
+	name, to      string
+	back, discard bool
+	at            time.Time
+}
+
+// Declare declares the flags.
+func (o *RestoreChoices) Declare(set *flag.FlagSet) {
+	set.StringVar(&o.Env, "env", "", "environment")
+	set.StringVar(&o.to, "to", "", "`time` whose data is wanted, such as 2026-11-26T08:00:00Z")
+	set.BoolVar(&o.back, "back", false, "give the name back to the instance of before")
+	set.BoolVar(&o.discard, "discard", false, "delete the instance that does not bear the name")
+	set.StringVar(&o.name, "name", "", "the environment's name once more, with -yes")
+	set.BoolVar(&o.Yes, "yes", false, "do not ask; needs -name")
+}
+
+// Check refuses choices that do not say what is to be done, and to what.
+func (o *RestoreChoices) Check(p config.Platform, now time.Time) (err error) {
+	line := "tfpipeline restore -env " + o.Env
+	example := line + " -to " + now.Add(-time.Hour).UTC().Format(time.RFC3339)
+	switch {
+	case !p.HasDatabase():
+		return console.Usage("this platform has no database", "tfpipeline status -env "+o.Env)
+	case (o.to != "") == (o.back || o.discard) || o.back && o.discard:
+		return console.Usage("restore needs one of -to TIME, -back and -discard", example)
+	case o.Yes && o.name != o.Env:
+		return console.Usage("restore -yes also needs the name of the environment", line+" "+o.action()+" -yes -name "+o.Env)
+	case o.to == "":
+		return nil
+	}
+	if o.at, err = time.Parse(time.RFC3339, o.to); err != nil {
+		return console.Usage("-to "+o.to+": a time with its zone is wanted", example)
+	}
+	if !o.at.Before(now) {
+		return console.Usage("-to "+o.to+" has not come yet", example)
+	}
+	return nil
+}
+
+// action is the flag that says what is done.
+func (o RestoreChoices) action() string {
+	switch {
+	case o.back:
+		return "-back"
+	case o.discard:
+		return "-discard"
+	}
+	return "-to " + o.to
+}
+
+// Line is the command that does the same.
+func (o RestoreChoices) Line() string { return "tfpipeline restore -env " + o.Env + " " + o.action() }
+
+// Discards reports whether nothing is to change but that an instance is deleted.
+func (o RestoreChoices) Discards() bool { return o.discard }
+
+// Restoration is what is to be done to the instances of an environment's database.
+type Restoration struct {
+	// Steps says it, in order.
+	Steps []string
+	// Begun says that an earlier run has done some of it.
+	Begun bool
+
+	choices              RestoreChoices
+	account              *Account
+	client               *rds.Client
+	own, other, replaced string // identifiers: the database's, the restored one's, that of before
+	restores, waits      bool   // whether the restored one is to be made, and to be waited for
+	renames              []renaming
+	began                time.Time
+}
+
+// renaming gives an instance another identifier.
+type renaming struct{ from, to string }
+
+// Restoration looks how far an earlier run came. It changes nothing.
+func (a *Account) Restoration(ctx context.Context, o RestoreChoices) (*Restoration, error) {
+	own := a.platform.Prefix(o.Env)
+	r := &Restoration{
+		choices: o, account: a, client: rds.NewFromConfig(a.cfg), own: own, other: config.RestoredDatabase(own), replaced: config.ReplacedDatabase(own), began: time.Now(),
+	}
+	there := map[string]*types.DBInstance{}
+	for _, id := range []string{r.own, r.other, r.replaced} {
+		i, err := r.find(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		there[id] = i
+	}
+	if err := r.plan(there[r.own], there[r.other], there[r.replaced]); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// plan says what is to be done where these instances are there; nil is none.
+func (r *Restoration) plan(own, other, replaced *types.DBInstance) error {
+	line := "tfpipeline restore -env " + r.choices.Env
+	give := func(from, to string) string {
+		r.renames = append(r.renames, renaming{from, to})
+		return "rename " + from + " to " + to
+	}
+	const (
+		adopt   = "have Terraform's state adopt the instance that bears the name"
+		restart = "restart the services that use the database"
+	)
+	refuse := func(next, format string, args ...any) error {
+		return console.WithNext(fmt.Errorf(r.choices.Env+": "+format, args...), "%s", next)
+	}
+	at := r.choices.at.UTC().Format(time.RFC3339)
+	switch {
+	case r.choices.discard && own != nil && (other != nil) != (replaced != nil):
+		if other == nil {
+			r.other = r.replaced
+		}
+		r.Steps = []string{"delete " + r.other + ", and what only it holds"}
+	case r.choices.discard:
+		return refuse("tfpipeline status -env "+r.choices.Env, "there is no instance besides %s to delete", r.own)
+	case r.choices.back && other == nil && own != nil && replaced != nil:
+		r.Begun = true
+		r.Steps = []string{give(r.own, r.other), give(r.replaced, r.own), adopt, restart}
+	case r.choices.back && own == nil && replaced != nil:
+		r.Begun = true
+		r.Steps = []string{give(r.replaced, r.own), adopt, restart}
+	case r.choices.back && own != nil && other != nil && replaced == nil:
+		r.Begun = true
+		r.Steps = []string{adopt, restart}
+	case r.choices.back:
+		return refuse("tfpipeline status -env "+r.choices.Env, "there is no instance of before to go back to")
+	case own == nil && other == nil:
+		return refuse(line+" -back", "there is no instance %s", r.own)
+	case other != nil && restoredTo(other) != at, replaced != nil && own != nil && restoredTo(own) != at:
+		aside := r.replaced
+		if other != nil {
+			aside = r.other
+		}
+		return refuse(line+" -discard, which deletes it; or "+line+" -back", "an earlier restore has left %s", aside)
+	case other == nil && replaced == nil:
+		r.restores, r.waits = true, true
+		r.Steps = []string{"restore " + r.own + " as of " + at + " to " + r.other + ", which takes AWS 10 minutes to hours", give(r.own, r.replaced) + ", and keep it: what was written since " + at + " is only there", give(r.other, r.own), adopt, restart}
+	case own != nil && other != nil:
+		r.Begun, r.waits = true, true
+		r.Steps = []string{"wait until " + r.other + " is restored", give(r.own, r.replaced), give(r.other, r.own), adopt, restart}
+	case own == nil:
+		r.Begun = true
+		r.Steps = []string{give(r.other, r.own), adopt, restart}
+	default:
+		r.Begun = true
+		r.Steps = []string{adopt, restart}
+	}
+	return nil
+}
+
+// restoredTo is the time in an instance's tag.
+func restoredTo(i *types.DBInstance) string {
+	for _, t := range i.TagList {
+		if aws.ToString(t.Key) == restoredTag {
+			return aws.ToString(t.Value)
+		}
+	}
+	return ""
+}
+
+// Confirm shows the steps and asks for the environment's name.
+func (r *Restoration) Confirm(ctx context.Context) error {
+	out := r.account.console.Out
+	fmt.Fprintf(out, "%s:\n", r.choices.Env)
+	for i, s := range r.Steps {
+		fmt.Fprintf(out, "  %d. %s\n", i+1, s)
+	}
+	if r.choices.Yes {
+		return nil
+	}
+	return r.account.console.ConfirmName(ctx, "Type the environment's name to do this:", r.choices.Env)
+}
+
+// Do gives the database's name to the other instance, and returns that one's
+// resource id, by which Terraform knows it.
+func (r *Restoration) Do(ctx context.Context) (id string, err error) {
+	if r.restores {
+		if err := r.restore(ctx); err != nil {
+			return "", err
+		}
+	}
+	if r.waits {
+		if _, err := r.await(ctx, r.other); err != nil {
+			return "", err
+		}
+	}
+	for _, name := range r.renames {
+		if err := r.rename(ctx, name.from, name.to); err != nil {
+			return "", err
+		}
+	}
+	bears, err := r.await(ctx, r.own)
+	if err != nil {
+		return "", err
+	}
+	return aws.ToString(bears.DbiResourceId), nil
+}
+
+// restore has RDS make the restored instance, like the one that it is restored from.
+func (r *Restoration) restore(ctx context.Context) error {
+	i, err := r.find(ctx, r.own)
+	if err != nil {
+		return err
+	}
+	if i == nil {
+		return fmt.Errorf("restore %s: it is gone", r.own)
+	}
+	r.progress("restoring %s as of %s to %s", r.own, r.choices.to, r.other)
+	in := &rds.RestoreDBInstanceToPointInTimeInput{
+		SourceDBInstanceIdentifier: &r.own, TargetDBInstanceIdentifier: &r.other, RestoreTime: &r.choices.at,
+		DBInstanceClass: i.DBInstanceClass, MultiAZ: i.MultiAZ, StorageType: i.StorageType, PubliclyAccessible: aws.Bool(false),
+		AutoMinorVersionUpgrade: i.AutoMinorVersionUpgrade, CopyTagsToSnapshot: i.CopyTagsToSnapshot, DeletionProtection: i.DeletionProtection,
+		Tags: []types.Tag{
+			{Key: aws.String("Environment"), Value: &r.choices.Env}, {Key: aws.String("Platform"), Value: &r.account.platform.Name},
+			{Key: aws.String(restoredTag), Value: aws.String(r.choices.at.UTC().Format(time.RFC3339))},
+		},
+	}
+	if i.DBSubnetGroup != nil {
+		in.DBSubnetGroupName = i.DBSubnetGroup.DBSubnetGroupName
+	}
+	for _, g := range i.DBParameterGroups {
+		in.DBParameterGroupName = g.DBParameterGroupName
+	}
+	for _, g := range i.VpcSecurityGroups {
+		in.VpcSecurityGroupIds = append(in.VpcSecurityGroupIds, aws.ToString(g.VpcSecurityGroupId))
+	}
+	if _, err := r.client.RestoreDBInstanceToPointInTime(ctx, in); err != nil {
+		return fmt.Errorf("restore %s: %w", r.own, err)
+	}
+	return nil
+}
+
+// rename gives an instance another name, and returns when it has it and the old one
+// is free. An earlier run may have asked for it.
+func (r *Restoration) rename(ctx context.Context, from, to string) error {
+	for asked := false; ; {
+		old, err := r.find(ctx, from)
+		if err != nil {
+			return err
+		}
+		named, err := r.find(ctx, to)
+		if err != nil {
+			return err
+		}
+		switch {
+		case old == nil && available(named):
+			return nil
+		case !asked && named == nil && available(old):
+			asked = true
+			r.progress("renaming %s to %s", from, to)
+			if _, err := r.client.ModifyDBInstance(ctx, &rds.ModifyDBInstanceInput{DBInstanceIdentifier: &from, NewDBInstanceIdentifier: &to, ApplyImmediately: aws.Bool(true)}); err != nil {
+				return fmt.Errorf("rename %s to %s: %w", from, to, err)
+			}
+			continue
+		}
+		if !calls.Pause(ctx, restorePoll) {
+			return fmt.Errorf("wait until %s is %s: %w", from, to, context.Cause(ctx))
+		}
+	}
+}
+
+func available(i *types.DBInstance) bool {
+	return i != nil && aws.ToString(i.DBInstanceStatus) == "available"
+}
+
+// restorePoll is how often an instance is asked whether it is available, and
+// restoreTold how often that is told.
+const restorePoll, restoreTold = 10 * time.Second, time.Minute
+
+// await waits until an instance is available. The lease bounds it.
+func (r *Restoration) await(ctx context.Context, identifier string) (*types.DBInstance, error) {
+	told := time.Now()
+	for {
+		i, err := r.find(ctx, identifier)
+		if err != nil {
+			return nil, err
+		}
+		status := "not there yet"
+		if i != nil {
+			status = aws.ToString(i.DBInstanceStatus)
+		}
+		switch {
+		case status == "available":
+			return i, nil
+		case status == "failed", strings.HasPrefix(status, "incompatible"):
+			return nil, console.WithNext(fmt.Errorf("%s is %s", identifier, status), "aws rds describe-events --source-type db-instance --source-identifier %s", identifier)
+		case time.Since(told) > restoreTold:
+			told = time.Now()
+			r.progress("%s is %s", identifier, status)
+		}
+		if !calls.Pause(ctx, restorePoll) {
+			return nil, fmt.Errorf("wait for %s: %w", identifier, context.Cause(ctx))
+		}
+	}
+}
+
+// find returns an instance, or nil if there is none.
+func (r *Restoration) find(ctx context.Context, identifier string) (*types.DBInstance, error) {
+	out, err := r.client.DescribeDBInstances(ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: &identifier})
+	if _, none := errors.AsType[*types.DBInstanceNotFoundFault](err); none || err == nil && len(out.DBInstances) == 0 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("describe %s: %w", identifier, err)
+	}
+	return &out.DBInstances[0], nil
+}
+
+// Discard deletes the instance that does not bear the name. A protected one leaves a
+// snapshot.
+func (r *Restoration) Discard(ctx context.Context) error {
+	if r.account.platform.Protects(r.choices.Env) {
+		if _, err := r.client.ModifyDBInstance(ctx, &rds.ModifyDBInstanceInput{DBInstanceIdentifier: &r.other, DeletionProtection: aws.Bool(false), ApplyImmediately: aws.Bool(true)}); err != nil {
+			return fmt.Errorf("take the deletion protection from %s: %w", r.other, err)
+		}
+		if _, err := r.await(ctx, r.other); err != nil {
+			return err
+		}
+	}
+	in := &rds.DeleteDBInstanceInput{DBInstanceIdentifier: &r.other, SkipFinalSnapshot: aws.Bool(true)}
+	if r.account.platform.Protects(r.choices.Env) {
+		in.SkipFinalSnapshot, in.FinalDBSnapshotIdentifier = aws.Bool(false), aws.String(r.other+"-"+r.began.UTC().Format("20060102150405"))
+	}
+	if _, err := r.client.DeleteDBInstance(ctx, in); err != nil {
+		return fmt.Errorf("delete %s: %w", r.other, err)
+	}
+	fmt.Fprintf(r.account.console.Out, "%s: %s is being deleted%s\n", r.choices.Env, r.other, cmp.Or(map[bool]string{true: "; its snapshot is " + aws.ToString(in.FinalDBSnapshotIdentifier)}[in.FinalDBSnapshotIdentifier != nil], ""))
+	return nil
+}
+
+// Print says what bears the name, what is kept, and how long it took.
+func (r *Restoration) Print() {
+	what, kept := "the data as of "+r.choices.to, r.replaced
+	if r.choices.back {
+		what, kept = "the data of before", r.other
+	}
+	fmt.Fprintf(r.account.console.Out, "%s: %s holds %s (%s); %s is kept\n", r.choices.Env, r.own, what, time.Since(r.began).Round(time.Second), kept)
+}
+
+// Suggest says how to go back, and how to delete what is kept.
+func (r *Restoration) Suggest() {
+	line := "tfpipeline restore -env " + r.choices.Env
+	if r.choices.back {
+		r.account.console.Suggest("%s -discard, once nobody needs what was restored", line)
+		return
+	}
+	r.account.console.Suggest("%s -back, to go back; or -discard, once nobody needs what was written since", line)
+}
+
+func (r *Restoration) progress(format string, args ...any) {
+	r.account.console.Progress("%s: "+format, append([]any{r.choices.Env}, args...)...)
+}
+
+// DatabaseAddress is the database's in the root of every environment.
+const DatabaseAddress = "module.database.aws_db_instance.this"
+
+// DatabaseServices are the services that use the database.
+func (a *Account) DatabaseServices() (names []string) {
+	for _, s := range a.platform.Services {
+		if s.Database {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
