@@ -35,9 +35,9 @@ validate environments all-tests race-sample other-platform: export GOMEMLIMIT = 
 # Packages with tests that need more than Go.
 E2E_PACKAGES = $(sort $(dir $(shell grep -rl --include='*_test.go' '"E2E"' gen migrations tfpipeline | sed 's,^,./,')))
 
-# The longest test by far, which mostly waits for the provider's timers: it runs
-# beside all others.
-LONGEST = ^TestEnvironments$$
+# The longest tests by far, which mostly wait for the provider's timers: they run
+# beside each other and all others.
+LONGEST = ^(TestEnvironments|TestMarket)$$
 
 ##@ Use
 
@@ -130,7 +130,7 @@ e2e: ## The rest: real Terraform, provider, moto and PostgreSQL (about 15 minute
 	@$(MAKE) --no-print-directory -j2 environments all-tests PACKAGES="$(E2E_PACKAGES)"
 
 .PHONY: environments
-environments: ## From an empty account to production and back, as the roles
+environments: ## Two platforms from an empty account through their life and back, as the roles
 	@E2E=1 $(GATE_TEST) -count=1 -timeout 40m -run '$(LONGEST)' ./tfpipeline
 
 # Those of make test are among them. Packages begin in the order of their names
@@ -146,12 +146,12 @@ gate: ## Everything that must pass, every test once and a sample of them with th
 
 .PHONY: soak
 soak: load seeds ## The long matrices, by hand and nightly: many kills, slow resources, promotions under load
-	@SOAK=1 E2E=1 go test -count=1 -timeout 4h -p 1 -v -skip '$(LONGEST)' ./migrations/... ./tfpipeline/...
+	@SOAK=1 E2E=1 go test -count=1 -timeout 4h -p 1 -v -skip '^TestEnvironments$$' ./migrations/... ./tfpipeline/...
 
 .PHONY: load
 load: ## The README's table: a million requests while releases come, fail and are killed (about 40 minutes)
 	@mkdir -p bin
-	@set -o pipefail; SOAK=1 E2E=1 go test -count=1 -timeout 2h -v -run '$(LONGEST)' ./tfpipeline | tee bin/load.log; \
+	@set -o pipefail; SOAK=1 E2E=1 go test -count=1 -timeout 2h -v -run '^TestEnvironments$$' ./tfpipeline | tee bin/load.log; \
 	  code=$$?; sed -n 's/.* figure: //p' bin/load.log; exit $$code
 
 # A seed takes a quarter of a minute. FIRST begins elsewhere.

@@ -186,7 +186,7 @@ func TestExtendedPlatform(t *testing.T) {
 		}
 		return string(out)
 	}
-	in("go", "build", "-overlay", overlay, "-o", dir+"/", "./gen", "./tfpipeline")
+	in("go", "build", "-overlay", overlay, "-o", dir+"/", "./gen")
 	in(filepath.Join(dir, "gen"), "-C", tree)
 	// The committed lock of the shared root; the others take it over.
 	lock, err := os.ReadFile(filepath.Join(repository, "envs", "shared", ".terraform.lock.hcl"))
@@ -196,10 +196,13 @@ func TestExtendedPlatform(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(tree, "envs", "shared", ".terraform.lock.hcl"), lock, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	p := config.Default()
+	p.Environments = append(p.Environments, config.Environment{Name: "preview", Subdomain: "preview"})
 	for _, root := range []string{"production", "preview"} {
-		out := in(filepath.Join(dir, "tfpipeline"), "plan", "-offline", "-env", root, "-C", tree)
-		if !strings.Contains(out, "module.storage ") || !strings.Contains(out, "module.mail ") {
-			t.Errorf("the plan of %s lacks storage, a service, or mail, a worker:\n%s", root, out)
+		var stdout, stderr bytes.Buffer
+		code := run(t.Context(), p, []string{"plan", "-offline", "-env", root, "-C", tree}, withoutAWS(), nil, &stdout, &stderr)
+		if out := stdout.String(); code != console.ExitOK || !strings.Contains(out, "module.storage ") || !strings.Contains(out, "module.mail ") {
+			t.Errorf("exit %d; the plan of %s lacks storage, a service, or mail, a worker:\n%s%s", code, root, out, &stderr)
 		}
 	}
 }

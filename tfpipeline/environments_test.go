@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
@@ -49,7 +50,7 @@ func TestEnvironments(t *testing.T) {
 		}
 	})
 	defer trace.check(t) // also after a failure, which a denial explains
-	administrator := program{path: build(t), env: withoutAWS(endpoint.Environ()...)}
+	administrator := program{platform: configtest.Docs(), path: build(t), env: withoutAWS(endpoint.Environ()...)}
 	reader := administrator.as(endpoint.URL(), "plan")
 
 	bootstrapInUsedAccount(t, administrator, endpoint.URL())
@@ -232,8 +233,9 @@ func build(t testing.TB) string {
 
 // program is the built program in an environment.
 type program struct {
-	path string
-	env  []string
+	platform config.Platform // whose roles it is run as
+	path     string
+	env      []string
 	// job returns the credentials of the role that a command runs as; those of
 	// env if nil.
 	job func(testing.TB) []string

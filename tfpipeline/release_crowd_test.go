@@ -12,12 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
 )
-
-// publicPaths lead to one service each.
-var publicPaths = []string{"/api/documents", "/mcp", "/"}
 
 // answer is what the sample application says.
 type answer struct{ Service, Release string }
@@ -49,8 +45,7 @@ func (f failure) String() string { return fmt.Sprintf("%s %v", f.at.Format("15:0
 // and over: what is being answered when a task ends must be answered to its end.
 func (w *workshop) users(env string, people int, slow ...string) *crowd {
 	w.t.Helper()
-	p := configtest.Docs()
-	e, ok := p.Environment(env)
+	e, ok := w.platform.Environment(env)
 	if !ok {
 		w.t.Fatalf("no environment %s", env)
 	}
@@ -58,7 +53,7 @@ func (w *workshop) users(env string, people int, slow ...string) *crowd {
 	w.t.Cleanup(stop)
 	c := &crowd{
 		client: &http.Client{Transport: localaws.Transport(w.endpoint, nil), Timeout: 20 * time.Second},
-		domain: p.Host(e), stop: stop, first: map[string]time.Time{},
+		domain: w.platform.Host(e), stop: stop, first: map[string]time.Time{},
 	}
 	for i := range people {
 		c.done.Go(func() {
@@ -67,14 +62,14 @@ func (w *workshop) users(env string, people int, slow ...string) *crowd {
 			defer pace.Stop()
 			for n := i; ctx.Err() == nil; n++ {
 				<-pace.C
-				a, err := c.ask(context.WithoutCancel(ctx), publicPaths[n%len(publicPaths)])
+				a, err := c.ask(context.WithoutCancel(ctx), w.paths[n%len(w.paths)])
 				c.hear(a.Service + " " + a.Release)
 				c.note(err)
 			}
 		})
 	}
 	for _, query := range slow {
-		for _, path := range publicPaths {
+		for _, path := range w.paths {
 			c.done.Go(func() {
 				for ctx.Err() == nil {
 					body, err := c.read(context.WithoutCancel(ctx), path+"?"+query)

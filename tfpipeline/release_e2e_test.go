@@ -34,6 +34,9 @@ import (
 // from them.
 type workshop struct {
 	t *testing.T
+	// platform is what is released, and paths lead to each of its public services.
+	platform config.Platform
+	paths    []string
 	// administrator is the program with credentials that may everything, as
 	// cfg has them; deployer and builder are the workflow roles.
 	administrator program
@@ -51,32 +54,38 @@ type workshop struct {
 // and builds the sample application and migrate.
 func newWorkshop(t *testing.T, administrator program, endpoint string, cfg aws.Config) *workshop {
 	t.Helper()
-	w := &workshop{t: t, administrator: administrator, endpoint: endpoint, cfg: cfg, repository: t.TempDir(), programs: t.TempDir()}
+	w := &workshop{t: t, platform: administrator.platform, paths: []string{"/api/documents", "/mcp", "/"}, administrator: administrator, endpoint: endpoint, cfg: cfg, repository: t.TempDir(), programs: t.TempDir()}
 	for _, dir := range []string{"envs", "modules"} {
 		if err := os.CopyFS(filepath.Join(w.repository, dir), os.DirFS(filepath.Join("..", dir))); err != nil {
 			t.Fatal(err)
 		}
 	}
-	files, err := filepath.Glob("../migrations/*.sql")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no migrations", err)
-	}
-	for _, f := range files {
-		content, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		writeFile(t, filepath.Join(w.repository, "migrations", filepath.Base(f)), string(content))
-	}
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", w.programs+"/", "./internal/localaws/sample", "../migrations/migrate").CombinedOutput()
-	if err != nil {
-		t.Fatalf("build the images: %v\n%s", err, out)
-	}
-	w.git("init", "--quiet")
+	w.prepare()
 	w.workflows = w.runner()
 	w.git("add", "--all")
 	w.git("commit", "--quiet", "-m", "The platform")
 	return w
+}
+
+// prepare adds the migrations, and builds the programs of images.
+func (w *workshop) prepare() {
+	w.t.Helper()
+	files, err := filepath.Glob("../migrations/*.sql")
+	if err != nil || len(files) == 0 {
+		w.t.Fatal("no migrations", err)
+	}
+	for _, f := range files {
+		content, err := os.ReadFile(f)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		writeFile(w.t, filepath.Join(w.repository, "migrations", filepath.Base(f)), string(content))
+	}
+	out, err := exec.CommandContext(w.t.Context(), "go", "build", "-o", w.programs+"/", "./internal/localaws/sample", "../migrations/migrate").CombinedOutput()
+	if err != nil {
+		w.t.Fatalf("build the images: %v\n%s", err, out)
+	}
+	w.git("init", "--quiet")
 }
 
 // runner executes the workflows of the repository, with the built program, on the
@@ -108,7 +117,7 @@ func (w *workshop) deployer(env string) program {
 // builder leads the SDK's clients to the endpoint as the build role.
 func (w *workshop) builder() aws.Config {
 	w.t.Helper()
-	c := assume(w.t, w.endpoint, "build")
+	c := assume(w.t, w.platform, w.endpoint, "build")
 	cfg := w.cfg
 	cfg.Credentials = credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, c.SessionToken)
 	return cfg
@@ -150,10 +159,13 @@ func (w *workshop) release(tag string, misbehave map[string]string) {
 			w.t.Fatal(err)
 		}
 	}
-	p, builder := configtest.Docs(), w.builder()
+	p, builder := w.platform, w.builder()
 	for _, s := range p.Services {
+		if !s.Builds() {
+			continue
+		}
 		command := slices.Concat([]string{"sample", "-service", s.Name, "-release", tag}, strings.Fields(misbehave[s.Name]))
-		if _, err := localaws.Push(w.t.Context(), builder, p.RepositoryName(s.Name), commit, localaws.Image{Folder: filepath.Dir(bin), Command: command}); err != nil {
+		if _, err := localaws.Push(w.t.Context(), builder, p.RepositoryName(s.Name), commit, localaws.Image{Folder: filepath.Dir(bin), Command: command, Environ: []string{"SAMPLE_RELEASE=" + tag}}); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -169,7 +181,7 @@ func (w *workshop) executable(path string) {
 // provide stores the secrets that a person provides.
 func (w *workshop) provide(env string) {
 	w.t.Helper()
-	p := configtest.Docs()
+	p := w.platform
 	for _, s := range p.Secrets {
 		if s.Kind != config.Provided {
 			continue
@@ -213,7 +225,7 @@ func bySteps(stderr string) string {
 func (w *workshop) serves(env, release string) {
 	w.t.Helper()
 	users := w.users(env, 0)
-	for _, path := range publicPaths {
+	for _, path := range w.paths {
 		for range 4 { // more than there are tasks
 			if got, err := users.ask(w.t.Context(), path); err != nil || got.Release != release {
 				w.t.Fatalf("%s answers as %q, want %s: %v", path, got.Release, release, err)

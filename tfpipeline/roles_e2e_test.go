@@ -13,16 +13,17 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam/iamtest"
 )
 
-// assume returns credentials of a workflow role, for an hour.
-func assume(t testing.TB, url, role string) aws.Credentials {
+// assume returns credentials of a platform's workflow role, for an hour.
+func assume(t testing.TB, p config.Platform, url, role string) aws.Credentials {
 	t.Helper()
-	arn, token, err := localaws.Job(configtest.Docs(), role)
+	arn, token, err := localaws.Job(p, role)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +38,7 @@ func assume(t testing.TB, url, role string) aws.Credentials {
 // is a job of its own: no session must live as long as a test.
 func (p program) as(url, role string) program {
 	p.job = func(t testing.TB) []string {
-		c := assume(t, url, role)
+		c := assume(t, p.platform, url, role)
 		return []string{"AWS_ACCESS_KEY_ID=" + c.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + c.SecretAccessKey, "AWS_SESSION_TOKEN=" + c.SessionToken}
 	}
 	return p
@@ -107,7 +108,7 @@ func forbidden(t *testing.T, url string) {
 	for _, a := range iamtest.Attempts(t, func(env, kind string) string { return identifier(t, url, env, kind) }) {
 		c, ok := sessions[a.Role]
 		if !ok {
-			c = assume(t, url, a.Role)
+			c = assume(t, configtest.Docs(), url, a.Role)
 			sessions[a.Role] = c
 		}
 		status, body := send(t, a.Request(t, url, c.AccessKeyID, c.SessionToken))

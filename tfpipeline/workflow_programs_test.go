@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -24,7 +25,7 @@ import (
 // scriptPlatform is what tfpipeline deploys where a test runs it as a program.
 // SCRIPT_WINDOW shortens what would be waited for.
 func scriptPlatform() config.Platform {
-	p := configtest.Docs()
+	p := configtest.All()[cmp.Or(os.Getenv("SCRIPT_PLATFORM"), "docs")]
 	window, err := time.ParseDuration(os.Getenv("SCRIPT_WINDOW"))
 	for i := range p.Environments {
 		if e := &p.Environments[i]; err == nil {

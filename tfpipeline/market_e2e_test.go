@@ -1,0 +1,381 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/specboard/platform/gen/config/configtest"
+	"github.com/specboard/platform/tfpipeline/internal/calls"
+	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/localaws"
+)
+
+// market is a workshop of the platform of that name, on a local endpoint of its own.
+type market struct {
+	*workshop
+	cloud *localaws.Cloud
+
+	mu sync.Mutex
+	// denied are the calls that a role may not make, reported what the scheduled task
+	// of that name printed.
+	denied, reported []string
+}
+
+// TestMarket runs a platform of another shape than Docs through its life, as the
+// roles: workers with queues, tasks with a schedule, an internal service that the
+// website asks. While releases come, one of which has a bad worker, every request is
+// answered, and each of 10,000 messages is handled one time. The soak test also restores
+// the database, and destroys the environment.
+func TestMarket(t *testing.T) {
+	t.Parallel()
+	e2e(t)
+	m := newMarket(t)
+	const env = "trial"
+	m.administrator.must(t, console.ExitOK, "bootstrap", "-C", m.repository, "-env", "shared", "-yes")
+	m.deployer(env).must(t, console.ExitOK, "apply", "-C", m.repository, "-env", env, "-yes")
+	m.unchanged(env)
+
+	m.release("v1.0.0", nil)
+	m.deploys(console.ExitOK, "v1.0.0", env, "promote", "-release", "v1.0.0")
+	first := m.scheduled()
+	m.load = m.users(env, 1)
+	letters := m.sends(env, m.load)
+	m.release("v1.1.0", nil)
+	m.deploys(console.ExitOK, "v1.1.0", env, "promote", "-release", "v1.1.0")
+	second := m.scheduled()
+	if slices.Equal(first, second) {
+		t.Errorf("a promotion left the schedules at %v", first)
+	}
+
+	m.release("v1.2.0", map[string]string{"mail": "-crash-at 25"})
+	mentions(t, m.deploys(console.ExitRolledBack, "v1.1.0", env, "promote", "-release", "v1.2.0"), "mail", "stopped by itself", "told to crash at message 25")
+	if got := m.scheduled(); !slices.Equal(got, second) {
+		t.Errorf("after a bad worker the schedules start %v, want %v", got, second)
+	}
+	m.deploys(console.ExitOK, "v1.0.0", env, "rollback")
+	if got := m.scheduled(); !slices.Equal(got, first) {
+		t.Errorf("after the rollback the schedules start %v, want %v", got, first)
+	}
+
+	// The website finds the search by its name.
+	if a, err := m.load.ask(t.Context(), "/?call="+url.QueryEscape("http://search:9200/")); err != nil || a.Service != "search" || a.Release != "v1.0.0" {
+		t.Errorf("the search answers the website as %+v, %v", a, err)
+	}
+	sent := letters()
+	m.load.end(t)
+	m.handled(sent)
+	m.mu.Lock()
+	reported := len(m.reported)
+	m.mu.Unlock()
+	if reported == 0 {
+		t.Error("no scheduled task reported what was handled")
+	}
+
+	m.unchanged(env)
+	if os.Getenv("SOAK") == "" {
+		return // the rest takes another five minutes: make soak
+	}
+	m.restores(env, sent)
+	m.administrator.must(t, console.ExitOK, "destroy", "-C", m.repository, "-env", env, "-yes", "-name", env)
+	left, err := m.cloud.Inventory(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, names := range left {
+		for _, name := range names {
+			if strings.Contains(name, env) && !strings.Contains(kind, "s3") && !strings.Contains(name, "deploy-"+env) && !strings.HasSuffix(name, env+"-boundary") {
+				t.Errorf("destroy left %s %s", kind, name)
+			}
+		}
+	}
+}
+
+// newMarket renders the platform into a repository, and starts its endpoint.
+func newMarket(t *testing.T) *market {
+	t.Helper()
+	p := configtest.Market()
+	m := &market{}
+	cloud, err := localaws.StartCloud(t.Context(), localaws.CloudOptions{
+		Options: localaws.Options{Region: p.Region, Account: p.Account, Trace: m.trace},
+		Speed:   speed(), Second: 100 * time.Millisecond, Output: m.output,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cloud.Close(); err != nil {
+			t.Error(err)
+		}
+		for _, d := range m.denied {
+			t.Errorf("denied to %s", d)
+		}
+	})
+	cfg := localConfig(cloud.URL())
+	cfg.Region = p.Region
+	m.cloud = cloud
+	m.workshop = &workshop{t: t, platform: p, paths: []string{"/"}, endpoint: cloud.URL(), cfg: cfg, repository: t.TempDir(), programs: t.TempDir()}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.administrator = program{platform: p, path: filepath.Join(m.programs, "tfpipeline"), env: append(withoutAWS(cloud.Environ()...), "SCRIPT_PLATFORM=market")}
+	if err := os.Symlink(self, m.administrator.path); err != nil {
+		t.Fatal(err)
+	}
+	m.render()
+	m.prepare()
+	m.git("add", "--all")
+	m.git("commit", "--quiet", "-m", "The platform")
+	return m
+}
+
+// render writes the platform's Terraform with a gen that deploys it.
+func (m *market) render() {
+	m.t.Helper()
+	main, err := filepath.Abs("../gen/main.go")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	source, err := os.ReadFile(main)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	dir := m.t.TempDir()
+	changed := strings.NewReplacer("config.Default()", "configtest.Market()",
+		"\t\"github.com/specboard/platform/gen/config\"\n", "\t\"github.com/specboard/platform/gen/config\"\n\t\"github.com/specboard/platform/gen/config/configtest\"\n").Replace(string(source))
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {main: filepath.Join(dir, "main.go")}})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	writeFile(m.t, filepath.Join(dir, "main.go"), changed)
+	writeFile(m.t, filepath.Join(dir, "overlay.json"), string(overlay))
+	gen := filepath.Join(dir, "gen")
+	for _, args := range [][]string{{"go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", gen, "../gen"}, {gen, "-C", m.repository}} {
+		if out, err := exec.CommandContext(m.t.Context(), args[0], args[1:]...).CombinedOutput(); err != nil {
+			m.t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+	}
+	lock, err := os.ReadFile("../envs/shared/.terraform.lock.hcl")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for _, root := range m.platform.Roots() {
+		writeFile(m.t, filepath.Join(m.repository, "envs", root, ".terraform.lock.hcl"), string(lock))
+	}
+}
+
+func (m *market) trace(c localaws.Call) {
+	if c.Denied == "" {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.denied = append(m.denied, c.Role+": "+c.Service+"."+c.Operation+" "+questions(c.Asked)+": "+c.Denied)
+}
+
+func (m *market) output(_, container, line string) {
+	if container != "report" || !strings.HasSuffix(line, "messages were handled") {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.reported = append(m.reported, line)
+}
+
+// scheduled are the task definitions that the schedules start; all are switched on.
+func (m *market) scheduled() (definitions []string) {
+	m.t.Helper()
+	client := scheduler.NewFromConfig(m.cfg)
+	list, err := client.ListSchedules(m.t.Context(), &scheduler.ListSchedulesInput{})
+	if err != nil || len(list.Schedules) != 2 {
+		m.t.Fatalf("%d schedules, want 2: %v", len(list.Schedules), err)
+	}
+	for _, s := range list.Schedules {
+		one, err := client.GetSchedule(m.t.Context(), &scheduler.GetScheduleInput{GroupName: s.GroupName, Name: s.Name})
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		if one.State != "ENABLED" {
+			m.t.Errorf("schedule %s is %s", *s.Name, one.State)
+		}
+		definitions = append(definitions, aws.ToString(one.Target.EcsParameters.TaskDefinitionArn))
+	}
+	slices.Sort(definitions)
+	return definitions
+}
+
+// sends has the website send messages to both queues, ten with each request, until
+// the function that it returns is called and 10,000 are sent. That returns how many.
+func (m *market) sends(env string, c *crowd) (end func() int) {
+	const enough, batch = 10_000, 10
+	stop := make(chan struct{})
+	sent := 0
+	var sending sync.WaitGroup
+	sending.Go(func() {
+		pace := time.NewTicker(200 * time.Millisecond)
+		defer pace.Stop()
+		for m.t.Context().Err() == nil {
+			select {
+			case <-stop:
+				if sent >= enough {
+					return
+				}
+			case <-pace.C:
+			}
+			query := url.Values{"send": {[]string{"mail", "pages"}[sent/batch%2]}}
+			for range batch {
+				sent++
+				query.Add("body", strconv.Itoa(sent))
+			}
+			_, err := c.read(m.t.Context(), "/?"+query.Encode())
+			c.note(err)
+		}
+	})
+	return func() int {
+		close(stop)
+		sending.Wait()
+		return sent
+	}
+}
+
+// handled waits until the queues are empty, and checks that the database knows of
+// every message one time, and that none was given up.
+func (m *market) handled(sent int) {
+	m.t.Helper()
+	began := time.Now()
+	for deadline := began.Add(5 * time.Minute); m.waiting() > 0; {
+		if time.Now().After(deadline) || !calls.Pause(m.t.Context(), 200*time.Millisecond) {
+			m.t.Fatal("the queues are not empty 5 minutes after the last message")
+		}
+	}
+	times, messages := m.count("trial"), 0
+	if err := m.database("trial").QueryRow(m.t.Context(), "SELECT count(DISTINCT body) FROM handled").Scan(&messages); err != nil {
+		m.t.Fatal(err)
+	}
+	m.t.Logf("figure: %d messages sent, %d handled, %d times, the last after %s", sent, messages, times, time.Since(began).Round(time.Second))
+	if messages != sent || times != sent {
+		m.t.Errorf("%d messages were sent, %d handled, %d times", sent, messages, times)
+	}
+}
+
+// database is a connection to an environment's instance, or to one beside it.
+func (m *market) database(name string) *pgx.Conn {
+	m.t.Helper()
+	id := m.platform.Prefix(name)
+	found, err := rds.NewFromConfig(m.cfg).DescribeDBInstances(m.t.Context(), &rds.DescribeDBInstancesInput{DBInstanceIdentifier: &id})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	at := found.DBInstances[0]
+	db, err := pgx.Connect(m.t.Context(), fmt.Sprintf("host=%s port=%d user=%s dbname=%s sslmode=require", *at.Endpoint.Address, *at.Endpoint.Port, *at.MasterUsername, *at.DBName))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.t.Cleanup(func() { _ = db.Close(context.WithoutCancel(m.t.Context())) })
+	return db
+}
+
+// count is how many messages an instance knows of.
+func (m *market) count(name string) (n int) {
+	m.t.Helper()
+	if err := m.database(name).QueryRow(m.t.Context(), "SELECT count(*) FROM handled").Scan(&n); err != nil {
+		m.t.Fatal(err)
+	}
+	return n
+}
+
+// restores loses the rows of a table, brings the database back to the second before,
+// and the services onto it, and then returns to the database of before.
+func (m *market) restores(env string, sent int) {
+	m.t.Helper()
+	to := time.Now().Truncate(time.Second).Add(time.Second)
+	calls.Pause(m.t.Context(), time.Until(to)+10*time.Millisecond)
+	if _, err := m.database(env).Exec(m.t.Context(), "DELETE FROM handled"); err != nil {
+		m.t.Fatal(err)
+	}
+	restore := func(args ...string) string {
+		m.t.Helper()
+		began := time.Now()
+		args = append([]string{"restore", "-C", m.repository, "-env", env, "-yes", "-name", env}, args...)
+		out, stderr, code := m.deployer(env).run(m.t, args...)
+		if code != console.ExitOK {
+			m.t.Fatalf("%v: exit %d\n%s\n%s", args, code, out, stderr)
+		}
+		m.t.Logf("figure: restore %s took %.0f s", args[len(args)-1], time.Since(began).Seconds())
+		return out
+	}
+	// heard is whether what is sent now arrives in the database.
+	heard := func(want int) {
+		m.t.Helper()
+		if _, err := m.users(env, 0).read(m.t.Context(), "/?send=mail&body=afterwards"); err != nil {
+			m.t.Fatal(err)
+		}
+		for deadline := time.Now().Add(time.Minute); m.count(env) != want; {
+			if time.Now().After(deadline) || !calls.Pause(m.t.Context(), 200*time.Millisecond) {
+				m.t.Fatalf("%d messages in %s, want %d: the services use another database", m.count(env), env, want)
+			}
+		}
+	}
+	contains(m.t, "restore", restore("-to", to.UTC().Format(time.RFC3339)), "1. restore market-trial as of", "trial: market-trial holds the data as of", "market-trial-replaced is kept")
+	if now, before := m.count(env), m.count(env+"-replaced"); now != sent || before != 0 {
+		m.t.Errorf("%d messages after the restore, want %d; that of before has %d", now, sent, before)
+	}
+	heard(sent + 1)
+	m.unchanged(env)
+	contains(m.t, "restore -back", restore("-back"), "market-trial-restored is kept")
+	heard(1)
+	m.unchanged(env)
+	contains(m.t, "restore -discard", restore("-discard"), "market-trial-restored is being deleted")
+}
+
+// unchanged checks that a plan finds nothing to do.
+func (m *market) unchanged(env string) {
+	m.t.Helper()
+	if out := m.administrator.as(m.endpoint, "plan").must(m.t, console.ExitOK, "plan", "-C", m.repository, "-env", env, "-no-lock", "-detailed-exitcode"); !strings.Contains(out, env+": no changes") {
+		m.t.Errorf("the plan:\n%s", out)
+	}
+}
+
+// waiting is how many messages are in the queues, hidden ones too; of dead letters
+// there must be none.
+func (m *market) waiting() (n int) {
+	m.t.Helper()
+	client := sqs.NewFromConfig(m.cfg)
+	queues, err := client.ListQueues(m.t.Context(), &sqs.ListQueuesInput{})
+	if err != nil || len(queues.QueueUrls) != 4 {
+		m.t.Fatalf("queues %v, %v", queues, err)
+	}
+	for _, q := range queues.QueueUrls {
+		names := []types.QueueAttributeName{types.QueueAttributeNameApproximateNumberOfMessages, types.QueueAttributeNameApproximateNumberOfMessagesNotVisible}
+		out, err := client.GetQueueAttributes(m.t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: &q, AttributeNames: names})
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		for _, name := range names {
+			count, err := strconv.Atoi(out.Attributes[string(name)])
+			if err != nil || count > 0 && strings.HasSuffix(q, "-dead") {
+				m.t.Fatalf("%s: %v, %v", q, out.Attributes, err)
+			}
+			n += count
+		}
+	}
+	return n
+}
