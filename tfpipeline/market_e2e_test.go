@@ -37,6 +37,8 @@ type market struct {
 	// denied are the calls that a role may not make, reported what the scheduled task
 	// of that name printed.
 	denied, reported []string
+	// ended is whether denials are no longer kept.
+	ended bool
 }
 
 // TestMarket runs a platform of another shape than Docs through its life, as the
@@ -94,6 +96,7 @@ func TestMarket(t *testing.T) {
 		return // the rest takes another five minutes: make soak
 	}
 	m.restores(env, sent)
+	m.expectDenials()
 	m.administrator.must(t, console.ExitOK, "destroy", "-C", m.repository, "-env", env, "-yes", "-name", env)
 	left, err := m.cloud.Inventory(t.Context())
 	if err != nil {
@@ -188,7 +191,18 @@ func (m *market) trace(c localaws.Call) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.ended {
+		return
+	}
 	m.denied = append(m.denied, c.Role+": "+c.Service+"."+c.Operation+" "+questions(c.Asked)+": "+c.Denied)
+}
+
+// expectDenials ends the recording of denials: a destroy takes the permissions of
+// workers away while they still receive.
+func (m *market) expectDenials() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ended = true
 }
 
 func (m *market) output(_, container, line string) {
