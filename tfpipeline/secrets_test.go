@@ -96,7 +96,7 @@ func TestSecretsCommand(t *testing.T) {
 	stdout += stderr
 	mentions(t, stdout, "staging: restart of api is done")
 	for key, object := range w.cloud.objects {
-		if strings.Contains(string(object), "canary-invite") {
+		if strings.Contains(object, "canary-invite") {
 			t.Errorf("a value is in %s", key)
 		}
 	}

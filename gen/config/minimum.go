@@ -42,7 +42,8 @@ func (c *checker) minimums(path string, s Size) {
 		c.must(m.MinTasks >= s.MinTasks && m.MinTasks <= s.MaxTasks, at+".minTasks", m.MinTasks,
 			"is not a number of tasks from minTasks ("+show(s.MinTasks)+") to maxTasks ("+show(s.MaxTasks)+")", s.MaxTasks)
 	}
-	if len(s.Minimums) == 1 && s.Autoscaled() {
+	other := func(m Minimum) bool { return m.MinTasks != s.Minimums[0].MinTasks }
+	if len(s.Minimums) > 0 && s.Autoscaled() && !slices.ContainsFunc(s.Minimums, other) {
 		c.must(s.Minimums[0].MinTasks == s.MinTasks, keyed(path, s.Minimums[0].Name), nil, "would never end: another one has to set minTasks again", literal(`{Name: "night", …}`))
 	}
 }

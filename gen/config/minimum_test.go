@@ -31,6 +31,8 @@ environments["production"].size.minimums["d"].expression: "cron(0 7 ? * MON-FRI 
 `},
 		{"one that never ends", production(config.Minimum{Name: "day", Expression: day, MinTasks: 4}),
 			`environments["production"].size.minimums["day"]: would never end: another one has to set minTasks again; for example {Name: "night", …}`},
+		{"two that never end", production(config.Minimum{Name: "day", Expression: day, MinTasks: 4}, config.Minimum{Name: "evening", Expression: night, MinTasks: 4}),
+			`environments["production"].size.minimums["day"]: would never end: another one has to set minTasks again; for example {Name: "night", …}`},
 		{"without autoscaling", func(p *P) {
 			p.Environments[0].Size.Minimums = []config.Minimum{{Name: "day", Expression: day, MinTasks: 1}, {Name: "night", Expression: night, MinTasks: 1}}
 		}, `

@@ -14,12 +14,12 @@ import (
 // that Validate accepts, and must tell services apart that begin alike.
 func TestLongNamesKeepTheirPrefix(t *testing.T) {
 	cut := 0
-	for platform := 3; platform <= 44; platform++ {
+	for platform := 3; platform <= 38; platform++ {
 		for service := 1; service <= 63; service++ {
 			p := configtest.Docs()
 			p.Name = "p" + strings.Repeat("a", platform-2) + "z"
 			name := strings.Repeat("s", service)
-			if platform == 44 || service == 63 { // the longest are valid
+			if platform == 38 || service == 63 { // the longest are valid
 				p.Services[1].Name = name
 				if err := p.Validate(); err != nil {
 					t.Fatal(err)

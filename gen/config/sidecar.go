@@ -76,6 +76,11 @@ func (c *checker) sidecars(path string, s Service) {
 	c.must(len(s.Sidecars) <= mostSidecars, path+".sidecars", literal(plural(len(s.Sidecars), "sidecar")), "are more than the nine that ECS runs beside a service's container", nil)
 	used := firsts(s.Sidecars, func(o Sidecar) string { return o.Name })
 	ports := portsOf(s)
+	if _, routed := s.Router(); routed {
+		first, taken := ports[routerPort]
+		c.must(!taken, path+".ports", routerPort, "is "+first+", and a log router listens on it", 9090)
+		ports[routerPort] = "the log router's"
+	}
 	router := ""
 	for i, o := range s.Sidecars {
 		at := element(path+".sidecars", i, o.Name, used)
@@ -232,11 +237,19 @@ func (c *checker) sidecarsFit(path string, e Environment) {
 	}
 }
 
-// sidecarBytes is about what sidecars add to a task definition.
+// sidecarBytes is about what sidecars add to a task definition: what they say
+// themselves, the ARN of each secret, and what every container has besides.
 func sidecarBytes(s Service) int {
 	text, err := json.Marshal(s.Sidecars)
 	if err != nil {
 		return 0 // texts and numbers always encode
 	}
-	return len(text)
+	size := len(text)
+	for _, o := range s.Sidecars {
+		size += 512 + 200*(len(o.Secrets)+len(o.LogRouter.Secrets))
+	}
+	return size
 }
+
+// routerPort is where FireLens listens for the logs of a task.
+const routerPort = 24224

@@ -23,6 +23,13 @@ func TestInvalidSidecar(t *testing.T) {
 		return all
 	}
 	checkInvalid(t, []invalid{
+		{"the log router's port", func(p *config.Platform) {
+			p.Services[0].Port = 24224
+			p.Services[0].Sidecars = []config.Sidecar{{Name: "logs", Image: image, LogRouter: config.LogRouter{Type: "fluentbit"}}, {Name: "x", Image: image, Ports: []int{24224}}}
+		}, `
+services["api"].ports: 24224 is the service's port, and a log router listens on it; for example 9090
+services["api"].sidecars["x"].ports[0]: 24224 is the log router's already, and containers of a task share its ports
+`},
 		{"names", api(config.Sidecar{Name: "api", Image: image}, config.Sidecar{Name: "Otel", Image: image}, config.Sidecar{Name: "x", Image: image}, config.Sidecar{Name: "x", Image: image}), `
 services["api"].sidecars["api"].name: "api" is the service's own container; for example "api-sidecar"
 services["api"].sidecars["Otel"].name: "Otel" is not lower-case letters, digits and single hyphens between them, beginning with a letter; for example "otel"
@@ -98,7 +105,7 @@ environments["production"].size.cpu: 256 leaves nothing to service "frontend", w
 environments["production"].size.memory: 512 MiB leaves nothing to service "frontend", whose sidecars are granted 520
 `},
 		{"more than a task definition holds", api(config.Sidecar{Name: "otel", Image: image, Environment: map[string]string{"CONFIG": strings.Repeat("x", 62<<10)}}), `
-services["api"]: its variables, secrets and command make a task definition of about 66 KiB, where ECS takes 64
+services["api"]: its variables, secrets and command make a task definition of about 67 KiB, where ECS takes 64
 `},
 	})
 }

@@ -23,9 +23,13 @@ const (
 	QueueName = 75
 
 	targetGroupName = 32
-	// environmentPrefix is what a database (63) and a deploy role (64) leave for
-	// platform and environment.
-	environmentPrefix = 56
+	// RuleFamily begins the rules of EventBridge for a task, and leaves room for
+	// -failed in the 64 of a rule.
+	RuleFamily = 57
+	// environmentPrefix keeps platform and environment in all of those that deploy
+	// roles tell by them: the rules' cut names begin with 50 characters of it and a
+	// hyphen. It also leaves room for -restored in the 63 of a database.
+	environmentPrefix = 49
 	// platformName is what the state bucket (63) leaves: -state- and the account.
 	platformName = 44
 	// partName is what Scheduler (64) and host names (63) allow.
@@ -46,7 +50,7 @@ func hash(name string) string { return fmt.Sprintf("%.3x", sha256.Sum256([]byte(
 // environmentNameFits checks the names made of platform and environment.
 func (c *checker) environmentNameFits(path, env string) {
 	room := environmentPrefix - len(c.Prefix(""))
-	if !isName(c.Name) || !isName(env) || room < 1 {
+	if !isName(c.Name) || !isName(env) || len(c.Name) > platformName {
 		return
 	}
 	c.must(len(env) <= room, path, env, "makes "+tooLong("environment's name", c.Prefix(env), environmentPrefix), shorten(env, room))

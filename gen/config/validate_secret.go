@@ -8,8 +8,8 @@ func (c *checker) secrets() {
 		path := element("secrets", i, s.Name, used)
 		if c.name(path+".name", s.Name, "session-secret") &&
 			c.must(used[s.Name] == i, path+".name", s.Name, "is declared twice", s.Name+"-2") {
-			// The ARN of a secret has 512 characters for its name; the
-			// longest environment has 30, and so has the platform.
+			// The ARN of a secret has 512 characters for its name; platform and
+			// environment have 49 together.
 			c.must(len(s.Name) <= 255, path+".name", s.Name, "is longer than 255 characters", "session-secret")
 		}
 		c.secretKind(path, s)

@@ -36,7 +36,7 @@ resource "aws_iam_policy" "network" {
 
   name        = "${var.platform}-deploy-${each.key}-network"
   path        = "/${var.platform}/"
-  description = "Network, certificate, namespace and scaling of ${each.key}, by tag"
+  description = "Network, certificate and namespace of ${each.key}, by tag"
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
@@ -226,62 +226,6 @@ resource "aws_iam_policy" "network" {
             "aws:ResourceTag/Environment" = each.key
           }
         }
-      },
-      {
-        Sid    = "RegisterScaling"
-        Effect = "Allow"
-        Action = [
-          "application-autoscaling:RegisterScalableTarget",
-          "application-autoscaling:TagResource",
-        ]
-        Resource = [
-          "arn:aws:application-autoscaling:${var.region}:${var.account}:scalable-target/*",
-        ]
-        Condition = {
-          StringEquals = {
-            "aws:RequestTag/Environment" = each.key
-          }
-          StringEqualsIfExists = {
-            "aws:ResourceTag/Environment" = each.key
-          }
-        }
-      },
-      {
-        Sid    = "ChangeScaling"
-        Effect = "Allow"
-        Action = [
-          "application-autoscaling:DeleteScalingPolicy",
-          "application-autoscaling:DeleteScheduledAction",
-          "application-autoscaling:DeregisterScalableTarget",
-          "application-autoscaling:PutScalingPolicy",
-          "application-autoscaling:PutScheduledAction",
-          "application-autoscaling:RegisterScalableTarget",
-          "application-autoscaling:TagResource",
-          "application-autoscaling:UntagResource",
-        ]
-        Resource = [
-          "arn:aws:application-autoscaling:${var.region}:${var.account}:scalable-target/*",
-        ]
-        Condition = {
-          StringEquals = {
-            "aws:ResourceTag/Environment" = each.key
-          }
-          StringEqualsIfExists = {
-            "aws:RequestTag/Environment" = each.key
-          }
-        }
-      },
-      {
-        # Application Auto Scaling makes alarms, and asks whether its caller might.
-        Sid    = "ScalingAlarms"
-        Effect = "Allow"
-        Action = [
-          "cloudwatch:DeleteAlarms",
-          "cloudwatch:PutMetricAlarm",
-        ]
-        Resource = [
-          "arn:aws:cloudwatch:${var.region}:${var.account}:alarm:TargetTracking-service/${var.platform}-${each.key}/*",
-        ]
       },
     ]
   })
@@ -633,15 +577,71 @@ resource "aws_iam_role_policy_attachment" "jobs" {
   policy_arn = aws_iam_policy.jobs[each.key].arn
 }
 
-resource "aws_iam_policy" "buckets" {
+resource "aws_iam_policy" "scaling" {
   for_each = var.environments
 
-  name        = "${var.platform}-deploy-${each.key}-buckets"
+  name        = "${var.platform}-deploy-${each.key}-scaling"
   path        = "/${var.platform}/"
-  description = "Buckets of ${each.key}, and what is delivered to them"
+  description = "Scaling of ${each.key} by tag, its buckets, and what is delivered to them"
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
+      {
+        Sid    = "RegisterScaling"
+        Effect = "Allow"
+        Action = [
+          "application-autoscaling:RegisterScalableTarget",
+          "application-autoscaling:TagResource",
+        ]
+        Resource = [
+          "arn:aws:application-autoscaling:${var.region}:${var.account}:scalable-target/*",
+        ]
+        Condition = {
+          StringEquals = {
+            "aws:RequestTag/Environment" = each.key
+          }
+          StringEqualsIfExists = {
+            "aws:ResourceTag/Environment" = each.key
+          }
+        }
+      },
+      {
+        Sid    = "ChangeScaling"
+        Effect = "Allow"
+        Action = [
+          "application-autoscaling:DeleteScalingPolicy",
+          "application-autoscaling:DeleteScheduledAction",
+          "application-autoscaling:DeregisterScalableTarget",
+          "application-autoscaling:PutScalingPolicy",
+          "application-autoscaling:PutScheduledAction",
+          "application-autoscaling:RegisterScalableTarget",
+          "application-autoscaling:TagResource",
+          "application-autoscaling:UntagResource",
+        ]
+        Resource = [
+          "arn:aws:application-autoscaling:${var.region}:${var.account}:scalable-target/*",
+        ]
+        Condition = {
+          StringEquals = {
+            "aws:ResourceTag/Environment" = each.key
+          }
+          StringEqualsIfExists = {
+            "aws:RequestTag/Environment" = each.key
+          }
+        }
+      },
+      {
+        # Application Auto Scaling makes alarms, and asks whether its caller might.
+        Sid    = "ScalingAlarms"
+        Effect = "Allow"
+        Action = [
+          "cloudwatch:DeleteAlarms",
+          "cloudwatch:PutMetricAlarm",
+        ]
+        Resource = [
+          "arn:aws:cloudwatch:${var.region}:${var.account}:alarm:TargetTracking-service/${var.platform}-${each.key}/*",
+        ]
+      },
       {
         Sid    = "Buckets"
         Effect = "Allow"
@@ -683,11 +683,11 @@ resource "aws_iam_policy" "buckets" {
   })
 }
 
-resource "aws_iam_role_policy_attachment" "buckets" {
+resource "aws_iam_role_policy_attachment" "scaling" {
   for_each = var.environments
 
   role       = aws_iam_role.deploy[each.key].name
-  policy_arn = aws_iam_policy.buckets[each.key].arn
+  policy_arn = aws_iam_policy.scaling[each.key].arn
 }
 
 resource "aws_iam_policy" "release" {

@@ -15,13 +15,13 @@ resource "aws_vpc_security_group_ingress_rule" "http" {
   for_each = toset(var.allowed_cidrs)
 
   security_group_id = aws_security_group.this.id
-  description       = "http from the internet"
+  description       = "http from ${each.value == "0.0.0.0/0" ? "the internet" : each.value}"
   cidr_ipv4         = each.value
   ip_protocol       = "tcp"
   from_port         = 80
   to_port           = 80
   tags = {
-    Name = "http from the internet"
+    Name = "http from ${each.value == "0.0.0.0/0" ? "the internet" : each.value}"
   }
 }
 
@@ -29,13 +29,13 @@ resource "aws_vpc_security_group_ingress_rule" "https" {
   for_each = toset(var.allowed_cidrs)
 
   security_group_id = aws_security_group.this.id
-  description       = "https from the internet"
+  description       = "https from ${each.value == "0.0.0.0/0" ? "the internet" : each.value}"
   cidr_ipv4         = each.value
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
   tags = {
-    Name = "https from the internet"
+    Name = "https from ${each.value == "0.0.0.0/0" ? "the internet" : each.value}"
   }
 }
 

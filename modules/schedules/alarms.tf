@@ -5,7 +5,7 @@
 resource "aws_cloudwatch_event_rule" "failed" {
   for_each = var.schedules
 
-  name        = "${local.prefix}-${each.key}-failed"
+  name        = "${local.rules[each.key]}-failed"
   description = "Scheduled runs of ${each.key} that failed"
   event_pattern = jsonencode({
     source      = ["aws.ecs"]

@@ -5,7 +5,9 @@ locals {
   families = { for name in keys(var.schedules) : name => "${local.prefix}-${name}" }
   # What begins the roles of a task: AWS allows 64 characters in a role's name,
   # and 10 are for what it is.
-  roles       = { for key, name in local.families : key => length(name) <= 54 ? name : "${trimsuffix(substr(name, 0, 47), "-")}-${substr(sha256(name), 0, 6)}" }
+  roles = { for key, name in local.families : key => length(name) <= 54 ? name : "${trimsuffix(substr(name, 0, 47), "-")}-${substr(sha256(name), 0, 6)}" }
+  # What begins the rules of a task, of 64 characters too, with 7 for -failed.
+  rules       = { for key, name in local.families : key => length(name) <= 57 ? name : "${trimsuffix(substr(name, 0, 50), "-")}-${substr(sha256(name), 0, 6)}" }
   cluster_arn = "arn:aws:ecs:${var.region}:${var.account}:cluster/${var.cluster_name}"
 }
 

@@ -85,12 +85,12 @@ func loadBalancerMain() []node {
 		return resource("aws_vpc_security_group_ingress_rule", name,
 			set("for_each", expr("toset(var.allowed_cidrs)")),
 			set("security_group_id", expr("aws_security_group.this.id")),
-			set("description", name+" from the internet"),
+			set("description", expr(`"`+name+` from ${each.value == "0.0.0.0/0" ? "the internet" : each.value}"`)),
 			set("cidr_ipv4", expr("each.value")),
 			set("ip_protocol", "tcp"),
 			set("from_port", port),
 			set("to_port", port),
-			named(name+" from the internet"),
+			named(expr(`"`+name+` from ${each.value == "0.0.0.0/0" ? "the internet" : each.value}"`)),
 		)
 	}
 	keyed := func(name string) block {

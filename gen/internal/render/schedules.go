@@ -55,6 +55,8 @@ func schedulesMain() []node {
 			set("families", expr(`{ for name in keys(var.schedules) : name => "${local.prefix}-${name}" }`)),
 			comment("What begins the roles of a task: AWS allows 64 characters in a role's name, and 10 are for what it is."),
 			set("roles", cutNames("local.families", config.RoleFamily)),
+			comment("What begins the rules of a task, of 64 characters too, with 7 for -failed."),
+			set("rules", cutNames("local.families", config.RuleFamily)),
 			set("cluster_arn", expr(`"arn:aws:ecs:${var.region}:${var.account}:cluster/${var.cluster_name}"`)),
 		),
 		resource("aws_scheduler_schedule_group", "this",
@@ -135,7 +137,7 @@ func schedulesAlarms() []node {
 		comment("A run that fails: its container exits with another code than 0, or never began."),
 		resource("aws_cloudwatch_event_rule", "failed",
 			set("for_each", expr("var.schedules")),
-			set("name", expr(`"${local.prefix}-${each.key}-failed"`)),
+			set("name", expr(`"${local.rules[each.key]}-failed"`)),
 			set("description", expr(`"Scheduled runs of ${each.key} that failed"`)),
 			set("event_pattern", call{"jsonencode", object{
 				{"source", row{"aws.ecs"}},

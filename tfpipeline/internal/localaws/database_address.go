@@ -48,7 +48,7 @@ func (a *databaseAddress) lead(port int) {
 
 // serve passes a connection on, until either side ends it.
 func (a *databaseAddress) serve(c net.Conn) {
-	defer c.Close()
+	defer func() { _ = c.Close() }() // what was sent is sent
 	a.mu.Lock()
 	port := a.port
 	a.mu.Unlock()
@@ -60,8 +60,8 @@ func (a *databaseAddress) serve(c net.Conn) {
 	if err != nil {
 		return // the server is gone, and so is the connection
 	}
-	defer server.Close()
-	stop := context.AfterFunc(a.ctx, func() { c.Close(); server.Close() })
+	defer func() { _ = server.Close() }()
+	stop := context.AfterFunc(a.ctx, func() { _, _ = c.Close(), server.Close() })
 	defer stop()
 	done := make(chan struct{}, 2)
 	for _, way := range [][2]net.Conn{{c, server}, {server, c}} {
@@ -75,7 +75,7 @@ func (a *databaseAddress) serve(c net.Conn) {
 
 func (a *databaseAddress) close() {
 	a.end()
-	a.listener.Close()
+	_ = a.listener.Close() // nothing was begun on it
 }
 
 func (a *databaseAddress) hostPort() (host string, port int) {

@@ -181,6 +181,9 @@ func (s *databaseServers) rename(from, to string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if known := s.running[from]; known != nil {
+		if old := s.running[to]; old != nil && old != known {
+			old.close() // of an instance that was deleted
+		}
 		s.running[to] = known
 		delete(s.running, from)
 	}

@@ -38,11 +38,14 @@ func (q *queues) answer(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, 
 // puts into it: the provider would plan to take them out.
 func (q *queues) attributes(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
 	rep, err := q.answer(c, next)
-	if err != nil || rep.Status != http.StatusOK {
+	if err != nil || rep.Status != http.StatusOK || !json.Valid(rep.Body) {
 		return rep, err
 	}
 	var queue struct{ Attributes map[string]string }
-	if json.Unmarshal(rep.Body, &queue) != nil || queue.Attributes[redrivePolicy] == "" {
+	if err := json.Unmarshal(rep.Body, &queue); err != nil {
+		return nil, fmt.Errorf("read a queue's attributes: %w", err)
+	}
+	if queue.Attributes[redrivePolicy] == "" {
 		return rep, nil
 	}
 	var compact bytes.Buffer

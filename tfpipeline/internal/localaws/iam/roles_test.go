@@ -239,7 +239,7 @@ func TestSizes(t *testing.T) {
 	for name, d := range iamtest.Rendered(t, zone()) {
 		inline, managed := 0, 0
 		for policy, document := range d.Policies {
-			size := characters(t, document)
+			size := characters(t, longest(document))
 			if strings.HasPrefix(policy, "arn:") {
 				managed++
 			} else {
@@ -261,6 +261,14 @@ func TestSizes(t *testing.T) {
 			}
 		}
 	}
+}
+
+// longest is a policy of the same platform under the longest names that are valid,
+// in the region with the longest: an environment's name occurs most often.
+func longest(document json.RawMessage) json.RawMessage {
+	return json.RawMessage(strings.NewReplacer(
+		"production", strings.Repeat("e", 36), "staging", strings.Repeat("e", 36), "us-west-2", "ap-southeast-2",
+	).Replace(string(document)))
 }
 
 // characters are those that IAM counts: white space is none.
