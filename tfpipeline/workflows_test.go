@@ -363,6 +363,9 @@ func bound(t *testing.T, line []string) time.Duration {
 			most += d
 		}
 	}
+	if set.Lookup("lock-wait") != nil && set.Lookup("dry-run").Value.String() != "true" {
+		most += config.MaxHealthWindow
+	}
 	return most
 }
 

@@ -453,10 +453,14 @@ type Environment struct {
 	// be promoted here.
 	Proof *Proof
 	// HealthWindow is how long a release has to stay healthy before it counts as
-	// deployed (30 s to 1 h): 0 means twice as long as the slowest health check
+	// deployed (30 s to 20 min): 0 means twice as long as the slowest health check
 	// takes to notice a failure, and at least 30 s.
 	HealthWindow time.Duration
 }
+
+// MaxHealthWindow is the longest HealthWindow: a workflow's job has so much time
+// left beside a promotion and the wait for its lock.
+const MaxHealthWindow = 20 * time.Minute
 
 // The health check of a service whose Health does not say otherwise.
 const (

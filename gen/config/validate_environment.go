@@ -66,7 +66,7 @@ func (c *checker) environments() {
 			c.days(path+".accessLogDays", e.AccessLogDays)
 		}
 		c.proof(path+".proof", i, e, proofs)
-		c.seconds(path+".healthWindow", e.HealthWindow, 30*time.Second, time.Hour, time.Minute)
+		c.seconds(path+".healthWindow", e.HealthWindow, 30*time.Second, MaxHealthWindow, time.Minute)
 	}
 	if len(used) == len(c.Environments) {
 		c.ambiguousNames()

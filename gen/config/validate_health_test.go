@@ -52,7 +52,8 @@ services["frontend"].health.timeout: 5s is not shorter than the interval, 2s; fo
 		{"idle for a day", public(func(s *config.Service) { s.Timeouts.Idle = 24 * time.Hour }), `services["frontend"].timeouts.idle: 24h0m0s is not a number of whole seconds, 1s to 1h0m0s; for example 5m0s`},
 		{"request longer than silence", public(func(s *config.Service) { s.Timeouts.Request = 10 * time.Minute }), `services["frontend"].timeouts.request: 10m0s has no effect: a silent connection ends after 5m0s, the idle timeout; for example 5m0s`},
 		{"request of milliseconds", public(func(s *config.Service) { s.Timeouts.Request = 500 * time.Millisecond }), `services["frontend"].timeouts.request: 500ms is not a number of whole seconds, 1s to 1h0m0s; for example 15s`},
-		{"health for an instant", func(p *P) { p.Environments[0].HealthWindow = time.Second }, `environments["staging"].healthWindow: 1s is not a number of whole seconds, 30s to 1h0m0s; for example 1m0s`},
+		{"health for an instant", func(p *P) { p.Environments[0].HealthWindow = time.Second }, `environments["staging"].healthWindow: 1s is not a number of whole seconds, 30s to 20m0s; for example 1m0s`},
+		{"health for an hour", func(p *P) { p.Environments[0].HealthWindow = time.Hour }, `environments["staging"].healthWindow: 1h0m0s is not a number of whole seconds, 30s to 20m0s; for example 1m0s`},
 		{"load balancer that never lets go", func(p *P) { p.Environments[0].IdleTimeout = 2 * time.Hour }, `environments["staging"].idleTimeout: 2h0m0s is not a number of whole seconds, 1s to 1h6m40s; for example 5m0s`},
 	})
 }

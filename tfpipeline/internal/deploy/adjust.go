@@ -31,7 +31,8 @@ type AdjustRequest struct {
 	// Why is told to whoever finds the lock held.
 	Actor, Caller, RunURL, Why string
 	// LockWait is how long a lease that somebody holds is waited for; 0 is not at
-	// all. Timeout bounds the work under it; 0 means Limits.Total.
+	// all. Timeout bounds the work under it, besides the health window; 0 means
+	// Limits.Total.
 	LockWait, Timeout time.Duration
 }
 
@@ -232,8 +233,8 @@ func (a *adjustment) steadyServices(ctx context.Context) (map[string]Service, er
 // run does what is asked for, undoes it if that fails, and notes the outcome.
 func (a *adjustment) run(ctx context.Context) *Error {
 	r := a.record
-	limit := a.within(a.request.Timeout)
-	work, cancel := context.WithTimeoutCause(ctx, limit, timeUp{limit})
+	limit := a.most(a.request.Timeout, a.env)
+	work, cancel := context.WithTimeoutCause(ctx, limit.total(), limit)
 	defer cancel()
 	do := a.restart
 	if r.Kind == KindScale {
@@ -303,11 +304,7 @@ func (a *adjustment) restart(ctx context.Context) (StepName, error) {
 	if err := a.do(ctx, StepWatch, func(ctx context.Context) error { return a.watch(ctx, deployments) }); err != nil {
 		return StepWatch, err
 	}
-	window := a.limits.Window
-	if window <= 0 {
-		window = a.Platform.Window(a.env)
-	}
-	return StepVerify, a.do(ctx, StepVerify, func(ctx context.Context) error { return a.verify(ctx, a.digests, window) })
+	return StepVerify, a.do(ctx, StepVerify, func(ctx context.Context) error { return a.verify(ctx, a.digests, a.window(a.env)) })
 }
 
 // findDeployments waits until ECS shows the deployments of a restart: what it
@@ -376,7 +373,7 @@ func (a *adjustment) scale(ctx context.Context) (StepName, error) {
 // await waits until services run as many tasks as they are to. Autoscaling may
 // want other numbers meanwhile, and is right.
 func (a *adjustment) await(ctx context.Context, wanted map[string]int) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, runWithin, timeUp{runWithin})
+	ctx, cancel := context.WithTimeoutCause(ctx, runWithin, timeUp{after: runWithin})
 	defer cancel()
 	for {
 		services, err := a.describeServices(ctx, a.names)
@@ -404,7 +401,7 @@ func (a *adjustment) await(ctx context.Context, wanted map[string]int) error {
 // undo goes back to how the services were, after an attempt that failed in a step,
 // and returns how that ended.
 func (a *adjustment) undo(ctx context.Context, step StepName) (outcome Outcome, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, a.limits.RollBack, timeUp{a.limits.RollBack})
+	ctx, cancel := context.WithTimeoutCause(ctx, a.limits.RollBack, timeUp{after: a.limits.RollBack})
 	defer cancel()
 	back := a.stopRestart
 	if a.record.Kind == KindScale {
@@ -512,7 +509,7 @@ func (a *adjustment) findWritten(ctx context.Context) {
 		return
 	}
 	limit := a.limits.Confirm
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, timeUp{limit})
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, timeUp{after: limit})
 	defer cancel()
 	if err := a.findDeployments(ctx, names, map[string]string{}); err != nil {
 		a.warn("%v", because(ctx, err))

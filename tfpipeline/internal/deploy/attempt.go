@@ -89,7 +89,7 @@ func (a *attempt) check() error {
 	if env.Proof != nil && a.Origin == nil && a.record().Kind == KindPromote {
 		problems = append(problems, fmt.Errorf("environment %q asks for a proof from %q, which cannot be looked at", env.Name, env.Proof.From))
 	}
-	if end, most := a.request.CredentialsEnd, a.begun.Add(a.within(a.request.Timeout)); !end.IsZero() && end.Before(most) && !a.request.DryRun {
+	if end, most := a.request.CredentialsEnd, a.begun.Add(a.most(a.request.Timeout, env).total()); !end.IsZero() && end.Before(most) && !a.request.DryRun {
 		problems = append(problems, &AccessError{Err: fmt.Errorf("they are valid until %s, and this may take until %s",
 			end.UTC().Format(time.RFC3339), most.UTC().Format(time.RFC3339))})
 	}
@@ -101,7 +101,7 @@ func (a *attempt) check() error {
 func (a *attempt) run(ctx context.Context) (Record, error) {
 	work, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	a.lease = &heldLease{operation: a.operation, most: a.within(a.request.Timeout), end: end}
+	a.lease = &heldLease{operation: a.operation, most: a.most(a.request.Timeout, a.env), end: end}
 	defer a.lease.stop()
 	a.flight = newFlight(a.operation, a.lease)
 	defer context.AfterFunc(ctx, func() { a.flight.mark(ctx) })()

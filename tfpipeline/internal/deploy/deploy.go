@@ -18,6 +18,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -105,8 +106,8 @@ type Request struct {
 	WithMigrations bool
 	// DryRun walks every check and stops before the first change.
 	DryRun bool
-	// Timeout bounds everything from the lock to the verification; 0 means
-	// Limits.Total.
+	// Timeout bounds everything from the lock to the verification, besides the
+	// health window; 0 means Limits.Total.
 	Timeout time.Duration
 	// CredentialsEnd is when the credentials are valid no longer; zero if they
 	// are renewed, or if nobody knows. An attempt does not begin whose time is
@@ -119,7 +120,7 @@ type Request struct {
 
 // Limits are the bounds and paces of every wait.
 type Limits struct {
-	// Total bounds a promotion from lock to verification.
+	// Total bounds a promotion from lock to verification, besides the health window.
 	Total time.Duration
 	// LockWait is how long a held lock is waited for.
 	LockWait time.Duration
@@ -205,6 +206,17 @@ func (o *operation) within(asked time.Duration) time.Duration {
 		return asked
 	}
 	return o.limits.Total
+}
+
+// window is how long a release has to stay healthy in an environment.
+func (o *operation) window(env config.Environment) time.Duration {
+	return cmp.Or(o.limits.Window, o.Platform.Window(env))
+}
+
+// most bounds what ends with a health window: the window comes on top of the time
+// that was asked for, however long it is.
+func (o *operation) most(asked time.Duration, env config.Environment) timeUp {
+	return timeUp{o.within(asked), o.window(env)}
 }
 
 // enter says which step events belong to from here on. The lock's renewals emit
@@ -306,13 +318,24 @@ func (o *operation) retryCall(ctx context.Context, f func(context.Context) error
 // finishing is a context for what has to be done even if the attempt's own has
 // ended.
 func (o *operation) finishing(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(context.WithoutCancel(ctx), o.limits.Finish, timeUp{o.limits.Finish})
+	return context.WithTimeoutCause(context.WithoutCancel(ctx), o.limits.Finish, timeUp{after: o.limits.Finish})
 }
 
 // timeUp is why a context ended that had a bound.
-type timeUp struct{ after time.Duration }
+type timeUp struct {
+	after  time.Duration
+	window time.Duration // a health window, which comes on top
+}
 
-func (t timeUp) Error() string { return "not done within " + t.after.String() }
+func (t timeUp) total() time.Duration { return t.after + t.window }
+
+func (t timeUp) Error() string {
+	text := "not done within " + t.after.String()
+	if t.window > 0 {
+		text += fmt.Sprintf(" besides the health window of %v", t.window)
+	}
+	return text
+}
 
 // orDefault fills in what is zero.
 func (l Limits) orDefault() Limits {

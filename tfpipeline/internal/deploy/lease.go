@@ -117,7 +117,7 @@ func (l Lease) AtWork() bool { return l.Left == "" && !l.Expired() }
 // fails, every context of the attempt ends and no change begins any more.
 type heldLease struct {
 	*operation
-	most time.Duration // that the work under the lease may take
+	most timeUp // bounds the work under the lease
 	end  context.CancelCauseFunc
 
 	turn chan struct{} // full while the stored lease is being changed
@@ -172,7 +172,7 @@ func (o *operation) until() time.Time { return time.Now().Round(0).Add(o.limits.
 
 // limit ends the attempt when its time is up.
 func (h *heldLease) limit() {
-	h.timer = time.AfterFunc(h.most, func() { h.end(timeUp{h.most}) })
+	h.timer = time.AfterFunc(h.most.total(), func() { h.end(h.most) })
 }
 
 // keep renews the lease three times in its span, and more often once that has
@@ -457,7 +457,7 @@ func (p *Pipeline) change(ctx context.Context, q ChangeRequest, work func(contex
 	h, id := &history{operation: o}, o.newID(q.ID)
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	lease := &heldLease{operation: o, most: changeTime, end: end}
+	lease := &heldLease{operation: o, most: timeUp{after: changeTime}, end: end}
 	var left *leftover
 	for taken := false; !taken; {
 		if left, err = h.free(ctx, q.Kind, q.LockWait); err != nil {
@@ -506,7 +506,7 @@ func (a *attempt) lock(ctx context.Context) error {
 	}
 	// The attempt's own time begins with the lock.
 	most := max(wait, 0) + a.limits.Finish
-	ctx, cancel := context.WithTimeoutCause(ctx, most, timeUp{most})
+	ctx, cancel := context.WithTimeoutCause(ctx, most, timeUp{after: most})
 	defer cancel()
 	// A rollback knows its release only from the history.
 	if q := a.request; a.record().Kind == KindPromote && q.Tag != "" {

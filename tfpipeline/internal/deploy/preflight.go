@@ -393,7 +393,7 @@ func (r Release) name() string {
 // tool's, an apply's, or one that a person began. It returns the services then.
 // For atLeast, ECS may not show them yet.
 func (c *checks) settle(ctx context.Context, when string, atLeast time.Duration) (map[string]Service, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.limits.Settle, timeUp{c.limits.Settle})
+	ctx, cancel := context.WithTimeoutCause(ctx, c.limits.Settle, timeUp{after: c.limits.Settle})
 	defer cancel()
 	said, so := "", steady{}
 	for {

@@ -161,7 +161,7 @@ func endOf(s DeploymentState) move {
 // failed in a step, and returns how that ended. It goes on after the time of the
 // attempt is up, and ends with ctx, which an interrupt ends.
 func (a *attempt) rollBack(ctx context.Context, step StepName, cause error) (Outcome, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, a.limits.RollBack, timeUp{a.limits.RollBack})
+	ctx, cancel := context.WithTimeoutCause(ctx, a.limits.RollBack, timeUp{after: a.limits.RollBack})
 	defer cancel()
 	began := time.Now()
 	a.enter(StepRollBack)

@@ -578,11 +578,7 @@ func explain(d Deployment) string {
 // verify has the release verified, and then notes that it is deployed.
 func (a *attempt) verify(ctx context.Context, services *rollout, digests map[string]string) error {
 	a.enterPhase(PhaseVerifying)
-	window := a.limits.Window
-	if window <= 0 {
-		window = a.Platform.Window(a.env)
-	}
-	if err := services.verify(ctx, digests, window); err != nil {
+	if err := services.verify(ctx, digests, a.window(a.env)); err != nil {
 		return err
 	}
 	a.lease.inTime()
@@ -604,7 +600,7 @@ func (a *attempt) verify(ctx context.Context, services *rollout, digests map[str
 // which no task stops by itself.
 func (o *rollout) verify(ctx context.Context, digests map[string]string, window time.Duration) error {
 	limit := o.limits.Verify + window
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, timeUp{limit})
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, timeUp{after: limit})
 	defer cancel()
 	refused, so := 0, steady{}
 	if window > 0 {

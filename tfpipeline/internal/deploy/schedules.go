@@ -230,7 +230,7 @@ func (b *rollBack) restoreSchedules(ctx context.Context, alone bool) (waiting in
 	if b.trouble = nil; len(names) == 0 {
 		return 0
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, schedulesWithin, timeUp{schedulesWithin})
+	ctx, cancel := context.WithTimeoutCause(ctx, schedulesWithin, timeUp{after: schedulesWithin})
 	defer cancel()
 	defer func() {
 		if b.trouble != nil && (last == nil || last.Error() != b.trouble.Error()) {

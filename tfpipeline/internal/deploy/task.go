@@ -361,7 +361,7 @@ func (p *Pipeline) Run(ctx context.Context, q TaskRequest) (Task, error) {
 		return Task{}, err
 	}
 	limit := o.within(q.Timeout)
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, timeUp{limit})
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, timeUp{after: limit})
 	defer cancel()
 	ended, err := followTask(ctx, o, q.Task, arn)
 	ended.Reason = o.Redactor.Hide(ended.Reason)

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -109,4 +110,26 @@ func (w *world) longest(since time.Time) time.Duration {
 		}
 	}
 	return longest
+}
+
+// A health window comes on top of the time that a promotion or a restart has.
+func TestALongHealthWindow(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		for i := range w.platform.Environments {
+			w.platform.Environments[i].HealthWindow = config.MaxHealthWindow
+		}
+		w.behave = func(string, string) behaviour { return behaviour{after: 8 * time.Minute} }
+		began := time.Now()
+		r, err := w.start().promote(t.Context(), Request{Tag: "v1.2", Timeout: 10 * time.Minute, CredentialsEnd: time.Now().Add(30 * time.Minute)})
+		if err != nil || r.Outcome != Deployed || time.Since(began) < config.MaxHealthWindow {
+			t.Errorf("promotion: %v, %s after %v", err, r.Outcome, time.Since(began))
+		}
+		if r, err := w.start().Restart(t.Context(), AdjustRequest{Timeout: 10 * time.Minute}); err != nil || r.Outcome != Done {
+			t.Errorf("restart: %v, %s", err, r.Outcome)
+		}
+		_, err = w.start().promote(t.Context(), Request{Tag: "v1.1", Timeout: 10 * time.Minute, CredentialsEnd: time.Now().Add(29 * time.Minute)})
+		if access := new(AccessError); !errors.As(err, &access) {
+			t.Errorf("with credentials that end in the window: %v", err)
+		}
+	})
 }

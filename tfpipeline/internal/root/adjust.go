@@ -37,7 +37,7 @@ func (o *Adjust) Declare(set *flag.FlagSet, scale bool) {
 		o.services = append(o.services, s)
 		return nil
 	})
-	set.DurationVar(&o.timeout, "timeout", 30*time.Minute, "bound on the work under the lock")
+	set.DurationVar(&o.timeout, "timeout", 30*time.Minute, "bound on the work under the lock, besides the health window")
 	set.DurationVar(&o.lockWait, "lock-wait", 0, "how long to wait for somebody at work")
 	set.BoolVar(&o.JSON, "json", false, "print one JSON object for each event")
 }

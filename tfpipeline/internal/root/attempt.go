@@ -49,7 +49,7 @@ func (o *Attempt) Declare(set *flag.FlagSet) {
 	set.BoolVar(&o.DryRun, "dry-run", false, "walk every check, and stop before the first change")
 	set.BoolVar(&o.Markdown, "markdown", false, "with -dry-run: print what an approver wants to know as Markdown; in a workflow the step's summary and outputs get it too")
 	set.BoolVar(&o.JSON, "json", false, "print one JSON object for each event")
-	set.DurationVar(&o.timeout, "timeout", deploy.DefaultLimits().Total, "bound on everything from the lock to the verification")
+	set.DurationVar(&o.timeout, "timeout", deploy.DefaultLimits().Total, "bound on everything from the lock to the verification, besides the health window")
 	set.DurationVar(&o.lockWait, "lock-wait", deploy.DefaultLimits().LockWait, "how long to wait for somebody at work; 0 not at all")
 	set.StringVar(&o.Dossier, "dossier", "", "`folder` for what explains a failure (default: in the user's cache)")
 }
