@@ -325,15 +325,20 @@ func (m *market) restores(env string, sent int) {
 	if _, err := m.database(env).Exec(m.t.Context(), "DELETE FROM handled"); err != nil {
 		m.t.Fatal(err)
 	}
-	restore := func(args ...string) string {
+	exits := func(want int, args ...string) (out, stderr string) {
 		m.t.Helper()
 		began := time.Now()
 		args = append([]string{"restore", "-C", m.repository, "-env", env, "-yes", "-name", env}, args...)
 		out, stderr, code := m.deployer(env).run(m.t, args...)
-		if code != console.ExitOK {
-			m.t.Fatalf("%v: exit %d\n%s\n%s", args, code, out, stderr)
+		if code != want {
+			m.t.Fatalf("%v: exit %d, want %d\n%s\n%s", args, code, want, out, stderr)
 		}
 		m.t.Logf("figure: restore %s took %.0f s", args[len(args)-1], time.Since(began).Seconds())
+		return out, stderr
+	}
+	restore := func(args ...string) string {
+		m.t.Helper()
+		out, _ := exits(console.ExitOK, args...)
 		return out
 	}
 	// heard is whether what is sent now arrives in the database.
@@ -354,10 +359,20 @@ func (m *market) restores(env string, sent int) {
 	}
 	heard(sent + 1)
 	m.unchanged(env)
+	// The same once more restores nothing, and another time does not lead to the loss of
+	// the only backups.
+	contains(m.t, "restore once more", restore("-to", to.UTC().Format(time.RFC3339)), "1. have Terraform's state adopt", "market-trial-replaced is kept")
+	_, stderr := exits(console.ExitFailed, "-to", to.Add(-time.Minute).UTC().Format(time.RFC3339))
+	contains(m.t, "restore to another time", stderr, "an earlier restore has left market-trial-replaced", "next: tfpipeline restore -env trial -back, then tfpipeline restore -env trial -discard, then")
+	heard(sent + 2)
 	contains(m.t, "restore -back", restore("-back"), "market-trial-restored is kept")
 	heard(1)
 	m.unchanged(env)
-	contains(m.t, "restore -discard", restore("-discard"), "market-trial-restored is being deleted")
+	contains(m.t, "restore -discard", restore("-discard"), "market-trial-restored is deleted")
+	contains(m.t, "restore after all", restore("-to", to.UTC().Format(time.RFC3339)), "1. restore market-trial as of", "market-trial-replaced is kept")
+	heard(sent + 1)
+	m.unchanged(env)
+	contains(m.t, "restore -discard that of before", restore("-discard"), "market-trial-replaced is deleted")
 }
 
 // unchanged checks that a plan finds nothing to do.

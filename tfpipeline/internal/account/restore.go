@@ -24,7 +24,9 @@ import (
 // Which instances there are says how far an earlier run came, so that the next one
 // goes on from there.
 
-// restoredTag of an instance says to which time it was restored.
+// restoredTag of an instance says to which time it was restored. Terraform removes it
+// from the one that bears the name as it adopts that one, so it is there as long as
+// that is to be done. The instance of before has it as well, and keeps it.
 const restoredTag = "RestoredTo"
 
 // RestoreChoices are the choices of the command that restores a database.
@@ -90,7 +92,8 @@ func (o RestoreChoices) Discards() bool { return o.discard }
 type Restoration struct {
 	// Steps says it, in order.
 	Steps []string
-	// Begun says that an earlier run has done some of it.
+	// Begun says that an earlier run has changed which instance bears the name, and
+	// Terraform has not adopted that one yet.
 	Begun bool
 
 	choices              RestoreChoices
@@ -140,7 +143,23 @@ func (r *Restoration) plan(own, other, replaced *types.DBInstance) error {
 		return console.WithNext(fmt.Errorf(r.choices.Env+": "+format, args...), "%s", next)
 	}
 	at := r.choices.at.UTC().Format(time.RFC3339)
+	for _, i := range []*types.DBInstance{own, other, replaced} {
+		if err := r.deleting(i); err != nil && !r.choices.discard {
+			return err
+		}
+	}
+	r.Begun = restoredTo(own) != "" || own == nil
+	to := restoredTo(other)
+	if other == nil {
+		to = cmp.Or(restoredTo(own), restoredTo(replaced))
+	}
 	switch {
+	case r.choices.discard && restoredTo(own) != "":
+		next := line + " -back"
+		if replaced != nil {
+			next = line + " -to " + restoredTo(own) + ", or " + next
+		}
+		return refuse(next, "Terraform has not adopted %s yet", r.own)
 	case r.choices.discard && own != nil && (other != nil) != (replaced != nil):
 		if other == nil {
 			r.other = r.replaced
@@ -149,42 +168,47 @@ func (r *Restoration) plan(own, other, replaced *types.DBInstance) error {
 	case r.choices.discard:
 		return refuse("tfpipeline status -env "+r.choices.Env, "there is no instance besides %s to delete", r.own)
 	case r.choices.back && other == nil && own != nil && replaced != nil:
-		r.Begun = true
 		r.Steps = []string{give(r.own, r.other), give(r.replaced, r.own), adopt, restart}
 	case r.choices.back && own == nil && replaced != nil:
-		r.Begun = true
 		r.Steps = []string{give(r.replaced, r.own), adopt, restart}
 	case r.choices.back && own != nil && other != nil && replaced == nil:
-		r.Begun = true
 		r.Steps = []string{adopt, restart}
 	case r.choices.back:
 		return refuse("tfpipeline status -env "+r.choices.Env, "there is no instance of before to go back to")
 	case own == nil && other == nil:
 		return refuse(line+" -back", "there is no instance %s", r.own)
-	case other != nil && restoredTo(other) != at, replaced != nil && own != nil && restoredTo(own) != at:
-		aside := r.replaced
-		if other != nil {
-			aside = r.other
-		}
-		return refuse(line+" -discard, which deletes it; or "+line+" -back", "an earlier restore has left %s", aside)
+	case replaced != nil && to != at:
+		return refuse(fmt.Sprintf("%s -back, then %s -discard, then %s", line, line, r.choices.Line()), "an earlier restore has left %s, the only one with backups of the time before it", r.replaced)
+	case other != nil && to != at:
+		return refuse(line+" -discard, which deletes it, then "+r.choices.Line(), "an earlier restore has left %s", r.other)
 	case other == nil && replaced == nil:
-		r.restores, r.waits = true, true
+		r.restores, r.waits, r.Begun = true, true, false
 		r.Steps = []string{"restore " + r.own + " as of " + at + " to " + r.other + ", which takes AWS 10 minutes to hours", give(r.own, r.replaced) + ", and keep it: what was written since " + at + " is only there", give(r.other, r.own), adopt, restart}
 	case own != nil && other != nil:
-		r.Begun, r.waits = true, true
+		r.waits = true
 		r.Steps = []string{"wait until " + r.other + " is restored", give(r.own, r.replaced), give(r.other, r.own), adopt, restart}
 	case own == nil:
-		r.Begun = true
 		r.Steps = []string{give(r.other, r.own), adopt, restart}
 	default:
-		r.Begun = true
 		r.Steps = []string{adopt, restart}
 	}
 	return nil
 }
 
-// restoredTo is the time in an instance's tag.
+// deleting returns an error while RDS deletes the instance, as its name is not free.
+func (r *Restoration) deleting(i *types.DBInstance) error {
+	if i == nil || aws.ToString(i.DBInstanceStatus) != "deleting" {
+		return nil
+	}
+	id := aws.ToString(i.DBInstanceIdentifier)
+	return console.WithNext(fmt.Errorf("%s is still being deleted", id), "aws rds wait db-instance-deleted --db-instance-identifier %s, then %s", id, r.choices.Line())
+}
+
+// restoredTo is the time in an instance's tag; "" is none.
 func restoredTo(i *types.DBInstance) string {
+	if i == nil {
+		return ""
+	}
 	for _, t := range i.TagList {
 		if aws.ToString(t.Key) == restoredTag {
 			return aws.ToString(t.Value)
@@ -220,6 +244,11 @@ func (r *Restoration) Do(ctx context.Context) (id string, err error) {
 		}
 	}
 	for _, name := range r.renames {
+		if name.to == r.replaced {
+			if err := r.mark(ctx, name.from); err != nil {
+				return "", err
+			}
+		}
 		if err := r.rename(ctx, name.from, name.to); err != nil {
 			return "", err
 		}
@@ -265,68 +294,102 @@ func (r *Restoration) restore(ctx context.Context) error {
 	return nil
 }
 
+// mark tags the instance of before, so that a later run knows what was restored once
+// Terraform has removed the tag from the one that took its place.
+func (r *Restoration) mark(ctx context.Context, identifier string) error {
+	i, err := r.find(ctx, identifier)
+	if err != nil || i == nil {
+		return err // nil: an earlier run has marked and renamed it
+	}
+	tag := types.Tag{Key: aws.String(restoredTag), Value: aws.String(r.choices.at.UTC().Format(time.RFC3339))}
+	if _, err := r.client.AddTagsToResource(ctx, &rds.AddTagsToResourceInput{ResourceName: i.DBInstanceArn, Tags: []types.Tag{tag}}); err != nil {
+		return fmt.Errorf("tag %s: %w", identifier, err)
+	}
+	return nil
+}
+
 // rename gives an instance another name, and returns when it has it and the old one
 // is free. An earlier run may have asked for it.
 func (r *Restoration) rename(ctx context.Context, from, to string) error {
-	for asked := false; ; {
+	asked := false
+	return r.poll(ctx, from, func() (status string, done bool, err error) {
 		old, err := r.find(ctx, from)
 		if err != nil {
-			return err
+			return "", false, err
 		}
 		named, err := r.find(ctx, to)
 		if err != nil {
-			return err
+			return "", false, err
 		}
+		status = statusOf(old)
 		switch {
-		case old == nil && available(named):
-			return nil
-		case !asked && named == nil && available(old):
+		case old == nil && named != nil:
+			// It may go on with a backup for hours, but not under the old name.
+			return "", statusOf(named) != "renaming", nil
+		case !asked && named == nil && status == "available":
 			asked = true
 			r.progress("renaming %s to %s", from, to)
 			if _, err := r.client.ModifyDBInstance(ctx, &rds.ModifyDBInstanceInput{DBInstanceIdentifier: &from, NewDBInstanceIdentifier: &to, ApplyImmediately: aws.Bool(true)}); err != nil {
-				return fmt.Errorf("rename %s to %s: %w", from, to, err)
+				return "", false, fmt.Errorf("rename %s to %s: %w", from, to, err)
 			}
-			continue
+			return "", false, nil
 		}
-		if !calls.Pause(ctx, restorePoll) {
-			return fmt.Errorf("wait until %s is %s: %w", from, to, context.Cause(ctx))
-		}
+		return status + ", and not renamed to " + to + " yet", false, r.stuck(old)
+	})
+}
+
+// statusOf is an instance's status in RDS's words.
+func statusOf(i *types.DBInstance) string {
+	if i == nil {
+		return "not there yet"
 	}
+	return aws.ToString(i.DBInstanceStatus)
 }
 
-func available(i *types.DBInstance) bool {
-	return i != nil && aws.ToString(i.DBInstanceStatus) == "available"
+// stuck returns an error for an instance that does not become available by itself.
+func (r *Restoration) stuck(i *types.DBInstance) error {
+	status := statusOf(i)
+	switch {
+	case status == "stopped":
+		id := aws.ToString(i.DBInstanceIdentifier)
+		return console.WithNext(fmt.Errorf("%s is stopped", id), "aws rds start-db-instance --db-instance-identifier %s, then %s", id, r.choices.Line())
+	case status == "failed", strings.HasPrefix(status, "incompatible"):
+		id := aws.ToString(i.DBInstanceIdentifier)
+		return console.WithNext(fmt.Errorf("%s is %s", id, status), "aws rds describe-events --source-type db-instance --source-identifier %s", id)
+	}
+	return r.deleting(i)
 }
 
-// restorePoll is how often an instance is asked whether it is available, and
-// restoreTold how often that is told.
+// restorePoll is how often an instance is looked at, and restoreTold how often it is
+// told how it is.
 const restorePoll, restoreTold = 10 * time.Second, time.Minute
 
-// await waits until an instance is available. The lease bounds it.
-func (r *Restoration) await(ctx context.Context, identifier string) (*types.DBInstance, error) {
-	told := time.Now()
-	for {
-		i, err := r.find(ctx, identifier)
-		if err != nil {
-			return nil, err
-		}
-		status := "not there yet"
-		if i != nil {
-			status = aws.ToString(i.DBInstanceStatus)
-		}
+// poll looks at an instance until what is waited for is done. The lease bounds it.
+func (r *Restoration) poll(ctx context.Context, identifier string, look func() (status string, done bool, err error)) error {
+	for told := time.Now(); ; {
+		status, done, err := look()
 		switch {
-		case status == "available":
-			return i, nil
-		case status == "failed", strings.HasPrefix(status, "incompatible"):
-			return nil, console.WithNext(fmt.Errorf("%s is %s", identifier, status), "aws rds describe-events --source-type db-instance --source-identifier %s", identifier)
-		case time.Since(told) > restoreTold:
+		case err != nil || done:
+			return err
+		case status != "" && time.Since(told) >= restoreTold:
 			told = time.Now()
 			r.progress("%s is %s", identifier, status)
 		}
 		if !calls.Pause(ctx, restorePoll) {
-			return nil, fmt.Errorf("wait for %s: %w", identifier, context.Cause(ctx))
+			return fmt.Errorf("wait for %s: %w", identifier, context.Cause(ctx))
 		}
 	}
+}
+
+// await waits until an instance is available.
+func (r *Restoration) await(ctx context.Context, identifier string) (i *types.DBInstance, err error) {
+	err = r.poll(ctx, identifier, func() (string, bool, error) {
+		if i, err = r.find(ctx, identifier); err != nil {
+			return "", false, err
+		}
+		return statusOf(i), statusOf(i) == "available", r.stuck(i)
+	})
+	return i, err
 }
 
 // find returns an instance, or nil if there is none.
@@ -341,26 +404,48 @@ func (r *Restoration) find(ctx context.Context, identifier string) (*types.DBIns
 	return &out.DBInstances[0], nil
 }
 
-// Discard deletes the instance that does not bear the name. A protected one leaves a
-// snapshot.
+// Discard deletes the instance that does not bear the name, and returns when it is
+// gone. A protected one leaves a snapshot and its backups.
 func (r *Restoration) Discard(ctx context.Context) error {
-	if r.account.platform.Protects(r.choices.Env) {
-		if _, err := r.client.ModifyDBInstance(ctx, &rds.ModifyDBInstanceInput{DBInstanceIdentifier: &r.other, DeletionProtection: aws.Bool(false), ApplyImmediately: aws.Bool(true)}); err != nil {
-			return fmt.Errorf("take the deletion protection from %s: %w", r.other, err)
-		}
-		if _, err := r.await(ctx, r.other); err != nil {
+	i, err := r.find(ctx, r.other)
+	if err != nil {
+		return err
+	}
+	kept := ""
+	if i != nil && r.deleting(i) == nil { // else an earlier run has asked for it
+		if kept, err = r.delete(ctx); err != nil {
 			return err
 		}
 	}
+	if err := r.poll(ctx, r.other, func() (string, bool, error) {
+		i, err := r.find(ctx, r.other)
+		return statusOf(i), err == nil && i == nil, err
+	}); err != nil {
+		return err
+	}
+	fmt.Fprintf(r.account.console.Out, "%s: %s is deleted%s\n", r.choices.Env, r.other, kept)
+	return nil
+}
+
+// delete has RDS delete the instance, and says what it leaves.
+func (r *Restoration) delete(ctx context.Context) (kept string, err error) {
 	in := &rds.DeleteDBInstanceInput{DBInstanceIdentifier: &r.other, SkipFinalSnapshot: aws.Bool(true)}
 	if r.account.platform.Protects(r.choices.Env) {
-		in.SkipFinalSnapshot, in.FinalDBSnapshotIdentifier = aws.Bool(false), aws.String(r.other+"-"+r.began.UTC().Format("20060102150405"))
+		if _, err := r.client.ModifyDBInstance(ctx, &rds.ModifyDBInstanceInput{DBInstanceIdentifier: &r.other, DeletionProtection: aws.Bool(false), ApplyImmediately: aws.Bool(true)}); err != nil {
+			return "", fmt.Errorf("take the deletion protection from %s: %w", r.other, err)
+		}
+		if _, err := r.await(ctx, r.other); err != nil {
+			return "", err
+		}
+		snapshot := r.other + "-" + r.began.UTC().Format("20060102150405")
+		in.SkipFinalSnapshot, in.FinalDBSnapshotIdentifier, in.DeleteAutomatedBackups = aws.Bool(false), &snapshot, aws.Bool(false)
+		kept = "; its snapshot is " + snapshot + ", and its backups are kept until they expire"
 	}
+	r.progress("deleting %s%s", r.other, kept)
 	if _, err := r.client.DeleteDBInstance(ctx, in); err != nil {
-		return fmt.Errorf("delete %s: %w", r.other, err)
+		return "", fmt.Errorf("delete %s: %w", r.other, err)
 	}
-	fmt.Fprintf(r.account.console.Out, "%s: %s is being deleted%s\n", r.choices.Env, r.other, cmp.Or(map[bool]string{true: "; its snapshot is " + aws.ToString(in.FinalDBSnapshotIdentifier)}[in.FinalDBSnapshotIdentifier != nil], ""))
-	return nil
+	return kept, nil
 }
 
 // Print says what bears the name, what is kept, and how long it took.

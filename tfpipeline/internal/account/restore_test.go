@@ -1,12 +1,20 @@
 package account
 
 import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
@@ -17,48 +25,61 @@ import (
 func TestRestorationGoesOn(t *testing.T) {
 	const at, another = "2026-11-26T08:00:00Z", "2026-11-25T08:00:00Z"
 	instance := func(tag string) *types.DBInstance {
-		i := &types.DBInstance{}
+		i := &types.DBInstance{DBInstanceIdentifier: aws.String("it"), DBInstanceStatus: aws.String("available")}
 		if tag != "" {
 			i.TagList = []types.Tag{{Key: aws.String(restoredTag), Value: &tag}}
 		}
 		return i
 	}
-	plain, restored, other := instance(""), instance(at), instance(another)
+	plain, restored, other, gone := instance(""), instance(at), instance(another), instance(at)
+	gone.DBInstanceStatus = aws.String("deleting")
 	const restore, aside, takes, adopt, restart, waits = "restore db as of", "rename db to db-replaced", "rename db-restored to db", "have Terraform's state", "restart the services", "wait until db-restored"
+	const line = "tfpipeline restore -env staging"
+	const again, back, discard, status = line + " -to " + at, line + " -back", line + " -discard", "tfpipeline status -env staging"
 	for _, c := range []struct {
 		name               string
 		flags              string
 		own, new, replaced *types.DBInstance
 		want               []string // how the steps begin
-		refused            string
+		refused, next      string
+		begun              bool // before Terraform has adopted what bears the name
 	}{
 		{name: "nothing was done", own: plain, want: []string{restore, aside, takes, adopt, restart}},
 		{name: "it was restored", own: plain, new: restored, want: []string{waits, aside, takes, adopt, restart}},
-		{name: "the name is free", new: restored, replaced: plain, want: []string{takes, adopt, restart}},
-		{name: "it bears the name", own: restored, replaced: plain, want: []string{adopt, restart}},
-		{name: "another time was restored", own: plain, new: other, refused: "has left db-restored"},
-		{name: "another time bears the name", own: other, replaced: plain, refused: "has left db-replaced"},
-		{name: "it is done", own: plain, replaced: plain, refused: "has left db-replaced"},
-		{name: "there is none", refused: "there is no instance db"},
-		{name: "back", flags: "-back", own: plain, replaced: plain, want: []string{"rename db to db-restored", "rename db-replaced to db", adopt, restart}},
-		{name: "back, the name is free", flags: "-back", new: plain, replaced: plain, want: []string{"rename db-replaced to db", adopt, restart}},
-		{name: "back, it bears the name", flags: "-back", own: plain, new: plain, want: []string{adopt, restart}},
-		{name: "back to nothing", flags: "-back", own: plain, refused: "no instance of before"},
-		{name: "discard that of before", flags: "-discard", own: plain, replaced: plain, want: []string{"delete db-replaced"}},
+		{name: "that of before is marked", own: restored, new: restored, want: []string{waits, aside, takes, adopt, restart}, begun: true},
+		{name: "the name is free", new: restored, replaced: restored, want: []string{takes, adopt, restart}, begun: true},
+		{name: "it bears the name", own: restored, replaced: restored, want: []string{adopt, restart}, begun: true},
+		{name: "it is adopted", own: plain, replaced: restored, want: []string{adopt, restart}},
+		{name: "another time was restored", own: plain, new: other, refused: "has left db-restored", next: discard + ", which deletes it, then " + again},
+		{name: "another time was to take the name", new: other, replaced: other, refused: "has left db-replaced", next: back + ", then " + discard + ", then " + again},
+		{name: "another time bears the name", own: other, replaced: other, refused: "has left db-replaced", next: back + ", then " + discard + ", then " + again},
+		{name: "another time is adopted", own: plain, replaced: other, refused: "has left db-replaced", next: back + ", then " + discard + ", then " + again},
+		{name: "there is none", refused: "there is no instance db", next: back},
+		{name: "the name is not free yet", own: plain, new: gone, refused: "it is still being deleted", next: "aws rds wait db-instance-deleted --db-instance-identifier it, then " + again},
+		{name: "back", flags: "-back", own: plain, replaced: restored, want: []string{"rename db to db-restored", "rename db-replaced to db", adopt, restart}},
+		{name: "back, it was not adopted", flags: "-back", own: restored, replaced: restored, want: []string{"rename db to db-restored", "rename db-replaced to db", adopt, restart}, begun: true},
+		{name: "back, the name is free", flags: "-back", new: plain, replaced: restored, want: []string{"rename db-replaced to db", adopt, restart}, begun: true},
+		{name: "back, it bears the name", flags: "-back", own: restored, new: plain, want: []string{adopt, restart}, begun: true},
+		{name: "back, it is adopted", flags: "-back", own: plain, new: plain, want: []string{adopt, restart}},
+		{name: "back to nothing", flags: "-back", own: plain, refused: "no instance of before", next: status},
+		{name: "discard that of before", flags: "-discard", own: plain, replaced: restored, want: []string{"delete db-replaced"}},
 		{name: "discard the restored one", flags: "-discard", own: plain, new: plain, want: []string{"delete db-restored"}},
-		{name: "discard while the name is free", flags: "-discard", new: plain, replaced: plain, refused: "no instance besides db"},
-		{name: "discard nothing", flags: "-discard", own: plain, refused: "no instance besides db"},
+		{name: "discard what is being deleted", flags: "-discard", own: plain, new: gone, want: []string{"delete db-restored"}},
+		{name: "discard that of before too early", flags: "-discard", own: restored, replaced: restored, refused: "has not adopted db", next: again + ", or " + back},
+		{name: "discard the restored one too early", flags: "-discard", own: restored, new: plain, refused: "has not adopted db", next: back},
+		{name: "discard while the name is free", flags: "-discard", new: plain, replaced: restored, refused: "no instance besides db", next: status},
+		{name: "discard nothing", flags: "-discard", own: plain, refused: "no instance besides db", next: status},
 	} {
-		r := &Restoration{choices: RestoreChoices{Env: "staging", back: c.flags == "-back", discard: c.flags == "-discard"}, own: "db", other: "db-restored", replaced: "db-replaced"}
+		r := &Restoration{choices: RestoreChoices{Env: "staging", to: at, back: c.flags == "-back", discard: c.flags == "-discard"}, own: "db", other: "db-restored", replaced: "db-replaced"}
 		r.choices.at, _ = time.Parse(time.RFC3339, at)
 		err := r.plan(c.own, c.new, c.replaced)
 		if c.refused != "" {
-			if err == nil || !strings.Contains(err.Error(), c.refused) || console.NextOf(err) == "" {
-				t.Errorf("%s: %v, next: %s", c.name, err, console.NextOf(err))
+			if err == nil || !strings.Contains(err.Error(), c.refused) || console.NextOf(err) != c.next {
+				t.Errorf("%s: %v, next: %s, want %s", c.name, err, console.NextOf(err), c.next)
 			}
 			continue
 		}
-		if err != nil || len(r.Steps) != len(c.want) || r.Begun == (c.name == "nothing was done") && c.flags != "-discard" {
+		if err != nil || len(r.Steps) != len(c.want) || r.Begun != c.begun {
 			t.Errorf("%s: %v, begun %t, %v", c.name, r.Steps, r.Begun, err)
 			continue
 		}
@@ -95,5 +116,129 @@ func TestRestoreChoices(t *testing.T) {
 	o := RestoreChoices{Env: "test", back: true}
 	if err := o.Check(configtest.Mill(), now); err == nil || !strings.Contains(err.Error(), "no database") {
 		t.Errorf("a platform without a database: %v", err)
+	}
+}
+
+// rdsCalls is RDS with these instances. One that is renamed is at once, but goes on with a
+// backup; one that is deleted is gone after five minutes.
+type rdsCalls struct {
+	instances map[string]string // status by name
+	calls     []string
+	gone      time.Time
+}
+
+func (f *rdsCalls) Do(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, err
+	}
+	action, id := form.Get("Action"), form.Get("DBInstanceIdentifier")
+	for name, status := range f.instances {
+		if status == "deleting" && !time.Now().Before(f.gone) {
+			delete(f.instances, name)
+		}
+	}
+	form.Del("Version")
+	answer, code := "", http.StatusOK
+	switch status, ok := f.instances[id]; {
+	case !ok && action != "AddTagsToResource":
+		code = http.StatusNotFound
+	case action == "DescribeDBInstances":
+		answer = "<DBInstances><DBInstance><DBInstanceIdentifier>" + id + "</DBInstanceIdentifier><DBInstanceArn>arn:" + id + "</DBInstanceArn><DbiResourceId>id</DbiResourceId><DBInstanceStatus>" + status + "</DBInstanceStatus></DBInstance></DBInstances>"
+	case action == "DeleteDBInstance":
+		f.instances[id], f.gone = "deleting", time.Now().Add(5*time.Minute)
+	case form.Has("NewDBInstanceIdentifier"):
+		delete(f.instances, id)
+		if f.instances[form.Get("NewDBInstanceIdentifier")] = "backing-up"; !strings.HasSuffix(form.Get("NewDBInstanceIdentifier"), "-replaced") {
+			f.instances[form.Get("NewDBInstanceIdentifier")] = "available"
+		}
+	}
+	if action != "DescribeDBInstances" {
+		form.Del("Action")
+		said, err := url.QueryUnescape(form.Encode())
+		if err != nil {
+			return nil, err
+		}
+		f.calls = append(f.calls, action+" "+said)
+	}
+	answer = "<R><" + action + "Result>" + answer + "</" + action + "Result></R>"
+	if code != http.StatusOK {
+		answer = "<ErrorResponse><Error><Code>DBInstanceNotFound</Code></Error></ErrorResponse>"
+	}
+	return &http.Response{StatusCode: code, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer)), Request: r}, nil
+}
+
+// restoration is one whose database is db, of an environment.
+func (f *rdsCalls) restoration(env string) (r *Restoration, out, progress *strings.Builder) {
+	out, progress = &strings.Builder{}, &strings.Builder{}
+	cfg := aws.Config{Region: "us-west-2", HTTPClient: f, Credentials: aws.AnonymousCredentials{}}
+	a := New(configtest.Docs(), cfg, &console.Console{Out: out, Err: progress})
+	r = &Restoration{choices: RestoreChoices{Env: env, to: "2026-11-26T08:00:00Z", discard: true}, account: a, client: rds.NewFromConfig(cfg), own: "db", other: "db-restored", replaced: "db-replaced", began: time.Now()}
+	r.choices.at = time.Date(2026, 11, 26, 8, 0, 0, 0, time.UTC)
+	return r, out, progress
+}
+
+// TestRestorationRenames: the instance of before is marked first, and its backups keep
+// nobody waiting once it has left its name.
+func TestRestorationRenames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &rdsCalls{instances: map[string]string{"db": "backing-up", "db-restored": "available"}}
+		r, _, progress := f.restoration("staging")
+		r.renames = []renaming{{"db", "db-replaced"}, {"db-restored", "db"}}
+		began := time.Now()
+		time.AfterFunc(155*time.Second, func() { f.instances["db"] = "available" })
+		id, err := r.Do(t.Context())
+		if took := time.Since(began); err != nil || id != "id" || took > 4*time.Minute {
+			t.Errorf("%q, %v after %s", id, err, took)
+		}
+		want := []string{
+			"AddTagsToResource ResourceName=arn:db&Tags.Tag.1.Key=RestoredTo&Tags.Tag.1.Value=2026-11-26T08:00:00Z",
+			"ModifyDBInstance ApplyImmediately=true&DBInstanceIdentifier=db&NewDBInstanceIdentifier=db-replaced",
+			"ModifyDBInstance ApplyImmediately=true&DBInstanceIdentifier=db-restored&NewDBInstanceIdentifier=db",
+		}
+		if diff := cmp.Diff(want, f.calls); diff != "" {
+			t.Errorf("calls (-want +got):\n%s", diff)
+		}
+		if got := strings.Count(progress.String(), "staging: db is backing-up, and not renamed to db-replaced yet\n"); got != 2 {
+			t.Errorf("told %d times:\n%s", got, progress)
+		}
+	})
+}
+
+// TestDiscard returns when the name is free, and a protected environment keeps its
+// backups.
+func TestDiscard(t *testing.T) {
+	for env, want := range map[string][]string{
+		"staging": {"DeleteDBInstance DBInstanceIdentifier=db-restored&SkipFinalSnapshot=true"},
+		"production": {
+			"ModifyDBInstance ApplyImmediately=true&DBInstanceIdentifier=db-restored&DeletionProtection=false",
+			"DeleteDBInstance DBInstanceIdentifier=db-restored&DeleteAutomatedBackups=false&FinalDBSnapshotIdentifier=db-restored-20000101000000&SkipFinalSnapshot=false",
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := &rdsCalls{instances: map[string]string{"db": "available", "db-restored": "available"}}
+			r, out, progress := f.restoration(env)
+			interrupted, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if err := r.Discard(interrupted); !errors.Is(err, context.DeadlineExceeded) || out.Len() > 0 {
+				t.Errorf("%s: %v, %s", env, err, out)
+			}
+			if _, err := r.await(t.Context(), "db-restored"); err == nil || !strings.HasPrefix(console.NextOf(err), "aws rds wait db-instance-deleted") {
+				t.Errorf("%s: waits for what is being deleted: %v, next: %s", env, err, console.NextOf(err))
+			}
+			if err := r.Discard(t.Context()); err != nil || len(f.instances) != 1 || !strings.Contains(out.String(), env+": db-restored is deleted") {
+				t.Errorf("%s: %v, %v, %s", env, err, f.instances, out)
+			}
+			if diff := cmp.Diff(want, f.calls); diff != "" {
+				t.Errorf("%s: calls (-want +got):\n%s", env, diff)
+			}
+			if !strings.Contains(progress.String(), "db-restored is deleting") {
+				t.Errorf("%s: told:\n%s", env, progress)
+			}
+		})
 	}
 }
