@@ -48,6 +48,8 @@ type fakePlatform struct {
 	down bool
 	// history are the requests for the history so far.
 	history []string
+	// refused is how keys begin that nobody may write; "" is none.
+	refused string
 }
 
 func newFakePlatform(p config.Platform, runtime *model.Runtime) *fakePlatform {
@@ -167,6 +169,8 @@ func (f *fakePlatform) s3(w http.ResponseWriter, r *http.Request, body []byte) {
 		s3Error(w, http.StatusNotFound, "NoSuchKey")
 	case match != "" && match != etag([]byte(content)), exists && r.Header.Get("If-None-Match") == "*":
 		s3Error(w, http.StatusPreconditionFailed, "PreconditionFailed")
+	case r.Method == http.MethodPut && f.refused != "" && strings.HasPrefix(key, f.refused):
+		s3Error(w, http.StatusForbidden, "AccessDenied")
 	case r.Method == http.MethodPut:
 		f.objects[key], f.written[key] = string(unchunked(r, body)), time.Now()
 		w.Header().Set("ETag", etag([]byte(f.objects[key])))

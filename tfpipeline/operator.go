@@ -97,12 +97,12 @@ func runSecrets(ctx context.Context, a *app, action string, o account.SecretChoi
 		stored, err = change(ctx)
 		return err
 	}); err != nil {
-		return err
+		return stored.ExplainNext(o.Env, err)
 	}
 	if err := stored.PrintStored(a.console.Out, o.Env, o.JSON); err != nil {
 		return err
 	}
-	restart, err := l.RestartReaders(ctx, o.Env, stored.Services, o.Restart)
+	restart, err := l.RestartReaders(ctx, o.Env, stored.Services, "read it when they start, and go on with the value from before until then", o.Restart)
 	if err != nil || !restart {
 		return err
 	}

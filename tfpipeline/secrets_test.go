@@ -95,6 +95,13 @@ func TestSecretsCommand(t *testing.T) {
 	stdout, stderr = w.must(console.ExitOK, "secrets", "set", "-env", "staging", "-secret", "invite-keys", "-file", file, "-restart")
 	stdout += stderr
 	mentions(t, stdout, "staging: restart of api is done")
+
+	// A value that is stored but not recorded is no value that is not stored.
+	w.cloud.refused = "history/staging/2"
+	_, stderr = w.must(console.ExitFailed, "secrets", "set", "-env", "staging", "-secret", "invite-keys", "-file", file)
+	w.cloud.refused = ""
+	mentions(t, stderr, "secret invite-keys has its new value, and that could not be recorded: ", "next: tfpipeline restart -env staging -service api")
+
 	for key, object := range w.cloud.objects {
 		if strings.Contains(object, "canary-invite") {
 			t.Errorf("a value is in %s", key)

@@ -6,8 +6,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/flags"
 )
 
@@ -57,6 +59,14 @@ func (a *Account) SecretChange(ctx context.Context, action string, o SecretChoic
 		return nil, err
 	}
 	return func(ctx context.Context) (Secret, error) { return a.SetSecret(ctx, o.Env, secret, value) }, nil
+}
+
+// ExplainNext adds the next command to an error that came after the value was stored.
+func (s Secret) ExplainNext(env string, err error) error {
+	if len(s.Services) == 0 || console.NextOf(err) != "" {
+		return err
+	}
+	return console.WithNext(err, "tfpipeline restart -env %s -service %s", env, strings.Join(s.Services, " -service "))
 }
 
 // PrintStored says that a secret has a new value, for a person or as JSON.

@@ -165,7 +165,11 @@ func (a *Account) SetSecret(ctx context.Context, env string, s config.Secret, va
 	if _, err := secretsmanager.NewFromConfig(a.cfg).PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: &path, SecretString: &value}); err != nil {
 		return Secret{}, console.WithNext(fmt.Errorf("store secret %s: %w", path, err), "tfpipeline secrets list -env %s", env)
 	}
-	return a.secret(ctx, env, s)
+	known, err := a.secret(ctx, env, s)
+	if err != nil {
+		a.console.Progress("warning: secret %s has its new value; %v", path, err)
+	}
+	return known, nil
 }
 
 // RotateSecret stores a random value as Terraform would, and returns what is known

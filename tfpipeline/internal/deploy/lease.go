@@ -443,6 +443,9 @@ func (p *Pipeline) ChangeSecret(ctx context.Context, q ChangeRequest, secret str
 		defer cancel()
 		r = hideRecord(o.Redactor, r)
 		if err := o.retryCall(ctx, func(ctx context.Context) error { return o.History.Record(ctx, r) }); err != nil {
+			if failure == nil {
+				return fmt.Errorf("secret %s has its new value, and that could not be recorded: %w", secret, err)
+			}
 			return errors.Join(failure, fmt.Errorf("record the change of secret %s: %w", secret, err))
 		}
 		h.stored = append(h.stored, r)
