@@ -66,7 +66,7 @@ func Result(c *console.Console, p config.Platform, r deploy.Record, dryRun, json
 		c.Suggest("%s", view.Command(r.Environment, deploy.Move{Verb: deploy.Verb(r.Kind), Release: r.Release}))
 	default:
 		fmt.Fprintln(c.Out, view.Result(r))
-		if e, ok := p.Environment(r.Environment); ok && r.Outcome == deploy.Deployed {
+		if e, ok := p.Environment(r.Environment); ok && p.HasLoadBalancer() && r.Outcome == deploy.Deployed {
 			fmt.Fprintf(c.Out, "%s: %s\n", e.Name, p.URL(e))
 		}
 		c.Suggest("%s", afterSuccess(p, r))
