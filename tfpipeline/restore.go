@@ -50,7 +50,7 @@ func runRestore(ctx context.Context, a *app, o account.RestoreChoices) error {
 		return err
 	}
 	if o.Discards() {
-		return l.ChangeDatabase(ctx, o.Env, r.Discard)
+		return l.ChangeDatabase(ctx, o.Env, o.Line(), r.Discard)
 	}
 	x := root.Exchange{Kind: deploy.KindRestore, Address: account.DatabaseAddress, Begun: r.Begun, Do: r.Do}
 	if err := x.Run(ctx, a.rootOptions(cloud), o.Env, root.Choices{Yes: true, LockTimeout: 5 * time.Minute, Retry: o.Line()}); err != nil {
@@ -58,10 +58,11 @@ func runRestore(ctx context.Context, a *app, o account.RestoreChoices) error {
 	}
 	r.Print()
 	services := acc.DatabaseServices()
-	if restart, err := l.RestartReaders(ctx, o.Env, services, true); err != nil || !restart {
-		return err
+	restart, err := l.RestartReaders(ctx, o.Env, services, "reach the database by its name once they have restarted", true)
+	if err == nil && restart {
+		err = runAdjust(ctx, a, deploy.KindRestart, root.RestartOf(o.Env, services, false))
 	}
-	if err := runAdjust(ctx, a, deploy.KindRestart, root.RestartOf(o.Env, services, false)); err != nil {
+	if err != nil {
 		return err
 	}
 	r.Suggest()

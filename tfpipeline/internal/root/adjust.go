@@ -106,24 +106,24 @@ func (l *Leases) Adjust(ctx context.Context, p *deploy.Pipeline, kind deploy.Kin
 	return nil
 }
 
-// RestartReaders asks whether the services that read a new value restart, unless
-// restart says so already: what runs goes on with the value from before. It reports
-// whether they do, and says how to if they do not.
-func (l *Leases) RestartReaders(ctx context.Context, env string, services []string, restart bool) (bool, error) {
+// RestartReaders asks whether the services that use what was changed restart, unless
+// restart says so already. The sentence effect says of them what a restart changes. It
+// reports whether they do, and says how to if they do not.
+func (l *Leases) RestartReaders(ctx context.Context, env string, services []string, effect string, restart bool) (bool, error) {
 	records, _, err := l.Bucket.History(env).Recent(ctx)
 	if err != nil {
 		return false, Explain(env, err)
 	}
 	switch {
 	case len(services) == 0:
-		l.Console.Progress("%s: no service reads it; one-off tasks get it at their next start", env)
+		l.Console.Progress("%s: no service uses it, so none has to restart; one-off tasks use it from their next start on", env)
 		return false, nil
 	case deploy.LastDeployed(records) == nil:
 		l.Console.Progress("%s: nothing is deployed yet, so nothing has to restart", env)
 		return false, nil
 	}
 	list := strings.Join(services, ", ")
-	l.Console.Progress("%s: %s read it when they start, and go on with the value from before until then", env, list)
+	l.Console.Progress("%s: %s %s", env, list, effect)
 	if !restart && l.Console.CanAsk() {
 		restart = l.Console.Confirm(ctx, "Restart "+list+" now?", false) == nil
 	}

@@ -41,45 +41,59 @@ func (e Exchange) Run(ctx context.Context, o Options, name string, c Choices) (e
 	defer func() { err = errors.Join(err, r.Close()) }()
 	return o.Leases.during(ctx, name, c, func(ctx context.Context, attempt string) error {
 		c.attempt, c.Operation, c.Adopt = attempt, Apply, true
-		if !e.Begun {
-			p, err := r.Plan(ctx, c)
-			if err != nil {
-				return err
-			}
-			if !p.Empty() {
-				return console.WithNext(fmt.Errorf("%s has other changes, and nothing was changed", name), "tfpipeline apply -env %s, then %s", name, c.Retry)
-			}
-		}
-		id, err := e.Do(ctx)
-		if err != nil {
-			return err
-		}
-		if err := r.forget(ctx, c, e.Address, id); err != nil {
-			return err
-		}
-		p, err := r.Plan(ctx, c)
-		switch {
-		case err != nil:
-			return err
-		case p.Empty():
-			return r.settle(ctx)
-		}
-		if err := (view.Text{Colour: r.console().Colour(r.console().Err)}).Plan(r.console().Err, p); err != nil {
-			return fmt.Errorf("print the plan: %w", err)
-		}
-		if err := r.Guard(p, nil); err != nil {
-			return err
-		}
-		if err := r.Apply(ctx, p, c); err != nil {
-			return err
-		}
-		return r.settle(ctx)
+		return retryNext(e.exchange(ctx, r, c), c.Retry)
 	})
 }
 
-// ChangeDatabase does work on an environment's database while it holds the lease.
-func (l *Leases) ChangeDatabase(ctx context.Context, env string, work func(context.Context) error) error {
-	return l.during(ctx, env, Choices{Operation: Operation(deploy.KindRestore)}, func(ctx context.Context, _ string) error { return work(ctx) })
+func (e Exchange) exchange(ctx context.Context, r *Root, c Choices) error {
+	if !e.Begun {
+		p, err := r.Plan(ctx, c)
+		if err != nil {
+			return err
+		}
+		if !p.Empty() {
+			return console.WithNext(fmt.Errorf("%s has other changes, and nothing was changed", r.Name), "tfpipeline apply -env %s, then %s", r.Name, c.Retry)
+		}
+	}
+	id, err := e.Do(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.forget(ctx, c, e.Address, id); err != nil {
+		return err
+	}
+	p, err := r.Plan(ctx, c)
+	switch {
+	case err != nil:
+		return err
+	case p.Empty():
+		return r.settle(ctx)
+	}
+	if err := (view.Text{Colour: r.console().Colour(r.console().Err)}).Plan(r.console().Err, p); err != nil {
+		return fmt.Errorf("print the plan: %w", err)
+	}
+	if err := r.Guard(p, nil); err != nil {
+		return err
+	}
+	if err := r.Apply(ctx, p, c); err != nil {
+		return err
+	}
+	return r.settle(ctx)
+}
+
+// retryNext adds to an error that does not say what to do next the command that goes
+// on from where the run failed.
+func retryNext(err error, retry string) error {
+	if err == nil || console.NextOf(err) != "" {
+		return err
+	}
+	return console.WithNext(err, "%s", retry)
+}
+
+// ChangeDatabase does work on an environment's database while it holds the lease;
+// the command retry goes on with it.
+func (l *Leases) ChangeDatabase(ctx context.Context, env, retry string, work func(context.Context) error) error {
+	return l.during(ctx, env, Choices{Operation: Operation(deploy.KindRestore)}, func(ctx context.Context, _ string) error { return retryNext(work(ctx), retry) })
 }
 
 // forget takes a resource out of the state unless it has that id.
