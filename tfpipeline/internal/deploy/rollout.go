@@ -37,7 +37,7 @@ type rollout struct {
 	told map[string]bool
 	// crashed are the tasks that were seen to stop by themselves.
 	crashed []StoppedTask
-	// interrupted is when Spot was last seen to have taken a service's task away.
+	// interrupted is when Spot last took a service's task away.
 	interrupted map[string]time.Time
 }
 
@@ -339,13 +339,19 @@ func (o *rollout) crashes(ctx context.Context) error {
 	var crashed []error
 	for _, t := range stopped {
 		own := o.of(t.Name)
-		if own != nil && t.StopCode == stopSpot && t.TaskDefinition == own.After && !o.told[t.ARN] {
-			o.told[t.ARN] = true
+		if own != nil && t.StopCode == stopSpot && t.TaskDefinition == own.After {
 			if o.interrupted == nil {
 				o.interrupted = map[string]time.Time{}
 			}
-			o.interrupted[t.Name] = time.Now()
-			o.note("Fargate Spot took task %s of service %s away; another one is awaited", short(t.ARN), t.Name)
+			if at := t.Stopped; at.IsZero() {
+				o.interrupted[t.Name] = time.Now() // it is being stopped
+			} else if at.After(o.interrupted[t.Name]) {
+				o.interrupted[t.Name] = at
+			}
+			if !o.told[t.ARN] {
+				o.told[t.ARN] = true
+				o.note("Fargate Spot took task %s of service %s away; another one is awaited", short(t.ARN), t.Name)
+			}
 		}
 		replaced := own != nil && o.restart && t.Created.Before(own.Begun)
 		if own != nil && t.Crashed() && !replaced && t.TaskDefinition == own.After && !t.Stopped.Before(own.since()) {
@@ -602,7 +608,12 @@ func (o *rollout) verify(ctx context.Context, digests map[string]string, window 
 	limit := o.limits.Verify + window
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, timeUp{after: limit})
 	defer cancel()
-	refused, so := 0, steady{}
+	refused := 0
+	// healthy is for how long all was right, from a look that found it so to the
+	// next one that did. What Spot took away says nothing of the release: the time
+	// until it is replaced does not count, and what came before it does.
+	var healthy time.Duration
+	var looked time.Time // zero unless the last look found all right
 	if window > 0 {
 		o.note("every service is deployed; it has to stay healthy for %v", window)
 	}
@@ -614,12 +625,20 @@ func (o *rollout) verify(ctx context.Context, digests map[string]string, window 
 			}
 		}
 		right := err == nil && len(wrong) == 0
-		// What Spot took away says nothing of the release; its replacement is awaited.
-		switch lasting := so.since("right", right || err == nil && !so["right"].IsZero() && o.excused(wrong)); {
+		switch {
+		case !right && (err != nil || !o.excused(wrong)):
+			healthy = 0
+		case right && !looked.IsZero():
+			healthy += time.Since(looked)
+		}
+		looked = time.Time{}
+		switch {
+		case right && healthy >= window:
+			return nil
+		case right:
+			looked = time.Now()
 		case err != nil && !IsTransient(err):
 			refused++
-		case right && lasting >= window:
-			return nil
 		}
 		pace := o.limits.Tick / 2
 		if right {
@@ -631,29 +650,35 @@ func (o *rollout) verify(ctx context.Context, digests map[string]string, window 
 			case len(wrong) == 0:
 				err = fmt.Errorf("it has not stayed healthy for %v", window)
 			default:
-				err = errors.New(strings.Join(wrong, "; "))
+				var texts []string
+				for _, w := range wrong {
+					texts = append(texts, w.text)
+				}
+				err = errors.New(strings.Join(texts, "; "))
 			}
 			return because(ctx, err)
 		}
 	}
 }
 
-// excused reports whether all that is wrong comes of tasks that Spot has taken away
-// within the time that a replacement has.
-func (o *rollout) excused(wrong []string) bool {
-	return !slices.ContainsFunc(wrong, func(w string) bool {
-		for name, at := range o.interrupted {
-			if time.Since(at) < o.limits.Verify && strings.Contains(w, "service "+name+" ") {
-				return false
-			}
-		}
-		return true
+// defect is something that is not as it should be.
+type defect struct {
+	service string // "" if it is not one service's
+	text    string
+	short   bool // tasks or healthy targets are missing
+}
+
+// excused reports whether all that is wrong is what services lack whose tasks Spot
+// has taken away within the time that a replacement has.
+func (o *rollout) excused(wrong []defect) bool {
+	return !slices.ContainsFunc(wrong, func(d defect) bool {
+		return !d.short || time.Since(o.interrupted[d.service]) >= o.limits.Verify
 	})
 }
 
 // wrong lists what is not as it should be.
-func (o *rollout) wrong(ctx context.Context, digests map[string]string) ([]string, error) {
-	var wrong []string
+func (o *rollout) wrong(ctx context.Context, digests map[string]string) ([]defect, error) {
+	var wrong []defect
 	running, err := o.Services.RunningDigests(ctx, o.names)
 	if err != nil {
 		return nil, fmt.Errorf("look at the running images: %w", err)
@@ -666,10 +691,10 @@ func (o *rollout) wrong(ctx context.Context, digests map[string]string) ([]strin
 		own := o.of(name)
 		switch s, shown := services[name]; {
 		case !shown || s.Gone:
-			wrong = append(wrong, unseenError(name, s, o.limits.Confirm).Error())
+			wrong = append(wrong, defect{name, unseenError(name, s, o.limits.Confirm).Error(), false})
 			continue
 		case s.TaskDefinition != own.After:
-			wrong = append(wrong, fmt.Sprintf("service %s is set to %s instead of %s", name, short(s.TaskDefinition), short(own.After)))
+			wrong = append(wrong, defect{name, fmt.Sprintf("service %s is set to %s instead of %s", name, short(s.TaskDefinition), short(own.After)), false})
 		default:
 			own.see(s)
 		}
@@ -682,7 +707,9 @@ func (o *rollout) wrong(ctx context.Context, digests map[string]string) ([]strin
 	if err != nil {
 		return nil, err
 	}
-	wrong = append(wrong, schedules...)
+	for _, text := range schedules {
+		wrong = append(wrong, defect{text: text})
+	}
 	if public := publicServices(o.Platform, o.names); len(public) > 0 {
 		targets, err := o.Health.TargetHealth(ctx, public)
 		if err != nil {
@@ -707,26 +734,26 @@ func (o *rollout) wrong(ctx context.Context, digests map[string]string) ([]strin
 	case err != nil && ctx.Err() != nil:
 		return nil, err
 	case err != nil:
-		wrong = append(wrong, fmt.Sprintf("GET %s: %v", url, err))
+		wrong = append(wrong, defect{text: fmt.Sprintf("GET %s: %v", url, err)})
 	case status != http.StatusOK:
-		wrong = append(wrong, fmt.Sprintf("GET %s answers %d", url, status))
+		wrong = append(wrong, defect{text: fmt.Sprintf("GET %s answers %d", url, status)})
 	}
 	return wrong, nil
 }
 
 // otherImages says what is wrong with the digests of a service's running tasks.
-func otherImages(name string, running []string, want string, least int) []string {
+func otherImages(name string, running []string, want string, least int) []defect {
 	other := slices.DeleteFunc(slices.Clone(running), func(d string) bool { return d == want })
 	switch {
 	case len(running) == 0 && least > 0:
-		return []string{fmt.Sprintf("service %s has no running task", name)}
+		return []defect{{name, fmt.Sprintf("service %s has no running task", name), true}}
 	case len(running) < least:
-		return []string{fmt.Sprintf("service %s runs %d tasks of at least %d", name, len(running), least)}
+		return []defect{{name, fmt.Sprintf("service %s runs %d tasks of at least %d", name, len(running), least), true}}
 	case len(other) > 0:
 		if other[0] == "" {
 			other[0] = "an image whose digest ECS does not tell"
 		}
-		return []string{fmt.Sprintf("%d of %d tasks of service %s run %s instead of %s", len(other), len(running), name, other[0], want)}
+		return []defect{{name, fmt.Sprintf("%d of %d tasks of service %s run %s instead of %s", len(other), len(running), name, other[0], want), false}}
 	}
 	return nil
 }
@@ -742,16 +769,16 @@ func publicServices(p config.Platform, names []string) []string {
 	return public
 }
 
-func unhealthy(name string, t Targets) []string {
+func unhealthy(name string, t Targets) []defect {
 	reasons := ""
 	if len(t.Reasons) > 0 {
 		reasons = ": " + strings.Join(t.Reasons, ", ")
 	}
 	switch {
 	case t.Unhealthy > 0:
-		return []string{fmt.Sprintf("%d targets of service %s are not healthy%s", t.Unhealthy, name, reasons)}
+		return []defect{{name, fmt.Sprintf("%d targets of service %s are not healthy%s", t.Unhealthy, name, reasons), true}}
 	case t.Healthy == 0:
-		return []string{fmt.Sprintf("service %s has no healthy target%s", name, reasons)}
+		return []defect{{name, fmt.Sprintf("service %s has no healthy target%s", name, reasons), true}}
 	}
 	return nil
 }
