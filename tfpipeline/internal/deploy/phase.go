@@ -236,6 +236,6 @@ func (r Record) resume(earlier Record) Record {
 	if r.Release.Tag != "" {
 		c.Release.Tag = r.Release.Tag
 	}
-	c.Outcome, c.Step, c.Error, c.Left, c.Next, c.Ended = "", "", "", nil, nil, time.Time{}
+	c.Outcome, c.Step, c.Error, c.Left, c.Next, c.Evidence, c.Ended = "", "", "", nil, nil, nil, time.Time{}
 	return c
 }

@@ -82,7 +82,7 @@ func TestAContinuationBegins(t *testing.T) {
 	for i := range phaseNames {
 		left := Journal{
 			Phase: Phase(i), Mixed: true, Failure: "why", FailedStep: StepWatch,
-			Record: Record{ID: "one", Kind: KindPromote, Actor: "ada", Release: Release{Commit: "a"}, Applied: true, Outcome: Interrupted, Error: "x"},
+			Record: Record{ID: "one", Kind: KindPromote, Actor: "ada", Release: Release{Commit: "a"}, Applied: true, Outcome: Interrupted, Error: "x", Evidence: &Evidence{Gaps: []string{"logs"}}},
 		}
 		want, ok := inherited[left.Phase]
 		if !ok {
@@ -90,15 +90,15 @@ func TestAContinuationBegins(t *testing.T) {
 		}
 		begin := func(h how) string {
 			j := continuation{how: h, leftover: leftover{journal: &left}}.begin(own)
-			return fmt.Sprintln(j.Phase, j.Mixed, j.Failure, j.FailedStep, j.Record.ID, j.Record.Resumes, j.Record.Actor, j.Record.Release, j.Record.Applied, string(j.Record.Outcome), j.Record.Error)
+			return fmt.Sprintln(j.Phase, j.Mixed, j.Failure, j.FailedStep, j.Record.ID, j.Record.Resumes, j.Record.Actor, j.Record.Release, j.Record.Applied, string(j.Record.Outcome), j.Record.Error, j.Record.Evidence == nil)
 		}
-		if got, want := begin(howResume), fmt.Sprintln(want, true, "why", StepWatch, "two", "one", "bob", own.Record.Release, true, "", ""); got != want {
+		if got, want := begin(howResume), fmt.Sprintln(want, true, "why", StepWatch, "two", "one", "bob", own.Record.Release, true, "", "", true); got != want {
 			t.Errorf("%s, continued: %s, want %s", left.Phase, got, want)
 		}
-		if got, want := begin(howReplace), fmt.Sprintln(PhaseReplacing, false, "", "", "two", "one", "bob", own.Record.Release, false, "", ""); got != want {
+		if got, want := begin(howReplace), fmt.Sprintln(PhaseReplacing, false, "", "", "two", "one", "bob", own.Record.Release, false, "", "", true); got != want {
 			t.Errorf("%s, replaced: %s, want %s", left.Phase, got, want)
 		}
-		if got, want := begin(howFree), fmt.Sprintln(PhaseChecking, false, "", "", "two", "", "bob", own.Record.Release, false, "", ""); got != want {
+		if got, want := begin(howFree), fmt.Sprintln(PhaseChecking, false, "", "", "two", "", "bob", own.Record.Release, false, "", "", true); got != want {
 			t.Errorf("%s, free: %s, want %s", left.Phase, got, want)
 		}
 	}
