@@ -79,18 +79,23 @@ func (t StoppedTask) Crashed() bool {
 }
 
 // Ended is the container whose end was the task's: a sidecar that is essential ends
-// its task as the service's own container does. The others get SIGTERM then, so
+// its task as the service's own container does, an optional one never. The others get SIGTERM then, so
 // that they end with 143, with 137 if they do not heed it, or with 0. "" where the
 // ends of several containers could be it, or ECS gives another reason.
 func (t StoppedTask) Ended() string {
 	if t.StopCode != "EssentialContainerExited" {
 		return ""
 	}
+	essential := slices.DeleteFunc(slices.Clone(t.Containers), func(c StoppedContainer) bool {
+		return c.Optional || strings.HasPrefix(c.Name, "ecs-service-connect-")
+	})
+	if len(essential) == 1 && essential[0].ExitCode != nil {
+		return essential[0].Name
+	}
 	for _, stopped := range [][]int{{0, 137, 143}, {137, 143}} {
 		var ended []string
-		for _, c := range t.Containers {
-			proxy := strings.HasPrefix(c.Name, "ecs-service-connect-")
-			if c.ExitCode != nil && !proxy && (c.Reason != "" || !slices.Contains(stopped, *c.ExitCode)) {
+		for _, c := range essential {
+			if c.ExitCode != nil && (c.Reason != "" || !slices.Contains(stopped, *c.ExitCode)) {
 				ended = append(ended, c.Name)
 			}
 		}
@@ -191,6 +196,8 @@ func (t StoppedTask) end() string {
 // StoppedContainer is a container of a task that ended.
 type StoppedContainer struct {
 	Name string `json:"name"`
+	// Optional: its end does not end the task.
+	Optional bool `json:"optional,omitempty"`
 	// ExitCode is nil if it never began.
 	ExitCode *int   `json:"exit_code,omitempty"`
 	Reason   string `json:"reason,omitempty"`

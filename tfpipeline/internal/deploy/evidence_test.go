@@ -50,20 +50,24 @@ func TestEnded(t *testing.T) {
 	c := func(name string, exit *int, reason string) StoppedContainer {
 		return StoppedContainer{Name: name, ExitCode: exit, Reason: reason}
 	}
+	optional := c("warmup", code(1), "")
+	optional.Optional = true
 	proxy := c("ecs-service-connect-a1b2", code(0), "")
 	for name, test := range map[string]struct {
 		containers []StoppedContainer
 		code, want string
 	}{
-		"a sidecar fails":                 {[]StoppedContainer{c("api", code(143), ""), c("otel", code(1), ""), proxy}, "EssentialContainerExited", "otel"},
-		"the service fails":               {[]StoppedContainer{c("api", code(2), ""), c("otel", code(0), ""), proxy}, "EssentialContainerExited", "api"},
-		"both fail":                       {[]StoppedContainer{c("otel", code(1), ""), c("api", code(2), "")}, "EssentialContainerExited", "api"},
-		"a sidecar ends well":             {[]StoppedContainer{c("api", code(143), ""), c("otel", code(0), ""), proxy}, "EssentialContainerExited", "otel"},
-		"both end well":                   {[]StoppedContainer{c("api", code(0), ""), c("otel", code(0), "")}, "EssentialContainerExited", ""},
-		"a sidecar has too little memory": {[]StoppedContainer{c("api", code(143), ""), c("otel", code(137), "OutOfMemoryError: container killed due to memory usage")}, "EssentialContainerExited", "otel"},
-		"it alone":                        {[]StoppedContainer{c("api", code(0), ""), proxy}, "EssentialContainerExited", "api"},
-		"ECS stopped it":                  {[]StoppedContainer{c("api", code(1), "")}, "ServiceSchedulerInitiated", ""},
-		"no code":                         {[]StoppedContainer{c("api", nil, ""), c("otel", nil, "")}, "EssentialContainerExited", ""},
+		"a sidecar fails":                   {[]StoppedContainer{c("api", code(143), ""), c("otel", code(1), ""), proxy}, "EssentialContainerExited", "otel"},
+		"the service fails":                 {[]StoppedContainer{c("api", code(2), ""), c("otel", code(0), ""), proxy}, "EssentialContainerExited", "api"},
+		"both fail":                         {[]StoppedContainer{c("otel", code(1), ""), c("api", code(2), "")}, "EssentialContainerExited", "api"},
+		"a sidecar ends well":               {[]StoppedContainer{c("api", code(143), ""), c("otel", code(0), ""), proxy}, "EssentialContainerExited", "otel"},
+		"both end well":                     {[]StoppedContainer{c("api", code(0), ""), c("otel", code(0), "")}, "EssentialContainerExited", ""},
+		"a sidecar has too little memory":   {[]StoppedContainer{c("api", code(143), ""), c("otel", code(137), "OutOfMemoryError: container killed due to memory usage")}, "EssentialContainerExited", "otel"},
+		"it alone":                          {[]StoppedContainer{c("api", code(0), ""), proxy}, "EssentialContainerExited", "api"},
+		"ECS stopped it":                    {[]StoppedContainer{c("api", code(1), "")}, "ServiceSchedulerInitiated", ""},
+		"an optional sidecar failed before": {[]StoppedContainer{optional, c("api", code(0), ""), c("otel", code(143), "")}, "EssentialContainerExited", "api"},
+		"and the service was killed":        {[]StoppedContainer{optional, c("api", code(137), ""), proxy}, "EssentialContainerExited", "api"},
+		"no code":                           {[]StoppedContainer{c("api", nil, ""), c("otel", nil, "")}, "EssentialContainerExited", ""},
 	} {
 		if got := (StoppedTask{Name: "api", StopCode: test.code, Containers: test.containers}).Ended(); got != test.want {
 			t.Errorf("%s: %q, want %q", name, got, test.want)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
 
@@ -204,8 +205,16 @@ func (e *Environment) stoppedOf(t types.Task) deploy.StoppedTask {
 	}
 	for _, c := range t.Containers {
 		s.Containers = append(s.Containers, deploy.StoppedContainer{
-			Name: value(c.Name), ExitCode: exitCodeOf(c), Reason: value(c.Reason), Digest: value(c.ImageDigest),
+			Name: value(c.Name), Optional: e.optional(s.Name, value(c.Name)), ExitCode: exitCodeOf(c), Reason: value(c.Reason), Digest: value(c.ImageDigest),
 		})
 	}
 	return s
+}
+
+// optional reports whether a container of a service is a sidecar whose end its tasks
+// outlast.
+func (e *Environment) optional(service, container string) bool {
+	return slices.ContainsFunc(e.platform.Services, func(s config.Service) bool {
+		return s.Name == service && slices.ContainsFunc(s.Sidecars, func(c config.Sidecar) bool { return c.Name == container && c.Optional })
+	})
 }
