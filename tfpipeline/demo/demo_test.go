@@ -56,9 +56,33 @@ func TestRecording(t *testing.T) {
 	}
 }
 
+// A recording names no folder of the machine that it was made on.
+func TestRecordingTellsNoFolder(t *testing.T) {
+	var out bytes.Buffer
+	folder := filepath.Join(os.TempDir(), "tfpipeline-demo-1")
+	n := newNarrator(&console.Console{Out: &out}, folder)
+	a := n.begin("staging")
+	if _, err := a.Write([]byte("reads " + filepath.Join(folder, "checkout") + "\n")); err != nil {
+		t.Fatal(err)
+	}
+	n.mu.Lock()
+	n.show(n.begun.Add(time.Second))
+	n.mu.Unlock()
+	a.end()
+	n.say("Everything lies in %s.", folder)
+	n.close()
+	svg := recording(n.said)
+	if strings.Contains(svg, os.TempDir()) || !strings.Contains(svg, "lies in ~/demo.<") || !strings.Contains(svg, "reads ~/demo/checkout<") {
+		t.Errorf("recorded %v", n.said)
+	}
+	if !strings.Contains(out.String(), folder) {
+		t.Errorf("whoever runs it is not told the folder: %s", out.String())
+	}
+}
+
 func TestProgress(t *testing.T) {
 	var out bytes.Buffer
-	n := newNarrator(&console.Console{Out: &out})
+	n := newNarrator(&console.Console{Out: &out}, t.TempDir())
 	a, b := n.begin("staging"), n.begin("images")
 	for _, part := range []string{"staging: [1/9] create a\nstaging: [2/", "9] create b\n\n"} {
 		if _, err := a.Write([]byte(part)); err != nil {
@@ -135,7 +159,7 @@ func TestInterrupt(t *testing.T) {
 	}
 	ctx, interrupt := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	d := &demo{workspace: w, tell: newNarrator(&console.Console{Out: &bytes.Buffer{}})}
+	d := &demo{workspace: w, tell: newNarrator(&console.Console{Out: &bytes.Buffer{}}, t.TempDir())}
 	go func() { ended <- errors.Join(d.show(ctx), w.remove()) }()
 	await(t, "the bootstrap begins", func() bool { _, err := os.Stat(filepath.Join(pids, "bootstrap")); return err == nil })
 	interrupt()

@@ -29,7 +29,7 @@ func run(ctx context.Context, c *console.Console) int {
 	w, err := newWorkspace(ctx, config.Default(), c.Env)
 	var left error
 	if err == nil {
-		d := &demo{workspace: w, tell: newNarrator(c), keep: c.Getenv("KEEP") != ""}
+		d := &demo{workspace: w, tell: newNarrator(c, w.folder), keep: c.Getenv("KEEP") != ""}
 		err = d.show(ctx)
 		left = w.remove()
 		if file := c.Getenv("RECORD"); err == nil && file != "" {

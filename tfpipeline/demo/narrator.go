@@ -18,6 +18,8 @@ type narrator struct {
 	out   io.Writer
 	live  bool
 	width func() (width, height int)
+	// folder is the demo's; the recording has another name for it.
+	folder string
 
 	mu      sync.Mutex
 	begun   time.Time
@@ -34,9 +36,9 @@ const (
 	interval = 20 * time.Second
 )
 
-func newNarrator(c *console.Console) *narrator {
+func newNarrator(c *console.Console, folder string) *narrator {
 	n := &narrator{
-		out: c.Out, live: console.Terminal(c.Out), width: c.Size, begun: time.Now(),
+		out: c.Out, live: console.Terminal(c.Out), width: c.Size, folder: folder, begun: time.Now(),
 		stopped: make(chan struct{}), done: make(chan struct{}),
 	}
 	go n.tick()
@@ -79,7 +81,7 @@ func (n *narrator) show(now time.Time) {
 		columns, _ := n.width()
 		fmt.Fprintf(n.out, "\r\x1b[K%s", cut(text, columns-1))
 	default:
-		n.said = append(n.said, said{now.Sub(n.begun), text})
+		n.record(now, text)
 		fmt.Fprintln(n.out, cut(text, 200))
 	}
 }
@@ -94,10 +96,15 @@ func (n *narrator) say(format string, args ...any) {
 	}
 	text := fmt.Sprintf(format, args...)
 	if text != "" {
-		n.said = append(n.said, wrapped(time.Since(n.begun), text)...)
+		n.record(time.Now(), text)
 		text += "\n"
 	}
 	fmt.Fprint(n.out, clear+text)
+}
+
+// record keeps a text for the recording, which tells nothing of the machine.
+func (n *narrator) record(at time.Time, text string) {
+	n.said = append(n.said, wrapped(at.Sub(n.begun), strings.ReplaceAll(text, n.folder, "~/demo"))...)
 }
 
 // activity is something at work, and a writer for what it says: its last line
