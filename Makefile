@@ -204,6 +204,8 @@ build: $(TFPIPELINE) ## Build bin/tfpipeline
 # What a release is built for, and the programs in it.
 PLATFORMS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 PROGRAMS = gen tfpipeline
+# macOS has another program for it.
+SHA256SUM = $(shell command -v sha256sum || echo shasum -a 256)
 
 .PHONY: dist
 dist: $(TFPIPELINE) ## Build what a release is made of into dist/: programs, completions, man page, checksums
@@ -213,7 +215,7 @@ dist: $(TFPIPELINE) ## Build what a release is made of into dist/: programs, com
 	done; done
 	@for shell in bash zsh fish; do $(TFPIPELINE) completion $$shell >dist/tfpipeline.$$shell || exit 1; done
 	@cp docs/tfpipeline.1 dist/
-	@cd dist && sha256sum -- * >SHA256SUMS
+	@cd dist && $(SHA256SUM) -- * >SHA256SUMS
 
 .PHONY: $(TFPIPELINE)
 $(TFPIPELINE):
