@@ -41,7 +41,8 @@ type jobRow struct {
 
 // jobTable is every job of every workflow.
 var jobTable = map[string]jobRow{
-	"binaries/build":          {"", "", "attestations: write, contents: read, id-token: write", 30},
+	"binaries/build":          {"", "", "contents: read", 30},
+	"binaries/attest":         {"", "", "actions: read, attestations: write, contents: read, id-token: write", 10},
 	"binaries/publish":        {"", "", "actions: read, contents: write", 10},
 	"checks/checks":           {"", "", "contents: read", 40},
 	"plan/plan":               {"plan", "", "contents: read, id-token: write, pull-requests: write", 20},

@@ -28,7 +28,7 @@ var runs = map[string][]string{
 // AWS sees the ref, not the job. Nor does it see that a job started by hand on a
 // tag is skipped.
 var intended = map[string]string{
-	"binaries/build release refs/tags/v1.4.0": "plan",
+	"binaries/attest release refs/tags/v1.4.0": "plan",
 
 	"dashboard/dashboard schedule refs/heads/main":                                "build, plan",
 	"dashboard/dashboard workflow_dispatch refs/heads/main":                       "build, plan",
