@@ -35,9 +35,9 @@ validate environments all-tests race-sample other-platform: export GOMEMLIMIT = 
 # Packages with tests that need more than Go.
 E2E_PACKAGES = $(sort $(dir $(shell grep -rl --include='*_test.go' '"E2E"' gen migrations tfpipeline | sed 's,^,./,')))
 
-# The longest tests by far, which mostly wait for the provider's timers: they run
-# beside each other and all others.
-LONGEST = ^(TestEnvironments|TestMarket)$$
+# The longest test by far, which mostly waits for the provider's timers: it runs
+# beside all others.
+LONGEST = ^TestEnvironments$$
 
 ##@ Use
 
@@ -130,7 +130,7 @@ e2e: ## The rest: real Terraform, provider, moto and PostgreSQL (about 15 minute
 	@$(MAKE) --no-print-directory -j2 environments all-tests PACKAGES="$(E2E_PACKAGES)"
 
 .PHONY: environments
-environments: ## Two platforms from an empty account through their life and back, as the roles
+environments: ## From an empty account to production and back, as the roles
 	@E2E=1 $(GATE_TEST) -count=1 -timeout 40m -run '$(LONGEST)' ./tfpipeline
 
 # Those of make test are among them. Packages begin in the order of their names

@@ -27,6 +27,7 @@ import (
 	schedulertypes "github.com/aws/aws-sdk-go-v2/service/scheduler/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/beevik/etree"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
 )
@@ -353,7 +354,7 @@ func (s *cloudSite) do(service string, r *http.Request) (status int, body []byte
 // and some that fail.
 func (s *cloudSite) oneOffs(t *testing.T) {
 	host, port := s.createDatabase(t)
-	defer s.replaceDatabase(t, port)
+	defer s.replaceDatabase(t, host, port)
 	environment := []types.KeyValuePair{{Name: new("DB_HOST"), Value: &host}, {Name: new("DB_PORT"), Value: &port},
 		{Name: new("DB_NAME"), Value: new("doc_platform")}, {Name: new("DB_USER"), Value: new("doc_platform")}, {Name: new("DB_SSLMODE"), Value: new("require")}}
 	image := s.pushImage("api", localaws.Image{Folder: s.programs})
@@ -506,13 +507,32 @@ func (s *cloudSite) createDatabase(t *testing.T) (host, port string) {
 	return created.Host, created.Port
 }
 
-// replaceDatabase: an instance of the same name has none of the old one's data.
-func (s *cloudSite) replaceDatabase(t *testing.T, before string) {
+// replaceDatabase: an instance of the same name has the address of the old one, as on
+// AWS, and none of its data.
+func (s *cloudSite) replaceDatabase(t *testing.T, host, port string) {
 	t.Helper()
-	s.query("rds", url.Values{"Action": {"DeleteDBInstance"}, "Version": {"2014-10-31"}, "DBInstanceIdentifier": {"site"}, "SkipFinalSnapshot": {"true"}}, &struct{}{})
-	if _, port := s.createDatabase(t); port == before {
-		t.Error("the new instance is the old one")
+	if n := tables(t, host, port); n == 0 {
+		t.Error("the migrations have left no table")
 	}
+	s.query("rds", url.Values{"Action": {"DeleteDBInstance"}, "Version": {"2014-10-31"}, "DBInstanceIdentifier": {"site"}, "SkipFinalSnapshot": {"true"}}, &struct{}{})
+	host, port = s.createDatabase(t)
+	if n := tables(t, host, port); n != 0 {
+		t.Errorf("the new instance has %d tables of the old one", n)
+	}
+}
+
+// tables counts the tables in a database.
+func tables(t *testing.T, host, port string) (n int) {
+	t.Helper()
+	db, err := pgx.Connect(t.Context(), fmt.Sprintf("host=%s port=%s user=doc_platform password=0123456789 dbname=doc_platform sslmode=require", host, port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.QueryRow(t.Context(), "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").Scan(&n)
+	if err := errors.Join(err, db.Close(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // runTask runs a task of one container, and waits for its end.

@@ -183,7 +183,6 @@ func TestImageDigest(t *testing.T) {
 		registry + "doc/api:moved@" + digestOf(manifest(1)):      true,
 		registry + "doc/api:none":                                false,
 		registry + "doc/api@sha256:0":                            false,
-		"docker.io/library/redis:7":                              false,
 		"210987654321.dkr.ecr.us-west-2.amazonaws.com/doc/api":   false,
 		"123456789012.dkr.ecr.us-west-2.amazonaws.com.evil/doc/": false,
 	} {
@@ -194,6 +193,10 @@ func TestImageDigest(t *testing.T) {
 		if !known && (err == nil || !strings.HasPrefix(err.Error(), "CannotPullContainerError: ")) {
 			t.Errorf("%s: %s, %v: wants what ECS says", reference, got, err)
 		}
+	}
+	public := "public.ecr.aws/otel@" + digestOf(manifest(2)) // of no registry of the account's
+	if got, err := e.ImageDigest(t.Context(), public); err != nil || got != digestOf(manifest(2)) {
+		t.Errorf("%s: %s, %v", public, got, err)
 	}
 	control.status["ecr.DescribeRepositories"] = 400
 	control.answers["ecr.DescribeRepositories"] = `{"__type":"RepositoryNotFoundException","message":"none"}`
