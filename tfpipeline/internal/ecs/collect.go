@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -21,9 +22,9 @@ func (e *Environment) Collect(ctx context.Context, s deploy.Scope) deploy.Eviden
 	c := &collection{environment: e, scope: s}
 	c.evidence.Collected = time.Now().UTC()
 	var parts sync.WaitGroup
-	for _, part := range []func(context.Context){c.events, c.stopped, c.breakers, c.targets} {
-		parts.Go(func() { part(ctx) })
-	}
+	parts.Go(func() { c.events(ctx) })
+	parts.Go(func() { c.targets(ctx) })
+	parts.Go(func() { c.stopped(ctx, c.breakers(ctx)) })
 	parts.Wait()
 	slices.Sort(c.evidence.Gaps)
 	return c.evidence
@@ -49,24 +50,61 @@ func (c *collection) gap(format string, args ...any) {
 	c.put(func(e *deploy.Evidence) { e.Gaps = append(e.Gaps, fmt.Sprintf(format, args...)) })
 }
 
+// settle bounds how long a read is repeated that shows less than must be there: ECS's
+// reads lag behind what happened, mostly by less. A rollback may be waiting.
+const settle = 5 * time.Second
+
+// look repeats a look until it shows the whole, or settle is up.
+func (c *collection) look(ctx context.Context, whole func() bool) {
+	ctx, cancel := context.WithTimeout(ctx, settle)
+	defer cancel()
+	for pause := 50 * time.Millisecond; !whole(); pause = min(2*pause, time.Second) {
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}
+
 func (c *collection) events(ctx context.Context) {
-	services, err := c.environment.describeServices(ctx, c.scope.Services)
+	events := map[string][]deploy.ServiceEvent{}
+	var err error
+	c.look(ctx, func() (whole bool) {
+		var services []types.Service
+		if services, err = c.environment.describeServices(ctx, c.scope.Services); err != nil {
+			return true
+		}
+		for _, s := range services {
+			events[*s.ServiceName] = eventsOf(s, c.scope.Since)
+		}
+		return len(events) == len(c.scope.Services)
+	})
 	if err != nil {
 		c.gap("events: %v", err)
-		return
 	}
-	events := map[string][]deploy.ServiceEvent{}
-	for _, s := range services {
-		events[*s.ServiceName] = eventsOf(s, c.scope.Since)
+	for _, name := range c.scope.Services {
+		if _, ok := events[name]; !ok && err == nil {
+			c.gap("events: ECS does not show service %s", name)
+		}
 	}
 	c.put(func(e *deploy.Evidence) { e.Events = events })
 }
 
-func (c *collection) breakers(ctx context.Context) {
-	deployments, err := c.environment.DescribeDeployments(ctx, c.scope.Deployments)
+// breakers gathers the circuit breakers, and returns the services of which tasks
+// have failed.
+func (c *collection) breakers(ctx context.Context) (failing []string) {
+	var deployments map[string]deploy.Deployment
+	var err error
+	c.look(ctx, func() (whole bool) {
+		deployments, err = c.environment.DescribeDeployments(ctx, c.scope.Deployments)
+		return err != nil || !slices.ContainsFunc(c.scope.Deployments, func(arn string) bool { _, ok := deployments[arn]; return !ok })
+	})
 	if err != nil {
 		c.gap("circuit breakers: %v", err)
-		return
+		return nil
 	}
 	var breakers []deploy.Breaker
 	for arn := range distinct(c.scope.Deployments) {
@@ -75,11 +113,15 @@ func (c *collection) breakers(ctx context.Context) {
 			c.gap("circuit breakers: ECS does not know %s", afterColon(arn))
 			continue
 		}
+		if d.Failures > 0 {
+			failing = append(failing, d.Service)
+		}
 		breakers = append(breakers, deploy.Breaker{
 			Service: d.Service, ARN: d.ARN, State: d.State, Reason: d.Reason, Failures: d.Failures, Threshold: d.Threshold,
 		})
 	}
 	c.put(func(e *deploy.Evidence) { e.Deployments = breakers })
+	return failing
 }
 
 func (c *collection) targets(ctx context.Context) {
@@ -99,11 +141,12 @@ const (
 	lastLinesOfTask = 50
 )
 
-// stopped gathers the tasks that ended, and the last that they wrote.
-func (c *collection) stopped(ctx context.Context) {
+// stopped gathers the tasks that ended, and the last that they wrote. Of each of the
+// services that are failing there must be one.
+func (c *collection) stopped(ctx context.Context, failing []string) {
 	var parts sync.WaitGroup
 	var ofServices, oneOff []deploy.StoppedTask
-	parts.Go(func() { ofServices = c.serviceTasks(ctx) })
+	parts.Go(func() { ofServices = c.serviceTasks(ctx, failing) })
 	parts.Go(func() { oneOff = c.oneOffTasks(ctx) })
 	parts.Wait()
 	all := append(oneOff, ofServices...)
@@ -129,33 +172,54 @@ func (c *collection) stopped(ctx context.Context) {
 
 // serviceTasks are the tasks of the services that ended, or were told to: the
 // newest first, by service.
-func (c *collection) serviceTasks(ctx context.Context) []deploy.StoppedTask {
+func (c *collection) serviceTasks(ctx context.Context, failing []string) []deploy.StoppedTask {
 	if len(c.scope.Services) == 0 {
 		return nil
 	}
-	tasks, err := c.environment.tasks(ctx, types.DesiredStatusStopped)
+	seen := map[string]deploy.StoppedTask{} // by ARN; an end stays seen, whatever a later read shows
+	for _, t := range c.scope.Crashed {
+		seen[t.ARN] = t
+	}
+	var err error
+	c.look(ctx, func() (whole bool) {
+		var tasks []types.Task
+		if tasks, err = c.environment.tasks(ctx, types.DesiredStatusStopped); err != nil {
+			return true
+		}
+		for _, t := range tasks {
+			if arn := *t.TaskArn; c.concerns(t) && seen[arn].Stopped.IsZero() {
+				seen[arn] = c.environment.stoppedOf(t)
+			}
+		}
+		return complete(seen, failing)
+	})
 	if err != nil {
 		c.gap("stopped tasks: %v", err)
-		return nil
 	}
-	var all []deploy.StoppedTask
-	for _, t := range tasks {
-		service, ok := serviceOf(t)
-		if !ok || !slices.Contains(c.scope.Services, service) ||
-			c.scope.TaskDefinitions != nil && !slices.Contains(c.scope.TaskDefinitions, value(t.TaskDefinitionArn)) ||
-			t.StoppedAt != nil && t.StoppedAt.Before(c.scope.Since) {
-			continue
-		}
-		all = append(all, c.environment.stoppedOf(t))
-	}
-	for _, t := range c.scope.Crashed {
-		all = slices.DeleteFunc(all, func(o deploy.StoppedTask) bool { return o.ARN == t.ARN })
-	}
-	all = append(all, c.scope.Crashed...)
-	slices.SortStableFunc(all, func(a, b deploy.StoppedTask) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), b.Stopped.Compare(a.Stopped))
+	return slices.SortedFunc(maps.Values(seen), func(a, b deploy.StoppedTask) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), b.Stopped.Compare(a.Stopped), cmp.Compare(a.ARN, b.ARN))
 	})
-	return all
+}
+
+// complete reports whether every task shows its end, and every one of the services
+// has a task that ended.
+func complete(tasks map[string]deploy.StoppedTask, services []string) bool {
+	ended := map[string]bool{}
+	for _, t := range tasks {
+		if t.Stopped.IsZero() {
+			return false
+		}
+		ended[t.Name] = true
+	}
+	return !slices.ContainsFunc(services, func(s string) bool { return !ended[s] })
+}
+
+// concerns reports whether a task of a service is in the scope.
+func (c *collection) concerns(t types.Task) bool {
+	service, ok := serviceOf(t)
+	return ok && slices.Contains(c.scope.Services, service) &&
+		(c.scope.TaskDefinitions == nil || slices.Contains(c.scope.TaskDefinitions, value(t.TaskDefinitionArn))) &&
+		(t.StoppedAt == nil || !t.StoppedAt.Before(c.scope.Since))
 }
 
 // oneOffTasks are the one-off tasks of the scope, whatever their state: one
@@ -165,13 +229,22 @@ func (c *collection) oneOffTasks(ctx context.Context) []deploy.StoppedTask {
 	for _, t := range c.scope.Tasks {
 		arns = append(arns, t.ARN)
 	}
-	tasks, err := c.environment.describeTasks(ctx, arns)
+	known := map[string]deploy.StoppedTask{}
+	var err error
+	c.look(ctx, func() (whole bool) {
+		var tasks []types.Task
+		if tasks, err = c.environment.describeTasks(ctx, arns); err != nil {
+			return true
+		}
+		for _, t := range tasks {
+			if known[*t.TaskArn].Stopped.IsZero() {
+				known[*t.TaskArn] = c.environment.stoppedOf(t)
+			}
+		}
+		return !slices.ContainsFunc(arns, func(arn string) bool { return arn != "" && known[arn].Stopped.IsZero() })
+	})
 	if err != nil {
 		c.gap("one-off tasks: %v", err)
-	}
-	known := map[string]deploy.StoppedTask{}
-	for _, t := range tasks {
-		known[*t.TaskArn] = c.environment.stoppedOf(t)
 	}
 	var all []deploy.StoppedTask
 	for _, t := range c.scope.Tasks {

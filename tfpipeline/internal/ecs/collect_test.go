@@ -144,6 +144,37 @@ func TestCollectOfTasksThatNeverStarted(t *testing.T) {
 	})
 }
 
+// Reads that lag behind hide nothing: a task that ended shows its end and its log,
+// though the first look found it running, or not at all. So does a one-off task, and
+// a deployment that was unknown.
+func TestCollectUnderLateReads(t *testing.T) {
+	for seed := range uint64(20) {
+		t.Run(fmt.Sprintf("seed %d", seed+1), func(t *testing.T) {
+			o := options{model: model.Options{Consistency: model.Consistency{Lag: 3 * time.Second, Seed: seed + 1}}}
+			inWorld(t, o, func(w *world) {
+				scope := w.crashing()
+				w.script.On(digest("migrate", "two"), ecstest.Behaviour{Exit: &ecstest.Exit{After: time.Second, Code: 1}})
+				migrate, _ := w.follow(ok(w.env.RunTask(w.ctx, w.migrate("two")))(t))
+				scope.Tasks = []deploy.Task{migrate}
+				begin := time.Now()
+				got := w.env.Collect(w.ctx, scope)
+				if took := time.Since(begin); took > 5*time.Second || len(got.Gaps) != 0 || len(got.Deployments) != 2 {
+					t.Errorf("after %v: gaps %v, deployments %+v", took, got.Gaps, got.Deployments)
+				}
+				ends := map[string]bool{}
+				for _, s := range got.Stopped {
+					for _, c := range s.Containers {
+						ends[fmt.Sprintf("%s %s %v", s.Name, s.StopCode, c.ExitCode != nil && *c.ExitCode > 0)] = true
+					}
+				}
+				if want := map[string]bool{"migrate EssentialContainerExited true": true, "api EssentialContainerExited true": true}; !cmp.Equal(want, ends) {
+					t.Errorf("ends (- want, + got):\n%s", cmp.Diff(want, ends))
+				}
+			})
+		})
+	}
+}
+
 // What cannot be had is said, and the rest is had.
 func TestCollectSaysWhatIsMissing(t *testing.T) {
 	inWorld(t, options{}, func(w *world) {

@@ -211,9 +211,15 @@ func (w *world) promote(release string) map[string]string {
 	w.t.Helper()
 	caused := map[string]string{}
 	for _, s := range w.services {
-		arn := ok(w.env.UpdateService(w.ctx, deploy.Update{Service: s, TaskDefinition: w.register(s, release)}))(w.t)
-		if arn == "" {
-			w.t.Fatalf("the update of %s caused no deployment", s)
+		definition := w.register(s, release)
+		arn := ok(w.env.UpdateService(w.ctx, deploy.Update{Service: s, TaskDefinition: definition}))(w.t)
+		for looks := 0; arn == ""; looks++ { // reads may be late
+			if looks == 30 || !pause(w.ctx, tick/10) {
+				w.t.Fatalf("the update of %s caused no deployment", s)
+			}
+			if d := ok(w.env.DescribeServices(w.ctx, []string{s}))(w.t)[s].Deployment; d != nil && d.TaskDefinition == definition {
+				arn = d.ARN
+			}
 		}
 		caused[s] = arn
 	}

@@ -176,7 +176,10 @@ func findings(e *deploy.Evidence) []Finding {
 	}
 	var list []Finding
 	for _, t := range e.Stopped {
-		title := fmt.Sprintf("task %s of %s stopped at %s: %s", short(t.ARN), t.Name, stamp(t.Stopped), strings.TrimSpace(t.StopCode+" "+t.Reason))
+		title := fmt.Sprintf("task %s of %s, of which ECS showed no end", short(t.ARN), t.Name)
+		if !t.Stopped.IsZero() {
+			title = fmt.Sprintf("task %s of %s stopped at %s: %s", short(t.ARN), t.Name, stamp(t.Stopped), strings.TrimSpace(t.StopCode+" "+t.Reason))
+		}
 		for _, c := range t.Containers {
 			if c.ExitCode != nil {
 				title += fmt.Sprintf("; container %s: exit code %d", c.Name, *c.ExitCode)
