@@ -182,6 +182,9 @@ func (r *Restoration) plan(own, other, replaced *types.DBInstance) error {
 	case other != nil && to != at:
 		return refuse(line+" -discard, which deletes it, then "+r.choices.Line(), "an earlier restore has left %s", r.other)
 	case other == nil && replaced == nil:
+		if why, to := unrestorable(own, r.choices.at, r.began); why != "" {
+			return refuse(line+" -to "+cmp.Or(to, "TIME"), "%s %s", r.own, why)
+		}
 		r.restores, r.waits, r.Begun = true, true, false
 		r.Steps = []string{"restore " + r.own + " as of " + at + " to " + r.other + ", which takes AWS 10 minutes to hours", give(r.own, r.replaced) + ", and keep it: what was written since " + at + " is only there", give(r.other, r.own), adopt, restart}
 	case own != nil && other != nil:
@@ -193,6 +196,29 @@ func (r *Restoration) plan(own, other, replaced *types.DBInstance) error {
 		r.Steps = []string{adopt, restart}
 	}
 	return nil
+}
+
+// unrestorable says why RDS has no backup of an instance's data as of a time, and which
+// time may be meant; "" if it has one. Its backups begin with the instance, are kept for
+// some days, and follow what is written by some five minutes:
+// https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIT.html
+func unrestorable(i *types.DBInstance, at, now time.Time) (why, to string) {
+	text := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+	days := int(aws.ToInt32(i.BackupRetentionPeriod))
+	if i.BackupRetentionPeriod != nil && days == 0 {
+		return "has no automated backups: set Database.BackupRetentionDays and apply it", ""
+	}
+	begin := aws.ToTime(i.InstanceCreateTime)
+	if kept := now.AddDate(0, 0, -days); days > 0 && kept.After(begin) {
+		begin = kept
+	}
+	switch latest := i.LatestRestorableTime; {
+	case latest != nil && at.After(*latest):
+		return "can be restored as of " + text(*latest) + " at the latest, yet: its backups follow by some minutes", text(*latest)
+	case at.Before(begin):
+		return "can be restored as of " + text(begin) + " at the earliest: its backups begin there", ""
+	}
+	return "", ""
 }
 
 // deleting returns an error while RDS deletes the instance, as its name is not free.

@@ -32,6 +32,11 @@ func TestRestorationGoesOn(t *testing.T) {
 		return i
 	}
 	plain, restored, other, gone := instance(""), instance(at), instance(another), instance(at)
+	time26 := func(hour, minute int) *time.Time { return aws.Time(time.Date(2026, 11, 26, hour, minute, 0, 0, time.UTC)) }
+	behind, young, short, without, whole := instance(""), instance(""), instance(""), instance(""), instance("")
+	behind.LatestRestorableTime, young.InstanceCreateTime = time26(7, 56), time26(8, 1)
+	short.BackupRetentionPeriod, without.BackupRetentionPeriod = aws.Int32(1), aws.Int32(0)
+	whole.InstanceCreateTime, whole.LatestRestorableTime, whole.BackupRetentionPeriod = time26(7, 0), time26(8, 0), aws.Int32(3)
 	gone.DBInstanceStatus = aws.String("deleting")
 	const restore, aside, takes, adopt, restart, waits = "restore db as of", "rename db to db-replaced", "rename db-restored to db", "have Terraform's state", "restart the services", "wait until db-restored"
 	const line = "tfpipeline restore -env staging"
@@ -45,6 +50,11 @@ func TestRestorationGoesOn(t *testing.T) {
 		begun              bool // before Terraform has adopted what bears the name
 	}{
 		{name: "nothing was done", own: plain, want: []string{restore, aside, takes, adopt, restart}},
+		{name: "its backups have it", own: whole, want: []string{restore, aside, takes, adopt, restart}},
+		{name: "its backups are behind", own: behind, refused: "as of 2026-11-26T07:56:00Z at the latest", next: line + " -to 2026-11-26T07:56:00Z"},
+		{name: "it is younger", own: young, refused: "as of 2026-11-26T08:01:00Z at the earliest", next: line + " -to TIME"},
+		{name: "its backups are not kept so long", own: short, refused: "as of 2026-11-27T09:00:00Z at the earliest", next: line + " -to TIME"},
+		{name: "it has no backups", own: without, refused: "has no automated backups", next: line + " -to TIME"},
 		{name: "it was restored", own: plain, new: restored, want: []string{waits, aside, takes, adopt, restart}},
 		{name: "that of before is marked", own: restored, new: restored, want: []string{waits, aside, takes, adopt, restart}, begun: true},
 		{name: "the name is free", new: restored, replaced: restored, want: []string{takes, adopt, restart}, begun: true},
@@ -70,7 +80,7 @@ func TestRestorationGoesOn(t *testing.T) {
 		{name: "discard while the name is free", flags: "-discard", new: plain, replaced: restored, refused: "no instance besides db", next: status},
 		{name: "discard nothing", flags: "-discard", own: plain, refused: "no instance besides db", next: status},
 	} {
-		r := &Restoration{choices: RestoreChoices{Env: "staging", to: at, back: c.flags == "-back", discard: c.flags == "-discard"}, own: "db", other: "db-restored", replaced: "db-replaced"}
+		r := &Restoration{choices: RestoreChoices{Env: "staging", to: at, back: c.flags == "-back", discard: c.flags == "-discard"}, own: "db", other: "db-restored", replaced: "db-replaced", began: time.Date(2026, 11, 28, 9, 0, 0, 0, time.UTC)}
 		r.choices.at, _ = time.Parse(time.RFC3339, at)
 		err := r.plan(c.own, c.new, c.replaced)
 		if c.refused != "" {
