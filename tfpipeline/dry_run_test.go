@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/specboard/platform/gen/config/configtest"
+	"github.com/specboard/platform/gen/gentest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam/iamtest"
@@ -97,7 +98,7 @@ func (g *roleGate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // A dry run needs no right that the role of plans lacks: the approver sees it
 // before anybody may change anything.
 func TestDryRunHasTheRightsOfPlans(t *testing.T) {
-	roles := iamtest.Identities(t, iamtest.Workflows(t, rolesOf(configtest.Docs())))
+	roles := iamtest.Identities(t, iamtest.Workflows(t, gentest.Tree(t, configtest.Docs()), rolesOf(configtest.Docs())))
 	identity, ok := roles["doc-platform-plan"]
 	if !ok {
 		t.Fatal("nothing renders the role of plans")

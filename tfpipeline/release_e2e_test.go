@@ -24,6 +24,7 @@ import (
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/config/configtest"
+	"github.com/specboard/platform/gen/gentest"
 	"github.com/specboard/platform/tfpipeline/internal/calls"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
@@ -380,7 +381,7 @@ func toProduction(t *testing.T, w *workshop) {
 func (w *workshop) workflowsPlan(verdict string) {
 	w.t.Helper()
 	client := iam.NewFromConfig(w.cfg)
-	for name, role := range iamtest.Workflows(w.t, rolesOf(configtest.Docs())) {
+	for name, role := range iamtest.Workflows(w.t, gentest.Tree(w.t, configtest.Docs()), rolesOf(configtest.Docs())) {
 		applied, err := client.GetRole(w.t.Context(), &iam.GetRoleInput{RoleName: &name})
 		if err != nil {
 			w.t.Fatal(err)

@@ -24,6 +24,7 @@ import (
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/config/configtest"
+	"github.com/specboard/platform/gen/gentest"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam/iamtest"
@@ -111,7 +112,7 @@ func (r *runner) prepare(aws, hook string, variables map[string]string) {
 // any, and tokens come in that form. It returns the roles.
 func (r *runner) trusts(p config.Platform) map[string]iamtest.Documents {
 	r.t.Helper()
-	rendered := iamtest.Workflows(r.t, rolesOf(p))
+	rendered := iamtest.Workflows(r.t, gentest.Tree(r.t, p), rolesOf(p))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for name, role := range rendered {

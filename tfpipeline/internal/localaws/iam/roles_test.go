@@ -9,6 +9,8 @@ import (
 
 	"github.com/zclconf/go-cty/cty"
 
+	"github.com/specboard/platform/gen/config/configtest"
+	"github.com/specboard/platform/gen/gentest"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam/iamtest"
 )
@@ -20,10 +22,10 @@ func zone() map[string]cty.Value {
 	return map[string]cty.Value{"zone_id": cty.StringVal(iamtest.Zone)}
 }
 
-// TestRoles judges what the committed Terraform grants: all that was recorded,
+// TestRoles judges what the Terraform of Docs grants: all that was recorded,
 // and nothing of what no role may do.
 func TestRoles(t *testing.T) {
-	roles := iamtest.Identities(t, iamtest.Rendered(t, zone()))
+	roles := iamtest.Identities(t, iamtest.Rendered(t, gentest.Tree(t, configtest.Docs()), zone()))
 	judge := func(a iamtest.Asked) iam.Verdict {
 		i, ok := roles[prefix+a.Role]
 		if !ok {
@@ -51,7 +53,7 @@ func TestRoles(t *testing.T) {
 // TestNotHeld names what IAM cannot prevent within one account. Each is
 // explained in the README of modules/github.
 func TestNotHeld(t *testing.T) {
-	roles := iamtest.Identities(t, iamtest.Rendered(t, zone()))
+	roles := iamtest.Identities(t, iamtest.Rendered(t, gentest.Tree(t, configtest.Docs()), zone()))
 	for _, a := range []iamtest.Asked{
 		// Into subnets, security groups and target groups of production: ECS
 		// attaches those under its own role.
@@ -195,7 +197,7 @@ func TestTrust(t *testing.T) {
 func trusts(t *testing.T, changes map[string]cty.Value) map[string]iam.Policy {
 	t.Helper()
 	all := map[string]iam.Policy{}
-	for name, d := range iamtest.Workflows(t, changes) {
+	for name, d := range iamtest.Workflows(t, gentest.Tree(t, configtest.Docs()), changes) {
 		p, err := iam.Parse(d.Trust)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -236,7 +238,7 @@ func without(claims map[string][]string, name string) map[string][]string {
 // 10,240 for a role's inline policies together, ten managed policies a role.
 // No policy lists services, so none grows with them.
 func TestSizes(t *testing.T) {
-	for name, d := range iamtest.Rendered(t, zone()) {
+	for name, d := range iamtest.Rendered(t, gentest.Tree(t, configtest.Docs()), zone()) {
 		inline, managed := 0, 0
 		for policy, document := range d.Policies {
 			size := characters(t, longest(document))

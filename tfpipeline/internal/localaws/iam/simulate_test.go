@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/specboard/platform/gen/config/configtest"
+	"github.com/specboard/platform/gen/gentest"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam/iamtest"
 )
 
@@ -27,7 +29,7 @@ func TestSimulator(t *testing.T) {
 		Roles map[string]iamtest.Documents `json:"roles"`
 		Asked []question                   `json:"asked"`
 	}
-	input.Roles = iamtest.Rendered(t, zone())
+	input.Roles = iamtest.Rendered(t, gentest.Tree(t, configtest.Docs()), zone())
 	roles := iamtest.Identities(t, input.Roles)
 	wanted := append(iamtest.Recorded(t), iamtest.Documented(t)...)
 	all := append(wanted, iamtest.Forbidden(t)...)

@@ -1,5 +1,5 @@
-// Package iamtest has what tests of roles share: the policies that the
-// committed Terraform would create, and lists of calls.
+// Package iamtest has what tests of roles share: the policies that a rendered
+// tree would create, and lists of calls.
 package iamtest
 
 import (
@@ -45,32 +45,30 @@ func Repository(t testing.TB) string {
 	return ""
 }
 
-// Workflows evaluates the policies of the roles of GitHub's workflows from the
-// committed HCL, with changes to what modules/github is given.
-func Workflows(t testing.TB, changes map[string]cty.Value) map[string]Documents {
+// Workflows evaluates the policies of the roles of GitHub's workflows from the HCL of
+// a tree that gen rendered, with changes to what modules/github is given.
+func Workflows(t testing.TB, tree string, changes map[string]cty.Value) map[string]Documents {
 	t.Helper()
-	roles, _ := workflows(t, hclparse.NewParser(), changes)
+	roles, _ := workflows(t, tree, hclparse.NewParser(), changes)
 	return roles
 }
 
 // workflows also returns the managed policies by ARN.
-func workflows(t testing.TB, parser *hclparse.Parser, changes map[string]cty.Value) (map[string]Documents, map[string]json.RawMessage) {
+func workflows(t testing.TB, tree string, parser *hclparse.Parser, changes map[string]cty.Value) (map[string]Documents, map[string]json.RawMessage) {
 	t.Helper()
-	root := Repository(t)
-	shared := openModule(t, parser, filepath.Join(root, "envs", "shared"), nil)
+	shared := openModule(t, parser, filepath.Join(tree, "envs", "shared"), nil)
 	inputs := shared.inputs(shared.calls["github"], map[string]cty.Value{"module": unknown})
 	maps.Copy(inputs, changes)
-	github := openModule(t, parser, filepath.Join(root, "modules", "github"), inputs)
+	github := openModule(t, parser, filepath.Join(tree, "modules", "github"), inputs)
 	return github.roles(t), github.policies()
 }
 
-// Rendered evaluates the policies of every role: those of Workflows, and those
-// of containers.
-func Rendered(t testing.TB, changes map[string]cty.Value) map[string]Documents {
+// Rendered evaluates the policies of every role of the platform Docs: those of
+// Workflows, and those of containers.
+func Rendered(t testing.TB, tree string, changes map[string]cty.Value) map[string]Documents {
 	t.Helper()
 	parser := hclparse.NewParser() // which parses each file once
-	roles, managed := workflows(t, parser, changes)
-	repository := Repository(t)
+	roles, managed := workflows(t, tree, parser, changes)
 	for _, env := range []string{"staging", "production"} {
 		arns := func(names ...string) cty.Value {
 			all := map[string]cty.Value{}
@@ -80,7 +78,7 @@ func Rendered(t testing.TB, changes map[string]cty.Value) map[string]Documents {
 			return cty.ObjectVal(all)
 		}
 		secrets := arns("db-credentials", "session-secret", "superadmin-password", "invite-keys")
-		root := openModule(t, parser, filepath.Join(repository, "envs", env), nil)
+		root := openModule(t, parser, filepath.Join(tree, "envs", env), nil)
 		for name, c := range root.calls {
 			source := root.text(c, "source")
 			if !strings.HasSuffix(source, "/service") && !strings.HasSuffix(source, "/task") {
@@ -89,7 +87,7 @@ func Rendered(t testing.TB, changes map[string]cty.Value) map[string]Documents {
 			inputs := root.inputs(c, map[string]cty.Value{
 				"module": cty.ObjectVal(map[string]cty.Value{"secrets": cty.ObjectVal(map[string]cty.Value{"arns": secrets, "stored_arns": secrets})}),
 			})
-			m := openModule(t, parser, filepath.Join(repository, "envs", env, source), inputs)
+			m := openModule(t, parser, filepath.Join(tree, "envs", env, source), inputs)
 			for role, d := range m.roles(t) {
 				roles[role] = d
 				if len(roles[role].Policies) == 0 && !strings.HasSuffix(role, "-task") {
