@@ -11,7 +11,7 @@ func initCommand() command {
 	return command{
 		name:     "init",
 		summary:  "make this checkout your own platform, and plan it",
-		usage:    "[-name NAME] [-account ID] [-region REGION] [-domain DOMAIN] [-repository OWNER/NAME] [-service NAME:PORT[:FOLDER]]... [-yes]",
+		usage:    "[-name NAME] [-account ID] [-region REGION] [-domain DOMAIN] [-repository OWNER/NAME] [-service NAME:PORT[:FOLDER]]... [-worker NAME[:FOLDER]]... [-no-database] [-no-cache] [-yes]",
 		checkout: true,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			var i scaffold.Init

@@ -73,8 +73,20 @@ func (a *Answers) Command() string {
 			fmt.Fprintf(&b, " -%s %s", o.flag, o.value)
 		}
 	}
+	for _, o := range []struct {
+		flag string
+		set  bool
+	}{{"no-database", a.NoDatabase}, {"no-cache", a.NoCache}} {
+		if o.set {
+			b.WriteString(" -" + o.flag)
+		}
+	}
 	for _, s := range a.Services {
-		fmt.Fprintf(&b, " -service %s", s)
+		kind := "service"
+		if s.Port == 0 {
+			kind = "worker"
+		}
+		fmt.Fprintf(&b, " -%s %s", kind, s)
 	}
 	return b.String()
 }

@@ -2,6 +2,7 @@ package scaffold
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"path"
@@ -53,12 +54,74 @@ func Discover(checkout fs.FS) (services []Service, without []string, err error) 
 	return services, without, nil
 }
 
+// sampleHealth is the sample application's own check.
+var sampleHealth = []string{"CMD", "sample", "check"}
+
+// readHealth takes the health commands of workers from their Dockerfiles. A worker
+// whose file has none stays without, which Validate refuses.
+func (a *Answers) readHealth(checkout fs.FS) error {
+	for i := range a.Services {
+		s := &a.Services[i]
+		if s.Port != 0 {
+			continue
+		}
+		if s.Folder == "" {
+			s.HealthCommand = sampleHealth
+			continue
+		}
+		content, err := fs.ReadFile(checkout, path.Join(s.Folder, "Dockerfile"))
+		if err != nil {
+			return fmt.Errorf("read the HEALTHCHECK of worker %s: %w", s.Name, err)
+		}
+		s.HealthCommand = healthcheck(string(content))
+	}
+	return nil
+}
+
+var (
+	continued       = regexp.MustCompile(`\\[ \t]*\r?\n\s*`)
+	healthcheckLine = regexp.MustCompile(`(?i)^HEALTHCHECK\s+(?:--\S+\s+)*(?:CMD\s+(.*)|NONE)$`)
+)
+
+// instructions are a Dockerfile's lines, continued ones joined.
+func instructions(dockerfile string) (lines []string) {
+	for line := range strings.Lines(continued.ReplaceAllString(dockerfile, " ")) {
+		lines = append(lines, strings.TrimSpace(line))
+	}
+	return lines
+}
+
+// healthcheck returns the command of a Dockerfile's HEALTHCHECK, as ECS takes it;
+// nil without one. The last one counts, as for Docker.
+func healthcheck(dockerfile string) (command []string) {
+	for _, line := range instructions(dockerfile) {
+		if fromLine.MatchString(line) {
+			command = nil
+		}
+		m := healthcheckLine.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		var words []string
+		switch {
+		case m[1] == "":
+			command = nil
+		case json.Unmarshal([]byte(m[1]), &words) == nil:
+			command = append([]string{"CMD"}, words...)
+		default:
+			command = []string{"CMD-SHELL", m[1]}
+		}
+	}
+	return command
+}
+
 var notInName = regexp.MustCompile(`[^a-z0-9]+`)
 
 // serviceName returns a service's name: from the Dockerfile's own name, or
 // else from its last folders.
 func serviceName(p string, folders int) string {
-	parts := strings.Split(path.Dir(p), "/")
+	// A folder that is only for Docker says nothing of the service.
+	parts := strings.Split(strings.TrimSuffix(path.Dir(p), "/docker"), "/")
 	name := strings.Join(parts[max(0, len(parts)-folders):], "-")
 	if own, ok := strings.CutSuffix(path.Base(p), ".Dockerfile"); ok {
 		name = own
@@ -77,8 +140,7 @@ var (
 // exposed returns the first TCP port that a Dockerfile's last stage exposes.
 func exposed(dockerfile string) (port int, ok bool) {
 	values := map[string]string{}
-	for line := range strings.Lines(dockerfile) {
-		line = strings.TrimSpace(line)
+	for _, line := range instructions(dockerfile) {
 		if fromLine.MatchString(line) {
 			port, ok = 0, false
 		}

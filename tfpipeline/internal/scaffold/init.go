@@ -42,6 +42,12 @@ func (i *Init) Declare(set *flag.FlagSet) {
 		a.Services = append(a.Services, s)
 		return err
 	})
+	set.Func("worker", "`NAME[:FOLDER]` of a service without a port; the HEALTHCHECK of its Dockerfile becomes its health command; may be repeated", func(text string) error {
+		a.Services = append(a.Services, ParseWorker(text))
+		return nil
+	})
+	set.BoolVar(&a.NoDatabase, "no-database", false, "make a platform without a database")
+	set.BoolVar(&a.NoCache, "no-cache", false, "make a platform without a cache")
 	set.BoolVar(&i.Yes, "yes", false, "do not ask before files are replaced")
 	set.BoolVar(&i.NoPlan, "no-plan", false, "end without a plan")
 }
@@ -89,6 +95,14 @@ func (i *Init) Run(ctx context.Context) (config.Platform, error) {
 func (i *Init) services() error {
 	a, c := &i.Answers, i.Console
 	if len(a.Services) > 0 {
+		if err := a.readHealth(os.DirFS(i.Dir)); err != nil {
+			return err
+		}
+		for _, s := range a.Services {
+			if s.Port == 0 && s.HealthCommand == nil {
+				c.Progress("%s/Dockerfile has no HEALTHCHECK, which the health command of worker %s would be", s.Folder, s.Name)
+			}
+		}
 		return nil
 	}
 	found, without, err := Discover(os.DirFS(i.Dir))
@@ -99,7 +113,7 @@ func (i *Init) services() error {
 		c.Progress("found service %s, port %d, in %s/%s", s.Name, s.Port, s.Folder, s.Dockerfile)
 	}
 	for _, name := range without {
-		c.Progress("%s exposes no port: name it with -service NAME:PORT:FOLDER if it is a service", name)
+		c.Progress("%s exposes no port: name it with -service NAME:PORT:FOLDER, or with -worker NAME:FOLDER if it listens on none", name)
 	}
 	if a.Services = found; len(found) == 0 {
 		a.Services = []Service{{Name: "web", Port: 8080}}

@@ -7,6 +7,7 @@ package scaffold
 import (
 	"cmp"
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,17 +32,22 @@ type Answers struct {
 	// "/health".
 	HealthPath string
 	Services   []Service
+	// NoDatabase and NoCache make a platform without them.
+	NoDatabase, NoCache bool
 }
 
-// Service is one container that listens on a port.
+// Service is one container.
 type Service struct {
 	Name string
+	// Port is what it listens on; 0: on none, as a worker does.
 	Port int
 	// Folder holds the Dockerfile, relative to the checkout and with slashes;
 	// empty stands for the sample application.
 	Folder string
 	// Dockerfile is the file's name in Folder; empty is "Dockerfile".
 	Dockerfile string
+	// HealthCommand is how ECS checks a worker.
+	HealthCommand []string
 }
 
 // sampleImage is the application in the image of a service without a
@@ -60,14 +66,31 @@ func ParseService(text string) (Service, error) {
 	}
 	s := Service{Name: parts[0], Port: port}
 	if len(parts) == 3 {
-		s.Folder = cmp.Or(strings.TrimSuffix(parts[2], "/"), ".")
+		s.Folder = folder(parts[2])
 	}
 	return s, nil
 }
 
-// String is the service as ParseService reads it.
+// ParseWorker reads NAME or NAME:FOLDER.
+func ParseWorker(text string) Service {
+	name, in, ok := strings.Cut(text, ":")
+	s := Service{Name: name}
+	if ok {
+		s.Folder = folder(in)
+	}
+	return s
+}
+
+func folder(text string) string {
+	return path.Clean(cmp.Or(text, "."))
+}
+
+// String is the service as ParseService or ParseWorker reads it.
 func (s Service) String() string {
-	text := s.Name + ":" + strconv.Itoa(s.Port)
+	text := s.Name
+	if s.Port != 0 {
+		text += ":" + strconv.Itoa(s.Port)
+	}
 	if s.Folder != "" {
 		text += ":" + s.Folder
 	}
@@ -75,28 +98,42 @@ func (s Service) String() string {
 }
 
 // frontDoors are usual names of the service that answers requests that no
-// route matches.
-var frontDoors = []string{"web", "frontend", "front", "www", "site", "ui", "app"}
+// route matches. The first three are also looked for within names.
+var frontDoors = []string{"web", "front", "www", "frontend", "site", "ui", "app"}
 
-// front returns the index of the default service.
+// front returns the index of the default service; -1 if all are workers.
 func front(services []Service) int {
 	for _, name := range frontDoors {
-		if i := slices.IndexFunc(services, func(s Service) bool { return s.Name == name }); i >= 0 {
+		if i := slices.IndexFunc(services, func(s Service) bool { return s.Name == name && s.Port != 0 }); i >= 0 {
 			return i
 		}
 	}
-	return 0
+	for _, word := range frontDoors[:3] {
+		if i := slices.IndexFunc(services, func(s Service) bool { return s.Port != 0 && strings.Contains(s.Name, word) }); i >= 0 {
+			return i
+		}
+	}
+	return slices.IndexFunc(services, func(s Service) bool { return s.Port != 0 })
 }
 
-// Platform returns the platform that the answers describe. All services are
-// public and one of them is the default. Staging is small; production is
+// zones are two availability zones of a region that every account has.
+func zones(region string) []string {
+	second := "b"
+	if region == "ap-northeast-1" { // its b is closed to new accounts
+		second = "c"
+	}
+	return []string{region + "a", region + second}
+}
+
+// Platform returns the platform that the answers describe. All services with a
+// port are public and one of them is the default. Staging is small; production is
 // protected and asks for staging's proof. The caller validates it.
 func (a Answers) Platform() config.Platform {
 	owner, name, _ := strings.Cut(a.Repository, "/")
 	p := config.Platform{
 		Name:              a.Name,
 		Region:            a.Region,
-		AvailabilityZones: []string{a.Region + "a", a.Region + "b"},
+		AvailabilityZones: zones(a.Region),
 		Account:           a.Account,
 		Domain:            a.Domain,
 		Repository:        config.Repository{Owner: owner, Name: name, Branch: "main"},
@@ -107,25 +144,58 @@ func (a Answers) Platform() config.Platform {
 		},
 		Environments: a.environments(),
 	}
-	def, priority := front(a.Services), 100
+	def, priority, health := front(a.Services), 100, cmp.Or(a.HealthPath, "/health")
 	for i, s := range a.Services {
 		service := config.Service{
-			Name: s.Name, Image: s.image(), Port: s.Port, HealthPath: cmp.Or(a.HealthPath, "/health"),
-			Database: true, Cache: true,
+			Name: s.Name, Image: s.image(), Port: s.Port, Database: !a.NoDatabase, Cache: !a.NoCache,
 		}
-		if service.Default = i == def; !service.Default {
-			service.Routes, service.Priority = []string{"/" + s.Name, "/" + s.Name + "/*"}, priority
+		switch {
+		case s.Port == 0:
+			service.HealthCommand = s.HealthCommand
+		case i == def:
+			service.HealthPath, service.Default = health, true
+		default:
+			service.HealthPath, service.Routes, service.Priority = health, []string{"/" + s.Name, "/" + s.Name + "/*"}, priority
 			priority += 100
 		}
 		p.Services = append(p.Services, service)
 	}
-	if len(p.Services) > 0 {
+	if len(p.Services) > 0 && !a.NoDatabase {
 		p.Tasks = []config.Task{{
 			Name: config.MigrateTask, Service: p.Services[0].Name, Command: []string{"migrate", "up"},
 			CPU: 256, Memory: 512, Database: true,
 		}}
 	}
+	a.leaveOut(&p, def < 0)
 	return p
+}
+
+// leaveOut removes the parts that the platform does without.
+func (a Answers) leaveOut(p *config.Platform, private bool) {
+	if private {
+		p.Domain = ""
+	}
+	if a.NoDatabase {
+		p.PostgresVersion, p.Secrets = "", nil
+	}
+	if a.NoCache {
+		p.RedisVersion = ""
+	}
+	for i := range p.Environments {
+		e := &p.Environments[i]
+		if private {
+			e.Subdomain, e.Alarms.HTTP5xx, e.AccessLogDays = "", 0, 0
+		}
+		if a.NoDatabase {
+			e.Database = config.Database{}
+		}
+		if a.NoCache {
+			e.Cache = config.Cache{}
+		}
+		if a.NoDatabase && a.NoCache {
+			e.Maintenance = config.Maintenance{}
+		}
+	}
 }
 
 func (s Service) image() config.Image {

@@ -36,6 +36,19 @@ func companies() map[string]Answers {
 				{Name: "www", Port: 3000, Folder: "web"}, {Name: "admin", Port: 3001, Folder: "web/admin"},
 			},
 		},
+		"a forecast without data stores": {
+			Name: "rain-radar-24", Account: "222233334444", Region: "ap-northeast-1", Domain: "rain.example.co.jp", Repository: "Rain-24/radar.v2",
+			Services: []Service{
+				{Name: "tiles", Folder: "go/cmd/tiles", HealthCommand: []string{"CMD", "/tiles", "check"}},
+				{Name: "api", Port: 1024, Folder: "go/cmd/api"},
+				{Name: "fetch-2", HealthCommand: sampleHealth},
+			},
+			NoDatabase: true, NoCache: true,
+		},
+		"a batch shop that nobody calls": {
+			Name: "etl", Account: "333344445555", Region: "sa-east-1", Domain: "etl.com.br", Repository: "etl/etl", NoCache: true,
+			Services: []Service{{Name: "load", Folder: ".", HealthCommand: []string{"CMD-SHELL", "test -e /tmp/alive"}}},
+		},
 		"a start-up without code": {
 			Name: "x1", Account: "000000000001", Region: "ap-southeast-2", Domain: "x1.dev", Repository: "x1/x1",
 			Services: []Service{{Name: "web", Port: 8080}},
@@ -53,8 +66,8 @@ func TestPlatforms(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, s := range p.Services {
-				if !s.Public() {
-					t.Errorf("nobody reaches %s", s.Name)
+				if s.Public() != (s.Port != 0) {
+					t.Errorf("service %s has port %d; public is %t", s.Name, s.Port, s.Public())
 				}
 			}
 			if _, err := Source(p); err != nil {
@@ -136,6 +149,7 @@ func TestDiscover(t *testing.T) {
 		"services/worker/Dockerfile":        file("FROM node\nCMD [\"node\", \"worker.js\"]\n"),
 		"a/web/Dockerfile":                  file("FROM nginx\nEXPOSE ${HTTP:-80}\n"),
 		"b/web/Dockerfile":                  file("FROM nginx\nEXPOSE 81\n"),
+		"jvm/Order_Mgmt/docker/Dockerfile":  file("FROM x\nEXPOSE 9999\n"),
 		"tools/search.Dockerfile":           file("FROM x\nEXPOSE 7700\n"),
 		"tfpipeline/sample/Dockerfile":      file("FROM x\nEXPOSE 8080\n"),
 		"a/node_modules/x/Dockerfile":       file("FROM x\nEXPOSE 8080\n"),
@@ -146,14 +160,34 @@ func TestDiscover(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Service{
-		{"app", 8080, ".", "Dockerfile"}, {"web", 80, "a/web", "Dockerfile"}, {"b-web", 81, "b/web", "Dockerfile"},
-		{"billing-api", 3000, "services/Billing_API", "Dockerfile"}, {"search", 7700, "tools", "search.Dockerfile"},
+		{Name: "app", Port: 8080, Folder: ".", Dockerfile: "Dockerfile"}, {Name: "web", Port: 80, Folder: "a/web", Dockerfile: "Dockerfile"}, {Name: "b-web", Port: 81, Folder: "b/web", Dockerfile: "Dockerfile"},
+		{Name: "order-mgmt", Port: 9999, Folder: "jvm/Order_Mgmt/docker", Dockerfile: "Dockerfile"},
+		{Name: "billing-api", Port: 3000, Folder: "services/Billing_API", Dockerfile: "Dockerfile"}, {Name: "search", Port: 7700, Folder: "tools", Dockerfile: "search.Dockerfile"},
 	}
 	if d := cmp.Diff(want, services); d != "" {
 		t.Errorf("services (-want +got):\n%s", d)
 	}
 	if !slices.Equal(without, []string{"services/worker/Dockerfile"}) {
 		t.Errorf("without a port: %q", without)
+	}
+}
+
+// The service that answers what no route matches is the one that looks like it.
+func TestFront(t *testing.T) {
+	for want, names := range map[string][]string{
+		"web": {"api", "web"}, "storefront-v2": {"admin", "storefront-v2"}, "ui": {"api", "ui"}, "api": {"api", "orders"},
+	} {
+		var services []Service
+		for _, name := range names {
+			services = append(services, Service{Name: name, Port: 8080})
+		}
+		services = append([]Service{{Name: "web-worker"}}, services...)
+		if got := services[front(services)].Name; got != want {
+			t.Errorf("of %q: %s, want %s", names, got, want)
+		}
+	}
+	if i := front([]Service{{Name: "web"}}); i != -1 {
+		t.Errorf("a worker is the default: %d", i)
 	}
 }
 
@@ -164,9 +198,30 @@ func TestParseService(t *testing.T) {
 			t.Errorf("%s: %v, %v", text, s, err)
 		}
 	}
+	for _, text := range []string{"mailer", "mailer:services/mailer", "mailer:."} {
+		if s := ParseWorker(text); s.String() != text || s.Port != 0 {
+			t.Errorf("%s: %v", text, s)
+		}
+	}
 	for _, text := range []string{"", "api", "api:x", "api:0", "api:65536"} {
 		if s, err := ParseService(text); err == nil {
 			t.Errorf("%q is taken for %v", text, s)
+		}
+	}
+}
+
+func TestHealthcheck(t *testing.T) {
+	for dockerfile, want := range map[string][]string{
+		"FROM x\n": nil,
+		"FROM x\nHEALTHCHECK CMD curl -f localhost || exit 1\n":                                   {"CMD-SHELL", "curl -f localhost || exit 1"},
+		"FROM x\nHEALTHCHECK --interval=5m --timeout=3s \\\n  CMD [\"/check\", \"-v\"]\nUSER a\n": {"CMD", "/check", "-v"},
+		"FROM x\nHEALTHCHECK CMD a\nHEALTHCHECK CMD b\n":                                          {"CMD-SHELL", "b"},
+		"FROM x\nHEALTHCHECK CMD a\nHEALTHCHECK NONE\n":                                           nil,
+		"FROM x AS build\nHEALTHCHECK CMD a\nFROM y\n":                                            nil,
+	} {
+		a := Answers{Services: []Service{{Name: "w", Folder: "w"}, {Name: "api", Port: 8080, Folder: "nowhere"}}}
+		if err := a.readHealth(fstest.MapFS{"w/Dockerfile": {Data: []byte(dockerfile)}}); err != nil || !slices.Equal(a.Services[0].HealthCommand, want) {
+			t.Errorf("%q: %q, want %q; %v", dockerfile, a.Services[0].HealthCommand, want, err)
 		}
 	}
 }
