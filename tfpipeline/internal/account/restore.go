@@ -6,12 +6,15 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
+	"github.com/aws/smithy-go"
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/calls"
@@ -99,8 +102,9 @@ type Restoration struct {
 	choices              RestoreChoices
 	account              *Account
 	client               *rds.Client
-	own, other, replaced string // identifiers: the database's, the restored one's, that of before
-	restores, waits      bool   // whether the restored one is to be made, and to be waited for
+	own, other, replaced string   // identifiers: the database's, the restored one's, that of before
+	resources            []string // RDS's ids of these three; "" is none
+	restores             bool     // whether the restored one is to be made
 	renames              []renaming
 	began                time.Time
 }
@@ -114,18 +118,31 @@ func (a *Account) Restoration(ctx context.Context, o RestoreChoices) (*Restorati
 	r := &Restoration{
 		choices: o, account: a, client: rds.NewFromConfig(a.cfg), own: own, other: config.RestoredDatabase(own), replaced: config.ReplacedDatabase(own), began: time.Now(),
 	}
-	there := map[string]*types.DBInstance{}
-	for _, id := range []string{r.own, r.other, r.replaced} {
-		i, err := r.find(ctx, id)
+	there := make([]*types.DBInstance, 3)
+	for i, id := range []string{r.own, r.other, r.replaced} {
+		found, err := r.find(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		there[id] = i
+		there[i], r.resources = found, append(r.resources, resourceOf(found))
 	}
-	if err := r.plan(there[r.own], there[r.other], there[r.replaced]); err != nil {
+	if err := r.plan(there[0], there[1], there[2]); err != nil {
 		return nil, err
 	}
 	return r, nil
+}
+
+// unchanged returns an error if the instances are not those any more whose steps were
+// confirmed: somebody may have done the same, or gone back, while the question was open.
+func (r *Restoration) unchanged(ctx context.Context) error {
+	now, err := r.account.Restoration(ctx, r.choices)
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(now.Steps, r.Steps) || !slices.Equal(now.resources, r.resources) || now.Begun != r.Begun {
+		return console.WithNext(fmt.Errorf("%s: somebody has changed the database's instances since these steps were shown, and nothing was done", r.choices.Env), "%s", r.choices.Line())
+	}
+	return nil
 }
 
 // plan says what is to be done where these instances are there; nil is none.
@@ -185,10 +202,9 @@ func (r *Restoration) plan(own, other, replaced *types.DBInstance) error {
 		if why, to := unrestorable(own, r.choices.at, r.began); why != "" {
 			return refuse(line+" -to "+cmp.Or(to, "TIME"), "%s %s", r.own, why)
 		}
-		r.restores, r.waits, r.Begun = true, true, false
+		r.restores, r.Begun = true, false
 		r.Steps = []string{"restore " + r.own + " as of " + at + " to " + r.other + ", which takes AWS 10 minutes to hours", give(r.own, r.replaced) + ", and keep it: what was written since " + at + " is only there", give(r.other, r.own), adopt, restart}
 	case own != nil && other != nil:
-		r.waits = true
 		r.Steps = []string{"wait until " + r.other + " is restored", give(r.own, r.replaced), give(r.other, r.own), adopt, restart}
 	case own == nil:
 		r.Steps = []string{give(r.other, r.own), adopt, restart}
@@ -259,13 +275,16 @@ func (r *Restoration) Confirm(ctx context.Context) error {
 // Do gives the database's name to the other instance, and returns that one's
 // resource id, by which Terraform knows it.
 func (r *Restoration) Do(ctx context.Context) (id string, err error) {
+	if err := r.unchanged(ctx); err != nil {
+		return "", err
+	}
 	if r.restores {
 		if err := r.restore(ctx); err != nil {
 			return "", err
 		}
 	}
-	if r.waits {
-		if _, err := r.await(ctx, r.other); err != nil {
+	if len(r.renames) > 1 {
+		if err := r.ready(ctx, r.renames[0].from, r.renames[1].from); err != nil {
 			return "", err
 		}
 	}
@@ -283,7 +302,7 @@ func (r *Restoration) Do(ctx context.Context) (id string, err error) {
 	if err != nil {
 		return "", err
 	}
-	return aws.ToString(bears.DbiResourceId), nil
+	return resourceOf(bears), nil
 }
 
 // restore has RDS make the restored instance, like the one that it is restored from.
@@ -314,30 +333,77 @@ func (r *Restoration) restore(ctx context.Context) error {
 	for _, g := range i.VpcSecurityGroups {
 		in.VpcSecurityGroupIds = append(in.VpcSecurityGroupIds, aws.ToString(g.VpcSecurityGroupId))
 	}
-	if _, err := r.client.RestoreDBInstanceToPointInTime(ctx, in); err != nil {
+	_, err = r.client.RestoreDBInstanceToPointInTime(ctx, in)
+	if _, exists := errors.AsType[*types.DBInstanceAlreadyExistsFault](err); exists {
+		// The answer to the first attempt of this call was lost.
+		if i, findErr := r.find(ctx, r.other); findErr == nil && restoredTo(i) == r.choices.at.UTC().Format(time.RFC3339) {
+			return nil
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("restore %s: %w", r.own, err)
 	}
 	return nil
 }
 
+const (
+	// readyLooks is how often in a row both instances have to be available before the
+	// first of them loses its name.
+	readyLooks = 2
+	// firstBackup bounds the wait for a sign that the first backup of the restored
+	// instance has ended.
+	firstBackup = 15 * time.Minute
+)
+
+// ready waits until neither instance is busy, nor about to be, unless an earlier run has
+// renamed the first already: from when it loses its name until the second takes it,
+// nobody reaches the database, and RDS renames only what is available.
+func (r *Restoration) ready(ctx context.Context, first, second string) error {
+	looks, since := 0, time.Time{}
+	return r.poll(ctx, second, func() (string, bool, error) {
+		goes, err := r.find(ctx, first)
+		if err != nil || goes == nil || statusOf(goes) == "renaming" {
+			return "", err == nil, err
+		}
+		comes, err := r.find(ctx, second)
+		if err != nil {
+			return "", false, err
+		}
+		if statusOf(goes) != "available" || statusOf(comes) != "available" {
+			looks, since = 0, time.Time{}
+			return fmt.Sprintf("%s, and %s is %s", statusOf(comes), first, statusOf(goes)), false, cmp.Or(r.stuck(comes), r.stuck(goes))
+		}
+		if looks++; since.IsZero() {
+			since = time.Now()
+		}
+		if goes.LatestRestorableTime != nil && comes.LatestRestorableTime == nil && time.Since(since) < firstBackup {
+			return "available, and its first backup has not ended yet", false, nil
+		}
+		return "available", looks >= readyLooks, nil
+	})
+}
+
 // mark tags the instance of before, so that a later run knows what was restored once
 // Terraform has removed the tag from the one that took its place.
 func (r *Restoration) mark(ctx context.Context, identifier string) error {
-	i, err := r.find(ctx, identifier)
-	if err != nil || i == nil {
-		return err // nil: an earlier run has marked and renamed it
-	}
-	tag := types.Tag{Key: aws.String(restoredTag), Value: aws.String(r.choices.at.UTC().Format(time.RFC3339))}
-	if _, err := r.client.AddTagsToResource(ctx, &rds.AddTagsToResourceInput{ResourceName: i.DBInstanceArn, Tags: []types.Tag{tag}}); err != nil {
-		return fmt.Errorf("tag %s: %w", identifier, err)
-	}
-	return nil
+	return r.poll(ctx, identifier, func() (string, bool, error) {
+		i, err := r.find(ctx, identifier)
+		if err != nil || i == nil {
+			return "", true, err // nil: an earlier run has marked and renamed it
+		}
+		tag := types.Tag{Key: aws.String(restoredTag), Value: aws.String(r.choices.at.UTC().Format(time.RFC3339))}
+		if _, err := r.client.AddTagsToResource(ctx, &rds.AddTagsToResourceInput{ResourceName: i.DBInstanceArn, Tags: []types.Tag{tag}}); err != nil {
+			return "", false, fmt.Errorf("tag %s: %w", identifier, err)
+		}
+		return "", true, nil
+	})
 }
 
 // rename gives an instance another name, and returns when it has it and the old one
-// is free. An earlier run may have asked for it.
+// is free. An earlier run may have asked for it, and so may this one whose answer was
+// lost: RDS refuses to do again what it is at, for which a minute is enough to show.
 func (r *Restoration) rename(ctx context.Context, from, to string) error {
-	asked := false
+	asked, refused := false, time.Time{}
 	return r.poll(ctx, from, func() (status string, done bool, err error) {
 		old, err := r.find(ctx, from)
 		if err != nil {
@@ -352,16 +418,49 @@ func (r *Restoration) rename(ctx context.Context, from, to string) error {
 		case old == nil && named != nil:
 			// It may go on with a backup for hours, but not under the old name.
 			return "", statusOf(named) != "renaming", nil
+		case old != nil && named != nil && resourceOf(old) != resourceOf(named):
+			return "", false, fmt.Errorf("rename %s to %s: there is another instance %s", from, to, to)
 		case !asked && named == nil && status == "available":
-			asked = true
 			r.progress("renaming %s to %s", from, to)
-			if _, err := r.client.ModifyDBInstance(ctx, &rds.ModifyDBInstanceInput{DBInstanceIdentifier: &from, NewDBInstanceIdentifier: &to, ApplyImmediately: aws.Bool(true)}); err != nil {
-				return "", false, fmt.Errorf("rename %s to %s: %w", from, to, err)
+			_, err := r.client.ModifyDBInstance(ctx, &rds.ModifyDBInstanceInput{DBInstanceIdentifier: &from, NewDBInstanceIdentifier: &to, ApplyImmediately: aws.Bool(true)})
+			if asked = err == nil; asked {
+				return "", false, nil
 			}
-			return "", false, nil
+			if refused.IsZero() {
+				refused = time.Now()
+			}
+			if underWay(err) && time.Since(refused) < restoreTold {
+				return "", false, nil
+			}
+			return "", false, fmt.Errorf("rename %s to %s: %w", from, to, err)
 		}
 		return status + ", and not renamed to " + to + " yet", false, r.stuck(old)
 	})
+}
+
+// underWay reports whether RDS may have refused a change because it makes that one
+// already.
+func underWay(err error) bool {
+	_, state := errors.AsType[*types.InvalidDBInstanceStateFault](err)
+	_, gone := errors.AsType[*types.DBInstanceNotFoundFault](err)
+	_, exists := errors.AsType[*types.DBInstanceAlreadyExistsFault](err)
+	return state || gone || exists
+}
+
+// transient reports whether a call may succeed when it is made anew: AWS did not answer,
+// or not for long.
+func transient(err error) bool {
+	_, call := errors.AsType[*smithy.OperationError](err)
+	_, answered := errors.AsType[smithy.APIError](err)
+	return call && (!answered || retry.NewStandard().IsErrorRetryable(err))
+}
+
+// resourceOf is RDS's id of an instance, which no change of its name changes; "" is none.
+func resourceOf(i *types.DBInstance) string {
+	if i == nil {
+		return ""
+	}
+	return aws.ToString(i.DbiResourceId)
 }
 
 // statusOf is an instance's status in RDS's words.
@@ -390,17 +489,24 @@ func (r *Restoration) stuck(i *types.DBInstance) error {
 // told how it is.
 const restorePoll, restoreTold = 10 * time.Second, time.Minute
 
-// poll looks at an instance until what is waited for is done. The lease bounds it.
+// poll looks at an instance until what is waited for is done. The lease bounds it; a call
+// that may succeed later does not end it, since a database may have no name meanwhile.
 func (r *Restoration) poll(ctx context.Context, identifier string, look func() (status string, done bool, err error)) error {
+	failing := false
 	for told := time.Now(); ; {
 		status, done, err := look()
+		due := time.Since(told) >= restoreTold
 		switch {
-		case err != nil || done:
+		case err == nil && done, err != nil && !transient(err):
 			return err
-		case status != "" && time.Since(told) >= restoreTold:
+		case err != nil && (due || !failing):
+			told = time.Now()
+			r.progress("warning: trying anew every %s: %v", restorePoll, err)
+		case err == nil && status != "" && due:
 			told = time.Now()
 			r.progress("%s is %s", identifier, status)
 		}
+		failing = err != nil
 		if !calls.Pause(ctx, restorePoll) {
 			return fmt.Errorf("wait for %s: %w", identifier, context.Cause(ctx))
 		}
@@ -433,6 +539,9 @@ func (r *Restoration) find(ctx context.Context, identifier string) (*types.DBIns
 // Discard deletes the instance that does not bear the name, and returns when it is
 // gone. A protected one leaves a snapshot and its backups.
 func (r *Restoration) Discard(ctx context.Context) error {
+	if err := r.unchanged(ctx); err != nil {
+		return err
+	}
 	i, err := r.find(ctx, r.other)
 	if err != nil {
 		return err
@@ -468,7 +577,13 @@ func (r *Restoration) delete(ctx context.Context) (kept string, err error) {
 		kept = "; its snapshot is " + snapshot + ", and its backups are kept until they expire"
 	}
 	r.progress("deleting %s%s", r.other, kept)
-	if _, err := r.client.DeleteDBInstance(ctx, in); err != nil {
+	_, err = r.client.DeleteDBInstance(ctx, in)
+	if underWay(err) { // the answer to the first attempt of this call may have been lost
+		if i, findErr := r.find(ctx, r.other); findErr == nil && (i == nil || r.deleting(i) != nil) {
+			return kept, nil
+		}
+	}
+	if err != nil {
 		return "", fmt.Errorf("delete %s: %w", r.other, err)
 	}
 	return kept, nil

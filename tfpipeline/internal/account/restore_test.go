@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -32,7 +33,9 @@ func TestRestorationGoesOn(t *testing.T) {
 		return i
 	}
 	plain, restored, other, gone := instance(""), instance(at), instance(another), instance(at)
-	time26 := func(hour, minute int) *time.Time { return aws.Time(time.Date(2026, 11, 26, hour, minute, 0, 0, time.UTC)) }
+	time26 := func(hour, minute int) *time.Time {
+		return aws.Time(time.Date(2026, 11, 26, hour, minute, 0, 0, time.UTC))
+	}
 	behind, young, short, without, whole := instance(""), instance(""), instance(""), instance(""), instance("")
 	behind.LatestRestorableTime, young.InstanceCreateTime = time26(7, 56), time26(8, 1)
 	short.BackupRetentionPeriod, without.BackupRetentionPeriod = aws.Int32(1), aws.Int32(0)
@@ -132,10 +135,24 @@ func TestRestoreChoices(t *testing.T) {
 // rdsCalls is RDS with these instances. One that is renamed is at once, but goes on with a
 // backup; one that is deleted is gone after five minutes.
 type rdsCalls struct {
-	instances map[string]string // status by name
+	instances map[string]*types.DBInstance
 	calls     []string
 	gone      time.Time
+	// answer, if not nil, answers a call in RDS's place: with an error code, or "" for no
+	// answer at all.
+	answer func(action string) (code string, instead bool)
 }
+
+// available are instances that can be renamed; the resource of each is its first name.
+func available(names ...string) *rdsCalls {
+	f := &rdsCalls{instances: map[string]*types.DBInstance{}}
+	for _, name := range names {
+		f.instances[name] = &types.DBInstance{DBInstanceStatus: aws.String("available"), DbiResourceId: aws.String("was-" + name)}
+	}
+	return f
+}
+
+func (f *rdsCalls) status(name, status string) { f.instances[name].DBInstanceStatus = &status }
 
 func (f *rdsCalls) Do(r *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(r.Body)
@@ -147,26 +164,13 @@ func (f *rdsCalls) Do(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	action, id := form.Get("Action"), form.Get("DBInstanceIdentifier")
-	for name, status := range f.instances {
-		if status == "deleting" && !time.Now().Before(f.gone) {
+	for name, i := range f.instances {
+		if statusOf(i) == "deleting" && !time.Now().Before(f.gone) {
 			delete(f.instances, name)
 		}
 	}
 	form.Del("Version")
-	answer, code := "", http.StatusOK
-	switch status, ok := f.instances[id]; {
-	case !ok && action != "AddTagsToResource":
-		code = http.StatusNotFound
-	case action == "DescribeDBInstances":
-		answer = "<DBInstances><DBInstance><DBInstanceIdentifier>" + id + "</DBInstanceIdentifier><DBInstanceArn>arn:" + id + "</DBInstanceArn><DbiResourceId>id</DbiResourceId><DBInstanceStatus>" + status + "</DBInstanceStatus></DBInstance></DBInstances>"
-	case action == "DeleteDBInstance":
-		f.instances[id], f.gone = "deleting", time.Now().Add(5*time.Minute)
-	case form.Has("NewDBInstanceIdentifier"):
-		delete(f.instances, id)
-		if f.instances[form.Get("NewDBInstanceIdentifier")] = "backing-up"; !strings.HasSuffix(form.Get("NewDBInstanceIdentifier"), "-replaced") {
-			f.instances[form.Get("NewDBInstanceIdentifier")] = "available"
-		}
-	}
+	answer, code, fault := "", http.StatusOK, ""
 	if action != "DescribeDBInstances" {
 		form.Del("Action")
 		said, err := url.QueryUnescape(form.Encode())
@@ -175,46 +179,224 @@ func (f *rdsCalls) Do(r *http.Request) (*http.Response, error) {
 		}
 		f.calls = append(f.calls, action+" "+said)
 	}
+	instead := false
+	if f.answer != nil {
+		fault, instead = f.answer(action)
+	}
+	i, there := f.instances[id]
+	switch {
+	case instead && fault == "":
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("network is unreachable")}
+	case instead:
+		code = http.StatusBadRequest
+	case !there && action != "AddTagsToResource":
+		code, fault = http.StatusNotFound, "DBInstanceNotFound"
+	case action == "DescribeDBInstances":
+		answer = "<DBInstances><DBInstance><DBInstanceIdentifier>" + id + "</DBInstanceIdentifier><DBInstanceArn>arn:" + id + "</DBInstanceArn><DbiResourceId>" + resourceOf(i) + "</DbiResourceId><DBInstanceStatus>" + statusOf(i) + "</DBInstanceStatus>"
+		if i.LatestRestorableTime != nil {
+			answer += "<LatestRestorableTime>" + i.LatestRestorableTime.Format(time.RFC3339) + "</LatestRestorableTime>"
+		}
+		if to := restoredTo(i); to != "" {
+			answer += "<TagList><Tag><Key>" + restoredTag + "</Key><Value>" + to + "</Value></Tag></TagList>"
+		}
+		answer += "</DBInstance></DBInstances>"
+	case action == "DeleteDBInstance":
+		f.status(id, "deleting")
+		f.gone = time.Now().Add(5 * time.Minute)
+	case form.Has("NewDBInstanceIdentifier"):
+		f.rename(id, form.Get("NewDBInstanceIdentifier"))
+	}
 	answer = "<R><" + action + "Result>" + answer + "</" + action + "Result></R>"
 	if code != http.StatusOK {
-		answer = "<ErrorResponse><Error><Code>DBInstanceNotFound</Code></Error></ErrorResponse>"
+		answer = "<ErrorResponse><Error><Code>" + fault + "</Code></Error></ErrorResponse>"
 	}
 	return &http.Response{StatusCode: code, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer)), Request: r}, nil
 }
 
-// restoration is one whose database is db, of an environment.
-func (f *rdsCalls) restoration(env string) (r *Restoration, out, progress *strings.Builder) {
+func (f *rdsCalls) rename(from, to string) {
+	f.instances[to] = f.instances[from]
+	delete(f.instances, from)
+	if strings.HasSuffix(to, "-replaced") {
+		f.status(to, "backing-up")
+	}
+}
+
+const own = "doc-platform-staging"
+
+// restoration is what a run with these flags confirms, of the database of an environment.
+func (f *rdsCalls) restoration(t *testing.T, env string, o RestoreChoices) (r *Restoration, out, progress *strings.Builder) {
+	t.Helper()
 	out, progress = &strings.Builder{}, &strings.Builder{}
 	cfg := aws.Config{Region: "us-west-2", HTTPClient: f, Credentials: aws.AnonymousCredentials{}}
-	a := New(configtest.Docs(), cfg, &console.Console{Out: out, Err: progress})
-	r = &Restoration{choices: RestoreChoices{Env: env, to: "2026-11-26T08:00:00Z", discard: true}, account: a, client: rds.NewFromConfig(cfg), own: "db", other: "db-restored", replaced: "db-replaced", began: time.Now()}
-	r.choices.at = time.Date(2026, 11, 26, 8, 0, 0, 0, time.UTC)
+	o.Env, o.at = env, time.Date(2026, 11, 26, 8, 0, 0, 0, time.UTC)
+	for _, i := range f.instances {
+		if strings.HasSuffix(strings.TrimPrefix(resourceOf(i), "was-"), "-restored") && o.to != "" {
+			i.TagList = []types.Tag{{Key: aws.String(restoredTag), Value: &o.to}}
+		}
+	}
+	r, err := New(configtest.Docs(), cfg, &console.Console{Out: out, Err: progress}).Restoration(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return r, out, progress
 }
 
-// TestRestorationRenames: the instance of before is marked first, and its backups keep
-// nobody waiting once it has left its name.
+// exchange are the calls that give the name to the restored instance.
+var exchange = []string{
+	"AddTagsToResource ResourceName=arn:" + own + "&Tags.Tag.1.Key=RestoredTo&Tags.Tag.1.Value=2026-11-26T08:00:00Z",
+	"ModifyDBInstance ApplyImmediately=true&DBInstanceIdentifier=" + own + "&NewDBInstanceIdentifier=" + own + "-replaced",
+	"ModifyDBInstance ApplyImmediately=true&DBInstanceIdentifier=" + own + "-restored&NewDBInstanceIdentifier=" + own,
+}
+
+func restoreTo() RestoreChoices { return RestoreChoices{to: "2026-11-26T08:00:00Z"} }
+
+// TestRestorationRenames: the instance of before is marked first, both are free of other
+// work by then, and its backups keep nobody waiting once it has left its name.
 func TestRestorationRenames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &rdsCalls{instances: map[string]string{"db": "backing-up", "db-restored": "available"}}
-		r, _, progress := f.restoration("staging")
-		r.renames = []renaming{{"db", "db-replaced"}, {"db-restored", "db"}}
+		f := available(own, own+"-restored")
+		f.status(own, "backing-up")
+		r, _, progress := f.restoration(t, "staging", restoreTo())
 		began := time.Now()
-		time.AfterFunc(155*time.Second, func() { f.instances["db"] = "available" })
+		time.AfterFunc(155*time.Second, func() { f.status(own, "available") })
 		id, err := r.Do(t.Context())
-		if took := time.Since(began); err != nil || id != "id" || took > 4*time.Minute {
+		if took := time.Since(began); err != nil || id != "was-"+own+"-restored" || took > 4*time.Minute {
 			t.Errorf("%q, %v after %s", id, err, took)
 		}
-		want := []string{
-			"AddTagsToResource ResourceName=arn:db&Tags.Tag.1.Key=RestoredTo&Tags.Tag.1.Value=2026-11-26T08:00:00Z",
-			"ModifyDBInstance ApplyImmediately=true&DBInstanceIdentifier=db&NewDBInstanceIdentifier=db-replaced",
-			"ModifyDBInstance ApplyImmediately=true&DBInstanceIdentifier=db-restored&NewDBInstanceIdentifier=db",
-		}
-		if diff := cmp.Diff(want, f.calls); diff != "" {
+		if diff := cmp.Diff(exchange, f.calls); diff != "" {
 			t.Errorf("calls (-want +got):\n%s", diff)
 		}
-		if got := strings.Count(progress.String(), "staging: db is backing-up, and not renamed to db-replaced yet\n"); got != 2 {
+		if got := strings.Count(progress.String(), "staging: "+own+"-restored is available, and "+own+" is backing-up\n"); got != 2 {
 			t.Errorf("told %d times:\n%s", got, progress)
+		}
+	})
+}
+
+// TestRestorationWaitsForTheFirstBackup before the database loses its name: RDS renames
+// nothing while it takes a backup.
+func TestRestorationWaitsForTheFirstBackup(t *testing.T) {
+	for name, c := range map[string]struct {
+		happens func(*rdsCalls)
+		after   time.Duration // when the first rename is asked for
+	}{
+		"it is available, begins its backup, and has it": {func(f *rdsCalls) {
+			time.AfterFunc(15*time.Second, func() { f.status(own+"-restored", "backing-up") })
+			time.AfterFunc(95*time.Second, func() {
+				f.status(own+"-restored", "available")
+				f.instances[own+"-restored"].LatestRestorableTime = aws.Time(time.Now())
+			})
+		}, 110 * time.Second},
+		"no sign of a backup comes": {func(*rdsCalls) {}, firstBackup},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := available(own, own+"-restored")
+			f.instances[own].LatestRestorableTime = aws.Time(time.Now())
+			r, _, _ := f.restoration(t, "staging", restoreTo())
+			c.happens(f)
+			began, asked := time.Now(), time.Duration(0)
+			f.answer = func(action string) (string, bool) {
+				if action == "ModifyDBInstance" && asked == 0 {
+					asked = time.Since(began)
+				}
+				return "", false
+			}
+			if _, err := r.Do(t.Context()); err != nil || asked != c.after {
+				t.Errorf("%s: renamed after %s, want %s: %v", name, asked, c.after, err)
+			}
+		})
+	}
+}
+
+// TestRestorationOutlivesFaults: while no database bears the name, no call that may
+// succeed later ends the run, and one whose answer was lost is not taken for a refusal.
+func TestRestorationOutlivesFaults(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer func(f *rdsCalls, renamed time.Duration) (code string, instead bool)
+		told   string
+	}{
+		"the network is gone":   {func(*rdsCalls, time.Duration) (string, bool) { return "", true }, "warning: trying anew every 10s: describe "},
+		"RDS throttles":         {func(*rdsCalls, time.Duration) (string, bool) { return "Throttling", true }, "warning: trying anew every 10s: describe "},
+		"the repeat is refused": {func(*rdsCalls, time.Duration) (string, bool) { return "InvalidDBInstanceState", true }, ""},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := available(own, own+"-restored")
+			r, _, progress := f.restoration(t, "staging", restoreTo())
+			var first time.Time
+			f.answer = func(action string) (string, bool) {
+				if f.instances[own] != nil {
+					return "", false
+				}
+				if first.IsZero() {
+					first = time.Now()
+				}
+				// In the minute after the first rename.
+				if time.Since(first) >= 50*time.Second || c.told == "" && action == "DescribeDBInstances" {
+					return "", false
+				}
+				return c.answer(f, time.Since(first))
+			}
+			id, err := r.Do(t.Context())
+			if err != nil || id != "was-"+own+"-restored" || f.instances[own] == nil || !strings.Contains(progress.String(), c.told) {
+				t.Errorf("%s: %q, %v:\n%s", name, id, err, progress)
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		f := available(own, own+"-restored")
+		r, _, _ := f.restoration(t, "staging", restoreTo())
+		f.answer = func(action string) (string, bool) { return "InvalidDBInstanceState", action == "ModifyDBInstance" }
+		began := time.Now()
+		if _, err := r.Do(t.Context()); err == nil || !strings.Contains(err.Error(), "rename "+own+" to "+own+"-replaced") || time.Since(began) > 3*time.Minute {
+			t.Errorf("what RDS goes on refusing: %v after %s", err, time.Since(began))
+		}
+		f.answer = func(action string) (string, bool) { return "AccessDenied", action == "ModifyDBInstance" }
+		began = time.Now()
+		if _, err := r.Do(t.Context()); err == nil || time.Since(began) > time.Minute {
+			t.Errorf("what nobody may do: %v after %s", err, time.Since(began))
+		}
+	})
+}
+
+// TestRestorationLooksAgain: what somebody did while the question was open is refused
+// before anything is done.
+func TestRestorationLooksAgain(t *testing.T) {
+	goBack := func(f *rdsCalls) {
+		f.rename(own, own+"-restored")
+		f.rename(own+"-replaced", own)
+		f.status(own, "available")
+	}
+	for name, c := range map[string]struct {
+		choices RestoreChoices
+		other   string // besides the database
+		happens func(*rdsCalls)
+	}{
+		"discard, somebody goes back":      {RestoreChoices{discard: true}, "-replaced", goBack},
+		"back, somebody goes back":         {RestoreChoices{back: true}, "-replaced", goBack},
+		"discard, there is another by now": {RestoreChoices{discard: true}, "-restored", func(f *rdsCalls) { f.instances[own+"-restored"].DbiResourceId = aws.String("later") }},
+		"restore, somebody restores":       {restoreTo(), "-restored", func(f *rdsCalls) { f.rename(own, own+"-replaced"); f.rename(own+"-restored", own) }},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := available(own, own+c.other)
+			r, out, _ := f.restoration(t, "staging", c.choices)
+			c.happens(f)
+			var err error
+			if c.choices.discard {
+				err = r.Discard(t.Context())
+			} else {
+				_, err = r.Do(t.Context())
+			}
+			if err == nil || !strings.Contains(err.Error(), "nothing was done") || console.NextOf(err) != r.choices.Line() || len(f.calls) > 0 || out.Len() > 0 {
+				t.Errorf("%s: %v, next: %s, calls %q, %s", name, err, console.NextOf(err), f.calls, out)
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) { // and while it was at work
+		f := available(own, own+"-restored", own+"-replaced")
+		r, _, _ := available(own, own+"-restored").restoration(t, "staging", restoreTo())
+		r.client = rds.NewFromConfig(aws.Config{Region: "us-west-2", HTTPClient: f, Credentials: aws.AnonymousCredentials{}})
+		began := time.Now()
+		if err := r.rename(t.Context(), own, own+"-replaced"); err == nil || !strings.Contains(err.Error(), "there is another instance "+own+"-replaced") || time.Since(began) > time.Minute {
+			t.Errorf("both names are there: %v after %s", err, time.Since(began))
 		}
 	})
 }
@@ -223,30 +405,31 @@ func TestRestorationRenames(t *testing.T) {
 // backups.
 func TestDiscard(t *testing.T) {
 	for env, want := range map[string][]string{
-		"staging": {"DeleteDBInstance DBInstanceIdentifier=db-restored&SkipFinalSnapshot=true"},
+		"staging": {"DeleteDBInstance DBInstanceIdentifier=doc-platform-staging-restored&SkipFinalSnapshot=true"},
 		"production": {
-			"ModifyDBInstance ApplyImmediately=true&DBInstanceIdentifier=db-restored&DeletionProtection=false",
-			"DeleteDBInstance DBInstanceIdentifier=db-restored&DeleteAutomatedBackups=false&FinalDBSnapshotIdentifier=db-restored-20000101000000&SkipFinalSnapshot=false",
+			"ModifyDBInstance ApplyImmediately=true&DBInstanceIdentifier=doc-platform-production-restored&DeletionProtection=false",
+			"DeleteDBInstance DBInstanceIdentifier=doc-platform-production-restored&DeleteAutomatedBackups=false&FinalDBSnapshotIdentifier=doc-platform-production-restored-20000101000000&SkipFinalSnapshot=false",
 		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			f := &rdsCalls{instances: map[string]string{"db": "available", "db-restored": "available"}}
-			r, out, progress := f.restoration(env)
+			restored := "doc-platform-" + env + "-restored"
+			f := available("doc-platform-"+env, restored)
+			r, out, progress := f.restoration(t, env, RestoreChoices{discard: true})
 			interrupted, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			if err := r.Discard(interrupted); !errors.Is(err, context.DeadlineExceeded) || out.Len() > 0 {
 				t.Errorf("%s: %v, %s", env, err, out)
 			}
-			if _, err := r.await(t.Context(), "db-restored"); err == nil || !strings.HasPrefix(console.NextOf(err), "aws rds wait db-instance-deleted") {
+			if _, err := r.await(t.Context(), restored); err == nil || !strings.HasPrefix(console.NextOf(err), "aws rds wait db-instance-deleted") {
 				t.Errorf("%s: waits for what is being deleted: %v, next: %s", env, err, console.NextOf(err))
 			}
-			if err := r.Discard(t.Context()); err != nil || len(f.instances) != 1 || !strings.Contains(out.String(), env+": db-restored is deleted") {
+			if err := r.Discard(t.Context()); err != nil || len(f.instances) != 1 || !strings.Contains(out.String(), env+": "+restored+" is deleted") {
 				t.Errorf("%s: %v, %v, %s", env, err, f.instances, out)
 			}
 			if diff := cmp.Diff(want, f.calls); diff != "" {
 				t.Errorf("%s: calls (-want +got):\n%s", env, diff)
 			}
-			if !strings.Contains(progress.String(), "db-restored is deleting") {
+			if !strings.Contains(progress.String(), restored+" is deleting") {
 				t.Errorf("%s: told:\n%s", env, progress)
 			}
 		})
