@@ -2,6 +2,7 @@ package main
 
 import (
 	"flag"
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -225,6 +226,35 @@ func TestActionsArePinned(t *testing.T) {
 	}
 	if d := cmp.Diff(pins, used); d != "" {
 		t.Errorf("-pins +used:\n%s", d)
+	}
+}
+
+// A workflow takes the newest patch of go.mod's minor version of Go: the go line is the
+// least that builds, and pinned tools and fixed vulnerabilities want more.
+func TestWorkflowsTakeTheNewestPatchOfGo(t *testing.T) {
+	mod, err := os.ReadFile(filepath.Join("..", "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	minor := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindSubmatch(mod)
+	if minor == nil {
+		t.Fatal("go.mod has no go line")
+	}
+	want := regexp.MustCompile(`setup-go@\S+ # \S+\n +with:\n +go-version: "` + regexp.QuoteMeta(string(minor[1])) + `\.x" # .*\n +check-latest: true\n`)
+	texts := map[string]string{"the action": workflowtest.BuildAction(t).Text}
+	for name, w := range workflowtest.Workflows(t) {
+		texts[fmt.Sprint(name)] = w.Text
+	}
+	steps := 0
+	for name, text := range texts {
+		n := strings.Count(text, "actions/setup-go@")
+		if got := len(want.FindAllString(text, -1)); got != n {
+			t.Errorf("%s: %d of %d steps of setup-go take the newest %s", name, got, n, minor[1])
+		}
+		steps += n
+	}
+	if steps < 6 {
+		t.Errorf("%d steps are found: is the search broken?", steps)
 	}
 }
 

@@ -9,6 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	version "github.com/hashicorp/go-version"
+	install "github.com/hashicorp/hc-install"
+	"github.com/hashicorp/hc-install/fs"
+	"github.com/hashicorp/hc-install/product"
+	"github.com/hashicorp/hc-install/releases"
+	"github.com/hashicorp/hc-install/src"
+
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/config/configtest"
 )
@@ -19,9 +26,13 @@ func TestTerraformValidates(t *testing.T) {
 	if os.Getenv("E2E") != "1" {
 		t.Skip("needs Terraform and the AWS provider; E2E=1 runs it")
 	}
-	terraform, err := exec.LookPath("terraform")
+	wanted := version.Must(version.NewVersion(config.TerraformVersion))
+	terraform, err := install.NewInstaller().Ensure(t.Context(), []src.Source{
+		&fs.ExactVersion{Product: product.Terraform, Version: wanted},
+		&releases.ExactVersion{Product: product.Terraform, Version: wanted, InstallDir: t.TempDir()},
+	})
 	if err != nil {
-		t.Fatal("E2E=1 needs terraform on PATH")
+		t.Fatal(err)
 	}
 	env := terraformEnvironment(t)
 	platforms := []config.Platform{configtest.Shop(), configtest.Mill(), randomPlatform(0), randomPlatform(1)}
