@@ -137,10 +137,10 @@ func (p Platform) URL(e Environment) string {
 	if !p.HasLoadBalancer() {
 		return ""
 	}
-	return "https://" + p.Host(e)
+	return "https://" + p.Site(e)
 }
 
-// Host is the environment's public DNS name.
+// Host is the environment's own DNS name.
 func (p Platform) Host(e Environment) string {
 	if e.Subdomain == "" {
 		return p.Domain

@@ -54,6 +54,8 @@ type Platform struct {
 	Queues []Queue
 	// Buckets are what services and tasks keep files in.
 	Buckets []Bucket
+	// Redirects are requests that the load balancer itself sends elsewhere.
+	Redirects []Redirect
 	// Environments are the copies of the platform, in the order of a release's
 	// way through them.
 	Environments []Environment
@@ -90,13 +92,19 @@ type Service struct {
 	// open them all.
 	Ports []Port
 	// Routes are the path patterns that the load balancer forwards here, such
-	// as "/api/*". None, and not Default: the service is internal.
+	// as "/api/*". Without Routes, Hosts and Default the service is internal.
 	Routes []string
-	// Priority is the listener rule's, 1 to 49999, unique among services that
-	// have Routes; the lowest is matched first.
+	// Hosts are names below the environment's own at which the service answers its
+	// Routes, or every path if it has none: "admin" is admin.shop.io in one
+	// environment and admin.staging.shop.io in another. None: it answers at the
+	// environment's own name. Hosts and Routes are five together at most.
+	Hosts []string
+	// Priority is the listener rule's, 1 to 49999, unique among Redirects and
+	// services that have Routes or Hosts; the lowest is matched first.
 	Priority int
-	// Default makes the service answer every path that no route matches.
-	// At most one service is the default; it has neither Routes nor Priority.
+	// Default makes the service answer every path of the environment's own name that
+	// no route matches. At most one service is the default; it has neither Routes nor
+	// Hosts nor Priority.
 	Default bool
 	// HealthPath is what the load balancer asks a public service for: GET
 	// answers 200 while the container can serve. Others have HealthCommand.
@@ -286,7 +294,7 @@ type Timeouts struct {
 }
 
 // Public reports whether the load balancer forwards to the service.
-func (s Service) Public() bool { return s.Default || len(s.Routes) > 0 }
+func (s Service) Public() bool { return s.Default || len(s.Routes) > 0 || len(s.Hosts) > 0 }
 
 // Builds reports whether the service has an image of its own.
 func (s Service) Builds() bool { return s.Image.Service == "" }
@@ -372,6 +380,25 @@ type Bucket struct {
 	Name string
 }
 
+// Redirect has the load balancer send requests to another address.
+type Redirect struct {
+	// Host is a name below the environment's own, as in Service.Hosts, which the
+	// redirect alone may have. Empty: the environment's own name.
+	Host string
+	// Path is the pattern of the paths, such as "/blog/*". Empty: every path.
+	Path string
+	// Location is a path at the same host, such as "/news", or a whole URL, in which
+	// {domain} stands for the environment's name: "https://{domain}/#{path}". As
+	// AWS has it, #{path} stands for the path that was asked for without its first
+	// slash, #{query} for its query, which stays unless Location has a "?", and #{host},
+	// #{port} and #{protocol} for the rest.
+	Location string
+	// Status is 301 (the default), which browsers remember, or 302.
+	Status int
+	// Priority is as in Service.
+	Priority int
+}
+
 // SecretKind says where a secret's value comes from.
 type SecretKind string
 
@@ -411,6 +438,10 @@ type Environment struct {
 	Name string
 	// Subdomain of Platform.Domain; empty is the apex.
 	Subdomain string
+	// WWW gives the environment a second name, with "www." before its own: "redirect"
+	// sends requests for it to the environment's own name, and "serve" has the services
+	// answer there and sends requests for the environment's own name to it.
+	WWW string
 	// Protected environments promise Multi-AZ, deletion protection, two tasks
 	// a service and a week of backups, and the guard keeps their data.
 	Protected bool

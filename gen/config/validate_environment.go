@@ -23,6 +23,7 @@ func (c *checker) environments() {
 			c.environmentNameFits(path+".name", e.Name)
 		}
 		c.subdomain(path, i, e, hosts)
+		c.hosts(path, e)
 		c.network(path, i, e.Network)
 		if c.absent(c.HasDatabase(), !reflect.ValueOf(e.Database).IsZero(), path+".database", nil, noDatabase, literal("Database{}")) {
 			c.database(path+".database", e)

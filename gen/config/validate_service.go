@@ -42,7 +42,9 @@ func (c *checker) services() {
 		c.definitionFits(path, of, command)
 		c.sidecars(path, s)
 	}
+	router.redirects()
 	router.unreachable()
+	router.circles()
 	c.rules()
 }
 

@@ -759,12 +759,7 @@ resource "aws_iam_policy" "release" {
         Resource = "arn:aws:route53:::hostedzone/${zone}"
         Condition = {
           "ForAllValues:StringLike" = {
-            "route53:ChangeResourceRecordSetsNormalizedRecordNames" = [
-              each.value.domain,
-              # ACM's validation records: an underscore and 32 digits, so not those of a
-              # subdomain.
-              "_????????????????????????????????.${each.value.domain}",
-            ]
+            "route53:ChangeResourceRecordSetsNormalizedRecordNames" = local.names[each.key]
           }
           "ForAllValues:StringEquals" = {
             "route53:ChangeResourceRecordSetsRecordTypes" = ["A", "AAAA", "CNAME"]

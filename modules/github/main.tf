@@ -31,6 +31,12 @@ locals {
   load_balancers = { for key, name in local.prefixes : key => length(name) <= 32 ? name : "${trimsuffix(substr(name, 0, 25), "-")}-${substr(sha256(name), 0, 6)}" }
   caches         = { for key, name in local.prefixes : key => length(name) <= 40 ? name : "${trimsuffix(substr(name, 0, 33), "-")}-${substr(sha256(name), 0, 6)}" }
   target_groups  = { for key, name in local.prefixes : key => length(name) <= 25 ? name : "${trimsuffix(substr(name, 0, 18), "-")}-${substr(sha256(name), 0, 6)}" }
+  # Records that a deploy role may change: those of the environment's names, and
+  # ACM's validation records of them, which are an underscore and 32 digits, so
+  # not those of a subdomain.
+  names = { for name, e in var.environments : name => flatten([
+    for host in concat(e.domain[*], e.hosts) : [host, "_????????????????????????????????.${host}"]
+  ]) }
 }
 
 # Plans on pull requests, for releases and for drift. Pull requests run code

@@ -14,10 +14,11 @@ variable "branch" {
 }
 
 variable "environments" {
-  description = "The environments that are deployed to: the DNS name of each, unless there is no zone, the environments whose history it reads, what its tasks may do besides what all need, whether its data is protected from workflows, and the refs it is deployed from."
+  description = "The environments that are deployed to: the DNS name of each, unless there is no zone, and its further ones, the environments whose history it reads, what its tasks may do besides what all need, whether its data is protected from workflows, and the refs it is deployed from."
   type = map(object({
     domain    = optional(string)
     histories = list(string)
+    hosts     = optional(list(string), [])
     permissions = optional(list(object({
       actions   = list(string)
       resources = list(string)

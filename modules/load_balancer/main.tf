@@ -104,3 +104,45 @@ resource "aws_lb_listener" "https" {
     }
   }
 }
+
+# Keyed by priority, which AWS keeps unique: what a redirect matches and where
+# it leads change in place.
+resource "aws_lb_listener_rule" "redirect" {
+  for_each = var.redirects
+
+  listener_arn = aws_lb_listener.https.arn
+  priority     = tonumber(each.key)
+
+  action {
+    type = "redirect"
+
+    redirect {
+      host        = each.value.to_host
+      path        = each.value.to_path
+      port        = each.value.to_port
+      protocol    = each.value.to_protocol
+      query       = each.value.to_query
+      status_code = "HTTP_${each.value.status}"
+    }
+  }
+
+  dynamic "condition" {
+    for_each = length(each.value.host[*]) == 0 ? [] : [each.value.host[*]]
+
+    content {
+      host_header {
+        values = condition.value
+      }
+    }
+  }
+
+  dynamic "condition" {
+    for_each = length(each.value.path[*]) == 0 ? [] : [each.value.path[*]]
+
+    content {
+      path_pattern {
+        values = condition.value
+      }
+    }
+  }
+}

@@ -33,6 +33,18 @@ variable "domain" {
   nullable    = false
 }
 
+variable "hosts" {
+  description = "Further DNS names in the zone, which the certificate is for as well."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = length(distinct(var.hosts)) == length(var.hosts) && length(var.hosts) <= 9 && !contains(var.hosts, var.domain)
+    error_message = "Up to nine names, each once and none the domain: a certificate has ten."
+  }
+}
+
 variable "idle_timeout" {
   description = "Seconds after which a connection ends on which nothing passes."
   type        = number
@@ -53,6 +65,32 @@ variable "name" {
   validation {
     condition     = can(regex("^[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?$", var.name)) && !startswith(var.name, "internal-")
     error_message = "Up to 64 letters, digits and hyphens, no hyphen at either end, and not beginning with internal-."
+  }
+}
+
+variable "redirects" {
+  description = "What is sent elsewhere, by the priorities of the listener rules: requests for a host, a path pattern, or both. The parts of the address that to_ does not set stay."
+  type = map(object({
+    host        = optional(string)
+    path        = optional(string)
+    status      = optional(number, 301)
+    to_host     = optional(string, "#{host}")
+    to_path     = optional(string, "/#{path}")
+    to_port     = optional(string, "#{port}")
+    to_protocol = optional(string, "#{protocol}")
+    to_query    = optional(string, "#{query}")
+  }))
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for priority, r in var.redirects : can(tonumber(priority)) && (r.host != null || r.path != null)])
+    error_message = "A number for each key, and a host or a path."
+  }
+
+  validation {
+    condition     = alltrue([for r in values(var.redirects) : contains([301, 302], r.status)])
+    error_message = "301 or 302."
   }
 }
 

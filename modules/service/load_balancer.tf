@@ -43,9 +43,23 @@ resource "aws_lb_listener_rule" "this" {
     target_group_arn = aws_lb_target_group.this[0].arn
   }
 
-  condition {
-    path_pattern {
-      values = var.load_balancer.routes
+  dynamic "condition" {
+    for_each = length(var.load_balancer.hosts) == 0 ? [] : [var.load_balancer.hosts]
+
+    content {
+      host_header {
+        values = condition.value
+      }
+    }
+  }
+
+  dynamic "condition" {
+    for_each = length(var.load_balancer.routes) == 0 ? [] : [var.load_balancer.routes]
+
+    content {
+      path_pattern {
+        values = condition.value
+      }
     }
   }
 }

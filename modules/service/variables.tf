@@ -164,19 +164,20 @@ variable "image" {
 }
 
 variable "load_balancer" {
-  description = "Where the service hangs on the load balancer, and the path patterns it answers; null makes it internal."
+  description = "Where the service hangs on the load balancer, and the hosts and path patterns it answers, of which an empty list is all; null makes it internal."
   type = object({
     arn_suffix        = string
+    hosts             = optional(list(string), [])
     listener_arn      = string
     priority          = number
-    routes            = list(string)
+    routes            = optional(list(string), [])
     security_group_id = string
   })
   default = null
 
   validation {
-    condition     = var.load_balancer == null ? true : length(var.load_balancer.routes) >= 1 && length(var.load_balancer.routes) <= 5
-    error_message = "One to five path patterns: a listener rule takes no more."
+    condition     = var.load_balancer == null ? true : length(concat(var.load_balancer.hosts, var.load_balancer.routes)) >= 1 && length(concat(var.load_balancer.hosts, var.load_balancer.routes)) <= 5
+    error_message = "One to five hosts and path patterns: a listener rule takes no more."
   }
 }
 

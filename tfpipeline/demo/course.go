@@ -300,7 +300,7 @@ func (d *demo) deploy(ctx context.Context, e config.Environment, want int, verb,
 	d.deployments = append(d.deployments, row)
 	if l == nil {
 		// show stops it, which outlives this step.
-		d.loads[e.Name] = startLoad(context.WithoutCancel(ctx), d.aws.url, d.platform.Host(e), paths(d.platform))
+		d.loads[e.Name] = startLoad(context.WithoutCancel(ctx), d.aws.url, d.platform.Site(e), paths(d.platform))
 	}
 	return nil
 }
@@ -312,7 +312,7 @@ func paths(p config.Platform) []string {
 		switch {
 		case s.Default:
 			list = append(list, "/")
-		case s.Public():
+		case len(s.Routes) > 0 && len(s.Hosts) == 0:
 			list = append(list, strings.TrimSuffix(s.Routes[0], "*"))
 		}
 	}

@@ -58,7 +58,7 @@ func Shop() config.Platform {
 			{
 				Name:       "admin",
 				Port:       8083,
-				Routes:     []string{"/admin/*"},
+				Hosts:      []string{"admin"},
 				Priority:   20,
 				HealthPath: "/healthz",
 				Calls:      []string{"orders"},
@@ -128,6 +128,11 @@ func Shop() config.Platform {
 			{Name: "stock-changes"},
 		},
 
+		Redirects: []config.Redirect{
+			{Path: "/shop/*", Location: "/store/#{path}", Priority: 5},
+			{Host: "help", Location: "https://help.example/?from=#{host}", Status: 302, Priority: 6},
+		},
+
 		Environments: []config.Environment{
 			{
 				Name:      "qa",
@@ -165,6 +170,7 @@ func Shop() config.Platform {
 			},
 			{
 				Name:      "live",
+				WWW:       config.WWWServes,
 				Protected: true,
 				Network:   config.Network{CIDR: "172.18.0.0/16", NATGateways: 3, FlowLogDays: 7},
 				Database: config.Database{

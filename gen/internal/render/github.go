@@ -30,6 +30,10 @@ func github() module {
 			set("load_balancers", cutNames("local.prefixes", config.LoadBalancerName)),
 			set("caches", cutNames("local.prefixes", config.CacheName)),
 			set("target_groups", cutNames("local.prefixes", config.TargetGroupPrefix)),
+			comment("Records that a deploy role may change: those of the environment's names, and ACM's validation records of them, which are an underscore and 32 digits, so not those of a subdomain."),
+			set("names", expr(`{ for name, e in var.environments : name => flatten([
+    for host in concat(e.domain[*], e.hosts) : [host, "_????????????????????????????????.${host}"]
+  ]) }`)),
 		),
 	}
 	nodes = append(nodes, workflowRole("plan", "Plans on pull requests, for releases and for drift. Pull requests run code that nobody has reviewed yet, so this role reads shapes and never values.",
@@ -59,8 +63,8 @@ func github() module {
 		variables: []variable{
 			{name: "account", kind: "string", description: "AWS account.", example: "123456789012"},
 			{name: "branch", kind: "string", description: "Branch whose pushes build images.", fallback: "main"},
-			{name: "environments", kind: "map(object({\n    domain    = optional(string)\n    histories = list(string)\n    permissions = optional(list(object({\n      actions   = list(string)\n      resources = list(string)\n    })), [])\n    protected = bool\n    refs      = list(string)\n  }))",
-				description: "The environments that are deployed to: the DNS name of each, unless there is no zone, the environments whose history it reads, what its tasks may do besides what all need, whether its data is protected from workflows, and the refs it is deployed from.",
+			{name: "environments", kind: "map(object({\n    domain    = optional(string)\n    histories = list(string)\n    hosts     = optional(list(string), [])\n    permissions = optional(list(object({\n      actions   = list(string)\n      resources = list(string)\n    })), [])\n    protected = bool\n    refs      = list(string)\n  }))",
+				description: "The environments that are deployed to: the DNS name of each, unless there is no zone, and its further ones, the environments whose history it reads, what its tasks may do besides what all need, whether its data is protected from workflows, and the refs it is deployed from.",
 				example: object{{"staging", object{
 					{"domain", "staging.shop.io"}, {"histories", row{"staging"}}, {"protected", false}, {"refs", row{"refs/heads/main"}},
 				}}}},

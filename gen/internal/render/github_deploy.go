@@ -381,11 +381,7 @@ func githubDeploy() []node {
 			},
 			loop{"zone", "var.zone_id[*]", allow("Names", list{"route53:ChangeResourceRecordSets"}, expr(`"arn:aws:route53:::hostedzone/${zone}"`),
 				field{"Condition", object{
-					{"ForAllValues:StringLike", object{{"route53:ChangeResourceRecordSetsNormalizedRecordNames", list{
-						expr("each.value.domain"),
-						comment("ACM's validation records: an underscore and 32 digits, so not those of a subdomain."),
-						expr(`"_????????????????????????????????.${each.value.domain}"`),
-					}}}},
+					{"ForAllValues:StringLike", object{{"route53:ChangeResourceRecordSetsNormalizedRecordNames", expr("local.names[each.key]")}}},
 					{"ForAllValues:StringEquals", object{{"route53:ChangeResourceRecordSetsRecordTypes", row{"A", "AAAA", "CNAME"}}}},
 				}})},
 			allow("State", list{"s3:GetObject", "s3:PutObject"}, expr(`"${local.arn_of_bucket}/terraform/${each.key}.tfstate"`)),

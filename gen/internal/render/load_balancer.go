@@ -40,6 +40,12 @@ func loadBalancer() module {
 				example:     "staging.shop.io",
 			},
 			{
+				name: "hosts", kind: "list(string)",
+				description: "Further DNS names in the zone, which the certificate is for as well.",
+				fallback:    list{},
+				validations: []validation{{"length(distinct(var.hosts)) == length(var.hosts) && length(var.hosts) <= 9 && !contains(var.hosts, var.domain)", "Up to nine names, each once and none the domain: a certificate has ten."}},
+			},
+			{
 				name: "idle_timeout", kind: "number",
 				description: "Seconds after which a connection ends on which nothing passes.",
 				fallback:    300,
@@ -52,6 +58,16 @@ func loadBalancer() module {
 				validations: []validation{{
 					`can(regex("^[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?$", var.name)) && !startswith(var.name, "internal-")`,
 					"Up to 64 letters, digits and hyphens, no hyphen at either end, and not beginning with internal-.",
+				}},
+			},
+			{
+				name: "redirects", kind: "map(object({\n    host        = optional(string)\n    path        = optional(string)\n    status      = optional(number, 301)\n    to_host     = optional(string, \"#{host}\")\n    to_path     = optional(string, \"/#{path}\")\n    to_port     = optional(string, \"#{port}\")\n    to_protocol = optional(string, \"#{protocol}\")\n    to_query    = optional(string, \"#{query}\")\n  }))",
+				description: "What is sent elsewhere, by the priorities of the listener rules: requests for a host, a path pattern, or both. The parts of the address that to_ does not set stay.",
+				fallback:    object{},
+				validations: []validation{{
+					"alltrue([for priority, r in var.redirects : can(tonumber(priority)) && (r.host != null || r.path != null)])", "A number for each key, and a host or a path.",
+				}, {
+					"alltrue([for r in values(var.redirects) : contains([301, 302], r.status)])", "301 or 302.",
 				}},
 			},
 			{
@@ -156,43 +172,73 @@ func loadBalancerMain() []node {
 				),
 			),
 		),
+		comment("Keyed by priority, which AWS keeps unique: what a redirect matches and where it leads change in place."),
+		resource("aws_lb_listener_rule", "redirect",
+			set("for_each", expr("var.redirects")),
+			set("listener_arn", expr("aws_lb_listener.https.arn")),
+			set("priority", expr("tonumber(each.key)")),
+			nested("action",
+				set("type", "redirect"),
+				nested("redirect",
+					set("host", expr("each.value.to_host")),
+					set("path", expr("each.value.to_path")),
+					set("port", expr("each.value.to_port")),
+					set("protocol", expr("each.value.to_protocol")),
+					set("query", expr("each.value.to_query")),
+					set("status_code", expr(`"HTTP_${each.value.status}"`)),
+				),
+			),
+			conditions("host_header", "each.value.host[*]"),
+			conditions("path_pattern", "each.value.path[*]"),
+		),
 	}
 }
 
 func loadBalancerDNS() []node {
-	validation := func(attribute string) expr {
-		return expr("one([for option in aws_acm_certificate.this.domain_validation_options : option.resource_record_" + attribute + "])")
+	validation := func(domain, attribute string) expr {
+		return expr("one([for option in aws_acm_certificate.this.domain_validation_options : option.resource_record_" + attribute + " if option.domain_name == " + domain + "])")
 	}
-	return []node{
-		resource("aws_acm_certificate", "this",
-			set("domain_name", expr("var.domain")),
-			set("validation_method", "DNS"),
-			nested("lifecycle", set("create_before_destroy", true)),
-		),
-		comment("The certificate has one name, so it has one validation record; no for_each over values that are known at apply only."),
-		resource("aws_route53_record", "validation",
+	proof := func(name, domain string, each ...node) block {
+		return resource("aws_route53_record", name, append(each,
 			set("zone_id", expr("var.zone_id")),
-			set("name", validation("name")),
-			set("type", validation("type")),
-			set("records", row{validation("value")}),
+			set("name", validation(domain, "name")),
+			set("type", validation(domain, "type")),
+			set("records", row{validation(domain, "value")}),
 			set("ttl", 60),
 			comment("A certificate of the same name asks for the same record, also from another account or an earlier attempt."),
 			set("allow_overwrite", true),
-		),
-		comment("Waits until AWS has issued the certificate, which needs the domain to be delegated to the zone."),
-		resource("aws_acm_certificate_validation", "this",
-			set("certificate_arn", expr("aws_acm_certificate.this.arn")),
-			set("validation_record_fqdns", row{expr("aws_route53_record.validation.fqdn")}),
-		),
-		resource("aws_route53_record", "this",
+		)...)
+	}
+	alias := func(name, domain string, each ...node) block {
+		return resource("aws_route53_record", name, append(each,
 			set("zone_id", expr("var.zone_id")),
-			set("name", expr("var.domain")),
+			set("name", expr(domain)),
 			set("type", "A"),
 			nested("alias",
 				set("name", expr("aws_lb.this.dns_name")),
 				set("zone_id", expr("aws_lb.this.zone_id")),
 				set("evaluate_target_health", true),
 			),
+		)...)
+	}
+	forHosts := set("for_each", expr("toset(var.hosts)"))
+	return []node{
+		resource("aws_acm_certificate", "this",
+			set("domain_name", expr("var.domain")),
+			comment("With the domain, as AWS lists them: a name that is taken away must not stay."),
+			set("subject_alternative_names", expr("concat([var.domain], var.hosts)")),
+			set("validation_method", "DNS"),
+			nested("lifecycle", set("create_before_destroy", true)),
 		),
+		comment("Keyed by the names; no for_each over values that are known at apply only."),
+		proof("validation", "var.domain"),
+		proof("host_validation", "each.value", forHosts),
+		comment("Waits until AWS has issued the certificate, which needs the domain to be delegated to the zone."),
+		resource("aws_acm_certificate_validation", "this",
+			set("certificate_arn", expr("aws_acm_certificate.this.arn")),
+			set("validation_record_fqdns", expr("concat([aws_route53_record.validation.fqdn], [for host in var.hosts : aws_route53_record.host_validation[host].fqdn])")),
+		),
+		alias("this", "var.domain"),
+		alias("host", "each.value", forHosts),
 	}
 }

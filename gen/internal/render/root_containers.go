@@ -79,13 +79,15 @@ func environmentServices(p config.Platform, e config.Environment) []node {
 			if s.Default {
 				routes, priority = []string{"/*"}, defaultPriority
 			}
-			body = append(body, set("load_balancer", object{
-				{"arn_suffix", expr("module.load_balancer.arn_suffix")},
-				{"listener_arn", expr("module.load_balancer.listener_arn")},
-				{"priority", priority},
-				{"routes", list(strs(routes))},
-				{"security_group_id", expr("module.load_balancer.security_group_id")},
-			}))
+			rule := object{{"arn_suffix", expr("module.load_balancer.arn_suffix")}}
+			if hosts := p.HostsOf(e, s); len(hosts) > 0 {
+				rule = append(rule, field{"hosts", list(strs(hosts))})
+			}
+			rule = append(rule, field{"listener_arn", expr("module.load_balancer.listener_arn")}, field{"priority", priority})
+			if len(routes) > 0 {
+				rule = append(rule, field{"routes", list(strs(routes))})
+			}
+			body = append(body, set("load_balancer", append(rule, field{"security_group_id", expr("module.load_balancer.security_group_id")})))
 		}
 		sortArguments(body)
 		nodes = append(nodes, moduleCall(identifier(s.Name), "service", body...))

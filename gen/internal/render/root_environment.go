@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/specboard/platform/gen/config"
 )
@@ -86,6 +87,12 @@ func environmentLoadBalancer(p config.Platform, e config.Environment) []node {
 		set("vpc_id", expr("module.network.vpc_id")),
 		set("zone_id", zone),
 	}
+	if hosts := p.FurtherHosts(e); len(hosts) > 0 {
+		body = append(body, set("hosts", list(strs(hosts))))
+	}
+	if redirects := environmentRedirects(p, e); len(redirects) > 0 {
+		body = append(body, set("redirects", redirects))
+	}
 	if e.IdleTimeout != 0 {
 		body = append(body, set("idle_timeout", int(e.IdleTimeout.Seconds())))
 	}
@@ -97,6 +104,21 @@ func environmentLoadBalancer(p config.Platform, e config.Environment) []node {
 	}
 	sortArguments(body)
 	return append(nodes, moduleCall("load_balancer", "load_balancer", body...))
+}
+
+// environmentRedirects are the load balancer's redirects by their priorities, in
+// order.
+func environmentRedirects(p config.Platform, e config.Environment) (all object) {
+	redirects := p.RedirectsIn(e)
+	slices.SortFunc(redirects, func(a, b config.Redirect) int { return a.Priority - b.Priority })
+	for _, r := range redirects {
+		l, _ := r.Parts() // validated
+		all = append(all, field{strconv.Itoa(r.Priority), given(
+			field{"host", r.Host}, field{"path", r.Path}, field{"status", r.Status},
+			field{"to_host", l.Host}, field{"to_path", l.Path}, field{"to_port", l.Port}, field{"to_protocol", l.Protocol}, field{"to_query", l.Query},
+		)})
+	}
+	return all
 }
 
 // environmentSecrets declares where generated values come from. The ephemeral

@@ -35,7 +35,11 @@ func sharedRoot(p config.Platform) root {
 		}
 		about = append(about, field{"protected", e.Protected}, field{"refs", refs})
 		if p.HasLoadBalancer() {
-			about = append(object{{"domain", p.Host(e)}}, about...)
+			names := object{{"domain", p.Host(e)}}
+			if hosts := p.FurtherHosts(e); len(hosts) > 0 {
+				about = append(object{about[0], {"hosts", list(strs(hosts))}}, about[1:]...)
+			}
+			about = append(names, about...)
 		}
 		environments = append(environments, field{e.Name, about})
 	}

@@ -57,12 +57,12 @@ func service() module {
 				"var.health_check.timeout < var.health_check.interval",
 				"The timeout of a check is shorter than the interval between two.",
 			}}},
-		variable{name: "load_balancer", kind: "object({\n    arn_suffix        = string\n    listener_arn      = string\n    priority          = number\n    routes            = list(string)\n    security_group_id = string\n  })",
-			description: "Where the service hangs on the load balancer, and the path patterns it answers; null makes it internal.",
+		variable{name: "load_balancer", kind: "object({\n    arn_suffix        = string\n    hosts             = optional(list(string), [])\n    listener_arn      = string\n    priority          = number\n    routes            = optional(list(string), [])\n    security_group_id = string\n  })",
+			description: "Where the service hangs on the load balancer, and the hosts and path patterns it answers, of which an empty list is all; null makes it internal.",
 			fallback:    expr("null"), nullable: true,
 			validations: []validation{{
-				"var.load_balancer == null ? true : length(var.load_balancer.routes) >= 1 && length(var.load_balancer.routes) <= 5",
-				"One to five path patterns: a listener rule takes no more.",
+				"var.load_balancer == null ? true : length(concat(var.load_balancer.hosts, var.load_balancer.routes)) >= 1 && length(concat(var.load_balancer.hosts, var.load_balancer.routes)) <= 5",
+				"One to five hosts and path patterns: a listener rule takes no more.",
 			}}},
 		variable{name: "minimums", kind: "map(object({\n    expression = string\n    min_tasks  = number\n    time_zone  = optional(string, \"UTC\")\n  }))",
 			description: "Times, as cron expressions, from which on autoscaling keeps other numbers of tasks at least.",
@@ -268,13 +268,18 @@ func serviceLoadBalancer() []node {
 				set("type", "forward"),
 				set("target_group_arn", expr("aws_lb_target_group.this[0].arn")),
 			),
-			nested("condition",
-				nested("path_pattern",
-					set("values", expr("var.load_balancer.routes")),
-				),
-			),
+			conditions("host_header", "var.load_balancer.hosts"),
+			conditions("path_pattern", "var.load_balancer.routes"),
 		),
 	}
+}
+
+// conditions are a listener rule's on one field: none while the list is empty.
+func conditions(field, values string) block {
+	return block{"dynamic", []string{"condition"}, []node{
+		set("for_each", expr("length("+values+") == 0 ? [] : ["+values+"]")),
+		nested("content", nested(field, set("values", expr("condition.value")))),
+	}}
 }
 
 // serviceNetwork is the way from the load balancer to the tasks.

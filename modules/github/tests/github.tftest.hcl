@@ -149,6 +149,27 @@ run "the_boundary_allows_what_tasks_ask_for" {
   }
 }
 
+run "further_names_are_its_own" {
+  command = plan
+
+  variables {
+    environments = {
+      staging = {
+        domain    = "example.com"
+        histories = ["staging"]
+        protected = false
+        refs      = ["refs/heads/main"]
+        hosts     = ["admin.example.com"]
+      }
+    }
+  }
+
+  assert {
+    condition     = one([for s in jsondecode(aws_iam_policy.release["staging"].policy).Statement : s.Condition if s.Sid == "Names"])["ForAllValues:StringLike"]["route53:ChangeResourceRecordSetsNormalizedRecordNames"] == ["example.com", "_????????????????????????????????.example.com", "admin.example.com", "_????????????????????????????????.admin.example.com"]
+    error_message = "It changes the records of its names, and their validation."
+  }
+}
+
 run "without_a_zone_nobody_changes_names" {
   command = plan
 

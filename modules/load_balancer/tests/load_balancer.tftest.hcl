@@ -84,6 +84,99 @@ run "only_the_listed_addresses_connect" {
   }
 }
 
+run "further_names" {
+  command = plan
+
+  variables {
+    hosts = ["admin.example.com", "www.example.com"]
+  }
+
+  assert {
+    condition     = aws_acm_certificate.this.domain_name == "example.com" && length(aws_acm_certificate.this.subject_alternative_names) == 3
+    error_message = "One certificate is for all names."
+  }
+
+  assert {
+    condition     = aws_route53_record.host["admin.example.com"].name == "admin.example.com" && length(aws_route53_record.host) == 2 && length(aws_route53_record.host_validation) == 2
+    error_message = "Each leads to the load balancer, and is validated."
+  }
+}
+
+run "what_is_sent_elsewhere" {
+  command = plan
+
+  variables {
+    hosts = ["www.example.com"]
+    redirects = {
+      "10" = {
+        path    = "/blog/*"
+        status  = 302
+        to_path = "/news"
+      }
+      "49999" = {
+        host        = "www.example.com"
+        to_host     = "example.com"
+        to_port     = "443"
+        to_protocol = "HTTPS"
+      }
+    }
+  }
+
+  assert {
+    condition     = aws_lb_listener_rule.redirect["10"].priority == 10 && one(one(aws_lb_listener_rule.redirect["10"].condition).path_pattern).values == toset(["/blog/*"])
+    error_message = "A path, with the priority that is its key."
+  }
+
+  assert {
+    condition     = one(aws_lb_listener_rule.redirect["10"].action[0].redirect).status_code == "HTTP_302" && one(aws_lb_listener_rule.redirect["10"].action[0].redirect).host == "#{host}"
+    error_message = "What is not set stays."
+  }
+
+  assert {
+    condition     = one(one(aws_lb_listener_rule.redirect["49999"].condition).host_header).values == toset(["www.example.com"]) && one(aws_lb_listener_rule.redirect["49999"].action[0].redirect).host == "example.com"
+    error_message = "One name leads to the other."
+  }
+}
+
+run "a_redirect_of_nothing" {
+  command = plan
+
+  variables {
+    redirects = {
+      "1" = {
+        to_host = "example.com"
+      }
+    }
+  }
+
+  expect_failures = [var.redirects]
+}
+
+run "a_status_that_is_no_redirect" {
+  command = plan
+
+  variables {
+    redirects = {
+      "1" = {
+        path   = "/a"
+        status = 200
+      }
+    }
+  }
+
+  expect_failures = [var.redirects]
+}
+
+run "the_domain_as_a_further_name" {
+  command = plan
+
+  variables {
+    hosts = ["example.com"]
+  }
+
+  expect_failures = [var.hosts]
+}
+
 run "no_client_at_all" {
   command = plan
 

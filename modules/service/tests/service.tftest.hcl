@@ -346,6 +346,25 @@ run "several_ports" {
   }
 }
 
+run "a_host_of_its_own" {
+  command = plan
+
+  variables {
+    load_balancer = {
+      arn_suffix        = "app/test/0123456789abcdef"
+      hosts             = ["admin.example.com"]
+      listener_arn      = "arn:aws:elasticloadbalancing:us-west-2:123456789012:listener/app/test/0123456789abcdef/0123456789abcdef"
+      priority          = 300
+      security_group_id = "sg-1"
+    }
+  }
+
+  assert {
+    condition     = one(one(aws_lb_listener_rule.this[0].condition).host_header).values == toset(["admin.example.com"])
+    error_message = "Every path of that host, and no other host."
+  }
+}
+
 run "a_worker_listens_on_nothing" {
   command = plan
 
