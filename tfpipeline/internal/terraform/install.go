@@ -43,6 +43,10 @@ func DefaultInstallation(cacheDir string) Installation {
 	}
 }
 
+// finding bounds how long the programs on PATH may take to say their versions. The
+// library's own 10 s are too short for a busy machine, which then found none.
+const finding = 2 * time.Minute
+
 // Find returns the path of a Terraform program: the exact version on PATH or
 // in the cache, otherwise another one that satisfies the constraint, otherwise
 // a download with verified checksum and signature. It calls progress before a
@@ -58,8 +62,8 @@ func (i Installation) Find(ctx context.Context, progress func(string)) (string, 
 	}
 	installer := install.NewInstaller()
 	path, err := installer.Ensure(ctx, []src.Source{
-		&fs.ExactVersion{Product: product.Terraform, Version: exact, ExtraPaths: []string{i.CacheDir}},
-		&fs.Version{Product: product.Terraform, Constraints: admitted},
+		&fs.ExactVersion{Product: product.Terraform, Version: exact, ExtraPaths: []string{i.CacheDir}, Timeout: finding},
+		&fs.Version{Product: product.Terraform, Constraints: admitted, Timeout: finding},
 	})
 	if err == nil {
 		return path, nil
