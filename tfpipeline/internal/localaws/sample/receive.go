@@ -193,17 +193,32 @@ INSERT INTO handled (queue, body, release) SELECT $1, m.body, $4 FROM unnest($2:
 	return nil
 }
 
-// aliveFile is where a receiver says that it works. Tasks that share a folder have
+// idle is the work of a worker without a queue: it says that it works, for check.
+func idle(ctx context.Context, alive string) {
+	pace := time.NewTicker(aliveFor / 3)
+	defer pace.Stop()
+	for ctx.Err() == nil {
+		_ = os.WriteFile(alive, nil, 0o600) // without the file check fails
+		select {
+		case <-ctx.Done():
+		case <-pace.C:
+		}
+	}
+	_ = os.Remove(alive) // a file in the temporary folder
+}
+
+// aliveFile is where a worker says that it works. Tasks that share a folder have
 // names of their own.
 func aliveFile(get func(string) string) string {
 	return filepath.Join(os.TempDir(), "sample-"+cmp.Or(get("HOSTNAME"), "worker")+".alive")
 }
 
-// check is the health command of a worker: it works while it asks for messages.
+// check is the health command of a worker: it works while it asks for messages, or
+// while it runs, if it has no queue.
 func check(get func(string) string, stderr io.Writer) int {
 	info, err := os.Stat(aliveFile(get))
 	if err != nil || time.Since(info.ModTime()) > aliveFor {
-		fmt.Fprintln(stderr, "sample: check: no message was asked for lately")
+		fmt.Fprintln(stderr, "sample: check: the worker has said nothing of itself lately")
 		return 1
 	}
 	return 0

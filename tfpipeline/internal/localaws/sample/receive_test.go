@@ -77,6 +77,28 @@ func (m *mailbox) left() int {
 
 // TestReceive: whatever comes twice is handled one time, a crash loses nothing, and
 // a worker that is told to end finishes what it has.
+// A worker without a queue is healthy as long as it runs.
+func TestIdle(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	s, env := &sample{}, []string{"HOSTNAME=here"}
+	check := func() int { return run(t.Context(), []string{"check"}, env, s, s) }
+	if code := check(); code != 1 {
+		t.Errorf("the check of a worker that does not run: exit %d", code)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan int, 1)
+	go func() { ended <- run(ctx, nil, env, s, s) }()
+	for check() != 0 {
+		if err := wait(t.Context(), 10*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop()
+	if code := <-ended; code != 0 || check() != 1 {
+		t.Errorf("after its end with %d, the check says it works: %s", code, s.said())
+	}
+}
+
 func TestReceive(t *testing.T) {
 	if os.Getenv("E2E") == "" {
 		t.Skip("needs PostgreSQL: run make e2e")

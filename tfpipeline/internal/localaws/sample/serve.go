@@ -44,7 +44,10 @@ func work(ctx context.Context, b behaviour, stdout, stderr io.Writer) int {
 	receiving, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	if b.receive == "" {
-		close(done)
+		go func() {
+			defer close(done)
+			idle(receiving, aliveFile(b.get))
+		}()
 	} else {
 		r, err := newReceiver(ctx, b, stdout)
 		if err != nil {
