@@ -101,6 +101,8 @@ func (e *Environment) describeImage(ctx context.Context, service string, id type
 	switch {
 	case is(err, "ImageNotFoundException"):
 		return "", nil
+	case is(err, "RepositoryNotFoundException"):
+		return "", failed(ctx, err, "look up image %s, whose repository tfpipeline apply -env shared has yet to create", reference)
 	case err != nil:
 		return "", failed(ctx, err, "look up image %s", reference)
 	case len(out.ImageDetails) == 0:

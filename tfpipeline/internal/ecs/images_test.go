@@ -108,7 +108,7 @@ func TestDigestsOfATag(t *testing.T) {
 			t.Errorf("requests (- want, + got):\n%s", diff)
 		}
 		if _, err := w.env.Digests(w.ctx, "abc", []string{"api", "none"}); err == nil || deploy.IsTransient(err) ||
-			!strings.Contains(err.Error(), "look up image doc-platform/none:abc: ECR DescribeImages: RepositoryNotFoundException") {
+			!strings.Contains(err.Error(), "look up image doc-platform/none:abc, whose repository tfpipeline apply -env shared has yet to create: ECR DescribeImages: RepositoryNotFoundException") {
 			t.Errorf("without a repository: %v", err)
 		}
 	})
