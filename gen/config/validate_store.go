@@ -49,10 +49,10 @@ var parameterPattern = regexp.MustCompile(`^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?$
 //	aws rds describe-engine-default-parameters --db-parameter-group-family postgres17
 func StaticParameter(name string) bool {
 	return slices.Contains([]string{
-		"autovacuum_freeze_max_age", "autovacuum_max_workers", "autovacuum_multixact_freeze_max_age", "commit_timestamp_buffers",
+		"autovacuum_freeze_max_age", "autovacuum_max_workers", "autovacuum_multixact_freeze_max_age", "autovacuum_worker_slots", "commit_timestamp_buffers",
 		"cron.database_name", "cron.host", "cron.log_run", "cron.log_statement", "cron.max_running_jobs", "cron.use_background_workers",
-		"huge_page_size", "huge_pages", "jit_provider", "max_connections", "max_files_per_process", "max_locks_per_transaction",
-		"max_logical_replication_workers", "max_pred_locks_per_transaction", "max_prepared_transactions", "max_replication_slots",
+		"huge_page_size", "huge_pages", "io_max_concurrency", "io_method", "jit_provider", "max_active_replication_origins", "max_connections", "max_files_per_process", "max_locks_per_transaction",
+		"max_logical_replication_workers", "max_notify_queue_pages", "max_pred_locks_per_transaction", "max_prepared_transactions", "max_replication_slots",
 		"max_wal_senders", "max_worker_processes", "min_dynamic_shared_memory", "multixact_member_buffers", "multixact_offset_buffers",
 		"notify_buffers", "old_snapshot_threshold", "pg_stat_statements.max", "rds.logical_replication", "rds.pg_stat_ramdisk_size",
 		"rds.restrict_password_commands", "reserved_connections", "serializable_buffers", "shared_buffers", "shared_memory_type",

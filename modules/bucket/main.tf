@@ -99,8 +99,8 @@ resource "aws_s3_bucket_policy" "this" {
         Action   = "s3:PutObject"
         Resource = "${aws_s3_bucket.this.arn}/${log}/AWSLogs/${var.account}/*"
         Condition = {
-          StringEquals = {
-            "aws:SourceAccount" = [var.account]
+          ArnLike = {
+            "aws:SourceArn" = "arn:aws:elasticloadbalancing:${var.region}:${var.account}:loadbalancer/*"
           }
         }
       }],

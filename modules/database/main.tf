@@ -38,7 +38,9 @@ resource "aws_db_parameter_group" "this" {
 
 locals {
   parameters = merge({
-    "rds.force_ssl" = { value = "1", at_reboot = false }
+    # Where 1 is the default, RDS keeps the method of the default: another one would
+    # be a change in every plan. A new instance starts with it.
+    "rds.force_ssl" = { value = "1", at_reboot = true }
     # Statements above a second are logged.
     log_min_duration_statement = { value = "1000", at_reboot = false }
   }, var.parameters)

@@ -460,6 +460,7 @@ resource "aws_iam_policy" "data" {
           "secretsmanager:TagResource",
           "secretsmanager:UntagResource",
           "secretsmanager:UpdateSecret",
+          "secretsmanager:UpdateSecretVersionStage",
         ]
         Resource = [
           "arn:aws:secretsmanager:${var.region}:${var.account}:secret:${each.key}/${var.platform}/*",
@@ -638,7 +639,10 @@ resource "aws_iam_policy" "scaling" {
           "cloudwatch:DeleteAlarms",
           "cloudwatch:PutMetricAlarm",
         ]
+        # Application Auto Scaling asks first whether its caller may do this at all,
+        # by calls without a name.
         Resource = [
+          "arn:aws:cloudwatch:${var.region}:${var.account}:alarm:",
           "arn:aws:cloudwatch:${var.region}:${var.account}:alarm:TargetTracking-service/${var.platform}-${each.key}/*",
         ]
       },

@@ -23,6 +23,7 @@ resource "aws_iam_policy" "look" {
           "cloudwatch:DescribeAlarms",
           "cloudwatch:GetDashboard",
           "cloudwatch:ListTagsForResource",
+          "ec2:DescribeAccountAttributes",
           "ec2:DescribeAddresses",
           "ec2:DescribeAddressesAttribute",
           "ec2:DescribeAvailabilityZones",

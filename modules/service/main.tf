@@ -156,9 +156,14 @@ resource "aws_ecs_service" "this" {
         }
 
         # AWS's own bound is 15 seconds for a whole response, which ends every stream.
-        timeout {
-          idle_timeout_seconds        = var.timeouts.idle
-          per_request_timeout_seconds = service.value.protocol == "tcp" ? null : var.timeouts.request
+        # TCP has no requests, and ECS refuses their bound.
+        dynamic "timeout" {
+          for_each = service.value.protocol == "tcp" ? [] : [var.timeouts]
+
+          content {
+            idle_timeout_seconds        = timeout.value.idle
+            per_request_timeout_seconds = timeout.value.request
+          }
         }
       }
     }

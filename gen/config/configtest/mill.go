@@ -31,7 +31,7 @@ func Mill() config.Platform {
 				Name:          "scale",
 				Image:         config.Image{Context: "scale"},
 				Port:          8080,
-				Ports:         []config.Port{{Name: "metrics", Number: 9090}, {Name: "weights", Number: 9000, Protocol: "grpc"}},
+				Ports:         []config.Port{{Name: "metrics", Number: 9090}, {Name: "weights", Number: 9000, Protocol: "grpc"}, {Name: "serial", Number: 9100, Protocol: "tcp"}},
 				HealthCommand: []string{"CMD", "/bin/scale", "check"},
 				Sidecars: []config.Sidecar{
 					{

@@ -110,7 +110,7 @@ func bucketMain() []node {
 					when("Bool", "aws:SecureTransport", "false"),
 				},
 				deliver("load-balancer", "AccessLogs", "logdelivery.elasticloadbalancing.amazonaws.com", "s3:PutObject", written,
-					object{{"StringEquals", object{account}}}),
+					object{{"ArnLike", object{{"aws:SourceArn", expr(`"arn:aws:elasticloadbalancing:${var.region}:${var.account}:loadbalancer/*"`)}}}}),
 				deliver("network", "AWSLogDeliveryWrite", flow, "s3:PutObject", written,
 					object{{"StringEquals", object{account, {"s3:x-amz-acl", "bucket-owner-full-control"}}}, source}),
 				deliver("network", "AWSLogDeliveryAclCheck", flow, "s3:GetBucketAcl", "aws_s3_bucket.this.arn",

@@ -150,6 +150,7 @@ func githubLook() []node {
 					"cloudwatch:DescribeAlarms",
 					"cloudwatch:GetDashboard",
 					"cloudwatch:ListTagsForResource",
+					"ec2:DescribeAccountAttributes",
 					"ec2:DescribeAddresses",
 					"ec2:DescribeAddressesAttribute",
 					"ec2:DescribeAvailabilityZones",

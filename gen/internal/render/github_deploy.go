@@ -243,6 +243,7 @@ func githubDeploy() []node {
 				"secretsmanager:TagResource",
 				"secretsmanager:UntagResource",
 				"secretsmanager:UpdateSecret",
+				"secretsmanager:UpdateSecretVersionStage",
 			}, arns("secretsmanager", "secret:${each.key}/${var.platform}/*")),
 			object{
 				note("What a protected environment stores no workflow deletes, whatever is added above."),
@@ -320,7 +321,8 @@ func githubDeploy() []node {
 				{"Sid", "ScalingAlarms"},
 				{"Effect", "Allow"},
 				{"Action", list{"cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm"}},
-				{"Resource", arns("cloudwatch", "alarm:TargetTracking-service/"+own+"/*")},
+				note("Application Auto Scaling asks first whether its caller may do this at all, by calls without a name."),
+				{"Resource", arns("cloudwatch", "alarm:", "alarm:TargetTracking-service/"+own+"/*")},
 			},
 			allow("Buckets", list{
 				"s3:CreateBucket",

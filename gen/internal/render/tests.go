@@ -100,7 +100,7 @@ func databaseTest() []node {
 			assert(`{ for p in aws_db_parameter_group.this.parameter : p.name => "${p.value} ${p.apply_method}" } == {
       "log_min_duration_statement" = "250 immediate"
       "max_connections"            = "400 pending-reboot"
-      "rds.force_ssl"              = "1 immediate"
+      "rds.force_ssl"              = "1 pending-reboot"
     }`, "What is static waits for a reboot; TLS stays."),
 		),
 		refuses("connections_without_tls", "parameters", object{{"rds.force_ssl", object{{"value", "0"}}}}),

@@ -116,7 +116,7 @@ run "parameters_beside_those_of_every_database" {
     condition = { for p in aws_db_parameter_group.this.parameter : p.name => "${p.value} ${p.apply_method}" } == {
       "log_min_duration_statement" = "250 immediate"
       "max_connections"            = "400 pending-reboot"
-      "rds.force_ssl"              = "1 immediate"
+      "rds.force_ssl"              = "1 pending-reboot"
     }
     error_message = "What is static waits for a reboot; TLS stays."
   }

@@ -310,11 +310,16 @@ const rdsNamespace = "http://rds.amazonaws.com/doc/2014-10-31/"
 
 // showUserParameters marks each parameter of a group as set by a user. moto
 // lists only such parameters but does not mark them, so the provider plans to
-// set them again and again.
+// set them again and again. TLS alone is the default of PostgreSQL 15 and later, and
+// RDS keeps the default's source and method for a value that is the default.
 func showUserParameters(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
 	return repair(c, next, func(root *etree.Element) {
 		for _, parameter := range endpoint.Every(root, "Parameter") {
-			if endpoint.Text(parameter, "Source") == "" {
+			switch {
+			case endpoint.Text(parameter, "ParameterName") == "rds.force_ssl" && endpoint.Text(parameter, "ParameterValue") == "1":
+				endpoint.Set(parameter, "Source", "system")
+				endpoint.Set(parameter, "ApplyMethod", "pending-reboot")
+			case endpoint.Text(parameter, "Source") == "":
 				endpoint.Set(parameter, "Source", "user")
 			}
 		}

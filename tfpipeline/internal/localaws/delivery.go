@@ -3,6 +3,7 @@ package localaws
 import (
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 
@@ -93,6 +94,7 @@ func (p *bucketPolicies) lets(service, bucket, path string) bool {
 			Effect           string
 			Principal        json.RawMessage
 			Action, Resource json.RawMessage
+			Condition        map[string]map[string]json.RawMessage
 		}
 	}
 	if json.Unmarshal(p.byBucket[bucket], &policy) != nil {
@@ -103,9 +105,28 @@ func (p *bucketPolicies) lets(service, bucket, path string) bool {
 		var action, resource string
 		if s.Effect == "Allow" && json.Unmarshal(s.Principal, &principal) == nil && json.Unmarshal(s.Action, &action) == nil &&
 			json.Unmarshal(s.Resource, &resource) == nil && principal.Service == service && action == "s3:PutObject" &&
-			resource == "arn:aws:s3:::"+bucket+"/"+path+"*" {
+			resource == "arn:aws:s3:::"+bucket+"/"+path+"*" && sent(service, s.Condition) {
 			return true
 		}
 	}
 	return false
+}
+
+// sent reports whether a service of AWS sends every key that a condition asks for. A
+// key that it does not send is true of nothing.
+func sent(service string, condition map[string]map[string]json.RawMessage) bool {
+	keys := map[string][]string{
+		// https://docs.aws.amazon.com/elasticloadbalancing/latest/application/enable-access-logging.html
+		"logdelivery.elasticloadbalancing.amazonaws.com": {"aws:SourceArn"},
+		// https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-permissions.html
+		"delivery.logs.amazonaws.com": {"aws:SourceAccount", "aws:SourceArn", "s3:x-amz-acl"},
+	}[service]
+	for _, tests := range condition {
+		for key := range tests {
+			if !slices.Contains(keys, key) {
+				return false
+			}
+		}
+	}
+	return true
 }

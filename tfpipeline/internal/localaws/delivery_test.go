@@ -1,6 +1,7 @@
 package localaws
 
 import (
+	"bytes"
 	"net/http"
 	"testing"
 
@@ -27,18 +28,24 @@ func TestDeliveries(t *testing.T) {
 		"Attributes.member.3.Key=access_logs.s3.prefix", "Attributes.member.3.Value=load-balancer"}
 	allow := func(service, path string) []byte {
 		return []byte(`{"Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":["x"]},{"Effect":"Allow","Principal":{"Service":"` + service +
-			`"},"Action":"s3:PutObject","Resource":"arn:aws:s3:::logs/` + path + `AWSLogs/123456789012/*"}]}`)
+			`"},"Action":"s3:PutObject","Resource":"arn:aws:s3:::logs/` + path + `AWSLogs/123456789012/*","Condition":{}}]}`)
+	}
+	when := func(policy []byte, key string) []byte {
+		return bytes.Replace(policy, []byte(`"Condition":{}`), []byte(`"Condition":{"StringLike":{"`+key+`":"x"}}`), 1)
 	}
 	const flows, balancers = "delivery.logs.amazonaws.com", "logdelivery.elasticloadbalancing.amazonaws.com"
 	for name, c := range map[string]struct {
 		policy       []byte
 		flow, access int
 	}{
-		"no policy":       {nil, http.StatusBadRequest, http.StatusBadRequest},
-		"flow logs":       {allow(flows, "network/"), http.StatusOK, http.StatusBadRequest},
-		"access logs":     {allow(balancers, "load-balancer/"), http.StatusBadRequest, http.StatusOK},
-		"another service": {allow("s3.amazonaws.com", "network/"), http.StatusBadRequest, http.StatusBadRequest},
-		"another path":    {allow(flows, ""), http.StatusBadRequest, http.StatusBadRequest},
+		"no policy":                  {nil, http.StatusBadRequest, http.StatusBadRequest},
+		"flow logs":                  {allow(flows, "network/"), http.StatusOK, http.StatusBadRequest},
+		"access logs":                {allow(balancers, "load-balancer/"), http.StatusBadRequest, http.StatusOK},
+		"a key of flow logs":         {when(allow(flows, "network/"), "aws:SourceAccount"), http.StatusOK, http.StatusBadRequest},
+		"a key of access logs":       {when(allow(balancers, "load-balancer/"), "aws:SourceArn"), http.StatusBadRequest, http.StatusOK},
+		"a key that ELB never sends": {when(allow(balancers, "load-balancer/"), "aws:SourceAccount"), http.StatusBadRequest, http.StatusBadRequest},
+		"another service":            {allow("s3.amazonaws.com", "network/"), http.StatusBadRequest, http.StatusBadRequest},
+		"another path":               {allow(flows, ""), http.StatusBadRequest, http.StatusBadRequest},
 	} {
 		policies.byBucket["logs"] = c.policy
 		if got, _ := query(t, e, "ec2", "CreateFlowLogs", flow...); got != c.flow {
