@@ -19,7 +19,8 @@ import (
 // last lines, circuit breakers and targets. What could not be had is a gap,
 // with AWS's reason, and keeps nothing else from being gathered.
 func (e *Environment) Collect(ctx context.Context, s deploy.Scope) deploy.Evidence {
-	c := &collection{environment: e, scope: s}
+	s.Since = e.onServer(s.Since)
+	c := &collection{environment: e, scope: s, until: time.Now().Add(settle)}
 	c.evidence.Collected = time.Now().UTC()
 	var parts sync.WaitGroup
 	parts.Go(func() { c.events(ctx) })
@@ -34,6 +35,7 @@ func (e *Environment) Collect(ctx context.Context, s deploy.Scope) deploy.Eviden
 type collection struct {
 	environment *Environment
 	scope       deploy.Scope
+	until       time.Time // looks are not repeated after it
 
 	mu       sync.Mutex
 	evidence deploy.Evidence
@@ -50,13 +52,13 @@ func (c *collection) gap(format string, args ...any) {
 	c.put(func(e *deploy.Evidence) { e.Gaps = append(e.Gaps, fmt.Sprintf(format, args...)) })
 }
 
-// settle bounds how long a read is repeated that shows less than must be there: ECS's
-// reads lag behind what happened, mostly by less. A rollback may be waiting.
+// settle bounds how long reads are repeated that show less than must be there: those of
+// ECS and CloudWatch lag behind what happened, mostly by less. A rollback may be waiting.
 const settle = 5 * time.Second
 
-// look repeats a look until it shows the whole, or settle is up.
+// look repeats a look until it shows the whole, or the time to settle is up.
 func (c *collection) look(ctx context.Context, whole func() bool) {
-	ctx, cancel := context.WithTimeout(ctx, settle)
+	ctx, cancel := context.WithDeadline(ctx, c.until)
 	defer cancel()
 	for pause := 50 * time.Millisecond; !whole(); pause = min(2*pause, time.Second) {
 		timer := time.NewTimer(pause)
@@ -160,11 +162,14 @@ func (c *collection) stopped(ctx context.Context, failing []string) {
 	}
 	// Lines that cannot be read are a gap; the next task's may be.
 	_ = each(ctx, slices.Values(read), func(ctx context.Context, t *deploy.StoppedTask) error {
-		lines, err := c.environment.lastLines(ctx, t.Name, cmp.Or(t.Ended(), t.Name), t.ARN, lastLinesOfTask)
+		var err error
+		c.look(ctx, func() (whole bool) {
+			t.Log, err = c.environment.lastLines(ctx, t.Name, cmp.Or(t.Ended(), t.Name), t.ARN, lastLinesOfTask)
+			return err != nil || len(t.Log) > 0 || t.StopCode != "EssentialContainerExited"
+		})
 		if err != nil {
 			c.gap("logs: %v", err)
 		}
-		t.Log = lines
 		return nil
 	})
 	c.put(func(e *deploy.Evidence) { e.Stopped = all })

@@ -175,6 +175,44 @@ func TestCollectUnderLateReads(t *testing.T) {
 	}
 }
 
+// The log of a task that crashed comes seconds after its end.
+func TestCollectWaitsForTheLog(t *testing.T) {
+	inWorld(t, options{}, func(w *world) {
+		scope := w.crashing()
+		begin := time.Now()
+		w.wire.on("GetLogEvents", func(in members) (int, any) {
+			if time.Since(begin) < 3*time.Second {
+				return http.StatusOK, members{"events": []any{}}
+			}
+			return http.StatusOK, members{"events": []any{members{"timestamp": 1000, "message": "panic"}}}
+		})
+		for _, s := range w.env.Collect(w.ctx, scope).Stopped[:3] {
+			if len(s.Log) != 1 {
+				t.Errorf("task %s: log %v", s.ARN, s.Log)
+			}
+		}
+		w.wire.on("GetLogEvents", func(members) (int, any) { return http.StatusOK, members{"events": []any{}} })
+		begin = time.Now()
+		if w.env.Collect(w.ctx, scope); time.Since(begin) != 5*time.Second {
+			t.Errorf("a task that wrote nothing was waited for for %v", time.Since(begin))
+		}
+	})
+}
+
+// Events and tasks are of the attempt by AWS's clock, not by that of a machine which
+// is minutes ahead.
+func TestCollectGoesByTheClockOfAWS(t *testing.T) {
+	inWorld(t, options{}, func(w *world) {
+		scope := w.crashing()
+		scope.Since = scope.Since.Add(10 * time.Minute) // as such a machine recorded it
+		w.ahead = 10 * time.Minute
+		ok(w.env.DescribeServices(w.ctx, w.services))(t)
+		if got := w.env.Collect(w.ctx, scope); len(got.Stopped) == 0 || len(got.Events["api"]) == 0 {
+			t.Errorf("%d tasks, events %v", len(got.Stopped), got.Events)
+		}
+	})
+}
+
 // What cannot be had is said, and the rest is had.
 func TestCollectSaysWhatIsMissing(t *testing.T) {
 	inWorld(t, options{}, func(w *world) {

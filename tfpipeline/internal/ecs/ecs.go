@@ -14,6 +14,7 @@ import (
 	"iter"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
@@ -51,6 +52,7 @@ type Environment struct {
 	mu        sync.Mutex
 	revisions map[string]revision // by ARN; what is known of one never changes
 	last      observation         // of deployments
+	ahead     time.Duration       // how far AWS's clock is, as its last answer said
 }
 
 var (

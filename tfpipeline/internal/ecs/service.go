@@ -68,6 +68,7 @@ func (e *Environment) describeServices(ctx context.Context, services []string) (
 		if err := unexpected(out.Failures, "describe services of "+e.cluster); err != nil {
 			return err
 		}
+		e.compareClocks(out.ResultMetadata)
 		mu.Lock()
 		defer mu.Unlock()
 		all = append(all, out.Services...)
@@ -135,6 +136,29 @@ func serverTime(answer middleware.Metadata, then time.Time) time.Time {
 		return then.Add(-slack)
 	}
 	return server.Add(-answered.Sub(then)).Add(-slack)
+}
+
+// compareClocks notes how far AWS's clock is ahead of this one, by an answer.
+func (e *Environment) compareClocks(answer middleware.Metadata) {
+	server, ok := awsmiddleware.GetServerTime(answer)
+	answered, okAnswered := awsmiddleware.GetResponseAt(answer)
+	if !ok || !okAnswered {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.ahead = server.Sub(answered)
+}
+
+// onServer is a time of the clock here by AWS's, or a little less: the answers tell
+// AWS's to the second. It is the same as long as no answer has told it.
+func (e *Environment) onServer(t time.Time) time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.ahead.Abs() < 2*time.Second {
+		return t
+	}
+	return t.Add(e.ahead - time.Second)
 }
 
 // StoppedTasks returns the services' tasks that stopped since a time, the newest

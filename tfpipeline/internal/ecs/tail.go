@@ -21,7 +21,7 @@ var ErrNoLogGroup = errors.New("there is no log group")
 
 // logSlack is how late a line may come: CloudWatch sorts the lines of several
 // streams, and not at once.
-const logSlack = 15 * time.Second
+const logSlack = time.Minute
 
 // Tail reads the logs of services and one-off tasks from a time on, and
 // returns no line twice.
@@ -29,7 +29,9 @@ type Tail struct {
 	environment *Environment
 	names       []string
 	grep        string
-	from        time.Time
+	// from is, by name, the time from which its log is read: so long before its
+	// newest line, by the clock that wrote it.
+	from map[string]time.Time
 	// seen are the events that were returned, with their time.
 	seen map[string]time.Time
 }
@@ -45,7 +47,11 @@ type TailLine struct {
 // grep, in upper or lower case.
 func (e *Environment) Tail(names []string, grep string, from time.Time) *Tail {
 	// CloudWatch counts milliseconds; what is finer would be read twice.
-	return &Tail{e, names, strings.ToLower(grep), from.Truncate(time.Millisecond), map[string]time.Time{}}
+	t := &Tail{e, names, strings.ToLower(grep), map[string]time.Time{}, map[string]time.Time{}}
+	for _, name := range names {
+		t.from[name] = from.Truncate(time.Millisecond)
+	}
+	return t
 }
 
 // Follow gives each line to print. With a pace of 0 it reads once; else it reads
@@ -74,15 +80,24 @@ func (t *Tail) Follow(ctx context.Context, pace time.Duration, print func(TailLi
 // Read returns what is new since the last time, in the order of time; where
 // it fails, what it has read until then.
 func (t *Tail) Read(ctx context.Context) ([]TailLine, error) {
-	now := time.Now()
 	lines, err := t.read(ctx)
 	slices.SortStableFunc(lines, func(a, b TailLine) int { return cmp.Compare(a.Time.UnixMilli(), b.Time.UnixMilli()) })
 	if err != nil {
 		return lines, err
 	}
-	t.from = now.Add(-logSlack).Truncate(time.Millisecond)
+	newest := map[string]time.Time{}
 	for id, at := range t.seen {
-		if at.Before(t.from) {
+		if name, _, _ := strings.Cut(id, " "); at.After(newest[name]) {
+			newest[name] = at
+		}
+	}
+	for name, at := range newest {
+		if from := at.Add(-logSlack); from.After(t.from[name]) {
+			t.from[name] = from
+		}
+	}
+	for id, at := range t.seen {
+		if name, _, _ := strings.Cut(id, " "); at.Before(t.from[name]) {
 			delete(t.seen, id) // it cannot come again
 		}
 	}
@@ -93,7 +108,7 @@ func (t *Tail) read(ctx context.Context) (lines []TailLine, err error) {
 	for _, name := range t.names {
 		group := t.environment.platform.LogGroup(t.environment.name, name)
 		pages := cloudwatchlogs.NewFilterLogEventsPaginator(t.environment.logs, &cloudwatchlogs.FilterLogEventsInput{
-			LogGroupName: &group, StartTime: new(t.from.UnixMilli()),
+			LogGroupName: &group, StartTime: new(t.from[name].UnixMilli()),
 		})
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)

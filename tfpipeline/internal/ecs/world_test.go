@@ -27,6 +27,9 @@ import (
 // world is staging on a model of ECS with scripted tasks, seen through the
 // real SDK clients, in virtual time. Every service runs release "one".
 type world struct {
+	// ahead is how far the clock here is, compared with what AWS answers.
+	ahead time.Duration
+
 	t        *testing.T
 	ctx      context.Context
 	platform config.Platform
@@ -113,7 +116,11 @@ func platform(services int) config.Platform {
 func (w *world) RoundTrip(req *http.Request) (*http.Response, error) {
 	service, _, _ := strings.Cut(req.URL.Host, ".")
 	if service == "ecs" || service == "elasticloadbalancing" {
-		return w.runtime.HTTPClient().Transport.RoundTrip(req)
+		resp, err := w.runtime.HTTPClient().Transport.RoundTrip(req)
+		if err == nil && w.ahead != 0 {
+			resp.Header.Set("Date", time.Now().Add(-w.ahead).UTC().Format(http.TimeFormat))
+		}
+		return resp, err
 	}
 	return w.wire.RoundTrip(req)
 }
