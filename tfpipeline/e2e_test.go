@@ -18,6 +18,7 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
 	"github.com/specboard/platform/tfpipeline/internal/root"
+	"github.com/specboard/platform/tfpipeline/internal/scaffold"
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
 )
 
@@ -67,9 +68,10 @@ func withoutAWS(more ...string) []string {
 func TestOfflinePlans(t *testing.T) {
 	t.Parallel()
 	e2e(t)
-	for _, name := range []string{"shared", "staging", "production"} {
+	platform := config.Default()
+	for _, name := range platform.Roots() {
 		t.Run(name, func(t *testing.T) {
-			a := &app{platform: configtest.Docs(), console: &console.Console{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Env: withoutAWS()}}
+			a := &app{platform: platform, console: &console.Console{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Env: withoutAWS()}}
 			if err := a.findRepository(); err != nil {
 				t.Fatal(err)
 			}
@@ -89,13 +91,22 @@ func TestOfflinePlans(t *testing.T) {
 			if document, err := json.Marshal(p); err != nil || bytes.Contains(document, []byte(endpoint.OfflinePassword)) {
 				t.Errorf("the plan holds a generated secret (%v)", err)
 			}
-			least := 90
-			if name == config.SharedRoot {
-				least = 20
+			if counts := p.Counts(); counts["create"] < 10 || len(counts) != 1 {
+				t.Errorf("counts %v, want 10 or more to create and nothing else", counts)
 			}
-			counts := p.Counts()
-			if counts["create"] < least || len(counts) != 1 {
-				t.Errorf("counts %v, want %d or more to create and nothing else", counts, least)
+			if name == config.SharedRoot {
+				return
+			}
+			for _, s := range platform.Services {
+				n := 0
+				for _, c := range p.Changes {
+					if strings.HasPrefix(c.Address, "module."+s.Name+".") {
+						n++
+					}
+				}
+				if n < 5 {
+					t.Errorf("%d resources of service %s, want 5 or more", n, s.Name)
+				}
 			}
 		})
 	}
@@ -106,14 +117,14 @@ func TestPlanCommand(t *testing.T) {
 	t.Parallel()
 	e2e(t)
 	var stdout, stderr bytes.Buffer
-	code := run(t.Context(), configtest.Docs(), []string{"plan", "-env", "shared", "-detailed-exitcode"}, withoutAWS(), nil, &stdout, &stderr)
+	code := run(t.Context(), config.Default(), []string{"plan", "-env", "shared", "-detailed-exitcode"}, withoutAWS(), nil, &stdout, &stderr)
 	first, _, _ := strings.Cut(stdout.String(), "\n")
 	if code != console.ExitChanges || !strings.Contains(first, "offline") || !strings.HasSuffix(stdout.String(), "to create\n") {
 		t.Errorf("exit %d, stdout:\n%s\nstderr:\n%s", code, &stdout, &stderr)
 	}
 
 	stdout.Reset()
-	code = run(t.Context(), configtest.Docs(), []string{"plan", "-env", "shared", "-json", "-offline"}, withoutAWS("CI=true"), nil, &stdout, &stderr)
+	code = run(t.Context(), config.Default(), []string{"plan", "-env", "shared", "-json", "-offline"}, withoutAWS("CI=true"), nil, &stdout, &stderr)
 	var got struct {
 		Root, Target string
 		Counts       map[string]int
@@ -131,7 +142,7 @@ func TestPlanCommand(t *testing.T) {
 }
 
 // TestExtendedPlatform adds a service and an environment as a person would, by
-// one literal each, and then renders and plans, for which Terraform validates the
+// one literal each in a platform that init has written, and then renders and plans, for which Terraform validates the
 // roots with the modules that they use.
 func TestExtendedPlatform(t *testing.T) {
 	t.Parallel()
@@ -141,11 +152,11 @@ func TestExtendedPlatform(t *testing.T) {
 		t.Fatal(err)
 	}
 	defaults := filepath.Join(repository, "gen", "config", "default.go")
-	source, err := os.ReadFile(defaults)
+	source, err := scaffold.Source(configtest.Docs())
 	if err != nil {
 		t.Fatal(err)
 	}
-	extended := insertBefore(t, string(source), "\n\t\t},\n\n\t\tTasks: []Task{", `
+	extended := insertBefore(t, string(source), "\n\t\t},\n\t\tTasks: []Task{", `
 			{Name: "storage", Port: 3003, HealthCommand: []string{"CMD-SHELL", "wget -q -O- localhost:3003/health"}, Database: true, Calls: []string{"api"}},
 			{Name: "mail", Image: Image{Service: "api"}, Command: []string{"work"}, HealthCommand: []string{"CMD", "/bin/check"}, Database: true},`)
 	extended = insertBefore(t, extended, "\n\t\t},\n\t}\n}", `
@@ -196,7 +207,7 @@ func TestExtendedPlatform(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(tree, "envs", "shared", ".terraform.lock.hcl"), lock, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := config.Default()
+	p := configtest.Docs()
 	p.Environments = append(p.Environments, config.Environment{Name: "preview", Subdomain: "preview"})
 	for _, root := range []string{"production", "preview"} {
 		var stdout, stderr bytes.Buffer

@@ -32,12 +32,12 @@ func TestSoakKilledEnvironment(t *testing.T) {
 	})
 	cache := t.TempDir()
 	t.Cleanup(func() { killBelow(cache) })
-	cli := program{path: build(t), env: append(withoutAWS(endpoint.Environ()...), "XDG_CACHE_HOME="+cache)}
+	cli := docsProgram(t, append(withoutAWS(endpoint.Environ()...), "XDG_CACHE_HOME="+cache))
 	cli.must(t, console.ExitOK, "bootstrap", "-env", "shared", "-yes")
 	for range 4 {
 		after := time.Duration(rand.Int64N(int64(2 * time.Minute)))
 		cmd := exec.CommandContext(t.Context(), cli.path, "bootstrap", "-env", "staging", "-yes")
-		cmd.Env, cmd.WaitDelay = cli.env, time.Second
+		cmd.Dir, cmd.Env, cmd.WaitDelay = cli.dir, cli.env, time.Second
 		var stderr strings.Builder
 		cmd.Stderr = &stderr
 		timer := time.AfterFunc(after, func() {

@@ -50,7 +50,7 @@ func TestEnvironments(t *testing.T) {
 		}
 	})
 	defer trace.check(t) // also after a failure, which a denial explains
-	administrator := program{platform: configtest.Docs(), path: build(t), env: withoutAWS(endpoint.Environ()...)}
+	administrator := docsProgram(t, withoutAWS(endpoint.Environ()...))
 	reader := administrator.as(endpoint.URL(), "plan")
 
 	bootstrapInUsedAccount(t, administrator, endpoint.URL())
@@ -235,7 +235,9 @@ func build(t testing.TB) string {
 type program struct {
 	platform config.Platform // whose roles it is run as
 	path     string
-	env      []string
+	// dir is the folder it is run in; empty is the test's own.
+	dir string
+	env []string
 	// job returns the credentials of the role that a command runs as; those of
 	// env if nil.
 	job func(testing.TB) []string
@@ -245,7 +247,7 @@ type program struct {
 func (p program) command(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), p.path, args...)
-	cmd.Env = p.env
+	cmd.Dir, cmd.Env = p.dir, p.env
 	if p.job != nil {
 		cmd.Env = slices.Concat(p.env, p.job(t))
 	}

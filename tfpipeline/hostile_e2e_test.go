@@ -74,7 +74,7 @@ func TestOfflinePlanStaysOffline(t *testing.T) {
 	for name, settings := range hostileSettings(t, address) {
 		t.Run(name, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
-			code := run(t.Context(), configtest.Docs(), []string{"plan", "-env", config.SharedRoot, "-offline"}, withoutAWS(settings...), nil, &stdout, &stderr)
+			code := run(t.Context(), config.Default(), []string{"plan", "-env", config.SharedRoot, "-offline"}, withoutAWS(settings...), nil, &stdout, &stderr)
 			if code != console.ExitOK || !strings.HasSuffix(stdout.String(), "to create\n") {
 				t.Errorf("exit %d, stdout:\n%s\nstderr:\n%s", code, &stdout, &stderr)
 			}

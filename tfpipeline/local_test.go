@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam/iamtest"
@@ -66,7 +68,7 @@ func TestLocalCommand(t *testing.T) {
 	if err := json.Unmarshal([]byte(document), &said); err != nil {
 		t.Fatalf("%v\n%s%s", err, stdout, stderr)
 	}
-	if code != 7 || said.Endpoint != url || said.Environment["AWS_ENDPOINT_URL"] != url || said.Environment["AWS_REGION"] != configtest.Docs().Region {
+	if code != 7 || said.Endpoint != url || said.Environment["AWS_ENDPOINT_URL"] != url || said.Environment["AWS_REGION"] != config.Default().Region {
 		t.Errorf("exit %d, command saw %s\n%s", code, url, document)
 	}
 	if out, err := exec.Command("curl", "-fsS", "-m", "2", url+"/_localaws/balancers").CombinedOutput(); err == nil {
@@ -98,7 +100,7 @@ func startLocalProcess(t *testing.T, cli program) *localProcess {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.Process.Kill() }) // gone already: fine
-	p.config = aws.Config{Region: configtest.Docs().Region, Credentials: credentials.NewStaticCredentialsProvider("id", "key", "")}
+	p.config = aws.Config{Region: config.Default().Region, Credentials: credentials.NewStaticCredentialsProvider("id", "key", "")}
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		if strings.HasPrefix(lines.Text(), "unset ") { // the last one
@@ -125,14 +127,19 @@ func startLocalProcess(t *testing.T, cli program) *localProcess {
 // database.
 func (p *localProcess) runSample(t *testing.T, cli program) {
 	t.Helper()
-	ctx, platform := t.Context(), configtest.Docs()
-	repository := platform.RepositoryName("api")
+	ctx, platform := t.Context(), config.Default()
+	i := slices.IndexFunc(platform.Services, config.Service.Builds)
+	if i < 0 {
+		t.Fatalf("no service of %s has an image of its own", platform.Name)
+	}
+	service := platform.Services[i].Name
+	repository := platform.RepositoryName(service)
 	if _, err := ecr.NewFromConfig(p.config).CreateRepository(ctx, &ecr.CreateRepositoryInput{RepositoryName: &repository}); err != nil {
 		t.Fatal(err)
 	}
-	out := program{path: cli.path, env: p.env}.must(t, console.ExitOK, "local", "-push", "v1", "-only", "api", "-sample", "-ready-after 1s")
+	out := program{path: cli.path, env: p.env}.must(t, console.ExitOK, "local", "-push", "v1", "-only", service, "-sample", "-ready-after 1s")
 	reference, digest, _ := strings.Cut(strings.TrimSpace(out), "@")
-	if reference != platform.RepositoryURL("api")+":v1" || !strings.HasPrefix(digest, "sha256:") {
+	if reference != platform.RepositoryURL(service)+":v1" || !strings.HasPrefix(digest, "sha256:") {
 		t.Fatalf("pushed %s", out)
 	}
 	subnet := regexp.MustCompile(`subnet-[0-9a-f]+`).FindString(p.ask(t, "ec2", "DescribeSubnets", ""))
@@ -147,8 +154,8 @@ func (p *localProcess) runSample(t *testing.T, cli program) {
 	}
 	def, err := client.RegisterTaskDefinition(ctx, &ecs.RegisterTaskDefinitionInput{
 		Family: new("api"), Cpu: new("256"), Memory: new("512"), NetworkMode: types.NetworkModeAwsvpc,
-		RequiresCompatibilities: []types.Compatibility{types.CompatibilityFargate}, ExecutionRoleArn: new("arn:aws:iam::123456789012:role/x"),
-		ContainerDefinitions: []types.ContainerDefinition{{Name: new("api"), Image: new(platform.RepositoryURL("api") + "@" + digest),
+		RequiresCompatibilities: []types.Compatibility{types.CompatibilityFargate}, ExecutionRoleArn: new("arn:aws:iam::" + platform.Account + ":role/x"),
+		ContainerDefinitions: []types.ContainerDefinition{{Name: new("api"), Image: new(platform.RepositoryURL(service) + "@" + digest),
 			PortMappings: []types.PortMapping{{ContainerPort: new(int32(3001))}},
 			Environment:  []types.KeyValuePair{{Name: new("PORT"), Value: new("3001")}}}}})
 	if err != nil {
@@ -201,7 +208,7 @@ func TestLocalEnds(t *testing.T) {
 			p := startLocalProcess(t, cli)
 			p.runSample(t, cli)
 			all := descendants(t, p.Process.Pid)
-			for _, name := range []string{"moto_server", "sample -service api", "postgres"} {
+			for _, name := range []string{"moto_server", "sample -service ", "postgres"} {
 				if !strings.Contains(strings.Join(all, "\n"), name) {
 					t.Errorf("no %s among\n%s", name, strings.Join(all, "\n"))
 				}

@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -143,46 +141,11 @@ func newMarket(t *testing.T) *market {
 	if err := os.Symlink(self, m.administrator.path); err != nil {
 		t.Fatal(err)
 	}
-	m.render()
+	render(t, p, m.repository)
 	m.prepare()
 	m.git("add", "--all")
 	m.git("commit", "--quiet", "-m", "The platform")
 	return m
-}
-
-// render writes the platform's Terraform with a gen that deploys it.
-func (m *market) render() {
-	m.t.Helper()
-	main, err := filepath.Abs("../gen/main.go")
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	source, err := os.ReadFile(main)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	dir := m.t.TempDir()
-	changed := strings.NewReplacer("config.Default()", "configtest.Market()",
-		"\t\"github.com/specboard/platform/gen/config\"\n", "\t\"github.com/specboard/platform/gen/config\"\n\t\"github.com/specboard/platform/gen/config/configtest\"\n").Replace(string(source))
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {main: filepath.Join(dir, "main.go")}})
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	writeFile(m.t, filepath.Join(dir, "main.go"), changed)
-	writeFile(m.t, filepath.Join(dir, "overlay.json"), string(overlay))
-	gen := filepath.Join(dir, "gen")
-	for _, args := range [][]string{{"go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", gen, "../gen"}, {gen, "-C", m.repository}} {
-		if out, err := exec.CommandContext(m.t.Context(), args[0], args[1:]...).CombinedOutput(); err != nil {
-			m.t.Fatalf("%v: %v\n%s", args, err, out)
-		}
-	}
-	lock, err := os.ReadFile("../envs/shared/.terraform.lock.hcl")
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	for _, root := range m.platform.Roots() {
-		writeFile(m.t, filepath.Join(m.repository, "envs", root, ".terraform.lock.hcl"), string(lock))
-	}
 }
 
 func (m *market) trace(c localaws.Call) {

@@ -25,6 +25,7 @@ import (
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/gen/gentest"
+	"github.com/specboard/platform/migrations/migrationstest"
 	"github.com/specboard/platform/tfpipeline/internal/calls"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
@@ -57,7 +58,7 @@ func newWorkshop(t *testing.T, administrator program, endpoint string, cfg aws.C
 	t.Helper()
 	w := &workshop{t: t, platform: administrator.platform, paths: []string{"/api/documents", "/mcp", "/"}, administrator: administrator, endpoint: endpoint, cfg: cfg, repository: t.TempDir(), programs: t.TempDir()}
 	for _, dir := range []string{"envs", "modules"} {
-		if err := os.CopyFS(filepath.Join(w.repository, dir), os.DirFS(filepath.Join("..", dir))); err != nil {
+		if err := os.CopyFS(filepath.Join(w.repository, dir), os.DirFS(filepath.Join(administrator.dir, dir))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -71,20 +72,13 @@ func newWorkshop(t *testing.T, administrator program, endpoint string, cfg aws.C
 // prepare adds the migrations, and builds the programs of images.
 func (w *workshop) prepare() {
 	w.t.Helper()
-	files, err := filepath.Glob("../migrations/*.sql")
-	if err != nil || len(files) == 0 {
-		w.t.Fatal("no migrations", err)
+	if err := os.CopyFS(filepath.Join(w.repository, "migrations"), migrationstest.Files(w.t)); err != nil {
+		w.t.Fatal(err)
 	}
-	for _, f := range files {
-		content, err := os.ReadFile(f)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		writeFile(w.t, filepath.Join(w.repository, "migrations", filepath.Base(f)), string(content))
-	}
-	out, err := exec.CommandContext(w.t.Context(), "go", "build", "-o", w.programs+"/", "./internal/localaws/sample", "../migrations/migrate").CombinedOutput()
+	migrationstest.Build(w.t, filepath.Join(w.programs, "migrate"))
+	out, err := exec.CommandContext(w.t.Context(), "go", "build", "-o", w.programs+"/", "./internal/localaws/sample").CombinedOutput()
 	if err != nil {
-		w.t.Fatalf("build the images: %v\n%s", err, out)
+		w.t.Fatalf("build the image: %v\n%s", err, out)
 	}
 	w.git("init", "--quiet")
 }

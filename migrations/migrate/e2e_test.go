@@ -17,20 +17,9 @@ import (
 	"time"
 
 	"github.com/specboard/platform/migrations"
+	"github.com/specboard/platform/migrations/migrationstest"
 	"github.com/specboard/platform/migrations/scratch"
 )
-
-// built builds the binary as an image does: without a C compiler.
-func built(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "migrate")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, ".")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return path
-}
 
 // TestBinary runs the built binary against a real server: up, up again,
 // status, a migration that fails, and SIGTERM inside a statement.
@@ -38,7 +27,8 @@ func TestBinary(t *testing.T) {
 	if os.Getenv("E2E") != "1" {
 		t.Skip("needs PostgreSQL; run with E2E=1")
 	}
-	binary := built(t)
+	binary := filepath.Join(t.TempDir(), "migrate")
+	migrationstest.Build(t, binary)
 	info, err := os.Stat(binary)
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +93,7 @@ func TestBinary(t *testing.T) {
 		}
 	}
 
-	own, err := migrations.Load(migrations.Files())
+	own, err := migrations.Load(migrationstest.Files(t))
 	if err != nil {
 		t.Fatal(err)
 	}

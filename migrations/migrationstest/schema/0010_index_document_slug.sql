@@ -1,0 +1,1 @@
+CREATE INDEX CONCURRENTLY documents_project_id_slug_idx ON documents (project_id, slug);
