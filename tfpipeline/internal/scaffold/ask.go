@@ -13,24 +13,31 @@ type question struct {
 	// proposal returns the answer that an empty line stands for; "" if there
 	// is none.
 	proposal func() string
+	// optional: an empty line is an answer.
+	optional bool
 }
 
 func (a *Answers) questions() []question {
 	none := func() string { return "" }
-	return []question{
-		{"name", "Name of the platform, which begins every AWS name, such as shop?", &a.Name, none},
-		{"account", "AWS account, twelve digits?", &a.Account, none},
-		{"region", "AWS region?", &a.Region, func() string { return "us-west-2" }},
-		{"domain", "Domain, the apex of its hosted zone, such as shop.io?", &a.Domain, none},
-		{"repository", "GitHub repository, as owner/name?", &a.Repository, none},
+	list := []question{
+		{"name", "Name of the platform, which begins every AWS name, such as shop?", &a.Name, none, false},
+		{"account", "AWS account, twelve digits?", &a.Account, none, false},
+		{"region", "AWS region?", &a.Region, func() string { return "us-west-2" }, false},
+		{"domain", "Domain, the apex of its hosted zone, such as shop.io?", &a.Domain, none, false},
+		{"repository", "GitHub repository, as owner/name?", &a.Repository, none, false},
+		{"ids", "GitHub's ids of the owner and the repository, such as 1234567/987654321 (gh api repos/OWNER/NAME --jq '.owner.id,.id' prints them; empty: it does not exist yet)?", &a.IDs, none, true},
 	}
+	if a.Zones != "" || safeZones(a.Region) == "" {
+		list = append(list, question{"zones", "Two availability zones that your account has, such as a,c (aws ec2 describe-availability-zones --region " + a.Region + " lists them)?", &a.Zones, none, false})
+	}
+	return list
 }
 
 // Missing returns the flags without a value for which there is no proposal.
 func (a *Answers) Missing() []string {
 	var flags []string
 	for _, q := range a.questions() {
-		if *q.value == "" && q.proposal() == "" {
+		if *q.value == "" && q.proposal() == "" && !q.optional {
 			flags = append(flags, "-"+q.flag)
 		}
 	}
@@ -40,7 +47,8 @@ func (a *Answers) Missing() []string {
 // Complete asks for all answers that no flag gave. If ask is nil, nobody can
 // answer, and it takes the proposals.
 func (a *Answers) Complete(ask func(question string) (string, error)) error {
-	for _, q := range a.questions() {
+	for i := 0; i < len(a.questions()); i++ { // the region may add one
+		q := a.questions()[i]
 		if *q.value != "" {
 			continue
 		}
@@ -66,7 +74,9 @@ func (a *Answers) Command() string {
 	var b strings.Builder
 	b.WriteString("tfpipeline init")
 	for _, q := range a.questions() {
-		fmt.Fprintf(&b, " -%s %s", q.flag, cmp.Or(*q.value, "…"))
+		if *q.value != "" || !q.optional {
+			fmt.Fprintf(&b, " -%s %s", q.flag, cmp.Or(*q.value, "…"))
+		}
 	}
 	for _, o := range []struct{ flag, value string }{{"email", a.Email}, {"health", a.HealthPath}} {
 		if o.value != "" {

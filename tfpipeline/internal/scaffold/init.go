@@ -1,6 +1,7 @@
 package scaffold
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -8,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +38,8 @@ func (i *Init) Declare(set *flag.FlagSet) {
 	set.StringVar(&a.Region, "region", "", "AWS region")
 	set.StringVar(&a.Domain, "domain", "", "apex of the hosted zone, such as shop.io")
 	set.StringVar(&a.Repository, "repository", "", "GitHub repository, as `owner/name`")
+	set.StringVar(&a.IDs, "ids", "", "GitHub's ids of the owner and the repository, as `OWNER/REPOSITORY`, such as 1234567/987654321 (default: none yet)")
+	set.StringVar(&a.Zones, "zones", "", "`letters` of availability zones, such as a,c (default: two that every account has; us-west-1 has none)")
 	set.StringVar(&a.Email, "email", "", "who hears production's alarms (default on-call@ the domain)")
 	set.StringVar(&a.HealthPath, "health", "", "`path` that answers 200 while a service can serve (default /health)")
 	set.Func("service", "`NAME:PORT[:FOLDER]` of a service, its Dockerfile in FOLDER; may be repeated (default: what the Dockerfiles here expose)", func(text string) error {
@@ -72,6 +77,9 @@ func (i *Init) Run(ctx context.Context) (config.Platform, error) {
 	if err := a.Complete(ask); err != nil {
 		return config.Platform{}, err
 	}
+	if _, _, err := a.ids(); err != nil {
+		return config.Platform{}, console.WithNext(err, "%s", a.Command())
+	}
 	p := a.Platform()
 	if err := p.Validate(); err != nil {
 		return p, console.WithNext(fmt.Errorf("init: nothing was written, since this is no valid platform:\n  %s",
@@ -87,7 +95,20 @@ func (i *Init) Run(ctx context.Context) (config.Platform, error) {
 	if err != nil {
 		return p, console.WithNext(fmt.Errorf("init: %w", err), "%s, which goes on from here", a.Command())
 	}
+	i.remind(p)
 	return p, i.render(ctx)
+}
+
+// remind says what a service's own image must hold before the first promotion.
+func (i *Init) remind(p config.Platform) {
+	for _, t := range p.Tasks {
+		s := i.Answers.Services[slices.IndexFunc(i.Answers.Services, func(s Service) bool { return s.Name == t.Service })]
+		if s.Folder == "" {
+			continue // the sample application has it
+		}
+		i.Console.Progress("task %s runs %s in the image of %s: its Dockerfile has to copy that program, as docs/migrations.md shows, with Image{Context: %q, Dockerfile: %q}",
+			t.Name, strings.Join(t.Command, " "), s.Name, ".", path.Join(s.Folder, cmp.Or(s.Dockerfile, "Dockerfile")))
+	}
 }
 
 // services takes the services from the folder's Dockerfiles, and tells the

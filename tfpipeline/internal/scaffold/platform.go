@@ -26,6 +26,12 @@ type Answers struct {
 	Domain string
 	// Repository is the GitHub repository, as owner/name.
 	Repository string
+	// IDs are GitHub's of the owner and the repository, such as
+	// "1234567/987654321"; empty: not known yet.
+	IDs string
+	// Zones are letters of availability zones, such as "a,c"; empty is two that
+	// every account has.
+	Zones string
 	// Email receives production's alarms; empty is on-call@Domain.
 	Email string
 	// HealthPath is the path of every service's health check; empty is
@@ -116,13 +122,42 @@ func front(services []Service) int {
 	return slices.IndexFunc(services, func(s Service) bool { return s.Port != 0 })
 }
 
-// zones are two availability zones of a region that every account has.
-func zones(region string) []string {
-	second := "b"
-	if region == "ap-northeast-1" { // its b is closed to new accounts
-		second = "c"
+// safeZones are the letters of two availability zones of a region that every
+// account has; "" where no two are: an account has two of us-west-1's three. The
+// zone b of Tokyo is closed to new accounts, and Seoul's came later.
+func safeZones(region string) string {
+	switch region {
+	case "us-west-1":
+		return ""
+	case "ap-northeast-1", "ap-northeast-2":
+		return "a,c"
+	default:
+		return "a,b"
 	}
-	return []string{region + "a", region + second}
+}
+
+// zones are the availability zones by name.
+func (a Answers) zones() (names []string) {
+	for letter := range strings.SplitSeq(cmp.Or(a.Zones, safeZones(a.Region)), ",") {
+		names = append(names, a.Region+strings.TrimPrefix(strings.TrimSpace(letter), a.Region))
+	}
+	return names
+}
+
+// ids reads the ids of the owner and the repository; 0 if there are none.
+func (a Answers) ids() (owner, repository int64, err error) {
+	if a.IDs == "" {
+		return 0, 0, nil
+	}
+	first, second, _ := strings.Cut(a.IDs, "/")
+	owner, err = strconv.ParseInt(first, 10, 64)
+	if err == nil {
+		repository, err = strconv.ParseInt(second, 10, 64)
+	}
+	if err != nil || owner < 1 || repository < 1 {
+		return 0, 0, fmt.Errorf("read ids %q: write the owner's and the repository's, such as 1234567/987654321", a.IDs)
+	}
+	return owner, repository, nil
 }
 
 // Platform returns the platform that the answers describe. All services with a
@@ -130,13 +165,14 @@ func zones(region string) []string {
 // protected and asks for staging's proof. The caller validates it.
 func (a Answers) Platform() config.Platform {
 	owner, name, _ := strings.Cut(a.Repository, "/")
+	ownerID, id, _ := a.ids() // Run has checked them
 	p := config.Platform{
 		Name:              a.Name,
 		Region:            a.Region,
-		AvailabilityZones: zones(a.Region),
+		AvailabilityZones: a.zones(),
 		Account:           a.Account,
 		Domain:            a.Domain,
-		Repository:        config.Repository{Owner: owner, Name: name, Branch: "main"},
+		Repository:        config.Repository{Owner: owner, Name: name, Branch: "main", OwnerID: ownerID, ID: id},
 		PostgresVersion:   "17",
 		RedisVersion:      "7.1",
 		Secrets: []config.Secret{

@@ -333,7 +333,7 @@ func TestQuestions(t *testing.T) {
 	if d := cmp.Diff([]string{"-account", "-domain", "-repository"}, a.Missing()); d != "" {
 		t.Error(d)
 	}
-	answers := []string{"111122223333", "", "shop.io", "acme/shop"}
+	answers := []string{"111122223333", "", "shop.io", "acme/shop", ""}
 	asked := 0
 	if err := a.Complete(func(string) (string, error) { asked++; return answers[asked-1], nil }); err != nil || asked != len(answers) {
 		t.Fatalf("%d questions, %v", asked, err)
@@ -342,6 +342,24 @@ func TestQuestions(t *testing.T) {
 	const want = "tfpipeline init -name shop -account 111122223333 -region us-west-2 -domain shop.io -repository acme/shop -service web:80"
 	if got := a.Command(); got != want {
 		t.Errorf("%s", got)
+	}
+	// No two zones of us-west-1 are every account's, and ids are taken as they come.
+	a, asked = Answers{Name: "shop", Account: "111122223333", Domain: "shop.io", Repository: "acme/shop", Services: []Service{{Name: "web", Port: 8080}}}, 0
+	answers = []string{"us-west-1", "7/8", "a,us-west-1c"}
+	if err := a.Complete(func(string) (string, error) { asked++; return answers[asked-1], nil }); err != nil || asked != len(answers) {
+		t.Fatalf("%d questions, %v", asked, err)
+	}
+	p := a.Platform()
+	if d := cmp.Diff([]string{"us-west-1a", "us-west-1c"}, p.AvailabilityZones); d != "" || p.Repository.OwnerID != 7 || p.Repository.ID != 8 || p.Validate() != nil {
+		t.Errorf("%+v, %v, zones (-want +got):\n%s", p.Repository, p.Validate(), d)
+	}
+	if d := cmp.Diff([]string{"-name", "-account", "-domain", "-repository", "-zones"}, (&Answers{Region: "us-west-1"}).Missing()); d != "" {
+		t.Error(d)
+	}
+	for _, ids := range []string{"7", "7/", "/8", "a/b", "0/8", "7/8/9"} {
+		if _, _, err := (Answers{IDs: ids}).ids(); err == nil || !strings.Contains(err.Error(), ids) {
+			t.Errorf("ids %q: %v", ids, err)
+		}
 	}
 	stop := errors.New("stop")
 	if err := (&Answers{}).Complete(func(string) (string, error) { return "", stop }); !errors.Is(err, stop) {
