@@ -636,4 +636,8 @@ type Proof struct {
 	From string
 	// MinimumBake is how long they must have run there.
 	MinimumBake time.Duration
+	// ByHand: nobody approves releases on GitHub, so the role trusts no tag. A
+	// published release stops after its preview, and a person starts the workflow by
+	// hand on the branch.
+	ByHand bool
 }

@@ -27,7 +27,10 @@ func sharedRoot(p config.Platform) root {
 	for _, e := range p.Environments {
 		histories, refs := row{e.Name}, row{"refs/heads/" + p.Repository.Branch}
 		if e.Proof != nil {
-			histories, refs = append(histories, e.Proof.From), append(refs, "refs/tags/*")
+			histories = append(histories, e.Proof.From)
+			if !e.Proof.ByHand {
+				refs = append(refs, "refs/tags/*")
+			}
 		}
 		about := object{{"histories", histories}}
 		if granted := permissionList(p.BoundaryOf(e)); len(granted) > 0 {

@@ -14,6 +14,9 @@ import (
 type Settings struct {
 	OwnerID, ID int64
 	Private     bool
+	// Limited: the plan of the repository's owner offers it no rules, neither of
+	// environments nor of branches and tags.
+	Limited bool
 	// Environments are the environments of GitHub by name.
 	Environments map[string]EnvironmentSettings
 	// Secrets are the names of those secrets asked for that the repository
@@ -51,7 +54,7 @@ func (c *Client) ReadSettings(ctx context.Context, environments, secrets []strin
 	}
 	for _, name := range environments {
 		e, found, err := c.readEnvironment(ctx, name)
-		if err != nil {
+		if err = s.limited(err); err != nil {
 			return s, wrap(err, "read environment %s", name)
 		}
 		if found {
@@ -79,11 +82,21 @@ func (c *Client) ReadSettings(ctx context.Context, environments, secrets []strin
 		}
 		return err
 	})
-	if err != nil {
+	if err = s.limited(err); err != nil {
 		return s, wrap(err, "read the protection of branch %s", branch)
 	}
 	s.TagRules, err = c.readTagRules(ctx, tags)
-	return s, wrap(err, "read the rulesets")
+	return s, wrap(s.limited(err), "read the rulesets")
+}
+
+// limited takes GitHub's answer that the plan does not offer what was asked for as
+// a fact, and returns any other error.
+func (s *Settings) limited(err error) error {
+	if status(err) != http.StatusForbidden || !strings.Contains(err.Error(), "Upgrade to GitHub") {
+		return err
+	}
+	s.Limited = true
+	return nil
 }
 
 // readTagRules returns the rules that apply to all tags of a pattern, sorted.

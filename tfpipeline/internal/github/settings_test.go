@@ -7,6 +7,35 @@ import (
 	"testing"
 )
 
+// A plan without rules is a fact about the repository, and no failure; a token that
+// may not read them is one.
+func TestSettingsOfALimitedPlan(t *testing.T) {
+	for message, limited := range map[string]bool{
+		"Upgrade to GitHub Pro or make this repository public to enable this feature.": true,
+		"Resource not accessible by personal access token":                             false,
+	} {
+		f, client := newFake(t)
+		f.before = func(call string, w http.ResponseWriter) bool {
+			if call == "GET " {
+				_, _ = w.Write([]byte(`{"private": true}`))
+				return true
+			}
+			for _, path := range []string{"GET /environments/", "GET /branches/", "GET /rulesets"} {
+				if strings.HasPrefix(call, path) {
+					w.WriteHeader(http.StatusForbidden)
+					_ = json.NewEncoder(w).Encode(map[string]string{"message": message})
+					return true
+				}
+			}
+			return false
+		}
+		s, err := client.ReadSettings(t.Context(), []string{"production"}, nil, "main", "v*")
+		if (err == nil) != limited || s.Limited != limited || len(s.Environments) > 0 {
+			t.Errorf("%s: %+v, %v", message, s, err)
+		}
+	}
+}
+
 // A ruleset counts if it is active, on tags, and holds for all of the tags that
 // were asked for; what it says counts, and not its name.
 func TestTagRules(t *testing.T) {

@@ -56,7 +56,7 @@ func requiredChecks() []string { return []string{"checks", "plan result"} }
 // somebody approves.
 func refsOf(p config.Platform, e config.Environment, approved bool) []string {
 	refs := []string{"branch " + p.Repository.Branch}
-	if e.Proof != nil && approved {
+	if e.Proof != nil && approved && !e.Proof.ByHand {
 		refs = append(refs, "tag "+releaseTags)
 	}
 	return refs
@@ -65,8 +65,12 @@ func refsOf(p config.Platform, e config.Environment, approved bool) []string {
 // needsApproval reports whether somebody approves each deployment.
 func needsApproval(e config.Environment) bool { return e.Proof != nil || e.Protected }
 
-// byHand replaces the approval if GitHub offers no reviewers.
-const byHand = "in a private repository reviewers need GitHub Enterprise: without it, leave out reviewers and tags, and the approval is to run the workflow by hand, with the fingerprint typed in"
+const (
+	// byHand replaces the approval if GitHub offers no reviewers.
+	byHand = "in a private repository reviewers need GitHub Enterprise: without it, leave out reviewers and tags, set ByHand of its Proof, and the approval is to run the workflow by hand, with the fingerprint typed in"
+	// limited says why a repository cannot have a rule.
+	limited = "; GitHub Free offers a private repository no rules: it needs GitHub Pro, Team or Enterprise, or to be public"
+)
 
 // environmentCommands returns the commands that create an environment and
 // remove those refs among has that may not deploy it; approved says that it
@@ -164,8 +168,17 @@ func unreviewed(s github.Settings, environment string) bool {
 	return ok && s.Private && !has.Reviewed
 }
 
-// difference is how a repository differs in one setting; "" if it does not.
+// difference is how a repository differs in one setting; "" if it does not. It says
+// so where GitHub does not offer the setting.
 func difference(p config.Platform, s github.Settings, name string) string {
+	d := differs(p, s, name)
+	if kind, _, _ := strings.Cut(name, " "); d != "" && s.Limited && slices.Contains([]string{"environment", "branch", "ruleset"}, kind) {
+		d += limited
+	}
+	return d
+}
+
+func differs(p config.Platform, s github.Settings, name string) string {
 	kind, name, _ := strings.Cut(name, " ")
 	switch kind {
 	case "ids":
@@ -188,7 +201,7 @@ func difference(p config.Platform, s github.Settings, name string) string {
 			return "any branch and tag may deploy it, want " + strings.Join(want, ", ") + why
 		case !slices.Equal(has.Refs, want):
 			return fmt.Sprintf("%s may deploy it, want %s%s", strings.Join(has.Refs, ", "), strings.Join(want, ", "), why)
-		case needsApproval(e) && !has.Reviewed && !s.Private:
+		case needsApproval(e) && !has.Reviewed && !s.Private && (e.Proof == nil || !e.Proof.ByHand):
 			return "nobody has to approve"
 		}
 	case "secret":

@@ -51,6 +51,27 @@ func TestCommandsWithoutReviewers(t *testing.T) {
 	}
 }
 
+// An environment that is deployed by hand has no tags, whoever approves; and what
+// GitHub's plan does not offer differs, and says why.
+func TestDifferenceByHandAndOnAPlanWithoutRules(t *testing.T) {
+	p := configtest.Docs()
+	p.Environments[1].Proof.ByHand = true
+	s := github.Settings{Environments: map[string]github.EnvironmentSettings{"production": {Refs: []string{"branch main"}}}}
+	if got := difference(p, s, "environment production"); got != "" {
+		t.Error(got)
+	}
+	for name, want := range map[string]string{
+		"environment production": "there is no such environment" + limited,
+		"branch main":            `the check "checks" is not required` + limited,
+		"ruleset " + tagRule:     "whoever may push chooses what is released" + limited,
+		"secret " + webhook:      "nobody is told of deployments",
+	} {
+		if got := difference(p, github.Settings{Private: true, Limited: true}, name); !strings.HasSuffix(got, want) {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
 // Who may push may neither make nor move a release's tag.
 func TestDifferenceOfTheRuleset(t *testing.T) {
 	for want, rules := range map[string][]string{"": {"creation", "update"}, `"update"`: {"creation"}, `"creation"`: nil} {
