@@ -87,16 +87,15 @@ type Issue struct {
 // IssueBudget is the most bytes of an issue's text.
 const IssueBudget = 60_000
 
-// Issue is the issue of one root.
+// Issue is the issue of one root: what somebody changed. Configuration that waits to
+// be applied opens none, since every merge makes some, and a root that was never
+// applied is all of it.
 func (r *DriftReport) Issue(platform, root, runURL string) Issue {
 	i := slices.IndexFunc(r.roots, func(d rootDrift) bool { return d.name == root })
 	d := r.roots[i]
 	var addresses []string
 	for _, x := range d.Real {
 		addresses = append(addresses, x.Address)
-	}
-	for _, c := range d.Pending {
-		addresses = append(addresses, c.Address)
 	}
 	slices.Sort(addresses)
 	list := func(title string) string {
@@ -118,7 +117,7 @@ func (r *DriftReport) Issue(platform, root, runURL string) Issue {
 		Subject: fmt.Sprintf("<!-- addresses: %x -->", sum[:10]),
 		Changed: list("What differs is now:"), Reopened: list("It differs still, or again:"),
 		Closed: fmt.Sprintf("%s is as Terraform left it. Seen by %s", code(root), cmp.Or(runURL, "hand")),
-		Clean:  d.Clean(),
+		Clean:  len(d.Real) == 0,
 	}
 	head := issue.Marker + "\n" + issue.Subject + "\n"
 	one := DriftReport{roots: []rootDrift{d}}

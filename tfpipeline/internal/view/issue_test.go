@@ -65,6 +65,17 @@ func TestIssueGolden(t *testing.T) {
 	matches(t, "testdata/issue.md", got.String())
 }
 
+// Where nobody changed anything there is no issue, although all of a root waits to be
+// applied.
+func TestNoIssueOfWhatWaits(t *testing.T) {
+	p := parse(t, "production", object{"resource_changes": []object{change("module.api.aws_ecs_service.this", "aws_ecs_service", []string{"create"}, nil, object{}, nil)}})
+	r := &view.DriftReport{}
+	r.Add("production", plan.Classify(p, nil))
+	if i := r.Issue("doc-platform", "production", ""); !i.Clean || r.Clean() {
+		t.Errorf("the issue is clean: %t, the root: %t", i.Clean, r.Clean())
+	}
+}
+
 func TestDeployedGolden(t *testing.T) {
 	first := record()
 	first.Outcome, first.Previous, first.RunURL, first.Environment = deploy.Deployed, deploy.Release{}, "", "staging"
