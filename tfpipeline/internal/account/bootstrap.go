@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/console"
@@ -44,6 +45,9 @@ func (a *Account) Bootstrap(ctx context.Context, env, retry string, change func(
 		}
 	}
 	if env == config.SharedRoot {
+		if r := a.platform.Repository; r.ID == 0 {
+			todo = append(todo, fmt.Sprintf("set OwnerID and ID of Repository in gen/config/default.go, then make gen and tfpipeline apply -env shared: AWS knows a repository that was created, renamed or transferred since 15 July 2026 by them, and none of its jobs can assume a role before; gh api repos/%s/%s --jq '.owner.id,.id' prints them", r.Owner, r.Name))
+		}
 		return changed, todo, nil
 	}
 
