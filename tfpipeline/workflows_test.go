@@ -72,7 +72,7 @@ var triggers = map[string]string{
 	"binaries":       "release released",
 	"checks":         "merge_group, pull_request, workflow_call",
 	"plan":           "merge_group, pull_request",
-	"staging-deploy": "push main",
+	"staging-deploy": "push " + config.Default().Repository.Branch, // the roles trust this one
 	"prod-deploy":    "release released, workflow_dispatch bootstrap fingerprint override_proof tag",
 	"prod-rollback":  "workflow_dispatch force skip_migrations tag",
 	"operate":        "workflow_dispatch environment operation",
@@ -178,6 +178,9 @@ func TestStartedByHandFromTheDefaultBranch(t *testing.T) {
 			if _, scheduled := w.On["schedule"]; scheduled { // which has no other ref
 				want = "github.event_name == 'schedule' || " + want
 			}
+			if file == "dashboard" { // eight times a day, where somebody asks for it
+				want = "github.event_name == 'schedule' && vars.DASHBOARD == 'true' || github.event_name == 'workflow_dispatch' && " + fromDefaultBranch
+			}
 			if first.If != want {
 				t.Errorf("%s/%s runs on any ref: if: %s", file, id, first.If)
 			}
@@ -186,6 +189,41 @@ func TestStartedByHandFromTheDefaultBranch(t *testing.T) {
 	}
 	if d := cmp.Diff([]string{"dashboard/dashboard", "drift/drift", "operate/operate", "prod-rollback/preview", "prod-rollback/rollback"}, slices.Sorted(slices.Values(held))); d != "" {
 		t.Errorf("-want +held:\n%s", d)
+	}
+}
+
+// What takes long, and proves the project and not a platform, costs a private
+// repository minutes only if it asks for them.
+func TestLongTestsAreAskedFor(t *testing.T) {
+	all := workflowtest.Workflows(t)
+	for _, name := range []string{"nightly/race", "nightly/soak", "scan/scan"} {
+		file, job, _ := strings.Cut(name, "/")
+		if got := all[file].Jobs[job].If; got != "vars.LONG_TESTS == 'true' || github.event_name == 'workflow_dispatch'" {
+			t.Errorf("%s runs by itself: if: %s", name, got)
+		}
+	}
+	for file, w := range all {
+		for id, j := range w.Jobs {
+			if _, scheduled := w.On["schedule"]; scheduled && j.Timeout > 30 && j.If == "" {
+				t.Errorf("%s/%s runs by schedule for up to %d minutes in every repository", file, id, j.Timeout)
+			}
+		}
+	}
+}
+
+// Programs are added to a release that can take them, and with an attestation where
+// GitHub has those: in a private repository a job that cannot attest would end without
+// any.
+func TestBinariesArePublishedWithoutAttestations(t *testing.T) {
+	jobs := workflowtest.Workflows(t)["binaries"].Jobs
+	for id, want := range map[string]string{
+		"build":   "${{ !github.event.release.immutable }}",
+		"attest":  "${{ !github.event.repository.private }}",
+		"publish": "${{ !cancelled() && needs.build.result == 'success' && (needs.attest.result == 'success' || github.event.repository.private) }}",
+	} {
+		if got := jobs[id].If; got != want {
+			t.Errorf("%s: if: %s, want %s", id, got, want)
+		}
 	}
 }
 
@@ -439,6 +477,7 @@ func TestWorkflowsKnowNoPlatform(t *testing.T) {
 		}
 	}
 	for file, text := range texts {
+		text = regexp.MustCompile(`vars\.(LONG_TESTS|DASHBOARD) == 'true'`).ReplaceAllString(text, "")
 		for _, w := range words {
 			if regexp.MustCompile(`(^|[^\w-])` + regexp.QuoteMeta(w) + `($|[^\w-])`).MatchString(text) {
 				t.Errorf("%s names %q", file, w)
