@@ -357,9 +357,9 @@ func TestRestorationOutlivesFaults(t *testing.T) {
 	})
 }
 
-// TestRestorationLooksAgain: what somebody did while the question was open is refused
+// TestRestorationIsCheckedAfterTheQuestion: what somebody did while the question was open is refused
 // before anything is done.
-func TestRestorationLooksAgain(t *testing.T) {
+func TestRestorationIsCheckedAfterTheQuestion(t *testing.T) {
 	goBack := func(f *rdsCalls) {
 		f.rename(own, own+"-restored")
 		f.rename(own+"-replaced", own)
