@@ -112,7 +112,7 @@ func runDocumented(t *testing.T, found []documented) map[string]string {
 		args = append(args, added[args[0]]...)
 		ctx, cancel := context.WithCancel(t.Context())
 		if slices.ContainsFunc(endless, func(word string) bool { return slices.Contains(args, word) }) {
-			ctx, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
+			ctx, cancel = context.WithTimeout(t.Context(), 3*time.Second)
 		}
 		began := time.Now()
 		stdout, stderr, code := w.runIn(ctx, args...)

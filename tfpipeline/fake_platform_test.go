@@ -37,6 +37,7 @@ type fakePlatform struct {
 	tagged   []string
 	minimums map[string]int
 	logs     map[string][]string // by log group
+	tails    int                 // reads of logs by time
 	// posts are what the webhook received.
 	posts []string
 	// refuseStart and refuseEnd are what the webhook answers to the message that an
@@ -276,6 +277,7 @@ func (f *fakePlatform) logEvents(answer func(any), group, token string) {
 }
 
 func (f *fakePlatform) filterLogs(w http.ResponseWriter, answer func(any), group string) {
+	f.tails++
 	lines, ok := f.logs[group]
 	if !ok {
 		w.WriteHeader(http.StatusBadRequest)

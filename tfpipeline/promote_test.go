@@ -204,7 +204,7 @@ func TestInterruptedPromotion(t *testing.T) {
 	w.release("v1.0.0")
 	w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.0.0")
 	slow := w.release("v1.1.0")
-	w.script.On(imageDigest("mcp", slow), ecstest.Behaviour{Start: 1500 * time.Millisecond})
+	w.script.On(imageDigest("mcp", slow), ecstest.Behaviour{Start: 5 * time.Second})
 
 	ctx, cancel := context.WithCancelCause(t.Context())
 	go func() {

@@ -147,7 +147,7 @@ func processesBelow(dir string) (ids []int) {
 // awaitEnd waits until nothing runs in the fixture any more.
 func (f *fixture) awaitEnd() {
 	f.t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for len(processesBelow(f.dir)) > 0 {
 		select {
 		case <-time.After(20 * time.Millisecond):
@@ -186,7 +186,7 @@ func (f *fixture) touch(name string) { writeFile(f.t, filepath.Join(f.dir, name)
 // await waits for a file.
 func (f *fixture) await(name string) {
 	f.t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for {
 		if _, err := os.Stat(filepath.Join(f.dir, name)); err == nil {
 			return

@@ -120,13 +120,23 @@ func TestLogs(t *testing.T) {
 
 	// Following prints what comes, each line once, until Ctrl-C.
 	ctx, cancel := context.WithCancelCause(t.Context())
+	before := w.cloud.tails
 	go func() {
-		calls.Pause(t.Context(), 500*time.Millisecond)
+		read := func() int {
+			w.cloud.mu.Lock()
+			defer w.cloud.mu.Unlock()
+			return w.cloud.tails
+		}
+		await := func(reads int) {
+			for read() < reads && calls.Pause(t.Context(), 10*time.Millisecond) {
+			}
+		}
+		await(before + 1)
 		w.cloud.mu.Lock()
 		group := p.LogGroup("staging", "api")
 		w.cloud.logs[group] = append(w.cloud.logs[group], line(time.Now().UnixMilli(), "new"))
 		w.cloud.mu.Unlock()
-		calls.Pause(t.Context(), 500*time.Millisecond)
+		await(read() + 3) // the one after that prints what this one read
 		cancel(console.ErrInterrupted)
 	}()
 	stdout, stderr, code := w.runIn(ctx, "logs", "-env", "staging", "-service", "api", "-f")
