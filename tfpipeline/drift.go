@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 
@@ -88,8 +89,8 @@ func runDrift(ctx context.Context, a *app, o driftOptions) error {
 		return fmt.Errorf("print the drift: %w", err)
 	}
 	if o.issues {
-		report.Issues(ctx, a.console, client, a.platform.Name, compared, &drift)
-		return notCompared
+		notTold := root.Failed(a.console, "told on GitHub", compared, report.Issues(ctx, a.console, client, a.platform.Name, compared, &drift))
+		return errors.Join(notCompared, notTold)
 	}
 	if len(unclean) == 0 {
 		return nil

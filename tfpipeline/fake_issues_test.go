@@ -16,6 +16,8 @@ type fakeIssues struct {
 	list     []map[string]any
 	comments []string
 	changes  int
+	// disabled: the repository has no issues.
+	disabled bool
 }
 
 func (f *fakeIssues) serve(w http.ResponseWriter, r *http.Request) {
@@ -29,6 +31,11 @@ func (f *fakeIssues) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if answer, ok := fakeSettings[path]; ok {
 		fmt.Fprint(w, answer)
+		return
+	}
+	if f.disabled && strings.HasPrefix(path, "/issues") {
+		w.WriteHeader(http.StatusGone)
+		fmt.Fprint(w, `{"message":"Issues are disabled for this repo"}`)
 		return
 	}
 	if !strings.HasPrefix(path, "/issues") && path != "/user" {
@@ -82,7 +89,8 @@ var fakeSettings = map[string]string{
 }
 
 // cloudIssues compares the issues on GitHub: issues CHANGES [STATE TITLE]...,
-// where CHANGES is how many requests have changed something since the last time.
+// where CHANGES is how many requests have changed something since the last time; or
+// disables them: issues disabled.
 func cloudIssues(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: issues CHANGES [STATE TITLE]...")
@@ -90,6 +98,10 @@ func cloudIssues(ts *testscript.TestScript, neg bool, args []string) {
 	cloud := ts.Value("cloud").(*fakeCloud)
 	cloud.mu.Lock()
 	defer cloud.mu.Unlock()
+	if args[0] == "disabled" {
+		cloud.issues.disabled = true
+		return
+	}
 	got := []string{fmt.Sprint(cloud.issues.changes)}
 	for _, x := range cloud.issues.list {
 		got = append(got, fmt.Sprint(x["state"]), fmt.Sprint(x["title"]))

@@ -397,12 +397,25 @@ func TestIssues(t *testing.T) {
 		clean("https://ghe.test/o/r/issues/2")
 		clean("")
 		expect(t, "comments", []string{"2: changed", "2: reopened", "2: clean"}, f.comments)
+		f.comments = nil
 		expect(t, "state", any("closed"), f.issues[1]["state"])
 		<-time.After(31 * 24 * time.Hour)
 		if address, err := c.OpenIssue(t.Context(), i); err != nil || address != "https://ghe.test/o/r/issues/3" {
 			t.Errorf("after a month: %q, %v", address, err)
 		}
 		expect(t, "somebody else's", any(marker+"\nx"), f.issues[0]["body"])
+		// Runs that did not see each other's issue have made two more.
+		f.issue(workflowAuthor, "Drift", i.Body)
+		f.issue(workflowAuthor, "Drift", i.Body)
+		if address, err := c.OpenIssue(t.Context(), i); err != nil || address != "https://ghe.test/o/r/issues/3" {
+			t.Errorf("the oldest of several: %q, %v", address, err)
+		}
+		expect(t, "states", []any{"open", "open", "closed", "closed"}, []any{f.issues[0]["state"], f.issues[2]["state"], f.issues[3]["state"], f.issues[4]["state"]})
+		f.issue(workflowAuthor, "Drift", i.Body)
+		clean("https://ghe.test/o/r/issues/3")
+		expect(t, "states", []any{"open", "closed", "closed"}, []any{f.issues[0]["state"], f.issues[2]["state"], f.issues[5]["state"]})
+		const same = "#3 says the same, and stays."
+		expect(t, "comments", []string{"4: " + same, "5: " + same, "3: clean", "6: clean"}, f.comments)
 	})
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -35,14 +34,21 @@ type Issue struct {
 
 // OpenIssue makes an issue say what it should, and returns its address: it is
 // made, its text is rewritten, and it is opened again if it was closed within
-// the last 30 days. There is never a second one.
+// the last 30 days. Of several that are open, which runs made that did not see each
+// other's, the oldest stays, and the others are closed.
 func (c *Client) OpenIssue(ctx context.Context, i Issue) (string, error) {
-	found, made, err := c.findOrCreateIssue(ctx, i)
+	all, made, err := c.findOrCreateIssue(ctx, i)
 	switch {
 	case err != nil:
 		return "", wrap(err, "issue %q", i.Title)
 	case made:
-		return found.GetHTMLURL(), nil
+		return all[0].GetHTMLURL(), nil
+	}
+	found := all[0]
+	for _, extra := range all[1:] {
+		if err := c.closeIssue(ctx, extra, fmt.Sprintf("#%d says the same, and stays.", found.GetNumber()), "not_planned"); err != nil {
+			return "", wrap(err, "issue %q", i.Title)
+		}
 	}
 	closed := found.GetState() == "closed"
 	comment := ""
@@ -64,36 +70,46 @@ func (c *Client) OpenIssue(ctx context.Context, i Issue) (string, error) {
 }
 
 // CloseIssue closes the issue with a comment, if it is open, and returns its
-// address; "" if it is not.
+// address; "" if it is not. Of several it closes all.
 func (c *Client) CloseIssue(ctx context.Context, i Issue) (string, error) {
 	author, err := c.author(ctx)
 	if err != nil {
 		return "", wrap(err, "issue %q", i.Title)
 	}
-	found, err := c.findIssue(ctx, i.Marker, author)
-	if err != nil || found == nil || found.GetState() == "closed" {
+	all, err := c.findIssues(ctx, i.Marker, author)
+	if err != nil || len(all) == 0 || all[0].GetState() == "closed" {
 		return "", wrap(err, "issue %q", i.Title)
 	}
-	if err := c.commentIssue(ctx, found, i.Closed); err != nil {
-		return "", wrap(err, "issue %q", i.Title)
+	for _, x := range all {
+		if err := c.closeIssue(ctx, x, i.Closed, "completed"); err != nil {
+			return "", wrap(err, "issue %q", i.Title)
+		}
 	}
-	err = c.editIssue(ctx, found, &rest.IssueRequest{State: new("closed"), StateReason: new("completed")})
-	return found.GetHTMLURL(), wrap(err, "issue %q", i.Title)
+	return all[0].GetHTMLURL(), nil
+}
+
+// closeIssue closes an issue with a comment, for one of GitHub's reasons.
+func (c *Client) closeIssue(ctx context.Context, x *rest.Issue, comment, reason string) error {
+	if err := c.commentIssue(ctx, x, comment); err != nil {
+		return err
+	}
+	return c.editIssue(ctx, x, &rest.IssueRequest{State: new("closed"), StateReason: &reason})
 }
 
 // findOrCreateIssue looks before it creates, also where nobody knows whether a
 // creation took effect.
-func (c *Client) findOrCreateIssue(ctx context.Context, i Issue) (found *rest.Issue, made bool, err error) {
+func (c *Client) findOrCreateIssue(ctx context.Context, i Issue) (found []*rest.Issue, made bool, err error) {
 	author, err := c.author(ctx)
 	if err != nil {
 		return nil, false, err
 	}
 	err = retry(ctx, true, func() error {
-		if found, err = c.findIssue(ctx, i.Marker, author); err != nil || found != nil {
+		if found, err = c.findIssues(ctx, i.Marker, author); err != nil || len(found) > 0 {
 			return backoff.Permanent(err)
 		}
 		err := c.do(ctx, http.MethodPost, "/issues", func(ctx context.Context) (err error) {
-			found, _, err = c.rest.Issues.Create(ctx, c.owner, c.repository, &rest.IssueRequest{Title: &i.Title, Body: &i.Body})
+			x, _, err := c.rest.Issues.Create(ctx, c.owner, c.repository, &rest.IssueRequest{Title: &i.Title, Body: &i.Body})
+			found = []*rest.Issue{x}
 			return err
 		})
 		if e, ok := errors.AsType[*Error](err); ok && e.limited {
@@ -105,9 +121,9 @@ func (c *Client) findOrCreateIssue(ctx context.Context, i Issue) (found *rest.Is
 	return found, made, err
 }
 
-// findIssue is the open issue of an author that begins with a marker, else the
-// one that was closed last, within the last 30 days; nil if there is none.
-func (c *Client) findIssue(ctx context.Context, marker, author string) (*rest.Issue, error) {
+// findIssues are the open issues of an author that begin with a marker, the oldest
+// first, else the one that was closed last, within the last 30 days.
+func (c *Client) findIssues(ctx context.Context, marker, author string) ([]*rest.Issue, error) {
 	since := time.Now().Add(-closedFor)
 	for _, o := range []rest.IssueListByRepoOptions{
 		{State: "open", Sort: "created", Direction: "asc"},
@@ -117,15 +133,15 @@ func (c *Client) findIssue(ctx context.Context, marker, author string) (*rest.Is
 			return !x.IsPullRequest() && marked(x.GetUser(), x.GetBody(), marker, author) &&
 				(o.State == "open" || x.GetClosedAt().After(since))
 		})
-		if err != nil || found != nil {
+		if err != nil || len(found) > 0 {
 			return found, err
 		}
 	}
 	return nil, nil
 }
 
-// listIssues is the first issue in a list that is wanted.
-func (c *Client) listIssues(ctx context.Context, o rest.IssueListByRepoOptions, wanted func(*rest.Issue) bool) (*rest.Issue, error) {
+// listIssues are the issues in a list that are wanted; of closed ones, the first.
+func (c *Client) listIssues(ctx context.Context, o rest.IssueListByRepoOptions, wanted func(*rest.Issue) bool) (found []*rest.Issue, err error) {
 	for page := 1; page <= mostPages; page++ {
 		o.ListOptions = rest.ListOptions{Page: page, PerPage: perPage}
 		var list []*rest.Issue
@@ -136,11 +152,16 @@ func (c *Client) listIssues(ctx context.Context, o rest.IssueListByRepoOptions, 
 		if err != nil {
 			return nil, err
 		}
-		if i := slices.IndexFunc(list, wanted); i >= 0 {
-			return list[i], nil
+		for _, x := range list {
+			if wanted(x) {
+				found = append(found, x)
+			}
 		}
-		if len(list) < perPage {
-			return nil, nil
+		switch {
+		case len(found) > 0 && o.State == "closed":
+			return found[:1], nil
+		case len(list) < perPage || len(found) > 0 && page == mostPages:
+			return found, nil
 		}
 	}
 	return nil, fmt.Errorf("there are more than %d issues to look through", mostPages*perPage)

@@ -2,21 +2,28 @@ package report
 
 import (
 	"context"
+	"time"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/github"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
+// issueWithin bounds what is done for the issue of one root: the search reads up to
+// thirty pages twice, and GitHub may ask for a wait of minutes.
+const issueWithin = 5 * time.Minute
+
 // Issues keeps one issue for each root: open while the root drifts, closed
-// when it is clean. An error of GitHub's becomes a warning.
-func Issues(ctx context.Context, c *console.Console, client *github.Client, platform string, roots []string, drift *view.DriftReport) {
+// when it is clean. The errors are in the order of the roots: nothing else tells people
+// of drift.
+func Issues(ctx context.Context, c *console.Console, client *github.Client, platform string, roots []string, drift *view.DriftReport) []error {
+	errs := make([]error, len(roots))
 	runURL := github.ReadRun(c.Getenv).URL
-	for _, root := range roots {
+	for n, root := range roots {
 		i := drift.Issue(platform, root, runURL)
-		address, done, err := "", "open", error(nil)
+		address, done := "", "open"
 		func() {
-			ctx, cancel := context.WithTimeout(ctx, within)
+			ctx, cancel := context.WithTimeout(ctx, issueWithin)
 			defer cancel()
 			issue := github.Issue{
 				Marker: i.Marker, Title: i.Title, Body: i.Body, Subject: i.Subject,
@@ -24,17 +31,14 @@ func Issues(ctx context.Context, c *console.Console, client *github.Client, plat
 			}
 			if i.Clean {
 				done = "closed"
-				address, err = client.CloseIssue(ctx, issue)
+				address, errs[n] = client.CloseIssue(ctx, issue)
 			} else {
-				address, err = client.OpenIssue(ctx, issue)
+				address, errs[n] = client.OpenIssue(ctx, issue)
 			}
 		}()
-		switch {
-		case err != nil:
-			c.Progress("warning: %v", err)
-			c.Annotate(console.Warning, err.Error())
-		case address != "":
+		if errs[n] == nil && address != "" {
 			c.Progress("%s: issue %s is %s", root, address, done)
 		}
 	}
+	return errs
 }
