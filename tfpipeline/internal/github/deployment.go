@@ -113,8 +113,14 @@ func (c *Client) findDeployment(ctx context.Context, d Deployment, ended bool) (
 // ended. The newest one that came to an end has done this for those before it.
 func (c *Client) EndEarlier(ctx context.Context, d Deployment, id int64) error {
 	list, err := c.deployments(ctx, rest.DeploymentsListOptions{Environment: d.Environment})
-	for _, x := range list { // the newest first
-		if x.GetID() == id || d.attempt(x) == "" {
+	// The newest first: GitHub knows which are earlier. The ids of two attempts do not, as
+	// each has the time of its own machine.
+	own := slices.IndexFunc(list, func(x *rest.Deployment) bool { return x.GetID() == id })
+	if own < 0 {
+		own = len(list) - 1
+	}
+	for _, x := range list[own+1:] {
+		if d.ours(x).Attempt == "" {
 			continue
 		}
 		var open bool
@@ -131,11 +137,18 @@ func (c *Client) EndEarlier(ctx context.Context, d Deployment, id int64) error {
 // attempt is what began a deployment of the same platform; "" if that is another's,
 // or a later attempt's.
 func (d Deployment) attempt(x *rest.Deployment) string {
-	var of payload
-	if json.Unmarshal(x.Payload, &of) != nil || of.Attempt > d.Attempts[0] || cmp.Or(of.Platform, d.Platform) != d.Platform {
-		return ""
+	if of := d.ours(x); of.Attempt <= d.Attempts[0] {
+		return of.Attempt
 	}
-	return of.Attempt
+	return ""
+}
+
+// ours is what a deployment of the same platform carries; empty if it is another's.
+func (d Deployment) ours(x *rest.Deployment) (of payload) {
+	if json.Unmarshal(x.Payload, &of) != nil || cmp.Or(of.Platform, d.Platform) != d.Platform {
+		return payload{}
+	}
+	return of
 }
 
 // deployments are the newest ones that options choose, the newest first.

@@ -254,10 +254,10 @@ func TestEarlierDeploymentsEnd(t *testing.T) {
 	begin("docs", "c1", "20261126T010000Z-bbbbbb", DeploymentInProgress, DeploymentSuccess)
 	begin("docs", "c2", "20261126T020000Z-cccccc", DeploymentInProgress)
 	begin("wiki", "c2", "20261126T030000Z-dddddd", DeploymentInProgress)
-	begin("docs", "c3", "20261126T040000Z-eeeeee")
+	begin("docs", "c3", "20261126T070000Z-eeeeee") // by a machine whose clock is ahead
 	own := begin("docs", "c1", "20261126T050000Z-ffffff", DeploymentInProgress, DeploymentSuccess)
-	begin("docs", "c4", "20261126T060000Z-gggggg", DeploymentInProgress)
-	for range 2 { // the second time there is nothing to do
+	begin("docs", "c4", "20261126T044500Z-gggggg", DeploymentInProgress) // by one that is behind
+	for range 2 {                                                        // the second time there is nothing to do
 		if err := c.EndEarlier(t.Context(), Deployment{Platform: "docs", Commit: "c1", Environment: "production", Attempts: []string{"20261126T050000Z-ffffff", ""}}, own); err != nil {
 			t.Fatal(err)
 		}
