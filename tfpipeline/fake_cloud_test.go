@@ -74,11 +74,18 @@ func (c *fakeCloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "sts":
 		callerIdentity(w, c.account)
 	case "sns":
-		pending := ""
-		if c.unconfirmed != "" {
-			pending = "<member><SubscriptionArn>PendingConfirmation</SubscriptionArn><Endpoint>" + c.unconfirmed + "</Endpoint></member>"
+		members := ""
+		for _, e := range c.platform.Environments {
+			for _, address := range e.Alarms.Emails {
+				if address != c.unconfirmed {
+					members += "<member><SubscriptionArn>arn:aws:sns:x</SubscriptionArn><Endpoint>" + address + "</Endpoint></member>"
+				}
+			}
 		}
-		fmt.Fprintf(w, `<ListSubscriptionsByTopicResponse><ListSubscriptionsByTopicResult><Subscriptions>%s<member><SubscriptionArn>arn:aws:sns:x</SubscriptionArn><Endpoint>a@b.io</Endpoint></member></Subscriptions></ListSubscriptionsByTopicResult></ListSubscriptionsByTopicResponse>`, pending)
+		if c.unconfirmed != "" {
+			members += "<member><SubscriptionArn>PendingConfirmation</SubscriptionArn><Endpoint>" + c.unconfirmed + "</Endpoint></member>"
+		}
+		fmt.Fprintf(w, `<ListSubscriptionsByTopicResponse><ListSubscriptionsByTopicResult><Subscriptions>%s</Subscriptions></ListSubscriptionsByTopicResult></ListSubscriptionsByTopicResponse>`, members)
 	case "iam":
 		c.iam(w, string(body))
 	case "s3":

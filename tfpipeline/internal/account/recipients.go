@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -10,25 +11,41 @@ import (
 )
 
 // Unconfirmed names the recipients of an environment's alarms that get no
-// message yet, since they have not followed the link in AWS's mail; "" if all
-// have.
+// message, since they have not followed the link in AWS's mail or have unsubscribed; ""
+// if all get them. AWS forgets a recipient who does not confirm within some days.
 func (a *Account) Unconfirmed(ctx context.Context, env string) (string, error) {
 	topic := "arn:aws:sns:" + a.platform.Region + ":" + a.platform.Account + ":" + a.platform.Prefix(env) + "-alarms"
 	pages := sns.NewListSubscriptionsByTopicPaginator(sns.NewFromConfig(a.cfg), &sns.ListSubscriptionsByTopicInput{TopicArn: &topic})
 	var pending []string
+	confirmed := map[string]bool{}
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return "", fmt.Errorf("look at who hears the alarms of %s: %w", env, err)
 		}
 		for _, s := range page.Subscriptions {
-			if aws.ToString(s.SubscriptionArn) == "PendingConfirmation" {
-				pending = append(pending, aws.ToString(s.Endpoint))
+			switch address, arn := aws.ToString(s.Endpoint), aws.ToString(s.SubscriptionArn); {
+			case arn == "PendingConfirmation":
+				pending = append(pending, address)
+			case strings.HasPrefix(arn, "arn:"):
+				confirmed[address] = true
 			}
 		}
 	}
-	if len(pending) == 0 {
-		return "", nil
+	var missing []string
+	if e, ok := a.platform.Environment(env); ok {
+		for _, address := range e.Alarms.Emails {
+			if !confirmed[address] && !slices.Contains(pending, address) {
+				missing = append(missing, address)
+			}
+		}
 	}
-	return fmt.Sprintf("confirm that %s shall hear the alarms of %s, by the link in the mail from AWS; a wrong address is Alarms.Emails in gen/config/default.go", strings.Join(pending, ", "), env), nil
+	var todo []string
+	if len(pending) > 0 {
+		todo = append(todo, fmt.Sprintf("confirm that %s shall hear the alarms of %s, by the link in the mail from AWS; a wrong address is Alarms.Emails in gen/config/default.go", strings.Join(pending, ", "), env))
+	}
+	if len(missing) > 0 {
+		todo = append(todo, fmt.Sprintf("have %s hear the alarms of %s, to which AWS does not send them: they have unsubscribed, or their link has expired; tfpipeline apply -env %s has AWS send another", strings.Join(missing, ", "), env, env))
+	}
+	return strings.Join(todo, "\n"), nil
 }
