@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,7 +38,8 @@ func (a *Account) MissingSecrets(ctx context.Context, env string) ([]string, err
 
 // DeleteSecrets deletes the environment's secrets that are in a recovery
 // window. Their names would stay in use, so that the environment could not be
-// created again.
+// created again. AWS's list may be some minutes behind, so that those of the
+// configuration are looked at one by one; the list has those that were there before.
 func (a *Account) DeleteSecrets(ctx context.Context, env string) error {
 	client := secretsmanager.NewFromConfig(a.cfg)
 	prefix := a.platform.SecretPrefix(env) + "/"
@@ -57,8 +59,21 @@ func (a *Account) DeleteSecrets(ctx context.Context, env string) error {
 			}
 		}
 	}
+	for _, s := range a.platform.Secrets {
+		name := a.platform.SecretName(env, s.Name)
+		out, err := client.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &name})
+		if _, none := errors.AsType[*smtypes.ResourceNotFoundException](err); none {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("look at secret %s: %w", name, err)
+		}
+		if out.DeletedDate != nil {
+			waiting = append(waiting, name)
+		}
+	}
 	slices.Sort(waiting)
-	for _, name := range waiting {
+	for _, name := range slices.Compact(waiting) {
 		a.console.Progress("%s: deleting secret %s for good", env, name)
 		if _, err := client.DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: &name, ForceDeleteWithoutRecovery: aws.Bool(true)}); err != nil {
 			return fmt.Errorf("delete secret %s: %w", name, err)
