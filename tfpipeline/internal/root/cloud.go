@@ -80,8 +80,16 @@ var credentialVariables = []string{
 	"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 }
 
+// unconfigured reports whether nothing names any credentials: the SDK then asks for the
+// role of the instance, as its last resort.
+func unconfigured(p aws.CredentialsProvider) bool {
+	chain, ok := p.(aws.CredentialProviderSource)
+	return ok && slices.Equal(chain.ProviderSources(), []aws.CredentialSource{aws.CredentialSourceIMDS})
+}
+
 // FindCloud decides what a plan talks to. Only a person's machine without
-// credentials falls back to an offline plan; a workflow has to ask for it.
+// credentials falls back to an offline plan; a workflow has to ask for it. Credentials
+// that are configured and do not work, such as a sign-in that has expired, are an error.
 func FindCloud(ctx context.Context, p config.Platform, c *console.Console, offline bool) (Cloud, error) {
 	if offline {
 		return Cloud{Target: Offline}, nil
@@ -107,6 +115,8 @@ func FindCloud(ctx context.Context, p config.Platform, c *console.Console, offli
 		return Cloud{}, context.Cause(ctx)
 	case slices.ContainsFunc(credentialVariables, func(v string) bool { return c.Getenv(v) != "" }):
 		return Cloud{}, fmt.Errorf("use the AWS credentials that the environment names: %w", err)
+	case !unconfigured(cfg.Credentials):
+		return Cloud{}, console.WithNext(fmt.Errorf("use the AWS credentials of the default profile: %w", err), "aws sso login; or plan with -offline")
 	case c.CI():
 		return Cloud{}, console.WithNext(errors.New("no AWS credentials: a workflow assumes a role before it plans"),
 			"name the role in AWS_ROLE_ARN, with permissions: id-token: write, or plan with -offline")
