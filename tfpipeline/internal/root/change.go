@@ -47,6 +47,19 @@ func Change(ctx context.Context, o Options, name string, c Choices, finish func(
 		return err
 	}
 	switch {
+	case p.Empty() && c.Operation == Destroy:
+		// What Terraform leaves is removed under the lease as well, and only if nobody
+		// has made the environment anew meanwhile.
+		return false, o.Leases.during(ctx, name, c, func(ctx context.Context, _ string) error {
+			p, err := r.Plan(ctx, c)
+			if err == nil && !p.Empty() {
+				err = console.WithNext(fmt.Errorf("%s: somebody applied while this was planned, and nothing was removed", name), "%s", c.Retry)
+			}
+			if err != nil {
+				return err
+			}
+			return end(ctx)
+		})
 	case p.Empty() && (abandoned || r.unfinished != nil || r.abandoned != nil):
 		// Cleaning up after a dead run needs the lease, which is released
 		// afterwards.
