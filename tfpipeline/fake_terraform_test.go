@@ -19,7 +19,8 @@ import (
 // command and, before that, for the how manieth call of it this is, or for the
 // root: plan.2.err, plan.staging.err, plan.err. Their endings are out, err, exit, and run, which makes
 // it start a provider and wait for an interrupt; what the file holds is how long
-// it takes to stop then.
+// it takes to stop then. With pause it writes the file paused, and waits until that is
+// removed.
 func fakeTerraform(args []string) int {
 	dir := os.Getenv("FAKE")
 	verb := args[0]
@@ -74,6 +75,14 @@ func fakeTerraform(args []string) int {
 	}
 	if state, ok := file("errored"); ok {
 		_ = os.WriteFile("errored.tfstate", []byte(state), 0o600)
+	}
+	if _, ok := file("pause"); ok {
+		_ = os.WriteFile(filepath.Join(dir, "paused"), nil, 0o600)
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); <-time.After(10 * time.Millisecond) {
+			if _, err := os.Stat(filepath.Join(dir, "paused")); err != nil {
+				break
+			}
+		}
 	}
 	text, _ := file("err")
 	fmt.Fprint(os.Stderr, text)

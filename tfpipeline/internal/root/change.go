@@ -151,16 +151,48 @@ func RefreshState(ctx context.Context, o Options, name string, c Choices) (err e
 }
 
 // Drift says how a root differs from its state and its configuration. It takes
-// no lock and changes nothing.
+// no lock and changes nothing. Terraform saves the state of an apply only now and then,
+// so while one is under way, and after one that did not end, nobody knows what differs:
+// that is an error.
 func (r *Root) Drift(ctx context.Context) (plan.Drift, error) {
-	p, err := r.Plan(ctx, Choices{Operation: Plan, NoLock: true, LockTimeout: time.Minute})
+	retry := "tfpipeline drift -env " + r.Name
+	before, err := r.settledState(ctx, time.Minute)
+	if err != nil {
+		return plan.Drift{}, err
+	}
+	p, err := r.Plan(ctx, Choices{Operation: Plan, NoLock: true})
 	switch {
 	case err != nil:
 		return plan.Drift{}, err
 	case p.Errored:
 		return plan.Drift{}, fmt.Errorf("%s: the plan failed, so nobody knows what differs", r.Name)
 	}
+	after, err := r.settledState(ctx, 0)
+	if err == nil && after != before {
+		err = console.WithNext(fmt.Errorf("%s: somebody applied while it was compared", r.Name), "%s", retry)
+	}
+	if err != nil {
+		return plan.Drift{}, err
+	}
 	return plan.Classify(p, config.AcceptedDrifts()), nil
+}
+
+// settledState returns the version of a state that has in it all that was made. It waits
+// for an apply that is under way, most at the longest.
+func (r *Root) settledState(ctx context.Context, most time.Duration) (version string, err error) {
+	if _, err := r.awaitLock(ctx, most); err != nil {
+		return "", err
+	}
+	unfinished, err := r.bucket().Unfinished(ctx, r.Name)
+	if err != nil {
+		return "", r.advise(err)
+	}
+	if unfinished != nil {
+		return "", console.WithNext(fmt.Errorf("%s: an apply by %s did not end (begun %s), so nobody knows what differs", r.Name, holder(*unfinished), unfinished.Created),
+			"tfpipeline apply -env %s, which adopts what it made", r.Name)
+	}
+	version, err = r.bucket().StateVersion(ctx, r.Name)
+	return version, r.advise(err)
 }
 
 // Apply applies the saved plan, which is the one that Plan made last.
@@ -195,18 +227,25 @@ func (r *Root) Apply(ctx context.Context, p *plan.Plan, c Choices) error {
 // anything, it notes the apply in the bucket. It removes the note once
 // everything that was created is in the state; if an earlier apply did not
 // finish, it removes the note only after an apply that did everything it had
-// planned.
+// planned. It refuses a plan that is older than an apply which did not finish: only a
+// new one adopts what that apply created.
 func (r *Root) applyLocked(ctx context.Context, c Choices, held state.StateLock) error {
+	var note *state.StateLock
 	if c.Operation == Apply {
-		if err := r.bucket().Begun(ctx, r.Name, held); err != nil {
+		var err error
+		if note, err = r.bucket().Begun(ctx, r.Name, held); err != nil {
 			return r.advise(err)
+		}
+		if note.ID != held.ID && (r.unfinished == nil || note.ID != r.unfinished.ID) {
+			return console.WithNext(fmt.Errorf("%s: an apply by %s began since this was planned (%s) and did not end; what it made may not be in the state, and nothing was changed here", r.Name, holder(*note), note.Created),
+				"%s, which plans anew and adopts it", c.Retry)
 		}
 	}
 	known, err := r.rescue(ctx, r.driver.Apply(ctx))
 	if c.Operation == Apply && known && (err == nil || r.unfinished == nil) {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.span())
 		defer cancel()
-		if endErr := r.bucket().Ended(end, r.Name); endErr != nil {
+		if endErr := r.bucket().Ended(end, r.Name, *note); endErr != nil {
 			r.Progress("the next apply will look for what this one made, since it could not be noted that it ended: %v", endErr)
 		}
 		r.unfinished = nil

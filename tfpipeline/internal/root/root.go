@@ -93,7 +93,7 @@ func (r *Root) settle(ctx context.Context) error {
 		return nil
 	}
 	if r.unfinished != nil {
-		if err := r.bucket().Ended(ctx, r.Name); err != nil {
+		if err := r.bucket().Ended(ctx, r.Name, *r.unfinished); err != nil {
 			return r.advise(err)
 		}
 	}

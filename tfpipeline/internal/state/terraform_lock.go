@@ -166,17 +166,28 @@ func (b *Bucket) RemoveStateLock(ctx context.Context, root string, l StateLock) 
 // An apply is noted in the bucket before Terraform begins it, and struck out
 // once Terraform has ended in good order: then all that it made is in the state.
 
-// Begun notes that an apply begins. The note of one that never ended stays.
-func (b *Bucket) Begun(ctx context.Context, root string, l StateLock) error {
+// Begun notes that an apply begins, and returns the note. That of one that never ended
+// stays, and is returned instead.
+func (b *Bucket) Begun(ctx context.Context, root string, l StateLock) (*StateLock, error) {
 	content, err := json.Marshal(l)
 	if err != nil {
-		return fmt.Errorf("note the apply: %w", err)
+		return nil, fmt.Errorf("note the apply: %w", err)
 	}
-	_, err = b.put(ctx, b.platform.UnfinishedKey(root), content, "")
-	if isConflict(err) {
-		return nil
+	key := b.platform.UnfinishedKey(root)
+	for range attempts {
+		l.ObjectVersion, err = b.put(ctx, key, content, "")
+		conflict, ok := errors.AsType[*conflictError](err)
+		switch {
+		case err == nil:
+			return &l, nil
+		case !ok:
+			return nil, err
+		case conflict.there != nil:
+			return parseStateLock(key, conflict.there)
+		}
+		// Whoever ended removed the other note just now.
 	}
-	return err
+	return nil, err
 }
 
 // Unfinished returns the lock of the apply that began on a root and never ended;
@@ -185,9 +196,14 @@ func (b *Bucket) Unfinished(ctx context.Context, root string) (*StateLock, error
 	return b.stateLock(ctx, b.platform.UnfinishedKey(root))
 }
 
-// Ended strikes out the apply that began on a root.
-func (b *Bucket) Ended(ctx context.Context, root string) error {
-	return b.removeAny(ctx, b.platform.UnfinishedKey(root))
+// Ended strikes out the apply that has this note, as Begun or Unfinished returned it, and
+// no other.
+func (b *Bucket) Ended(ctx context.Context, root string, note StateLock) error {
+	err := b.remove(ctx, b.platform.UnfinishedKey(root), note.ObjectVersion)
+	if isConflict(err) {
+		return nil
+	}
+	return err
 }
 
 // removeAny removes what stands under a key.
@@ -211,9 +227,25 @@ func (e *StateConflictError) Error() string {
 	return fmt.Sprintf("the state does not follow on %s: %s", e.Key, e.Reason)
 }
 
+// StateVersion is the version of a root's stored state; "" if there is none.
+func (b *Bucket) StateVersion(ctx context.Context, root string) (string, error) {
+	there, err := b.getUpTo(ctx, b.platform.StateKey(root), largestState)
+	if err != nil || there == nil {
+		return "", err
+	}
+	return there.version, nil
+}
+
+// SupersededError is a state that was not stored, since a newer one is.
+type SupersededError struct{ Key string }
+
+func (e *SupersededError) Error() string {
+	return "a newer state is stored at " + e.Key + " by now"
+}
+
 // SaveState stores a state that Terraform could not save, if it follows on the
-// one that is stored; one that is newer stays. Else it returns a
-// *StateConflictError.
+// one that is stored. One that is newer stays: that is a *SupersededError. Else it
+// returns a *StateConflictError.
 func (b *Bucket) SaveState(ctx context.Context, root string, content []byte) error {
 	type identity struct {
 		Lineage string
@@ -241,7 +273,7 @@ func (b *Bucket) SaveState(ctx context.Context, root string, content []byte) err
 		case stored.Lineage != own.Lineage:
 			return &StateConflictError{key, fmt.Sprintf("its lineage is %s, and that of the stored one is %s", own.Lineage, stored.Lineage)}
 		case stored.Serial > own.Serial:
-			return nil
+			return &SupersededError{key}
 		case stored.Serial == own.Serial:
 			return &StateConflictError{key, fmt.Sprintf("both have serial %d, and they differ", own.Serial)}
 		}

@@ -126,15 +126,23 @@ func TestStateLockWhoseAnswersAreLost(t *testing.T) {
 func TestUnfinishedApply(t *testing.T) {
 	inTime(t, func(ctx context.Context, t *testing.T, b *bucket) {
 		for _, attempt := range []string{"first", "second"} {
-			if err := open(b).Begun(ctx, "staging", stateLock("1", attempt)); err != nil {
-				t.Fatal(err)
+			// The note of the first is what the second is told.
+			if note := ok(open(b).Begun(ctx, "staging", stateLock("1", attempt)))(t); note == nil || note.Attempt() != "first" || note.ObjectVersion == "" {
+				t.Errorf("%s: noted %+v", attempt, note)
 			}
 		}
 		if l := ok(open(b).Unfinished(ctx, "staging"))(t); l == nil || l.Attempt() != "first" {
 			t.Errorf("unfinished: %+v", l)
 		}
+		note := ok(open(b).Unfinished(ctx, "staging"))(t)
+		if err := open(b).Ended(ctx, "staging", state.StateLock{ObjectVersion: "another"}); err != nil {
+			t.Fatal(err)
+		}
+		if l := ok(open(b).Unfinished(ctx, "staging"))(t); l == nil {
+			t.Error("the end of another apply removed the note")
+		}
 		for range 2 {
-			if err := open(b).Ended(ctx, "staging"); err != nil {
+			if err := open(b).Ended(ctx, "staging", *note); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -158,7 +166,7 @@ func TestSaveState(t *testing.T) {
 		"first":           {"", document("a", 1, ""), document("a", 1, ""), ""},
 		"follows":         {document("a", 3, ""), document("a", 5, ""), document("a", 5, ""), ""},
 		"is stored":       {document("a", 3, ""), document("a", 3, ""), document("a", 3, ""), ""},
-		"was replaced":    {document("a", 7, ""), document("a", 5, ""), document("a", 7, ""), ""},
+		"was replaced":    {document("a", 7, ""), document("a", 5, ""), document("a", 7, ""), "a newer state is stored at " + stateKey},
 		"differs":         {document("a", 5, "x"), document("a", 5, "y"), document("a", 5, "x"), "both have serial 5"},
 		"another lineage": {document("b", 5, ""), document("a", 6, ""), document("b", 5, ""), "its lineage is a, and that of the stored one is b"},
 		"no state":        {document("b", 5, ""), "x", document("b", 5, ""), "it is not a state"},
@@ -169,8 +177,9 @@ func TestSaveState(t *testing.T) {
 					b.objects[stateKey] = test.stored
 				}
 				err := open(b).SaveState(ctx, "staging", []byte(test.content))
-				conflict, isConflict := errors.AsType[*state.StateConflictError](err)
-				if (test.fails != "") != isConflict || isConflict && !strings.Contains(conflict.Error(), test.fails) || !isConflict && err != nil {
+				_, isConflict := errors.AsType[*state.StateConflictError](err)
+				_, superseded := errors.AsType[*state.SupersededError](err)
+				if (test.fails != "") != (err != nil) || err != nil && (!strings.Contains(err.Error(), test.fails) || isConflict == superseded) {
 					t.Errorf("SaveState = %v", err)
 				}
 				if b.objects[stateKey] != test.want {
