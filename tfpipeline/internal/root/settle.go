@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/specboard/platform/tfpipeline/internal/calls"
@@ -66,7 +67,7 @@ func (l *Leases) Settle(ctx context.Context, env string) (Settlement, error) {
 	if err != nil {
 		return s, err
 	}
-	if err := l.settleWorkspaces(ctx, env, did); err != nil {
+	if err := l.settleWorkspaces(ctx, env, dead, did); err != nil {
 		return s, err
 	}
 	for _, n := range dead {
@@ -97,8 +98,9 @@ func (l *Leases) awaitDead(ctx context.Context, env string) ([]note, error) {
 	}
 }
 
-// settleWorkspaces ends every Terraform whose owner died, and saves its state.
-func (l *Leases) settleWorkspaces(ctx context.Context, env string, did func(string, ...any)) error {
+// settleWorkspaces ends every Terraform whose owner died, and saves its state. While
+// somebody else holds the state's lock, it only keeps it: theirs may follow on another.
+func (l *Leases) settleWorkspaces(ctx context.Context, env string, dead []note, did func(string, ...any)) error {
 	left, err := terraform.FindAbandoned(filepath.Join(l.Cache, "work"), env)
 	if err != nil {
 		return err
@@ -112,8 +114,16 @@ func (l *Leases) settleWorkspaces(ctx context.Context, env string, did func(stri
 			return fmt.Errorf("%s: %w", env, err)
 		}
 		if content != nil {
-			kept, err := saveState(ctx, l.Bucket, env, content)
+			save := saveState
+			if free, err := l.stateFree(ctx, env, dead); err != nil {
+				return err
+			} else if !free {
+				save = keepState
+			}
+			kept, err := save(ctx, l.Bucket, env, content)
 			switch {
+			case isType[*state.SupersededError](err):
+				did("the state that Terraform could not save is kept at %s, and not saved: %v", kept, err)
 			case err != nil:
 				return console.WithNext(fmt.Errorf("%s: the state that Terraform could not save stays on this machine: %w", env, err), "tfpipeline settle -env %s", env)
 			case kept != "":
@@ -128,6 +138,24 @@ func (l *Leases) settleWorkspaces(ctx context.Context, env string, did func(stri
 		did("the folder that Terraform worked in is removed")
 	}
 	return nil
+}
+
+// keepState stores a state next to the state in the bucket and says where.
+func keepState(ctx context.Context, bucket *state.Bucket, root string, content []byte) (kept string, err error) {
+	return bucket.KeepState(ctx, root, content)
+}
+
+// stateFree reports whether the state's lock is held by nobody but runs that died.
+func (l *Leases) stateFree(ctx context.Context, env string, dead []note) (bool, error) {
+	held, err := l.Bucket.StateLock(ctx, env)
+	switch {
+	case isType[*state.ForeignError](err):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return held == nil || held.Abandoned(l.span()) ||
+		slices.ContainsFunc(dead, func(n note) bool { return n.Attempt == held.Attempt() }), nil
 }
 
 // endTerraform waits until the Terraform of a workspace has ended, and kills

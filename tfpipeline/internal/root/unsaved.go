@@ -30,6 +30,9 @@ func (r *Root) rescue(ctx context.Context, err error) (known bool, _ error) {
 	ctx = context.WithoutCancel(ctx)
 	kept, saveErr := saveState(ctx, r.bucket(), r.Name, unsaved.State)
 	switch {
+	case isType[*state.SupersededError](saveErr):
+		// What only this one has is adopted, for which the note of the apply stays.
+		return false, console.WithNext(fmt.Errorf("%s: %w, and is kept at %s: %w", r.Name, err, kept, saveErr), "tfpipeline apply -env %s, which adopts what that state does not know", r.Name)
 	case saveErr != nil:
 		r.workspace.Leave()
 		return false, console.WithNext(fmt.Errorf("%s: %w, and is kept on this machine: %w", r.Name, err, saveErr), "tfpipeline settle -env %s, on this machine", r.Name)
@@ -41,7 +44,8 @@ func (r *Root) rescue(ctx context.Context, err error) (known bool, _ error) {
 }
 
 // saveState saves a state, or stores it next to the state in the bucket and
-// says where.
+// says where. If that is because a newer one is stored, it returns a
+// *state.SupersededError as well.
 func saveState(ctx context.Context, bucket *state.Bucket, root string, content []byte) (kept string, err error) {
 	for _, delay := range saveAfter() {
 		if !calls.Pause(ctx, delay) {
@@ -51,15 +55,18 @@ func saveState(ctx context.Context, bucket *state.Bucket, root string, content [
 		if err == nil {
 			return "", nil
 		}
-		if isType[*state.StateConflictError](err) {
+		if isType[*state.StateConflictError](err) || isType[*state.SupersededError](err) {
 			break
 		}
 	}
 	kept, keepErr := bucket.KeepState(ctx, root, content)
 	if keepErr != nil {
-		return "", errors.Join(err, keepErr)
+		return "", fmt.Errorf("%v; %w", err, keepErr)
 	}
-	return kept, nil
+	if !isType[*state.SupersededError](err) {
+		err = nil
+	}
+	return kept, err
 }
 
 // saveUnsaved saves the states that earlier applies could not save: the one
@@ -92,7 +99,12 @@ func (r *Root) saveUnsaved(ctx context.Context, most time.Duration) error {
 	}
 	return r.locked(ctx, newAttempt(), most, func(ctx context.Context, _ state.StateLock) error {
 		p := r.roots.Platform
-		if err := r.bucket().SaveState(ctx, r.Name, content); err != nil {
+		err := r.bucket().SaveState(ctx, r.Name, content)
+		if isType[*state.SupersededError](err) {
+			r.Progress("the state that an earlier apply could not save is not saved: %v; it stays as an old version of s3://%s/%s", err, p.StateBucket(), p.UnsavedKey(r.Name))
+			return r.advise(r.bucket().DropKeptState(ctx, r.Name))
+		}
+		if err != nil {
 			return console.WithNext(fmt.Errorf("%s: an earlier apply could not save its state, and it cannot be saved now: %w", r.Name, err),
 				"look at s3://%s/%s, and remove it once nothing in it matters", p.StateBucket(), p.UnsavedKey(r.Name))
 		}
