@@ -30,6 +30,9 @@ type Options struct {
 	// AllowAhead accepts a database to which a newer release has applied
 	// migrations that this list does not hold.
 	AllowAhead bool
+	// Roles are the roles of the database besides its owner. Up makes them once every
+	// migration is applied, and drops those that it once made and that are not listed.
+	Roles []ServiceRole
 	// Report, if not nil, is told what happens, in order, from one goroutine.
 	Report func(Event)
 
@@ -66,6 +69,9 @@ func (o Options) Validate() error {
 		if value < 0 {
 			bad(name, value, "zero or more")
 		}
+	}
+	for _, r := range o.Roles {
+		problems = append(problems, r.validate())
 	}
 	return errors.Join(problems...)
 }

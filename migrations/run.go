@@ -73,7 +73,7 @@ func Up(ctx context.Context, config *pgx.ConnConfig, list []Migration, o Options
 		}
 		result.Applied = append(result.Applied, record)
 	}
-	return result, nil
+	return result, r.makeRoles(ctx)
 }
 
 // find returns the record of a migration that began before, or nil.

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -71,7 +72,25 @@ func (a *app) rootOptions(cloud root.Cloud) root.Options {
 	return root.Options{
 		Platform: a.platform, Repository: a.repository, Cache: cacheDir(),
 		Console: a.console, Redactor: redact.FromEnvironment(a.console.Getenv), Cloud: cloud, Leases: a.leases(cloud),
+		MakeRoles: func(ctx context.Context, env string) error { return a.makeRoles(ctx, env, cloud) },
 	}
+}
+
+// makeRoles runs the task migrate, which makes the roles of the database.
+func (a *app) makeRoles(ctx context.Context, env string, cloud root.Cloud) error {
+	e, err := a.environmentOf(env, cloud)
+	if err != nil {
+		return err
+	}
+	outputs, err := state.New(cloud.Config, a.platform).Outputs(ctx, env)
+	if err != nil {
+		return err
+	}
+	ran, err := e.ecs.Migrate(ctx, outputs, "roles-"+rand.Text())
+	if err == nil && !ran {
+		a.console.Progress("%s: the first promotion makes the roles of the database", env)
+	}
+	return err
 }
 
 // cacheDir is the folder for files that are kept between runs.

@@ -411,6 +411,11 @@ const (
 	// DatabaseCredentials is the JSON document of the database's master user.
 	// Its password is generated, and reaches containers as DB_PASSWORD.
 	DatabaseCredentials SecretKind = "database"
+	// DatabaseRole is a role in the database that may do only what its Grants say,
+	// with a generated password of its own. A service or task that names it in Secrets
+	// logs in with it, and not as the owner of all tables; several may share one. The
+	// task migrate makes the role.
+	DatabaseRole SecretKind = "database-role"
 )
 
 // Secret is one Secrets Manager secret per environment, under the
@@ -420,15 +425,22 @@ type Secret struct {
 	Name string
 	// Kind is where the value comes from.
 	Kind SecretKind
-	// Variable is the environment variable that containers receive it in.
+	// Variable is the environment variable that containers receive it in. Empty for a
+	// database role, whose user is in DB_USER, and whose password is where the
+	// database's own would be.
 	Variable string
 	// Length is that of a generated value, in characters (8 to 4096).
 	Length int
 	// Version rotates a generated value: raise it, and the next apply stores a
-	// new one. Zero is 1. The database's password changes with its secret.
+	// new one. Zero is 1. The database's password changes with its secret, and so does
+	// that of a database role.
 	Version int
 	// Hint tells a person what to store in a provided secret.
 	Hint string
+	// Grants is what a database role may do with the tables that migrations make, also
+	// with those of later ones: "read", or "write", which is reading, inserting,
+	// updating and deleting. Neither changes a table, or sees the record of migrations.
+	Grants string
 }
 
 // Environment is everything that differs between two copies of the platform.

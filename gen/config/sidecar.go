@@ -102,6 +102,7 @@ func (c *checker) sidecars(path string, s Service) {
 		c.must(o.CPU >= 0, at+".cpu", o.CPU, "is not a number of CPU units", 64)
 		c.must(o.Memory == 0 || o.Memory >= 6, at+".memory", o.Memory, "is not memory that ECS gives a container, 6 MiB or more, or 0 for what the others leave", 128)
 		c.secretReferences(at, o.Secrets)
+		c.databaseLogin(at, false, o.Secrets)
 		c.variables(at, container{secrets: o.Secrets, environment: o.Environment})
 		c.dependencies(at+".dependsOn", o.Name, o.DependsOn, s)
 		c.logRouter(at+".logRouter", o, router)
@@ -216,7 +217,7 @@ func (c *checker) logRouter(path string, o Sidecar, first string) {
 			c.must(false, at, name, "is not a secret", mostAlike(name, names(c.Secrets, func(s Secret) string { return s.Name })))
 			continue
 		}
-		c.must(secret.Kind != DatabaseCredentials, at, name, "holds the database's credentials, which no log router needs", nil)
+		c.must(secret.Kind != DatabaseCredentials && secret.Kind != DatabaseRole, at, name, "holds the database's credentials, which no log router needs", nil)
 	}
 }
 

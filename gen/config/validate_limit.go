@@ -72,9 +72,18 @@ func (c *checker) definitionFits(path string, of container, command []string) {
 	for name, value := range of.environment {
 		add(map[string]string{"name": name, "value": value})
 	}
+	reference := func(variable, name string) {
+		add(map[string]string{"name": variable, "valueFrom": "arn:aws:secretsmanager:ap-northeast-1:123456789012:secret:" + c.SecretName(c.longestEnvironment(), name) + "-abcdef"})
+	}
 	for _, name := range of.secrets {
 		s, _ := c.Secret(name)
-		add(map[string]string{"name": s.Variable, "valueFrom": "arn:aws:secretsmanager:ap-northeast-1:123456789012:secret:" + c.SecretName(c.longestEnvironment(), name) + "-abcdef"})
+		reference(s.Variable, name)
+	}
+	if of.migrates {
+		add(c.RoleGrants())
+		for _, s := range c.DatabaseRoles() {
+			reference(s.RoleVariable(), s.Name)
+		}
 	}
 	for _, name := range of.buckets {
 		add(map[string]string{"name": BucketVariable(name), "value": c.Bucket(c.longestEnvironment(), name)})

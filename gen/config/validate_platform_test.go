@@ -101,7 +101,7 @@ func TestInvalidSecret(t *testing.T) {
 	checkInvalid(t, []invalid{
 		{"secret with a slash", func(p *P) { p.Secrets[1].Name = "session/secret"; p.Services[0].Secrets = nil }, `secrets["session/secret"].name: "session/secret" is not lower-case letters, digits and single hyphens between them, beginning with a letter; for example "session-secret"`},
 		{"secret twice", func(p *P) { p.Secrets[2].Name = "session-secret"; p.Tasks[1].Secrets = nil }, `secrets[2].name: "session-secret" is declared twice; for example "session-secret-2"`},
-		{"secret of no kind", func(p *P) { p.Secrets[1].Kind = "" }, `secrets["session-secret"].kind: "" is not a kind of secret: "generated", "provided" or "database"; for example "generated"`},
+		{"secret of no kind", func(p *P) { p.Secrets[1].Kind = "" }, `secrets["session-secret"].kind: "" is not a kind of secret: "generated", "provided", "database" or "database-role"; for example "generated"`},
 		{"secret too short", func(p *P) { p.Secrets[1].Length = 7 }, `secrets["session-secret"].length: 7 is not the length of a generated value, 8 to 4096 characters; for example 64`},
 		{"database password too long for RDS", func(p *P) { p.Secrets[0].Length = 129 }, `secrets["db-credentials"].length: 129 is not the length of a PostgreSQL password on RDS, 8 to 128 characters; for example 48`},
 		{"provided secret with a length", func(p *P) { p.Secrets[3].Length = 32 }, `secrets["invite-keys"].length: 32 has no effect: a person provides the value; for example 0`},

@@ -13,7 +13,10 @@ func (c *checker) secrets() {
 			c.must(len(s.Name) <= 255, path+".name", s.Name, "is longer than 255 characters", "session-secret")
 		}
 		c.secretKind(path, s)
-		c.variableName(path+".variable", s.Variable)
+		if s.Kind != DatabaseRole {
+			c.variableName(path+".variable", s.Variable)
+			c.must(s.Grants == "", path+".grants", s.Grants, "has no effect: the secret is no role of the database", "")
+		}
 		if s.Kind == DatabaseCredentials {
 			c.absent(c.HasDatabase(), true, path+".kind", s.Kind, noDatabase, Generated)
 			c.must(database == "", path+".kind", s.Kind, "is that of secret "+show(database)+" already, and there is one database", Generated)
@@ -31,6 +34,9 @@ func (c *checker) secretKind(path string, s Secret) {
 	case Generated:
 		c.must(s.Length >= 8 && s.Length <= 4096, path+".length", s.Length, "is not the length of a generated value, 8 to 4096 characters", 64)
 		c.must(s.Hint == "", path+".hint", s.Hint, "has no effect: nobody has to provide the value", "")
+	case DatabaseRole:
+		c.databaseRole(path, s)
+		fallthrough
 	case DatabaseCredentials:
 		c.must(s.Length >= 8 && s.Length <= 128, path+".length", s.Length, "is not the length of a PostgreSQL password on RDS, 8 to 128 characters", 48)
 		c.must(s.Hint == "", path+".hint", s.Hint, "has no effect: nobody has to provide the value", "")
@@ -42,6 +48,6 @@ func (c *checker) secretKind(path string, s Secret) {
 			"does not tell a person, in up to 1024 characters, what to store", "the invitation keys, separated by commas")
 		c.must(isPrintable(s.Hint), path+".hint", s.Hint, printableRule, "the invitation keys, separated by commas")
 	default:
-		c.must(false, path+".kind", s.Kind, "is not a kind of secret: "+show(Generated)+", "+show(Provided)+" or "+show(DatabaseCredentials), Generated)
+		c.must(false, path+".kind", s.Kind, "is not a kind of secret: "+show(Generated)+", "+show(Provided)+", "+show(DatabaseCredentials)+" or "+show(DatabaseRole), Generated)
 	}
 }

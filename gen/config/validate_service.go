@@ -33,6 +33,7 @@ func (c *checker) services() {
 		c.health(path, s)
 		c.calls(path, s)
 		c.secretReferences(path, s.Secrets)
+		c.databaseLogin(path, s.Database, s.Secrets)
 		c.permissions(path+".permissions", s.Permissions)
 		c.queueReferences(path+".receives", s.Receives)
 		c.queueReferences(path+".sends", s.Sends)

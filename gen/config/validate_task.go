@@ -26,6 +26,7 @@ func (c *checker) tasks() {
 		c.ephemeral(path, t.EphemeralStorageGiB)
 		c.permissions(path+".permissions", t.Permissions)
 		c.secretReferences(path, t.Secrets)
+		c.databaseLogin(path, t.Database, t.Secrets)
 		c.queueReferences(path+".sends", t.Sends)
 		c.bucketReferences(path+".buckets", t.Buckets)
 		of, command := t.container()
@@ -39,5 +40,8 @@ func (c *checker) tasks() {
 	if c.must(ok, "tasks", nil, "no "+show(MigrateTask)+", which every promotion runs before it updates the services",
 		literal(`{Name: "migrate", Service: "api", Command: []string{"migrate", "up"}, CPU: 256, Memory: 512, Database: true}`)) {
 		c.must(migrate.Database, keyed("tasks", MigrateTask)+".database", false, "leaves migrations without the database", true)
+		if s, ok := c.LoginSecret(migrate.Secrets); ok {
+			c.must(s.Kind != DatabaseRole, keyed("tasks", MigrateTask)+".secrets", s.Name, "is a role of the database, and only the owner of the tables changes them", nil)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 // container is what decides the environment variables of a service or task.
 type container struct {
 	listens         bool // on a port
+	migrates        bool // the task that makes the database's roles
 	database, cache bool
 	calls, secrets  []string
 	queues, buckets []string
@@ -62,7 +63,7 @@ func (s Service) container() (container, []string) {
 
 func (t Task) container() (container, []string) {
 	return container{
-		database: t.Database, cache: t.Cache,
+		migrates: t.Name == MigrateTask, database: t.Database, cache: t.Cache,
 		secrets: t.Secrets, queues: queuesOf(nil, t.Sends), buckets: t.Buckets, environment: t.Environment,
 	}, t.Command
 }
@@ -80,6 +81,12 @@ func (c *checker) owned(path string, of container) map[string]string {
 		}
 		if s, ok := c.DatabaseSecret(); ok {
 			c.ownVariable(owners, path+".database", literal("true"), s.Variable, "secret "+show(s.Name))
+		}
+		if roles := c.DatabaseRoles(); of.migrates && len(roles) > 0 {
+			claim(RolesVariable, "the platform")
+			for _, s := range roles {
+				c.ownVariable(owners, path+".database", literal("true"), s.RoleVariable(), "database role "+show(s.Name))
+			}
 		}
 	}
 	if of.cache {
@@ -111,7 +118,7 @@ func (c *checker) owned(path string, of container) map[string]string {
 		}
 	}
 	for i, name := range of.secrets {
-		if s, ok := c.Secret(name); ok && slices.Index(of.secrets, name) == i && s.Kind != DatabaseCredentials {
+		if s, ok := c.Secret(name); ok && slices.Index(of.secrets, name) == i && s.Kind != DatabaseCredentials && s.Kind != DatabaseRole {
 			c.ownVariable(owners, path+".secrets["+strconv.Itoa(i)+"]", name, s.Variable, "secret "+show(name))
 		}
 	}

@@ -18,7 +18,11 @@ Any number of runs may start at once: one works, the others wait for it. No
 client of the application waits longer than -lock-timeout for a migration: a
 step that does not get its locks in that time lets go and tries again. A run
 that stopped goes on where it stopped: after an error at the failed statement,
-in a backfill behind the last committed batch.`
+in a backfill behind the last committed batch.
+
+DB_ROLES={"reports": "read"} has it make, after the migrations, a role that may
+read (or "write") their tables, and the login that DB_ROLE_REPORTS names as
+{"username": "reports_v1", "password": ...}.`
 
 // source are the flags that say which migrations are meant.
 type source struct{ dir, release string }
@@ -62,6 +66,10 @@ func up(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	o.Release = from.release
+	var err error
+	if o.Roles, err = serviceRoles(p.env); err != nil {
+		return err
+	}
 	list, config, where, err := from.open(p)
 	if err != nil {
 		return err
@@ -81,5 +89,8 @@ func up(ctx context.Context, p *program, args []string) error {
 	}
 	o.Report = view.event
 	result, err := migrations.Up(ctx, config, list, o)
+	if err == nil && len(o.Roles) > 0 {
+		fmt.Fprintln(p.stderr, "database roles: "+describeRoles(o.Roles))
+	}
 	return view.result(list, result, err)
 }

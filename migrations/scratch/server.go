@@ -1,8 +1,8 @@
 // Package scratch starts a PostgreSQL server that is thrown away: for tests,
 // and for measuring what a migration does before it does so in earnest.
 //
-// The server waits for no disk, asks for no password, and is gone with the
-// process that started it, however that ends.
+// The server waits for no disk, asks its superuser for no password, and is gone with
+// the process that started it, however that ends.
 package scratch
 
 import (
@@ -56,7 +56,8 @@ type Options struct {
 	// socket only.
 	TCP bool
 	// Certificate and Key are PEM. With them a TCP server refuses connections
-	// without TLS, as RDS does by rds.force_ssl.
+	// without TLS, as RDS does by rds.force_ssl, and roles other than Role need their
+	// password.
 	Certificate, Key []byte
 	// Settings such as "autovacuum=off" are added to the server's.
 	Settings []string
@@ -124,7 +125,7 @@ func (s *Server) start(ctx context.Context, bin string, owner *syscall.Credentia
 	}
 	var protection *tls.Config
 	if o.Certificate != nil {
-		if protection, err = o.requireTLS(data, owner); err != nil {
+		if protection, err = o.requireTLS(data, role, owner); err != nil {
 			return err
 		}
 		settings = append([]string{"ssl=on"}, settings...)
@@ -209,10 +210,10 @@ func (o Options) cluster(ctx context.Context, bin string, owner *syscall.Credent
 
 // requireTLS has a server, not yet started, speak TLS alone on its port, and
 // returns how to reach it.
-func (o Options) requireTLS(data string, owner *syscall.Credential) (*tls.Config, error) {
+func (o Options) requireTLS(data, role string, owner *syscall.Credential) (*tls.Config, error) {
 	for name, content := range map[string][]byte{
 		"server.crt": o.Certificate, "server.key": o.Key,
-		"pg_hba.conf": []byte("local all all trust\nhostssl all all 127.0.0.1/32 trust\n"),
+		"pg_hba.conf": []byte("local all all trust\nhostssl all \"" + role + "\" 127.0.0.1/32 trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n"),
 	} {
 		path := filepath.Join(data, name)
 		err := os.WriteFile(path, content, 0o600)

@@ -53,6 +53,7 @@ func Shop() config.Platform {
 				Timeouts:      config.Timeouts{Request: 20 * time.Second, Idle: 30 * time.Second, Stop: time.Minute},
 				Database:      true,
 				Cache:         true,
+				Secrets:       []string{"stock-login"},
 				Receives:      []string{"stock-changes"},
 			},
 			{
@@ -93,6 +94,7 @@ func Shop() config.Platform {
 				Name:     "report",
 				Service:  "orders",
 				Command:  []string{"/bin/orders", "report"},
+				Secrets:  []string{"report-login"},
 				Sends:    []string{"mail", "stock-changes"},
 				Buckets:  []string{"invoices"},
 				Schedule: config.Schedule{Expression: "cron(0 6 ? * MON-FRI *)", TimeZone: "Europe/Berlin", Retries: 5, MaximumAge: 30 * time.Minute},
@@ -120,6 +122,8 @@ func Shop() config.Platform {
 				Hint:     "the payment provider's key",
 			},
 			{Name: "postgres", Kind: config.DatabaseCredentials, Variable: "PGPASSWORD", Length: 32},
+			{Name: "stock-login", Kind: config.DatabaseRole, Grants: config.GrantWrite, Length: 32, Version: 2},
+			{Name: "report-login", Kind: config.DatabaseRole, Grants: config.GrantRead, Length: 32},
 		},
 
 		Buckets: []config.Bucket{{Name: "invoices"}},

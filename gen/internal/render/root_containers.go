@@ -263,7 +263,12 @@ func containerEnvironment(p config.Platform, e config.Environment, c container) 
 		values["DB_HOST"] = expr("module.database.address")
 		values["DB_PORT"] = expr("tostring(module.database.port)")
 		values["DB_NAME"] = p.DatabaseName()
-		values["DB_USER"] = p.DatabaseUser()
+		if login, ok := p.LoginSecret(c.secrets); !ok || login.Kind != config.DatabaseRole {
+			values["DB_USER"] = p.DatabaseUser()
+		}
+		if c.name == config.MigrateTask && len(p.DatabaseRoles()) > 0 {
+			values[config.RolesVariable] = p.RoleGrants()
+		}
 		values["DB_SSLMODE"] = "require" // the database refuses any other connection
 	}
 	if c.cache {
@@ -353,12 +358,24 @@ func environmentBuckets(p config.Platform, e config.Environment) []node {
 // containerSecrets are references by variable, sorted.
 func containerSecrets(p config.Platform, c container) object {
 	references := map[string]any{}
+	key := func(secret, key string) expr {
+		return expr(`"${module.secrets.stored_arns["` + secret + `"]}:` + key + `::"`)
+	}
+	if owner, ok := p.DatabaseSecret(); ok && c.database {
+		login, _ := p.LoginSecret(c.secrets)
+		references[owner.Variable] = key(login.Name, "password")
+		if login.Kind == config.DatabaseRole {
+			// The user changes with the password.
+			references["DB_USER"] = key(login.Name, "username")
+		}
+	}
 	for _, s := range p.Secrets {
 		switch {
-		case s.Kind == config.DatabaseCredentials && c.database:
-			references[s.Variable] = expr(`"${module.secrets.stored_arns["` + s.Name + `"]}:password::"`)
-		case !slices.Contains(c.secrets, s.Name):
-		case s.Kind != config.DatabaseCredentials:
+		case s.Kind == config.DatabaseRole:
+			if c.name == config.MigrateTask {
+				references[s.RoleVariable()] = secretReference(p, s.Name)
+			}
+		case s.Kind != config.DatabaseCredentials && slices.Contains(c.secrets, s.Name):
 			references[s.Variable] = secretReference(p, s.Name)
 		}
 	}

@@ -145,9 +145,16 @@ func environmentSecrets(p config.Platform, e config.Environment) []node {
 			set("exclude_punctuation", true),
 		))
 		value := expr("ephemeral.aws_secretsmanager_random_password." + identifier(s.Name) + ".random_password")
-		if s.Kind == config.DatabaseCredentials {
+		user := ""
+		switch s.Kind {
+		case config.DatabaseCredentials:
+			user = p.DatabaseUser()
+		case config.DatabaseRole:
+			user = s.LoginName()
+		}
+		if user != "" {
 			values = append(values, field{s.Name, call{"jsonencode", object{
-				{"username", p.DatabaseUser()},
+				{"username", user},
 				{"password", value},
 			}}})
 		} else {
@@ -181,6 +188,8 @@ func secretAbout(s config.Secret) string {
 	switch s.Kind {
 	case config.DatabaseCredentials:
 		return "User and password of the database"
+	case config.DatabaseRole:
+		return "User and password of a role in the database that may " + s.Grants
 	case config.Provided:
 		return "Provided by a person: " + s.Hint
 	default:

@@ -97,7 +97,10 @@ func (a *Account) Secrets(ctx context.Context, env string) (Secrets, error) {
 func (a *Account) secret(ctx context.Context, env string, s config.Secret) (Secret, error) {
 	secret := Secret{Name: s.Name, Path: a.platform.SecretName(env, s.Name), Kind: s.Kind, Versions: []SecretVersion{}, Services: []string{}, Tasks: []string{}}
 	reads := func(secrets []string, database bool) bool {
-		return slices.Contains(secrets, s.Name) || database && s.Kind == config.DatabaseCredentials
+		if login, ok := a.platform.LoginSecret(secrets); ok && database && login.Name == s.Name {
+			return true
+		}
+		return s.Kind != config.DatabaseRole && slices.Contains(secrets, s.Name)
 	}
 	for _, service := range a.platform.Services {
 		if reads(service.AllSecrets(), service.Database) {
@@ -105,7 +108,7 @@ func (a *Account) secret(ctx context.Context, env string, s config.Secret) (Secr
 		}
 	}
 	for _, task := range a.platform.Tasks {
-		if reads(task.Secrets, task.Database) {
+		if reads(task.Secrets, task.Database) || s.Kind == config.DatabaseRole && task.Name == config.MigrateTask {
 			secret.Tasks = append(secret.Tasks, task.Name)
 		}
 	}
@@ -127,7 +130,7 @@ func (a *Account) secret(ctx context.Context, env string, s config.Secret) (Secr
 
 // Settable returns an error that says the way if no value may be stored by hand.
 func Settable(env string, s config.Secret) error {
-	if s.Kind == config.DatabaseCredentials {
+	if s.Kind == config.DatabaseCredentials || s.Kind == config.DatabaseRole {
 		return databaseSecret(env, s)
 	}
 	return nil
@@ -136,7 +139,7 @@ func Settable(env string, s config.Secret) error {
 // Rotatable returns an error that says the way if no random value may be stored.
 func Rotatable(env string, s config.Secret) error {
 	switch s.Kind {
-	case config.DatabaseCredentials:
+	case config.DatabaseCredentials, config.DatabaseRole:
 		return databaseSecret(env, s)
 	case config.Provided:
 		return console.Usage(fmt.Sprintf("secret %s is provided by a person (%s), so nothing here can draw a new value", s.Name, s.Hint),
@@ -146,7 +149,7 @@ func Rotatable(env string, s config.Secret) error {
 }
 
 func databaseSecret(env string, s config.Secret) error {
-	return console.Usage(fmt.Sprintf("secret %s holds the database's password, which the database has to get together with it: an apply does both", s.Name),
+	return console.Usage(fmt.Sprintf("secret %s holds a password of the database, which the database has to get together with it: an apply does both", s.Name),
 		fmt.Sprintf("raise Version of secret %s in gen/config/default.go to %d, make gen, tfpipeline apply -env %s", s.Name, max(1, s.Version)+1, env))
 }
 

@@ -33,9 +33,9 @@ type instance struct {
 //
 // They stand in for Amazon RDS, with recovery to any time since the instance began:
 // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_PostgreSQL.html.
-// An instance has its own server, master user and first database. Any password
-// is right, the master user is a superuser, and the version is that of this
-// machine's PostgreSQL. As by rds.force_ssl, the default since PostgreSQL 15, a
+// An instance has its own server, master user and first database. The master user is
+// a superuser and any password is right for it, other roles need their own, and the
+// version is that of this machine's PostgreSQL. As by rds.force_ssl, the default since PostgreSQL 15, a
 // connection without TLS is refused; PGSSLROOTCERT names the certificate to
 // verify a server by, which is the same for all.
 type databaseServers struct {

@@ -208,7 +208,7 @@ func (r *Root) Apply(ctx context.Context, p *plan.Plan, c Choices) error {
 	})
 	switch {
 	case err == nil:
-		return nil
+		return r.makeRoles(ctx, p, c)
 	case console.NextOf(err) != "":
 		return err
 	case isType[*terraform.StalePlanError](err):

@@ -36,6 +36,9 @@ type Options struct {
 	// Leases are those under which roots are changed; nil changes them without
 	// a lease.
 	Leases *Leases
+	// MakeRoles has an environment's database make the roles that services log in as;
+	// nil leaves it to the next promotion.
+	MakeRoles func(ctx context.Context, environment string) error
 }
 
 // Roots holds what the roots of one target share: the Terraform program, the

@@ -77,6 +77,7 @@ func write(b *bytes.Buffer, v reflect.Value, named bool) {
 
 var kindNames = map[config.SecretKind]string{
 	config.Generated: "Generated", config.Provided: "Provided", config.DatabaseCredentials: "DatabaseCredentials",
+	config.DatabaseRole: "DatabaseRole",
 }
 
 // writeStruct puts a small struct on one line, as a person would.
