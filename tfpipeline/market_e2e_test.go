@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,6 +84,7 @@ func TestMarket(t *testing.T) {
 	if a, err := m.load.ask(t.Context(), "/?call="+url.QueryEscape("http://search:9200/")); err != nil || a.Service != "search" || a.Release != "v1.0.0" {
 		t.Errorf("the search answers the website as %+v, %v", a, err)
 	}
+	m.rotates(env)
 	sent := letters()
 	m.load.end(t)
 	m.handled(sent)
@@ -336,6 +339,61 @@ func (m *market) restores(env string, sent int) {
 	heard(sent + 1)
 	m.unchanged(env)
 	contains(m.t, "restore -discard that of before", restore("-discard"), "market-trial-replaced is deleted")
+}
+
+// rotates replaces, while users ask and workers are at work, the password of the
+// database, that of the role with which the worker mail logs in, and the database's
+// instance class. The class waits for the maintenance window, and no plan has it twice.
+func (m *market) rotates(env string) {
+	m.t.Helper()
+	m.edit(env, "secrets.tf", `(username = "mail_login_v)1"`, `${1}2"`)
+	m.edit(env, "secrets.tf", `(?s)((?:database|mail-login) = \{[^}]*version     = )1`, `${1}2`)
+	m.edit(env, "database.tf", `(password_version +=) 1`, `${1} 2`)
+	m.edit(env, "database.tf", `"db.t4g.micro"`, `"db.t4g.small"`)
+	m.git("add", "--all")
+	m.release("v1.3.0", nil)
+	plan := func() string {
+		m.t.Helper()
+		out, _, _ := m.administrator.as(m.endpoint, "plan").run(m.t, "plan", "-C", m.repository, "-env", env, "-no-lock")
+		return out
+	}
+	contains(m.t, "the plan", plan(), "restarts the database, in its maintenance window (sun:04:00-sun:05:00 UTC)")
+	mentions(m.t, m.deploys(console.ExitOK, "v1.3.0", env, "promote", "-release", "v1.3.0"), "task migrate makes the roles of the database")
+	contains(m.t, "the plan of what is deferred", plan(), env+": no changes; 1 deferred to its maintenance window")
+	var logins string
+	const query = "SELECT string_agg(DISTINCT usename, ' ') FROM pg_stat_activity WHERE usename LIKE 'mail_login%'"
+	if err := m.database(env).QueryRow(m.t.Context(), query).Scan(&logins); err != nil || logins != "mail_login_v2" {
+		m.t.Errorf("the worker is logged in as %q, %v", logins, err)
+	}
+	request, err := http.NewRequestWithContext(m.t.Context(), http.MethodPost, m.endpoint+"/_localaws/maintenance", nil)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	if err := answer.Body.Close(); err != nil || answer.StatusCode != http.StatusOK {
+		m.t.Fatalf("the maintenance window: %s, %v", answer.Status, err)
+	}
+	if out := plan(); !strings.Contains(out, env+": no changes\n") {
+		m.t.Errorf("the plan after the maintenance window:\n%s", out)
+	}
+}
+
+// edit changes a file of an environment's root.
+func (m *market) edit(env, file, pattern, replacement string) {
+	m.t.Helper()
+	path := filepath.Join(m.repository, "envs", env, file)
+	before, err := os.ReadFile(path)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	after := regexp.MustCompile(pattern).ReplaceAllString(string(before), replacement)
+	if after == string(before) {
+		m.t.Fatalf("%s has no %s:\n%s", file, pattern, before)
+	}
+	writeFile(m.t, path, after)
 }
 
 // unchanged checks that a plan finds nothing to do.

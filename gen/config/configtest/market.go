@@ -48,6 +48,7 @@ func Market() config.Platform {
 				HealthCommand: checked,
 				Health:        often,
 				Database:      true,
+				Secrets:       []string{"mail-login"},
 				Receives:      []string{"mail"},
 				Environment:   map[string]string{"SAMPLE_RECEIVE": "mail"},
 			},
@@ -78,6 +79,7 @@ func Market() config.Platform {
 		Secrets: []config.Secret{
 			{Name: "cookie-key", Kind: config.Generated, Variable: "COOKIE_KEY", Length: 40},
 			{Name: "database", Kind: config.DatabaseCredentials, Variable: "DB_PASSWORD", Length: 32},
+			{Name: "mail-login", Kind: config.DatabaseRole, Grants: config.GrantWrite, Length: 32},
 		},
 
 		// A release that crashes receives messages without handling them, and they

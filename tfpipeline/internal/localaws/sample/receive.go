@@ -48,8 +48,12 @@ const (
 // message was handled. Two tasks may begin at the same time.
 const tables = `
 SELECT pg_advisory_xact_lock(7241);
-CREATE TABLE IF NOT EXISTS received (queue text, id text, PRIMARY KEY (queue, id));
-CREATE TABLE IF NOT EXISTS handled (queue text, body text, release text);`
+DO $$ BEGIN
+	IF to_regclass('handled') IS NULL THEN -- who may not make tables waits for who may
+		CREATE TABLE received (queue text, id text, PRIMARY KEY (queue, id));
+		CREATE TABLE handled (queue text, body text, release text);
+	END IF;
+END $$;`
 
 func newReceiver(ctx context.Context, b behaviour, stdout io.Writer) (*receiver, error) {
 	r := &receiver{behaviour: b, stdout: stdout, alive: aliveFile(b.get), crashed: make(chan struct{})}
