@@ -113,7 +113,7 @@ func TestKilledInside(t *testing.T) {
 			"SELECT count(*) FROM pg_index WHERE NOT indisvalid", true},
 		{"detach", "ALTER TABLE p DETACH PARTITION p1 CONCURRENTLY", "SELECT * FROM p",
 			"SELECT count(*) FROM pg_inherits WHERE inhdetachpending", true},
-		{"transaction", "INSERT INTO a VALUES (1000, 1); SELECT pg_sleep(0.2)", "", "SELECT 1 - count(*) FROM a WHERE id = 1000", false},
+		{"transaction", "INSERT INTO a VALUES (1000, 1); SELECT pg_sleep(1)", "", "SELECT 1 - count(*) FROM a WHERE id = 1000", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"encoding/json"
 	"regexp"
 	"slices"
 	"strconv"
@@ -55,15 +54,12 @@ func (s Secret) RoleVariable() string { return "DB_ROLE_" + strings.ToUpper(s.Ro
 
 // RoleGrants is the value of RolesVariable: grants by the names of roles.
 func (p Platform) RoleGrants() string {
-	grants := map[string]string{}
+	var grants []string
 	for _, s := range p.DatabaseRoles() {
-		grants[s.RoleName()] = s.Grants
+		grants = append(grants, strconv.Quote(s.RoleName())+":"+strconv.Quote(s.Grants))
 	}
-	text, err := json.Marshal(grants)
-	if err != nil {
-		panic(err) // strings alone
-	}
-	return string(text)
+	slices.Sort(grants)
+	return "{" + strings.Join(grants, ",") + "}"
 }
 
 // mostRoleName leaves 63 bytes to a login's name with its version.
