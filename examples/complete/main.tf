@@ -113,6 +113,17 @@ module "load_balancer" {
   zone_id    = data.aws_route53_zone.this.zone_id
 }
 
+module "firewall" {
+  source = "../../modules/firewall"
+
+  common_rules      = "count"
+  load_balancer_arn = module.load_balancer.arn
+  name              = "shop-staging"
+  rate              = 2000
+  region            = "us-west-2"
+  topic_arn         = module.alarms.topic_arn
+}
+
 module "network" {
   source = "../../modules/network"
 

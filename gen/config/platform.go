@@ -487,6 +487,9 @@ type Environment struct {
 	// balancer, such as an office's and a VPN's (up to 30; none: everybody). A
 	// promotion then judges by the targets' health and asks no page by HTTPS.
 	AllowedCIDRs []string
+	// Firewall is AWS WAF in front of the load balancer; empty: there is none. AWS takes
+	// some 5 dollars a month for it, one for each rule, and 0.60 for a million requests.
+	Firewall Firewall
 	// LogRetentionDays is one of CloudWatch's retention periods.
 	LogRetentionDays int
 	// AccessLogDays is how long a bucket keeps a line for each request to the load
@@ -499,6 +502,18 @@ type Environment struct {
 	// deployed (30 s to 20 min): 0 means twice as long as the slowest health check
 	// takes to notice a failure, and at least 30 s.
 	HealthWindow time.Duration
+}
+
+// Firewall is what AWS WAF does with requests.
+type Firewall struct {
+	// Rate is how many requests an address may make within five minutes (10 to
+	// 2000000000; 0: no bound). More of them are answered with 429, and an alarm rings
+	// when so many were.
+	Rate int
+	// CommonRules is what AWS's common rule set does with requests that look like an
+	// attack: "count", to see in the metrics what it would block, or "block". Empty: it
+	// is not used.
+	CommonRules string
 }
 
 // MaxHealthWindow is the longest HealthWindow: a workflow's job has so much time

@@ -62,6 +62,7 @@ func (c *checker) environments() {
 		c.must(slices.Contains(logRetentions(), e.LogRetentionDays), path+".logRetentionDays", e.LogRetentionDays,
 			"is not a period that CloudWatch keeps logs for: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096 … 3653 days", 30)
 		c.allowedCIDRs(path+".allowedCIDRs", e.AllowedCIDRs)
+		c.firewall(path+".firewall", e.Firewall)
 		c.days(path+".network.flowLogDays", e.Network.FlowLogDays)
 		if c.absent(c.HasLoadBalancer(), e.AccessLogDays != 0, path+".accessLogDays", e.AccessLogDays, noDomain, 0) {
 			c.days(path+".accessLogDays", e.AccessLogDays)

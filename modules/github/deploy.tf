@@ -509,10 +509,40 @@ resource "aws_iam_policy" "jobs" {
 
   name        = "${var.platform}-deploy-${each.key}-jobs"
   path        = "/${var.platform}/"
-  description = "Schedules and queues of ${each.key}"
+  description = "Schedules, queues and firewall of ${each.key}"
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
+      {
+        Sid    = "Firewall"
+        Effect = "Allow"
+        Action = [
+          "elasticloadbalancing:SetWebAcl",
+          "wafv2:AssociateWebACL",
+          "wafv2:CreateWebACL",
+          "wafv2:DeleteWebACL",
+          "wafv2:DisassociateWebACL",
+          "wafv2:TagResource",
+          "wafv2:UntagResource",
+          "wafv2:UpdateWebACL",
+        ]
+        Resource = [
+          "arn:aws:wafv2:${var.region}:${var.account}:regional/webacl/${var.platform}-${each.key}/*",
+          "arn:aws:elasticloadbalancing:${var.region}:${var.account}:loadbalancer/app/${local.load_balancers[each.key]}/*",
+        ]
+      },
+      {
+        # WAF asks for AWS's rules that a web ACL uses as well.
+        Sid    = "FirewallRules"
+        Effect = "Allow"
+        Action = [
+          "wafv2:CreateWebACL",
+          "wafv2:UpdateWebACL",
+        ]
+        Resource = [
+          "arn:aws:wafv2:${var.region}:${var.account}:regional/managedruleset/*/*",
+        ]
+      },
       {
         Sid    = "Schedules"
         Effect = "Allow"

@@ -100,6 +100,9 @@ resource "aws_iam_policy" "look" {
           "sqs:GetQueueUrl",
           "sqs:ListQueueTags",
           "tag:GetResources",
+          "wafv2:GetWebACL",
+          "wafv2:GetWebACLForResource",
+          "wafv2:ListTagsForResource",
         ]
         Resource = "*"
       },

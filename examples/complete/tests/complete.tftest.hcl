@@ -95,6 +95,12 @@ mock_provider "aws" {
       url = "https://sqs.us-west-2.amazonaws.com/123456789012/example"
     }
   }
+
+  mock_resource "aws_wafv2_web_acl" {
+    defaults = {
+      arn = "arn:aws:wafv2:us-west-2:123456789012:regional/webacl/example/01234567-89ab-cdef-0123-456789abcdef"
+    }
+  }
 }
 
 variables {

@@ -175,6 +175,7 @@ func Shop() config.Platform {
 			{
 				Name:      "live",
 				WWW:       config.WWWServes,
+				Firewall:  config.Firewall{Rate: 3000, CommonRules: config.CountCommonRules},
 				Protected: true,
 				Network:   config.Network{CIDR: "172.18.0.0/16", NATGateways: 3, FlowLogDays: 7},
 				Database: config.Database{

@@ -227,6 +227,9 @@ func githubLook() []node {
 					"sqs:GetQueueUrl",
 					"sqs:ListQueueTags",
 					"tag:GetResources",
+					"wafv2:GetWebACL",
+					"wafv2:GetWebACLForResource",
+					"wafv2:ListTagsForResource",
 				}, "*"),
 				object{
 					note("A plan asks for a random value that it throws away; what Terraform stores it asks for again at apply."),

@@ -88,6 +88,7 @@ func loadBalancer() module {
 		},
 		tests: []source{{"tests/load_balancer.tftest.hcl", loadBalancerTest()}},
 		outputs: []output{
+			{"arn", "The load balancer.", "aws_lb.this.arn"},
 			{"arn_suffix", "The load balancer's dimension in CloudWatch.", "aws_lb.this.arn_suffix"},
 			{"dns_name", "AWS's own name of the load balancer.", "aws_lb.this.dns_name"},
 			{"listener_arn", "HTTPS listener, for listener rules.", "aws_lb_listener.https.arn"},

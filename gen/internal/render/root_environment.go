@@ -31,6 +31,7 @@ func environmentRoot(p config.Platform, e config.Environment) (root, error) {
 		source{"logs.tf", environmentLogs(p, e)},
 		source{"network.tf", []node{moduleCall("network", "network", network...)}},
 		source{"load_balancer.tf", environmentLoadBalancer(p, e)},
+		source{"firewall.tf", environmentFirewall(p, e)},
 		source{"cluster.tf", []node{
 			moduleCall("cluster", "cluster", append([]node{set("name", p.Cluster(e.Name))}, spot(p.Spot(e))...)...),
 		}},
@@ -104,6 +105,25 @@ func environmentLoadBalancer(p config.Platform, e config.Environment) []node {
 	}
 	sortArguments(body)
 	return append(nodes, moduleCall("load_balancer", "load_balancer", body...))
+}
+
+// environmentFirewall is in front of the load balancer; none renders nothing.
+func environmentFirewall(p config.Platform, e config.Environment) []node {
+	if e.Firewall == (config.Firewall{}) {
+		return nil
+	}
+	var body []node
+	for _, f := range given(field{"common_rules", e.Firewall.CommonRules}, field{"rate", e.Firewall.Rate}) {
+		body = append(body, set(f.key, f.value))
+	}
+	body = append(body,
+		set("load_balancer_arn", expr("module.load_balancer.arn")),
+		set("name", p.Prefix(e.Name)),
+		set("region", p.Region),
+		set("topic_arn", expr("module.alarms.topic_arn")),
+	)
+	sortArguments(body)
+	return []node{moduleCall("firewall", "firewall", body...)}
 }
 
 // environmentRedirects are the load balancer's redirects by their priorities, in

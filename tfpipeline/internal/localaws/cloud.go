@@ -148,7 +148,9 @@ func (c *Cloud) assemble(o *CloudOptions) (err error) {
 	}
 	client := elb.NewFromConfig(c.config)
 	c.balancers = balancer.New(balancer.Options{
-		Read:  func(ctx context.Context) (balancer.Configuration, error) { return balancer.Read(ctx, client) },
+		Read: func(ctx context.Context) (balancer.Configuration, error) {
+			return balancer.Read(ctx, client, c.firewallRate)
+		},
 		Speed: o.Speed, Lag: o.Lag, Second: o.Second, Warn: warn,
 	})
 	c.ECS = ecs.New(ecs.Options{
@@ -166,6 +168,8 @@ func (c *Cloud) assemble(o *CloudOptions) (err error) {
 		trace(call)
 		switch {
 		case call.Service == "elasticloadbalancing" && !strings.HasPrefix(call.Operation, "Describe"):
+			c.balancers.Refresh()
+		case call.Service == "wafv2" && !strings.HasPrefix(call.Operation, "Get") && !strings.HasPrefix(call.Operation, "List"):
 			c.balancers.Refresh()
 		case call.Service == "rds" && call.Operation == "DeleteDBInstance":
 			c.databases.recheck()

@@ -33,8 +33,9 @@
 // TLS: an HTTPS listener answers plain HTTP on its loopback port, as its own
 // target sees it (X-Forwarded-Proto says https). Authentication, Lambda and
 // instance targets, stickiness, slow start, other conditions (such a rule
-// answers 501, by name), WAF, access logs, HTTP/2 and gRPC to targets, zones,
-// and security groups.
+// answers 501, by name), access logs, HTTP/2 and gRPC to targets, zones, and
+// security groups; of WAF only the limit of an address's requests is modelled,
+// which each listener counts for itself.
 package balancer
 
 import (
@@ -215,6 +216,7 @@ type listener struct {
 	balancers *Balancers
 	address   string // host:port
 	server    *http.Server
+	rates     rates
 
 	mu     sync.Mutex
 	config Listener

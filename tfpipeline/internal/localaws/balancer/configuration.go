@@ -23,6 +23,9 @@ type Listener struct {
 	Protocol string // HTTP or HTTPS
 	// Idle is how many seconds no byte may pass on a connection; 0 is 60.
 	Idle int
+	// Rate is how many requests a firewall lets an address make within five minutes;
+	// 0 is no bound.
+	Rate int
 	// Rules are in the order of their priorities, the default one last.
 	Rules []Rule
 }

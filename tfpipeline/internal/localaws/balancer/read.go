@@ -11,8 +11,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 )
 
-// Read reads the configuration through the API of Elastic Load Balancing.
-func Read(ctx context.Context, client *sdk.Client) (c Configuration, err error) {
+// Read reads the configuration through the API of Elastic Load Balancing, and by rate
+// how many requests a load balancer's firewall lets an address make.
+func Read(ctx context.Context, client *sdk.Client, rate func(ctx context.Context, arn string) (int, error)) (c Configuration, err error) {
 	balancers := sdk.NewDescribeLoadBalancersPaginator(client, &sdk.DescribeLoadBalancersInput{})
 	for balancers.HasMorePages() {
 		page, err := balancers.NextPage(ctx)
@@ -30,6 +31,13 @@ func Read(ctx context.Context, client *sdk.Client) (c Configuration, err error) 
 			attributes, err := client.DescribeLoadBalancerAttributes(ctx, &sdk.DescribeLoadBalancerAttributesInput{LoadBalancerArn: lb.LoadBalancerArn})
 			if err != nil {
 				return c, fmt.Errorf("read the attributes of %s: %w", *lb.LoadBalancerArn, err)
+			}
+			limit, err := rate(ctx, *lb.LoadBalancerArn)
+			if err != nil {
+				return c, err
+			}
+			for i := range listeners {
+				listeners[i].Rate = limit
 			}
 			for _, a := range attributes.Attributes {
 				if seconds, err := strconv.Atoi(value(a.Value)); err == nil && value(a.Key) == "idle_timeout.timeout_seconds" {

@@ -34,6 +34,9 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l.mu.Unlock()
 	// A client that takes this port for its proxy names the whole URL.
 	r.URL.Scheme, r.URL.Host = "", ""
+	if l.limited(w, r, config.Rate) {
+		return
+	}
 	rule, ok := config.find(r)
 	switch {
 	case !ok:

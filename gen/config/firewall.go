@@ -1,0 +1,24 @@
+package config
+
+// What Firewall.CommonRules may be.
+const (
+	CountCommonRules = "count"
+	BlockCommonRules = "block"
+)
+
+// The rate that AWS takes, in requests of an address within five minutes.
+const (
+	leastRate = 10
+	mostRate  = 2_000_000_000
+)
+
+// firewall checks what AWS WAF is to do.
+func (c *checker) firewall(path string, f Firewall) {
+	if !c.absent(c.HasLoadBalancer(), f != Firewall{}, path, nil, noDomain, literal("Firewall{}")) {
+		return
+	}
+	c.must(f.Rate == 0 || f.Rate >= leastRate && f.Rate <= mostRate, path+".rate", f.Rate,
+		"is not a number of requests within five minutes that AWS WAF counts to, 10 to 2000000000, or 0 for no bound", 2000)
+	c.must(f.CommonRules == "" || f.CommonRules == CountCommonRules || f.CommonRules == BlockCommonRules, path+".commonRules", f.CommonRules,
+		"is not a way to use AWS's common rules: count, block, or empty", CountCommonRules)
+}
