@@ -58,6 +58,8 @@ func commands() []command {
 		historyCommand(),
 		logsCommand(),
 		runTaskCommand(),
+		execCommand(),
+		dbCommand(),
 		restartCommand(),
 		scaleCommand(),
 		secretsCommand(),
@@ -98,6 +100,9 @@ func (c command) verb(a *app) flags.Verb {
 	v := flags.Verb{
 		Name: c.name, Summary: c.summary, Usage: c.usage, Long: c.long(), Roots: a.platform.Roots(), Refusal: c.refusal, AnyEnv: c.anyEnv, Args: c.args, Actions: c.actions,
 		Values: map[string][]string{"service": a.platform.ServiceNames(), "only": a.platform.ServiceNames(), "bad": a.platform.ServiceNames(), "task": a.platform.TaskNames(), "secret": a.platform.SecretNames()},
+	}
+	if c.name == "exec" {
+		delete(v.Values, "task") // here it is a running one, by its id
 	}
 	if c.env != nil {
 		v.Env = c.env(a.platform)

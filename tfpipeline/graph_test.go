@@ -74,6 +74,9 @@ var allowed = map[string][]string{
 		"tfpipeline/internal/redact", "tfpipeline/internal/state", "tfpipeline/internal/terraform", "tfpipeline/internal/view",
 	},
 
+	// What people do inside an environment.
+	"tfpipeline/internal/session": {"gen/config", "tfpipeline/internal/calls", "tfpipeline/internal/console", "tfpipeline/internal/ecs", "tfpipeline/internal/flags"},
+
 	// Which versions are supported.
 	"tfpipeline/internal/upgrade": {"gen/config"},
 

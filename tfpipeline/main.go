@@ -13,6 +13,7 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/process"
+	"github.com/specboard/platform/tfpipeline/internal/session"
 	"github.com/specboard/platform/tfpipeline/internal/webidentity"
 )
 
@@ -46,8 +47,12 @@ func start(platform config.Platform, limits deploy.Limits) int {
 	return a.run(ctx, os.Args[1:])
 }
 
-// relay runs Terraform for terraform-exec, if this process was started for it.
+// relay runs Terraform for terraform-exec, or AWS's Session Manager plugin, if this
+// process was started for it.
 func relay() (code int, ok bool) {
+	if code, ok := session.RunPlugin(os.Args[1:]); ok {
+		return code, true
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	return process.RunRelay(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr, os.Getppid)

@@ -8,7 +8,26 @@ module "github" {
   environments = {
     staging = {
       domain    = "staging.specboard.io"
+      exec      = true
       histories = ["staging"]
+      permissions = [
+        {
+          actions = [
+            "logs:DescribeLogGroups",
+            "ssmmessages:CreateControlChannel",
+            "ssmmessages:CreateDataChannel",
+            "ssmmessages:OpenControlChannel",
+            "ssmmessages:OpenDataChannel",
+          ]
+          resources = ["*"]
+        },
+        {
+          actions = ["logs:DescribeLogStreams"]
+          resources = [
+            "arn:aws:logs:us-west-2:123456789012:log-group:/doc-platform/staging/exec/sessions:*",
+          ]
+        },
+      ]
       protected = false
       refs      = ["refs/heads/main"]
     }

@@ -15,6 +15,11 @@ output "role_arns" {
   value       = module.github.role_arns
 }
 
+output "operate_policy_arns" {
+  description = "Policies for people who run commands in tasks, by environment."
+  value       = module.github.operate_policy_arns
+}
+
 output "zone_id" {
   description = "Hosted zone of the domain."
   value       = aws_route53_zone.this.zone_id

@@ -4,4 +4,8 @@ module "cluster" {
   source = "../../modules/cluster"
 
   name = "doc-platform-staging"
+  session_log = {
+    name           = "/doc-platform/staging/exec/sessions"
+    retention_days = 30
+  }
 }

@@ -57,8 +57,9 @@ module "api" {
     INVITE_KEYS    = module.secrets.arns["invite-keys"]
     SESSION_SECRET = module.secrets.stored_arns["session-secret"]
   }
-  subnet_ids = module.network.private_subnet_ids
-  vpc_id     = module.network.vpc_id
+  session_log_arn = "arn:aws:logs:us-west-2:123456789012:log-group:/doc-platform/staging/exec/sessions"
+  subnet_ids      = module.network.private_subnet_ids
+  vpc_id          = module.network.vpc_id
 }
 
 module "frontend" {
@@ -100,6 +101,7 @@ module "frontend" {
   port                 = 3000
   region               = "us-west-2"
   repository_arn       = "arn:aws:ecr:us-west-2:123456789012:repository/doc-platform/frontend"
+  session_log_arn      = "arn:aws:logs:us-west-2:123456789012:log-group:/doc-platform/staging/exec/sessions"
   subnet_ids           = module.network.private_subnet_ids
   vpc_id               = module.network.vpc_id
 }
@@ -158,6 +160,7 @@ module "mcp" {
   secrets = {
     DB_PASSWORD = "${module.secrets.stored_arns["db-credentials"]}:password::"
   }
-  subnet_ids = module.network.private_subnet_ids
-  vpc_id     = module.network.vpc_id
+  session_log_arn = "arn:aws:logs:us-west-2:123456789012:log-group:/doc-platform/staging/exec/sessions"
+  subnet_ids      = module.network.private_subnet_ids
+  vpc_id          = module.network.vpc_id
 }

@@ -100,6 +100,7 @@ func Default() Platform {
 				Size:             Size{CPU: 256, Memory: 512, MinTasks: 1, MaxTasks: 1},
 				Alarms:           Alarms{CPUPercent: 80, MemoryPercent: 80, HTTP5xx: 10, Period: 5 * time.Minute},
 				LogRetentionDays: 30,
+				Exec:             true,
 			},
 			{
 				Name:      "production",

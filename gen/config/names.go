@@ -179,6 +179,9 @@ func (p Platform) TargetGroup(env, service string) string {
 // LogGroup is the CloudWatch log group of a service or one-off task.
 func (p Platform) LogGroup(env, name string) string { return "/" + p.Name + "/" + env + "/" + name }
 
+// SessionLog is the CloudWatch log group of the sessions in an environment's tasks.
+func (p Platform) SessionLog(env string) string { return p.LogGroup(env, "exec/sessions") }
+
 // SecretPrefix begins the names of an environment's secrets:
 // "staging/shop".
 func (p Platform) SecretPrefix(env string) string { return env + "/" + p.Name }

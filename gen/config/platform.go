@@ -492,6 +492,11 @@ type Environment struct {
 	Firewall Firewall
 	// LogRetentionDays is one of CloudWatch's retention periods.
 	LogRetentionDays int
+	// Exec lets people who have the policy PLATFORM-ENV-operate run commands in the
+	// services' tasks (tfpipeline exec) and open a console of the database through
+	// them (tfpipeline db). ECS logs what they type and see. Tasks can be entered
+	// that started after it was set.
+	Exec bool
 	// AccessLogDays is how long a bucket keeps a line for each request to the load
 	// balancer (0: none are made), which costs no more than the storage.
 	AccessLogDays int

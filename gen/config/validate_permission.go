@@ -109,8 +109,18 @@ func PermissionsIn(e Environment, permissions []Permission) []Permission {
 	return all
 }
 
+// channel is what ECS's agent in a task needs to open and record a session; AWS
+// limits none of these actions to a resource.
+var channel = Permission{
+	Actions: []string{
+		"logs:DescribeLogGroups", "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
+		"ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel",
+	},
+	Resources: []string{"*"},
+}
+
 // BoundaryOf is what the roles of an environment may be given: the permissions
-// of its services and tasks, each one a single time.
+// of its services and tasks, each one a single time, and those of sessions in tasks.
 func (p Platform) BoundaryOf(e Environment) []Permission {
 	var all []Permission
 	add := func(permissions []Permission) {
@@ -128,6 +138,10 @@ func (p Platform) BoundaryOf(e Environment) []Permission {
 	}
 	for _, t := range p.Tasks {
 		add(t.Permissions)
+	}
+	if e.Exec {
+		log := "arn:aws:logs:" + p.Region + ":" + p.Account + ":log-group:" + p.SessionLog(e.Name) + ":*"
+		all = append(all, channel, Permission{Actions: []string{"logs:DescribeLogStreams"}, Resources: []string{log}})
 	}
 	return all
 }

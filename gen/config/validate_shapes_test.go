@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,7 +51,7 @@ services["api"].permissions[0].resources[6]: "arn:aws:s3:::*.json" takes in "doc
 				p.Tasks[1].Permissions = append(p.Tasks[1].Permissions, config.Permission{Actions: []string{"sqs:SendMessage"}, Resources: []string{"arn:aws:sqs:us-west-2:123456789012:" + strings.Repeat(string(letter), 420)}})
 			}
 		}, `
-environments["staging"]: the permissions of services and tasks make a boundary of about 7690 characters, where IAM takes 6144; * shortens lists of actions and resources
+environments["staging"]: the permissions of services and tasks make a boundary of about 8047 characters, where IAM takes 6144; * shortens lists of actions and resources
 environments["production"]: the permissions of services and tasks make a boundary of about 7690 characters, where IAM takes 6144; * shortens lists of actions and resources
 `},
 	})
@@ -61,6 +62,7 @@ environments["production"]: the permissions of services and tasks make a boundar
 func TestBoundaryOf(t *testing.T) {
 	t.Parallel()
 	p := configtest.Docs()
+	p.Environments[0].Exec = false
 	send := config.Permission{Actions: []string{"sqs:SendMessage"}, Resources: []string{"arn:aws:sqs:us-west-2:123456789012:{environment}-mail"}}
 	p.Services[0].Permissions = []config.Permission{send}
 	p.Services[1].Permissions = []config.Permission{send, {Actions: []string{"ses:SendEmail"}, Resources: []string{"*"}}}
@@ -73,6 +75,11 @@ func TestBoundaryOf(t *testing.T) {
 	}
 	if d := cmp.Diff(want, p.BoundaryOf(p.Environments[0])); d != "" {
 		t.Error(d)
+	}
+	p.Environments[0].Exec = true
+	log := "arn:aws:logs:us-west-2:123456789012:log-group:/doc-platform/staging/exec/sessions:*"
+	if all := p.BoundaryOf(p.Environments[0]); len(all) != 4 || !slices.Contains(all[2].Actions, "ssmmessages:OpenDataChannel") || all[3].Resources[0] != log {
+		t.Errorf("with sessions: %+v", all)
 	}
 }
 

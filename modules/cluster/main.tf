@@ -16,6 +16,28 @@ resource "aws_ecs_cluster" "this" {
   service_connect_defaults {
     namespace = aws_service_discovery_http_namespace.this.arn
   }
+
+  dynamic "configuration" {
+    for_each = aws_cloudwatch_log_group.sessions
+
+    content {
+      execute_command_configuration {
+        logging = "OVERRIDE"
+
+        log_configuration {
+          cloud_watch_log_group_name = configuration.value.name
+        }
+      }
+    }
+  }
+}
+
+# What people type and see in sessions in tasks, and who opened them.
+resource "aws_cloudwatch_log_group" "sessions" {
+  count = var.session_log == null ? 0 : 1
+
+  name              = var.session_log.name
+  retention_in_days = var.session_log.retention_days
 }
 
 resource "aws_ecs_cluster_capacity_providers" "this" {

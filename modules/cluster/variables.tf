@@ -6,6 +6,15 @@ variable "name" {
   nullable    = false
 }
 
+variable "session_log" {
+  description = "Log group of the sessions that people open in tasks by ECS Exec, and for how long it keeps them; null where nobody may."
+  type = object({
+    name           = string
+    retention_days = number
+  })
+  default = null
+}
+
 variable "spot" {
   description = "Whether services may run on Fargate Spot."
   type        = bool

@@ -5,6 +5,11 @@ output "boundary_arns" {
   value       = { for name, boundary in aws_iam_policy.boundary : name => boundary.arn }
 }
 
+output "operate_policy_arns" {
+  description = "Policies for people who run commands in tasks, by environment."
+  value       = { for name, policy in aws_iam_policy.operate : name => policy.arn }
+}
+
 output "role_arns" {
   description = "Roles by purpose: plan, build and deploy-<environment>."
   value = merge(

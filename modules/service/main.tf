@@ -66,6 +66,8 @@ resource "aws_ecs_task_definition" "template" {
       dependsOn = length(var.depends_on_sidecars) == 0 ? null : [for container, condition in var.depends_on_sidecars : { containerName = container, condition = condition }]
       # From SIGTERM to SIGKILL.
       stopTimeout = var.timeouts.stop
+      # A session's processes that have lost their parent are reaped.
+      linuxParameters = var.session_log_arn == null ? null : { initProcessEnabled = true }
       # Sorted by name, as ECS returns them: an order of our own would look like a
       # change.
       environment = [for name, value in var.environment : { name = name, value = value }]
@@ -116,6 +118,7 @@ resource "aws_ecs_service" "this" {
   health_check_grace_period_seconds  = var.load_balancer == null ? null : var.health_check.start_period
   availability_zone_rebalancing      = "ENABLED"
   enable_ecs_managed_tags            = true
+  enable_execute_command             = var.session_log_arn != null
   propagate_tags                     = "SERVICE"
 
   dynamic "capacity_provider_strategy" {

@@ -324,6 +324,12 @@ variable "secrets" {
   nullable    = false
 }
 
+variable "session_log_arn" {
+  description = "Log group of the sessions that people open in the tasks by ECS Exec; null where nobody may. A value that a plan knows."
+  type        = string
+  default     = null
+}
+
 variable "sidecars" {
   description = "Further containers of each task, by name; a promotion leaves their images. cpu and memory are granted of the task's; depends_on is as depends_on_sidecars. One may be the FireLens log_router of the service's own container: without options it sends to the log group."
   type = map(object({

@@ -96,6 +96,7 @@ func Docs() config.Platform {
 				Size:             config.Size{CPU: 256, Memory: 512, MinTasks: 1, MaxTasks: 1},
 				Alarms:           config.Alarms{CPUPercent: 80, MemoryPercent: 80, HTTP5xx: 10, Period: 5 * time.Minute},
 				LogRetentionDays: 30,
+				Exec:             true,
 			},
 			{
 				Name:      "production",

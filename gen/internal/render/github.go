@@ -59,12 +59,13 @@ func github() module {
 			{"build.tf", githubBuild()},
 			{"boundary.tf", githubBoundary()},
 			{"deploy.tf", githubDeploy()},
+			{"operate.tf", githubOperate()},
 		},
 		variables: []variable{
 			{name: "account", kind: "string", description: "AWS account.", example: "123456789012"},
 			{name: "branch", kind: "string", description: "Branch whose pushes build images.", fallback: "main"},
-			{name: "environments", kind: "map(object({\n    domain    = optional(string)\n    histories = list(string)\n    hosts     = optional(list(string), [])\n    permissions = optional(list(object({\n      actions   = list(string)\n      resources = list(string)\n    })), [])\n    protected = bool\n    refs      = list(string)\n  }))",
-				description: "The environments that are deployed to: the DNS name of each, unless there is no zone, and its further ones, the environments whose history it reads, what its tasks may do besides what all need, whether its data is protected from workflows, and the refs it is deployed from.",
+			{name: "environments", kind: "map(object({\n    domain    = optional(string)\n    exec      = optional(bool, false)\n    histories = list(string)\n    hosts     = optional(list(string), [])\n    permissions = optional(list(object({\n      actions   = list(string)\n      resources = list(string)\n    })), [])\n    protected = bool\n    refs      = list(string)\n  }))",
+				description: "The environments that are deployed to: the DNS name of each, unless there is no zone, and its further ones, whether people may run commands in its tasks, the environments whose history it reads, what its tasks may do besides what all need, whether its data is protected from workflows, and the refs it is deployed from.",
 				example: object{{"staging", object{
 					{"domain", "staging.shop.io"}, {"histories", row{"staging"}}, {"protected", false}, {"refs", row{"refs/heads/main"}},
 				}}}},
@@ -78,6 +79,7 @@ func github() module {
 		},
 		tests: []source{{"tests/github.tftest.hcl", githubTest()}},
 		outputs: []output{
+			{"operate_policy_arns", "Policies for people who run commands in tasks, by environment.", "{ for name, policy in aws_iam_policy.operate : name => policy.arn }"},
 			{"boundary_arns", "Permissions boundary of each environment's roles.", "{ for name, boundary in aws_iam_policy.boundary : name => boundary.arn }"},
 			{"role_arns", "Roles by purpose: plan, build and deploy-<environment>.", "merge(\n    { plan = aws_iam_role.plan.arn, build = aws_iam_role.build.arn },\n    { for name, role in aws_iam_role.deploy : \"deploy-${name}\" => role.arn },\n  )"},
 		},

@@ -45,6 +45,9 @@ func environmentServices(p config.Platform, e config.Environment) []node {
 		if len(s.Command) > 0 {
 			body = append(body, set("command", list(strs(s.Command))))
 		}
+		if e.Exec {
+			body = append(body, set("session_log_arn", "arn:aws:logs:"+p.Region+":"+p.Account+":log-group:"+p.SessionLog(e.Name)))
+		}
 		body = append(body, spot(size.Spot)...)
 		body = append(body, serviceTimes(s)...)
 		body = append(body, serviceSidecars(p, e, s)...)

@@ -33,7 +33,7 @@ func environmentRoot(p config.Platform, e config.Environment) (root, error) {
 		source{"load_balancer.tf", environmentLoadBalancer(p, e)},
 		source{"firewall.tf", environmentFirewall(p, e)},
 		source{"cluster.tf", []node{
-			moduleCall("cluster", "cluster", append([]node{set("name", p.Cluster(e.Name))}, spot(p.Spot(e))...)...),
+			moduleCall("cluster", "cluster", slices.Concat([]node{set("name", p.Cluster(e.Name))}, sessionLog(p, e), spot(p.Spot(e)))...),
 		}},
 		source{"secrets.tf", environmentSecrets(p, e)},
 		source{"database.tf", environmentDatabase(p, e)},
@@ -62,6 +62,14 @@ func environmentLogs(p config.Platform, e config.Environment) []node {
 		set("name", p.LogBucket(e.Name)),
 		set("region", p.Region),
 	)}
+}
+
+// sessionLog is the argument for the log of sessions in tasks, where they are allowed.
+func sessionLog(p config.Platform, e config.Environment) []node {
+	if !e.Exec {
+		return nil
+	}
+	return []node{set("session_log", object{{"name", p.SessionLog(e.Name)}, {"retention_days", e.LogRetentionDays}})}
 }
 
 func environmentLoadBalancer(p config.Platform, e config.Environment) []node {

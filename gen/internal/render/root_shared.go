@@ -37,6 +37,9 @@ func sharedRoot(p config.Platform) root {
 			about = append(about, field{"permissions", granted})
 		}
 		about = append(about, field{"protected", e.Protected}, field{"refs", refs})
+		if e.Exec {
+			about = append(object{{"exec", true}}, about...)
+		}
 		if p.HasLoadBalancer() {
 			names := object{{"domain", p.Host(e)}}
 			if hosts := p.FurtherHosts(e); len(hosts) > 0 {
@@ -66,6 +69,9 @@ func sharedRoot(p config.Platform) root {
 		output{"repository_urls", "Where the images of each service are pushed to.", "{ for name, repository in module.repository : name => repository.url }"}.block(),
 		output{"role_arns", "Roles of GitHub's workflows, by purpose.", "module.github.role_arns"}.block(),
 	)
+	if slices.ContainsFunc(p.Environments, func(e config.Environment) bool { return e.Exec }) {
+		outputs = append(outputs, output{"operate_policy_arns", "Policies for people who run commands in tasks, by environment.", "module.github.operate_policy_arns"}.block())
+	}
 	if makesZone {
 		outputs = append(outputs, output{"zone_id", "Hosted zone of the domain.", "aws_route53_zone.this.zone_id"}.block())
 	}

@@ -87,6 +87,8 @@ func service() module {
 				`alltrue([for p in values(var.ports) : contains(["http", "http2", "grpc", "tcp"], p.protocol) && p.number >= 1 && p.number <= 65535])`,
 				"A port from 1 to 65535 with http, http2, grpc or tcp.",
 			}}},
+		variable{name: "session_log_arn", kind: "string", description: "Log group of the sessions that people open in the tasks by ECS Exec; null where nobody may. A value that a plan knows.",
+			fallback: expr("null"), nullable: true},
 		variable{name: "spot", kind: "bool", description: "Run the tasks on Fargate Spot, from which AWS takes them away with two minutes' notice. A change replaces the service.", fallback: false},
 		variable{name: "subnet_ids", kind: "list(string)", description: "Private subnets of the tasks.", example: expr("module.network.private_subnet_ids")},
 		variable{name: "timeouts", kind: optionalObject(
@@ -118,6 +120,7 @@ func service() module {
 			{"main.tf", serviceMain()},
 			{"load_balancer.tf", serviceLoadBalancer()},
 			{"iam.tf", containerIAM(expr("concat([var.repository_arn], local.sidecar_repository_arns)"))},
+			{"exec.tf", serviceExec()},
 			{"sidecars.tf", sidecarNodes()},
 			{"network.tf", network},
 			{"autoscaling.tf", serviceAutoscaling()},
@@ -162,6 +165,8 @@ func serviceMain() []node {
 		field{"dependsOn", expr("length(var.depends_on_sidecars) == 0 ? null : [for container, condition in var.depends_on_sidecars : { containerName = container, condition = condition }]")},
 		note("From SIGTERM to SIGKILL."),
 		field{"stopTimeout", expr("var.timeouts.stop")},
+		note("A session's processes that have lost their parent are reaped."),
+		field{"linuxParameters", expr("var.session_log_arn == null ? null : { initProcessEnabled = true }")},
 	)...)
 	return append(nodes,
 		resource("aws_ecs_service", "this",
@@ -177,6 +182,7 @@ func serviceMain() []node {
 			set("health_check_grace_period_seconds", expr("var.load_balancer == null ? null : var.health_check.start_period")),
 			set("availability_zone_rebalancing", "ENABLED"),
 			set("enable_ecs_managed_tags", true),
+			set("enable_execute_command", expr("var.session_log_arn != null")),
 			set("propagate_tags", "SERVICE"),
 			block{"dynamic", []string{"capacity_provider_strategy"}, []node{
 				set("for_each", expr(`var.spot ? ["FARGATE_SPOT"] : []`)),
@@ -234,6 +240,34 @@ func serviceMain() []node {
 			set("depends_on", row{expr("aws_lb_listener_rule.this"), expr("aws_iam_role_policy.execution")}),
 		),
 	)
+}
+
+// serviceExec is what ECS's agent may do with the task's role, to open sessions in the
+// task and to record them.
+func serviceExec() []node {
+	return []node{
+		resource("aws_iam_role_policy", "exec",
+			set("count", expr("var.session_log_arn == null ? 0 : 1")),
+			set("name", "exec"),
+			set("role", expr("aws_iam_role.task.id")),
+			set("policy", policy(
+				object{
+					note("AWS limits none of these to a resource."),
+					{"Sid", "Channel"},
+					{"Effect", "Allow"},
+					{"Action", list{
+						"logs:DescribeLogGroups",
+						"ssmmessages:CreateControlChannel",
+						"ssmmessages:CreateDataChannel",
+						"ssmmessages:OpenControlChannel",
+						"ssmmessages:OpenDataChannel",
+					}},
+					{"Resource", "*"},
+				},
+				allow("Record", list{"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"}, expr(`"${var.session_log_arn}:*"`)),
+			)),
+		),
+	}
 }
 
 func serviceLoadBalancer() []node {

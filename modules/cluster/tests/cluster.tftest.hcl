@@ -21,6 +21,22 @@ run "fargate_with_insights" {
   }
 }
 
+run "sessions_are_recorded" {
+  command = plan
+
+  variables {
+    session_log = {
+      name           = "/platform/test/exec/sessions"
+      retention_days = 7
+    }
+  }
+
+  assert {
+    condition     = aws_ecs_cluster.this.configuration[0].execute_command_configuration[0].log_configuration[0].cloud_watch_log_group_name == "/platform/test/exec/sessions"
+    error_message = "ECS records sessions in the log group."
+  }
+}
+
 run "spot_if_asked_for" {
   command = plan
 

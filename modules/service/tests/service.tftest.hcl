@@ -85,8 +85,31 @@ run "internal_and_fixed_by_default" {
   }
 
   assert {
+    condition     = !aws_ecs_service.this.enable_execute_command && length(aws_iam_role_policy.exec) == 0
+    error_message = "Nobody opens a session in a task."
+  }
+
+  assert {
     condition     = aws_ecs_service.this.service_connect_configuration[0].service[0].timeout[0].per_request_timeout_seconds == 0
     error_message = "A response may stream for as long as it likes."
+  }
+}
+
+run "entered_if_asked_for" {
+  command = plan
+
+  variables {
+    session_log_arn = "arn:aws:logs:us-west-2:123456789012:log-group:/platform/test/exec/sessions"
+  }
+
+  assert {
+    condition     = aws_ecs_service.this.enable_execute_command && length(aws_iam_role_policy.exec) == 1
+    error_message = "Sessions can be opened, and the role of the task lets them."
+  }
+
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.template.container_definitions)[0].linuxParameters.initProcessEnabled
+    error_message = "Processes of a session are reaped."
   }
 }
 

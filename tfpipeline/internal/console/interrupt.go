@@ -27,6 +27,8 @@ type InFlight struct {
 type activities struct {
 	mu  sync.Mutex
 	all []*Activity
+	// passed says that an interrupt is meant for a program that has the terminal.
+	passed bool
 	// insisted is closed by the second interrupt.
 	insisted chan struct{}
 }
@@ -89,7 +91,11 @@ func (c *Console) Interruptible(parent context.Context) (context.Context, func()
 	go func() {
 		for n := 1; ; n++ {
 			select {
-			case <-signals:
+			case s := <-signals:
+				if s == os.Interrupt && c.lent() {
+					n--
+					continue
+				}
 				c.answer(n)
 				cancel(ErrInterrupted)
 				if n == 2 {
@@ -105,6 +111,26 @@ func (c *Console) Interruptible(parent context.Context) (context.Context, func()
 		close(quit)
 		cancel(nil)
 	}
+}
+
+// Lend leaves interrupts to a program that has the terminal, until the function that
+// it returns is called: they reach that program by themselves.
+func (c *Console) Lend() (end func()) {
+	set := func(passed bool) {
+		if c.doing != nil {
+			c.doing.mu.Lock()
+			defer c.doing.mu.Unlock()
+			c.doing.passed = passed
+		}
+	}
+	set(true)
+	return func() { set(false) }
+}
+
+func (c *Console) lent() bool {
+	c.doing.mu.Lock()
+	defer c.doing.mu.Unlock()
+	return c.doing.passed
 }
 
 // answer prints what is in flight to whoever has interrupted for the nth time.

@@ -25,6 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/specboard/platform/gen/config"
@@ -46,6 +47,7 @@ type Environment struct {
 	secrets   *secretsmanager.Client
 	scaling   *applicationautoscaling.Client
 	scheduler *scheduler.Client
+	sessions  *ssm.Client
 	alarms    *cloudwatch.Client
 	web       *http.Client
 
@@ -95,6 +97,7 @@ func New(cfg aws.Config, p config.Platform, environment string, web *http.Client
 		scaling:   applicationautoscaling.NewFromConfig(cfg),
 		alarms:    cloudwatch.NewFromConfig(cfg),
 		scheduler: scheduler.NewFromConfig(cfg),
+		sessions:  ssm.NewFromConfig(cfg),
 		web:       noRedirects(web),
 		revisions: map[string]revision{},
 	}, nil

@@ -65,6 +65,7 @@ type Cloud struct {
 	balancers *balancer.Balancers
 	databases *databaseServers
 	schedules *schedules
+	sessions  *sessions
 	stopping  sync.Once
 	ending    atomic.Bool // set by Close: failures from then on are its consequence
 	detach    func() bool
@@ -146,6 +147,17 @@ func (c *Cloud) assemble(o *CloudOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	c.sessions = newSessions(access.URL, c.tasks, func(ctx context.Context, role, task string) (aws.Config, error) {
+		e, err := c.endpoint(ctx)
+		if err != nil {
+			return aws.Config{}, err
+		}
+		as, err := e.access.assumeForTask(ctx, o.Region, role, task)
+		cfg := c.config.Copy()
+		cfg.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return as, nil })
+		return cfg, err
+	}, warn)
+	o.sessions = c.sessions
 	client := elb.NewFromConfig(c.config)
 	c.balancers = balancer.New(balancer.Options{
 		Read: func(ctx context.Context) (balancer.Configuration, error) {
@@ -155,7 +167,7 @@ func (c *Cloud) assemble(o *CloudOptions) (err error) {
 	})
 	c.ECS = ecs.New(ecs.Options{
 		Region: o.Region, Account: o.Account, Pace: o.Pace, Consistency: o.Consistency,
-		Launcher: c.tasks, Targets: c.balancers, Images: c.digest,
+		Launcher: c.tasks, Targets: c.balancers, Images: c.digest, Execute: c.sessions.execute,
 	})
 	c.schedules = newSchedules(scheduler.NewFromConfig(c.config), o.Speed, c.startScheduled, warn)
 	o.schedules = c.schedules
@@ -236,6 +248,7 @@ func (c *Cloud) stop() {
 	c.stopping.Do(func() {
 		c.ending.Store(true)
 		c.schedules.close()
+		c.sessions.close()
 		// ECS comes first: its scheduler would replace tasks that end.
 		c.ECS.Close()
 		c.tasks.Close()

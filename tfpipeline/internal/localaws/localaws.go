@@ -65,6 +65,8 @@ type Options struct {
 	Progress func(string)
 	Trace    func(Call)
 
+	// sessions are those in tasks; nil: none can be opened.
+	sessions *sessions
 	// schedules run; nil: they are only kept.
 	schedules *schedules
 	// servers are told which database instances are renamed or restored; may be nil.
@@ -98,6 +100,7 @@ type Endpoint struct {
 	caches     *caches
 	databases  *databases
 	ecs        http.Handler
+	sessions   *sessions
 	balancers  func(context.Context) ([]balancer.Address, error)
 	trace      func(Call)
 
@@ -115,7 +118,7 @@ func Start(ctx context.Context, o Options) (*Endpoint, error) {
 	fillIn(&o)
 	e := &Endpoint{
 		region: o.Region, account: o.Account,
-		ecs: o.ECS, balancers: o.Balancers, trace: o.Trace,
+		ecs: o.ECS, sessions: o.sessions, balancers: o.Balancers, trace: o.Trace,
 		done: make(chan struct{}),
 	}
 	abandon := func(err error) (*Endpoint, error) {

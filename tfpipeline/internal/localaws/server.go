@@ -44,6 +44,9 @@ func (e *Endpoint) answers(o Options) endpoint.Table {
 			table[name] = op
 		}
 	}
+	if o.sessions != nil {
+		maps.Copy(table, o.sessions.operations(e.describeTask))
+	}
 	if o.schedules != nil {
 		maps.Copy(table, o.schedules.operations())
 	}
@@ -52,6 +55,10 @@ func (e *Endpoint) answers(o Options) endpoint.Table {
 
 // ServeHTTP answers a request as AWS does.
 func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if id, ok := strings.CutPrefix(r.URL.Path, sessionPrefix); ok && e.sessions != nil {
+		e.sessions.serve(w, r, id)
+		return
+	}
 	if strings.HasPrefix(r.URL.Path, adminPrefix) {
 		e.admin(w, r)
 		return

@@ -257,7 +257,7 @@ func (a Answers) environments() []config.Environment {
 			Cache:       config.Cache{NodeType: "cache.t4g.micro", Nodes: 1},
 			Maintenance: config.Maintenance{ApplyImmediately: true},
 			Size:        config.Size{CPU: 256, Memory: 512, MinTasks: 1, MaxTasks: 1},
-			Alarms:      alarms, LogRetentionDays: 30,
+			Alarms:      alarms, LogRetentionDays: 30, Exec: true,
 		},
 		{
 			Name: "production", Protected: true,

@@ -16,7 +16,7 @@
 // Not modelled: EC2 and external instances, daemons, task sets and
 // blue/green, canary and linear deployments with their hooks; deployment
 // alarms; weights of capacity providers; placement across
-// zones (tasks take turns); execute command; task protection; volumes; IAM,
+// zones (tasks take turns); task protection; volumes; IAM,
 // so that no call is ever denied; quotas other than those of a single call.
 // Calls of these kinds fail by name instead of pretending.
 package ecs
@@ -25,6 +25,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
 // Options configure the runtime. Launcher is required.
@@ -42,6 +44,10 @@ type Options struct {
 	// every image exists: a reference with a digest keeps it, and one with a
 	// tag gets a digest made from its text.
 	Images func(reference string) (digest string, err error)
+	// Execute opens a session in a container of a running task, for a command, and
+	// returns how a client speaks on it; log is the log group of sessions, "" if there
+	// is none. If nil, commands are not executed.
+	Execute func(t Launch, container, command, log string) (types.Session, error)
 	// Pace is the timing; the zero value means AWSPace.
 	Pace Pace
 	// Consistency says how late reads may be.

@@ -156,8 +156,8 @@ func TestCallsNameWhatTheyAreAbout(t *testing.T) {
 
 func TestUnknownOperationsFailByName(t *testing.T) {
 	inWorld(t, func(w *world) {
-		_, err := w.client.ExecuteCommand(w.ctx, &sdk.ExecuteCommandInput{Command: new("sh"), Task: new("t"), Interactive: true})
-		if w.code(err) != "NotModelledLocally" || !strings.Contains(err.Error(), `"ExecuteCommand"`) {
+		_, err := w.client.ListContainerInstances(w.ctx, &sdk.ListContainerInstancesInput{})
+		if w.code(err) != "NotModelledLocally" || !strings.Contains(err.Error(), `"ListContainerInstances"`) {
 			t.Errorf("unknown operation: %v", err)
 		}
 	})

@@ -65,10 +65,11 @@ func (r *Runtime) table() map[string]operation {
 		"DescribeServiceRevisions":   op(r.describeServiceRevisions),
 		"StopServiceDeployment":      op(r.stopServiceDeployment),
 
-		"RunTask":       op(r.runTask),
-		"StopTask":      op(r.stopTask),
-		"DescribeTasks": op(r.describeTasks),
-		"ListTasks":     op(r.listTasks),
+		"RunTask":        op(r.runTask),
+		"StopTask":       op(r.stopTask),
+		"DescribeTasks":  op(r.describeTasks),
+		"ListTasks":      op(r.listTasks),
+		"ExecuteCommand": op(r.executeCommand),
 
 		"TagResource":         op(r.tagResource),
 		"UntagResource":       op(r.untagResource),

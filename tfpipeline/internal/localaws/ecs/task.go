@@ -229,6 +229,9 @@ func (r *Runtime) started(t *task, e Started) {
 		c := &t.api.Containers[i]
 		c.LastStatus = new("RUNNING")
 		c.RuntimeId = new(t.id() + "-" + randomHex(5))
+		if t.api.EnableExecuteCommand && t.def.container(*c.Name) != nil {
+			c.ManagedAgents = []types.ManagedAgent{{Name: types.ManagedAgentNameExecuteCommandAgent, LastStatus: new("RUNNING"), LastStartedAt: new(r.agenda.now)}}
+		}
 		c.NetworkInterfaces = []types.NetworkInterface{{AttachmentId: t.api.Attachments[0].Id, PrivateIpv4Address: &t.launch.Address}}
 	}
 	if !t.wanted() {

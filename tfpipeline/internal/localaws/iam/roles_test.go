@@ -52,6 +52,56 @@ func TestRoles(t *testing.T) {
 	}
 }
 
+// TestOperators judges what people may do who go into tasks: in the environment whose
+// policy they have, not in Service Connect's proxy, and nothing else.
+func TestOperators(t *testing.T) {
+	const tunnel = "AWS-StartPortForwardingSessionToRemoteHost"
+	all := iamtest.Operators(t, gentest.Tree(t, configtest.Docs()))
+	if len(all) != 1 {
+		t.Fatalf("%d policies, want that of staging alone, whose Exec is set", len(all))
+	}
+	for _, c := range []struct {
+		service, operation, body string
+		allowed                  bool
+	}{
+		{"ecs", "ExecuteCommand", `{"cluster":"doc-platform-staging","task":"0","container":"api","command":"sh"}`, true},
+		{"ecs", "ExecuteCommand", `{"cluster":"doc-platform-staging","task":"0","container":"ecs-service-connect-abc","command":"sh"}`, false},
+		{"ecs", "ExecuteCommand", `{"cluster":"doc-platform-staging","task":"0","command":"sh"}`, true},
+		{"ecs", "ExecuteCommand", `{"cluster":"doc-platform-production","task":"0","container":"api","command":"sh"}`, false},
+		{"ecs", "UpdateService", `{"cluster":"doc-platform-staging","service":"api","enableExecuteCommand":true}`, false},
+		{"ecs", "RunTask", `{"cluster":"doc-platform-staging","taskDefinition":"doc-platform-staging-api:1","enableExecuteCommand":true}`, false},
+		{"ecs", "StopTask", `{"cluster":"doc-platform-staging","task":"0"}`, false},
+		{"ssm", "StartSession", `{"Target":"ecs:doc-platform-staging_0_0-1","DocumentName":"` + tunnel + `"}`, true},
+		{"ssm", "StartSession", `{"Target":"ecs:doc-platform-staging_0_0-1"}`, false},
+		{"ssm", "StartSession", `{"Target":"ecs:doc-platform-production_0_0-1","DocumentName":"` + tunnel + `"}`, false},
+		{"logs", "PutLogEvents", `{"logGroupName":"/doc-platform/staging/exec/sessions","logStreamName":"x"}`, true},
+		{"logs", "PutLogEvents", `{"logGroupName":"/doc-platform/staging/api","logStreamName":"x"}`, false},
+		{"logs", "DeleteLogStream", `{"logGroupName":"/doc-platform/staging/exec/sessions","logStreamName":"x"}`, false},
+		{"logs", "DeleteLogGroup", `{"logGroupName":"/doc-platform/staging/exec/sessions"}`, false},
+		{"secretsmanager", "GetSecretValue", `{"SecretId":"arn:aws:secretsmanager:us-west-2:123456789012:secret:staging/doc-platform/db-credentials-AbCdEf"}`, true},
+		{"secretsmanager", "GetSecretValue", `{"SecretId":"arn:aws:secretsmanager:us-west-2:123456789012:secret:production/doc-platform/db-credentials-AbCdEf"}`, false},
+		{"secretsmanager", "PutSecretValue", `{"SecretId":"arn:aws:secretsmanager:us-west-2:123456789012:secret:staging/doc-platform/db-credentials-AbCdEf"}`, false},
+	} {
+		t.Run(c.operation+" "+c.body, func(t *testing.T) {
+			a := iamtest.Attempt{Service: c.service, Operation: c.operation, Parameters: c.body}
+			questions, err := iam.Questions(iam.Read(c.service, c.operation, a.Request(t, "http://localhost", "key", ""), []byte(c.body)), "us-west-2", "123456789012", nobody{}, false)
+			denied := err != nil // no role of the platform may, so the table does not know it
+			for _, q := range questions {
+				denied = denied || !all["staging"].Judge(q).Allowed
+			}
+			if denied == c.allowed {
+				t.Errorf("allowed: %v, want %v: %v, %v", !denied, c.allowed, questions, err)
+			}
+		})
+	}
+}
+
+// nobody is an account in which nothing can be looked up.
+type nobody struct{}
+
+func (nobody) Resolve(string, string) []string { return nil }
+func (nobody) Tags(string) map[string]string   { return nil }
+
 // TestNotHeld names what IAM cannot prevent within one account. Each is
 // explained in the README of modules/github.
 func TestNotHeld(t *testing.T) {

@@ -115,6 +115,12 @@ func (t templates) filtered(filter, v string) []string {
 	case "ec2": // what kind an identifier is of
 		prefix, _, _ := strings.Cut(v, "-")
 		return []string{ec2Kinds[prefix] + "/" + v}
+	case "target": // a task's container, as Session Manager knows it
+		if parts := strings.Split(strings.TrimPrefix(v, "ecs:"), "_"); len(parts) == 3 {
+			return []string{"arn:aws:ecs:" + t.region + ":" + t.account + ":task/" + parts[0] + "/" + parts[1]}
+		}
+	case "document": // AWS's own
+		return []string{"arn:aws:ssm:" + t.region + "::document/" + v}
 	case "normalized": // a DNS name
 		return []string{strings.ToLower(strings.TrimSuffix(v, "."))}
 	case "lower":

@@ -34,7 +34,8 @@
 // says is to be run, and of a public registry nothing: a stand-in runs until it is
 // stopped, and is healthy. The order of dependsOn: all containers start at once. What
 // a log router sends elsewhere than to CloudWatch. Volumes, ulimits, secrets in the
-// Parameter Store, task metadata, execute command.
+// Parameter Store, task metadata. A command that is executed in a task is a process of
+// its own with the container's environment and folder.
 package task
 
 import (
@@ -107,6 +108,8 @@ type task struct {
 	cancel  context.CancelFunc
 	address string
 	ports   map[int32]int // of the containers, by container port
+	// containers are those that run.
+	containers []*container
 
 	connection connection
 }
@@ -190,6 +193,9 @@ func (l *Launcher) run(t *task, err error) {
 		l.abandon(t, containers, err)
 		return
 	}
+	l.mu.Lock()
+	t.containers = containers
+	l.mu.Unlock()
 	ports := maps.Clone(t.ports)
 	maps.Copy(ports, t.connection.ports)
 	t.Report(time.Now(), ecs.Started{Address: t.address, Ports: ports})

@@ -50,7 +50,7 @@ func Attempts(t testing.TB, find func(env, kind string) string) []Attempt {
 
 var targets = map[string]string{
 	"acm": "CertificateManager.", "application-autoscaling": "AnyScaleFrontendService.", "ecr": "AmazonEC2ContainerRegistry_V20150921.",
-	"ecs": "AmazonEC2ContainerServiceV20141113.", "logs": "Logs_20140328.", "secretsmanager": "secretsmanager.", "servicediscovery": "Route53AutoNaming_v20170314.",
+	"ecs": "AmazonEC2ContainerServiceV20141113.", "logs": "Logs_20140328.", "secretsmanager": "secretsmanager.", "ssm": "AmazonSSM.", "servicediscovery": "Route53AutoNaming_v20170314.",
 }
 
 // Request is the call, signed with an access key of a session.

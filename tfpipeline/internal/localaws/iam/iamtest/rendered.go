@@ -63,6 +63,19 @@ func workflows(t testing.TB, tree string, parser *hclparse.Parser, changes map[s
 	return github.roles(t), github.policies()
 }
 
+// Operators are the policies of people who go into tasks, by environment.
+func Operators(t testing.TB, tree string) map[string]iam.Identity {
+	t.Helper()
+	parser := hclparse.NewParser()
+	shared := openModule(t, parser, filepath.Join(tree, "envs", "shared"), nil)
+	m := openModule(t, parser, filepath.Join(tree, "modules", "github"), shared.inputs(shared.calls["github"], map[string]cty.Value{"module": unknown}))
+	documents := map[string]Documents{}
+	for env, a := range m.resources["aws_iam_policy"]["operate"] {
+		documents[env] = Documents{Policies: map[string]json.RawMessage{"operate": json.RawMessage(a["policy"].AsString())}}
+	}
+	return Identities(t, documents)
+}
+
 // Rendered evaluates the policies of every role of the platform Docs: those of
 // Workflows, and those of containers.
 func Rendered(t testing.TB, tree string, changes map[string]cty.Value) map[string]Documents {
@@ -85,7 +98,9 @@ func Rendered(t testing.TB, tree string, changes map[string]cty.Value) map[strin
 				continue
 			}
 			inputs := root.inputs(c, map[string]cty.Value{
-				"module": cty.ObjectVal(map[string]cty.Value{"secrets": cty.ObjectVal(map[string]cty.Value{"arns": secrets, "stored_arns": secrets})}),
+				"module": cty.ObjectVal(map[string]cty.Value{
+					"secrets": cty.ObjectVal(map[string]cty.Value{"arns": secrets, "stored_arns": secrets}),
+				}),
 			})
 			m := openModule(t, parser, filepath.Join(tree, "envs", env, source), inputs)
 			for role, d := range m.roles(t) {

@@ -1,0 +1,43 @@
+package render
+
+// githubOperate is the policy of people who run commands in an environment's tasks or
+// open a console of its database. No role of a workflow has it.
+func githubOperate() []node {
+	own := "${var.platform}-${each.key}"
+	return []node{
+		comment("For people, to be attached to a permission set, a group or a role of theirs: no workflow has it. A session is opened in the containers of the environment's tasks, and never in Service Connect's proxy, which sees the traffic of all."),
+		resource("aws_iam_policy", "operate",
+			set("for_each", expr("{ for name, environment in var.environments : name => environment if environment.exec }")),
+			set("name", expr(`"`+own+`-operate"`)),
+			set("path", expr(`"/${var.platform}/"`)),
+			set("description", expr(`"Commands in tasks of ${each.key}, and a console of its database"`)),
+			set("policy", policy(
+				allow("Look", list{
+					"ecs:DescribeServices",
+					"ecs:DescribeTaskDefinition",
+					"ecs:DescribeTasks",
+					"ecs:ListTasks",
+					"rds:DescribeDBInstances",
+				}, "*"),
+				allow("Run", "ecs:ExecuteCommand", arns("ecs", "cluster/"+own, "task/"+own+"/*"),
+					when("StringNotLike", "ecs:container-name", "ecs-service-connect-*")),
+				object{
+					note("A tunnel through a task; the document opens nothing else."),
+					{"Sid", "Tunnel"},
+					{"Effect", "Allow"},
+					{"Action", "ssm:StartSession"},
+					{"Resource", append(arns("ecs", "task/"+own+"/*"),
+						expr(`"arn:aws:ssm:${var.region}::document/AWS-StartPortForwardingSessionToRemoteHost"`))},
+				},
+				allow("DatabasePassword", "secretsmanager:GetSecretValue", arns("secretsmanager", "secret:${each.key}/${var.platform}/*")),
+				object{
+					note("Who runs what is written before it is run."),
+					{"Sid", "Record"},
+					{"Effect", "Allow"},
+					{"Action", list{"logs:CreateLogStream", "logs:FilterLogEvents", "logs:GetLogEvents", "logs:PutLogEvents"}},
+					{"Resource", arns("logs", "log-group:/${var.platform}/${each.key}/exec/sessions:*")},
+				},
+			)),
+		),
+	}
+}

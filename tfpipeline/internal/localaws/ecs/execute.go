@@ -1,0 +1,47 @@
+package ecs
+
+import (
+	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
+)
+
+// executeCommand opens a session in a container:
+// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ExecuteCommand.html
+func (r *Runtime) executeCommand(in *sdk.ExecuteCommandInput) (*sdk.ExecuteCommandOutput, error) {
+	c, err := r.cluster(in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	if r.options.Execute == nil {
+		return nil, unmodelled("a command in a task that is no process")
+	}
+	t := r.task(c, value(in.Task))
+	switch {
+	case !in.Interactive:
+		return nil, invalid("Interactive is the only mode supported currently.")
+	case value(in.Command) == "":
+		return nil, invalid("Command cannot be empty.")
+	case t == nil || !t.running() || !t.wanted():
+		return nil, invalid("The specified task is not running. Run a new task and try again.")
+	case !t.api.EnableExecuteCommand:
+		return nil, invalid("The execute command failed because execute command was not enabled when the task was run or the execute command agent isn’t running. Wait and try again or run a new task with execute command enabled and try again.")
+	}
+	name := value(in.Container)
+	if name == "" && len(t.def.api.ContainerDefinitions) == 1 {
+		name = *t.def.api.ContainerDefinitions[0].Name
+	}
+	if t.def.container(name) == nil {
+		return nil, invalid("Unable to find container %q in the task.", name)
+	}
+	log := ""
+	if e := value(c.api.Configuration).ExecuteCommandConfiguration; e != nil && e.LogConfiguration != nil {
+		log = value(e.LogConfiguration.CloudWatchLogGroupName)
+	}
+	session, err := r.options.Execute(t.launch, name, *in.Command, log)
+	if err != nil {
+		return nil, refuse("TargetNotConnectedException", "The execute command failed due to an internal error. Try again later: %v", err)
+	}
+	return &sdk.ExecuteCommandOutput{
+		ClusterArn: c.api.ClusterArn, ContainerArn: t.container(name).ContainerArn, ContainerName: &name, Interactive: true,
+		Session: &session, TaskArn: t.api.TaskArn,
+	}, nil
+}

@@ -1,0 +1,56 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/term"
+
+	"github.com/specboard/platform/tfpipeline/internal/console"
+)
+
+// attach connects the console to a channel until the command at its other end has
+// ended. code is the exit code that the command has told, if it has.
+func attach(ctx context.Context, c *console.Console, channel Channel, command Command) (code int, told bool, err error) {
+	cmd, err := channel.plugin(ctx, c.Env)
+	if err != nil {
+		return 0, false, err
+	}
+	output := newTranscript(c.Out, channel.ID, command)
+	cmd.Stdout, cmd.Stderr = output, c.Err
+	if f, ok := c.In.(*os.File); ok && c.CanAsk() {
+		cmd.Stdin = f
+		// The plugin changes the terminal and passes Ctrl-C on to the command, which
+		// is not meant for this program.
+		if state, err := term.GetState(int(f.Fd())); err == nil {
+			defer func() { _ = term.Restore(int(f.Fd()), state) }() // the terminal has gone
+		}
+		defer c.Lend()()
+	} else {
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			return 0, false, fmt.Errorf("open the session's input: %w", err)
+		}
+		defer in.Close()
+		// The plugin takes the end of its input for a failure, so the pipe stays open;
+		// the terminal at the other end makes an end of this character.
+		go func() {
+			_, _ = io.Copy(in, c.In)
+			_, _ = io.WriteString(in, "\x04")
+		}()
+	}
+	err = cmd.Run()
+	if flushed := output.flush(); err == nil {
+		err = flushed
+	}
+	if ctx.Err() != nil {
+		return 0, false, context.Cause(ctx)
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("hold the session %s: %w", channel.ID, errors.Join(err, output.failed))
+	}
+	return output.code, output.told, nil
+}

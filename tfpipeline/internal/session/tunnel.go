@@ -1,0 +1,75 @@
+package session
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// opened is what the plugin prints once its port listens.
+var opened = regexp.MustCompile(`^Port ([0-9]+) opened for sessionId`)
+
+// openWithin bounds the wait for that.
+const openWithin = time.Minute
+
+// tunnel has connections to a port of this machine lead to the channel's other end,
+// until the function that it returns is called.
+func tunnel(ctx context.Context, channel Channel, env []string) (port string, end func(), err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	cmd, err := channel.plugin(ctx, env)
+	if err != nil {
+		cancel()
+		return "", nil, err
+	}
+	output, printed, err := os.Pipe()
+	if err != nil {
+		cancel()
+		return "", nil, fmt.Errorf("open a tunnel: %w", err)
+	}
+	cmd.Stdout, cmd.Stderr = printed, printed
+	err = cmd.Start()
+	printed.Close()
+	if err != nil {
+		cancel()
+		output.Close()
+		return "", nil, fmt.Errorf("open a tunnel: %w", err)
+	}
+	ports, said := make(chan string, 1), make(chan string, 1)
+	go func() {
+		defer output.Close()
+		var lines []string
+		for r := bufio.NewScanner(output); r.Scan(); {
+			if m := opened.FindStringSubmatch(r.Text()); m != nil {
+				ports <- m[1]
+				_, _ = io.Copy(io.Discard, output) // until it ends
+				return
+			}
+			lines = append(lines, strings.TrimSpace(r.Text()))
+		}
+		said <- strings.TrimSpace(strings.Join(lines, " "))
+	}()
+	end = func() {
+		cancel()
+		_ = cmd.Wait() // it was told to end
+	}
+	timer := time.NewTimer(openWithin)
+	defer timer.Stop()
+	select {
+	case port = <-ports:
+		return port, end, nil
+	case text := <-said:
+		err = errors.New(text)
+	case <-timer.C:
+		err = fmt.Errorf("no answer within %s", openWithin)
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	end()
+	return "", nil, fmt.Errorf("open a tunnel by session %s: %w", channel.ID, err)
+}
