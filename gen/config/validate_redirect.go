@@ -143,8 +143,8 @@ func (q request) String() string { return "https://" + q.host + q.path }
 
 // follow is the request that a client makes which is redirected. Both listeners end
 // at the same rules, so protocol and port make no difference.
-func (d Redirect) follow(at request) request {
-	l, _ := d.Parts()
+func (r Redirect) follow(at request) request {
+	l, _ := r.Parts()
 	fill := strings.NewReplacer("#{host}", at.host, "#{path}", strings.TrimPrefix(at.path, "/"), "#{port}", "443", "#{protocol}", "https", "#{query}", "")
 	if l.Host != "" {
 		at.host = fill.Replace(l.Host)
@@ -188,7 +188,7 @@ func (c *checker) hosts(path string, e Environment) {
 		c.must(len(name) <= patternLength, from, host, "makes a name of "+plural(len(name), "character")+" in "+show(e.Name)+", and a listener rule's may have 128", nil)
 		for _, o := range c.Environments {
 			if o.Name != e.Name {
-				c.must(name != c.Host(o) && !(o.Name < e.Name && slices.Contains(c.FurtherHosts(o), name)), from, host,
+				c.must(name != c.Host(o) && (o.Name >= e.Name || !slices.Contains(c.FurtherHosts(o), name)), from, host,
 					"makes the name "+name+" in "+show(e.Name)+", which "+show(o.Name)+" has", nil)
 			}
 		}

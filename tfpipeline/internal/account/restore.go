@@ -580,7 +580,7 @@ func (r *Restoration) delete(ctx context.Context) (kept string, err error) {
 	_, err = r.client.DeleteDBInstance(ctx, in)
 	if underWay(err) { // the answer to the first attempt of this call may have been lost
 		if i, findErr := r.find(ctx, r.other); findErr == nil && (i == nil || r.deleting(i) != nil) {
-			return kept, nil
+			err = nil
 		}
 	}
 	if err != nil {

@@ -186,7 +186,7 @@ func (s *sessions) serve(w http.ResponseWriter, r *http.Request, id string) {
 	// The connection is no longer the request's once it is a websocket.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
 	defer cancel()
-	defer context.AfterFunc(s.ctx, cancel)()
+	defer context.AfterFunc(s.ctx, cancel)() //nolint:contextcheck // the end of the endpoint ends it too
 	run := one.tunnel
 	if one.command != nil {
 		run = one.shell
@@ -253,20 +253,20 @@ func (one sessionInTask) tunnel(ctx context.Context, w http.ResponseWriter, r *h
 	if err != nil {
 		return err
 	}
-	defer mux.Close()
+	defer func() { _ = mux.Close() }() // the client may have closed it
 	for {
 		stream, err := mux.AcceptStream()
 		if err != nil {
 			return nil // the client has gone
 		}
 		go func() {
-			defer stream.Close()
+			defer func() { _ = stream.Close() }() // either side may have closed it
 			var d net.Dialer
 			other, err := d.DialContext(ctx, "tcp", one.address)
 			if err != nil {
 				return // and so is the client's connection
 			}
-			defer other.Close()
+			defer func() { _ = other.Close() }()
 			done := make(chan struct{}, 2)
 			for _, way := range [][2]io.ReadWriter{{stream, other}, {other, stream}} {
 				go func() {

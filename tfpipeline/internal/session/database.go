@@ -90,10 +90,10 @@ func (n Entrance) Database(ctx context.Context, o DatabaseOptions) error {
 
 // statements are those that were given; "" is none.
 func (n Entrance) statements(o DatabaseOptions) (string, error) {
-	switch {
-	case o.file == "":
+	switch o.file {
+	case "":
 		return o.command, nil
-	case o.file == "-":
+	case "-":
 		var text bytes.Buffer
 		if _, err := text.ReadFrom(n.Console.In); err != nil {
 			return "", fmt.Errorf("read the statements: %w", err)

@@ -175,7 +175,7 @@ func (s *statements) converse(ctx context.Context) error {
 		case line, more = <-lines:
 		}
 		trimmed := strings.TrimSpace(line)
-		sql := ""
+		var sql string
 		switch {
 		case !more && strings.TrimSpace(text.String()) != "":
 			sql = text.String()

@@ -85,7 +85,7 @@ func Open(ctx context.Context, w http.ResponseWriter, r *http.Request, token str
 	c := &Channel{Resized: resized, socket: socket, log: log.Logger(false, "localaws"), ready: make(chan struct{}), settled: make(chan struct{}, 1)}
 	c.input, c.typed = io.Pipe()
 	c.ctx, c.end = context.WithCancelCause(ctx)
-	context.AfterFunc(c.ctx, func() {
+	context.AfterFunc(c.ctx, func() { //nolint:contextcheck // it is the one made of ctx
 		_ = c.typed.CloseWithError(io.EOF) // it never fails
 		_ = socket.Close()                 // what was sent is sent
 	})
