@@ -61,7 +61,7 @@ func saveState(ctx context.Context, bucket *state.Bucket, root string, content [
 	}
 	kept, keepErr := bucket.KeepState(ctx, root, content)
 	if keepErr != nil {
-		return "", fmt.Errorf("%w; %w", err, keepErr)
+		return "", fmt.Errorf("%s; %w", err.Error(), keepErr) // not as the first one: it is not kept
 	}
 	if !isType[*state.SupersededError](err) {
 		err = nil

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -21,8 +22,17 @@ const openWithin = time.Minute
 // tunnel has connections to a port of this machine lead to the channel's other end,
 // until the function that it returns is called.
 func tunnel(ctx context.Context, channel Channel, env []string) (port string, end func(), err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	cmd, err := channel.plugin(ctx, env)
+	// The plugin leaves a socket in the folder for temporary files.
+	folder, err := os.MkdirTemp("", "tfpipeline-tunnel-")
+	if err != nil {
+		return "", nil, fmt.Errorf("open a tunnel: %w", err)
+	}
+	ctx, stop := context.WithCancel(ctx)
+	cancel := func() {
+		stop()
+		_ = os.RemoveAll(folder) // a socket alone
+	}
+	cmd, err := channel.plugin(ctx, append(slices.Clip(env), "TMPDIR="+folder))
 	if err != nil {
 		cancel()
 		return "", nil, err
@@ -55,8 +65,9 @@ func tunnel(ctx context.Context, channel Channel, env []string) (port string, en
 		said <- strings.TrimSpace(strings.Join(lines, " "))
 	}()
 	end = func() {
-		cancel()
+		stop()
 		_ = cmd.Wait() // it was told to end
+		cancel()
 	}
 	timer := time.NewTimer(openWithin)
 	defer timer.Stop()
