@@ -50,6 +50,21 @@ resource "aws_iam_policy" "operate" {
         ]
       },
       {
+        # The client opens the channel with its caller's credentials, and joins and
+        # ends its own sessions.
+        Sid    = "Channel"
+        Effect = "Allow"
+        Action = [
+          "ssm:ResumeSession",
+          "ssm:TerminateSession",
+          "ssmmessages:OpenDataChannel",
+        ]
+        Resource = [
+          "arn:aws:ssm:${var.region}:${var.account}:session/$${aws:userid}-*",
+          "arn:aws:ssm:${var.region}:${var.account}:session/ecs-execute-command-*",
+        ]
+      },
+      {
         Sid    = "DatabasePassword"
         Effect = "Allow"
         Action = "secretsmanager:GetSecretValue"

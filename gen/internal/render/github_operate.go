@@ -29,6 +29,13 @@ func githubOperate() []node {
 					{"Resource", append(arns("ecs", "task/"+own+"/*"),
 						expr(`"arn:aws:ssm:${var.region}::document/AWS-StartPortForwardingSessionToRemoteHost"`))},
 				},
+				object{
+					note("The client opens the channel with its caller's credentials, and joins and ends its own sessions."),
+					{"Sid", "Channel"},
+					{"Effect", "Allow"},
+					{"Action", list{"ssm:ResumeSession", "ssm:TerminateSession", "ssmmessages:OpenDataChannel"}},
+					{"Resource", arns("ssm", "session/$${aws:userid}-*", "session/ecs-execute-command-*")},
+				},
 				allow("DatabasePassword", "secretsmanager:GetSecretValue", arns("secretsmanager", "secret:${each.key}/${var.platform}/*")),
 				object{
 					note("Who runs what is written before it is run."),

@@ -124,7 +124,13 @@ func (c *Console) Lend() (end func()) {
 		}
 	}
 	set(true)
-	return func() { set(false) }
+	// These reach that program too, which passes them on.
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTSTP, syscall.SIGQUIT)
+	return func() {
+		signal.Stop(signals)
+		set(false)
+	}
 }
 
 func (c *Console) lent() bool {

@@ -150,12 +150,16 @@ func (n Entrance) connected(ctx context.Context, o DatabaseOptions, c ecs.Contai
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
 		defer cancel()
 		_ = conn.Close(ctx) // the tunnel ends with it
+		select {            // a statement that was interrupted is cancelled by then
+		case <-conn.CleanupDone():
+		case <-ctx.Done():
+		}
 	}()
 	s := &statements{entrance: n, conn: conn, record: r, json: o.json}
 	if err := s.begin(ctx, o.write); err != nil {
 		return err
 	}
-	if sql != "" {
+	if o.command != "" || o.file != "" {
 		return s.run(ctx, sql)
 	}
 	return s.converse(ctx)
@@ -204,7 +208,7 @@ func (n Entrance) connect(ctx context.Context, host, port, password string, writ
 	cfg.Port, cfg.Database, cfg.User, cfg.Password, cfg.Fallbacks = uint16(number), n.Platform.DatabaseName(), n.Platform.DatabaseUser(), password, nil
 	// As the services connect: encrypted, and without RDS's certificates.
 	cfg.TLSConfig = &tls.Config{ServerName: host, InsecureSkipVerify: true, MinVersion: tls.VersionTLS12} //nolint:gosec // AWS leads the tunnel there
-	cfg.ConnectTimeout = connectWithin
+	cfg.ConnectTimeout, cfg.ValidateConnect = connectWithin, nil
 	cfg.RuntimeParams = map[string]string{
 		"application_name": "tfpipeline db", "statement_timeout": "5min", "lock_timeout": "5s", "idle_in_transaction_session_timeout": "5min",
 	}

@@ -3,6 +3,7 @@ package session
 import (
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"slices"
@@ -100,6 +101,8 @@ func (n Entrance) Exec(ctx context.Context, o ExecOptions) error {
 	}
 	if told {
 		r.ExitCode = &code
+	} else if err == nil && command.mark != "" {
+		err = errors.New("the session ended before the script told its exit code: how the script ended is not known")
 	}
 	if ended := r.end(ctx, err); err == nil {
 		err = ended

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -56,7 +57,9 @@ func (r *record) begin(ctx context.Context) error {
 
 // end writes down how it ended, also after an interrupt.
 func (r *record) end(ctx context.Context, failure error) error {
-	if failure != nil {
+	if e, ok := errors.AsType[*serverError](failure); ok {
+		r.Error = "SQLSTATE " + e.code // its text may hold data
+	} else if failure != nil {
 		r.Error = r.of.Hide(failure.Error())
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -59,6 +61,9 @@ func (s *statements) begin(ctx context.Context, write bool) error {
 
 // run records statements, runs them, and prints each result.
 func (s *statements) run(ctx context.Context, sql string) error {
+	if copies.MatchString(sql) {
+		return console.WithNext(errors.New("COPY from or to the client is not spoken here, and nothing was run"), "tfpipeline db -h, and SELECT or INSERT instead")
+	}
 	s.record.Statement = s.entrance.Hide(sql)
 	err := s.record.write(ctx, "statement")
 	s.record.Statement = ""
@@ -68,10 +73,21 @@ func (s *statements) run(ctx context.Context, sql string) error {
 	answers := s.conn.Exec(ctx, sql)
 	for answers.NextResult() {
 		if err := s.print(answers.ResultReader()); err != nil {
-			return errors.Join(err, answers.Close())
+			_ = answers.Close() // it says the same
+			return err
 		}
 	}
 	return said(answers.Close())
+}
+
+// copies matches statements whose rows go over the connection in a way of their own.
+var copies = regexp.MustCompile(`(?is)(?:^|;)\s*copy\b[^;]*\b(?:from\s+stdin|to\s+stdout)\b`)
+
+// serverError is what PostgreSQL says of a statement. Its text may hold data.
+type serverError struct{ code, text string }
+
+func (e *serverError) Error() string {
+	return fmt.Sprintf("PostgreSQL says: %s (SQLSTATE %s)", e.text, e.code)
 }
 
 // said is PostgreSQL's error with what helps to mend the statement.
@@ -87,9 +103,9 @@ func said(err error) error {
 		}
 	}
 	if e.Code == "25006" {
-		return console.WithNext(fmt.Errorf("PostgreSQL says: %s (SQLSTATE %s)", text, e.Code), "add -write if that is meant")
+		return console.WithNext(&serverError{e.Code, text}, "add -write if that is meant")
 	}
-	return fmt.Errorf("PostgreSQL says: %s (SQLSTATE %s)", text, e.Code)
+	return &serverError{e.Code, text}
 }
 
 // print prints the rows of one statement.
@@ -120,6 +136,26 @@ func (s *statements) print(rows *pgconn.ResultReader) error {
 	return r.table(s.entrance.Console.Out)
 }
 
+// printable is a value without what would act on a terminal or a table.
+func printable(value string) string {
+	var text strings.Builder
+	for _, r := range value {
+		switch {
+		case r == '\t':
+			text.WriteString(`\t`)
+		case r == '\n':
+			text.WriteString(`\n`)
+		case r == '\r':
+			text.WriteString(`\r`)
+		case unicode.IsControl(r):
+			fmt.Fprintf(&text, `\x%02x`, r)
+		default:
+			text.WriteRune(r)
+		}
+	}
+	return text.String()
+}
+
 // table prints the result for people.
 func (r Result) table(out io.Writer) error {
 	if len(r.Columns) > 0 {
@@ -130,7 +166,7 @@ func (r Result) table(out io.Writer) error {
 			for _, v := range row {
 				text := "null"
 				if v != nil {
-					text = strings.NewReplacer("\t", `\t`, "\n", `\n`, "\r", `\r`).Replace(*v)
+					text = printable(*v)
 				}
 				cells = append(cells, text)
 			}
@@ -177,6 +213,8 @@ func (s *statements) converse(ctx context.Context) error {
 		trimmed := strings.TrimSpace(line)
 		var sql string
 		switch {
+		case !more && (c.CanAsk() || typed.Err() != nil):
+			return typed.Err() // what is unfinished is not run
 		case !more && strings.TrimSpace(text.String()) != "":
 			sql = text.String()
 		case !more, text.Len() == 0 && trimmed == `\q`:

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -27,12 +28,13 @@ func tunnel(ctx context.Context, channel Channel, env []string) (port string, en
 	if err != nil {
 		return "", nil, fmt.Errorf("open a tunnel: %w", err)
 	}
-	ctx, stop := context.WithCancel(ctx)
+	// What is interrupted is cancelled through the tunnel, which ends after that.
+	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	cancel := func() {
 		stop()
 		_ = os.RemoveAll(folder) // a socket alone
 	}
-	cmd, err := channel.plugin(ctx, append(slices.Clip(env), "TMPDIR="+folder))
+	cmd, err := channel.plugin(life, append(slices.Clip(env), "TMPDIR="+folder))
 	if err != nil {
 		cancel()
 		return "", nil, err
@@ -43,6 +45,8 @@ func tunnel(ctx context.Context, channel Channel, env []string) (port string, en
 		return "", nil, fmt.Errorf("open a tunnel: %w", err)
 	}
 	cmd.Stdout, cmd.Stderr = printed, printed
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}                 // Ctrl-C is not meant for it
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // by which it ends the session
 	err = cmd.Start()
 	printed.Close()
 	if err != nil {
