@@ -7,9 +7,11 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,8 +26,8 @@ type ServiceRole struct {
 	Name string
 	// Write grants INSERT, UPDATE and DELETE besides SELECT.
 	Write bool
-	// Login is Name and "_v" with a number. A login of another number stays until
-	// this one exists when a run begins and nobody is connected as the other.
+	// Login is Name and "_v" with a number. That of the number before stays; others
+	// stay until this one exists when a run begins and nobody is connected as them.
 	Login string
 	// Password is that of Login, in ASCII.
 	Password string
@@ -101,10 +103,17 @@ func (r *runner) makeRole(ctx context.Context, role ServiceRole, made bool) erro
 		return err
 	}
 	// The server never sees the password, which it might log.
-	if known := slices.Contains(there, role.Login); known {
+	if slices.Contains(there, role.Login) {
+		if ours, err := r.roles(ctx, loginsSQL, role.Name, []string{}); err != nil || !slices.Contains(ours, role.Login) {
+			return errors.Join(err, fmt.Errorf("there is a role %s already, which the migrations have not made: rename the secret, or drop the role", role.Login))
+		}
 		sql += "ALTER ROLE " + login + " LOGIN PASSWORD '" + verifier + "'"
 	} else {
 		sql += "CREATE ROLE " + login + " LOGIN PASSWORD '" + verifier + "' IN ROLE " + name
+	}
+	if r.version < 160000 {
+		// Later servers give this to whoever makes a role, and ask for it.
+		sql += "; GRANT " + name + ", " + login + " TO CURRENT_USER WITH ADMIN OPTION"
 	}
 	if err := r.run(ctx, sql); err != nil {
 		return err
@@ -125,15 +134,18 @@ func (r *runner) makeRole(ctx context.Context, role ServiceRole, made bool) erro
 	if !slices.Contains(there, role.Login) {
 		return nil // whoever runs now has the login from before
 	}
-	return r.dropLogins(ctx, role.Name, role.Login)
+	// Containers may run with the version before until they are replaced, whether they
+	// are connected now or not.
+	number, _ := strconv.Atoi(strings.TrimPrefix(role.Login, role.Name+"_v")) // validated
+	return r.dropLogins(ctx, role.Name, role.Login, role.Name+"_v"+strconv.Itoa(number-1))
 }
 
 // dropRole drops a role that nobody is connected as, with its logins.
 func (r *runner) dropRole(ctx context.Context, name string) error {
-	if err := r.dropLogins(ctx, name, ""); err != nil {
+	if err := r.dropLogins(ctx, name); err != nil {
 		return err
 	}
-	left, err := r.roles(ctx, loginsSQL, name, "")
+	left, err := r.roles(ctx, loginsSQL, name, []string{})
 	if err != nil || len(left) > 0 {
 		return err
 	}
@@ -143,13 +155,13 @@ func (r *runner) dropRole(ctx context.Context, name string) error {
 	return r.drop(ctx, name)
 }
 
-// loginsSQL lists the logins of a role but for one.
+// loginsSQL lists the logins of a role but for some.
 const loginsSQL = `SELECT m.rolname FROM pg_auth_members g JOIN pg_roles m ON m.oid = g.member JOIN pg_roles r ON r.oid = g.roleid
-	WHERE r.rolname = $1 AND m.rolname ~ ('^' || $1 || '_v[0-9]+$') AND m.rolname <> $2`
+	WHERE r.rolname = $1 AND m.rolname ~ ('^' || $1 || '_v[0-9]+$') AND m.rolname <> ALL ($2::text[])`
 
-// dropLogins drops the logins of a role that nobody is connected as, but for one.
-func (r *runner) dropLogins(ctx context.Context, role, but string) error {
-	old, err := r.roles(ctx, loginsSQL+" AND m.rolname NOT IN (SELECT usename FROM pg_stat_activity WHERE usename IS NOT NULL)", role, but)
+// dropLogins drops the logins of a role that nobody is connected as, but for some.
+func (r *runner) dropLogins(ctx context.Context, role string, but ...string) error {
+	old, err := r.roles(ctx, loginsSQL+" AND m.rolname NOT IN (SELECT usename FROM pg_stat_activity WHERE usename IS NOT NULL)", role, append([]string{}, but...))
 	if err != nil {
 		return err
 	}

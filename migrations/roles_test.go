@@ -80,8 +80,8 @@ func TestRoles(t *testing.T) {
 	mustExec(t, writer, "SELECT * FROM c, d")
 }
 
-// A rotation makes a login besides the one that containers still use. The old one is
-// dropped by a later run, as soon as nobody is connected as it.
+// A rotation makes a login besides the one that containers still use, connected or not.
+// That is dropped after the next rotation, as soon as nobody is connected as it.
 func TestRolesRotate(t *testing.T) {
 	config, admin := owned(t)
 	name := config.Database + "_reports"
@@ -102,19 +102,30 @@ func TestRolesRotate(t *testing.T) {
 			t.Errorf("there are the roles %q, want %q", got, want)
 		}
 	}
-	one, two := ServiceRole{Name: name, Login: name + "_v1", Password: "one"}, ServiceRole{Name: name, Login: name + "_v2", Password: "two"}
+	version := func(n string) ServiceRole { return ServiceRole{Name: name, Login: name + "_v" + n, Password: "of " + n} }
+	one, two, three := version("1"), version("2"), version("3")
 	up(one)
 	there("R R_v1")
 	before := as(t, config, one.Login)
 	up(two)
 	there("R R_v1 R_v2")
 	mustExec(t, as(t, config, one.Login), "SELECT * FROM a") // a new connection of an old container
-	up(two)
-	there("R R_v1 R_v2") // a container is connected
+	up(three)
+	there("R R_v1 R_v2 R_v3")
+	up(three)
+	there("R R_v1 R_v2 R_v3") // a container is connected
 	_ = before.Close(t.Context())
 	mustExec(t, admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '"+one.Login+"'")
-	up(two)
-	there("R R_v2")
+	up(three)
+	there("R R_v2 R_v3")
+	// The runner takes no login that it has not made.
+	mustExec(t, admin, "CREATE ROLE "+name+"_v4")
+	four := DefaultOptions()
+	four.Roles = []ServiceRole{version("4")}
+	if _, err := Up(t.Context(), config, list, four); err == nil || !strings.Contains(err.Error(), name+"_v4 already, which the migrations have not made") {
+		t.Errorf("a login of somebody else's: %v", err)
+	}
+	mustExec(t, admin, "DROP ROLE "+name+"_v4")
 	// The runner drops nothing that it has not made.
 	mustExec(t, admin, "CREATE ROLE "+name+"_person")
 	up()

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"flag"
+	"github.com/specboard/platform/gen/config"
 	"time"
 
 	"github.com/specboard/platform/tfpipeline/internal/account"
@@ -57,6 +58,9 @@ func runRestore(ctx context.Context, a *app, o account.RestoreChoices) error {
 		return err
 	}
 	r.Print()
+	if len(a.platform.DatabaseRoles()) > 0 {
+		a.console.Progress("%s: the database has the roles of that time; tfpipeline run -env %s -task %s makes today's, and applies the migrations since", o.Env, o.Env, config.MigrateTask)
+	}
 	services := acc.DatabaseServices()
 	restart, err := l.RestartReaders(ctx, o.Env, services, "reach the database by its name once they have restarted", true)
 	if err == nil && restart {

@@ -12,7 +12,7 @@ func TestInvalidFirewall(t *testing.T) {
 	type P = config.Platform
 	checkInvalid(t, []invalid{
 		{"a rate that AWS does not count to", func(p *P) { p.Environments[0].Firewall.Rate = 9 },
-			`environments["staging"].firewall.rate: 9 is not a number of requests within five minutes that AWS WAF counts to, 10 to 2000000000, or 0 for no bound; for example 2000`},
+			`environments["staging"].firewall.rate: 9 is not a number of requests within five minutes that AWS WAF counts to and a promotion itself stays below, 300 to 2000000000, or 0 for no bound; for example 2000`},
 		{"a way that there is not", func(p *P) { p.Environments[1].Firewall.CommonRules = "yes" },
 			`environments["production"].firewall.commonRules: "yes" is not a way to use AWS's common rules: count, block, or empty; for example "count"`},
 	})

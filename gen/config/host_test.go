@@ -145,6 +145,7 @@ services["mcp"].routes[1]: "/mcp/*" is a route of "mcp" at admin already`},
 			}
 		}, `environments["staging"]: 101 listener rules are more than 100, the most that a load balancer has: one for each public service, each redirect, and www
 environments["production"]: 101 listener rules are more than 100, the most that a load balancer has: one for each public service, each redirect, and www`},
+		{"the page that a promotion asks for", redirect(config.Redirect{Path: "/health", Location: "/en"}), `redirects[0].path: "/health" sends /health elsewhere in "staging", where a promotion asks whether "frontend" is healthy; for example "/old/*"`},
 		{"a status that is none", redirect(config.Redirect{Path: "/a", Location: "/b", Status: 307}), `redirects[0].status: 307 is not 301 or 302, which a load balancer answers with; for example 301`},
 		{"no location", redirect(config.Redirect{Path: "/a"}), `redirects[0].location: "" is neither a path nor a URL of http or https, whose only placeholders are {domain}, #{host}, #{path}, #{port}, #{protocol} and #{query}; for example "https://{domain}/#{path}"`},
 		{"a fragment", redirect(config.Redirect{Path: "/a", Location: "/b#c"}), `redirects[0].location: "/b#c" is neither a path nor a URL of http or https, whose only placeholders are {domain}, #{host}, #{path}, #{port}, #{protocol} and #{query}; for example "https://{domain}/#{path}"`},
@@ -157,7 +158,8 @@ services["api"].routes[1]: "/oauth/*" is never reached: route "/*" of redirects[
 services["api"].routes[2]: "/.well-known/*" is never reached: route "/*" of redirects[0] takes every such path at the lower priority 1
 services["frontend"].default: "/*" is never reached: route "/*" of redirects[0] takes every such path at the lower priority 1
 services["mcp"].routes[0]: "/mcp" is never reached: route "/*" of redirects[0] takes every such path at the lower priority 1
-services["mcp"].routes[1]: "/mcp/*" is never reached: route "/*" of redirects[0] takes every such path at the lower priority 1`},
+services["mcp"].routes[1]: "/mcp/*" is never reached: route "/*" of redirects[0] takes every such path at the lower priority 1
+redirects[0].path: "/*" sends /health elsewhere in "staging", where a promotion asks whether "frontend" is healthy; for example "/old/*"`},
 		{"a redirect to itself", redirect(config.Redirect{Path: "/a/*", Location: "/a/b"}), `redirects[0].location: "/a/b" leads in a circle in "staging": https://staging.specboard.io/a/ → https://staging.specboard.io/a/b → https://staging.specboard.io/a/b`},
 		{"two redirects to each other", redirect(config.Redirect{Path: "/a", Location: "/b"}, config.Redirect{Path: "/b", Location: "https://{domain}/a"}),
 			`redirects[0].location: "/b" leads in a circle in "staging": https://staging.specboard.io/a → https://staging.specboard.io/b → https://staging.specboard.io/a → https://staging.specboard.io/b

@@ -284,7 +284,7 @@ type Timeouts struct {
 	// for through Service Connect (default: no bound, where AWS's own is 15 s).
 	Request time.Duration
 	// Idle ends a connection through Service Connect on which nothing passes
-	// (up to 1 h; default 5 min).
+	// (up to 1 h; default 5 min). A TCP port has AWS's own bound, an hour.
 	Idle time.Duration
 	// Drain is how long requests in flight may go on when a task leaves the
 	// load balancer (up to 1 h; default 30 s).
@@ -391,7 +391,7 @@ type Redirect struct {
 	// {domain} stands for the environment's name: "https://{domain}/#{path}". As
 	// AWS has it, #{path} stands for the path that was asked for without its first
 	// slash, #{query} for its query, which stays unless Location has a "?", and #{host},
-	// #{port} and #{protocol} for the rest.
+	// #{port} and #{protocol} for the rest. A path takes #{host}, #{path} and #{port}.
 	Location string
 	// Status is 301 (the default), which browsers remember, or 302.
 	Status int
@@ -511,13 +511,14 @@ type Environment struct {
 
 // Firewall is what AWS WAF does with requests.
 type Firewall struct {
-	// Rate is how many requests an address may make within five minutes (10 to
+	// Rate is how many requests an address may make within five minutes (300 to
 	// 2000000000; 0: no bound). More of them are answered with 429, and an alarm rings
 	// when so many were.
 	Rate int
 	// CommonRules is what AWS's common rule set does with requests that look like an
-	// attack: "count", to see in the metrics what it would block, or "block". Empty: it
-	// is not used.
+	// attack: "count", to see in the metrics what it would block, or "block". It also
+	// blocks every body of more than 8 KB, so count uploads first. Empty: it is not
+	// used.
 	CommonRules string
 }
 

@@ -52,7 +52,8 @@ func (r *router) location(path, location string) bool {
 		return false
 	}
 	port, err := strconv.Atoi(l.Port)
-	return r.must(l.Host == "" || strings.Contains(l.Host, "#{host}") || isDNS(l.Host, 1), path, location, "has no DNS name for its host", example) &&
+	return r.must(!strings.Contains(l.Path, "#{protocol}") && !strings.Contains(l.Path, "#{query}"), path, location,
+		"has a placeholder in its path that AWS replaces elsewhere only: a path takes #{host}, #{path} and #{port}", example) && r.must(l.Host == "" || strings.Contains(l.Host, "#{host}") || isDNS(l.Host, 1), path, location, "has no DNS name for its host", example) &&
 		r.must(len(l.Host) <= locationPart && len(l.Path) <= locationPart && len(l.Query) <= locationPart, path, location,
 			"has a host, a path or a query of more than 128 characters, the most that a redirect takes", example) &&
 		r.must(l.Port == "" || err == nil && port <= 65535, path, location, "has no port for its port", example)
@@ -89,6 +90,28 @@ func (r *router) circles() {
 					found[i] = true
 					r.must(false, "redirects["+strconv.Itoa(i)+"].location", d.Location, "leads in a circle in "+show(e.Name)+": "+strings.Join(way[:min(len(way), 4)], " → "), nil)
 				}
+			}
+		}
+	}
+}
+
+// health finds a redirect of the page that a promotion asks for at the environment's
+// address, following none.
+func (r *router) health() {
+	if len(r.Redirects) > listenerRules {
+		return // More than a load balancer takes; reported as such.
+	}
+	for _, e := range r.Environments {
+		rule := r.rules(e)
+		for _, s := range r.Services {
+			path, _, _ := strings.Cut(s.HealthPath, "?")
+			if !s.Default || path == "" {
+				continue
+			}
+			if d, sent := rule(request{r.Site(e), path}); sent {
+				i := slices.IndexFunc(r.Redirects, func(o Redirect) bool { return o.Priority == d.Priority })
+				r.must(false, "redirects["+strconv.Itoa(i)+"].path", d.Path, "sends "+path+" elsewhere in "+show(e.Name)+", where a promotion asks whether "+show(s.Name)+" is healthy", "/old/*")
+				return
 			}
 		}
 	}

@@ -46,6 +46,7 @@ func (c *checker) services() {
 	router.redirects()
 	router.unreachable()
 	router.circles()
+	router.health()
 	c.rules()
 }
 

@@ -17,15 +17,16 @@ resource "aws_ecs_cluster" "this" {
     namespace = aws_service_discovery_http_namespace.this.arn
   }
 
-  dynamic "configuration" {
-    for_each = aws_cloudwatch_log_group.sessions
+  # It is there without sessions too: what is left out, AWS keeps.
+  configuration {
+    execute_command_configuration {
+      logging = var.session_log == null ? "NONE" : "OVERRIDE"
 
-    content {
-      execute_command_configuration {
-        logging = "OVERRIDE"
+      dynamic "log_configuration" {
+        for_each = aws_cloudwatch_log_group.sessions
 
-        log_configuration {
-          cloud_watch_log_group_name = configuration.value.name
+        content {
+          cloud_watch_log_group_name = log_configuration.value.name
         }
       }
     }

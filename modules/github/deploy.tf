@@ -509,7 +509,7 @@ resource "aws_iam_policy" "jobs" {
 
   name        = "${var.platform}-deploy-${each.key}-jobs"
   path        = "/${var.platform}/"
-  description = "Schedules, queues and firewall of ${each.key}"
+  description = "Schedules and queues of ${each.key}"
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [

@@ -265,7 +265,8 @@ func githubDeploy() []node {
 				)},
 			},
 		),
-		deployPolicy("jobs", "Schedules, queues and firewall of ${each.key}",
+		deployPolicy("jobs", "Schedules and queues of ${each.key}", // IAM cannot change a description, so another one would replace the policy
+
 			allow("Firewall", list{
 				"elasticloadbalancing:SetWebAcl",
 				"wafv2:AssociateWebACL",

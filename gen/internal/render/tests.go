@@ -466,6 +466,7 @@ func clusterTest() []node {
 		run("fargate_with_insights", nil,
 			assert(`one(aws_ecs_cluster.this.setting).value == "enabled"`, "Container Insights count running tasks, which alarms need."),
 			assert(`aws_ecs_cluster_capacity_providers.this.capacity_providers == toset(["FARGATE"])`, "Tasks run on Fargate."),
+			assert(`aws_ecs_cluster.this.configuration[0].execute_command_configuration[0].logging == "NONE"`, "Where nobody may open sessions, none is recorded."),
 		),
 		run("sessions_are_recorded", []node{set("session_log", object{{"name", "/platform/test/exec/sessions"}, {"retention_days", 7}})},
 			assert(`aws_ecs_cluster.this.configuration[0].execute_command_configuration[0].log_configuration[0].cloud_watch_log_group_name == "/platform/test/exec/sessions"`, "ECS records sessions in the log group."),

@@ -19,6 +19,11 @@ run "fargate_with_insights" {
     condition     = aws_ecs_cluster_capacity_providers.this.capacity_providers == toset(["FARGATE"])
     error_message = "Tasks run on Fargate."
   }
+
+  assert {
+    condition     = aws_ecs_cluster.this.configuration[0].execute_command_configuration[0].logging == "NONE"
+    error_message = "Where nobody may open sessions, none is recorded."
+  }
 }
 
 run "sessions_are_recorded" {

@@ -46,7 +46,7 @@ func (a *Account) Bootstrap(ctx context.Context, env, retry string, change func(
 	}
 	if env == config.SharedRoot {
 		if r := a.platform.Repository; r.ID == 0 {
-			todo = append(todo, fmt.Sprintf("set OwnerID and ID of Repository in gen/config/default.go, then make gen and tfpipeline apply -env shared: AWS knows a repository that was created, renamed or transferred since 15 July 2026 by them, and none of its jobs can assume a role before; gh api repos/%s/%s --jq '.owner.id,.id' prints them", r.Owner, r.Name))
+			todo = append(todo, fmt.Sprintf("if %s/%s was created, renamed or transferred since 15 July 2026, set OwnerID and ID of Repository in gen/config/default.go, then make gen and tfpipeline apply -env shared: none of its jobs can assume a role before; gh api repos/%s/%s --jq '.owner.id,.id' prints them. An older one must not have them", r.Owner, r.Name, r.Owner, r.Name))
 		}
 		return changed, todo, nil
 	}

@@ -111,9 +111,9 @@ func TestUnconfirmed(t *testing.T) {
 	}{
 		{map[string]string{address: "arn:aws:sns:us-west-2:123456789012:t:x"}, nil},
 		{map[string]string{address: pending}, []string{"confirm that " + address + " shall"}},
-		{nil, []string{"have " + address + " hear the alarms of production"}},
-		{map[string]string{address: "Deleted"}, []string{"have " + address + " hear the alarms of production"}},
-		{map[string]string{"by-hand@specboard.io": pending}, []string{"confirm that by-hand@specboard.io shall", "have " + address + " hear"}},
+		{nil, []string{address + " get no alarms of production"}},
+		{map[string]string{address: "Deleted"}, []string{address + " get no alarms of production"}},
+		{map[string]string{"by-hand@specboard.io": pending}, []string{"confirm that by-hand@specboard.io shall", address + " get no"}},
 	} {
 		todo, err := answers(func(string, map[string]any) (int, string) {
 			members := ""

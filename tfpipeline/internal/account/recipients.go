@@ -45,7 +45,7 @@ func (a *Account) Unconfirmed(ctx context.Context, env string) (string, error) {
 		todo = append(todo, fmt.Sprintf("confirm that %s shall hear the alarms of %s, by the link in the mail from AWS; a wrong address is Alarms.Emails in gen/config/default.go", strings.Join(pending, ", "), env))
 	}
 	if len(missing) > 0 {
-		todo = append(todo, fmt.Sprintf("have %s hear the alarms of %s, to which AWS does not send them: they have unsubscribed, or their link has expired; tfpipeline apply -env %s has AWS send another", strings.Join(missing, ", "), env, env))
+		todo = append(todo, fmt.Sprintf("%s get no alarms of %s: they have unsubscribed, or the link to confirm has expired; tfpipeline apply -env %s has AWS send another", strings.Join(missing, ", "), env, env))
 	}
 	return strings.Join(todo, "\n"), nil
 }

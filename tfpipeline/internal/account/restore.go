@@ -499,7 +499,7 @@ func (r *Restoration) poll(ctx context.Context, identifier string, look func() (
 		switch {
 		case err == nil && done, err != nil && !transient(err):
 			return err
-		case err != nil && (due || !failing):
+		case err != nil && ctx.Err() == nil && (due || !failing):
 			told = time.Now()
 			r.progress("warning: trying anew every %s: %v", restorePoll, err)
 		case err == nil && status != "" && due:

@@ -80,7 +80,7 @@ func (e *Environment) lastImage(ctx context.Context, name string) (string, error
 	d := known[newest]
 	family, number, _ := strings.Cut(d.ARN[strings.LastIndex(d.ARN, "/")+1:], ":")
 	n, _ := strconv.Atoi(number) // 0: the family has no revision
-	for back := 1; !strings.Contains(d.Image, "@sha256:"); back++ {
+	for back := 1; !d.Active || !strings.Contains(d.Image, "@sha256:"); back++ {
 		if n-back < 1 || back > revisionsBack {
 			return "", nil
 		}

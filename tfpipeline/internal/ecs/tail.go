@@ -29,8 +29,8 @@ type Tail struct {
 	environment *Environment
 	names       []string
 	grep        string
-	// from is, by name, the time from which its log is read: so long before its
-	// newest line, by the clock that wrote it.
+	// from is, by name, the time from which its log is read next: logSlack before its
+	// newest line, by the clock of whoever wrote that.
 	from map[string]time.Time
 	// seen are the events that were returned, with their time.
 	seen map[string]time.Time

@@ -86,7 +86,8 @@ func (c *Client) ReadSettings(ctx context.Context, environments, secrets []strin
 		return s, wrap(err, "read the protection of branch %s", branch)
 	}
 	s.TagRules, err = c.readTagRules(ctx, tags)
-	return s, wrap(s.limited(err), "read the rulesets")
+	err = s.limited(err)
+	return s, wrap(err, "read the rulesets")
 }
 
 // limited takes GitHub's answer that the plan does not offer what was asked for as

@@ -68,6 +68,8 @@ func taggedAs(kind string, v planned) (pattern string, ok bool) {
 	switch kind {
 	case "aws_vpc":
 		return "ec2:vpc/*", true
+	case "aws_wafv2_web_acl":
+		return "wafv2:regional/webacl/*/*", true
 	case "aws_subnet":
 		return "ec2:subnet/*", true
 	case "aws_internet_gateway":
@@ -121,6 +123,9 @@ func (f *Finder) byTags(ctx context.Context, pattern string, v planned) (ids []s
 		}
 		if part[2] == "ec2" || part[2] == "servicediscovery" { // imported by their id, the others by their ARN
 			arn = arn[strings.LastIndexByte(arn, '/')+1:]
+		}
+		if p := strings.Split(part[5], "/"); part[2] == "wafv2" && len(p) == 4 { // imported by ID/NAME/SCOPE
+			arn = p[3] + "/" + p[2] + "/REGIONAL"
 		}
 		ids = append(ids, arn)
 	}

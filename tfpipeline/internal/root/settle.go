@@ -114,11 +114,11 @@ func (l *Leases) settleWorkspaces(ctx context.Context, env string, dead []note, 
 			return fmt.Errorf("%s: %w", env, err)
 		}
 		if content != nil {
-			save := saveState
+			save := keepState // it does no harm there, whoever holds the lock
 			if free, err := l.stateFree(ctx, env, dead); err != nil {
-				return err
-			} else if !free {
-				save = keepState
+				l.Console.Progress("%s: %v", env, err)
+			} else if free {
+				save = saveState
 			}
 			kept, err := save(ctx, l.Bucket, env, content)
 			switch {

@@ -1,6 +1,7 @@
 package root
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,6 +50,7 @@ func (r *Root) rescue(ctx context.Context, err error) (known bool, _ error) {
 func saveState(ctx context.Context, bucket *state.Bucket, root string, content []byte) (kept string, err error) {
 	for _, delay := range saveAfter() {
 		if !calls.Pause(ctx, delay) {
+			err = cmp.Or(err, context.Cause(ctx))
 			break
 		}
 		err = bucket.SaveState(ctx, root, content)

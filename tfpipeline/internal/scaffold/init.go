@@ -134,7 +134,7 @@ func (i *Init) services() error {
 		c.Progress("found service %s, port %d, in %s/%s", s.Name, s.Port, s.Folder, s.Dockerfile)
 	}
 	for _, name := range without {
-		c.Progress("%s exposes no port: name it with -service NAME:PORT:FOLDER, or with -worker NAME:FOLDER if it listens on none", name)
+		c.Progress("%s exposes no port: if it is a service, name all services by flags, the found ones too: -service NAME:PORT:FOLDER, and -worker NAME:FOLDER for one that listens on none", name)
 	}
 	if a.Services = found; len(found) == 0 {
 		a.Services = []Service{{Name: "web", Port: 8080}}

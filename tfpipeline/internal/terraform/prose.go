@@ -19,7 +19,7 @@ var (
 	// takenText is AWS's message about creating something that exists. For a
 	// service, ECS says that its creation was not idempotent.
 	takenText = regexp.MustCompile(`AlreadyExist|already exists|ResourceExistsException|AlreadyOwnedByYou|AlreadyAssociated|` +
-		`Duplicate(?:LoadBalancerName|TargetGroupName|Listener)|PriorityInUse|Invalid(?:Permission|Group)\.Duplicate|InvalidSubnet\.Conflict|was not idempotent`)
+		`Duplicate(?:LoadBalancerName|TargetGroupName|Listener)|PriorityInUse|WAFDuplicateItem|Invalid(?:Permission|Group)\.Duplicate|InvalidSubnet\.Conflict|was not idempotent`)
 )
 
 // Taken reports whether an apply failed because something of that name exists.
