@@ -102,7 +102,9 @@ func TestRolesRotate(t *testing.T) {
 			t.Errorf("there are the roles %q, want %q", got, want)
 		}
 	}
-	version := func(n string) ServiceRole { return ServiceRole{Name: name, Login: name + "_v" + n, Password: "of " + n} }
+	version := func(n string) ServiceRole {
+		return ServiceRole{Name: name, Login: name + "_v" + n, Password: "of " + n}
+	}
 	one, two, three := version("1"), version("2"), version("3")
 	up(one)
 	there("R R_v1")

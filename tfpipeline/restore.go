@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"flag"
-	"github.com/specboard/platform/gen/config"
 	"time"
 
+	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/account"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/root"
