@@ -62,7 +62,7 @@ func (s *statements) begin(ctx context.Context, write bool) error {
 // run records statements, runs them, and prints each result.
 func (s *statements) run(ctx context.Context, sql string) error {
 	if copies.MatchString(sql) {
-		return console.WithNext(errors.New("COPY from or to the client is not spoken here, and nothing was run"), "tfpipeline db -h, and SELECT or INSERT instead")
+		return console.WithNext(errors.New("COPY from or to the client is not spoken here, and nothing was run"), "tfpipeline help db, for what it takes")
 	}
 	s.record.Statement = s.entrance.Hide(sql)
 	err := s.record.write(ctx, "statement")
