@@ -50,7 +50,8 @@ func TestStandIn(t *testing.T) {
 		t.Error("the stand-in is not healthy")
 	}
 	f.stop("1")
-	if code := ended(t, events); code != 0 {
+	// The signal ends it before its shell has read the trap, or after.
+	if code := ended(t, events); code != 0 && code != 128+int32(syscall.SIGTERM) {
 		t.Errorf("exit code %d", code)
 	}
 }
