@@ -47,7 +47,7 @@ init: $(TFPIPELINE) ## Make this checkout your own platform, and plan it
 
 .PHONY: demo
 demo: ## Watch releases come, fail and go on this machine, without an AWS account (KEEP=1 leaves it up, RECORD=FILE.svg records it)
-	@go build -o bin/demo ./tfpipeline/demo
+	@go build -ldflags=-w -o bin/demo ./tfpipeline/demo
 	@KEEP="$(KEEP)" RECORD="$(RECORD)" exec bin/demo
 
 .PHONY: plan

@@ -26,6 +26,7 @@ import (
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/localaws"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam/iamtest"
 )
 
@@ -64,11 +65,12 @@ func TestLocalCommand(t *testing.T) {
 	var said struct {
 		Endpoint    string
 		Environment map[string]string
+		Speed       int
 	}
 	if err := json.Unmarshal([]byte(document), &said); err != nil {
 		t.Fatalf("%v\n%s%s", err, stdout, stderr)
 	}
-	if code != 7 || said.Endpoint != url || said.Environment["AWS_ENDPOINT_URL"] != url || said.Environment["AWS_REGION"] != config.Default().Region {
+	if code != 7 || said.Endpoint != url || said.Environment["AWS_ENDPOINT_URL"] != url || said.Environment["AWS_REGION"] != config.Default().Region || said.Speed != localaws.DefaultSpeed {
 		t.Errorf("exit %d, command saw %s\n%s", code, url, document)
 	}
 	if out, err := exec.Command("curl", "-fsS", "-m", "2", url+"/_localaws/balancers").CombinedOutput(); err == nil {

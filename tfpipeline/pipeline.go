@@ -17,6 +17,7 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/ecs"
 	"github.com/specboard/platform/tfpipeline/internal/github"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/balancer"
 	"github.com/specboard/platform/tfpipeline/internal/redact"
 	"github.com/specboard/platform/tfpipeline/internal/root"
 	"github.com/specboard/platform/tfpipeline/internal/state"
@@ -48,7 +49,7 @@ func (a *app) environmentOf(name string, cloud root.Cloud) (*environment, error)
 	cfg.Logger = logging.Nop{}
 	// On the local endpoint, requests for the platform's domains go to its
 	// load balancers.
-	web := &http.Client{Transport: localaws.Transport(a.console.Getenv("AWS_ENDPOINT_URL"), nil)}
+	web := &http.Client{Transport: balancer.Transport(a.console.Getenv("AWS_ENDPOINT_URL"), nil)}
 	e, err := ecs.New(cfg, a.platform, name, web)
 	if err != nil {
 		return nil, err

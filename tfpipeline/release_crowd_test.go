@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/specboard/platform/tfpipeline/internal/localaws"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/balancer"
 )
 
 // answer is what the sample application says.
@@ -52,7 +52,7 @@ func (w *workshop) users(env string, people int, slow ...string) *crowd {
 	ctx, stop := context.WithCancel(w.t.Context())
 	w.t.Cleanup(stop)
 	c := &crowd{
-		client: &http.Client{Transport: localaws.Transport(w.endpoint, nil), Timeout: 20 * time.Second},
+		client: &http.Client{Transport: balancer.Transport(w.endpoint, nil), Timeout: 20 * time.Second},
 		domain: w.platform.Host(e), stop: stop, first: map[string]time.Time{},
 	}
 	for i := range people {

@@ -22,7 +22,6 @@ import (
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/console"
-	"github.com/specboard/platform/tfpipeline/internal/localaws"
 )
 
 // demo is the course of events.
@@ -90,7 +89,7 @@ func (d *demo) show(ctx context.Context) (err error) {
 		total, failure = total.plus(t), errors.Join(failure, err)
 	}
 	d.tell.say("\n%s", table(d.deployments, total, time.Since(d.tell.begun), processorTime()))
-	d.tell.say("plan and apply are Terraform's time and the local AWS's; health checks and draining are %d times faster here than on AWS.", localaws.DefaultSpeed)
+	d.tell.say("plan and apply are Terraform's time and the local AWS's; health checks and draining are %d times faster here than on AWS.", d.aws.speed)
 	if failure != nil {
 		return fmt.Errorf("%d of %d requests failed: %w", total.failed, total.requests, failure)
 	}
@@ -100,23 +99,29 @@ func (d *demo) show(ctx context.Context) (err error) {
 	return ctx.Err()
 }
 
-// build makes the account, and meanwhile the images of the releases: Terraform
-// mostly waits for the provider's timers.
+// build makes the account, and the images of the releases while Terraform waits for
+// the provider's timers: its plans would be slower beside them.
 func (d *demo) build(ctx context.Context, environments ...string) error {
 	d.tell.say("\n1. From an empty account: state bucket, roles, repositories and zone, then %s, as their roles. The provider waits by fixed timers, so they are made side by side.", strings.Join(environments, " and "))
 	if _, err := d.run(ctx, "shared", invocation{args: []string{"bootstrap", "-env", "shared", "-yes"}}); err != nil {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
+	var waiting sync.WaitGroup
 	for _, env := range environments {
+		waiting.Add(1)
+		waits := sync.OnceFunc(waiting.Done)
 		g.Go(func() error {
-			if _, err := d.run(ctx, env, invocation{args: []string{"apply", "-env", env, "-yes"}, role: "deploy-" + env}); err != nil {
+			defer waits()
+			apply := invocation{args: []string{"apply", "-env", env, "-yes"}, role: "deploy-" + env, waits: waits}
+			if _, err := d.run(ctx, env, apply); err != nil {
 				return err
 			}
 			return d.provide(ctx, env)
 		})
 	}
 	g.Go(func() error {
+		waiting.Wait()
 		return d.work("images", func(report io.Writer) error {
 			for _, release := range []string{first, second, bad} {
 				if err := d.release(ctx, release, report); err != nil {
@@ -223,19 +228,20 @@ func (d *demo) releases(ctx context.Context, staging, production config.Environm
 	for _, service := range slices.Sorted(maps.Keys(after)) {
 		d.tell.say("   %s %s runs %.19s, as before", staging.Name, service, after[service])
 	}
-	d.tell.say("\n5. %s refuses %s: %s never ran it. And a pull request wants more tasks for less load; this is the plan that its reviewer reads:", production.Name, bad, staging.Name)
+	d.tell.say("\n5. %s refuses %s, which %s never ran, and goes back to %s: its recorded task definitions, no build, no Terraform. Meanwhile a pull request wants more tasks.", production.Name, bad, staging.Name, first)
+	var comment string
 	if err := both(ctx,
 		func(ctx context.Context) error {
-			return d.deploy(ctx, production, console.ExitFailed, "promote", "-release", bad)
+			if err := d.deploy(ctx, production, console.ExitFailed, "promote", "-release", bad); err != nil {
+				return err
+			}
+			return d.deploy(ctx, production, console.ExitOK, "rollback", "-to", first)
 		},
-		func(ctx context.Context) error { return d.pull(ctx, production) },
+		func(ctx context.Context) (err error) { comment, err = d.pull(ctx, production); return err },
 	); err != nil {
 		return err
 	}
-	d.tell.say("\n6. %s goes back to %s: its recorded task definitions, no build, no Terraform.", production.Name, first)
-	if err := d.deploy(ctx, production, console.ExitOK, "rollback", "-to", first); err != nil {
-		return err
-	}
+	d.tell.say("\n6. The plan that its reviewer reads:\n\n   │ %s\n", strings.ReplaceAll(asShown(comment), "\n", "\n   │ "))
 	status, err := d.call(ctx, d.aws, invocation{args: []string{"status"}})
 	if err != nil {
 		return err
@@ -263,6 +269,9 @@ func (d *demo) work(name string, do func(report io.Writer) error) error {
 func (d *demo) run(ctx context.Context, name string, i invocation) (r result, err error) {
 	err = d.work(name, func(report io.Writer) (err error) {
 		i.report = report
+		if i.waits != nil {
+			i.report = io.MultiWriter(report, waiter(i.waits))
+		}
 		r, err = d.call(ctx, d.aws, i)
 		return err
 	})
@@ -300,20 +309,26 @@ func (d *demo) deploy(ctx context.Context, e config.Environment, want int, verb,
 	d.deployments = append(d.deployments, row)
 	if l == nil {
 		// show stops it, which outlives this step.
-		d.loads[e.Name] = startLoad(context.WithoutCancel(ctx), d.aws.url, d.platform.Site(e), paths(d.platform))
+		d.loads[e.Name] = startLoad(context.WithoutCancel(ctx), d.aws.url, addresses(d.platform, e))
 	}
 	return nil
 }
 
-// paths are addresses of the public services.
-func paths(p config.Platform) []string {
-	var list []string
+// addresses are URLs of the public services in an environment; none without any.
+func addresses(p config.Platform, e config.Environment) (list []string) {
 	for _, s := range p.Services {
+		hosts := p.HostsOf(e, s)
+		if len(hosts) == 0 {
+			hosts = []string{p.Site(e)}
+		}
 		switch {
+		case !s.Public():
 		case s.Default:
-			list = append(list, "/")
-		case len(s.Routes) > 0 && len(s.Hosts) == 0:
-			list = append(list, strings.TrimSuffix(s.Routes[0], "*"))
+			list = append(list, "https://"+hosts[0]+"/")
+		case len(s.Routes) > 0:
+			list = append(list, "https://"+hosts[0]+strings.TrimSuffix(s.Routes[0], "*"))
+		case len(s.Hosts) > 0:
+			list = append(list, "https://"+hosts[0]+"/")
 		}
 	}
 	return list
@@ -368,34 +383,35 @@ func (d *demo) digests(ctx context.Context, env string) (map[string]string, erro
 }
 
 // pull has the role of plans comment on a pull request that changes an
-// environment, and shows the comment.
-func (d *demo) pull(ctx context.Context, e config.Environment) error {
+// environment, and returns the comment.
+func (d *demo) pull(ctx context.Context, e config.Environment) (string, error) {
 	services := "envs/" + e.Name + "/services.tf"
 	hub, err := startForge(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer func() { _ = hub.stop() }() // nothing of it is needed any more
-	if err := errors.Join(
-		d.edit(services, `(max_tasks *= )\d+`, fmt.Sprintf("${1}%d", e.Size.MaxTasks+2)),
-		d.edit(services, `(target_cpu_percent *= )\d+`, fmt.Sprintf("${1}%d", e.Size.TargetCPUPercent-10)),
-	); err != nil {
-		return err
+	if err := d.edit(services, `(max_tasks *= )\d+`, fmt.Sprintf("${1}%d", e.Size.MaxTasks+2)); err != nil {
+		return "", err
+	}
+	if e.Size.TargetCPUPercent > 0 {
+		if err := d.edit(services, `(target_cpu_percent *= )\d+`, fmt.Sprintf("${1}%d", e.Size.TargetCPUPercent-10)); err != nil {
+			return "", err
+		}
 	}
 	commit, err := d.commit(ctx, "Start more tasks sooner", "")
 	if err != nil {
-		return err
+		return "", err
 	}
 	repository := d.platform.Repository.Owner + "/" + d.platform.Repository.Name
 	env, err := hub.environ(d.folder, repository, commit)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if _, err := d.run(ctx, "pull request", invocation{args: []string{"plan", "-all", "-comment"}, role: "plan", env: env}); err != nil {
-		return err
+		return "", err
 	}
-	d.tell.say("\n   │ %s\n", strings.ReplaceAll(asShown(hub.comment()), "\n", "\n   │ "))
-	return nil
+	return hub.comment(), nil
 }
 
 // wait leaves everything up until an interrupt.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 )
@@ -110,10 +111,53 @@ func TestProgress(t *testing.T) {
 }
 
 func TestCommentAsShown(t *testing.T) {
-	const comment = "<!-- tfpipeline -->\n## Plan of **shop**\n\n| root | plan |\n|---|---|\n| `staging` | &lt;1&gt; |\n\n<details><summary><code>staging</code>: 2 changes</summary>\n\n```\nhidden\n```\n<details><summary>more</summary>\nhidden\n</details>\n</details>\nend\n"
-	const want = "## Plan of shop\n\n| root | plan |\n|---|---|\n| staging | <1> |\n\n▸ staging: 2 changes\nend"
+	const comment = "<!-- tfpipeline -->\n## Plan of **shop**\n\n| root | plan |\n|---|---|\n| `staging` | &lt;1&gt; |\n\n<details><summary><code>staging</code>: 2 changes</summary>\n\n```\nshown\n```\n<details><summary>more</summary>\nhidden\n</details>\n</details>\nend\n"
+	const want = "## Plan of shop\n\n| root | plan |\n|---|---|\n| staging | <1> |\n\n▾ staging: 2 changes\n\nshown\n▸ more\nend"
 	if d := cmp.Diff(want, asShown(comment)); d != "" {
 		t.Errorf("-want +got:\n%s", d)
+	}
+}
+
+// People use what a browser would: a platform has public services by routes, by hosts
+// alone, or none at all.
+func TestAddresses(t *testing.T) {
+	docs := configtest.Docs()
+	e := docs.Environments[0]
+	hosts, workers := docs, docs
+	hosts.Services = []config.Service{{Name: "web", Hosts: []string{"shop"}}, {Name: "search"}}
+	workers.Services = []config.Service{{Name: "mail"}}
+	for name, c := range map[string]struct {
+		platform config.Platform
+		want     string
+	}{
+		"hosts alone": {hosts, "https://shop." + hosts.Host(e) + "/"},
+		"workers":     {workers, ""},
+	} {
+		if got := strings.Join(addresses(c.platform, e), " "); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+	if len(addresses(docs, e)) == 0 {
+		t.Error("nobody uses the public services")
+	}
+	l := startLoad(t.Context(), "http://127.0.0.1:1", nil)
+	l.stop()
+	if total, err := l.total(); total.requests != 0 || err != nil {
+		t.Errorf("%d requests of nothing, %v", total.requests, err)
+	}
+}
+
+// The images wait for the first resource that takes long.
+func TestWaiter(t *testing.T) {
+	waits := 0
+	w := waiter(func() { waits++ })
+	for _, line := range []string{"staging: [ 1/146] create aws_vpc.this (12s)\n", "staging: still at it: create aws_lb.this (30s)\n"} {
+		if n, err := w.Write([]byte(line)); n != len(line) || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+	}
+	if waits != 1 {
+		t.Errorf("called %d times", waits)
 	}
 }
 

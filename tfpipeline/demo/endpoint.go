@@ -19,6 +19,8 @@ import (
 type endpoint struct {
 	url string
 	env []string
+	// speed is how many times faster it checks health and drains than AWS.
+	speed int
 	// stop stops it and everything behind it, and returns when it is gone.
 	stop func()
 	// ended is closed when it has ended; err says why.
@@ -43,13 +45,14 @@ func (w *workspace) startEndpoint(ctx context.Context, report io.Writer) (*endpo
 		Endpoint    string            `json:"endpoint"`
 		Environment map[string]string `json:"environment"`
 		Unset       []string          `json:"unset"`
+		Speed       int               `json:"speed"`
 	}
 	if err := json.NewDecoder(out).Decode(&said); err != nil {
 		e.stop()
 		return nil, fmt.Errorf("start the local AWS: %w", errors.Join(err, e.err))
 	}
 	go func() { _, _ = io.Copy(io.Discard, out) }() // it ends with the endpoint
-	e.url = said.Endpoint
+	e.url, e.speed = said.Endpoint, said.Speed
 	e.env = slices.DeleteFunc(slices.Clone(w.env), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
 		return slices.Contains(said.Unset, name)
@@ -71,8 +74,20 @@ type invocation struct {
 	env []string
 	// report receives what it says on the way.
 	report io.Writer
+	// waits, if not nil, is called when a resource keeps it waiting.
+	waits func()
 	// want is the exit code that it must have.
 	want int
+}
+
+// waiter is called when the program says that a resource takes long.
+type waiter func()
+
+func (w waiter) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte("still at it: ")) {
+		w()
+	}
+	return len(p), nil
 }
 
 // result is how it ended.

@@ -77,8 +77,9 @@ func (f *forge) environ(folder, repository, commit string) ([]string, error) {
 	return []string{"GITHUB_API_URL=" + f.url, "GITHUB_REPOSITORY=" + repository, "GITHUB_TOKEN=demo", "GITHUB_EVENT_PATH=" + path}, nil
 }
 
-// asShown is a comment as GitHub shows it, but for the colours: what is folded
-// away is named, and marks that nobody sees are left out.
+// asShown is a comment as GitHub shows it to a reader who has opened its folds, but
+// for the colours: what is folded away inside of those is named, and marks that
+// nobody sees are left out.
 func asShown(markdown string) string {
 	var b strings.Builder
 	depth := 0
@@ -87,14 +88,14 @@ func asShown(markdown string) string {
 		title, folded := strings.CutPrefix(strings.TrimSpace(line), "<details><summary>")
 		switch {
 		case folded:
-			if depth == 0 {
+			if depth < 2 {
 				title, _, _ = strings.Cut(title, "</summary>")
-				b.WriteString("▸ " + plainTags.Replace(title) + "\n")
+				b.WriteString([]string{"▾ ", "▸ "}[depth] + plainTags.Replace(title) + "\n")
 			}
 			depth++
 		case strings.HasPrefix(strings.TrimSpace(line), "</details>"):
 			depth--
-		case depth > 0, strings.HasPrefix(line, "<!--"):
+		case depth > 1, strings.HasPrefix(line, "<!--"), strings.HasPrefix(line, "```"):
 		default:
 			b.WriteString(plainTags.Replace(line) + "\n")
 		}

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/specboard/platform/tfpipeline/internal/localaws"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/balancer"
 )
 
 // load is people who use an environment all the time.
@@ -48,13 +48,17 @@ const (
 	answer  = 30 * time.Second // the longest that they wait
 )
 
-// startLoad lets people use the paths of a domain until stop is called.
-func startLoad(ctx context.Context, endpoint, domain string, paths []string) *load {
+// startLoad lets people use some URLs until stop is called. Nobody uses none.
+func startLoad(ctx context.Context, endpoint string, urls []string) *load {
 	ctx, cancel := context.WithCancel(ctx)
 	l := &load{}
-	client := &http.Client{Transport: localaws.Transport(endpoint, nil), Timeout: answer}
+	client := &http.Client{Transport: balancer.Transport(endpoint, nil), Timeout: answer}
 	var done sync.WaitGroup
-	for i := range people {
+	crowd := people
+	if len(urls) == 0 {
+		crowd = 0
+	}
+	for i := range crowd {
 		done.Go(func() {
 			pace := time.NewTicker(thought)
 			defer pace.Stop()
@@ -66,7 +70,7 @@ func startLoad(ctx context.Context, endpoint, domain string, paths []string) *lo
 				}
 				began := time.Now()
 				// What is asked is answered, or it is a failure.
-				err := get(context.WithoutCancel(ctx), client, "https://"+domain+paths[n%len(paths)])
+				err := get(context.WithoutCancel(ctx), client, urls[n%len(urls)])
 				l.note(time.Since(began), err)
 			}
 		})

@@ -30,6 +30,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/balancer"
 )
 
 const siteDomain = "staging.specboard.io"
@@ -44,7 +45,7 @@ func TestCloud(t *testing.T) {
 	s.create("v1")
 
 	t.Run("domain", func(t *testing.T) {
-		client := &http.Client{Transport: localaws.Transport(c.URL(), nil)}
+		client := &http.Client{Transport: balancer.Transport(c.URL(), nil)}
 		res, err := client.Get("https://" + siteDomain + "/health")
 		if err != nil {
 			t.Fatal(err)

@@ -21,7 +21,7 @@ type Command struct {
 
 // Declare declares the flags.
 func (o *Command) Declare(set *flag.FlagSet) {
-	set.BoolVar(&o.json, "json", false, "print endpoint and environment as one JSON document")
+	set.BoolVar(&o.json, "json", false, "print endpoint, environment and speed as one JSON document")
 	set.BoolVar(&o.shell, "shell", false, "run $SHELL in the environment")
 	set.BoolVar(&o.verbose, "v", false, "print what tasks print, to standard error")
 	set.IntVar(&o.speed, "speed", DefaultSpeed, "`divisor` of health check intervals, draining and grace periods")

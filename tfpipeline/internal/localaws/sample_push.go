@@ -136,7 +136,7 @@ func (s Sample) build(ctx context.Context) (string, error) {
 	if err := os.MkdirAll(bin, 0o755); err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", bin+string(filepath.Separator), "./tfpipeline/internal/localaws/sample", "./migrations/migrate")
+	cmd := exec.CommandContext(ctx, "go", "build", "-ldflags=-w", "-o", bin+string(filepath.Separator), "./tfpipeline/internal/localaws/sample", "./migrations/migrate")
 	cmd.Dir, cmd.Env = s.Repository, s.Console.Env
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build it: %w\n%s", err, strings.TrimSpace(string(out)))

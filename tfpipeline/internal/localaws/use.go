@@ -100,7 +100,8 @@ func (s Use) printEnvironment(cloud *Cloud) error {
 			Endpoint    string            `json:"endpoint"`
 			Environment map[string]string `json:"environment"`
 			Unset       []string          `json:"unset"`
-		}{cloud.URL(), set, unset})
+			Speed       int               `json:"speed"`
+		}{cloud.URL(), set, unset, s.Speed})
 	}
 	// It is a single write, so that a reader of the file never sees half of
 	// it.

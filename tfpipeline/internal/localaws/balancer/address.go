@@ -2,6 +2,9 @@ package balancer
 
 import "slices"
 
+// AddressesPath is where a local endpoint lists its Addresses, as JSON.
+const AddressesPath = "/_localaws/balancers"
+
 // Address says where a load balancer is reached on this machine.
 type Address struct {
 	Name string `json:"name"`

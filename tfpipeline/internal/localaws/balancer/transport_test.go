@@ -1,4 +1,4 @@
-package localaws
+package balancer
 
 import (
 	"fmt"
@@ -23,7 +23,7 @@ func TestLocalTransport(t *testing.T) {
 		fmt.Fprintf(w, `[{"name":"lb","dnsName":"LB.elb.amazonaws.com","domains":["specboard.io"],"listeners":[{"port":443,"url":%q}]}]`, balancer.URL)
 	}))
 	t.Cleanup(endpoint.Close)
-	base := roundTripper(func(r *http.Request) (*http.Response, error) {
+	base := roundTripFunc(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 299, Body: io.NopCloser(strings.NewReader("base")), Request: r}, nil
 	})
 	client := &http.Client{Transport: Transport(endpoint.URL, base)}
@@ -66,3 +66,7 @@ func TestLocalTransport(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+type roundTripFunc func(*http.Request) (*http.Response, error)
+
+func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

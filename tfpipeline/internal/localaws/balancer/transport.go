@@ -1,4 +1,4 @@
-package localaws
+package balancer
 
 import (
 	"context"
@@ -12,8 +12,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/specboard/platform/tfpipeline/internal/localaws/balancer"
 )
 
 // Transport makes the domains of a local endpoint reachable: a request to
@@ -42,7 +40,7 @@ type localTransport struct {
 	base, local http.RoundTripper
 
 	mu    sync.Mutex
-	known []balancer.Address
+	known []Address
 	asked time.Time
 }
 
@@ -82,7 +80,7 @@ func (c *localTransport) find(r *http.Request) (string, error) {
 		return "", err
 	}
 	host := strings.ToLower(r.URL.Hostname())
-	i := slices.IndexFunc(all, func(a balancer.Address) bool {
+	i := slices.IndexFunc(all, func(a Address) bool {
 		return slices.Contains(a.Domains, host) || strings.ToLower(a.DNSName) == host
 	})
 	if i < 0 {
@@ -100,13 +98,13 @@ func (c *localTransport) find(r *http.Request) (string, error) {
 	return "", fmt.Errorf("reach %s locally: load balancer %s has no listener on port %s", r.URL.Host, all[i].Name, port)
 }
 
-func (c *localTransport) addresses(ctx context.Context) ([]balancer.Address, error) {
+func (c *localTransport) addresses(ctx context.Context) ([]Address, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if time.Since(c.asked) < remember {
 		return c.known, nil
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.endpoint+adminPrefix+"balancers", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.endpoint+AddressesPath, nil)
 	if err != nil {
 		return nil, err
 	}
