@@ -31,7 +31,7 @@ func TestDashboard(t *testing.T) {
 	mentions(t, stdout, `"alarms": []`, `"problems": []`)
 
 	for _, wrong := range [][]string{
-		{"status", "-html", file, "-json"}, {"status", "-drift", file},
+		{"status", "-html", file, "-json"}, {"status", "-drift", file}, {"status", "-without-logs"},
 		{"dashboard", "-every", "1ms"},
 	} {
 		_, stderr := w.must(console.ExitFailed, wrong...)

@@ -21,13 +21,14 @@ type statusOptions struct {
 	env            string
 	json, markdown bool
 	html, drift    string
+	withoutLogs    bool
 }
 
 func statusCommand() command {
 	return command{
 		name:    "status",
 		summary: "say which release runs where, and whether all is well",
-		usage:   "[-env ENV] [-json | -markdown | -html FILE [-drift FILE]]",
+		usage:   "[-env ENV] [-json | -markdown | -html FILE [-drift FILE] [-without-logs]]",
 		env:     environments, refusal: noServices, anyEnv: true,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			var o statusOptions
@@ -36,10 +37,13 @@ func statusCommand() command {
 			set.BoolVar(&o.markdown, "markdown", false, "print a Markdown table")
 			set.StringVar(&o.html, "html", "", "write the dashboard, a page that needs nothing else, to this `file`")
 			set.StringVar(&o.drift, "drift", "", "with -html: `file` that tfpipeline drift -json wrote")
+			set.BoolVar(&o.withoutLogs, "without-logs", false, "with -html: leave out what tasks wrote, for a page that is published")
 			return func(ctx context.Context, a *app, args []string) error {
 				switch {
 				case o.json && o.markdown, o.html != "" && (o.json || o.markdown):
 					return console.Usage("-json, -markdown and -html are different answers; choose one", "tfpipeline status -json")
+				case o.html == "" && o.withoutLogs:
+					return console.Usage("-without-logs is for -html", "tfpipeline status -html dashboard.html -without-logs")
 				case o.html == "" && o.drift != "":
 					return console.Usage("-drift is for -html", "tfpipeline status -html dashboard.html -drift "+o.drift)
 				}
@@ -55,7 +59,7 @@ func runStatus(ctx context.Context, a *app, o statusOptions) error {
 		return err
 	}
 	if o.html != "" {
-		page, err := renderDashboard(ctx, a, sources, o.drift, 0)
+		page, err := renderDashboard(ctx, a, sources, o.drift, o.withoutLogs, 0)
 		if err != nil {
 			return err
 		}
@@ -110,12 +114,13 @@ func (a *app) sources(ctx context.Context, command, env string) ([]report.Source
 }
 
 // renderDashboard looks at the sources; the page renews itself after every seconds.
-func renderDashboard(ctx context.Context, a *app, sources []report.Source, driftFile string, every int) ([]byte, error) {
+func renderDashboard(ctx context.Context, a *app, sources []report.Source, driftFile string, withoutLogs bool, every int) ([]byte, error) {
 	drift, err := report.ReadDrift(driftFile)
 	if err != nil {
 		return nil, err
 	}
 	d := report.Dashboard(ctx, a.platform, a.checkout(), sources, drift)
+	d.WithoutLogs = withoutLogs
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -146,7 +151,7 @@ func dashboardCommand() command {
 				return dashboard.Serve(ctx, dashboard.Options{
 					Address: *address, Every: *every - time.Second/2, // the page that asks is a moment early
 					Render: func(ctx context.Context) ([]byte, error) {
-						return renderDashboard(ctx, a, sources, *drift, int(every.Seconds()))
+						return renderDashboard(ctx, a, sources, *drift, false, int(every.Seconds()))
 					},
 					Started: func(url string) { a.console.Progress("the dashboard is at %s until Ctrl-C", url) },
 				})

@@ -26,6 +26,9 @@ type Dashboard struct {
 	Panels     []Panel
 	// Shared is the drift of what the environments share; nil if nobody has looked.
 	Shared *DriftSummary
+	// WithoutLogs leaves out what tasks wrote: a page that is published may be read
+	// by more people than the logs.
+	WithoutLogs bool
 }
 
 // Panel is one environment on it.
@@ -218,9 +221,6 @@ func (a Attempt) Facts() [][2]string {
 	return facts
 }
 
-// Findings are what the record keeps of the evidence.
-func (a Attempt) Findings() []Finding { return findings(a.Evidence) }
-
 // Rows are what the attempt did to each service.
 func (a Attempt) Rows() [][]string {
 	var rows [][]string
@@ -250,7 +250,8 @@ func (d Dashboard) HTML(w io.Writer, every int) error {
 	}
 	t, err := template.New("page").Funcs(template.FuncMap{
 		"line": oneLine, "subject": subject, "lines": eachLine, "stamp": stamp, "brief": brief, "lease": publicLease,
-		"digest": func(d string) string { return strings.TrimPrefix(shortDigest(d), "sha256:") },
+		"findings": func(a Attempt) []Finding { return findings(a.Evidence, d.WithoutLogs) },
+		"digest":   func(d string) string { return strings.TrimPrefix(shortDigest(d), "sha256:") },
 	}).Parse(read("page.html"))
 	if err != nil {
 		return err

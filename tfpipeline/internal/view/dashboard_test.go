@@ -2,6 +2,8 @@ package view_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
@@ -167,9 +169,28 @@ func TestDashboardPolicy(t *testing.T) {
 		if got, want := strings.Contains(policy[1], "script-src"), every > 0; got != want || strings.Contains(page, "<script") != want {
 			t.Errorf("renewed every %d s: scripts are allowed: %v", every, got)
 		}
+		for _, text := range regexp.MustCompile(`(?s)<(?:style|script)>(.*?)</(?:style|script)>`).FindAllStringSubmatch(page, -1) {
+			sum := sha256.Sum256([]byte(text[1]))
+			if hash := base64.StdEncoding.EncodeToString(sum[:]); !strings.Contains(strings.ReplaceAll(policy[1], "&#43;", "+"), "sha256-"+hash) {
+				t.Errorf("renewed every %d s: the policy %s does not allow the text with hash %s", every, policy[1], hash)
+			}
+		}
 		if loads := regexp.MustCompile(`(?i) (src|srcset|action|style|on[a-z]+)=|<(iframe|object|embed|form)|@import|url\(`).FindString(page); loads != "" {
 			t.Errorf("the page has %q", loads)
 		}
+	}
+}
+
+// A page that is published has no line that a task wrote.
+func TestDashboardWithoutLogs(t *testing.T) {
+	d := dashboard()
+	if page := html(t, d, 0); !strings.Contains(page, "panic: no column watchers") {
+		t.Error("the log is missing from a page for oneself")
+	}
+	d.WithoutLogs = true
+	page := html(t, d, 0)
+	if strings.Contains(page, "panic: no column watchers") || !strings.Contains(page, "exit code 2; 2 log lines, which this page leaves out</h4>") {
+		t.Errorf("the published page:\n%s", page)
 	}
 }
 

@@ -169,8 +169,9 @@ type Finding struct {
 	Lines []string
 }
 
-// findings are what a record keeps of the evidence.
-func findings(e *deploy.Evidence) []Finding {
+// findings are what a record keeps of the evidence, with the tasks' log lines or
+// without.
+func findings(e *deploy.Evidence, withoutLogs bool) []Finding {
 	if e == nil {
 		return nil
 	}
@@ -185,7 +186,11 @@ func findings(e *deploy.Evidence) []Finding {
 				title += fmt.Sprintf("; container %s: exit code %d", c.Name, *c.ExitCode)
 			}
 		}
-		list = append(list, Finding{title, logLines(t.Log)})
+		lines := logLines(t.Log)
+		if n := len(lines); n > 0 && withoutLogs {
+			title, lines = fmt.Sprintf("%s; %d log lines, which this page leaves out", title, n), nil
+		}
+		list = append(list, Finding{title, lines})
 	}
 	for _, b := range e.Deployments {
 		if b.Failures > 0 || b.Reason != "" {

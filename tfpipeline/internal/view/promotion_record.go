@@ -127,7 +127,7 @@ func Record(w io.Writer, r deploy.Record) error {
 		after := deploy.Schedule{TaskDefinition: s.After, Enabled: !s.Off}
 		fmt.Fprintf(&b, "schedule %s: %s → %s\n", name, scheduleStarts(s.Before), scheduleStarts(after))
 	}
-	for _, f := range findings(r.Evidence) {
+	for _, f := range findings(r.Evidence, false) {
 		fmt.Fprintf(&b, "\n%s\n", oneLine(f.Title))
 		for _, l := range f.Lines {
 			fmt.Fprintf(&b, "  %s\n", oneLine(l))

@@ -20,10 +20,15 @@
         const same = next.getElementById(open.id);
         if (same) same.open = true;
       }
+      const scrolled = [...document.querySelectorAll("main .scroll")].map(e => [e.id, e.scrollLeft]);
       const focused = document.activeElement && document.activeElement.id;
       document.getElementById("environments").replaceWith(document.adoptNode(next.getElementById("environments")));
       document.getElementById("main").replaceWith(document.adoptNode(next.getElementById("main")));
       document.getElementById("made").replaceWith(document.adoptNode(next.getElementById("made")));
+      for (const [id, left] of scrolled) {
+        const same = document.getElementById(id);
+        if (same) same.scrollLeft = left;
+      }
       if (focused && document.getElementById(focused)) document.getElementById(focused).focus({ preventScroll: true });
       said.textContent = "";
     } catch (e) {
