@@ -122,7 +122,7 @@ func forbidden(t *testing.T, url string) {
 	}
 }
 
-var deniedPattern = regexp.MustCompile(`is not authorized to perform: [a-z0-9-]+:[A-Za-z]+ on resource: `)
+var deniedPattern = regexp.MustCompile(`is not authorized to perform: [A-Za-z0-9-]+:[A-Za-z]+ on resource: `)
 
 // identifier finds a VPC, subnet or security group of an environment.
 func identifier(t *testing.T, url, env, kind string) string {

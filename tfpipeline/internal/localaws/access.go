@@ -105,6 +105,10 @@ func accessDenied(c *endpoint.Call, user string, q iam.Question, reason string) 
 	switch {
 	case c.Service == "ec2":
 		f.Code, f.Message = "UnauthorizedOperation", "You are not authorized to perform this operation. "+f.Message
+	case c.Service == "sns": // which writes its own name in capitals
+		f.Code, f.Message = "AuthorizationError", strings.ReplaceAll(f.Message, " sns:", " SNS:")
+	case c.Service == "scheduler":
+		f.Code = "AccessDeniedException"
 	case c.Request.Header.Get("X-Amz-Target") != "":
 		f.Status, f.Code = http.StatusBadRequest, "AccessDeniedException"
 	}
@@ -188,20 +192,24 @@ func (a *access) read(ctx context.Context, region string) (map[string]role, erro
 	return roles, nil
 }
 
-// parseDocument reads a policy in the form in which IAM returns it:
-// percent-encoded.
+// parseDocument reads a policy in the form in which IAM returns it.
 func parseDocument(document string) (iam.Policy, error) {
-	if strings.HasPrefix(document, "%7B") {
-		plain, err := url.PathUnescape(document)
-		if err != nil {
-			return iam.Policy{}, err
-		}
-		document = plain
+	document, err := decodeDocument(document)
+	if err != nil {
+		return iam.Policy{}, err
 	}
 	if document == "" {
 		return iam.Policy{}, errors.New("a managed policy that is AWS's own, or that is gone")
 	}
 	return iam.Parse([]byte(document))
+}
+
+// decodeDocument decodes a policy that IAM returns: percent-encoded.
+func decodeDocument(document string) (string, error) {
+	if !strings.HasPrefix(document, "%7B") {
+		return document, nil
+	}
+	return url.PathUnescape(document)
 }
 
 // resources looks up what judging one call needs to know about other

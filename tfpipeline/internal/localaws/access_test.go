@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/specboard/platform/gen/config/configtest"
@@ -116,10 +117,17 @@ func TestRoleIsJudged(t *testing.T) {
 	if status, body := as(t, e, c, "rds", url.Values{"Action": {"DeleteDBInstance"}, "DBInstanceIdentifier": {"x"}}); status != http.StatusForbidden || !strings.Contains(body, "<Code>AccessDenied</Code>") {
 		t.Errorf("by the Query protocol: %d %s", status, body)
 	}
+	if status, body := as(t, e, c, "sns", url.Values{"Action": {"Subscribe"}, "TopicArn": {"arn:aws:sns:us-west-2:123456789012:t"}}); status != http.StatusForbidden || !strings.Contains(body, "<Code>AuthorizationError</Code>") || !strings.Contains(body, "is not authorized to perform: SNS:Subscribe on resource: arn:aws:sns:us-west-2:123456789012:t because") {
+		t.Errorf("by SNS: %d %s", status, body)
+	}
 	if status, body := as(t, e, c, "ec2", url.Values{"Action": {"PaintTheBikeshed"}}); status != http.StatusNotImplemented || !strings.Contains(body, "ec2.PaintTheBikeshed") {
 		t.Errorf("what the table lacks: %d %s", status, body)
 	}
 	_, err = ecs.NewFromConfig(cfg).DescribeClusters(t.Context(), &ecs.DescribeClustersInput{Clusters: []string{"c"}})
+	wantCode(t, err, "AccessDeniedException")
+	_, err = scheduler.NewFromConfig(cfg).GetSchedule(t.Context(), &scheduler.GetScheduleInput{Name: aws.String("s")})
+	wantCode(t, err, "AccessDeniedException")
+	_, err = scheduler.NewFromConfig(cfg).DeleteSchedule(t.Context(), &scheduler.DeleteScheduleInput{Name: aws.String("s")})
 	wantCode(t, err, "AccessDeniedException")
 
 	store := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true })

@@ -14,6 +14,8 @@ import (
 func denied(err error) []string {
 	// Terraform wraps lines anywhere.
 	text := strings.Join(strings.Fields(strings.ReplaceAll(err.Error(), "│", " ")), " ")
+	// SNS writes its name in capitals, and S3 quotes the resource.
+	text = strings.NewReplacer("perform: SNS:", "perform: sns:", `on resource: "`, "on resource: ").Replace(text)
 	all := deploy.Lacking(text)
 	slices.Sort(all)
 	return slices.Compact(all)

@@ -3,6 +3,7 @@ package iamtest
 import (
 	_ "embed"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -13,7 +14,8 @@ var attempts string
 // Attempt is a call that must be denied.
 type Attempt struct {
 	Role, Service, Operation string
-	// Parameters are a JSON document, a form, or method and path for S3.
+	// Parameters are a JSON document or a form. Operations of S3 and Scheduler are
+	// HTTP methods, and Parameters a path; Scheduler's has a body after a space.
 	Parameters string
 }
 
@@ -50,7 +52,7 @@ func Attempts(t testing.TB, find func(env, kind string) string) []Attempt {
 
 var targets = map[string]string{
 	"acm": "CertificateManager.", "application-autoscaling": "AnyScaleFrontendService.", "ecr": "AmazonEC2ContainerRegistry_V20150921.",
-	"ecs": "AmazonEC2ContainerServiceV20141113.", "logs": "Logs_20140328.", "secretsmanager": "secretsmanager.", "ssm": "AmazonSSM.", "servicediscovery": "Route53AutoNaming_v20170314.",
+	"ecs": "AmazonEC2ContainerServiceV20141113.", "events": "AWSEvents.", "sqs": "AmazonSQS.", "wafv2": "AWSWAF_20190729.", "logs": "Logs_20140328.", "secretsmanager": "secretsmanager.", "ssm": "AmazonSSM.", "servicediscovery": "Route53AutoNaming_v20170314.",
 }
 
 // Request is the call, signed with an access key of a session.
@@ -61,6 +63,9 @@ func (a Attempt) Request(t testing.TB, url, key, token string) *http.Request {
 	switch {
 	case a.Service == "s3":
 		method, path, body = a.Operation, a.Parameters, ""
+	case a.Service == "scheduler":
+		method = a.Operation
+		path, body, _ = strings.Cut(a.Parameters, " ")
 	case a.Service == "route53":
 		path, body, _ = strings.Cut(a.Parameters, " ")
 	case !isJSON:
@@ -77,7 +82,7 @@ func (a Attempt) Request(t testing.TB, url, key, token string) *http.Request {
 	if isJSON {
 		r.Header.Set("Content-Type", "application/x-amz-json-1.1")
 		r.Header.Set("X-Amz-Target", target+a.Operation)
-	} else if a.Service != "s3" && a.Service != "route53" {
+	} else if !slices.Contains([]string{"s3", "route53", "scheduler"}, a.Service) {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	return r

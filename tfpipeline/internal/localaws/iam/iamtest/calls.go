@@ -53,8 +53,8 @@ func Documented(t testing.TB) []Asked { return parse(t, documented) }
 // Forbidden are questions to which the answer must be no.
 func Forbidden(t testing.TB) []Asked { return parse(t, forbidden) }
 
-// Loose are the policies of the workflow roles as they once were: with faults
-// that an evaluator must find.
+// Loose are the policies of the workflow roles as commit 0c09f60 rendered them:
+// with faults that an evaluator must find.
 func Loose(t testing.TB) map[string]Documents {
 	t.Helper()
 	var all map[string]Documents
