@@ -50,6 +50,11 @@ var lookupTable = map[string][]lookup{
 	"rds.ModifyDBInstance":               {databaseGroups},
 	"elasticache.CreateReplicationGroup": {cacheGroups},
 	"elasticache.ModifyReplicationGroup": {cacheGroups},
+	"iam.CreatePolicy":                   {policyQuota("PolicyDocument", "PolicySize", 6144)},
+	"iam.CreatePolicyVersion":            {policyQuota("PolicyDocument", "PolicySize", 6144)},
+	"iam.CreateRole":                     {policyQuota("AssumeRolePolicyDocument", "ACLSizePerRole", 2048)},
+	"iam.UpdateAssumeRolePolicy":         {policyQuota("PolicyDocument", "ACLSizePerRole", 2048)},
+	"iam.PutRolePolicy":                  {inlineQuota},
 }
 
 var (

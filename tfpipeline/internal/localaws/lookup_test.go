@@ -133,6 +133,9 @@ func (s *cloudSite) lookups(t *testing.T) {
 			"MasterUsername=u", "MasterUserPassword=0123456789", "VpcSecurityGroupIds.VpcSecurityGroupId.1=sg-0123456789"), "InvalidParameterValue", "Invalid security group , groupId= sg-0123456789, groupName=."},
 		{"a description in a database's tag", s.asks("rds", "AddTagsToResource", "ResourceName=arn:aws:rds:us-west-2:123456789012:db:x", "Tags.Tag.1.Key=Why", "Tags.Tag.1.Value=what it is; and more"),
 			"InvalidParameterValue", "Member must satisfy regular expression pattern"},
+		{"a workflow role's policy that lists each service", s.asks("iam", "CreatePolicy", "PolicyName=long", "PolicyDocument="+longPolicy(6144)), "LimitExceeded", "Cannot exceed quota for PolicySize: 6144"},
+		{"a container's inline policy that lists each secret", s.asks("iam", "PutRolePolicy", "RoleName=execution", "PolicyName=long", "PolicyDocument="+longPolicy(10100)), "LimitExceeded", "Maximum policy size of 10240 bytes exceeded for role execution"},
+		{"a trust that lists each branch", s.asks("iam", "CreateRole", "RoleName=long", "AssumeRolePolicyDocument="+longPolicy(2048)), "LimitExceeded", "Cannot exceed quota for ACLSizePerRole: 2048"},
 	} {
 		t.Run(c.mistake, func(t *testing.T) {
 			err := c.call()
@@ -154,6 +157,11 @@ func (s *cloudSite) lookups(t *testing.T) {
 			t.Errorf("it fails with %q", state)
 		}
 	})
+}
+
+// longPolicy is a policy with a name of so many characters.
+func longPolicy(characters int) string {
+	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"` + strings.Repeat("x", characters) + `"}]}`
 }
 
 // requested is a certificate, and the record that validates it.
