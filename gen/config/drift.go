@@ -21,5 +21,6 @@ func AcceptedDrifts() []AcceptedDrift {
 		{"aws_scheduler_schedule", "state", "a promotion"},
 		{"aws_scheduler_schedule", "target[0].ecs_parameters[0].task_definition_arn", "a promotion"},
 		{"aws_db_instance", "engine_version_actual", "AWS's minor upgrades"},
+		{"aws_db_instance", "allocated_storage", "storage autoscaling"},
 	}
 }

@@ -279,7 +279,8 @@ func TestClassify(t *testing.T) {
 }
 
 // A promotion moves a schedule and its revision, and nobody else may change its role.
-func TestClassifySchedules(t *testing.T) {
+// A database's storage grows by itself.
+func TestClassifyAccepted(t *testing.T) {
 	target := func(revision, role string) object {
 		return object{"state": "ENABLED", "target": []any{object{"role_arn": role, "ecs_parameters": []any{object{"task_definition_arn": revision}}}}}
 	}
@@ -287,11 +288,12 @@ func TestClassifySchedules(t *testing.T) {
 		"resource_drift": []object{
 			resource("promoted", "aws_scheduler_schedule", []string{"update"}, target("task:1", "a"), target("task:2", "a")),
 			resource("taken", "aws_scheduler_schedule", []string{"update"}, target("task:1", "a"), target("task:2", "b")),
+			resource("grown", "aws_db_instance", []string{"update"}, object{"allocated_storage": 20.0}, object{"allocated_storage": 22.0}),
 			resource("rotated", "aws_secretsmanager_secret_version", []string{"update"}, object{"version_stages": []any{"AWSCURRENT"}}, object{"version_stages": []any{"AWSPREVIOUS"}}),
 		},
 	}))
 	d := plan.Classify(p, config.AcceptedDrifts())
-	if len(d.Accepted) != 1 || d.Accepted[0].Address != "promoted" || len(d.Real) != 1 || d.Real[0].Address != "taken" {
+	if len(d.Accepted) != 2 || d.Accepted[0].Address != "grown" || d.Accepted[1].Address != "promoted" || len(d.Real) != 1 || d.Real[0].Address != "taken" {
 		t.Errorf("accepted %v, real %v", d.Accepted, d.Real)
 	}
 	if shown := p.Unaccepted(config.AcceptedDrifts()); len(shown) != 1 || shown[0].Address != "taken" {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 
+	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
 )
 
@@ -15,8 +16,9 @@ type planJSON struct {
 	Counts  map[plan.Action]int `json:"counts"`
 	Changes []changeJSON        `json:"changes"`
 	Outputs []string            `json:"outputs"`
-	Drift   []changeJSON        `json:"drift"`
-	Errored bool                `json:"errored"`
+	// Drift is what no rule accepts, as the text has it.
+	Drift   []changeJSON `json:"drift"`
+	Errored bool         `json:"errored"`
 	// Fingerprint and Summary are what apply -reviewed compares; a plan that
 	// failed has none.
 	Fingerprint string       `json:"fingerprint,omitempty"`
@@ -44,7 +46,7 @@ func PlanJSON(w io.Writer, target string, p *plan.Plan) error {
 func newPlanJSON(target string, p *plan.Plan) planJSON {
 	out := planJSON{
 		Root: p.Root, Target: target, Counts: p.Counts(), Errored: p.Errored,
-		Changes: changesJSON(p.Changes), Drift: changesJSON(p.Drift),
+		Changes: changesJSON(p.Changes), Drift: changesJSON(p.Unaccepted(config.AcceptedDrifts())),
 		Outputs: append([]string{}, p.Outputs...),
 	}
 	if !p.Errored {
