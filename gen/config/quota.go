@@ -20,8 +20,8 @@ type quota struct {
 // problem of Validate; so are the rules of security groups, which are met before
 // the 100 rules and target groups of a load balancer.
 func (p Platform) Quotas() (warnings []string) {
-	gateways, cpu := map[int]int{}, 0
-	addresses, groups, roles := 0, 0, 2
+	gateways, cpu := map[int]int{}, map[bool]int{} // by whether it is Spot's
+	addresses, groups, roles, targets, rules := 0, 0, 2, 0, 0
 	containers := len(p.Services) + len(p.Tasks)
 	for _, e := range p.Environments {
 		addresses += e.Network.NATGateways
@@ -31,12 +31,16 @@ func (p Platform) Quotas() (warnings []string) {
 		// Those of what is not a container; the role that deploys, and those that start tasks.
 		groups += containers + one(p.HasLoadBalancer()) + one(p.HasDatabase()) + one(p.HasCache())
 		roles += 2*containers + 1 + len(p.Scheduled(e))
+		rules += 1 + len(p.Scheduled(e)) // of deployments, and of each task that failed
+		here := 0
 		for _, s := range p.Services {
 			size := e.SizeOf(s.Name)
-			cpu += size.MaxTasks * size.CPU
+			cpu[size.Spot] += size.MaxTasks * size.CPU
+			here += 2 * size.MaxTasks * one(s.Public())
 		}
+		targets = max(targets, here)
 	}
-	const vcpu = 1024
+	vcpus := func(spot bool) int { return (cpu[spot] + 1023) / 1024 }
 	environments := len(p.Environments)
 	databases := environments * one(p.HasDatabase())
 	for _, q := range []quota{
@@ -47,7 +51,10 @@ func (p Platform) Quotas() (warnings []string) {
 		{"environments", "security groups", groups, 2500, "vpc", "L-E79EC296", ""},
 		{"environments", "database instances", databases, 40, "rds", "L-7B6409FD", ""},
 		{"environments", "roles", roles, 1000, "iam", "L-FE177D64", "us-east-1"},
-		{"environments", "vCPUs on Fargate when every service runs maxTasks, and up to twice that while it is deployed", (cpu + vcpu - 1) / vcpu, 6, "fargate", "L-3032A538", ""},
+		{"environments", "targets of a load balancer while every service has twice maxTasks in a deployment", targets, 1000, "elasticloadbalancing", "L-7E6692B2", ""},
+		{"environments", "rules of EventBridge", rules, 300, "events", "L-244521F2", ""},
+		{"environments", "vCPUs on Fargate when every service runs maxTasks, and up to twice that while it is deployed", vcpus(false), 6, "fargate", "L-3032A538", ""},
+		{"environments", "vCPUs on Fargate Spot when every service on it runs maxTasks, and up to twice that while it is deployed", vcpus(true), 6, "fargate", "L-36FBB829", ""},
 	} {
 		if q.needs <= q.most {
 			continue

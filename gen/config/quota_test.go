@@ -59,6 +59,18 @@ func TestQuotas(t *testing.T) {
 		{"large tasks", func(p *config.Platform) {
 			p.Environments[1].Sizes = map[string]config.Size{"api": {CPU: 1024, Memory: 2048, MinTasks: 2, MaxTasks: 6, TargetCPUPercent: 60}}
 		}, []string{"environments: 10 vCPUs on Fargate when every service runs maxTasks, and up to twice that while it is deployed, where an account has 6" + ask + "--service-code fargate --quota-code L-3032A538 --desired-value 10"}},
+		{"large tasks on Spot", func(p *config.Platform) {
+			p.Environments[0].Sizes = map[string]config.Size{"api": {CPU: 1024, Memory: 2048, MinTasks: 1, MaxTasks: 10, Spot: true, TargetCPUPercent: 60}}
+		}, []string{"environments: 10 vCPUs on Fargate Spot when every service on it runs maxTasks, and up to twice that while it is deployed, where an account has 6" + ask + "--service-code fargate --quota-code L-36FBB829 --desired-value 10"}},
+		{"many public tasks", func(p *config.Platform) {
+			p.Environments[0].Size = config.Size{MaxTasks: 200}
+			p.Environments[1].Size = config.Size{MaxTasks: 100}
+		}, []string{"environments: 1200 targets of a load balancer while every service has twice maxTasks in a deployment, where an account has 1000" + ask + "--service-code elasticloadbalancing --quota-code L-7E6692B2 --desired-value 1200"}},
+		{"many schedules", func(p *config.Platform) {
+			for i := range 150 {
+				p.Tasks = append(p.Tasks, config.Task{Name: fmt.Sprintf("t%d", i), Schedule: config.Schedule{Expression: "rate(1 day)"}})
+			}
+		}, []string{"environments: 302 rules of EventBridge, where an account has 300" + ask + "--service-code events --quota-code L-244521F2 --desired-value 302"}},
 		{"249 services", services(249), []string{
 			"environments: 1008 roles, where an account has 1000 by default; to ask for more: aws service-quotas request-service-quota-increase --region us-east-1 --service-code iam --quota-code L-FE177D64 --desired-value 1008"}},
 		{"5001 services", services(5001), []string{

@@ -24,7 +24,7 @@ func (c *checker) environments() {
 		}
 		c.subdomain(path, i, e, hosts)
 		c.hosts(path, e)
-		c.network(path, i, e.Network)
+		c.network(path, i, e)
 		if c.absent(c.HasDatabase(), !reflect.ValueOf(e.Database).IsZero(), path+".database", nil, noDatabase, literal("Database{}")) {
 			c.database(path+".database", e)
 		}

@@ -21,6 +21,10 @@ func TestInvalidEnvironment(t *testing.T) {
 environments["staging"].accessLogDays: -1 is not a number of days to keep logs for, 1 to 3650, or 0 for none; for example 30
 environments["production"].network.flowLogDays: 3651 is not a number of days to keep logs for, 1 to 3650, or 0 for none; for example 30
 `},
+		{"more tasks than addresses", func(p *P) {
+			p.Environments[0].Network.CIDR = "10.10.0.0/20"
+			p.Environments[0].Size = config.Size{CPU: 256, Memory: 512, MinTasks: 1, MaxTasks: 84, TargetCPUPercent: 60}
+		}, `environments["staging"].network.cidr: "10.10.0.0/20" has 502 addresses for tasks, and up to 506 run when all services have twice maxTasks, which they have while they are deployed; a network's block cannot be changed later`},
 		{"addresses that are none", func(p *P) {
 			p.Environments[0].AllowedCIDRs = []string{"192.0.2.7", "2001:db8::/32", "192.0.2.7/24", "0.0.0.0/0", "192.0.2.7/32", "192.0.2.7/32"}
 			for i := range 31 {

@@ -14,6 +14,10 @@ const (
 	// taskDefinition is the most bytes of a task definition, of which some are
 	// not the container's own: roles, logs, ports.
 	taskDefinition, taskOverhead = 64 << 10, 4 << 10
+	// rolePolicies is the most characters of a role's inline policies together.
+	// roleOverhead is what those of a container's roles have at most, besides the ARNs
+	// that are counted.
+	rolePolicies, roleOverhead = 10240, 1000
 )
 
 // rules counts the security groups' rules: each public service is one of the
@@ -101,4 +105,44 @@ func (c *checker) definitionFits(path string, of container, command []string) {
 	}
 	c.must(size <= taskDefinition, path, literal("its variables, secrets and command"),
 		"make a task definition of about "+strconv.Itoa(size>>10)+" KiB, where ECS takes 64", nil)
+}
+
+// rolesFit counts the characters of the policies of a container's two roles: ECS reads
+// secrets with one, the container uses queues and buckets with the other. secrets are
+// those of all containers of the task.
+func (c *checker) rolesFit(path string, of container, secrets, queues []string, permissions []Permission) {
+	env := c.longestEnvironment()
+	execution, own := roleOverhead, roleOverhead
+	for _, image := range of.images {
+		execution += len(image) * one(privatePattern.MatchString(image)) // its repository's ARN is as long
+	}
+	read := func(name string) {
+		execution += len("arn:aws:secretsmanager:"+c.Region+":"+c.Account+":secret:"+c.SecretName(env, name)+"-abcdef") + len(`"",`)
+	}
+	for _, name := range secrets {
+		read(name)
+	}
+	if of.migrates {
+		for _, s := range c.DatabaseRoles() {
+			read(s.Name)
+		}
+	}
+	for _, name := range queues {
+		own += len("arn:aws:sqs:"+c.Region+":"+c.Account+":"+Cut(c.Family(env, name), QueueName)) + len(`"",`)
+	}
+	for _, name := range of.buckets {
+		own += 2*len("arn:aws:s3:::"+c.Bucket(env, name)) + len(`"","/*",`)
+	}
+	for _, p := range PermissionsIn(Environment{Name: env}, permissions) {
+		text, err := json.Marshal(map[string]any{"Effect": "Allow", "Action": p.Actions, "Resource": p.Resources})
+		if err != nil {
+			return // no lists of strings
+		}
+		own += len(text) + 1
+	}
+	fits := func(size int, what, of string) {
+		c.must(size <= rolePolicies, path, literal(what), "make policies of about "+strconv.Itoa(size)+" characters for "+of+", where IAM takes 10240", nil)
+	}
+	fits(execution, "its secrets", "the role that reads them")
+	fits(own, "its queues, buckets and permissions", "its role")
 }

@@ -15,8 +15,8 @@ func privateRanges() []netip.Prefix {
 }
 
 // network checks the i-th environment's network.
-func (c *checker) network(path string, i int, n Network) {
-	at := path + ".network.cidr"
+func (c *checker) network(path string, i int, e Environment) {
+	n, at := e.Network, path+".network.cidr"
 	block, ok := networkBlock(n.CIDR)
 	switch {
 	case !ok:
@@ -35,11 +35,24 @@ func (c *checker) network(path string, i int, n Network) {
 				break
 			}
 		}
+		c.addresses(at, block, e)
 	}
 
 	zones := len(c.AvailabilityZones)
 	c.must(n.NATGateways == 1 || n.NATGateways >= 1 && n.NATGateways == zones, path+".network.natGateways", n.NATGateways,
 		"is neither 1 nor one per availability zone ("+show(zones)+")", 1)
+}
+
+// addresses checks that the private subnets, one a zone, have an address for each
+// task. AWS keeps five of a subnet's.
+func (c *checker) addresses(path string, block netip.Prefix, e Environment) {
+	needs := len(c.Tasks)
+	for _, s := range c.Services {
+		needs += 2 * min(e.SizeOf(s.Name).MaxTasks, mostTasks)
+	}
+	has := len(c.AvailabilityZones) * (1<<(32-block.Bits()-4) - 5)
+	c.must(needs <= has, path, block.String(), "has "+show(has)+" addresses for tasks, and up to "+show(needs)+
+		" run when all services have twice maxTasks, which they have while they are deployed; a network's block cannot be changed later", nil)
 }
 
 // networkBlock reads a block of a size that a network may have.

@@ -41,6 +41,7 @@ func (c *checker) services() {
 		of, command := s.container()
 		c.variables(path, of)
 		c.definitionFits(path, of, command)
+		c.rolesFit(path, of, s.AllSecrets(), slices.Concat(s.Receives, s.Sends), s.Permissions)
 		c.sidecars(path, s)
 	}
 	router.redirects()

@@ -65,6 +65,21 @@ func TestInvalidService(t *testing.T) {
 				p.Services[1].Environment[fmt.Sprintf("VARIABLE_%d", i)] = strings.Repeat("x", 200)
 			}
 		}, `services["frontend"]: its variables, secrets and command make a task definition of about 95 KiB, where ECS takes 64`},
+		{"more secrets than a role's policies", func(p *P) {
+			for i := range 120 {
+				name := fmt.Sprintf("api-key-%03d", i)
+				p.Secrets = append(p.Secrets, config.Secret{Name: name, Kind: config.Generated, Variable: fmt.Sprintf("API_KEY_%03d", i), Length: 32})
+				p.Services[1].Secrets = append(p.Services[1].Secrets, name)
+			}
+		}, `services["frontend"]: its secrets make policies of about 12760 characters for the role that reads them, where IAM takes 10240`},
+		{"more queues than a role's policies", func(p *P) {
+			for i := range 70 {
+				name := fmt.Sprintf("messages-of-a-kind-%02d", i)
+				p.Queues = append(p.Queues, config.Queue{Name: name})
+				p.Services[1].Receives = append(p.Services[1].Receives, name)
+				p.Services[1].Sends = append(p.Services[1].Sends, name)
+			}
+		}, `services["frontend"]: its queues, buckets and permissions make policies of about 12620 characters for its role, where IAM takes 10240`},
 		{"command longer than a task definition", func(p *P) {
 			p.Tasks[1].Command = []string{"seed", strings.Repeat("x", 70000)}
 		}, `tasks["seed"]: its variables, secrets and command make a task definition of about 72 KiB, where ECS takes 64`},

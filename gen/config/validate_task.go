@@ -32,6 +32,7 @@ func (c *checker) tasks() {
 		of, command := t.container()
 		c.variables(path, of)
 		c.definitionFits(path, of, command)
+		c.rolesFit(path, of, t.Secrets, t.Sends, t.Permissions)
 	}
 	migrate, ok := c.Task(MigrateTask)
 	if !c.absent(c.HasDatabase(), ok, keyed("tasks", MigrateTask), nil, noDatabase, nil) {

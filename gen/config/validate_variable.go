@@ -15,7 +15,8 @@ type container struct {
 	calls, secrets  []string
 	queues, buckets []string
 	environment     map[string]string
-	sidecars        int // bytes
+	sidecars        int      // bytes
+	images          []string // of the sidecars
 }
 
 // variables checks that no two sources set the same environment variable: the
@@ -57,7 +58,7 @@ func (s Service) container() (container, []string) {
 	return container{
 		listens: s.Port != 0, database: s.Database, cache: s.Cache,
 		calls: s.Calls, secrets: s.Secrets, queues: queuesOf(s.Receives, s.Sends), buckets: s.Buckets, environment: s.Environment,
-		sidecars: sidecarBytes(s),
+		sidecars: sidecarBytes(s), images: names(s.Sidecars, func(o Sidecar) string { return o.Image }),
 	}, slices.Concat(s.EntryPoint, s.Command, s.HealthCommand)
 }
 
