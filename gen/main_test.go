@@ -222,13 +222,13 @@ func TestOrphansAreRemoved(t *testing.T) {
 func TestInvalidPlatformWritesNothing(t *testing.T) {
 	t.Parallel()
 	p := configtest.Docs()
-	p.Services[0].Port = 80
+	p.Services[0].Port = 70000
 	p.Environments[1].Database.MultiAZ = false
 	for _, args := range [][]string{{}, {"-check"}} {
 		dir := t.TempDir()
 		out, errs := gen(t, failed, p, append(args, "-C", dir)...)
 		want := `gen: the platform in gen/config is not valid:
-  services["api"].port: 80 is not a port that a container may listen on without privileges, 1024 to 65535; for example 3000
+  services["api"].port: 70000 is not a port, 1 to 65535; for example 3000
   environments["production"].database.multiAZ: false breaks a promise of protected environments: a standby of the database in a second zone; for example true
 Nothing was written.
 `

@@ -14,7 +14,7 @@ func ExamplePlatform_Validate() {
 	p.Environments[0].Network.CIDR = "10.10.0.0/33"
 	fmt.Println(p.Validate())
 	// Output:
-	// services["api"].port: 0 is not a port that a container may listen on without privileges, 1024 to 65535; for example 3000
+	// services["api"].port: 0 is not a port, 1 to 65535; for example 3000
 	// services["mcp"].calls[0]: "api" has no port, so nobody can call it; for example Port: 3000
 	// environments["staging"].network.cidr: "10.10.0.0/33" is not a /16 to /20 IPv4 block; for example "10.10.0.0/16"
 }

@@ -9,6 +9,12 @@ import (
 
 const dnsLabel = 63 // characters
 
+const portRule = "is not a port, 1 to 65535"
+
+// isPort reports whether a container can listen on a port. Those below 1024 are for
+// images that run as root or may bind them, which only the image says.
+func isPort(number int) bool { return number >= 1 && number <= 65535 }
+
 // OrDefault fills in what is empty.
 func (p Port) OrDefault() Port {
 	p.Protocol = cmp.Or(p.Protocol, "http")
@@ -44,7 +50,7 @@ func (c *checker) furtherPorts(path string, s Service) {
 			c.must(len(host) <= dnsLabel, at+".name", p.Name, "makes "+tooLong("name", host, dnsLabel), shorten(p.Name, dnsLabel-len(host)+len(p.Name)))
 			c.must(!c.namedLike(s, host), at+".name", p.Name, "makes the name "+show(host)+", which another service or its port has", p.Name+"-port")
 		}
-		if c.must(p.Number >= 1024 && p.Number <= 65535, at+".number", p.Number, "is not a port that a container may listen on without privileges, 1024 to 65535", 9090) {
+		if c.must(isPort(p.Number), at+".number", p.Number, portRule, 9090) {
 			first, taken := numbers[p.Number]
 			c.must(!taken, at+".number", p.Number, "is "+first+" already", nil)
 			numbers[p.Number] = "port " + show(p.Name) + "'s"

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 )
 
 func TestInvalidPort(t *testing.T) {
@@ -14,12 +15,12 @@ func TestInvalidPort(t *testing.T) {
 	checkInvalid(t, []invalid{
 		{"what a port is", func(p *P) {
 			p.Services[0].Ports = []config.Port{
-				{Name: "", Number: 9090}, {Name: "a", Number: 80}, {Name: "b", Number: 3001}, {Name: "c", Number: 9090},
+				{Name: "", Number: 9090}, {Name: "a", Number: -80}, {Name: "b", Number: 3001}, {Name: "c", Number: 9090},
 				{Name: "c", Number: 9091}, {Name: "d", Number: 9092, Protocol: "udp"}, {Name: strings.Repeat("x", 60), Number: 9093},
 			}
 		}, `
 services["api"].ports[0].name: "" is not lower-case letters, digits and single hyphens between them, beginning with a letter; for example "metrics"
-services["api"].ports["a"].number: 80 is not a port that a container may listen on without privileges, 1024 to 65535; for example 9090
+services["api"].ports["a"].number: -80 is not a port, 1 to 65535; for example 9090
 services["api"].ports["b"].number: 3001 is the service's port already
 services["api"].ports["c"].number: 9090 is port ""'s already
 services["api"].ports[4].name: "c" is declared twice; for example "c-2"
@@ -54,4 +55,14 @@ services["mcp"].environment["API_METRICS_URL"]: "API_METRICS_URL" is a variable 
 			}
 		}, `services["mcp"].calls: 61 ways out are more than 60, the most rules that the service's security group has`},
 	})
+}
+
+// The commonest images, such as nginx, run as root and listen on 80.
+func TestValidPorts(t *testing.T) {
+	t.Parallel()
+	p := configtest.Docs()
+	p.Services[1].Port, p.Services[1].Ports = 80, []config.Port{{Name: "tls", Number: 443}, {Name: "last", Number: 65535}}
+	if err := p.Validate(); err != nil {
+		t.Error(err)
+	}
 }

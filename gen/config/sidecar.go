@@ -93,7 +93,7 @@ func (c *checker) sidecars(path string, s Service) {
 		c.healthCommand(at+".healthCommand", o.HealthCommand)
 		for j, port := range o.Ports {
 			of := at + ".ports[" + strconv.Itoa(j) + "]"
-			if c.must(port >= 1 && port <= 65535, of, port, "is not a port, 1 to 65535", 4317) {
+			if c.must(isPort(port), of, port, portRule, 4317) {
 				first, taken := ports[port]
 				c.must(!taken, of, port, "is "+first+" already, and containers of a task share its ports", nil)
 				ports[port] = "sidecar " + show(o.Name) + "'s"

@@ -61,9 +61,7 @@ func (c *checker) stores(path string, database, cache bool) {
 // has no field that only requests would use.
 func (c *checker) port(path string, s Service) {
 	if s.Port != 0 || s.Public() {
-		// Containers run without root's right to the ports below 1024.
-		c.must(s.Port >= 1024 && s.Port <= 65535, path+".port", s.Port,
-			"is not a port that a container may listen on without privileges, 1024 to 65535", 3000)
+		c.must(isPort(s.Port), path+".port", s.Port, portRule, 3000)
 		return
 	}
 	const unread = "has no effect: the service has no port, so no request reaches it"

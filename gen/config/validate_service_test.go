@@ -85,9 +85,9 @@ func TestInvalidService(t *testing.T) {
 		}, `tasks["seed"]: its variables, secrets and command make a task definition of about 72 KiB, where ECS takes 64`},
 		{"the database's TLS mode", func(p *P) { p.Services[0].Environment = map[string]string{"DB_SSLMODE": "disable"} }, `services["api"].environment["DB_SSLMODE"]: "DB_SSLMODE" is a variable that the platform sets; for example "CUSTOM_DB_SSLMODE"`},
 		{"service too long for a host name", add(internal("a-service-with-a-name-that-no-host-may-have-since-it-is-too-long")), `services["a-service-with-a-name-that-no-host-may-have-since-it-is-too-long"].name: "a-service-with-a-name-that-no-host-may-have-since-it-is-too-long" has 64 characters, where host names and schedules have at most 63; for example "a-service-with-a-name-that-no-host-may-have-since-it-is-too-lon"`},
-		{"port of the system", func(p *P) { p.Services[1].Port = 443 }, `services["frontend"].port: 443 is not a port that a container may listen on without privileges, 1024 to 65535; for example 3000`},
-		{"port too high", func(p *P) { p.Services[1].Port = 65536 }, `services["frontend"].port: 65536 is not a port that a container may listen on without privileges, 1024 to 65535; for example 3000`},
-		{"worker with routes", func(p *P) { p.Services[1].Port = 0 }, `services["frontend"].port: 0 is not a port that a container may listen on without privileges, 1024 to 65535; for example 3000`},
+		{"port below zero", func(p *P) { p.Services[1].Port = -1 }, `services["frontend"].port: -1 is not a port, 1 to 65535; for example 3000`},
+		{"port too high", func(p *P) { p.Services[1].Port = 65536 }, `services["frontend"].port: 65536 is not a port, 1 to 65535; for example 3000`},
+		{"worker with routes", func(p *P) { p.Services[1].Port = 0 }, `services["frontend"].port: 0 is not a port, 1 to 65535; for example 3000`},
 		{"worker without a health check", add(config.Service{Name: "mail"}), `services["mail"].healthCommand: none, and the service has no routes: ECS would call a task healthy as soon as it runs; for example {"CMD-SHELL", "wget -q -O- localhost:3003/health"}`},
 		{"worker with a bound for requests", func(p *P) {
 			s := worker("mail")

@@ -72,7 +72,7 @@ func TestProblemsAreReportedTogether(t *testing.T) {
 	t.Parallel()
 	p := configtest.Docs()
 	p.Name = "Doc"
-	p.Services[1].Port = 80
+	p.Services[1].Port = 80000
 	p.Services[2].Calls = []string{"apj"}
 	p.Tasks[1].Memory = 600
 	p.Environments[0].Network.CIDR = "10.10.0.0/8"
@@ -85,7 +85,7 @@ func TestProblemsAreReportedTogether(t *testing.T) {
 	}
 	want := config.Problems{
 		{"name", `"Doc"`, "is not lower-case letters, digits and single hyphens between them, beginning with a letter", `"shop"`},
-		{`services["frontend"].port`, "80", "is not a port that a container may listen on without privileges, 1024 to 65535", "3000"},
+		{`services["frontend"].port`, "80000", "is not a port, 1 to 65535", "3000"},
 		{`services["mcp"].calls[0]`, `"apj"`, "is not a service", `"api"`},
 		{`tasks["seed"].memory`, "600", "MiB is not what Fargate pairs with 256 CPU units: 512, 1024 or 2048", "1024"},
 		{`environments["staging"].network.cidr`, `"10.10.0.0/8"`, "is not a /16 to /20 IPv4 block", `"10.10.0.0/16"`},
