@@ -171,6 +171,8 @@ func (r *Restoration) plan(own, other, replaced *types.DBInstance) error {
 		to = cmp.Or(restoredTo(own), restoredTo(replaced))
 	}
 	switch {
+	case own == nil && other == nil && replaced == nil:
+		return refuse(`if it was deleted, restore its snapshot, as "The database was deleted" in docs/disaster-recovery.md says, then tfpipeline apply -env `+r.choices.Env+" -adopt", "there is no instance %s, and no other one to take its place", r.own)
 	case r.choices.discard && restoredTo(own) != "":
 		next := line + " -back"
 		if replaced != nil {

@@ -44,6 +44,7 @@ func TestRestorationGoesOn(t *testing.T) {
 	const restore, aside, takes, adopt, restart, waits = "restore db as of", "rename db to db-replaced", "rename db-restored to db", "have Terraform's state", "restart the services", "wait until db-restored"
 	const line = "tfpipeline restore -env staging"
 	const again, back, discard, status = line + " -to " + at, line + " -back", line + " -discard", "tfpipeline status -env staging"
+	const deleted = `if it was deleted, restore its snapshot, as "The database was deleted" in docs/disaster-recovery.md says, then tfpipeline apply -env staging -adopt`
 	for _, c := range []struct {
 		name               string
 		flags              string
@@ -67,7 +68,10 @@ func TestRestorationGoesOn(t *testing.T) {
 		{name: "another time was to take the name", new: other, replaced: other, refused: "has left db-replaced", next: back + ", then " + discard + ", then " + again},
 		{name: "another time bears the name", own: other, replaced: other, refused: "has left db-replaced", next: back + ", then " + discard + ", then " + again},
 		{name: "another time is adopted", own: plain, replaced: other, refused: "has left db-replaced", next: back + ", then " + discard + ", then " + again},
-		{name: "there is none", refused: "there is no instance db", next: back},
+		{name: "only that of before is left", replaced: restored, refused: "there is no instance db", next: back},
+		{name: "it was deleted", refused: "no other one to take its place", next: deleted},
+		{name: "back, it was deleted", flags: "-back", refused: "no other one to take its place", next: deleted},
+		{name: "discard, it was deleted", flags: "-discard", refused: "no other one to take its place", next: deleted},
 		{name: "the name is not free yet", own: plain, new: gone, refused: "it is still being deleted", next: "aws rds wait db-instance-deleted --db-instance-identifier it, then " + again},
 		{name: "back", flags: "-back", own: plain, replaced: restored, want: []string{"rename db to db-restored", "rename db-replaced to db", adopt, restart}},
 		{name: "back, it was not adopted", flags: "-back", own: restored, replaced: restored, want: []string{"rename db to db-restored", "rename db-replaced to db", adopt, restart}, begun: true},
