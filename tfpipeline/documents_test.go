@@ -53,6 +53,33 @@ func TestOnCallQuotesMessages(t *testing.T) {
 	}
 }
 
+// A page is also read where the platform is another: no command may name the example's
+// instances, buckets or account. Its module's path is what init renames.
+func TestDocumentsNameNoPlatform(t *testing.T) {
+	var pages []string
+	for _, pattern := range []string{"../docs/*.md", "../docs/*.1", "../*.md", "help/*.txt"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: %v", pattern, err)
+		}
+		pages = append(pages, found...)
+	}
+	module := regexp.MustCompile(`github\.com/[\w.-]+/[\w.-]+/(gen|migrations|tfpipeline)\b`)
+	for _, name := range pages {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, line := range strings.Split(module.ReplaceAllString(string(content), ""), "\n") {
+			for _, word := range []string{"doc-platform", "specboard", "123456789012"} {
+				if strings.Contains(strings.ToLower(line), word) {
+					t.Errorf("%s:%d: names %s, which is the example's: %s", name, i+1, word, line)
+				}
+			}
+		}
+	}
+}
+
 // The page about GitHub lists every kind of message that a webhook gets, and
 // shows one with every line that a message may have.
 func TestGitHubListsMessages(t *testing.T) {
@@ -63,7 +90,7 @@ func TestGitHubListsMessages(t *testing.T) {
 	_, section, _ := strings.Cut(string(page), "## What the channel hears")
 	section, _, _ = strings.Cut(section, "\n## ")
 	began := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
-	m := view.Message{Platform: "doc-platform", Moment: view.Ended, Record: deploy.Record{
+	m := view.Message{Platform: "shop", Moment: view.Ended, Record: deploy.Record{
 		Kind: deploy.KindPromote, Environment: "production", Actor: "ada", Started: began, Ended: began.Add(5*time.Minute + 3*time.Second),
 		Release: deploy.Release{Tag: "v1.4.0"}, Previous: deploy.Release{Tag: "v1.3.0"},
 	}}
@@ -107,7 +134,7 @@ func TestGitHubListsMessages(t *testing.T) {
 	r.Outcome, r.Step, r.Error, r.Left = deploy.Broken, deploy.StepWatch, "service api failed", []string{"task migrate has run"}
 	r.Overrides = []deploy.Override{{Check: "proof", Reason: "staging is down"}}
 	r.Next = deploy.Next{{Advice: deploy.AdviceInspect, Verb: deploy.VerbStatus}}
-	r.RunURL = "https://github.com/specboard/doc-platform/actions/runs/1/attempts/1"
+	r.RunURL = "https://github.com/acme/shop/actions/runs/1/attempts/1"
 	if !strings.Contains(section, "```\n"+m.Text()+"\n```") {
 		t.Errorf("the page does not show\n%s", m.Text())
 	}
