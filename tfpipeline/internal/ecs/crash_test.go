@@ -93,6 +93,39 @@ func TestCrashLoops(t *testing.T) {
 	}
 }
 
+// A crash counts against an image, whichever task definition its tasks came from: the
+// same image was deployed again, with another secret or size say.
+func TestCrashLoopUnderALaterDefinition(t *testing.T) {
+	inWorld(t, options{services: 2}, func(w *world) {
+		w.watch(w.promote("two"))
+		pause(w.ctx, time.Hour)
+		w.script.On(digest("s01", "two"), ecstest.Behaviour{Exit: &ecstest.Exit{After: 5 * time.Minute, Code: 2}})
+		before := w.current()
+		again := w.watch(w.promote("two"))
+		if d := again["s01"]; d.State != deploy.DeploymentSuccessful || d.ARN == before["s01"] {
+			t.Fatalf("deployed again: %+v", d)
+		}
+		digests := map[string]string{"s01": digest("s01", "two"), "s02": digest("s02", "two")}
+		prove := func() error {
+			_, err := deploy.Prove("staging", digests, ok(w.env.FormerDeployments(w.ctx, w.services))(t), 10*time.Minute, time.Now())
+			return err
+		}
+		if err := prove(); err != nil {
+			t.Error(err)
+		}
+		pause(w.ctx, 8*time.Minute)
+		if err := prove(); err == nil || !strings.Contains(err.Error(), "a task of s01 stopped by itself") {
+			t.Errorf("while tasks crash: %v", err)
+		}
+		// The image that ran before has nothing to do with it.
+		for _, d := range ok(w.env.FormerDeployments(w.ctx, w.services))(t)["s01"] {
+			if crashed := d.Digest == digest("s01", "two"); crashed == d.Crashed.IsZero() {
+				t.Errorf("%s crashed at %v", d.Digest, d.Crashed)
+			}
+		}
+	})
+}
+
 // settled waits until every read is up to date and nothing moves any more.
 func (w *world) settled() { pause(w.ctx, 10*time.Minute) }
 

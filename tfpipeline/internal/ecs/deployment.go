@@ -291,26 +291,32 @@ func (e *Environment) FormerDeployments(ctx context.Context, services []string) 
 	if err != nil {
 		return nil, err
 	}
-	crashed := map[string]time.Time{} // by task definition
-	for _, t := range stopped {
-		if t.Crashed() && t.Stopped.After(crashed[t.TaskDefinition]) {
-			crashed[t.TaskDefinition] = t.Stopped
-		}
-	}
+	here := e.fromServer()
 	past := map[string][]deploy.FormerDeployment{}
 	for service, all := range briefs {
 		past[service] = []deploy.FormerDeployment{}
-		for _, b := range slices.Backward(all) { // ECS has the newest first
+		digests, crashed := map[string]string{}, map[string]time.Time{} // by task definition, by digest
+		for _, b := range slices.Backward(all) {                        // ECS has the newest first
 			target := value(b.TargetServiceRevisionArn)
+			r := revisions[target]
+			digests[r.taskDefinition] = r.digest
 			past[service] = append(past[service], deploy.FormerDeployment{
 				ARN:      value(b.ServiceDeploymentArn),
 				Revision: target,
-				Digest:   revisions[target].digest,
+				Digest:   r.digest,
 				State:    stateOf(b.Status),
-				Created:  value(b.CreatedAt),
-				Finished: value(b.FinishedAt),
-				Crashed:  crashed[revisions[target].taskDefinition],
+				Created:  here(value(b.CreatedAt)),
+				Finished: here(value(b.FinishedAt)),
 			})
+		}
+		for _, t := range stopped {
+			digest := digests[t.TaskDefinition]
+			if at := here(t.Stopped); digest != "" && t.Crashed() && at.After(crashed[digest]) {
+				crashed[digest] = at
+			}
+		}
+		for i, d := range past[service] {
+			past[service][i].Crashed = crashed[d.Digest]
 		}
 		slices.SortStableFunc(past[service], func(a, b deploy.FormerDeployment) int { return a.Created.Compare(b.Created) })
 	}
@@ -329,6 +335,7 @@ func (e *Environment) listDeployments(ctx context.Context, service string) (all 
 		if err != nil {
 			return nil, false, failed(ctx, err, "list service deployments of %s in %s", service, e.cluster)
 		}
+		e.compareClocks(out.ResultMetadata)
 		all = append(all, out.ServiceDeployments...)
 		if value(out.NextToken) == "" {
 			return all, true, nil

@@ -46,6 +46,34 @@ func TestFormerDeployments(t *testing.T) {
 	})
 }
 
+// How long a release has run is the same on a machine whose clock is minutes wrong.
+func TestProofGoesByOneClock(t *testing.T) {
+	for _, ahead := range []time.Duration{-10 * time.Minute, 10 * time.Minute} {
+		inWorld(t, options{}, func(w *world) {
+			w.ahead = ahead
+			w.watch(w.promote("two"))
+			digests := map[string]string{}
+			for _, s := range w.services {
+				digests[s] = digest(s, "two")
+			}
+			prove := func() (deploy.Proof, error) {
+				past := ok(w.env.FormerDeployments(w.ctx, w.services))(t)
+				if last := past["mcp"][2]; last.Crashed != (time.Time{}) || past["mcp"][0].Created.IsZero() {
+					t.Errorf("%+v", last)
+				}
+				return deploy.Prove("staging", digests, past, 5*time.Minute, time.Now().Add(ahead))
+			}
+			if p, err := prove(); err == nil || p.Baked > time.Minute {
+				t.Errorf("%v ahead, at once: %v, %v", ahead, p.Baked, err)
+			}
+			pause(w.ctx, 5*time.Minute+2*time.Second)
+			if p, err := prove(); err != nil || p.Baked > 6*time.Minute {
+				t.Errorf("%v ahead, after five minutes: %v, %v", ahead, p.Baked, err)
+			}
+		})
+	}
+}
+
 // AWS promises the digest only for a tag that it resolved, and at once it has
 // none: then what the image's reference itself says counts.
 func TestADeploymentThatHasJustBegun(t *testing.T) {

@@ -161,6 +161,20 @@ func (e *Environment) onServer(t time.Time) time.Time {
 	return t.Add(e.ahead - time.Second)
 }
 
+// fromServer turns times of AWS's clock into those of the clock here, or a little
+// later, by what the last answer told. No time stays none.
+func (e *Environment) fromServer() func(time.Time) time.Time {
+	e.mu.Lock()
+	ahead := e.ahead
+	e.mu.Unlock()
+	return func(t time.Time) time.Time {
+		if ahead.Abs() < 2*time.Second || t.IsZero() {
+			return t
+		}
+		return t.Add(-ahead)
+	}
+}
+
 // StoppedTasks returns the services' tasks that stopped since a time, the newest
 // first, without their logs. It asks for those of the whole cluster.
 func (e *Environment) StoppedTasks(ctx context.Context, services []string, since time.Time) ([]deploy.StoppedTask, error) {
