@@ -167,7 +167,7 @@ func TestUnlock(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, stderr := w.must(console.ExitFailed, "unlock", "-env", "staging")
-	mentions(t, stderr, "no terminal to ask on")
+	mentions(t, stderr, "no terminal to ask on", "next: end that run; its lock ends by itself within a minute\n")
 	_, stderr = w.must(console.ExitFailed, "unlock", "-env", "staging", "-yes")
 	mentions(t, stderr, "promote v1.0.0, by bob since", "(workflow Deploy)", "record 20261123T080000Z-abcdef", "at work", "https://example.org/run/1",
 		"-yes does not remove such a lock")

@@ -41,6 +41,8 @@ func leaks() map[string]string {
 		"DB_PASSWORD=hunter2hunter2":                                                         "hunter2hunter2",
 		"password: hunter2":                                                                  "hunter2",
 		"password: swordfish":                                                                "swordfish",
+		"password: swordfish user=app":                                                       "swordfish",
+		"connect: db password: swordfish host=db sslmode=require":                            "swordfish",
 		"password: swordfish\nnext line":                                                     "swordfish",
 		"{\"password\": \"swordfish\"}":                                                      "swordfish",
 		"{'password': 'swordfish'}":                                                          "swordfish",

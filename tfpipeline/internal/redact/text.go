@@ -157,6 +157,8 @@ var (
 	label = regexp.MustCompile(`^(?:[A-Za-z][A-Za-z._()-]*|oauth2|http[123s]?|x509|s3|ec2|ecs|rds|kms|sts|route53|sha256|elbv2|ipv[46])$`)
 	// status is the number that begins "401 Unauthorized" or "2 errors".
 	status = regexp.MustCompile(`^[0-9]{1,3}$`)
+	// assignment is a setting after a value, as in "password: swordfish user=app".
+	assignment = regexp.MustCompile(`^ [A-Za-z_]+=`)
 	// secretID is the name of a secret, as it follows "no such secret:".
 	secretID = regexp.MustCompile(`^[a-z]+(?:[-/][a-z]+)+$`)
 )
@@ -179,7 +181,7 @@ func isProse(name, value, rest string, quotedName bool) bool {
 	case status.MatchString(value):
 		return followed && !quotedName
 	case plainWord.MatchString(value):
-		return followed || strings.HasSuffix(name, "s") && strings.HasPrefix(rest, ",")
+		return followed && !assignment.MatchString(rest) || strings.HasSuffix(name, "s") && strings.HasPrefix(rest, ",")
 	default:
 		return followed && strings.HasPrefix(value, "https:") || strings.HasPrefix(value, "http:")
 	}

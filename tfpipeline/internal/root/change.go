@@ -160,7 +160,7 @@ func (r *Root) Drift(ctx context.Context) (plan.Drift, error) {
 	if err != nil {
 		return plan.Drift{}, err
 	}
-	p, err := r.Plan(ctx, Choices{Operation: Plan, NoLock: true})
+	p, err := r.Plan(ctx, Choices{Operation: Plan, NoLock: true, Retry: retry})
 	switch {
 	case err != nil:
 		return plan.Drift{}, err

@@ -9,8 +9,8 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
 
-// denied returns the permissions that an error says the caller lacks; none if
-// it is another error.
+// denied returns the permissions that an error says the caller lacks; nil for
+// any other error.
 func denied(err error) []string {
 	// Terraform wraps lines anywhere.
 	text := strings.Join(strings.Fields(strings.ReplaceAll(err.Error(), "│", " ")), " ")
@@ -24,7 +24,11 @@ func denied(err error) []string {
 // refused says what to do about permissions that the caller lacks, since a
 // retry would fail the same way.
 func (r *Root) refused(err error, permissions []string) error {
+	then := ""
+	if r.retry != "" {
+		then = "; then " + r.retry
+	}
 	return console.WithNext(fmt.Errorf("%s: %w", r.Name, r.hide(err)),
-		"these credentials lack %s: if a workflow needs it, add it in gen/internal/render/github*.go, make gen, and an administrator runs tfpipeline apply -env shared; then tfpipeline apply -env %s",
-		strings.Join(permissions, ", "), r.Name)
+		"these credentials lack %s: if a workflow needs it, add it in gen/internal/render/github*.go, make gen, and an administrator runs tfpipeline apply -env shared%s",
+		strings.Join(permissions, ", "), then)
 }

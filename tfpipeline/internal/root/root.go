@@ -1,6 +1,7 @@
 package root
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,8 @@ type Root struct {
 	// resources may exist that the state does not know; abandoned is the state
 	// lock that a dead run left. nil is none.
 	unfinished, abandoned *state.StateLock
+	// retry is the command that was typed, once it is known.
+	retry string
 	// tell receives the events of an apply.
 	tell    func(terraform.Event)
 	closers []func() error
@@ -165,6 +168,7 @@ type Choices struct {
 // saving them in the state, those that Adopt asks for, and those of which an
 // account has only one.
 func (r *Root) Plan(ctx context.Context, c Choices) (*plan.Plan, error) {
+	r.retry = cmp.Or(c.Retry, "tfpipeline plan -env "+r.Name)
 	defer r.inFlight(c, "Terraform plans %s: it is stopped at once, and leaves nothing").End()
 	refresh := c.Operation == Refresh
 	r.Progress("terraform plan%s", map[bool]string{true: " -refresh-only"}[refresh])

@@ -1,6 +1,7 @@
 package root
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,22 +46,22 @@ func (l *Leases) Unlock(ctx context.Context, env, id string, yes bool) error {
 	for _, lock := range locks {
 		l.Console.Progress("%s", lock.shown)
 	}
-	again := "tfpipeline unlock -env " + env
+	retry := "tfpipeline unlock -env " + env
 	if id != "" {
-		again += " -state " + id
+		retry += " -state " + id
 	}
 	for _, lock := range locks {
 		if lock.refused != nil {
 			return lock.refused
 		}
-		if err := l.Console.RequireAnswer("unlock", "if those runs are gone for good: "+again+" -yes", yes); err != nil {
+		if err := l.Console.RequireAnswer("unlock", cmp.Or(lock.next, "if those runs are gone for good: "+retry+" -yes"), yes); err != nil {
 			return err
 		}
 		if err := l.Console.Confirm(ctx, lock.question, yes); err != nil {
 			return err
 		}
 		if err := lock.remove(ctx); err != nil {
-			return console.WithNext(fmt.Errorf("%s: the lock was not removed: %w", env, err), "%s", again)
+			return console.WithNext(fmt.Errorf("%s: the lock was not removed: %w", env, err), "%s", retry)
 		}
 	}
 	return nil
@@ -70,8 +71,10 @@ func (l *Leases) Unlock(ctx context.Context, env, id string, yes bool) error {
 // lock.
 type heldLock struct {
 	shown, question string
-	// refused is why it cannot be removed, if it cannot.
+	// refused is why it cannot be removed, if it cannot; next is what to do where
+	// nobody can be asked, if it is not the command with -yes.
 	refused error
+	next    string
 	remove  func(context.Context) error
 }
 
@@ -130,6 +133,7 @@ func (l *Leases) environmentLock(ctx context.Context, env string, yes bool) ([]h
 // showLease says who holds a lease, and returns the question to ask before
 // removing it.
 func showLease(env string, l deploy.Lease, yes bool) heldLock {
+	const wait = "end that run; its lock ends by itself within a minute"
 	h := heldLock{shown: fmt.Sprintf("%s: the lock:\n  %s", env, view.Lease(l))}
 	switch {
 	case l.Left != "":
@@ -138,9 +142,9 @@ func showLease(env string, l deploy.Lease, yes bool) heldLock {
 	case l.Expired():
 		h.question = "Its holder is gone. May the lock be removed?"
 	case yes:
-		h.refused = console.WithNext(fmt.Errorf("%s: its holder is at work, and -yes does not remove such a lock", env), "end that run; its lock ends by itself within a minute")
+		h.refused = console.WithNext(fmt.Errorf("%s: its holder is at work, and -yes does not remove such a lock", env), wait)
 	default:
-		h.question = "ITS HOLDER IS AT WORK. May the lock be taken from it all the same?"
+		h.question, h.next = "ITS HOLDER IS AT WORK. May the lock be taken from it all the same?", wait
 	}
 	return h
 }
