@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/specboard/platform/tfpipeline/internal/account"
+	"github.com/specboard/platform/tfpipeline/internal/report"
 	"github.com/specboard/platform/tfpipeline/internal/root"
 )
 
@@ -40,6 +41,7 @@ func runBootstrap(ctx context.Context, a *app, env string, o root.Choices) error
 	if err != nil {
 		return err
 	}
+	todo = append(todo, report.Unset(ctx, a.console, a.platform, env)...)
 	switch {
 	case changed:
 		fmt.Fprintf(a.console.Out, "%s: bootstrapped\n", env)

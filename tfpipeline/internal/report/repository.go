@@ -161,6 +161,36 @@ func CheckSettings(ctx context.Context, client *github.Client, p config.Platform
 	return differ, nil
 }
 
+// Unset lists what a person still has to set on GitHub for an environment: what
+// differs there or, where nobody can ask, what it needs. It is nothing for the
+// shared root.
+func Unset(ctx context.Context, c *console.Console, p config.Platform, env string) []string {
+	e, ok := p.Environment(env)
+	if !ok {
+		return nil
+	}
+	needs := "branch policies"
+	if needsApproval(e) {
+		needs = "reviewers and branch policies"
+	}
+	needs = fmt.Sprintf("GitHub's environment %s needs its %s, or a job of any branch that names it may deploy: tfpipeline github prints the commands", env, needs)
+	client, err := Repository(c, p, "")
+	if err != nil {
+		return []string{needs + "; nobody has checked: GITHUB_TOKEN=$(gh auth token) tfpipeline github -check does"}
+	}
+	list := slices.DeleteFunc(Settings(p), func(s Setting) bool { return s.Name != "ids" && s.Name != "environment "+env })
+	if _, err := CheckSettings(ctx, client, p, list); err != nil {
+		return []string{fmt.Sprintf("%s; it could not be checked: %v", needs, err)}
+	}
+	var todo []string
+	for _, s := range list {
+		if s.Difference != "" {
+			todo = append(todo, fmt.Sprintf("GitHub's %s: %s\n%s", s.Name, s.Difference, strings.Join(s.Commands, "\n")))
+		}
+	}
+	return todo
+}
+
 // unreviewed reports whether an environment exists in a private repository, and
 // has no reviewers there.
 func unreviewed(s github.Settings, environment string) bool {
