@@ -495,7 +495,8 @@ type Environment struct {
 	// Exec lets people who have the policy PLATFORM-ENV-operate run commands in the
 	// services' tasks (tfpipeline exec) and open a console of the database through
 	// them (tfpipeline db). ECS logs what they type and see. Tasks can be entered
-	// that started after it was set.
+	// that started after it was set. No workflow may delete that log, so an
+	// administrator applies it when this is switched off again.
 	Exec bool
 	// AccessLogDays is how long a bucket keeps a line for each request to the load
 	// balancer (0: none are made), which costs no more than the storage.

@@ -370,6 +370,19 @@ resource "aws_iam_policy" "services" {
           "arn:aws:logs:${var.region}:${var.account}:log-group:/aws/rds/instance/${var.platform}-${each.key}/*:*",
         ]
       },
+      {
+        # What people did in tasks no workflow deletes: who switches sessions off
+        # again is an administrator.
+        Sid    = "KeepSessions"
+        Effect = "Deny"
+        Action = [
+          "logs:DeleteLogGroup",
+          "logs:DeleteLogStream",
+        ]
+        Resource = [
+          "arn:aws:logs:${var.region}:${var.account}:log-group:/${var.platform}/${each.key}/exec/*",
+        ]
+      },
     ]
   })
 }

@@ -202,6 +202,13 @@ func githubDeploy() []node {
 				"log-group:/aws/rds/instance/"+own+"/*",
 				"log-group:/aws/rds/instance/"+own+"/*:*",
 			)),
+			object{
+				note("What people did in tasks no workflow deletes: who switches sessions off again is an administrator."),
+				{"Sid", "KeepSessions"},
+				{"Effect", "Deny"},
+				{"Action", list{"logs:DeleteLogGroup", "logs:DeleteLogStream"}},
+				{"Resource", arns("logs", "log-group:/${var.platform}/${each.key}/exec/*")},
+			},
 		),
 		deployPolicy("data", "Database, cache and secrets of ${each.key}",
 			allow("Database", list{
