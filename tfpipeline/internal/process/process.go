@@ -23,6 +23,11 @@ import (
 // waits for as many seconds as the first argument says and kills the process
 // group, which includes the program's own child processes. A line that says
 // that the program has ended makes the watcher exit.
+//
+// Linux's parent-death signal would need no watcher, but it follows the thread that
+// started the program, and Go ends threads while this process runs; it comes once,
+// with no grace and no second signal; it reaches only the program, not the group; and
+// macOS has none. So if the watcher alone is killed, the program outlives this process.
 const lifeline = `grace=$1 whom=$2
 shift 2
 [ "$whom" = group ] && whom=0 || whom=$$

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -118,6 +119,15 @@ func Record(w io.Writer, r deploy.Record) error {
 			rows = append(rows, serviceRow(name, *r.Services[name]))
 		}
 		b.WriteString(strings.Join(columns(rows), "\n") + "\n")
+		rows = [][]string{{"SEEN", "AT", "REVISION", "DEPLOYMENT", "STATE", "TASKS", "IMAGES"}}
+		for _, name := range sorted(r.Services) {
+			if s := r.Services[name].Seen; s != nil {
+				rows = append(rows, seenRow(name, *s))
+			}
+		}
+		if len(rows) > 1 {
+			b.WriteString("\n" + strings.Join(columns(rows), "\n") + "\n")
+		}
 	}
 	for i, name := range sorted(r.Schedules) {
 		if i == 0 {
@@ -172,6 +182,24 @@ func serviceRow(name string, s deploy.ServiceRecord) []string {
 		took = brief(s.Ended.Sub(s.Started).Truncate(time.Second))
 	}
 	return []string{name, change, state, fmt.Sprintf("%d/%d", s.Failures, s.Threshold), took, shortDigest(s.Digest)}
+}
+
+// seenRow is what an outcome was concluded from: what ECS showed of a service, and how
+// many of its tasks ran which image.
+func seenRow(name string, s deploy.Seen) []string {
+	tasks := map[string]int{}
+	for _, d := range s.Digests {
+		tasks[cmp.Or(shortDigest(d), "unknown")]++
+	}
+	var images []string
+	for _, d := range sorted(tasks) {
+		images = append(images, fmt.Sprintf("%d of %s", tasks[d], d))
+	}
+	deployment := s.Deployment[strings.LastIndexByte(s.Deployment, '/')+1:]
+	return []string{
+		name, stamp(s.At), revision(s.TaskDefinition), cmp.Or(deployment, "-"), cmp.Or(string(s.State), "-"),
+		fmt.Sprintf("%d/%d", s.Running, s.Desired), cmp.Or(strings.Join(images, ", "), "-"),
+	}
 }
 
 // shortDigest is as much of a digest as tells images apart.

@@ -107,6 +107,10 @@ func record() deploy.Record {
 		Services: map[string]*deploy.ServiceRecord{"api": {
 			Digest: good, Before: family + "api:41", After: family + "api:42", Updated: true, State: deploy.DeploymentRolledBack, Failures: 3, Threshold: 3,
 			Started: at("08:01:00"), Ended: at("08:03:00"),
+			Seen: &deploy.Seen{
+				At: at("08:04:30"), TaskDefinition: family + "api:41", State: deploy.DeploymentSuccessful, Desired: 3, Running: 3,
+				Deployment: "arn:aws:ecs:us-west-2:123456789012:service-deployment/doc-platform-production/api/kBq1", Digests: []string{good, "", good},
+			},
 		}},
 		Outcome: deploy.RolledBack, Step: deploy.StepWatch, Error: "service api failed", Left: []string{"task migrate has run"}, Next: deploy.Next{{Advice: deploy.AdviceInspect, Verb: deploy.VerbStatus}},
 	}
@@ -135,6 +139,9 @@ next       what runs: tfpipeline status -env production
 
 SERVICE  REVISION  DEPLOYMENT   BREAKER  ELAPSED  DIGEST
 api      41 → 42   rolled back  3/3      2m0s     sha256:111111111111
+
+SEEN  AT                    REVISION  DEPLOYMENT  STATE       TASKS  IMAGES
+api   2026-11-23 08:04:30Z  41        kBq1        successful  3/3    2 of sha256:111111111111, 1 of unknown
 `
 	if d := cmp.Diff(want, out.String()); d != "" {
 		t.Errorf("record (-want +got):\n%s", d)
