@@ -1,7 +1,8 @@
 // Package configtest has the platforms that tests use. They are the tests' own:
 // an edit of config.Default changes neither what a test does nor whether it
 // passes. Only a test about the deployed platform itself reads Default: that it
-// is valid, and that the committed tree is what it renders.
+// is valid, that the committed tree is what it renders, that the workflows name its
+// environments, and that it can be planned and demonstrated.
 package configtest
 
 import "github.com/specboard/platform/gen/config"
