@@ -22,9 +22,10 @@
 //     lists, lifecycle policies when ExpireImages is called. Layers are not
 //     stored, so there is no docker push.
 //   - Target health, by Options.TargetHealth.
-//   - Access: a role that was assumed through STS may do what its policies
-//     allow, as Terraform made them; package iam judges. Tasks have the
-//     credentials of their roles. All others are the administrator's.
+//   - Access: a role that was assumed through STS, by a token or by a caller that
+//     it trusts, may do what its policies allow, as Terraform made them; package
+//     iam judges. Tasks have the credentials of their roles. All others are the
+//     administrator's.
 //   - RDS: an instance restored to a point in time holds what the other one held then,
 //     and an instance that is renamed is reached at the address of its new name. Both
 //     are done at once.

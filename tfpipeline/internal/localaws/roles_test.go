@@ -15,6 +15,7 @@ import (
 
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/gen/gentest"
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam/iamtest"
 )
 
@@ -41,11 +42,20 @@ func accountWith(t *testing.T, roles map[string]iamtest.Documents) *fakeControl 
 
 var deniedPattern = regexp.MustCompile(`is not authorized to perform: [A-Za-z0-9-]+:[A-Za-z]+ on resource: `)
 
-// try makes a call as a role, and returns the answer.
+// try makes a call as a role, or as the administrator if it names none, and returns
+// the answer.
 func try(t *testing.T, e *Endpoint, a iamtest.Attempt) (int, string) {
 	t.Helper()
+	if a.Role == "" {
+		return answer(t, a.Request(t, e.URL(), accessKey, ""))
+	}
 	c := e.access.open(session{role: "doc-platform-" + a.Role, name: "test", expires: time.Now().Add(time.Hour)})
-	res, err := http.DefaultClient.Do(a.Request(t, e.URL(), c.AccessKeyID, c.SessionToken))
+	return answer(t, a.Request(t, e.URL(), c.AccessKeyID, c.SessionToken))
+}
+
+func answer(t *testing.T, r *http.Request) (int, string) {
+	t.Helper()
+	res, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,6 +113,60 @@ func TestLoosePolicies(t *testing.T) {
 			if _, err := Assume(t.Context(), awsConfig(e), "arn:aws:iam::123456789012:role/doc-platform/doc-platform-"+role, token); (err == nil) != trusted {
 				t.Errorf("%s for %s: %v", repository+job, role, err)
 			}
+		}
+	}
+}
+
+// TestAssumeRole: a role that trusts the account is assumed by its administrator, and
+// by roles whose policies allow it.
+func TestAssumeRole(t *testing.T) {
+	policy := func(statement string) json.RawMessage {
+		return json.RawMessage(`{"Version": "2012-10-17", "Statement": ` + statement + `}`)
+	}
+	trusts := func(principal, condition string) json.RawMessage {
+		return policy(`{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": ` + principal + `, "Condition": ` + condition + `}`)
+	}
+	const prefix = "arn:aws:iam::123456789012:role/doc-platform/"
+	e := start(t, accountWith(t, map[string]iamtest.Documents{
+		"people":               {Trust: trusts(`{"AWS": "arn:aws:iam::123456789012:root"}`, `{}`)},
+		"partner":              {Trust: trusts(`{"AWS": "123456789012"}`, `{"StringEquals": {"sts:ExternalId": "e"}}`)},
+		"tasks":                {Trust: trusts(`{"Service": "ecs-tasks.amazonaws.com"}`, `{}`)},
+		"guarded":              {Trust: trusts(`{"AWS": "`+prefix+`doc-platform-chief"}`, `{}`)},
+		"doc-platform-chief":   {Trust: trusts(`"*"`, `{}`), Policies: map[string]json.RawMessage{"all": policy(`{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}`)}},
+		"doc-platform-helper":  {Trust: trusts(`"*"`, `{}`), Policies: map[string]json.RawMessage{"all": policy(`{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}`)}},
+		"doc-platform-nothing": {Trust: trusts(`"*"`, `{}`)},
+	}), Options{})
+	for _, c := range []struct{ caller, role, more, code string }{
+		{"", "people", "", ""},
+		{"", "partner", "&ExternalId=e", ""},
+		{"", "partner", "", "AccessDenied"},
+		{"", "tasks", "", "AccessDenied"},
+		{"", "guarded", "", "AccessDenied"},
+		{"", "nobody", "", "AccessDenied"},
+		{"", "people", "&DurationSeconds=7200", "ValidationError"},
+		{"chief", "people", "", ""},
+		{"chief", "guarded", "", ""},
+		{"chief", "guarded", "&DurationSeconds=3601", "ValidationError"},
+		{"helper", "guarded", "", "AccessDenied"},
+		{"nothing", "people", "", "AccessDenied"},
+	} {
+		a := iamtest.Attempt{Role: c.caller, Service: "sts", Operation: "AssumeRole", Parameters: "RoleSessionName=s&RoleArn=" + prefix + c.role + c.more}
+		status, body := try(t, e, a)
+		root, err := endpoint.ParseXML([]byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.code == "" {
+			key, token := endpoint.Text(root.FindElement(".//Credentials"), "AccessKeyId"), endpoint.Text(root.FindElement(".//Credentials"), "SessionToken")
+			who := iamtest.Attempt{Service: "sts", Operation: "GetCallerIdentity"}.Request(t, e.URL(), key, token)
+			if _, body := answer(t, who); !strings.Contains(body, "<Arn>arn:aws:sts::123456789012:assumed-role/"+c.role+"/s</Arn>") {
+				t.Errorf("%s as %s: %s", c.role, c.caller, body)
+			}
+			continue
+		}
+		denied := c.code != "AccessDenied" || strings.Contains(body, "is not authorized to perform: sts:AssumeRole on resource: "+prefix+c.role)
+		if got := endpoint.Text(root.SelectElement("Error"), "Code"); status < 400 || got != c.code || !denied {
+			t.Errorf("%s as %q: %d %s, want %s", c.role, c.caller, status, body, c.code)
 		}
 	}
 }

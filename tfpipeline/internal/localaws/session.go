@@ -114,10 +114,73 @@ func (a *access) open(s session) aws.Credentials {
 	return aws.Credentials{AccessKeyID: key, SecretAccessKey: rand.Text(), SessionToken: s.token}
 }
 
-// assume always refuses: no role of the platform trusts a user or a role.
+// assume issues credentials of a role that trusts its caller: the administrator, or
+// the session of a role, whose policies have allowed the call by now. On AWS a caller
+// that the trust names by its ARN needs no policy.
 func (a *access) assume(c *endpoint.Call, _ endpoint.Next) (*endpoint.Reply, error) {
-	return nil, &endpoint.Failure{Status: http.StatusForbidden, Code: "AccessDenied", Message: fmt.Sprintf(
-		"User: arn:aws:iam::%s:user/administrator is not authorized to perform: sts:AssumeRole on resource: %s", a.account, c.Form.Get("RoleArn"))}
+	caller, chained, err := a.caller(c.Request)
+	if err != nil {
+		return nil, err
+	}
+	who := []string{"arn:aws:sts::" + a.account + ":user/moto"} // as GetCallerIdentity names the administrator
+	if chained {
+		own, _, err := a.role(c.Request.Context(), c.Region, caller.role)
+		if err != nil {
+			return nil, err
+		}
+		who = []string{caller.arn(a.account), own.arn}
+	}
+	r, name, err := a.named(c)
+	if err != nil {
+		return nil, err
+	}
+	keys := map[string][]string{
+		"aws:PrincipalAccount": {a.account}, "aws:PrincipalArn": who[len(who)-1:],
+		"sts:ExternalId": c.Form["ExternalId"], "sts:RoleSessionName": c.Form["RoleSessionName"],
+	}
+	if !r.trust.TrustsCaller(a.account, who, keys) {
+		return nil, &endpoint.Failure{Status: http.StatusForbidden, Code: "AccessDenied", Message: fmt.Sprintf(
+			"User: %s is not authorized to perform: sts:AssumeRole on resource: %s", who[0], c.Form.Get("RoleArn"))}
+	}
+	if chained && endpoint.Number(c.Form, "DurationSeconds", 0) > 3600 {
+		return nil, endpoint.Refuse("ValidationError", "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
+	}
+	return a.issue(c, name)
+}
+
+// named is the role that a call to STS asks for by its ARN; the zero role, which
+// trusts nobody, if there is none.
+func (a *access) named(c *endpoint.Call) (r role, name string, err error) {
+	arn := c.Form.Get("RoleArn")
+	name = arn[strings.LastIndex(arn, "/")+1:]
+	r, _, err = a.role(c.Request.Context(), c.Region, name)
+	if r.arn != arn {
+		r = role{}
+	}
+	return r, name, err
+}
+
+// issue opens a session of a role for as long as the call asks, and answers with its
+// credentials and further fields.
+func (a *access) issue(c *endpoint.Call, role string, fields ...*etree.Element) (*endpoint.Reply, error) {
+	duration := time.Duration(endpoint.Number(c.Form, "DurationSeconds", 3600)) * time.Second
+	longest, err := a.longestSession(c, role)
+	switch {
+	case err != nil:
+		return nil, err
+	case duration < 15*time.Minute:
+		return nil, endpoint.Refuse("ValidationError", "DurationSeconds: a value of at least 900")
+	case duration > longest:
+		return nil, endpoint.Refuse("ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+	}
+	s := session{role: role, name: c.Form.Get("RoleSessionName"), expires: time.Now().Add(duration)}
+	opened := a.open(s)
+	return endpoint.Query(c, stsNamespace, append([]*etree.Element{
+		endpoint.Branch("Credentials",
+			endpoint.Leaf("AccessKeyId", opened.AccessKeyID), endpoint.Leaf("SecretAccessKey", opened.SecretAccessKey), endpoint.Leaf("SessionToken", opened.SessionToken),
+			endpoint.Leaf("Expiration", s.expires.UTC().Format(time.RFC3339))),
+		endpoint.Branch("AssumedRoleUser", endpoint.Leaf("Arn", s.arn(a.account)), endpoint.Leaf("AssumedRoleId", "AROALOCAL:"+s.name)),
+	}, fields...)...), nil
 }
 
 // assumeWithWebIdentity issues credentials if the role's trust policy allows
@@ -144,34 +207,14 @@ func (a *access) assumeWithWebIdentity(c *endpoint.Call, _ endpoint.Next) (*endp
 			keys[issuer+":"+name] = []string{s}
 		}
 	}
-	arn := c.Form.Get("RoleArn")
-	name := arn[strings.LastIndex(arn, "/")+1:]
-	r, ok, err := a.role(c.Request.Context(), c.Region, name)
+	r, name, err := a.named(c)
 	if err != nil {
 		return nil, err
 	}
-	if !ok || r.arn != arn || !r.trust.Trusts(provider, keys) {
+	if !r.trust.Trusts(provider, keys) {
 		return nil, &endpoint.Failure{Status: http.StatusForbidden, Code: "AccessDenied", Message: "Not authorized to perform sts:AssumeRoleWithWebIdentity"}
 	}
-	duration := time.Duration(endpoint.Number(c.Form, "DurationSeconds", 3600)) * time.Second
-	longest, err := a.longestSession(c, name)
-	switch {
-	case err != nil:
-		return nil, err
-	case duration < 15*time.Minute:
-		return nil, endpoint.Refuse("ValidationError", "DurationSeconds: a value of at least 900")
-	case duration > longest:
-		return nil, endpoint.Refuse("ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
-	}
-	s := session{role: name, name: c.Form.Get("RoleSessionName"), expires: time.Now().Add(duration)}
-	opened := a.open(s)
-	return endpoint.Query(c, stsNamespace,
-		endpoint.Branch("Credentials",
-			endpoint.Leaf("AccessKeyId", opened.AccessKeyID), endpoint.Leaf("SecretAccessKey", opened.SecretAccessKey), endpoint.Leaf("SessionToken", opened.SessionToken),
-			endpoint.Leaf("Expiration", s.expires.UTC().Format(time.RFC3339))),
-		endpoint.Branch("AssumedRoleUser", endpoint.Leaf("Arn", s.arn(a.account)), endpoint.Leaf("AssumedRoleId", "AROALOCAL:"+s.name)),
-		endpoint.Leaf("Provider", provider), endpoint.Leaf("Audience", audience), endpoint.Leaf("SubjectFromWebIdentityToken", text(claims["sub"])),
-	), nil
+	return a.issue(c, name, endpoint.Leaf("Provider", provider), endpoint.Leaf("Audience", audience), endpoint.Leaf("SubjectFromWebIdentityToken", text(claims["sub"])))
 }
 
 // longestSession is the role's own limit, which only GetRole returns.

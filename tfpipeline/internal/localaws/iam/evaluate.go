@@ -102,11 +102,19 @@ func (p Policy) TrustsService(service string, keys map[string][]string) bool {
 	return p.trusts("sts:assumerole", keys, func(s Statement) []string { return s.Services }, service)
 }
 
-func (p Policy) trusts(action string, keys map[string][]string, principals func(Statement) []string, principal string) bool {
+// TrustsCaller reports whether a role's trust policy lets a user or a role of its
+// own account assume the role. arns are the caller's: a role's session has its own
+// and the role's.
+func (p Policy) TrustsCaller(account string, arns []string, keys map[string][]string) bool {
+	names := append([]string{account, "arn:aws:iam::" + account + ":root"}, arns...)
+	return p.trusts("sts:assumerole", keys, func(s Statement) []string { return s.AWS }, names...)
+}
+
+func (p Policy) trusts(action string, keys map[string][]string, principals func(Statement) []string, names ...string) bool {
 	keys = lower(keys)
 	trusted := false
 	for _, s := range p.Statements {
-		if !slices.Contains(principals(s), principal) || !s.holds(keys) ||
+		if !slices.ContainsFunc(principals(s), func(p string) bool { return p == "*" || slices.Contains(names, p) }) || !s.holds(keys) ||
 			slices.ContainsFunc(s.Actions, func(p string) bool { return glob(p, action) }) == s.NotActions {
 			continue
 		}

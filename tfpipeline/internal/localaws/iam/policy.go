@@ -30,10 +30,10 @@ type Statement struct {
 	// NotActions and NotResources say that the statement applies to everything
 	// but the listed actions or resources.
 	NotActions, NotResources bool
-	// Federated are the identity providers, and Services the AWS services,
-	// that a trust policy names.
-	Federated, Services []string
-	Conditions          []Condition
+	// Federated are the identity providers, Services the AWS services, and AWS
+	// the accounts, roles and users that a trust policy names; "*" is anybody.
+	Federated, Services, AWS []string
+	Conditions               []Condition
 }
 
 // Condition compares one key of the request.
@@ -96,7 +96,9 @@ func Parse(document []byte) (Policy, error) {
 		}
 		if in.Principal != nil {
 			principal := map[string]many[string]{}
-			if err := json.Unmarshal(in.Principal, &principal); err != nil {
+			if string(in.Principal) == `"*"` {
+				principal = map[string]many[string]{"Federated": {"*"}, "Service": {"*"}, "AWS": {"*"}}
+			} else if err := json.Unmarshal(in.Principal, &principal); err != nil {
 				problem("principal: %w", err)
 			}
 			for kind, names := range principal {
@@ -105,6 +107,8 @@ func Parse(document []byte) (Policy, error) {
 					s.Federated = names
 				case "Service":
 					s.Services = names
+				case "AWS":
+					s.AWS = names
 				default:
 					problem("principal %s is not modelled", kind)
 				}

@@ -22,7 +22,7 @@ func TestParseRefuses(t *testing.T) {
 		{`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*"}}`, "no resource"},
 		{`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Condition": {"DateLessThan": {"aws:CurrentTime": "x"}}}}`, "DateLessThan is not modelled"},
 		{`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Condtion": {}}}`, `unknown field "Condtion"`},
-		{`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}}`, "principal AWS is not modelled"},
+		{`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"CanonicalUser": "x"}}}`, "principal CanonicalUser is not modelled"},
 		{`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "NotPrincipal": {"AWS": "x"}}}`, "NotPrincipal is not modelled"},
 	} {
 		if _, err := Parse([]byte(c.document)); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -79,6 +79,34 @@ func TestJudge(t *testing.T) {
 		v := c.identity.Judge(Question{c.action, c.resource, c.keys})
 		if v.Allowed != (c.reason == "") || !strings.HasPrefix(v.Reason, c.reason) {
 			t.Errorf("%s: %+v, want reason %q", c.name, v, c.reason)
+		}
+	}
+}
+
+func TestTrustsCaller(t *testing.T) {
+	const own, role, session = "arn:aws:iam::123456789012:", "arn:aws:iam::123456789012:role/x/deploy", "arn:aws:sts::123456789012:assumed-role/deploy/s"
+	for _, c := range []struct {
+		principal, condition string
+		trusted              bool
+	}{
+		{`"*"`, `{}`, true},
+		{`{"AWS": "*"}`, `{}`, true},
+		{`{"AWS": "123456789012"}`, `{}`, true},
+		{`{"AWS": ["` + own + `user/ann", "` + own + `root"]}`, `{}`, true},
+		{`{"AWS": "` + role + `"}`, `{}`, true},
+		{`{"AWS": "` + session + `"}`, `{}`, true},
+		{`{"AWS": "` + own + `root"}`, `{"StringEquals": {"sts:ExternalId": "e"}}`, true},
+		{`{"AWS": "` + own + `root"}`, `{"StringEquals": {"sts:ExternalId": "other"}}`, false},
+		{`{"AWS": "` + own + `root"}`, `{"ArnLike": {"aws:PrincipalArn": "` + own + `role/y/*"}}`, false},
+		{`{"AWS": "arn:aws:iam::210987654321:root"}`, `{}`, false},
+		{`{"AWS": "` + own + `role/deploy"}`, `{}`, false},
+		{`{"AWS": "` + own + `role/*"}`, `{}`, false}, // names have no patterns
+		{`{"Service": "ecs-tasks.amazonaws.com"}`, `{}`, false},
+	} {
+		p := policy(t, `{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": `+c.principal+`, "Condition": `+c.condition+`}`)
+		keys := map[string][]string{"sts:ExternalId": {"e"}, "aws:PrincipalArn": {role}}
+		if got := p.TrustsCaller("123456789012", []string{session, role}, keys); got != c.trusted {
+			t.Errorf("%s, %s: trusted %v", c.principal, c.condition, got)
 		}
 	}
 }
