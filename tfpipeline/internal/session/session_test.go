@@ -34,6 +34,37 @@ func TestTranscript(t *testing.T) {
 	}
 }
 
+// A line is passed on with its end, which begins the plugin's own lines too.
+func TestTranscriptOfLines(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"line\r\n", "line\r|\n", "line|\r|\n"} {
+		var out bytes.Buffer
+		tr := newTranscript(&out, "s-1", newCommand([]string{"tail", "-f", "x"}))
+		for piece := range strings.SplitSeq(text, "|") {
+			if _, err := tr.Write([]byte(piece)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := out.String(); got != "line\r\n" {
+			t.Errorf("%q: %q", text, got)
+		}
+	}
+}
+
+// COPY is known behind the comments of a dump, and not in a comment.
+func TestCopies(t *testing.T) {
+	t.Parallel()
+	for sql, want := range map[string]bool{
+		"copy t from stdin": true, "select 1; copy t (a) to stdout": true, "copy t from '/etc/x'": false, "select 'copy', 1 from stdin": false,
+		"--\n-- Data for Name: a; Type: TABLE DATA\n--\n\nCOPY public.a (id) FROM stdin;\n1\n\\.\n": true,
+		"/* note; */ copy t from stdin": true, "select '--'; copy t from stdin": true, "select 1 -- copy t from stdin": false,
+	} {
+		if got := isCopy(sql); got != want {
+			t.Errorf("%q: %v", sql, got)
+		}
+	}
+}
+
 // Words reach the task as they were typed, and only a script tells its exit code.
 func TestCommandLine(t *testing.T) {
 	t.Parallel()

@@ -61,8 +61,8 @@ func (s *statements) begin(ctx context.Context, write bool) error {
 
 // run records statements, runs them, and prints each result.
 func (s *statements) run(ctx context.Context, sql string) error {
-	if copies.MatchString(sql) {
-		return console.WithNext(errors.New("COPY from or to the client is not spoken here, and nothing was run"), "tfpipeline help db, for what it takes")
+	if isCopy(sql) {
+		return console.WithNext(errors.New("COPY from or to the client is not spoken here, and nothing was run"), "tfpipeline help db, for what it takes instead")
 	}
 	s.record.Statement = s.entrance.Hide(sql)
 	err := s.record.write(ctx, "statement")
@@ -80,8 +80,16 @@ func (s *statements) run(ctx context.Context, sql string) error {
 	return said(answers.Close())
 }
 
-// copies matches statements whose rows go over the connection in a way of their own.
-var copies = regexp.MustCompile(`(?is)(?:^|;)\s*copy\b[^;]*\b(?:from\s+stdin|to\s+stdout)\b`)
+// isCopy reports whether rows of a statement go over the connection in a way of their
+// own, which would wait for ever here. Comments may precede it.
+func isCopy(sql string) bool {
+	return copies.MatchString(sql) || copies.MatchString(comments.ReplaceAllString(sql, " "))
+}
+
+var (
+	copies   = regexp.MustCompile(`(?is)(?:^|;)\s*copy\b[^;]*\b(?:from\s+stdin|to\s+stdout)\b`)
+	comments = regexp.MustCompile(`(?s)--[^\n]*|/\*.*?\*/`)
+)
 
 // serverError is what PostgreSQL says of a statement. Its text may hold data.
 type serverError struct{ code, text string }
@@ -160,9 +168,13 @@ func printable(value string) string {
 func (r Result) table(out io.Writer) error {
 	if len(r.Columns) > 0 {
 		w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-		fmt.Fprintln(w, strings.Join(r.Columns, "\t"))
+		var cells []string
+		for _, name := range r.Columns {
+			cells = append(cells, printable(name))
+		}
+		fmt.Fprintln(w, strings.Join(cells, "\t"))
 		for _, row := range r.Rows {
-			var cells []string
+			cells = cells[:0]
 			for _, v := range row {
 				text := "null"
 				if v != nil {

@@ -14,6 +14,7 @@ type transcript struct {
 	own     [][]byte
 	status  *regexp.Regexp // nil: the command tells none
 	pending []byte
+	last    byte // of what was printed
 	code    int
 	told    bool
 	failed  error
@@ -47,6 +48,9 @@ func (t *transcript) Write(p []byte) (int, error) {
 
 // print writes so many bytes of what is pending.
 func (t *transcript) print(n int) error {
+	if n > 0 {
+		t.last = t.pending[n-1]
+	}
 	_, err := t.out.Write(t.pending[:n])
 	t.pending = t.pending[n:]
 	if err != nil {
@@ -60,6 +64,9 @@ func (t *transcript) flush() error { return t.print(len(t.pending)) }
 // begun is how many of the last bytes may begin something that is not passed on.
 func (t *transcript) begun() int {
 	longest := 0
+	if bytes.HasSuffix(t.pending, []byte("\r\n")) || t.last == '\r' && string(t.pending) == "\n" {
+		return 0 // the end of a terminal's line, and the plugin's begin without \r
+	}
 	for _, own := range t.own {
 		for n := min(len(own)-1, len(t.pending)); n > longest; n-- {
 			if bytes.HasPrefix(own, t.pending[len(t.pending)-n:]) {
