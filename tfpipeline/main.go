@@ -53,7 +53,7 @@ func relay() (code int, ok bool) {
 	if code, ok := session.RunPlugin(os.Args[1:]); ok {
 		return code, true
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), console.Interrupts()...)
 	defer stop()
 	return process.RunRelay(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr, os.Getppid)
 }

@@ -79,6 +79,16 @@ func (c *Console) Insisted() <-chan struct{} {
 	return c.doing.insisted
 }
 
+// Interrupts are the signals that interrupt a program, and others: Ctrl-C and the end of
+// the terminal, unless whoever started the program has it ignore that, as nohup does.
+func Interrupts(others ...os.Signal) []os.Signal {
+	others = append(others, os.Interrupt)
+	if !signal.Ignored(syscall.SIGHUP) {
+		others = append(others, syscall.SIGHUP)
+	}
+	return others
+}
+
 // Interruptible returns a context that the first interrupt cancels. The
 // program then finishes what it has begun, and a second interrupt does not cut
 // that short: a Terraform that is killed leaves its lock and an unsaved state.
@@ -87,7 +97,7 @@ func (c *Console) Interruptible(parent context.Context) (context.Context, func()
 	ctx, cancel := context.WithCancelCause(parent)
 	c.doing = &activities{insisted: make(chan struct{})}
 	signals, quit := make(chan os.Signal, 2), make(chan struct{})
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, Interrupts(syscall.SIGTERM)...)
 	go func() {
 		for n := 1; ; n++ {
 			select {

@@ -45,6 +45,8 @@ type sessions struct {
 
 	mu  sync.Mutex
 	all map[string]sessionInTask // by id, until a client comes
+	// open end those with a client, by id.
+	open map[string]context.CancelFunc
 }
 
 // sessionInTask is one that a client may open.
@@ -58,7 +60,7 @@ type sessionInTask struct {
 }
 
 func newSessions(url string, tasks *task.Launcher, as func(ctx context.Context, role, task string) (aws.Config, error), warn func(error)) *sessions {
-	s := &sessions{url: url, tasks: tasks, as: as, warn: warn, all: map[string]sessionInTask{}}
+	s := &sessions{url: url, tasks: tasks, as: as, warn: warn, all: map[string]sessionInTask{}, open: map[string]context.CancelFunc{}}
 	s.ctx, s.end = context.WithCancel(context.Background())
 	return s
 }
@@ -117,11 +119,26 @@ func (s *sessions) record(ctx context.Context, role, group, stream string, trans
 	return err
 }
 
-// operations are those of Systems Manager that open tunnels:
+// operations are those of Systems Manager that open tunnels and end sessions:
 // https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_StartSession.html
+// https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_TerminateSession.html
 // describe finds a running task that sessions can be opened in.
 func (s *sessions) operations(describe func(ctx context.Context, region, cluster, task, runtime string) error) endpoint.Table {
-	return endpoint.Table{"ssm.StartSession": func(c *endpoint.Call, _ endpoint.Next) (*endpoint.Reply, error) {
+	return endpoint.Table{"ssm.TerminateSession": func(c *endpoint.Call, _ endpoint.Next) (*endpoint.Reply, error) {
+		var in struct {
+			SessionID string `json:"SessionId"`
+		}
+		if err := endpoint.DecodeJSON(c.Body, &in); err != nil {
+			return nil, err
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.all, in.SessionID)
+		if end := s.open[in.SessionID]; end != nil {
+			end()
+		}
+		return endpoint.JSON(map[string]string{"SessionId": in.SessionID})
+	}, "ssm.StartSession": func(c *endpoint.Call, _ endpoint.Next) (*endpoint.Reply, error) {
 		var in struct {
 			Target, DocumentName string
 			Parameters           map[string][]string
@@ -186,6 +203,14 @@ func (s *sessions) serve(w http.ResponseWriter, r *http.Request, id string) {
 	// The connection is no longer the request's once it is a websocket.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
 	defer cancel()
+	s.mu.Lock()
+	s.open[id] = cancel
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.open, id)
+	}()
 	defer context.AfterFunc(s.ctx, cancel)() //nolint:contextcheck // the end of the endpoint ends it too
 	run := one.tunnel
 	if one.command != nil {

@@ -15,10 +15,11 @@ import (
 // attach connects the console to a channel until the command at its other end has
 // ended. code is the exit code that the command has told, if it has.
 func attach(ctx context.Context, c *console.Console, channel Channel, command Command) (code int, told bool, err error) {
-	cmd, err := channel.plugin(ctx, c.Env)
+	cmd, release, err := channel.plugin(ctx, c.Env)
 	if err != nil {
 		return 0, false, err
 	}
+	defer release()
 	output := newTranscript(c.Out, channel.ID, command)
 	cmd.Stdout, cmd.Stderr = output, c.Err
 	if f, ok := c.In.(*os.File); ok && c.CanAsk() {
@@ -36,10 +37,11 @@ func attach(ctx context.Context, c *console.Console, channel Channel, command Co
 		}
 		defer in.Close()
 		// The plugin takes the end of its input for a failure, so the pipe stays open;
-		// the terminal at the other end makes an end of this character.
+		// the terminal at the other end makes an end of these characters: the first
+		// one ends a line that has not ended.
 		go func() {
 			_, _ = io.Copy(in, c.In)
-			_, _ = io.WriteString(in, "\x04")
+			_, _ = io.WriteString(in, "\x04\x04")
 		}()
 	}
 	err = cmd.Run()

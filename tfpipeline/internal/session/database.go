@@ -212,6 +212,9 @@ func (n Entrance) connect(ctx context.Context, host, port, password string, writ
 	cfg.RuntimeParams = map[string]string{
 		"application_name": "tfpipeline db", "statement_timeout": "5min", "lock_timeout": "5s", "idle_in_transaction_session_timeout": "5min",
 	}
+	if n.Platform.PostgresVersion != "13" { // which does not know it: no statement outlives its connection
+		cfg.RuntimeParams["client_connection_check_interval"] = "2s"
+	}
 	if !write {
 		cfg.RuntimeParams["default_transaction_read_only"] = "on"
 	}

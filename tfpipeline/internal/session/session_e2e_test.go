@@ -4,17 +4,22 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -37,7 +42,46 @@ func TestMain(m *testing.M) {
 	if code, ok := session.RunPlugin(os.Args[1:]); ok {
 		os.Exit(code)
 	}
+	if verb := os.Getenv("SESSION"); verb != "" {
+		os.Exit(person(verb, os.Args[1:]))
+	}
 	os.Exit(m.Run())
+}
+
+// person runs a session as the program does, in a process of its own.
+func person(verb string, args []string) int {
+	c := &console.Console{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Environ()}
+	ctx, stop := c.Interruptible(context.Background())
+	defer stop()
+	p := configtest.Docs()
+	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRegion(p.Region))
+	if err != nil {
+		return c.Fail(err)
+	}
+	cluster, err := ecs.New(cfg, p, "staging", nil)
+	if err != nil {
+		return c.Fail(err)
+	}
+	e, _ := p.Environment("staging")
+	n := session.Entrance{
+		Platform: p, Environment: e, Config: cfg, ECS: cluster, Console: c, Hide: func(text string) string { return text },
+		Identify: func(context.Context) (string, string) { return "ada", "arn:aws:iam::123456789012:user/ada" },
+	}
+	set := flag.NewFlagSet("", flag.ContinueOnError)
+	if verb == "db" {
+		var o session.DatabaseOptions
+		o.Declare(set)
+		if err := set.Parse(args); err != nil {
+			return c.Fail(err)
+		}
+		return c.Fail(n.Database(ctx, o))
+	}
+	var o session.ExecOptions
+	o.Declare(set)
+	if err := errors.Join(set.Parse(args), o.Check(p, set.Args())); err != nil {
+		return c.Fail(err)
+	}
+	return c.Fail(n.Exec(ctx, o))
 }
 
 const password = "canary-database-password"
@@ -60,6 +104,7 @@ func TestSessions(t *testing.T) {
 	t.Run("exec", s.exec)
 	t.Run("db", s.db)
 	t.Run("records", s.records)
+	t.Run("ends", s.ends)
 }
 
 func newStaging(t *testing.T) *staging {
@@ -206,6 +251,9 @@ func (s *staging) exec(t *testing.T) {
 		{"script that ends well", "", []string{"-service", "api", "-why", "hush", "--", "sh", "-c", "test -t 0 && echo a terminal"}, "a terminal\r\n", ""},
 		{"program", "", []string{"-service", "api", "--", "printenv", "APP_ENV"}, "staging\r\n", ""},
 		{"shell", "echo $((20+1))x\nexit\n", []string{"-service", "api"}, "21x", ""},
+		{"input without an end of line", "abc", []string{"-service", "api", "--", "cat"}, "abcabc", ""},
+		{"input of two programs", "abc\n", []string{"-service", "api", "--", "sh", "-c", "cat; cat; echo both"}, "both\r\n", ""},
+		{"script whose end nobody tells", "", []string{"-service", "api", "--", "sh", "-c", "exec true"}, "", "how the script ended is not known"},
 		{"much output", "", []string{"-service", "api", "--", "sh", "-c", "seq 20000"}, "19999\r\n20000\r\n", ""},
 		{"no such program", "", []string{"-service", "api", "--", "no-such-program"}, "no-such-program: not found", ""},
 		{"task of before", "", []string{"-service", "mcp", "--", "true"}, "", "it started before sessions were allowed here"},
@@ -238,6 +286,10 @@ func (s *staging) db(t *testing.T) {
 	if err := os.WriteFile(file, []byte("insert into notes values (2, null); select count(*) from notes;"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	empty := filepath.Join(t.TempDir(), "empty.sql")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name, in string
 		args     []string
@@ -249,6 +301,12 @@ func (s *staging) db(t *testing.T) {
 		{"no write by the role either", "set default_transaction_read_only = off;\ncreate table notes (id int);\n", nil, "SET\n", "permission denied"},
 		{"write", "", []string{"-write", "-command", "create table notes (id int, text text); insert into notes values (1, 'hush')"}, "CREATE TABLE\nINSERT 0 1\n", ""},
 		{"file", "", []string{"-write", "-file", file}, "INSERT 0 1\ncount\n2\nSELECT 1\n", ""},
+		{"empty file", "select 'never'", []string{"-file", empty}, "", ""},
+		{"last statement", "select 7 as seven", nil, "seven\n7\nSELECT 1\n", ""},
+		{"line that is too long", "delete from notes\nwhere text = '" + strings.Repeat("x", 1<<20) + "'", []string{"-write"}, "", "token too long"},
+		{"what acts on a terminal", "", []string{"-command", `select E'\x1b[2J' as "a` + "\x1b" + `b"`}, `a\x1bb` + "\n" + `\x1b[2J` + "\nSELECT 1\n", ""},
+		{"twice", "", []string{"-write", "-command", "create unique index on notes (id); insert into notes values (1, 'hush')"}, "CREATE INDEX\n", "Key (id)=(1) already exists"},
+		{"dump", "", []string{"-write", "-command", "-- Data; for\nCOPY notes (id) FROM stdin;"}, "", "COPY from or to the client is not spoken here"},
 		{"json", "", []string{"-json", "-command", "select * from notes order by id"}, `{"columns":["id","text"],"rows":[["1","hush"],["2",null]],"done":"SELECT 2"}` + "\n", ""},
 		{"console", "\\d\nselect id\n from notes;\n\\q\nselect 'never'", nil, "public  notes  BASE TABLE\nSELECT 1\nid\n1\n2\nSELECT 2\n", ""},
 		{"wrong", "", []string{"-command", "selekt"}, "", `syntax error at or near "selekt"`},
@@ -283,8 +341,8 @@ func (s *staging) records(t *testing.T) {
 	events, transcripts := map[string]int{}, ""
 	for _, e := range out.Events {
 		var r struct {
-			Event, Verb, Caller, Why, Command, Statement, Session string
-			ExitCode                                              *int
+			Event, Verb, Caller, Why, Command, Statement, Session, Error string
+			ExitCode                                                     *int
 		}
 		if strings.HasPrefix(*e.LogStreamName, "ecs-execute-command-") {
 			transcripts += *e.Message
@@ -294,6 +352,7 @@ func (s *staging) records(t *testing.T) {
 			t.Errorf("%v: %s", err, *e.Message)
 		}
 		events[r.Verb+" "+r.Event]++
+		events[r.Error]++
 		if strings.Contains(*e.Message, "hush") || strings.Contains(*e.Message, password) {
 			t.Errorf("a secret is recorded: %s", *e.Message)
 		}
@@ -301,12 +360,96 @@ func (s *staging) records(t *testing.T) {
 			t.Errorf("%s", *e.Message)
 		}
 	}
-	for event, want := range map[string]int{"exec begin": 6, "exec end": 6, "db begin": 9, "db statement": 11, "db end": 9} {
+	if events["SQLSTATE 23505"] != 1 {
+		t.Errorf("a violation is recorded %d times by its code alone", events["SQLSTATE 23505"])
+	}
+	for event, want := range map[string]int{"exec begin": 9, "exec end": 9, "db begin": 15, "db statement": 15, "db end": 15} {
 		if events[event] != want {
 			t.Errorf("%d records %q, want %d", events[event], event, want)
 		}
 	}
 	if !strings.Contains(transcripts, "it's staging") || !strings.Contains(transcripts, "21x") {
 		t.Errorf("ECS recorded %q", transcripts)
+	}
+}
+
+// ends has the terminal close, and the program be killed, in the middle of a session:
+// nothing of it goes on.
+func (s *staging) ends(t *testing.T) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP) // what is handled here, a child does not ignore
+	defer signal.Stop(hangups)
+	const sleeping = "select pg_sleep(500)"
+	asleep := func(t *testing.T) bool {
+		var o session.DatabaseOptions
+		var out, errs bytes.Buffer
+		parse(t, o.Declare, []string{"-write", "-command", "select count(*) from pg_stat_activity where query = '" + sleeping + ";\n' and state = 'active'"})
+		if err := s.entrance("", &out, &errs).Database(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+		return strings.HasPrefix(out.String(), "count\n1\n")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	until := func(t *testing.T, what string, done func() bool) {
+		for !done() {
+			if !calls.Pause(ctx, 50*time.Millisecond) {
+				t.Fatal(what)
+			}
+		}
+	}
+	for name, how := range map[string]syscall.Signal{"interrupt": syscall.SIGINT, "terminal closes": syscall.SIGHUP, "kill": syscall.SIGKILL} {
+		t.Run(name, func(t *testing.T) {
+			// Not t.TempDir: the name of a socket is short.
+			folder, err := os.MkdirTemp("", "s")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = os.RemoveAll(folder) })
+			beat := filepath.Join(t.TempDir(), "beat")
+			start := func(verb, in string, args ...string) (*exec.Cmd, *bytes.Buffer) {
+				cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+				cmd.Env = append(s.cloud.Environ(), "PATH="+os.Getenv("PATH"), "HOME="+t.TempDir(), "TMPDIR="+folder, "SESSION="+verb)
+				typed, err := cmd.StdinPipe()
+				var errs bytes.Buffer
+				cmd.Stderr = &errs
+				if err = errors.Join(err, cmd.Start()); err == nil {
+					_, err = io.WriteString(typed, in) // it stays open
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				return cmd, &errs
+			}
+			database, said := start("db", sleeping+";\n", "-env", "staging", "-write")
+			command, _ := start("exec", "", "-env", "staging", "-service", "api", "--", "sh", "-c", "while date +%N >"+beat+"; do sleep 0.05; done")
+			until(t, "no statement runs", func() bool { return asleep(t) })
+			until(t, "no command runs", func() bool { _, err := os.Stat(beat); return err == nil })
+			for _, p := range []*exec.Cmd{database, command} {
+				if err := p.Process.Signal(how); err != nil {
+					t.Fatal(err)
+				}
+				if err := p.Wait(); err == nil {
+					t.Errorf("%s: it ended well", p)
+				}
+			}
+			until(t, "the tunnel is left", func() bool {
+				left, err := filepath.Glob(filepath.Join(folder, "*", "*.sock"))
+				return err == nil && left == nil
+			})
+			until(t, "the command goes on", func() bool {
+				before, err := os.ReadFile(beat)
+				calls.Pause(t.Context(), time.Second)
+				after, again := os.ReadFile(beat)
+				return err == nil && again == nil && bytes.Equal(before, after)
+			})
+			until(t, "the statement goes on", func() bool { return !asleep(t) })
+			if how == syscall.SIGKILL {
+				return // it cannot remove its folder
+			}
+			if left, err := os.ReadDir(folder); err != nil || len(left) > 0 || !strings.Contains(said.String(), "interrupted") {
+				t.Errorf("%v, %v: %s", left, err, said)
+			}
+		})
 	}
 }

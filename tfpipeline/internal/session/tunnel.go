@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -23,30 +22,35 @@ const openWithin = time.Minute
 // tunnel has connections to a port of this machine lead to the channel's other end,
 // until the function that it returns is called.
 func tunnel(ctx context.Context, channel Channel, env []string) (port string, end func(), err error) {
-	// The plugin leaves a socket in the folder for temporary files.
-	folder, err := os.MkdirTemp("", "tfpipeline-tunnel-")
-	if err != nil {
-		return "", nil, fmt.Errorf("open a tunnel: %w", err)
-	}
 	// What is interrupted is cancelled through the tunnel, which ends after that.
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
-	cancel := func() {
-		stop()
-		_ = os.RemoveAll(folder) // a socket alone
-	}
-	cmd, err := channel.plugin(life, append(slices.Clip(env), "TMPDIR="+folder))
+	cmd, release, err := channel.plugin(life, env)
 	if err != nil {
-		cancel()
+		stop()
 		return "", nil, err
 	}
+	temporary := os.TempDir()
+	if len(temporary) > 30 { // as on macOS, where the name of a socket has 103 bytes
+		temporary = "/tmp"
+	}
+	folder, err := os.MkdirTemp(temporary, "tfpipeline-tunnel-")
+	cancel := func() {
+		stop()
+		release()
+		_ = os.RemoveAll(folder) // a socket alone
+	}
+	if err != nil {
+		cancel()
+		return "", nil, fmt.Errorf("open a tunnel: %w", err)
+	}
+	cmd.Env = append(cmd.Env, "TMPDIR="+folder) // where the plugin makes a socket
 	output, printed, err := os.Pipe()
 	if err != nil {
 		cancel()
 		return "", nil, fmt.Errorf("open a tunnel: %w", err)
 	}
 	cmd.Stdout, cmd.Stderr = printed, printed
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}                 // Ctrl-C is not meant for it
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // by which it ends the session
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is not meant for it
 	err = cmd.Start()
 	printed.Close()
 	if err != nil {

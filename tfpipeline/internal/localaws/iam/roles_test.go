@@ -74,6 +74,8 @@ func TestOperators(t *testing.T) {
 		{"ssm", "StartSession", `{"Target":"ecs:doc-platform-staging_0_0-1","DocumentName":"` + tunnel + `"}`, true},
 		{"ssm", "StartSession", `{"Target":"ecs:doc-platform-staging_0_0-1"}`, false},
 		{"ssm", "StartSession", `{"Target":"ecs:doc-platform-production_0_0-1","DocumentName":"` + tunnel + `"}`, false},
+		{"ssm", "TerminateSession", `{"SessionId":"ecs-execute-command-4f1c"}`, true},
+		{"ssm", "TerminateSession", `{"SessionId":"bob-4f1c"}`, false},
 		{"logs", "PutLogEvents", `{"logGroupName":"/doc-platform/staging/exec/sessions","logStreamName":"x"}`, true},
 		{"logs", "PutLogEvents", `{"logGroupName":"/doc-platform/staging/api","logStreamName":"x"}`, false},
 		{"logs", "DeleteLogStream", `{"logGroupName":"/doc-platform/staging/exec/sessions","logStreamName":"x"}`, false},
