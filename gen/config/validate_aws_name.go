@@ -93,9 +93,12 @@ func reservedNames() []string {
 	return []string{"alarms", "buckets", "cache", "cluster", "database", "firewall", "load-balancer", "log-bucket", "network", "queues", "schedules", "secrets"}
 }
 
+// Reserved reports whether no service or task may have a name.
+func Reserved(name string) bool { return slices.Contains(reservedNames(), name) }
+
 func (c *checker) containerName(path, name, kind string) bool {
 	return c.name(path, name, "storage") &&
-		c.must(!slices.Contains(reservedNames(), name), path, name,
+		c.must(!Reserved(name), path, name,
 			"is what an environment's own parts are called ("+strings.Join(reservedNames(), ", ")+"), so no "+kind+" may be", name+"-"+kind)
 }
 

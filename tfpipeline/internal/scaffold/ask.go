@@ -19,11 +19,15 @@ type question struct {
 
 func (a *Answers) questions() []question {
 	none := func() string { return "" }
+	domain := question{"domain", "Domain, the apex of its hosted zone, such as shop.io?", &a.Domain, none, false}
+	if a.private() {
+		domain = question{"email", "E-mail address that hears production's alarms, such as on-call@shop.io?", &a.Email, a.email, false}
+	}
 	list := []question{
 		{"name", "Name of the platform, which begins every AWS name, such as shop?", &a.Name, none, false},
 		{"account", "AWS account, twelve digits?", &a.Account, none, false},
 		{"region", "AWS region?", &a.Region, func() string { return "us-west-2" }, false},
-		{"domain", "Domain, the apex of its hosted zone, such as shop.io?", &a.Domain, none, false},
+		domain,
 		{"repository", "GitHub repository, as owner/name?", &a.Repository, none, false},
 		{"ids", "GitHub's ids of the owner and the repository, such as 1234567/987654321 (gh api repos/OWNER/NAME --jq '.owner.id,.id' prints them; empty: it does not exist yet)?", &a.IDs, none, true},
 	}
@@ -69,6 +73,27 @@ func (a *Answers) Complete(ask func(question string) (string, error)) error {
 	return nil
 }
 
+// ports asks for the ports of services whose Dockerfiles expose none and have no
+// HEALTHCHECK, and returns the found services with those that have one.
+func (a *Answers) ports(found, without []Service, ask func(question string) (string, error)) ([]Service, error) {
+	for _, s := range without {
+		answer, err := ask(fmt.Sprintf("%s exposes no port. On which does service %s listen (empty: leave it out; a worker needs a HEALTHCHECK there)?", s.dockerfile(), s.Name))
+		if err != nil {
+			return nil, err
+		}
+		if answer == "" {
+			continue
+		}
+		given, err := ParseService(s.Name + ":" + answer)
+		if err != nil {
+			return nil, err
+		}
+		s.Port, a.Found = given.Port, false
+		found = append(found, s)
+	}
+	return found, nil
+}
+
 // Command returns the command line that gives these answers.
 func (a *Answers) Command() string {
 	var b strings.Builder
@@ -78,10 +103,11 @@ func (a *Answers) Command() string {
 			fmt.Fprintf(&b, " -%s %s", q.flag, cmp.Or(*q.value, "…"))
 		}
 	}
-	for _, o := range []struct{ flag, value string }{{"email", a.Email}, {"health", a.HealthPath}} {
-		if o.value != "" {
-			fmt.Fprintf(&b, " -%s %s", o.flag, o.value)
-		}
+	if a.Email != "" && !a.private() {
+		b.WriteString(" -email " + a.Email)
+	}
+	if a.HealthPath != "" {
+		b.WriteString(" -health " + a.HealthPath)
 	}
 	for _, o := range []struct {
 		flag string
@@ -90,6 +116,9 @@ func (a *Answers) Command() string {
 		if o.set {
 			b.WriteString(" -" + o.flag)
 		}
+	}
+	if a.Found {
+		return b.String()
 	}
 	for _, s := range a.Services {
 		kind := "service"

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/specboard/platform/gen/config"
 )
 
 // ownFolders are this repository's own folders. A Dockerfile in them is no
@@ -17,9 +19,10 @@ import (
 var ownFolders = []string{"bin", "docs", "envs", "examples", "gen", "migrations", "modules", "tfpipeline"}
 
 // Discover finds the services of a checkout: every Dockerfile whose last stage
-// exposes a port, named for its folder. without lists the Dockerfiles that expose
-// none.
-func Discover(checkout fs.FS) (services []Service, without []string, err error) {
+// exposes a port, and every one that exposes none but has a HEALTHCHECK, which is a
+// worker's. They are named for their folders. without are those that have neither.
+func Discover(checkout fs.FS) (services, without []Service, err error) {
+	names := map[string]bool{}
 	err = fs.WalkDir(checkout, ".", func(p string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -29,23 +32,28 @@ func Discover(checkout fs.FS) (services []Service, without []string, err error) 
 				return fs.SkipDir
 			}
 			return nil
-		case d.Name() != "Dockerfile" && path.Ext(p) != ".Dockerfile":
+		case !isDockerfile(d.Name()) || variant(checkout, p):
 			return nil
 		}
 		content, err := fs.ReadFile(checkout, p)
 		if err != nil {
 			return err
 		}
-		port, ok := exposed(string(content))
-		if !ok {
-			without = append(without, p)
-			return nil
-		}
-		s := Service{Name: serviceName(p, 1), Port: port, Folder: path.Dir(p), Dockerfile: path.Base(p)}
-		for folders := 2; folders < 5 && slices.ContainsFunc(services, func(o Service) bool { return o.Name == s.Name }); folders++ {
+		last := lastStage(string(content))
+		s := Service{Name: serviceName(p, 1), Port: last.port}
+		for folders := 2; folders < 5 && names[s.Name]; folders++ {
 			s.Name = serviceName(p, folders)
 		}
-		services = append(services, s)
+		names[s.Name] = true
+		s.buildFrom(path.Dir(p), p)
+		if s.Port == 0 {
+			s.HealthCommand = last.health
+		}
+		if s.Port == 0 && s.HealthCommand == nil {
+			without = append(without, s)
+		} else {
+			services = append(services, s)
+		}
 		return nil
 	})
 	if err != nil {
@@ -54,65 +62,62 @@ func Discover(checkout fs.FS) (services []Service, without []string, err error) 
 	return services, without, nil
 }
 
+// dockerfileName matches Dockerfile and Containerfile, with a suffix such as
+// .worker or after a name such as search.
+var dockerfileName = regexp.MustCompile(`^(?:Docker|Container)file(?:\.([^/]+))?$|^([^/]+)\.(?:Docker|Container)file$`)
+
+func isDockerfile(base string) bool { return dockerfileName.MatchString(base) }
+
+// ownName is what a Dockerfile's name says besides that; "" is nothing.
+func ownName(base string) string {
+	m := dockerfileName.FindStringSubmatch(base)
+	return strings.ToLower(m[1] + m[2])
+}
+
+// releases are the own names of Dockerfiles that say nothing of the service, and
+// variants those of files that build nothing for production.
+var (
+	releases = []string{"", "prod", "production", "release"}
+	variants = []string{"dev", "development", "test", "tests", "testing", "ci", "local", "debug", "base", "build", "builder", "dockerignore", "bak", "orig", "tmpl", "template", "j2"}
+)
+
+// variant reports whether a Dockerfile builds nothing for production, or the same
+// as the plain one of its folder.
+func variant(checkout fs.FS, p string) bool {
+	own := ownName(path.Base(p))
+	if own == "" || !slices.Contains(releases, own) {
+		return slices.Contains(variants, own[strings.LastIndex(own, ".")+1:])
+	}
+	_, err := fs.Stat(checkout, path.Join(path.Dir(p), "Dockerfile"))
+	return err == nil
+}
+
 // sampleHealth is the sample application's own check.
 var sampleHealth = []string{"CMD", "sample", "check"}
 
-// readHealth takes the health commands of workers from their Dockerfiles. A worker
-// whose file has none stays without, which Validate refuses.
-func (a *Answers) readHealth(checkout fs.FS) error {
+// readDockerfiles takes the health commands of workers from their Dockerfiles. A
+// worker whose file has none stays without, which Validate refuses. missing are
+// the Dockerfiles of other services that are not there.
+func (a *Answers) readDockerfiles(checkout fs.FS) (missing []string, err error) {
 	for i := range a.Services {
 		s := &a.Services[i]
-		if s.Port != 0 {
-			continue
-		}
 		if s.Folder == "" {
-			s.HealthCommand = sampleHealth
+			if s.Port == 0 {
+				s.HealthCommand = sampleHealth
+			}
 			continue
 		}
-		content, err := fs.ReadFile(checkout, path.Join(s.Folder, "Dockerfile"))
-		if err != nil {
-			return fmt.Errorf("read the HEALTHCHECK of worker %s: %w", s.Name, err)
-		}
-		s.HealthCommand = healthcheck(string(content))
-	}
-	return nil
-}
-
-var (
-	continued       = regexp.MustCompile(`\\[ \t]*\r?\n\s*`)
-	healthcheckLine = regexp.MustCompile(`(?i)^HEALTHCHECK\s+(?:--\S+\s+)*(?:CMD\s+(.*)|NONE)$`)
-)
-
-// instructions are a Dockerfile's lines, continued ones joined.
-func instructions(dockerfile string) (lines []string) {
-	for line := range strings.Lines(continued.ReplaceAllString(dockerfile, " ")) {
-		lines = append(lines, strings.TrimSpace(line))
-	}
-	return lines
-}
-
-// healthcheck returns the command of a Dockerfile's HEALTHCHECK, as ECS takes it;
-// nil without one. The last one counts, as for Docker.
-func healthcheck(dockerfile string) (command []string) {
-	for _, line := range instructions(dockerfile) {
-		if fromLine.MatchString(line) {
-			command = nil
-		}
-		m := healthcheckLine.FindStringSubmatch(line)
-		if m == nil {
-			continue
-		}
-		var words []string
+		content, err := fs.ReadFile(checkout, s.dockerfile())
 		switch {
-		case m[1] == "":
-			command = nil
-		case json.Unmarshal([]byte(m[1]), &words) == nil:
-			command = append([]string{"CMD"}, words...)
-		default:
-			command = []string{"CMD-SHELL", m[1]}
+		case err == nil && s.Port == 0:
+			s.HealthCommand = lastStage(string(content)).health
+		case err != nil && s.Port == 0:
+			return nil, fmt.Errorf("read the HEALTHCHECK of worker %s: %w", s.Name, err)
+		case err != nil:
+			missing = append(missing, s.dockerfile())
 		}
 	}
-	return command
+	return missing, nil
 }
 
 var notInName = regexp.MustCompile(`[^a-z0-9]+`)
@@ -123,49 +128,94 @@ func serviceName(p string, folders int) string {
 	// A folder that is only for Docker says nothing of the service.
 	parts := strings.Split(strings.TrimSuffix(path.Dir(p), "/docker"), "/")
 	name := strings.Join(parts[max(0, len(parts)-folders):], "-")
-	if own, ok := strings.CutSuffix(path.Base(p), ".Dockerfile"); ok {
+	if own := ownName(path.Base(p)); !slices.Contains(releases, own) {
 		name = own
 	}
-	name = strings.Trim(notInName.ReplaceAllString(strings.ToLower(name), "-"), "-")
-	return cmp.Or(name, "app")
+	name = cmp.Or(strings.Trim(notInName.ReplaceAllString(strings.ToLower(name), "-"), "-"), "app")
+	switch {
+	case name[0] < 'a':
+		return "app-" + name
+	case config.Reserved(name) || name == config.MigrateTask:
+		return name + "-service"
+	}
+	return name
+}
+
+// stage is what a stage of a Dockerfile says of its image.
+type stage struct {
+	port   int // the first TCP port that it exposes; 0 is none
+	health []string
 }
 
 var (
-	fromLine   = regexp.MustCompile(`(?i)^FROM\s`)
-	exposeLine = regexp.MustCompile(`(?i)^EXPOSE\s+(.*)$`)
-	valueLine  = regexp.MustCompile(`(?i)^(?:ENV|ARG)\s+(\w+)(?:=|\s+)["']?([^"'\s]+)`)
-	variable   = regexp.MustCompile(`\$\{?(\w+)(?::-([^}]*))?\}?`)
+	continued       = regexp.MustCompile(`\\[ \t]*\r?\n\s*`)
+	fromLine        = regexp.MustCompile(`(?i)^FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?`)
+	exposeLine      = regexp.MustCompile(`(?i)^EXPOSE\s+(.*)$`)
+	healthcheckLine = regexp.MustCompile(`(?i)^HEALTHCHECK\s+(?:--\S+\s+)*(?:CMD\s+(.*)|NONE)$`)
+	valuesLine      = regexp.MustCompile(`(?i)^(?:ENV|ARG)\s+(.*)$`)
+	pair            = regexp.MustCompile(`(\w+)=("[^"]*"|'[^']*'|\S*)`)
+	oldPair         = regexp.MustCompile(`^(\w+)\s+(.*)$`)
+	variable        = regexp.MustCompile(`\$\{?(\w+)(?::-([^}]*))?\}?`)
 )
 
-// exposed returns the first TCP port that a Dockerfile's last stage exposes.
-func exposed(dockerfile string) (port int, ok bool) {
-	values := map[string]string{}
-	for _, line := range instructions(dockerfile) {
-		if fromLine.MatchString(line) {
-			port, ok = 0, false
+// lastStage reads a Dockerfile. A stage begins with what the one has that it is
+// made from; of its own, the first port and the last HEALTHCHECK count.
+func lastStage(dockerfile string) (last stage) {
+	values, stages := map[string]string{}, map[string]stage{}
+	expand := func(text string) string {
+		return variable.ReplaceAllStringFunc(text, func(use string) string {
+			parts := variable.FindStringSubmatch(use)
+			return cmp.Or(values[parts[1]], parts[2])
+		})
+	}
+	name, exposes := "", false
+	for line := range strings.Lines(continued.ReplaceAllString(dockerfile, " ")) {
+		line = strings.TrimSpace(line)
+		if m := fromLine.FindStringSubmatch(line); m != nil {
+			last, name, exposes = stages[strings.ToLower(m[1])], strings.ToLower(m[2]), false
 		}
-		if m := valueLine.FindStringSubmatch(line); m != nil {
-			values[m[1]] = m[2]
-		}
-		m := exposeLine.FindStringSubmatch(line)
-		if m == nil || ok {
-			continue
-		}
-		for word := range strings.FieldsSeq(m[1]) {
-			word = variable.ReplaceAllStringFunc(word, func(use string) string {
-				parts := variable.FindStringSubmatch(use)
-				if value := values[parts[1]]; value != "" {
-					return value
-				}
-				return parts[2]
-			})
-			number, protocol, _ := strings.Cut(strings.ToLower(word), "/")
-			n, err := strconv.Atoi(number)
-			if err == nil && n > 0 && n < 65536 && protocol != "udp" {
-				port, ok = n, true
-				break
+		if m := valuesLine.FindStringSubmatch(line); m != nil {
+			pairs := oldPair.FindAllStringSubmatch(m[1], -1)
+			if pairs == nil {
+				pairs = pair.FindAllStringSubmatch(m[1], -1)
+			}
+			for _, p := range pairs {
+				values[p[1]] = strings.Trim(expand(p[2]), `"'`)
 			}
 		}
+		if m := exposeLine.FindStringSubmatch(line); m != nil && !exposes {
+			if port := firstPort(expand(m[1])); port != 0 {
+				last.port, exposes = port, true
+			}
+		}
+		if m := healthcheckLine.FindStringSubmatch(line); m != nil {
+			last.health = healthCommand(m[1])
+		}
+		stages[name] = last
 	}
-	return port, ok
+	return last
+}
+
+// firstPort is the first TCP port of what EXPOSE says; 0 is none.
+func firstPort(text string) int {
+	for word := range strings.FieldsSeq(text) {
+		number, protocol, _ := strings.Cut(strings.ToLower(word), "/")
+		number, _, _ = strings.Cut(number, "-") // of a range
+		if n, err := strconv.Atoi(number); err == nil && n > 0 && n < 65536 && protocol != "udp" {
+			return n
+		}
+	}
+	return 0
+}
+
+// healthCommand is the command of a HEALTHCHECK, as ECS takes it; nil for NONE.
+func healthCommand(command string) []string {
+	var words []string
+	switch {
+	case command == "":
+		return nil
+	case json.Unmarshal([]byte(command), &words) == nil:
+		return append([]string{"CMD"}, words...)
+	}
+	return []string{"CMD-SHELL", command}
 }

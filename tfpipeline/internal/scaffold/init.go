@@ -1,7 +1,6 @@
 package scaffold
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -9,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -42,12 +40,12 @@ func (i *Init) Declare(set *flag.FlagSet) {
 	set.StringVar(&a.Zones, "zones", "", "`letters` of availability zones, such as a,c (default: two that every account has; us-west-1 has none)")
 	set.StringVar(&a.Email, "email", "", "who hears production's alarms (default on-call@ the domain)")
 	set.StringVar(&a.HealthPath, "health", "", "`path` that answers 200 while a service can serve (default /health)")
-	set.Func("service", "`NAME:PORT[:FOLDER]` of a service, its Dockerfile in FOLDER; may be repeated (default: what the Dockerfiles here expose)", func(text string) error {
+	set.Func("service", "`NAME:PORT[:FOLDER[:DOCKERFILE]]` of a service; its build may copy what is in FOLDER, where its Dockerfile is unless named; may be repeated (default: what the Dockerfiles here expose)", func(text string) error {
 		s, err := ParseService(text)
 		a.Services = append(a.Services, s)
 		return err
 	})
-	set.Func("worker", "`NAME[:FOLDER]` of a service without a port; the HEALTHCHECK of its Dockerfile becomes its health command; may be repeated", func(text string) error {
+	set.Func("worker", "`NAME[:FOLDER[:DOCKERFILE]]` of a service without a port; the HEALTHCHECK of its Dockerfile becomes its health command; may be repeated", func(text string) error {
 		a.Services = append(a.Services, ParseWorker(text))
 		return nil
 	})
@@ -61,13 +59,13 @@ func (i *Init) Declare(set *flag.FlagSet) {
 // writes the platform and renders it. It returns the platform.
 func (i *Init) Run(ctx context.Context) (config.Platform, error) {
 	a, c := &i.Answers, i.Console
+	if err := i.services(ctx); err != nil {
+		return config.Platform{}, console.WithNext(err, "%s", a.Command())
+	}
 	if missing := a.Missing(); len(missing) > 0 && !c.CanAsk() {
 		return config.Platform{}, console.Usage("init asks for "+strings.Join(missing, ", ")+", and there is no terminal to ask on", a.Command()+" -yes")
 	}
 	if err := c.RequireAnswer("init", a.Command()+" -yes", i.Yes); err != nil {
-		return config.Platform{}, err
-	}
-	if err := i.services(); err != nil {
 		return config.Platform{}, err
 	}
 	ask := func(question string) (string, error) { return c.Ask(ctx, question) }
@@ -80,12 +78,19 @@ func (i *Init) Run(ctx context.Context) (config.Platform, error) {
 	if _, _, err := a.ids(); err != nil {
 		return config.Platform{}, console.WithNext(err, "%s", a.Command())
 	}
+	if len(a.Name) > longestName {
+		return config.Platform{}, console.Usage(fmt.Sprintf("-name %s has %d characters, where AWS's names leave %d to it", a.Name, len(a.Name), longestName), a.Command())
+	}
 	p := a.Platform()
 	if err := p.Validate(); err != nil {
 		return p, console.WithNext(fmt.Errorf("init: nothing was written, since this is no valid platform:\n  %s",
 			strings.ReplaceAll(err.Error(), "\n", "\n  ")), "%s", a.Command())
 	}
-	if err := c.Confirm(ctx, i.question(), i.Yes); err != nil {
+	question, err := i.question()
+	if err != nil {
+		return p, err
+	}
+	if err := c.Confirm(ctx, question, i.Yes); err != nil {
 		return p, err
 	}
 	did, err := Write(i.Dir, p)
@@ -107,50 +112,76 @@ func (i *Init) remind(p config.Platform) {
 			continue // the sample application has it
 		}
 		i.Console.Progress("task %s runs %s in the image of %s: its Dockerfile has to copy that program, as docs/migrations.md shows, with Image{Context: %q, Dockerfile: %q}",
-			t.Name, strings.Join(t.Command, " "), s.Name, ".", path.Join(s.Folder, cmp.Or(s.Dockerfile, "Dockerfile")))
+			t.Name, strings.Join(t.Command, " "), s.Name, ".", s.dockerfile())
 	}
 }
 
 // services takes the services from the folder's Dockerfiles, and tells the
 // console where it found them.
-func (i *Init) services() error {
+func (i *Init) services(ctx context.Context) error {
 	a, c := &i.Answers, i.Console
 	if len(a.Services) > 0 {
-		if err := a.readHealth(os.DirFS(i.Dir)); err != nil {
+		missing, err := a.readDockerfiles(os.DirFS(i.Dir))
+		if err != nil {
 			return err
+		}
+		for _, name := range missing {
+			c.Progress("%s is not there: the image cannot be built before it is", name)
 		}
 		for _, s := range a.Services {
 			if s.Port == 0 && s.HealthCommand == nil {
-				c.Progress("%s/Dockerfile has no HEALTHCHECK, which the health command of worker %s would be", s.Folder, s.Name)
+				c.Progress("%s has no HEALTHCHECK, which the health command of worker %s would be", s.dockerfile(), s.Name)
 			}
 		}
 		return nil
 	}
+	a.Found = true
 	found, without, err := Discover(os.DirFS(i.Dir))
 	if err != nil {
 		return err
 	}
 	for _, s := range found {
-		c.Progress("found service %s, port %d, in %s/%s", s.Name, s.Port, s.Folder, s.Dockerfile)
+		if s.Port == 0 {
+			c.Progress("found worker %s in %s, which exposes no port and has a HEALTHCHECK", s.Name, s.dockerfile())
+		} else {
+			c.Progress("found service %s, port %d, in %s", s.Name, s.Port, s.dockerfile())
+		}
 	}
-	for _, name := range without {
-		c.Progress("%s exposes no port: if it is a service, name all services by flags, the found ones too: -service NAME:PORT:FOLDER, and -worker NAME:FOLDER for one that listens on none", name)
+	if c.CanAsk() {
+		if found, err = a.ports(found, without, func(question string) (string, error) { return c.Ask(ctx, question) }); err != nil {
+			return err
+		}
+	} else {
+		for _, s := range without {
+			c.Progress("%s exposes no port and has no HEALTHCHECK: if it is a service, name all services by flags, the found ones too: -service NAME:PORT:FOLDER, and -worker NAME:FOLDER for one that listens on none", s.dockerfile())
+		}
 	}
 	if a.Services = found; len(found) == 0 {
 		a.Services = []Service{{Name: "web", Port: 8080}}
-		c.Progress("no Dockerfile with EXPOSE is here: the platform begins with one service, web, on port 8080, and the sample application as its image")
+		c.Progress("no Dockerfile with EXPOSE or HEALTHCHECK is here: the platform begins with one service, web, on port 8080, and the sample application as its image")
 	}
 	return nil
 }
 
 // question asks whether to write, and says what will be lost.
-func (i *Init) question() string {
+func (i *Init) question() (string, error) {
+	own, err := owned(i.Dir, "github.com/"+i.Answers.Repository)
+	if err != nil {
+		return "", fmt.Errorf("init: %w", err)
+	}
 	question := fmt.Sprintf("Replace %s by %s", platformFile, i.Answers.Name)
+	if own {
+		return question + ", and keep a copy if it differs?", nil
+	}
 	if names, err := fs.Glob(os.DirFS(i.Dir), migrationFiles); err == nil && len(names) > 0 {
 		question += fmt.Sprintf(", remove %d migrations", len(names))
 	}
-	return question + ", and rename the Go module?"
+	return question + ", and rename the Go module?", nil
 }
+
+// longestName is the most characters of a platform's name: the names of an
+// environment called production hold it too.
+const longestName = 38
 
 // rendering bounds the run of gen, including its compilation.
 const rendering = 10 * time.Minute

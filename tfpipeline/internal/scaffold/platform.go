@@ -38,6 +38,8 @@ type Answers struct {
 	// "/health".
 	HealthPath string
 	Services   []Service
+	// Found: the services are those of the folder, which init finds again.
+	Found bool
 	// NoDatabase and NoCache make a platform without them.
 	NoDatabase, NoCache bool
 }
@@ -47,10 +49,11 @@ type Service struct {
 	Name string
 	// Port is what it listens on; 0: on none, as a worker does.
 	Port int
-	// Folder holds the Dockerfile, relative to the checkout and with slashes;
-	// empty stands for the sample application.
+	// Folder holds what the build may copy, relative to the checkout and with
+	// slashes; empty stands for the sample application.
 	Folder string
-	// Dockerfile is the file's name in Folder; empty is "Dockerfile".
+	// Dockerfile is the file, relative to the checkout; empty is "Dockerfile" in
+	// Folder.
 	Dockerfile string
 	// HealthCommand is how ECS checks a worker.
 	HealthCommand []string
@@ -60,11 +63,12 @@ type Service struct {
 // Dockerfile.
 const sampleImage = "tfpipeline/internal/localaws/sample/Dockerfile"
 
-// ParseService reads NAME:PORT or NAME:PORT:FOLDER.
+// ParseService reads NAME:PORT[:FOLDER[:DOCKERFILE]], where a Dockerfile may stand
+// for its folder.
 func ParseService(text string) (Service, error) {
 	parts := strings.SplitN(text, ":", 3)
 	if len(parts) < 2 {
-		return Service{}, fmt.Errorf("read service %q: write NAME:PORT or NAME:PORT:FOLDER, such as api:8080:services/api", text)
+		return Service{}, fmt.Errorf("read service %q: write NAME:PORT, NAME:PORT:FOLDER or NAME:PORT:FOLDER:DOCKERFILE, such as api:8080:services/api", text)
 	}
 	port, err := strconv.Atoi(parts[1])
 	if err != nil || port < 1 || port > 65535 {
@@ -72,23 +76,40 @@ func ParseService(text string) (Service, error) {
 	}
 	s := Service{Name: parts[0], Port: port}
 	if len(parts) == 3 {
-		s.Folder = folder(parts[2])
+		s.build(parts[2])
 	}
 	return s, nil
 }
 
-// ParseWorker reads NAME or NAME:FOLDER.
+// ParseWorker reads NAME[:FOLDER[:DOCKERFILE]], as ParseService does.
 func ParseWorker(text string) Service {
 	name, in, ok := strings.Cut(text, ":")
 	s := Service{Name: name}
 	if ok {
-		s.Folder = folder(in)
+		s.build(in)
 	}
 	return s
 }
 
-func folder(text string) string {
-	return path.Clean(cmp.Or(text, "."))
+// build reads FOLDER, DOCKERFILE or FOLDER:DOCKERFILE.
+func (s *Service) build(text string) {
+	folder, file, ok := strings.Cut(text, ":")
+	if !ok && isDockerfile(path.Base(text)) {
+		folder, file = path.Dir(text), text
+	}
+	s.buildFrom(path.Clean(folder), file)
+}
+
+func (s *Service) buildFrom(folder, file string) {
+	s.Folder = folder
+	if file = path.Clean(file); file != "." && file != path.Join(folder, "Dockerfile") {
+		s.Dockerfile = file
+	}
+}
+
+// dockerfile is the path of the Dockerfile.
+func (s Service) dockerfile() string {
+	return cmp.Or(s.Dockerfile, path.Join(s.Folder, "Dockerfile"))
 }
 
 // String is the service as ParseService or ParseWorker reads it.
@@ -97,10 +118,15 @@ func (s Service) String() string {
 	if s.Port != 0 {
 		text += ":" + strconv.Itoa(s.Port)
 	}
-	if s.Folder != "" {
-		text += ":" + s.Folder
+	switch {
+	case s.Folder == "":
+		return text
+	case s.Dockerfile == "":
+		return text + ":" + s.Folder
+	case path.Dir(s.Dockerfile) == s.Folder:
+		return text + ":" + s.Dockerfile
 	}
-	return text
+	return text + ":" + s.Folder + ":" + s.Dockerfile
 }
 
 // frontDoors are usual names of the service that answers requests that no
@@ -134,6 +160,17 @@ func safeZones(region string) string {
 	default:
 		return "a,b"
 	}
+}
+
+// private reports whether all services are workers, which need no domain.
+func (a *Answers) private() bool { return len(a.Services) > 0 && front(a.Services) < 0 }
+
+// email is who hears production's alarms; "" is unknown.
+func (a *Answers) email() string {
+	if a.Email == "" && a.Domain != "" {
+		return "on-call@" + a.Domain
+	}
+	return a.Email
 }
 
 // zones are the availability zones by name.
@@ -238,17 +275,15 @@ func (s Service) image() config.Image {
 	switch {
 	case s.Folder == "":
 		return config.Image{Dockerfile: sampleImage}
-	case s.Dockerfile == "" || s.Dockerfile == "Dockerfile":
-		return config.Image{Context: s.Folder}
 	default:
-		return config.Image{Context: s.Folder, Dockerfile: strings.TrimPrefix(s.Folder+"/"+s.Dockerfile, "./")}
+		return config.Image{Context: s.Folder, Dockerfile: s.Dockerfile}
 	}
 }
 
 func (a Answers) environments() []config.Environment {
 	alarms := config.Alarms{CPUPercent: 80, MemoryPercent: 80, HTTP5xx: 10, Period: 5 * time.Minute}
 	heard := alarms
-	heard.Emails = []string{cmp.Or(a.Email, "on-call@"+a.Domain)}
+	heard.Emails = []string{a.email()}
 	return []config.Environment{
 		{
 			Name: "staging", Subdomain: "staging",

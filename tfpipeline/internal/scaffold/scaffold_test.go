@@ -32,7 +32,7 @@ func companies() map[string]Answers {
 			Services: []Service{
 				{Name: "accounts", Port: 8081, Folder: "services/accounts"}, {Name: "payments", Port: 8082, Folder: "services/payments"},
 				{Name: "cards", Port: 8083, Folder: "services/cards"}, {Name: "fraud", Port: 8084, Folder: "services/fraud"},
-				{Name: "statements", Port: 8085, Folder: "services/statements", Dockerfile: "statements.Dockerfile"},
+				{Name: "statements", Port: 8085, Folder: "services/statements", Dockerfile: "services/statements/statements.Dockerfile"},
 				{Name: "www", Port: 3000, Folder: "web"}, {Name: "admin", Port: 3001, Folder: "web/admin"},
 			},
 		},
@@ -144,31 +144,64 @@ func asJSON(t *testing.T, v any) string {
 func TestDiscover(t *testing.T) {
 	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
 	services, without, err := Discover(fstest.MapFS{
-		"Dockerfile":                        file("FROM golang AS build\nEXPOSE 1\nFROM scratch\nENV PORT=8080\nEXPOSE ${PORT}/tcp 9090\n"),
-		"services/Billing_API/Dockerfile":   file("from node\nARG P 3000\nexpose 53/udp $P\n"),
-		"services/worker/Dockerfile":        file("FROM node\nCMD [\"node\", \"worker.js\"]\n"),
-		"a/web/Dockerfile":                  file("FROM nginx\nEXPOSE ${HTTP:-80}\n"),
-		"b/web/Dockerfile":                  file("FROM nginx\nEXPOSE 81\n"),
-		"jvm/Order_Mgmt/docker/Dockerfile":  file("FROM x\nEXPOSE 9999\n"),
-		"tools/search.Dockerfile":           file("FROM x\nEXPOSE 7700\n"),
-		"tfpipeline/sample/Dockerfile":      file("FROM x\nEXPOSE 8080\n"),
-		"a/node_modules/x/Dockerfile":       file("FROM x\nEXPOSE 8080\n"),
-		".devcontainer/Dockerfile":          file("FROM x\nEXPOSE 8080\n"),
-		"services/Billing_API/package.json": file("{}"),
+		"Dockerfile":                         file("FROM golang AS build\nEXPOSE 1\nFROM scratch\nENV PORT=8080\nEXPOSE ${PORT}/tcp 9090\n"),
+		"services/Billing_API/Dockerfile":    file("from node\nARG P 3000\nexpose 53/udp $P\n"),
+		"services/worker/Dockerfile":         file("FROM node\nCMD [\"node\", \"worker.js\"]\n"),
+		"a/web/Dockerfile":                   file("FROM nginx\nEXPOSE ${HTTP:-80}\n"),
+		"b/web/Dockerfile":                   file("FROM nginx\nEXPOSE 81\n"),
+		"jvm/Order_Mgmt/docker/Dockerfile":   file("FROM x\nEXPOSE 9999\n"),
+		"tools/search.Dockerfile":            file("FROM x\nEXPOSE 7700\n"),
+		"tfpipeline/sample/Dockerfile":       file("FROM x\nEXPOSE 8080\n"),
+		"a/node_modules/x/Dockerfile":        file("FROM x\nEXPOSE 8080\n"),
+		".devcontainer/Dockerfile":           file("FROM x\nEXPOSE 8080\n"),
+		"services/Billing_API/package.json":  file("{}"),
+		"mono/Dockerfile.mailer":             file("FROM node AS base\nEXPOSE 3100\nHEALTHCHECK CMD a\nFROM base AS build\nRUN make\nFROM base\nENV NODE_ENV=\"production\" PORT=3200 LOG='a b=c'\n"),
+		"mono/Dockerfile.pages":              file("FROM node\nENV NODE_ENV=production PORT=3200\nENV LISTEN $PORT\nEXPOSE $LISTEN-3210\n"),
+		"mono/Dockerfile.dev":                file("FROM node\nEXPOSE 9229\n"),
+		"mono/pages.test.Dockerfile":         file("FROM node\nEXPOSE 9229\n"),
+		"mono/Dockerfile.pages.dockerignore": file("*\n"),
+		"pod/Containerfile":                  file("FROM node\nEXPOSE 3300\n"),
+		"prod/Dockerfile.production":         file("FROM node\nEXPOSE 3400\n"),
+		"both/Dockerfile":                    file("FROM node\nEXPOSE 3500\n"),
+		"both/Dockerfile.prod":               file("FROM node\nEXPOSE 3501\n"),
+		"3d/Dockerfile":                      file("FROM node\nEXPOSE 3600\n"),
+		"cache/Dockerfile":                   file("FROM node\nEXPOSE 3700\n"),
+		"queue/Dockerfile":                   file("FROM node\nHEALTHCHECK CMD [\"/live\"]\n"),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []Service{
-		{Name: "app", Port: 8080, Folder: ".", Dockerfile: "Dockerfile"}, {Name: "web", Port: 80, Folder: "a/web", Dockerfile: "Dockerfile"}, {Name: "b-web", Port: 81, Folder: "b/web", Dockerfile: "Dockerfile"},
-		{Name: "order-mgmt", Port: 9999, Folder: "jvm/Order_Mgmt/docker", Dockerfile: "Dockerfile"},
-		{Name: "billing-api", Port: 3000, Folder: "services/Billing_API", Dockerfile: "Dockerfile"}, {Name: "search", Port: 7700, Folder: "tools", Dockerfile: "search.Dockerfile"},
+		{Name: "app-3d", Port: 3600, Folder: "3d"}, {Name: "app", Port: 8080, Folder: "."}, {Name: "web", Port: 80, Folder: "a/web"}, {Name: "b-web", Port: 81, Folder: "b/web"},
+		{Name: "both", Port: 3500, Folder: "both"}, {Name: "cache-service", Port: 3700, Folder: "cache"},
+		{Name: "order-mgmt", Port: 9999, Folder: "jvm/Order_Mgmt/docker"},
+		{Name: "mailer", Port: 3100, Folder: "mono", Dockerfile: "mono/Dockerfile.mailer"}, {Name: "pages", Port: 3200, Folder: "mono", Dockerfile: "mono/Dockerfile.pages"},
+		{Name: "pod", Port: 3300, Folder: "pod", Dockerfile: "pod/Containerfile"}, {Name: "prod", Port: 3400, Folder: "prod", Dockerfile: "prod/Dockerfile.production"},
+		{Name: "queue", Folder: "queue", HealthCommand: []string{"CMD", "/live"}},
+		{Name: "billing-api", Port: 3000, Folder: "services/Billing_API"}, {Name: "search", Port: 7700, Folder: "tools", Dockerfile: "tools/search.Dockerfile"},
 	}
 	if d := cmp.Diff(want, services); d != "" {
 		t.Errorf("services (-want +got):\n%s", d)
 	}
-	if !slices.Equal(without, []string{"services/worker/Dockerfile"}) {
-		t.Errorf("without a port: %q", without)
+	if d := cmp.Diff([]Service{{Name: "worker", Folder: "services/worker"}}, without); d != "" {
+		t.Errorf("without a port (-want +got):\n%s", d)
+	}
+	// They are a platform, and flags that name them give the same one.
+	a := companies()["a bakery with one container"]
+	a.Services = services
+	if err := a.Platform().Validate(); err != nil {
+		t.Error(err)
+	}
+	for _, s := range services {
+		given := ParseWorker(s.String())
+		if s.Port != 0 {
+			if given, err = ParseService(s.String()); err != nil {
+				t.Error(err)
+			}
+		}
+		if s.HealthCommand = nil; !cmp.Equal(s, given) {
+			t.Errorf("%s gives %+v, not %+v", s, given, s)
+		}
 	}
 }
 
@@ -192,15 +225,26 @@ func TestFront(t *testing.T) {
 }
 
 func TestParseService(t *testing.T) {
-	for _, text := range []string{"api:8080", "api:8080:services/api", "api:8080:."} {
+	for _, text := range []string{"api:8080", "api:8080:services/api", "api:8080:.", "api:8080:tools/api.Dockerfile", "api:8080:.:services/api/Dockerfile"} {
 		s, err := ParseService(text)
 		if err != nil || s.String() != text {
 			t.Errorf("%s: %v, %v", text, s, err)
 		}
 	}
-	for _, text := range []string{"mailer", "mailer:services/mailer", "mailer:."} {
+	for _, text := range []string{"mailer", "mailer:services/mailer", "mailer:.", "mailer:Dockerfile.mailer", "mailer:.:services/mailer/Dockerfile"} {
 		if s := ParseWorker(text); s.String() != text || s.Port != 0 {
 			t.Errorf("%s: %v", text, s)
+		}
+	}
+	for text, want := range map[string]config.Image{
+		"api:8080:services/api": {Context: "services/api"}, "api:8080:services/api/Dockerfile": {Context: "services/api"},
+		"api:8080:./tools//api.Dockerfile":   {Context: "tools", Dockerfile: "tools/api.Dockerfile"},
+		"api:8080:.:services/api/Dockerfile": {Context: ".", Dockerfile: "services/api/Dockerfile"},
+		"api:8080:web:web/Dockerfile":        {Context: "web"},
+		"api:8080::build/api.docker":         {Context: ".", Dockerfile: "build/api.docker"},
+	} {
+		if s, err := ParseService(text); err != nil || s.image() != want {
+			t.Errorf("%s: %+v, %v, want %+v", text, s.image(), err, want)
 		}
 	}
 	for _, text := range []string{"", "api", "api:x", "api:0", "api:65536"} {
@@ -218,10 +262,13 @@ func TestHealthcheck(t *testing.T) {
 		"FROM x\nHEALTHCHECK CMD a\nHEALTHCHECK CMD b\n":                                          {"CMD-SHELL", "b"},
 		"FROM x\nHEALTHCHECK CMD a\nHEALTHCHECK NONE\n":                                           nil,
 		"FROM x AS build\nHEALTHCHECK CMD a\nFROM y\n":                                            nil,
+		"FROM x AS base\nHEALTHCHECK CMD a\nFROM base\n":                                          {"CMD-SHELL", "a"},
+		"from x as Base\nHEALTHCHECK CMD a\nFROM --platform=$BUILDPLATFORM base AS b\nFROM b\n":   {"CMD-SHELL", "a"},
 	} {
 		a := Answers{Services: []Service{{Name: "w", Folder: "w"}, {Name: "api", Port: 8080, Folder: "nowhere"}}}
-		if err := a.readHealth(fstest.MapFS{"w/Dockerfile": {Data: []byte(dockerfile)}}); err != nil || !slices.Equal(a.Services[0].HealthCommand, want) {
-			t.Errorf("%q: %q, want %q; %v", dockerfile, a.Services[0].HealthCommand, want, err)
+		missing, err := a.readDockerfiles(fstest.MapFS{"w/Dockerfile": {Data: []byte(dockerfile)}})
+		if err != nil || !slices.Equal(a.Services[0].HealthCommand, want) || !slices.Equal(missing, []string{"nowhere/Dockerfile"}) {
+			t.Errorf("%q: %q, want %q; missing %q, %v", dockerfile, a.Services[0].HealthCommand, want, missing, err)
 		}
 	}
 }
@@ -275,7 +322,7 @@ func TestWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff([]string{
-		"wrote gen/config/default.go", "removed 2 migrations of the example",
+		"removed 2 migrations of the example", "wrote gen/config/default.go",
 		"renamed the Go module to github.com/FirstBank/ledger.core_2 in 4 files",
 	}, did); d != "" {
 		t.Errorf("what it did (-want +got):\n%s", d)
@@ -306,6 +353,46 @@ func TestWrite(t *testing.T) {
 	}
 }
 
+// A checkout that is somebody's own loses nothing of it, also if the repository's name
+// was mistaken the first time.
+func TestWriteKeeps(t *testing.T) {
+	for _, repository := range []string{"FirstBank/ledger.core_2", "FirstBank/ledger"} {
+		dir, answers := clone(t), companies()["a bank with seven services"]
+		write := func(name, text string) {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := Write(dir, answers.Platform()); err != nil {
+			t.Fatal(err)
+		}
+		edited := contents(t, dir)[platformFile] + "\nvar mine = 1\n"
+		write(platformFile, edited)
+		write("migrations/0001_create_orders.sql", "SELECT 1;\n")
+		answers.Repository = repository
+		source, err := Source(answers.Platform())
+		if err != nil {
+			t.Fatal(err)
+		}
+		did, err := Write(dir, answers.Platform())
+		if err != nil || !slices.Contains(did, "kept what gen/config/default.go held in gen/config/default.go.before") {
+			t.Errorf("it did %q, %v", did, err)
+		}
+		after := contents(t, dir)
+		if after[keptFile] != edited || after[platformFile] != string(source) || after["migrations/0001_create_orders.sql"] == "" {
+			t.Errorf("%s: what was there is lost: %q", repository, after)
+		}
+		// So is an older copy.
+		write(platformFile, "package config // "+written)
+		if did, err := Write(dir, answers.Platform()); err != nil {
+			t.Errorf("it did %q, %v", did, err)
+		}
+		if after := contents(t, dir); after[keptFile] != edited || after[keptFile+"-2"] != "package config // "+written {
+			t.Errorf("%s: a copy is lost: %q", repository, after)
+		}
+	}
+}
+
 // A platform that is not valid is told all its problems, and changes no file.
 func TestWriteRefuses(t *testing.T) {
 	dir := clone(t)
@@ -324,6 +411,42 @@ func TestWriteRefuses(t *testing.T) {
 	}
 	if d := cmp.Diff(before, contents(t, dir)); d != "" {
 		t.Errorf("changed (-before +after):\n%s", d)
+	}
+}
+
+// The longest name that init takes is the longest that Validate takes.
+func TestLongestName(t *testing.T) {
+	a := companies()["a bakery with one container"]
+	for _, length := range []int{longestName, longestName + 1} {
+		a.Name = strings.Repeat("n", length)
+		if err := a.Platform().Validate(); (err == nil) != (length == longestName) {
+			t.Errorf("%d characters: %v", length, err)
+		}
+	}
+}
+
+// A service whose Dockerfile says no port is asked for it.
+func TestPorts(t *testing.T) {
+	answers := map[string]string{"api": "3000", "tool": "", "bad": "x"}
+	ask := func(question string) (string, error) {
+		for name, answer := range answers {
+			if strings.HasPrefix(question, name+"/Dockerfile exposes no port. On which does service "+name+" listen") {
+				return answer, nil
+			}
+		}
+		return "", errors.New(question)
+	}
+	web, api, tool := Service{Name: "web", Port: 80, Folder: "web"}, Service{Name: "api", Folder: "api"}, Service{Name: "tool", Folder: "tool"}
+	a := Answers{Found: true}
+	if got, err := a.ports([]Service{web}, []Service{tool}, ask); err != nil || !a.Found || !cmp.Equal(got, []Service{web}) {
+		t.Errorf("%v, %v", got, err)
+	}
+	got, err := a.ports([]Service{web}, []Service{tool, api}, ask)
+	if err != nil || a.Found || len(got) != 2 || got[1].String() != "api:3000:api" {
+		t.Errorf("%v, %v", got, err)
+	}
+	if got, err := a.ports(nil, []Service{{Name: "bad", Folder: "bad"}}, ask); err == nil {
+		t.Errorf("%v", got)
 	}
 }
 
@@ -360,6 +483,22 @@ func TestQuestions(t *testing.T) {
 		if _, _, err := (Answers{IDs: ids}).ids(); err == nil || !strings.Contains(err.Error(), ids) {
 			t.Errorf("ids %q: %v", ids, err)
 		}
+	}
+	// Workers need no domain, but somebody who hears the alarms.
+	a, asked = Answers{Name: "etl", Account: "111122223333", Repository: "acme/etl", Services: []Service{{Name: "load", HealthCommand: sampleHealth}}}, 0
+	if d := cmp.Diff([]string{"-email"}, a.Missing()); d != "" {
+		t.Error(d)
+	}
+	answers = []string{"", "ops@etl.com.br", ""}
+	if err := a.Complete(func(string) (string, error) { asked++; return answers[asked-1], nil }); err != nil || asked != len(answers) || a.Platform().Validate() != nil {
+		t.Fatalf("%d questions, %v, %v", asked, err, a.Platform().Validate())
+	}
+	if got := a.Command(); got != "tfpipeline init -name etl -account 111122223333 -region us-west-2 -email ops@etl.com.br -repository acme/etl -worker load" {
+		t.Errorf("%s", got)
+	}
+	// Services that were found are found again.
+	if a.Found = true; strings.Contains(a.Command(), "-worker") {
+		t.Errorf("%s", a.Command())
 	}
 	stop := errors.New("stop")
 	if err := (&Answers{}).Complete(func(string) (string, error) { return "", stop }); !errors.Is(err, stop) {

@@ -23,13 +23,16 @@ var remarks = map[string]string{
 	"Environments": "What differs between the environments stands here and nowhere else.",
 }
 
+// written is in every file that Source writes.
+const written = "docs/config.md explains every field."
+
 // Source returns gen/config/default.go for a platform, formatted and without
 // fields of zero value.
 func Source(p config.Platform) ([]byte, error) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "package config\n\nimport \"time\"\n\n"+
 		"// Default is %s, the platform this repository deploys. To add a\n"+
-		"// service or an environment, add one literal here and run make gen;\n// docs/config.md explains every field.\nfunc Default() Platform {\nreturn ", p.Name)
+		"// service or an environment, add one literal here and run make gen;\n// "+written+"\nfunc Default() Platform {\nreturn ", p.Name)
 	write(&b, reflect.ValueOf(p), true)
 	b.WriteString("\n}\n")
 	source, err := format.Source(b.Bytes())

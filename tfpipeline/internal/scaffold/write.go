@@ -9,13 +9,18 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/migrations"
 )
 
-// platformFile is where the platform is described.
-const platformFile = "gen/config/default.go"
+// platformFile is where the platform is described; keptFile is a copy of what it
+// held.
+const (
+	platformFile = "gen/config/default.go"
+	keptFile     = platformFile + ".before"
+)
 
 // migrationFiles are what init removes.
 const migrationFiles = "migrations/[0-9]*.sql"
@@ -23,11 +28,12 @@ const migrationFiles = "migrations/[0-9]*.sql"
 // placeholder is the content of the file that keeps the folder of migrations.
 const placeholder = "-- No migration: a Go program embeds this folder, and needs a file there.\n-- make migration NAME=create_x adds the first.\n"
 
-// Write turns the checkout in dir into the platform's: it replaces
-// gen/config/default.go, removes the migrations, and replaces the Go module's
-// path by the repository's wherever it occurs. It returns what it did, in
-// sentences without a full stop. If the platform is not valid, it changes
-// nothing and returns Validate's error. A second call changes nothing more.
+// Write turns the checkout in dir into the platform's: it removes the example's
+// migrations, replaces gen/config/default.go, and replaces the Go module's path by
+// the repository's wherever it occurs. It returns what it did, in sentences without a
+// full stop. If the platform is not valid, it changes nothing and returns Validate's
+// error. A second call changes nothing more. Of a checkout that is somebody's own
+// already, it keeps the migrations, and a copy of a default.go that differs.
 func Write(dir string, p config.Platform) (did []string, err error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
@@ -40,23 +46,28 @@ func Write(dir string, p config.Platform) (did []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	module := "github.com/" + p.Repository.Owner + "/" + p.Repository.Name
+	own, err := owned(dir, module)
+	if err != nil {
+		return nil, err
+	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open the checkout: %w", err)
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
-	if err := root.WriteFile(platformFile, source, 0o644); err != nil {
-		return nil, fmt.Errorf("write the platform: %w", err)
+	if own {
+		did, err = keep(root, source)
+	} else {
+		did, err = emptyMigrations(root)
 	}
-	did = append(did, "wrote "+platformFile)
-	removed, err := emptyMigrations(root)
 	if err != nil {
 		return did, err
 	}
-	if removed > 0 {
-		did = append(did, fmt.Sprintf("removed %d migrations of the example", removed))
+	if err := root.WriteFile(platformFile, source, 0o644); err != nil {
+		return did, fmt.Errorf("write the platform: %w", err)
 	}
-	module := "github.com/" + p.Repository.Owner + "/" + p.Repository.Name
+	did = append(did, "wrote "+platformFile)
 	files, err := rename(root, old, module)
 	if err != nil {
 		return did, err
@@ -81,39 +92,83 @@ func modulePath(dir string) (string, error) {
 	return string(m[1]), nil
 }
 
+// owned reports whether a checkout is somebody's own already, and not the example:
+// an earlier run has written its platform, or it has the module's name.
+func owned(dir, module string) (bool, error) {
+	old, err := modulePath(dir)
+	if err != nil || old == module {
+		return err == nil, err
+	}
+	content, err := os.ReadFile(filepath.Join(dir, platformFile))
+	if err != nil {
+		return false, fmt.Errorf("read the platform: %w", err)
+	}
+	return bytes.Contains(content, []byte(written)), nil
+}
+
+// keep copies a platform file that will be replaced by another, and no older copy is
+// lost by that.
+func keep(root *os.Root, source []byte) (did []string, err error) {
+	content, err := root.ReadFile(platformFile)
+	if err != nil || bytes.Equal(content, source) {
+		return nil, err
+	}
+	name := keptFile
+	copied, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	for n := 2; errors.Is(err, fs.ErrExist); n++ {
+		name = keptFile + "-" + strconv.Itoa(n)
+		copied, err = root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	}
+	if err == nil {
+		_, err = copied.Write(content)
+		err = errors.Join(err, copied.Close())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("keep the platform of before: %w", err)
+	}
+	return []string{"kept what " + platformFile + " held in " + name}, nil
+}
+
 // emptyMigrations removes the numbered files and keeps a file that Go can
 // embed.
-func emptyMigrations(root *os.Root) (removed int, err error) {
+func emptyMigrations(root *os.Root) (did []string, err error) {
 	names, err := fs.Glob(root.FS(), migrationFiles)
 	if err != nil {
-		return 0, fmt.Errorf("list the migrations: %w", err)
+		return nil, fmt.Errorf("list the migrations: %w", err)
 	}
 	for _, name := range names {
 		if err := root.Remove(name); err != nil {
-			return removed, fmt.Errorf("remove a migration of the example: %w", err)
+			return nil, fmt.Errorf("remove a migration of the example: %w", err)
 		}
-		removed++
 	}
 	if err := root.WriteFile("migrations/"+migrations.Placeholder, []byte(placeholder), 0o644); err != nil {
-		return removed, fmt.Errorf("empty the migrations: %w", err)
+		return nil, fmt.Errorf("empty the migrations: %w", err)
 	}
-	return removed, nil
+	if len(names) > 0 {
+		did = append(did, fmt.Sprintf("removed %d migrations of the example", len(names)))
+	}
+	return did, nil
 }
 
 // rename replaces the module's path in every text file, but not the paths of
-// modules that only begin with it.
+// modules that only begin with it. go.mod, which says whether that is still to be
+// done, is the last.
 func rename(root *os.Root, old, module string) (files int, err error) {
 	if old == module {
 		return 0, nil
 	}
+	last, mod := false, fs.DirEntry(nil)
 	named := regexp.MustCompile(regexp.QuoteMeta(old) + `($|[^A-Za-z0-9_-])`)
-	err = fs.WalkDir(root.FS(), ".", func(p string, d fs.DirEntry, err error) error {
+	replace := func(p string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
 		case d.IsDir() && slices.Contains([]string{".git", "bin", ".terraform", "node_modules"}, d.Name()):
 			return fs.SkipDir
 		case !d.Type().IsRegular():
+			return nil
+		case p == "go.mod" && !last:
+			mod = d
 			return nil
 		}
 		content, err := root.ReadFile(p)
@@ -126,7 +181,11 @@ func rename(root *os.Root, old, module string) (files int, err error) {
 		}
 		files++
 		return root.WriteFile(p, named.ReplaceAll(content, []byte(module+"$1")), info.Mode().Perm())
-	})
+	}
+	if err = fs.WalkDir(root.FS(), ".", replace); err == nil {
+		last = true
+		err = replace("go.mod", mod, nil)
+	}
 	if err != nil {
 		return files, fmt.Errorf("rename the Go module in %s: %w", root.Name(), err)
 	}
