@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/xml"
 	"errors"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -241,36 +243,71 @@ func await(t *testing.T, what string, so func() bool) {
 	}
 }
 
-// The whole demo, as make demo runs it.
+// The whole demo, as make demo runs it: to its end, and interrupted while Terraform
+// makes both environments. Neither leaves a process, a port or a folder.
 func TestDemo(t *testing.T) {
 	if os.Getenv("SOAK") == "" {
-		t.Skip("SOAK=1 runs the whole demo")
+		t.Skip("SOAK=1 runs the whole demo, and a second one up to an interrupt")
 	}
 	program := filepath.Join(t.TempDir(), "demo")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	out, err := exec.CommandContext(t.Context(), program).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	for _, want := range []string{
-		`promote v1\.0\.0 on production +0 .* plan `, `promote v1\.2\.0 on staging +3 .* roll back `, `promote v1\.2\.0 on production +1 `, `rollback v1\.0\.0 on production +0 `,
-		`all, and between +\d+ s +\d{3,} +0 `, `│ .*production`,
+	for name, c := range map[string]struct {
+		until string // after which it is interrupted; "" for never
+		code  int
+		want  []string
+	}{
+		"to its end": {"", console.ExitOK, []string{
+			`promote v1\.0\.0 on production +0 .* plan `, `promote v1\.2\.0 on staging +3 .* roll back `, `promote v1\.2\.0 on production +1 `, `rollback v1\.0\.0 on production +0 `,
+			`all, and between +\d+ s +\d{3,} +0 `, `│ .*production`,
+		}},
+		"interrupted": {"staging .*: (terraform apply|.*create )", console.ExitInterrupted, []string{"demo: interrupted"}},
 	} {
-		if !regexp.MustCompile(want).Match(out) {
-			t.Errorf("there is no %s in\n%s", want, out)
-		}
+		t.Run(name, func(t *testing.T) {
+			var out watched
+			// Whatever it starts has this variable too, and ps shows it.
+			mark := "DEMO_TEST=" + rand.Text()
+			cmd := exec.CommandContext(t.Context(), program)
+			cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), mark), &out, &out
+			if c.until != "" {
+				out.pattern, out.found = regexp.MustCompile(c.until), sync.OnceFunc(func() { _ = cmd.Process.Signal(os.Interrupt) })
+			}
+			err := cmd.Run()
+			if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != c.code {
+				t.Fatalf("%v, expected exit code %d\n%s", err, c.code, out.Bytes())
+			}
+			for _, want := range c.want {
+				if !regexp.MustCompile(want).Match(out.Bytes()) {
+					t.Errorf("there is no %s in\n%s", want, out.Bytes())
+				}
+			}
+			folder := regexp.MustCompile(`Everything lies in (\S+)\.`).FindSubmatch(out.Bytes())
+			if folder == nil {
+				t.Fatalf("no folder is named in\n%s", out.Bytes())
+			}
+			if _, err := os.Stat(string(folder[1])); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the folder is left: %v", err)
+			}
+			left, err := exec.CommandContext(t.Context(), "ps", "axeww").Output()
+			if err != nil || bytes.Contains(left, []byte(mark)) || bytes.Contains(left, folder[1]) {
+				t.Errorf("a process is left, %v:\n%s", err, left)
+			}
+		})
 	}
-	folder := regexp.MustCompile(`Everything lies in (\S+)\.`).FindSubmatch(out)
-	if folder == nil {
-		t.Fatalf("no folder is named in\n%s", out)
+}
+
+// watched keeps what is written, and calls found once that matches a pattern.
+type watched struct {
+	bytes.Buffer
+	pattern *regexp.Regexp
+	found   func()
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	n, err := w.Buffer.Write(p)
+	if w.pattern != nil && w.pattern.Match(w.Bytes()) {
+		w.found()
 	}
-	if _, err := os.Stat(string(folder[1])); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the folder is left: %v", err)
-	}
-	left, err := exec.CommandContext(t.Context(), "ps", "-eo", "args").Output()
-	if err != nil || bytes.Contains(left, folder[1]) {
-		t.Errorf("a process is left, %v:\n%s", err, left)
-	}
+	return n, err
 }
