@@ -31,13 +31,15 @@ var needs = []string{"account", "github", "network", "local", "time"}
 
 var (
 	needMark    = regexp.MustCompile(`<!-- commands: ([a-z]+) -->`)
-	commandSpan = regexp.MustCompile("`((?:bin/)?tfpipeline [a-z][^`]*|make [a-z][^`]*|go run [^`]*)`")
+	commandSpan = regexp.MustCompile("`((?:bin/)?tfpipeline [a-z][^`]*|make [a-z][^`]*|go run [^`]*|(?:aws|gh|git|migrate|terraform|psql|curl|docker|npm) [a-z-][^`]*)`")
+	// joined is what stands between two commands of one line.
+	joined = regexp.MustCompile(`(?: &&|;) +(tfpipeline )`)
 	// shellLine begins with a program that pages name.
-	shellLine = regexp.MustCompile(`^\s*((?:[A-Z_]+=\S+ )*(?:\S*bin/)?(?:tfpipeline|make|go|gh|aws|git|source|npm|docker|terraform|migrate|check|psql|curl)\b.*)`)
+	shellLine = regexp.MustCompile(`^\s*((?:[A-Z_]+=\S+ )*(?:\S*bin/)?(?:tfpipeline|make|go|gh|aws|git|source|npm|docker|terraform|migrate|check|psql|curl|pg_dump|jq|shuf|sha256sum|install|man)\b.*)`)
 )
 
 // documentedCommands are those of one page: lines of blocks without a language, or
-// of a shell, and code within text. A mark counts until the next heading, or for its
+// of a shell, examples of the help, and code within text. A mark counts until the next heading, or for its
 // own line if something stands before it there.
 func documentedCommands(t *testing.T, page string) (found []documented) {
 	t.Helper()
@@ -59,14 +61,17 @@ func documentedCommands(t *testing.T, page string) (found []documented) {
 		}
 		add := func(text string) {
 			text, _, _ = strings.Cut(text, "   #")
-			text = strings.TrimSpace(strings.ReplaceAll(text, `\|`, "|"))
-			found = append(found, documented{page, i + 1, text, here})
+			for text := range strings.SplitSeq(joined.ReplaceAllString(strings.ReplaceAll(text, `\|`, "|"), "\n$1"), "\n") {
+				found = append(found, documented{page, i + 1, strings.TrimSpace(text), here})
+			}
 		}
 		switch trimmed := strings.TrimSpace(line); {
 		case strings.HasPrefix(trimmed, "```"):
 			fenced, language = !fenced, strings.TrimPrefix(trimmed, "```")
 		case fenced:
-			if m := shellLine.FindStringSubmatch(line); m != nil && (language == "" || language == "sh" || language == "bash") {
+			// A text of the help has its examples behind two spaces.
+			help := language == "text" && strings.HasPrefix(line, "  tfpipeline ")
+			if m := shellLine.FindStringSubmatch(line); m != nil && (help || language == "" || language == "sh" || language == "bash") {
 				add(m[1])
 			}
 		case strings.HasPrefix(line, "#"):
@@ -143,7 +148,7 @@ func TestDocsCommands(t *testing.T) {
 // tfpipeline for all the ways to call it.
 func (d documented) words() []string {
 	line, _, _ := strings.Cut(d.text, " |")
-	line, _, _ = strings.Cut(line, " >>")
+	line, _, _ = strings.Cut(line, " >")
 	var words []string
 	for _, w := range regexp.MustCompile(`(?:[^\s'"$]|\$\([^)]*\)|\$|'[^']*'|"[^"]*")+`).FindAllString(line, -1) {
 		words = append(words, strings.NewReplacer("'", "", `"`, "").Replace(w))
@@ -222,7 +227,9 @@ func target(name, makefile, help string, tests testSources) string {
 // lines.
 type testSources map[string][][]string
 
+// A command that is refused, or that an answer names, is not run.
 func sources(t *testing.T) testSources {
+	refusal := regexp.MustCompile(`^\s*(?:std(?:out|err) |exits 1 |! exec )|next: |ExitFailed|continues from here`)
 	t.Helper()
 	out := testSources{}
 	for _, pattern := range []string{"*_test.go", "testdata/script/*.txtar", "../gen/*_test.go", "../migrations/migrate/*_test.go", "../migrations/check/*_test.go", "../.ci/other-platform"} {
@@ -240,7 +247,7 @@ func sources(t *testing.T) testSources {
 			}
 			key := p
 			for line := range strings.Lines(strings.ReplaceAll(string(content), "\\\n", " ")) {
-				if strings.HasPrefix(strings.TrimSpace(line), "//") {
+				if strings.HasPrefix(strings.TrimSpace(line), "//") || refusal.MatchString(line) {
 					continue
 				}
 				if name, ok := strings.CutPrefix(line, "func Test"); ok {

@@ -20,7 +20,7 @@ import (
 // change, and a release is frozen, restarted and promoted before it is rolled back.
 // Verbs that are not here need more than the world has.
 var order = []string{
-	"help", "completion", "--version", "config", "github", "status", "dashboard", "history", "logs", "drift", "plan",
+	"help", "completion", "--version", "config", "github", "drift", "status", "dashboard", "history", "logs", "plan",
 	"secrets", "freeze", "unfreeze", "unlock", "run", "restart", "scale", "apply", "promote", "rollback",
 }
 
@@ -32,10 +32,14 @@ var endless = []string{"dashboard", "-f"}
 var added = map[string][]string{"apply": {"-yes"}, "dashboard": {"-addr", "127.0.0.1:0"}}
 
 // codes are the exit codes of commands that do not end with 0.
-var codes = map[string]int{}
+var codes = map[string]int{
+	// Neither that plan nor that lock is the world's.
+	"promote -env production -release v1.4.0 -reviewed 47773ac14efb91b0cb53": console.ExitFailed,
+	"unlock -env staging -state f216bbea-1111-2222-3333-444455556666":        console.ExitFailed,
+}
 
 // elsewhere are commands that need GitHub, by the test that stands in for it.
-var elsewhere = map[string]string{"github -check": "TestScripts/github", "plan -all -comment": "TestPlanAllComment"}
+var elsewhere = map[string]string{"github -check": "TestScripts/github", "plan -all -comment": "TestPlanAllComment", "drift -issues -markdown": "TestWorkflowRuns"}
 
 // spaced is an argument with spaces, or the value of a flag that has.
 var spaced = regexp.MustCompile(`[^=]* .*`)
@@ -67,7 +71,9 @@ func runDocumented(t *testing.T, found []documented) map[string]string {
 		t.Fatal(err)
 	}
 	records := slices.DeleteFunc(w.keys("history/production/"), func(key string) bool { return strings.HasSuffix(key, ".journal.json") })
-	forms := strings.NewReplacer("$(git rev-parse HEAD)", w.releases["v1.4.0"], "RECORD", strings.TrimSuffix(filepath.Base(records[0]), ".json"),
+	record := strings.TrimSuffix(filepath.Base(records[0]), ".json")
+	forms := strings.NewReplacer("$(git rev-parse HEAD)", w.releases["v1.4.0"], "RECORD", record, "20261123T080000Z-abcdef", record,
+		"v1.2.2", "v1.3.0", "v1.4.1", "v1.4.0", "keys.json", value,
 		"FILE", value, "ADDRESS", "aws_thing.this", "NAME", "migrate", "ENV", "production", "COMMAND", "help", "REASON", "sale")
 
 	var commands []documented
@@ -119,6 +125,9 @@ func runDocumented(t *testing.T, found []documented) map[string]string {
 		cancel()
 		if code != codes[line] {
 			t.Errorf("%s: tfpipeline %s: exit %d\n%s%s", d, strings.Join(args, " "), code, stdout, stderr)
+		}
+		if _, file, ok := strings.Cut(d.text, " > "); ok { // for the command that reads it
+			writeFile(t, strings.TrimSpace(file), stdout)
 		}
 		results[d.text] = fmt.Sprintf("exit %d after %s", code, time.Since(began).Round(time.Millisecond))
 		if more := added[args[0]]; more != nil {
