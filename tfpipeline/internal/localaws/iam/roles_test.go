@@ -3,12 +3,15 @@ package iam_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/zclconf/go-cty/cty"
 
+	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/gen/gentest"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam"
@@ -314,6 +317,40 @@ func TestSizes(t *testing.T) {
 		if d.Boundary != nil {
 			if size := characters(t, d.Boundary); size > 6144 {
 				t.Errorf("%s: the boundary has %d characters", name, size)
+			}
+		}
+	}
+}
+
+// TestSizesOfManyServices: the roles of a platform with 300 services are as large as
+// those of one with three, and what modules/github is given is the same.
+func TestSizesOfManyServices(t *testing.T) {
+	p := configtest.Docs()
+	few := gentest.Tree(t, p)
+	api := p.Services[slices.IndexFunc(p.Services, func(s config.Service) bool { return s.Name == "api" })]
+	for len(p.Services) < 300 {
+		api.Name = fmt.Sprintf("api%d", len(p.Services))
+		p.Services = append(p.Services, api)
+	}
+	many := gentest.Tree(t, p)
+	given := func(tree string) string {
+		b, err := os.ReadFile(filepath.Join(tree, "envs", "shared", "github.tf"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	if given(many) != given(few) {
+		t.Errorf("modules/github is given\n%s\nand with three services\n%s", given(many), given(few))
+	}
+	want := iamtest.Workflows(t, few, zone())
+	for name, d := range iamtest.Workflows(t, many, zone()) {
+		if len(d.Policies) == 0 || len(d.Policies) != len(want[name].Policies) {
+			t.Errorf("%s has %d policies, and %d with three services", name, len(d.Policies), len(want[name].Policies))
+		}
+		for policy, document := range d.Policies {
+			if got, of := characters(t, document), characters(t, want[name].Policies[policy]); got != of || got > 6144 {
+				t.Errorf("%s: %s has %d characters, and %d with three services", name, policy, got, of)
 			}
 		}
 	}
