@@ -1,6 +1,8 @@
 package localaws
 
 import (
+	"fmt"
+	"io"
 	"net/http"
 	"regexp"
 	"strings"
@@ -20,7 +22,14 @@ func checkPatterns(c *endpoint.Call, account string) error {
 	if !ok {
 		return nil
 	}
-	for key, value := range iam.Read(c.Service, c.Operation, c.Request, c.Body).Tags {
+	tags := iam.Read(c.Service, c.Operation, c.Request, c.Body).Tags
+	if c.Service == "s3" {
+		var err error
+		if tags, err = bucketTags(c); err != nil {
+			return err
+		}
+	}
+	for key, value := range tags {
 		switch {
 		case strings.HasPrefix(strings.ToLower(key), "aws:"):
 			return endpoint.Refuse(code, "Tag keys must not start with aws:, which is reserved for AWS: %q", key)
@@ -34,6 +43,27 @@ func checkPatterns(c *endpoint.Call, account string) error {
 	return nil
 }
 
+// bucketTags are the tags that a call gives a bucket or an object.
+func bucketTags(c *endpoint.Call) (map[string]string, error) {
+	if c.Request.Method != http.MethodPut || !c.Request.URL.Query().Has("tagging") {
+		return nil, nil
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(nil, c.Request.Body, endpoint.MaxBody))
+	if err != nil {
+		return nil, fmt.Errorf("read the tags: %w", err)
+	}
+	endpoint.SetBody(c.Request, body)
+	root, err := endpoint.ParseXML(body)
+	if err != nil {
+		return nil, nil // moto refuses it
+	}
+	tags := map[string]string{}
+	for _, t := range endpoint.Every(root, "Tag") {
+		tags[endpoint.Text(t, "Key")] = endpoint.Text(t, "Value")
+	}
+	return tags, nil
+}
+
 // tagPattern is that of every service but EC2:
 // https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
 var tagPattern = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
@@ -43,6 +73,7 @@ var tagPattern = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
 var tagRefusals = map[string]string{
 	"acm": "InvalidTagException", "application-autoscaling": "ValidationException", "ec2": "InvalidParameterValue",
 	"ecr": "InvalidTagParameterException", "elasticache": "InvalidParameterValue", "elasticloadbalancing": "ValidationError",
-	"iam": "ValidationError", "logs": "InvalidParameterException", "monitoring": "ValidationError", "rds": "InvalidParameterValue",
-	"secretsmanager": "InvalidRequestException", "servicediscovery": "InvalidInput", "sns": "InvalidParameter",
+	"events": "ValidationException", "iam": "ValidationError", "logs": "InvalidParameterException", "monitoring": "ValidationError",
+	"rds": "InvalidParameterValue", "s3": "InvalidTag", "scheduler": "ValidationException", "secretsmanager": "InvalidRequestException",
+	"servicediscovery": "InvalidInput", "sns": "InvalidParameter", "sqs": "InvalidParameterValue", "wafv2": "WAFInvalidParameterException",
 }
