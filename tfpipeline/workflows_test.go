@@ -63,6 +63,7 @@ var jobTable = map[string]jobRow{
 	"operate/operate":         {"deploy-${{ inputs.environment }}", "${{ inputs.environment }}", "contents: read, id-token: write", 30},
 	"nightly/vulnerabilities": {"", "", "contents: read", 20},
 	"scan/scan":               {"", "", "contents: read", 40},
+	"nightly/simulate":        {"", "", "contents: read", 20},
 	"nightly/race":            {"", "", "contents: read", 60},
 	"nightly/soak":            {"", "", "contents: read", 350},
 }
@@ -196,7 +197,7 @@ func TestStartedByHandFromTheDefaultBranch(t *testing.T) {
 // repository minutes only if it asks for them.
 func TestLongTestsAreAskedFor(t *testing.T) {
 	all := workflowtest.Workflows(t)
-	for _, name := range []string{"nightly/race", "nightly/soak", "scan/scan"} {
+	for _, name := range []string{"nightly/simulate", "nightly/race", "nightly/soak", "scan/scan"} {
 		file, job, _ := strings.Cut(name, "/")
 		if got := all[file].Jobs[job].If; got != "vars.LONG_TESTS == 'true' || github.event_name == 'workflow_dispatch'" {
 			t.Errorf("%s runs by itself: if: %s", name, got)
