@@ -40,6 +40,7 @@ module "api" {
   }
   log_retention_days = 30
   memory             = 512
+  min_tasks          = 2
   name               = "api"
   namespace_arn      = module.cluster.namespace_arn
   peers = {
@@ -97,6 +98,7 @@ module "frontend" {
   }
   log_retention_days = 30
   memory             = 512
+  min_tasks          = 2
   name               = "frontend"
   namespace_arn      = module.cluster.namespace_arn
   peers = {
@@ -153,6 +155,7 @@ module "mcp" {
   }
   log_retention_days = 30
   memory             = 512
+  min_tasks          = 2
   name               = "mcp"
   namespace_arn      = module.cluster.namespace_arn
   peers = {

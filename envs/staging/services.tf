@@ -35,6 +35,7 @@ module "api" {
   }
   log_retention_days = 30
   memory             = 512
+  min_tasks          = 1
   name               = "api"
   namespace_arn      = module.cluster.namespace_arn
   peers = {
@@ -88,6 +89,7 @@ module "frontend" {
   }
   log_retention_days = 30
   memory             = 512
+  min_tasks          = 1
   name               = "frontend"
   namespace_arn      = module.cluster.namespace_arn
   peers = {
@@ -140,6 +142,7 @@ module "mcp" {
   }
   log_retention_days = 30
   memory             = 512
+  min_tasks          = 1
   name               = "mcp"
   namespace_arn      = module.cluster.namespace_arn
   peers = {

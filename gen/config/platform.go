@@ -656,6 +656,12 @@ type Alarms struct {
 	// HTTP5xx counts the responses of the targets, and those of the load
 	// balancer itself; 0 if Platform.Domain is empty.
 	HTTP5xx int
+	// ResponseTime is the average time until a service behind the load balancer begins
+	// to answer (10 ms to 1 min; 0: 2 s).
+	ResponseTime time.Duration
+	// Connections are those to the database (0: 80 % of what PostgreSQL takes on the
+	// instance's class).
+	Connections int
 	// Period is a whole number of minutes.
 	Period time.Duration
 	// Emails receive what the alarms say, once they have confirmed by the link

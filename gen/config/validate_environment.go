@@ -120,6 +120,13 @@ func (c *checker) alarms(path string, a Alarms) {
 	if c.absent(c.HasLoadBalancer(), a.HTTP5xx != 0, path+".http5xx", a.HTTP5xx, noDomain, 0) {
 		c.must(a.HTTP5xx >= 1 && a.HTTP5xx <= 1_000_000, path+".http5xx", a.HTTP5xx, "is not a number of responses, 1 to 1000000", 10)
 	}
+	if c.absent(c.HasLoadBalancer(), a.ResponseTime != 0, path+".responseTime", a.ResponseTime, noDomain, 0) {
+		c.must(a.ResponseTime == 0 || a.ResponseTime >= 10*time.Millisecond && a.ResponseTime <= time.Minute && a.ResponseTime%time.Millisecond == 0,
+			path+".responseTime", a.ResponseTime, "is not a number of whole milliseconds, 10ms to 1m0s", 2*time.Second)
+	}
+	if c.absent(c.HasDatabase(), a.Connections != 0, path+".connections", a.Connections, noDatabase, 0) {
+		c.must(a.Connections >= 0 && a.Connections <= 262143, path+".connections", a.Connections, "is not a number of connections that PostgreSQL takes, 1 to 262143, or 0 for 80 % of the instance's", 60)
+	}
 	c.must(a.Period >= time.Minute && a.Period <= 24*time.Hour && a.Period%time.Minute == 0, path+".period", a.Period,
 		"is not a number of whole minutes, up to a day", 5*time.Minute)
 	for i, email := range a.Emails {

@@ -73,6 +73,10 @@ environments["staging"].database.parameters["work_mem"]: "" is not a value of a 
 		{"subdomain too long for a certificate", staging(func(e *config.Environment) { e.Subdomain = strings.Repeat("s", 52) }), `environments["staging"].subdomain: "ssssssssssssssssssssssssssssssssssssssssssssssssssss" makes a name of 65 characters, and a certificate's may have 64; for example "staging"`},
 		{"CPU alarm that never rings", staging(func(e *config.Environment) { e.Alarms.CPUPercent = 100 }), `environments["staging"].alarms.cpuPercent: 100 is not a percentage that can be exceeded, 1 to 99; for example 80`},
 		{"no memory alarm", staging(func(e *config.Environment) { e.Alarms.MemoryPercent = 0 }), `environments["staging"].alarms.memoryPercent: 0 is not a percentage that can be exceeded, 1 to 99; for example 80`},
+		{"alarms of nothing", staging(func(e *config.Environment) { e.Alarms.ResponseTime, e.Alarms.Connections = time.Hour, -1 }), `
+environments["staging"].alarms.responseTime: 1h0m0s is not a number of whole milliseconds, 10ms to 1m0s; for example 2s
+environments["staging"].alarms.connections: -1 is not a number of connections that PostgreSQL takes, 1 to 262143, or 0 for 80 % of the instance's; for example 60
+`},
 		{"no alarm of errors", staging(func(e *config.Environment) { e.Alarms.HTTP5xx = 0 }), `environments["staging"].alarms.http5xx: 0 is not a number of responses, 1 to 1000000; for example 10`},
 		{"alarm over half minutes", staging(func(e *config.Environment) { e.Alarms.Period = 90 * time.Second }), `environments["staging"].alarms.period: 1m30s is not a number of whole minutes, up to a day; for example 5m0s`},
 		{"alarm over a week", staging(func(e *config.Environment) { e.Alarms.Period = 7 * 24 * time.Hour }), `environments["staging"].alarms.period: 168h0m0s is not a number of whole minutes, up to a day; for example 5m0s`},

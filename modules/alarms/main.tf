@@ -4,13 +4,13 @@ resource "aws_sns_topic" "this" {
   name = "${var.name}-alarms"
 }
 
-# Only this account's alarms may publish, and EventBridge's rules if asked
-# for: a topic's policy may set them no condition.
+# Only this account's alarms may publish, and EventBridge's rules: a topic's
+# policy may set them no condition.
 resource "aws_sns_topic_policy" "this" {
   arn = aws_sns_topic.this.arn
   policy = jsonencode({
     Version   = "2012-10-17"
-    Statement = concat(local.alarm_statements, var.events ? local.event_statements : [])
+    Statement = concat(local.alarm_statements, local.event_statements)
   })
 }
 
@@ -94,11 +94,13 @@ resource "aws_cloudwatch_metric_alarm" "database_cpu" {
   ok_actions          = [aws_sns_topic.this.arn]
 }
 
+# RDS adds storage when less than a tenth is free: half of that says that it
+# has not. A database that is stopped or has failed reports nothing.
 resource "aws_cloudwatch_metric_alarm" "database_storage" {
   count = var.database_identifier == null ? 0 : 1
 
   alarm_name        = "${var.name}-database-storage"
-  alarm_description = "Less than a tenth of the database's storage is free"
+  alarm_description = "Less than 5 % of the database's storage is free, or the database does not run"
   namespace         = "AWS/RDS"
   metric_name       = "FreeStorageSpace"
   dimensions = {
@@ -108,7 +110,27 @@ resource "aws_cloudwatch_metric_alarm" "database_storage" {
   period              = 60
   evaluation_periods  = var.thresholds.period_seconds / 60
   comparison_operator = "LessThanThreshold"
-  threshold           = var.database_storage_gib * 1024 * 1024 * 1024 / 10
+  threshold           = var.database_storage_gib * 1024 * 1024 * 1024 / 20
+  treat_missing_data  = "breaching"
+  alarm_actions       = [aws_sns_topic.this.arn]
+  ok_actions          = [aws_sns_topic.this.arn]
+}
+
+resource "aws_cloudwatch_metric_alarm" "database_connections" {
+  count = var.database_identifier == null ? 0 : 1
+
+  alarm_name        = "${var.name}-database-connections"
+  alarm_description = "The database has nearly as many connections as it takes"
+  namespace         = "AWS/RDS"
+  metric_name       = "DatabaseConnections"
+  dimensions = {
+    DBInstanceIdentifier = var.database_identifier
+  }
+  statistic           = "Average"
+  period              = 60
+  evaluation_periods  = var.thresholds.period_seconds / 60
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = var.database_connections
   treat_missing_data  = "notBreaching"
   alarm_actions       = [aws_sns_topic.this.arn]
   ok_actions          = [aws_sns_topic.this.arn]
@@ -136,23 +158,24 @@ resource "aws_cloudwatch_metric_alarm" "database_memory" {
   ok_actions          = [aws_sns_topic.this.arn]
 }
 
-# Burstable instances alone have credits; of others the metric is missing. At
-# zero the CPU falls to its baseline, or costs extra.
+# Burstable instances alone have credits, told every five minutes; of others
+# the metric is missing. A new instance has none, and RDS slows none down, but
+# charges for more than a day's credits.
 resource "aws_cloudwatch_metric_alarm" "database_credits" {
   count = var.database_identifier == null ? 0 : 1
 
   alarm_name        = "${var.name}-database-credits"
-  alarm_description = "The database has nearly used up its CPU credits"
+  alarm_description = "The database uses more CPU than its credits pay for, which costs extra"
   namespace         = "AWS/RDS"
-  metric_name       = "CPUCreditBalance"
+  metric_name       = "CPUSurplusCreditsCharged"
   dimensions = {
     DBInstanceIdentifier = var.database_identifier
   }
-  statistic           = "Average"
-  period              = 60
-  evaluation_periods  = var.thresholds.period_seconds / 60
-  comparison_operator = "LessThanThreshold"
-  threshold           = 20
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
   treat_missing_data  = "notBreaching"
   alarm_actions       = [aws_sns_topic.this.arn]
   ok_actions          = [aws_sns_topic.this.arn]
@@ -180,11 +203,12 @@ resource "aws_cloudwatch_metric_alarm" "cache_cpu" {
   ok_actions          = [aws_sns_topic.this.arn]
 }
 
+# A cache that has failed reports nothing.
 resource "aws_cloudwatch_metric_alarm" "cache_memory" {
   count = var.cache_replication_group_id == null ? 0 : 1
 
   alarm_name        = "${var.name}-cache-memory"
-  alarm_description = "The cache is short of memory"
+  alarm_description = "The cache is short of memory, or does not run"
   namespace         = "AWS/ElastiCache"
   metric_name       = "DatabaseMemoryUsagePercentage"
   dimensions = {
@@ -195,7 +219,32 @@ resource "aws_cloudwatch_metric_alarm" "cache_memory" {
   evaluation_periods  = var.thresholds.period_seconds / 60
   comparison_operator = "GreaterThanThreshold"
   threshold           = var.thresholds.memory_percent
-  treat_missing_data  = "notBreaching"
+  treat_missing_data  = "breaching"
   alarm_actions       = [aws_sns_topic.this.arn]
   ok_actions          = [aws_sns_topic.this.arn]
+}
+
+# A deployment that ECS gives up and rolls back: its new tasks did not become
+# healthy.
+resource "aws_cloudwatch_event_rule" "deployments" {
+  name        = "${var.name}-deployments"
+  description = "Deployments in ${var.name} that failed"
+  event_pattern = jsonencode({
+    source      = ["aws.ecs"]
+    detail-type = ["ECS Deployment State Change"]
+    resources = [
+      {
+        prefix = "arn:aws:ecs:${var.region}:${var.account}:service/${var.cluster_name}/"
+      },
+    ]
+    detail = {
+      eventName = ["SERVICE_DEPLOYMENT_FAILED"]
+    }
+  })
+}
+
+resource "aws_cloudwatch_event_target" "deployments" {
+  rule      = aws_cloudwatch_event_rule.deployments.name
+  target_id = "alarms"
+  arn       = aws_sns_topic.this.arn
 }

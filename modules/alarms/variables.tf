@@ -18,6 +18,13 @@ variable "cluster_name" {
   nullable    = false
 }
 
+variable "database_connections" {
+  description = "Connections to the database, above which the alarm rings."
+  type        = number
+  default     = 60
+  nullable    = false
+}
+
 variable "database_identifier" {
   description = "Instance of the database; null without one."
   type        = string
@@ -25,7 +32,7 @@ variable "database_identifier" {
 }
 
 variable "database_storage_gib" {
-  description = "Allocated storage, in GiB; the alarm rings when less than a tenth is free."
+  description = "Storage that is allocated now, in GiB; the alarm rings when less than a twentieth is free."
   type        = number
   default     = 20
   nullable    = false
@@ -35,13 +42,6 @@ variable "emails" {
   description = "Addresses that are notified."
   type        = list(string)
   default     = []
-  nullable    = false
-}
-
-variable "events" {
-  description = "Whether rules of EventBridge may publish too, as those of scheduled tasks do."
-  type        = bool
-  default     = false
   nullable    = false
 }
 

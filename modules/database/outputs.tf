@@ -5,6 +5,11 @@ output "address" {
   value       = aws_db_instance.this.address
 }
 
+output "allocated_storage_gib" {
+  description = "Storage that is allocated now, in GiB, to which RDS adds by itself."
+  value       = aws_db_instance.this.allocated_storage
+}
+
 output "identifier" {
   description = "The instance's dimension in CloudWatch."
   value       = aws_db_instance.this.identifier

@@ -21,9 +21,9 @@ resource "aws_cloudwatch_metric_alarm" "unhealthy" {
   ok_actions          = [var.alarms.topic_arn]
 }
 
-resource "aws_cloudwatch_metric_alarm" "no_tasks" {
-  alarm_name        = "${local.family}-no-tasks"
-  alarm_description = "${var.name}: no task has run for ${var.alarms.period_seconds / 60} minutes"
+resource "aws_cloudwatch_metric_alarm" "tasks" {
+  alarm_name        = "${local.family}-tasks"
+  alarm_description = "${var.name}: fewer tasks than ${var.min_tasks} for ${var.alarms.period_seconds / 60} minutes"
   namespace         = "ECS/ContainerInsights"
   metric_name       = "RunningTaskCount"
   dimensions = {
@@ -34,7 +34,7 @@ resource "aws_cloudwatch_metric_alarm" "no_tasks" {
   period              = 60
   evaluation_periods  = var.alarms.period_seconds / 60
   comparison_operator = "LessThanThreshold"
-  threshold           = 1
+  threshold           = var.min_tasks
   # A service that is down reports nothing. Before the first promotion the alarm
   # says so too.
   treat_missing_data = "breaching"
@@ -96,6 +96,29 @@ resource "aws_cloudwatch_metric_alarm" "http_5xx" {
   evaluation_periods  = 1
   comparison_operator = "GreaterThanThreshold"
   threshold           = var.alarms.http_5xx
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [var.alarms.topic_arn]
+  ok_actions          = [var.alarms.topic_arn]
+}
+
+# Until the service begins to answer: a stream may last. Without requests
+# there is no time.
+resource "aws_cloudwatch_metric_alarm" "response_time" {
+  count = var.load_balancer == null ? 0 : 1
+
+  alarm_name        = "${local.family}-response-time"
+  alarm_description = "${var.name}: answers take longer than ${var.alarms.response_seconds} s for ${var.alarms.period_seconds / 60} minutes"
+  namespace         = "AWS/ApplicationELB"
+  metric_name       = "TargetResponseTime"
+  dimensions = {
+    LoadBalancer = var.load_balancer.arn_suffix
+    TargetGroup  = aws_lb_target_group.this[0].arn_suffix
+  }
+  statistic           = "Average"
+  period              = 60
+  evaluation_periods  = var.alarms.period_seconds / 60
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = var.alarms.response_seconds
   treat_missing_data  = "notBreaching"
   alarm_actions       = [var.alarms.topic_arn]
   ok_actions          = [var.alarms.topic_arn]

@@ -9,11 +9,12 @@ variable "account" {
 variable "alarms" {
   description = "Thresholds of the alarms, each over period_seconds, and the topic they notify."
   type = object({
-    cpu_percent    = number
-    http_5xx       = optional(number, 10)
-    memory_percent = number
-    period_seconds = number
-    topic_arn      = string
+    cpu_percent      = number
+    http_5xx         = optional(number, 10)
+    memory_percent   = number
+    period_seconds   = number
+    response_seconds = optional(number, 2)
+    topic_arn        = string
   })
   nullable = false
 
@@ -196,6 +197,18 @@ variable "memory" {
   validation {
     condition     = var.cpu == 256 ? contains([512, 1024, 2048], var.memory) : var.memory >= 2 * var.cpu && var.memory <= (var.cpu < 4096 ? 8 : 7.5) * var.cpu && var.memory % (var.cpu < 8192 ? 1024 : var.cpu / 2) == 0
     error_message = "Memory that Fargate pairs with the cpu: 512, 1024 or 2048 MiB with 256, otherwise from twice to eight times the cpu in steps of 1024, from 8192 up of half the cpu."
+  }
+}
+
+variable "min_tasks" {
+  description = "Tasks that run at least; an alarm rings when fewer do."
+  type        = number
+  default     = 1
+  nullable    = false
+
+  validation {
+    condition     = var.min_tasks >= 1
+    error_message = "One task or more."
   }
 }
 

@@ -8,7 +8,7 @@ func alarms() module {
 	return module{
 		name: "alarms",
 		about: []string{
-			"The topic that every alarm of an environment notifies, its subscribers, the alarms of the load balancer, the database and the cache, and a CloudWatch dashboard of the whole environment.",
+			"The topic that every alarm of an environment notifies, its subscribers, the alarms of the load balancer, the database and the cache, a message about each deployment that ECS gives up, and a CloudWatch dashboard of the whole environment.",
 			"An e-mail subscription starts once the recipient has followed the link that AWS sends.",
 		},
 		files: []source{
@@ -19,10 +19,10 @@ func alarms() module {
 			{name: "account", kind: "string", description: "AWS account whose alarms may notify.", example: "123456789012"},
 			{name: "cache_replication_group_id", kind: "string", description: "Replication group of the cache; null without one.", nullable: true, fallback: expr("null"), example: expr("module.cache.replication_group_id")},
 			{name: "cluster_name", kind: "string", description: "ECS cluster on the dashboard.", example: expr("module.cluster.name")},
+			{name: "database_connections", kind: "number", description: "Connections to the database, above which the alarm rings.", fallback: 60, example: 68},
 			{name: "database_identifier", kind: "string", description: "Instance of the database; null without one.", nullable: true, fallback: expr("null"), example: expr("module.database.identifier")},
-			{name: "database_storage_gib", kind: "number", description: "Allocated storage, in GiB; the alarm rings when less than a tenth is free.", fallback: 20, example: 20},
+			{name: "database_storage_gib", kind: "number", description: "Storage that is allocated now, in GiB; the alarm rings when less than a twentieth is free.", fallback: 20, example: expr("module.database.allocated_storage_gib")},
 			{name: "emails", kind: "list(string)", description: "Addresses that are notified.", fallback: list{}},
-			{name: "events", kind: "bool", description: "Whether rules of EventBridge may publish too, as those of scheduled tasks do.", fallback: false, example: true},
 			{name: "load_balancer_arn_suffix", kind: "string", description: "Dimension of the load balancer; null without one.", nullable: true, fallback: expr("null"), example: expr("module.load_balancer.arn_suffix")},
 			{name: "name", kind: "string", description: "Name of the topic and the dashboard, and prefix of the alarms.", example: "shop-staging"},
 			{name: "region", kind: "string", description: "AWS region of the metrics.", example: "us-west-2"},
@@ -47,9 +47,12 @@ func alarms() module {
 func alarmsMain() []node {
 	// part is null on a platform that does without what is watched.
 	alarm := func(part expr, resourceName, about, namespace, metric, statistic, comparison string, dimensions object, threshold, period expr) block {
-		evaluations := any(expr("var.thresholds.period_seconds / 60"))
-		if statistic == "Sum" {
+		evaluations, missing := any(expr("var.thresholds.period_seconds / 60")), "notBreaching"
+		switch {
+		case statistic == "Sum":
 			evaluations = 1
+		case strings.HasSuffix(resourceName, "_storage"), resourceName == "cache_memory":
+			missing = "breaching"
 		}
 		return resource("aws_cloudwatch_metric_alarm", resourceName,
 			set("count", part+" == null ? 0 : 1"),
@@ -63,7 +66,7 @@ func alarmsMain() []node {
 			set("evaluation_periods", evaluations),
 			set("comparison_operator", comparison),
 			set("threshold", threshold),
-			set("treat_missing_data", "notBreaching"),
+			set("treat_missing_data", missing),
 			set("alarm_actions", row{expr("aws_sns_topic.this.arn")}),
 			set("ok_actions", row{expr("aws_sns_topic.this.arn")}),
 		)
@@ -75,12 +78,12 @@ func alarmsMain() []node {
 		resource("aws_sns_topic", "this",
 			set("name", expr(`"${var.name}-alarms"`)),
 		),
-		comment("Only this account's alarms may publish, and EventBridge's rules if asked for: a topic's policy may set them no condition."),
+		comment("Only this account's alarms may publish, and EventBridge's rules: a topic's policy may set them no condition."),
 		resource("aws_sns_topic_policy", "this",
 			set("arn", expr("aws_sns_topic.this.arn")),
 			set("policy", call{"jsonencode", object{
 				{"Version", "2012-10-17"},
-				{"Statement", expr("concat(local.alarm_statements, var.events ? local.event_statements : [])")},
+				{"Statement", expr("concat(local.alarm_statements, local.event_statements)")},
 			}}),
 		),
 		locals(
@@ -111,19 +114,39 @@ func alarmsMain() []node {
 			object{{"LoadBalancer", expr("var.load_balancer_arn_suffix")}}, "var.thresholds.http_5xx", "var.thresholds.period_seconds"),
 		alarm(ofDatabase, "database_cpu", "The database is short of CPU", "AWS/RDS", "CPUUtilization", "Average", "GreaterThanThreshold",
 			database, "var.thresholds.cpu_percent", "60"),
-		alarm(ofDatabase, "database_storage", "Less than a tenth of the database's storage is free", "AWS/RDS", "FreeStorageSpace", "Average", "LessThanThreshold",
-			database, "var.database_storage_gib * 1024 * 1024 * 1024 / 10", "60"),
+		comment("RDS adds storage when less than a tenth is free: half of that says that it has not. A database that is stopped or has failed reports nothing."),
+		alarm(ofDatabase, "database_storage", "Less than 5 % of the database's storage is free, or the database does not run", "AWS/RDS", "FreeStorageSpace", "Average", "LessThanThreshold",
+			database, "var.database_storage_gib * 1024 * 1024 * 1024 / 20", "60"),
+		alarm(ofDatabase, "database_connections", "The database has nearly as many connections as it takes", "AWS/RDS", "DatabaseConnections", "Average", "GreaterThanThreshold",
+			database, "var.database_connections", "60"),
 		comment("The smallest instance has one gibibyte; with less than a tenth of it free the engine begins to swap."),
 		alarm(ofDatabase, "database_memory", "Less than 100 MiB of the database's memory is free", "AWS/RDS", "FreeableMemory", "Average", "LessThanThreshold",
 			database, "100 * 1024 * 1024", "60"),
-		comment("Burstable instances alone have credits; of others the metric is missing. At zero the CPU falls to its baseline, or costs extra."),
-		alarm(ofDatabase, "database_credits", "The database has nearly used up its CPU credits", "AWS/RDS", "CPUCreditBalance", "Average", "LessThanThreshold",
-			database, "20", "60"),
+		comment("Burstable instances alone have credits, told every five minutes; of others the metric is missing. A new instance has none, and RDS slows none down, but charges for more than a day's credits."),
+		alarm(ofDatabase, "database_credits", "The database uses more CPU than its credits pay for, which costs extra", "AWS/RDS", "CPUSurplusCreditsCharged", "Sum", "GreaterThanThreshold",
+			database, "0", "300"),
 		comment("Redis does its work on one core: this metric is that core's, not the machine's."),
 		alarm(ofCache, "cache_cpu", "The cache is short of CPU", "AWS/ElastiCache", "EngineCPUUtilization", "Average", "GreaterThanThreshold",
 			cache, "var.thresholds.cpu_percent", "60"),
-		alarm(ofCache, "cache_memory", "The cache is short of memory", "AWS/ElastiCache", "DatabaseMemoryUsagePercentage", "Average", "GreaterThanThreshold",
+		comment("A cache that has failed reports nothing."),
+		alarm(ofCache, "cache_memory", "The cache is short of memory, or does not run", "AWS/ElastiCache", "DatabaseMemoryUsagePercentage", "Average", "GreaterThanThreshold",
 			cache, "var.thresholds.memory_percent", "60"),
+		comment("A deployment that ECS gives up and rolls back: its new tasks did not become healthy."),
+		resource("aws_cloudwatch_event_rule", "deployments",
+			set("name", expr(`"${var.name}-deployments"`)),
+			set("description", expr(`"Deployments in ${var.name} that failed"`)),
+			set("event_pattern", call{"jsonencode", object{
+				{"source", row{"aws.ecs"}},
+				{"detail-type", row{"ECS Deployment State Change"}},
+				{"resources", list{object{{"prefix", expr(`"arn:aws:ecs:${var.region}:${var.account}:service/${var.cluster_name}/"`)}}}},
+				{"detail", object{{"eventName", row{"SERVICE_DEPLOYMENT_FAILED"}}}},
+			}}),
+		),
+		resource("aws_cloudwatch_event_target", "deployments",
+			set("rule", expr("aws_cloudwatch_event_rule.deployments.name")),
+			set("target_id", "alarms"),
+			set("arn", expr("aws_sns_topic.this.arn")),
+		),
 	}
 }
 

@@ -60,6 +60,7 @@ func database() module {
 			{name: "vpc_id", kind: "string", description: "VPC of the instance.", example: expr("module.network.vpc_id")},
 		},
 		outputs: []output{
+			{"allocated_storage_gib", "Storage that is allocated now, in GiB, to which RDS adds by itself.", "aws_db_instance.this.allocated_storage"},
 			{"address", "Host name to connect to.", "aws_db_instance.this.address"},
 			{"identifier", "The instance's dimension in CloudWatch.", "aws_db_instance.this.identifier"},
 			{"port", "TCP port.", "aws_db_instance.this.port"},

@@ -26,6 +26,7 @@ func environmentServices(p config.Platform, e config.Environment) []node {
 		body = append(body,
 			set("alarms", expr("merge(local.thresholds, { topic_arn = module.alarms.topic_arn })")),
 			set("cluster_name", expr("module.cluster.name")),
+			set("min_tasks", size.MinTasks),
 			set("namespace_arn", expr("module.cluster.namespace_arn")),
 			set("subnet_ids", expr("module.network.private_subnet_ids")),
 		)

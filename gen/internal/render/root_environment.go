@@ -323,7 +323,8 @@ func environmentAlarms(p config.Platform, e config.Environment) []node {
 	if p.HasDatabase() {
 		body = append(body,
 			set("database_identifier", expr("module.database.identifier")),
-			set("database_storage_gib", e.Database.StorageGiB))
+			set("database_connections", e.ConnectionsAlarm()),
+			set("database_storage_gib", expr("module.database.allocated_storage_gib")))
 	}
 	if p.HasLoadBalancer() {
 		body = append(body, set("load_balancer_arn_suffix", expr("module.load_balancer.arn_suffix")))
@@ -332,8 +333,8 @@ func environmentAlarms(p config.Platform, e config.Environment) []node {
 	thresholds = append(thresholds,
 		field{"memory_percent", e.Alarms.MemoryPercent},
 		field{"period_seconds", int(e.Alarms.Period.Seconds())})
-	if len(p.Scheduled(e)) > 0 {
-		body = append(body, set("events", true))
+	if e.Alarms.ResponseTime != 0 {
+		thresholds = append(thresholds, field{"response_seconds", expr(strconv.FormatFloat(e.Alarms.ResponseTime.Seconds(), 'f', -1, 64))})
 	}
 	sortArguments(body)
 	return []node{

@@ -41,8 +41,28 @@ run "thresholds_reach_the_alarms" {
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.database_storage[0].threshold == 2147483648
-    error_message = "A tenth of 20 GiB."
+    condition     = aws_cloudwatch_metric_alarm.database_storage[0].threshold == 1073741824
+    error_message = "A twentieth of 20 GiB."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.database_connections[0].threshold == 60
+    error_message = "Before PostgreSQL refuses connections."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.database_credits[0].threshold == 0 && aws_cloudwatch_metric_alarm.database_credits[0].period == 300
+    error_message = "Credits are told every five minutes."
+  }
+
+  assert {
+    condition     = [for a in [aws_cloudwatch_metric_alarm.database_storage[0], aws_cloudwatch_metric_alarm.cache_memory[0], aws_cloudwatch_metric_alarm.database_cpu[0]] : a.treat_missing_data] == ["breaching", "breaching", "notBreaching"]
+    error_message = "A store that has died reports nothing, and rings."
+  }
+
+  assert {
+    condition     = jsondecode(aws_cloudwatch_event_rule.deployments.event_pattern).resources == [{ prefix = "arn:aws:ecs:us-west-2:123456789012:service/test/" }]
+    error_message = "Deployments that failed are told, of this environment's services."
   }
 
   assert {

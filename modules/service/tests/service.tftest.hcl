@@ -40,8 +40,13 @@ run "internal_and_fixed_by_default" {
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.no_tasks.treat_missing_data == "breaching"
+    condition     = aws_cloudwatch_metric_alarm.tasks.treat_missing_data == "breaching" && aws_cloudwatch_metric_alarm.tasks.threshold == 1
     error_message = "A service that is down rings."
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.response_time) == 0
+    error_message = "Only a load balancer measures how long answers take."
   }
 
   assert {
@@ -121,7 +126,8 @@ run "public_and_scaled" {
       path    = "/ready"
       matcher = "204"
     }
-    name = "notifications-of-everything-that-a-customer-may-want"
+    min_tasks = 2
+    name      = "notifications-of-everything-that-a-customer-may-want"
     timeouts = {
       drain = 90
     }
@@ -162,6 +168,11 @@ run "public_and_scaled" {
   assert {
     condition     = length(aws_appautoscaling_policy.cpu) == 1 && length(aws_appautoscaling_policy.requests) == 1 && length(aws_appautoscaling_policy.memory) == 0
     error_message = "It follows both of its targets."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.tasks.threshold == 2 && aws_cloudwatch_metric_alarm.response_time[0].threshold == 2
+    error_message = "Fewer tasks than promised ring, and answers that take two seconds."
   }
 
   assert {
@@ -359,7 +370,7 @@ run "several_ports" {
   }
 
   assert {
-    condition     = aws_ecs_service.this.service_connect_configuration[0].service[1].timeout[0].per_request_timeout_seconds == null && aws_ecs_service.this.service_connect_configuration[0].service[2].timeout[0].per_request_timeout_seconds == 0
+    condition     = length(aws_ecs_service.this.service_connect_configuration[0].service[1].timeout) == 0 && aws_ecs_service.this.service_connect_configuration[0].service[2].timeout[0].per_request_timeout_seconds == 0
     error_message = "TCP knows no requests."
   }
 

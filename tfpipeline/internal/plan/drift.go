@@ -85,7 +85,7 @@ func Classify(p *Plan, rules []config.AcceptedDrift) Drift {
 		}
 	}
 	for _, c := range p.Changes {
-		if !c.Action.idle() && !reverts(c, p.Drift) {
+		if !c.Action.idle() && !reverts(c, p.Drift) && !follows(c, d.Accepted) {
 			d.Pending = append(d.Pending, c)
 		}
 	}
@@ -133,6 +133,17 @@ func reverts(c Change, drift []Change) bool {
 		}
 	}
 	return true
+}
+
+// follows reports whether a planned change only follows accepted drift: the alarm of a
+// database's free storage goes with the storage, which the next apply brings about.
+func follows(c Change, accepted []DriftedResource) bool {
+	grown := func(r DriftedResource) bool {
+		return slices.ContainsFunc(r.Attributes, func(a Attribute) bool { return a.Path == "allocated_storage" })
+	}
+	return c.Action == Update && strings.HasSuffix(c.Address, "aws_cloudwatch_metric_alarm.database_storage[0]") &&
+		slices.ContainsFunc(accepted, grown) &&
+		!slices.ContainsFunc(c.Attributes(), func(a Attribute) bool { return a.Path != "threshold" })
 }
 
 // Clean reports whether there is nothing for a person to do.

@@ -284,7 +284,11 @@ func TestClassifyAccepted(t *testing.T) {
 	target := func(revision, role string) object {
 		return object{"state": "ENABLED", "target": []any{object{"role_arn": role, "ecs_parameters": []any{object{"task_definition_arn": revision}}}}}
 	}
+	alarm := func(name, attribute string) object {
+		return resource("module.alarms.aws_cloudwatch_metric_alarm."+name+"[0]", "aws_cloudwatch_metric_alarm", []string{"update"}, object{attribute: 1.0}, object{attribute: 2.0})
+	}
 	p := parse(t, "staging", documentWith(t, object{
+		"resource_changes": []object{alarm("database_storage", "threshold"), alarm("database_cpu", "threshold")},
 		"resource_drift": []object{
 			resource("promoted", "aws_scheduler_schedule", []string{"update"}, target("task:1", "a"), target("task:2", "a")),
 			resource("taken", "aws_scheduler_schedule", []string{"update"}, target("task:1", "a"), target("task:2", "b")),
@@ -295,6 +299,9 @@ func TestClassifyAccepted(t *testing.T) {
 	d := plan.Classify(p, config.AcceptedDrifts())
 	if len(d.Accepted) != 2 || d.Accepted[0].Address != "grown" || d.Accepted[1].Address != "promoted" || len(d.Real) != 1 || d.Real[0].Address != "taken" {
 		t.Errorf("accepted %v, real %v", d.Accepted, d.Real)
+	}
+	if len(d.Pending) != 1 || d.Pending[0].Address != "module.alarms.aws_cloudwatch_metric_alarm.database_cpu[0]" {
+		t.Errorf("pending %v", d.Pending)
 	}
 	if shown := p.Unaccepted(config.AcceptedDrifts()); len(shown) != 1 || shown[0].Address != "taken" {
 		t.Errorf("a plan shows %v", shown)
