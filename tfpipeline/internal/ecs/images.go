@@ -42,11 +42,15 @@ func (e *Environment) Digests(ctx context.Context, tag string, services []string
 }
 
 // Missing returns the services whose repository does not hold the digest,
-// sorted.
+// sorted. A service that the platform has no more misses nothing: an old release
+// still names it, and a rollback to that leaves it out.
 func (e *Environment) Missing(ctx context.Context, digests map[string]string) ([]string, error) {
 	var mu sync.Mutex
 	var missing []string
 	err := each(ctx, maps.Keys(digests), func(ctx context.Context, service string) error {
+		if _, ok := e.platform.Service(service); !ok {
+			return nil
+		}
 		digest := digests[service]
 		found, err := e.describeImage(ctx, service, types.ImageIdentifier{ImageDigest: &digest})
 		if err != nil || found != "" {

@@ -119,6 +119,7 @@ func TestMissingImages(t *testing.T) {
 		r := newRegistry(w.wire)
 		digests := map[string]string{
 			"api": r.push("doc-platform/api", "api"), "frontend": "sha256:gone", "mcp": "sha256:gone",
+			"removed": "sha256:gone", // from the platform, and its repository with it
 		}
 		got := ok(w.env.Missing(w.ctx, digests))(t)
 		if diff := cmp.Diff([]string{"frontend", "mcp"}, got); diff != "" {
