@@ -29,8 +29,8 @@ const (
 )
 
 func main() {
-	// The program ends before garbage matters; collecting it as often as by
-	// default takes a third of its time.
+	// The program is too short-lived to need garbage collection; the default rate
+	// costs a third of its time.
 	debug.SetGCPercent(400)
 	os.Exit(run(os.Args[1:], config.Default(), os.Stdout, os.Stderr))
 }
@@ -148,7 +148,7 @@ func generate(p config.Platform, dir string, check bool, stdout io.Writer) (code
 		}
 	}
 	if err := reference.Check(files); err != nil {
-		return failed, hinted{fmt.Errorf("gen/internal/render renders Terraform that does not hang together:\n%w", indented{err}), "Nothing was written."}
+		return failed, hinted{fmt.Errorf("gen/internal/render renders inconsistent Terraform:\n%w", indented{err}), "Nothing was written."}
 	}
 	if check {
 		for _, path := range missing {
@@ -161,7 +161,7 @@ func generate(p config.Platform, dir string, check bool, stdout io.Writer) (code
 	}
 	locked, err := lock(p, dir)
 	if err != nil {
-		return failed, hinted{err, "All else is written; run make gen again to go on."}
+		return failed, hinted{err, "Everything else was written; run make gen again to finish."}
 	}
 	for _, path := range locked {
 		fmt.Fprintf(stdout, "%-7s %s\n", "wrote", filepath.ToSlash(path))
@@ -185,7 +185,7 @@ func rendered(p config.Platform) (map[string][]byte, error) {
 	return files, nil
 }
 
-// document adds the page about the struct, where its source is.
+// document adds docs/config.md, if the struct's source is there.
 func document(files map[string][]byte, dir string) error {
 	source, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(manual.Source)))
 	if errors.Is(err, fs.ErrNotExist) {

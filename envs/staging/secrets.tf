@@ -49,10 +49,10 @@ module "secrets" {
   }
 }
 
-# The database gets the password that is stored, not the one that was drawn,
-# so that an apply that dies between the two cannot leave them different.
-# timestamp() is unknown while planning: that puts the reading off to the
-# apply, and a plan needs no permission to read secrets.
+# The password is read back from the stored secret, so that an apply that dies
+# halfway cannot leave the two different. timestamp() is unknown during a
+# plan, which delays the read until the apply: a plan needs no permission to
+# read secrets.
 ephemeral "aws_secretsmanager_secret_version" "db_credentials" {
   secret_id = timestamp() == "" ? "" : module.secrets.stored_arns["db-credentials"]
 }

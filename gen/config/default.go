@@ -2,7 +2,8 @@ package config
 
 import "time"
 
-// sample is the application that images hold until a service has its own.
+// sample builds the sample application, which stands in for a service until it has a
+// Dockerfile of its own.
 const sample = "tfpipeline/internal/localaws/sample/Dockerfile"
 
 // Default is doc-platform, the platform this repository deploys. To add a
@@ -117,8 +118,8 @@ func Default() Platform {
 				},
 				Cache: Cache{NodeType: "cache.t4g.micro", Nodes: 1, SnapshotDays: 7},
 				Size:  Size{CPU: 256, Memory: 512, MinTasks: 2, MaxTasks: 6, TargetCPUPercent: 60},
-				// Nobody has this address until you set yours. bootstrap says who has
-				// not confirmed.
+				// Replace this placeholder with your address; bootstrap lists the addresses
+				// that have not confirmed.
 				Alarms:           Alarms{CPUPercent: 80, MemoryPercent: 80, HTTP5xx: 10, Period: 5 * time.Minute, Emails: []string{"on-call@specboard.io"}},
 				LogRetentionDays: 30,
 				AccessLogDays:    30,

@@ -34,7 +34,7 @@ environments["production"].network.flowLogDays: 3651 is not a number of days to 
 environments["staging"].allowedCIDRs[0]: "192.0.2.7" is not a block of IPv4 addresses; for example "203.0.113.7/32"
 environments["staging"].allowedCIDRs[1]: "2001:db8::/32" is not a block of IPv4 addresses; for example "203.0.113.7/32"
 environments["staging"].allowedCIDRs[2]: "192.0.2.7/24" is not the address of a network: it has bits set behind the prefix; for example "192.0.2.0/24"
-environments["staging"].allowedCIDRs[3]: "0.0.0.0/0" is everybody, as no list at all is; for example nil
+environments["staging"].allowedCIDRs[3]: "0.0.0.0/0" allows everybody, as an empty list does; for example nil
 environments["staging"].allowedCIDRs[5]: "192.0.2.7/32" is listed twice
 environments["production"].allowedCIDRs: 31 blocks are more than 30: each takes two of the 60 rules that a security group has; for example larger blocks
 `},

@@ -55,7 +55,7 @@ func (c *checker) addresses(path string, block netip.Prefix, e Environment) {
 		" run when all services have twice maxTasks, which they have while they are deployed; a network's block cannot be changed later", nil)
 }
 
-// networkBlock reads a block of a size that a network may have.
+// networkBlock parses an IPv4 block of /16 to /20, the sizes a network may have.
 func networkBlock(cidr string) (netip.Prefix, bool) {
 	p, err := netip.ParsePrefix(cidr)
 	return p, err == nil && p.Addr().Is4() && p.Bits() >= 16 && p.Bits() <= 20
@@ -73,7 +73,7 @@ func (c *checker) allowedCIDRs(path string, blocks []string) {
 		p, err := netip.ParsePrefix(block)
 		if c.must(err == nil && p.Addr().Is4(), at, block, "is not a block of IPv4 addresses", "203.0.113.7/32") &&
 			c.must(p == p.Masked(), at, block, "is not the address of a network: it has bits set behind the prefix", p.Masked().String()) &&
-			c.must(p.Bits() > 0, at, block, "is everybody, as no list at all is", literal("nil")) {
+			c.must(p.Bits() > 0, at, block, "allows everybody, as an empty list does", literal("nil")) {
 			c.must(slices.Index(blocks, block) == i, at, block, "is listed twice", nil)
 		}
 	}

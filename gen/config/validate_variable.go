@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// container is what decides the environment variables of a service or task.
+// container holds what determines a container's environment variables.
 type container struct {
 	listens         bool // on a port
 	migrates        bool // the task that makes the database's roles
@@ -15,7 +15,7 @@ type container struct {
 	calls, secrets  []string
 	queues, buckets []string
 	environment     map[string]string
-	sidecars        int      // bytes
+	sidecars        int      // size of their definitions, in bytes
 	images          []string // of the sidecars
 }
 
@@ -25,8 +25,8 @@ func (c *checker) variables(path string, of container) {
 	c.fixed(path+".environment", of.environment, c.owned(path, of))
 }
 
-// variablesHere checks the variables that an environment adds to a service's or
-// task's, or sets anew.
+// variablesHere checks the variables that an environment adds to a service or task,
+// or overrides.
 func (c *checker) variablesHere(path string, e Environment) {
 	for _, name := range slices.Sorted(maps.Keys(e.Variables)) {
 		at := keyed(path, name)
@@ -36,14 +36,14 @@ func (c *checker) variablesHere(path string, e Environment) {
 			c.must(false, at, nil, "are the variables of no service or task", mostAlike(name, known))
 			continue
 		}
-		silent := &checker{Platform: c.Platform} // of what is said of the container itself
+		silent := &checker{Platform: c.Platform} // its problems are reported elsewhere
 		c.fixed(at, e.Variables[name], silent.owned("", of))
 		of.environment = e.VariablesOf(name, of.environment)
 		c.definitionFits(at, of, command)
 	}
 }
 
-// containerOf is the service or task of a name, with the words of its commands.
+// containerOf finds a service or task by name; command is the words that it runs.
 func (c *checker) containerOf(name string) (of container, command []string, ok bool) {
 	if s, ok := c.Service(name); ok {
 		of, command = s.container()
@@ -69,29 +69,29 @@ func (t Task) container() (container, []string) {
 	}, t.Command
 }
 
-// owned are the variables that a container has already, with who sets them.
+// owned returns the variables that the platform itself sets in a container, and what
+// sets each.
 func (c *checker) owned(path string, of container) map[string]string {
 	owners := map[string]string{"APP_ENV": "the platform"}
-	claim := func(name, owner string) { owners[name] = owner }
 	if of.listens {
-		claim("PORT", "the platform")
+		owners["PORT"] = "the platform"
 	}
 	if of.database {
 		for _, v := range []string{"DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_SSLMODE"} {
-			claim(v, "the platform")
+			owners[v] = "the platform"
 		}
 		if s, ok := c.DatabaseSecret(); ok {
 			c.ownVariable(owners, path+".database", literal("true"), s.Variable, "secret "+show(s.Name))
 		}
 		if roles := c.DatabaseRoles(); of.migrates && len(roles) > 0 {
-			claim(RolesVariable, "the platform")
+			owners[RolesVariable] = "the platform"
 			for _, s := range roles {
 				c.ownVariable(owners, path+".database", literal("true"), s.RoleVariable(), "database role "+show(s.Name))
 			}
 		}
 	}
 	if of.cache {
-		claim("REDIS_URL", "the platform")
+		owners["REDIS_URL"] = "the platform"
 	}
 	for i, name := range of.calls {
 		if name != "" && slices.Index(of.calls, name) == i {
@@ -126,7 +126,8 @@ func (c *checker) owned(path string, of container) map[string]string {
 	return owners
 }
 
-// fixed checks variables with fixed values beside those that are set already.
+// fixed checks the variables that the struct sets: names, values, and that nothing
+// else sets them.
 func (c *checker) fixed(path string, environment, owners map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(environment)) {
 		// Values stay out of problems: one that collides with a secret may be

@@ -18,7 +18,7 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
 
   rule {
     apply_server_side_encryption_by_default {
-      # A load balancer delivers to no bucket with a key of KMS.
+      # A load balancer cannot write to a bucket encrypted with a KMS key.
       sse_algorithm = "AES256"
     }
   }
@@ -72,7 +72,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 }
 
 # The statements for flow logs are those that AWS would add by itself, word
-# for word: it adds none that it finds.
+# for word: AWS adds only those that are missing.
 resource "aws_s3_bucket_policy" "this" {
   bucket = aws_s3_bucket.this.id
   policy = jsonencode({

@@ -14,7 +14,7 @@ variable "force_destroy" {
 }
 
 variable "logs" {
-  description = "Days that logs are kept, by what they are of: load-balancer, network."
+  description = "Days that logs are kept, by kind of log: load-balancer, network."
   type        = map(number)
   default     = {}
   nullable    = false
@@ -26,7 +26,7 @@ variable "logs" {
 }
 
 variable "name" {
-  description = "Name of the bucket, which nobody else on AWS has."
+  description = "Name of the bucket, unique across AWS."
   type        = string
   nullable    = false
 

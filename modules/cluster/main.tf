@@ -17,7 +17,7 @@ resource "aws_ecs_cluster" "this" {
     namespace = aws_service_discovery_http_namespace.this.arn
   }
 
-  # It is there without sessions too: what is left out, AWS keeps.
+  # Always set: AWS keeps the old value of a block that is left out.
   configuration {
     execute_command_configuration {
       logging = var.session_log == null ? "NONE" : "OVERRIDE"

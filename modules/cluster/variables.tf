@@ -7,7 +7,7 @@ variable "name" {
 }
 
 variable "session_log" {
-  description = "Log group of the sessions that people open in tasks by ECS Exec, and for how long it keeps them; null where nobody may."
+  description = "Log group of the sessions that people open in tasks by ECS Exec, and for how long it keeps them; null where sessions are not allowed."
   type = object({
     name           = string
     retention_days = number

@@ -6,9 +6,8 @@ import (
 	"github.com/specboard/platform/gen/config"
 )
 
-// Mill is a platform that does without: a worker and the internal service that
-// it calls, with neither a load balancer and a domain, nor a database, nor a
-// cache, nor secrets, nor one-off tasks.
+// Mill is the smallest platform: a worker and the internal service that it calls. It
+// has no load balancer, domain, database, cache, secrets or one-off tasks.
 func Mill() config.Platform {
 	return config.Platform{
 		Name:              "mill",

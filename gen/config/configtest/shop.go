@@ -9,7 +9,7 @@ import (
 // Shop is a platform of five services, two of them internal and one a worker
 // that runs another's image, two tasks with a schedule, and three environments in
 // another region, with a hosted zone of its own. No service is the default one, and
-// a release is proved twice on its way.
+// a release needs two proofs to reach live.
 func Shop() config.Platform {
 	return config.Platform{
 		Name:              "shop",

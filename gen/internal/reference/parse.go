@@ -20,7 +20,7 @@ type file struct {
 	problems Problems
 }
 
-// parse reads every file of HCL: it is most of the work.
+// parse parses every HCL file, which is most of the work.
 func parse(files map[string][]byte) []file { return eachFile(files, parseFile) }
 
 // eachFile calls do for every HCL file, on all processors. The results are in

@@ -1,6 +1,6 @@
 package render
 
-// bucket is one bucket of S3: of a service, or of the logs that AWS delivers.
+// bucket is an S3 bucket, for a service or for logs that AWS delivers.
 func bucket() module {
 	return module{
 		name: "bucket",
@@ -12,13 +12,13 @@ func bucket() module {
 		variables: []variable{
 			{name: "account", kind: "string", description: "AWS account, the only one whose logs the bucket takes.", example: "123456789012"},
 			{name: "force_destroy", kind: "bool", description: "Whether a destroy deletes what is in the bucket, instead of failing on it.", fallback: false},
-			{name: "logs", kind: "map(number)", description: "Days that logs are kept, by what they are of: load-balancer, network.",
+			{name: "logs", kind: "map(number)", description: "Days that logs are kept, by kind of log: load-balancer, network.",
 				fallback: object{}, example: object{{"load-balancer", 30}, {"network", 14}},
 				validations: []validation{{
 					`alltrue([for name, days in var.logs : contains(["load-balancer", "network"], name) && days >= 1])`,
 					"load-balancer or network, and a day at least.",
 				}}},
-			{name: "name", kind: "string", description: "Name of the bucket, which nobody else on AWS has.", example: "shop-staging-logs-123456789012",
+			{name: "name", kind: "string", description: "Name of the bucket, unique across AWS.", example: "shop-staging-logs-123456789012",
 				validations: []validation{{
 					`can(regex("^[a-z0-9]([a-z0-9-]{1,61}[a-z0-9])$", var.name))`,
 					"3 to 63 lower-case letters, digits and hyphens, no hyphen at either end.",
@@ -30,7 +30,7 @@ func bucket() module {
 			{"arn", "The bucket, for policies.", "aws_s3_bucket.this.arn"},
 			{"name", "Name of the bucket, once it takes logs.", "aws_s3_bucket.this.bucket"},
 		},
-		// AWS tries to write when it is told to deliver logs.
+		// AWS makes a test write when delivery is set up, so the policy has to exist.
 		ready: map[string]row{
 			"arn":  {expr("aws_s3_bucket_policy.this")},
 			"name": {expr("aws_s3_bucket_policy.this")},
@@ -69,7 +69,7 @@ func bucketMain() []node {
 		resource("aws_s3_bucket_server_side_encryption_configuration", "this",
 			set("bucket", expr("aws_s3_bucket.this.id")),
 			nested("rule", nested("apply_server_side_encryption_by_default",
-				comment("A load balancer delivers to no bucket with a key of KMS."),
+				comment("A load balancer cannot write to a bucket encrypted with a KMS key."),
 				set("sse_algorithm", "AES256"),
 			)),
 		),
@@ -97,7 +97,7 @@ func bucketMain() []node {
 				),
 			}},
 		),
-		comment("The statements for flow logs are those that AWS would add by itself, word for word: it adds none that it finds."),
+		comment("The statements for flow logs are those that AWS would add by itself, word for word: AWS adds only those that are missing."),
 		resource("aws_s3_bucket_policy", "this",
 			set("bucket", expr("aws_s3_bucket.this.id")),
 			set("policy", policy(

@@ -21,7 +21,7 @@ func cluster() module {
 				nested("service_connect_defaults",
 					set("namespace", expr("aws_service_discovery_http_namespace.this.arn")),
 				),
-				comment("It is there without sessions too: what is left out, AWS keeps."),
+				comment("Always set: AWS keeps the old value of a block that is left out."),
 				nested("configuration", nested("execute_command_configuration",
 					set("logging", expr(`var.session_log == null ? "NONE" : "OVERRIDE"`)),
 					block{"dynamic", []string{"log_configuration"}, []node{
@@ -51,7 +51,7 @@ func cluster() module {
 			example:     "shop-staging",
 		}, {
 			name: "session_log", kind: "object({\n    name           = string\n    retention_days = number\n  })", nullable: true, fallback: expr("null"),
-			description: "Log group of the sessions that people open in tasks by ECS Exec, and for how long it keeps them; null where nobody may.",
+			description: "Log group of the sessions that people open in tasks by ECS Exec, and for how long it keeps them; null where sessions are not allowed.",
 		}, {
 			name: "spot", kind: "bool", description: "Whether services may run on Fargate Spot.", fallback: false,
 		}},

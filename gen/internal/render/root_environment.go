@@ -49,7 +49,7 @@ func environmentRoot(p config.Platform, e config.Environment) (root, error) {
 	return root{e.Name, files}, nil
 }
 
-// environmentLogs is the bucket of what AWS delivers; without logs there is none.
+// environmentLogs renders the bucket for the logs that AWS delivers, if there are any.
 func environmentLogs(p config.Platform, e config.Environment) []node {
 	logs := given(field{"load-balancer", e.AccessLogDays}, field{"network", e.Network.FlowLogDays})
 	if len(logs) == 0 {
@@ -115,7 +115,7 @@ func environmentLoadBalancer(p config.Platform, e config.Environment) []node {
 	return append(nodes, moduleCall("load_balancer", "load_balancer", body...))
 }
 
-// environmentFirewall is in front of the load balancer; none renders nothing.
+// environmentFirewall renders the firewall, if the environment has one.
 func environmentFirewall(p config.Platform, e config.Environment) []node {
 	if e.Firewall == (config.Firewall{}) {
 		return nil
@@ -134,8 +134,7 @@ func environmentFirewall(p config.Platform, e config.Environment) []node {
 	return []node{moduleCall("firewall", "firewall", body...)}
 }
 
-// environmentRedirects are the load balancer's redirects by their priorities, in
-// order.
+// environmentRedirects returns the redirects, keyed and sorted by priority.
 func environmentRedirects(p config.Platform, e config.Environment) (all object) {
 	redirects := p.RedirectsIn(e)
 	slices.SortFunc(redirects, func(a, b config.Redirect) int { return a.Priority - b.Priority })
@@ -205,7 +204,7 @@ func environmentSecrets(p config.Platform, e config.Environment) []node {
 		return nodes
 	}
 	return append(nodes,
-		comment("The database gets the password that is stored, not the one that was drawn, so that an apply that dies between the two cannot leave them different. timestamp() is unknown while planning: that puts the reading off to the apply, and a plan needs no permission to read secrets."),
+		comment("The password is read back from the stored secret, so that an apply that dies halfway cannot leave the two different. timestamp() is unknown during a plan, which delays the read until the apply: a plan needs no permission to read secrets."),
 		ephemeral("aws_secretsmanager_secret_version", identifier(database.Name),
 			set("secret_id", expr(`timestamp() == "" ? "" : module.secrets.stored_arns["`+database.Name+`"]`)),
 		),
