@@ -25,9 +25,9 @@ func (e *DifferenceError) Error() string {
 // BaselineOptions are how Baseline behaves.
 type BaselineOptions struct {
 	Options
-	// AcceptDifferences records although the schemas differ.
+	// AcceptDifferences records even if the schemas differ.
 	AcceptDifferences bool
-	// WithoutComparison records without a look at the schema.
+	// WithoutComparison records without comparing schemas.
 	WithoutComparison bool
 }
 
@@ -35,8 +35,9 @@ type BaselineOptions struct {
 // them, for a database that was made in another way. Before that it compares
 // the schema with the one that the files make in a database of their own on
 // the same server, which it drops again. It returns what it recorded and what
-// differs; without AcceptDifferences that is a *DifferenceError, and nothing is
-// recorded. Number 0 records nothing, and lets Up begin beside another tool.
+// differs. If anything differs and AcceptDifferences is not set, it returns a
+// *DifferenceError and records nothing. With number 0 it only makes the table, so that
+// Up can run beside another tool.
 func Baseline(ctx context.Context, config *pgx.ConnConfig, list []Migration, number int, o BaselineOptions) (recorded []Record, differences []Difference, err error) {
 	if err := o.Validate(); err != nil {
 		return nil, nil, fmt.Errorf("check the options: %w", err)
@@ -142,7 +143,7 @@ func (r *runner) compare(ctx context.Context, config *pgx.ConnConfig, list []Mig
 	defer func() { err = errors.Join(err, drop()) }()
 	o := r.options
 	o.Report = nil
-	if _, err := Up(ctx, other, hurried(list), o); err != nil {
+	if _, err := Up(ctx, other, unpaused(list), o); err != nil {
 		return nil, fmt.Errorf("run the files in a database of their own: %w", err)
 	}
 	s, err := openSession(ctx, other, r.options.Release)
@@ -160,9 +161,9 @@ func (r *runner) compare(ctx context.Context, config *pgx.ConnConfig, list []Mig
 	return difference(want, have), nil
 }
 
-// hurried returns the migrations with backfills that do not rest: nobody else
-// works on a scratch database.
-func hurried(list []Migration) []Migration {
+// unpaused returns copies whose backfills do not pause: nobody else works on a scratch
+// database.
+func unpaused(list []Migration) []Migration {
 	list = slices.Clone(list)
 	for i, m := range list {
 		if m.Backfill != nil {
@@ -195,7 +196,7 @@ func (r *runner) scratch(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn
 	if err := r.limit(ctx, limits{r.options.LongLockTimeout, 0}); err != nil {
 		return nil, nil, err
 	}
-	// One that was killed may have left its own.
+	// A run that was killed may have left its database.
 	if err := drop(); err != nil {
 		return nil, nil, err
 	}

@@ -69,7 +69,7 @@ func DryRun(ctx context.Context, config *pgx.ConnConfig, list []Migration, o Opt
 	}
 	defer func() { err = errors.Join(err, drop()) }()
 	o.Report = nil
-	if _, err := Up(ctx, other, hurried(list[:len(list)-len(pending)]), o); err != nil {
+	if _, err := Up(ctx, other, unpaused(list[:len(list)-len(pending)]), o); err != nil {
 		return nil, fmt.Errorf("run the files that are applied in a database of their own: %w", err)
 	}
 	o.observe = func(ctx context.Context, a *attempt, s Statement) error {
@@ -79,7 +79,7 @@ func DryRun(ctx context.Context, config *pgx.ConnConfig, list []Migration, o Opt
 		}
 		return err
 	}
-	_, failed := Up(ctx, other, hurried(list), o)
+	_, failed := Up(ctx, other, unpaused(list), o)
 	for i := range steps {
 		if err := r.estimate(ctx, &steps[i], pending); err != nil {
 			return steps, err

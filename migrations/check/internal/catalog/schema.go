@@ -1,9 +1,8 @@
 // Package catalog knows PostgreSQL without a server: its grammar, what every
 // server brings along, and a database's schema as statements change it. It
-// follows PostgreSQL's own rules for names, search path and defaults. It is the
-// one door to the parser's C code, which a hostile text could take down: what
-// enters is checked first, so that a bad text is an error and never a dead
-// process.
+// follows PostgreSQL's own rules for names, search path and defaults. All calls
+// of the C parser go through it. Input is checked first, so that hostile text gives an
+// error and not a crash.
 package catalog
 
 import (
@@ -37,13 +36,14 @@ const (
 	Composite        Kind = "composite type"
 )
 
-// Relation is what has a name in a schema's list of relations.
+// Relation is a table, view, sequence, index or composite type.
 type Relation struct {
 	Name Name
 	Kind Kind
-	// File is the number of the file that made it; 0 was there before.
+	// File is the number of the file that made it; 0 if it existed before the
+	// first file.
 	File int
-	// Known is false for a relation that was used and never seen made: its
+	// Known is false for a relation that was used, but created by no file: its
 	// columns and indexes are then not known.
 	Known       bool
 	Temporary   bool
@@ -73,7 +73,7 @@ type Relation struct {
 	Policies    map[string]*pg.CreatePolicyStmt
 }
 
-// Column is a table's.
+// Column is a column of a table.
 type Column struct {
 	Name      string
 	Type      Type
@@ -96,7 +96,7 @@ const (
 	Exclude ConstraintKind = "exclusion"
 )
 
-// Constraint is a table's or a domain's.
+// Constraint is a constraint of a table or a domain.
 type Constraint struct {
 	Name    string
 	Kind    ConstraintKind
@@ -110,7 +110,7 @@ type Constraint struct {
 	File  int
 }
 
-// Index is a table's.
+// Index is an index of a table.
 type Index struct {
 	Relation *Relation // the index's own
 	Table    *Relation
@@ -150,8 +150,8 @@ type UserType struct {
 	// Kind is enum, domain, composite or range.
 	Kind string
 	File int
-	// Base is a domain's, NotNull and Checks what it demands, and Default what
-	// a column gets that has none of its own.
+	// For a domain: Base is its base type, NotNull and Checks are its constraints,
+	// Default its default.
 	Base    Type
 	Default *pg.Node
 	NotNull bool
@@ -189,8 +189,8 @@ type Function struct {
 
 // Schema is the state of a database.
 type Schema struct {
-	// Complete says that what is not here does not exist; else it may have
-	// been made before the first statement that was seen.
+	// Complete says that the schema lacks nothing: what is not here does not exist.
+	// Otherwise it may have been made before the first statement.
 	Complete  bool
 	Relations map[Name]*Relation
 	Types     map[Name]*UserType
@@ -231,8 +231,8 @@ func New(postgres int, complete bool) *Schema {
 	}
 }
 
-// New reports whether the file at hand made the relation, so that nobody else
-// can wait for it.
+// New reports whether the file at hand made the relation, so that no other
+// session can be waiting for it.
 func (s *Schema) New(r *Relation) bool {
 	return r != nil && (r.Temporary || r.File == s.File && s.File > 0)
 }

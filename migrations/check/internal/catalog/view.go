@@ -6,8 +6,8 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 )
 
-// ViewColumns returns the columns that a view would have, nil if its query does
-// not tell them all.
+// ViewColumns returns the columns that a view would have, or nil if its query
+// does not determine all of them.
 func (s *Schema) ViewColumns(query *pg.Node, aliases []*pg.Node) []*Column {
 	var r Relation
 	s.shape(&r, query, aliases)
@@ -25,8 +25,8 @@ func (s *Schema) createView(n *pg.ViewStmt) {
 	s.shape(v, n.GetQuery(), n.GetAliases())
 }
 
-// shape gives a view or a table made by a query its columns, nil if the query
-// does not tell them all, and the relations that it reads.
+// shape sets the columns of a view or CREATE TABLE AS, and the relations it reads;
+// Columns is nil if they cannot be determined.
 func (s *Schema) shape(r *Relation, query *pg.Node, aliases []*pg.Node) {
 	columns, ok := s.columnsOf(query.GetSelectStmt(), nil)
 	for i, a := range Strings(aliases) {
@@ -48,15 +48,15 @@ func (s *Schema) shape(r *Relation, query *pg.Node, aliases []*pg.Node) {
 	})
 }
 
-// item is one of a FROM clause, by the name under which a query knows it.
+// item is an entry of a FROM clause, under its alias.
 type item struct {
 	alias   string
 	columns []*Column
 	known   bool
 }
 
-// columnsOf returns a query's result columns; false if they cannot be told. The
-// type of a computed one has no name.
+// columnsOf returns a query's result columns; false if they cannot be
+// determined. A computed column has the zero Type.
 func (s *Schema) columnsOf(q *pg.SelectStmt, outer []item) ([]*Column, bool) {
 	if q == nil {
 		return nil, false

@@ -20,7 +20,7 @@ var dropRules = map[pg.ObjectType]string{
 	pg.ObjectType_OBJECT_POLICY: "drop-trigger", pg.ObjectType_OBJECT_COLLATION: "drop-type",
 }
 
-// replaceable are dropped to be made again.
+// replaceable are the kinds that a file may drop and create again.
 var replaceable = map[pg.ObjectType]bool{pg.ObjectType_OBJECT_TRIGGER: true, pg.ObjectType_OBJECT_POLICY: true}
 
 func (j *judge) drop(n *pg.DropStmt) {
@@ -60,8 +60,8 @@ func (j *judge) drop(n *pg.DropStmt) {
 	}
 }
 
-// uncalled reports whether it is known that no trigger calls a function that only
-// triggers can call: nothing depends on it, and no release uses it.
+// uncalled reports whether a trigger function is known to have no trigger: nothing
+// depends on it, and no release uses it.
 func (j *judge) uncalled(kind pg.ObjectType, parts []string) bool {
 	list := j.schema.FindFunctions(parts, -1)
 	if !j.schema.Complete || len(list) == 0 || kind != pg.ObjectType_OBJECT_FUNCTION && kind != pg.ObjectType_OBJECT_ROUTINE {
@@ -75,8 +75,8 @@ func (j *judge) uncalled(kind pg.ObjectType, parts []string) bool {
 	return len(j.schema.Calling(list[0].Name)) == 0
 }
 
-// existsAtEnd returns what tells, at the end of the transaction, whether what is
-// dropped is there again.
+// existsAtEnd returns a function that reports, at the end of the transaction, whether
+// the dropped object exists again.
 func (j *judge) existsAtEnd(kind pg.ObjectType, rule string, parts []string, o *pg.Node) func() bool {
 	switch kind {
 	case pg.ObjectType_OBJECT_VIEW, pg.ObjectType_OBJECT_MATVIEW, pg.ObjectType_OBJECT_SEQUENCE:
@@ -122,7 +122,7 @@ func (j *judge) ours(kind pg.ObjectType, parts []string) bool {
 	return ok && j.schema.New(j.schema.RelationAs(parts, relation))
 }
 
-// unknown reports whether an object that need not exist is known not to.
+// unknown reports whether an object dropped IF EXISTS is known not to exist.
 func (j *judge) unknown(kind pg.ObjectType, parts []string, o *pg.Node) bool {
 	if !j.schema.Complete {
 		return false
@@ -152,7 +152,7 @@ func (j *judge) unknown(kind pg.ObjectType, parts []string, o *pg.Node) bool {
 		t := j.schema.RelationAs(parts[:len(parts)-1], catalog.Table)
 		return (t.Known || j.absent(t)) && t.Policies[parts[len(parts)-1]] == nil
 	}
-	// ours has just made a relation that was never seen known as a stub
+	// ours has just registered a relation that it did not know as a stub
 	if relation, ok := catalog.RelationKind(kind); ok {
 		r := j.schema.RelationAs(parts, relation)
 		return !r.Known && r.Columns == nil && r.File == 0 && j.schema.Stub(r)
@@ -169,8 +169,8 @@ var renameRules = map[pg.ObjectType]string{
 	pg.ObjectType_OBJECT_AGGREGATE: "rename-function",
 }
 
-// renamedHere reports whether the file itself gave the name that goes away: no
-// release knows it.
+// renamedHere reports whether the file itself introduced the old name, so that no
+// release uses it.
 func (j *judge) renamedHere(n *pg.RenameStmt) bool {
 	parts := catalog.ObjectParts(n.GetObject())
 	if n.GetRelation() != nil {
