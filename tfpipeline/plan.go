@@ -38,9 +38,9 @@ func planCommand() command {
 				case o.all && o.env != "":
 					return console.Usage("plan takes -all or -env, not both", "tfpipeline plan -all")
 				case o.markdown && (o.all || o.json):
-					return console.Usage("-markdown tells of one root, and not as JSON", "tfpipeline plan -env production -markdown")
+					return console.Usage("-markdown works with -env, not with -all or -json", "tfpipeline plan -env production -markdown")
 				case o.comment && !o.all:
-					return console.Usage("-comment tells of all roots", "tfpipeline plan -all -comment")
+					return console.Usage("-comment needs -all", "tfpipeline plan -all -comment")
 				case o.env == "" && !o.all:
 					required := planCommand()
 					required.anyEnv = false

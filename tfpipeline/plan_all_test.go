@@ -381,7 +381,7 @@ func TestPlanAllUsage(t *testing.T) {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 	var errs bytes.Buffer
-	if code := run(t.Context(), configtest.Docs(), []string{"plan", "-C", p.repository, "-comment", "-env", "staging"}, p.env, strings.NewReader(""), io.Discard, &errs); code != console.ExitFailed || !strings.Contains(errs.String(), "-comment tells of all roots") {
+	if code := run(t.Context(), configtest.Docs(), []string{"plan", "-C", p.repository, "-comment", "-env", "staging"}, p.env, strings.NewReader(""), io.Discard, &errs); code != console.ExitFailed || !strings.Contains(errs.String(), "-comment needs -all") {
 		t.Errorf("exit %d: %s", code, errs.String())
 	}
 }

@@ -8,9 +8,9 @@ import (
 	"sync"
 )
 
-// databaseAddress is where the instance of one identifier is reached, as a name of
-// RDS's is: it outlives the instance, and leads to another server once another
-// instance is given the identifier. Connections stay where they were made.
+// databaseAddress is the address of a database identifier, like RDS's DNS name: it
+// outlives the instance and leads to the next one that gets the identifier.
+// Connections stay where they were made.
 type databaseAddress struct {
 	listener net.Listener
 	ctx      context.Context // ends with close
@@ -39,8 +39,8 @@ func newDatabaseAddress() (*databaseAddress, error) {
 	return a, nil
 }
 
-// lead sets the port of the server.
-func (a *databaseAddress) lead(port int) {
+// setPort sets the port of the server.
+func (a *databaseAddress) setPort(port int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.port = port
@@ -48,7 +48,7 @@ func (a *databaseAddress) lead(port int) {
 
 // serve passes a connection on, until either side ends it.
 func (a *databaseAddress) serve(c net.Conn) {
-	defer func() { _ = c.Close() }() // what was sent is sent
+	defer func() { _ = c.Close() }() // the copy is over
 	a.mu.Lock()
 	port := a.port
 	a.mu.Unlock()

@@ -128,7 +128,7 @@ func (s *databaseServers) address(identifier string) (host string, port int, ok 
 		}
 		s.addresses[identifier] = at
 	}
-	at.lead(int(known.postgres.Config("").Port))
+	at.setPort(int(known.postgres.Config("").Port))
 	host, port = at.hostPort()
 	return host, port, true
 }
@@ -188,7 +188,7 @@ func (s *databaseServers) rename(from, to string) {
 		delete(s.running, from)
 	}
 	if at := s.addresses[from]; at != nil {
-		at.lead(0)
+		at.setPort(0)
 	}
 }
 

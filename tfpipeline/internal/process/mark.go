@@ -11,7 +11,7 @@ import (
 
 // Mark writes a file that stays locked until it is closed. The kernel releases
 // the lock when this process dies, however it dies, so a reused process id
-// deceives nobody. Mark writes and locks the file under a temporary name and
+// cannot be mistaken for this one. Mark writes and locks the file under a temporary name and
 // then renames it, so that nobody sees it unlocked.
 func Mark(path string, content []byte) (*os.File, error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
@@ -26,8 +26,8 @@ func Mark(path string, content []byte) (*os.File, error) {
 	return f, nil
 }
 
-// ReadMark reads a file that is locked while its owner lives, and reports
-// whether the owner does.
+// ReadMark reads a file that is locked while its owner runs, and reports
+// whether it still does.
 func ReadMark(path string) (content []byte, lives bool, err error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -63,7 +63,7 @@ func validate(in *sdk.RegisterTaskDefinitionInput) error {
 	return validateTags(in.Tags)
 }
 
-// validateTogether refuses containers that do not go together.
+// validateTogether refuses containers that contradict each other.
 func validateTogether(in *sdk.RegisterTaskDefinitionInput) error {
 	all := map[string]types.ContainerDefinition{}
 	router := false
@@ -87,7 +87,8 @@ func validateTogether(in *sdk.RegisterTaskDefinitionInput) error {
 			}
 		}
 	}
-	// Those that depend on none are taken away until none is left.
+	// Remove containers without open dependencies until none is left; if that stalls,
+	// there is a cycle.
 	for len(all) > 0 {
 		n := len(all)
 		for name, c := range all {
