@@ -53,6 +53,35 @@ func TestOnCallQuotesMessages(t *testing.T) {
 	}
 }
 
+// Each row of the comparison says has, better or lacks, and what there is has a command
+// that shows it.
+func TestDocumentedComparison(t *testing.T) {
+	page, err := os.ReadFile("../docs/comparison.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for line := range strings.Lines(string(page)) {
+		line = strings.TrimSpace(line)
+		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| wanted |") {
+			continue
+		}
+		rows++
+		cells := strings.Split(strings.Trim(strings.ReplaceAll(line, `\|`, "/"), "|"), "|")
+		if len(cells) != 4 {
+			t.Errorf("%d cells: %s", len(cells), line)
+			continue
+		}
+		m := regexp.MustCompile(`^ (has|better|lacks)[:,] \S`).FindStringSubmatch(cells[2])
+		if m == nil || m[1] != "lacks" && !strings.Contains(cells[3], "`") {
+			t.Errorf("neither has nor better with a command, nor lacks with a reason: %s", line)
+		}
+	}
+	if rows < 35 {
+		t.Errorf("%d rows: is the search broken?", rows)
+	}
+}
+
 // A page is also read where the platform is another: no command may name the example's
 // instances, buckets or account. Its module's path is what init renames.
 func TestDocumentsNameNoPlatform(t *testing.T) {
