@@ -499,6 +499,11 @@ func TestWorkflowsKnowNoPlatform(t *testing.T) {
 	named = append(named, workflowtest.Workflows(t)["operate"].On["workflow_dispatch"].Inputs["environment"].Options...)
 	named = slices.Compact(slices.Sorted(slices.Values(named)))
 	deployed := config.Default()
+	// Other names than these are taken into the workflows by hand, as docs/adopt.md says.
+	if slices.ContainsFunc([]string{"staging", "production"}, func(name string) bool { return !slices.Contains(environments(deployed), name) }) {
+		t.Logf("%s has no staging or no production: the workflows are not compared with its environments", deployed.Name)
+		return
+	}
 	if d := cmp.Diff(environments(deployed), named, cmpopts.SortSlices(strings.Compare)); d != "" {
 		t.Errorf("environments of %s and of the workflows (-struct +YAML):\n%s", deployed.Name, d)
 	}

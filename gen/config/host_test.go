@@ -105,6 +105,8 @@ func TestInvalidHosts(t *testing.T) {
 	}
 	checkInvalid(t, []invalid{
 		{"name with capitals", at("Admin"), `services["mcp"].hosts[0]: "Admin" is not the labels of a DNS name in lower case, without the environment's; for example "admin"`},
+		{"whole name", at("admin.specboard.io"), `services["mcp"].hosts[0]: "admin.specboard.io" is a whole DNS name, where only its labels below the environment's own belong; for example "admin"`},
+		{"the domain", at("specboard.io"), `services["mcp"].hosts[0]: "specboard.io" is a whole DNS name, where only its labels below the environment's own belong; for example "www"`},
 		{"name twice", at("admin", "admin"), `services["mcp"].hosts[1]: "admin" is listed twice
 services["mcp"].routes[0]: "/mcp" is a route of "mcp" at admin already
 services["mcp"].routes[1]: "/mcp/*" is a route of "mcp" at admin already`},

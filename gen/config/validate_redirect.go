@@ -59,9 +59,12 @@ func (r *router) location(path, location string) bool {
 		r.must(l.Port == "" || err == nil && port <= 65535, path, location, "has no port for its port", example)
 }
 
-// host checks a name below an environment's.
+// host checks a name below an environment's. One that ends with the domain is meant as
+// a whole name, but would be below the domain.
 func (c *checker) host(path, host string) bool {
-	return c.must(isDNS(host, 1), path, host, "is not the labels of a DNS name in lower case, without the environment's", "admin")
+	label, whole := strings.CutSuffix(host, c.Domain)
+	return c.must(c.Domain == "" || !whole, path, host, "is a whole DNS name, where only its labels below the environment's own belong", cmp.Or(strings.TrimSuffix(label, "."), "www")) &&
+		c.must(isDNS(host, 1), path, host, "is not the labels of a DNS name in lower case, without the environment's", "admin")
 }
 
 // request is what a listener rule looks at.
