@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/internal/reference"
 	"github.com/specboard/platform/gen/internal/render"
 )
 
@@ -30,4 +31,21 @@ func Tree(t testing.TB, p config.Platform) (dir string) {
 		}
 	}
 	return dir
+}
+
+// Check renders a platform, and fails if its Terraform does not hang together: calls of
+// modules, references, variables and their types, but not what only Terraform knows.
+func Check(t testing.TB, p config.Platform) {
+	t.Helper()
+	files, err := render.Render(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := map[string][]byte{}
+	for _, f := range files {
+		content[f.Path] = f.Content
+	}
+	if err := reference.Check(content); err != nil {
+		t.Error(err)
+	}
 }

@@ -3,6 +3,8 @@ package scaffold
 import (
 	"encoding/json"
 	"errors"
+	"flag"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -16,7 +18,9 @@ import (
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/config/configtest"
+	"github.com/specboard/platform/gen/gentest"
 	"github.com/specboard/platform/migrations"
+	"github.com/specboard/platform/tfpipeline/internal/console"
 )
 
 // companies are three that have nothing in common.
@@ -56,6 +60,101 @@ func companies() map[string]Answers {
 	}
 }
 
+// checkout is a company by its Dockerfiles and the flags that it gives.
+type checkout struct {
+	flags string
+	files map[string]string
+	want  []string // services, as flags give them
+}
+
+func checkouts() map[string]checkout {
+	return map[string]checkout{
+		"a blog without data stores": {
+			"-name blog -account 444455556666 -region us-west-1 -zones a,c -domain blog.dev -repository Jane-Doe/Blog_1 -no-database -no-cache -health /",
+			map[string]string{"Dockerfile": "FROM nginx\nEXPOSE 80\n", "Dockerfile.dev": "FROM node\nEXPOSE 5173\n"},
+			[]string{"app:80:."},
+		},
+		"a carrier with a monorepo": {
+			"-name parcel-track -account 555566667777 -region ap-northeast-1 -domain parcels.co.jp -repository ParcelTrack/mono.repo -ids 123/456 -health /up " +
+				"-service api:3001:.:services/api/Dockerfile -service web:80:web -service hooks:8443 -worker mailer:services/mailer -worker tracker:.:services/tracker/Dockerfile",
+			map[string]string{
+				"services/api/Dockerfile": "FROM golang\n", "web/Dockerfile": "FROM httpd\n",
+				"services/mailer/Dockerfile":  "FROM python:3.13\nHEALTHCHECK CMD pgrep -f mailer\n",
+				"services/tracker/Dockerfile": "FROM rust AS base\nHEALTHCHECK CMD [\"/tracker\", \"live\"]\nFROM base\n",
+			},
+			[]string{"api:3001:.:services/api/Dockerfile", "web:80:web", "hooks:8443", "mailer:services/mailer", "tracker:.:services/tracker/Dockerfile"},
+		},
+		"a warehouse that nobody calls": {
+			"-name warehouse -account 666677778888 -region eu-north-1 -email data@grain.se -repository grain/warehouse -no-cache",
+			map[string]string{
+				"jobs/Load_CSV/Dockerfile": "FROM python:3.13\nHEALTHCHECK CMD test -e /tmp/alive\n",
+				"jobs/database/Dockerfile": "FROM python:3.13\nHEALTHCHECK CMD test -e /tmp/alive\n",
+				"tools/Dockerfile":         "FROM alpine\n",
+			},
+			[]string{"load-csv:jobs/Load_CSV", "database-service:jobs/database"},
+		},
+	}
+}
+
+// answers are what init takes from the flags and the folder.
+func (c checkout) answers(t *testing.T) Answers {
+	t.Helper()
+	i := Init{Dir: clone(t), Console: &console.Console{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard}}
+	for name, text := range c.files {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(i.Dir, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(i.Dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set := flag.NewFlagSet("init", flag.ContinueOnError)
+	i.Declare(set)
+	if err := set.Parse(strings.Fields(c.flags)); err != nil {
+		t.Fatal(err)
+	}
+	if err := i.services(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if missing := i.Answers.Missing(); len(missing) > 0 {
+		t.Fatalf("missing %q", missing)
+	}
+	if err := i.Answers.Complete(nil); err != nil {
+		t.Fatal(err)
+	}
+	return i.Answers
+}
+
+// Three quite different companies get a platform from their flags and Dockerfiles
+// whose Terraform hangs together. TestSourceHoldsThePlatform has Go read what is
+// written for them.
+func TestCheckouts(t *testing.T) {
+	for name, c := range checkouts() {
+		t.Run(name, func(t *testing.T) {
+			a := c.answers(t)
+			var got []string
+			for _, s := range a.Services {
+				got = append(got, s.String())
+			}
+			if d := cmp.Diff(c.want, got); d != "" {
+				t.Errorf("services (-want +got):\n%s", d)
+			}
+			dir, p := clone(t), a.Platform()
+			if _, err := Write(dir, p); err != nil {
+				t.Fatal(err)
+			}
+			source, err := Source(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(string(source), contents(t, dir)[platformFile]); d != "" {
+				t.Errorf("written (-want +got):\n%s", d)
+			}
+			gentest.Check(t, p)
+		})
+	}
+}
+
 // What init writes is valid, is formatted, and is the platform that was
 // validated: Go itself reads it back.
 func TestPlatforms(t *testing.T) {
@@ -83,6 +182,9 @@ func TestSourceHoldsThePlatform(t *testing.T) {
 	all := configtest.All()
 	for name, answers := range companies() {
 		all[name] = answers.Platform()
+	}
+	for name, c := range checkouts() {
+		all[name] = c.answers(t).Platform()
 	}
 	dir := t.TempDir()
 	write := func(name, text string) {
