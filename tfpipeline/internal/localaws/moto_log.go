@@ -21,7 +21,10 @@ var (
 	missingLine = regexp.MustCompile(`NotImplementedError: (?:The (\w+) action has not been|\w+\.(\w+)(?:\(\))? is not yet) implemented`)
 )
 
-const tracebackLine = "Traceback (most recent call last):"
+const (
+	tracebackLine = "Traceback (most recent call last):"
+	addressInUse  = "already in use"
+)
 
 // logLimit bounds the wait for the traceback that belongs to an answer.
 const logLimit = 10 * time.Second

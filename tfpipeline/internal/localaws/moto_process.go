@@ -46,7 +46,7 @@ func startMoto(ctx context.Context, command launcher, env environment, log io.Wr
 		if err == nil {
 			return c, nil
 		}
-		if attempt == 3 || !strings.Contains(err.Error(), "already in use") {
+		if attempt == 3 || !strings.Contains(err.Error(), addressInUse) {
 			return nil, err
 		}
 	}
