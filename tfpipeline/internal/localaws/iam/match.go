@@ -30,7 +30,7 @@ func glob(pattern, text string) bool {
 // matchesResource compares ARNs part by part: a wildcard does not match across
 // one of the first five colons. AWS forbids a wildcard in place of the
 // resource's type ("*/name", "*:name"), and tools disagree on its meaning;
-// here it matches nothing.
+// here it matches nothing. S3's resources have no type: they begin with a bucket.
 func matchesResource(pattern, resource string) bool {
 	if pattern == "*" {
 		return true
@@ -44,7 +44,7 @@ func matchesResource(pattern, resource string) bool {
 			return false
 		}
 	}
-	if kind, rest, typed := cutType(want[5]); typed && rest != "" && strings.Contains(kind, "*") {
+	if kind, rest, typed := cutType(want[5]); typed && want[2] != "s3" && rest != "" && strings.Contains(kind, "*") {
 		return false
 	}
 	return glob(want[5], have[5])

@@ -57,6 +57,7 @@ func TestJudge(t *testing.T) {
 		{"a resource", one(`{"Effect": "Allow", "Action": "ec2:*", "Resource": "arn:aws:ec2:*:123456789012:vpc/*"}`), "ec2:DeleteVpc", vpc, nil, ""},
 		{"another account", one(`{"Effect": "Allow", "Action": "ec2:*", "Resource": "arn:aws:ec2:*:1234567890*1:vpc/*"}`), "ec2:DeleteVpc", vpc, nil, "because no identity"},
 		{"no wildcard for a type", one(`{"Effect": "Allow", "Action": "ec2:*", "Resource": "arn:aws:ec2:us-west-2:123456789012:*/vpc-1"}`), "ec2:DeleteVpc", vpc, nil, "because no identity"},
+		{"a wildcard in a bucket's name", one(`{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::logs-*-1/*"}`), "s3:DeleteObject", "arn:aws:s3:::logs-a-1/x/y", nil, ""},
 		{"a wildcard crosses no colon of the first five", one(`{"Effect": "Allow", "Action": "ec2:*", "Resource": "arn:aws:ec2:*:vpc/vpc-1"}`), "ec2:DeleteVpc", vpc, nil, "because no identity"},
 		{"all others", one(`{"Effect": "Allow", "NotAction": "iam:*", "NotResource": "arn:aws:ec2:us-west-2:123456789012:vpc/vpc-2"}`), "ec2:DeleteVpc", vpc, nil, ""},
 		{"but this one", one(`{"Effect": "Allow", "NotAction": "ec2:*", "Resource": "*"}`), "ec2:DeleteVpc", vpc, nil, "because no identity"},

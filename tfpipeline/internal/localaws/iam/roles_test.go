@@ -55,6 +55,32 @@ func TestRoles(t *testing.T) {
 	}
 }
 
+// TestNothingIsGrantedInVain: each statement of the workflows' roles allows a wanted
+// call. The deploy roles of all environments have the same ones, of which an
+// environment may need none yet.
+func TestNothingIsGrantedInVain(t *testing.T) {
+	needed := map[string]bool{}
+	roles := iamtest.Identities(t, iamtest.Workflows(t, gentest.Tree(t, configtest.Docs()), zone()))
+	kind := func(role string) string {
+		if strings.HasPrefix(role, prefix+"deploy-") {
+			return "deploy"
+		}
+		return role
+	}
+	for _, a := range append(iamtest.Recorded(t), iamtest.Documented(t)...) {
+		needed[kind(prefix+a.Role)+" "+roles[prefix+a.Role].Judge(a.Question).By] = true
+	}
+	for name, identity := range roles {
+		for _, p := range identity.Policies {
+			for _, s := range p.Statements {
+				if !s.Deny && !needed[kind(name)+" "+s.Sid] {
+					t.Errorf("%s: no wanted call needs %s", name, s.Sid)
+				}
+			}
+		}
+	}
+}
+
 // TestOperators judges what people may do who go into tasks: in the environment whose
 // policy they have, not in Service Connect's proxy, and nothing else.
 func TestOperators(t *testing.T) {
