@@ -53,13 +53,11 @@ func bucketTags(c *endpoint.Call) (map[string]string, error) {
 		return nil, fmt.Errorf("read the tags: %w", err)
 	}
 	endpoint.SetBody(c.Request, body)
-	root, err := endpoint.ParseXML(body)
-	if err != nil {
-		return nil, nil // moto refuses it
-	}
 	tags := map[string]string{}
-	for _, t := range endpoint.Every(root, "Tag") {
-		tags[endpoint.Text(t, "Key")] = endpoint.Text(t, "Value")
+	if root, err := endpoint.ParseXML(body); err == nil { // else moto refuses it
+		for _, t := range endpoint.Every(root, "Tag") {
+			tags[endpoint.Text(t, "Key")] = endpoint.Text(t, "Value")
+		}
 	}
 	return tags, nil
 }

@@ -272,12 +272,10 @@ func (a Answers) leaveOut(p *config.Platform, private bool) {
 }
 
 func (s Service) image() config.Image {
-	switch {
-	case s.Folder == "":
+	if s.Folder == "" {
 		return config.Image{Dockerfile: sampleImage}
-	default:
-		return config.Image{Context: s.Folder, Dockerfile: s.Dockerfile}
 	}
+	return config.Image{Context: s.Folder, Dockerfile: s.Dockerfile}
 }
 
 func (a Answers) environments() []config.Environment {
