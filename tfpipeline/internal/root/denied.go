@@ -1,6 +1,7 @@
 package root
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,11 +25,7 @@ func denied(err error) []string {
 // refused says what to do about permissions that the caller lacks, since a
 // retry would fail the same way.
 func (r *Root) refused(err error, permissions []string) error {
-	then := ""
-	if r.retry != "" {
-		then = "; then " + r.retry
-	}
 	return console.WithNext(fmt.Errorf("%s: %w", r.Name, r.hide(err)),
-		"these credentials lack %s: if a workflow needs it, add it in gen/internal/render/github*.go, make gen, and an administrator runs tfpipeline apply -env shared%s",
-		strings.Join(permissions, ", "), then)
+		"these credentials lack %s: if a workflow needs it, add it in gen/internal/render/github*.go, make gen, and an administrator runs tfpipeline apply -env shared; then %s",
+		strings.Join(permissions, ", "), cmp.Or(r.retry, "run the command again"))
 }
