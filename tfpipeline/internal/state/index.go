@@ -108,7 +108,9 @@ func (h *History) complete(ctx context.Context, x *storedIndex) ([]deploy.Skippe
 }
 
 // UpdateIndex adds these records, and all others that the index lacks, and
-// stores it.
+// stores it. What is in the index is taken to have been told to people, so where all
+// of these are of changes that tell nobody, and one that it lacks is not, it leaves
+// them to whoever tells next.
 func (h *History) UpdateIndex(ctx context.Context, stored ...deploy.Record) error {
 	for range attempts {
 		x, err := h.storedIndex(ctx)
@@ -117,6 +119,9 @@ func (h *History) UpdateIndex(ctx context.Context, stored ...deploy.Record) erro
 		}
 		if _, err := h.complete(ctx, &x); err != nil {
 			return err
+		}
+		if !slices.ContainsFunc(stored, tells) && slices.ContainsFunc(x.Unindexed, tells) {
+			return nil
 		}
 		x.add(stored)
 		content, err := json.Marshal(x)
@@ -132,6 +137,11 @@ func (h *History) UpdateIndex(ctx context.Context, stored ...deploy.Record) erro
 		}
 	}
 	return deploy.Transient(fmt.Errorf("write %s: it does not hold still", h.indexKey()))
+}
+
+// tells reports whether people are told of an attempt's end.
+func tells(r deploy.Record) bool {
+	return r.Kind != deploy.KindRestart && r.Kind != deploy.KindScale && r.Kind != deploy.KindSecret
 }
 
 // Indexed reports whether an attempt is in the index. An attempt that ends in

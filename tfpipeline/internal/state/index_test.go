@@ -163,6 +163,46 @@ func TestTheIndexCostsTheSameForever(t *testing.T) {
 	}
 }
 
+// What an attempt that died has not told is left to whoever tells next: a restart, whose
+// end is told to nobody, takes it for known no more than it takes itself.
+func TestARestartTakesNobodyForTold(t *testing.T) {
+	inTime(t, func(ctx context.Context, t *testing.T, b *bucket) {
+		h := open(b).History("staging")
+		of := func(id string, kind deploy.Kind) deploy.Record {
+			r := record(id)
+			r.Kind = kind
+			if err := h.Record(ctx, r); err != nil {
+				t.Fatal(err)
+			}
+			return r
+		}
+		unindexed := func() (ids []string) {
+			x, _, err := open(b).History("staging").Index(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range x.Unindexed {
+				ids = append(ids, r.ID)
+			}
+			return ids
+		}
+		const first, died, again, next = "20261126T080000Z-aaaaaa", "20261126T090000Z-aaaaaa", "20261126T100000Z-aaaaaa", "20261126T110000Z-aaaaaa"
+		update := func(r deploy.Record, left ...string) {
+			if err := h.UpdateIndex(ctx, r); err != nil {
+				t.Fatal(err)
+			}
+			if got := unindexed(); !slices.Equal(got, left) {
+				t.Errorf("after %s the index lacks %q, want %q", r.ID, got, left)
+			}
+		}
+		update(of(first, deploy.KindPromote))
+		of(died, deploy.KindPromote)
+		update(of(again, deploy.KindRestart), died, again)
+		update(of(next, deploy.KindPromote))
+		update(of("20261126T120000Z-aaaaaa", deploy.KindSecret))
+	})
+}
+
 // What of the index is lost or damaged is made from the records; what a newer
 // release wrote is not overwritten.
 func TestADamagedIndexIsRebuilt(t *testing.T) {
