@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/calls"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
@@ -117,6 +118,13 @@ func TestLogs(t *testing.T) {
 	if strings.Count(stdout, "\n") != 1 {
 		t.Errorf("%s", stdout)
 	}
+
+	// What goes elsewhere is not there, and that is said.
+	w.cloud.platform.Services[0].Sidecars = []config.Sidecar{{Name: "router", LogRouter: config.LogRouter{Type: "fluentbit", Options: map[string]string{"Name": "datadog"}}}}
+	name := w.cloud.platform.Services[0].Name
+	_, stderr := w.must(console.ExitOK, "logs", "-env", "staging", "-service", name)
+	mentions(t, stderr, name+": its own lines are not here: sidecar router sends them to another place than CloudWatch")
+	w.cloud.platform.Services[0].Sidecars = nil
 
 	// Following prints what comes, each line once, until Ctrl-C.
 	ctx, cancel := context.WithCancelCause(t.Context())

@@ -40,11 +40,11 @@ func Dossier(c *console.Console, failure *deploy.Error, dir, standard string) er
 	); err != nil {
 		return fmt.Errorf("keep the dossier: %w", err)
 	}
-	c.Progress("dossier: %s.md and .json", path)
+	c.Progress("dossier: %s.md and .json; from the record: tfpipeline history -env %s -id %s", path, r.Environment, r.ID)
 	return summarize(c.Getenv(stepSummary), func(room int) string {
 		if len(markdown) >= room {
 			// Truncating it could end within a code fence.
-			return "The dossier of this failure is too long to be shown here; the log says where it is.\n\n"
+			return fmt.Sprintf("The dossier of this failure is too long to be shown here: `tfpipeline history -env %s -id %s` shows it.\n\n", r.Environment, r.ID)
 		}
 		return markdown + "\n"
 	})

@@ -86,6 +86,11 @@ type LogLine struct {
 // Logs prints the logs of an environment, without secrets.
 func Logs(ctx context.Context, c *console.Console, p config.Platform, e *ecs.Environment, o LogOptions) error {
 	tail := e.Tail(o.names(p), o.grep, time.Now().Add(-o.since))
+	for _, name := range o.names(p) {
+		if s, _ := p.Service(name); s.LogsElsewhere() != "" {
+			c.Progress("%s: its own lines are not here: sidecar %s sends them to another place than CloudWatch", name, s.LogsElsewhere())
+		}
+	}
 	redactor := redact.FromEnvironment(c.Getenv)
 	out := json.NewEncoder(c.Out)
 	var failed error

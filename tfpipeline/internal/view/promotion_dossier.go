@@ -215,7 +215,7 @@ func findings(e *deploy.Evidence, withoutLogs bool) []Finding {
 
 func eventLines(events []deploy.ServiceEvent) (lines []string) {
 	for _, e := range events {
-		lines = append(lines, e.Time.UTC().Format("15:04:05")+" "+e.Message)
+		lines = append(lines, e.Time.UTC().Format("15:04:05")+" "+arns.ReplaceAllStringFunc(e.Message, named))
 	}
 	return lines
 }

@@ -31,7 +31,7 @@ func TestDossier(t *testing.T) {
 	}
 	e := deploy.Evidence{
 		Collected: at,
-		Events:    map[string][]deploy.ServiceEvent{"api": {{ID: "1", Time: at, Message: "(service api) is unhealthy in target group"}}},
+		Events:    map[string][]deploy.ServiceEvent{"api": {{ID: "1", Time: at, Message: "(service api) is unhealthy in (target-group arn:aws:elasticloadbalancing:us-west-2:123456789012:targetgroup/api/0a1b)"}}},
 		Stopped: []deploy.StoppedTask{{
 			ARN: "arn:x/task2", Name: "api", TaskDefinition: "arn:x/api:4", StopCode: "EssentialContainerExited", Reason: "Essential container in task exited", Stopped: at,
 			Containers: []deploy.StoppedContainer{{Name: "api", ExitCode: new(1), Digest: "sha256:00"}, {Name: "proxy"}},
