@@ -212,6 +212,9 @@ func differs(p config.Platform, s github.Settings, name string) string {
 	kind, name, _ := strings.Cut(name, " ")
 	switch kind {
 	case "ids":
+		if p.Repository.ID == 0 && p.Repository.OwnerID == 0 {
+			return fmt.Sprintf("only if it was created, renamed or transferred since 15 July 2026: OwnerID %d and ID %d", s.OwnerID, s.ID)
+		}
 		if p.Repository.OwnerID != s.OwnerID || p.Repository.ID != s.ID {
 			return fmt.Sprintf("GitHub says OwnerID %d and ID %d, the struct %d and %d", s.OwnerID, s.ID, p.Repository.OwnerID, p.Repository.ID)
 		}
@@ -231,6 +234,8 @@ func differs(p config.Platform, s github.Settings, name string) string {
 			return "any branch and tag may deploy it, want " + strings.Join(want, ", ") + why
 		case !slices.Equal(has.Refs, want):
 			return fmt.Sprintf("%s may deploy it, want %s%s", strings.Join(has.Refs, ", "), strings.Join(want, ", "), why)
+		case unreviewed(s, name) && e.Proof != nil && !e.Proof.ByHand:
+			return "its role trusts tags, and nobody has to approve: " + byHand
 		case needsApproval(e) && !has.Reviewed && !s.Private && (e.Proof == nil || !e.Proof.ByHand):
 			return "nobody has to approve"
 		}

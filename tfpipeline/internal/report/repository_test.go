@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/github"
 )
@@ -25,7 +26,7 @@ func TestDifferenceOfAnEnvironment(t *testing.T) {
 		"public, no tags":             {false, true, []string{main}, "branch main may deploy it, want branch main, tag v*"},
 		"private, reviewed":           {true, true, []string{main, tags}, ""},
 		"private, reviewed, no tags":  {true, true, []string{main}, "branch main may deploy it, want branch main, tag v*"},
-		"private, by hand":            {true, false, []string{main}, ""},
+		"private, not by hand":        {true, false, []string{main}, "its role trusts tags, and nobody has to approve: " + byHand},
 		"private, nobody approves":    {true, false, []string{main, tags}, "branch main, tag v* may deploy it, want branch main; nobody has to approve: " + byHand},
 		"private, anything by anyone": {true, false, nil, "any branch and tag may deploy it, want branch main; nobody has to approve: " + byHand},
 	} {
@@ -56,9 +57,11 @@ func TestCommandsWithoutReviewers(t *testing.T) {
 func TestDifferenceByHandAndOnAPlanWithoutRules(t *testing.T) {
 	p := configtest.Docs()
 	p.Environments[1].Proof.ByHand = true
-	s := github.Settings{Environments: map[string]github.EnvironmentSettings{"production": {Refs: []string{"branch main"}}}}
-	if got := difference(p, s, "environment production"); got != "" {
-		t.Error(got)
+	for _, private := range []bool{false, true} {
+		s := github.Settings{Private: private, Environments: map[string]github.EnvironmentSettings{"production": {Refs: []string{"branch main"}}}}
+		if got := difference(p, s, "environment production"); got != "" {
+			t.Errorf("private %v: %s", private, got)
+		}
 	}
 	for name, want := range map[string]string{
 		"environment production": "there is no such environment" + limited,
@@ -68,6 +71,16 @@ func TestDifferenceByHandAndOnAPlanWithoutRules(t *testing.T) {
 	} {
 		if got := difference(p, github.Settings{Private: true, Limited: true}, name); !strings.HasSuffix(got, want) {
 			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
+// A repository from before GitHub told ids has none in the struct.
+func TestDifferenceOfIDs(t *testing.T) {
+	for want, p := range map[string]config.Repository{"": {OwnerID: 7, ID: 8}, "only if it was created": {}, "the struct 7 and 9": {OwnerID: 7, ID: 9}} {
+		got := difference(config.Platform{Repository: p}, github.Settings{OwnerID: 7, ID: 8}, "ids")
+		if (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%+v: %q", p, got)
 		}
 	}
 }
