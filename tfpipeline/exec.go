@@ -33,7 +33,7 @@ func execCommand() command {
 func dbCommand() command {
 	return command{
 		name: "db", summary: "open a console of the database, read only unless asked",
-		usage: "-env ENV [-write] [-why REASON] [-command SQL | -file FILE] [-json]",
+		usage: "-env ENV [-write [-force]] [-why REASON] [-command SQL | -file FILE] [-json]",
 		env:   environments, refusal: noServices,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			var o session.DatabaseOptions
@@ -61,5 +61,6 @@ func (a *app) entrance(ctx context.Context, env, verb string) (session.Entrance,
 	return session.Entrance{
 		Platform: a.platform, Environment: e.Environment, Config: e.cloud.Config, ECS: e.ecs, Console: a.console,
 		Identify: a.identify(e.cloud), Hide: redact.FromEnvironment(a.console.Getenv).Hide,
+		AtWork: func(ctx context.Context) error { return a.leases(e.cloud).AtWork(ctx, env) },
 	}, nil
 }

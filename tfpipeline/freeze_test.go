@@ -38,6 +38,13 @@ func TestFreeze(t *testing.T) {
 	if n := len(w.cloud.runtime.Calls("UpdateService")); n != changes {
 		t.Errorf("%d services were changed", n-changes)
 	}
+	// A statement that writes is refused as well; who only looks is told.
+	_, stderr = w.must(console.ExitFailed, "db", "-env", "staging", "-write", "-command", "select 1")
+	mentions(t, stderr, "staging is frozen by ada since ", "tfpipeline unfreeze -env staging; if it must be now: -force")
+	for _, look := range [][]string{{"db", "-command", "select 1"}, {"db", "-write", "-force", "-command", "select 1"}, {"exec", "-service", "api"}} {
+		_, stderr, _ = w.run(append([]string{look[0], "-env", "staging"}, look[1:]...)...)
+		mentions(t, stderr, "warning: staging is frozen by ada since ")
+	}
 	stdout, _ = w.must(console.ExitOK, "status", "-env", "staging")
 	mentions(t, stdout, "  frozen by ada since ", ": an incident\n")
 	stdout, _ = w.must(console.ExitOK, "status", "-env", "staging", "-json")

@@ -73,6 +73,23 @@ resource "aws_iam_policy" "operate" {
         ]
       },
       {
+        # Whether somebody is at work there, or it is frozen: without the list, what
+        # is absent would be denied.
+        Sid    = "Lock"
+        Effect = "Allow"
+        Action = "s3:GetObject"
+        Resource = [
+          "${local.arn_of_bucket}/locks/${each.key}.json",
+          "${local.arn_of_bucket}/history/${each.key}/freeze.journal.json",
+        ]
+      },
+      {
+        Sid      = "Bucket"
+        Effect   = "Allow"
+        Action   = "s3:ListBucket"
+        Resource = local.arn_of_bucket
+      },
+      {
         # Who runs what is written before it is run.
         Sid    = "Record"
         Effect = "Allow"

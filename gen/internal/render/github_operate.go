@@ -38,6 +38,17 @@ func githubOperate() []node {
 				},
 				allow("DatabasePassword", "secretsmanager:GetSecretValue", arns("secretsmanager", "secret:${each.key}/${var.platform}/*")),
 				object{
+					note("Whether somebody is at work there, or it is frozen: without the list, what is absent would be denied."),
+					{"Sid", "Lock"},
+					{"Effect", "Allow"},
+					{"Action", "s3:GetObject"},
+					{"Resource", list{
+						expr(`"${local.arn_of_bucket}/locks/${each.key}.json"`),
+						expr(`"${local.arn_of_bucket}/history/${each.key}/freeze.journal.json"`),
+					}},
+				},
+				allow("Bucket", "s3:ListBucket", expr("local.arn_of_bucket")),
+				object{
 					note("Who runs what is written before it is run."),
 					{"Sid", "Record"},
 					{"Effect", "Allow"},

@@ -95,6 +95,26 @@ func (l *Leases) pipeline(environment string) *deploy.Pipeline {
 	}
 }
 
+// AtWork returns a LockError while somebody works on an environment or has left work
+// there, and a FrozenError while it is frozen, each with what to do next.
+func (l *Leases) AtWork(ctx context.Context, env string) error {
+	holder, err := l.Bucket.Lock(env).Holder(ctx)
+	if err == nil && holder != nil {
+		return leaseNext(env, deploy.LockError{Lease: *holder})
+	}
+	var freeze *deploy.Freeze
+	if err == nil {
+		freeze, err = l.Bucket.History(env).Frozen(ctx)
+	}
+	switch {
+	case freeze != nil:
+		return leaseNext(env, &deploy.FrozenError{Environment: env, Freeze: *freeze})
+	case err != nil && !errors.Is(err, state.ErrNoBucket):
+		return fmt.Errorf("look whether somebody works on %s: %w", env, err)
+	}
+	return nil
+}
+
 // leaseNext adds the next command to the error of a lease that is not free, or of
 // an environment that is frozen.
 func leaseNext(environment string, err error) error {

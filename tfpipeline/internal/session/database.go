@@ -28,7 +28,7 @@ const connectWithin = 30 * time.Second
 type DatabaseOptions struct {
 	Env                string
 	command, file, why string
-	write, json        bool
+	write, force, json bool
 }
 
 // Declare declares the flags.
@@ -37,6 +37,7 @@ func (o *DatabaseOptions) Declare(set *flag.FlagSet) {
 	set.StringVar(&o.command, "command", "", "`SQL` to run, instead of a console")
 	set.StringVar(&o.file, "file", "", "`file` with SQL to run; - is the standard input")
 	set.BoolVar(&o.write, "write", false, "let statements change the database")
+	set.BoolVar(&o.force, "force", false, "write although somebody works on the environment, or has frozen it")
 	set.StringVar(&o.why, "why", "", "`reason`, which is recorded; a protected environment asks for one")
 	set.BoolVar(&o.json, "json", false, "print one JSON object for each result")
 }
@@ -49,6 +50,8 @@ func (o *DatabaseOptions) Check(p config.Platform) error {
 		return console.Usage("this platform has no database that a service uses", "tfpipeline status -env "+o.Env)
 	case o.command != "" && o.file != "":
 		return console.Usage("db takes -command or -file", line+" -command 'select 1'")
+	case o.force && !o.write:
+		return console.Usage("db reads without -force: it goes with -write", line+" -write -force")
 	}
 	if o.write {
 		line += " -write"
@@ -71,6 +74,16 @@ func (n Entrance) Database(ctx context.Context, o DatabaseOptions) error {
 	sql, err := n.statements(o)
 	if err != nil {
 		return err
+	}
+	if err := n.AtWork(ctx); err != nil {
+		if o.write && !o.force {
+			next := "if it must be now: -force"
+			if first := console.NextOf(err); first != "" {
+				next = first + "; " + next
+			}
+			return console.WithNext(err, "%s", next)
+		}
+		n.Console.Progress("warning: %v", err)
 	}
 	c, service, err := n.way(ctx)
 	if err != nil {

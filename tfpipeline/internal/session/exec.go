@@ -26,6 +26,8 @@ type Entrance struct {
 	Console     *console.Console
 	// Identify tells who runs the program, and the ARN of the credentials.
 	Identify func(context.Context) (actor, caller string)
+	// AtWork says who works on the environment, or that it is frozen.
+	AtWork func(context.Context) error
 	// Hide removes what looks like a secret from what is recorded.
 	Hide func(string) string
 }
@@ -81,6 +83,9 @@ func allowed(p config.Platform, env, verb string, reasoned bool, line string) er
 
 // Exec runs a command in a task and returns when it has ended.
 func (n Entrance) Exec(ctx context.Context, o ExecOptions) error {
+	if err := n.AtWork(ctx); err != nil {
+		n.Console.Progress("warning: %v", err)
+	}
 	c, err := n.choose(ctx, o.service, o.container, o.task)
 	if err != nil {
 		return err

@@ -65,6 +65,7 @@ func person(verb string, args []string) int {
 	e, _ := p.Environment("staging")
 	n := session.Entrance{
 		Platform: p, Environment: e, Config: cfg, ECS: cluster, Console: c, Hide: func(text string) string { return text },
+		AtWork:   func(context.Context) error { return nil },
 		Identify: func(context.Context) (string, string) { return "ada", "arn:aws:iam::123456789012:user/ada" },
 	}
 	set := flag.NewFlagSet("", flag.ContinueOnError)
@@ -226,6 +227,7 @@ func (s *staging) entrance(in string, out, errs *bytes.Buffer) session.Entrance 
 		Platform: s.platform, Environment: e, Config: s.cfg, ECS: s.environment(),
 		Console:  &console.Console{In: strings.NewReader(in), Out: out, Err: errs, Env: env},
 		Identify: func(context.Context) (string, string) { return "ada", "arn:aws:iam::123456789012:user/ada" },
+		AtWork:   func(context.Context) error { return nil },
 		Hide:     func(text string) string { return strings.ReplaceAll(text, "hush", "(hidden)") },
 	}
 }

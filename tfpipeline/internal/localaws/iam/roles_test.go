@@ -127,6 +127,32 @@ func TestOperators(t *testing.T) {
 	}
 }
 
+// TestOperatorsBeyondCalls judges what AWS's client of sessions asks over a websocket,
+// and the look at who is at work.
+func TestOperatorsBeyondCalls(t *testing.T) {
+	p := configtest.Docs()
+	bucket := "arn:aws:s3:::" + p.StateBucket()
+	staging := iamtest.Operators(t, gentest.Tree(t, p))["staging"]
+	for _, c := range []struct {
+		action, resource string
+		allowed          bool
+	}{
+		{"ssm:ResumeSession", "arn:aws:ssm:us-west-2:123456789012:session/ecs-execute-command-4f1c", true},
+		{"ssmmessages:OpenDataChannel", "arn:aws:ssm:us-west-2:123456789012:session/ecs-execute-command-4f1c", true},
+		{"ssmmessages:OpenDataChannel", "arn:aws:ssm:us-west-2:123456789012:session/bob-4f1c", false},
+		{"s3:ListBucket", bucket, true},
+		{"s3:GetObject", bucket + "/" + p.LockKey("staging"), true},
+		{"s3:GetObject", bucket + "/" + p.HistoryPrefix("staging") + "freeze.journal.json", true},
+		{"s3:GetObject", bucket + "/" + p.LockKey("production"), false},
+		{"s3:GetObject", bucket + "/terraform/staging.tfstate", false},
+		{"s3:PutObject", bucket + "/" + p.LockKey("staging"), false},
+	} {
+		if v := staging.Judge(iam.Question{Action: c.action, Resource: c.resource}); v.Allowed != c.allowed {
+			t.Errorf("%s of %s: allowed %v, want %v", c.action, c.resource, v.Allowed, c.allowed)
+		}
+	}
+}
+
 // nobody is an account in which nothing can be looked up.
 type nobody struct{}
 
