@@ -168,3 +168,24 @@ func TestGitHubListsMessages(t *testing.T) {
 		t.Errorf("the page does not show\n%s", m.Text())
 	}
 }
+
+// The help of local names every flag of the sample application.
+func TestHelpOfTheSampleApplication(t *testing.T) {
+	source, err := os.ReadFile(filepath.Join("internal", "localaws", "sample", "main.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	help, err := os.ReadFile(filepath.Join("help", "local.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	flags := regexp.MustCompile(`set\.\w+Var\(&b\.\w+, "([a-z-]+)"`).FindAllSubmatch(source, -1)
+	for _, f := range flags {
+		if !regexp.MustCompile(`(?m)-` + string(f[1]) + `\b`).Match(help) {
+			t.Errorf("the help has no -%s", f[1])
+		}
+	}
+	if len(flags) < 10 {
+		t.Errorf("%d flags", len(flags))
+	}
+}

@@ -116,10 +116,10 @@ func FindCloud(ctx context.Context, p config.Platform, c *console.Console, offli
 	case slices.ContainsFunc(credentialVariables, func(v string) bool { return c.Getenv(v) != "" }):
 		return Cloud{}, fmt.Errorf("use the AWS credentials that the environment names: %w", err)
 	case !unconfigured(cfg.Credentials):
-		return Cloud{}, console.WithNext(fmt.Errorf("use the AWS credentials of the default profile: %w", err), "aws sso login; or plan with -offline")
+		return Cloud{}, console.WithNext(fmt.Errorf("use the AWS credentials of the default profile: %w", err), "aws sso login; a plan alone: -offline")
 	case c.CI():
 		return Cloud{}, console.WithNext(errors.New("no AWS credentials: a workflow assumes a role before it plans"),
-			"name the role in AWS_ROLE_ARN, with permissions: id-token: write, or plan with -offline")
+			"name the role in AWS_ROLE_ARN, with permissions: id-token: write; a plan alone: -offline")
 	default:
 		return Cloud{Target: Offline}, nil
 	}
