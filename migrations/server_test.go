@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 }
 
 var shared struct {
-	once   sync.Once
+	start  sync.Once
 	server *scratch.Server
 	err    error
 	number atomic.Int64
@@ -48,7 +48,7 @@ func database(t *testing.T, template string) *pgx.ConnConfig {
 	if os.Getenv("E2E") != "1" {
 		t.Skip("needs PostgreSQL; run with E2E=1")
 	}
-	shared.once.Do(func() { shared.server, shared.err = scratch.Start(context.Background(), "autovacuum_naptime=1s") })
+	shared.start.Do(func() { shared.server, shared.err = scratch.Start(context.Background(), "autovacuum_naptime=1s") })
 	if shared.err != nil {
 		t.Fatal(shared.err)
 	}

@@ -15,8 +15,8 @@ import (
 )
 
 // privateWords are words that only this project once used, or used for several
-// things, each with the field's word in its place. No type, function, file,
-// flag or heading bears one; prose may use English as it likes.
+// things, each with the field's word in its place. No type, field,
+// function, file, flag or heading bears one; prose may use English as it likes.
 var privateWords = map[string]string{
 	"teller":   "reporter",
 	"story":    "report",
@@ -43,6 +43,13 @@ var privateWords = map[string]string{
 // fieldTerms are the field's own terms that contain one of these words: DNS has
 // name servers, OpenID Connect has claims.
 var fieldTerms = regexp.MustCompile(`(?i)name_?servers|database_?servers|sync\.Once|once_?values?|subject_?claim|ref_?claim`)
+
+// notYet are the fields of the promotion that still bear such a word: PutBack reads
+// journals that earlier releases wrote.
+var notYet = map[string]string{
+	"tfpipeline/internal/deploy/record.go":     "PutBack",
+	"tfpipeline/internal/deploy/world_test.go": "past",
+}
 
 // splitName cuts an identifier or a file's name into lower-case words.
 func splitName(name string) []string {
@@ -98,7 +105,10 @@ func TestSplitName(t *testing.T) {
 	}
 }
 
-// declaredNames are the types, functions, methods, flags and package-level
+// declaresFlag are methods of flag.FlagSet and of the tests' own that name a flag.
+var declaresFlag = regexp.MustCompile(`Var|^(?:Flag|String|Bool|Duration|Int|Float64|Func|BoolFunc)$`)
+
+// declaredNames are the types, fields, functions, methods, flags and package-level
 // names that a file declares.
 func declaredNames(file *ast.File) map[string]token.Pos {
 	names := map[string]token.Pos{}
@@ -120,12 +130,19 @@ func declaredNames(file *ast.File) map[string]token.Pos {
 		}
 	}
 	ast.Inspect(file, func(n ast.Node) bool {
+		if s, ok := n.(*ast.StructType); ok {
+			for _, f := range s.Fields.List {
+				for _, n := range f.Names {
+					names[n.Name] = n.Pos()
+				}
+			}
+		}
 		call, ok := n.(*ast.CallExpr)
 		if !ok {
 			return true
 		}
 		selector, ok := call.Fun.(*ast.SelectorExpr)
-		if !ok || !strings.Contains(selector.Sel.Name, "Var") && selector.Sel.Name != "Flag" {
+		if !ok || !declaresFlag.MatchString(selector.Sel.Name) {
 			return true
 		}
 		for _, a := range call.Args {
@@ -167,7 +184,7 @@ func TestWords(t *testing.T) {
 				return err
 			}
 			for name, at := range declaredNames(file) {
-				if word := privateWord(name); word != "" {
+				if word := privateWord(name); word != "" && notYet[filepath.ToSlash(rel)] != name {
 					say(files.Position(at).String()[len(root)+1:], name, word)
 				}
 			}

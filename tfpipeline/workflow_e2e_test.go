@@ -70,7 +70,7 @@ func pushDeploysStaging(r *runner) {
 func olderPushDoesNothing(r *runner) {
 	pushed := len(r.cloud.tagged)
 	again := r.at("first")
-	again.attempt, again.again = 2, "grace"
+	again.attempt, again.rerunBy = 2, "grace"
 	log := r.mustRun(true, again)
 	mentions(r.t, log, "superseded by")
 	if len(r.cloud.tagged) != pushed || r.lastDeployed("staging").Release.Commit != r.at("second").commit {
@@ -157,7 +157,7 @@ func rerunRollsBack(r *runner) {
 	r.tag("v1.1.0", "third")
 	r.mustRun(true, r.released("v1.1.0"))
 	again := r.released("v1.0.0")
-	again.attempt, again.again = 2, "grace"
+	again.attempt, again.rerunBy = 2, "grace"
 	mentions(r.t, r.mustRun(true, again), "## Rollback of `production` to `v1.0.0`")
 	if got := r.last("production"); got.Release.Tag != "v1.0.0" || got.Actor != "ada, re-run by grace" {
 		r.t.Errorf("record %+v", got)

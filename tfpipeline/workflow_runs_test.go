@@ -68,7 +68,7 @@ type event struct {
 	workflow, name string
 	ref            string // as GITHUB_REF
 	commit         string
-	actor, again   string // again: who pressed the button of a re-run
+	actor, rerunBy string // rerunBy: who pressed the button of a re-run
 	attempt        int
 	payload        map[string]any
 	inputs         map[string]string
@@ -361,8 +361,8 @@ func (r *runner) run(e event) (log string, ok bool) {
 		r.t.Fatal(err)
 	}
 	again := e.actor
-	if e.again != "" {
-		again = e.again
+	if e.rerunBy != "" {
+		again = e.rerunBy
 	}
 	args := []string{
 		e.name, "-e", path, "-C", tree, "-W", filepath.Join(tree, ".github/workflows", e.workflow+".yml"),

@@ -173,7 +173,7 @@ func (c *Cloud) assemble(o *CloudOptions) (err error) {
 	o.schedules = c.schedules
 	o.ECS, o.TargetHealth, o.Balancers = c.ECS, c.ECS.TargetHealth, c.Balancers
 	if o.Database == nil {
-		o.Database, o.servers = c.databases.address, c.databases
+		o.Database, o.instances = c.databases.address, c.databases
 	}
 	trace := o.Trace
 	o.Trace = func(call Call) {

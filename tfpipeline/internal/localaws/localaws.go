@@ -69,8 +69,8 @@ type Options struct {
 	sessions *sessions
 	// schedules run; nil: they are only kept.
 	schedules *schedules
-	// servers are told which database instances are renamed or restored; may be nil.
-	servers *databaseServers
+	// instances are told which database instances are renamed or restored; may be nil.
+	instances *databaseServers
 }
 
 // Call is one answered request.
@@ -134,8 +134,8 @@ func Start(ctx context.Context, o Options) (*Endpoint, error) {
 	e.access = newAccess(e.account, e.control, e.self)
 	e.lookups = &lookups{account: e.account, control: e.control, access: e.access, self: e.self}
 	e.caches, e.databases = newCaches(e.account, e.control), newDatabases(o.Database)
-	if o.servers != nil {
-		e.databases.renamed, e.databases.restored = o.servers.rename, o.servers.restore
+	if o.instances != nil {
+		e.databases.renamed, e.databases.restored = o.instances.rename, o.instances.restore
 	}
 	e.operations = e.answers(o) //nolint:contextcheck // a table of functions, each called with its request's context
 	var err error

@@ -76,7 +76,7 @@ func (p *probe) batches(ctx context.Context, m migrations.Migration, s migration
 			e.Error = failed.Error()
 		}
 		changed := worst.Changed + e.Changed
-		if e.Took > worst.Took || e.Error != "" {
+		if e.Elapsed > worst.Elapsed || e.Error != "" {
 			worst = e
 		}
 		worst.Changed, worst.SQL = changed, s.SQL

@@ -53,7 +53,7 @@ type Effect struct {
 	// Changed is how many rows were inserted, updated or deleted in relations
 	// that were there before.
 	Changed int64         `json:"changed,omitempty"`
-	Took    time.Duration `json:"took_ns"`
+	Elapsed time.Duration `json:"took_ns"`
 	// Error is the server's refusal; "" if it ran.
 	Error string `json:"error,omitempty"`
 	// Alone is set for what ran outside a transaction.
@@ -173,7 +173,7 @@ func (p *probe) statement(ctx context.Context, s migrations.Statement, args ...a
 	e := Effect{Line: s.Line, SQL: s.SQL}
 	began := time.Now()
 	_, err = p.conn.Exec(ctx, s.SQL, args...)
-	e.Took = time.Since(began)
+	e.Elapsed = time.Since(began)
 	if err != nil {
 		e.Error = err.Error()
 		return e, ctx.Err()
@@ -237,7 +237,7 @@ func (p *probe) alone(ctx context.Context, s migrations.Statement) (Effect, erro
 			}
 		}
 	}
-	e.Took = time.Since(began)
+	e.Elapsed = time.Since(began)
 	if err != nil {
 		e.Error = err.Error()
 		return e, ctx.Err()

@@ -129,7 +129,7 @@ func observations(f prove.Result) []string {
 		if works := e.Works(); len(works) > 0 {
 			line += ", " + strings.Join(works, ", ")
 		}
-		list = append(list, line+fmt.Sprintf(" (%s)", milliseconds(e.Took)))
+		list = append(list, line+fmt.Sprintf(" (%s)", milliseconds(e.Elapsed)))
 	}
 	if f.Reader > 0 || f.Writer > 0 {
 		list = append(list, fmt.Sprintf("a reader waited %s at worst, a writer %s; undisturbed %s", milliseconds(f.Reader), milliseconds(f.Writer), milliseconds(f.Undisturbed)))

@@ -40,11 +40,11 @@ func (r *Runtime) deploy(s *service, shape *revision) {
 	d := &deployment{id: "ecs-svc/" + digits(), shape: shape, created: now}
 	r.change(d, types.DeploymentRolloutStateInProgress, "ECS deployment %s in progress.", d.id)
 	d.work = r.newServiceDeployment(s, d)
-	if len(s.past) > 0 && !s.current().over() {
+	if len(s.history) > 0 && !s.current().over() {
 		// AWS gives no reason for a deployment that another one replaced.
 		r.finish(s.current(), types.ServiceDeploymentStatusStopped, "")
 	}
-	s.past = append(s.past, d.work)
+	s.history = append(s.history, d.work)
 	s.deployments = slices.Insert(s.deployments, 0, d)
 	r.adopt(s, d)
 	d.names = r.names(s)

@@ -23,11 +23,11 @@ type service struct {
 	// completed is the deployment that a rollback goes back to: the most
 	// recent one in state COMPLETED, nil if there is none.
 	completed *deployment
-	// past are its service deployments, oldest first.
-	past   []*serviceDeployment
-	events []types.ServiceEvent // newest first
-	woken  bool                 // the scheduler will look at it soon
-	steady bool                 // and an event has said so
+	// history are its service deployments, oldest first.
+	history []*serviceDeployment
+	events  []types.ServiceEvent // newest first
+	woken   bool                 // the scheduler will look at it soon
+	steady  bool                 // and an event has said so
 }
 
 func (s *service) arn() string          { return *s.api.ServiceArn }
@@ -37,7 +37,7 @@ func (s *service) desired() int         { return int(s.api.DesiredCount) }
 func (s *service) primary() *deployment { return s.deployments[0] }
 
 // current is the latest service deployment.
-func (s *service) current() *serviceDeployment { return s.past[len(s.past)-1] }
+func (s *service) current() *serviceDeployment { return s.history[len(s.history)-1] }
 
 // breaker is its circuit breaker; off if it has none.
 func (s *service) breaker() types.DeploymentCircuitBreaker {

@@ -128,7 +128,7 @@ func (r *Runtime) listServiceDeployments(in *sdk.ListServiceDeploymentsInput) (*
 		return nil, refuse("ServiceNotFoundException", "Service not found.")
 	}
 	briefs := []types.ServiceDeploymentBrief{}
-	for _, w := range slices.Backward(s.past) {
+	for _, w := range slices.Backward(s.history) {
 		at := *w.api.CreatedAt
 		span := value(in.CreatedAt)
 		if len(in.Status) > 0 && !slices.Contains(in.Status, w.api.Status) ||

@@ -21,7 +21,7 @@ type connection struct {
 	upstreams map[string]*proxy.Upstream // by the name of the port
 	ports     map[int32]int              // where the proxy listens, by container port
 	outbound  string                     // URL of the proxy for the task's own requests
-	servers   []*http.Server
+	listeners []*http.Server
 }
 
 // connect starts the proxy of a task whose service uses Service Connect. The
@@ -67,14 +67,14 @@ func (c *connection) serve(address string, h http.Handler) (*net.TCPAddr, error)
 		return nil, fmt.Errorf("ResourceInitializationError: failed to start the Service Connect proxy: %w", err)
 	}
 	server := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}
-	c.servers = append(c.servers, server)
+	c.listeners = append(c.listeners, server)
 	go func() { _ = server.Serve(socket) }() // until it is closed
 	return socket.Addr().(*net.TCPAddr), nil
 }
 
 // close stops the proxy, after the containers have ended.
 func (c *connection) close() {
-	for _, s := range c.servers {
+	for _, s := range c.listeners {
 		s.Close()
 	}
 	for _, u := range c.upstreams {

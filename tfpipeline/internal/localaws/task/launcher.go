@@ -89,7 +89,7 @@ type Launcher struct {
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
 	watched *os.File // the end of the pipe that every task's watcher reads from
-	hold    *os.File // the other end
+	pipe    *os.File // the other end
 	network [2]byte  // 127.a.b is the network of the tasks
 	running sync.WaitGroup
 
@@ -116,7 +116,7 @@ type task struct {
 
 // New returns a launcher without tasks.
 func New(o Options) (*Launcher, error) {
-	watched, hold, err := os.Pipe()
+	watched, pipe, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("make the lifeline of tasks: %w", err)
 	}
@@ -124,7 +124,7 @@ func New(o Options) (*Launcher, error) {
 		o.Output = func(string, string, string) {}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &Launcher{options: o, ctx: ctx, cancel: cancel, watched: watched, hold: hold, tasks: map[string]*task{}}
+	l := &Launcher{options: o, ctx: ctx, cancel: cancel, watched: watched, pipe: pipe, tasks: map[string]*task{}}
 	var random [4]byte
 	if _, err := rand.Read(random[:]); err != nil {
 		return nil, fmt.Errorf("choose a network for tasks: %w", err)
@@ -175,7 +175,7 @@ func (l *Launcher) Close() {
 	l.mu.Unlock()
 	l.cancel()
 	l.running.Wait()
-	l.hold.Close()
+	l.pipe.Close()
 	l.watched.Close()
 }
 
