@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
+
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/calls"
 	"github.com/specboard/platform/tfpipeline/internal/console"
@@ -36,6 +38,14 @@ func TestRunTask(t *testing.T) {
 	registered := w.cloud.runtime.Calls("RegisterTaskDefinition")
 	if got := taskImage(t, w, registered); !strings.HasSuffix(got, "@"+imageDigest("api", commit)) {
 		t.Errorf("it ran %s", got)
+	}
+
+	// Without words of its own it overrides no command: an empty one would have the task
+	// run the image's.
+	w.must(console.ExitOK, "run", "-env", "staging", "-task", "migrate")
+	runs = w.cloud.runtime.Calls("RunTask")
+	if in := runs[len(runs)-1].Input.(*sdk.RunTaskInput); in.Overrides == nil || in.Overrides.ContainerOverrides[0].Command != nil {
+		t.Errorf("it overrides %+v", in.Overrides)
 	}
 
 	w.script.On("fails", ecstest.Behaviour{Exit: &ecstest.Exit{Code: 3}})
