@@ -499,7 +499,8 @@ type Environment struct {
 	// administrator applies it when this is switched off again.
 	Exec bool
 	// AccessLogDays is how long a bucket keeps a line for each request to the load
-	// balancer (0: none are made), which costs no more than the storage.
+	// balancer (0: none are made), which costs no more than the storage. Production of
+	// Default and of init has 30.
 	AccessLogDays int
 	// Proof, if set, is what a release must have done elsewhere before it may
 	// be promoted here.
@@ -557,7 +558,7 @@ type Network struct {
 	NATGateways int
 	// FlowLogDays is how long a bucket keeps the network's flow logs (0: none are
 	// made): which addresses connected, and which were refused. AWS takes a quarter
-	// of a dollar for a gigabyte of them.
+	// of a dollar for a gigabyte of them. Production of Default and of init has 14.
 	FlowLogDays int
 }
 
@@ -594,7 +595,7 @@ type Database struct {
 	// "log_min_duration_statement" says otherwise.
 	Parameters map[string]string
 	// PerformanceInsights records what the database waits for and which statements
-	// load it, for a week, which costs nothing.
+	// load it, for a week, which costs nothing. Production of Default and of init has it.
 	PerformanceInsights bool
 }
 

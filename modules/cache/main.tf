@@ -8,6 +8,12 @@ resource "aws_security_group" "this" {
   tags = {
     Name = "${var.name}-cache"
   }
+
+  lifecycle {
+    # Another description would replace the group under what uses it, which AWS
+    # refuses.
+    ignore_changes = [description]
+  }
 }
 
 resource "aws_elasticache_subnet_group" "this" {

@@ -8,6 +8,12 @@ resource "aws_security_group" "this" {
   tags = {
     Name = "${var.name}-database"
   }
+
+  lifecycle {
+    # Another description would replace the group under what uses it, which AWS
+    # refuses.
+    ignore_changes = [description]
+  }
 }
 
 resource "aws_db_subnet_group" "this" {

@@ -9,6 +9,12 @@ resource "aws_security_group" "this" {
   tags = {
     Name = "${var.name}-load-balancer"
   }
+
+  lifecycle {
+    # Another description would replace the group under what uses it, which AWS
+    # refuses.
+    ignore_changes = [description]
+  }
 }
 
 resource "aws_vpc_security_group_ingress_rule" "http" {

@@ -7,6 +7,12 @@ resource "aws_security_group" "this" {
   tags = {
     Name = local.family
   }
+
+  lifecycle {
+    # Another description would replace the group under what uses it, which AWS
+    # refuses.
+    ignore_changes = [description]
+  }
 }
 
 # Images, secrets and logs come from AWS's own endpoints, by HTTPS through the

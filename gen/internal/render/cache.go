@@ -16,6 +16,7 @@ func cache() module {
 				set("description", "Redis"),
 				set("vpc_id", expr("var.vpc_id")),
 				named(expr(`"${var.name}-cache"`)),
+				keptGroup(),
 			),
 			resource("aws_elasticache_subnet_group", "this",
 				set("name", expr("var.name")),

@@ -213,6 +213,14 @@ func policy(statements ...any) call {
 	return call{"jsonencode", object{{"Version", "2012-10-17"}, {"Statement", all}}}
 }
 
+// keptGroup keeps a security group, whose name never changes, when its description does.
+func keptGroup() block {
+	return nested("lifecycle",
+		comment("Another description would replace the group under what uses it, which AWS refuses."),
+		set("ignore_changes", row{expr("description")}),
+	)
+}
+
 // containerNetwork is the security group of a container, with rules for its
 // calls to AWS and to its peers.
 func containerNetwork() []node {
@@ -222,6 +230,7 @@ func containerNetwork() []node {
 			set("description", expr(`"Tasks of ${local.family}"`)),
 			set("vpc_id", expr("var.vpc_id")),
 			named(expr("local.family")),
+			keptGroup(),
 		),
 		comment("Images, secrets and logs come from AWS's own endpoints, by HTTPS through the NAT gateway."),
 		resource("aws_vpc_security_group_egress_rule", "https",

@@ -78,6 +78,7 @@ func databaseMain() []node {
 			set("description", "PostgreSQL"),
 			set("vpc_id", expr("var.vpc_id")),
 			named(expr(`"${var.name}-database"`)),
+			keptGroup(),
 		),
 		resource("aws_db_subnet_group", "this",
 			set("name", expr("var.name")),

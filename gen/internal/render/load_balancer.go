@@ -121,6 +121,7 @@ func loadBalancerMain() []node {
 			set("description", "Public load balancer"),
 			set("vpc_id", expr("var.vpc_id")),
 			named(expr(`"${var.name}-load-balancer"`)),
+			keptGroup(),
 		),
 		fromInternet("http", 80),
 		fromInternet("https", 443),
