@@ -25,21 +25,10 @@ import (
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/calls"
 	"github.com/specboard/platform/tfpipeline/internal/console"
-	"github.com/specboard/platform/tfpipeline/internal/localaws"
 )
 
-// market is a workshop of the platform of that name, on a local endpoint of its own.
-type market struct {
-	*workshop
-	cloud *localaws.Cloud
-
-	mu sync.Mutex
-	// denied are the calls that a role may not make, reported what the scheduled task
-	// of that name printed.
-	denied, reported []string
-	// ended is whether denials are no longer kept.
-	ended bool
-}
+// market is the platform of that name on an endpoint of its own.
+type market struct{ *ownPlatform }
 
 // TestMarket runs a platform of another shape than Docs through its life, as the
 // roles: workers with queues, tasks with a schedule, an internal service that the
@@ -52,7 +41,7 @@ func TestMarket(t *testing.T) {
 	if os.Getenv("SOAK") == "" {
 		t.Skip("needs six minutes of processor time: run make soak")
 	}
-	m := newMarket(t)
+	m := market{newOwnPlatform(t, configtest.Market())}
 	const env = "trial"
 	m.administrator.must(t, console.ExitOK, "bootstrap", "-C", m.repository, "-env", "shared", "-yes")
 	m.deployer(env).must(t, console.ExitOK, "apply", "-C", m.repository, "-env", env, "-yes")
@@ -88,10 +77,7 @@ func TestMarket(t *testing.T) {
 	sent := letters()
 	m.load.end(t)
 	m.handled(sent)
-	m.mu.Lock()
-	reported := len(m.reported)
-	m.mu.Unlock()
-	if reported == 0 {
+	if !slices.ContainsFunc(m.printed("report"), func(line string) bool { return strings.HasSuffix(line, "messages were handled") }) {
 		t.Error("no scheduled task reported what was handled")
 	}
 
@@ -112,76 +98,8 @@ func TestMarket(t *testing.T) {
 	}
 }
 
-// newMarket renders the platform into a repository, and starts its endpoint.
-func newMarket(t *testing.T) *market {
-	t.Helper()
-	p := configtest.Market()
-	m := &market{}
-	cloud, err := localaws.StartCloud(t.Context(), localaws.CloudOptions{
-		Options: localaws.Options{Region: p.Region, Account: p.Account, Trace: m.trace},
-		Speed:   speed(), Second: 100 * time.Millisecond, Output: m.output,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := cloud.Close(); err != nil {
-			t.Error(err)
-		}
-		for _, d := range m.denied {
-			t.Errorf("denied to %s", d)
-		}
-	})
-	cfg := localConfig(cloud.URL())
-	cfg.Region = p.Region
-	m.cloud = cloud
-	m.workshop = &workshop{t: t, platform: p, paths: []string{"/"}, endpoint: cloud.URL(), cfg: cfg, repository: t.TempDir(), programs: t.TempDir()}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.administrator = program{platform: p, path: filepath.Join(m.programs, "tfpipeline"), env: append(withoutAWS(cloud.Environ()...), "SCRIPT_PLATFORM=market")}
-	if err := os.Symlink(self, m.administrator.path); err != nil {
-		t.Fatal(err)
-	}
-	render(t, p, m.repository)
-	m.prepare()
-	m.git("add", "--all")
-	m.git("commit", "--quiet", "-m", "The platform")
-	return m
-}
-
-func (m *market) trace(c localaws.Call) {
-	if c.Denied == "" {
-		return
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.ended {
-		return
-	}
-	m.denied = append(m.denied, c.Role+": "+c.Service+"."+c.Operation+" "+questions(c.Asked)+": "+c.Denied)
-}
-
-// expectDenials ends the recording of denials: a destroy takes the permissions of
-// workers away while they still receive.
-func (m *market) expectDenials() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.ended = true
-}
-
-func (m *market) output(_, container, line string) {
-	if container != "report" || !strings.HasSuffix(line, "messages were handled") {
-		return
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.reported = append(m.reported, line)
-}
-
 // scheduled are the task definitions that the schedules start; all are switched on.
-func (m *market) scheduled() (definitions []string) {
+func (m market) scheduled() (definitions []string) {
 	m.t.Helper()
 	client := scheduler.NewFromConfig(m.cfg)
 	list, err := client.ListSchedules(m.t.Context(), &scheduler.ListSchedulesInput{})
@@ -204,7 +122,7 @@ func (m *market) scheduled() (definitions []string) {
 
 // sends has the website send messages to both queues, ten with each request, until
 // the function that it returns is called and 10,000 are sent. That returns how many.
-func (m *market) sends(env string, c *crowd) (end func() int) {
+func (m market) sends(env string, c *crowd) (end func() int) {
 	const enough, batch = 10_000, 10
 	stop := make(chan struct{})
 	sent := 0
@@ -238,7 +156,7 @@ func (m *market) sends(env string, c *crowd) (end func() int) {
 
 // handled waits until the queues are empty, and checks that the database knows of
 // every message one time, and that none was given up.
-func (m *market) handled(sent int) {
+func (m market) handled(sent int) {
 	m.t.Helper()
 	began := time.Now()
 	for deadline := began.Add(5 * time.Minute); m.waiting() > 0; {
@@ -257,7 +175,7 @@ func (m *market) handled(sent int) {
 }
 
 // database is a connection to an environment's instance, or to one beside it.
-func (m *market) database(name string) *pgx.Conn {
+func (m market) database(name string) *pgx.Conn {
 	m.t.Helper()
 	id := m.platform.Prefix(name)
 	found, err := rds.NewFromConfig(m.cfg).DescribeDBInstances(m.t.Context(), &rds.DescribeDBInstancesInput{DBInstanceIdentifier: &id})
@@ -274,7 +192,7 @@ func (m *market) database(name string) *pgx.Conn {
 }
 
 // count is how many messages an instance knows of.
-func (m *market) count(name string) (n int) {
+func (m market) count(name string) (n int) {
 	m.t.Helper()
 	if err := m.database(name).QueryRow(m.t.Context(), "SELECT count(*) FROM handled").Scan(&n); err != nil {
 		m.t.Fatal(err)
@@ -284,7 +202,7 @@ func (m *market) count(name string) (n int) {
 
 // restores loses the rows of a table, brings the database back to the second before,
 // and the services onto it, and then returns to the database of before.
-func (m *market) restores(env string, sent int) {
+func (m market) restores(env string, sent int) {
 	m.t.Helper()
 	to := time.Now().Truncate(time.Second).Add(time.Second)
 	calls.Pause(m.t.Context(), time.Until(to)+10*time.Millisecond)
@@ -344,7 +262,7 @@ func (m *market) restores(env string, sent int) {
 // rotates replaces, while users ask and workers are at work, the password of the
 // database, that of the role with which the worker mail logs in, and the database's
 // instance class. The class waits for the maintenance window, and no plan has it twice.
-func (m *market) rotates(env string) {
+func (m market) rotates(env string) {
 	m.t.Helper()
 	m.edit(env, "secrets.tf", `(username = "mail_login_v)1"`, `${1}2"`)
 	m.edit(env, "secrets.tf", `(?s)((?:database|mail-login) = \{[^}]*version     = )1`, `${1}2`)
@@ -382,7 +300,7 @@ func (m *market) rotates(env string) {
 }
 
 // edit changes a file of an environment's root.
-func (m *market) edit(env, file, pattern, replacement string) {
+func (m market) edit(env, file, pattern, replacement string) {
 	m.t.Helper()
 	path := filepath.Join(m.repository, "envs", env, file)
 	before, err := os.ReadFile(path)
@@ -396,17 +314,9 @@ func (m *market) edit(env, file, pattern, replacement string) {
 	writeFile(m.t, path, after)
 }
 
-// unchanged checks that a plan finds nothing to do.
-func (m *market) unchanged(env string) {
-	m.t.Helper()
-	if out := m.administrator.as(m.endpoint, "plan").must(m.t, console.ExitOK, "plan", "-C", m.repository, "-env", env, "-no-lock", "-detailed-exitcode"); !strings.Contains(out, env+": no changes") {
-		m.t.Errorf("the plan:\n%s", out)
-	}
-}
-
 // waiting is how many messages are in the queues, hidden ones too; of dead letters
 // there must be none.
-func (m *market) waiting() (n int) {
+func (m market) waiting() (n int) {
 	m.t.Helper()
 	client := sqs.NewFromConfig(m.cfg)
 	queues, err := client.ListQueues(m.t.Context(), &sqs.ListQueuesInput{})

@@ -1,8 +1,8 @@
 package main
 
 import (
-	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,10 +22,21 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/webidentity"
 )
 
-// scriptPlatform is what tfpipeline deploys where a test runs it as a program.
-// SCRIPT_WINDOW shortens what would be waited for.
+// scriptPlatform is what tfpipeline deploys where a test runs it as a program: the
+// one that the file in SCRIPT_PLATFORM holds, or else Docs. SCRIPT_WINDOW shortens what
+// would be waited for.
 func scriptPlatform() config.Platform {
-	p := configtest.All()[cmp.Or(os.Getenv("SCRIPT_PLATFORM"), "docs")]
+	p := configtest.Docs()
+	if name := os.Getenv("SCRIPT_PLATFORM"); name != "" {
+		content, err := os.ReadFile(name)
+		if err == nil {
+			p = config.Platform{}
+			err = json.Unmarshal(content, &p)
+		}
+		if err != nil {
+			panic(err)
+		}
+	}
 	window, err := time.ParseDuration(os.Getenv("SCRIPT_WINDOW"))
 	for i := range p.Environments {
 		if e := &p.Environments[i]; err == nil {
