@@ -96,7 +96,8 @@ migrations-check: ## Lint the migrations, and prove them on a scratch PostgreSQL
 	@bin/check prove
 
 .PHONY: validate
-validate: $(TFPIPELINE) ## terraform fmt, validate and test, of every root, module and example
+validate: ## terraform fmt, validate and test, of every root, module and example
+	@go build -o $(TFPIPELINE) ./tfpipeline
 	@exec $(TFPIPELINE) validate
 
 .PHONY: test
