@@ -148,12 +148,12 @@ func ended(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// waitFor waits for a file to appear, for half a minute at most.
+// waitFor waits for a file to appear, for two minutes at most.
 func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: waitfor file")
 	}
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {

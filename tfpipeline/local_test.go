@@ -272,16 +272,16 @@ func descendants(t *testing.T, pid int) []string {
 	return found
 }
 
-// soon waits up to half a minute until something is so.
+// soon waits up to two minutes until something is so.
 func soon(t *testing.T, what string, so func() bool) {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for !so() {
 		select {
 		case <-deadline:
-			t.Fatalf("not in half a minute: %s", what)
+			t.Fatalf("not in two minutes: %s", what)
 		case <-tick.C:
 		}
 	}

@@ -406,7 +406,7 @@ resource "terraform_data" "fails" {
 	f.await("a.begun")
 	f.refuse(".tfstate")
 	f.touch("a.go")
-	for deadline := time.Now().Add(20 * time.Second); ; <-time.After(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; <-time.After(20 * time.Millisecond) {
 		if found, _ := filepath.Glob(filepath.Join(f.dir, "cache", "tfpipeline", "work", "*", "envs", "*", "errored.tfstate")); len(found) > 0 {
 			break
 		}

@@ -171,7 +171,8 @@ func gone(t *testing.T, pid int) {
 
 func await(t *testing.T, what string, ready func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(30 * time.Second)
+	// Longer than any grace: where nobody reaps the dead, a watcher waits it out.
+	deadline := time.NewTimer(2 * time.Minute)
 	defer deadline.Stop()
 	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()

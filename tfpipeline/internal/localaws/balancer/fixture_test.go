@@ -151,13 +151,13 @@ func (f *fixture) get(t *testing.T, path string) (int, string) {
 
 func eventually(t *testing.T, what string, so func() bool) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for !so() {
 		select {
 		case <-deadline:
-			t.Fatalf("not in 20 s: %s", what)
+			t.Fatalf("not in two minutes: %s", what)
 		case <-tick.C:
 		}
 	}

@@ -49,7 +49,7 @@ func start(t *testing.T, args ...string) *sample {
 	ctx, stop := context.WithCancel(t.Context())
 	s := &sample{url: "http://" + host + ":" + port, stop: stop, code: make(chan int, 1)}
 	go func() { s.code <- run(ctx, args, []string{"HOST=" + host, "PORT=" + port, "SAMPLE_SERVICE=api"}, s, s) }()
-	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(s.said(), "listens on"); {
+	for deadline := time.Now().Add(2 * time.Minute); !strings.Contains(s.said(), "listens on"); {
 		select {
 		case code := <-s.code:
 			t.Fatalf("exit %d: %s", code, s.said())

@@ -150,9 +150,9 @@ func next[E ecs.Event](t *testing.T, events <-chan event) E {
 			t.Fatalf("got %#v, want %T", e.Event, want)
 		}
 		return want
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		var want E
-		t.Fatalf("no %T in 20 s", want)
+		t.Fatalf("no %T in two minutes", want)
 		return want
 	}
 }
@@ -169,13 +169,13 @@ func ended(t *testing.T, events <-chan event) int32 {
 // eventually waits until something is so.
 func eventually(t *testing.T, what string, so func() bool) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !so() {
 		select {
 		case <-deadline:
-			t.Fatalf("not in 20 s: %s", what)
+			t.Fatalf("not in two minutes: %s", what)
 		case <-tick.C:
 		}
 	}
