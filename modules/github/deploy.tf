@@ -356,7 +356,6 @@ resource "aws_iam_policy" "services" {
         Action = [
           "logs:CreateLogGroup",
           "logs:DeleteLogGroup",
-          "logs:DescribeLogStreams",
           "logs:FilterLogEvents",
           "logs:GetLogEvents",
           "logs:PutRetentionPolicy",

@@ -26,10 +26,8 @@ resource "aws_iam_policy" "look" {
           "ec2:DescribeAccountAttributes",
           "ec2:DescribeAddresses",
           "ec2:DescribeAddressesAttribute",
-          "ec2:DescribeAvailabilityZones",
           "ec2:DescribeFlowLogs",
           "ec2:DescribeInternetGateways",
-          "ec2:DescribeManagedPrefixLists",
           "ec2:DescribeNatGateways",
           "ec2:DescribeNetworkAcls",
           "ec2:DescribeNetworkInterfaces",
@@ -51,11 +49,8 @@ resource "aws_iam_policy" "look" {
           "ecs:DescribeTaskDefinition",
           "ecs:DescribeTasks",
           "ecs:ListServiceDeployments",
-          "ecs:ListServices",
-          "ecs:ListTagsForResource",
           "ecs:ListTasks",
           "elasticache:DescribeCacheClusters",
-          "elasticache:DescribeCacheParameterGroups",
           "elasticache:DescribeCacheSubnetGroups",
           "elasticache:DescribeReplicationGroups",
           "elasticache:ListTagsForResource",
@@ -77,9 +72,7 @@ resource "aws_iam_policy" "look" {
           "rds:DescribeDBInstances",
           "rds:DescribeDBParameterGroups",
           "rds:DescribeDBParameters",
-          "rds:DescribeDBSnapshots",
           "rds:DescribeDBSubnetGroups",
-          "rds:DescribePendingMaintenanceActions",
           "rds:ListTagsForResource",
           "route53:GetChange",
           "route53:GetHostedZone",
@@ -97,7 +90,6 @@ resource "aws_iam_policy" "look" {
           "sns:GetTopicAttributes",
           "sns:ListTagsForResource",
           "sqs:GetQueueAttributes",
-          "sqs:GetQueueUrl",
           "sqs:ListQueueTags",
           "tag:GetResources",
           "wafv2:GetWebACL",
@@ -146,12 +138,9 @@ resource "aws_iam_policy" "look" {
         ]
       },
       {
-        Sid    = "Bucket"
-        Effect = "Allow"
-        Action = [
-          "s3:ListBucket",
-          "s3:GetBucketLocation",
-        ]
+        Sid      = "Bucket"
+        Effect   = "Allow"
+        Action   = "s3:ListBucket"
         Resource = local.arn_of_bucket
       },
       {

@@ -190,7 +190,6 @@ func githubDeploy() []node {
 			allow("Logs", list{
 				"logs:CreateLogGroup",
 				"logs:DeleteLogGroup",
-				"logs:DescribeLogStreams",
 				"logs:FilterLogEvents",
 				"logs:GetLogEvents",
 				"logs:PutRetentionPolicy",

@@ -3,6 +3,7 @@ package iam_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -75,6 +76,31 @@ func TestNothingIsGrantedInVain(t *testing.T) {
 			for _, s := range p.Statements {
 				if !s.Deny && !needed[kind(name)+" "+s.Sid] {
 					t.Errorf("%s: no wanted call needs %s", name, s.Sid)
+				}
+			}
+		}
+	}
+}
+
+// TestEveryActionIsAsked: no policy grants an action that no wanted call of its roles
+// asks for. All environments have the same policies, and all containers.
+func TestEveryActionIsAsked(t *testing.T) {
+	asked := map[string]bool{}
+	roles := iamtest.Rendered(t, gentest.Tree(t, configtest.Docs()), zone())
+	identities := iamtest.Identities(t, roles)
+	kind := strings.NewReplacer("staging", "env", "production", "env").Replace
+	for _, a := range append(iamtest.Recorded(t), iamtest.Documented(t)...) {
+		for policy := range roles[prefix+a.Role].Policies {
+			asked[kind(policy)+" "+strings.ToLower(a.Action)] = true
+		}
+	}
+	for name, identity := range identities {
+		for i, policy := range slices.Sorted(maps.Keys(roles[name].Policies)) {
+			for _, s := range identity.Policies[i].Statements {
+				for _, action := range s.Actions {
+					if !s.Deny && !asked[kind(policy)+" "+action] {
+						t.Errorf("%s: %s of %s: no wanted call asks for %s", name, s.Sid, policy, action)
+					}
 				}
 			}
 		}
