@@ -61,7 +61,7 @@ func (b bucket) ensure(ctx context.Context) (did []string, err error) {
 			return nil, err
 		}
 		did = append(did, "created "+b.name)
-	case code == "Forbidden" || code == "AccessDenied":
+	case state.Denied(err):
 		return nil, fmt.Errorf("look at the state bucket %s: it belongs to another account, or these credentials may not see it: %w", b.name, err)
 	default:
 		return nil, fmt.Errorf("look at the state bucket %s: %w", b.name, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -422,41 +423,60 @@ func (e *AccessError) Error() string {
 func (e *AccessError) Unwrap() error { return e.Err }
 
 // lacking is how AWS says which permission the caller lacks. The older form
-// names no resource.
-var lacking = regexp.MustCompile(`not authorized to perform: ([a-z0-9-]+:[A-Za-z]+)(?: on resource: ([^\s"]+))?`)
+// names no resource; S3 quotes it, and SNS writes its own name in capitals.
+var lacking = regexp.MustCompile(`not authorized to perform: ([A-Za-z0-9-]+)(:[A-Za-z0-9]+)(?: on resource: "?([^\s"]+))?`)
 
 // Lacking are the permissions that a message of AWS's says the caller lacks, such
 // as "ecs:ListTasks on arn:…", in its order.
 func Lacking(message string) []string {
 	var all []string
 	for _, m := range lacking.FindAllStringSubmatch(message, -1) {
-		permission := m[1]
-		if m[2] != "" {
-			permission += " on " + m[2]
+		permission := strings.ToLower(m[1]) + m[2]
+		if m[3] != "" {
+			permission += " on " + m[3]
 		}
 		all = append(all, permission)
 	}
 	return all
 }
 
+// invalid are the codes by which AWS says that credentials are not valid, or are no
+// longer.
+var invalid = []string{
+	"AuthFailure", "ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidClientTokenId",
+	"InvalidToken", "RequestExpired", "TokenRefreshRequired", "UnrecognizedClientException",
+}
+
+// Denies reports whether a code is one by which AWS refuses what the caller has no
+// permission for. Services differ.
+func Denies(code string) bool {
+	switch code {
+	case "AccessDenied", "AccessDeniedException", // nearly all
+		"UnauthorizedOperation",                             // EC2
+		"AuthorizationError", "AuthorizationErrorException", // SNS
+		"Forbidden",                               // S3, where an answer has no body
+		"NotAuthorized", "NotAuthorizedException", // among the errors common to all
+		"UnauthorizedAccess", "UnauthorizedException":
+		return true
+	}
+	return false
+}
+
 // Access makes an error an *AccessError if that is what AWS's code means; code
 // is empty if no answer came. action is the permission that the call needs, such
 // as "ecs:ListTasks", for where AWS does not name it.
 func Access(err error, code, action string) error {
-	switch code {
-	case "ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired",
-		"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "InvalidToken":
+	switch {
+	case slices.Contains(invalid, code):
 		return &AccessError{Err: err}
-	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Forbidden":
+	case Denies(code):
 		if said := Lacking(err.Error()); said != nil {
 			action = said[0]
 		}
 		return &AccessError{Permission: action, Err: err}
-	case "":
+	case code == "" && strings.Contains(err.Error(), "get credentials: "):
 		// The SDK has no type for this; a provider of credentials has given up.
-		if strings.Contains(err.Error(), "get credentials: ") {
-			return &AccessError{Err: err}
-		}
+		return &AccessError{Err: err}
 	}
 	return err
 }

@@ -103,6 +103,8 @@ func (a *access) judge(c *endpoint.Call, s session, missing bool) ([]iam.Questio
 func accessDenied(c *endpoint.Call, user string, q iam.Question, reason string) *endpoint.Failure {
 	f := &endpoint.Failure{Status: http.StatusForbidden, Code: "AccessDenied", Message: fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s %s", user, q.Action, q.Resource, reason)}
 	switch {
+	case c.Service == "s3": // which quotes the resource
+		f.Message = strings.Replace(f.Message, q.Resource, `"`+q.Resource+`"`, 1)
 	case c.Service == "ec2":
 		f.Code, f.Message = "UnauthorizedOperation", "You are not authorized to perform this operation. "+f.Message
 	case c.Service == "sns": // which writes its own name in capitals

@@ -137,6 +137,11 @@ func TestRoleIsJudged(t *testing.T) {
 	control.status["s3."] = http.StatusNotFound
 	_, err = store.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("state"), Key: aws.String("k")})
 	wantCode(t, err, "AccessDenied") // and not NoSuchKey: it may not list
+	_, err = store.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("other"), Key: aws.String("k")})
+	wantCode(t, err, "AccessDenied")
+	if want := `User: arn:aws:sts::123456789012:assumed-role/deploy/local is not authorized to perform: s3:PutObject on resource: "arn:aws:s3:::other/k" because no identity-based policy allows the s3:PutObject action`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("by S3: %v, want %s", err, want)
+	}
 
 	who, err := sts.NewFromConfig(cfg).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
 	if err != nil || *who.Arn != "arn:aws:sts::123456789012:assumed-role/deploy/local" {

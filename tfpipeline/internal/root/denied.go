@@ -14,10 +14,7 @@ import (
 // any other error.
 func denied(err error) []string {
 	// Terraform wraps lines anywhere.
-	text := strings.Join(strings.Fields(strings.ReplaceAll(err.Error(), "│", " ")), " ")
-	// SNS writes its name in capitals, and S3 quotes the resource.
-	text = strings.NewReplacer("perform: SNS:", "perform: sns:", `on resource: "`, "on resource: ").Replace(text)
-	all := deploy.Lacking(text)
+	all := deploy.Lacking(strings.Join(strings.Fields(strings.ReplaceAll(err.Error(), "│", " ")), " "))
 	slices.Sort(all)
 	return slices.Compact(all)
 }

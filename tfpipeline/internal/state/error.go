@@ -95,6 +95,9 @@ func Code(err error) string {
 	return ""
 }
 
+// Denied reports whether AWS refused a call for want of a permission.
+func Denied(err error) bool { return deploy.Denies(Code(err)) }
+
 // statusOf is the HTTP status of an answer that is an error; 0 if there was no
 // answer.
 func statusOf(err error) int {
