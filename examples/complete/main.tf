@@ -170,6 +170,7 @@ module "schedules" {
   region               = "us-west-2"
   schedules = {
     migrate = {
+      absent_after      = 93600
       expression        = "cron(30 2 * * ? *)"
       maximum_age       = 3600
       retries           = 3

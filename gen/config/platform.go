@@ -333,6 +333,10 @@ type Task struct {
 // neither Scheduler nor ECS keeps runs of a task apart. A task that must not run
 // beside itself takes an advisory lock in the database, and ends at once if it is
 // held. Nothing ends a run that hangs; put `timeout 50m` in front of its Command.
+//
+// A run that fails sends a message with the task's name. An alarm of the task rings
+// when no run has begun for the longest time between two, MaximumAge and an hour,
+// unless that is more than seven days, for which CloudWatch does not look back.
 type Schedule struct {
 	// Expression is Scheduler's: "rate(15 minutes)", or
 	// "cron(30 2 * * ? *)" with minute, hour, day of the month, month, day of the

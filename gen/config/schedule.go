@@ -91,6 +91,52 @@ func (s Schedule) Next(after, begun time.Time) (time.Time, error) {
 	return time.Time{}, nil // there is no such day, or not any more
 }
 
+// mostAbsent is the longest time without data after which an alarm of CloudWatch
+// rings, with periods of an hour:
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+const mostAbsent = 7 * 24 * time.Hour
+
+// AbsentAfter is how long after a run began the next one is certainly missing: the
+// longest time between two, MaximumAge, and an hour for clocks that change. False if
+// that is more than an alarm may wait, or if no run follows.
+func (s Schedule) AbsentAfter() (time.Duration, bool) {
+	most := mostAbsent - s.MaximumAge - time.Hour
+	pause, ok := s.longestPause(most)
+	return pause + s.MaximumAge + time.Hour, ok && pause <= most
+}
+
+// longestPause is the longest time between two runs in a year without summer time;
+// false as soon as one exceeds the most, or none follows. Every day that has runs has
+// those of the first.
+func (s Schedule) longestPause(most time.Duration) (time.Duration, bool) {
+	s.TimeZone = "UTC"
+	begin := begin()
+	first, err := s.Next(begin.Add(-time.Second), begin)
+	if err != nil || first.IsZero() {
+		return 0, false
+	}
+	if strings.HasPrefix(s.Expression, "rate(") {
+		return first.Sub(begin), true
+	}
+	midnight := func(t time.Time) time.Time { return t.Truncate(24 * time.Hour).Add(24 * time.Hour) }
+	pause, last := time.Duration(0), first
+	for {
+		next, err := s.Next(last, begin)
+		if err != nil || next.IsZero() || !next.Before(midnight(first)) {
+			break
+		}
+		pause, last = max(pause, next.Sub(last)), next
+	}
+	for day := first; day.Before(begin.AddDate(1, 1, 0)) && pause <= most; {
+		next, err := s.Next(midnight(day).Add(-time.Second), begin)
+		if err != nil || next.IsZero() {
+			return 0, false
+		}
+		pause, day = max(pause, next.Sub(day.Add(last.Sub(first)))), next
+	}
+	return pause, true
+}
+
 func (s Schedule) zone() (*time.Location, error) {
 	name := cmp.Or(s.TimeZone, "UTC")
 	zone, err := time.LoadLocation(name)

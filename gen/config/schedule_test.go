@@ -38,6 +38,34 @@ func TestNextRun(t *testing.T) {
 	}
 }
 
+// TestAbsentAfter: an alarm rings once the next run is certainly missing, where
+// CloudWatch can wait for so long.
+func TestAbsentAfter(t *testing.T) {
+	for _, c := range []struct {
+		expression, zone string
+		age, want        time.Duration // 0 is not watched
+	}{
+		{"rate(5 minutes)", "", 0, 2*time.Hour + 5*time.Minute},
+		{"rate(1 day)", "", 0, 26 * time.Hour},
+		{"rate(6 days)", "", 0, 146 * time.Hour},
+		{"rate(7 days)", "", 0, 0},
+		{"cron(30 2 * * ? *)", "Europe/Berlin", time.Minute, 25*time.Hour + time.Minute},
+		{"cron(0/10 * * * ? *)", "", 0, 2*time.Hour + 10*time.Minute},
+		{"cron(0/10 8-17 ? * MON-FRI *)", "", 0, 64*time.Hour + 10*time.Minute}, // Friday 17:50 to Monday 8:00
+		{"cron(0 6 ? * MON,THU *)", "", 24 * time.Hour, 121 * time.Hour},
+		{"cron(0 6 ? * MON *)", "", 0, 0},
+		{"cron(0 6 1,6,11,16,21,26 * ? *)", "", 0, 146 * time.Hour}, // the 26th to the 1st
+		{"cron(0/5 * * JAN-MAR ? *)", "", 0, 0},
+		{"cron(0/5 * * * ? 2026)", "", 0, 0}, // nothing comes after it
+		{"every day", "", 0, 0},
+	} {
+		s := config.Schedule{Expression: c.expression, TimeZone: c.zone, MaximumAge: c.age}.OrDefault()
+		if got, ok := s.AbsentAfter(); ok != (c.want > 0) || ok && got != c.want {
+			t.Errorf("%s in %q: %s, %t, want %s", c.expression, c.zone, got, ok, c.want)
+		}
+	}
+}
+
 func at(t *testing.T, text string) time.Time {
 	t.Helper()
 	v, err := time.Parse(time.RFC3339, text)

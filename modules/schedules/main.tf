@@ -7,7 +7,10 @@ locals {
   # and 10 are for what it is.
   roles = { for key, name in local.families : key => length(name) <= 54 ? name : "${trimsuffix(substr(name, 0, 47), "-")}-${substr(sha256(name), 0, 6)}" }
   # What begins the rules of a task, of 64 characters too, with 7 for -failed.
-  rules       = { for key, name in local.families : key => length(name) <= 57 ? name : "${trimsuffix(substr(name, 0, 50), "-")}-${substr(sha256(name), 0, 6)}" }
+  rules = { for key, name in local.families : key => length(name) <= 57 ? name : "${trimsuffix(substr(name, 0, 50), "-")}-${substr(sha256(name), 0, 6)}" }
+  # After how many seconds without a run the alarm of a task rings, for those
+  # that have one.
+  watched     = { for name, s in var.schedules : name => s.absent_after if s.absent_after != null }
   cluster_arn = "arn:aws:ecs:${var.region}:${var.account}:cluster/${var.cluster_name}"
 }
 

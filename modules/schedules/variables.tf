@@ -37,8 +37,9 @@ variable "region" {
 }
 
 variable "schedules" {
-  description = "By the task's name: when it runs, in Scheduler's syntax and time zone, how many seconds late and after how many failed starts it may still begin, and what the task module made."
+  description = "By the task's name: when it runs, in Scheduler's syntax and time zone, how many seconds late and after how many failed starts it may still begin, after how many seconds without a run the alarm rings (none: never), and what the task module made."
   type = map(object({
+    absent_after      = optional(number)
     expression        = string
     maximum_age       = number
     retries           = number
@@ -51,6 +52,11 @@ variable "schedules" {
   validation {
     condition     = alltrue([for s in values(var.schedules) : s.retries >= 0 && s.retries <= 185 && s.maximum_age >= 60 && s.maximum_age <= 86400])
     error_message = "Scheduler tries up to 185 times, for a minute to a day."
+  }
+
+  validation {
+    condition     = alltrue([for s in values(var.schedules) : try(s.absent_after >= 300 && s.absent_after <= 604800, s.absent_after == null)])
+    error_message = "An alarm of CloudWatch looks at up to seven days."
   }
 }
 

@@ -216,6 +216,7 @@ func TestSchedulesAndQueues(t *testing.T) {
 	for path, want := range map[string][]string{
 		"envs/qa/schedules.tf": {
 			`report = {
+      absent_after      = 264600
       expression        = "cron(0 6 ? * MON-FRI *)"
       maximum_age       = 1800
       retries           = 5
@@ -224,6 +225,7 @@ func TestSchedulesAndQueues(t *testing.T) {
       time_zone         = "Europe/Berlin"
     }`,
 			`expire = {
+      absent_after      = 8100
       expression        = "rate(15 minutes)"
       maximum_age       = 3600
       retries           = 0

@@ -171,14 +171,18 @@ func environmentSchedules(p config.Platform, e config.Environment) []node {
 	var all object
 	for _, t := range p.Scheduled(e) {
 		s, _ := e.ScheduleOf(t)
-		all = append(all, field{t.Name, object{
+		var one object
+		if after, ok := s.AbsentAfter(); ok {
+			one = append(one, field{"absent_after", int(after.Seconds())})
+		}
+		all = append(all, field{t.Name, append(one, object{
 			{"expression", s.Expression},
 			{"maximum_age", int(s.MaximumAge.Seconds())},
 			{"retries", s.Retries},
 			{"security_group_id", at(t.Name, "security_group_id")},
 			{"template_arn", at(t.Name, "template_arn")},
 			{"time_zone", s.TimeZone},
-		}})
+		}...)})
 	}
 	if len(all) == 0 {
 		return nil

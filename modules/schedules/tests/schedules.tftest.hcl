@@ -22,7 +22,16 @@ variables {
   platform             = "platform"
   region               = "us-west-2"
   schedules = {
+    monthly = {
+      expression        = "cron(0 0 1 * ? *)"
+      maximum_age       = 3600
+      retries           = 3
+      security_group_id = "sg-1"
+      template_arn      = "arn:aws:ecs:us-west-2:123456789012:task-definition/platform-test-monthly:1"
+      time_zone         = "UTC"
+    }
     report = {
+      absent_after      = 93600
       expression        = "rate(1 day)"
       maximum_age       = 3600
       retries           = 3
@@ -61,5 +70,20 @@ run "starts_its_own_task_alone" {
   assert {
     condition     = jsondecode(aws_cloudwatch_event_rule.failed["report"].event_pattern).detail.group == ["schedule:report"]
     error_message = "A failed run is told."
+  }
+
+  assert {
+    condition     = strcontains(aws_cloudwatch_event_target.failed["report"].input_transformer[0].input_template, "The scheduled run of report in test failed")
+    error_message = "The message names the task."
+  }
+
+  assert {
+    condition     = keys(aws_cloudwatch_metric_alarm.absent) == ["report"] && aws_cloudwatch_metric_alarm.absent["report"].evaluation_periods == 26 && aws_cloudwatch_metric_alarm.absent["report"].period == 3600
+    error_message = "A day's task that has not run for 26 hours is told; one that runs less often than an alarm can wait has none."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.absent["report"].dimensions.RuleName == aws_cloudwatch_event_rule.begun["report"].name && endswith(aws_cloudwatch_metric_alarm.dropped.alarm_description, "monthly or report")
+    error_message = "Alarms name the task."
   }
 }

@@ -199,6 +199,7 @@ module "schedules" {
   region               = "us-west-2"
   schedules = {
     report = {
+      absent_after      = 264600
       expression        = "cron(0 6 ? * MON-FRI *)"
       maximum_age       = 3600
       retries           = 3
