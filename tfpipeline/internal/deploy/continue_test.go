@@ -79,7 +79,7 @@ func endings() []ending {
 		{PhaseRegistering, point{StepRegister, "Tag", 1}, killed, false},
 		{PhaseUpdating, point{StepUpdate, "UpdateService", 2}, cancelled, false},
 		{PhaseWatching, point{StepWatch, "DescribeDeployments", 2}, cancelled, false},
-		{PhaseVerifying, point{StepVerify, "RunningDigests", 1}, cancelled, false},
+		{PhaseVerifying, point{StepVerify, "RunningTasks", 1}, cancelled, false},
 		{PhaseRollingBack, point{StepRollBack, "UpdateService", 1}, killed, true},
 	}
 }

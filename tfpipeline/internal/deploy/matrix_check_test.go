@@ -59,7 +59,7 @@ func (s scenario) checkOutcome(t *testing.T, at point, f fault, got Outcome) {
 			allowed = append(slices.Clone(allowed), Deployed) // it came too late
 		}
 	case s.kind == KindRollback && at.step == StepPreflight && f != timesOut &&
-		slices.Contains([]string{"StoppedTasks", "RunningDigests", "TargetHealth"}, at.call):
+		slices.Contains([]string{"StoppedTasks", "RunningTasks", "TargetHealth"}, at.call):
 		allowed = append(slices.Clone(allowed), s.undisturbed) // a rollback only warns
 	case at.call == "TaskLog", at.call == "WriteJournal" && at.nth > 1, at.call == "SetMinimum":
 		// Logs fail no migration; a change that could not be noted is found by

@@ -71,6 +71,25 @@ func TestNoGreenDeployOfOldCode(t *testing.T) {
 	})
 }
 
+// ECS lets a task whose own health check fails run until another one has taken its
+// place, and nobody's requests need to notice: a service without routes has no targets.
+func TestNoGreenDeployOfASickTask(t *testing.T) {
+	for _, service := range []string{"frontend", "mcp"} {
+		inWorld(t, func(t *testing.T, w *world) {
+			for i, s := range w.platform.Services {
+				if s.Name == "mcp" {
+					s.Routes, s.HealthPath, s.HealthCommand = nil, "", []string{"CMD", "/bin/check"}
+					w.platform.Services[i] = s
+				}
+			}
+			w.sick[service] = true
+			_, err := w.start().promote(t.Context(), Request{Tag: "v1.2"})
+			wantError(t, err, RolledBack, StepVerify, "1 of 2 tasks of service "+service+" fails its health check")
+			wantRuns(t, w, "v1.1")
+		})
+	}
+}
+
 // A load balancer that answers only some addresses answers no runner of GitHub's.
 func TestAnAddressListKeepsNoReleaseBack(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {

@@ -64,9 +64,27 @@ type Services interface {
 	// AWS's clock, the newest first, without their logs. ECS forgets a task
 	// within the hour.
 	StoppedTasks(ctx context.Context, services []string, since time.Time) ([]StoppedTask, error)
-	// RunningDigests returns the digests of the images that the running tasks
-	// of each service have, one a task.
-	RunningDigests(ctx context.Context, services []string) (map[string][]string, error)
+	// RunningTasks returns those of each service; one without is absent.
+	RunningTasks(ctx context.Context, services []string) (map[string][]RunningTask, error)
+}
+
+// RunningTask is a task of a service that runs.
+type RunningTask struct {
+	// Digest is that of the image of the service's own container; "" if ECS does
+	// not tell it.
+	Digest string
+	// Unhealthy: the health check of an essential container fails. ECS starts
+	// another task, and stops this one once that is healthy.
+	Unhealthy bool
+}
+
+// Digests are those of some tasks.
+func Digests(tasks []RunningTask) []string {
+	var all []string
+	for _, t := range tasks {
+		all = append(all, t.Digest)
+	}
+	return all
 }
 
 // Service is an ECS service as it is shown. A read may be older than the last

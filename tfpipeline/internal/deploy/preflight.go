@@ -255,7 +255,7 @@ func (c *checks) checkAccess(ctx context.Context) error {
 			return err
 		}),
 		ask("the running images", func(ctx context.Context) error {
-			_, err := c.Services.RunningDigests(ctx, c.names)
+			_, err := c.Services.RunningTasks(ctx, c.names)
 			return err
 		}),
 		ask("the targets", func(ctx context.Context) error {

@@ -679,9 +679,9 @@ func (o *rollout) excused(wrong []defect) bool {
 // wrong lists what is not as it should be.
 func (o *rollout) wrong(ctx context.Context, digests map[string]string) ([]defect, error) {
 	var wrong []defect
-	running, err := o.Services.RunningDigests(ctx, o.names)
+	running, err := o.Services.RunningTasks(ctx, o.names)
 	if err != nil {
-		return nil, fmt.Errorf("look at the running images: %w", err)
+		return nil, fmt.Errorf("look at the running tasks: %w", err)
 	}
 	services, err := o.Services.DescribeServices(ctx, o.names)
 	if err != nil {
@@ -699,9 +699,10 @@ func (o *rollout) wrong(ctx context.Context, digests map[string]string) ([]defec
 			own.see(s)
 		}
 		if own.Seen != nil {
-			own.Seen.Digests = running[name]
+			own.Seen.Digests = Digests(running[name])
 		}
-		wrong = append(wrong, otherImages(name, running[name], digests[name], o.env.SizeOf(name).MinTasks)...)
+		wrong = append(wrong, otherImages(name, Digests(running[name]), digests[name], o.env.SizeOf(name).MinTasks)...)
+		wrong = append(wrong, sick(name, running[name])...)
 	}
 	schedules, err := o.wrongSchedules(ctx)
 	if err != nil {
@@ -756,6 +757,24 @@ func otherImages(name string, running []string, want string, least int) []defect
 		return []defect{{name, fmt.Sprintf("%d of %d tasks of service %s run %s instead of %s", len(other), len(running), name, other[0], want), false}}
 	}
 	return nil
+}
+
+// sick says how many of a service's running tasks fail their own health check.
+func sick(name string, running []RunningTask) []defect {
+	n := 0
+	for _, t := range running {
+		if t.Unhealthy {
+			n++
+		}
+	}
+	switch n {
+	case 0:
+		return nil
+	case 1:
+		return []defect{{name, fmt.Sprintf("1 of %d tasks of service %s fails its health check", len(running), name), false}}
+	default:
+		return []defect{{name, fmt.Sprintf("%d of %d tasks of service %s fail their health check", n, len(running), name), false}}
+	}
 }
 
 // publicServices are those of some services that a load balancer finds.

@@ -19,6 +19,10 @@ func TestSpotTimeDoesNotCount(t *testing.T) {
 			func(window time.Duration) time.Duration { return window - 10*time.Second },
 		},
 		{
+			"its other task fails its health check", func(w *world, so bool) { w.sick["frontend"] = so }, time.Minute,
+			func(window time.Duration) time.Duration { return window },
+		},
+		{
 			"another image runs", func(w *world, so bool) {
 				delete(w.serves, "frontend")
 				if so {

@@ -251,15 +251,15 @@ func (p *process) UpdateService(ctx context.Context, u Update) (string, error) {
 	})
 }
 
-func (p *process) RunningDigests(ctx context.Context, services []string) (map[string][]string, error) {
-	return call(ctx, p, "RunningDigests", "", func() (map[string][]string, error) {
-		all := map[string][]string{}
+func (p *process) RunningTasks(ctx context.Context, services []string) (map[string][]RunningTask, error) {
+	return call(ctx, p, "RunningTasks", "", func() (map[string][]RunningTask, error) {
+		all := map[string][]RunningTask{}
 		for _, name := range services {
 			s := p.services[name]
 			if s == nil || s.deleted {
 				continue
 			}
-			for range s.desired {
+			for i := range s.desired {
 				digest := p.digestIn(s.completed)
 				if p.late(s.stale) {
 					digest = ""
@@ -267,7 +267,7 @@ func (p *process) RunningDigests(ctx context.Context, services []string) (map[st
 				if other := p.serves[name]; other != "" {
 					digest = other
 				}
-				all[name] = append(all[name], digest)
+				all[name] = append(all[name], RunningTask{Digest: digest, Unhealthy: p.sick[name] && i == 0})
 			}
 		}
 		return all, nil

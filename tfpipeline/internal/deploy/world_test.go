@@ -53,6 +53,8 @@ type world struct {
 	unhealthy map[string]bool   // services whose targets fail
 	templates map[string]string // of Terraform, by name; others are the first revision
 	onApply   func()
+	// sick are services one of whose tasks fails its own health check.
+	sick map[string]bool
 	// serves is a digest that a service's tasks run, whatever they should.
 	serves map[string]string
 
@@ -113,7 +115,7 @@ func worldOf(p config.Platform) *world {
 		platform: p, env: testEnv, latency: 10 * time.Millisecond,
 		services: map[string]*fakeService{}, schedules: map[string]*fakeSchedule{}, definitions: map[string]*fakeDefinition{}, deployments: map[string]*fakeDeployment{},
 		tasks: map[string]*fakeTask{}, minimums: map[string]int{}, journals: map[string]Journal{}, images: map[string][]string{},
-		tags: map[string]string{}, past: map[string][]FormerDeployment{}, unhealthy: map[string]bool{}, indexed: map[string]bool{}, templates: map[string]string{}, serves: map[string]string{},
+		tags: map[string]string{}, past: map[string][]FormerDeployment{}, unhealthy: map[string]bool{}, sick: map[string]bool{}, indexed: map[string]bool{}, templates: map[string]string{}, serves: map[string]string{},
 		planned: Plan{Fingerprint: "fp-none", Empty: true},
 	}
 	w.create()

@@ -64,12 +64,12 @@ func TestCallsOfOneLook(t *testing.T) {
 				pause(w.ctx, time.Second)
 				see()
 				want("DescribeServices", "DescribeServices", "DescribeServiceDeployments")
-				for s, digests := range ok(w.env.RunningDigests(w.ctx, w.services))(t) {
+				for s, digests := range w.digests() {
 					if len(digests) != c.tasks || digests[0] != digest(s, "one") {
 						t.Errorf("%s runs %v", s, digests)
 					}
 				}
-				want("RunningDigests", "ListTasks", "DescribeTasks")
+				want("RunningTasks", "ListTasks", "DescribeTasks")
 			})
 		})
 	}

@@ -133,7 +133,7 @@ func (w *world) settled() { pause(w.ctx, 10*time.Minute) }
 func (w *world) runs(digests map[string]string, tasks int) {
 	w.t.Helper()
 	for _, s := range w.services {
-		got := ok(w.env.RunningDigests(w.ctx, w.services))(w.t)[s]
+		got := w.digests()[s]
 		if len(got) < tasks || slices.ContainsFunc(got, func(d string) bool { return d != digests[s] }) {
 			w.t.Errorf("%s runs %v, want %s", s, got, digests[s])
 		}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
@@ -87,6 +89,31 @@ func TestGetGivesUpOnSilence(t *testing.T) {
 		}
 		if took := time.Since(begin); took != 10*time.Second {
 			t.Errorf("gave up after %s", took)
+		}
+	})
+}
+
+// A task whose own health check fails runs until another one is healthy, and shows
+// that it fails.
+func TestRunningTasksTellTheirHealth(t *testing.T) {
+	inWorld(t, options{services: 1, tasks: 1}, func(w *world) {
+		w.template("s01", func(in *sdk.RegisterTaskDefinitionInput) {
+			in.ContainerDefinitions[0].HealthCheck = &types.HealthCheck{Command: []string{"CMD", "/bin/check"}, Interval: new(int32(10)), Retries: new(int32(2))}
+		})
+		w.script.On(digest("s01", "two"), ecstest.Behaviour{Sick: 3 * time.Minute}, ecstest.Behaviour{})
+		w.watch(w.promote("two"))
+		var seen []string
+		for begin := time.Now(); time.Since(begin) < 10*time.Minute; pause(w.ctx, tick) {
+			line := ""
+			for _, t := range ok(w.env.RunningTasks(w.ctx, w.services))(w.t)["s01"] {
+				line += map[bool]string{false: "+", true: "-"}[t.Unhealthy]
+			}
+			if len(seen) == 0 || seen[len(seen)-1] != line {
+				seen = append(seen, line)
+			}
+		}
+		if got := strings.Join(seen, " "); got != "+ - -+ +" {
+			t.Errorf("tasks that run, healthy (+) and not (-): %s", got)
 		}
 	})
 }

@@ -50,7 +50,7 @@ func TestPain02GreenDeployOldCode(t *testing.T) {
 		if !strings.HasSuffix(image, "@"+digest("s01", "two")) {
 			t.Errorf("the task definition has %s", image)
 		}
-		if got := ok(w.env.RunningDigests(w.ctx, w.services))(t)["s01"]; !slices.Equal(got, []string{digest("s01", "one"), digest("s01", "one")}) {
+		if got := w.digests()["s01"]; !slices.Equal(got, []string{digest("s01", "one"), digest("s01", "one")}) {
 			t.Errorf("runs %v", got)
 		}
 	})
@@ -98,7 +98,7 @@ func TestPain04RollbackTargetGone(t *testing.T) {
 		if d := w.watch(map[string]string{"s01": arn})["s01"]; d.State != deploy.DeploymentSuccessful {
 			t.Errorf("%+v", d)
 		}
-		if got := ok(w.env.RunningDigests(w.ctx, w.services))(t)["s01"]; !slices.Equal(got, []string{digest("s01", "one"), digest("s01", "one")}) {
+		if got := w.digests()["s01"]; !slices.Equal(got, []string{digest("s01", "one"), digest("s01", "one")}) {
 			t.Errorf("runs %v", got)
 		}
 
@@ -125,7 +125,7 @@ func TestPain05RollbackToANamedRelease(t *testing.T) {
 		if d := w.watch(map[string]string{"s01": arn})["s01"]; d.State != deploy.DeploymentSuccessful || d.TaskDefinition != one {
 			t.Errorf("%+v", d)
 		}
-		if got := ok(w.env.RunningDigests(w.ctx, w.services))(t)["s01"]; got[0] != digest("s01", "one") {
+		if got := w.digests()["s01"]; got[0] != digest("s01", "one") {
 			t.Errorf("runs %v", got)
 		}
 	})

@@ -48,7 +48,7 @@ func TestPromoteOverTheRealClients(t *testing.T) {
 				if late := returned.Sub(last) - w.platform.Window(env); late > 3*time.Second {
 					t.Errorf("returned %s after the last service was stable", late)
 				}
-				for name, digests := range ok(w.env.RunningDigests(w.ctx, w.services))(t) {
+				for name, digests := range w.digests() {
 					if !slices.Equal(digests, []string{record.Release.Digests[name]}) {
 						t.Errorf("%s runs %v", name, digests)
 					}
@@ -145,7 +145,7 @@ func TestFailedPromotionOverTheRealClients(t *testing.T) {
 					t.Fatalf("%v: %v", record.Outcome, err)
 				}
 				w.runtime.ClearFaults()
-				for name, digests := range ok(w.env.RunningDigests(w.ctx, w.services))(t) {
+				for name, digests := range w.digests() {
 					if !slices.Equal(digests, []string{good.Release.Digests[name]}) {
 						t.Errorf("%s runs %v", name, digests)
 					}

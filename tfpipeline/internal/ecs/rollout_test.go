@@ -29,7 +29,7 @@ func TestDeploymentIsFollowedToItsEnd(t *testing.T) {
 				t.Errorf("%s: %+v", name, s)
 			}
 		}
-		for name, digests := range ok(w.env.RunningDigests(w.ctx, w.services))(t) {
+		for name, digests := range w.digests() {
 			if want := digest(name, "two"); !slices.Equal(digests, []string{want, want}) {
 				t.Errorf("%s runs %v, want twice %s", name, digests, want)
 			}
@@ -86,7 +86,7 @@ func TestStuckPendingDeployment(t *testing.T) {
 			t.Errorf("last seen: %+v", d)
 		}
 		old := []string{digest("s01", "one"), digest("s01", "one")}
-		if got := ok(w.env.RunningDigests(w.ctx, w.services))(t)["s01"]; !slices.Equal(got, old) {
+		if got := w.digests()["s01"]; !slices.Equal(got, old) {
 			t.Errorf("tasks that are pending run: %v", got)
 		}
 		// It can still be taken back.
@@ -96,7 +96,7 @@ func TestStuckPendingDeployment(t *testing.T) {
 		if d := w.watch(map[string]string{"s01": last["s01"].ARN})["s01"]; d.State != deploy.DeploymentRolledBack {
 			t.Errorf("after the stop: %+v", d)
 		}
-		if got := ok(w.env.RunningDigests(w.ctx, w.services))(t)["s01"]; !slices.Equal(got, old) {
+		if got := w.digests()["s01"]; !slices.Equal(got, old) {
 			t.Errorf("runs %v", got)
 		}
 	})
@@ -221,7 +221,7 @@ func TestDigestMismatch(t *testing.T) {
 		if d := w.watch(w.promote("two"))["s01"]; d.State != deploy.DeploymentSuccessful {
 			t.Fatalf("%+v", d)
 		}
-		got := ok(w.env.RunningDigests(w.ctx, w.services))(t)["s01"]
+		got := w.digests()["s01"]
 		slices.Sort(got)
 		want := []string{digest("s01", "two"), stray}
 		slices.Sort(want)

@@ -198,25 +198,25 @@ func (e *Environment) StoppedTasks(ctx context.Context, services []string, since
 	return stopped, nil
 }
 
-// RunningDigests returns the digests that the running tasks of each service
-// have, one a task: "" for one whose digest ECS does not tell. A service
-// without a running task is absent.
+// RunningTasks returns the tasks of each service that run.
 //
 // It asks for the tasks of the whole cluster, so that it takes two calls for a
 // hundred tasks, however many services they belong to.
-func (e *Environment) RunningDigests(ctx context.Context, services []string) (map[string][]string, error) {
+func (e *Environment) RunningTasks(ctx context.Context, services []string) (map[string][]deploy.RunningTask, error) {
 	tasks, err := e.tasks(ctx, types.DesiredStatusRunning)
 	if err != nil {
 		return nil, err
 	}
-	digests := map[string][]string{}
+	running := map[string][]deploy.RunningTask{}
 	for _, t := range tasks {
 		service, ok := serviceOf(t)
 		if !ok || !slices.Contains(services, service) || value(t.LastStatus) != "RUNNING" {
 			continue
 		}
 		c := containerOf(t, service)
-		digests[service] = append(digests[service], value(c.ImageDigest))
+		running[service] = append(running[service], deploy.RunningTask{
+			Digest: value(c.ImageDigest), Unhealthy: t.HealthStatus == types.HealthStatusUnhealthy,
+		})
 	}
-	return digests, nil
+	return running, nil
 }

@@ -233,6 +233,16 @@ func (w *world) promote(release string) map[string]string {
 	return caused
 }
 
+// digests are those of the running tasks, by service.
+func (w *world) digests() map[string][]string {
+	w.t.Helper()
+	all := map[string][]string{}
+	for name, tasks := range ok(w.env.RunningTasks(w.ctx, w.services))(w.t) {
+		all[name] = deploy.Digests(tasks)
+	}
+	return all
+}
+
 // current are the latest deployments by service.
 func (w *world) current() map[string]string {
 	w.t.Helper()

@@ -37,7 +37,7 @@ func Status(ctx context.Context, p config.Platform, e config.Environment, cluste
 	g.Go(func() error { o.Lock, o.LockError = lock.Holder(ctx); return nil })
 	g.Go(func() (err error) { o.Services, err = cluster.DescribeServices(ctx, names); return err })
 	g.Go(func() (err error) { o.Stopped, err = cluster.StoppedTasks(ctx, names, time.Time{}); return err })
-	g.Go(func() (err error) { o.Digests, err = cluster.RunningDigests(ctx, names); return err })
+	g.Go(func() (err error) { o.Tasks, err = cluster.RunningTasks(ctx, names); return err })
 	g.Go(func() (err error) { o.Schedules, err = cluster.DescribeSchedules(ctx, o.Scheduled); return err })
 	g.Go(func() (err error) { o.Targets, err = cluster.TargetHealth(ctx, public); return err })
 	g.Go(func() error {

@@ -72,6 +72,8 @@ type ServiceStatus struct {
 	// Restarts counts the tasks of what the service is set to that stopped by
 	// themselves, within the hour that ECS remembers.
 	Restarts int `json:"restarts"`
+	// Unhealthy counts the running tasks whose own health check fails.
+	Unhealthy int `json:"unhealthy,omitempty"`
 	// Targets is nil if the service is not public.
 	Targets *deploy.Targets `json:"targets,omitempty"`
 }
@@ -87,10 +89,10 @@ type Observation struct {
 	LockError error
 	// Frozen is why nothing is promoted; nil if it is not frozen.
 	Frozen *deploy.Freeze
-	// Services are those that ECS knows; Digests the images that their tasks
-	// run; Targets the health of those that are public.
+	// Services are those that ECS knows; Tasks those of theirs that run; Targets
+	// the health of those that are public.
 	Services map[string]deploy.Service
-	Digests  map[string][]string
+	Tasks    map[string][]deploy.RunningTask
 	Targets  map[string]deploy.Targets
 	// Scheduled are the tasks that are to have a schedule, Schedules those that
 	// have.
@@ -121,7 +123,7 @@ func (s *Status) Fill(services []string, o Observation) {
 		v := ServiceStatus{
 			Name: name, Known: known && !service.Gone, TaskDefinition: service.TaskDefinition,
 			Desired: service.Desired, Running: service.Running,
-			Digests: slices.Compact(slices.Sorted(slices.Values(o.Digests[name]))),
+			Digests: slices.Compact(slices.Sorted(slices.Values(deploy.Digests(o.Tasks[name])))),
 		}
 		for _, d := range v.Digests {
 			v.Runs = append(v.Runs, releaseOf(o.Records, name, d))
@@ -133,6 +135,11 @@ func (s *Status) Fill(services []string, o Observation) {
 		for _, t := range o.Stopped {
 			if t.Name == name && t.TaskDefinition == service.TaskDefinition && t.Crashed() {
 				v.Restarts++
+			}
+		}
+		for _, t := range o.Tasks[name] {
+			if t.Unhealthy {
+				v.Unhealthy++
 			}
 		}
 		if t, ok := o.Targets[name]; ok {
@@ -216,6 +223,9 @@ func (s *Status) Judge() {
 		}
 		if v.Restarts > 0 {
 			add("%s: %d tasks stopped by themselves within the hour", v.Name, v.Restarts)
+		}
+		if v.Unhealthy > 0 {
+			add("%s: the health check fails in %d of %d tasks", v.Name, v.Unhealthy, v.Running)
 		}
 		if v.Deployment.Failed() {
 			add("%s: its last deployment is %s", v.Name, v.Deployment)
