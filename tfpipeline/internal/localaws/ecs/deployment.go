@@ -63,6 +63,7 @@ func (r *Runtime) adopt(s *service, d *deployment) {
 // counts of the tasks of a deployment.
 type counts struct {
 	alive   int // should run, and do or will
+	failing int // of these, fail a health check and are to be replaced
 	pending int // should run, and do not yet
 	running int // run, including those that are being deregistered from the load balancer
 	healthy int // run and pass their health checks
@@ -79,6 +80,9 @@ func (r *Runtime) count(s *service, d *deployment) counts {
 		}
 		if t.wanted() {
 			n.alive++
+			if t.failing != "" {
+				n.failing++
+			}
 			if t.pending() {
 				n.pending++
 			}

@@ -22,21 +22,21 @@ func TestGracePeriodSparesTasksThatAreNotHealthyYet(t *testing.T) {
 		grace int32
 		want  string
 	}{
-		{0, " 52s (service api) has stopped 1 running tasks: (task #)."},
-		{120, "147s (service api) has stopped 1 running tasks: (task #)."}, // RUNNING at 26
+		{0, " 52s (service api) (port 3001) is unhealthy in (target-group api-group) due to (reason Health checks failed)"},
+		{120, "147s (service api) (port 3001) is unhealthy in (target-group api-group) due to (reason Health checks failed)"}, // RUNNING at 26
 	} {
 		inWorld(t, func(w *world) {
 			w.script.On("one", ecstest.Behaviour{Unhealthy: true})
 			w.create("api", w.register("api", "one"), 1, grace(c.grace))
 			w.sleep(150 * time.Second)
-			var stopped []string
+			var found []string
 			for _, e := range w.events("api", w.begin) {
 				if e[5:] == c.want[5:] {
-					stopped = append(stopped, e)
+					found = append(found, e)
 				}
 			}
-			if len(stopped) == 0 || stopped[0] != c.want {
-				t.Errorf("grace %d: stopped %q, want first %q", c.grace, stopped, c.want)
+			if len(found) == 0 || found[0] != c.want {
+				t.Errorf("grace %d: %q, want first %q", c.grace, found, c.want)
 			}
 		})
 	}
@@ -75,6 +75,7 @@ func TestContainerHealthChecks(t *testing.T) {
 	})
 }
 
+// A task that falls sick runs until its replacement is healthy.
 func TestTaskThatFallsSickIsReplaced(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.script.On("one", ecstest.Behaviour{Sick: 2 * time.Minute}, ecstest.Behaviour{})
@@ -84,16 +85,35 @@ func TestTaskThatFallsSickIsReplaced(t *testing.T) {
 		w.sleep(5 * time.Minute)
 		same(t, "events", w.events("api", begin),
 			"145s (service api) (port 3001) is unhealthy in (target-group api-group) due to (reason Health checks failed)",
-			"145s (service api) has stopped 1 running tasks: (task #).",
-			"145s (service api) deregistered 1 targets in (target-group api-group)",
 			"145s (service api) has started 1 tasks: (task #). Amazon ECS replaced 1 tasks due to an unhealthy status.",
 			"165s (service api) registered 1 targets in (target-group api-group)",
-			"196s (service api) has reached a steady state.",
+			"196s (service api) has stopped 1 running tasks: (task #).",
+			"196s (service api) deregistered 1 targets in (target-group api-group)",
+			"227s (service api) has reached a steady state.",
 		)
 		same(t, "state", []string{w.line("api")}, "SUCCESSFUL: PRIMARY api:1 1/1 COMPLETED")
 		if got := *w.Launches("api:1")[0].StoppedReason; got != "Task failed ELB health checks in (target-group "+groupARN+")" {
 			t.Errorf("stopped: %s", got)
 		}
+	})
+}
+
+// Where no further task may be started, the sick one makes room for its replacement.
+func TestTaskThatFallsSickMakesRoom(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.script.On("one", ecstest.Behaviour{Sick: 2 * time.Minute}, ecstest.Behaviour{})
+		w.create("api", w.register("api", "one"), 1, func(in *sdk.CreateServiceInput) {
+			in.DeploymentConfiguration.MinimumHealthyPercent, in.DeploymentConfiguration.MaximumPercent = new(int32(0)), new(int32(100))
+		})
+		w.settle("api")
+		begin := time.Now()
+		w.sleep(5 * time.Minute)
+		same(t, "events", w.events("api", begin)[:3],
+			"145s (service api) (port 3001) is unhealthy in (target-group api-group) due to (reason Health checks failed)",
+			"145s (service api) has stopped 1 running tasks: (task #).",
+			"145s (service api) deregistered 1 targets in (target-group api-group)",
+		)
+		same(t, "state", []string{w.line("api")}, "SUCCESSFUL: PRIMARY api:1 1/1 COMPLETED")
 	})
 }
 

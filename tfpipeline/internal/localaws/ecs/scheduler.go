@@ -52,42 +52,63 @@ func (r *Runtime) drain(s *service) {
 }
 
 // stopUnhealthy stops the tasks whose health checks fail after their grace
-// period, and returns how many.
+// period, and returns for how many others are to be started. Such a task runs until
+// its replacement is healthy, unless there may be no more tasks:
+// https://aws.amazon.com/about-aws/whats-new/2023/10/amazon-ecs-applications-resiliency-unpredictable-load-spikes/
 func (r *Runtime) stopUnhealthy(s *service) int {
 	grace := time.Duration(value(s.api.HealthCheckGracePeriodSeconds)) * time.Second / time.Duration(max(1, r.options.Pace.Speed))
-	stopped := 0
+	var sick []*task
 	for _, t := range r.tasks {
 		if t.service != s || !t.wanted() || !t.running() {
 			continue
 		}
 		group := t.unhealthyTarget()
 		if !t.unhealthyContainer() && group == nil {
+			t.failing = ""
 			continue
 		}
 		if end := t.api.StartedAt.Add(grace); r.agenda.now.Before(end) {
 			r.after(end.Sub(r.agenda.now), func() { r.wake(s) })
 			continue
 		}
-		reason := "Task failed container health checks"
+		sick = append(sick, t)
+		if t.failing != "" {
+			continue
+		}
 		if group == nil {
+			t.failing = "Task failed container health checks"
 			r.event(s, "(task %s) failed container health checks.", t.id())
 		} else {
+			t.failing = "Task failed ELB health checks in (target-group " + group.arn + ")"
 			r.event(s, "(port %d) is unhealthy in (target-group %s) due to (reason %s)", group.target.Port, group.arn, group.state.Description)
-			reason = "Task failed ELB health checks in (target-group " + group.arn + ")"
+		}
+		r.taskFailed(t)
+	}
+	d := s.primary()
+	_, most := s.bounds()
+	own := r.count(s, d)
+	replaced := own.healthy + own.failing - s.desired()
+	room := most - r.count(s, nil).alive
+	stop := max(replaced, s.desired()-(own.alive-own.failing)-room)
+	for _, t := range sick {
+		if t.deployment == d {
+			if stop <= 0 {
+				continue
+			}
+			stop--
 		}
 		r.event(s, "has stopped 1 running tasks: %s.", taskList([]*task{t}))
-		r.stop(t, types.TaskStopCodeServiceSchedulerInitiated, reason)
-		r.taskFailed(t)
-		stopped++
+		r.stop(t, types.TaskStopCodeServiceSchedulerInitiated, t.failing)
 	}
-	return stopped
+	return len(sick)
 }
 
 // startTasks starts missing tasks, up to the maximum.
 func (r *Runtime) startTasks(s *service, replaced int) {
 	d := s.primary()
 	_, most := s.bounds()
-	n := min(s.desired()-r.count(s, d).alive, most-r.count(s, nil).alive)
+	own := r.count(s, d)
+	n := min(s.desired()-(own.alive-own.failing), most-r.count(s, nil).alive)
 	if n <= 0 || d.state == types.DeploymentRolloutStateFailed {
 		return
 	}
@@ -123,13 +144,14 @@ func (r *Runtime) startTasks(s *service, replaced int) {
 // that do not run yet, then the newest.
 func (r *Runtime) stopSurplus(s *service) {
 	d := s.primary()
-	surplus := r.count(s, d).alive - s.desired()
+	n := r.count(s, d)
+	surplus := n.alive - n.failing - s.desired()
 	if surplus <= 0 {
 		return
 	}
 	var wanted []*task
 	for _, t := range slices.Backward(r.tasks) {
-		if t.deployment == d && t.wanted() {
+		if t.deployment == d && t.wanted() && t.failing == "" {
 			wanted = append(wanted, t)
 		}
 	}

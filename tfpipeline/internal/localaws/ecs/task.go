@@ -31,6 +31,7 @@ type task struct {
 	launched   bool // the Launcher has it
 	groups     []*registration
 	wasHealthy bool
+	failing    string    // why it is to be replaced; "" if its health checks do not fail
 	visible    time.Time // for DescribeTasks and ListTasks
 }
 
