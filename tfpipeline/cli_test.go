@@ -100,10 +100,24 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
+// withoutJSON are the commands that print nothing for a program to read, and why.
+var withoutJSON = map[string]string{
+	"init": "writes files", "apply": "changes; plan has it", "bootstrap": "changes", "destroy": "changes", "restore": "changes; history has it",
+	"annotate": "writes to GitHub", "unlock": "asks a person; status has the locks", "dashboard": "serves a page; status has it",
+	"validate": "the exit code says it", "run": "prints what the task writes", "exec": "prints what the command writes",
+}
+
 // Every command explains itself: what it does, with an example that its own
-// flags take, and what each flag means.
+// flags take, its exit codes, and what each flag means. Completion offers its flags,
+// and a command that reads something prints it for programs too.
 func TestHelp(t *testing.T) {
 	for _, c := range commands() {
+		for _, want := range []string{"xit code", "\nExample"} {
+			if !strings.Contains(c.long(), want) {
+				t.Errorf("help of %s says nothing of its %ss", c.name, strings.TrimSpace(want))
+			}
+		}
+		offered, _, _ := cli(t, "__complete", c.name, "-")
 		stdout, _, code := cli(t, "help", c.name)
 		if code != console.ExitOK || !strings.HasPrefix(stdout, "usage: tfpipeline "+c.name+" ") || c.long() == "" || !strings.Contains(stdout, c.long()+"\nFlags:\n  -C folder\n") {
 			t.Errorf("%s: exit %d: %s", c.name, code, stdout)
@@ -114,7 +128,13 @@ func TestHelp(t *testing.T) {
 			if f.Usage == "" {
 				t.Errorf("%s -%s: what does it mean?", c.name, f.Name)
 			}
+			if !strings.Contains(offered, "-"+f.Name+"\t") {
+				t.Errorf("completion of %s does not offer -%s:\n%s", c.name, f.Name, offered)
+			}
 		})
+		if hasJSON := set.Lookup("json") != nil; hasJSON == (withoutJSON[c.name] != "") {
+			t.Errorf("%s has -json: %t; it needs none: %q", c.name, hasJSON, withoutJSON[c.name])
+		}
 		if hasEnv := set.Lookup("env") != nil; hasEnv != (c.env != nil) {
 			t.Errorf("%s: -env is declared: %v, checked: %v", c.name, hasEnv, c.env != nil)
 		}
