@@ -22,7 +22,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/calls"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 )
@@ -41,13 +40,15 @@ func TestMarket(t *testing.T) {
 	if os.Getenv("SOAK") == "" {
 		t.Skip("needs six minutes of processor time: run make soak")
 	}
-	m := market{newOwnPlatform(t, configtest.Market())}
+	m := market{newOwnPlatform(t, operated())}
 	const env = "trial"
 	m.administrator.must(t, console.ExitOK, "bootstrap", "-C", m.repository, "-env", "shared", "-yes")
 	m.deployer(env).must(t, console.ExitOK, "apply", "-C", m.repository, "-env", env, "-yes")
 	m.unchanged(env)
 
 	m.release("v1.0.0", nil)
+	mentions(t, m.deploys(console.ExitFailed, "", env, "promote", "-release", "v1.0.0"), provided, "tfpipeline secrets set -env "+env)
+	m.stores(env, "the first key")
 	m.deploys(console.ExitOK, "v1.0.0", env, "promote", "-release", "v1.0.0")
 	first := m.scheduled()
 	m.load = m.users(env, 1)
@@ -73,7 +74,9 @@ func TestMarket(t *testing.T) {
 	if a, err := m.load.ask(t.Context(), "/?call="+url.QueryEscape("http://search:9200/")); err != nil || a.Service != "search" || a.Release != "v1.0.0" {
 		t.Errorf("the search answers the website as %+v, %v", a, err)
 	}
+	m.operates(env, "v1.0.0")
 	m.rotates(env)
+	m.scaled(env, "web", 1)
 	sent := letters()
 	m.load.end(t)
 	m.handled(sent)

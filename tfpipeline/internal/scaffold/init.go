@@ -128,6 +128,13 @@ func (i *Init) services(ctx context.Context) error {
 		for _, name := range missing {
 			c.Progress("%s is not there: the image cannot be built before it is", name)
 		}
+		if samples := a.samples(); len(samples) > 0 {
+			flag := "-worker "
+			if samples[0].Port != 0 {
+				flag = "-service "
+			}
+			c.Progress("%s: the image is the sample application until a folder is named, as in %s%s:FOLDER", strings.Join(names(samples), ", "), flag, samples[0])
+		}
 		for _, s := range a.Services {
 			if s.Port == 0 && s.HealthCommand == nil {
 				c.Progress("%s has no HEALTHCHECK, which the health command of worker %s would be", s.dockerfile(), s.Name)
@@ -161,6 +168,23 @@ func (i *Init) services(ctx context.Context) error {
 		c.Progress("no Dockerfile with EXPOSE or HEALTHCHECK is here: the platform begins with one service, web, on port 8080, and the sample application as its image")
 	}
 	return nil
+}
+
+// samples are the services for which no folder was named.
+func (a *Answers) samples() (samples []Service) {
+	for _, s := range a.Services {
+		if s.Folder == "" {
+			samples = append(samples, s)
+		}
+	}
+	return samples
+}
+
+func names(services []Service) (names []string) {
+	for _, s := range services {
+		names = append(names, s.Name)
+	}
+	return names
 }
 
 // question asks whether to write, and says what will be lost.
@@ -201,7 +225,7 @@ func (i *Init) render(ctx context.Context) error {
 		err = errors.Join(err, errors.New(strings.TrimSpace(string(out))))
 	default:
 		i.Console.Progress("rendered: %d files changed", strings.Count(string(out), "\n"))
-		i.Console.Progress("this checkout is yours: commit it, then tfpipeline bootstrap -env %s", i.Answers.Platform().Environments[0].Name)
+		i.Console.Progress("this checkout is yours; what follows is in docs/adopt.md, from section 2 on")
 		return nil
 	}
 	return console.WithNext(fmt.Errorf("init: the platform is written, but not rendered: go run ./gen: %w", err), "make gen")
