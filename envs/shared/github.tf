@@ -7,9 +7,10 @@ module "github" {
   branch  = "main"
   environments = {
     staging = {
-      domain    = "staging.specboard.io"
-      exec      = true
-      histories = ["staging"]
+      database_secret = "staging/doc-platform/db-credentials"
+      domain          = "staging.specboard.io"
+      exec            = true
+      histories       = ["staging"]
       permissions = [
         {
           actions = [

@@ -40,37 +40,75 @@ resource "aws_iam_policy" "network" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
+      # By what is created, apart from what it is created in: who creates a subnet
+      # of its own in a VPC of another environment sends its own tag with the
+      # request as well.
       {
         Sid    = "Create"
         Effect = "Allow"
         Action = [
           "ec2:AllocateAddress",
-          "ec2:AuthorizeSecurityGroupEgress",
-          "ec2:AuthorizeSecurityGroupIngress",
-          "ec2:CreateFlowLogs",
           "ec2:CreateInternetGateway",
-          "ec2:CreateNatGateway",
-          "ec2:CreateRouteTable",
-          "ec2:CreateSecurityGroup",
-          "ec2:CreateSubnet",
           "ec2:CreateVpc",
-          "ec2:CreateVpcEndpoint",
         ]
         Resource = [
           "arn:aws:ec2:${var.region}:${var.account}:elastic-ip/*",
           "arn:aws:ec2:${var.region}:${var.account}:internet-gateway/*",
-          "arn:aws:ec2:${var.region}:${var.account}:natgateway/*",
+          "arn:aws:ec2:${var.region}:${var.account}:vpc/*",
+        ]
+        Condition = {
+          StringEquals = {
+            "aws:RequestTag/Environment" = each.key
+          }
+          StringEqualsIfExists = {
+            "aws:ResourceTag/Environment" = each.key
+          }
+        }
+      },
+      {
+        Sid    = "CreateWithin"
+        Effect = "Allow"
+        Action = [
+          "ec2:CreateRouteTable",
+          "ec2:CreateSecurityGroup",
+          "ec2:CreateSubnet",
+        ]
+        Resource = [
           "arn:aws:ec2:${var.region}:${var.account}:route-table/*",
           "arn:aws:ec2:${var.region}:${var.account}:security-group/*",
-          "arn:aws:ec2:${var.region}:${var.account}:security-group-rule/*",
           "arn:aws:ec2:${var.region}:${var.account}:subnet/*",
-          "arn:aws:ec2:${var.region}:${var.account}:vpc/*",
+        ]
+        Condition = {
+          StringEquals = {
+            "aws:RequestTag/Environment" = each.key
+          }
+          StringEqualsIfExists = {
+            "aws:ResourceTag/Environment" = each.key
+          }
+        }
+      },
+      {
+        Sid    = "CreateFrom"
+        Effect = "Allow"
+        Action = [
+          "ec2:AuthorizeSecurityGroupEgress",
+          "ec2:AuthorizeSecurityGroupIngress",
+          "ec2:CreateFlowLogs",
+          "ec2:CreateNatGateway",
+          "ec2:CreateVpcEndpoint",
+        ]
+        Resource = [
+          "arn:aws:ec2:${var.region}:${var.account}:natgateway/*",
+          "arn:aws:ec2:${var.region}:${var.account}:security-group-rule/*",
           "arn:aws:ec2:${var.region}:${var.account}:vpc-endpoint/*",
           "arn:aws:ec2:${var.region}:${var.account}:vpc-flow-log/*",
         ]
         Condition = {
           StringEquals = {
             "aws:RequestTag/Environment" = each.key
+          }
+          StringEqualsIfExists = {
+            "aws:ResourceTag/Environment" = each.key
           }
         }
       },
@@ -93,6 +131,9 @@ resource "aws_iam_policy" "network" {
         Condition = {
           StringEquals = {
             "aws:RequestTag/Environment" = each.key
+          }
+          StringEqualsIfExists = {
+            "aws:ResourceTag/Environment" = each.key
           }
           Null = {
             "ec2:CreateAction" = "false"
@@ -809,6 +850,10 @@ resource "aws_iam_policy" "release" {
           }
           "ForAllValues:StringEquals" = {
             "route53:ChangeResourceRecordSetsRecordTypes" = ["A", "AAAA", "CNAME"]
+          }
+          Null = {
+            "route53:ChangeResourceRecordSetsNormalizedRecordNames" = "false"
+            "route53:ChangeResourceRecordSetsRecordTypes"           = "false"
           }
         }
       }],

@@ -12,7 +12,7 @@ resource "aws_iam_policy" "operate" {
   description = "Commands in tasks of ${each.key}, and a console of its database"
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = flatten([
       {
         Sid    = "Look"
         Effect = "Allow"
@@ -48,6 +48,13 @@ resource "aws_iam_policy" "operate" {
           "arn:aws:ecs:${var.region}:${var.account}:task/${var.platform}-${each.key}/*",
           "arn:aws:ssm:${var.region}::document/AWS-StartPortForwardingSessionToRemoteHost",
         ]
+        # Whoever names no document gets a shell, and AWS asks for no permission to
+        # use that one unless a policy says so.
+        Condition = {
+          BoolIfExists = {
+            "ssm:SessionDocumentAccessCheck" = "true"
+          }
+        }
       },
       {
         # The client opens the channel with its caller's credentials, and joins and
@@ -64,14 +71,14 @@ resource "aws_iam_policy" "operate" {
           "arn:aws:ssm:${var.region}:${var.account}:session/ecs-execute-command-*",
         ]
       },
-      {
+      [for secret in each.value.database_secret[*] : {
         Sid    = "DatabasePassword"
         Effect = "Allow"
         Action = "secretsmanager:GetSecretValue"
         Resource = [
-          "arn:aws:secretsmanager:${var.region}:${var.account}:secret:${each.key}/${var.platform}/*",
+          "arn:aws:secretsmanager:${var.region}:${var.account}:secret:${secret}-??????",
         ]
-      },
+      }],
       {
         # Whether somebody is at work there, or it is frozen: without the list, what
         # is absent would be denied.
@@ -103,6 +110,6 @@ resource "aws_iam_policy" "operate" {
           "arn:aws:logs:${var.region}:${var.account}:log-group:/${var.platform}/${each.key}/exec/sessions:*",
         ]
       },
-    ]
+    ])
   })
 }

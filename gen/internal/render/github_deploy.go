@@ -20,6 +20,7 @@ func githubDeploy() []node {
 	}
 	requested := object{{"aws:RequestTag/Environment", expr("each.key")}}
 	existing := object{{"aws:ResourceTag/Environment", expr("each.key")}}
+	created := field{"Condition", object{{"StringEquals", requested}, {"StringEqualsIfExists", existing}}}
 
 	return slices.Concat([]node{
 		comment("Trusts only jobs that run in the GitHub environment of the same name, where reviewers and branches are set, and on a ref that the environment is deployed from: a pull request's job may name any environment."),
@@ -37,21 +38,21 @@ func githubDeploy() []node {
 		),
 	},
 		deployPolicy("network", "Network, certificate and namespace of ${each.key}, by tag",
-			allow("Create", list{
-				"ec2:AllocateAddress",
+			comment("By what is created, apart from what it is created in: who creates a subnet of its own in a VPC of another environment sends its own tag with the request as well."),
+			allow("Create", list{"ec2:AllocateAddress", "ec2:CreateInternetGateway", "ec2:CreateVpc"},
+				arns("ec2", "elastic-ip/*", "internet-gateway/*", "vpc/*"), created),
+			allow("CreateWithin", list{"ec2:CreateRouteTable", "ec2:CreateSecurityGroup", "ec2:CreateSubnet"},
+				arns("ec2", "route-table/*", "security-group/*", "subnet/*"), created),
+			allow("CreateFrom", list{
 				"ec2:AuthorizeSecurityGroupEgress",
 				"ec2:AuthorizeSecurityGroupIngress",
 				"ec2:CreateFlowLogs",
-				"ec2:CreateInternetGateway",
 				"ec2:CreateNatGateway",
-				"ec2:CreateRouteTable",
-				"ec2:CreateSecurityGroup",
-				"ec2:CreateSubnet",
-				"ec2:CreateVpc",
 				"ec2:CreateVpcEndpoint",
-			}, tagged("/*"), field{"Condition", object{{"StringEquals", requested}}}),
+			}, arns("ec2", "natgateway/*", "security-group-rule/*", "vpc-endpoint/*", "vpc-flow-log/*"), created),
 			allow("TagWhatIsCreated", list{"ec2:CreateTags"}, tagged("/*"), field{"Condition", object{
 				{"StringEquals", requested},
+				{"StringEqualsIfExists", existing},
 				{"Null", object{{"ec2:CreateAction", "false"}}},
 			}}),
 			object{
@@ -409,6 +410,7 @@ func githubDeploy() []node {
 				field{"Condition", object{
 					{"ForAllValues:StringLike", object{{"route53:ChangeResourceRecordSetsNormalizedRecordNames", expr("local.names[each.key]")}}},
 					{"ForAllValues:StringEquals", object{{"route53:ChangeResourceRecordSetsRecordTypes", row{"A", "AAAA", "CNAME"}}}},
+					{"Null", object{{"route53:ChangeResourceRecordSetsNormalizedRecordNames", "false"}, {"route53:ChangeResourceRecordSetsRecordTypes", "false"}}},
 				}})},
 			allow("State", list{"s3:GetObject", "s3:PutObject"}, expr(`"${local.arn_of_bucket}/terraform/${each.key}.tfstate"`)),
 			allow("Locks", list{"s3:GetObject", "s3:PutObject", "s3:DeleteObject"}, list{

@@ -28,6 +28,8 @@ func githubOperate() []node {
 					{"Action", "ssm:StartSession"},
 					{"Resource", append(arns("ecs", "task/"+own+"/*"),
 						expr(`"arn:aws:ssm:${var.region}::document/AWS-StartPortForwardingSessionToRemoteHost"`))},
+					note("Whoever names no document gets a shell, and AWS asks for no permission to use that one unless a policy says so."),
+					when("BoolIfExists", "ssm:SessionDocumentAccessCheck", "true"),
 				},
 				object{
 					note("The client opens the channel with its caller's credentials, and joins and ends its own sessions."),
@@ -36,7 +38,7 @@ func githubOperate() []node {
 					{"Action", list{"ssm:ResumeSession", "ssm:TerminateSession", "ssmmessages:OpenDataChannel"}},
 					{"Resource", arns("ssm", "session/$${aws:userid}-*", "session/ecs-execute-command-*")},
 				},
-				allow("DatabasePassword", "secretsmanager:GetSecretValue", arns("secretsmanager", "secret:${each.key}/${var.platform}/*")),
+				loop{"secret", "each.value.database_secret[*]", allow("DatabasePassword", "secretsmanager:GetSecretValue", arns("secretsmanager", "secret:${secret}-??????"))},
 				object{
 					note("Whether somebody is at work there, or it is frozen: without the list, what is absent would be denied."),
 					{"Sid", "Lock"},

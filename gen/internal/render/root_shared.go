@@ -47,6 +47,9 @@ func sharedRoot(p config.Platform) root {
 			}
 			about = append(names, about...)
 		}
+		if secret, ok := p.DatabaseSecret(); ok && e.Exec {
+			about = append(object{{"database_secret", p.SecretName(e.Name, secret.Name)}}, about...)
+		}
 		environments = append(environments, field{e.Name, about})
 	}
 

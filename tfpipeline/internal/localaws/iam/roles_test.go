@@ -137,6 +137,8 @@ func TestOperators(t *testing.T) {
 		{"logs", "DeleteLogGroup", `{"logGroupName":"/doc-platform/staging/exec/sessions"}`, false},
 		{"secretsmanager", "GetSecretValue", `{"SecretId":"arn:aws:secretsmanager:us-west-2:123456789012:secret:staging/doc-platform/db-credentials-AbCdEf"}`, true},
 		{"secretsmanager", "GetSecretValue", `{"SecretId":"arn:aws:secretsmanager:us-west-2:123456789012:secret:production/doc-platform/db-credentials-AbCdEf"}`, false},
+		{"secretsmanager", "GetSecretValue", `{"SecretId":"arn:aws:secretsmanager:us-west-2:123456789012:secret:staging/doc-platform/superadmin-password-AbCdEf"}`, false},
+		{"secretsmanager", "GetSecretValue", `{"SecretId":"arn:aws:secretsmanager:us-west-2:123456789012:secret:staging/doc-platform/db-credentials-of-another-AbCdEf"}`, false},
 		{"secretsmanager", "PutSecretValue", `{"SecretId":"arn:aws:secretsmanager:us-west-2:123456789012:secret:staging/doc-platform/db-credentials-AbCdEf"}`, false},
 	} {
 		t.Run(c.operation+" "+c.body, func(t *testing.T) {
@@ -163,6 +165,8 @@ func TestOperatorsBeyondCalls(t *testing.T) {
 		action, resource string
 		allowed          bool
 	}{
+		{"ssm:StartSession", "arn:aws:ecs:us-west-2:123456789012:task/doc-platform-staging/0", true},
+		{"ssm:StartSession", "arn:aws:ssm:us-west-2:123456789012:document/SSM-SessionManagerRunShell", false},
 		{"ssm:ResumeSession", "arn:aws:ssm:us-west-2:123456789012:session/ecs-execute-command-4f1c", true},
 		{"ssmmessages:OpenDataChannel", "arn:aws:ssm:us-west-2:123456789012:session/ecs-execute-command-4f1c", true},
 		{"ssmmessages:OpenDataChannel", "arn:aws:ssm:us-west-2:123456789012:session/bob-4f1c", false},
@@ -176,6 +180,11 @@ func TestOperatorsBeyondCalls(t *testing.T) {
 		if v := staging.Judge(iam.Question{Action: c.action, Resource: c.resource}); v.Allowed != c.allowed {
 			t.Errorf("%s of %s: allowed %v, want %v", c.action, c.resource, v.Allowed, c.allowed)
 		}
+	}
+	// Without a document in the request, AWS looks at it only if the policy says so.
+	unchecked := iam.Question{Action: "ssm:StartSession", Resource: "arn:aws:ecs:us-west-2:123456789012:task/doc-platform-staging/0", Keys: map[string][]string{"ssm:SessionDocumentAccessCheck": {"false"}}}
+	if staging.Judge(unchecked).Allowed {
+		t.Error("a session needs no document that the policy names")
 	}
 }
 
@@ -197,6 +206,11 @@ func TestNotHeld(t *testing.T) {
 		{Role: "build", Question: iam.Question{Action: "ecr:PutImage", Resource: "arn:aws:ecr:us-west-2:123456789012:repository/doc-platform/api"}},
 		// A namespace or an untagged certificate of somebody else.
 		{Role: "deploy-staging", Question: iam.Question{Action: "servicediscovery:TagResource", Resource: "*", Keys: map[string][]string{"aws:RequestTag/Environment": {"staging"}}}},
+		// A scalable target of somebody else that bears no tag.
+		{Role: "deploy-staging", Question: iam.Question{Action: "application-autoscaling:TagResource", Resource: "arn:aws:application-autoscaling:us-west-2:123456789012:scalable-target/0", Keys: map[string][]string{"aws:RequestTag/Environment": {"staging"}}}},
+		// With a policy or trust for a stranger.
+		{Role: "deploy-staging", Question: iam.Question{Action: "sqs:SetQueueAttributes", Resource: "arn:aws:sqs:us-west-2:123456789012:doc-platform-staging-mail"}},
+		{Role: "deploy-staging", Question: iam.Question{Action: "iam:UpdateAssumeRolePolicy", Resource: "arn:aws:iam::123456789012:role/doc-platform/staging/doc-platform-staging-api-task"}},
 		// With BackupRetentionPeriod=0.
 		{Role: "deploy-production", Question: iam.Question{Action: "rds:ModifyDBInstance", Resource: "arn:aws:rds:us-west-2:123456789012:db:doc-platform-production"}},
 	} {
