@@ -39,10 +39,6 @@ func (w work) alone() bool { return w >= buildIndex && w <= outside }
 // limits, since nobody queues behind it.
 func (w work) long() bool { return w == longWork || w.alone() }
 
-// Long reports whether the statement takes its time without stopping readers
-// or writers: CONCURRENTLY, VALIDATE CONSTRAINT, VACUUM.
-func (s Statement) Long() bool { return s.work().long() }
-
 // Alone reports whether PostgreSQL refuses the statement in a transaction.
 func (s Statement) Alone() bool { return s.work().alone() }
 

@@ -73,7 +73,7 @@ func TestLong(t *testing.T) {
 		"ALTER TABLE a ADD COLUMN note text DEFAULT 'concurrently'": false,
 	} {
 		m, _ := Parse("x.sql", []byte(sql))
-		if got := m.Statements[0].Long(); got != want {
+		if got := m.Statements[0].work().long(); got != want {
 			t.Errorf("%s: long %v", sql, got)
 		}
 	}

@@ -170,9 +170,10 @@ func (l *lexer) lineAt(offset int) int {
 	return l.line + 1
 }
 
-func (l *lexer) peek(ahead int) byte {
-	if l.pos+ahead < len(l.sql) {
-		return l.sql[l.pos+ahead]
+// peek returns the byte after the one at hand, 0 at the end.
+func (l *lexer) peek() byte {
+	if l.pos+1 < len(l.sql) {
+		return l.sql[l.pos+1]
 	}
 	return 0
 }
@@ -187,7 +188,7 @@ func (l *lexer) next() (t token, ok bool, err *SyntaxError) {
 	}
 	start, c := l.pos, l.sql[l.pos]
 	switch {
-	case (c == 'e' || c == 'E') && l.peek(1) == '\'':
+	case (c == 'e' || c == 'E') && l.peek() == '\'':
 		l.pos++
 		err = l.quoted('\'', true)
 		return token{stringToken, l.sql[start:l.pos], start, l.pos}, true, err
@@ -205,7 +206,7 @@ func (l *lexer) next() (t token, ok bool, err *SyntaxError) {
 			l.pos++
 		}
 		return token{wordToken, strings.ToLower(l.sql[start:l.pos]), start, l.pos}, true, nil
-	case c == '$' && digit(l.peek(1)):
+	case c == '$' && digit(l.peek()):
 		l.pos++
 		l.digits()
 		return token{paramToken, l.sql[start:l.pos], start, l.pos}, true, nil
@@ -234,9 +235,9 @@ func (l *lexer) skipSpace() *SyntaxError {
 		switch c := l.sql[l.pos]; {
 		case space(c):
 			l.pos++
-		case c == '-' && l.peek(1) == '-':
+		case c == '-' && l.peek() == '-':
 			l.lineComment()
-		case c == '/' && l.peek(1) == '*':
+		case c == '/' && l.peek() == '*':
 			if err := l.blockComment(); err != nil {
 				return err
 			}
@@ -262,10 +263,10 @@ func (l *lexer) blockComment() *SyntaxError {
 	start, depth := l.pos, 0
 	for l.pos < len(l.sql) {
 		switch {
-		case l.sql[l.pos] == '/' && l.peek(1) == '*':
+		case l.sql[l.pos] == '/' && l.peek() == '*':
 			depth++
 			l.pos += 2
-		case l.sql[l.pos] == '*' && l.peek(1) == '/':
+		case l.sql[l.pos] == '*' && l.peek() == '/':
 			depth--
 			l.pos += 2
 			if depth == 0 {
@@ -287,7 +288,7 @@ func (l *lexer) quoted(quote byte, escapes bool) *SyntaxError {
 		switch c := l.sql[l.pos]; {
 		case c == '\\' && escapes:
 			l.pos += 2
-		case c == quote && l.peek(1) == quote:
+		case c == quote && l.peek() == quote:
 			l.pos += 2
 		case c == quote:
 			l.pos++
@@ -311,7 +312,7 @@ func (l *lexer) continued() bool {
 		case space(c):
 			newline = newline || c == '\n' || c == '\r'
 			l.pos++
-		case c == '-' && l.peek(1) == '-':
+		case c == '-' && l.peek() == '-':
 			l.lineComment()
 		case c == '\'' && newline:
 			return true

@@ -255,7 +255,7 @@ func (a *adjustment) run(ctx context.Context) *Error {
 	case ctx.Err() != nil:
 		r.Outcome = Interrupted
 	default:
-		r.Outcome, err = a.undo(ctx, step)
+		r.Outcome, err = a.undo(ctx)
 		f.Err = errors.Join(f.Err, err)
 	}
 	r.Step, r.Error, r.Left, r.Next = step, f.Err.Error(), a.left(), Next{{Advice: AdviceInspect, Verb: VerbStatus}}
@@ -400,7 +400,7 @@ func (a *adjustment) await(ctx context.Context, wanted map[string]int) error {
 
 // undo goes back to how the services were, after an attempt that failed in a step,
 // and returns how that ended.
-func (a *adjustment) undo(ctx context.Context, step StepName) (outcome Outcome, err error) {
+func (a *adjustment) undo(ctx context.Context) (outcome Outcome, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, a.limits.RollBack, timeUp{after: a.limits.RollBack})
 	defer cancel()
 	back := a.stopRestart

@@ -371,7 +371,6 @@ const (
 	// KindFreeze and KindUnfreeze change whether anything is promoted.
 	KindFreeze   Kind = "freeze"
 	KindUnfreeze Kind = "unfreeze"
-	KindRefresh  Kind = "refresh"
 	// KindSecret stores a secret's value.
 	KindSecret Kind = "change of a secret"
 	// KindRestore gives the database the data of another time.

@@ -34,10 +34,9 @@ type access struct {
 
 // role is one of the account's roles, as IAM describes it.
 type role struct {
-	arn        string
-	identity   iam.Identity
-	trust      iam.Policy
-	maxSession time.Duration
+	arn      string
+	identity iam.Identity
+	trust    iam.Policy
 	// err says why calls of the role cannot be judged.
 	err error
 }
@@ -162,7 +161,7 @@ func (a *access) read(ctx context.Context, region string) (map[string]role, erro
 	}
 	roles := map[string]role{}
 	for _, n := range result.FindElements("./RoleDetailList/member") {
-		r := role{arn: endpoint.Text(n, "Arn"), maxSession: time.Hour}
+		r := role{arn: endpoint.Text(n, "Arn")}
 		var documents []string
 		for _, p := range n.FindElements("./RolePolicyList/member") {
 			documents = append(documents, endpoint.Text(p, "PolicyDocument"))

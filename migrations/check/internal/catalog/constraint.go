@@ -150,7 +150,7 @@ func (s *Schema) dropConstraint(t *Relation, name string) {
 
 // addIndex gives a table an index of that name.
 func (s *Schema) addIndex(t *Relation, i *Index, name string) *Index {
-	i.Table, i.File = t, s.File
+	i.Table = t
 	i.Relation = &Relation{Name: Name{t.Name.Schema, name}, Kind: IndexKind, File: s.File, Owner: t, Known: true, Temporary: t.Temporary}
 	s.Relations[i.Relation.Name] = i.Relation
 	t.Indexes = append(t.Indexes, i)

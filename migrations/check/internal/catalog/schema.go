@@ -123,7 +123,6 @@ type Index struct {
 	// Exprs are the expressions among the keys, Where a partial one's predicate.
 	Exprs []*pg.Node
 	Where *pg.Node
-	File  int
 }
 
 // Uses reports whether an index has a column among its keys, expressions or

@@ -142,15 +142,15 @@ func (s *Schema) like(t *Relation, l *pg.TableLikeClause) {
 }
 
 // addColumn adds a column with what its definition demands.
-func (s *Schema) addColumn(t *Relation, def *pg.ColumnDef) *Column {
+func (s *Schema) addColumn(t *Relation, def *pg.ColumnDef) {
 	if c := t.Column(def.GetColname()); c != nil {
 		s.columnConstraints(t, c, def.GetConstraints())
-		return c
+		return
 	}
 	c := &Column{Name: def.GetColname(), Type: s.ResolveType(def.GetTypeName()), File: s.File, Default: def.GetRawDefault(),
 		Collation: collation(def.GetCollClause())}
 	if def.GetTypeName() == nil { // CREATE TABLE … PARTITION OF (column WITH OPTIONS …)
-		return c
+		return
 	}
 	if _, ok := Serial(def.GetTypeName()); ok {
 		c.NotNull = true
@@ -165,7 +165,6 @@ func (s *Schema) addColumn(t *Relation, def *pg.ColumnDef) *Column {
 			child.Columns = append(child.Columns, &own)
 		}
 	}
-	return c
 }
 
 // starts reports whether a sequence's options say where it begins, other than

@@ -21,7 +21,6 @@ type newColumn struct {
 	domain   bool     // the default is that of the type, a domain
 	generate *pg.Node // GENERATED … STORED
 	identity bool
-	always   bool
 	serial   bool
 	checks   []*pg.Constraint
 	unique   *pg.Constraint
@@ -47,7 +46,7 @@ func (j *judge) takeApart(def *pg.ColumnDef) newColumn {
 		case pg.ConstrType_CONSTR_GENERATED:
 			c.generate = con.GetRawExpr()
 		case pg.ConstrType_CONSTR_IDENTITY:
-			c.identity, c.always = true, con.GetGeneratedWhen() == "a"
+			c.identity = true
 		case pg.ConstrType_CONSTR_CHECK:
 			c.checks = append(c.checks, con)
 		case pg.ConstrType_CONSTR_UNIQUE:

@@ -160,17 +160,17 @@ func (l *lockList) createTable(n *pg.CreateStmt) {
 		l.add(parent, mode)
 	}
 	for _, e := range n.GetTableElts() {
-		l.foreign(e.GetConstraint(), catalog.ShareRowExclusive)
+		l.foreign(e.GetConstraint())
 		for _, c := range e.GetColumnDef().GetConstraints() {
-			l.foreign(c.GetConstraint(), catalog.ShareRowExclusive)
+			l.foreign(c.GetConstraint())
 		}
 	}
 }
 
 // foreign locks what a foreign key refers to.
-func (l *lockList) foreign(c *pg.Constraint, mode catalog.Mode) {
+func (l *lockList) foreign(c *pg.Constraint) {
 	if c.GetContype() == pg.ConstrType_CONSTR_FOREIGN {
-		l.put(Lock{Relation: l.schema.Relation(c.GetPktable()), Mode: mode, Second: true})
+		l.put(Lock{Relation: l.schema.Relation(c.GetPktable()), Mode: catalog.ShareRowExclusive, Second: true})
 	}
 }
 

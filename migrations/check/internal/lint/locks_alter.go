@@ -57,12 +57,12 @@ func (l *lockList) action(t *catalog.Relation, cmd *pg.AlterTableCmd) catalog.Mo
 	case pg.AlterTableType_AT_AddConstraint:
 		c := cmd.GetDef().GetConstraint()
 		if c.GetContype() == pg.ConstrType_CONSTR_FOREIGN {
-			l.foreign(c, catalog.ShareRowExclusive)
+			l.foreign(c)
 			return catalog.ShareRowExclusive
 		}
 	case pg.AlterTableType_AT_AddColumn:
 		for _, c := range cmd.GetDef().GetColumnDef().GetConstraints() {
-			l.foreign(c.GetConstraint(), catalog.ShareRowExclusive)
+			l.foreign(c.GetConstraint())
 		}
 	case pg.AlterTableType_AT_DropConstraint:
 		l.dropConstraint(t, cmd.GetName())

@@ -185,7 +185,6 @@ func related(a, b *catalog.Relation) bool {
 
 // enumValue is one that the transaction added and cannot use yet.
 type enumValue struct {
-	typ   *catalog.UserType
 	value string
 	line  int
 }
@@ -213,7 +212,7 @@ func (j *judge) alterEnum(n *pg.AlterEnumStmt) {
 		j.reportf(0, migrations.RuleTransaction, "PostgreSQL %d refuses ADD VALUE in a transaction: declare -- transaction: none", j.postgres)
 	}
 	if !j.alone() || j.at.line > 0 {
-		j.added = append(j.added, enumValue{t, n.GetNewVal(), line})
+		j.added = append(j.added, enumValue{n.GetNewVal(), line})
 	}
 }
 

@@ -90,7 +90,6 @@ func (r *Runtime) fail(s *service, d *deployment, reason string) {
 // none, the deployment stops where it is: no task is started or stopped.
 func (r *Runtime) rollBack(s *service, failed *deployment, reason string) {
 	w := failed.work
-	w.from = failed
 	to := s.completed
 	if to == nil {
 		r.finish(w, types.ServiceDeploymentStatusRollbackFailed, reasonNoCandidate)

@@ -18,7 +18,6 @@ type serviceDeployment struct {
 	service *service
 	target  *deployment
 	sources []*deployment
-	from    *deployment // the deployment that a rollback leaves
 	tripped bool
 	ended   *types.ServiceDeployment // as it was when it ended
 }
