@@ -82,53 +82,61 @@ func (i *inbox) empty() bool {
 	return len(i.mail) == 0
 }
 
+// clock is the agenda behind the lock of the model.
+type clock struct {
+	mu     sync.Mutex // guards the model, and is held while it advances
+	agenda agenda
+	inbox  inbox // has its own lock
+	closed bool
+}
+
 // after schedules do for a later time; the caller holds the lock.
-func (r *Runtime) after(d time.Duration, do func()) { r.agenda.add(r.agenda.now.Add(d), do) }
+func (c *clock) after(d time.Duration, do func()) { c.agenda.add(c.agenda.now.Add(d), do) }
 
 // post schedules do for callers that do not hold the lock.
-func (r *Runtime) post(at time.Time, do func()) {
-	r.inbox.put(entry{at: at, do: do})
+func (c *clock) post(at time.Time, do func()) {
+	c.inbox.put(entry{at: at, do: do})
 	// If another goroutine holds the lock, its unlock reads the inbox.
-	if r.mu.TryLock() {
-		r.advance(time.Now())
-		r.unlock()
+	if c.mu.TryLock() {
+		c.advance(time.Now())
+		c.unlock()
 	}
 }
 
 // lock locks the model and advances it to the current time.
-func (r *Runtime) lock() {
-	r.mu.Lock()
-	r.advance(time.Now())
+func (c *clock) lock() {
+	c.mu.Lock()
+	c.advance(time.Now())
 }
 
 // unlock unlocks the model, and arms a timer so that it advances without
 // further calls.
-func (r *Runtime) unlock() {
+func (c *clock) unlock() {
 	for {
-		r.sort()
-		r.arm()
-		r.mu.Unlock()
-		if r.inbox.empty() || !r.mu.TryLock() {
+		c.sort()
+		c.arm()
+		c.mu.Unlock()
+		if c.inbox.empty() || !c.mu.TryLock() {
 			return
 		}
-		r.advance(time.Now())
+		c.advance(time.Now())
 	}
 }
 
 // sort moves the inbox's entries to the agenda.
-func (r *Runtime) sort() {
-	for _, e := range r.inbox.take() {
-		if !r.closed {
-			r.agenda.add(e.at, e.do)
+func (c *clock) sort() {
+	for _, e := range c.inbox.take() {
+		if !c.closed {
+			c.agenda.add(e.at, e.do)
 		}
 	}
 }
 
 // advance runs all entries up to a time.
-func (r *Runtime) advance(until time.Time) {
-	a := &r.agenda
+func (c *clock) advance(until time.Time) {
+	a := &c.agenda
 	for {
-		r.sort()
+		c.sort()
 		if len(a.entries) == 0 || a.entries[0].at.After(until) {
 			break
 		}
@@ -142,17 +150,17 @@ func (r *Runtime) advance(until time.Time) {
 }
 
 // arm sets a timer for the next entry.
-func (r *Runtime) arm() {
-	a := &r.agenda
+func (c *clock) arm() {
+	a := &c.agenda
 	if a.timer != nil {
 		a.timer.Stop()
 		a.timer = nil
 	}
-	if len(a.entries) == 0 || r.closed {
+	if len(a.entries) == 0 || c.closed {
 		return
 	}
 	a.timer = time.AfterFunc(time.Until(a.entries[0].at), func() {
-		r.lock()
-		r.unlock()
+		c.lock()
+		c.unlock()
 	})
 }

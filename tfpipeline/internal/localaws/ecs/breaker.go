@@ -31,31 +31,31 @@ const (
 func (s *service) threshold() int { return min(max((s.desired()+1)/2, 3), 200) }
 
 // taskFailed handles a task that ended although its service wanted it.
-func (r *Runtime) taskFailed(t *task) {
+func (m *model) taskFailed(t *task) {
 	if t.deployment != t.service.primary() || t.wasHealthy || t.deployment.healthy {
 		return
 	}
-	r.startFailed(t.service, t.deployment)
+	m.startFailed(t.service, t.deployment)
 }
 
 // startFailed counts one failed start, delays the next, and trips the breaker.
-func (r *Runtime) startFailed(s *service, d *deployment) {
+func (m *model) startFailed(s *service, d *deployment) {
 	d.failures++
-	d.updated = r.agenda.now
+	d.updated = m.agenda.now
 	if d.failures >= 3 {
-		wait := r.options.Pace.Backoff << min(d.failures-3, 10)
-		d.notBefore = r.agenda.now.Add(min(wait, 15*time.Minute))
+		wait := m.options.Pace.Backoff << min(d.failures-3, 10)
+		d.notBefore = m.agenda.now.Add(min(wait, 15*time.Minute))
 	}
 	if d.failures == 3 {
-		r.event(s, "is unable to consistently start tasks successfully. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.")
+		m.event(s, "is unable to consistently start tasks successfully. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.")
 	}
 	if s.breaker().Enable && d.state == types.DeploymentRolloutStateInProgress && d.failures >= s.threshold() {
-		r.trip(s, d)
+		m.trip(s, d)
 	}
 }
 
-// taskHealthy handles the first time that a task of a deployment is healthy.
-func (r *Runtime) taskHealthy(t *task) {
+// becameHealthy handles the first time that a task of a deployment is healthy.
+func (t *task) becameHealthy() {
 	t.wasHealthy = true
 	if d := t.deployment; d != nil && !d.healthy {
 		d.healthy, d.failures, d.notBefore = true, 0, time.Time{}
@@ -63,8 +63,8 @@ func (r *Runtime) taskHealthy(t *task) {
 }
 
 // trip fails a deployment.
-func (r *Runtime) trip(s *service, d *deployment) {
-	r.fail(s, d, "ECS deployment circuit breaker: tasks failed to start.")
+func (m *model) trip(s *service, d *deployment) {
+	m.fail(s, d, "ECS deployment circuit breaker: tasks failed to start.")
 	w := d.work
 	w.tripped = true
 	switch {
@@ -72,40 +72,40 @@ func (r *Runtime) trip(s *service, d *deployment) {
 	case w.api.Status == types.ServiceDeploymentStatusRollbackInProgress:
 		// The deployment that a rollback went to fails as well; nothing is
 		// left to go back to.
-		r.finish(w, types.ServiceDeploymentStatusRollbackFailed, reasonNoCandidate)
+		m.finish(w, types.ServiceDeploymentStatusRollbackFailed, reasonNoCandidate)
 	case s.breaker().Rollback:
-		r.rollBack(s, d, reasonRolledBack)
+		m.rollBack(s, d, reasonRolledBack)
 	default:
-		r.finish(w, types.ServiceDeploymentStatusStopped, reasonStopped)
+		m.finish(w, types.ServiceDeploymentStatusStopped, reasonStopped)
 	}
 }
 
-func (r *Runtime) fail(s *service, d *deployment, reason string) {
-	r.change(d, types.DeploymentRolloutStateFailed, "%s", reason)
-	r.event(s, "(deployment %s) deployment failed: tasks failed to start.", d.id)
+func (m *model) fail(s *service, d *deployment, reason string) {
+	m.change(d, types.DeploymentRolloutStateFailed, "%s", reason)
+	m.event(s, "(deployment %s) deployment failed: tasks failed to start.", d.id)
 }
 
 // rollBack goes back to the most recent deployment in state COMPLETED. Until
 // that one is COMPLETED again, no second rollback can go to it. If there is
 // none, the deployment stops where it is: no task is started or stopped.
-func (r *Runtime) rollBack(s *service, failed *deployment, reason string) {
+func (m *model) rollBack(s *service, failed *deployment, reason string) {
 	w := failed.work
 	to := s.completed
 	if to == nil {
-		r.finish(w, types.ServiceDeploymentStatusRollbackFailed, reasonNoCandidate)
+		m.finish(w, types.ServiceDeploymentStatusRollbackFailed, reasonNoCandidate)
 		return
 	}
 	s.completed = nil
 	w.api.Status = types.ServiceDeploymentStatusRollbackInProgress
 	w.api.StatusReason = &reason
-	w.api.UpdatedAt = new(r.agenda.now)
-	w.api.Rollback = &types.Rollback{Reason: &reason, StartedAt: new(r.agenda.now), ServiceRevisionArn: new(to.shape.arn())}
-	r.event(s, "rolling back to deployment %s.", to.id)
+	w.api.UpdatedAt = new(m.agenda.now)
+	w.api.Rollback = &types.Rollback{Reason: &reason, StartedAt: new(m.agenda.now), ServiceRevisionArn: new(to.shape.arn())}
+	m.event(s, "rolling back to deployment %s.", to.id)
 
 	to.work, to.failures, to.healthy, to.notBefore, to.settling = w, 0, false, time.Time{}, 0
-	r.change(to, types.DeploymentRolloutStateInProgress, "ECS deployment circuit breaker: rolling back to deploymentId %s.", to.id)
+	m.change(to, types.DeploymentRolloutStateInProgress, "ECS deployment circuit breaker: rolling back to deploymentId %s.", to.id)
 	s.deployments = slices.DeleteFunc(s.deployments, func(d *deployment) bool { return d == to })
 	s.deployments = slices.Insert(s.deployments, 0, to)
-	r.adopt(s, to)
-	r.wake(s)
+	s.adopt(to)
+	m.wake(s)
 }

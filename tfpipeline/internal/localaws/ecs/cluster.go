@@ -23,12 +23,12 @@ func (c *cluster) active() bool { return *c.api.Status == "ACTIVE" }
 
 // cluster finds an active cluster by name or ARN; nil stands for the default
 // cluster.
-func (r *Runtime) cluster(reference *string) (*cluster, error) {
+func (m *model) cluster(reference *string) (*cluster, error) {
 	name := "default"
 	if value(reference) != "" {
 		name = lastPart(*reference)
 	}
-	c := r.clusters[name]
+	c := m.clusters[name]
 	if c == nil || !c.active() {
 		return nil, refuse("ClusterNotFoundException", "Cluster not found.")
 	}
@@ -88,15 +88,15 @@ func orEmpty[T any](s []T) []T {
 }
 
 // describeCluster returns the cluster with its counts of services and tasks.
-func (r *Runtime) describeCluster(c *cluster) *types.Cluster {
+func (m *model) describeCluster(c *cluster) *types.Cluster {
 	out := c.api
 	out.Tags = orEmpty(c.tags)
-	for _, s := range r.services {
+	for _, s := range m.services {
 		if s.cluster == c && s.status() == "ACTIVE" {
 			out.ActiveServicesCount++
 		}
 	}
-	for _, t := range r.tasks {
+	for _, t := range m.tasks {
 		switch {
 		case t.cluster != c:
 		case t.running():

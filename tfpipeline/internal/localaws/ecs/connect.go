@@ -51,12 +51,12 @@ func (t *task) takesRequests() bool {
 
 // names maps each host:port of a service's namespace to the service that
 // registered it, as of now; nil without Service Connect.
-func (r *Runtime) names(s *service) map[string]string {
+func (m *model) names(s *service) map[string]string {
 	if !value(s.connect).Enabled {
 		return nil
 	}
 	all := map[string]string{}
-	for _, other := range r.services {
+	for _, other := range m.services {
 		if other.status() != "ACTIVE" || !value(other.connect).Enabled || namespace(other) != namespace(s) {
 			continue
 		}

@@ -41,6 +41,7 @@ func Consistent(ctx context.Context) context.Context {
 // lagging decides what each read sees.
 type lagging struct {
 	Consistency
+	clock  *clock
 	chance *rand.Rand
 	before map[string][]glimpse // by service ARN, oldest first
 }
@@ -51,48 +52,48 @@ type glimpse struct {
 	service types.Service
 }
 
-func newLagging(c Consistency) lagging {
-	return lagging{Consistency: c, chance: rand.New(rand.NewPCG(c.Seed, c.Seed)), before: map[string][]glimpse{}}
+func newLagging(c Consistency, now *clock) lagging {
+	return lagging{Consistency: c, clock: now, chance: rand.New(rand.NewPCG(c.Seed, c.Seed)), before: map[string][]glimpse{}}
 }
 
 // behind reports whether this read misses something that happened at a time;
 // nil means it never did happen. Each call decides for another read.
-func (r *Runtime) behind(at *time.Time) bool {
-	return at != nil && r.reads.Lag > 0 && r.agenda.now.Before(at.Add(r.reads.Lag)) && r.reads.chance.IntN(2) == 0
+func (l *lagging) behind(at *time.Time) bool {
+	return at != nil && l.Lag > 0 && l.clock.agenda.now.Before(at.Add(l.Lag)) && l.chance.IntN(2) == 0
 }
 
 // changing saves a service as it is before a change.
-func (r *Runtime) changing(s *service) {
-	if r.reads.Lag > 0 {
-		r.reads.before[s.arn()] = append(r.reads.before[s.arn()], glimpse{r.agenda.now, r.describeService(s, true)})
+func (m *model) changing(s *service) {
+	if m.reads.Lag > 0 {
+		m.reads.before[s.arn()] = append(m.reads.before[s.arn()], glimpse{m.agenda.now, m.describeService(s, true)})
 	}
 }
 
 // answered is a service as the call that changed it returns it.
-func (r *Runtime) answered(s *service) *types.Service {
-	if old := r.reads.before[s.arn()]; len(old) > 0 && r.behind(&old[len(old)-1].until) {
+func (m *model) answered(s *service) *types.Service {
+	if old := m.reads.before[s.arn()]; len(old) > 0 && m.reads.behind(&old[len(old)-1].until) {
 		return &old[len(old)-1].service
 	}
-	return new(r.describeService(s, true))
+	return new(m.describeService(s, true))
 }
 
 // seen is a service as a read sees it; ok is false for one that it does not
 // see.
-func (r *Runtime) seen(s *service, tags bool) (out types.Service, ok bool) {
-	out = r.describeService(s, tags)
-	if r.behind(s.api.CreatedAt) {
+func (m *model) seen(s *service, tags bool) (out types.Service, ok bool) {
+	out = m.describeService(s, tags)
+	if m.reads.behind(s.api.CreatedAt) {
 		return out, false
 	}
-	old := slices.DeleteFunc(r.reads.before[s.arn()], func(g glimpse) bool { return !r.agenda.now.Before(g.until.Add(r.reads.Lag)) })
-	r.reads.before[s.arn()] = old
-	if len(old) == 0 || !r.behind(&old[len(old)-1].until) {
+	old := slices.DeleteFunc(m.reads.before[s.arn()], func(g glimpse) bool { return !m.agenda.now.Before(g.until.Add(m.reads.Lag)) })
+	m.reads.before[s.arn()] = old
+	if len(old) == 0 || !m.reads.behind(&old[len(old)-1].until) {
 		return out, true
 	}
-	out = old[r.reads.chance.IntN(len(old))].service
+	out = old[m.reads.chance.IntN(len(old))].service
 	if !tags {
 		out.Tags = []types.Tag{}
 	}
-	switch r.reads.chance.IntN(8) {
+	switch m.reads.chance.IntN(8) {
 	case 0:
 		return out, false
 	case 1:
@@ -104,12 +105,12 @@ func (r *Runtime) seen(s *service, tags bool) (out types.Service, ok bool) {
 }
 
 // seenDeployment is a service deployment as a read sees it.
-func (r *Runtime) seenDeployment(w *serviceDeployment) (out types.ServiceDeployment, ok bool) {
-	out = r.describeServiceDeployment(w)
-	if r.behind(out.CreatedAt) {
+func (m *model) seenDeployment(w *serviceDeployment) (out types.ServiceDeployment, ok bool) {
+	out = m.describeServiceDeployment(w)
+	if m.reads.behind(out.CreatedAt) {
 		return out, false
 	}
-	if r.behind(out.FinishedAt) {
+	if m.reads.behind(out.FinishedAt) {
 		out.FinishedAt, out.StoppedAt, out.StatusReason = nil, nil, nil
 		switch out.Status {
 		case types.ServiceDeploymentStatusRollbackSuccessful, types.ServiceDeploymentStatusRollbackFailed:
@@ -122,12 +123,12 @@ func (r *Runtime) seenDeployment(w *serviceDeployment) (out types.ServiceDeploym
 }
 
 // seenRevision is a service revision as a read sees it.
-func (r *Runtime) seenRevision(v *revision) (out types.ServiceRevision, ok bool) {
+func (l *lagging) seenRevision(v *revision) (out types.ServiceRevision, ok bool) {
 	out = v.api
-	if r.behind(out.CreatedAt) {
+	if l.behind(out.CreatedAt) {
 		return out, false
 	}
-	if r.behind(v.resolved) {
+	if l.behind(v.resolved) {
 		out.ContainerImages = slices.Clone(out.ContainerImages)
 		for i := range out.ContainerImages {
 			out.ContainerImages[i].ImageDigest = nil
@@ -137,12 +138,12 @@ func (r *Runtime) seenRevision(v *revision) (out types.ServiceRevision, ok bool)
 }
 
 // seenTask is a task as a read sees it.
-func (r *Runtime) seenTask(t *task) (out types.Task, ok bool) {
+func (l *lagging) seenTask(t *task) (out types.Task, ok bool) {
 	out = t.api
-	if r.agenda.now.Before(t.visible) || r.behind(out.CreatedAt) {
+	if l.clock.agenda.now.Before(t.visible) || l.behind(out.CreatedAt) {
 		return out, false
 	}
-	late, stopped := r.behind(out.PullStartedAt), r.behind(out.StoppedAt)
+	late, stopped := l.behind(out.PullStartedAt), l.behind(out.StoppedAt)
 	if late || stopped {
 		out.Containers = slices.Clone(out.Containers)
 	}
@@ -164,11 +165,11 @@ func (r *Runtime) seenTask(t *task) (out types.Task, ok bool) {
 
 // listed is the desired status under which a read lists a task; "" if it does
 // not list it.
-func (r *Runtime) listed(t *task) string {
+func (l *lagging) listed(t *task) string {
 	switch {
-	case r.agenda.now.Before(t.visible) || r.behind(t.api.CreatedAt):
+	case l.clock.agenda.now.Before(t.visible) || l.behind(t.api.CreatedAt):
 		return ""
-	case r.behind(t.api.StoppingAt) || t.api.StoppingAt == nil && r.behind(t.api.StoppedAt):
+	case l.behind(t.api.StoppingAt) || t.api.StoppingAt == nil && l.behind(t.api.StoppedAt):
 		return "RUNNING"
 	}
 	return *t.api.DesiredStatus

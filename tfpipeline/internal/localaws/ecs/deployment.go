@@ -26,33 +26,33 @@ type deployment struct {
 	notBefore time.Time
 	settling  int // the mark that settle gave it when it began to look finished; 0 while it does not
 	// names are the Service Connect names that its tasks know; see
-	// Runtime.names.
+	// model.names.
 	names map[string]string
 }
 
-func (r *Runtime) change(d *deployment, state types.DeploymentRolloutState, format string, args ...any) {
-	d.state, d.reason, d.updated = state, fmt.Sprintf(format, args...), r.agenda.now
+func (m *model) change(d *deployment, state types.DeploymentRolloutState, format string, args ...any) {
+	d.state, d.reason, d.updated = state, fmt.Sprintf(format, args...), m.agenda.now
 }
 
 // deploy begins a deployment of a revision, and ends one that is in progress.
-func (r *Runtime) deploy(s *service, shape *revision) {
-	now := r.agenda.now
+func (m *model) deploy(s *service, shape *revision) {
+	now := m.agenda.now
 	d := &deployment{id: "ecs-svc/" + digits(), shape: shape, created: now}
-	r.change(d, types.DeploymentRolloutStateInProgress, "ECS deployment %s in progress.", d.id)
-	d.work = r.newServiceDeployment(s, d)
+	m.change(d, types.DeploymentRolloutStateInProgress, "ECS deployment %s in progress.", d.id)
+	d.work = m.newServiceDeployment(s, d)
 	if len(s.history) > 0 && !s.current().over() {
 		// AWS gives no reason for a deployment that another one replaced.
-		r.finish(s.current(), types.ServiceDeploymentStatusStopped, "")
+		m.finish(s.current(), types.ServiceDeploymentStatusStopped, "")
 	}
 	s.history = append(s.history, d.work)
 	s.deployments = slices.Insert(s.deployments, 0, d)
-	r.adopt(s, d)
-	d.names = r.names(s)
-	r.wake(s)
+	s.adopt(d)
+	d.names = m.names(s)
+	m.wake(s)
 }
 
 // adopt changes the service to what the deployment's revision says.
-func (r *Runtime) adopt(s *service, d *deployment) {
+func (s *service) adopt(d *deployment) {
 	s.api.TaskDefinition = new(d.shape.def.arn())
 	s.api.NetworkConfiguration = d.shape.api.NetworkConfiguration
 	s.api.LoadBalancers = d.shape.api.LoadBalancers
@@ -72,9 +72,9 @@ type counts struct {
 
 // count counts the tasks of a deployment, or all of the service's if it is
 // nil.
-func (r *Runtime) count(s *service, d *deployment) counts {
+func (m *model) count(s *service, d *deployment) counts {
 	var n counts
-	for _, t := range r.tasks {
+	for _, t := range m.tasks {
 		if t.service != s || d != nil && t.deployment != d {
 			continue
 		}
@@ -101,14 +101,14 @@ func (r *Runtime) count(s *service, d *deployment) counts {
 }
 
 // complete ends a deployment that succeeded.
-func (r *Runtime) complete(s *service, d *deployment) {
-	r.change(d, types.DeploymentRolloutStateCompleted, "ECS deployment %s completed.", d.id)
+func (m *model) complete(s *service, d *deployment) {
+	m.change(d, types.DeploymentRolloutStateCompleted, "ECS deployment %s completed.", d.id)
 	s.completed = d
-	r.event(s, "(deployment %s) deployment completed.", d.id)
+	m.event(s, "(deployment %s) deployment completed.", d.id)
 	switch w := d.work; w.api.Status {
 	case types.ServiceDeploymentStatusInProgress:
-		r.finish(w, types.ServiceDeploymentStatusSuccessful, "")
+		m.finish(w, types.ServiceDeploymentStatusSuccessful, "")
 	case types.ServiceDeploymentStatusRollbackInProgress:
-		r.finish(w, types.ServiceDeploymentStatusRollbackSuccessful, value(w.api.StatusReason))
+		m.finish(w, types.ServiceDeploymentStatusRollbackSuccessful, value(w.api.StatusReason))
 	}
 }

@@ -23,7 +23,6 @@ package ecs
 
 import (
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -97,15 +96,22 @@ func LocalPace() Pace {
 	}
 }
 
-// Runtime is one account's ECS in one region. Its methods may be called from
-// any goroutine.
+// Runtime is one account's ECS in one region: the API in front of a model, with the
+// faults that tests inject and a list of the calls. Its methods may be called from any
+// goroutine.
 type Runtime struct {
-	options    Options
+	*model
 	operations map[string]operation
 
-	mu       sync.Mutex // guards all below, and is held while the model advances
-	agenda   agenda
-	inbox    inbox // has its own lock
+	faults []*fault // guarded by the model's lock, like calls
+	calls  []Call
+}
+
+// model is how ECS behaves: what there is, and what happens to it in the course of
+// time. It knows no calls; whoever uses it holds the clock's lock.
+type model struct {
+	clock
+	options  Options
 	clusters map[string]*cluster
 	families map[string]*family
 	services []*service // in the order of their creation
@@ -113,12 +119,9 @@ type Runtime struct {
 	tokens   map[string]*tokenUse
 	history  map[string]*serviceDeployment // by ARN
 	shapes   map[string]*revision          // service revisions by ARN
-	faults   []*fault
-	calls    []Call
-	launched int // number of tasks so far, from which addresses are made
-	marks    int // given to deployments so far; see settle
+	launched int                           // number of tasks so far, from which addresses are made
+	marks    int                           // given to deployments so far; see settle
 	reads    lagging
-	closed   bool
 }
 
 // New returns an account without any resources.
@@ -138,15 +141,16 @@ func New(o Options) *Runtime {
 	if o.Pace == (Pace{}) {
 		o.Pace = AWSPace()
 	}
-	r := &Runtime{
+	m := &model{
 		options:  o,
 		clusters: map[string]*cluster{},
 		families: map[string]*family{},
 		tokens:   map[string]*tokenUse{},
 		history:  map[string]*serviceDeployment{},
 		shapes:   map[string]*revision{},
-		reads:    newLagging(o.Consistency),
 	}
+	m.reads = newLagging(o.Consistency, &m.clock)
+	r := &Runtime{model: m}
 	r.operations = r.table()
 	return r
 }

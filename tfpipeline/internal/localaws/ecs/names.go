@@ -12,8 +12,8 @@ import (
 // ARNs are those of https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-account-settings.html,
 // in the long form.
 
-func (r *Runtime) arn(resource string, args ...any) string {
-	return fmt.Sprintf("arn:aws:ecs:%s:%s:", r.options.Region, r.options.Account) + fmt.Sprintf(resource, args...)
+func (m *model) arn(resource string, args ...any) string {
+	return fmt.Sprintf("arn:aws:ecs:%s:%s:", m.options.Region, m.options.Account) + fmt.Sprintf(resource, args...)
 }
 
 // lastPart is the name at the end of an ARN, or the name itself.

@@ -13,7 +13,7 @@ type registration struct {
 }
 
 // register adds a task to the target groups of its service.
-func (r *Runtime) register(t *task, ports map[int32]int) {
+func (m *model) register(t *task, ports map[int32]int) {
 	if t.service == nil {
 		return
 	}
@@ -28,23 +28,23 @@ func (r *Runtime) register(t *task, ports map[int32]int) {
 			state:  TargetInitial,
 		}
 		t.groups = append(t.groups, g)
-		r.event(t.service, "registered 1 targets in (target-group %s)", g.arn)
-		r.options.Targets.Register(g.arn, g.target, r.agenda.now, func(at time.Time, s TargetState) {
-			r.post(at, func() { r.targetChanged(t, g, s) })
+		m.event(t.service, "registered 1 targets in (target-group %s)", g.arn)
+		m.options.Targets.Register(g.arn, g.target, m.agenda.now, func(at time.Time, s TargetState) {
+			m.post(at, func() { m.targetChanged(t, g, s) })
 		})
 	}
 }
 
 // deregister removes a task from its target groups.
-func (r *Runtime) deregister(t *task) {
+func (m *model) deregister(t *task) {
 	for _, g := range t.groups {
 		if g.left {
 			continue
 		}
 		g.left = true
 		g.state = TargetDraining
-		r.event(t.service, "deregistered 1 targets in (target-group %s)", g.arn)
-		r.options.Targets.Deregister(g.arn, g.target, r.agenda.now)
+		m.event(t.service, "deregistered 1 targets in (target-group %s)", g.arn)
+		m.options.Targets.Deregister(g.arn, g.target, m.agenda.now)
 	}
 }
 
@@ -59,16 +59,16 @@ func (t *task) draining() bool {
 	return false
 }
 
-func (r *Runtime) targetChanged(t *task, g *registration, s TargetState) {
+func (m *model) targetChanged(t *task, g *registration, s TargetState) {
 	if g.left && s.State != "unused" {
 		return // a health check that came too late
 	}
 	g.state = s
 	if t.wanted() {
-		r.judge(t)
+		m.judge(t)
 		return
 	}
 	if t.last() == "DEACTIVATING" && !t.draining() {
-		r.quit(t)
+		m.quit(t)
 	}
 }

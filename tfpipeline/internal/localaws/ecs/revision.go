@@ -28,13 +28,13 @@ type revision struct {
 
 func (v *revision) arn() string { return *v.api.ServiceRevisionArn }
 
-func (r *Runtime) newRevision(s *service, def *taskDefinition, network *types.NetworkConfiguration) *revision {
+func (m *model) newRevision(s *service, def *taskDefinition, network *types.NetworkConfiguration) *revision {
 	v := &revision{def: def, api: types.ServiceRevision{
-		ServiceRevisionArn:          new(r.arn("service-revision/%s/%s/%s", s.cluster.name(), s.name(), digits())),
+		ServiceRevisionArn:          new(m.arn("service-revision/%s/%s/%s", s.cluster.name(), s.name(), digits())),
 		ServiceArn:                  s.api.ServiceArn,
 		ClusterArn:                  s.api.ClusterArn,
 		TaskDefinition:              new(def.arn()),
-		CreatedAt:                   new(r.agenda.now),
+		CreatedAt:                   new(m.agenda.now),
 		LaunchType:                  s.api.LaunchType,
 		CapacityProviderStrategy:    s.api.CapacityProviderStrategy,
 		PlatformVersion:             new(platformVersion),
@@ -46,25 +46,25 @@ func (r *Runtime) newRevision(s *service, def *taskDefinition, network *types.Ne
 	for _, c := range def.api.ContainerDefinitions {
 		v.api.ContainerImages = append(v.api.ContainerImages, types.ContainerImage{ContainerName: c.Name, Image: c.Image})
 	}
-	r.shapes[v.arn()] = v
+	m.shapes[v.arn()] = v
 	return v
 }
 
 // resolve finds the digests of a revision's images.
-func (r *Runtime) resolve(v *revision) error {
+func (m *model) resolve(v *revision) error {
 	for i := range v.api.ContainerImages {
 		image := &v.api.ContainerImages[i]
 		c := v.def.container(*image.ContainerName)
 		if image.ImageDigest != nil || c.VersionConsistency == types.VersionConsistencyDisabled {
 			continue
 		}
-		digest, err := r.options.Images(*image.Image)
+		digest, err := m.options.Images(*image.Image)
 		if err != nil {
 			return fmt.Errorf("CannotPullContainerError: pull image manifest has been retried 7 time(s): %w", err)
 		}
 		image.ImageDigest = &digest
 		if v.resolved == nil {
-			v.resolved = new(r.agenda.now)
+			v.resolved = new(m.agenda.now)
 		}
 	}
 	return nil
@@ -72,10 +72,10 @@ func (r *Runtime) resolve(v *revision) error {
 
 // digests are those of a task's images by container: for a service's task
 // those of the revision, for others what the references resolve to now.
-func (r *Runtime) digests(def *taskDefinition, v *revision) (map[string]string, error) {
+func (m *model) digests(def *taskDefinition, v *revision) (map[string]string, error) {
 	out := map[string]string{}
 	if v != nil {
-		if err := r.resolve(v); err != nil {
+		if err := m.resolve(v); err != nil {
 			return nil, err
 		}
 		for _, image := range v.api.ContainerImages {
@@ -88,7 +88,7 @@ func (r *Runtime) digests(def *taskDefinition, v *revision) (map[string]string, 
 		if out[*c.Name] != "" {
 			continue
 		}
-		digest, err := r.options.Images(*c.Image)
+		digest, err := m.options.Images(*c.Image)
 		if err != nil {
 			return nil, fmt.Errorf("CannotPullContainerError: pull image manifest has been retried 7 time(s): %w", err)
 		}
@@ -112,7 +112,7 @@ func (r *Runtime) describeServiceRevisions(in *sdk.DescribeServiceRevisionsInput
 	out := &sdk.DescribeServiceRevisionsOutput{ServiceRevisions: []types.ServiceRevision{}, Failures: []types.Failure{}}
 	for _, arn := range in.ServiceRevisionArns {
 		if v := r.shapes[arn]; v != nil {
-			if seen, ok := r.seenRevision(v); ok {
+			if seen, ok := r.reads.seenRevision(v); ok {
 				out.ServiceRevisions = append(out.ServiceRevisions, seen)
 				continue
 			}

@@ -12,38 +12,38 @@ import (
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-throttle-logic.html.
 
 // wake makes the scheduler look at a service soon.
-func (r *Runtime) wake(s *service) {
+func (m *model) wake(s *service) {
 	if s == nil || s.woken || s.status() == "INACTIVE" {
 		return
 	}
 	s.woken = true
-	r.after(r.options.Pace.Schedule, func() {
+	m.after(m.options.Pace.Schedule, func() {
 		s.woken = false
-		r.schedule(s)
+		m.schedule(s)
 	})
 }
 
 // schedule takes a service one step towards what it should be.
-func (r *Runtime) schedule(s *service) {
+func (m *model) schedule(s *service) {
 	if s.status() == "DRAINING" {
-		r.drain(s)
+		m.drain(s)
 		return
 	}
-	r.begin(s)
-	replaced := r.stopUnhealthy(s)
-	r.startTasks(s, replaced)
-	r.stopSurplus(s)
-	r.stopOld(s)
-	r.settle(s)
+	m.begin(s)
+	replaced := m.stopUnhealthy(s)
+	m.startTasks(s, replaced)
+	m.stopSurplus(s)
+	m.stopOld(s)
+	m.settle(s)
 }
 
 // drain stops the tasks of a deleted service.
-func (r *Runtime) drain(s *service) {
+func (m *model) drain(s *service) {
 	left := false
-	for _, t := range r.tasks {
+	for _, t := range m.tasks {
 		if t.service == s && t.last() != "STOPPED" {
 			left = true
-			r.stop(t, types.TaskStopCodeServiceSchedulerInitiated, "Service deleted")
+			m.stop(t, types.TaskStopCodeServiceSchedulerInitiated, "Service deleted")
 		}
 	}
 	if !left {
@@ -55,10 +55,10 @@ func (r *Runtime) drain(s *service) {
 // period, and returns for how many others are to be started. Such a task runs until
 // its replacement is healthy, unless there may be no more tasks:
 // https://aws.amazon.com/about-aws/whats-new/2023/10/amazon-ecs-applications-resiliency-unpredictable-load-spikes/
-func (r *Runtime) stopUnhealthy(s *service) int {
-	grace := time.Duration(value(s.api.HealthCheckGracePeriodSeconds)) * time.Second / time.Duration(max(1, r.options.Pace.Speed))
+func (m *model) stopUnhealthy(s *service) int {
+	grace := time.Duration(value(s.api.HealthCheckGracePeriodSeconds)) * time.Second / time.Duration(max(1, m.options.Pace.Speed))
 	var sick []*task
-	for _, t := range r.tasks {
+	for _, t := range m.tasks {
 		if t.service != s || !t.wanted() || !t.running() {
 			continue
 		}
@@ -67,8 +67,8 @@ func (r *Runtime) stopUnhealthy(s *service) int {
 			t.failing = ""
 			continue
 		}
-		if end := t.api.StartedAt.Add(grace); r.agenda.now.Before(end) {
-			r.after(end.Sub(r.agenda.now), func() { r.wake(s) })
+		if end := t.api.StartedAt.Add(grace); m.agenda.now.Before(end) {
+			m.after(end.Sub(m.agenda.now), func() { m.wake(s) })
 			continue
 		}
 		sick = append(sick, t)
@@ -77,18 +77,18 @@ func (r *Runtime) stopUnhealthy(s *service) int {
 		}
 		if group == nil {
 			t.failing = "Task failed container health checks"
-			r.event(s, "(task %s) failed container health checks.", t.id())
+			m.event(s, "(task %s) failed container health checks.", t.id())
 		} else {
 			t.failing = "Task failed ELB health checks in (target-group " + group.arn + ")"
-			r.event(s, "(port %d) is unhealthy in (target-group %s) due to (reason %s)", group.target.Port, group.arn, group.state.Description)
+			m.event(s, "(port %d) is unhealthy in (target-group %s) due to (reason %s)", group.target.Port, group.arn, group.state.Description)
 		}
-		r.taskFailed(t)
+		m.taskFailed(t)
 	}
 	d := s.primary()
 	_, most := s.bounds()
-	own := r.count(s, d)
+	own := m.count(s, d)
 	replaced := own.healthy + own.failing - s.desired()
-	room := most - r.count(s, nil).alive
+	room := most - m.count(s, nil).alive
 	stop := max(replaced, s.desired()-(own.alive-own.failing)-room)
 	for _, t := range sick {
 		if t.deployment == d {
@@ -97,30 +97,30 @@ func (r *Runtime) stopUnhealthy(s *service) int {
 			}
 			stop--
 		}
-		r.event(s, "has stopped 1 running tasks: %s.", taskList([]*task{t}))
-		r.stop(t, types.TaskStopCodeServiceSchedulerInitiated, t.failing)
+		m.event(s, "has stopped 1 running tasks: %s.", taskList([]*task{t}))
+		m.stop(t, types.TaskStopCodeServiceSchedulerInitiated, t.failing)
 	}
 	return len(sick)
 }
 
 // startTasks starts missing tasks, up to the maximum.
-func (r *Runtime) startTasks(s *service, replaced int) {
+func (m *model) startTasks(s *service, replaced int) {
 	d := s.primary()
 	_, most := s.bounds()
-	own := r.count(s, d)
-	n := min(s.desired()-(own.alive-own.failing), most-r.count(s, nil).alive)
+	own := m.count(s, d)
+	n := min(s.desired()-(own.alive-own.failing), most-m.count(s, nil).alive)
 	if n <= 0 || d.state == types.DeploymentRolloutStateFailed {
 		return
 	}
-	if wait := d.notBefore.Sub(r.agenda.now); wait > 0 {
-		r.after(wait, func() { r.wake(s) })
+	if wait := d.notBefore.Sub(m.agenda.now); wait > 0 {
+		m.after(wait, func() { m.wake(s) })
 		return
 	}
 	var started []*task
 	var err error
 	for range n {
 		var t *task
-		if t, err = r.newServiceTask(s, d); err != nil {
+		if t, err = m.newServiceTask(s, d); err != nil {
 			break
 		}
 		started = append(started, t)
@@ -128,35 +128,35 @@ func (r *Runtime) startTasks(s *service, replaced int) {
 	if len(started) > 0 {
 		s.steady = false
 		if replaced > 0 {
-			r.event(s, "has started %d tasks: %s. Amazon ECS replaced %d tasks due to an unhealthy status.", len(started), taskList(started), replaced)
+			m.event(s, "has started %d tasks: %s. Amazon ECS replaced %d tasks due to an unhealthy status.", len(started), taskList(started), replaced)
 		} else {
-			r.event(s, "has started %d tasks: %s.", len(started), taskList(started))
+			m.event(s, "has started %d tasks: %s.", len(started), taskList(started))
 		}
 	}
 	if err != nil {
-		r.event(s, "was unable to place a task. Reason: %s.", err)
-		r.startFailed(s, d)
-		r.wake(s)
+		m.event(s, "was unable to place a task. Reason: %s.", err)
+		m.startFailed(s, d)
+		m.wake(s)
 	}
 }
 
 // stopSurplus stops tasks after the desired count was lowered: first those
 // that do not run yet, then the newest.
-func (r *Runtime) stopSurplus(s *service) {
+func (m *model) stopSurplus(s *service) {
 	d := s.primary()
-	n := r.count(s, d)
+	n := m.count(s, d)
 	surplus := n.alive - n.failing - s.desired()
 	if surplus <= 0 {
 		return
 	}
 	var wanted []*task
-	for _, t := range slices.Backward(r.tasks) {
+	for _, t := range slices.Backward(m.tasks) {
 		if t.deployment == d && t.wanted() && t.failing == "" {
 			wanted = append(wanted, t)
 		}
 	}
 	slices.SortStableFunc(wanted, func(a, b *task) int { return rank(a.healthy()) - rank(b.healthy()) })
-	r.stopTasks(s, wanted[:surplus])
+	m.stopTasks(s, wanted[:surplus])
 }
 
 func rank(b bool) int {
@@ -169,15 +169,15 @@ func rank(b bool) int {
 // stopOld stops tasks of earlier deployments: immediately those that are not
 // healthy, and of the others as many as the minimum of healthy tasks allows.
 // They stay if the deployment that should replace them has failed.
-func (r *Runtime) stopOld(s *service) {
+func (m *model) stopOld(s *service) {
 	d := s.primary()
 	if d.state == types.DeploymentRolloutStateFailed {
 		return
 	}
 	least, _ := s.bounds()
-	spare := r.count(s, nil).healthy - least
+	spare := m.count(s, nil).healthy - least
 	var stop []*task
-	for _, t := range r.tasks {
+	for _, t := range m.tasks {
 		if t.service != s || t.deployment == d || !t.wanted() {
 			continue
 		}
@@ -189,57 +189,57 @@ func (r *Runtime) stopOld(s *service) {
 		}
 		stop = append(stop, t)
 	}
-	r.stopTasks(s, stop)
+	m.stopTasks(s, stop)
 }
 
-func (r *Runtime) stopTasks(s *service, tasks []*task) {
+func (m *model) stopTasks(s *service, tasks []*task) {
 	if len(tasks) == 0 {
 		return
 	}
 	s.steady = false
-	r.event(s, "has stopped %d running tasks: %s.", len(tasks), taskList(tasks))
+	m.event(s, "has stopped %d running tasks: %s.", len(tasks), taskList(tasks))
 	draining := 0
 	for _, t := range tasks {
 		if len(t.groups) > 0 {
 			draining++
 		}
-		r.stop(t, types.TaskStopCodeServiceSchedulerInitiated, "Scaling activity initiated by (deployment "+s.primary().id+")")
+		m.stop(t, types.TaskStopCodeServiceSchedulerInitiated, "Scaling activity initiated by (deployment "+s.primary().id+")")
 	}
 	if draining > 0 {
-		r.event(s, "has begun draining connections on %d tasks.", draining)
+		m.event(s, "has begun draining connections on %d tasks.", draining)
 	}
 }
 
 // settle forgets deployments without tasks, and notices when the service has
 // been as it should be for long enough.
-func (r *Runtime) settle(s *service) {
+func (m *model) settle(s *service) {
 	d := s.primary()
 	s.deployments = slices.DeleteFunc(s.deployments, func(old *deployment) bool {
-		n := r.count(s, old)
+		n := m.count(s, old)
 		return old != d && n.alive+n.leaving == 0
 	})
 	switch {
-	case !r.settled(s):
+	case !m.settled(s):
 		d.settling = 0
 	case d.state == types.DeploymentRolloutStateInProgress && d.settling == 0:
-		r.marks++
-		mark := r.marks
+		m.marks++
+		mark := m.marks
 		d.settling = mark
-		r.after(r.options.Pace.Steady, func() {
-			if d.settling == mark && s.primary() == d && r.settled(s) && d.state == types.DeploymentRolloutStateInProgress {
-				r.complete(s, d)
-				r.settle(s)
+		m.after(m.options.Pace.Steady, func() {
+			if d.settling == mark && s.primary() == d && m.settled(s) && d.state == types.DeploymentRolloutStateInProgress {
+				m.complete(s, d)
+				m.settle(s)
 			}
 		})
 	case d.state == types.DeploymentRolloutStateCompleted && !s.steady:
 		s.steady = true
-		r.event(s, "has reached a steady state.")
+		m.event(s, "has reached a steady state.")
 	}
 }
 
 // settled reports whether exactly the tasks that there should be are there,
 // and healthy. A task that still drains is one too many.
-func (r *Runtime) settled(s *service) bool {
-	n := r.count(s, s.primary())
+func (m *model) settled(s *service) bool {
+	n := m.count(s, s.primary())
 	return s.status() == "ACTIVE" && len(s.deployments) == 1 && n.healthy == s.desired() && n.alive == s.desired() && n.leaving == 0
 }

@@ -54,8 +54,8 @@ func (s *service) bounds() (least, most int) {
 
 // service finds a service of a cluster by name or ARN; a deleted one until its
 // name is used again.
-func (r *Runtime) service(c *cluster, reference string) *service {
-	for _, s := range slices.Backward(r.services) {
+func (m *model) service(c *cluster, reference string) *service {
+	for _, s := range slices.Backward(m.services) {
 		if s.cluster == c && (s.name() == reference || s.arn() == reference) {
 			return s
 		}
@@ -64,12 +64,12 @@ func (r *Runtime) service(c *cluster, reference string) *service {
 }
 
 // activeService finds a service that can be changed.
-func (r *Runtime) activeService(clusterReference, reference *string) (*service, error) {
-	c, err := r.cluster(clusterReference)
+func (m *model) activeService(clusterReference, reference *string) (*service, error) {
+	c, err := m.cluster(clusterReference)
 	if err != nil {
 		return nil, err
 	}
-	s := r.service(c, value(reference))
+	s := m.service(c, value(reference))
 	if s == nil {
 		return nil, refuse("ServiceNotFoundException", "Service not found.")
 	}
@@ -81,13 +81,13 @@ func (r *Runtime) activeService(clusterReference, reference *string) (*service, 
 
 // event adds an event in AWS's words, unless it repeats the one before:
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-event-messages-list.html
-func (r *Runtime) event(s *service, format string, args ...any) {
+func (m *model) event(s *service, format string, args ...any) {
 	message := fmt.Sprintf("(service %s) %s", s.name(), fmt.Sprintf(format, args...))
 	if len(s.events) > 0 && *s.events[0].Message == message {
 		return
 	}
 	s.events = slices.Insert(s.events, 0, types.ServiceEvent{
-		Id: new(uuid()), CreatedAt: new(r.agenda.now), Message: &message,
+		Id: new(uuid()), CreatedAt: new(m.agenda.now), Message: &message,
 	})
 	s.events = s.events[:min(len(s.events), 100)]
 }
@@ -102,7 +102,7 @@ func taskList(tasks []*task) string {
 }
 
 // describeService is the service as DescribeServices shows it.
-func (r *Runtime) describeService(s *service, tags bool) types.Service {
+func (m *model) describeService(s *service, tags bool) types.Service {
 	out := s.api
 	out.Tags = []types.Tag{}
 	if tags {
@@ -119,7 +119,7 @@ func (r *Runtime) describeService(s *service, tags bool) types.Service {
 		if s.status() == "INACTIVE" {
 			break
 		}
-		described := r.describeDeployment(s, d, status)
+		described := m.describeDeployment(s, d, status)
 		out.Deployments = append(out.Deployments, described)
 		out.RunningCount += described.RunningCount
 		out.PendingCount += described.PendingCount
@@ -131,8 +131,8 @@ func (r *Runtime) describeService(s *service, tags bool) types.Service {
 	return out
 }
 
-func (r *Runtime) describeDeployment(s *service, d *deployment, status string) types.Deployment {
-	n := r.count(s, d)
+func (m *model) describeDeployment(s *service, d *deployment, status string) types.Deployment {
+	n := m.count(s, d)
 	desired := n.alive
 	if status == "PRIMARY" {
 		desired = s.desired()
@@ -154,7 +154,7 @@ func (r *Runtime) describeDeployment(s *service, d *deployment, status string) t
 		name := discoveryName(c)
 		out.ServiceConnectResources = append(out.ServiceConnectResources, types.ServiceConnectServiceResource{
 			DiscoveryName: &name,
-			DiscoveryArn:  new(fmt.Sprintf("arn:aws:servicediscovery:%s:%s:service/srv-%s", r.options.Region, r.options.Account, name)),
+			DiscoveryArn:  new(fmt.Sprintf("arn:aws:servicediscovery:%s:%s:service/srv-%s", m.options.Region, m.options.Account, name)),
 		})
 	}
 	return out

@@ -45,7 +45,7 @@ func (r *Runtime) createService(in *sdk.CreateServiceInput) (*sdk.CreateServiceO
 }
 
 // newService fills in AWS's defaults.
-func (r *Runtime) newService(c *cluster, in *sdk.CreateServiceInput) *service {
+func (m *model) newService(c *cluster, in *sdk.CreateServiceInput) *service {
 	config := value(in.DeploymentConfiguration)
 	if config.MaximumPercent == nil {
 		config.MaximumPercent = new(int32(200))
@@ -84,14 +84,14 @@ func (r *Runtime) newService(c *cluster, in *sdk.CreateServiceInput) *service {
 	return &service{
 		cluster: c, tags: in.Tags, token: value(in.ClientToken), connect: in.ServiceConnectConfiguration,
 		api: types.Service{
-			ServiceArn:                    new(r.arn("service/%s/%s", c.name(), *in.ServiceName)),
+			ServiceArn:                    new(m.arn("service/%s/%s", c.name(), *in.ServiceName)),
 			ServiceName:                   in.ServiceName,
 			ClusterArn:                    c.api.ClusterArn,
 			Status:                        new("ACTIVE"),
 			DesiredCount:                  value(in.DesiredCount),
-			CreatedAt:                     new(r.agenda.now),
-			CreatedBy:                     new("arn:aws:iam::" + r.options.Account + ":root"),
-			RoleArn:                       new("arn:aws:iam::" + r.options.Account + ":role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS"),
+			CreatedAt:                     new(m.agenda.now),
+			CreatedBy:                     new("arn:aws:iam::" + m.options.Account + ":root"),
+			RoleArn:                       new("arn:aws:iam::" + m.options.Account + ":role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS"),
 			DeploymentConfiguration:       &config,
 			DeploymentController:          in.DeploymentController,
 			LaunchType:                    launch,
@@ -115,7 +115,7 @@ func (r *Runtime) newService(c *cluster, in *sdk.CreateServiceInput) *service {
 
 // checkService refuses a request that AWS refuses, and names what is not
 // modelled.
-func (r *Runtime) checkService(in *sdk.CreateServiceInput, def *taskDefinition) error {
+func (m *model) checkService(in *sdk.CreateServiceInput, def *taskDefinition) error {
 	switch {
 	case value(in.DeploymentController).Type != "" && in.DeploymentController.Type != types.DeploymentControllerTypeEcs:
 		return unmodelled("a service with deployment controller %s", in.DeploymentController.Type)
@@ -140,7 +140,7 @@ func (r *Runtime) checkService(in *sdk.CreateServiceInput, def *taskDefinition) 
 	if err := checkDeploymentConfiguration(in.DeploymentConfiguration); err != nil {
 		return err
 	}
-	return r.checkAttachments(def, in.NetworkConfiguration, in.LoadBalancers, in.ServiceConnectConfiguration)
+	return m.checkAttachments(def, in.NetworkConfiguration, in.LoadBalancers, in.ServiceConnectConfiguration)
 }
 
 func checkDeploymentConfiguration(c *types.DeploymentConfiguration) error {
@@ -164,7 +164,7 @@ func checkDeploymentConfiguration(c *types.DeploymentConfiguration) error {
 
 // checkAttachments checks the service's network, load balancers and
 // registries.
-func (r *Runtime) checkAttachments(def *taskDefinition, network *types.NetworkConfiguration, balancers []types.LoadBalancer, connect *types.ServiceConnectConfiguration) error {
+func (m *model) checkAttachments(def *taskDefinition, network *types.NetworkConfiguration, balancers []types.LoadBalancer, connect *types.ServiceConnectConfiguration) error {
 	if def.api.NetworkMode == types.NetworkModeAwsvpc {
 		vpc := value(network).AwsvpcConfiguration
 		if vpc == nil {
@@ -174,7 +174,7 @@ func (r *Runtime) checkAttachments(def *taskDefinition, network *types.NetworkCo
 			return invalid("subnets can not be empty.")
 		}
 	}
-	if len(balancers) > 0 && r.options.Targets == nil {
+	if len(balancers) > 0 && m.options.Targets == nil {
 		return unmodelled("a service with a load balancer where no target groups are")
 	}
 	for _, b := range balancers {

@@ -53,7 +53,7 @@ func (r *Runtime) updateService(in *sdk.UpdateServiceInput) (*sdk.UpdateServiceO
 		fresh = replace(&s.api.CapacityProviderStrategy, in.CapacityProviderStrategy) || fresh
 		s.api.LaunchType = ""
 	}
-	r.updateQuietly(s, in)
+	s.updateQuietly(in)
 	if fresh {
 		r.deploy(s, r.newRevision(s, def, s.api.NetworkConfiguration))
 	}
@@ -62,7 +62,7 @@ func (r *Runtime) updateService(in *sdk.UpdateServiceInput) (*sdk.UpdateServiceO
 }
 
 // updateQuietly stores the parameters that do not begin a deployment.
-func (r *Runtime) updateQuietly(s *service, in *sdk.UpdateServiceInput) {
+func (s *service) updateQuietly(in *sdk.UpdateServiceInput) {
 	if in.DesiredCount != nil && s.api.DesiredCount != *in.DesiredCount {
 		s.api.DesiredCount = *in.DesiredCount
 		s.steady = false
@@ -94,7 +94,7 @@ func (r *Runtime) updateQuietly(s *service, in *sdk.UpdateServiceInput) {
 	}
 }
 
-func (r *Runtime) checkUpdate(s *service, in *sdk.UpdateServiceInput, def *taskDefinition) error {
+func (m *model) checkUpdate(s *service, in *sdk.UpdateServiceInput, def *taskDefinition) error {
 	if in.DesiredCount != nil && *in.DesiredCount < 0 {
 		return invalid("DesiredCount cannot be negative.")
 	}
@@ -120,7 +120,7 @@ func (r *Runtime) checkUpdate(s *service, in *sdk.UpdateServiceInput, def *taskD
 	if in.HealthCheckGracePeriodSeconds != nil && len(balancers) == 0 {
 		return invalid("Health check grace period is only valid for services configured to use load balancers")
 	}
-	return r.checkAttachments(def, network, balancers, connect)
+	return m.checkAttachments(def, network, balancers, connect)
 }
 
 func set[T comparable](field *T, given *T) bool {
@@ -200,7 +200,7 @@ func (r *Runtime) listServices(in *sdk.ListServicesInput) (*sdk.ListServicesOutp
 	}
 	arns := []string{}
 	for _, s := range r.services {
-		if s.cluster == c && s.status() != "INACTIVE" && (in.LaunchType == "" || in.LaunchType == s.api.LaunchType) && !r.behind(s.api.CreatedAt) {
+		if s.cluster == c && s.status() != "INACTIVE" && (in.LaunchType == "" || in.LaunchType == s.api.LaunchType) && !r.reads.behind(s.api.CreatedAt) {
 			arns = append(arns, s.arn())
 		}
 	}

@@ -27,39 +27,39 @@ func (w *serviceDeployment) arn() string { return *w.api.ServiceDeploymentArn }
 // over says whether it has come to its end.
 func (w *serviceDeployment) over() bool { return w.ended != nil }
 
-func (r *Runtime) newServiceDeployment(s *service, target *deployment) *serviceDeployment {
-	now := r.agenda.now
+func (m *model) newServiceDeployment(s *service, target *deployment) *serviceDeployment {
+	now := m.agenda.now
 	w := &serviceDeployment{service: s, target: target, sources: slices.Clone(s.deployments)}
 	w.api = types.ServiceDeployment{
-		ServiceDeploymentArn: new(r.arn("service-deployment/%s/%s/%s", s.cluster.name(), s.name(), nanoid())),
+		ServiceDeploymentArn: new(m.arn("service-deployment/%s/%s/%s", s.cluster.name(), s.name(), nanoid())),
 		ServiceArn:           s.api.ServiceArn,
 		ClusterArn:           s.api.ClusterArn,
 		CreatedAt:            &now,
 		UpdatedAt:            &now,
 		Status:               types.ServiceDeploymentStatusPending,
 	}
-	r.history[w.arn()] = w
+	m.history[w.arn()] = w
 	return w
 }
 
 // begin starts the current service deployment, or the rollback that was requested
 // of it.
-func (r *Runtime) begin(s *service) {
+func (m *model) begin(s *service) {
 	w := s.current()
 	switch w.api.Status {
 	case types.ServiceDeploymentStatusPending:
 		w.api.Status = types.ServiceDeploymentStatusInProgress
-		w.api.StartedAt, w.api.UpdatedAt = new(r.agenda.now), new(r.agenda.now)
+		w.api.StartedAt, w.api.UpdatedAt = new(m.agenda.now), new(m.agenda.now)
 	case types.ServiceDeploymentStatusRollbackRequested:
 		d := s.primary()
-		r.change(d, types.DeploymentRolloutStateFailed, "ECS deployment %s was stopped.", d.id)
-		r.rollBack(s, d, reasonRequested)
+		m.change(d, types.DeploymentRolloutStateFailed, "ECS deployment %s was stopped.", d.id)
+		m.rollBack(s, d, reasonRequested)
 	}
 }
 
 // finish ends a service deployment, and saves how it was described then.
-func (r *Runtime) finish(w *serviceDeployment, status types.ServiceDeploymentStatus, reason string) {
-	now := r.agenda.now
+func (m *model) finish(w *serviceDeployment, status types.ServiceDeploymentStatus, reason string) {
+	now := m.agenda.now
 	w.api.Status, w.api.FinishedAt, w.api.UpdatedAt = status, &now, &now
 	w.api.StatusReason = nil
 	if reason != "" {
@@ -68,11 +68,11 @@ func (r *Runtime) finish(w *serviceDeployment, status types.ServiceDeploymentSta
 	if status == types.ServiceDeploymentStatusStopped {
 		w.api.StoppedAt = &now
 	}
-	ended := r.describeServiceDeployment(w)
+	ended := m.describeServiceDeployment(w)
 	w.ended = &ended
 }
 
-func (r *Runtime) describeServiceDeployment(w *serviceDeployment) types.ServiceDeployment {
+func (m *model) describeServiceDeployment(w *serviceDeployment) types.ServiceDeployment {
 	if w.ended != nil {
 		return *w.ended
 	}
@@ -94,17 +94,17 @@ func (r *Runtime) describeServiceDeployment(w *serviceDeployment) types.ServiceD
 		breaker.Status = types.ServiceDeploymentRollbackMonitorsStatusMonitoring
 	}
 	out.DeploymentCircuitBreaker = breaker
-	out.TargetServiceRevision = r.summarize(s, w.target)
+	out.TargetServiceRevision = m.summarize(s, w.target)
 	out.SourceServiceRevisions = []types.ServiceRevisionSummary{}
 	for _, d := range w.sources {
-		out.SourceServiceRevisions = append(out.SourceServiceRevisions, *r.summarize(s, d))
+		out.SourceServiceRevisions = append(out.SourceServiceRevisions, *m.summarize(s, d))
 	}
 	return out
 }
 
 // summarize counts the tasks of a revision.
-func (r *Runtime) summarize(s *service, d *deployment) *types.ServiceRevisionSummary {
-	n := r.count(s, d)
+func (m *model) summarize(s *service, d *deployment) *types.ServiceRevisionSummary {
+	n := m.count(s, d)
 	requested := n.alive
 	if d == s.primary() {
 		requested = s.desired()
@@ -132,7 +132,7 @@ func (r *Runtime) listServiceDeployments(in *sdk.ListServiceDeploymentsInput) (*
 		span := value(in.CreatedAt)
 		if len(in.Status) > 0 && !slices.Contains(in.Status, w.api.Status) ||
 			span.After != nil && !at.After(*span.After) ||
-			span.Before != nil && !at.Before(*span.Before) || r.behind(w.api.CreatedAt) {
+			span.Before != nil && !at.Before(*span.Before) || r.reads.behind(w.api.CreatedAt) {
 			continue
 		}
 		briefs = append(briefs, types.ServiceDeploymentBrief{

@@ -33,7 +33,7 @@ func validateTags(tags []types.Tag) error {
 }
 
 // tagged finds the tags of a resource by its ARN.
-func (r *Runtime) tagged(arn *string) (*[]types.Tag, error) {
+func (m *model) tagged(arn *string) (*[]types.Tag, error) {
 	gone := invalid("The specified resource does not exist: %s", value(arn))
 	_, resource, _ := strings.Cut(value(arn), ":ecs:")
 	parts := strings.SplitN(resource, ":", 3)
@@ -43,21 +43,21 @@ func (r *Runtime) tagged(arn *string) (*[]types.Tag, error) {
 	kind, _, _ := strings.Cut(parts[2], "/")
 	switch kind {
 	case "cluster":
-		if c, err := r.cluster(arn); err == nil {
+		if c, err := m.cluster(arn); err == nil {
 			return &c.tags, nil
 		}
 	case "task-definition":
-		if d, err := r.taskDefinition(arn); err == nil {
+		if d, err := m.taskDefinition(arn); err == nil {
 			return &d.tags, nil
 		}
 	case "service":
-		for _, s := range r.services {
+		for _, s := range m.services {
 			if s.arn() == *arn && s.status() != "INACTIVE" {
 				return &s.tags, nil
 			}
 		}
 	case "task":
-		for _, t := range r.tasks {
+		for _, t := range m.tasks {
 			if t.arn() == *arn {
 				return &t.tags, nil
 			}

@@ -80,16 +80,16 @@ func (t *task) container(name string) *types.Container {
 }
 
 // newTask makes a task that is about to be provisioned.
-func (r *Runtime) newTask(c *cluster, def *taskDefinition) *task {
-	r.launched++
+func (m *model) newTask(c *cluster, def *taskDefinition) *task {
+	m.launched++
 	id := randomHex(16)
-	arn := r.arn("task/%s/%s", c.name(), id)
-	address := fmt.Sprintf("10.0.%d.%d", r.launched/250, 2+r.launched%250)
-	zone := r.options.Region + string("ab"[r.launched%2])
-	t := &task{cluster: c, def: def, visible: r.agenda.now, api: types.Task{
+	arn := m.arn("task/%s/%s", c.name(), id)
+	address := fmt.Sprintf("10.0.%d.%d", m.launched/250, 2+m.launched%250)
+	zone := m.options.Region + string("ab"[m.launched%2])
+	t := &task{cluster: c, def: def, visible: m.agenda.now, api: types.Task{
 		TaskArn: &arn, ClusterArn: c.api.ClusterArn, TaskDefinitionArn: new(def.arn()),
 		AvailabilityZone: &zone,
-		CreatedAt:        new(r.agenda.now), LastStatus: new("PROVISIONING"), DesiredStatus: new("RUNNING"),
+		CreatedAt:        new(m.agenda.now), LastStatus: new("PROVISIONING"), DesiredStatus: new("RUNNING"),
 		HealthStatus: types.HealthStatusUnknown, LaunchType: types.LaunchTypeFargate,
 		PlatformVersion: new(platformVersion), PlatformFamily: new("Linux"),
 		Cpu: def.api.Cpu, Memory: def.api.Memory, EphemeralStorage: def.api.EphemeralStorage,
@@ -101,11 +101,11 @@ func (r *Runtime) newTask(c *cluster, def *taskDefinition) *task {
 		}},
 	}}
 	for _, d := range def.api.ContainerDefinitions {
-		t.addContainer(r.arn("container/%s/%s/%s", c.name(), id, uuid()), *d.Name, d.Image)
+		t.addContainer(m.arn("container/%s/%s/%s", c.name(), id, uuid()), *d.Name, d.Image)
 	}
 	t.launch = Launch{
 		ARN: arn, Cluster: c.name(), Definition: def.api, Address: address, StopTimeout: def.stopTimeout(),
-		Report: func(at time.Time, e Event) { r.post(at, func() { r.report(t, e) }) },
+		Report: func(at time.Time, e Event) { m.post(at, func() { m.report(t, e) }) },
 	}
 	return t
 }
@@ -118,14 +118,14 @@ func (t *task) addContainer(arn, name string, image *string) {
 }
 
 // add adds a task to the account and begins to provision it.
-func (r *Runtime) add(t *task) {
-	r.tasks = append(r.tasks, t)
-	r.after(r.options.Pace.Provision, func() { r.provisioned(t) })
+func (m *model) add(t *task) {
+	m.tasks = append(m.tasks, t)
+	m.after(m.options.Pace.Provision, func() { m.provisioned(t) })
 }
 
 // newServiceTask starts one task of a deployment.
-func (r *Runtime) newServiceTask(s *service, d *deployment) (*task, error) {
-	t := r.newTask(s.cluster, d.shape.def)
+func (m *model) newServiceTask(s *service, d *deployment) (*task, error) {
+	t := m.newTask(s.cluster, d.shape.def)
 	t.service, t.deployment = s, d
 	t.api.Group, t.api.StartedBy = new("service:"+s.name()), &d.id
 	if strategy := s.api.CapacityProviderStrategy; len(strategy) > 0 { // all tasks on the first: weights are not modelled
@@ -133,8 +133,8 @@ func (r *Runtime) newServiceTask(s *service, d *deployment) (*task, error) {
 	}
 	t.api.EnableExecuteCommand = s.api.EnableExecuteCommand
 	t.launch.Service, t.launch.StartedBy = s.name(), d.id
-	t.launch.At = r.agenda.now
-	if err := r.options.Launcher.Place(t.launch); err != nil {
+	t.launch.At = m.agenda.now
+	if err := m.options.Launcher.Place(t.launch); err != nil {
 		return nil, err
 	}
 	switch s.api.PropagateTags {
@@ -150,43 +150,43 @@ func (r *Runtime) newServiceTask(s *service, d *deployment) (*task, error) {
 	if value(d.shape.api.ServiceConnectConfiguration).Enabled {
 		t.launch.Connect = d.shape.api.ServiceConnectConfiguration
 		// The proxy is a container of the task that no task definition lists.
-		t.addContainer(r.arn("container/%s/%s/%s", s.cluster.name(), t.id(), uuid()), "ecs-service-connect-"+randomHex(3), nil)
+		t.addContainer(m.arn("container/%s/%s/%s", s.cluster.name(), t.id(), uuid()), "ecs-service-connect-"+randomHex(3), nil)
 	}
-	r.add(t)
+	m.add(t)
 	return t, nil
 }
 
 // move changes the status of a task.
-func (r *Runtime) move(t *task, status string) {
+func (m *model) move(t *task, status string) {
 	t.api.LastStatus = &status
 	t.api.Version++
-	r.wake(t.service)
+	m.wake(t.service)
 }
 
 // provisioned hands a task to the Launcher.
-func (r *Runtime) provisioned(t *task) {
+func (m *model) provisioned(t *task) {
 	if !t.wanted() {
 		return // stopped before
 	}
 	t.api.Attachments[0].Status = new("ATTACHED")
-	r.move(t, "PENDING")
-	t.api.Connectivity, t.api.ConnectivityAt = types.ConnectivityConnected, new(r.agenda.now)
-	t.api.PullStartedAt = new(r.agenda.now)
+	m.move(t, "PENDING")
+	t.api.Connectivity, t.api.ConnectivityAt = types.ConnectivityConnected, new(m.agenda.now)
+	t.api.PullStartedAt = new(m.agenda.now)
 	var shape *revision
 	if t.deployment != nil {
 		shape = t.deployment.shape
 	}
-	digests, err := r.digests(t.def, shape)
+	digests, err := m.digests(t.def, shape)
 	if err != nil {
-		r.notStarted(t, err.Error())
+		m.notStarted(t, err.Error())
 		return
 	}
-	r.setDigests(t, digests)
-	t.launch.Digests, t.launch.At, t.launched = digests, r.agenda.now, true
-	r.options.Launcher.Launch(t.launch)
+	t.setDigests(digests)
+	t.launch.Digests, t.launch.At, t.launched = digests, m.agenda.now, true
+	m.options.Launcher.Launch(t.launch)
 }
 
-func (r *Runtime) setDigests(t *task, digests map[string]string) {
+func (t *task) setDigests(digests map[string]string) {
 	for name, digest := range digests {
 		if c := t.container(name); c != nil {
 			c.ImageDigest = &digest
@@ -195,33 +195,33 @@ func (r *Runtime) setDigests(t *task, digests map[string]string) {
 }
 
 // report handles an event from the Launcher.
-func (r *Runtime) report(t *task, e Event) {
+func (m *model) report(t *task, e Event) {
 	if t.last() == "STOPPED" || t.last() == "DEPROVISIONING" {
 		return
 	}
 	switch e := e.(type) {
 	case Started:
-		r.started(t, e)
+		m.started(t, e)
 	case NotStarted:
 		if t.wanted() {
-			r.notStarted(t, e.Reason)
+			m.notStarted(t, e.Reason)
 		}
 	case Health:
-		r.health(t, e)
+		m.health(t, e)
 	case Exited:
-		r.exited(t, e)
+		m.exited(t, e)
 	case Interrupted:
 		// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-capacity-providers.html
-		r.stop(t, types.TaskStopCodeSpotInterruption, "Your Spot Task was interrupted.")
+		m.stop(t, types.TaskStopCodeSpotInterruption, "Your Spot Task was interrupted.")
 	}
 }
 
-func (r *Runtime) started(t *task, e Started) {
+func (m *model) started(t *task, e Started) {
 	if t.last() != "PENDING" {
 		return
 	}
-	t.api.PullStoppedAt = new(r.agenda.now)
-	r.setDigests(t, e.Digests)
+	t.api.PullStoppedAt = new(m.agenda.now)
+	t.setDigests(e.Digests)
 	if e.Address != "" {
 		t.launch.Address = e.Address
 		t.api.Attachments[0].Details[0].Value = new(e.Address)
@@ -231,34 +231,34 @@ func (r *Runtime) started(t *task, e Started) {
 		c.LastStatus = new("RUNNING")
 		c.RuntimeId = new(t.id() + "-" + randomHex(5))
 		if t.api.EnableExecuteCommand && t.def.container(*c.Name) != nil {
-			c.ManagedAgents = []types.ManagedAgent{{Name: types.ManagedAgentNameExecuteCommandAgent, LastStatus: new("RUNNING"), LastStartedAt: new(r.agenda.now)}}
+			c.ManagedAgents = []types.ManagedAgent{{Name: types.ManagedAgentNameExecuteCommandAgent, LastStatus: new("RUNNING"), LastStartedAt: new(m.agenda.now)}}
 		}
 		c.NetworkInterfaces = []types.NetworkInterface{{AttachmentId: t.api.Attachments[0].Id, PrivateIpv4Address: &t.launch.Address}}
 	}
 	if !t.wanted() {
 		return
 	}
-	r.move(t, "ACTIVATING")
-	r.register(t, e.Ports)
-	r.after(r.options.Pace.Activate, func() {
+	m.move(t, "ACTIVATING")
+	m.register(t, e.Ports)
+	m.after(m.options.Pace.Activate, func() {
 		if t.last() != "ACTIVATING" {
 			return
 		}
-		t.api.StartedAt = new(r.agenda.now)
-		r.move(t, "RUNNING")
-		r.judge(t)
+		t.api.StartedAt = new(m.agenda.now)
+		m.move(t, "RUNNING")
+		m.judge(t)
 	})
 }
 
 // judge handles a task that has become healthy.
-func (r *Runtime) judge(t *task) {
+func (m *model) judge(t *task) {
 	if t.healthy() && !t.wasHealthy {
-		r.taskHealthy(t)
+		t.becameHealthy()
 	}
-	r.wake(t.service)
+	m.wake(t.service)
 }
 
-func (r *Runtime) health(t *task, e Health) {
+func (m *model) health(t *task, e Health) {
 	c := t.container(e.Container)
 	if c == nil {
 		return
@@ -281,12 +281,12 @@ func (r *Runtime) health(t *task, e Health) {
 			}
 		}
 	}
-	r.judge(t)
+	m.judge(t)
 }
 
 // forget removes a stopped task from the account.
-func (r *Runtime) forget(t *task) {
-	r.tasks = slices.DeleteFunc(r.tasks, func(o *task) bool { return o == t })
+func (m *model) forget(t *task) {
+	m.tasks = slices.DeleteFunc(m.tasks, func(o *task) bool { return o == t })
 }
 
 // family is the family of the task's definition.

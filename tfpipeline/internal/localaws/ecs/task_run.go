@@ -115,9 +115,9 @@ func checkRun(in *sdk.RunTaskInput, def *taskDefinition) error {
 }
 
 // oneOff creates a task for RunTask.
-func (r *Runtime) oneOff(c *cluster, def *taskDefinition, in *sdk.RunTaskInput) *task {
-	t := r.newTask(c, def)
-	t.visible = r.agenda.now.Add(r.options.Pace.Visible)
+func (m *model) oneOff(c *cluster, def *taskDefinition, in *sdk.RunTaskInput) *task {
+	t := m.newTask(c, def)
+	t.visible = m.agenda.now.Add(m.options.Pace.Visible)
 	t.api.Group = in.Group
 	if in.Group == nil {
 		t.api.Group = new("family:" + t.family())
@@ -128,7 +128,7 @@ func (r *Runtime) oneOff(c *cluster, def *taskDefinition, in *sdk.RunTaskInput) 
 	if in.PropagateTags == types.PropagateTagsTaskDefinition {
 		t.tags = append(t.tags, def.tags...)
 	}
-	t.launch.StartedBy, t.launch.At = value(in.StartedBy), r.agenda.now
+	t.launch.StartedBy, t.launch.At = value(in.StartedBy), m.agenda.now
 	if in.Overrides != nil {
 		t.api.Overrides = in.Overrides
 		t.launch.Definition.ContainerDefinitions = overridden(def.api.ContainerDefinitions, in.Overrides.ContainerOverrides)
@@ -173,7 +173,7 @@ func (r *Runtime) describeTasks(in *sdk.DescribeTasksInput) (*sdk.DescribeTasksO
 		var described types.Task
 		ok := t != nil
 		if ok {
-			described, ok = r.seenTask(t)
+			described, ok = r.reads.seenTask(t)
 		}
 		if !ok {
 			out.Failures = append(out.Failures, missing(r.arn("task/%s/%s", c.name(), lastPart(reference))))
@@ -208,7 +208,7 @@ func (r *Runtime) listTasks(in *sdk.ListTasksInput) (*sdk.ListTasksOutput, error
 			in.ServiceName != nil && (t.service == nil || t.service.name() != lastPart(*in.ServiceName)) ||
 			in.Family != nil && t.family() != *in.Family ||
 			in.StartedBy != nil && value(t.api.StartedBy) != *in.StartedBy ||
-			r.listed(t) != status {
+			r.reads.listed(t) != status {
 			continue
 		}
 		arns = append(arns, t.arn())

@@ -10,40 +10,40 @@ import (
 // Why tasks stop: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
 
 // stop begins to stop a task, unless it is stopping already.
-func (r *Runtime) stop(t *task, code types.TaskStopCode, reason string) {
+func (m *model) stop(t *task, code types.TaskStopCode, reason string) {
 	if !t.wanted() {
 		return
 	}
-	r.condemn(t, code, reason)
-	r.deregister(t)
+	m.condemn(t, code, reason)
+	m.deregister(t)
 	switch {
 	case !t.launched:
-		r.deprovision(t)
+		m.deprovision(t)
 	case t.draining():
-		r.move(t, "DEACTIVATING")
+		m.move(t, "DEACTIVATING")
 	default:
-		r.quit(t)
+		m.quit(t)
 	}
 }
 
 // condemn records that a task will stop, and why.
-func (r *Runtime) condemn(t *task, code types.TaskStopCode, reason string) {
+func (m *model) condemn(t *task, code types.TaskStopCode, reason string) {
 	t.api.DesiredStatus = new("STOPPED")
 	t.api.StopCode, t.api.StoppedReason = code, &reason
-	t.api.StoppingAt = new(r.agenda.now)
+	t.api.StoppingAt = new(m.agenda.now)
 	t.api.Version++
-	r.wake(t.service)
+	m.wake(t.service)
 }
 
 // quit ends the containers of a task after its deregistration from the load
 // balancer.
-func (r *Runtime) quit(t *task) {
+func (m *model) quit(t *task) {
 	if t.ended() {
-		r.deprovision(t)
+		m.deprovision(t)
 		return
 	}
-	r.move(t, "STOPPING")
-	r.options.Launcher.Stop(t.arn(), r.agenda.now)
+	m.move(t, "STOPPING")
+	m.options.Launcher.Stop(t.arn(), m.agenda.now)
 }
 
 // ended reports whether all containers of the task definition have exited.
@@ -54,33 +54,33 @@ func (t *task) ended() bool {
 }
 
 // deprovision releases the task's resources.
-func (r *Runtime) deprovision(t *task) {
-	t.api.ExecutionStoppedAt = new(r.agenda.now)
+func (m *model) deprovision(t *task) {
+	t.api.ExecutionStoppedAt = new(m.agenda.now)
 	for i := range t.api.Containers {
 		t.api.Containers[i].LastStatus = new("STOPPED")
 	}
 	t.api.Attachments[0].Status = new("DELETED")
-	r.move(t, "DEPROVISIONING")
-	r.after(r.options.Pace.Deprovision, func() {
-		t.api.StoppedAt = new(r.agenda.now)
-		r.move(t, "STOPPED")
-		r.after(forgetAfter, func() { r.forget(t) })
+	m.move(t, "DEPROVISIONING")
+	m.after(m.options.Pace.Deprovision, func() {
+		t.api.StoppedAt = new(m.agenda.now)
+		m.move(t, "STOPPED")
+		m.after(forgetAfter, func() { m.forget(t) })
 	})
 }
 
 // notStarted ends a task that could not start.
-func (r *Runtime) notStarted(t *task, reason string) {
-	r.condemn(t, types.TaskStopCodeTaskFailedToStart, reason)
+func (m *model) notStarted(t *task, reason string) {
+	m.condemn(t, types.TaskStopCodeTaskFailedToStart, reason)
 	if t.service != nil {
-		r.event(t.service, "was unable to place a task. Reason: %s.", reason)
-		r.taskFailed(t)
+		m.event(t.service, "was unable to place a task. Reason: %s.", reason)
+		m.taskFailed(t)
 	}
-	r.deprovision(t)
+	m.deprovision(t)
 }
 
 // exited handles the end of a container. When an essential one ends, the task
 // stops.
-func (r *Runtime) exited(t *task, e Exited) {
+func (m *model) exited(t *task, e Exited) {
 	c := t.container(e.Container)
 	if c == nil || *c.LastStatus == "STOPPED" {
 		return
@@ -92,14 +92,14 @@ func (r *Runtime) exited(t *task, e Exited) {
 	essential := *t.def.container(e.Container).Essential
 	switch {
 	case t.wanted() && essential:
-		r.condemn(t, types.TaskStopCodeEssentialContainerExited, "Essential container in task exited")
+		m.condemn(t, types.TaskStopCodeEssentialContainerExited, "Essential container in task exited")
 		if t.service != nil {
-			r.taskFailed(t)
+			m.taskFailed(t)
 		}
-		r.deregister(t)
-		r.quit(t)
+		m.deregister(t)
+		m.quit(t)
 	case t.ended() && t.last() != "DEACTIVATING":
-		r.deprovision(t)
+		m.deprovision(t)
 	}
 }
 
@@ -125,8 +125,8 @@ func (r *Runtime) stopTask(in *sdk.StopTaskInput) (*sdk.StopTaskOutput, error) {
 }
 
 // task finds a task of a cluster by id or ARN.
-func (r *Runtime) task(c *cluster, reference string) *task {
-	for _, t := range r.tasks {
+func (m *model) task(c *cluster, reference string) *task {
+	for _, t := range m.tasks {
 		if t.cluster == c && (t.id() == reference || t.arn() == reference) {
 			return t
 		}

@@ -65,10 +65,10 @@ func (d *taskDefinition) checksHealth() bool {
 
 // taskDefinition finds a revision in any state, by family (its latest ACTIVE
 // revision), family:revision, or ARN.
-func (r *Runtime) taskDefinition(reference *string) (*taskDefinition, error) {
+func (m *model) taskDefinition(reference *string) (*taskDefinition, error) {
 	unable := client("Unable to describe task definition.")
 	name, revision, numbered := strings.Cut(lastPart(value(reference)), ":")
-	f := r.families[name]
+	f := m.families[name]
 	if f == nil {
 		return nil, unable
 	}
@@ -88,11 +88,11 @@ func (r *Runtime) taskDefinition(reference *string) (*taskDefinition, error) {
 }
 
 // usable finds a revision from which tasks may be started.
-func (r *Runtime) usable(reference *string) (*taskDefinition, error) {
+func (m *model) usable(reference *string) (*taskDefinition, error) {
 	if value(reference) == "" {
 		return nil, invalid("TaskDefinition cannot be empty.")
 	}
-	d, err := r.taskDefinition(reference)
+	d, err := m.taskDefinition(reference)
 	if err != nil {
 		return nil, client("TaskDefinition not found.")
 	}
@@ -222,15 +222,15 @@ func (r *Runtime) deleteTaskDefinitions(in *sdk.DeleteTaskDefinitionsInput) (*sd
 	return out, nil
 }
 
-func (r *Runtime) forgetTaskDefinition(d *taskDefinition) {
-	used := slices.ContainsFunc(r.tasks, func(t *task) bool { return t.def == d && t.last() != "STOPPED" })
-	for _, s := range r.services {
+func (m *model) forgetTaskDefinition(d *taskDefinition) {
+	used := slices.ContainsFunc(m.tasks, func(t *task) bool { return t.def == d && t.last() != "STOPPED" })
+	for _, s := range m.services {
 		used = used || slices.ContainsFunc(s.deployments, func(p *deployment) bool { return p.shape.def == d })
 	}
 	if used {
-		r.after(time.Hour, func() { r.forgetTaskDefinition(d) })
+		m.after(time.Hour, func() { m.forgetTaskDefinition(d) })
 		return
 	}
-	f := r.families[*d.api.Family]
+	f := m.families[*d.api.Family]
 	f.revisions[d.api.Revision-1] = nil
 }
