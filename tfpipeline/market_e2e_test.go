@@ -178,7 +178,7 @@ func (m market) handled(sent int) {
 }
 
 // database is a connection to an environment's instance, or to one beside it.
-func (m market) database(name string) *pgx.Conn {
+func (m *ownPlatform) database(name string) *pgx.Conn {
 	m.t.Helper()
 	id := m.platform.Prefix(name)
 	found, err := rds.NewFromConfig(m.cfg).DescribeDBInstances(m.t.Context(), &rds.DescribeDBInstancesInput{DBInstanceIdentifier: &id})

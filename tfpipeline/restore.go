@@ -14,7 +14,7 @@ import (
 func restoreCommand() command {
 	return command{
 		name: "restore", summary: "give the database the data of another time",
-		usage: "(-to TIME | -back | -discard) -env ENV [-yes -name ENV]",
+		usage: "(-to TIME | -snapshot ID | -back | -discard) -env ENV [-yes -name ENV]",
 		env:   environments, refusal: noServices, checkout: true,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			var o account.RestoreChoices

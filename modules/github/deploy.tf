@@ -469,12 +469,33 @@ resource "aws_iam_policy" "data" {
         ]
       },
       {
+        # From its own snapshots alone: RDS names those that it takes rds:….
+        Sid    = "Snapshots"
+        Effect = "Allow"
+        Action = "rds:RestoreDBInstanceFromDBSnapshot"
+        Resource = [
+          "arn:aws:rds:${var.region}:${var.account}:db:${var.platform}-${each.key}-restored",
+          "arn:aws:rds:${var.region}:${var.account}:pg:${var.platform}-${each.key}-*",
+          "arn:aws:rds:${var.region}:${var.account}:snapshot:${var.platform}-${each.key}-*",
+          "arn:aws:rds:${var.region}:${var.account}:snapshot:rds:${var.platform}-${each.key}-*",
+          "arn:aws:rds:${var.region}:${var.account}:subgrp:${var.platform}-${each.key}",
+        ]
+      },
+      {
+        # Those that could be restored: RDS tells of all of them or of none.
+        Sid      = "LookAtSnapshots"
+        Effect   = "Allow"
+        Action   = "rds:DescribeDBSnapshots"
+        Resource = "*"
+      },
+      {
         # RDS asks for the groups that it attaches by itself as well.
         Sid    = "DefaultGroups"
         Effect = "Allow"
         Action = [
           "rds:CreateDBInstance",
           "rds:ModifyDBInstance",
+          "rds:RestoreDBInstanceFromDBSnapshot",
           "rds:RestoreDBInstanceToPointInTime",
         ]
         Resource = [

@@ -226,10 +226,24 @@ func githubDeploy() []node {
 				"rds:RestoreDBInstanceToPointInTime",
 			}, arns("rds", "db:"+own, "db:"+own+"-replaced", "db:"+own+"-restored", "pg:"+own+"-*", "subgrp:"+own)),
 			object{
+				note("From its own snapshots alone: RDS names those that it takes rds:…."),
+				{"Sid", "Snapshots"},
+				{"Effect", "Allow"},
+				{"Action", "rds:RestoreDBInstanceFromDBSnapshot"},
+				{"Resource", arns("rds", "db:"+own+"-restored", "pg:"+own+"-*", "snapshot:"+own+"-*", "snapshot:rds:"+own+"-*", "subgrp:"+own)},
+			},
+			object{
+				note("Those that could be restored: RDS tells of all of them or of none."),
+				{"Sid", "LookAtSnapshots"},
+				{"Effect", "Allow"},
+				{"Action", "rds:DescribeDBSnapshots"},
+				{"Resource", "*"},
+			},
+			object{
 				note("RDS asks for the groups that it attaches by itself as well."),
 				{"Sid", "DefaultGroups"},
 				{"Effect", "Allow"},
-				{"Action", list{"rds:CreateDBInstance", "rds:ModifyDBInstance", "rds:RestoreDBInstanceToPointInTime"}},
+				{"Action", list{"rds:CreateDBInstance", "rds:ModifyDBInstance", "rds:RestoreDBInstanceFromDBSnapshot", "rds:RestoreDBInstanceToPointInTime"}},
 				{"Resource", arns("rds", "og:default:postgres-*", "pg:default.postgres*")},
 			},
 			allow("Cache", list{

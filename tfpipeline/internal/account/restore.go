@@ -27,9 +27,9 @@ import (
 // Which instances there are says how far an earlier run came, so that the next one
 // goes on from there.
 
-// restoredTag of an instance says to which time it was restored. Terraform removes it
-// from the one that bears the name as it adopts that one, so it is there as long as
-// that is to be done. The instance of before has it as well, and keeps it.
+// restoredTag of an instance says to which time it was restored, or from which snapshot.
+// Terraform removes it from the one that bears the name as it adopts that one, so it is
+// there as long as that is to be done. The instance of before has it as well, and keeps it.
 const restoredTag = "RestoredTo"
 
 // RestoreChoices are the choices of the command that restores a database.
@@ -37,6 +37,7 @@ type RestoreChoices struct {
 	Env           string
 	Yes           bool
 	name, to      string
+	snapshot      string
 	back, discard bool
 	at            time.Time
 }
@@ -45,6 +46,7 @@ type RestoreChoices struct {
 func (o *RestoreChoices) Declare(set *flag.FlagSet) {
 	set.StringVar(&o.Env, "env", "", "environment")
 	set.StringVar(&o.to, "to", "", "`time` whose data is wanted, such as 2026-11-26T08:00:00Z")
+	set.StringVar(&o.snapshot, "snapshot", "", "`snapshot` whose data is wanted; an unknown one lists those that there are")
 	set.BoolVar(&o.back, "back", false, "give the name back to the instance of before")
 	set.BoolVar(&o.discard, "discard", false, "delete the instance that does not bear the name")
 	set.StringVar(&o.name, "name", "", "the environment's name once more, with -yes")
@@ -53,13 +55,20 @@ func (o *RestoreChoices) Declare(set *flag.FlagSet) {
 
 // Check refuses choices that do not say what is to be done, and to what.
 func (o *RestoreChoices) Check(p config.Platform, now time.Time) (err error) {
+	o.snapshot = strings.ToLower(o.snapshot) // as RDS writes them
+	given := 0
+	for _, is := range []bool{o.to != "", o.snapshot != "", o.back, o.discard} {
+		if is {
+			given++
+		}
+	}
 	line := "tfpipeline restore -env " + o.Env
 	example := line + " -to " + now.Add(-time.Hour).UTC().Format(time.RFC3339)
 	switch {
 	case !p.HasDatabase():
 		return console.Usage("this platform has no database", "tfpipeline status -env "+o.Env)
-	case (o.to != "") == (o.back || o.discard) || o.back && o.discard:
-		return console.Usage("restore needs one of -to TIME, -back and -discard", example)
+	case given != 1:
+		return console.Usage("restore needs one of -to TIME, -snapshot ID, -back and -discard", example)
 	case o.Yes && o.name != o.Env:
 		return console.Usage("restore -yes also needs the name of the environment", line+" "+o.action()+" -yes -name "+o.Env)
 	case o.to == "":
@@ -82,7 +91,20 @@ func (o RestoreChoices) action() string {
 	case o.discard:
 		return "-discard"
 	}
-	return "-to " + o.to
+	return flagOf(cmp.Or(o.snapshot, o.to))
+}
+
+// flagOf is the flag that asks for what a tag names: a time, or else a snapshot.
+func flagOf(wanted string) string {
+	if _, err := time.Parse(time.RFC3339, wanted); err == nil {
+		return "-to " + wanted
+	}
+	return "-snapshot " + wanted
+}
+
+// wanted is what the data is asked for by, as the tag has it: a snapshot or a time.
+func (o RestoreChoices) wanted() string {
+	return cmp.Or(o.snapshot, o.at.UTC().Format(time.RFC3339))
 }
 
 // Line is the command that does the same.
@@ -105,6 +127,7 @@ type Restoration struct {
 	own, other, replaced string   // identifiers: the database's, the restored one's, that of before
 	resources            []string // RDS's ids of these three; "" is none
 	restores             bool     // whether the restored one is to be made
+	source               string   // of what
 	renames              []renaming
 	began                time.Time
 }
@@ -128,6 +151,9 @@ func (a *Account) Restoration(ctx context.Context, o RestoreChoices) (*Restorati
 	}
 	if err := r.plan(there[0], there[1], there[2]); err != nil {
 		return nil, err
+	}
+	if r.restores && o.snapshot != "" {
+		return r, r.checkSnapshot(ctx)
 	}
 	return r, nil
 }
@@ -159,7 +185,7 @@ func (r *Restoration) plan(own, other, replaced *types.DBInstance) error {
 	refuse := func(next, format string, args ...any) error {
 		return console.WithNext(fmt.Errorf(r.choices.Env+": "+format, args...), "%s", next)
 	}
-	at := r.choices.at.UTC().Format(time.RFC3339)
+	wanted := r.choices.wanted()
 	for _, i := range []*types.DBInstance{own, other, replaced} {
 		if err := r.deleting(i); err != nil && !r.choices.discard {
 			return err
@@ -172,11 +198,11 @@ func (r *Restoration) plan(own, other, replaced *types.DBInstance) error {
 	}
 	switch {
 	case own == nil && other == nil && replaced == nil:
-		return refuse(`if it was deleted, restore its snapshot, as "The database was deleted" in docs/disaster-recovery.md says, then tfpipeline apply -env `+r.choices.Env+" -adopt", "there is no instance %s, and no other one to take its place", r.own)
+		return refuse("if it was deleted, tfpipeline apply -env "+r.choices.Env+", which makes an empty one, then "+line+" -snapshot ID", "there is no instance %s, and no other one to take its place", r.own)
 	case r.choices.discard && restoredTo(own) != "":
 		next := line + " -back"
 		if replaced != nil {
-			next = line + " -to " + restoredTo(own) + ", or " + next
+			next = line + " " + flagOf(restoredTo(own)) + ", or " + next
 		}
 		return refuse(next, "Terraform has not adopted %s yet", r.own)
 	case r.choices.discard && own != nil && (other != nil) != (replaced != nil):
@@ -196,16 +222,20 @@ func (r *Restoration) plan(own, other, replaced *types.DBInstance) error {
 		return refuse("tfpipeline status -env "+r.choices.Env, "there is no instance of before to go back to")
 	case own == nil && other == nil:
 		return refuse(line+" -back", "there is no instance %s", r.own)
-	case replaced != nil && to != at:
+	case replaced != nil && to != wanted:
 		return refuse(fmt.Sprintf("%s -back, then %s -discard, then %s", line, line, r.choices.Line()), "an earlier restore has left %s, the only one with backups of the time before it", r.replaced)
-	case other != nil && to != at:
+	case other != nil && to != wanted:
 		return refuse(line+" -discard, which deletes it, then "+r.choices.Line(), "an earlier restore has left %s", r.other)
 	case other == nil && replaced == nil:
-		if why, to := unrestorable(own, r.choices.at, r.began); why != "" {
+		since := wanted
+		r.source = r.own + " as of " + wanted
+		if r.choices.snapshot != "" {
+			r.source, since = "the snapshot "+wanted, "it was taken"
+		} else if why, to := unrestorable(own, r.choices.at, r.began); why != "" {
 			return refuse(line+" -to "+cmp.Or(to, "TIME"), "%s %s", r.own, why)
 		}
 		r.restores, r.Begun = true, false
-		r.Steps = []string{"restore " + r.own + " as of " + at + " to " + r.other + ", which takes AWS 10 minutes to hours", give(r.own, r.replaced) + ", and keep it: what was written since " + at + " is only there", give(r.other, r.own), adopt, restart}
+		r.Steps = []string{"restore " + r.source + " to " + r.other + ", which takes AWS 10 minutes to hours", give(r.own, r.replaced) + ", and keep it: what was written since " + since + " is only there", give(r.other, r.own), adopt, restart}
 	case own != nil && other != nil:
 		r.Steps = []string{"wait until " + r.other + " is restored", give(r.own, r.replaced), give(r.other, r.own), adopt, restart}
 	case own == nil:
@@ -316,14 +346,14 @@ func (r *Restoration) restore(ctx context.Context) error {
 	if i == nil {
 		return fmt.Errorf("restore %s: it is gone", r.own)
 	}
-	r.progress("restoring %s as of %s to %s", r.own, r.choices.to, r.other)
+	r.progress("restoring %s to %s", r.source, r.other)
 	in := &rds.RestoreDBInstanceToPointInTimeInput{
 		SourceDBInstanceIdentifier: &r.own, TargetDBInstanceIdentifier: &r.other, RestoreTime: &r.choices.at,
 		DBInstanceClass: i.DBInstanceClass, MultiAZ: i.MultiAZ, StorageType: i.StorageType, PubliclyAccessible: aws.Bool(false),
 		AutoMinorVersionUpgrade: i.AutoMinorVersionUpgrade, CopyTagsToSnapshot: i.CopyTagsToSnapshot, DeletionProtection: i.DeletionProtection,
 		Tags: []types.Tag{
 			{Key: aws.String("Environment"), Value: &r.choices.Env}, {Key: aws.String("Platform"), Value: &r.account.platform.Name},
-			{Key: aws.String(restoredTag), Value: aws.String(r.choices.at.UTC().Format(time.RFC3339))},
+			{Key: aws.String(restoredTag), Value: aws.String(r.choices.wanted())},
 		},
 	}
 	if i.DBSubnetGroup != nil {
@@ -335,10 +365,14 @@ func (r *Restoration) restore(ctx context.Context) error {
 	for _, g := range i.VpcSecurityGroups {
 		in.VpcSecurityGroupIds = append(in.VpcSecurityGroupIds, aws.ToString(g.VpcSecurityGroupId))
 	}
-	_, err = r.client.RestoreDBInstanceToPointInTime(ctx, in)
+	if r.choices.snapshot == "" {
+		_, err = r.client.RestoreDBInstanceToPointInTime(ctx, in)
+	} else {
+		_, err = r.client.RestoreDBInstanceFromDBSnapshot(ctx, fromSnapshot(r.choices.snapshot, in))
+	}
 	if _, exists := errors.AsType[*types.DBInstanceAlreadyExistsFault](err); exists {
 		// The answer to the first attempt of this call was lost.
-		if i, findErr := r.find(ctx, r.other); findErr == nil && restoredTo(i) == r.choices.at.UTC().Format(time.RFC3339) {
+		if i, findErr := r.find(ctx, r.other); findErr == nil && restoredTo(i) == r.choices.wanted() {
 			return nil
 		}
 	}
@@ -393,7 +427,7 @@ func (r *Restoration) mark(ctx context.Context, identifier string) error {
 		if err != nil || i == nil {
 			return "", true, err // nil: an earlier run has marked and renamed it
 		}
-		tag := types.Tag{Key: aws.String(restoredTag), Value: aws.String(r.choices.at.UTC().Format(time.RFC3339))}
+		tag := types.Tag{Key: aws.String(restoredTag), Value: aws.String(r.choices.wanted())}
 		if _, err := r.client.AddTagsToResource(ctx, &rds.AddTagsToResourceInput{ResourceName: i.DBInstanceArn, Tags: []types.Tag{tag}}); err != nil {
 			return "", false, fmt.Errorf("tag %s: %w", identifier, err)
 		}
@@ -594,7 +628,10 @@ func (r *Restoration) delete(ctx context.Context) (kept string, err error) {
 // Print says what bears the name, what is kept, and how long it took.
 func (r *Restoration) Print() {
 	what, kept := "the data as of "+r.choices.to, r.replaced
-	if r.choices.back {
+	switch {
+	case r.choices.snapshot != "":
+		what = "the data of the snapshot " + r.choices.snapshot
+	case r.choices.back:
 		what, kept = "the data of before", r.other
 	}
 	fmt.Fprintf(r.account.console.Out, "%s: %s holds %s (%s); %s is kept\n", r.choices.Env, r.own, what, time.Since(r.began).Round(time.Second), kept)

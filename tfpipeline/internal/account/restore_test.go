@@ -44,7 +44,9 @@ func TestRestorationGoesOn(t *testing.T) {
 	const restore, aside, takes, adopt, restart, waits = "restore db as of", "rename db to db-replaced", "rename db-restored to db", "have Terraform's state", "restart the services", "wait until db-restored"
 	const line = "tfpipeline restore -env staging"
 	const again, back, discard, status = line + " -to " + at, line + " -back", line + " -discard", "tfpipeline status -env staging"
-	const deleted = `if it was deleted, restore its snapshot, as "The database was deleted" in docs/disaster-recovery.md says, then tfpipeline apply -env staging -adopt`
+	const deleted = "if it was deleted, tfpipeline apply -env staging, which makes an empty one, then " + line + " -snapshot ID"
+	const ofSnapshot = line + " -snapshot s-1"
+	snapshotted := instance("s-1")
 	for _, c := range []struct {
 		name               string
 		flags              string
@@ -85,10 +87,19 @@ func TestRestorationGoesOn(t *testing.T) {
 		{name: "discard that of before too early", flags: "-discard", own: restored, replaced: restored, refused: "has not adopted db", next: again + ", or " + back},
 		{name: "discard the restored one too early", flags: "-discard", own: restored, new: plain, refused: "has not adopted db", next: back},
 		{name: "discard while the name is free", flags: "-discard", new: plain, replaced: restored, refused: "no instance besides db", next: status},
+		{name: "a snapshot, nothing was done", flags: "-snapshot s-1", own: short, want: []string{"restore the snapshot s-1 to db-restored", aside, takes, adopt, restart}},
+		{name: "a snapshot, the name is free", flags: "-snapshot s-1", new: snapshotted, replaced: snapshotted, want: []string{takes, adopt, restart}, begun: true},
+		{name: "a snapshot, it is adopted", flags: "-snapshot s-1", own: plain, replaced: snapshotted, want: []string{adopt, restart}},
+		{name: "a snapshot, a time was restored", flags: "-snapshot s-1", own: plain, new: restored, refused: "has left db-restored", next: discard + ", which deletes it, then " + ofSnapshot},
+		{name: "a time, a snapshot is adopted", own: plain, replaced: snapshotted, refused: "has left db-replaced", next: back + ", then " + discard + ", then " + again},
+		{name: "discard that of before a snapshot too early", flags: "-discard", own: snapshotted, replaced: snapshotted, refused: "has not adopted db", next: ofSnapshot + ", or " + back},
 		{name: "discard nothing", flags: "-discard", own: plain, refused: "no instance besides db", next: status},
 	} {
 		r := &Restoration{choices: RestoreChoices{Env: "staging", to: at, back: c.flags == "-back", discard: c.flags == "-discard"}, own: "db", other: "db-restored", replaced: "db-replaced", began: time.Date(2026, 11, 28, 9, 0, 0, 0, time.UTC)}
 		r.choices.at, _ = time.Parse(time.RFC3339, at)
+		if id, ok := strings.CutPrefix(c.flags, "-snapshot "); ok {
+			r.choices.to, r.choices.snapshot = "", id
+		}
 		err := r.plan(c.own, c.new, c.replaced)
 		if c.refused != "" {
 			if err == nil || !strings.Contains(err.Error(), c.refused) || console.NextOf(err) != c.next {
@@ -120,6 +131,9 @@ func TestRestoreChoices(t *testing.T) {
 		{RestoreChoices{to: "2026-11-26T09:00:00Z"}, "has not come yet"},
 		{RestoreChoices{to: "2026-11-26T08:00:00Z", back: true}, "needs one of"},
 		{RestoreChoices{back: true, discard: true}, "needs one of"},
+		{RestoreChoices{to: "2026-11-26T08:00:00Z", snapshot: "s-1"}, "needs one of"},
+		{RestoreChoices{snapshot: "s-1", discard: true}, "needs one of"},
+		{RestoreChoices{snapshot: "S-1"}, ""},
 		{RestoreChoices{back: true, Yes: true, name: "production"}, "needs the name"},
 		{RestoreChoices{back: true, Yes: true, name: "staging"}, ""},
 		{RestoreChoices{to: "2026-11-26T09:59:00+01:00"}, ""},

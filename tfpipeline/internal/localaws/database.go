@@ -29,11 +29,16 @@ type databases struct {
 	// renamed and restored tell the servers of instances; nil if there are none.
 	renamed  func(from, to string)
 	restored func(from, to string, at time.Time)
+	// snapshot and fromSnapshot are told when a snapshot is taken, and when an instance is
+	// made of one.
+	snapshot     func(identifier, id string)
+	fromSnapshot func(id, to string)
 
 	mu       sync.Mutex
 	settings map[string]map[string]string // identifier → element → text
 	resource map[string]string            // identifier → DbiResourceId
 	waiting  map[string]url.Values        // identifier → what the maintenance window will change
+	taken    map[string]map[string]string // snapshot → element of its instance → text
 }
 
 // remembered maps the parameters that moto forgets to the elements that show
@@ -55,20 +60,24 @@ func newDatabases(address func(string) (string, int, bool)) *databases {
 		settings: map[string]map[string]string{},
 		resource: map[string]string{},
 		waiting:  map[string]url.Values{},
+		taken:    map[string]map[string]string{},
 	}
 }
 
 func (d *databases) operations() endpoint.Table {
 	return endpoint.Table{
-		"rds.CreateDBInstance":               d.change,
-		"rds.ModifyDBInstance":               d.modify,
-		"rds.DeleteDBInstance":               d.remove,
-		"rds.StartDBInstance":                d.show,
-		"rds.StopDBInstance":                 d.show,
-		"rds.RebootDBInstance":               d.show,
-		"rds.RestoreDBInstanceToPointInTime": d.restore,
-		"rds.DescribeDBInstances":            d.describe,
-		"rds.DescribeDBParameters":           showUserParameters,
+		"rds.CreateDBInstance":                d.change,
+		"rds.ModifyDBInstance":                d.modify,
+		"rds.DeleteDBInstance":                d.remove,
+		"rds.StartDBInstance":                 d.show,
+		"rds.StopDBInstance":                  d.show,
+		"rds.RebootDBInstance":                d.show,
+		"rds.RestoreDBInstanceToPointInTime":  d.restore,
+		"rds.RestoreDBInstanceFromDBSnapshot": d.restoreSnapshot,
+		"rds.CreateDBSnapshot":                d.takeSnapshot,
+		"rds.DescribeDBSnapshots":             d.describeSnapshots,
+		"rds.DescribeDBInstances":             d.describe,
+		"rds.DescribeDBParameters":            showUserParameters,
 	}
 }
 
@@ -166,48 +175,69 @@ func (d *databases) restore(c *endpoint.Call, next endpoint.Next) (*endpoint.Rep
 			return nil, endpoint.Refuse("InvalidRestoreFault", "The specified restore time %s is not within the restore window.", c.Form.Get("RestoreTime"))
 		}
 	}
-	described := c.WithForm(url.Values{"Action": {"DescribeDBInstances"}, "Version": c.Form["Version"], "DBInstanceIdentifier": {from}})
+	taken, rep, err := d.takenOver(c, from, next)
+	if taken == nil {
+		return rep, err // the instance does not exist
+	}
+	return d.createLike(c, taken, to, func() {
+		if d.restored != nil {
+			d.restored(from, to, at)
+		}
+	}, next)
+}
+
+// takenOver are the elements of an instance that one restored from it takes over; nil
+// with the answer of who refuses.
+func (d *databases) takenOver(c *endpoint.Call, identifier string, next endpoint.Next) (map[string]string, *endpoint.Reply, error) {
+	described := c.WithForm(url.Values{"Action": {"DescribeDBInstances"}, "Version": c.Form["Version"], "DBInstanceIdentifier": {identifier}})
 	described.Operation = "DescribeDBInstances"
 	rep, err := next(described)
 	if err != nil || rep.Status != http.StatusOK {
-		return rep, err // the instance does not exist
+		return nil, rep, err
 	}
 	source, err := endpoint.ParseXML(rep.Body)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	form := maps.Clone(c.Form)
-	for _, own := range []string{"SourceDBInstanceIdentifier", "TargetDBInstanceIdentifier", "RestoreTime", "UseLatestRestorableTime"} {
-		delete(form, own)
-	}
+	taken := map[string]string{}
 	for _, instance := range endpoint.Every(source, "DBInstance") {
 		for _, element := range []string{"AllocatedStorage", "BackupRetentionPeriod", "DBName", "Engine", "EngineVersion", "MasterUsername", "PreferredBackupWindow", "PreferredMaintenanceWindow", "StorageEncrypted"} {
 			if text := endpoint.Text(instance, element); text != "" {
-				form.Set(element, text)
+				taken[element] = text
 			}
 		}
+	}
+	return taken, rep, nil
+}
+
+// createLike creates an instance with what the request says, and with what it takes over.
+func (d *databases) createLike(c *endpoint.Call, taken map[string]string, to string, made func(), next endpoint.Next) (*endpoint.Reply, error) {
+	form := maps.Clone(c.Form)
+	for _, own := range []string{"SourceDBInstanceIdentifier", "TargetDBInstanceIdentifier", "RestoreTime", "UseLatestRestorableTime", "DBSnapshotIdentifier"} {
+		delete(form, own)
+	}
+	for element, text := range taken {
+		form.Set(element, text)
 	}
 	form.Set("Action", "CreateDBInstance")
 	form.Set("DBInstanceIdentifier", to)
 	form.Set("MasterUserPassword", "that-of-the-source")
 	create := c.WithForm(form)
 	create.Operation = "CreateDBInstance"
-	rep, err = repair(create, next, func(root *etree.Element) {
+	rep, err := repair(create, next, func(root *etree.Element) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		if d.restored != nil {
-			d.restored(from, to, at)
-		}
+		made()
 		d.complete(root)
 	})
 	if err != nil || rep.Status != http.StatusOK {
 		return rep, err
 	}
-	made, err := endpoint.ParseXML(rep.Body)
+	root, err := endpoint.ParseXML(rep.Body)
 	if err != nil {
 		return nil, err
 	}
-	return endpoint.Query(c, rdsNamespace, endpoint.Every(made, "DBInstance")...), nil
+	return endpoint.Query(c, rdsNamespace, endpoint.Every(root, "DBInstance")...), nil
 }
 
 func (d *databases) show(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
@@ -219,6 +249,11 @@ func (d *databases) show(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply,
 }
 
 func (d *databases) remove(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
+	if final := c.Form.Get("FinalDBSnapshotIdentifier"); final != "" {
+		if rep, err := d.keep(c, final, next); rep != nil || err != nil {
+			return rep, err
+		}
+	}
 	return repair(c, next, func(root *etree.Element) {
 		d.mu.Lock()
 		defer d.mu.Unlock()

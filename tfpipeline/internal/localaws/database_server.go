@@ -48,6 +48,7 @@ type databaseServers struct {
 	running   map[string]*server          // by identifier
 	addresses map[string]*databaseAddress // by identifier, also of instances that are gone
 	restored  map[string]restored         // what instances without a server yet begin with
+	snapshots map[string]*scratch.Server  // by identifier
 	closed    bool
 }
 
@@ -78,7 +79,7 @@ func newDatabaseServers(describe func(context.Context, string) (instance, error)
 	if _, err := file.Write(certificate); err != nil {
 		return nil, errors.Join(fmt.Errorf("keep the databases' certificate: %w", err), file.Close(), os.Remove(file.Name()))
 	}
-	return &databaseServers{certificate: certificate, key: key, root: file.Name(), describe: describe, progress: progress, running: map[string]*server{}, addresses: map[string]*databaseAddress{}, restored: map[string]restored{}}, file.Close()
+	return &databaseServers{certificate: certificate, key: key, root: file.Name(), describe: describe, progress: progress, running: map[string]*server{}, addresses: map[string]*databaseAddress{}, restored: map[string]restored{}, snapshots: map[string]*scratch.Server{}}, file.Close()
 }
 
 // selfSigned creates a certificate for this machine, and its key.
@@ -201,6 +202,36 @@ func (s *databaseServers) restore(from, to string, at time.Time) {
 	}
 }
 
+// snapshot has another server keep what an instance holds now: the instance's own ends
+// with it.
+func (s *databaseServers) snapshot(identifier, id string) {
+	if _, _, ok := s.address(identifier); !ok {
+		return // said already
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := s.running[identifier]
+	ctx := context.Background() // the server outlives the request
+	kept, err := known.postgres.Restore(ctx, time.Now(), scratch.Options{Role: known.role, TCP: true, Certificate: s.certificate, Key: s.key})
+	if err != nil {
+		s.progress(fmt.Sprintf("local endpoint: snapshot %s holds nothing: %v", id, err))
+		return
+	}
+	if old := s.snapshots[id]; old != nil {
+		_ = old.Close(ctx) // of a snapshot that was deleted
+	}
+	s.snapshots[id] = kept
+}
+
+// restoreSnapshot has an instance begin with what a snapshot holds.
+func (s *databaseServers) restoreSnapshot(id, to string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if kept := s.snapshots[id]; kept != nil {
+		s.restored[to] = restored{kept, time.Now()}
+	}
+}
+
 // recheck makes the next description of each instance look whether it is still
 // the same instance.
 func (s *databaseServers) recheck() {
@@ -218,6 +249,9 @@ func (s *databaseServers) close() {
 	_ = os.Remove(s.root) // it is in the system's temporary folder
 	for _, server := range s.running {
 		server.close()
+	}
+	for _, kept := range s.snapshots {
+		_ = kept.Close(context.Background()) // its files are in the system's temporary folder
 	}
 	for _, at := range s.addresses {
 		at.close()

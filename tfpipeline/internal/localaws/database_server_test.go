@@ -15,7 +15,8 @@ import (
 )
 
 // TestDatabaseTakesAName: an instance is restored to a time, takes the name of the one
-// that it was restored from, and is reached at that one's address.
+// that it was restored from, and is reached at that one's address. A snapshot keeps what
+// there was when it was taken.
 func TestDatabaseTakesAName(t *testing.T) {
 	if os.Getenv("E2E") == "" {
 		t.Skip("needs PostgreSQL: run make e2e")
@@ -62,11 +63,26 @@ func TestDatabaseTakesAName(t *testing.T) {
 	if _, restored := open("shop-restored"); count(restored) != 5 {
 		t.Errorf("%d items as of then, want 5", count(restored))
 	}
+	s.snapshot("shop-restored", "five")
+	s.snapshot("shop", "none")
+	if _, restored := open("shop-restored"); true {
+		if _, err := restored.Exec(t.Context(), "DELETE FROM items WHERE generate_series > 2"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.restoreSnapshot("five", "shop-five")
+	s.restoreSnapshot("five", "shop-five-more")
+	s.restoreSnapshot("none", "shop-none")
+	for identifier, want := range map[string]int{"shop-five": 5, "shop-five-more": 5, "shop-none": 0, "shop-restored": 2} {
+		if _, db := open(identifier); count(db) != want {
+			t.Errorf("%d items in %s, want %d", count(db), identifier, want)
+		}
+	}
 	s.rename("shop", "shop-replaced")
 	s.rename("shop-restored", "shop")
 	after, taken := open("shop")
-	if _, aside := open("shop-replaced"); count(taken) != 5 || count(aside) != 0 || after != before {
-		t.Errorf("%d items at %s, want 5 at %s; %d aside", count(taken), after, before, count(aside))
+	if _, aside := open("shop-replaced"); count(taken) != 2 || count(aside) != 0 || after != before {
+		t.Errorf("%d items at %s, want 2 at %s; %d aside", count(taken), after, before, count(aside))
 	}
 }
 

@@ -27,8 +27,8 @@
 //     iam judges. Tasks have the credentials of their roles. All others are the
 //     administrator's.
 //   - RDS: an instance restored to a point in time holds what the other one held then,
-//     and an instance that is renamed is reached at the address of its new name. Both
-//     are done at once.
+//     one made of a snapshot what the snapshot's held when it was taken, and an instance
+//     that is renamed is reached at the address of its new name. All are done at once.
 //   - Names: a call that names a subnet, security group, target group, role,
 //     namespace or certificate that is not there, or not yet ready, is refused
 //     as AWS refuses it; so are tags and tokens that AWS's patterns refuse.

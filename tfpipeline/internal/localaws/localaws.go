@@ -136,6 +136,7 @@ func Start(ctx context.Context, o Options) (*Endpoint, error) {
 	e.caches, e.databases = newCaches(e.account, e.control), newDatabases(o.Database)
 	if o.instances != nil {
 		e.databases.renamed, e.databases.restored = o.instances.rename, o.instances.restore
+		e.databases.snapshot, e.databases.fromSnapshot = o.instances.snapshot, o.instances.restoreSnapshot
 	}
 	e.operations = e.answers(o) //nolint:contextcheck // a table of functions, each called with its request's context
 	var err error
