@@ -29,7 +29,7 @@ type newColumn struct {
 	postgres int
 }
 
-func (j *judge) takeApart(def *pg.ColumnDef) newColumn {
+func (j tableJudge) takeApart(def *pg.ColumnDef) newColumn {
 	c := newColumn{def: def, name: catalog.Quote(def.GetColname()), typ: j.schema.ResolveType(def.GetTypeName()), postgres: j.postgres}
 	c.typeSQL = c.typ.String()
 	_, c.serial = catalog.Serial(def.GetTypeName())
@@ -64,7 +64,7 @@ func (j *judge) takeApart(def *pg.ColumnDef) newColumn {
 }
 
 // addColumn judges ADD COLUMN on a table that was there before the file.
-func (j *judge) addColumn(t *catalog.Relation, cmd *pg.AlterTableCmd) {
+func (j tableJudge) addColumn(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 	def := cmd.GetDef().GetColumnDef()
 	if there := t.Column(def.GetColname()); cmd.GetMissingOk() && t.Known && there != nil {
 		j.columnThere(t, there, def)
@@ -95,7 +95,7 @@ func (j *judge) addColumn(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 	j.columnConstraints(t, c)
 }
 
-func (j *judge) columnDefault(t *catalog.Relation, c newColumn) {
+func (j tableJudge) columnDefault(t *catalog.Relation, c newColumn) {
 	expr, err := catalog.DeparseExpression(c.fallback)
 	if err != nil {
 		expr = "…"
@@ -112,7 +112,7 @@ func (j *judge) columnDefault(t *catalog.Relation, c newColumn) {
 	}
 }
 
-func (j *judge) columnConstraints(t *catalog.Relation, c newColumn) {
+func (j tableJudge) columnConstraints(t *catalog.Relation, c newColumn) {
 	for _, check := range c.checks {
 		expr, err := catalog.DeparseExpression(check.GetRawExpr())
 		if err != nil {
@@ -137,7 +137,7 @@ func (j *judge) columnConstraints(t *catalog.Relation, c newColumn) {
 	}
 }
 
-func (j *judge) columnForeignKey(t *catalog.Relation, c newColumn) {
+func (j tableJudge) columnForeignKey(t *catalog.Relation, c newColumn) {
 	target := j.schema.Relation(c.foreign.GetPktable())
 	// Even DEFAULT NULL makes PostgreSQL look; only without any does it not.
 	if c.given || c.serial || c.identity || c.generate != nil {

@@ -13,7 +13,7 @@ import (
 
 // alterTable judges an ALTER TABLE, INDEX, VIEW … action by action, each on the
 // schema that those before it leave.
-func (j *judge) alterTable(n *pg.AlterTableStmt) {
+func (j tableJudge) alterTable(n *pg.AlterTableStmt) {
 	t := j.schema.AlterTarget(n)
 	if n.GetMissingOk() && j.absent(t) {
 		return
@@ -30,7 +30,7 @@ func (j *judge) alterTable(n *pg.AlterTableStmt) {
 		}
 	}
 	for _, cmd := range inPasses(n.GetCmds()) {
-		if cmd.GetSubtype() == pg.AlterTableType_AT_ValidateConstraint && strong && !isNew && !j.constraintDone(t, cmd.GetName()) {
+		if cmd.GetSubtype() == pg.AlterTableType_AT_ValidateConstraint && strong && !isNew && !validated(t, cmd.GetName()) {
 			j.report(0, "validate-with-lock-held", fmt.Sprintf("VALIDATE CONSTRAINT %s reads all of %s under the lock that the other actions of this ALTER TABLE take",
 				catalog.Quote(cmd.GetName()), t.Name), withoutValidate(n), fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", t.Name, catalog.Quote(cmd.GetName())))
 		}
@@ -79,14 +79,14 @@ func withoutValidate(n *pg.AlterTableStmt) string {
 	return sql + ";"
 }
 
-// constraintDone reports whether a constraint is known to be valid already.
-func (j *judge) constraintDone(t *catalog.Relation, name string) bool {
+// validated reports whether a constraint is known to be valid already.
+func validated(t *catalog.Relation, name string) bool {
 	c := t.Constraint(name)
 	return c != nil && c.Valid
 }
 
 // newTableAction judges what an action means beyond a table that the file made.
-func (j *judge) newTableAction(t *catalog.Relation, cmd *pg.AlterTableCmd) {
+func (j tableJudge) newTableAction(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 	if def := cmd.GetDef().GetColumnDef(); def != nil && cmd.GetSubtype() == pg.AlterTableType_AT_AddColumn {
 		j.columnDesign(def)
 	}
@@ -96,7 +96,7 @@ func (j *judge) newTableAction(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 }
 
 // action judges one action on a relation that was there before the file.
-func (j *judge) action(t *catalog.Relation, cmd *pg.AlterTableCmd) {
+func (j tableJudge) action(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 	if t.Kind == catalog.ForeignTable {
 		j.foreignTableAction(t, cmd)
 		return
@@ -201,7 +201,7 @@ func (j *judge) action(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 
 // foreignTableAction judges a table whose rows are elsewhere: nothing is read or
 // written, but names still break.
-func (j *judge) foreignTableAction(t *catalog.Relation, cmd *pg.AlterTableCmd) {
+func (j tableJudge) foreignTableAction(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 	if cmd.GetSubtype() == pg.AlterTableType_AT_DropColumn {
 		j.reportf(0, "drop-column", "column %s of %s goes away", catalog.Quote(cmd.GetName()), t.Name)
 	}
@@ -214,7 +214,7 @@ func (j *judge) needs(version int, what string) {
 	}
 }
 
-func (j *judge) cascade(behavior pg.DropBehavior, what string) {
+func (j tableJudge) cascade(behavior pg.DropBehavior, what string) {
 	if behavior == pg.DropBehavior_DROP_CASCADE {
 		j.reportf(0, "drop-cascade", "whatever depends on %s is dropped as well", what)
 	}
@@ -222,7 +222,7 @@ func (j *judge) cascade(behavior pg.DropBehavior, what string) {
 
 // dropDefault judges a column that loses its default or identity; a NULL that is
 // written hides the default of a domain, too.
-func (j *judge) dropDefault(t *catalog.Relation, column, what string, written bool) {
+func (j tableJudge) dropDefault(t *catalog.Relation, column, what string, written bool) {
 	c := t.Column(column)
 	none := func(d *pg.Node) bool { return d == nil || catalog.IsNull(d) }
 	if c != nil && numbers(c.Default) {
@@ -242,7 +242,7 @@ func (j *judge) dropDefault(t *catalog.Relation, column, what string, written bo
 	})
 }
 
-func (j *judge) identity(t *catalog.Relation, cmd *pg.AlterTableCmd) {
+func (j tableJudge) identity(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 	always := cmd.GetDef().GetConstraint().GetGeneratedWhen() == "a"
 	for _, o := range cmd.GetDef().GetList().GetItems() {
 		e := o.GetDefElem()
@@ -267,7 +267,7 @@ func numbers(def *pg.Node) bool {
 
 // numberedAnew reports an identity in place of a sequence's numbers, unless the
 // file tells it where to begin. That a sequence was dropped is another finding.
-func (j *judge) numberedAnew(t *catalog.Relation, column string) {
+func (j tableJudge) numberedAnew(t *catalog.Relation, column string) {
 	owned := func(ok func(*catalog.Relation) bool) bool {
 		for _, r := range j.schema.Relations {
 			if r.Kind == catalog.Sequence && r.Owner == t && ok(r) {
@@ -284,7 +284,7 @@ func (j *judge) numberedAnew(t *catalog.Relation, column string) {
 	})
 }
 
-func (j *judge) setTablespace(t *catalog.Relation, space string) {
+func (j tableJudge) setTablespace(t *catalog.Relation, space string) {
 	if t.Kind == catalog.Partitioned {
 		return // only where new partitions go
 	}

@@ -14,7 +14,7 @@ import (
 const maxCalls = 20
 
 // do judges the body of a DO block as if every branch ran.
-func (j *judge) do(n *pg.DoStmt) {
+func (j bodyJudge) do(n *pg.DoStmt) {
 	body, language := "", "plpgsql"
 	for _, a := range n.GetArgs() {
 		switch e := a.GetDefElem(); e.GetDefname() {
@@ -43,7 +43,7 @@ func (j *judge) do(n *pg.DoStmt) {
 }
 
 // steps judges the statements of a body, each at its own place.
-func (j *judge) steps(steps []catalog.Step, at func(catalog.Step) place) {
+func (j bodyJudge) steps(steps []catalog.Step, at func(catalog.Step) place) {
 	outer := j.at
 	defer func() { j.at = outer }()
 	for _, s := range steps {
@@ -65,7 +65,7 @@ func (j *judge) steps(steps []catalog.Step, at func(catalog.Step) place) {
 // values: those that are known at run time only may be any that were there.
 // What an unknown part stands for must be one name or value, which holds if the
 // text parses with a name in its place.
-func (j *judge) execute(expression string) {
+func (j bodyJudge) execute(expression string) {
 	node, err := catalog.Expression(expression)
 	if err == nil {
 		switch sql, open, ok := catalog.FoldOpen(node); {
@@ -90,7 +90,7 @@ var openPlaces = map[string]bool{
 
 // nestedOpen judges a statement with placeholders; false if it cannot tell what
 // the statement does.
-func (j *judge) nestedOpen(sql string) bool {
+func (j bodyJudge) nestedOpen(sql string) bool {
 	nodes, err := catalog.ParseAll(sql)
 	if err != nil {
 		return false
@@ -128,7 +128,7 @@ func shorten(text string) string {
 }
 
 // nested judges the SQL of one step.
-func (j *judge) nested(sql string) {
+func (j bodyJudge) nested(sql string) {
 	nodes, err := catalog.ParseAll(sql)
 	if err != nil {
 		j.report(0, migrations.RuleSyntax, shorten(sql)+": "+err.Error())
@@ -141,7 +141,7 @@ func (j *judge) nested(sql string) {
 
 // createFunction judges what a definition brings along; its body is judged
 // where the migration calls it.
-func (j *judge) createFunction(n *pg.CreateFunctionStmt) {
+func (j bodyJudge) createFunction(n *pg.CreateFunctionStmt) {
 	j.setOptions(n.GetOptions())
 	language, body := "sql", ""
 	for _, o := range n.GetOptions() {
@@ -166,7 +166,7 @@ func (j *judge) createFunction(n *pg.CreateFunctionStmt) {
 	}
 }
 
-func (j *judge) selectStatement(node *pg.Node, n *pg.SelectStmt) {
+func (j bodyJudge) selectStatement(node *pg.Node, n *pg.SelectStmt) {
 	for _, cte := range n.GetWithClause().GetCtes() {
 		switch q := cte.GetCommonTableExpr().GetCtequery(); q.GetNode().(type) {
 		case *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_InsertStmt, *pg.Node_MergeStmt:
@@ -189,7 +189,7 @@ func (j *judge) selectStatement(node *pg.Node, n *pg.SelectStmt) {
 
 // unknownFunction reports one that neither PostgreSQL nor the schema has: a rare
 // extension's, or one of a database that is not known here. It may do anything.
-func (j *judge) unknownFunction(f *pg.FuncCall) {
+func (j bodyJudge) unknownFunction(f *pg.FuncCall) {
 	names := catalog.Strings(f.GetFuncname())
 	if len(names) == 0 || names[0] == "pg_catalog" || len(j.schema.FindFunctions(names, len(f.GetArgs()))) > 0 {
 		return
@@ -200,7 +200,7 @@ func (j *judge) unknownFunction(f *pg.FuncCall) {
 }
 
 // calledFunctions judges the bodies of functions that a statement calls.
-func (j *judge) calledFunctions(node *pg.Node) {
+func (j bodyJudge) calledFunctions(node *pg.Node) {
 	catalog.Walk(node, func(n *pg.Node) bool {
 		if f := n.GetFuncCall(); f != nil {
 			j.call(f)
@@ -210,7 +210,7 @@ func (j *judge) calledFunctions(node *pg.Node) {
 }
 
 // call judges the body of a function that runs now, or its effect on settings.
-func (j *judge) call(f *pg.FuncCall) {
+func (j bodyJudge) call(f *pg.FuncCall) {
 	names := catalog.Strings(f.GetFuncname())
 	if len(names) == 0 {
 		return
@@ -236,7 +236,7 @@ func (j *judge) call(f *pg.FuncCall) {
 	}
 }
 
-func (j *judge) functionBody(fn *catalog.Function) {
+func (j bodyJudge) functionBody(fn *catalog.Function) {
 	line, _ := j.position(0)
 	here := place{statement: j.at.statement, line: line, in: "in " + fn.Name.String() + "()", loop: j.at.loop}
 	at := func(catalog.Step) place { return here }

@@ -11,7 +11,7 @@ import (
 )
 
 // addConstraint judges ADD CONSTRAINT on a table that was there before.
-func (j *judge) addConstraint(t *catalog.Relation, c *pg.Constraint) {
+func (j tableJudge) addConstraint(t *catalog.Relation, c *pg.Constraint) {
 	at := c.GetLocation()
 	switch c.GetContype() {
 	case pg.ConstrType_CONSTR_CHECK:
@@ -45,7 +45,7 @@ func (j *judge) addConstraint(t *catalog.Relation, c *pg.Constraint) {
 	}
 }
 
-func (j *judge) addForeignKey(t *catalog.Relation, c *pg.Constraint) {
+func (j tableJudge) addForeignKey(t *catalog.Relation, c *pg.Constraint) {
 	columns := catalog.Strings(c.GetFkAttrs())
 	target := j.schema.Relation(c.GetPktable())
 	j.wantIndex(t, columns, c.GetLocation())
@@ -73,7 +73,7 @@ func (j *judge) addForeignKey(t *catalog.Relation, c *pg.Constraint) {
 	j.report(c.GetLocation(), "fk-not-valid-missing", fmt.Sprintf("every row of %s is looked up in %s, and nobody writes to either meanwhile", t.Name, target.Name), steps...)
 }
 
-func (j *judge) addUnique(t *catalog.Relation, c *pg.Constraint) {
+func (j tableJudge) addUnique(t *catalog.Relation, c *pg.Constraint) {
 	columns := catalog.Strings(c.GetKeys())
 	name := constraintName(c.GetConname(), t, strings.Join(columns, "_"), "key")
 	var steps []string
@@ -100,7 +100,7 @@ func deferral(c *pg.Constraint) string {
 	return when(c.GetDeferrable(), " DEFERRABLE") + when(c.GetInitdeferred(), " INITIALLY DEFERRED")
 }
 
-func (j *judge) addPrimaryKey(t *catalog.Relation, c *pg.Constraint) {
+func (j tableJudge) addPrimaryKey(t *catalog.Relation, c *pg.Constraint) {
 	columns := catalog.Strings(c.GetKeys())
 	using := c.GetIndexname()
 	if using != "" {
@@ -139,7 +139,7 @@ func (j *judge) addPrimaryKey(t *catalog.Relation, c *pg.Constraint) {
 
 // provenNotNull reports whether SET NOT NULL on a column needs no look at the
 // rows: it is so already, or a validated check says so.
-func (j *judge) provenNotNull(t *catalog.Relation, column string) bool {
+func (j tableJudge) provenNotNull(t *catalog.Relation, column string) bool {
 	if c := t.Column(column); c != nil && c.NotNull {
 		return true
 	}
@@ -181,7 +181,7 @@ func requireNotNull(t *catalog.Relation, column string, postgres int) []string {
 	return steps
 }
 
-func (j *judge) setNotNull(t *catalog.Relation, column string) {
+func (j tableJudge) setNotNull(t *catalog.Relation, column string) {
 	if j.provenNotNull(t, column) {
 		return
 	}
@@ -189,7 +189,7 @@ func (j *judge) setNotNull(t *catalog.Relation, column string) {
 }
 
 // dropConstraint judges what a dropped constraint did for the running release.
-func (j *judge) dropConstraint(t *catalog.Relation, cmd *pg.AlterTableCmd) {
+func (j tableJudge) dropConstraint(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 	c := t.Constraint(cmd.GetName())
 	if c == nil && cmd.GetMissingOk() && t.Known {
 		return

@@ -8,7 +8,7 @@ import (
 )
 
 // writeTarget returns the table that a statement writes to, or nil.
-func (j *judge) writeTarget(node *pg.Node) *catalog.Relation {
+func writeTarget(schema *catalog.Schema, node *pg.Node) *catalog.Relation {
 	var v *pg.RangeVar
 	switch n := node.GetNode().(type) {
 	case *pg.Node_UpdateStmt:
@@ -23,7 +23,7 @@ func (j *judge) writeTarget(node *pg.Node) *catalog.Relation {
 	if v == nil {
 		return nil
 	}
-	return j.schema.Relation(v)
+	return schema.Relation(v)
 }
 
 func where(node *pg.Node) *pg.Node {
@@ -63,7 +63,7 @@ func (j *judge) write(node *pg.Node) {
 	if j.migration.Backfill != nil && j.at.line == 0 {
 		return // judged as a batch
 	}
-	t := j.writeTarget(node)
+	t := writeTarget(j.schema, node)
 	if migrations.RecordsMigrations(t.Name.Name) {
 		return // as many rows as there are migrations
 	}
@@ -82,7 +82,7 @@ func (j *judge) write(node *pg.Node) {
 			j.report(0, "unbatched-update", "it may change every row of "+t.Name.String())
 		}
 	case *pg.Node_InsertStmt:
-		if source := j.readsExisting(n.InsertStmt.GetSelectStmt()); source != nil {
+		if source := readsExisting(j.schema, n.InsertStmt.GetSelectStmt()); source != nil {
 			j.reportf(0, "unbatched-insert", "all of %s is copied in one transaction", source.Name)
 		}
 	}

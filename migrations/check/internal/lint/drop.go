@@ -23,9 +23,9 @@ var dropRules = map[pg.ObjectType]string{
 // replaceable are the kinds that a file may drop and create again.
 var replaceable = map[pg.ObjectType]bool{pg.ObjectType_OBJECT_TRIGGER: true, pg.ObjectType_OBJECT_POLICY: true}
 
-func (j *judge) drop(n *pg.DropStmt) {
+func (j nameJudge) drop(n *pg.DropStmt) {
 	if n.GetRemoveType() == pg.ObjectType_OBJECT_INDEX {
-		j.dropIndex(n)
+		indexJudge{j.judge}.dropIndex(n)
 		return
 	}
 	kind := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(n.GetRemoveType().String(), "OBJECT_")), "matview", "materialized view")
@@ -37,7 +37,7 @@ func (j *judge) drop(n *pg.DropStmt) {
 		}
 		name := catalog.Name{Name: strings.Join(parts, ".")}.Name
 		switch rule, breaking := dropRules[n.GetRemoveType()]; {
-		case replaceable[n.GetRemoveType()] && len(parts) > 1 && j.recreated[j.partOf(parts)]:
+		case replaceable[n.GetRemoveType()] && len(parts) > 1 && j.recreated[partOf(j.schema, parts)]:
 			if n.GetRemoveType() == pg.ObjectType_OBJECT_POLICY {
 				j.replacePolicy(parts)
 			}
@@ -62,7 +62,7 @@ func (j *judge) drop(n *pg.DropStmt) {
 
 // uncalled reports whether a trigger function is known to have no trigger: nothing
 // depends on it, and no release uses it.
-func (j *judge) uncalled(kind pg.ObjectType, parts []string) bool {
+func (j nameJudge) uncalled(kind pg.ObjectType, parts []string) bool {
 	list := j.schema.FindFunctions(parts, -1)
 	if !j.schema.Complete || len(list) == 0 || kind != pg.ObjectType_OBJECT_FUNCTION && kind != pg.ObjectType_OBJECT_ROUTINE {
 		return false
@@ -77,7 +77,7 @@ func (j *judge) uncalled(kind pg.ObjectType, parts []string) bool {
 
 // existsAtEnd returns a function that reports, at the end of the transaction, whether
 // the dropped object exists again.
-func (j *judge) existsAtEnd(kind pg.ObjectType, rule string, parts []string, o *pg.Node) func() bool {
+func (j nameJudge) existsAtEnd(kind pg.ObjectType, rule string, parts []string, o *pg.Node) func() bool {
 	switch kind {
 	case pg.ObjectType_OBJECT_VIEW, pg.ObjectType_OBJECT_MATVIEW, pg.ObjectType_OBJECT_SEQUENCE:
 		relation, _ := catalog.RelationKind(kind)
@@ -123,7 +123,7 @@ func (j *judge) ours(kind pg.ObjectType, parts []string) bool {
 }
 
 // unknown reports whether an object dropped IF EXISTS is known not to exist.
-func (j *judge) unknown(kind pg.ObjectType, parts []string, o *pg.Node) bool {
+func (j nameJudge) unknown(kind pg.ObjectType, parts []string, o *pg.Node) bool {
 	if !j.schema.Complete {
 		return false
 	}
@@ -171,7 +171,7 @@ var renameRules = map[pg.ObjectType]string{
 
 // renamedHere reports whether the file itself introduced the old name, so that no
 // release uses it.
-func (j *judge) renamedHere(n *pg.RenameStmt) bool {
+func (j nameJudge) renamedHere(n *pg.RenameStmt) bool {
 	parts := catalog.ObjectParts(n.GetObject())
 	if n.GetRelation() != nil {
 		parts = rangeParts(n.GetRelation())
@@ -189,7 +189,7 @@ func (j *judge) renamedHere(n *pg.RenameStmt) bool {
 	return mine
 }
 
-func (j *judge) rename(n *pg.RenameStmt) {
+func (j nameJudge) rename(n *pg.RenameStmt) {
 	old := n.GetSubname()
 	if j.renamedHere(n) {
 		return
@@ -250,7 +250,7 @@ func (j *judge) rename(n *pg.RenameStmt) {
 	j.reportf(0, rule, "%s gets the name %s", old, catalog.Quote(n.GetNewname()))
 }
 
-func (j *judge) renameColumn(n *pg.RenameStmt, t *catalog.Relation, old string) {
+func (j nameJudge) renameColumn(n *pg.RenameStmt, t *catalog.Relation, old string) {
 	c := t.Column(old)
 	if c != nil && c.File == j.schema.File {
 		return
@@ -273,7 +273,7 @@ func (j *judge) otherColumn(t *catalog.Relation, c *catalog.Column) func() bool 
 	}
 }
 
-func (j *judge) reportRename(n *pg.RenameStmt, t *catalog.Relation, c *catalog.Column, from, to string) {
+func (j nameJudge) reportRename(n *pg.RenameStmt, t *catalog.Relation, c *catalog.Column, from, to string) {
 	function := catalog.Quote("sync_" + t.Name.Name + "_" + n.GetNewname())
 	j.report(0, "rename-column", fmt.Sprintf("column %s of %s gets the name %s", from, t.Name, to),
 		fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s;\n\nCREATE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n    IF TG_OP = 'INSERT' THEN\n        NEW.%s := coalesce(NEW.%s, NEW.%s);\n    ELSIF NEW.%s IS DISTINCT FROM OLD.%s THEN\n        NEW.%s := NEW.%s;\n    END IF;\n    NEW.%s := NEW.%s;\n    RETURN NEW;\nEND\n$$;\n\nCREATE TRIGGER %s BEFORE INSERT OR UPDATE ON %s\n    FOR EACH ROW EXECUTE FUNCTION %s();",
@@ -282,12 +282,12 @@ func (j *judge) reportRename(n *pg.RenameStmt, t *catalog.Relation, c *catalog.C
 		fmt.Sprintf("-- phase: contract\n-- unused-since: v1.4.0\n\nDROP TRIGGER %s ON %s;\nDROP FUNCTION %s();\nALTER TABLE %s DROP COLUMN %s;", function, t.Name, function, t.Name, from))
 }
 
-func (j *judge) renameTable(n *pg.RenameStmt, t *catalog.Relation) {
+func (j nameJudge) renameTable(n *pg.RenameStmt, t *catalog.Relation) {
 	j.report(0, "rename-table", fmt.Sprintf("%s gets the name %s", t.Name, catalog.Quote(n.GetNewname())),
 		fmt.Sprintf("ALTER TABLE %s RENAME TO %s;\nCREATE VIEW %s AS SELECT * FROM %s;", t.Name, catalog.Quote(n.GetNewname()), t.Name, catalog.Name{Schema: t.Name.Schema, Name: n.GetNewname()}))
 }
 
-func (j *judge) setSchema(n *pg.AlterObjectSchemaStmt) {
+func (j nameJudge) setSchema(n *pg.AlterObjectSchemaStmt) {
 	if n.GetRelation() == nil {
 		parts := catalog.ObjectParts(n.GetObject())
 		if !j.ours(n.GetObjectType(), parts) {

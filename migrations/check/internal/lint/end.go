@@ -63,7 +63,7 @@ func (j *judge) absent(r *catalog.Relation) bool {
 
 // replaced reports whether a relation's name means something afterwards that
 // offers what it offered; what differs is a finding of its own.
-func (j *judge) replaced(old *catalog.Relation, rule string) func() bool {
+func (j nameJudge) replaced(old *catalog.Relation, rule string) func() bool {
 	name, columns, rights := old.Name, columnsNow(old), j.rights("relation "+old.Name.String())
 	return func() bool {
 		now := j.schema.Relations[name]
@@ -88,7 +88,7 @@ func (j *judge) replaced(old *catalog.Relation, rule string) func() bool {
 				j.report(0, "view-columns", fmt.Sprintf("%s %s is made again, and %s", old.Kind, name, lost))
 			}
 		}
-		rights.kept(j, name.String())
+		rights.kept(j.judge, name.String())
 		return true
 	}
 }
@@ -139,13 +139,13 @@ type rights struct {
 	grants     map[string]bool
 }
 
-func (j *judge) rights(key string) rights {
+func (j nameJudge) rights(key string) rights {
 	return rights{key, j.schema.Owners[key], maps.Clone(j.schema.Rights[key])}
 }
 
 // kept reports what a new object of the same name does not come with.
 func (r rights) kept(j *judge, name string) {
-	if r.owner != "" && j.schema.Owners[r.key] != r.owner && r.owner != j.usualOwner() {
+	if r.owner != "" && j.schema.Owners[r.key] != r.owner && r.owner != usualOwner(j.schema) {
 		j.reportf(0, "change-owner", "%s is made again and no longer belongs to %s", name, catalog.Quote(r.owner))
 	}
 	if j.schema.DefaultRights {
@@ -162,10 +162,10 @@ func (r rights) kept(j *judge, name string) {
 
 // usualOwner is the role that owns most of what has an owner: whoever runs the
 // migrations, as far as a dump tells.
-func (j *judge) usualOwner() string {
+func usualOwner(schema *catalog.Schema) string {
 	count := map[string]int{}
 	best := ""
-	for _, owner := range j.schema.Owners {
+	for _, owner := range schema.Owners {
 		if count[owner]++; count[owner] > count[best] || count[owner] == count[best] && owner < best {
 			best = owner
 		}
@@ -178,7 +178,7 @@ func (j *judge) usualOwner() string {
 
 // retyped reports whether a type's name means, afterwards, one of the same kind
 // with every value that it had.
-func (j *judge) retyped(name catalog.Name, old *catalog.UserType) func() bool {
+func (j nameJudge) retyped(name catalog.Name, old *catalog.UserType) func() bool {
 	if old == nil {
 		return func() bool {
 			now := j.schema.Types[name]
@@ -207,7 +207,7 @@ func (j *judge) retyped(name catalog.Name, old *catalog.UserType) func() bool {
 
 // recreatedFunction reports whether every dropped function is there afterwards
 // and can be called as before.
-func (j *judge) recreatedFunction(parts []string, o *pg.ObjectWithArgs) func() bool {
+func (j nameJudge) recreatedFunction(parts []string, o *pg.ObjectWithArgs) func() bool {
 	name := j.schema.ObjectName(parts)
 	var old []*catalog.Function
 	for _, f := range j.schema.Functions[name] {
@@ -240,7 +240,7 @@ func (j *judge) recreatedFunction(parts []string, o *pg.ObjectWithArgs) func() b
 				return true
 			}
 		}
-		rights.kept(j, name.String()+"()")
+		rights.kept(j.judge, name.String()+"()")
 		return true
 	}
 }

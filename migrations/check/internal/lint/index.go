@@ -9,7 +9,7 @@ import (
 	"github.com/specboard/platform/migrations/check/internal/catalog"
 )
 
-func (j *judge) createIndex(node *pg.Node, n *pg.IndexStmt) {
+func (j indexJudge) createIndex(node *pg.Node, n *pg.IndexStmt) {
 	t := j.schema.Relation(n.GetRelation())
 	if n.GetIfNotExists() && j.indexThere(n, t) {
 		return
@@ -80,7 +80,7 @@ func deparse(node *pg.Node, change func(*pg.Node)) string {
 
 // partitionedIndex is the recipe for an index on a partitioned table: the
 // parent's alone, one for each partition, and then they are joined.
-func (j *judge) partitionedIndex(node *pg.Node, n *pg.IndexStmt, t *catalog.Relation) []string {
+func (j indexJudge) partitionedIndex(node *pg.Node, n *pg.IndexStmt, t *catalog.Relation) []string {
 	name := n.GetIdxname()
 	if name == "" {
 		name = indexName(t, n)
@@ -111,7 +111,7 @@ func (j *judge) partitionedIndex(node *pg.Node, n *pg.IndexStmt, t *catalog.Rela
 	return files
 }
 
-func (j *judge) dropIndex(n *pg.DropStmt) {
+func (j indexJudge) dropIndex(n *pg.DropStmt) {
 	for _, o := range n.GetObjects() {
 		parts := catalog.ObjectParts(o)
 		r := j.schema.RelationAs(parts, catalog.IndexKind)
@@ -147,7 +147,7 @@ func (j *judge) dropIndex(n *pg.DropStmt) {
 	}
 }
 
-func (j *judge) reindex(n *pg.ReindexStmt) {
+func (j indexJudge) reindex(n *pg.ReindexStmt) {
 	if hasOption(n.GetParams(), "concurrently") {
 		j.needs(12, "REINDEX CONCURRENTLY")
 		return

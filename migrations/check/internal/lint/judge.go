@@ -10,7 +10,8 @@ import (
 	"github.com/specboard/platform/migrations/check/internal/catalog"
 )
 
-// judge looks at one file, statement by statement.
+// judge looks at one file, statement by statement. What belongs to one family of
+// statements alone is in the type of that family, which adds no state.
 type judge struct {
 	run       Run
 	schema    *catalog.Schema
@@ -24,7 +25,7 @@ type judge struct {
 
 	at place
 	// held are the locks that the transaction has so far, of statements before.
-	held []heldLock
+	held heldLocks
 	// added are the enum values that the transaction added.
 	added []enumValue
 	// utc is set once the file sets its time zone to UTC.
@@ -45,6 +46,17 @@ type judge struct {
 	// last is the last statement that is no setting: that of a backfill.
 	last *pg.Node
 }
+
+type (
+	// tableJudge looks at tables, columns, constraints and partitions.
+	tableJudge struct{ *judge }
+	// indexJudge looks at indexes.
+	indexJudge struct{ *judge }
+	// nameJudge looks at what disappears under its name: by DROP, RENAME or SET SCHEMA.
+	nameJudge struct{ *judge }
+	// bodyJudge looks at functions and DO blocks, and at what calls them.
+	bodyJudge struct{ *judge }
+)
 
 // place is where a statement stands: in the file, or in a body on one line.
 type place struct {
@@ -109,7 +121,8 @@ func (j *judge) statement(node *pg.Node) {
 	default:
 		j.schema.ApplyAt(node, j.at.statement.SQL, j.at.statement.Line)
 	}
-	j.lock(locks)
+	line, _ := j.position(0)
+	j.held.add(locks, line)
 	if j.alone() && j.at.line == 0 {
 		j.held, j.added = nil, nil
 		j.endTransaction()
@@ -120,26 +133,26 @@ func (j *judge) statement(node *pg.Node) {
 func (j *judge) judge(node *pg.Node) {
 	switch n := node.GetNode().(type) {
 	case *pg.Node_AlterTableStmt:
-		j.alterTable(n.AlterTableStmt)
+		tableJudge{j}.alterTable(n.AlterTableStmt)
 	case *pg.Node_CreateStmt:
-		j.createTable(n.CreateStmt)
+		tableJudge{j}.createTable(n.CreateStmt)
 	case *pg.Node_CreateForeignTableStmt:
-		j.createTable(n.CreateForeignTableStmt.GetBaseStmt())
+		tableJudge{j}.createTable(n.CreateForeignTableStmt.GetBaseStmt())
 	case *pg.Node_CreateTableAsStmt:
 		if n.CreateTableAsStmt.GetIfNotExists() {
 			j.queryThere(n.CreateTableAsStmt)
 		}
-		j.calledFunctions(node)
+		bodyJudge{j}.calledFunctions(node)
 	case *pg.Node_IndexStmt:
-		j.createIndex(node, n.IndexStmt)
+		indexJudge{j}.createIndex(node, n.IndexStmt)
 	case *pg.Node_DropStmt:
-		j.drop(n.DropStmt)
+		nameJudge{j}.drop(n.DropStmt)
 	case *pg.Node_RenameStmt:
-		j.rename(n.RenameStmt)
+		nameJudge{j}.rename(n.RenameStmt)
 	case *pg.Node_AlterObjectSchemaStmt:
-		j.setSchema(n.AlterObjectSchemaStmt)
+		nameJudge{j}.setSchema(n.AlterObjectSchemaStmt)
 	case *pg.Node_ReindexStmt:
-		j.reindex(n.ReindexStmt)
+		indexJudge{j}.reindex(n.ReindexStmt)
 	case *pg.Node_RefreshMatViewStmt:
 		j.refresh(n.RefreshMatViewStmt)
 	case *pg.Node_ClusterStmt:
@@ -156,18 +169,18 @@ func (j *judge) judge(node *pg.Node) {
 		j.report(0, "set-tablespace", "it moves every table or index of a tablespace, one after the other")
 	case *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_InsertStmt, *pg.Node_MergeStmt:
 		j.write(node)
-		j.calledFunctions(node)
+		bodyJudge{j}.calledFunctions(node)
 	case *pg.Node_SelectStmt:
-		j.selectStatement(node, n.SelectStmt)
+		bodyJudge{j}.selectStatement(node, n.SelectStmt)
 	case *pg.Node_TruncateStmt:
 		j.truncate(n.TruncateStmt)
 	case *pg.Node_DoStmt:
-		j.do(n.DoStmt)
+		bodyJudge{j}.do(n.DoStmt)
 	case *pg.Node_CallStmt:
-		j.call(n.CallStmt.GetFunccall())
-		j.unknownFunction(n.CallStmt.GetFunccall())
+		bodyJudge{j}.call(n.CallStmt.GetFunccall())
+		bodyJudge{j}.unknownFunction(n.CallStmt.GetFunccall())
 	case *pg.Node_CreateFunctionStmt:
-		j.createFunction(n.CreateFunctionStmt)
+		bodyJudge{j}.createFunction(n.CreateFunctionStmt)
 	case *pg.Node_VariableSetStmt:
 		j.set(n.VariableSetStmt)
 	case *pg.Node_AlterRoleSetStmt:

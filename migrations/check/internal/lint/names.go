@@ -12,7 +12,7 @@ import (
 
 // renameConstraint judges another name for a constraint, or for the index that
 // it stands on: ON CONFLICT ON CONSTRAINT names those that make rows unique.
-func (j *judge) renameConstraint(n *pg.RenameStmt) {
+func (j nameJudge) renameConstraint(n *pg.RenameStmt) {
 	if n.GetRenameType() == pg.ObjectType_OBJECT_INDEX {
 		r := j.schema.RelationAs(rangeParts(n.GetRelation()), catalog.IndexKind)
 		index := j.schema.IndexOf(r)
@@ -39,7 +39,7 @@ func (j *judge) renameConstraint(n *pg.RenameStmt) {
 	}
 }
 
-func (j *judge) constraintRenamed(t *catalog.Relation, c *catalog.Constraint, to string) {
+func (j nameJudge) constraintRenamed(t *catalog.Relation, c *catalog.Constraint, to string) {
 	if c.File == j.schema.File || c.Kind == catalog.Check || c.Kind == catalog.Foreign {
 		return
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/specboard/platform/migrations/check/internal/catalog"
 )
 
-func (j *judge) attachPartition(parent *catalog.Relation, cmd *pg.PartitionCmd) {
+func (j tableJudge) attachPartition(parent *catalog.Relation, cmd *pg.PartitionCmd) {
 	if parent.Kind == catalog.IndexKind {
 		return
 	}
@@ -33,7 +33,7 @@ func (j *judge) attachPartition(parent *catalog.Relation, cmd *pg.PartitionCmd) 
 
 // partitionIndexes reports the indexes of a partitioned table that ATTACH has to
 // build, since the table to be attached has none like them.
-func (j *judge) partitionIndexes(parent, child *catalog.Relation) {
+func (j tableJudge) partitionIndexes(parent, child *catalog.Relation) {
 	for _, i := range parent.Indexes {
 		like := func(own *catalog.Index) bool {
 			return own.Unique == i.Unique && slices.Equal(own.Columns, i.Columns) && (own.Where == nil) == (i.Where == nil)
@@ -53,7 +53,7 @@ func (j *judge) partitionIndexes(parent, child *catalog.Relation) {
 
 // defaultPartition reports that a new partition makes PostgreSQL read the
 // default one.
-func (j *judge) defaultPartition(parent *catalog.Relation, bound *pg.PartitionBoundSpec) {
+func (j tableJudge) defaultPartition(parent *catalog.Relation, bound *pg.PartitionBoundSpec) {
 	d := parent.DefaultPartition()
 	if d == nil || j.schema.New(d) || bound.GetIsDefault() {
 		return
@@ -61,7 +61,7 @@ func (j *judge) defaultPartition(parent *catalog.Relation, bound *pg.PartitionBo
 	j.reportf(0, "attach-partition-scan", "every row of the default partition %s is read to be sure that none belongs into the new one", d.Name)
 }
 
-func (j *judge) detachPartition(parent *catalog.Relation, cmd *pg.PartitionCmd) {
+func (j tableJudge) detachPartition(parent *catalog.Relation, cmd *pg.PartitionCmd) {
 	if cmd.GetConcurrent() {
 		j.needs(14, "DETACH PARTITION CONCURRENTLY")
 		if parent.DefaultPartition() != nil {
@@ -82,7 +82,7 @@ func (j *judge) detachPartition(parent *catalog.Relation, cmd *pg.PartitionCmd) 
 
 // provesBound reports whether validated checks and NOT NULL say what the bounds
 // of a partition demand: only then is it not read.
-func (j *judge) provesBound(parent, child *catalog.Relation, bound *pg.PartitionBoundSpec) bool {
+func (j tableJudge) provesBound(parent, child *catalog.Relation, bound *pg.PartitionBoundSpec) bool {
 	if parent.Strategy == "hash" || len(parent.Key) != 1 || parent.Key[0] == "" {
 		return false
 	}

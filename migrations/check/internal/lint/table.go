@@ -10,7 +10,7 @@ import (
 )
 
 // createTable judges CREATE TABLE: it locks only what it refers to.
-func (j *judge) createTable(n *pg.CreateStmt) {
+func (j tableJudge) createTable(n *pg.CreateStmt) {
 	if n.GetIfNotExists() {
 		j.tableThere(n)
 	}
@@ -25,7 +25,7 @@ func (j *judge) createTable(n *pg.CreateStmt) {
 }
 
 // columnDesign judges a new column's type.
-func (j *judge) columnDesign(def *pg.ColumnDef) {
+func (j tableJudge) columnDesign(def *pg.ColumnDef) {
 	if t := j.schema.ResolveType(def.GetTypeName()); t.Builtin() == "json" {
 		j.reportf(def.GetLocation(), "json-column", "column %s is json", catalog.Quote(def.GetColname()))
 	}
@@ -94,9 +94,9 @@ func (j *judge) lookAhead(parsed []parsedStatement) {
 		}
 		switch n := s.nodes[0].GetNode().(type) {
 		case *pg.Node_CreateTrigStmt:
-			j.recreated[j.partOf(append(rangeParts(n.CreateTrigStmt.GetRelation()), n.CreateTrigStmt.GetTrigname()))] = true
+			j.recreated[partOf(j.schema, append(rangeParts(n.CreateTrigStmt.GetRelation()), n.CreateTrigStmt.GetTrigname()))] = true
 		case *pg.Node_CreatePolicyStmt:
-			j.recreated[j.partOf(append(rangeParts(n.CreatePolicyStmt.GetTable()), n.CreatePolicyStmt.GetPolicyName()))] = true
+			j.recreated[partOf(j.schema, append(rangeParts(n.CreatePolicyStmt.GetTable()), n.CreatePolicyStmt.GetPolicyName()))] = true
 		case *pg.Node_IndexStmt:
 			if params := n.IndexStmt.GetIndexParams(); len(params) > 0 {
 				j.recreated["index "+n.IndexStmt.GetRelation().GetRelname()+" "+params[0].GetIndexElem().GetName()] = true
@@ -106,7 +106,7 @@ func (j *judge) lookAhead(parsed []parsedStatement) {
 }
 
 // partOf is the key of a table's trigger or policy.
-func (j *judge) partOf(parts []string) string {
+func partOf(schema *catalog.Schema, parts []string) string {
 	last := len(parts) - 1
-	return "part " + j.schema.Resolve(parts[:last]).String() + "." + parts[last]
+	return "part " + schema.Resolve(parts[:last]).String() + "." + parts[last]
 }

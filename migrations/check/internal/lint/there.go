@@ -30,7 +30,7 @@ func (j *judge) otherThing(v *pg.RangeVar, kind catalog.Kind) (*catalog.Relation
 	return r, true
 }
 
-func (j *judge) tableThere(n *pg.CreateStmt) {
+func (j tableJudge) tableThere(n *pg.CreateStmt) {
 	t, there := j.otherThing(n.GetRelation(), catalog.Table)
 	if !there || t == nil || !t.Known {
 		return
@@ -53,7 +53,7 @@ func (j *judge) tableThere(n *pg.CreateStmt) {
 }
 
 // constraintThere reports a constraint that the table that is there lacks.
-func (j *judge) constraintThere(t *catalog.Relation, c *pg.Constraint, columns []string) {
+func (j tableJudge) constraintThere(t *catalog.Relation, c *pg.Constraint, columns []string) {
 	lacks := func(what string) {
 		j.reportf(c.GetLocation(), "if-not-exists", "%s is there, and has no %s on (%s)%s", t.Name, what, quoteAll(columns), nothingMade)
 	}
@@ -107,7 +107,7 @@ func (j *judge) queryThere(n *pg.CreateTableAsStmt) {
 }
 
 // columnThere compares a column that is there with the one that was wanted.
-func (j *judge) columnThere(t *catalog.Relation, c *catalog.Column, def *pg.ColumnDef) {
+func (j tableJudge) columnThere(t *catalog.Relation, c *catalog.Column, def *pg.ColumnDef) {
 	want := j.takeApart(def)
 	differs := ""
 	switch {
@@ -140,7 +140,7 @@ func constantText(n *pg.Node) string {
 
 // indexThere reports whether an index of that name is there; another one than
 // was wanted is a finding.
-func (j *judge) indexThere(n *pg.IndexStmt, t *catalog.Relation) bool {
+func (j indexJudge) indexThere(n *pg.IndexStmt, t *catalog.Relation) bool {
 	r := j.schema.Relations[catalog.Name{Schema: t.Name.Schema, Name: n.GetIdxname()}]
 	if r == nil || j.schema.Stub(r) {
 		return false

@@ -17,21 +17,24 @@ type heldLock struct {
 	line int
 }
 
-func (j *judge) lock(locks []Lock) {
-	line, _ := j.position(0)
+// heldLocks are those that the transaction has.
+type heldLocks []heldLock
+
+// add adds the locks of the statement in a line.
+func (h *heldLocks) add(locks []Lock, line int) {
 	for _, l := range locks {
-		j.held = append(j.held, heldLock{l, line})
+		*h = append(*h, heldLock{l, line})
 	}
 }
 
 // strongest returns the strongest lock of earlier statements that stops
 // writers, on a table that clients write or, if it stops readers, read.
-func (j *judge) strongest() (heldLock, bool) {
+func (h heldLocks) strongest() (heldLock, bool) {
 	var best heldLock
-	for _, h := range j.held {
-		blocks := h.Mode.BlocksWriters() && h.Relation.IsTable() || h.Mode == catalog.AccessExclusive && h.Relation.Kind != catalog.Sequence
-		if blocks && h.Mode > best.Mode {
-			best = h
+	for _, l := range h {
+		blocks := l.Mode.BlocksWriters() && l.Relation.IsTable() || l.Mode == catalog.AccessExclusive && l.Relation.Kind != catalog.Sequence
+		if blocks && l.Mode > best.Mode {
+			best = l
 		}
 	}
 	return best, best.Mode > 0
@@ -39,7 +42,7 @@ func (j *judge) strongest() (heldLock, bool) {
 
 // transaction judges what a statement means for the transaction that it is in.
 func (j *judge) transaction(node *pg.Node, locks []Lock) {
-	if held, ok := j.strongest(); ok {
+	if held, ok := j.held.strongest(); ok {
 		j.workUnderLock(node, held)
 	}
 	j.twoTables(locks)
@@ -66,15 +69,15 @@ func (j *judge) workUnderLock(node *pg.Node, held heldLock) {
 			}
 		}
 	case *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_MergeStmt:
-		if t := j.writeTarget(node); !j.schema.New(t) && !j.bounded(node, t) {
+		if t := writeTarget(j.schema, node); !j.schema.New(t) && !j.bounded(node, t) {
 			j.reportf(0, "backfill-with-ddl", "rows of %s are changed while the transaction holds %s", t.Name, held)
 		}
 	case *pg.Node_InsertStmt:
-		if source := j.readsExisting(n.InsertStmt.GetSelectStmt()); source != nil {
+		if source := readsExisting(j.schema, n.InsertStmt.GetSelectStmt()); source != nil {
 			j.reportf(0, "backfill-with-ddl", "rows are copied from %s while the transaction holds %s", source.Name, held)
 		}
 	case *pg.Node_SelectStmt, *pg.Node_CreateTableAsStmt:
-		if source := j.readsExisting(node); source != nil {
+		if source := readsExisting(j.schema, node); source != nil {
 			j.reportf(0, "lock-held", "%s is read while the transaction holds %s", source.Name, held)
 		}
 	case *pg.Node_RefreshMatViewStmt:
@@ -88,7 +91,7 @@ func (j *judge) workUnderLock(node *pg.Node, held heldLock) {
 
 // readsExisting returns a table that a query reads row by row and that was
 // there before the file, or nil.
-func (j *judge) readsExisting(query *pg.Node) *catalog.Relation {
+func readsExisting(schema *catalog.Schema, query *pg.Node) *catalog.Relation {
 	var found *catalog.Relation
 	local := map[string]bool{}
 	catalog.Walk(query, func(n *pg.Node) bool {
@@ -98,14 +101,14 @@ func (j *judge) readsExisting(query *pg.Node) *catalog.Relation {
 		return true
 	})
 	catalog.Walk(query, func(n *pg.Node) bool {
-		if select_ := n.GetSelectStmt(); select_ != nil && (smallLimit(select_) || j.endOfIndex(select_)) {
+		if select_ := n.GetSelectStmt(); select_ != nil && (smallLimit(select_) || endOfIndex(schema, select_)) {
 			return false
 		}
 		v := n.GetRangeVar()
 		if v == nil || found != nil || v.GetSchemaname() == "" && local[v.GetRelname()] || systemSchema(v) {
 			return found == nil
 		}
-		if r := j.schema.Relation(v); !j.schema.New(r) && r.Kind != catalog.Sequence {
+		if r := schema.Relation(v); !schema.New(r) && r.Kind != catalog.Sequence {
 			found = r
 		}
 		return found == nil
@@ -128,11 +131,11 @@ func smallLimit(s *pg.SelectStmt) bool {
 
 // endOfIndex reports whether a query reads only the first or last entry of an
 // index: SELECT max(id) FROM t.
-func (j *judge) endOfIndex(s *pg.SelectStmt) bool {
+func endOfIndex(schema *catalog.Schema, s *pg.SelectStmt) bool {
 	if len(s.GetFromClause()) != 1 || s.GetFromClause()[0].GetRangeVar() == nil || s.GetWhereClause() != nil || len(s.GetGroupClause()) > 0 {
 		return false
 	}
-	t := j.schema.Relation(s.GetFromClause()[0].GetRangeVar())
+	t := schema.Relation(s.GetFromClause()[0].GetRangeVar())
 	for _, target := range s.GetTargetList() {
 		found := false
 		catalog.Walk(target, func(n *pg.Node) bool {
@@ -155,7 +158,7 @@ func (j *judge) endOfIndex(s *pg.SelectStmt) bool {
 // twoTables warns of a second table that the transaction locks.
 func (j *judge) twoTables(locks []Lock) {
 	for _, l := range locks {
-		if l.Second || !l.Mode.BlocksWriters() || !l.Relation.IsTable() || j.holds(l.Relation) {
+		if l.Second || !l.Mode.BlocksWriters() || !l.Relation.IsTable() || j.held.on(l.Relation) {
 			continue
 		}
 		for _, h := range j.held {
@@ -168,8 +171,8 @@ func (j *judge) twoTables(locks []Lock) {
 	}
 }
 
-func (j *judge) holds(r *catalog.Relation) bool {
-	return slices.ContainsFunc(j.held, func(h heldLock) bool { return h.Relation == r && h.Mode.BlocksWriters() })
+func (h heldLocks) on(r *catalog.Relation) bool {
+	return slices.ContainsFunc(h, func(l heldLock) bool { return l.Relation == r && l.Mode.BlocksWriters() })
 }
 
 // related reports whether two tables are partitions of one.

@@ -10,7 +10,7 @@ import (
 )
 
 // changeType judges ALTER COLUMN … TYPE on a table that was there before.
-func (j *judge) changeType(t *catalog.Relation, cmd *pg.AlterTableCmd) {
+func (j tableJudge) changeType(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 	def := cmd.GetDef().GetColumnDef()
 	name := cmd.GetName()
 	column := t.Column(name)
@@ -76,7 +76,7 @@ func lastPart(c *pg.CollateClause) string {
 
 // usingColumn reports whether a USING expression is the column, or a cast of it
 // that changes no more than the new type does by itself.
-func (j *judge) usingColumn(expr *pg.Node, column *catalog.Column, to catalog.Type) bool {
+func (j tableJudge) usingColumn(expr *pg.Node, column *catalog.Column, to catalog.Type) bool {
 	if expr == nil {
 		return true
 	}
@@ -91,7 +91,7 @@ func (j *judge) usingColumn(expr *pg.Node, column *catalog.Column, to catalog.Ty
 }
 
 // rewrites reports whether values of one type must be stored anew as the other.
-func (j *judge) rewrites(from, to catalog.Type) bool {
+func (j tableJudge) rewrites(from, to catalog.Type) bool {
 	if j.schema.Constrained(to) && from.Name != to.Name {
 		return true
 	}
@@ -160,7 +160,7 @@ func precise(from, to catalog.Type) bool {
 }
 
 // rebuilt says why an index on the column cannot stay as it is; "" if it can.
-func (j *judge) rebuilt(i *catalog.Index, name string, column *catalog.Column, to catalog.Type, collation string) string {
+func (j tableJudge) rebuilt(i *catalog.Index, name string, column *catalog.Column, to catalog.Type, collation string) string {
 	if i.Where != nil {
 		return "it is partial"
 	}
@@ -194,7 +194,7 @@ func (j *judge) rebuilt(i *catalog.Index, name string, column *catalog.Column, t
 // widen is the safe way to another type: a second column, filled by USING where
 // that is given; of a constrained domain's base type, since the domain itself
 // would be checked for every row.
-func (j *judge) widen(t *catalog.Relation, name string, to catalog.Type, using *pg.Node) []string {
+func (j tableJudge) widen(t *catalog.Relation, name string, to catalog.Type, using *pg.Node) []string {
 	if j.schema.Constrained(to) {
 		to = j.schema.Base(to)
 	}
