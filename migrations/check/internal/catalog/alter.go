@@ -6,8 +6,8 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 )
 
-// AlterTable applies one action of an ALTER TABLE.
-func (s *Schema) AlterTable(t *Relation, cmd *pg.AlterTableCmd) {
+// action applies one action of an ALTER TABLE.
+func (s change) action(t *Relation, cmd *pg.AlterTableCmd) {
 	switch cmd.GetSubtype() {
 	case pg.AlterTableType_AT_AddColumn:
 		if cmd.GetMissingOk() && (t.Column(cmd.GetDef().GetColumnDef().GetColname()) != nil || !t.Known) {
@@ -62,14 +62,14 @@ func (s *Schema) AlterTable(t *Relation, cmd *pg.AlterTableCmd) {
 
 // alteredColumn returns the column that an action names, making one for a
 // table whose columns were never seen.
-func (s *Schema) alteredColumn(t *Relation, name string) *Column {
+func (s change) alteredColumn(t *Relation, name string) *Column {
 	if c := t.Column(name); c != nil || t.Known || name == "" {
 		return c
 	}
 	return nil
 }
 
-func (s *Schema) alterColumn(c *Column, cmd *pg.AlterTableCmd) {
+func (s change) alterColumn(c *Column, cmd *pg.AlterTableCmd) {
 	switch cmd.GetSubtype() {
 	case pg.AlterTableType_AT_ColumnDefault:
 		c.Default = cmd.GetDef()
@@ -93,7 +93,7 @@ func (s *Schema) alterColumn(c *Column, cmd *pg.AlterTableCmd) {
 }
 
 // dropColumn takes a column and what stands on it out of a table.
-func (s *Schema) dropColumn(t *Relation, name string) {
+func (s change) dropColumn(t *Relation, name string) {
 	t.Columns = slices.DeleteFunc(t.Columns, func(c *Column) bool { return c.Name == name })
 	for _, i := range slices.Clone(t.Indexes) {
 		if i.Uses(name) {
@@ -103,7 +103,7 @@ func (s *Schema) dropColumn(t *Relation, name string) {
 	t.Constraints = slices.DeleteFunc(t.Constraints, func(c *Constraint) bool { return slices.Contains(c.Columns, name) })
 }
 
-func (s *Schema) attach(parent *Relation, cmd *pg.PartitionCmd) {
+func (s change) attach(parent *Relation, cmd *pg.PartitionCmd) {
 	if parent.Kind == IndexKind {
 		return
 	}
@@ -116,13 +116,13 @@ func (s *Schema) attach(parent *Relation, cmd *pg.PartitionCmd) {
 	child.Bound = cmd.GetBound()
 }
 
-func (s *Schema) disinherit(child, parent *Relation) {
+func (s change) disinherit(child, parent *Relation) {
 	parent.Children = slices.DeleteFunc(parent.Children, func(c *Relation) bool { return c == child })
 	child.Parents = slices.DeleteFunc(child.Parents, func(p *Relation) bool { return p == parent })
 	child.Bound = nil
 }
 
-func (s *Schema) alterDomain(n *pg.AlterDomainStmt) {
+func (s change) alterDomain(n *pg.AlterDomainStmt) {
 	t := s.Types[s.ObjectName(Strings(n.GetTypeName()))]
 	if t == nil {
 		return

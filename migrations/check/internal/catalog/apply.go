@@ -16,7 +16,15 @@ func (s *Schema) ApplyAt(node *pg.Node, sql string, line int) {
 
 // Apply changes the schema as the statement would. What has no bearing on the
 // schema changes nothing.
-func (s *Schema) Apply(node *pg.Node) {
+func (s *Schema) Apply(node *pg.Node) { change{s}.statement(node) }
+
+// AlterTable applies one action of an ALTER TABLE.
+func (s *Schema) AlterTable(t *Relation, cmd *pg.AlterTableCmd) { change{s}.action(t, cmd) }
+
+// change is a statement at work. It can do what a Schema itself cannot: change it.
+type change struct{ *Schema }
+
+func (s change) statement(node *pg.Node) {
 	switch n := node.GetNode().(type) {
 	case *pg.Node_CreateStmt:
 		s.createTable(n.CreateStmt, Table)
@@ -96,7 +104,7 @@ func (r *Relation) trigger(name string, t Trigger) {
 	r.Triggers[name] = t
 }
 
-func (s *Schema) create(name Name, kind Kind, tolerant bool) *Relation {
+func (s change) create(name Name, kind Kind, tolerant bool) *Relation {
 	if r := s.Relations[name]; r != nil {
 		return r
 	}
@@ -107,7 +115,7 @@ func (s *Schema) create(name Name, kind Kind, tolerant bool) *Relation {
 
 // maker is the file that made what is created: none if IF NOT EXISTS or OR
 // REPLACE tolerates that it was there, and nothing is known of that.
-func (s *Schema) maker(tolerant bool) int {
+func (s change) maker(tolerant bool) int {
 	if tolerant && !s.Complete {
 		return 0
 	}
@@ -115,7 +123,7 @@ func (s *Schema) maker(tolerant bool) int {
 }
 
 // selectStatement applies SELECT … INTO and the functions that change settings.
-func (s *Schema) selectStatement(n *pg.SelectStmt) {
+func (s change) selectStatement(n *pg.SelectStmt) {
 	if rel := n.GetIntoClause().GetRel(); rel != nil {
 		name := s.newName(rel)
 		s.Relations[name] = &Relation{Name: name, Kind: Table, File: s.File, Temporary: rel.GetRelpersistence() == "t"}
@@ -139,11 +147,11 @@ func (s *Schema) selectStatement(n *pg.SelectStmt) {
 	}
 }
 
-func (s *Schema) alterTable(n *pg.AlterTableStmt) {
+func (s change) alterTable(n *pg.AlterTableStmt) {
 	t := s.AlterTarget(n)
 	for _, c := range n.GetCmds() {
 		if cmd := c.GetAlterTableCmd(); cmd != nil {
-			s.AlterTable(t, cmd)
+			s.action(t, cmd)
 		}
 	}
 }
@@ -160,7 +168,7 @@ func (s *Schema) AlterTarget(n *pg.AlterTableStmt) *Relation {
 	return s.relation(n.GetRelation().GetSchemaname(), n.GetRelation().GetRelname(), kind)
 }
 
-func (s *Schema) alterSequence(n *pg.AlterSeqStmt) {
+func (s change) alterSequence(n *pg.AlterSeqStmt) {
 	r := s.relation(n.GetSequence().GetSchemaname(), n.GetSequence().GetRelname(), Sequence)
 	for _, o := range n.GetOptions() {
 		if e := o.GetDefElem(); e.GetDefname() == "owned_by" {
@@ -173,7 +181,7 @@ func (s *Schema) alterSequence(n *pg.AlterSeqStmt) {
 	}
 }
 
-func (s *Schema) createSchema(n *pg.CreateSchemaStmt) {
+func (s change) createSchema(n *pg.CreateSchemaStmt) {
 	name := n.GetSchemaname()
 	if _, ok := s.Schemas[name]; !ok {
 		s.Schemas[name] = s.maker(n.GetIfNotExists())
@@ -181,12 +189,12 @@ func (s *Schema) createSchema(n *pg.CreateSchemaStmt) {
 	path := s.Path
 	s.Path = []string{name}
 	for _, e := range n.GetSchemaElts() {
-		s.Apply(e)
+		s.statement(e)
 	}
 	s.Path = path
 }
 
-func (s *Schema) newObject(parts []*pg.Node) Name {
+func (s change) newObject(parts []*pg.Node) Name {
 	schema, name := splitName(Strings(parts))
 	if schema == "" {
 		return s.inPath(name)
@@ -194,12 +202,12 @@ func (s *Schema) newObject(parts []*pg.Node) Name {
 	return Name{schema, name}
 }
 
-func (s *Schema) addType(t *UserType) {
+func (s change) addType(t *UserType) {
 	t.File = s.File
 	s.Types[t.Name] = t
 }
 
-func (s *Schema) alterEnum(n *pg.AlterEnumStmt) {
+func (s change) alterEnum(n *pg.AlterEnumStmt) {
 	t := s.Types[s.ObjectName(Strings(n.GetTypeName()))]
 	if t == nil {
 		return
@@ -213,7 +221,7 @@ func (s *Schema) alterEnum(n *pg.AlterEnumStmt) {
 	t.Labels = append(t.Labels, n.GetNewVal())
 }
 
-func (s *Schema) createDomain(n *pg.CreateDomainStmt) {
+func (s change) createDomain(n *pg.CreateDomainStmt) {
 	t := &UserType{Name: s.newObject(n.GetDomainname()), Kind: "domain", Base: s.ResolveType(n.GetTypeName())}
 	for _, c := range n.GetConstraints() {
 		con := c.GetConstraint()

@@ -7,7 +7,7 @@ import (
 )
 
 // addConstraint adds a table's constraint.
-func (s *Schema) addConstraint(t *Relation, con *pg.Constraint) {
+func (s change) addConstraint(t *Relation, con *pg.Constraint) {
 	switch con.GetContype() {
 	case pg.ConstrType_CONSTR_FOREIGN:
 		s.constrain(t, con, Strings(con.GetFkAttrs()))
@@ -29,7 +29,7 @@ func first(list []string) string {
 	return list[0]
 }
 
-func (s *Schema) constrain(t *Relation, con *pg.Constraint, columns []string) {
+func (s change) constrain(t *Relation, con *pg.Constraint, columns []string) {
 	c := &Constraint{Name: con.GetConname(), Columns: columns, Valid: !con.GetSkipValidation(), File: s.File}
 	var suffix string
 	base := columns
@@ -80,7 +80,7 @@ func (s *Schema) constrain(t *Relation, con *pg.Constraint, columns []string) {
 	}
 }
 
-func (s *Schema) inheritCheck(t *Relation, c *Constraint, alone bool) {
+func (s change) inheritCheck(t *Relation, c *Constraint, alone bool) {
 	if alone {
 		return
 	}
@@ -94,7 +94,7 @@ func (s *Schema) inheritCheck(t *Relation, c *Constraint, alone bool) {
 }
 
 // partitionConstraint gives the partitions the index of a parent's constraint.
-func (s *Schema) partitionConstraint(t *Relation, c *Constraint) {
+func (s change) partitionConstraint(t *Relation, c *Constraint) {
 	if t.Kind != Partitioned {
 		return
 	}
@@ -105,7 +105,7 @@ func (s *Schema) partitionConstraint(t *Relation, c *Constraint) {
 
 // useIndex makes a constraint out of an index; PostgreSQL renames the index to
 // the constraint.
-func (s *Schema) useIndex(t *Relation, c *Constraint, index string) {
+func (s change) useIndex(t *Relation, c *Constraint, index string) {
 	for _, i := range t.Indexes {
 		if i.Relation.Name.Name != index {
 			continue
@@ -124,15 +124,15 @@ func (s *Schema) useIndex(t *Relation, c *Constraint, index string) {
 }
 
 // rename gives a relation another name in its schema.
-func (s *Schema) rename(r *Relation, name string) { s.move(r, Name{r.Name.Schema, name}) }
+func (s change) rename(r *Relation, name string) { s.move(r, Name{r.Name.Schema, name}) }
 
-func (s *Schema) move(r *Relation, name Name) {
+func (s change) move(r *Relation, name Name) {
 	delete(s.Relations, r.Name)
 	r.Name = name
 	s.Relations[name] = r
 }
 
-func (s *Schema) dropConstraint(t *Relation, name string) {
+func (s change) dropConstraint(t *Relation, name string) {
 	c := t.Constraint(name)
 	if c == nil {
 		return
@@ -149,7 +149,7 @@ func (s *Schema) dropConstraint(t *Relation, name string) {
 }
 
 // addIndex gives a table an index of that name.
-func (s *Schema) addIndex(t *Relation, i *Index, name string) *Index {
+func (s change) addIndex(t *Relation, i *Index, name string) *Index {
 	i.Table = t
 	i.Relation = &Relation{Name: Name{t.Name.Schema, name}, Kind: IndexKind, File: s.File, Owner: t, Known: true, Temporary: t.Temporary}
 	s.Relations[i.Relation.Name] = i.Relation
@@ -157,7 +157,7 @@ func (s *Schema) addIndex(t *Relation, i *Index, name string) *Index {
 	return i
 }
 
-func (s *Schema) dropIndex(i *Index) {
+func (s change) dropIndex(i *Index) {
 	delete(s.Relations, i.Relation.Name)
 	if i.Table != nil {
 		i.Table.Indexes = slices.DeleteFunc(i.Table.Indexes, func(o *Index) bool { return o == i })
@@ -179,7 +179,7 @@ func (s *Schema) IndexOf(r *Relation) *Index {
 	return nil
 }
 
-func (s *Schema) createIndex(n *pg.IndexStmt) {
+func (s change) createIndex(n *pg.IndexStmt) {
 	t := s.Relation(n.GetRelation())
 	i := &Index{Unique: n.GetUnique(), Method: n.GetAccessMethod(), Where: n.GetWhereClause()}
 	for _, p := range n.GetIndexParams() {

@@ -6,7 +6,7 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 )
 
-func (s *Schema) createFunction(n *pg.CreateFunctionStmt) {
+func (s change) createFunction(n *pg.CreateFunctionStmt) {
 	f := &Function{Name: s.newObject(n.GetFuncname()), Volatile: true, Language: "sql", Create: n, File: s.maker(n.GetReplace()), SQL: s.source.sql, Line: s.source.line}
 	for _, p := range n.GetParameters() {
 		switch param := p.GetFunctionParameter(); param.GetMode() {

@@ -18,7 +18,7 @@ func (s *Schema) inPath(name string) Name {
 	return Name{"public", name}
 }
 
-func (s *Schema) newName(r *pg.RangeVar) Name {
+func (s change) newName(r *pg.RangeVar) Name {
 	if r.GetSchemaname() != "" {
 		return Name{r.GetSchemaname(), r.GetRelname()}
 	}
@@ -138,7 +138,7 @@ func (s *Schema) Calling(function Name) []*Relation {
 const maxName = 63
 
 // ObjectNameFor makes a name as PostgreSQL does for constraints and indexes.
-func (s *Schema) makeName(table *Relation, taken func(string) bool, columns []string, suffix string) string {
+func (s change) makeName(table *Relation, taken func(string) bool, columns []string, suffix string) string {
 	first, second := table.Name.Name, strings.Join(columns, "_")
 	for n := 0; ; n++ {
 		label := suffix
@@ -163,15 +163,15 @@ func (s *Schema) makeName(table *Relation, taken func(string) bool, columns []st
 	}
 }
 
-func (s *Schema) indexName(table *Relation, columns []string, suffix string) string {
+func (s change) indexName(table *Relation, columns []string, suffix string) string {
 	return s.makeName(table, func(n string) bool { return s.Relations[Name{table.Name.Schema, n}] != nil }, columns, suffix)
 }
 
-func (s *Schema) constraintName(table *Relation, columns []string, suffix string) string {
+func (s change) constraintName(table *Relation, columns []string, suffix string) string {
 	return s.makeName(table, func(n string) bool { return table.Constraint(n) != nil }, columns, suffix)
 }
 
-func (s *Schema) setPath(set *pg.VariableSetStmt) {
+func (s change) setPath(set *pg.VariableSetStmt) {
 	if set.GetName() != "search_path" {
 		return
 	}

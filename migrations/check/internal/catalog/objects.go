@@ -19,7 +19,7 @@ func RelationKind(o pg.ObjectType) (Kind, bool) {
 	return k, ok
 }
 
-func (s *Schema) renameObject(n *pg.RenameStmt) {
+func (s change) renameObject(n *pg.RenameStmt) {
 	if kind, ok := relationKinds[n.GetRenameType()]; ok {
 		r := s.relation(n.GetRelation().GetSchemaname(), n.GetRelation().GetRelname(), kind)
 		if i := s.IndexOf(r); i != nil { // a constraint's index gives it its name
@@ -132,7 +132,7 @@ func renamed(expr *pg.Node, old, name string) *pg.Node {
 	return expr
 }
 
-func (s *Schema) renameSchema(old, name string) {
+func (s change) renameSchema(old, name string) {
 	s.Schemas[name] = s.Schemas[old]
 	delete(s.Schemas, old)
 	for n, r := range s.Relations {
@@ -155,7 +155,7 @@ func (s *Schema) renameSchema(old, name string) {
 	}
 }
 
-func (s *Schema) setSchema(n *pg.AlterObjectSchemaStmt) {
+func (s change) setSchema(n *pg.AlterObjectSchemaStmt) {
 	if kind, ok := relationKinds[n.GetObjectType()]; ok {
 		r := s.relation(n.GetRelation().GetSchemaname(), n.GetRelation().GetRelname(), kind)
 		s.move(r, Name{n.GetNewschema(), r.Name.Name})
@@ -165,7 +165,7 @@ func (s *Schema) setSchema(n *pg.AlterObjectSchemaStmt) {
 	}
 }
 
-func (s *Schema) drop(n *pg.DropStmt) {
+func (s change) drop(n *pg.DropStmt) {
 	for _, o := range n.GetObjects() {
 		parts := ObjectParts(o)
 		switch n.GetRemoveType() {
@@ -207,7 +207,7 @@ func (s *Schema) drop(n *pg.DropStmt) {
 	}
 }
 
-func (s *Schema) dropSchema(name string) {
+func (s change) dropSchema(name string) {
 	delete(s.Schemas, name)
 	for n := range s.Relations {
 		if n.Schema == name {

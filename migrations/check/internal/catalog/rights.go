@@ -59,7 +59,7 @@ func Roles(list []*pg.Node) []string {
 	return names
 }
 
-func (s *Schema) forgetRights(key string) {
+func (s change) forgetRights(key string) {
 	delete(s.Owners, key)
 	delete(s.Rights, key)
 }
@@ -79,7 +79,7 @@ func (s *Schema) GrantKeys(n *pg.GrantStmt) []string {
 	return keys
 }
 
-func (s *Schema) grant(n *pg.GrantStmt) {
+func (s change) grant(n *pg.GrantStmt) {
 	for _, key := range s.GrantKeys(n) {
 		for _, role := range Roles(n.GetGrantees()) {
 			all := len(n.GetPrivileges()) == 0

@@ -6,7 +6,7 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 )
 
-func (s *Schema) createTable(n *pg.CreateStmt, kind Kind) {
+func (s change) createTable(n *pg.CreateStmt, kind Kind) {
 	name := s.newName(n.GetRelation())
 	if n.GetIfNotExists() {
 		if s.Relations[name] != nil {
@@ -44,7 +44,7 @@ func (s *Schema) createTable(n *pg.CreateStmt, kind Kind) {
 	}
 }
 
-func (s *Schema) inherit(child, parent *Relation) {
+func (s change) inherit(child, parent *Relation) {
 	parent.Children = append(parent.Children, child)
 	child.Parents = append(child.Parents, parent)
 	for _, c := range parent.Columns {
@@ -63,7 +63,7 @@ func (s *Schema) inherit(child, parent *Relation) {
 }
 
 // partitionIndexes gives a new partition the indexes of its parent.
-func (s *Schema) partitionIndexes(t *Relation) {
+func (s change) partitionIndexes(t *Relation) {
 	for _, p := range t.Parents {
 		for _, i := range p.Indexes {
 			s.addIndex(t, &Index{Unique: i.Unique, Method: i.Method, Columns: i.Columns, Opclasses: i.Opclasses,
@@ -83,7 +83,7 @@ func named(columns []string) []string {
 	return list
 }
 
-func (s *Schema) tableElements(t *Relation, elements []*pg.Node) {
+func (s change) tableElements(t *Relation, elements []*pg.Node) {
 	for _, e := range elements {
 		switch e := e.GetNode().(type) {
 		case *pg.Node_ColumnDef:
@@ -108,7 +108,7 @@ const (
 	likeIndexes     = 1 << 6
 )
 
-func (s *Schema) like(t *Relation, l *pg.TableLikeClause) {
+func (s change) like(t *Relation, l *pg.TableLikeClause) {
 	source := s.Relation(l.GetRelation())
 	t.Known = t.Known && source.Known
 	options := l.GetOptions()
@@ -142,7 +142,7 @@ func (s *Schema) like(t *Relation, l *pg.TableLikeClause) {
 }
 
 // addColumn adds a column with what its definition demands.
-func (s *Schema) addColumn(t *Relation, def *pg.ColumnDef) {
+func (s change) addColumn(t *Relation, def *pg.ColumnDef) {
 	if c := t.Column(def.GetColname()); c != nil {
 		s.columnConstraints(t, c, def.GetConstraints())
 		return
@@ -176,7 +176,7 @@ func starts(options []*pg.Node) bool {
 	})
 }
 
-func (s *Schema) ownSequence(t *Relation, c *Column, options []*pg.Node) {
+func (s change) ownSequence(t *Relation, c *Column, options []*pg.Node) {
 	name := Name{t.Name.Schema, s.indexName(t, []string{c.Name}, "seq")}
 	s.Relations[name] = &Relation{Name: name, Kind: Sequence, File: s.File, Known: true, Owner: t, Temporary: t.Temporary, Start: starts(options)}
 }
@@ -189,7 +189,7 @@ func collation(c *pg.CollateClause) string {
 	return names[len(names)-1]
 }
 
-func (s *Schema) columnConstraints(t *Relation, c *Column, list []*pg.Node) {
+func (s change) columnConstraints(t *Relation, c *Column, list []*pg.Node) {
 	for _, n := range list {
 		con := n.GetConstraint()
 		switch con.GetContype() {
@@ -209,7 +209,7 @@ func (s *Schema) columnConstraints(t *Relation, c *Column, list []*pg.Node) {
 }
 
 // createTableAs makes a table or materialised view out of a query.
-func (s *Schema) createTableAs(n *pg.CreateTableAsStmt) {
+func (s change) createTableAs(n *pg.CreateTableAsStmt) {
 	rel := n.GetInto().GetRel()
 	name := s.newName(rel)
 	if s.Relations[name] != nil && n.GetIfNotExists() {

@@ -14,7 +14,7 @@ func (s *Schema) ViewColumns(query *pg.Node, aliases []*pg.Node) []*Column {
 	return r.Columns
 }
 
-func (s *Schema) createView(n *pg.ViewStmt) {
+func (s change) createView(n *pg.ViewStmt) {
 	name := s.newName(n.GetView())
 	v := s.Relations[name]
 	if v == nil || v.stub {
