@@ -193,7 +193,7 @@ func standardCron(fields string) (string, error) {
 func begin() time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) }
 
 // schedule checks when a task runs by itself.
-func (c *checker) schedule(path, task string, s Schedule) {
+func (c *values) schedule(path, task string, s Schedule) {
 	if s.Expression == "" {
 		c.must(s == Schedule{}, path+".expression", nil, "none, so the other fields have no effect", literal(`"cron(30 2 * * ? *)"`))
 		return

@@ -141,7 +141,7 @@ func (c *checker) sidecarImage(path, image string) {
 }
 
 // dependencies checks what a container waits for.
-func (c *checker) dependencies(path, name string, all []Dependency, s Service) {
+func (c *values) dependencies(path, name string, all []Dependency, s Service) {
 	for i, d := range all {
 		at := path + "[" + strconv.Itoa(i) + "]"
 		if !c.must(!slices.ContainsFunc(all[:i], func(o Dependency) bool { return o.Container == d.Container }), at+".container", d.Container, "is listed twice", nil) {
@@ -166,7 +166,7 @@ func (c *checker) dependencies(path, name string, all []Dependency, s Service) {
 }
 
 // circle finds sidecars that wait for each other.
-func (c *checker) circle(path string, s Service) {
+func (c *values) circle(path string, s Service) {
 	waits := map[string][]Dependency{}
 	for _, o := range s.Sidecars {
 		waits[o.Name] = o.DependsOn

@@ -66,18 +66,22 @@ func (p Platform) Validate() error {
 	return c.problems
 }
 
-// checker gathers the problems of a platform.
+// checker applies the rules that need the rest of the platform.
 type checker struct {
 	Platform
-	problems Problems
+	values
 }
+
+// values gathers problems, and applies the rules that a part of the platform keeps or
+// breaks by itself.
+type values struct{ problems Problems }
 
 // literal is text that stands in a problem as it is, where a quoted string
 // would read as a value.
 type literal string
 
 // must records a problem unless ok. A nil value or example is left out.
-func (c *checker) must(ok bool, path string, value any, rule string, example any) bool {
+func (c *values) must(ok bool, path string, value any, rule string, example any) bool {
 	if !ok {
 		c.problems = append(c.problems, Problem{path, show(value), rule, show(example)})
 	}

@@ -57,7 +57,7 @@ func (c *checker) environmentNameFits(path, env string) {
 }
 
 // partNameFits checks the name of a service, one-off task or queue.
-func (c *checker) partNameFits(path, name string) {
+func (c *values) partNameFits(path, name string) {
 	c.must(len(name) <= partName || !isName(name), path, name,
 		"has "+plural(len(name), "character")+", where host names and schedules have at most "+show(partName), shorten(name, partName))
 }
@@ -96,7 +96,7 @@ func reservedNames() []string {
 // Reserved reports whether no service or task may have a name.
 func Reserved(name string) bool { return slices.Contains(reservedNames(), name) }
 
-func (c *checker) containerName(path, name, kind string) bool {
+func (c *values) containerName(path, name, kind string) bool {
 	return c.name(path, name, "storage") &&
 		c.must(!Reserved(name), path, name,
 			"is what an environment's own parts are called ("+strings.Join(reservedNames(), ", ")+"), so no "+kind+" may be", name+"-"+kind)

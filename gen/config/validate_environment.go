@@ -76,7 +76,7 @@ func (c *checker) environments() {
 }
 
 // days checks how long a bucket keeps logs.
-func (c *checker) days(path string, n int) {
+func (c *values) days(path string, n int) {
 	c.must(n >= 0 && n <= 3650, path, n, "is not a number of days to keep logs for, 1 to 3650, or 0 for none", 30)
 }
 

@@ -7,7 +7,7 @@ import (
 )
 
 // seconds checks a duration that is zero or whole seconds within bounds.
-func (c *checker) seconds(path string, d, least, most, example time.Duration) bool {
+func (c *values) seconds(path string, d, least, most, example time.Duration) bool {
 	return c.must(d == 0 || d%time.Second == 0 && d >= least && d <= most, path, d,
 		"is not a number of whole seconds, "+least.String()+" to "+most.String(), example)
 }
@@ -16,7 +16,7 @@ var matcherPattern = regexp.MustCompile(`^[2-4][0-9]{2}(-[2-4][0-9]{2}|(,[2-4][0
 
 // health checks how a service's tasks are found healthy, and refuses what
 // nothing reads: the load balancer's settings of a service without routes.
-func (c *checker) health(path string, s Service) {
+func (c *values) health(path string, s Service) {
 	h, t := s.Health, s.Timeouts
 	const unread = "has no effect: the service has no routes, so no load balancer reads it"
 	if s.Public() {
@@ -48,7 +48,7 @@ func (c *checker) health(path string, s Service) {
 	}
 }
 
-func (c *checker) healthCommand(path string, command []string) {
+func (c *values) healthCommand(path string, command []string) {
 	if len(command) == 0 {
 		return
 	}

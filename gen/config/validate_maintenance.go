@@ -42,7 +42,7 @@ func newWindow(period int, from, to []string) window {
 }
 
 // maintenance checks the windows; ElastiCache wants an hour at least.
-func (c *checker) maintenance(path string, m Maintenance) {
+func (c *values) maintenance(path string, m Maintenance) {
 	weekly := weeklyWindow.FindStringSubmatch(cmp.Or(m.Window, defaultMaintenance))
 	daily := dailyWindow.FindStringSubmatch(cmp.Or(m.BackupWindow, defaultBackup))
 	ok := c.must(weekly != nil, path+".window", m.Window, "is not a window of the week in UTC: day:hh:mm-day:hh:mm in lower case", defaultMaintenance)

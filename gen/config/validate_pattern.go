@@ -26,7 +26,7 @@ const forRule = "is a keyword of Terraform wherever a map has it for a key"
 func isName(s string) bool { return s != forKeyword && namePattern.MatchString(s) }
 
 // name checks a name of ours.
-func (c *checker) name(path, name, example string) bool {
+func (c *values) name(path, name, example string) bool {
 	return c.must(name != forKeyword, path, name, forRule, example) &&
 		c.must(isName(name), path, name,
 			"is not lower-case letters, digits and single hyphens between them, beginning with a letter", example)

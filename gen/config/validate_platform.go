@@ -42,7 +42,7 @@ const (
 
 // absent checks that nothing asks for a part which the platform does without,
 // and reports whether it has the part. value is nil for a whole struct.
-func (c *checker) absent(has, asked bool, path string, value any, why string, example any) bool {
+func (c *values) absent(has, asked bool, path string, value any, why string, example any) bool {
 	c.must(has || !asked, path, value, "has no effect: "+why, example)
 	return has
 }

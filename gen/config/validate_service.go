@@ -59,7 +59,7 @@ func (c *checker) stores(path string, database, cache bool) {
 
 // port checks what a service listens on, and that one which listens on nothing
 // has no field that only requests would use.
-func (c *checker) port(path string, s Service) {
+func (c *values) port(path string, s Service) {
 	if s.Port != 0 || s.Public() {
 		c.must(isPort(s.Port), path+".port", s.Port, portRule, 3000)
 		return
@@ -70,7 +70,7 @@ func (c *checker) port(path string, s Service) {
 }
 
 // words checks a command, word by word; none leaves the image's own.
-func (c *checker) words(path string, command []string, example string) {
+func (c *values) words(path string, command []string, example string) {
 	for i, word := range command {
 		at := path + "[" + show(i) + "]"
 		if i == 0 {

@@ -43,7 +43,7 @@ func (f fargateMemory) String() string {
 }
 
 // fargatePair checks the cpu and memory of a task.
-func (c *checker) fargatePair(path string, cpu, memory int) {
+func (c *values) fargatePair(path string, cpu, memory int) {
 	sizes := fargateSizes()
 	i := slices.IndexFunc(sizes, func(f fargateMemory) bool { return f.cpu == cpu })
 	if !c.must(i >= 0, path+".cpu", cpu, "is not a size of Fargate: 256, 512, 1024, 2048, 4096, 8192 or 16384 CPU units", 256) {
@@ -110,12 +110,12 @@ func (c *checker) requests(path string, e Environment) {
 }
 
 // ephemeral checks the disk of a task.
-func (c *checker) ephemeral(path string, gib int) {
+func (c *values) ephemeral(path string, gib int) {
 	c.must(gib == 0 || gib >= 21 && gib <= 200, path+".ephemeralStorageGiB", gib, "is not a disk that Fargate gives a task, 21 to 200 GiB, or 0 for the 20 that it includes", 50)
 }
 
 // promise records that a protected environment breaks a promise which
 // protection makes.
-func (c *checker) promise(path string, value any, promised string, example any) {
+func (c *values) promise(path string, value any, promised string, example any) {
 	c.must(false, path, value, "breaks a promise of protected environments: "+promised, example)
 }

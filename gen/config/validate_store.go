@@ -9,7 +9,7 @@ import (
 )
 
 // database checks an environment's PostgreSQL instance.
-func (c *checker) database(path string, e Environment) {
+func (c *values) database(path string, e Environment) {
 	d := e.Database
 	c.instance(path+".instanceClass", "db", d.InstanceClass, "an instance class of PostgreSQL on RDS", databaseFamilies())
 	const most = 65536 // GiB
@@ -62,7 +62,7 @@ func StaticParameter(name string) bool {
 }
 
 // cache checks an environment's Redis.
-func (c *checker) cache(path string, cache Cache) {
+func (c *values) cache(path string, cache Cache) {
 	c.instance(path+".nodeType", "cache", cache.NodeType, "a node type of Redis on ElastiCache", cacheFamilies())
 	c.must(cache.Nodes >= 1 && cache.Nodes <= 6, path+".nodes", cache.Nodes, "is not a number of nodes: the primary and up to five replicas", 2)
 	c.must(cache.SnapshotDays >= 0 && cache.SnapshotDays <= 35, path+".snapshotDays", cache.SnapshotDays, "is not a number of days that ElastiCache keeps snapshots for, 0 to 35", 7)
@@ -106,7 +106,7 @@ func cacheFamilies() []family {
 }
 
 // instance checks a name such as db.t4g.micro: kind, family and size.
-func (c *checker) instance(path, kind, name, what string, families []family) {
+func (c *values) instance(path, kind, name, what string, families []family) {
 	example := kind + ".t4g.micro"
 	parts := strings.Split(name, ".")
 	if !c.must(len(parts) == 3 && parts[0] == kind, path, name, "is not "+what+": "+kind+", family and size, with dots between", example) {

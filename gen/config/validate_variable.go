@@ -128,7 +128,7 @@ func (c *checker) owned(path string, of container) map[string]string {
 
 // fixed checks the variables that the struct sets: names, values, and that nothing
 // else sets them.
-func (c *checker) fixed(path string, environment, owners map[string]string) {
+func (c *values) fixed(path string, environment, owners map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(environment)) {
 		// Values stay out of problems: one that collides with a secret may be
 		// that secret's.
@@ -142,7 +142,7 @@ func (c *checker) fixed(path string, environment, owners map[string]string) {
 
 // ownVariable records who sets a variable, or reports that another source
 // already sets it.
-func (c *checker) ownVariable(owners map[string]string, path string, value any, variable, owner string) {
+func (c *values) ownVariable(owners map[string]string, path string, value any, variable, owner string) {
 	if first, taken := owners[variable]; taken {
 		c.must(false, path, value, "sets the variable "+variable+", as "+first+" does", nil)
 		return
@@ -151,7 +151,7 @@ func (c *checker) ownVariable(owners map[string]string, path string, value any, 
 }
 
 // variableName checks the name of an environment variable.
-func (c *checker) variableName(path, name string) {
+func (c *values) variableName(path, name string) {
 	if !c.must(variablePattern.MatchString(name), path, name, variableRule, "LOG_LEVEL") ||
 		!c.must(name != forKeyword, path, name, forRule, "FOR") {
 		return
