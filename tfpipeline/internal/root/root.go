@@ -37,7 +37,7 @@ type Root struct {
 	unfinished, abandoned *state.StateLock
 	// retry is the command that was typed, once it is known.
 	retry string
-	// tell receives the events of an apply.
+	// tell receives the events of a plan or an apply.
 	tell    func(terraform.Event)
 	closers []func() error
 }
@@ -174,6 +174,11 @@ func (r *Root) Plan(ctx context.Context, c Choices) (*plan.Plan, error) {
 	r.Progress("terraform plan%s", map[bool]string{true: " -refresh-only"}[refresh])
 	if err := r.prepare(ctx, c); err != nil {
 		return nil, err
+	}
+	r.tell = func(e terraform.Event) {
+		if e.Kind == terraform.Planning {
+			r.Progress("still planning: read %d resources (%s)", e.Read, e.Elapsed)
+		}
 	}
 	document, planErr := r.driver.Plan(ctx, terraform.PlanOptions{Destroy: c.Operation == Destroy, RefreshOnly: refresh})
 	planErr = r.advise(planErr)

@@ -67,7 +67,7 @@ type Options struct {
 	// PluginCache keeps downloaded providers between runs; used unless the
 	// environment names another.
 	PluginCache string
-	// Events receives what happens during an apply; nil discards it.
+	// Events receives what happens during a plan or an apply; nil discards it.
 	Events func(Event)
 }
 
@@ -90,6 +90,9 @@ func New(o Options) (*Driver, error) {
 	}
 	planEnv := maps.Clone(env)
 	maps.Copy(planEnv, o.PlanEnviron)
+	if o.Events == nil {
+		o.Events = func(Event) {}
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("configure terraform: %w", err)
@@ -135,6 +138,10 @@ func (d *Driver) Plan(ctx context.Context, o PlanOptions) ([]byte, error) {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
 	planErr := d.relay(ctx, d.planEnv, 0, 0, func() error {
+		var counter readCounter
+		d.exec.SetStdout(&counter) // stays set for all later commands
+		defer d.exec.SetStdout(nil)
+		defer tellPlanning(&counter, d.events)()
 		_, err := d.exec.Plan(ctx, tfexec.Out(d.workspace.Plan), tfexec.Lock(false), tfexec.Destroy(o.Destroy), tfexec.RefreshOnly(o.RefreshOnly))
 		return err
 	})

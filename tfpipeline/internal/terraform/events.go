@@ -10,7 +10,11 @@ import (
 // EventKind is what an Event reports.
 type EventKind string
 
-// The events of one resource, in order.
+// Planning comes every 15 seconds while Terraform plans, and is about no single
+// resource.
+const Planning EventKind = "planning"
+
+// The events of one resource during an apply, in order.
 const (
 	Started  EventKind = "apply_start"
 	Progress EventKind = "apply_progress" // every ten seconds
@@ -18,15 +22,17 @@ const (
 	Failed   EventKind = "apply_errored"
 )
 
-// Event is something that happens to one resource during an apply. It has no
-// values.
+// Event is something that happens during a plan or an apply. It has no values.
 type Event struct {
 	Kind    EventKind
 	Address string
 	// Action is create, update, delete ….
 	Action string
-	// Elapsed counts from Started, in whole seconds.
+	// Elapsed counts from Started, or from the beginning of the plan, in whole
+	// seconds.
 	Elapsed time.Duration
+	// Read is how many resources and data sources a plan has read so far.
+	Read int
 }
 
 // eventStream reads the output of terraform apply -json, which arrives in
@@ -44,9 +50,6 @@ type eventStream struct {
 }
 
 func newEventStream(tell func(Event)) *eventStream {
-	if tell == nil {
-		tell = func(Event) {}
-	}
 	return &eventStream{tell: tell}
 }
 

@@ -28,7 +28,7 @@ func (d *Driver) PlanImports(ctx context.Context, imports []Import) (absent []st
 	if err := os.WriteFile(filepath.Join(d.workspace.Dir, importsFile), importBlocks(imports), 0o600); err != nil {
 		return nil, fmt.Errorf("plan imports: %w", err)
 	}
-	stream := newEventStream(nil)
+	stream := newEventStream(func(Event) {})
 	err = d.run(ctx, d.planEnv, stream, "plan", "-json", "-input=false", "-lock=false", "-out="+d.workspace.Plan)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)

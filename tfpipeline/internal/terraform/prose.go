@@ -13,6 +13,9 @@ import (
 var (
 	staleText    = regexp.MustCompile(`Saved plan (?:is stale|does not match)`)
 	noBucketText = regexp.MustCompile(`NoSuchBucket|S3 bucket "[^"]*" does not exist`)
+	// readText is the line that a plan prints when it has read a data source, or
+	// begins to refresh a resource.
+	readText = regexp.MustCompile(`^[^ ]+: (?:Refreshing state\.\.\.|Read complete after )`)
 	// absentText is the message about an import that finds nothing, from
 	// Terraform or from a provider that checks for itself.
 	absentText = regexp.MustCompile(`(?i)cannot import non-existent|no object exists|no [a-z ]+ found|not found|couldn't find|NoSuch|does not exist|empty result`)
