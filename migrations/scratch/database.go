@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -33,11 +34,20 @@ func (s *Server) Config(database string) *pgx.ConnConfig {
 // Create makes a database, as a copy of template if that is not empty. Nobody
 // may be connected to the template.
 func (s *Server) Create(ctx context.Context, database, template string) (*pgx.ConnConfig, error) {
-	sql := "CREATE DATABASE " + pgx.Identifier{s.prefix + database}.Sanitize()
-	if template != "" {
-		sql += " TEMPLATE " + pgx.Identifier{s.prefix + template}.Sanitize()
+	create := func(version int) string {
+		sql := "CREATE DATABASE " + pgx.Identifier{s.prefix + database}.Sanitize()
+		if template != "" {
+			sql += " TEMPLATE " + pgx.Identifier{s.prefix + template}.Sanitize()
+		}
+		// Half the work of the default, which writes each page to the log as well.
+		// It makes two checkpoints, which cost nothing on a server without fsync,
+		// and much on somebody else's.
+		if s.prefix == "" && version >= 15 {
+			sql += " STRATEGY FILE_COPY"
+		}
+		return sql
 	}
-	if err := s.exec(ctx, sql); err != nil {
+	if err := s.exec(ctx, create); err != nil {
 		return nil, fmt.Errorf("create scratch database %s: %w", database, err)
 	}
 	if s.prefix != "" {
@@ -50,7 +60,8 @@ func (s *Server) Create(ctx context.Context, database, template string) (*pgx.Co
 
 // Drop removes a database and whoever is connected to it.
 func (s *Server) Drop(ctx context.Context, database string) error {
-	if err := s.exec(ctx, "DROP DATABASE IF EXISTS "+pgx.Identifier{s.prefix + database}.Sanitize()+" WITH (FORCE)"); err != nil {
+	drop := "DROP DATABASE IF EXISTS " + pgx.Identifier{s.prefix + database}.Sanitize() + " WITH (FORCE)"
+	if err := s.exec(ctx, func(int) string { return drop }); err != nil {
 		return fmt.Errorf("drop scratch database %s: %w", database, err)
 	}
 	return nil
@@ -67,11 +78,15 @@ func (s *Server) dropAll(ctx context.Context) error {
 	return errors.Join(problems...)
 }
 
-func (s *Server) exec(ctx context.Context, sql string) error {
+// exec runs the statement that sql returns for the server's major version, which
+// is 0 if it cannot be told.
+func (s *Server) exec(ctx context.Context, sql func(version int) string) error {
 	conn, err := pgx.ConnectConfig(ctx, s.config)
 	if err != nil {
 		return err
 	}
-	_, err = conn.Exec(ctx, sql)
+	major, _, _ := strings.Cut(conn.PgConn().ParameterStatus("server_version"), ".")
+	version, _ := strconv.Atoi(major)
+	_, err = conn.Exec(ctx, sql(version))
 	return errors.Join(err, conn.Close(ctx))
 }
