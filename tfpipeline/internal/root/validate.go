@@ -16,8 +16,9 @@ import (
 )
 
 // Validate checks the format of every root, module and example, and runs
-// terraform validate, and with test terraform test, for each. It returns how many there
-// are, and an error that names all that fail.
+// terraform validate for each; with test it runs terraform test for those that
+// have tests, which validates them, too. It returns how many there are, and an
+// error that names all that fail.
 func Validate(ctx context.Context, o Options, test bool) (count int, err error) {
 	program, err := terraform.DefaultInstallation(o.Cache).Find(ctx, func(s string) { o.Console.Progress("%s", s) })
 	if err != nil {
@@ -56,13 +57,14 @@ func Validate(ctx context.Context, o Options, test bool) (count int, err error) 
 					Program: program, Workspace: w, Environ: env,
 					PluginCache: filepath.Join(o.Cache, "providers"),
 				})
-				if err == nil {
-					err = d.Validate(ctx)
+				switch {
+				case err != nil:
+					return err
+				case tests:
+					return d.Test(ctx)
+				default:
+					return d.Validate(ctx)
 				}
-				if err == nil && tests {
-					err = d.Test(ctx)
-				}
-				return err
 			}()
 			if err != nil {
 				err = fmt.Errorf("%s: %w", name, err)

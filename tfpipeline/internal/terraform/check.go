@@ -57,8 +57,12 @@ func (d *Driver) Validate(ctx context.Context) error {
 	return nil
 }
 
-// Test runs the folder's terraform tests; it needs Validate's init.
+// Test runs the folder's terraform tests, without a backend. Terraform validates
+// the configuration first, as Validate does.
 func (d *Driver) Test(ctx context.Context) error {
+	if err := d.init(ctx, tfexec.Backend(false)); err != nil {
+		return err
+	}
 	var out bytes.Buffer
 	if err := d.run(ctx, d.env, &out, "test", "-no-color"); err != nil {
 		return fmt.Errorf("test: %w\n%s", err, out.Bytes())
