@@ -26,9 +26,11 @@ RACE_PACKAGES = $(filter-out ./gen/% ./tfpipeline/ ./tfpipeline/internal/view/ .
 # attaches a debugger.
 GATE_TEST := go test -vet=off -ldflags=-w
 
-# Terraform, its provider and the tests are Go programs that allocate much and
-# end soon: with fewer garbage collections they need a fifth less of the
+# Terraform, its provider, the linter and the tests are Go programs that allocate
+# much and end soon: with fewer garbage collections they need a fifth less of the
 # processor. The limit, for each of them, keeps those small that run for long.
+lint: export GOGC = 400
+lint: export GOMEMLIMIT = 4GiB
 validate environments all-tests race-sample other-platform: export GOGC = 400
 validate environments all-tests race-sample other-platform: export GOMEMLIMIT = 1500MiB
 
