@@ -117,7 +117,7 @@ func TestRolesRotate(t *testing.T) {
 	up(three)
 	there("R R_v1 R_v2 R_v3") // a container is connected
 	_ = before.Close(t.Context())
-	mustExec(t, admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '"+one.Login+"'")
+	mustExec(t, admin, "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE usename = '"+one.Login+"'") // waits for the end
 	up(three)
 	there("R R_v2 R_v3")
 	// The runner takes no login that it has not made.

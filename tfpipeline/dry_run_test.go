@@ -65,7 +65,7 @@ func (g *roleGate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.next.ServeHTTP(w, r) // a browser's, or the webhook's
 		return
 	}
-	body, _ := io.ReadAll(r.Body)
+	body := whole(r)
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	if strings.HasPrefix(r.URL.Path, "/service/") { // Smithy's RPC protocol

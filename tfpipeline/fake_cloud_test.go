@@ -69,7 +69,7 @@ func (c *fakeCloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.issues.serve(w, r)
 		return
 	}
-	body, _ := io.ReadAll(r.Body)
+	body := whole(r)
 	switch service {
 	case "sts":
 		callerIdentity(w, c.account)

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -22,7 +21,7 @@ type fakeIssues struct {
 
 func (f *fakeIssues) serve(w http.ResponseWriter, r *http.Request) {
 	var in map[string]any
-	body, _ := io.ReadAll(r.Body)
+	body := whole(r)
 	_ = json.Unmarshal(body, &in)
 	var out any
 	path := strings.TrimPrefix(r.URL.Path, "/repos/o/r")

@@ -22,6 +22,16 @@ type objects struct {
 	refuse string
 }
 
+// whole reads the body of a request. A sender that was killed in the middle of it
+// has sent nothing, as at S3: its request has no effect and no answer.
+func whole(r *http.Request) []byte {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	return body
+}
+
 func (o *objects) serve(c *fakeCloud, w http.ResponseWriter, r *http.Request, key string, body []byte) {
 	if o.content == nil {
 		o.content = map[string][]byte{}

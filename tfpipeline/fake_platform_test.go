@@ -87,7 +87,7 @@ func (f *fakePlatform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.ecs(w, r)
 		return
 	}
-	body, _ := io.ReadAll(r.Body)
+	body := whole(r)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {

@@ -190,7 +190,7 @@ func (g *pullRequest) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer g.mu.Unlock()
 	g.calls = append(g.calls, r.Method+" "+r.URL.Path)
 	var in struct{ Body string }
-	body, _ := io.ReadAll(r.Body)
+	body := whole(r)
 	_ = json.Unmarshal(body, &in)
 	type login struct {
 		Login string `json:"login"`

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -39,7 +38,7 @@ func (h *hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var in map[string]any
-	body, _ := io.ReadAll(r.Body)
+	body := whole(r)
 	_ = json.Unmarshal(body, &in)
 	path := strings.TrimPrefix(r.URL.Path, "/api/v3/repos/o/r")
 	var out any

@@ -489,7 +489,7 @@ func (r *runner) token(w http.ResponseWriter, q *http.Request) {
 
 // assume is STS.
 func (r *runner) assume(w http.ResponseWriter, q *http.Request) {
-	body, _ := io.ReadAll(q.Body)
+	body := whole(q)
 	q.Body = io.NopCloser(bytes.NewReader(body))
 	arn, claims := q.PostFormValue("RoleArn"), map[string][]string{}
 	parts := strings.Split(q.PostFormValue("WebIdentityToken"), ".")
@@ -608,7 +608,7 @@ func (h *fakeHub) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		answer(http.StatusForbidden, map[string]string{"message": "Resource not accessible by integration"})
 		return
 	}
-	body, _ := io.ReadAll(q.Body)
+	body := whole(q)
 	var in map[string]any
 	_ = json.Unmarshal(body, &in)
 	r := h.runner.repo

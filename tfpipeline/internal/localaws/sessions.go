@@ -252,14 +252,21 @@ func (one sessionInTask) shell(ctx context.Context, w http.ResponseWriter, r *ht
 	}()
 	go func() { _, _ = io.Copy(terminal, c) }() // until either has gone
 	var transcript bytes.Buffer
+	copied := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(io.MultiWriter(&transcript, c), terminal)
+		copied <- err
+	}()
+	_ = one.command.Wait() // how it ended nobody is told, as there
+	close(stop)
+	// The watcher holds the terminal too. Where SIGHUP is ignored, as under nohup,
+	// the end of the command does not end it.
+	task.Kill(one.command)
+	err = <-copied
 	// A terminal whose programs have ended fails to read.
-	_, err = io.Copy(io.MultiWriter(&transcript, c), terminal)
 	if path, ok := errors.AsType[*os.PathError](err); ok && path.Op == "read" {
 		err = nil
 	}
-	_ = one.command.Wait() // how it ended nobody is told, as there
-	close(stop)
-	task.Kill(one.command) // the watcher
 	if one.record != nil {
 		err = errors.Join(err, one.record(context.WithoutCancel(ctx), id, transcript.Bytes()))
 	}

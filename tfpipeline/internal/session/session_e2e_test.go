@@ -251,6 +251,7 @@ func (s *staging) exec(t *testing.T) {
 	}{
 		{"script", "", []string{"-service", "api", "--", "sh", "-c", `echo "it's $APP_ENV"; exit 3`}, "it's staging\r\n", "exit code 3"},
 		{"script that ends well", "", []string{"-service", "api", "-why", "hush", "--", "sh", "-c", "test -t 0 && echo a terminal"}, "a terminal\r\n", ""},
+		{"script where hangups are ignored", "", []string{"-service", "api", "--", "sh", "-c", "echo as under nohup"}, "as under nohup\r\n", ""},
 		{"program", "", []string{"-service", "api", "--", "printenv", "APP_ENV"}, "staging\r\n", ""},
 		{"shell", "echo $((20+1))x\nexit\n", []string{"-service", "api"}, "21x", ""},
 		{"input without an end of line", "abc", []string{"-service", "api", "--", "cat"}, "abcabc", ""},
@@ -268,6 +269,10 @@ func (s *staging) exec(t *testing.T) {
 			command := parse(t, o.Declare, c.args)
 			if err := o.Check(s.platform, command); err != nil {
 				t.Fatal(err)
+			}
+			if strings.Contains(c.name, "hangups") {
+				signal.Ignore(syscall.SIGHUP) // inherited by the command
+				defer signal.Reset(syscall.SIGHUP)
 			}
 			err := s.entrance(c.in, &out, &errs).Exec(t.Context(), o)
 			if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
@@ -365,7 +370,7 @@ func (s *staging) records(t *testing.T) {
 	if events["SQLSTATE 23505"] != 1 {
 		t.Errorf("a violation is recorded %d times by its code alone", events["SQLSTATE 23505"])
 	}
-	for event, want := range map[string]int{"exec begin": 9, "exec end": 9, "db begin": 15, "db statement": 15, "db end": 15} {
+	for event, want := range map[string]int{"exec begin": 10, "exec end": 10, "db begin": 15, "db statement": 15, "db end": 15} {
 		if events[event] != want {
 			t.Errorf("%d records %q, want %d", events[event], event, want)
 		}
