@@ -45,6 +45,7 @@ type cacheRecord struct {
 	tags      map[string]string
 	created   time.Time
 	waiting   url.Values        // of a replication group: what the maintenance window will change
+	tokens    []string          // of a replication group: the AUTH tokens that it accepts, the newest last; "" is none
 	subnets   []cacheSubnet     // of a subnet group
 	engine    map[string]string // of a parameter group: what differs from the family's defaults
 }
@@ -213,7 +214,7 @@ func (r *cacheRecord) take(form url.Values) {
 		return given[head(parameter)] && head(parameter) != "LogDeliveryConfigurations"
 	})
 	for parameter, values := range form {
-		if head(parameter) != "LogDeliveryConfigurations" && head(parameter) != "AuthToken" {
+		if head(parameter) != "LogDeliveryConfigurations" && !strings.HasPrefix(parameter, "AuthToken") {
 			r.Values[parameter] = values
 		}
 	}

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/beevik/etree"
 
@@ -23,8 +25,8 @@ func (c *cacheCall) settle(r *cacheRecord) error {
 	if r.Get("ReplicasPerNodeGroup") == "" { // the number of nodes implies it
 		r.Set("ReplicasPerNodeGroup", strconv.Itoa(max(1, r.number("NumCacheClusters"))-1))
 	}
-	if c.Form.Get("AuthToken") != "" {
-		r.Set("AuthTokenEnabled", "true")
+	if err := c.setToken(r); err != nil {
+		return err
 	}
 	for strings.Count(r.Get("EngineVersion"), ".") < 2 { // AWS adds the patch level that it chooses
 		r.Set("EngineVersion", r.Get("EngineVersion")+".0")
@@ -49,7 +51,7 @@ func (c *cacheCall) settle(r *cacheRecord) error {
 	if r.Get("TransitEncryptionEnabled") == "true" {
 		r.Set("TransitEncryptionMode", cmp.Or(r.Get("TransitEncryptionMode"), "required"))
 	} else if r.Get("AuthTokenEnabled") == "true" {
-		return endpoint.Refuse("InvalidParameterCombination", "An AUTH token needs encryption in transit")
+		return endpoint.Refuse("InvalidParameterCombination", "The AUTH token is only supported when encryption-in-transit is enabled")
 	}
 	// Only the log destinations that the request names change.
 	for _, l := range endpoint.Objects(c.Form, "LogDeliveryConfigurations") {
@@ -61,6 +63,46 @@ func (c *cacheCall) settle(r *cacheRecord) error {
 			}
 		}
 	}
+	return nil
+}
+
+// tokenForm is what ElastiCache takes for an AUTH token.
+var tokenForm = regexp.MustCompile(`^[A-Za-z0-9!&#$^<>-]{16,128}$`)
+
+// setToken gives a replication group the AUTH token of a request. ROTATE accepts it
+// beside the one before, or beside no token at all; SET, allowed only after ROTATE,
+// requires it. Nothing shows a token.
+func (c *cacheCall) setToken(r *cacheRecord) error {
+	token, strategy := c.Form.Get("AuthToken"), c.Form.Get("AuthTokenUpdateStrategy")
+	switch {
+	case token == "" && strategy == "":
+		return nil
+	case token == "":
+		return endpoint.Refuse("InvalidParameterCombination", "AuthTokenUpdateStrategy must be specified with AuthToken")
+	case !tokenForm.MatchString(token):
+		return endpoint.Refuse("InvalidParameterValue", "Invalid AuthToken provided.")
+	}
+	switch {
+	case c.Operation == "CreateReplicationGroup":
+		r.tokens = []string{token}
+	case !endpoint.IsTrue(c.Form, "ApplyImmediately"):
+		return endpoint.Refuse("InvalidParameterCombination", "The AUTH token can only be modified with ApplyImmediately")
+	case strategy == "" || strategy == "ROTATE":
+		last := "" // no token
+		if len(r.tokens) > 0 {
+			last = r.tokens[len(r.tokens)-1]
+		}
+		r.tokens = []string{last, token}
+	case strategy == "SET":
+		if len(r.tokens) != 2 || r.tokens[1] != token {
+			return endpoint.Refuse("InvalidParameterCombination", "The SET strategy is only allowed after ROTATE, and with the token of it")
+		}
+		r.tokens = []string{token}
+	default:
+		return endpoint.Refuse("InvalidParameterValue", "AuthTokenUpdateStrategy %q is not modelled here", strategy)
+	}
+	r.Set("AuthTokenEnabled", "true")
+	r.Set("AuthTokenLastModifiedDate", timestamp(time.Now()))
 	return nil
 }
 
@@ -114,7 +156,7 @@ func enabled(b bool) string {
 // common are the parameters that a group and its clusters both show.
 var common = []any{
 	"CacheNodeType", "Engine", "AutoMinorVersionUpgrade", "SnapshotRetentionLimit", "SnapshotWindow", "AuthTokenEnabled",
-	"TransitEncryptionEnabled", "TransitEncryptionMode", "AtRestEncryptionEnabled", "NetworkType", "IpDiscovery",
+	"AuthTokenLastModifiedDate", "TransitEncryptionEnabled", "TransitEncryptionMode", "AtRestEncryptionEnabled", "NetworkType", "IpDiscovery",
 }
 
 // group describes a replication group.

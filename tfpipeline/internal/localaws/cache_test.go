@@ -170,3 +170,41 @@ func TestCacheParameterGroup(t *testing.T) {
 		t.Errorf("the group that AWS provides: %v", family)
 	}
 }
+
+// TestCacheToken walks a token's life: accepted beside none, required, rotated. Nothing
+// shows it, and what ElastiCache refuses is refused.
+func TestCacheToken(t *testing.T) {
+	e := startCaches(t)
+	const first, second = "first-token-0123456789", "second-token-0123456789"
+	change := func(token, strategy string, more ...string) []string {
+		return append([]string{"ReplicationGroupId=cache", "ApplyImmediately=true", "AuthToken=" + token, "AuthTokenUpdateStrategy=" + strategy}, more...)
+	}
+	const invalid, combination = "InvalidParameterValue", "InvalidParameterCombination"
+	must(t, e, "elasticache", "CreateReplicationGroup", "ReplicationGroupId=plain")
+	wantRefusal(t, e, 400, combination, "ModifyReplicationGroup", append(change(first, "ROTATE")[1:], "ReplicationGroupId=plain")...)
+	must(t, e, "elasticache", "CreateReplicationGroup", "ReplicationGroupId=cache", "TransitEncryptionEnabled=true")
+	group := func() string {
+		return endpoint.Text(endpoint.Every(must(t, e, "elasticache", "DescribeReplicationGroups", "ReplicationGroupId=cache"), "ReplicationGroup")[0], "AuthTokenEnabled")
+	}
+	if got := group(); got != "false" {
+		t.Errorf("AuthTokenEnabled %s of a group without a token", got)
+	}
+	wantRefusal(t, e, 400, combination, "ModifyReplicationGroup", change(first, "SET")...)
+	wantRefusal(t, e, 400, combination, "ModifyReplicationGroup", "ReplicationGroupId=cache", "AuthTokenUpdateStrategy=ROTATE")
+	wantRefusal(t, e, 400, combination, "ModifyReplicationGroup", "ReplicationGroupId=cache", "AuthToken="+first)
+	wantRefusal(t, e, 400, invalid, "ModifyReplicationGroup", change("short", "ROTATE")...)
+	wantRefusal(t, e, 400, invalid, "ModifyReplicationGroup", change("with@sign-0123456789", "ROTATE")...)
+	for _, step := range []struct{ token, strategy string }{{first, "ROTATE"}, {first, "SET"}, {second, "ROTATE"}, {second, "SET"}} {
+		must(t, e, "elasticache", "ModifyReplicationGroup", change(step.token, step.strategy)...)
+		if got := group(); got != "true" {
+			t.Errorf("AuthTokenEnabled %s after %s", got, step.strategy)
+		}
+		wantRefusal(t, e, 400, combination, "ModifyReplicationGroup", change("another-token-0123456789", "SET")...)
+	}
+	wantRefusal(t, e, 400, combination, "ModifyReplicationGroup", change(second, "SET")...)
+	for _, operation := range []string{"DescribeReplicationGroups", "DescribeCacheClusters"} {
+		if shown := endpoint.Encode(must(t, e, "elasticache", operation)); strings.Contains(string(shown), "-token-") {
+			t.Errorf("%s shows the token", operation)
+		}
+	}
+}
