@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -22,6 +23,8 @@ import (
 //     and monitoring_role_arn lost at creation: moto forgets these parameters;
 //   - two instances that are one: the provider finds an instance by
 //     DbiResourceId, and moto gives all of them the same;
+//   - the automated snapshots of an instance that was renamed as left when it is
+//     deleted: moto finds them by the name of then;
 //   - parameter blocks of a parameter group as additions for ever: moto says
 //     of no parameter that a user has set it.
 type databases struct {
@@ -39,6 +42,7 @@ type databases struct {
 	resource map[string]string            // identifier → DbiResourceId
 	waiting  map[string]url.Values        // identifier → what the maintenance window will change
 	taken    map[string]map[string]string // snapshot → element of its instance → text
+	backups  map[string][]string          // identifier → automated snapshots made under an earlier one
 }
 
 // remembered maps the parameters that moto forgets to the elements that show
@@ -61,6 +65,7 @@ func newDatabases(address func(string) (string, int, bool)) *databases {
 		resource: map[string]string{},
 		waiting:  map[string]url.Values{},
 		taken:    map[string]map[string]string{},
+		backups:  map[string][]string{},
 	}
 }
 
@@ -116,7 +121,35 @@ func (d *databases) modify(c *endpoint.Call, next endpoint.Next) (*endpoint.Repl
 		maps.Copy(d.waiting[identifier], later)
 	}
 	d.mu.Unlock()
+	if renamed := now.Get("NewDBInstanceIdentifier"); renamed != "" && renamed != identifier {
+		if err := d.keepBackups(c, next, identifier); err != nil {
+			return nil, err
+		}
+	}
 	return d.change(c.WithForm(now), next)
+}
+
+// keepBackups notes the automated snapshots of an instance that gets another name.
+func (d *databases) keepBackups(c *endpoint.Call, next endpoint.Next, identifier string) error {
+	listed := c.WithForm(url.Values{"Action": {"DescribeDBSnapshots"}, "Version": c.Form["Version"], "DBInstanceIdentifier": {identifier}, "SnapshotType": {"automated"}})
+	listed.Operation = "DescribeDBSnapshots"
+	rep, err := next(listed)
+	if err != nil || rep.Status != http.StatusOK {
+		return err
+	}
+	root, err := endpoint.ParseXML(rep.Body)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	others := slices.Concat(slices.Collect(maps.Values(d.backups))...)
+	for _, snapshot := range endpoint.Every(root, "DBSnapshot") {
+		if id := endpoint.Text(snapshot, "DBSnapshotIdentifier"); !slices.Contains(others, id) {
+			d.backups[identifier] = append(d.backups[identifier], id)
+		}
+	}
+	return nil
 }
 
 // takeWaiting returns and forgets the changes that wait for the maintenance
@@ -141,6 +174,8 @@ func (d *databases) change(c *endpoint.Call, next endpoint.Next) (*endpoint.Repl
 			delete(d.resource, identifier)
 			d.waiting[renamed] = d.waiting[identifier]
 			delete(d.waiting, identifier)
+			d.backups[renamed] = d.backups[identifier]
+			delete(d.backups, identifier)
 			if d.renamed != nil {
 				d.renamed(identifier, renamed)
 			}
@@ -254,14 +289,29 @@ func (d *databases) remove(c *endpoint.Call, next endpoint.Next) (*endpoint.Repl
 			return rep, err
 		}
 	}
-	return repair(c, next, func(root *etree.Element) {
+	var backups []string
+	rep, err := repair(c, next, func(root *etree.Element) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		d.complete(root)
-		delete(d.settings, c.Form.Get("DBInstanceIdentifier"))
-		delete(d.resource, c.Form.Get("DBInstanceIdentifier"))
-		delete(d.waiting, c.Form.Get("DBInstanceIdentifier"))
+		identifier := c.Form.Get("DBInstanceIdentifier")
+		backups = d.backups[identifier]
+		delete(d.settings, identifier)
+		delete(d.resource, identifier)
+		delete(d.waiting, identifier)
+		delete(d.backups, identifier)
 	})
+	if c.Form.Has("DeleteAutomatedBackups") && !endpoint.IsTrue(c.Form, "DeleteAutomatedBackups") {
+		return rep, err
+	}
+	for _, id := range backups {
+		deleted := c.WithForm(url.Values{"Action": {"DeleteDBSnapshot"}, "Version": c.Form["Version"], "DBSnapshotIdentifier": {id}})
+		deleted.Operation = "DeleteDBSnapshot"
+		if _, err := next(deleted); err != nil {
+			return nil, err
+		}
+	}
+	return rep, err
 }
 
 // describe translates the filter by DbiResourceId into the identifier.

@@ -135,6 +135,19 @@ func TestMoto(t *testing.T) {
 		if left := endpoint.Every(must(t, e, "rds", "DescribeDBInstances"), "DBInstance"); len(left) != 1 {
 			t.Errorf("%d instances left", len(left))
 		}
+		// The automated snapshots of an instance go with it, whatever its name was when
+		// they were made.
+		backups := func() int {
+			return len(endpoint.Every(must(t, e, "rds", "DescribeDBSnapshots", "SnapshotType=automated"), "DBSnapshot"))
+		}
+		before := backups()
+		must(t, e, "rds", "CreateDBInstance", "DBInstanceIdentifier=three", "Engine=postgres", "DBInstanceClass=db.t4g.micro", "AllocatedStorage=20", "MasterUsername=u", "MasterUserPassword=0123456789")
+		must(t, e, "rds", "ModifyDBInstance", "DBInstanceIdentifier=three", "NewDBInstanceIdentifier=four", "ApplyImmediately=true")
+		made := backups()
+		must(t, e, "rds", "DeleteDBInstance", "DBInstanceIdentifier=four", "SkipFinalSnapshot=true")
+		if made != before+1 || backups() != before {
+			t.Errorf("%d automated snapshots before, %d of two, %d after", before, made, backups())
+		}
 	})
 	t.Run("tagged resources", func(t *testing.T) {
 		mark := []string{"Tag.1.Key=Platform", "Tag.1.Value=tagged", "Tag.2.Key=Name", "Tag.2.Value=one"}
