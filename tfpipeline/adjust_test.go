@@ -28,12 +28,12 @@ func TestRestartCommand(t *testing.T) {
 	mentions(t, stderr, `no service "nope"; there are api, frontend, mcp`, "next: tfpipeline restart -env staging -service api")
 
 	w.must(console.ExitOK, "freeze", "-env", "staging", "-why", "an incident")
-	before := len(w.cloud.runtime.Calls("UpdateService"))
+	before := len(w.cloud.called.Of("UpdateService"))
 	stdout, stderr := w.must(console.ExitOK, "restart", "-env", "staging", "-service", "api")
 	mentions(t, stdout, "staging: restart of api is done (")
 	mentions(t, stderr, "a restart goes on all the same", "staging: restart api\n", "service api is set to new tasks of doc-platform-staging-api:", "it has to stay healthy")
-	updates := w.cloud.runtime.Calls("UpdateService")[before:]
-	if len(updates) != 1 || !strings.Contains(updates[0].String(), "api") {
+	updates := w.cloud.called.Of("UpdateService")[before:]
+	if len(updates) != 1 || !strings.Contains(ecstest.Describe(updates[0]), "api") {
 		t.Errorf("%v", updates)
 	}
 	r := w.record()
@@ -65,9 +65,9 @@ func TestRestartCommand(t *testing.T) {
 
 	// Ctrl-C leaves it to ECS.
 	ctx, cancel := context.WithCancelCause(t.Context())
-	before = len(w.cloud.runtime.Calls("UpdateService"))
+	before = len(w.cloud.called.Of("UpdateService"))
 	go func() {
-		for len(w.cloud.runtime.Calls("UpdateService")) == before && calls.Pause(t.Context(), 10*time.Millisecond) {
+		for len(w.cloud.called.Of("UpdateService")) == before && calls.Pause(t.Context(), 10*time.Millisecond) {
 		}
 		cancel(console.ErrInterrupted)
 	}()

@@ -391,7 +391,7 @@ func (w *cancelled) end(way string, m moment, named, tag string, migrations int)
 	for _, name := range []string{"calls", "running", "stopping", "stopped"} {
 		_ = os.Remove(filepath.Join(w.fake, name)) // there may be none
 	}
-	w.cloud.runtime.ForgetCalls()
+	w.cloud.called.Forget()
 	waits := filepath.Join(w.fake, m.wait+".1.run")
 	if m.wait != "" {
 		if err := os.WriteFile(waits, []byte((30 * second()).String()), 0o600); err != nil {
@@ -507,7 +507,7 @@ func (w *cancelled) check(m moment, tag string, migrations int) {
 		}
 	}
 	tokens := map[string]bool{}
-	for _, c := range w.cloud.runtime.Calls("RunTask") {
+	for _, c := range w.cloud.called.Of("RunTask") {
 		if in, ok := c.Input.(*sdk.RunTaskInput); ok && c.Status == http.StatusOK && strings.Contains(aws.ToString(in.TaskDefinition), "-migrate:") {
 			tokens[aws.ToString(in.ClientToken)] = true
 		}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/specboard/platform/gen/config"
 	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
+	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
 
 // fakePlatform is AWS for promotions: the model of ECS with scripted tasks,
@@ -26,6 +27,7 @@ import (
 type fakePlatform struct {
 	platform config.Platform
 	runtime  *model.Runtime
+	called   *ecstest.Calls // calls of ECS
 	url      string
 
 	mu      sync.Mutex
@@ -53,9 +55,9 @@ type fakePlatform struct {
 	refused string
 }
 
-func newFakePlatform(p config.Platform, runtime *model.Runtime) *fakePlatform {
+func newFakePlatform(p config.Platform, runtime *model.Runtime, called *ecstest.Calls) *fakePlatform {
 	return &fakePlatform{
-		platform: p, runtime: runtime, objects: map[string]string{}, written: map[string]time.Time{}, images: map[string]map[string]string{},
+		platform: p, runtime: runtime, called: called, objects: map[string]string{}, written: map[string]time.Time{}, images: map[string]map[string]string{},
 		minimums: map[string]int{}, logs: map[string][]string{}, secrets: map[string][]string{},
 	}
 }

@@ -26,7 +26,7 @@ func TestFreeze(t *testing.T) {
 	mentions(t, stderr, "staging: before, it was frozen by ada since ", ": the holidays")
 
 	w.release("v1.2.0")
-	changes := len(w.cloud.runtime.Calls("UpdateService"))
+	changes := len(w.cloud.called.Of("UpdateService"))
 	_, stderr = w.must(console.ExitFailed, "promote", "-env", "staging", "-release", "v1.2.0")
 	mentions(t, stderr, "staging is frozen by ada since ", ": an incident", "next: once it may be changed: tfpipeline unfreeze -env staging")
 	for _, change := range [][]string{{"apply", "-yes"}, {"apply", "-yes", "-lock-timeout", "1s"}, {"destroy", "-yes", "-name", "staging"}, {"run", "-task", "migrate"}} {
@@ -35,7 +35,7 @@ func TestFreeze(t *testing.T) {
 	}
 	mentions(t, stderr, "if it must be now: -force")
 	w.must(console.ExitOK, "run", "-env", "staging", "-task", "migrate", "-force")
-	if n := len(w.cloud.runtime.Calls("UpdateService")); n != changes {
+	if n := len(w.cloud.called.Of("UpdateService")); n != changes {
 		t.Errorf("%d services were changed", n-changes)
 	}
 	// A statement that writes is refused as well; who only looks is told.

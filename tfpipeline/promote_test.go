@@ -61,7 +61,7 @@ func TestPromoteAndRollBack(t *testing.T) {
 	// A slow older run leaves the newer release alone.
 	before, summary := w.env, filepath.Join(t.TempDir(), "summary.md")
 	w.env = append(slices.Clone(w.env), "GITHUB_ACTIONS=true", "GITHUB_STEP_SUMMARY="+summary)
-	updates := len(w.cloud.runtime.Calls("UpdateService"))
+	updates := len(w.cloud.called.Of("UpdateService"))
 	stdout, stderr = w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.0.0", "-forward")
 	mentions(t, stdout, "staging: v1.0.0 was not promoted: superseded by v1.1.0")
 	mentions(t, stderr, "\n::notice::superseded by v1.1.0\n")
@@ -69,7 +69,7 @@ func TestPromoteAndRollBack(t *testing.T) {
 		t.Errorf("summary %q, %v", content, err)
 	}
 	w.env = before
-	if n := len(w.cloud.runtime.Calls("UpdateService")); n != updates || w.keys("locks/") != nil {
+	if n := len(w.cloud.called.Of("UpdateService")); n != updates || w.keys("locks/") != nil {
 		t.Errorf("%d updates, %d before; locks %v", n, updates, w.keys("locks/"))
 	}
 
@@ -208,8 +208,8 @@ func TestInterruptedPromotion(t *testing.T) {
 
 	ctx, cancel := context.WithCancelCause(t.Context())
 	go func() {
-		updated := func() bool { return len(w.cloud.runtime.Calls("UpdateService")) == 6 }
-		looked := func() int { return len(w.cloud.runtime.Calls("DescribeServiceDeployments")) }
+		updated := func() bool { return len(w.cloud.called.Of("UpdateService")) == 6 }
+		looked := func() int { return len(w.cloud.called.Of("DescribeServiceDeployments")) }
 		for !updated() && calls.Pause(t.Context(), 10*time.Millisecond) {
 		}
 		calls.Pause(t.Context(), 300*time.Millisecond) // by then reads show it
@@ -237,7 +237,7 @@ func TestInterruptedPromotion(t *testing.T) {
 	if r := w.record(); r.Resumes == "" || r.Outcome != deploy.Deployed {
 		t.Errorf("record: %+v", r)
 	}
-	if n := len(w.cloud.runtime.Calls("UpdateService")); n != 6 {
+	if n := len(w.cloud.called.Of("UpdateService")); n != 6 {
 		t.Errorf("%d updates, want one for each service and release", n)
 	}
 }
@@ -272,11 +272,11 @@ func TestDryRun(t *testing.T) {
 	w := newPromotions(t)
 	w.release("v1.0.0")
 	objects := len(w.cloud.objects)
-	w.cloud.runtime.ForgetCalls()
+	w.cloud.called.Forget()
 	stdout, stderr := w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.0.0", "-dry-run")
 	mentions(t, stdout, "staging: promote of v1.0.0 passes every check; nothing was changed")
 	mentions(t, stderr, "next: tfpipeline promote -env staging -release v1.0.0\n")
-	if calls := w.cloud.runtime.Calls("UpdateService", "RegisterTaskDefinition", "RunTask"); len(calls) > 0 || len(w.cloud.objects) != objects {
+	if calls := w.cloud.called.Of("UpdateService", "RegisterTaskDefinition", "RunTask"); len(calls) > 0 || len(w.cloud.objects) != objects {
 		t.Errorf("changed: %v, %d objects", calls, len(w.cloud.objects))
 	}
 	w.repo.write("envs/staging/main.tf", "changed")

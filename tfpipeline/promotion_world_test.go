@@ -61,12 +61,13 @@ func makePromotions(t *testing.T) (w *promotions, env map[string]string) {
 	script := ecstest.NewScript()
 	script.Start, script.Run, script.Quit = 20*time.Millisecond, 50*time.Millisecond, 10*time.Millisecond
 	script.Check, script.Drain = 20*time.Millisecond, 20*time.Millisecond
-	runtime := model.New(model.Options{Launcher: script, Consistency: lateReads(t, 200*time.Millisecond), Pace: model.Pace{
+	called := &ecstest.Calls{}
+	runtime := model.New(model.Options{Launcher: script, Called: called.Add, Consistency: lateReads(t, 200*time.Millisecond), Pace: model.Pace{
 		Schedule: 5 * time.Millisecond, Provision: 5 * time.Millisecond, Activate: 5 * time.Millisecond,
 		Deprovision: 5 * time.Millisecond, Steady: 20 * time.Millisecond, Backoff: 10 * time.Millisecond, Speed: 100,
 	}})
 	t.Cleanup(runtime.Close)
-	w = &promotions{t: t, script: script, cloud: newFakePlatform(platform, runtime), repo: newRepository(t), releases: map[string]string{}}
+	w = &promotions{t: t, script: script, cloud: newFakePlatform(platform, runtime, called), repo: newRepository(t), releases: map[string]string{}}
 	server := httptest.NewServer(w.cloud)
 	t.Cleanup(server.Close)
 	w.cloud.url, w.server = server.URL, server

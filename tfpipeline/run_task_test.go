@@ -30,12 +30,12 @@ func TestRunTask(t *testing.T) {
 	stdout, stderr := w.must(console.ExitOK, "run", "-env", "staging", "-task", "migrate", "--", "migrate", "status")
 	mentions(t, stdout, "migrate says hello\n")
 	mentions(t, stderr, "staging: task migrate is started: arn:aws:ecs:", "ended with exit code 0")
-	runs := w.cloud.runtime.Calls("RunTask")
-	call := runs[len(runs)-1].String()
+	runs := w.cloud.called.Of("RunTask")
+	call := ecstest.Describe(runs[len(runs)-1])
 	if !strings.Contains(call, "migrate") {
 		t.Errorf("%s", call)
 	}
-	registered := w.cloud.runtime.Calls("RegisterTaskDefinition")
+	registered := w.cloud.called.Of("RegisterTaskDefinition")
 	if got := taskImage(t, w, registered); !strings.HasSuffix(got, "@"+imageDigest("api", commit)) {
 		t.Errorf("it ran %s", got)
 	}
@@ -43,7 +43,7 @@ func TestRunTask(t *testing.T) {
 	// Without words of its own it overrides no command: an empty one would have the task
 	// run the image's.
 	w.must(console.ExitOK, "run", "-env", "staging", "-task", "migrate")
-	runs = w.cloud.runtime.Calls("RunTask")
+	runs = w.cloud.called.Of("RunTask")
 	if in := runs[len(runs)-1].Input.(*sdk.RunTaskInput); in.Overrides == nil || in.Overrides.ContainerOverrides[0].Command != nil {
 		t.Errorf("it overrides %+v", in.Overrides)
 	}
@@ -55,15 +55,15 @@ func TestRunTask(t *testing.T) {
 	// Ctrl-C leaves the task alone, and says how to stop it.
 	w.script.On("long", ecstest.Behaviour{Exit: &ecstest.Exit{After: time.Hour}})
 	ctx, cancel := context.WithCancelCause(t.Context())
-	before := len(w.cloud.runtime.Calls("RunTask"))
+	before := len(w.cloud.called.Of("RunTask"))
 	go func() {
-		for len(w.cloud.runtime.Calls("RunTask")) == before && calls.Pause(t.Context(), 10*time.Millisecond) {
+		for len(w.cloud.called.Of("RunTask")) == before && calls.Pause(t.Context(), 10*time.Millisecond) {
 		}
 		calls.Pause(t.Context(), 300*time.Millisecond)
 		cancel(console.ErrInterrupted)
 	}()
 	_, stderr, code := w.runIn(ctx, "run", "-env", "staging", "-task", "migrate", "--", "long")
-	if code != console.ExitInterrupted || len(w.cloud.runtime.Calls("StopTask")) != 0 {
+	if code != console.ExitInterrupted || len(w.cloud.called.Of("StopTask")) != 0 {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 	mentions(t, stderr, "task migrate (arn:aws:ecs:", "it goes on: interrupted", "to stop it: aws ecs stop-task --cluster doc-platform-staging --task arn:aws:ecs:")
@@ -79,8 +79,8 @@ func taskImage(t *testing.T, w *promotions, calls []model.Call) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	runs := w.cloud.runtime.Calls("RunTask")
-	for _, field := range strings.Fields(runs[len(runs)-1].String()) {
+	runs := w.cloud.called.Of("RunTask")
+	for _, field := range strings.Fields(ecstest.Describe(runs[len(runs)-1])) {
 		if !strings.Contains(field, "migrate:") {
 			continue
 		}
@@ -91,7 +91,7 @@ func taskImage(t *testing.T, w *promotions, calls []model.Call) string {
 		}
 		return found[arn].Image
 	}
-	t.Fatalf("no task definition in %s", runs[len(runs)-1])
+	t.Fatalf("no task definition in %s", ecstest.Describe(runs[len(runs)-1]))
 	return ""
 }
 

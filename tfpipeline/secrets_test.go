@@ -77,14 +77,14 @@ func TestSecretsCommand(t *testing.T) {
 	stdout, _ = w.must(console.ExitOK, "status", "-env", "staging")
 	mentions(t, stdout, "v1.0.0", "last attempt: change of a secret invite-keys by ada at ")
 
-	before := len(w.cloud.runtime.Calls("UpdateService"))
+	before := len(w.cloud.called.Of("UpdateService"))
 	stdout, _ = w.must(console.ExitOK, "secrets", "rotate", "-env", "staging", "-secret", "session-secret", "-restart")
 	secret, _ := p.Secret("session-secret")
 	if got := stored("session-secret"); len(got) != 1 || len(got[0]) != secret.Length || secret.Kind != config.Generated {
 		t.Errorf("stored %q", got)
 	}
 	mentions(t, stdout, "staging: secret session-secret has a new value\n", "staging: restart of ")
-	if len(w.cloud.runtime.Calls("UpdateService")) == before {
+	if len(w.cloud.called.Of("UpdateService")) == before {
 		t.Error("nothing was restarted")
 	}
 

@@ -39,15 +39,15 @@ func TestCallsOfOneLook(t *testing.T) {
 					for _, o := range operations {
 						wanted[o] = c.want[o]
 					}
-					for _, call := range w.runtime.Calls() {
+					for _, call := range w.called.Of() {
 						got[call.Operation]++
 					}
 					if diff := cmp.Diff(wanted, got); diff != "" {
 						t.Errorf("calls of %s (- want, + got):\n%s", what, diff)
 					}
-					w.runtime.ForgetCalls()
+					w.called.Forget()
 				}
-				w.runtime.ForgetCalls()
+				w.called.Forget()
 				if n := len(ok(w.env.DescribeDeployments(w.ctx, arns))(t)); n != c.services {
 					t.Errorf("%d deployments", n)
 				}

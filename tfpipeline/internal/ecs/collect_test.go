@@ -41,7 +41,7 @@ func TestCollect(t *testing.T) {
 		w.script.On(digest("migrate", "two"), ecstest.Behaviour{Exit: &ecstest.Exit{After: time.Second, Code: 1}})
 		migrate, _ := w.follow(ok(w.env.RunTask(w.ctx, w.migrate("two")))(t))
 		scope.Tasks = []deploy.Task{migrate}
-		w.runtime.ForgetCalls()
+		w.called.Forget()
 		got := w.env.Collect(w.ctx, scope)
 
 		if len(got.Gaps) != 0 || got.Collected.Before(old) {

@@ -100,7 +100,7 @@ func TestFormerDeploymentsAreReadInPages(t *testing.T) {
 			ok(w.env.UpdateService(w.ctx, deploy.Update{Service: "s01", TaskDefinition: definitions[i%2]}))(t)
 			pause(w.ctx, time.Minute)
 		}
-		w.runtime.ForgetCalls()
+		w.called.Forget()
 		past := ok(w.env.FormerDeployments(w.ctx, w.services))(t)["s01"]
 		if len(past) != 252 || past[250].Digest != digest("s01", "even") || past[251].Digest != digest("s01", "odd") {
 			t.Errorf("%d deployments, last %+v", len(past), past[len(past)-1])

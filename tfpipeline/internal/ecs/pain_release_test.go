@@ -135,7 +135,7 @@ func TestPain05RollbackToANamedRelease(t *testing.T) {
 func TestPain06SeveralServices(t *testing.T) {
 	inWorld(t, options{services: 10}, func(w *world) {
 		caused := w.promote("two")
-		w.runtime.ForgetCalls()
+		w.called.Forget()
 		begin := time.Now()
 		w.watch(caused)
 		looks, most := len(w.calls()), int(time.Since(begin)/tick)+1

@@ -51,7 +51,7 @@ func TestPain10LongWaits(t *testing.T) {
 							w.script.On(digest(s, "two"), ecstest.Behaviour{Start: slow})
 						}
 						caused := w.promote("two")
-						w.runtime.ForgetCalls()
+						w.called.Forget()
 						wait(w, caused)
 						returned := time.Now()
 						calls = len(w.calls())

@@ -235,11 +235,11 @@ func (l *timeline) observe(e deploy.Event) {
 	switch e.Kind {
 	case deploy.EventStep:
 		l.began[e.Step] = e.Time
-		l.before = len(l.w.runtime.Calls())
+		l.before = len(l.w.called.Of())
 	case deploy.EventDone, deploy.EventFailed:
 		l.ended[e.Step] = e.Time
 		l.calls[e.Step] = map[string]int{}
-		for _, c := range l.w.runtime.Calls()[l.before:] {
+		for _, c := range l.w.called.Of()[l.before:] {
 			l.calls[e.Step][c.Operation]++
 		}
 	case deploy.EventLog:

@@ -32,7 +32,7 @@ func TestPromoteOverTheRealClients(t *testing.T) {
 			inWorld(t, options{services: services, tasks: 1}, func(w *world) {
 				times := w.timeline()
 				p, images := w.pipeline(times.observe)
-				w.runtime.ForgetCalls()
+				w.called.Forget()
 				record, err := p.Promote(w.ctx, w.release(p, images, "v1"))
 				if err != nil || record.Outcome != deploy.Deployed {
 					t.Fatalf("%s: %v", record.Outcome, err)

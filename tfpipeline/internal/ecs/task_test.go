@@ -79,7 +79,7 @@ func TestTaskRunsToItsEnd(t *testing.T) {
 				},
 			}}},
 		}
-		if diff := cmp.Diff(asJSON(t, want), asJSON(t, w.runtime.Calls("RunTask")[0].Input)); diff != "" {
+		if diff := cmp.Diff(asJSON(t, want), asJSON(t, w.called.Of("RunTask")[0].Input)); diff != "" {
 			t.Errorf("request (- want, + got):\n%s", diff)
 		}
 	})

@@ -55,7 +55,7 @@ func TestUpdateReturnsOnlyTheDeploymentItCaused(t *testing.T) {
 func TestUpdateWithLostAnswer(t *testing.T) {
 	inWorld(t, options{services: 1}, func(w *world) {
 		definition := w.register("s01", "two")
-		w.runtime.ForgetCalls()
+		w.called.Forget()
 		w.runtime.Inject(ecstest.LoseAnswer(2, "UpdateService"))
 		arn := ok(w.env.UpdateService(w.ctx, deploy.Update{Service: "s01", TaskDefinition: definition}))(t)
 		if arn == "" || arn != w.current()["s01"] {
@@ -90,9 +90,9 @@ func TestUpdateWhoseDeploymentCannotBeSeen(t *testing.T) {
 func TestUpdateChangesOneThingInOneCall(t *testing.T) {
 	inWorld(t, options{services: 1}, func(w *world) {
 		definition := w.register("s01", "two")
-		w.runtime.ForgetCalls()
+		w.called.Forget()
 		ok(w.env.UpdateService(w.ctx, deploy.Update{Service: "s01", TaskDefinition: definition, Desired: new(5)}))(t)
-		calls := w.runtime.Calls("UpdateService")
+		calls := w.called.Of("UpdateService")
 		want := &sdk.UpdateServiceInput{
 			Cluster: new("doc-platform-staging"), Service: new("s01"), TaskDefinition: &definition, DesiredCount: new(int32(5)),
 		}
@@ -169,7 +169,7 @@ func TestUpdateTrustsTheClockOfAWS(t *testing.T) {
 func TestRevisionsAreAskedForASingleTime(t *testing.T) {
 	inWorld(t, options{services: 3}, func(w *world) {
 		caused := w.promote("two")
-		w.runtime.ForgetCalls()
+		w.called.Forget()
 		w.watch(caused)
 		if calls := w.calls("DescribeServiceRevisions"); len(calls) != 0 {
 			t.Errorf("asked again: %v", calls)

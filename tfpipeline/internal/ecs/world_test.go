@@ -35,7 +35,8 @@ type world struct {
 	platform config.Platform
 	script   *ecstest.Script
 	runtime  *model.Runtime
-	wire     *wire // all that is not ECS
+	called   *ecstest.Calls // calls of ECS
+	wire     *wire          // all that is not ECS
 	env      *ecs.Environment
 	raw      *sdk.Client // what other people and tools do
 	services []string
@@ -62,9 +63,10 @@ func inWorld(t *testing.T, o options, test func(w *world)) {
 			p.Services = append(slices.Clone(p.Services), config.Service{Name: "storage", Port: 3003, HealthCommand: []string{"CMD-SHELL", "wget -q -O- localhost:3003/health"}})
 		}
 		script := ecstest.NewScript()
-		o.model.Launcher = script
+		called := &ecstest.Calls{}
+		o.model.Launcher, o.model.Called = script, called.Add
 		w := &world{
-			t: t, ctx: t.Context(), platform: p, script: script, runtime: model.New(o.model),
+			t: t, ctx: t.Context(), platform: p, script: script, runtime: model.New(o.model), called: called,
 			wire: newWire(t), templates: map[string]string{},
 		}
 		defer w.runtime.Close()
@@ -73,7 +75,7 @@ func inWorld(t *testing.T, o options, test func(w *world)) {
 		cfg.Retryer = func() aws.Retryer { return aws.NopRetryer{} }
 		w.raw = sdk.NewFromConfig(cfg)
 		w.build(o)
-		w.runtime.ForgetCalls()
+		w.called.Forget()
 		test(w)
 	})
 }
@@ -308,8 +310,8 @@ func pause(ctx context.Context, d time.Duration) bool {
 // calls are the calls to ECS so far, by operation and what they are about.
 func (w *world) calls(operations ...string) []string {
 	var all []string
-	for _, c := range w.runtime.Calls(operations...) {
-		all = append(all, c.String())
+	for _, c := range w.called.Of(operations...) {
+		all = append(all, ecstest.Describe(c))
 	}
 	return all
 }

@@ -47,6 +47,8 @@ type Options struct {
 	// returns how a client speaks on it; log is the log group of sessions, "" if there
 	// is none. If nil, commands are not executed.
 	Execute func(t Launch, container, command, log string) (types.Session, error)
+	// Called is told of every call, under the model's lock. It may be nil.
+	Called func(Call)
 	// Pace is the timing; the zero value means AWSPace.
 	Pace Pace
 	// Consistency says how late reads may be.
@@ -97,14 +99,12 @@ func LocalPace() Pace {
 }
 
 // Runtime is one account's ECS in one region: the API in front of a model, with the
-// faults that tests inject and a list of the calls. Its methods may be called from any
-// goroutine.
+// faults that tests inject. Its methods may be called from any goroutine.
 type Runtime struct {
 	*model
 	operations map[string]operation
 
-	faults []*fault // guarded by the model's lock, like calls
-	calls  []Call
+	faults []*fault // guarded by the model's lock
 }
 
 // model is how ECS behaves: what there is, and what happens to it in the course of
@@ -137,6 +137,9 @@ func New(o Options) *Runtime {
 	}
 	if o.Images == nil {
 		o.Images = anyImage
+	}
+	if o.Called == nil {
+		o.Called = func(Call) {}
 	}
 	if o.Pace == (Pace{}) {
 		o.Pace = AWSPace()

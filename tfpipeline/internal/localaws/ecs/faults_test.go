@@ -106,12 +106,12 @@ func TestLostAnswerHasEffect(t *testing.T) {
 func TestSDKRetriesAreSeen(t *testing.T) {
 	inWorld(t, func(w *world) {
 		patient := clientOf(w.Runtime, func(o *sdk.Options) { o.Retryer = retry.NewStandard() })
-		w.ForgetCalls()
+		w.called.Forget()
 		w.Inject(ecstest.Throttle(1), ecstest.Unavailable(1))
 		must(patient.ListServices(w.ctx, &sdk.ListServicesInput{Cluster: new("main")}))(t)
 		var got []string
-		for _, c := range w.Calls() {
-			got = append(got, c.String())
+		for _, c := range w.called.Of() {
+			got = append(got, ecstest.Describe(c))
 		}
 		same(t, "calls", got, "ListServices ThrottlingException", "ListServices ServiceUnavailableException", "ListServices")
 	})
@@ -119,7 +119,7 @@ func TestSDKRetriesAreSeen(t *testing.T) {
 
 func TestCallsNameWhatTheyAreAbout(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.ForgetCalls()
+		w.called.Forget()
 		def := w.register("api", "one")
 		w.create("api", def, 0)
 		w.update("api", def)
@@ -132,8 +132,8 @@ func TestCallsNameWhatTheyAreAbout(t *testing.T) {
 		w.Inject(ecstest.Drop(1))
 		_, _ = w.client.ListClusters(w.ctx, nil)
 		var got []string
-		for _, c := range w.Calls() {
-			got = append(got, c.String())
+		for _, c := range w.called.Of() {
+			got = append(got, ecstest.Describe(c))
 		}
 		same(t, "calls", got,
 			"RegisterTaskDefinition api",
@@ -143,11 +143,11 @@ func TestCallsNameWhatTheyAreAbout(t *testing.T) {
 			"DescribeServices api mcp ClusterNotFoundException",
 			"ListClusters",
 		)
-		last := w.Calls("ListClusters")[0]
+		last := w.called.Of("ListClusters")[0]
 		if last.Status != 0 || !last.Fault || last.At.Sub(w.begin) != 3*time.Second {
 			t.Errorf("dropped call: %+v", last)
 		}
-		update := w.Calls("UpdateService")[0].Input.(*sdk.UpdateServiceInput)
+		update := w.called.Of("UpdateService")[0].Input.(*sdk.UpdateServiceInput)
 		if *update.TaskDefinition != def {
 			t.Errorf("input: %+v", update)
 		}

@@ -102,7 +102,7 @@ func (r *Runtime) answer(ctx context.Context, name string, body []byte) reply {
 		r.reads.Lag = 0
 	}
 	call := Call{At: r.agenda.now, Operation: name}
-	defer func() { r.calls = append(r.calls, call) }()
+	defer func() { r.options.Called(call) }()
 
 	o, known := r.operations[name]
 	if !known {

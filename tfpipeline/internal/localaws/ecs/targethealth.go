@@ -62,7 +62,7 @@ func (r *Runtime) targetHealthReply(body []byte) reply {
 	} else {
 		call.Status = http.StatusOK
 	}
-	r.calls = append(r.calls, call)
+	r.options.Called(call)
 	r.unlock()
 	if injected != nil {
 		a := reply{delay: injected.Delay, drop: injected.Drop}

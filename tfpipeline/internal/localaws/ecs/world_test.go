@@ -24,6 +24,7 @@ type world struct {
 	ctx    context.Context
 	begin  time.Time
 	script *ecstest.Script
+	called *ecstest.Calls
 	*ecs.Runtime
 	client *sdk.Client
 }
@@ -34,12 +35,13 @@ const groupARN = "arn:aws:elasticloadbalancing:us-west-2:123456789012:targetgrou
 func inWorld(t *testing.T, test func(w *world), change ...func(*ecs.Options)) {
 	synctest.Test(t, func(t *testing.T) {
 		script := ecstest.NewScript()
-		o := ecs.Options{Launcher: script}
+		called := &ecstest.Calls{}
+		o := ecs.Options{Launcher: script, Called: called.Add}
 		for _, f := range change {
 			f(&o)
 		}
 		r := ecs.New(o)
-		w := &world{t: t, ctx: t.Context(), begin: time.Now(), script: script, Runtime: r, client: clientOf(r)}
+		w := &world{t: t, ctx: t.Context(), begin: time.Now(), script: script, called: called, Runtime: r, client: clientOf(r)}
 		must(w.client.CreateCluster(w.ctx, &sdk.CreateClusterInput{ClusterName: new("main")}))(t)
 		test(w)
 		r.Close()
