@@ -15,9 +15,9 @@ func TestASecondAttemptWaitsForTheFirst(t *testing.T) {
 		w.release("v1.3")
 		first, second := w.start(), w.start()
 		first.checkedOut = commitOf("v1.2")
-		for name := range w.past {
-			w.past[name] = append([]FormerDeployment{{ARN: "old", Digest: digestOf(name, commitOf("v1.2")), State: DeploymentSuccessful,
-				Created: time.Now().Add(-2 * time.Hour), Finished: time.Now().Add(-2 * time.Hour)}}, w.past[name]...)
+		for name := range w.former {
+			w.former[name] = append([]FormerDeployment{{ARN: "old", Digest: digestOf(name, commitOf("v1.2")), State: DeploymentSuccessful,
+				Created: time.Now().Add(-2 * time.Hour), Finished: time.Now().Add(-2 * time.Hour)}}, w.former[name]...)
 		}
 		done := make(chan error)
 		go func() {
@@ -335,7 +335,7 @@ func TestDryRunChangesNothing(t *testing.T) {
 func TestAllProblemsTogether(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.empty = []string{"invite-keys"}
-		w.past["api"] = nil
+		w.former["api"] = nil
 		p := w.start()
 		p.checkedOut = commitOf("v1.1")
 		_, err := p.promote(t.Context(), Request{Tag: "v1.2"})

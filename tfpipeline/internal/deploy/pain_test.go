@@ -301,8 +301,8 @@ func TestACircuitBreakerThatNeverTrips(t *testing.T) {
 
 func TestTheExactArtifactOfStaging(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		w.past["api"][0].Digest = "sha256:other"
-		w.past["mcp"][0].State = DeploymentRolledBack
+		w.former["api"][0].Digest = "sha256:other"
+		w.former["mcp"][0].State = DeploymentRolledBack
 		_, err := w.start().promote(t.Context(), Request{Tag: "v1.2"})
 		wantError(t, err, Untouched, StepPreflight, "no proof for api from staging: "+digestOf("api", commitOf("v1.2"))+" never ran there",
 			"no proof for mcp from staging: deployment staging-mcp-v1.2 of", "ended rolled back")

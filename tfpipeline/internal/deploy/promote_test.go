@@ -30,7 +30,7 @@ func deployedIn(t *testing.T, w *world, tags ...string) *world {
 // advanceProof makes a release the one that staging ran last.
 func (w *world) advanceProof(tag string) {
 	for _, s := range w.platform.Services {
-		w.past[s.Name][0].Digest = digestOf(s.Name, commitOf(tag))
+		w.former[s.Name][0].Digest = digestOf(s.Name, commitOf(tag))
 	}
 }
 

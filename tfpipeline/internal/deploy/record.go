@@ -127,12 +127,12 @@ func (s *ServiceRecord) UnmarshalJSON(text []byte) error {
 	type plain ServiceRecord
 	earlier := struct {
 		*plain
-		PutBack string `json:"put_back_deployment"`
+		Renamed string `json:"put_back_deployment"`
 	}{plain: (*plain)(s)}
 	if err := json.Unmarshal(text, &earlier); err != nil {
 		return err
 	}
-	s.RollBack = cmp.Or(s.RollBack, earlier.PutBack)
+	s.RollBack = cmp.Or(s.RollBack, earlier.Renamed)
 	return nil
 }
 
@@ -335,7 +335,7 @@ func (j *Journal) UnmarshalJSON(text []byte) error {
 		Phase            *Phase     `json:"phase"`
 		Done             []StepName `json:"done"`
 		Changed, Updated bool
-		PutBack          string `json:"put_back"`
+		Renamed          string `json:"put_back"`
 		RollBack         string `json:"roll_back"`
 	}{plain: (*plain)(j)}
 	if err := json.Unmarshal(text, &earlier); err != nil {
@@ -345,7 +345,7 @@ func (j *Journal) UnmarshalJSON(text []byte) error {
 		j.Phase = *earlier.Phase
 		return nil
 	}
-	j.Failure = cmp.Or(earlier.RollBack, earlier.PutBack)
+	j.Failure = cmp.Or(earlier.RollBack, earlier.Renamed)
 	j.Phase = earlierPhase(earlier.Changed, earlier.Updated, slices.Contains(earlier.Done, StepApply), j.Failure != "", j.Record)
 	return nil
 }

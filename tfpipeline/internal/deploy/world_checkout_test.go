@@ -102,7 +102,7 @@ func (p *process) Empty(ctx context.Context, names []string) ([]string, error) {
 }
 
 func (p *process) FormerDeployments(ctx context.Context, services []string) (map[string][]FormerDeployment, error) {
-	return call(ctx, p, "Past", "", func() (map[string][]FormerDeployment, error) { return p.past, nil })
+	return call(ctx, p, "Past", "", func() (map[string][]FormerDeployment, error) { return p.former, nil })
 }
 
 func (p *process) Notify(ctx context.Context, r Record) error {

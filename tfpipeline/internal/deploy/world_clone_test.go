@@ -15,7 +15,7 @@ func (w *world) clone() *world {
 		tasks: map[string]*fakeTask{}, minimums: maps.Clone(w.minimums), journals: maps.Clone(w.journals),
 		records: slices.Clone(w.records), versions: w.versions, stateLock: w.stateLock, images: map[string][]string{}, kept: slices.Clone(w.kept),
 		schema: w.schema, planned: w.planned, applied: slices.Clone(w.applied), history: slices.Clone(w.history),
-		tags: maps.Clone(w.tags), empty: w.empty, past: map[string][]FormerDeployment{}, notified: slices.Clone(w.notified),
+		tags: maps.Clone(w.tags), empty: w.empty, former: map[string][]FormerDeployment{}, notified: slices.Clone(w.notified),
 		unhealthy: maps.Clone(w.unhealthy), sick: maps.Clone(w.sick), indexed: maps.Clone(w.indexed), templates: maps.Clone(w.templates), serves: maps.Clone(w.serves), onApply: w.onApply, behave: w.behave, taskEnds: w.taskEnds, serial: w.serial, started: w.started, consistency: w.consistency,
 	}
 	if w.lease != nil {
@@ -47,8 +47,8 @@ func (w *world) clone() *world {
 	for name, digests := range w.images {
 		c.images[name] = slices.Clone(digests)
 	}
-	for name, list := range w.past {
-		c.past[name] = slices.Clone(list)
+	for name, list := range w.former {
+		c.former[name] = slices.Clone(list)
 	}
 	return c
 }

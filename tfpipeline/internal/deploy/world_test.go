@@ -47,7 +47,7 @@ type world struct {
 	history   []string // commits, the oldest first
 	tags      map[string]string
 	empty     []string // secrets without a value
-	past      map[string][]FormerDeployment
+	former    map[string][]FormerDeployment
 	notified  []Record
 	indexed   map[string]bool   // ids of records that the index has
 	unhealthy map[string]bool   // services whose targets fail
@@ -115,7 +115,7 @@ func worldOf(p config.Platform) *world {
 		platform: p, env: testEnv, latency: 10 * time.Millisecond,
 		services: map[string]*fakeService{}, schedules: map[string]*fakeSchedule{}, definitions: map[string]*fakeDefinition{}, deployments: map[string]*fakeDeployment{},
 		tasks: map[string]*fakeTask{}, minimums: map[string]int{}, journals: map[string]Journal{}, images: map[string][]string{},
-		tags: map[string]string{}, past: map[string][]FormerDeployment{}, unhealthy: map[string]bool{}, sick: map[string]bool{}, indexed: map[string]bool{}, templates: map[string]string{}, serves: map[string]string{},
+		tags: map[string]string{}, former: map[string][]FormerDeployment{}, unhealthy: map[string]bool{}, sick: map[string]bool{}, indexed: map[string]bool{}, templates: map[string]string{}, serves: map[string]string{},
 		planned: Plan{Fingerprint: "fp-none", Empty: true},
 	}
 	w.create()
@@ -146,7 +146,7 @@ func (w *world) release(tag string) {
 	for _, s := range w.platform.Services {
 		digest := digestOf(s.Name, commit)
 		w.images[s.Name] = append(w.images[s.Name], digest)
-		w.past[s.Name] = []FormerDeployment{{
+		w.former[s.Name] = []FormerDeployment{{
 			ARN: "staging-" + s.Name + "-" + tag, Revision: "revision-" + tag, Digest: digest, State: DeploymentSuccessful,
 			Created: time.Now().Add(-time.Hour), Finished: time.Now().Add(-50 * time.Minute),
 		}}
