@@ -3,7 +3,11 @@ package main_test
 import (
 	"bytes"
 	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -240,5 +244,55 @@ func TestMainStaysSmall(t *testing.T) {
 	}
 	if of["app"] == 0 {
 		t.Error("no method is found: is the search broken?")
+	}
+}
+
+// readsDefault are the tests about the deployed platform itself, with what they are
+// about. All others use the platforms of configtest, so that no edit of the struct
+// changes whether they pass.
+var readsDefault = map[string]string{
+	"gen/config/validate_test.go":    "it is valid",
+	"gen/main_test.go":               "the committed tree is what it renders",
+	"tfpipeline/workflows_test.go":   "the workflows name its environments and images",
+	"tfpipeline/e2e_test.go":         "its committed roots are planned offline",
+	"tfpipeline/hostile_e2e_test.go": "the same, under hostile settings",
+	"tfpipeline/overhead_test.go":    "the same, as a benchmark",
+	"tfpipeline/local_test.go":       "the built program demonstrates it",
+}
+
+func TestDeployedPlatformInTests(t *testing.T) {
+	root := ".."
+	found := map[string]bool{}
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok && s.Sel.Name == "Default" {
+				if x, ok := s.X.(*ast.Ident); ok && x.Name == "config" {
+					rel, _ := filepath.Rel(root, path)
+					found[filepath.ToSlash(rel)] = true
+				}
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range found {
+		if readsDefault[name] == "" {
+			t.Errorf("%s reads config.Default: use a platform of configtest", name)
+		}
+	}
+	for name := range readsDefault {
+		if !found[name] {
+			t.Errorf("%s does not read config.Default: take it out of readsDefault", name)
+		}
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/specboard/platform/gen/config"
-	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 	"github.com/specboard/platform/tfpipeline/internal/root"
 	"github.com/specboard/platform/tfpipeline/internal/terraform"
@@ -28,7 +27,7 @@ func BenchmarkOverhead(b *testing.B) {
 		b.Fatalf("build: %v\n%s", err, out)
 	}
 	bare := newBare(b)
-	roots := configtest.Docs().Roots()
+	roots := config.Default().Roots()
 	elapsed := func(do func()) time.Duration {
 		start := time.Now()
 		do()
@@ -77,7 +76,7 @@ type bare struct {
 
 func newBare(b *testing.B) *bare {
 	b.Helper()
-	server, err := endpoint.Serve(b.Context(), nil, endpoint.Offline(configtest.Docs()))
+	server, err := endpoint.Serve(b.Context(), nil, endpoint.Offline(config.Default()))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -94,7 +93,7 @@ func newBare(b *testing.B) *bare {
 	if err := os.Symlink(filepath.Join(repository, "modules"), filepath.Join(x.top, "modules")); err != nil {
 		b.Fatal(err)
 	}
-	for _, r := range configtest.Docs().Roots() {
+	for _, r := range config.Default().Roots() {
 		dir := filepath.Join(x.top, "envs", r)
 		if err := os.CopyFS(dir, os.DirFS(filepath.Join(repository, "envs", r))); err != nil {
 			b.Fatal(err)

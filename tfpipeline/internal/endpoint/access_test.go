@@ -26,7 +26,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
@@ -200,7 +200,7 @@ func TestNothingLeavesTheMachine(t *testing.T) {
 	for name, settings := range hostile(t, d) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			url, calls := counted(t, endpoint.Offline(config.Default()))
+			url, calls := counted(t, endpoint.Offline(configtest.Docs()))
 			inherited := proxied(d, append([]string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH")}, settings...))
 			access := endpoint.Access{URL: url, Region: "us-west-2", Key: "offline"}
 			out := run(t, access.Environ(inherited), "s3 ecr elasticloadbalancing route53 secretsmanager")
