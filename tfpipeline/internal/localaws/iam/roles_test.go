@@ -343,6 +343,72 @@ func TestTrust(t *testing.T) {
 	}
 }
 
+// TestHostileSubjects: no subject or ref that a fork, a branch, a tag, an environment
+// or an organization's own template of claims can make opens a role that it should
+// not. What follows refs/tags/ is a tag whatever it says, so plan reads there.
+func TestHostileSubjects(t *testing.T) {
+	const owner, id = "1234567", "987654321"
+	ids := cty.ObjectVal(map[string]cty.Value{"owner": cty.StringVal(owner), "repository": cty.StringVal(id)})
+	const names, immutable = "repo:specboard/doc-platform", "repo:specboard@" + owner + "/doc-platform@" + id
+	const main, tag = "refs/heads/main", "refs/tags/v1"
+	subjects := []string{
+		// Of this repository, said otherwise.
+		":environment:production ", " :environment:production", ":environment:production\n", "::environment:production", ":environment::production",
+		":ENVIRONMENT:production", ":environment:PRODUCTION", ":environment:producti?n", ":environment:*", ":environment:production%20", "%3Aenvironment%3Aproduction",
+		":environment:production:ref:refs/heads/main", ":ref:refs/heads/main:environment:production", ":environment:production:job_workflow_ref:x", ":environment:prоduction",
+		":environment:production\x00", ":environment:", ":environment", ":environment:staging,production", ":environment:staging/../production",
+		":environment:deploy-production", ":environment:build", ":environment:pull_request", ":environment:ref:refs/heads/main", ":environment:production-preview",
+		":pull_request:ref:refs/heads/main", ":pull_request ", ":pull_request_target", ":pull_requests", ":Pull_Request", ":pull_request/7", "pull_request",
+		":ref:refs/heads/main ", ":ref:refs/heads/MAIN", ":ref:refs/heads/main:x", ":ref:refs/heads/mai", ":ref:refs/heads/*", ":ref:refs/heads/", ":ref:refs/heads/refs/heads/main",
+		":ref:refs/heads/refs/tags/v1", ":ref:refs/remotes/origin/main", ":ref:refs/pull/7/head", ":ref:refs/pull/7/merge", ":ref:main", ":ref:/refs/heads/main", ":ref:refs/tag/v1", ":ref:refs/Tags/v1",
+		":ref_type:branch:ref:refs/heads/main", ":repository_owner:specboard", ":job_workflow_ref:specboard/doc-platform/.github/workflows/prod-deploy.yml@refs/heads/main",
+		":workflow:prod-deploy", ":actor:octocat", ":context:main", ":repository_visibility:public", ":runner_environment:github-hosted", ":head_ref:main", ":base_ref:main",
+		"-fork:environment:production", "/x:environment:production", ".git:environment:production", "*:environment:production", "@" + id + "9:environment:production",
+	}
+	whole := []string{
+		"", "*", "repo:*", "repo:specboard/*:environment:production", "repo:*/doc-platform:environment:production", "repo:/doc-platform:environment:production",
+		"repo:specboard:environment:production", "repo:octocat/doc-platform:environment:production", "repo:specboard-io/doc-platform:environment:production",
+		"repo:specboard@1234568/doc-platform@987654321:environment:production", "repo:specboard@1234567/doc-platform@987654322:environment:production",
+		"repo:specboard@1234567/doc-platform:environment:production", "repo:specboard/doc-platform@987654321:environment:production",
+		"repo:specboard@/doc-platform@:environment:production", "repo:specboard@1234567/doc-platform@987654321@1:environment:production",
+		"repo:SPECBOARD/DOC-PLATFORM:environment:production", "Repo:specboard/doc-platform:environment:production", "repository:specboard/doc-platform:environment:production",
+		"repo:octocat/x:ref:refs/heads/repo:specboard/doc-platform:environment:production", "enterprise:acme:repo:specboard/doc-platform:environment:production",
+		"repo:specboard/doc-platform/doc-platform:environment:production", "repo:specboard%2Fdoc-platform:environment:production",
+	}
+	tried := 0
+	for repository, trust := range map[string]map[string]iam.Policy{names: trusts(t, nil), immutable: trusts(t, map[string]cty.Value{"repository_ids": ids})} {
+		all := slices.Clone(whole)
+		for _, s := range subjects {
+			all = append(all, repository+s)
+		}
+		for _, subject := range all {
+			for _, ref := range []string{main, tag, "refs/pull/7/merge", "refs/heads/feature", ""} {
+				tried++
+				if got := assumable(trust, claims(subject, ref, id)); got != nil {
+					t.Errorf("%q on %q may assume %v", subject, ref, got)
+				}
+			}
+		}
+		// Right subjects with refs that only look like those which are deployed.
+		for _, ref := range []string{"refs/heads/main ", "refs/heads/MAIN", "refs/heads/main/x", "heads/main", "main", "*", "refs/*", "refs/heads/*", "refs/tag/v1", "refs/heads/refs/tags/v1", "/refs/tags/v1", " refs/tags/v1", "refs/pull/7/merge", ""} {
+			for _, env := range []string{"staging", "production"} {
+				tried++
+				if got := assumable(trust, claims(repository+":environment:"+env, ref, id)); got != nil {
+					t.Errorf("%s on %q may assume %v", env, ref, got)
+				}
+			}
+		}
+		for _, ref := range []string{"refs/tags/refs/heads/main", "refs/tags/*", "refs/tags/v1:environment:production", "refs/tags/"} {
+			if got := assumable(trust, claims(repository+":ref:"+ref, ref, id)); !slices.Equal(got, []string{"plan"}) {
+				t.Errorf("the tag %q may assume %v, want plan", ref, got)
+			}
+		}
+	}
+	if tried < 800 {
+		t.Errorf("tried %d tokens, want 800", tried)
+	}
+}
+
 func trusts(t *testing.T, changes map[string]cty.Value) map[string]iam.Policy {
 	t.Helper()
 	all := map[string]iam.Policy{}

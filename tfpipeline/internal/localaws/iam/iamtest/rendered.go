@@ -53,6 +53,14 @@ func Workflows(t testing.TB, tree string, changes map[string]cty.Value) map[stri
 	return roles
 }
 
+// Managed are the managed policies of modules/github by ARN, boundaries and those of
+// people among them.
+func Managed(t testing.TB, tree string, changes map[string]cty.Value) map[string]json.RawMessage {
+	t.Helper()
+	_, managed := workflows(t, tree, hclparse.NewParser(), changes)
+	return managed
+}
+
 // workflows also returns the managed policies by ARN.
 func workflows(t testing.TB, tree string, parser *hclparse.Parser, changes map[string]cty.Value) (map[string]Documents, map[string]json.RawMessage) {
 	t.Helper()
