@@ -45,6 +45,7 @@ func (p Platform) Scheduled(e Environment) []Task {
 var (
 	ratePattern = regexp.MustCompile(`^rate\(([1-9][0-9]{0,4}) (minute|hour|day)(s?)\)$`)
 	cronPattern = regexp.MustCompile(`^cron\(([^()]*)\)$`)
+	yearPattern = regexp.MustCompile(`[0-9]+`)
 	// digitOfDay is a day of the week by its number; what follows # or / is none.
 	digitOfDay = regexp.MustCompile(`[#/][0-9]+|[0-9]+`)
 )
@@ -140,7 +141,8 @@ func (s Schedule) longestPause(most time.Duration) (time.Duration, bool) {
 func (s Schedule) zone() (*time.Location, error) {
 	name := cmp.Or(s.TimeZone, "UTC")
 	zone, err := time.LoadLocation(name)
-	if err != nil || name == "Local" {
+	// The last are files beside the zones, which Scheduler does not know.
+	if err != nil || name == "Local" || name == "Factory" || name == "localtime" || name == "posixrules" || strings.HasPrefix(name, "posix/") || strings.HasPrefix(name, "right/") {
 		return nil, fmt.Errorf("has time zone %q, which does not exist", name)
 	}
 	return zone, nil
@@ -156,6 +158,14 @@ func standardCron(fields string) (string, error) {
 	}
 	if (f[2] == "?") == (f[4] == "?") {
 		return "", errors.New(`needs "?" as the day of the month or as the day of the week, and as one of them alone`)
+	}
+	if strings.Contains(","+strings.ReplaceAll(fields, " ", ",")+",", ",,") {
+		return "", errors.New("has an empty element in a list")
+	}
+	for _, year := range yearPattern.FindAllString(f[5], -1) {
+		if year < "1970" || year > "2199" {
+			return "", fmt.Errorf("has the year %s, where Scheduler knows 1970 to 2199", year)
+		}
 	}
 	for i, name := range []string{"minute", "hour", "", "month", "", "year"} {
 		if name != "" && strings.ContainsAny(f[i], "?LW#") {
@@ -192,6 +202,9 @@ func standardCron(fields string) (string, error) {
 // begin is before every time that a schedule may come.
 func begin() time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) }
 
+// scheduleExpression is the most characters of an expression of Scheduler's.
+const scheduleExpression = 256
+
 // schedule checks when a task runs by itself.
 func (c *values) schedule(path, task string, s Schedule) {
 	if s.Expression == "" {
@@ -199,6 +212,8 @@ func (c *values) schedule(path, task string, s Schedule) {
 		return
 	}
 	c.must(task != MigrateTask, path+".expression", s.Expression, "would run the migrations by itself, which every promotion runs", nil)
+	c.must(len(s.Expression) <= scheduleExpression, path+".expression", s.Expression, "is longer than Scheduler takes: 256 characters", "cron(30 2 * * ? *)")
+	c.must(s.TimeZone == "" || !ratePattern.MatchString(s.Expression), path+".timeZone", s.TimeZone, "has no effect: a rate follows no clock", "")
 	if next, err := s.Next(begin(), time.Time{}); err != nil {
 		c.must(false, path+".expression", s.Expression, err.Error(), "cron(30 2 * * ? *)")
 	} else {

@@ -103,6 +103,13 @@ func TestValidateSchedule(t *testing.T) {
 		{config.Schedule{Expression: "cron(0 0 31 4 ? *)"}, "never comes"},
 		{config.Schedule{Expression: "cron(0 9 * * ? *)", TimeZone: "Europe/Atlantis"}, "does not exist"},
 		{config.Schedule{Expression: "cron(0 9 * * ? *)", TimeZone: "Local"}, "does not exist"},
+		{config.Schedule{Expression: "cron(0 9 * * ? *)", TimeZone: "posixrules"}, "does not exist"},
+		{config.Schedule{Expression: "cron(0 9 * * ? *)", TimeZone: "right/UTC"}, "does not exist"},
+		{config.Schedule{Expression: "rate(1 hour)", TimeZone: "Europe/Berlin"}, "a rate follows no clock"},
+		{config.Schedule{Expression: "cron(0,,5 9 * * ? *)"}, "an empty element"},
+		{config.Schedule{Expression: "cron(0 9, * * ? *)"}, "an empty element"},
+		{config.Schedule{Expression: "cron(0 9 * * ? 2026-2200)"}, "1970 to 2199"},
+		{config.Schedule{Expression: "cron(" + strings.Repeat("0,", 130) + "5 9 * * ? *)"}, "longer than Scheduler takes"},
 		{config.Schedule{Expression: "rate(1 day)", Retries: 186}, "more than Scheduler tries"},
 		{config.Schedule{Expression: "rate(1 day)", MaximumAge: 25 * time.Hour}, "whole seconds"},
 	} {

@@ -96,8 +96,13 @@ func reservedNames() []string {
 // Reserved reports whether no service or task may have a name.
 func Reserved(name string) bool { return slices.Contains(reservedNames(), name) }
 
+// connectPrefix begins the name of Service Connect's container in a task.
+const connectPrefix = "ecs-service-connect-"
+
 func (c *values) containerName(path, name, kind string) bool {
 	return c.name(path, name, "storage") &&
+		c.must(name != "localhost" && !strings.HasPrefix(name, connectPrefix), path, name,
+			"is what every task calls itself, or Service Connect's proxy in it", "storage") &&
 		c.must(!Reserved(name), path, name,
 			"is what an environment's own parts are called ("+strings.Join(reservedNames(), ", ")+"), so no "+kind+" may be", name+"-"+kind)
 }

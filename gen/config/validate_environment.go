@@ -68,7 +68,11 @@ func (c *checker) environments() {
 			c.days(path+".accessLogDays", e.AccessLogDays)
 		}
 		c.proof(path+".proof", i, e, proofs)
-		c.seconds(path+".healthWindow", e.HealthWindow, 30*time.Second, MaxHealthWindow, time.Minute)
+		if c.seconds(path+".healthWindow", e.HealthWindow, 30*time.Second, MaxHealthWindow, time.Minute) {
+			refused := slices.ContainsFunc(c.problems, func(p Problem) bool { return strings.Contains(p.Path, ".health.") })
+			c.must(refused || c.Window(e) <= MaxHealthWindow, path+".healthWindow", c.Window(e),
+				"is twice what the slowest health check takes to notice a failure, and more than a release may be watched for: "+MaxHealthWindow.String(), MaxHealthWindow)
+		}
 	}
 	if len(used) == len(c.Environments) {
 		c.ambiguousNames()

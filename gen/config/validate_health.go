@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -22,8 +23,11 @@ func (c *values) health(path string, s Service) {
 	if s.Public() {
 		c.must(isPath(s.HealthPath), path+".healthPath", s.HealthPath,
 			"is not the path of a URL: a slash, then up to 1023 printable ASCII characters without spaces", "/health")
-		c.must(h.Matcher == "" || matcherPattern.MatchString(h.Matcher), path+".health.matcher", h.Matcher,
-			"is not codes of HTTP, 200 to 499, with commas or one hyphen between them", "200-204")
+		if c.must(h.Matcher == "" || matcherPattern.MatchString(h.Matcher), path+".health.matcher", h.Matcher,
+			"is not codes of HTTP, 200 to 499, with commas or one hyphen between them", "200-204") {
+			low, high, ranges := strings.Cut(h.Matcher, "-")
+			c.must(!ranges || low < high, path+".health.matcher", h.Matcher, "does not begin with the lower code", "200-204")
+		}
 		c.seconds(path+".timeouts.drain", t.Drain, time.Second, time.Hour, 30*time.Second)
 	} else {
 		c.must(s.HealthPath == "", path+".healthPath", s.HealthPath, unread, literal("HealthCommand"))

@@ -39,6 +39,10 @@ services["frontend"].health.timeout: 5s is not shorter than the interval, 2s; fo
 `},
 		{"interval above ECS's", public(func(s *config.Service) { s.Health.Interval = time.Hour }), `services["frontend"].health.interval: 1h0m0s is not a number of whole seconds, 5s to 5m0s; for example 10s`},
 		{"interval of half seconds", public(func(s *config.Service) { s.Health.Interval = 5500 * time.Millisecond }), `services["frontend"].health.interval: 5.5s is not a number of whole seconds, 5s to 5m0s; for example 10s`},
+		{"codes from the higher to the lower", public(func(s *config.Service) { s.Health.Matcher = "299-200" }), `services["frontend"].health.matcher: "299-200" does not begin with the lower code; for example "200-204"`},
+		{"checks that a release cannot wait for", public(func(s *config.Service) { s.Health.Interval, s.Health.Retries = 4*time.Minute, 10 }), `
+environments["staging"].healthWindow: 1h20m0s is twice what the slowest health check takes to notice a failure, and more than a release may be watched for: 20m0s; for example 20m0s
+environments["production"].healthWindow: 1h20m0s is twice what the slowest health check takes to notice a failure, and more than a release may be watched for: 20m0s; for example 20m0s`},
 		{"timeout above ECS's", public(func(s *config.Service) { s.Health.Interval, s.Health.Timeout = 5*time.Minute, 2*time.Minute }), `services["frontend"].health.timeout: 2m0s is not a number of whole seconds, 2s to 1m0s; for example 5s`},
 		{"timeout as long as the interval", public(func(s *config.Service) { s.Health.Timeout = 10 * time.Second }), `services["frontend"].health.timeout: 10s is not shorter than the interval, 10s; for example 9s`},
 		{"one failure", public(func(s *config.Service) { s.Health.Retries = 1 }), `services["frontend"].health.retries: 1 is not a number of failures, 2 to 10; for example 3`},

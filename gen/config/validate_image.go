@@ -17,6 +17,7 @@ func (c *checker) image(at string, s Service) {
 	inside := func(name, p, example string) {
 		c.must(p == "" || filepath.IsLocal(p) && path.Clean(p) == p && isPrintable(p) && !strings.ContainsAny(p, " \\"), at+".image."+name, p,
 			"is not a path within the checkout: relative, with slashes, without spaces or ..", example)
+		c.must(!strings.HasPrefix(p, "-"), at+".image."+name, p, "begins with a hyphen, as options of Docker do", example)
 	}
 	inside("context", i.Context, "services/api")
 	inside("dockerfile", i.Dockerfile, "services/api/Dockerfile")

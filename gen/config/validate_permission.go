@@ -20,9 +20,14 @@ const boundary, boundaryOverhead = 6144, 2500
 // ungranted are the services whose permissions no task gets, with the reason.
 var ungranted = map[string]string{
 	"account":        "would change the account itself",
+	"aws-portal":     "would change the account itself",
+	"controltower":   "would change the account itself",
 	"iam":            "would change who may do what",
+	"identitystore":  "would change who may do what",
 	"organizations":  "would change the account itself",
 	"secretsmanager": "reads or changes secrets, which a container receives by its field secrets",
+	"sso":            "would change who may do what",
+	"sso-directory":  "would change who may do what",
 	"sts":            "would act as somebody else",
 }
 

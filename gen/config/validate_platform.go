@@ -18,6 +18,9 @@ func (c *checker) platform() {
 		"is not a domain in lower case, without a dot at the end", "shop.io") {
 		c.must(len(c.Domain) <= certificateName, "domain", c.Domain,
 			"is longer than 64 characters, the most that a certificate's name may have", "shop.io")
+		for _, owned := range []string{"amazonaws.com", "cloudfront.net", "elasticbeanstalk.com", "arpa", "internal", "invalid", "local", "localhost", "onion", "test"} {
+			c.must(!strings.HasSuffix("."+c.Domain, "."+owned), "domain", c.Domain, "is not yours to have a certificate for: nobody but AWS, or nobody at all, has "+owned, "shop.io")
+		}
 	}
 	c.must(c.ZoneID == "" || len(c.ZoneID) <= 32 && regexp.MustCompile(`^Z[A-Z0-9]+$`).MatchString(c.ZoneID), "zoneID", c.ZoneID,
 		"is not the id of a Route 53 hosted zone; leave it empty to look the zone up by its domain", "Z0123456789ABCDEFGHIJ")
@@ -151,7 +154,7 @@ var branchPattern = regexp.MustCompile(`^[A-Za-z0-9._/@+=#,%-]+$`)
 // isBranch is git's rule for branches, on printable ASCII: the name also
 // stands in the condition of an IAM policy, where * and ? would match others.
 func isBranch(s string) bool {
-	if len(s) > 200 || !branchPattern.MatchString(s) || strings.HasPrefix(s, "-") || strings.Contains(s, "..") || s == "@" || strings.HasSuffix(s, ".") {
+	if len(s) > 200 || !branchPattern.MatchString(s) || strings.HasPrefix(s, "-") || strings.Contains(s, "..") || s == "@" || s == "HEAD" || strings.HasSuffix(s, ".") {
 		return false
 	}
 	for part := range strings.SplitSeq(s, "/") {

@@ -53,6 +53,9 @@ availabilityZones[4]: "us-east-1e" is no zone that has Fargate and NAT gateways;
 		{"domain with a dot at the end", func(p *P) { p.Domain = "specboard.io." }, `domain: "specboard.io." is not a domain in lower case, without a dot at the end; for example "shop.io"`},
 		{"domain with an underscore", func(p *P) { p.Domain = "spec_board.io" }, `domain: "spec_board.io" is not a domain in lower case, without a dot at the end; for example "shop.io"`},
 		{"domain that is an address", func(p *P) { p.Domain = "10.0.0.1" }, `domain: "10.0.0.1" is not a domain in lower case, without a dot at the end; for example "shop.io"`},
+		{"domain of AWS's", func(p *P) { p.Domain = "shop.amazonaws.com" }, `domain: "shop.amazonaws.com" is not yours to have a certificate for: nobody but AWS, or nobody at all, has amazonaws.com; for example "shop.io"`},
+		{"domain that nobody has", func(p *P) { p.Domain = "shop.local" }, `domain: "shop.local" is not yours to have a certificate for: nobody but AWS, or nobody at all, has local; for example "shop.io"`},
+		{"branch that git refuses", func(p *P) { p.Repository.Branch = "HEAD" }, `repository.branch: "HEAD" is not the name of a branch, as git check-ref-format has it; for example "main"`},
 		{"domain too long for a certificate", func(p *P) { p.Domain = strings.Repeat("a", 62) + ".io" }, `
 domain: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.io" is longer than 64 characters, the most that a certificate's name may have; for example "shop.io"
 environments["staging"].subdomain: "staging" makes a name of 73 characters, and a certificate's may have 64; for example "staging"

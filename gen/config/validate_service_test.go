@@ -103,6 +103,13 @@ func TestInvalidService(t *testing.T) {
 			p.Services[1].Calls = []string{"mail"}
 			p.Services = append(p.Services, worker("mail"))
 		}, `services["frontend"].calls[0]: "mail" has no port, so nobody can call it; for example Port: 3000`},
+		{"what every task calls itself", func(p *P) { p.Services[1].Name = "localhost" }, `services["localhost"].name: "localhost" is what every task calls itself, or Service Connect's proxy in it; for example "storage"`},
+		{"the name of Service Connect's proxy", func(p *P) { p.Services[1].Name = "ecs-service-connect-x" }, `services["ecs-service-connect-x"].name: "ecs-service-connect-x" is what every task calls itself, or Service Connect's proxy in it; for example "storage"`},
+		{"context as an option", func(p *P) { p.Services[0].Image.Context = "-f" }, `services["api"].image.context: "-f" begins with a hyphen, as options of Docker do; for example "services/api"`},
+		{"permission over the organization's people", func(p *P) {
+			p.Services[0].Permissions = []config.Permission{{Actions: []string{"identitystore:CreateGroupMembership", "sso:*"}, Resources: []string{"*"}}}
+		}, `services["api"].permissions[0].actions[0]: "identitystore:CreateGroupMembership" would change who may do what; for example "ses:SendEmail"
+services["api"].permissions[0].actions[1]: "sso:*" would change who may do what; for example "ses:SendEmail"`},
 		{"empty command", func(p *P) { p.Services[1].Command = []string{""} }, `services["frontend"].command[0]: "" is not a command; for example "serve"`},
 		{"entry point of two lines", func(p *P) { p.Services[1].EntryPoint = []string{"/bin/sh\n"} }, `services["frontend"].entryPoint[0]: "/bin/sh\n" holds a control character or is not UTF-8, which a plan or a terminal would garble; for example "/bin/sh"`},
 		{"image of an unknown service", func(p *P) { p.Services[1].Image.Service, p.Services[1].Command = "apis", []string{"x"} }, `services["frontend"].image.service: "apis" is not a service whose image this one could run; for example "api"`},
