@@ -105,16 +105,16 @@ validate: ## terraform fmt, validate and test, of every root, module and example
 .PHONY: test
 test: ## All tests that need only Go, offline; with the race detector, a sample of the long matrices
 	@if [ "$$(go env CGO_ENABLED)" = 1 ] && command -v $$(go env CC) >/dev/null; then \
-	  go test -shuffle=on -timeout 20m ./... && \
+	  go test -shuffle=on -timeout 60m ./... && \
 	  $(MAKE) --no-print-directory race-sample; \
 	else \
 	  echo "no C compiler: without the race detector, and without migrations/check, whose SQL parser needs one"; \
-	  go test -shuffle=on -timeout 20m $$(go list ./... | grep -v /migrations/check); \
+	  go test -shuffle=on -timeout 60m $$(go list ./... | grep -v /migrations/check); \
 	fi
 
 .PHONY: race-sample
 race-sample: ## The race detector where goroutines are, on a sample of the long matrices
-	@$(GATE_TEST) -race -short -shuffle=on -timeout 20m $(RACE_PACKAGES)
+	@$(GATE_TEST) -race -short -shuffle=on -timeout 60m $(RACE_PACKAGES)
 
 .PHONY: race
 race: ## The race detector on every package, nightly
@@ -156,6 +156,12 @@ load: ## The README's table: a million requests while releases come, fail and ar
 	@mkdir -p bin
 	@set -o pipefail; SOAK=1 E2E=1 go test -count=1 -timeout 2h -v -run '^TestEnvironments$$' ./tfpipeline | tee bin/load.log; \
 	  code=$$?; sed -n 's/.* figure: //p' bin/load.log; exit $$code
+
+.PHONY: market
+market: ## The table of docs/disaster-recovery.md: releases of workers, an operator's work, a restore and the way back (about 25 minutes)
+	@mkdir -p bin
+	@set -o pipefail; SOAK=1 E2E=1 go test -count=1 -timeout 90m -v -run '^TestMarket$$' ./tfpipeline | tee bin/market.log
+	@FIGURES="$(CURDIR)/bin/market.log" go test -count=1 -run '^TestDocsFigures$$' ./tfpipeline
 
 # A seed takes a quarter of a minute. FIRST begins elsewhere.
 SEEDS ?= 200
