@@ -76,9 +76,10 @@ func TestMarket(t *testing.T) {
 	}
 	m.operates(env, "v1.0.0")
 	m.rotates(env)
-	m.scaled(env, "web", 1)
+	m.minimum(env, "web", 1)
 	sent := letters()
-	m.load.end(t)
+	asked := m.load.end(t)
+	t.Logf("figure: requests while releases came, one with a bad worker, and while an operator was at work: %d, of which %d failed", asked, len(m.load.failed))
 	m.handled(sent)
 	if !slices.ContainsFunc(m.printed("report"), func(line string) bool { return strings.HasSuffix(line, "messages were handled") }) {
 		t.Error("no scheduled task reported what was handled")
@@ -171,7 +172,7 @@ func (m market) handled(sent int) {
 	if err := m.database("trial").QueryRow(m.t.Context(), "SELECT count(DISTINCT body) FROM handled").Scan(&messages); err != nil {
 		m.t.Fatal(err)
 	}
-	m.t.Logf("figure: %d messages sent, %d handled, %d times, the last after %s", sent, messages, times, time.Since(began).Round(time.Second))
+	m.t.Logf("figure: messages through the queues meanwhile: %d sent, %d of them handled, %d times altogether; the queues were empty %.0f s after the last", sent, messages, times, time.Since(began).Seconds())
 	if messages != sent || times != sent {
 		m.t.Errorf("%d messages were sent, %d handled, %d times", sent, messages, times)
 	}
@@ -214,18 +215,20 @@ func (m market) restores(env string, sent int) {
 	}
 	exits := func(want int, args ...string) (out, stderr string) {
 		m.t.Helper()
-		began := time.Now()
 		args = append([]string{"restore", "-C", m.repository, "-env", env, "-yes", "-name", env}, args...)
 		out, stderr, code := m.deployer(env).run(m.t, args...)
 		if code != want {
 			m.t.Fatalf("%v: exit %d, want %d\n%s\n%s", args, code, want, out, stderr)
 		}
-		m.t.Logf("figure: restore %s took %.0f s", args[len(args)-1], time.Since(began).Seconds())
 		return out, stderr
 	}
-	restore := func(args ...string) string {
+	restore := func(what string, args ...string) string {
 		m.t.Helper()
+		began := time.Now()
 		out, _ := exits(console.ExitOK, args...)
+		if what != "" {
+			m.t.Logf("figure: %s: %.1f minutes", what, time.Since(began).Minutes())
+		}
 		return out
 	}
 	// heard is whether what is sent now arrives in the database.
@@ -240,7 +243,7 @@ func (m market) restores(env string, sent int) {
 			}
 		}
 	}
-	contains(m.t, "restore", restore("-to", to.UTC().Format(time.RFC3339)), "1. restore market-trial as of", "trial: market-trial holds the data as of", "market-trial-replaced is kept")
+	contains(m.t, "restore", restore("`restore -to` a second before the rows were deleted", "-to", to.UTC().Format(time.RFC3339)), "1. restore market-trial as of", "trial: market-trial holds the data as of", "market-trial-replaced is kept")
 	if now, before := m.count(env), m.count(env+"-replaced"); now != sent || before != 0 {
 		m.t.Errorf("%d messages after the restore, want %d; that of before has %d", now, sent, before)
 	}
@@ -248,18 +251,18 @@ func (m market) restores(env string, sent int) {
 	m.unchanged(env)
 	// The same once more restores nothing, and another time does not lead to the loss of
 	// the only backups.
-	contains(m.t, "restore once more", restore("-to", to.UTC().Format(time.RFC3339)), "1. have Terraform's state adopt", "market-trial-replaced is kept")
+	contains(m.t, "restore once more", restore("the same once more", "-to", to.UTC().Format(time.RFC3339)), "1. have Terraform's state adopt", "market-trial-replaced is kept")
 	_, stderr := exits(console.ExitFailed, "-to", to.Add(-time.Minute).UTC().Format(time.RFC3339))
 	contains(m.t, "restore to another time", stderr, "an earlier restore has left market-trial-replaced", "next: tfpipeline restore -env trial -back, then tfpipeline restore -env trial -discard, then")
 	heard(sent + 2)
-	contains(m.t, "restore -back", restore("-back"), "market-trial-restored is kept")
+	contains(m.t, "restore -back", restore("`restore -back`", "-back"), "market-trial-restored is kept")
 	heard(1)
 	m.unchanged(env)
-	contains(m.t, "restore -discard", restore("-discard"), "market-trial-restored is deleted")
-	contains(m.t, "restore after all", restore("-to", to.UTC().Format(time.RFC3339)), "1. restore market-trial as of", "market-trial-replaced is kept")
+	contains(m.t, "restore -discard", restore("", "-discard"), "market-trial-restored is deleted")
+	contains(m.t, "restore after all", restore("", "-to", to.UTC().Format(time.RFC3339)), "1. restore market-trial as of", "market-trial-replaced is kept")
 	heard(sent + 1)
 	m.unchanged(env)
-	contains(m.t, "restore -discard that of before", restore("-discard"), "market-trial-replaced is deleted")
+	contains(m.t, "restore -discard that of before", restore("", "-discard"), "market-trial-replaced is deleted")
 }
 
 // rotates replaces, while users ask and workers are at work, the password of the
