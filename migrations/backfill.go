@@ -38,14 +38,15 @@ func (e *BatchError) Error() string {
 	return fmt.Sprintf("the batch from key %s to %s (%d rows) %s", e.First, e.Last, e.Walked, what)
 }
 
-// maxWalks is how often a batch is walked anew before its BatchError counts:
-// a row that somebody inserts between the walk and the statement looks like
-// one too many.
+// maxWalks is how often a batch is tried before its BatchError is returned: a row
+// that somebody else inserts between the walk and the statement looks like a row too
+// many.
 const maxWalks = 3
 
 // batched runs the file's statement along the key, one transaction a batch,
 // each with its cursor. It ends at the key that was the highest when the
-// backfill began; rows that come behind the cursor later are the releases' own.
+// backfill began. A release itself fills the rows that it
+// inserts behind the cursor later.
 func (a *attempt) batched(ctx context.Context) error {
 	b := a.migration.Backfill
 	var body Statement
@@ -158,9 +159,9 @@ func (c changes) minus(o changes) changes {
 	return changes{c.inserted - o.inserted, c.updated - o.updated, c.deleted - o.deleted}
 }
 
-// changes asks the server's own counters, which see what triggers and WITH do
-// and what a command tag leaves out. They also hold what earlier transactions
-// of the session have not yet handed over.
+// changes asks the server's own counters. Unlike a command tag, they include what
+// triggers and WITH clauses change. They also include what earlier transactions of the
+// session have not yet reported.
 func (a *attempt) changes(ctx context.Context, b *Backfill) (c changes, err error) {
 	err = a.QueryRow(ctx, `
 		WITH RECURSIVE tree (oid) AS (SELECT to_regclass($1)::oid UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON i.inhparent = tree.oid)
@@ -172,8 +173,8 @@ func (a *attempt) changes(ctx context.Context, b *Backfill) (c changes, err erro
 	return c, nil
 }
 
-// bound makes sure that a batch changed rows of its own only. A row that moves
-// between partitions counts as deleted and inserted.
+// bound makes sure that a batch changed only its own rows. A row that moves between
+// partitions counts as deleted and inserted.
 func (a *attempt) bound(ctx context.Context, b *Backfill, k walk, c changes, tag pgconn.CommandTag) error {
 	changed := c.updated + max(c.inserted, c.deleted)
 	if changed == 0 {
@@ -183,8 +184,8 @@ func (a *attempt) bound(ctx context.Context, b *Backfill, k walk, c changes, tag
 	if e.Inserted = max(0, c.inserted-c.deleted); e.Inserted > 0 || changed > k.rows {
 		return e
 	}
-	// Row versions that are as young as this transaction are its own, or one
-	// by somebody else at the same time, which can only hide a finding.
+	// Row versions as young as this transaction were written by it, or by somebody
+	// else at the same time. The latter can only hide an error, never cause one.
 	sql := fmt.Sprintf("SELECT count(*)::text, (count(*) FILTER (WHERE age(xmin) <= age(pg_current_xact_id()::xid)))::text FROM %s WHERE %s BETWEEN $1 AND $2",
 		b.relation(), quote(b.Key))
 	row, err := a.row(ctx, sql, k.first, k.last)
@@ -195,8 +196,8 @@ func (a *attempt) bound(ctx context.Context, b *Backfill, k walk, c changes, tag
 	if _, err := fmt.Sscan(string(row[0])+" "+string(row[1]), &there, &own); err != nil {
 		return fmt.Errorf("look at the batch of %s: %w", b.Table, err)
 	}
-	// An UPDATE says how many rows are its own; a trigger may change them
-	// once more.
+	// The tag of an UPDATE counts its rows; a trigger may change the same rows a
+	// second time.
 	updated := c.updated + c.inserted
 	if tag.Update() {
 		updated = min(updated, tag.RowsAffected())

@@ -12,8 +12,8 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
 
-// DescribeSchedules returns the schedules of tasks, one call each: lists tell
-// no task definitions.
+// DescribeSchedules returns the schedules of tasks. It makes one call for each, since
+// a list of schedules does not contain their task definitions.
 func (e *Environment) DescribeSchedules(ctx context.Context, tasks []string) (map[string]deploy.Schedule, error) {
 	var mu sync.Mutex
 	found := map[string]deploy.Schedule{}
@@ -38,8 +38,8 @@ func (e *Environment) DescribeSchedules(ctx context.Context, tasks []string) (ma
 	return found, err
 }
 
-// SetSchedule sets what a schedule starts. Scheduler replaces all of a schedule,
-// so the rest is sent as it is.
+// SetSchedule sets what a schedule starts. EventBridge Scheduler replaces the whole
+// schedule, so all other fields are sent as they were read.
 func (e *Environment) SetSchedule(ctx context.Context, task string, s deploy.Schedule) error {
 	now, err := e.getSchedule(ctx, task)
 	if err != nil {

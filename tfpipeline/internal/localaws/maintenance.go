@@ -18,7 +18,7 @@ import (
 // are told to apply them immediately; until then they describe them as
 // pending:
 // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.DBInstance.Modifying.html
-// Here no window opens unless Maintain is called.
+// Here a window opens only when Maintain is called.
 
 // deferredParameters map the parameters of such changes to the elements that
 // describe them as pending.
@@ -56,9 +56,8 @@ func pendingElement(waiting url.Values, deferred map[string]string) *etree.Eleme
 	return e
 }
 
-// Maintain lets the maintenance windows of all databases and caches pass: it
-// makes the changes that waited for them, and returns the names of what it
-// changed.
+// Maintain makes the changes that wait for a maintenance window, as if the windows of
+// all databases and caches had passed. It returns the names of what it changed.
 func (e *Endpoint) Maintain(ctx context.Context) ([]string, error) {
 	names := e.caches.maintain()
 	for identifier, waiting := range e.databases.takeWaiting() {

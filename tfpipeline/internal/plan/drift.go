@@ -10,7 +10,7 @@ import (
 // Drift is the difference between an account and what Terraform last applied
 // there.
 type Drift struct {
-	// Real is drift that nobody was entitled to cause.
+	// Real is drift that no rule accepts: a person has to look at it.
 	Real []DriftedResource
 	// Accepted is drift in attributes that something else than Terraform
 	// manages.
@@ -39,8 +39,8 @@ var reported = map[string][]string{
 	"aws_secretsmanager_secret_version": {"version_stages"},
 }
 
-// moved returns the attributes of a drifted resource that somebody may have
-// set.
+// moved returns the attributes of a drifted resource that changed and that somebody
+// may have set.
 func moved(c Change) []Attribute {
 	return slices.DeleteFunc(c.Attributes(), func(a Attribute) bool {
 		name := a.Path

@@ -19,8 +19,8 @@ type Lock struct {
 	key         string
 
 	mu sync.Mutex
-	// unanswered are the versions whose removal was requested and not
-	// answered.
+	// unanswered are the versions whose removal was requested, but never
+	// confirmed.
 	unanswered map[string]bool
 }
 
@@ -90,7 +90,7 @@ func (l *Lock) Renew(ctx context.Context, lease deploy.Lease) (deploy.Lease, err
 	}
 	return l.store(ctx, "renew the lock", lease, lease.Version, func(there *deploy.Lease) (string, error) {
 		if there != nil && there.RecordID == lease.RecordID {
-			// The previous renewal happened, and its answer was lost.
+			// The previous renewal was stored, but its answer was lost.
 			return there.Version, nil
 		}
 		return "", deploy.ErrLockLost
@@ -142,7 +142,7 @@ func (l *Lock) Release(ctx context.Context, lease deploy.Lease) error {
 		if foreign != nil || there == nil || there.RecordID != lease.RecordID {
 			return fmt.Errorf("release the lock: %w", deploy.ErrLockLost)
 		}
-		// A renewal happened, and its answer was lost.
+		// The last renewal was stored, but its answer was lost.
 		version = there.Version
 	}
 	return deploy.Transient(fmt.Errorf("release the lock: %s does not hold still", l.key))

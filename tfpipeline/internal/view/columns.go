@@ -30,7 +30,7 @@ func columns(rows [][]string) []string {
 }
 
 // fit cuts a line to a terminal's width in cells: one that wraps would be two.
-// A width of 0 or 1 is no terminal's.
+// A width of 0 or 1 means that there is no terminal.
 func fit(line string, width int) string {
 	if width > 1 && runewidth.StringWidth(line) >= width {
 		return runewidth.Truncate(line, width-1, "…")

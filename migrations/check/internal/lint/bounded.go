@@ -13,8 +13,8 @@ import (
 type target struct {
 	*catalog.Relation
 	name string // the alias, or the table's own name
-	// joined is set where other tables are at hand, whose columns count for
-	// nothing: they choose no rows of this one.
+	// joined is set if the statement names other tables, too. A condition on
+	// their columns does not limit the rows of this one.
 	joined bool
 }
 
@@ -30,8 +30,9 @@ func newTarget(node *pg.Node, t *catalog.Relation) target {
 	return x
 }
 
-// column returns the target's column that an expression is.
-func (t target) column(expr *pg.Node) (string, bool) {
+// column returns the column of the target that an expression consists of; ok is
+// false if it is anything else.
+func (t target) column(expr *pg.Node) (name string, ok bool) {
 	names := catalog.Strings(expr.GetColumnRef().GetFields())
 	switch len(names) {
 	case 0:
@@ -42,15 +43,15 @@ func (t target) column(expr *pg.Node) (string, bool) {
 	return names[len(names)-1], names[len(names)-2] == t.name
 }
 
-// unique reports whether a column has another value in every row. Of a table
-// that is not known, that much is believed of its id.
+// unique reports whether a column has a different value in every row. If the table
+// is unknown, its column id is taken to be unique.
 func (t target) unique(column string) bool {
 	return column == "ctid" || t.Known && t.UniqueOn([]string{column}, nil) || !t.Known && column == "id"
 }
 
-// bounded reports whether an UPDATE or DELETE touches few rows by what it says:
-// those of some keys, a short range of them, or a query with a small LIMIT. In
-// a loop such a query is a part of many, and all stay in one transaction.
+// bounded reports whether the condition of an UPDATE or DELETE limits it to few rows:
+// to some keys, to a short range of keys, or to a query with a small LIMIT. In a loop
+// such a query limits nothing, since all its runs are in one transaction.
 func (j *judge) bounded(node *pg.Node, relation *catalog.Relation) bool {
 	t := newTarget(node, relation)
 	var fixed []string
@@ -76,7 +77,7 @@ func (j *judge) bounded(node *pg.Node, relation *catalog.Relation) bool {
 	return false
 }
 
-// fixed reads column = constant, column IN (constants) and column = ANY
+// fixed recognises column = constant, column IN (constants) and column = ANY
 // (constants).
 func (t target) fixed(p *pg.Node) (string, bool) {
 	e := p.GetAExpr()
@@ -102,7 +103,7 @@ func (t target) fixed(p *pg.Node) (string, bool) {
 	return column, !slices.ContainsFunc(values, func(n *pg.Node) bool { return !catalog.Constant(n) })
 }
 
-// limited reads column IN (SELECT … LIMIT n) and column = ANY (ARRAY(SELECT …
+// limited recognises column IN (SELECT … LIMIT n) and column = ANY (ARRAY(SELECT …
 // LIMIT n)). Each value must stand for one row.
 func (j *judge) limited(t target, p *pg.Node) bool {
 	sub, test := p.GetSubLink(), p.GetSubLink().GetTestexpr()
@@ -122,14 +123,14 @@ func (j *judge) limited(t target, p *pg.Node) bool {
 	if column, ok := t.column(test); ok && t.unique(column) {
 		return true
 	}
-	// Several columns, or of a table that is not known: right if the values
-	// are the table's own.
+	// With several columns, or an unknown table, it is bounded if the query reads
+	// the same table.
 	from := query.GetFromClause()
 	own := len(from) == 1 && from[0].GetRangeVar() != nil && j.schema.Relation(from[0].GetRangeVar()) == t.Relation
 	return own && (test.GetRowExpr() != nil || !t.Known)
 }
 
-// shortRange reads column BETWEEN a AND b for numbers close together.
+// shortRange recognises column BETWEEN a AND b for numbers close together.
 func (t target) shortRange(p *pg.Node) (string, bool) {
 	e := p.GetAExpr()
 	if e.GetKind() != pg.A_Expr_Kind_AEXPR_BETWEEN {

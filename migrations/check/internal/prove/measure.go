@@ -13,7 +13,7 @@ import (
 	"github.com/specboard/platform/migrations/check/internal/catalog"
 )
 
-// Lock is one that a transaction holds on a relation that was there before.
+// Lock is a lock that a transaction holds on a relation that was there before the file.
 type Lock struct {
 	Relation string `json:"relation"`
 	// Kind is pg_class.relkind: r table, p partitioned, i index, m materialised
@@ -34,7 +34,7 @@ func (l Lock) KeepsOut() bool {
 	return false
 }
 
-// Read is rows that a statement read of a relation that was there before.
+// Read says how many rows a statement read of a relation that was there before the file.
 type Read struct {
 	Relation string `json:"relation"`
 	Scans    int64  `json:"scans"`
@@ -45,7 +45,7 @@ type Read struct {
 type Effect struct {
 	Line int    `json:"line"`
 	SQL  string `json:"sql"`
-	// Locks are those that its transaction holds behind it, strongest first.
+	// Locks are those that its transaction holds after it, strongest first.
 	Locks []Lock `json:"locks,omitempty"`
 	// Rewritten are tables and indexes whose files were replaced.
 	Rewritten []string `json:"rewritten,omitempty"`
@@ -62,11 +62,11 @@ type Effect struct {
 	changed map[uint32]int64 // by relation
 }
 
-// ManyRows is from how many rows on reading or changing them is work.
+// ManyRows is the number of rows from which reading or changing them counts as work.
 const ManyRows = 1000
 
-// Works says what the statement did that takes longer the larger the tables
-// are; nothing if it only changed the catalogue.
+// Works says which parts of the statement take longer on larger tables. It returns
+// nothing if the statement only changed the catalogue.
 func (e Effect) Works() []string {
 	var list []string
 	for _, r := range e.Rewritten {
@@ -164,7 +164,7 @@ func (p *probe) begin(ctx context.Context) error {
 	return nil
 }
 
-// statement runs one in the open transaction.
+// statement runs a statement in the open transaction.
 func (p *probe) statement(ctx context.Context, s migrations.Statement, args ...any) (Effect, error) {
 	before, err := p.snapshot(ctx, p.conn)
 	if err != nil {
@@ -187,7 +187,7 @@ func (p *probe) statement(ctx context.Context, s migrations.Statement, args ...a
 	return e, err
 }
 
-// single runs one in a transaction of its own.
+// single runs a statement in a transaction of its own.
 func (p *probe) single(ctx context.Context, s migrations.Statement) (Effect, error) {
 	if _, err := p.conn.Exec(ctx, "BEGIN"); err != nil {
 		return Effect{}, fmt.Errorf("begin: %w", err)
@@ -203,8 +203,8 @@ func (p *probe) single(ctx context.Context, s migrations.Statement) (Effect, err
 	return e, err
 }
 
-// alone runs what PostgreSQL refuses in a transaction, and watches its locks
-// from the other connection.
+// alone runs a statement that PostgreSQL refuses in a transaction, and watches its
+// locks from the other connection.
 func (p *probe) alone(ctx context.Context, s migrations.Statement) (Effect, error) {
 	before, err := p.snapshot(ctx, p.watcher)
 	if err != nil {

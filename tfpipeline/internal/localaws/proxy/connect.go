@@ -19,8 +19,8 @@
 // # What it does not
 //
 // Outlier detection, TLS between tasks, access logs, protocols other than
-// HTTP/1.1. A task reaches names by HTTP_PROXY, so that a program that does not
-// heed it reaches none.
+// HTTP/1.1. A task reaches names through HTTP_PROXY: a program that ignores the
+// variable reaches none.
 package proxy
 
 import (
