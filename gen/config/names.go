@@ -189,6 +189,19 @@ func (p Platform) SecretPrefix(env string) string { return env + "/" + p.Name }
 // SecretName is the full name of a secret in Secrets Manager.
 func (p Platform) SecretName(env, secret string) string { return p.SecretPrefix(env) + "/" + secret }
 
+// CacheSecretName is the last part of the name of the secret that holds the cache's
+// address with its token.
+const CacheSecretName = "cache-url"
+
+// HasCacheToken says whether the cache asks for a password.
+func (p Platform) HasCacheToken() bool { return p.HasCache() && p.CacheTokenVersion > 0 }
+
+// CacheSecret is the full name of the secret that holds the cache's address.
+func (p Platform) CacheSecret(env string) string { return p.SecretName(env, CacheSecretName) }
+
+// CacheGroup is the replication group of an environment.
+func (p Platform) CacheGroup(env string) string { return Cut(p.Prefix(env), CacheName) }
+
 // URLVariable is the environment variable in which callers of a service find
 // its URL: "API_URL".
 func URLVariable(service string) string {

@@ -40,6 +40,11 @@ type Platform struct {
 	// well, such as "8.0"; RedisVersion is empty then. A Redis becomes a Valkey
 	// in place and keeps its data; the way back replaces it.
 	ValkeyVersion string
+	// CacheTokenVersion makes the cache ask for a password, its AUTH token, which is
+	// generated and comes to containers within REDIS_URL. Raise it to rotate the token.
+	// Zero: every client in the network may connect. A cache that has asked for a
+	// token does so for ever (docs/services.md).
+	CacheTokenVersion int
 
 	// Services run all the time.
 	Services []Service

@@ -34,6 +34,8 @@ func (c *checker) platform() {
 	c.must(c.ValkeyVersion == "" || slices.Contains(valkeyVersions(), c.ValkeyVersion), "valkeyVersion", c.ValkeyVersion,
 		"is not a version of Valkey on ElastiCache, major and minor: "+strings.Join(valkeyVersions(), ", "), "8.0")
 	c.must(c.RedisVersion == "" || c.ValkeyVersion == "", "valkeyVersion", c.ValkeyVersion, "is a second engine of the one cache, whose redisVersion is "+show(c.RedisVersion), literal(`RedisVersion: ""`))
+	c.absent(c.HasCache(), c.CacheTokenVersion != 0, "cacheTokenVersion", c.CacheTokenVersion, noCache, 0)
+	c.must(c.CacheTokenVersion >= 0 && c.CacheTokenVersion <= 1_000_000, "cacheTokenVersion", c.CacheTokenVersion, "is not a number of rotations, 0 to 1000000", 1)
 }
 
 // Why a field has no effect on a platform that does without a part.

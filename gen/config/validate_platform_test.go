@@ -68,6 +68,7 @@ environments["staging"].subdomain: "staging" makes a name of 73 characters, and 
 		{"branch that is a pattern", func(p *P) { p.Repository.Branch = "release/*" }, `repository.branch: "release/*" is not the name of a branch, as git check-ref-format has it; for example "main"`},
 		{"branch that git refuses", func(p *P) { p.Repository.Branch = "a..b" }, `repository.branch: "a..b" is not the name of a branch, as git check-ref-format has it; for example "main"`},
 		{"minor version of PostgreSQL", func(p *P) { p.PostgresVersion = "16.4" }, `postgresVersion: "16.4" is not a major version of PostgreSQL on RDS: 13, 14, 15, 16, 17, 18; for example "16"`},
+		{"token of no version", func(p *P) { p.CacheTokenVersion = -1 }, `cacheTokenVersion: -1 is not a number of rotations, 0 to 1000000; for example 1`},
 		{"major version of Redis alone", func(p *P) { p.RedisVersion = "7" }, `redisVersion: "7" is not a version of Redis on ElastiCache, major and minor: 7.0, 7.1; for example "7.1"`},
 		{"no services", func(p *P) { p.Services, p.Tasks = nil, nil }, `
 services: none, so there is nothing to run; for example {Name: "api", Port: 3001, …}

@@ -10,6 +10,7 @@ func (c *checker) secrets() {
 			c.must(used[s.Name] == i, path+".name", s.Name, "is declared twice", s.Name+"-2") {
 			// The ARN of a secret has 512 characters for its name; platform and
 			// environment have 49 together.
+			c.must(s.Name != CacheSecretName || !c.HasCacheToken(), path+".name", s.Name, "is the secret with the cache's address and token", "cache-key")
 			c.must(len(s.Name) <= 255, path+".name", s.Name, "is longer than 255 characters", "session-secret")
 		}
 		c.secretKind(path, s)

@@ -43,3 +43,32 @@ resource "aws_elasticache_replication_group" "this" {
   snapshot_window            = var.backup_window
   apply_immediately          = var.apply_immediately
 }
+
+resource "aws_secretsmanager_secret" "url" {
+  count = local.tokens
+
+  name                    = var.secret_name
+  description             = "Address of the cache with its token; containers receive it as REDIS_URL"
+  recovery_window_in_days = var.recovery_window_days
+}
+
+# The version is AWSCURRENT once the cache accepts its token, and no longer
+# AWSPENDING once it accepts no other: labels that tfpipeline moves.
+resource "aws_secretsmanager_secret_version" "url" {
+  count = local.tokens
+
+  secret_id                = aws_secretsmanager_secret.url[0].id
+  secret_string_wo         = "rediss://:${var.token}@${aws_elasticache_replication_group.this.primary_endpoint_address}:${aws_elasticache_replication_group.this.port}"
+  secret_string_wo_version = var.token_version
+  version_stages           = ["AWSPENDING"]
+
+  lifecycle {
+    ignore_changes = [version_stages]
+    # Another group has another address, and no token yet.
+    replace_triggered_by = [aws_elasticache_replication_group.this.id]
+  }
+}
+
+locals {
+  tokens = var.token_version > 0 ? 1 : 0
+}

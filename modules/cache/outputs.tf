@@ -19,3 +19,8 @@ output "security_group_id" {
   description = "Security group that clients add their rules to."
   value       = aws_security_group.this.id
 }
+
+output "url_arn" {
+  description = "The secret with address and token, once it is stored; null without a token."
+  value       = one(aws_secretsmanager_secret_version.url[*].secret_id)
+}

@@ -78,6 +78,20 @@ variable "node_type" {
   }
 }
 
+variable "recovery_window_days" {
+  description = "Days in which the deleted secret can be restored; 0 deletes at once and frees the name."
+  type        = number
+  default     = 30
+  nullable    = false
+}
+
+variable "secret_name" {
+  description = "Name of the secret with the address and token."
+  type        = string
+  default     = ""
+  nullable    = false
+}
+
 variable "snapshot_days" {
   description = "Days that daily snapshots are kept; 0 takes none."
   type        = number
@@ -93,6 +107,20 @@ variable "snapshot_days" {
 variable "subnet_ids" {
   description = "Isolated subnets."
   type        = list(string)
+  nullable    = false
+}
+
+variable "token" {
+  description = "AUTH token, stored when token_version changes."
+  type        = string
+  default     = null
+  ephemeral   = true
+}
+
+variable "token_version" {
+  description = "Raise it to store another token; 0 is none."
+  type        = number
+  default     = 0
   nullable    = false
 }
 

@@ -279,7 +279,7 @@ func containerEnvironment(p config.Platform, e config.Environment, c container) 
 		}
 		values["DB_SSLMODE"] = "require" // the database refuses any other connection
 	}
-	if c.cache {
+	if c.cache && !p.HasCacheToken() {
 		values["REDIS_URL"] = expr(`"rediss://${module.cache.address}:${module.cache.port}"`)
 	}
 	for _, name := range c.calls {
@@ -376,6 +376,9 @@ func containerSecrets(p config.Platform, c container) object {
 			// The user changes with the password.
 			references["DB_USER"] = key(login.Name, "username")
 		}
+	}
+	if c.cache && p.HasCacheToken() {
+		references["REDIS_URL"] = expr("module.cache.url_arn")
 	}
 	for _, s := range p.Secrets {
 		switch {

@@ -188,14 +188,9 @@ func environmentSecrets(p config.Platform, e config.Environment) []node {
 			values = append(values, field{s.Name, value})
 		}
 	}
-	recovery := 30
-	if !e.Protected {
-		// After a destroy the name can be used again immediately.
-		recovery = 0
-	}
 	nodes = append(nodes, moduleCall("secrets", "secrets",
 		set("prefix", p.SecretPrefix(e.Name)),
-		set("recovery_window_days", recovery),
+		set("recovery_window_days", recoveryWindow(e)),
 		set("secrets", declared),
 		set("values", values),
 	))
@@ -273,7 +268,20 @@ func environmentCache(p config.Platform, e config.Environment) []node {
 	if p.ValkeyVersion != "" {
 		engine = append(engine, set("engine", "valkey"))
 	}
-	return []node{
+	var nodes []node
+	if p.HasCacheToken() {
+		engine = append(engine,
+			set("recovery_window_days", recoveryWindow(e)),
+			set("secret_name", p.CacheSecret(e.Name)),
+			set("token", expr("ephemeral.aws_secretsmanager_random_password."+identifier(config.CacheSecretName)+".random_password")),
+			set("token_version", p.CacheTokenVersion))
+		nodes = append(nodes,
+			comment("Drawn at every run, and stored when the token's version is raised. ElastiCache takes 16 to 128 characters."),
+			ephemeral("aws_secretsmanager_random_password", identifier(config.CacheSecretName),
+				set("password_length", 64),
+				set("exclude_punctuation", true)))
+	}
+	return append(nodes,
 		moduleCall("cache", "cache", withWindows(e, append(engine,
 			set("engine_version", cmp.Or(p.RedisVersion, p.ValkeyVersion)),
 			set("name", p.Prefix(e.Name)),
@@ -283,7 +291,16 @@ func environmentCache(p config.Platform, e config.Environment) []node {
 			set("subnet_ids", expr("module.network.isolated_subnet_ids")),
 			set("vpc_id", expr("module.network.vpc_id")),
 		)...)...),
+	)
+}
+
+// recoveryWindow is for how many days a deleted secret can be restored: after a destroy,
+// the names of an unprotected environment can be used again immediately.
+func recoveryWindow(e config.Environment) int {
+	if e.Protected {
+		return 30
 	}
+	return 0
 }
 
 // withWindows adds the maintenance windows of a data store; those that are not

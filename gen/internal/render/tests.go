@@ -409,6 +409,12 @@ func cacheTest() []node {
 		run("valkey_has_its_own_parameters", []node{set("engine", "valkey"), set("engine_version", "8.0")},
 			assert(`aws_elasticache_replication_group.this.engine == "valkey" && aws_elasticache_replication_group.this.parameter_group_name == "default.valkey8"`, "The group of the engine and its version."),
 		),
+		run("no_token_by_default", nil,
+			assert("length(aws_secretsmanager_secret.url) == 0 && output.url_arn == null", "Nothing is stored."),
+		),
+		run("a_token_is_stored_as_pending", []node{set("token", "0123456789abcdef"), set("token_version", 1), set("secret_name", "test/cache-url")},
+			assert(`aws_secretsmanager_secret_version.url[0].version_stages == toset(["AWSPENDING"]) && aws_secretsmanager_secret_version.url[0].secret_string == null`, "Tasks do not read it yet, and the state does not hold it."),
+		),
 		refuses("a_database_class", "node_type", "db.t4g.micro"),
 		refuses("another_engine", "engine", "memcached"),
 	}

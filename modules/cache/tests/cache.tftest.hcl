@@ -62,6 +62,30 @@ run "valkey_has_its_own_parameters" {
   }
 }
 
+run "no_token_by_default" {
+  command = plan
+
+  assert {
+    condition     = length(aws_secretsmanager_secret.url) == 0 && output.url_arn == null
+    error_message = "Nothing is stored."
+  }
+}
+
+run "a_token_is_stored_as_pending" {
+  command = plan
+
+  variables {
+    token         = "0123456789abcdef"
+    token_version = 1
+    secret_name   = "test/cache-url"
+  }
+
+  assert {
+    condition     = aws_secretsmanager_secret_version.url[0].version_stages == toset(["AWSPENDING"]) && aws_secretsmanager_secret_version.url[0].secret_string == null
+    error_message = "Tasks do not read it yet, and the state does not hold it."
+  }
+}
+
 run "a_database_class" {
   command = plan
 

@@ -93,7 +93,18 @@ func refused(c Change, protected bool) []string {
 		out = append(out, losesData(c)...)
 		out = append(out, dropsProtection(c)...)
 	}
+	out = append(out, overtakesToken(c)...)
 	return append(out, opensToWorld(c)...)
+}
+
+// overtakesToken refuses another token for the cache while it accepts two: the next
+// would take away the one before, which running tasks may have.
+func overtakesToken(c Change) []string {
+	if c.Type != "aws_secretsmanager_secret_version" || c.Raw == nil || c.Action != Replace ||
+		!slices.Contains(asList(asMap(c.Raw.Before)["version_stages"]), any("AWSPENDING")) {
+		return nil
+	}
+	return []string{"stores another token of the cache while tasks may run with the one before: promote, and apply without it, first"}
 }
 
 func losesData(c Change) []string {

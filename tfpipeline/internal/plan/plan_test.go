@@ -324,6 +324,8 @@ func TestGuard(t *testing.T) {
 		{"forget a database", "production", resource("db", "aws_db_instance", []string{"forget"}, object{}, nil), "stops managing the database"},
 		{"delete the cache", "production", resource("c", "aws_elasticache_replication_group", []string{"delete"}, object{}, nil), "destroys the sessions and caches of every user"},
 		{"delete a secret", "production", resource("s", "aws_secretsmanager_secret", []string{"delete"}, object{}, nil), "destroys a secret and its earlier versions"},
+		{"overtake the cache's token", "staging", resource("t", "aws_secretsmanager_secret_version", []string{"delete", "create"}, object{"version_stages": []any{"AWSPENDING", "AWSCURRENT"}}, object{}), "stores another token of the cache while tasks may run with the one before: promote, and apply without it, first"},
+		{"rotate the cache's token", "staging", resource("t", "aws_secretsmanager_secret_version", []string{"delete", "create"}, object{"version_stages": []any{"AWSCURRENT"}}, object{}), ""},
 		{"delete a bucket", "shared", resource("b", "aws_s3_bucket", []string{"delete"}, object{}, nil), "destroys every object in the bucket"},
 		{"delete a key", "production", resource("k", "aws_kms_key", []string{"delete"}, object{}, nil), "destroys the key, and so everything encrypted with it"},
 		{"delete a repository", "shared", resource("r", "aws_ecr_repository", []string{"delete"}, object{}, nil), "destroys the images that services run and rollbacks need"},

@@ -39,8 +39,17 @@ func Change(ctx context.Context, o Options, name string, c Choices, finish func(
 		}
 		return false, err
 	}
+	token := false
+	if p.Empty() && c.Operation == Apply {
+		if token, err = r.pendingToken(ctx); err != nil {
+			return false, err
+		}
+	}
 	end := func(ctx context.Context) error {
 		err := r.settle(ctx)
+		if token {
+			err = errors.Join(err, r.continueToken(ctx, c))
+		}
 		if finish != nil {
 			err = errors.Join(err, finish(ctx, r))
 		}
@@ -60,7 +69,7 @@ func Change(ctx context.Context, o Options, name string, c Choices, finish func(
 			}
 			return end(ctx)
 		})
-	case p.Empty() && (abandoned || r.unfinished != nil || r.abandoned != nil):
+	case p.Empty() && (token || abandoned || r.unfinished != nil || r.abandoned != nil):
 		// Cleaning up after a dead run needs the lease, which is released
 		// afterwards.
 		return false, o.Leases.during(ctx, name, c, func(ctx context.Context, _ string) error { return end(ctx) })
@@ -251,6 +260,7 @@ func (r *Root) applyLocked(ctx context.Context, c Choices, held state.StateLock)
 		r.unfinished = nil
 	}
 	if err == nil && c.Operation == Apply {
+		err = r.settleToken(ctx)
 		r.refresh(ctx)
 	}
 	return err

@@ -2,6 +2,7 @@ package root
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -82,7 +83,7 @@ func (i *Infrastructure) Plan(ctx context.Context) (deploy.Plan, error) {
 	}
 	i.plan = p
 	if p.Empty() {
-		if err := i.root.settle(ctx); err != nil {
+		if err := errors.Join(i.root.settle(ctx), i.root.continueToken(ctx, i.choices())); err != nil {
 			return deploy.Plan{}, err
 		}
 	}
