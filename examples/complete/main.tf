@@ -124,6 +124,14 @@ module "firewall" {
   topic_arn         = module.alarms.topic_arn
 }
 
+module "mail" {
+  source = "../../modules/mail"
+
+  dmarc   = "v=DMARC1; p=quarantine"
+  domain  = "staging.shop.io"
+  zone_id = data.aws_route53_zone.this.zone_id
+}
+
 module "network" {
   source = "../../modules/network"
 

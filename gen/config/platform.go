@@ -140,6 +140,10 @@ type Service struct {
 	// Buckets name the Buckets whose objects the service may list, read, write and
 	// delete.
 	Buckets []string
+	// MailFrom is what stands before the @ of the address that the service sends mail
+	// from with SES, such as "no-reply"; after it stands the environment's name. It
+	// finds the whole address in MAIL_FROM, and may send from no other.
+	MailFrom string
 	// Environment holds further variables with fixed, public values.
 	Environment map[string]string
 	// Sidecars run in every task of the service, at most nine.
@@ -329,6 +333,8 @@ type Task struct {
 	Sends []string
 	// Buckets are as in Service.
 	Buckets []string
+	// MailFrom is as in Service.
+	MailFrom string
 	// Environment holds further variables with fixed, public values.
 	Environment map[string]string
 }
@@ -499,6 +505,10 @@ type Environment struct {
 	// Firewall is AWS WAF in front of the load balancer; empty: there is none. AWS takes
 	// some 5 dollars a month for it, one for each rule, and 0.60 for a million requests.
 	Firewall Firewall
+	// DMARC is the record that tells receivers what to do with mail that pretends to be
+	// from the environment's name: "v=DMARC1; p=quarantine". Empty: none is made, as
+	// where the domain has one by hand.
+	DMARC string
 	// LogRetentionDays is one of CloudWatch's retention periods.
 	LogRetentionDays int
 	// Exec lets people who have the policy PLATFORM-ENV-operate run commands in the

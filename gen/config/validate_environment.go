@@ -64,6 +64,7 @@ func (c *checker) environments() {
 		c.allowedCIDRs(path+".allowedCIDRs", e.AllowedCIDRs)
 		c.firewall(path+".firewall", e.Firewall)
 		c.days(path+".network.flowLogDays", e.Network.FlowLogDays)
+		c.dmarc(path+".dmarc", e.DMARC)
 		if c.absent(c.HasLoadBalancer(), e.AccessLogDays != 0, path+".accessLogDays", e.AccessLogDays, noDomain, 0) {
 			c.days(path+".accessLogDays", e.AccessLogDays)
 		}

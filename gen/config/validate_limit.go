@@ -14,6 +14,8 @@ const (
 	// taskDefinition is the most bytes of a task definition, of which some are
 	// not the container's own: roles, logs, ports.
 	taskDefinition, taskOverhead = 64 << 10, 4 << 10
+	// mailPolicy is the most characters of the policy that lets a container send mail.
+	mailPolicy = 500
 	// rolePolicies is the most characters of a role's inline policies together.
 	// roleOverhead is what those of a container's roles have at most, besides the ARNs
 	// that are counted.
@@ -132,6 +134,9 @@ func (c *checker) rolesFit(path string, of container, secrets, queues []string, 
 	}
 	for _, name := range of.buckets {
 		own += 2*len("arn:aws:s3:::"+c.Bucket(env, name)) + len(`"","/*",`)
+	}
+	if of.mails {
+		own += mailPolicy
 	}
 	for _, p := range PermissionsIn(Environment{Name: env}, permissions) {
 		text, err := json.Marshal(map[string]any{"Effect": "Allow", "Action": p.Actions, "Resource": p.Resources})

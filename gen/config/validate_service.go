@@ -38,6 +38,7 @@ func (c *checker) services() {
 		c.queueReferences(path+".receives", s.Receives)
 		c.queueReferences(path+".sends", s.Sends)
 		c.bucketReferences(path+".buckets", s.Buckets)
+		c.mailFrom(path+".mailFrom", s.MailFrom)
 		of, command := s.container()
 		c.variables(path, of)
 		c.definitionFits(path, of, command)

@@ -29,6 +29,7 @@ func (c *checker) tasks() {
 		c.databaseLogin(path, t.Database, t.Secrets)
 		c.queueReferences(path+".sends", t.Sends)
 		c.bucketReferences(path+".buckets", t.Buckets)
+		c.mailFrom(path+".mailFrom", t.MailFrom)
 		of, command := t.container()
 		c.variables(path, of)
 		c.definitionFits(path, of, command)

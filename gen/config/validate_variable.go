@@ -14,6 +14,7 @@ type container struct {
 	database, cache bool
 	calls, secrets  []string
 	queues, buckets []string
+	mails           bool // by MailFrom
 	environment     map[string]string
 	sidecars        int      // size of their definitions, in bytes
 	images          []string // of the sidecars
@@ -57,7 +58,7 @@ func (c *checker) containerOf(name string) (of container, command []string, ok b
 func (s Service) container() (container, []string) {
 	return container{
 		listens: s.Port != 0, database: s.Database, cache: s.Cache,
-		calls: s.Calls, secrets: s.Secrets, queues: queuesOf(s.Receives, s.Sends), buckets: s.Buckets, environment: s.Environment,
+		calls: s.Calls, secrets: s.Secrets, queues: queuesOf(s.Receives, s.Sends), buckets: s.Buckets, mails: s.MailFrom != "", environment: s.Environment,
 		sidecars: sidecarBytes(s), images: names(s.Sidecars, func(o Sidecar) string { return o.Image }),
 	}, slices.Concat(s.EntryPoint, s.Command, s.HealthCommand)
 }
@@ -65,7 +66,7 @@ func (s Service) container() (container, []string) {
 func (t Task) container() (container, []string) {
 	return container{
 		migrates: t.Name == MigrateTask, database: t.Database, cache: t.Cache,
-		secrets: t.Secrets, queues: queuesOf(nil, t.Sends), buckets: t.Buckets, environment: t.Environment,
+		secrets: t.Secrets, queues: queuesOf(nil, t.Sends), buckets: t.Buckets, mails: t.MailFrom != "", environment: t.Environment,
 	}, t.Command
 }
 
@@ -92,6 +93,9 @@ func (c *checker) owned(path string, of container) map[string]string {
 	}
 	if of.cache {
 		owners["REDIS_URL"] = "the platform"
+	}
+	if of.mails {
+		owners[MailVariable] = "the platform"
 	}
 	for i, name := range of.calls {
 		if name != "" && slices.Index(of.calls, name) == i {

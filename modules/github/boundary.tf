@@ -103,6 +103,17 @@ resource "aws_iam_policy" "boundary" {
           }
         }
       },
+      [for domain in each.value.mail ? each.value.domain[*] : [] : {
+        Sid    = "Mail"
+        Effect = "Allow"
+        Action = [
+          "ses:SendEmail",
+          "ses:SendRawEmail",
+        ]
+        Resource = [
+          "arn:aws:ses:${var.region}:${var.account}:identity/${domain}",
+        ]
+      }],
       [for permission in each.value.permissions : {
         Effect   = "Allow"
         Action   = permission.actions

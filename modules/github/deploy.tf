@@ -586,7 +586,7 @@ resource "aws_iam_policy" "jobs" {
   description = "Schedules and queues of ${each.key}"
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = flatten([
       {
         Sid    = "Firewall"
         Effect = "Allow"
@@ -649,6 +649,19 @@ resource "aws_iam_policy" "jobs" {
           "arn:aws:events:${var.region}:${var.account}:rule/${var.platform}-${each.key}-*",
         ]
       },
+      [for domain in each.value.mail ? each.value.domain[*] : [] : {
+        Sid    = "Mail"
+        Effect = "Allow"
+        Action = [
+          "ses:CreateEmailIdentity",
+          "ses:DeleteEmailIdentity",
+          "ses:TagResource",
+          "ses:UntagResource",
+        ]
+        Resource = [
+          "arn:aws:ses:${var.region}:${var.account}:identity/${domain}",
+        ]
+      }],
       {
         Sid    = "Queues"
         Effect = "Allow"
@@ -671,7 +684,7 @@ resource "aws_iam_policy" "jobs" {
           "arn:aws:sqs:${var.region}:${var.account}:${var.platform}-${each.key}-*",
         ]
       },
-    ]
+    ])
   })
 }
 
@@ -875,6 +888,18 @@ resource "aws_iam_policy" "release" {
           Null = {
             "route53:ChangeResourceRecordSetsNormalizedRecordNames" = "false"
             "route53:ChangeResourceRecordSetsRecordTypes"           = "false"
+          }
+        }
+      }],
+      [for zone in each.value.mail ? var.zone_id[*] : [] : {
+        Sid      = "MailPolicy"
+        Effect   = "Allow"
+        Action   = ["route53:ChangeResourceRecordSets"]
+        Resource = "arn:aws:route53:::hostedzone/${zone}"
+        Condition = {
+          "ForAllValues:StringEquals" = {
+            "route53:ChangeResourceRecordSetsNormalizedRecordNames" = ["_dmarc.${each.value.domain}"]
+            "route53:ChangeResourceRecordSetsRecordTypes"           = ["TXT"]
           }
         }
       }],

@@ -86,6 +86,8 @@ resource "aws_iam_policy" "look" {
           "servicediscovery:GetNamespace",
           "servicediscovery:GetOperation",
           "servicediscovery:ListTagsForResource",
+          "ses:GetEmailIdentity",
+          "ses:ListTagsForResource",
           "sns:GetSubscriptionAttributes",
           "sns:GetTopicAttributes",
           "sns:ListTagsForResource",

@@ -33,9 +33,10 @@ locals {
   target_groups  = { for key, name in local.prefixes : key => length(name) <= 25 ? name : "${trimsuffix(substr(name, 0, 18), "-")}-${substr(sha256(name), 0, 6)}" }
   # Records that a deploy role may change: those of the environment's names, and
   # ACM's validation records of them, which are an underscore and 32 digits, so
-  # not those of a subdomain.
+  # not those of a subdomain; and the keys of its mail.
   names = { for name, e in var.environments : name => flatten([
-    for host in concat(e.domain[*], e.hosts) : [host, "_????????????????????????????????.${host}"]
+    [for host in concat(e.domain[*], e.hosts) : [host, "_????????????????????????????????.${host}"]],
+    e.mail ? ["*._domainkey.${e.domain}"] : [],
   ]) }
 }
 

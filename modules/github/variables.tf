@@ -14,13 +14,14 @@ variable "branch" {
 }
 
 variable "environments" {
-  description = "The environments that are deployed to: the DNS name of each, unless there is no zone, and its further ones, whether people may run commands in its tasks, the secret with which they open a console of its database, the environments whose history it reads, what its tasks may do besides what all need, whether its data is protected from workflows, and the refs it is deployed from."
+  description = "The environments that are deployed to: the DNS name of each, unless there is no zone, and its further ones, whether people may run commands in its tasks, the secret with which they open a console of its database, whether they send mail, the environments whose history it reads, what its tasks may do besides what all need, whether its data is protected from workflows, and the refs it is deployed from."
   type = map(object({
     database_secret = optional(string)
     domain          = optional(string)
     exec            = optional(bool, false)
     histories       = list(string)
     hosts           = optional(list(string), [])
+    mail            = optional(bool, false)
     permissions = optional(list(object({
       actions   = list(string)
       resources = list(string)

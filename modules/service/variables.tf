@@ -189,6 +189,12 @@ variable "log_retention_days" {
   nullable    = false
 }
 
+variable "mail_from" {
+  description = "The only address that the container may send mail from, with SES's identity of its domain; null if it sends none."
+  type        = string
+  default     = null
+}
+
 variable "memory" {
   description = "Memory of a task in MiB; Fargate allows certain values for each cpu."
   type        = number

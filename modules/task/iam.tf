@@ -78,7 +78,8 @@ locals {
 }
 
 # The container's own role. It has no permissions but those that the
-# application asks for, and those to use its queues and buckets.
+# application asks for, and those to use its queues and buckets and to send
+# its mail.
 resource "aws_iam_role" "task" {
   name                 = "${local.role}-task"
   path                 = "/${var.platform}/${var.environment_name}/"
@@ -125,6 +126,32 @@ resource "aws_iam_role_policy" "buckets" {
         Effect   = "Allow"
         Action   = "s3:ListBucket"
         Resource = var.buckets
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "mail" {
+  count = var.mail_from == null ? 0 : 1
+
+  name = "mail"
+  role = aws_iam_role.task.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid    = "Send"
+        Effect = "Allow"
+        Action = [
+          "ses:SendEmail",
+          "ses:SendRawEmail",
+        ]
+        Resource = "arn:aws:ses:${var.region}:${var.account}:identity/${split("@", var.mail_from)[1]}"
+        Condition = {
+          StringEquals = {
+            "ses:FromAddress" = var.mail_from
+          }
+        }
       },
     ]
   })

@@ -83,6 +83,19 @@ mock_provider "aws" {
     }
   }
 
+  mock_resource "aws_sesv2_email_identity" {
+    defaults = {
+      arn = "arn:aws:ses:us-west-2:123456789012:identity/staging.shop.io"
+      dkim_signing_attributes = {
+        tokens = [
+          "one",
+          "two",
+          "three",
+        ]
+      }
+    }
+  }
+
   mock_resource "aws_sns_topic" {
     defaults = {
       arn = "arn:aws:sns:us-west-2:123456789012:example"

@@ -78,6 +78,7 @@ func Shop() config.Platform {
 					{Actions: []string{"ses:SendEmail"}, Resources: []string{"arn:aws:ses:eu-central-1:210987654321:identity/shop.example"}},
 				},
 				Receives: []string{"mail"},
+				MailFrom: "orders",
 			},
 		},
 
@@ -194,6 +195,7 @@ func Shop() config.Platform {
 				Alarms:           config.Alarms{CPUPercent: 75, MemoryPercent: 80, HTTP5xx: 5, Period: time.Minute, Emails: []string{"on-call@example-shop.com"}},
 				Maintenance:      config.Maintenance{Window: "tue:22:30-wed:00:30", BackupWindow: "01:00-02:30"},
 				IdleTimeout:      10 * time.Minute,
+				DMARC:            "v=DMARC1; p=reject",
 				LogRetentionDays: 365,
 				AccessLogDays:    90,
 				Proof:            &config.Proof{From: "rehearsal", MinimumBake: time.Hour},

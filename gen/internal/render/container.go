@@ -46,6 +46,8 @@ func containerVariables() []variable {
 		{name: "permissions", kind: "list(object({\n    actions   = list(string)\n    resources = list(string)\n  }))",
 			description: "What the container's own role allows; the boundary has to allow it as well.", fallback: list{}},
 		{name: "platform", kind: "string", description: "Name of the platform, the first part of names and paths.", example: "shop"},
+		{name: "mail_from", kind: "string", nullable: true, fallback: expr("null"),
+			description: "The only address that the container may send mail from, with SES's identity of its domain; null if it sends none."},
 		{name: "buckets", kind: "list(string)",
 			description: "ARNs of the buckets whose objects the container may list, read, write and delete.",
 			fallback:    list{}},
@@ -155,7 +157,7 @@ func containerIAM(repositories any) []node {
   }]`)),
 		),
 	)
-	nodes = append(nodes, role("task", "The container's own role. It has no permissions but those that the application asks for, and those to use its queues and buckets.", "task")...)
+	nodes = append(nodes, role("task", "The container's own role. It has no permissions but those that the application asks for, and those to use its queues and buckets and to send its mail.", "task")...)
 	nodes = append(nodes, resource("aws_iam_role_policy", "task",
 		set("count", expr("length(var.permissions) == 0 ? 0 : 1")),
 		set("name", "task"),
@@ -173,6 +175,13 @@ func containerIAM(repositories any) []node {
 			allow("Objects", list{"s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"}, expr(`[for arn in var.buckets : "${arn}/*"]`)),
 			allow("List", "s3:ListBucket", expr("var.buckets")),
 		)),
+	))
+	nodes = append(nodes, resource("aws_iam_role_policy", "mail",
+		set("count", expr("var.mail_from == null ? 0 : 1")),
+		set("name", "mail"),
+		set("role", expr("aws_iam_role.task.id")),
+		set("policy", policy(allow("Send", list{"ses:SendEmail", "ses:SendRawEmail"}, expr(`"arn:aws:ses:${var.region}:${var.account}:identity/${split("@", var.mail_from)[1]}"`),
+			when("StringEquals", "ses:FromAddress", expr("var.mail_from"))))),
 	))
 	return append(nodes,
 		resource("aws_iam_role_policy", "queues",

@@ -114,6 +114,7 @@ func mocked() map[string]object {
 		"aws_secretsmanager_secret":            arn("secretsmanager", "secret:example-AbCdEf"),
 		"aws_service_discovery_http_namespace": arn("servicediscovery", "namespace/ns-0123456789abcdef"),
 		"aws_sqs_queue":                        append(arn("sqs", "example"), field{"url", "https://sqs.us-west-2.amazonaws.com/123456789012/example"}),
+		"aws_sesv2_email_identity":             mockedIdentity(),
 		"aws_wafv2_web_acl":                    arn("wafv2", "regional/webacl/example/01234567-89ab-cdef-0123-456789abcdef"),
 		"aws_sns_topic":                        arn("sns", "example"),
 	}

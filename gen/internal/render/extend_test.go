@@ -243,9 +243,13 @@ func TestSchedulesAndQueues(t *testing.T) {
 			`MAIL_QUEUE_URL = module.queues.urls["mail"]`,
 			`receives = [module.queues.arns["stock-changes"]]`,
 			`sends = [module.queues.arns["mail"]]`,
+			`MAIL_FROM      = "orders@qa.shop.example"`,
+			`mail_from          = "orders@qa.shop.example"`,
 		},
 		"envs/qa/tasks.tf":            {`STOCK_CHANGES_QUEUE_URL = module.queues.urls["stock-changes"]`},
 		"envs/live/services.tf":       {`backlog_queues = [module.queues.names["stock-changes"]]`, "target_backlog = 200"},
+		"envs/qa/mail.tf":             {`domain  = "qa.shop.example"`, `zone_id = "Z0ABCDEFGHIJKLMNOPQRS"`},
+		"envs/live/mail.tf":           {`dmarc   = "v=DMARC1; p=reject"`, `domain  = "shop.example"`},
 		"envs/rehearsal/schedules.tf": {`expression        = "rate(1 hour)"`},
 	} {
 		for _, w := range want {

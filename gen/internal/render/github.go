@@ -30,9 +30,10 @@ func github() module {
 			set("load_balancers", cutNames("local.prefixes", config.LoadBalancerName)),
 			set("caches", cutNames("local.prefixes", config.CacheName)),
 			set("target_groups", cutNames("local.prefixes", config.TargetGroupPrefix)),
-			comment("Records that a deploy role may change: those of the environment's names, and ACM's validation records of them, which are an underscore and 32 digits, so not those of a subdomain."),
+			comment("Records that a deploy role may change: those of the environment's names, and ACM's validation records of them, which are an underscore and 32 digits, so not those of a subdomain; and the keys of its mail."),
 			set("names", expr(`{ for name, e in var.environments : name => flatten([
-    for host in concat(e.domain[*], e.hosts) : [host, "_????????????????????????????????.${host}"]
+    [for host in concat(e.domain[*], e.hosts) : [host, "_????????????????????????????????.${host}"]],
+    e.mail ? ["*._domainkey.${e.domain}"] : [],
   ]) }`)),
 		),
 	}
@@ -64,8 +65,8 @@ func github() module {
 		variables: []variable{
 			{name: "account", kind: "string", description: "AWS account.", example: "123456789012"},
 			{name: "branch", kind: "string", description: "Branch whose pushes build images.", fallback: "main"},
-			{name: "environments", kind: "map(object({\n    database_secret = optional(string)\n    domain    = optional(string)\n    exec      = optional(bool, false)\n    histories = list(string)\n    hosts     = optional(list(string), [])\n    permissions = optional(list(object({\n      actions   = list(string)\n      resources = list(string)\n    })), [])\n    protected = bool\n    refs      = list(string)\n  }))",
-				description: "The environments that are deployed to: the DNS name of each, unless there is no zone, and its further ones, whether people may run commands in its tasks, the secret with which they open a console of its database, the environments whose history it reads, what its tasks may do besides what all need, whether its data is protected from workflows, and the refs it is deployed from.",
+			{name: "environments", kind: "map(object({\n    database_secret = optional(string)\n    domain    = optional(string)\n    exec      = optional(bool, false)\n    histories = list(string)\n    hosts     = optional(list(string), [])\n    mail      = optional(bool, false)\n    permissions = optional(list(object({\n      actions   = list(string)\n      resources = list(string)\n    })), [])\n    protected = bool\n    refs      = list(string)\n  }))",
+				description: "The environments that are deployed to: the DNS name of each, unless there is no zone, and its further ones, whether people may run commands in its tasks, the secret with which they open a console of its database, whether they send mail, the environments whose history it reads, what its tasks may do besides what all need, whether its data is protected from workflows, and the refs it is deployed from.",
 				example: object{{"staging", object{
 					{"domain", "staging.shop.io"}, {"histories", row{"staging"}}, {"protected", false}, {"refs", row{"refs/heads/main"}},
 				}}}},
@@ -215,6 +216,8 @@ func githubLook() []node {
 					"servicediscovery:GetNamespace",
 					"servicediscovery:GetOperation",
 					"servicediscovery:ListTagsForResource",
+					"ses:GetEmailIdentity",
+					"ses:ListTagsForResource",
 					"sns:GetSubscriptionAttributes",
 					"sns:GetTopicAttributes",
 					"sns:ListTagsForResource",
@@ -370,6 +373,7 @@ func githubBoundary() []node {
 					when("ArnEquals", "ecs:cluster", expr(`"arn:aws:ecs:${var.region}:${var.account}:cluster/${var.platform}-${each.key}"`))),
 				allow("PassRoles", "iam:PassRole", expr(`"${local.arn_of_roles}/${each.key}/*"`),
 					when("StringEquals", "iam:PassedToService", "ecs-tasks.amazonaws.com")),
+				loop{"domain", "each.value.mail ? each.value.domain[*] : []", allow("Mail", list{"ses:SendEmail", "ses:SendRawEmail"}, arns("ses", "identity/${domain}"))},
 				loop{"permission", "each.value.permissions", granted("permission")},
 			)),
 		),

@@ -322,6 +322,12 @@ func githubDeploy() []node {
 				"events:TagResource",
 				"events:UntagResource",
 			}, arns("events", "rule/"+own+"-*")),
+			loop{"domain", "each.value.mail ? each.value.domain[*] : []", allow("Mail", list{
+				"ses:CreateEmailIdentity",
+				"ses:DeleteEmailIdentity",
+				"ses:TagResource",
+				"ses:UntagResource",
+			}, arns("ses", "identity/${domain}"))},
 			allow("Queues", list{
 				"sqs:CreateQueue",
 				"sqs:SetQueueAttributes",
@@ -425,6 +431,13 @@ func githubDeploy() []node {
 					{"ForAllValues:StringLike", object{{"route53:ChangeResourceRecordSetsNormalizedRecordNames", expr("local.names[each.key]")}}},
 					{"ForAllValues:StringEquals", object{{"route53:ChangeResourceRecordSetsRecordTypes", row{"A", "AAAA", "CNAME"}}}},
 					{"Null", object{{"route53:ChangeResourceRecordSetsNormalizedRecordNames", "false"}, {"route53:ChangeResourceRecordSetsRecordTypes", "false"}}},
+				}})},
+			loop{"zone", "each.value.mail ? var.zone_id[*] : []", allow("MailPolicy", list{"route53:ChangeResourceRecordSets"}, expr(`"arn:aws:route53:::hostedzone/${zone}"`),
+				field{"Condition", object{
+					{"ForAllValues:StringEquals", object{
+						{"route53:ChangeResourceRecordSetsNormalizedRecordNames", row{expr(`"_dmarc.${each.value.domain}"`)}},
+						{"route53:ChangeResourceRecordSetsRecordTypes", row{"TXT"}},
+					}},
 				}})},
 			allow("State", list{"s3:GetObject", "s3:PutObject"}, expr(`"${local.arn_of_bucket}/terraform/${each.key}.tfstate"`)),
 			allow("Locks", list{"s3:GetObject", "s3:PutObject", "s3:DeleteObject"}, list{

@@ -59,6 +59,6 @@ func Render(p config.Platform) ([]File, error) {
 func modules() []module {
 	return []module{
 		alarms(), bucket(), cache(), cluster(), database(), github(), loadBalancer(),
-		firewall(), network(), queues(), repository(), schedules(), secrets(), service(), task(),
+		firewall(), mail(), network(), queues(), repository(), schedules(), secrets(), service(), task(),
 	}
 }

@@ -20,7 +20,7 @@ func environmentServices(p config.Platform, e config.Environment) []node {
 		body := containerArguments(p, e, container{
 			name: s.Name, image: s.Name, cpu: size.CPU, memory: size.Memory,
 			port: s.Port, database: s.Database, cache: s.Cache, calls: s.Calls,
-			secrets: s.Secrets, environment: s.Environment, receives: s.Receives, sends: s.Sends, buckets: s.Buckets,
+			secrets: s.Secrets, environment: s.Environment, receives: s.Receives, sends: s.Sends, buckets: s.Buckets, mailFrom: s.MailFrom,
 			disk: size.EphemeralStorageGiB, permissions: s.Permissions,
 		})
 		body = append(body,
@@ -156,7 +156,7 @@ func environmentTasks(p config.Platform, e config.Environment) []node {
 	for _, t := range p.Tasks {
 		body := containerArguments(p, e, container{
 			name: t.Name, image: t.Service, cpu: t.CPU, memory: t.Memory,
-			database: t.Database, cache: t.Cache, secrets: t.Secrets, environment: t.Environment, sends: t.Sends, buckets: t.Buckets,
+			database: t.Database, cache: t.Cache, secrets: t.Secrets, environment: t.Environment, sends: t.Sends, buckets: t.Buckets, mailFrom: t.MailFrom,
 			disk: t.EphemeralStorageGiB, permissions: t.Permissions,
 		})
 		body = append(body, set("command", list(strs(t.Command))))
@@ -212,6 +212,7 @@ type container struct {
 	secrets         []string
 	receives, sends []string // queues
 	buckets         []string
+	mailFrom        string
 	environment     map[string]string
 	disk            int // GiB; 0: what Fargate includes
 	permissions     []config.Permission
@@ -248,6 +249,9 @@ func containerArguments(p config.Platform, e config.Environment, c container) []
 			arns = append(arns, expr(`module.buckets["`+name+`"].arn`))
 		}
 		body = append(body, set("buckets", arns))
+	}
+	if c.mailFrom != "" {
+		body = append(body, set("mail_from", p.MailAddress(e, c.mailFrom)))
 	}
 	if queues := containerQueues(c); len(queues) > 0 {
 		body = append(body, set("queues", queues))
@@ -293,6 +297,9 @@ func containerEnvironment(p config.Platform, e config.Environment, c container) 
 	}
 	for _, name := range c.buckets {
 		values[config.BucketVariable(name)] = expr(`module.buckets["` + name + `"].name`)
+	}
+	if c.mailFrom != "" {
+		values[config.MailVariable] = p.MailAddress(e, c.mailFrom)
 	}
 	for _, name := range slices.Concat(c.receives, c.sends) {
 		values[config.QueueVariable(name)] = expr(`module.queues.urls["` + name + `"]`)
@@ -341,6 +348,18 @@ func environmentQueues(p config.Platform, e config.Environment) []node {
 			set("topic_arn", expr("module.alarms.topic_arn")),
 		),
 	}
+}
+
+// environmentMail declares the identity that mail is sent with; none renders nothing.
+func environmentMail(p config.Platform, e config.Environment) []node {
+	if !p.SendsMail() {
+		return nil
+	}
+	body := []node{set("domain", p.Host(e)), set("zone_id", environmentZone(p))}
+	if e.DMARC != "" {
+		body = append([]node{set("dmarc", e.DMARC)}, body...)
+	}
+	return []node{moduleCall("mail_identity", "mail", body...)}
 }
 
 // environmentBuckets declares the buckets; none renders nothing.

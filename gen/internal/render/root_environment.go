@@ -40,6 +40,7 @@ func environmentRoot(p config.Platform, e config.Environment) (root, error) {
 		source{"cache.tf", environmentCache(p, e)},
 		source{"buckets.tf", environmentBuckets(p, e)},
 		source{"queues.tf", environmentQueues(p, e)},
+		source{"mail.tf", environmentMail(p, e)},
 		source{"services.tf", environmentServices(p, e)},
 		source{"tasks.tf", environmentTasks(p, e)},
 		source{"schedules.tf", environmentSchedules(p, e)},
@@ -72,11 +73,18 @@ func sessionLog(p config.Platform, e config.Environment) []node {
 	return []node{set("session_log", object{{"name", p.SessionLog(e.Name)}, {"retention_days", e.LogRetentionDays}})}
 }
 
+// environmentZone is the hosted zone's id in an environment's root.
+func environmentZone(p config.Platform) any {
+	if p.ZoneID == "" {
+		return expr("data.aws_route53_zone.this.zone_id")
+	}
+	return p.ZoneID
+}
+
 func environmentLoadBalancer(p config.Platform, e config.Environment) []node {
 	if !p.HasLoadBalancer() {
 		return nil
 	}
-	zone := any(p.ZoneID)
 	var nodes []node
 	if p.ZoneID == "" {
 		nodes = append(nodes,
@@ -86,7 +94,6 @@ func environmentLoadBalancer(p config.Platform, e config.Environment) []node {
 				set("private_zone", false),
 				set("tags", object{{"Platform", p.Name}}),
 			))
-		zone = expr("data.aws_route53_zone.this.zone_id")
 	}
 	body := []node{
 		set("deletion_protection", e.Protected),
@@ -94,7 +101,7 @@ func environmentLoadBalancer(p config.Platform, e config.Environment) []node {
 		set("name", p.Prefix(e.Name)),
 		set("subnet_ids", expr("module.network.public_subnet_ids")),
 		set("vpc_id", expr("module.network.vpc_id")),
-		set("zone_id", zone),
+		set("zone_id", environmentZone(p)),
 	}
 	if hosts := p.FurtherHosts(e); len(hosts) > 0 {
 		body = append(body, set("hosts", list(strs(hosts))))

@@ -37,6 +37,9 @@ func sharedRoot(p config.Platform) root {
 			about = append(about, field{"permissions", granted})
 		}
 		about = append(about, field{"protected", e.Protected}, field{"refs", refs})
+		if p.SendsMail() {
+			about = append(object{about[0], {"mail", true}}, about[1:]...)
+		}
 		if e.Exec {
 			about = append(object{{"exec", true}}, about...)
 		}

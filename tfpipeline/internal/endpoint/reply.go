@@ -74,8 +74,8 @@ func (f *Failure) Render(c *Call) *Reply {
 	said := map[string]string{"__type": f.Code, "message": f.Message}
 	target := c.Request.Header.Get("X-Amz-Target")
 	switch {
-	// EventBridge Scheduler speaks JSON by method and path; a GET has no type.
-	case target != "" || c.Service == "scheduler" || strings.HasPrefix(c.Request.Header.Get("Content-Type"), "application/json"):
+	// EventBridge Scheduler and SES speak JSON by method and path; a GET has no type.
+	case target != "" || c.Service == "scheduler" || strings.HasPrefix(c.Request.URL.Path, "/v2/email/") || strings.HasPrefix(c.Request.Header.Get("Content-Type"), "application/json"):
 		body, _ := json.Marshal(said) // strings always encode
 		return &Reply{f.Status, http.Header{"Content-Type": {contentJSON}, "X-Amzn-Errortype": {f.Code}}, body}
 	case strings.HasPrefix(c.Request.URL.Path, "/service/"):

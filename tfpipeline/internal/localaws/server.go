@@ -38,6 +38,7 @@ func (e *Endpoint) answers(o Options) endpoint.Table {
 		newCertificates(e.self).operations(),
 		e.taggedResources(),
 		(&queues{}).operations(),
+		{"ses.*": completeIdentity(e.account)},
 		{"iam.CreateServiceLinkedRole": createServiceRole, "iam.AddClientIDToOpenIDConnectProvider": e.addAudience},
 	} {
 		for name, op := range rows {

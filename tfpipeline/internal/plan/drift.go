@@ -35,6 +35,7 @@ var reported = map[string][]string{
 	"aws_acm_certificate":               {"not_after", "not_before", "pending_renewal", "renewal_eligibility", "renewal_summary", "status"},
 	"aws_db_instance":                   {"latest_restorable_time", "status"},
 	"aws_elasticache_replication_group": {"member_clusters"},
+	"aws_sesv2_email_identity":          {"dkim_signing_attributes", "verified_for_sending_status"},
 	// Rotating a secret makes another version the current one.
 	"aws_secretsmanager_secret_version": {"version_stages"},
 }

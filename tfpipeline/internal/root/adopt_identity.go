@@ -89,6 +89,8 @@ func identity(p config.Platform, kind string, v planned) (id string, ok bool) {
 		return v.join("/", "rule", "target_id"), true
 	case "aws_sqs_queue":
 		return prefixed("https://sqs."+p.Region+".amazonaws.com/"+p.Account+"/", v.text("name")), true
+	case "aws_sesv2_email_identity":
+		return v.text("email_identity"), true
 	case "aws_sns_topic_policy":
 		return v.text("arn"), true
 	case "aws_ecs_service":

@@ -28,14 +28,14 @@ type Call struct {
 	TagKeys []string
 }
 
-// Read reads a request whose body has been read. Requests to S3 and Route 53
-// express the operation by method and path.
+// Read reads a request whose body has been read. Requests to S3, Route 53, EventBridge
+// Scheduler and SES's second version express the operation by method and path.
 func Read(service, operation string, r *http.Request, body []byte) Call {
 	c := Call{Service: service, Operation: operation, Parameters: map[string][]string{}, Tags: map[string]string{}}
 	if service == "s3" || service == "route53" {
 		c.route(r)
 		c.xml(body)
-	} else if service == "scheduler" {
+	} else if service == "scheduler" || service == "ses" && r.URL.Path != "/" {
 		c.route(r)
 		c.document(body)
 	} else if form, err := url.ParseQuery(string(body)); r.Header.Get("X-Amz-Target") == "" && err == nil && form.Get("Action") != "" {
@@ -162,7 +162,7 @@ func (c *Call) route(r *http.Request) {
 		for n, v := range values {
 			c.add(n, v)
 		}
-		for _, n := range []string{"prefix", "versionId", "name", "dnsname", "groupName", "TagKeys"} {
+		for _, n := range []string{"prefix", "versionId", "name", "dnsname", "groupName", "ResourceArn", "TagKeys"} {
 			if query.Has(n) {
 				c.add(n, query.Get(n))
 			}

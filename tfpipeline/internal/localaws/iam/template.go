@@ -123,6 +123,8 @@ func (t templates) filtered(filter, v string) []string {
 		return []string{"arn:aws:ssm:" + t.region + "::document/" + v}
 	case "normalized": // a DNS name
 		return []string{strings.ToLower(strings.TrimSuffix(v, "."))}
+	case "domain": // of a mail address
+		return []string{v[strings.LastIndex(v, "@")+1:]}
 	case "lower":
 		return []string{strings.ToLower(v)}
 	}

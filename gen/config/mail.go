@@ -1,0 +1,40 @@
+package config
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// MailVariable is the environment variable in which a container finds the address that
+// it sends mail from.
+const MailVariable = "MAIL_FROM"
+
+// MailAddress is what a container with that MailFrom sends from in an environment.
+func (p Platform) MailAddress(e Environment, from string) string { return from + "@" + p.Host(e) }
+
+// SendsMail reports whether a service or task of the platform sends mail.
+func (p Platform) SendsMail() bool {
+	return slices.ContainsFunc(p.Services, func(s Service) bool { return s.MailFrom != "" }) ||
+		slices.ContainsFunc(p.Tasks, func(t Task) bool { return t.MailFrom != "" })
+}
+
+var mailboxPattern = regexp.MustCompile(`^[a-z0-9]+([._+-][a-z0-9]+)*$`)
+
+// mailFrom checks what stands before the @ of the address that a container sends from.
+func (c *checker) mailFrom(path, from string) {
+	if from == "" || !c.absent(c.HasLoadBalancer(), true, path, from, noDomain, "") {
+		return
+	}
+	c.must(mailboxPattern.MatchString(from) && len(from) <= 64, path, from,
+		"is not what stands before the @ of an address: up to 64 lower-case letters and digits, with single . _ + - between", "no-reply")
+}
+
+// dmarc checks the record that an environment publishes.
+func (c *checker) dmarc(path, record string) {
+	if record == "" || !c.absent(c.SendsMail(), true, path, record, "no service and no task has a mailFrom", "") {
+		return
+	}
+	c.must(strings.HasPrefix(record, "v=DMARC1; p=") && isPrintable(record) && !strings.ContainsAny(record, `"\`) && len(record) <= 255, path, record,
+		"is not a DMARC record of up to 255 characters, which begins with v=DMARC1; p=", "v=DMARC1; p=quarantine")
+}
