@@ -34,6 +34,9 @@ lint: export GOMEMLIMIT = 4GiB
 validate environments all-tests race-sample other-platform: export GOGC = 400
 validate environments all-tests race-sample other-platform: export GOMEMLIMIT = 1500MiB
 
+# A program with the race detector sleeps a second before it exits, and tests start many.
+race race-sample: export GORACE = atexit_sleep_ms=10
+
 # Packages with tests that need more than Go.
 E2E_PACKAGES = $(sort $(dir $(shell grep -rl --include='*_test.go' '"E2E"' gen migrations tfpipeline | sed 's,^,./,')))
 

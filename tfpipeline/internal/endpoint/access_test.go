@@ -156,7 +156,7 @@ func run(t *testing.T, env []string, services string) string {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), self)
-	cmd.Env = append(slices.Clone(env), "ENDPOINT_TEST_CALLS="+services)
+	cmd.Env = append(slices.Clone(env), "ENDPOINT_TEST_CALLS="+services, "GORACE="+os.Getenv("GORACE"))
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {

@@ -206,7 +206,7 @@ func TestBorrowedLock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := New(Options{Program: program, Workspace: w, Environ: map[string]string{"FAKE_TERRAFORM": "on", "HOME": t.TempDir()}})
+	d, err := New(Options{Program: program, Workspace: w, Environ: map[string]string{"FAKE_TERRAFORM": "on", "HOME": t.TempDir(), "GORACE": os.Getenv("GORACE")}})
 	if err != nil {
 		t.Fatal(err)
 	}

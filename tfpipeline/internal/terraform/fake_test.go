@@ -132,7 +132,7 @@ func fake(t *testing.T, behaviour string) (d *Driver, log string) {
 	log = filepath.Join(t.TempDir(), "calls")
 	d, err = New(Options{
 		Program: program, Workspace: w,
-		Environ:     map[string]string{"FAKE_TERRAFORM": "on " + behaviour, "FAKE_LOG": log, "HOME": t.TempDir(), "PATH": os.Getenv("PATH")},
+		Environ:     map[string]string{"FAKE_TERRAFORM": "on " + behaviour, "FAKE_LOG": log, "HOME": t.TempDir(), "PATH": os.Getenv("PATH"), "GORACE": os.Getenv("GORACE")},
 		PlanEnviron: map[string]string{"PLAN_ONLY": "1"},
 	})
 	if err != nil {
