@@ -63,6 +63,9 @@ module "api" {
     INVITE_KEYS    = module.secrets.arns["invite-keys"]
     SESSION_SECRET = module.secrets.stored_arns["session-secret"]
   }
+  security = {
+    drop = ["ALL"]
+  }
   subnet_ids = module.network.private_subnet_ids
   vpc_id     = module.network.vpc_id
 }
@@ -112,8 +115,11 @@ module "frontend" {
   port                 = 3000
   region               = "us-west-2"
   repository_arn       = "arn:aws:ecr:us-west-2:123456789012:repository/doc-platform/frontend"
-  subnet_ids           = module.network.private_subnet_ids
-  vpc_id               = module.network.vpc_id
+  security = {
+    drop = ["ALL"]
+  }
+  subnet_ids = module.network.private_subnet_ids
+  vpc_id     = module.network.vpc_id
 }
 
 module "mcp" {
@@ -175,6 +181,9 @@ module "mcp" {
   repository_arn       = "arn:aws:ecr:us-west-2:123456789012:repository/doc-platform/mcp"
   secrets = {
     DB_PASSWORD = "${module.secrets.stored_arns["db-credentials"]}:password::"
+  }
+  security = {
+    drop = ["ALL"]
   }
   subnet_ids = module.network.private_subnet_ids
   vpc_id     = module.network.vpc_id

@@ -35,6 +35,10 @@ module "migrate" {
   secrets = {
     DB_PASSWORD = "${module.secrets.stored_arns["db-credentials"]}:password::"
   }
+  security = {
+    drop           = ["ALL"]
+    read_only_root = true
+  }
   vpc_id = module.network.vpc_id
 }
 
@@ -70,6 +74,10 @@ module "seed" {
   secrets = {
     DB_PASSWORD         = "${module.secrets.stored_arns["db-credentials"]}:password::"
     SUPERADMIN_PASSWORD = module.secrets.stored_arns["superadmin-password"]
+  }
+  security = {
+    drop           = ["ALL"]
+    read_only_root = true
   }
   vpc_id = module.network.vpc_id
 }

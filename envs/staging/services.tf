@@ -58,6 +58,9 @@ module "api" {
     INVITE_KEYS    = module.secrets.arns["invite-keys"]
     SESSION_SECRET = module.secrets.stored_arns["session-secret"]
   }
+  security = {
+    drop = ["ALL"]
+  }
   session_log_arn = "arn:aws:logs:us-west-2:123456789012:log-group:/doc-platform/staging/exec/sessions"
   subnet_ids      = module.network.private_subnet_ids
   vpc_id          = module.network.vpc_id
@@ -103,9 +106,12 @@ module "frontend" {
   port                 = 3000
   region               = "us-west-2"
   repository_arn       = "arn:aws:ecr:us-west-2:123456789012:repository/doc-platform/frontend"
-  session_log_arn      = "arn:aws:logs:us-west-2:123456789012:log-group:/doc-platform/staging/exec/sessions"
-  subnet_ids           = module.network.private_subnet_ids
-  vpc_id               = module.network.vpc_id
+  security = {
+    drop = ["ALL"]
+  }
+  session_log_arn = "arn:aws:logs:us-west-2:123456789012:log-group:/doc-platform/staging/exec/sessions"
+  subnet_ids      = module.network.private_subnet_ids
+  vpc_id          = module.network.vpc_id
 }
 
 module "mcp" {
@@ -162,6 +168,9 @@ module "mcp" {
   repository_arn       = "arn:aws:ecr:us-west-2:123456789012:repository/doc-platform/mcp"
   secrets = {
     DB_PASSWORD = "${module.secrets.stored_arns["db-credentials"]}:password::"
+  }
+  security = {
+    drop = ["ALL"]
   }
   session_log_arn = "arn:aws:logs:us-west-2:123456789012:log-group:/doc-platform/staging/exec/sessions"
   subnet_ids      = module.network.private_subnet_ids

@@ -32,6 +32,7 @@ func Default() Platform {
 				Database:   true,
 				Cache:      true,
 				Secrets:    []string{"session-secret", "invite-keys"},
+				Security:   Security{NoCapabilities: true},
 			},
 			{
 				Name:       "frontend",
@@ -40,6 +41,7 @@ func Default() Platform {
 				Default:    true,
 				HealthPath: "/health",
 				Cache:      true,
+				Security:   Security{NoCapabilities: true},
 			},
 			{
 				Name:       "mcp",
@@ -50,6 +52,7 @@ func Default() Platform {
 				HealthPath: "/health",
 				Database:   true,
 				Calls:      []string{"api"},
+				Security:   Security{NoCapabilities: true},
 			},
 		},
 
@@ -61,6 +64,7 @@ func Default() Platform {
 				CPU:      256,
 				Memory:   512,
 				Database: true,
+				Security: Security{NoCapabilities: true, ReadOnlyRoot: true},
 			},
 			{
 				Name:     "seed",
@@ -70,6 +74,7 @@ func Default() Platform {
 				Memory:   512,
 				Database: true,
 				Secrets:  []string{"superadmin-password"},
+				Security: Security{NoCapabilities: true, ReadOnlyRoot: true},
 			},
 		},
 

@@ -146,11 +146,33 @@ type Service struct {
 	MailFrom string
 	// Environment holds further variables with fixed, public values.
 	Environment map[string]string
+	// Security is what the service's own container may do.
+	Security Security
 	// Sidecars run in every task of the service, at most nine.
 	Sidecars []Sidecar
 	// DependsOn are the sidecars that the service's container waits for before it
 	// starts.
 	DependsOn []Dependency
+}
+
+// Security is what a container may do. None is privileged, and none has the Linux
+// capabilities MKNOD, NET_RAW and SETFCAP.
+type Security struct {
+	// User runs the container as another user than the image's own, in ECS's form:
+	// "1000", "1000:1000", or the image's names.
+	User string
+	// NoCapabilities takes all Linux capabilities away. An image that does not run as
+	// root has no use for them. One that starts as root can then neither become
+	// another user nor give files away, as that of nginx does, and a program whose
+	// file has a capability of its own does not start.
+	NoCapabilities bool
+	// ReadOnlyRoot lets the container write to no file but those in Writable. No
+	// environment with Exec may run such a service, since ECS Exec writes there.
+	ReadOnlyRoot bool
+	// Writable are folders that stay writable, such as "/tmp". They are on the task's
+	// disk, empty when it starts, and root's, unless the image's Dockerfile gives the
+	// folder to its user and names it in VOLUME.
+	Writable []string
 }
 
 // Sidecar is a further container in every task of a service, such as an
@@ -337,6 +359,8 @@ type Task struct {
 	MailFrom string
 	// Environment holds further variables with fixed, public values.
 	Environment map[string]string
+	// Security is as in Service.
+	Security Security
 }
 
 // Schedule is when a task runs by itself. AWS starts it with EventBridge

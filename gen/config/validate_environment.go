@@ -52,6 +52,7 @@ func (c *checker) environments() {
 		}
 		c.requests(path, e)
 		c.sidecarsFit(path, e)
+		c.entered(path, e)
 		c.variablesHere(path+".variables", e)
 		c.boundaryFits(path, e)
 		c.alarms(path+".alarms", e.Alarms)

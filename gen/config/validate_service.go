@@ -43,6 +43,7 @@ func (c *checker) services() {
 		c.variables(path, of)
 		c.definitionFits(path, of, command)
 		c.rolesFit(path, of, s.AllSecrets(), slices.Concat(s.Receives, s.Sends), s.Permissions)
+		c.security(path+".security", s.Security)
 		c.sidecars(path, s)
 	}
 	router.redirects()

@@ -30,6 +30,7 @@ func (c *checker) tasks() {
 		c.queueReferences(path+".sends", t.Sends)
 		c.bucketReferences(path+".buckets", t.Buckets)
 		c.mailFrom(path+".mailFrom", t.MailFrom)
+		c.security(path+".security", t.Security)
 		of, command := t.container()
 		c.variables(path, of)
 		c.definitionFits(path, of, command)

@@ -59,14 +59,14 @@ func (s Service) container() (container, []string) {
 	return container{
 		listens: s.Port != 0, database: s.Database, cache: s.Cache,
 		calls: s.Calls, secrets: s.Secrets, queues: queuesOf(s.Receives, s.Sends), buckets: s.Buckets, mails: s.MailFrom != "", environment: s.Environment,
-		sidecars: sidecarBytes(s), images: names(s.Sidecars, func(o Sidecar) string { return o.Image }),
+		sidecars: sidecarBytes(s) + s.Security.bytes(), images: names(s.Sidecars, func(o Sidecar) string { return o.Image }),
 	}, slices.Concat(s.EntryPoint, s.Command, s.HealthCommand)
 }
 
 func (t Task) container() (container, []string) {
 	return container{
 		migrates: t.Name == MigrateTask, database: t.Database, cache: t.Cache,
-		secrets: t.Secrets, queues: queuesOf(nil, t.Sends), buckets: t.Buckets, mails: t.MailFrom != "", environment: t.Environment,
+		secrets: t.Secrets, queues: queuesOf(nil, t.Sends), buckets: t.Buckets, mails: t.MailFrom != "", environment: t.Environment, sidecars: t.Security.bytes(),
 	}, t.Command
 }
 

@@ -66,8 +66,6 @@ resource "aws_ecs_task_definition" "template" {
       dependsOn = length(var.depends_on_sidecars) == 0 ? null : [for container, condition in var.depends_on_sidecars : { containerName = container, condition = condition }]
       # From SIGTERM to SIGKILL.
       stopTimeout = var.timeouts.stop
-      # A session's processes that have lost their parent are reaped.
-      linuxParameters = var.session_log_arn == null ? null : { initProcessEnabled = true }
       # Sorted by name, as ECS returns them: an order of our own would look like a
       # change.
       environment = [for name, value in var.environment : { name = name, value = value }]
@@ -87,6 +85,18 @@ resource "aws_ecs_task_definition" "template" {
           }
         }],
       )[0]
+      # Processes that have lost their parent are reaped, and no capability is
+      # added.
+      linuxParameters = {
+        capabilities = {
+          add  = []
+          drop = var.security.drop
+        }
+        initProcessEnabled = true
+      }
+      mountPoints            = [for i, folder in var.security.writable : { containerPath = folder, readOnly = false, sourceVolume = "writable-${i}" }]
+      readonlyRootFilesystem = var.security.read_only_root ? true : null
+      user                   = var.security.user
     },
   ], local.sidecars))
 
@@ -95,6 +105,14 @@ resource "aws_ecs_task_definition" "template" {
 
     content {
       size_in_gib = ephemeral_storage.value
+    }
+  }
+
+  dynamic "volume" {
+    for_each = var.security.writable
+
+    content {
+      name = "writable-${volume.key}"
     }
   }
 

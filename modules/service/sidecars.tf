@@ -24,6 +24,12 @@ locals {
       type    = sidecar.log_router.type
       options = { enable-ecs-log-metadata = "true" }
     }
+    linuxParameters = {
+      capabilities = {
+        add  = []
+        drop = ["MKNOD", "NET_RAW", "SETFCAP"]
+      }
+    }
     # It has as long as the service's own container to send what it still holds.
     stopTimeout = var.timeouts.stop
     logConfiguration = {

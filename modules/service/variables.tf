@@ -343,10 +343,32 @@ variable "secrets" {
   nullable    = false
 }
 
+variable "security" {
+  description = "What the container may do: the Linux capabilities that it lacks, whether it may write to its root file system, another user than the image's, and the folders that stay writable, on the task's disk."
+  type = object({
+    drop           = optional(list(string), ["MKNOD", "NET_RAW", "SETFCAP"])
+    read_only_root = optional(bool, false)
+    user           = optional(string)
+    writable       = optional(list(string), [])
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for folder in var.security.writable : startswith(folder, "/")]) && (length(var.security.writable) == 0 || var.security.read_only_root)
+    error_message = "Writable folders are absolute paths, and there are some only where the root is read-only."
+  }
+}
+
 variable "session_log_arn" {
   description = "Log group of the sessions that people open in the tasks by ECS Exec; null where nobody may. A value that a plan knows."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.session_log_arn == null || !var.security.read_only_root
+    error_message = "ECS Exec writes to the root file system."
+  }
 }
 
 variable "sidecars" {

@@ -47,6 +47,18 @@ resource "aws_ecs_task_definition" "template" {
           awslogs-stream-prefix = var.name
         }
       }
+      # Processes that have lost their parent are reaped, and no capability is
+      # added.
+      linuxParameters = {
+        capabilities = {
+          add  = []
+          drop = var.security.drop
+        }
+        initProcessEnabled = true
+      }
+      mountPoints            = [for i, folder in var.security.writable : { containerPath = folder, readOnly = false, sourceVolume = "writable-${i}" }]
+      readonlyRootFilesystem = var.security.read_only_root ? true : null
+      user                   = var.security.user
     },
   ])
 
@@ -55,6 +67,14 @@ resource "aws_ecs_task_definition" "template" {
 
     content {
       size_in_gib = ephemeral_storage.value
+    }
+  }
+
+  dynamic "volume" {
+    for_each = var.security.writable
+
+    content {
+      name = "writable-${volume.key}"
     }
   }
 

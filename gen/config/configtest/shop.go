@@ -55,6 +55,7 @@ func Shop() config.Platform {
 				Cache:         true,
 				Secrets:       []string{"stock-login"},
 				Receives:      []string{"stock-changes"},
+				Security:      config.Security{User: "1000:1000", NoCapabilities: true, ReadOnlyRoot: true, Writable: []string{"/tmp", "/var/cache/stock"}},
 			},
 			{
 				Name:       "admin",

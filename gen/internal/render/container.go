@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/specboard/platform/gen/config"
 )
@@ -63,6 +64,18 @@ func containerVariables() []variable {
 		{name: "secrets", kind: "map(string)",
 			description: "Secrets by environment variable: ARNs, with a JSON key appended where only that is wanted. The values reach the container and no one else.",
 			fallback:    object{}},
+		{name: "security", kind: optionalObject(
+			field{"drop", expr(fmt.Sprintf(`optional(list(string), ["%s"])`, strings.Join(config.Restricted(), `", "`)))},
+			field{"read_only_root", expr("optional(bool, false)")},
+			field{"user", expr("optional(string)")},
+			field{"writable", expr("optional(list(string), [])")},
+		),
+			description: "What the container may do: the Linux capabilities that it lacks, whether it may write to its root file system, another user than the image's, and the folders that stay writable, on the task's disk.",
+			fallback:    object{},
+			validations: []validation{{
+				`alltrue([for folder in var.security.writable : startswith(folder, "/")]) && (length(var.security.writable) == 0 || var.security.read_only_root)`,
+				"Writable folders are absolute paths, and there are some only where the root is read-only.",
+			}}},
 		{name: "vpc_id", kind: "string", description: "VPC of the tasks.", example: expr("module.network.vpc_id")},
 	}
 }
@@ -309,6 +322,14 @@ func taskDefinition(log any, sidecars expr, definition ...field) []node {
 		field{"environment", expr("[for name, value in var.environment : { name = name, value = value }]")},
 		field{"secrets", expr("[for name, reference in var.secrets : { name = name, valueFrom = reference }]")},
 		field{"logConfiguration", log},
+		note("Processes that have lost their parent are reaped, and no capability is added."),
+		field{"linuxParameters", object{
+			{"capabilities", object{{"add", row{}}, {"drop", expr("var.security.drop")}}},
+			{"initProcessEnabled", true},
+		}},
+		field{"mountPoints", expr(`[for i, folder in var.security.writable : { containerPath = folder, readOnly = false, sourceVolume = "writable-${i}" }]`)},
+		field{"readonlyRootFilesystem", expr("var.security.read_only_root ? true : null")},
+		field{"user", expr("var.security.user")},
 	)
 	containers := call{"jsonencode", list{container}}
 	if sidecars != "" {
@@ -330,6 +351,10 @@ func taskDefinition(log any, sidecars expr, definition ...field) []node {
 			block{"dynamic", []string{"ephemeral_storage"}, []node{
 				set("for_each", expr("var.ephemeral_storage_gib[*]")),
 				nested("content", set("size_in_gib", expr("ephemeral_storage.value"))),
+			}},
+			block{"dynamic", []string{"volume"}, []node{
+				set("for_each", expr("var.security.writable")),
+				nested("content", set("name", expr(`"writable-${volume.key}"`))),
 			}},
 			nested("runtime_platform",
 				set("operating_system_family", "LINUX"),

@@ -21,7 +21,7 @@ func environmentServices(p config.Platform, e config.Environment) []node {
 			name: s.Name, image: s.Name, cpu: size.CPU, memory: size.Memory,
 			port: s.Port, database: s.Database, cache: s.Cache, calls: s.Calls,
 			secrets: s.Secrets, environment: s.Environment, receives: s.Receives, sends: s.Sends, buckets: s.Buckets, mailFrom: s.MailFrom,
-			disk: size.EphemeralStorageGiB, permissions: s.Permissions,
+			disk: size.EphemeralStorageGiB, permissions: s.Permissions, security: s.Security,
 		})
 		body = append(body,
 			set("alarms", expr("merge(local.thresholds, { topic_arn = module.alarms.topic_arn })")),
@@ -157,7 +157,7 @@ func environmentTasks(p config.Platform, e config.Environment) []node {
 		body := containerArguments(p, e, container{
 			name: t.Name, image: t.Service, cpu: t.CPU, memory: t.Memory,
 			database: t.Database, cache: t.Cache, secrets: t.Secrets, environment: t.Environment, sends: t.Sends, buckets: t.Buckets, mailFrom: t.MailFrom,
-			disk: t.EphemeralStorageGiB, permissions: t.Permissions,
+			disk: t.EphemeralStorageGiB, permissions: t.Permissions, security: t.Security,
 		})
 		body = append(body, set("command", list(strs(t.Command))))
 		sortArguments(body)
@@ -216,6 +216,7 @@ type container struct {
 	environment     map[string]string
 	disk            int // GiB; 0: what Fargate includes
 	permissions     []config.Permission
+	security        config.Security
 }
 
 func containerArguments(p config.Platform, e config.Environment, c container) []node {
@@ -243,6 +244,9 @@ func containerArguments(p config.Platform, e config.Environment, c container) []
 	if granted := permissionList(config.PermissionsIn(e, c.permissions)); len(granted) > 0 {
 		body = append(body, set("permissions", granted))
 	}
+	if security := containerSecurity(c.security); len(security) > 0 {
+		body = append(body, set("security", security))
+	}
 	if len(c.buckets) > 0 {
 		var arns list
 		for _, name := range c.buckets {
@@ -263,6 +267,17 @@ func containerArguments(p config.Platform, e config.Environment, c container) []
 		body = append(body, set("secrets", secrets))
 	}
 	return body
+}
+
+// containerSecurity is what differs from the module's defaults.
+func containerSecurity(s config.Security) (o object) {
+	if s.NoCapabilities {
+		o = append(o, field{"drop", row(strs(s.Dropped()))})
+	}
+	if s.ReadOnlyRoot {
+		o = append(o, field{"read_only_root", true})
+	}
+	return append(o, given(field{"user", s.User}, field{"writable", s.Writable})...)
 }
 
 // containerEnvironment are the variables that hold no secret.

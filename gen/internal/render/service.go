@@ -90,7 +90,10 @@ func service() module {
 				"A port from 1 to 65535 with http, http2, grpc or tcp.",
 			}}},
 		variable{name: "session_log_arn", kind: "string", description: "Log group of the sessions that people open in the tasks by ECS Exec; null where nobody may. A value that a plan knows.",
-			fallback: expr("null"), nullable: true},
+			fallback: expr("null"), nullable: true,
+			validations: []validation{{
+				"var.session_log_arn == null || !var.security.read_only_root", "ECS Exec writes to the root file system.",
+			}}},
 		variable{name: "spot", kind: "bool", description: "Run the tasks on Fargate Spot, from which AWS takes them away with two minutes' notice. A change replaces the service.", fallback: false},
 		variable{name: "subnet_ids", kind: "list(string)", description: "Private subnets of the tasks.", example: expr("module.network.private_subnet_ids")},
 		variable{name: "timeouts", kind: optionalObject(
@@ -167,8 +170,6 @@ func serviceMain() []node {
 		field{"dependsOn", expr("length(var.depends_on_sidecars) == 0 ? null : [for container, condition in var.depends_on_sidecars : { containerName = container, condition = condition }]")},
 		note("From SIGTERM to SIGKILL."),
 		field{"stopTimeout", expr("var.timeouts.stop")},
-		note("A session's processes that have lost their parent are reaped."),
-		field{"linuxParameters", expr("var.session_log_arn == null ? null : { initProcessEnabled = true }")},
 	)...)
 	return append(nodes,
 		resource("aws_ecs_service", "this",

@@ -74,6 +74,7 @@ func sidecarNodes() []node {
       type    = sidecar.log_router.type
       options = { enable-ecs-log-metadata = "true" }
     }`)},
+				{"linuxParameters", object{{"capabilities", object{{"add", row{}}, {"drop", row(strs(config.Restricted()))}}}}},
 				note("It has as long as the service's own container to send what it still holds."),
 				{"stopTimeout", expr("var.timeouts.stop")},
 				{"logConfiguration", containerAwslogs()},

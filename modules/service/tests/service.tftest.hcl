@@ -80,6 +80,16 @@ run "internal_and_fixed_by_default" {
   }
 
   assert {
+    condition     = jsondecode(aws_ecs_task_definition.template.container_definitions)[0].linuxParameters.initProcessEnabled
+    error_message = "Processes that have lost their parent are reaped."
+  }
+
+  assert {
+    condition     = contains(jsondecode(aws_ecs_task_definition.template.container_definitions)[0].linuxParameters.capabilities.drop, "NET_RAW")
+    error_message = "No container forges packets."
+  }
+
+  assert {
     condition     = length(local.secret_statements) == 0 && length(aws_iam_role_policy.task) == 0
     error_message = "A service without secrets may read none, and its code may do nothing in AWS."
   }
@@ -111,10 +121,28 @@ run "entered_if_asked_for" {
     condition     = aws_ecs_service.this.enable_execute_command && length(aws_iam_role_policy.exec) == 1
     error_message = "Sessions can be opened, and the role of the task lets them."
   }
+}
+
+run "confined_if_asked_for" {
+  command = plan
+
+  variables {
+    security = {
+      drop           = ["ALL"]
+      read_only_root = true
+      user           = "1000:1000"
+      writable       = ["/tmp"]
+    }
+  }
 
   assert {
-    condition     = jsondecode(aws_ecs_task_definition.template.container_definitions)[0].linuxParameters.initProcessEnabled
-    error_message = "Processes of a session are reaped."
+    condition     = alltrue([for c in jsondecode(aws_ecs_task_definition.template.container_definitions) : c.readonlyRootFilesystem && c.user == "1000:1000" && c.linuxParameters.capabilities.drop[0] == "ALL"])
+    error_message = "The container is confined."
+  }
+
+  assert {
+    condition     = [for m in jsondecode(aws_ecs_task_definition.template.container_definitions)[0].mountPoints : "${m.sourceVolume} ${m.containerPath}"] == ["writable-0 /tmp"] && one(aws_ecs_task_definition.template.volume).name == "writable-0"
+    error_message = "The folder is on the task's disk."
   }
 }
 

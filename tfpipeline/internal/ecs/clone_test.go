@@ -57,6 +57,9 @@ func TestCloneLeavesTheTemplateAlone(t *testing.T) {
 	}
 }
 
+// Fill is fill, for tests beside the package.
+var Fill = fill
+
 // fill gives everything a value that is not zero.
 func fill(t *testing.T, v reflect.Value, depth int) {
 	switch v.Kind() {

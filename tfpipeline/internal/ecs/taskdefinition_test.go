@@ -1,6 +1,7 @@
 package ecs_test
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/ecs"
 	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
@@ -69,6 +71,29 @@ func TestRevisionIsItsTemplateWithAnImage(t *testing.T) {
 		}
 		if diff := cmp.Diff(wantDescribed, described); diff != "" {
 			t.Errorf("described (- want, + got):\n%s", diff)
+		}
+	})
+}
+
+// A copy loses no field that the SDK knows of a container, on the wire either: users,
+// mounts, capabilities, and what comes after them.
+func TestRevisionKeepsEveryFieldOfAContainer(t *testing.T) {
+	inWorld(t, options{}, func(w *world) {
+		var full types.ContainerDefinition
+		ecs.Fill(t, reflect.ValueOf(&full).Elem(), 0)
+		full.Name, full.DependsOn, full.Image = new("api"), nil, new(w.image("api", "one"))
+		full.LogConfiguration.LogDriver = types.LogDriverSyslog
+		full.Secrets[0].Name = new("SECRET")
+		w.template("api", func(in *sdk.RegisterTaskDefinitionInput) {
+			in.RequiresCompatibilities, in.ExecutionRoleArn = nil, new("arn:aws:iam::123456789012:role/execution") // Fargate lacks some of them
+			in.Volumes = []types.Volume{{Name: full.MountPoints[0].SourceVolume}}
+			in.ContainerDefinitions = []types.ContainerDefinition{full}
+		})
+		arn := ok(w.env.Register(w.ctx, deploy.Revision{Name: "api", Template: w.templates["api"], Image: w.image("api", "two")}))(t)
+		full.Image = new(w.image("api", "two"))
+		ignore := cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".noSmithyDocumentSerde" }, cmp.Ignore())
+		if diff := cmp.Diff([]types.ContainerDefinition{full}, w.definition(arn).TaskDefinition.ContainerDefinitions, ignore); diff != "" {
+			t.Errorf("container of the revision (- template's, + got):\n%s", diff)
 		}
 	})
 }

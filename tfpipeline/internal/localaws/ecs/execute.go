@@ -32,6 +32,9 @@ func (r *Runtime) executeCommand(in *sdk.ExecuteCommandInput) (*sdk.ExecuteComma
 	if t.def.container(name) == nil {
 		return nil, invalid("Unable to find container %q in the task.", name)
 	}
+	if value(t.def.container(name).ReadonlyRootFilesystem) {
+		return nil, refuse("TargetNotConnectedException", "The execute command failed due to an internal error. Try again later: the agent cannot write to the root file system of %s", name)
+	}
 	log := ""
 	if e := value(c.api.Configuration).ExecuteCommandConfiguration; e != nil && e.LogConfiguration != nil {
 		log = value(e.LogConfiguration.CloudWatchLogGroupName)

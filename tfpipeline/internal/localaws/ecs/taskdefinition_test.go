@@ -19,6 +19,9 @@ func TestTaskDefinitionsAreValidated(t *testing.T) {
 	container := func(change func(*types.ContainerDefinition)) func(*input) {
 		return func(in *input) { change(&in.ContainerDefinitions[0]) }
 	}
+	linux := func(l types.LinuxParameters) func(*input) {
+		return container(func(c *types.ContainerDefinition) { c.LinuxParameters = &l })
+	}
 	sidecars := func(n int, waits ...types.ContainerDependency) func(*input) {
 		return func(in *input) {
 			in.ContainerDefinitions[0].DependsOn = waits
@@ -68,6 +71,17 @@ func TestTaskDefinitionsAreValidated(t *testing.T) {
 			sidecars(1, types.ContainerDependency{ContainerName: new("s0"), Condition: types.ContainerConditionStart})(in)
 			in.ContainerDefinitions[1].DependsOn = []types.ContainerDependency{{ContainerName: new("api"), Condition: types.ContainerConditionStart}}
 		}, "cycle"},
+		{func(in *input) {
+			in.Volumes = []types.Volume{{Name: new("x"), Host: &types.HostVolumeProperties{SourcePath: new("/var")}}}
+		}, "path of the host"},
+		{func(in *input) { in.IpcMode = types.IpcModeHost }, "'ipcMode'"},
+		{container(func(c *types.ContainerDefinition) {
+			c.MountPoints = []types.MountPoint{{SourceVolume: new("x"), ContainerPath: new("/x")}}
+		}), "Unknown volume 'x'"},
+		{container(func(c *types.ContainerDefinition) { c.Privileged = new(true) }), "'privileged'"},
+		{linux(types.LinuxParameters{Capabilities: &types.KernelCapabilities{Add: []string{"SYS_PTRACE", "NET_ADMIN"}}}), "'capabilities.add'"},
+		{linux(types.LinuxParameters{SharedMemorySize: new(int32(64))}), "'sharedMemorySize'"},
+		{linux(types.LinuxParameters{Devices: []types.Device{{HostPath: new("/dev/fuse")}}}), "'devices'"},
 		{container(func(c *types.ContainerDefinition) {
 			c.LogConfiguration = &types.LogConfiguration{LogDriver: types.LogDriverAwsfirelens}
 		}), "firelensConfiguration"},
@@ -86,6 +100,28 @@ func TestTaskDefinitionsAreValidated(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What Fargate takes of a container's security comes back as it was given.
+func TestSecurityOfAContainer(t *testing.T) {
+	inWorld(t, func(w *world) {
+		arn := w.register("api", "one", func(in *sdk.RegisterTaskDefinitionInput) {
+			in.Volumes = []types.Volume{{Name: new("tmp")}}
+			c := &in.ContainerDefinitions[0]
+			c.User, c.ReadonlyRootFilesystem = new("1000:1000"), new(true)
+			c.MountPoints = []types.MountPoint{{SourceVolume: new("tmp"), ContainerPath: new("/tmp"), ReadOnly: new(false)}}
+			c.LinuxParameters = &types.LinuxParameters{
+				InitProcessEnabled: new(true), Tmpfs: []types.Tmpfs{{ContainerPath: new("/run"), Size: 16}},
+				Capabilities: &types.KernelCapabilities{Add: []string{"SYS_PTRACE"}, Drop: []string{"ALL"}},
+			}
+		})
+		d := must(w.client.DescribeTaskDefinition(w.ctx, &sdk.DescribeTaskDefinitionInput{TaskDefinition: &arn}))(t).TaskDefinition
+		c := d.ContainerDefinitions[0]
+		if len(d.Volumes) != 1 || *c.User != "1000:1000" || !*c.ReadonlyRootFilesystem || len(c.MountPoints) != 1 || *c.MountPoints[0].ReadOnly ||
+			!*c.LinuxParameters.InitProcessEnabled || len(c.LinuxParameters.Tmpfs) != 1 || c.LinuxParameters.Capabilities.Drop[0] != "ALL" {
+			t.Errorf("registered: %+v", c)
+		}
+	})
 }
 
 func TestTaskDefinitionStates(t *testing.T) {

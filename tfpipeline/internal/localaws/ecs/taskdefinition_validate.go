@@ -107,6 +107,11 @@ func validateTogether(in *sdk.RegisterTaskDefinitionInput) error {
 const maxTaskDefinition = 64 << 10
 
 func validateContainer(in *sdk.RegisterTaskDefinitionInput, c types.ContainerDefinition, fargate bool) error {
+	for _, m := range c.MountPoints {
+		if !slices.ContainsFunc(in.Volumes, func(v types.Volume) bool { return value(v.Name) == value(m.SourceVolume) }) {
+			return client("Unknown volume '%s'.", value(m.SourceVolume))
+		}
+	}
 	for _, p := range c.PortMappings {
 		if in.NetworkMode == types.NetworkModeAwsvpc && p.HostPort != nil && *p.HostPort != value(p.ContainerPort) {
 			return client("When networkMode=awsvpc, the host ports and container ports in port mappings must match.")
@@ -150,8 +155,22 @@ func validateFargate(in *sdk.RegisterTaskDefinitionInput) error {
 	if errCPU != nil || errMemory != nil || !fargateSize(cpu, memory) {
 		return client("No Fargate configuration exists for given values: %s CPU, %s memory. See the Amazon ECS documentation for the valid values.", *in.Cpu, *in.Memory)
 	}
+	switch {
+	case in.IpcMode != "":
+		return client("Fargate does not support 'ipcMode'.")
+	case len(in.PlacementConstraints) > 0:
+		return client("Fargate does not support 'placementConstraints'.")
+	}
+	for _, v := range in.Volumes {
+		if v.DockerVolumeConfiguration != nil || value(value(v.Host).SourcePath) != "" {
+			return client("Fargate does not support volume '%s': it has neither Docker's volumes nor a path of the host.", value(v.Name))
+		}
+	}
 	var usedCPU, usedMemory int32
 	for _, c := range in.ContainerDefinitions {
+		if parameter := unsupported(c); parameter != "" {
+			return client("Fargate does not support '%s' of container '%s'.", parameter, value(c.Name))
+		}
 		usedCPU += c.Cpu
 		usedMemory += max(value(c.Memory), value(c.MemoryReservation))
 		if value(c.Memory) > int32(memory) {
@@ -162,6 +181,39 @@ func validateFargate(in *sdk.RegisterTaskDefinitionInput) error {
 		return client("The containers of the task definition need more cpu or memory than the task has.")
 	}
 	return nil
+}
+
+// unsupported names a parameter of a container that Fargate does not support, in
+// words of our own:
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html.
+// It supports tmpfs since January 2026:
+// https://aws.amazon.com/about-aws/whats-new/2026/01/amazon-ecs-tmpfs-mounts-aws-fargate-managed-instances/
+func unsupported(c types.ContainerDefinition) string {
+	linux := value(c.LinuxParameters)
+	switch added := value(linux.Capabilities).Add; {
+	case value(c.Privileged):
+		return "privileged"
+	case slices.ContainsFunc(added, func(capability string) bool { return capability != "SYS_PTRACE" }):
+		return "capabilities.add"
+	case len(linux.Devices) > 0:
+		return "devices"
+	case linux.SharedMemorySize != nil:
+		return "sharedMemorySize"
+	case linux.MaxSwap != nil || linux.Swappiness != nil:
+		return "maxSwap and swappiness"
+	case value(c.DisableNetworking):
+		return "disableNetworking"
+	case len(c.DnsServers)+len(c.DnsSearchDomains) > 0:
+		return "dnsServers and dnsSearchDomains"
+	case len(c.DockerSecurityOptions) > 0:
+		return "dockerSecurityOptions"
+	case len(c.ExtraHosts) > 0:
+		return "extraHosts"
+	case len(c.Links) > 0:
+		return "links"
+	default:
+		return ""
+	}
 }
 
 // fargateSize reports whether Fargate offers a size in CPU units and MiB.

@@ -1,0 +1,56 @@
+package config
+
+import (
+	"path"
+	"regexp"
+	"slices"
+)
+
+// Restricted are the Linux capabilities that no container has: hardly any image needs
+// them, and with NET_RAW a process can forge packets. Those with which an image that
+// starts as root gives its files and itself to another user stay, as do ports below
+// 1024 and chroot.
+func Restricted() []string { return []string{"MKNOD", "NET_RAW", "SETFCAP"} }
+
+// Dropped are the Linux capabilities that a container does not have.
+func (s Security) Dropped() []string {
+	if s.NoCapabilities {
+		return []string{"ALL"}
+	}
+	return Restricted()
+}
+
+// userPattern is what ECS takes: a user, and perhaps a group, each by name or number.
+var userPattern = regexp.MustCompile(`^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,10})(:([a-z_][a-z0-9_-]{0,31}|[0-9]{1,10}))?$`)
+
+// security checks what a container may do.
+func (c *checker) security(at string, s Security) {
+	c.must(s.User == "" || userPattern.MatchString(s.User), at+".user", s.User, "is neither a user nor a user and a group, each by name or number", "1000:1000")
+	for i, folder := range s.Writable {
+		of := at + ".writable[" + show(i) + "]"
+		if !c.must(path.IsAbs(folder) && path.Clean(folder) == folder && folder != "/" && isPrintable(folder), of, folder, "is not the absolute path of a folder below the root", "/tmp") {
+			continue
+		}
+		c.must(!slices.Contains([]string{"/dev", "/proc", "/sys"}, folder), of, folder, "is the kernel's", "/tmp")
+		c.must(slices.Index(s.Writable, folder) == i, of, folder, "is listed twice", nil)
+		c.must(s.ReadOnlyRoot, of, folder, "has no effect: without readOnlyRoot every folder is writable", literal("ReadOnlyRoot: true"))
+	}
+}
+
+// entered checks that ECS Exec, whose agent writes into the container, can work where
+// an environment opens it.
+func (c *checker) entered(at string, e Environment) {
+	for _, s := range c.Services {
+		c.must(!e.Exec || !s.Security.ReadOnlyRoot, at+".exec", true,
+			"opens no session in service "+show(s.Name)+", whose root is read-only: ECS Exec writes there", false)
+	}
+}
+
+// bytes is about what the settings add to a task definition.
+func (s Security) bytes() int {
+	size := 160 + len(s.User)
+	for _, folder := range s.Writable {
+		size += 96 + len(folder)
+	}
+	return size
+}
