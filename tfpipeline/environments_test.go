@@ -68,6 +68,7 @@ func TestEnvironments(t *testing.T) {
 		t.Errorf("the bootstrap of what is there:\n%s", out)
 	}
 
+	deferred := enlarges(t, administrator, w)
 	releases(t, w, "staging")
 	w.streams("staging")
 	if out := reader.must(t, console.ExitOK, "plan", "-env", "staging", "-no-lock", "-detailed-exitcode"); !strings.Contains(out, "staging: no changes") {
@@ -76,6 +77,7 @@ func TestEnvironments(t *testing.T) {
 	if out := reader.must(t, console.ExitOK, "drift", "-env", "staging"); !strings.Contains(out, "accepted drift:") {
 		t.Errorf("the drift after promotions and a rollback:\n%s", out)
 	}
+	deferred()
 	toProduction(t, w)
 	for _, args := range [][]string{{"status"}, {"history"}, {"logs", "-service", "api", "-since", "1m"}, {"run", "-task", "seed"}} {
 		w.deployer("production").must(t, console.ExitOK, append([]string{args[0], "-C", w.repository, "-env", "production"}, args[1:]...)...)
@@ -100,6 +102,31 @@ func TestEnvironments(t *testing.T) {
 	}
 	if out := administrator.must(t, console.ExitOK, "plan", "-env", "production", "-detailed-exitcode"); !strings.Contains(out, "no changes") {
 		t.Errorf("destroying staging changed production:\n%s", out)
+	}
+}
+
+// enlarges has the role of production apply a larger database, in every release from
+// here on. It waits for its maintenance window. What it returns waits for the apply: the
+// provider's timers take two minutes, in which the test goes on.
+func enlarges(t *testing.T, administrator program, w *workshop) (wait func()) {
+	t.Helper()
+	for _, dir := range []string{administrator.dir, w.repository} {
+		editRoot(t, dir, "production", "database.tf", `"db.t4g.small"`, `"db.t4g.medium"`)
+	}
+	w.git("add", "--all")
+	deployer := administrator.as(w.endpoint, "deploy-production")
+	if out := administrator.as(w.endpoint, "plan").must(t, console.ExitOK, "plan", "-env", "production", "-no-lock"); !strings.Contains(out, "restarts the database, in its maintenance window (sun:04:00-sun:05:00 UTC)") {
+		t.Errorf("the plan does not say when the database restarts:\n%s", out)
+	}
+	var stdout, stderr string
+	var code int
+	var wg sync.WaitGroup
+	wg.Go(func() { stdout, stderr, code = deployer.run(t, "apply", "-env", "production", "-yes") })
+	return func() {
+		t.Helper()
+		if wg.Wait(); code != console.ExitOK {
+			t.Fatalf("apply: exit %d\n%s\n%s", code, stdout, stderr)
+		}
 	}
 }
 

@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -303,21 +301,6 @@ func (m market) rotates(env string) {
 	if out := plan(); !strings.Contains(out, env+": no changes") || strings.Contains(out, "deferred") {
 		m.t.Errorf("the plan after the maintenance window:\n%s", out)
 	}
-}
-
-// edit changes a file of an environment's root.
-func (m market) edit(env, file, pattern, replacement string) {
-	m.t.Helper()
-	path := filepath.Join(m.repository, "envs", env, file)
-	before, err := os.ReadFile(path)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	after := regexp.MustCompile(pattern).ReplaceAllString(string(before), replacement)
-	if after == string(before) {
-		m.t.Fatalf("%s has no %s:\n%s", file, pattern, before)
-	}
-	writeFile(m.t, path, after)
 }
 
 // waiting is how many messages are in the queues, hidden ones too; of dead letters

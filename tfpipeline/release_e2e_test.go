@@ -69,6 +69,26 @@ func newWorkshop(t *testing.T, administrator program, endpoint string, cfg aws.C
 	return w
 }
 
+// edit changes a file of an environment's root.
+func (w *workshop) edit(env, file, pattern, replacement string) {
+	w.t.Helper()
+	editRoot(w.t, w.repository, env, file, pattern, replacement)
+}
+
+func editRoot(t *testing.T, repository, env, file, pattern, replacement string) {
+	t.Helper()
+	path := filepath.Join(repository, "envs", env, file)
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := regexp.MustCompile(pattern).ReplaceAllString(string(before), replacement)
+	if after == string(before) {
+		t.Fatalf("%s has no %s:\n%s", file, pattern, before)
+	}
+	writeFile(t, path, after)
+}
+
 // prepare adds the migrations, and builds the programs of images.
 func (w *workshop) prepare() {
 	w.t.Helper()
@@ -366,6 +386,10 @@ func toProduction(t *testing.T, w *workshop) {
 	w.deploys(console.ExitOK, tag, "production", "promote", "-release", tag, "-override-proof", "the proof is tested on virtual time")
 	if out := w.deployer("production").must(t, console.ExitOK, "history", "-C", w.repository, "-env", "production"); !strings.Contains(out, tag) {
 		t.Errorf("the history lacks %s:\n%s", tag, out)
+	}
+	// The larger database still waits for its window, and the promotion left nothing else.
+	if out := w.administrator.as(w.endpoint, "plan").must(t, console.ExitOK, "plan", "-C", w.repository, "-env", "production", "-no-lock", "-detailed-exitcode"); !strings.Contains(out, "production: no changes; 1 deferred to its maintenance window") {
+		t.Errorf("the plan of what is deferred:\n%s", out)
 	}
 }
 
