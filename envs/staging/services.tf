@@ -15,7 +15,6 @@ module "api" {
     DB_SSLMODE = "require"
     DB_USER    = "doc_platform"
     PORT       = "3001"
-    REDIS_URL  = "rediss://${module.cache.address}:${module.cache.port}"
   }
   environment_name = "staging"
   health_check = {
@@ -56,6 +55,7 @@ module "api" {
   secrets = {
     DB_PASSWORD    = "${module.secrets.stored_arns["db-credentials"]}:password::"
     INVITE_KEYS    = module.secrets.arns["invite-keys"]
+    REDIS_URL      = module.cache.url_arn
     SESSION_SECRET = module.secrets.stored_arns["session-secret"]
   }
   security = {
@@ -74,9 +74,8 @@ module "frontend" {
   cluster_name = module.cluster.name
   cpu          = 256
   environment = {
-    APP_ENV   = "staging"
-    PORT      = "3000"
-    REDIS_URL = "rediss://${module.cache.address}:${module.cache.port}"
+    APP_ENV = "staging"
+    PORT    = "3000"
   }
   environment_name = "staging"
   health_check = {
@@ -106,6 +105,9 @@ module "frontend" {
   port                 = 3000
   region               = "us-west-2"
   repository_arn       = "arn:aws:ecr:us-west-2:123456789012:repository/doc-platform/frontend"
+  secrets = {
+    REDIS_URL = module.cache.url_arn
+  }
   security = {
     drop = ["ALL"]
   }

@@ -15,11 +15,12 @@ func Default() Platform {
 		AvailabilityZones: []string{"us-west-2a", "us-west-2b"},
 		// The account that AWS's own documentation uses. Set yours before
 		// bootstrap: Terraform refuses to work in any other.
-		Account:         "123456789012",
-		Domain:          "specboard.io",
-		Repository:      Repository{Owner: "specboard", Name: "doc-platform", Branch: "main"},
-		PostgresVersion: "16",
-		RedisVersion:    "7.1",
+		Account:           "123456789012",
+		Domain:            "specboard.io",
+		Repository:        Repository{Owner: "specboard", Name: "doc-platform", Branch: "main"},
+		PostgresVersion:   "16",
+		RedisVersion:      "7.1",
+		CacheTokenVersion: 1,
 
 		Services: []Service{
 			{

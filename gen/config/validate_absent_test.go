@@ -9,7 +9,7 @@ import (
 
 // withoutCache is the platform without Redis.
 func withoutCache(p *config.Platform) {
-	p.RedisVersion = ""
+	p.RedisVersion, p.CacheTokenVersion = "", 0
 	for i := range p.Services {
 		p.Services[i].Cache = false
 	}

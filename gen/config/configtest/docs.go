@@ -18,6 +18,7 @@ func Docs() config.Platform {
 		Repository:        config.Repository{Owner: "specboard", Name: "doc-platform", Branch: "main"},
 		PostgresVersion:   "16",
 		RedisVersion:      "7.1",
+		CacheTokenVersion: 1,
 
 		Services: []config.Service{
 			{

@@ -212,6 +212,7 @@ func (a Answers) Platform() config.Platform {
 		Repository:        config.Repository{Owner: owner, Name: name, Branch: "main", OwnerID: ownerID, ID: id},
 		PostgresVersion:   "17",
 		RedisVersion:      "7.1",
+		CacheTokenVersion: 1,
 		Secrets: []config.Secret{
 			{Name: "db-credentials", Kind: config.DatabaseCredentials, Variable: "DB_PASSWORD", Length: 48},
 		},
@@ -252,7 +253,7 @@ func (a Answers) leaveOut(p *config.Platform, private bool) {
 		p.PostgresVersion, p.Secrets = "", nil
 	}
 	if a.NoCache {
-		p.RedisVersion = ""
+		p.RedisVersion, p.CacheTokenVersion = "", 0
 	}
 	for i := range p.Environments {
 		e := &p.Environments[i]

@@ -98,6 +98,7 @@ func Rendered(t testing.TB, tree string, changes map[string]cty.Value) map[strin
 			}
 			return cty.ObjectVal(all)
 		}
+		cache := arns("cache-url")
 		secrets := arns("db-credentials", "session-secret", "superadmin-password", "invite-keys")
 		root := openModule(t, parser, filepath.Join(tree, "envs", env), nil)
 		for name, c := range root.calls {
@@ -108,6 +109,7 @@ func Rendered(t testing.TB, tree string, changes map[string]cty.Value) map[strin
 			inputs := root.inputs(c, map[string]cty.Value{
 				"module": cty.ObjectVal(map[string]cty.Value{
 					"secrets": cty.ObjectVal(map[string]cty.Value{"arns": secrets, "stored_arns": secrets}),
+					"cache":   cty.ObjectVal(map[string]cty.Value{"url_arn": cache.GetAttr("cache-url")}),
 				}),
 			})
 			m := openModule(t, parser, filepath.Join(tree, "envs", env, source), inputs)
