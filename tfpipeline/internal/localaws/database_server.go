@@ -48,7 +48,7 @@ type databaseServers struct {
 	running   map[string]*server          // by identifier
 	addresses map[string]*databaseAddress // by identifier, also of instances that are gone
 	restored  map[string]restored         // what instances without a server yet begin with
-	snapshots map[string]*scratch.Server  // by identifier
+	snapshots map[string]snapshot         // by identifier
 	closed    bool
 }
 
@@ -79,7 +79,7 @@ func newDatabaseServers(describe func(context.Context, string) (instance, error)
 	if _, err := file.Write(certificate); err != nil {
 		return nil, errors.Join(fmt.Errorf("keep the databases' certificate: %w", err), file.Close(), os.Remove(file.Name()))
 	}
-	return &databaseServers{certificate: certificate, key: key, root: file.Name(), describe: describe, progress: progress, running: map[string]*server{}, addresses: map[string]*databaseAddress{}, restored: map[string]restored{}, snapshots: map[string]*scratch.Server{}}, file.Close()
+	return &databaseServers{certificate: certificate, key: key, root: file.Name(), describe: describe, progress: progress, running: map[string]*server{}, addresses: map[string]*databaseAddress{}, restored: map[string]restored{}, snapshots: map[string]snapshot{}}, file.Close()
 }
 
 // selfSigned creates a certificate for this machine, and its key.
@@ -202,6 +202,12 @@ func (s *databaseServers) restore(from, to string, at time.Time) {
 	}
 }
 
+// snapshot is a server that keeps what an instance held.
+type snapshot struct {
+	*scratch.Server
+	end func()
+}
+
 // snapshot has another server keep what an instance holds now: the instance's own ends
 // with it.
 func (s *databaseServers) snapshot(identifier, id string) {
@@ -217,18 +223,19 @@ func (s *databaseServers) snapshot(identifier, id string) {
 		s.progress(fmt.Sprintf("local endpoint: snapshot %s holds nothing: %v", id, err))
 		return
 	}
-	if old := s.snapshots[id]; old != nil {
-		_ = old.Close(ctx) // of a snapshot that was deleted
+	if old, ok := s.snapshots[id]; ok {
+		old.end() // of a snapshot that was deleted
 	}
-	s.snapshots[id] = kept
+	// Its files are in the system's temporary folder.
+	s.snapshots[id] = snapshot{kept, func() { _ = kept.Close(ctx) }}
 }
 
 // restoreSnapshot has an instance begin with what a snapshot holds.
 func (s *databaseServers) restoreSnapshot(id, to string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if kept := s.snapshots[id]; kept != nil {
-		s.restored[to] = restored{kept, time.Now()}
+	if kept, ok := s.snapshots[id]; ok {
+		s.restored[to] = restored{kept.Server, time.Now()}
 	}
 }
 
@@ -251,7 +258,7 @@ func (s *databaseServers) close() {
 		server.close()
 	}
 	for _, kept := range s.snapshots {
-		_ = kept.Close(context.Background()) // its files are in the system's temporary folder
+		kept.end()
 	}
 	for _, at := range s.addresses {
 		at.close()

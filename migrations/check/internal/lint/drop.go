@@ -25,7 +25,7 @@ var replaceable = map[pg.ObjectType]bool{pg.ObjectType_OBJECT_TRIGGER: true, pg.
 
 func (j nameJudge) drop(n *pg.DropStmt) {
 	if n.GetRemoveType() == pg.ObjectType_OBJECT_INDEX {
-		indexJudge{j.judge}.dropIndex(n)
+		indexJudge(j).dropIndex(n)
 		return
 	}
 	kind := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(n.GetRemoveType().String(), "OBJECT_")), "matview", "materialized view")
