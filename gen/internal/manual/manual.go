@@ -143,12 +143,17 @@ func (m *manual) must(text, what string) {
 	}
 }
 
-// sentence is a comment as one paragraph a paragraph.
+// sentence is a comment with a line for each of its paragraphs, and an empty line
+// between two.
 func sentence(comment *ast.CommentGroup) string {
-	return strings.TrimSpace(strings.ReplaceAll(strings.ReplaceAll(comment.Text(), "\n\n", "\x00"), "\n", " "))
+	paragraphs := strings.Split(comment.Text(), "\n\n")
+	for i, p := range paragraphs {
+		paragraphs[i] = strings.TrimSpace(strings.ReplaceAll(p, "\n", " "))
+	}
+	return strings.Join(paragraphs, "\n\n")
 }
 
 // cell is a comment within a row of a table.
 func cell(comment *ast.CommentGroup) string {
-	return strings.NewReplacer("|", `\|`, "<", `\<`, "\x00", "<br>").Replace(sentence(comment))
+	return strings.NewReplacer("|", `\|`, "<", `\<`, "\n\n", "<br>").Replace(sentence(comment))
 }

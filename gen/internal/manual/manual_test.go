@@ -9,6 +9,9 @@ func TestPage(t *testing.T) {
 	page, err := Page([]byte(`package config
 
 // Platform is a platform.
+//
+// It has two
+// paragraphs.
 type Platform struct {
 	// Name begins
 	// every name, a|b.
@@ -16,6 +19,8 @@ type Platform struct {
 	// Kinds and More are what it knows.
 	Kinds, More []Kind
 	// Way is one way or none.
+	//
+	// Mostly none.
 	Way *Way
 
 	hidden int
@@ -46,11 +51,13 @@ const (
 
 Platform is a platform.
 
+It has two paragraphs.
+
 | field | type | meaning |
 |---|---|---|
 | ` + "`Name` | `string`" + ` | Name begins every name, a\|b. |
 | ` + "`Kinds`, `More` | [`[]Kind`](#kind)" + ` | Kinds and More are what it knows. |
-| ` + "`Way` | [`*Way`](#way)" + ` | Way is one way or none. |
+| ` + "`Way` | [`*Way`](#way)" + ` | Way is one way or none.<br>Mostly none. |
 
 ## Kind
 
