@@ -65,8 +65,15 @@ func (e *GuardError) Flags() string {
 func Guard(p *Plan, platform config.Platform, allow []string) error {
 	e := &GuardError{Root: p.Root}
 	used := map[string]bool{}
+	cacheStays := !slices.ContainsFunc(p.Changes, func(c Change) bool {
+		return c.Type == "aws_elasticache_replication_group" && c.Action.Destructive()
+	})
 	for _, c := range p.Changes {
-		for _, what := range refused(c, platform.Protects(p.Root)) {
+		wrong := refused(c, platform.Protects(p.Root))
+		if cacheStays {
+			wrong = append(wrong, losesToken(c)...)
+		}
+		for _, what := range wrong {
 			address, _, _ := strings.Cut(c.Address, " (deposed")
 			if slices.Contains(allow, address) {
 				used[address] = true
@@ -93,18 +100,30 @@ func refused(c Change, protected bool) []string {
 		out = append(out, losesData(c)...)
 		out = append(out, dropsProtection(c)...)
 	}
-	out = append(out, overtakesToken(c)...)
 	return append(out, opensToWorld(c)...)
 }
 
-// overtakesToken refuses another token for the cache while it accepts two: the next
-// would take away the one before, which running tasks may have.
-func overtakesToken(c Change) []string {
-	if c.Type != "aws_secretsmanager_secret_version" || c.Raw == nil || c.Action != Replace ||
-		!slices.Contains(asList(asMap(c.Raw.Before)["version_stages"]), any("AWSPENDING")) {
+// losesToken refuses another token for the cache while it accepts two, since the next
+// would take away the one before, which running tasks may have; and none at all once
+// it has accepted one, which ElastiCache never forgets.
+func losesToken(c Change) []string {
+	if c.Type != "aws_secretsmanager_secret_version" || c.Raw == nil || !c.Action.Destructive() {
 		return nil
 	}
-	return []string{"stores another token of the cache while tasks may run with the one before: promote, and apply without it, first"}
+	pending, accepted := false, false
+	for _, stage := range asList(asMap(c.Raw.Before)["version_stages"]) {
+		label, _ := stage.(string)
+		pending = pending || label == "AWSPENDING"
+		accepted = accepted || strings.HasPrefix(label, "ACCEPTED-")
+	}
+	switch {
+	case c.Action != Replace && (pending || accepted):
+		return []string{"forgets the cache's token, which the cache will ask for as long as it exists"}
+	case c.Action == Replace && pending:
+		return []string{"stores another token of the cache while tasks may run with the one before: promote, and apply without it, first"}
+	default:
+		return nil
+	}
 }
 
 func losesData(c Change) []string {

@@ -308,6 +308,19 @@ func TestClassifyAccepted(t *testing.T) {
 	}
 }
 
+// The token goes with its cache, whether that is destroyed or replaced.
+func TestGuardLetsTheTokenGoWithTheCache(t *testing.T) {
+	token := object{"version_stages": []any{"AWSPENDING", "ACCEPTED-2026-11-27T00:00:00Z"}}
+	for _, actions := range [][]string{{"delete"}, {"delete", "create"}} {
+		p := parse(t, "staging", document(t,
+			resource("c", "aws_elasticache_replication_group", actions, object{}, nil),
+			resource("t", "aws_secretsmanager_secret_version", actions, token, nil)))
+		if err := plan.Guard(p, configtest.Docs(), nil); err != nil {
+			t.Errorf("%v: %v", actions, err)
+		}
+	}
+}
+
 func TestGuard(t *testing.T) {
 	world := object{"cidr_ipv4": "0.0.0.0/0", "from_port": 5432.0, "to_port": 5432.0}
 	trust := `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}]}`
@@ -326,6 +339,8 @@ func TestGuard(t *testing.T) {
 		{"delete a secret", "production", resource("s", "aws_secretsmanager_secret", []string{"delete"}, object{}, nil), "destroys a secret and its earlier versions"},
 		{"overtake the cache's token", "staging", resource("t", "aws_secretsmanager_secret_version", []string{"delete", "create"}, object{"version_stages": []any{"AWSPENDING", "AWSCURRENT"}}, object{}), "stores another token of the cache while tasks may run with the one before: promote, and apply without it, first"},
 		{"rotate the cache's token", "staging", resource("t", "aws_secretsmanager_secret_version", []string{"delete", "create"}, object{"version_stages": []any{"AWSCURRENT"}}, object{}), ""},
+		{"forget the cache's token", "staging", resource("t", "aws_secretsmanager_secret_version", []string{"delete"}, object{"version_stages": []any{"AWSCURRENT", "ACCEPTED-2026-11-27T00:00:00Z"}}, nil), "forgets the cache's token, which the cache will ask for as long as it exists"},
+		{"delete another secret's version", "staging", resource("t", "aws_secretsmanager_secret_version", []string{"delete"}, object{"version_stages": []any{"AWSCURRENT"}}, nil), ""},
 		{"delete a bucket", "shared", resource("b", "aws_s3_bucket", []string{"delete"}, object{}, nil), "destroys every object in the bucket"},
 		{"delete a key", "production", resource("k", "aws_kms_key", []string{"delete"}, object{}, nil), "destroys the key, and so everything encrypted with it"},
 		{"delete a repository", "shared", resource("r", "aws_ecr_repository", []string{"delete"}, object{}, nil), "destroys the images that services run and rollbacks need"},
