@@ -49,6 +49,10 @@ environments["production"].sizes["mcp"].targetBacklog: 50 has no effect on servi
 `},
 	})
 	p := configtest.Docs()
+	production(config.Minimum{Name: "leap", Expression: "cron(0 7 29 2 ? 2028/4)", MinTasks: 4}, config.Minimum{Name: "fifth", Expression: "cron(0 7 1 1 ? */5)", MinTasks: 2})(&p)
+	if err := p.Validate(); err != nil {
+		t.Error(err)
+	}
 	production(config.Minimum{Name: "day", Expression: day, TimeZone: "Europe/Berlin", MinTasks: 4}, config.Minimum{Name: "night", Expression: night, TimeZone: "Europe/Berlin", MinTasks: 2})(&p)
 	if err := p.Validate(); err != nil {
 		t.Fatal(err)

@@ -45,7 +45,8 @@ func (p Platform) Scheduled(e Environment) []Task {
 var (
 	ratePattern = regexp.MustCompile(`^rate\(([1-9][0-9]{0,4}) (minute|hour|day)(s?)\)$`)
 	cronPattern = regexp.MustCompile(`^cron\(([^()]*)\)$`)
-	yearPattern = regexp.MustCompile(`[0-9]+`)
+	// yearPattern is a year by its number; what follows / is none.
+	yearPattern = regexp.MustCompile(`/[0-9]+|[0-9]+`)
 	// digitOfDay is a day of the week by its number; what follows # or / is none.
 	digitOfDay = regexp.MustCompile(`[#/][0-9]+|[0-9]+`)
 )
@@ -106,9 +107,10 @@ func (s Schedule) AbsentAfter() (time.Duration, bool) {
 	return pause + s.MaximumAge + time.Hour, ok && pause <= most
 }
 
-// longestPause is the longest time between two runs in a year without summer time;
-// false as soon as one exceeds the most, or none follows. Every day that has runs has
-// those of the first.
+// longestPause is the longest time between two runs in the year after the first,
+// without summer time; false if none follows, or the expression names years, after
+// which none follows. It stops once a pause exceeds the most. Every day that has runs
+// has those of the first.
 func (s Schedule) longestPause(most time.Duration) (time.Duration, bool) {
 	s.TimeZone = "UTC"
 	begin := begin()
@@ -119,6 +121,9 @@ func (s Schedule) longestPause(most time.Duration) (time.Duration, bool) {
 	if strings.HasPrefix(s.Expression, "rate(") {
 		return first.Sub(begin), true
 	}
+	if !strings.HasSuffix(s.Expression, " *)") {
+		return 0, false
+	}
 	midnight := func(t time.Time) time.Time { return t.Truncate(24 * time.Hour).Add(24 * time.Hour) }
 	pause, last := time.Duration(0), first
 	for {
@@ -128,7 +133,7 @@ func (s Schedule) longestPause(most time.Duration) (time.Duration, bool) {
 		}
 		pause, last = max(pause, next.Sub(last)), next
 	}
-	for day := first; day.Before(begin.AddDate(1, 1, 0)) && pause <= most; {
+	for day := first; day.Before(first.AddDate(1, 1, 0)) && pause <= most; {
 		next, err := s.Next(midnight(day).Add(-time.Second), begin)
 		if err != nil || next.IsZero() {
 			return 0, false
@@ -163,7 +168,7 @@ func standardCron(fields string) (string, error) {
 		return "", errors.New("has an empty element in a list")
 	}
 	for _, year := range yearPattern.FindAllString(f[5], -1) {
-		if year < "1970" || year > "2199" {
+		if !strings.HasPrefix(year, "/") && (year < "1970" || year > "2199") {
 			return "", fmt.Errorf("has the year %s, where Scheduler knows 1970 to 2199", year)
 		}
 	}
@@ -172,6 +177,8 @@ func standardCron(fields string) (string, error) {
 			return "", fmt.Errorf("has %q as its %s", f[i], name)
 		}
 	}
+	// The library would count the steps from year 0.
+	f[5] = strings.ReplaceAll(f[5], "*/", "1970-2199/")
 	wrong := false
 	if strings.HasPrefix(f[4], "L") {
 		f[4] = "7" + f[4][1:] // the last day of the week

@@ -29,6 +29,10 @@ func TestNextRun(t *testing.T) {
 		{"cron(30 2 * * ? *)", "Europe/Berlin", "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"}, // it has come already
 		{"cron(0 0 30 2 ? *)", "", "2026-03-28T02:00:00Z", ""},
 		{"cron(0 0 * * ? 2025)", "", "2026-03-28T02:00:00Z", ""},
+		{"cron(0 0 1 1 ? 2026/4)", "", "2026-03-28T02:00:00Z", "2030-01-01T00:00:00Z"},
+		{"cron(0 0 1 1 ? 2026-2040/4)", "", "2030-03-28T02:00:00Z", "2034-01-01T00:00:00Z"},
+		{"cron(0 0 1 1 ? */4)", "", "2026-03-28T02:00:00Z", "2030-01-01T00:00:00Z"}, // counted from 1970
+		{"cron(0 0 1 1 ? 2026,*/5)", "", "2026-03-28T02:00:00Z", "2030-01-01T00:00:00Z"},
 	} {
 		s := config.Schedule{Expression: c.expression, TimeZone: c.zone}
 		got, err := s.Next(at(t, c.after), at(t, "2026-03-01T00:00:00Z"))
@@ -57,6 +61,10 @@ func TestAbsentAfter(t *testing.T) {
 		{"cron(0 6 1,6,11,16,21,26 * ? *)", "", 0, 146 * time.Hour}, // the 26th to the 1st
 		{"cron(0/5 * * JAN-MAR ? *)", "", 0, 0},
 		{"cron(0/5 * * * ? 2026)", "", 0, 0}, // nothing comes after it
+		{"cron(0 6 29 2 ? *)", "", 0, 0},     // first in 2028
+		{"cron(0 6 * * ? 2028-2030)", "", 0, 0},
+		{"cron(0 6 * * ? 2026-2027)", "", 0, 0},
+		{"cron(0 6 * * ? */1)", "", 0, 0},
 		{"every day", "", 0, 0},
 	} {
 		s := config.Schedule{Expression: c.expression, TimeZone: c.zone, MaximumAge: c.age}.OrDefault()
@@ -109,6 +117,9 @@ func TestValidateSchedule(t *testing.T) {
 		{config.Schedule{Expression: "cron(0,,5 9 * * ? *)"}, "an empty element"},
 		{config.Schedule{Expression: "cron(0 9, * * ? *)"}, "an empty element"},
 		{config.Schedule{Expression: "cron(0 9 * * ? 2026-2200)"}, "1970 to 2199"},
+		{config.Schedule{Expression: "cron(0 9 * * ? 2200/4)"}, "1970 to 2199"},
+		{config.Schedule{Expression: "cron(0 0 1 1 ? 2026/4)"}, ""},
+		{config.Schedule{Expression: "cron(0 0 1 1 ? */5)"}, ""},
 		{config.Schedule{Expression: "cron(" + strings.Repeat("0,", 130) + "5 9 * * ? *)"}, "longer than Scheduler takes"},
 		{config.Schedule{Expression: "rate(1 day)", Retries: 186}, "more than Scheduler tries"},
 		{config.Schedule{Expression: "rate(1 day)", MaximumAge: 25 * time.Hour}, "whole seconds"},
