@@ -31,7 +31,12 @@ func (p Platform) Quotas() (warnings []string) {
 		// Those of what is not a container; the role that deploys, and those that start tasks.
 		groups += containers + one(p.HasLoadBalancer()) + one(p.HasDatabase()) + one(p.HasCache())
 		roles += 2*containers + 1 + len(p.Scheduled(e))
-		rules += 1 + 2*len(p.Scheduled(e)) // of deployments, and of each task that began or failed
+		rules += 1 + len(p.Scheduled(e)) // of deployments, and of each task that failed
+		for _, t := range p.Scheduled(e) {
+			s, _ := e.ScheduleOf(t)
+			_, watched := s.AbsentAfter()
+			rules += one(watched) // of the task's runs that have begun
+		}
 		here := 0
 		for _, s := range p.Services {
 			size := e.SizeOf(s.Name)

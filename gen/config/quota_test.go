@@ -71,6 +71,11 @@ func TestQuotas(t *testing.T) {
 				p.Tasks = append(p.Tasks, config.Task{Name: fmt.Sprintf("t%d", i), Schedule: config.Schedule{Expression: "rate(1 day)"}})
 			}
 		}, []string{"environments: 602 rules of EventBridge, where an account has 300" + ask + "--service-code events --quota-code L-244521F2 --desired-value 602"}},
+		{"many schedules that no alarm watches", func(p *config.Platform) {
+			for i := range 150 {
+				p.Tasks = append(p.Tasks, config.Task{Name: fmt.Sprintf("t%d", i), Schedule: config.Schedule{Expression: "rate(7 days)"}})
+			}
+		}, []string{"environments: 302 rules of EventBridge, where an account has 300" + ask + "--service-code events --quota-code L-244521F2 --desired-value 302"}},
 		{"249 services", services(249), []string{
 			"environments: 1008 roles, where an account has 1000 by default; to ask for more: aws service-quotas request-service-quota-increase --region us-east-1 --service-code iam --quota-code L-FE177D64 --desired-value 1008"}},
 		{"5001 services", services(5001), []string{
