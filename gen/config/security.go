@@ -4,6 +4,8 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // Restricted are the Linux capabilities that no container has: hardly any image needs
@@ -20,18 +22,30 @@ func (s Security) Dropped() []string {
 	return Restricted()
 }
 
-// userPattern is what ECS takes: a user, and perhaps a group, each by name or number.
-var userPattern = regexp.MustCompile(`^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,10})(:([a-z_][a-z0-9_-]{0,31}|[0-9]{1,10}))?$`)
+// userPattern is a user or a group, by name.
+var userPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,31}$`)
+
+// isUser says whether ECS takes it: a user, and perhaps a group.
+func isUser(text string) bool {
+	parts := strings.Split(text, ":")
+	return len(parts) <= 2 && !slices.ContainsFunc(parts, func(one string) bool {
+		_, err := strconv.ParseUint(one, 10, 31)
+		return err != nil && !userPattern.MatchString(one)
+	})
+}
+
+// kernelPattern is what the container's runtime mounts itself, and what is below it.
+var kernelPattern = regexp.MustCompile(`^/(dev|proc|sys)(/|$)`)
 
 // security checks what a container may do.
 func (c *checker) security(at string, s Security) {
-	c.must(s.User == "" || userPattern.MatchString(s.User), at+".user", s.User, "is neither a user nor a user and a group, each by name or number", "1000:1000")
+	c.must(s.User == "" || isUser(s.User), at+".user", s.User, "is neither a user nor a user and a group, each by name or by number up to 2147483647", "1000:1000")
 	for i, folder := range s.Writable {
 		of := at + ".writable[" + show(i) + "]"
 		if !c.must(path.IsAbs(folder) && path.Clean(folder) == folder && folder != "/" && isPrintable(folder), of, folder, "is not the absolute path of a folder below the root", "/tmp") {
 			continue
 		}
-		c.must(!slices.Contains([]string{"/dev", "/proc", "/sys"}, folder), of, folder, "is the kernel's", "/tmp")
+		c.must(!kernelPattern.MatchString(folder), of, folder, "is in a file system of the kernel's: /dev, /proc or /sys", "/tmp")
 		c.must(slices.Index(s.Writable, folder) == i, of, folder, "is listed twice", nil)
 		c.must(s.ReadOnlyRoot, of, folder, "has no effect: without readOnlyRoot every folder is writable", literal("ReadOnlyRoot: true"))
 	}
