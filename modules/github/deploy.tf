@@ -901,6 +901,10 @@ resource "aws_iam_policy" "release" {
             "route53:ChangeResourceRecordSetsNormalizedRecordNames" = ["_dmarc.${each.value.domain}"]
             "route53:ChangeResourceRecordSetsRecordTypes"           = ["TXT"]
           }
+          Null = {
+            "route53:ChangeResourceRecordSetsNormalizedRecordNames" = "false"
+            "route53:ChangeResourceRecordSetsRecordTypes"           = "false"
+          }
         }
       }],
       {

@@ -438,6 +438,7 @@ func githubDeploy() []node {
 						{"route53:ChangeResourceRecordSetsNormalizedRecordNames", row{expr(`"_dmarc.${each.value.domain}"`)}},
 						{"route53:ChangeResourceRecordSetsRecordTypes", row{"TXT"}},
 					}},
+					{"Null", object{{"route53:ChangeResourceRecordSetsNormalizedRecordNames", "false"}, {"route53:ChangeResourceRecordSetsRecordTypes", "false"}}},
 				}})},
 			allow("State", list{"s3:GetObject", "s3:PutObject"}, expr(`"${local.arn_of_bucket}/terraform/${each.key}.tfstate"`)),
 			allow("Locks", list{"s3:GetObject", "s3:PutObject", "s3:DeleteObject"}, list{
