@@ -110,9 +110,12 @@ resource "aws_iam_policy" "boundary" {
           "ses:SendEmail",
           "ses:SendRawEmail",
         ]
-        Resource = [
-          "arn:aws:ses:${var.region}:${var.account}:identity/${domain}",
-        ]
+        Resource = ["arn:aws:ses:${var.region}:${var.account}:identity/*"]
+        Condition = {
+          StringLike = {
+            "ses:FromAddress" = "*@${domain}"
+          }
+        }
       }],
       [for permission in each.value.permissions : {
         Effect   = "Allow"

@@ -40,12 +40,15 @@ func TestMail(t *testing.T) {
 	}{
 		{"doc-platform-deploy-staging", identity("CreateEmailIdentity", domain), true},
 		{"doc-platform-deploy-staging", identity("DeleteEmailIdentity", domain), true},
+		{"doc-platform-deploy-staging", identity("PutEmailIdentityDkimSigningAttributes", domain), true},
 		{"doc-platform-deploy-staging", identity("CreateEmailIdentity", production), false},
+		{"doc-platform-deploy-staging", identity("PutEmailIdentityDkimSigningAttributes", production), false},
 		{"doc-platform-deploy-production", identity("CreateEmailIdentity", production), true},
 		{"doc-platform-deploy-staging", identity("SendEmail", domain), false},
 		{"doc-platform-deploy-staging", record("abc._domainkey."+domain, "CNAME"), true},
 		{"doc-platform-deploy-staging", record("_dmarc."+domain, "TXT"), true},
 		{"doc-platform-deploy-staging", record("_dmarc."+domain, "CNAME"), false},
+		{"doc-platform-deploy-staging", iam.Question{Action: "route53:ChangeResourceRecordSets", Resource: "arn:aws:route53:::hostedzone/" + iamtest.Zone}, false},
 		{"doc-platform-deploy-staging", record(domain, "TXT"), false},
 		{"doc-platform-deploy-staging", record(domain, "MX"), false},
 		{"doc-platform-deploy-staging", record("abc._domainkey."+production, "CNAME"), false},
@@ -53,9 +56,14 @@ func TestMail(t *testing.T) {
 		{"doc-platform-plan", identity("GetEmailIdentity", domain), true},
 		{"doc-platform-plan", identity("DeleteEmailIdentity", domain), false},
 		{own, send(domain, "no-reply@"+domain), true},
+		// In the sandbox SES asks for the recipient's identity as well.
+		{own, send("customer@example.com", "no-reply@"+domain), true},
+		{own, send("customer@example.com", "ceo@"+domain), false},
 		{own, send(domain, "ceo@"+domain), false},
+		{own, identity("SendEmail", domain), false},
 		{own, send(production, "no-reply@"+production), false},
 		{other, send(domain, "no-reply@"+domain), false},
+		{other, send("customer@example.com", "no-reply@"+domain), false},
 	} {
 		i, ok := roles[c.role]
 		if !ok {
@@ -73,6 +81,7 @@ func TestMailCalls(t *testing.T) {
 		{"POST", "/v2/email/identities", `{"EmailIdentity":"shop.io"}`, "ses:CreateEmailIdentity identity/shop.io"},
 		{"GET", "/v2/email/identities/shop.io", "", "ses:GetEmailIdentity identity/shop.io"},
 		{"DELETE", "/v2/email/identities/shop.io", "", "ses:DeleteEmailIdentity identity/shop.io"},
+		{"PUT", "/v1/email/identities/shop.io/dkim/signing", `{"SigningAttributesOrigin":"AWS_SES"}`, "ses:PutEmailIdentityDkimSigningAttributes identity/shop.io"},
 		{"GET", "/v2/email/tags?ResourceArn=arn%3Aaws%3Ases%3Aus-west-2%3A123456789012%3Aidentity%2Fshop.io", "", "ses:ListTagsForResource identity/shop.io"},
 		{"POST", "/v2/email/outbound-emails", `{"FromEmailAddress":"no-reply@shop.io"}`, "ses:SendEmail identity/shop.io map[ses:FromAddress:[no-reply@shop.io]]"},
 	} {
