@@ -655,6 +655,7 @@ resource "aws_iam_policy" "jobs" {
         Action = [
           "ses:CreateEmailIdentity",
           "ses:DeleteEmailIdentity",
+          "ses:PutEmailIdentityDkimSigningAttributes",
           "ses:TagResource",
           "ses:UntagResource",
         ]

@@ -6,6 +6,11 @@ resource "aws_sesv2_email_identity" "this" {
   dkim_signing_attributes {
     next_signing_key_length = "RSA_2048_BIT"
   }
+
+  lifecycle {
+    # An identity that was made by hand keeps its default configuration set.
+    ignore_changes = [configuration_set_name]
+  }
 }
 
 # SES always has three keys, so that it can change them one after another.

@@ -325,6 +325,7 @@ func githubDeploy() []node {
 			loop{"domain", "each.value.mail ? each.value.domain[*] : []", allow("Mail", list{
 				"ses:CreateEmailIdentity",
 				"ses:DeleteEmailIdentity",
+				"ses:PutEmailIdentityDkimSigningAttributes",
 				"ses:TagResource",
 				"ses:UntagResource",
 			}, arns("ses", "identity/${domain}"))},
