@@ -1,6 +1,7 @@
 package root
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -125,11 +126,15 @@ func (r *Root) pendingToken(ctx context.Context) (bool, error) {
 
 // continueToken is settleToken where Terraform has nothing to apply.
 func (r *Root) continueToken(ctx context.Context, c Choices) error {
+	if c.Operation != Apply {
+		return nil
+	}
 	pending, err := r.pendingToken(ctx)
-	if err != nil || !pending || c.Operation != Apply {
+	if err != nil || !pending {
 		return err
 	}
-	return r.locked(ctx, c.attempt, c.LockTimeout, func(ctx context.Context, _ state.StateLock) error {
+	// Only a lock with an id is taken over from a run that was killed.
+	return r.locked(ctx, cmp.Or(c.attempt, newAttempt()), c.LockTimeout, func(ctx context.Context, _ state.StateLock) error {
 		err := r.settleToken(ctx)
 		r.refresh(ctx)
 		return err

@@ -1,8 +1,17 @@
 package root
 
 import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
+
+	"github.com/specboard/platform/gen/config/configtest"
+	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/endpoint"
+	"github.com/specboard/platform/tfpipeline/internal/state"
 )
 
 // TestTokenStep holds what follows each state that a killed run can leave.
@@ -27,6 +36,46 @@ func TestTokenStep(t *testing.T) {
 	} {
 		if got := c.token.next(); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// TestContinuedTokenLock: a lock without an attempt's id would outlive a run that was
+// killed, since nobody takes it over.
+func TestContinuedTokenLock(t *testing.T) {
+	var lock state.StateLock
+	answer := func(q *http.Request) (int, string) {
+		body, err := io.ReadAll(q.Body)
+		switch {
+		case err != nil:
+			t.Error(err)
+		case q.Method == http.MethodPost: // Secrets Manager
+			return http.StatusOK, `{"VersionIdsToStages": {"a": ["AWSPENDING"]}}`
+		case q.Method == http.MethodGet:
+			return http.StatusNotFound, "<Error><Code>NoSuchKey</Code></Error>"
+		case json.Unmarshal(body, &lock) != nil:
+			t.Errorf("the lock is %s", body)
+		}
+		return http.StatusForbidden, "<Error><Code>AccessDenied</Code></Error>"
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		status, body := answer(q)
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}))
+	defer server.Close()
+	p := configtest.Docs()
+	p.CacheTokenVersion = 1
+	r := &Root{Name: "staging", roots: &Roots{Options: Options{
+		Platform: p, Cloud: Cloud{Target: Local, Config: endpoint.Access{URL: server.URL, Region: p.Region, Key: "x"}.Config()},
+		Console: &console.Console{Out: io.Discard, Err: io.Discard},
+	}}}
+	for _, attempt := range []string{"", "20261127T020000Z-x"} {
+		if err := r.continueToken(t.Context(), Choices{Operation: Apply, attempt: attempt}); err == nil {
+			t.Fatal("no lock was given, and the token was changed")
+		}
+		if got := lock.Attempt(); got == "" || attempt != "" && got != attempt {
+			t.Errorf("the lock of attempt %q is %q's", attempt, got)
 		}
 	}
 }

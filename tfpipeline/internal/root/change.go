@@ -72,7 +72,10 @@ func Change(ctx context.Context, o Options, name string, c Choices, finish func(
 	case p.Empty() && (token || abandoned || r.unfinished != nil || r.abandoned != nil):
 		// Cleaning up after a dead run needs the lease, which is released
 		// afterwards.
-		return false, o.Leases.during(ctx, name, c, func(ctx context.Context, _ string) error { return end(ctx) })
+		return false, o.Leases.during(ctx, name, c, func(ctx context.Context, attempt string) error {
+			c.attempt = attempt
+			return end(ctx)
+		})
 	case p.Empty():
 		return false, end(ctx)
 	}
@@ -210,14 +213,21 @@ func (r *Root) Apply(ctx context.Context, p *plan.Plan, c Choices) error {
 	defer r.console().Group("terraform apply of " + r.Name)()
 	r.Progress("terraform apply")
 	r.watch(p)
+	var unsettled error
 	err := r.locked(ctx, c.attempt, c.LockTimeout, func(ctx context.Context, held state.StateLock) error {
 		// This run has taken over the abandoned lock.
 		r.abandoned = nil
-		return r.applyLocked(ctx, c, held)
+		if err := r.applyLocked(ctx, c, held); err != nil || c.Operation != Apply {
+			return err
+		}
+		unsettled = r.settleToken(ctx)
+		r.refresh(ctx)
+		return nil
 	})
 	switch {
 	case err == nil:
-		return r.makeRoles(ctx, p, c)
+		// The next plan does not tell of the roles any more, even if the token waits.
+		return errors.Join(r.makeRoles(ctx, p, c), unsettled)
 	case console.NextOf(err) != "":
 		return err
 	case isType[*terraform.StalePlanError](err):
@@ -258,10 +268,6 @@ func (r *Root) applyLocked(ctx context.Context, c Choices, held state.StateLock)
 			r.Progress("the next apply will look for what this one made, since it could not be noted that it ended: %v", endErr)
 		}
 		r.unfinished = nil
-	}
-	if err == nil && c.Operation == Apply {
-		err = r.settleToken(ctx)
-		r.refresh(ctx)
 	}
 	return err
 }
