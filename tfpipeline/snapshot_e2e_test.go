@@ -46,6 +46,9 @@ func TestSnapshotOutlivesItsEnvironment(t *testing.T) {
 	m.administrator.must(t, console.ExitOK, "destroy", "-C", m.repository, "-env", env, "-yes", "-name", env)
 	apply()
 
+	// The order of docs/disaster-recovery.md: a freeze refuses an apply and no restore.
+	m.deployer(env).must(t, console.ExitOK, "freeze", "-C", m.repository, "-env", env, "-why", "restoring the database")
+	m.deployer(env).must(t, console.ExitFailed, "apply", "-C", m.repository, "-env", env, "-yes")
 	restore := func(want int, args ...string) (out, stderr string) {
 		t.Helper()
 		out, stderr, code := m.deployer(env).run(t, append([]string{"restore", "-C", m.repository, "-env", env, "-yes", "-name", env}, args...)...)
