@@ -59,7 +59,7 @@ func runRestore(ctx context.Context, a *app, o account.RestoreChoices) error {
 	}
 	r.Print()
 	if len(a.platform.DatabaseRoles()) > 0 {
-		a.console.Progress("%s: the database has the roles of that time; tfpipeline run -env %s -task %s makes today's, and applies the migrations since", o.Env, o.Env, config.MigrateTask)
+		a.console.Progress("%s: the database has the roles of that time; tfpipeline run -env %s -task %s makes today's, and applies the migrations since; in a frozen environment it needs -force", o.Env, o.Env, config.MigrateTask)
 	}
 	services := acc.DatabaseServices()
 	restart, err := l.RestartReaders(ctx, o.Env, services, "reach the database by its name once they have restarted", true)

@@ -73,7 +73,7 @@ func TestSnapshotOutlivesItsEnvironment(t *testing.T) {
 		t.Fatalf("%d sacks in a new database", n)
 	}
 	_, stderr := restore(console.ExitFailed, "-snapshot", "lost")
-	contains(t, "an unknown snapshot", stderr, "there is no snapshot lost; those that fit, the latest first:", id+"-last  manual, of "+id, "next: tfpipeline restore -env test -snapshot ")
+	contains(t, "an unknown snapshot", stderr, "there is no snapshot lost; those of the environment that fit, the latest first:", id+"-last  manual, of "+id, "next: tfpipeline restore -env test -snapshot ")
 	out, _ := restore(console.ExitOK, "-snapshot", strings.ToUpper(id+"-last"))
 	contains(t, "restore", out, "1. restore the snapshot "+id+"-last to "+id+"-restored", id+" holds the data of the snapshot "+id+"-last", id+"-replaced is kept")
 	if n := sacks(); n != 7 {

@@ -155,6 +155,11 @@ func (a *Account) Restoration(ctx context.Context, o RestoreChoices) (*Restorati
 	if r.restores && o.snapshot != "" {
 		return r, r.checkSnapshot(ctx)
 	}
+	if e, ok := a.platform.Environment(o.Env); ok && r.restores {
+		if why := unfitStorage(e.Database, there[0].AllocatedStorage); why != "" {
+			return nil, console.WithNext(fmt.Errorf("%s: %s %s", o.Env, r.own, why), "tfpipeline apply -env %s, then %s", o.Env, o.Line())
+		}
+	}
 	return r, nil
 }
 
@@ -283,12 +288,7 @@ func restoredTo(i *types.DBInstance) string {
 	if i == nil {
 		return ""
 	}
-	for _, t := range i.TagList {
-		if aws.ToString(t.Key) == restoredTag {
-			return aws.ToString(t.Value)
-		}
-	}
-	return ""
+	return tagOf(i.TagList, restoredTag)
 }
 
 // Confirm shows the steps and asks for the environment's name.

@@ -52,18 +52,12 @@ func (r *Restoration) checkSnapshot(ctx context.Context) error {
 // unfit says why a snapshot cannot become the database of an environment; "" if it can. What Terraform could not set back to the struct's value
 // in place it would replace.
 func unfit(p config.Platform, e config.Environment, s types.DBSnapshot) string {
-	platform := ""
-	for _, t := range s.TagList {
-		if aws.ToString(t.Key) == "Platform" {
-			platform = aws.ToString(t.Value)
-		}
-	}
+	platform := tagOf(s.TagList, "Platform")
 	source := aws.ToString(s.DBInstanceIdentifier)
 	if platform == "" && !strings.HasPrefix(source, p.Name+"-") {
 		platform = source
 	}
 	engine, _, _ := strings.Cut(aws.ToString(s.EngineVersion), ".")
-	most := int32(max(e.Database.StorageGiB, e.Database.MaxStorageGiB))
 	switch status := aws.ToString(s.Status); {
 	case status != "available":
 		return "is " + status
@@ -73,12 +67,35 @@ func unfit(p config.Platform, e config.Environment, s types.DBSnapshot) string {
 		return "is of " + aws.ToString(s.Engine) + " and not of PostgreSQL"
 	case engine != p.PostgresVersion:
 		return "is of PostgreSQL " + engine + ", where PostgresVersion is " + p.PostgresVersion + ": restore it by hand, and upgrade it"
-	case aws.ToInt32(s.AllocatedStorage) > most:
-		return fmt.Sprintf("needs %d GiB, where the database grows to %d: raise MaxStorageGiB and apply it", aws.ToInt32(s.AllocatedStorage), most)
 	case !aws.ToBool(s.Encrypted):
 		return "is not encrypted: copy it with a key of KMS"
 	case aws.ToString(s.MasterUsername) != p.DatabaseUser():
 		return "has the master user " + aws.ToString(s.MasterUsername) + " and not " + p.DatabaseUser()
+	}
+	return unfitStorage(e.Database, s.AllocatedStorage)
+}
+
+// unfitStorage says why RDS would refuse to give what has this storage the struct's; ""
+// if it would not. It wants the end of autoscaling a tenth above what is allocated, and
+// grows that by a tenth at least:
+// https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.Autoscaling.html
+func unfitStorage(d config.Database, allocated *int32) string {
+	has := int(aws.ToInt32(allocated))
+	switch {
+	case has*11 > d.MaxStorageGiB*10:
+		return fmt.Sprintf("has %d GiB, and RDS wants MaxStorageGiB to be a tenth more: raise it to %d and apply it", has, (has*11+9)/10)
+	case has < d.StorageGiB && d.StorageGiB*10 < has*11:
+		return fmt.Sprintf("has %d GiB, and RDS grows it by a tenth at least, so not to StorageGiB, %d: lower that to %d and apply it", has, d.StorageGiB, has)
+	}
+	return ""
+}
+
+// tagOf is the value of a tag; "" is none.
+func tagOf(tags []types.Tag, key string) string {
+	for _, t := range tags {
+		if aws.ToString(t.Key) == key {
+			return aws.ToString(t.Value)
+		}
 	}
 	return ""
 }
@@ -86,8 +103,8 @@ func unfit(p config.Platform, e config.Environment, s types.DBSnapshot) string {
 // mostSnapshots is how many snapshots are listed.
 const mostSnapshots = 20
 
-// listSnapshots returns an error with the latest snapshots that fit: automated ones,
-// final ones and those that people took.
+// listSnapshots returns an error with the latest snapshots of the environment's database
+// that fit: automated ones, final ones and those that people took.
 func (r *Restoration) listSnapshots(ctx context.Context, e config.Environment, why string) error {
 	var all []types.DBSnapshot
 	pages := rds.NewDescribeDBSnapshotsPaginator(r.client, &rds.DescribeDBSnapshotsInput{})
@@ -98,15 +115,20 @@ func (r *Restoration) listSnapshots(ctx context.Context, e config.Environment, w
 		}
 		all = slices.Concat(all, page.DBSnapshots)
 	}
-	all = slices.DeleteFunc(all, func(s types.DBSnapshot) bool { return unfit(r.account.platform, e, s) != "" })
+	names := []string{r.own, r.other, r.replaced}
+	all = slices.DeleteFunc(all, func(s types.DBSnapshot) bool {
+		of := tagOf(s.TagList, "Environment")
+		another := of != r.choices.Env && (of != "" || !slices.Contains(names, aws.ToString(s.DBInstanceIdentifier)))
+		return another || unfit(r.account.platform, e, s) != ""
+	})
 	slices.SortFunc(all, func(a, b types.DBSnapshot) int {
 		return cmp.Or(aws.ToTime(b.SnapshotCreateTime).Compare(aws.ToTime(a.SnapshotCreateTime)), cmp.Compare(aws.ToString(a.DBSnapshotIdentifier), aws.ToString(b.DBSnapshotIdentifier)))
 	})
 	text := r.choices.Env + ": " + why
 	if len(all) == 0 {
-		return console.WithNext(errors.New(text+"; there is none that fits"), "tfpipeline restore -env %s -to TIME", r.choices.Env)
+		return console.WithNext(errors.New(text+"; there is none of the environment that fits"), "tfpipeline restore -env %s -to TIME", r.choices.Env)
 	}
-	text += "; those that fit, the latest first:"
+	text += "; those of the environment that fit, the latest first:"
 	for _, s := range all[:min(len(all), mostSnapshots)] {
 		text += fmt.Sprintf("\n  %s  %s  %s, of %s", aws.ToTime(s.SnapshotCreateTime).UTC().Format(time.RFC3339), aws.ToString(s.DBSnapshotIdentifier), aws.ToString(s.SnapshotType), aws.ToString(s.DBInstanceIdentifier))
 	}

@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -213,6 +214,9 @@ func (f *rdsCalls) Do(r *http.Request) (*http.Response, error) {
 		answer = "<DBInstances><DBInstance><DBInstanceIdentifier>" + id + "</DBInstanceIdentifier><DBInstanceArn>arn:" + id + "</DBInstanceArn><DbiResourceId>" + resourceOf(i) + "</DbiResourceId><DBInstanceStatus>" + statusOf(i) + "</DBInstanceStatus>"
 		if i.LatestRestorableTime != nil {
 			answer += "<LatestRestorableTime>" + i.LatestRestorableTime.Format(time.RFC3339) + "</LatestRestorableTime>"
+		}
+		if i.AllocatedStorage != nil {
+			answer += fmt.Sprintf("<AllocatedStorage>%d</AllocatedStorage>", *i.AllocatedStorage)
 		}
 		if to := restoredTo(i); to != "" {
 			answer += "<TagList><Tag><Key>" + restoredTag + "</Key><Value>" + to + "</Value></Tag></TagList>"
