@@ -284,13 +284,12 @@ func (d *databases) show(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply,
 }
 
 func (d *databases) remove(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
+	moto := next
 	if final := c.Form.Get("FinalDBSnapshotIdentifier"); final != "" {
-		if rep, err := d.keep(c, final, next); rep != nil || err != nil {
-			return rep, err
-		}
+		moto = func(c *endpoint.Call) (*endpoint.Reply, error) { return d.keep(c, final, next) }
 	}
 	var backups []string
-	rep, err := repair(c, next, func(root *etree.Element) {
+	rep, err := repair(c, moto, func(root *etree.Element) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		d.complete(root)

@@ -1,6 +1,7 @@
 package localaws
 
 import (
+	"net/http"
 	"strings"
 
 	"github.com/beevik/etree"
@@ -10,28 +11,31 @@ import (
 
 // moto restores a snapshot with what its instance is like now, and with no data.
 
-// keep has the server of the call's instance keep its data as of now for a snapshot. It
-// returns the answer of who refuses.
+// keep has the server of the call's instance keep its data for a snapshot, if the call
+// succeeds: one that is refused leaves the snapshot of that name as it is.
 func (d *databases) keep(c *endpoint.Call, id string, next endpoint.Next) (*endpoint.Reply, error) {
-	identifier := c.Form.Get("DBInstanceIdentifier")
+	id, identifier := strings.ToLower(id), c.Form.Get("DBInstanceIdentifier")
 	taken, rep, err := d.takenOver(c, identifier, next)
 	if taken == nil {
 		return rep, err
 	}
+	d.address(identifier) // a server is started while its instance is there
+	if rep, err = next(c); err != nil || rep.Status != http.StatusOK {
+		return rep, err
+	}
 	if d.snapshot != nil {
-		d.snapshot(identifier, strings.ToLower(id))
+		d.snapshot(identifier, id)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.taken[strings.ToLower(id)] = taken
-	return nil, nil
+	d.taken[id] = taken
+	return rep, nil
 }
 
 func (d *databases) takeSnapshot(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
-	if rep, err := d.keep(c, c.Form.Get("DBSnapshotIdentifier"), next); rep != nil || err != nil {
-		return rep, err
-	}
-	return d.describeSnapshots(c, next)
+	return d.describeSnapshots(c, func(c *endpoint.Call) (*endpoint.Reply, error) {
+		return d.keep(c, c.Form.Get("DBSnapshotIdentifier"), next)
+	})
 }
 
 // describeSnapshots says of each snapshot whether it is encrypted: moto does so only of

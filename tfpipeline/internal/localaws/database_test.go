@@ -1,6 +1,9 @@
 package localaws
 
 import (
+	"net/http"
+	"net/url"
+	"slices"
 	"testing"
 
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
@@ -78,6 +81,39 @@ func TestRefusalsOfMotoPassUnchanged(t *testing.T) {
 	status, root := query(t, start(t, control, Options{}), "rds", "ModifyDBInstance", "DBInstanceIdentifier=none")
 	if status != 404 || endpoint.Text(root.SelectElement("Error"), "Code") != "DBInstanceNotFound" {
 		t.Errorf("status %d %s", status, endpoint.Encode(root))
+	}
+}
+
+// TestRefusedSnapshotKeepsNothing: a snapshot's data is replaced by one that was taken
+// alone, and a refused deletion takes none.
+func TestRefusedSnapshotKeepsNothing(t *testing.T) {
+	d := newDatabases(nil)
+	var kept []string
+	d.snapshot = func(identifier, id string) { kept = append(kept, identifier+" "+id) }
+	status := http.StatusBadRequest
+	next := func(c *endpoint.Call) (*endpoint.Reply, error) {
+		if c.Operation == "DescribeDBInstances" {
+			return &endpoint.Reply{Status: http.StatusOK, Body: []byte(oneDatabase)}, nil
+		}
+		return &endpoint.Reply{Status: status, Body: []byte("<R/>")}, nil
+	}
+	call := func(operation string) {
+		t.Helper()
+		c := &endpoint.Call{Service: "rds", Operation: operation, Form: url.Values{"DBInstanceIdentifier": {"one"}, "DBSnapshotIdentifier": {"Last"}, "FinalDBSnapshotIdentifier": {"Final"}}}
+		if rep, err := d.operations()["rds."+operation](c, next); err != nil || rep.Status != status {
+			t.Fatalf("%s: %+v, %v", operation, rep, err)
+		}
+	}
+	call("CreateDBSnapshot")
+	call("DeleteDBInstance")
+	if len(kept) > 0 || len(d.taken) > 0 {
+		t.Errorf("refused, and kept %q, %v", kept, d.taken)
+	}
+	status = http.StatusOK
+	call("CreateDBSnapshot")
+	call("DeleteDBInstance")
+	if !slices.Equal(kept, []string{"one last", "one final"}) || d.taken["last"] == nil || d.taken["final"] == nil {
+		t.Errorf("kept %q, %v", kept, d.taken)
 	}
 }
 
