@@ -91,10 +91,11 @@ resource "aws_cloudwatch_metric_alarm" "absent" {
 }
 
 # A run that does not begin: Scheduler has tried as often as it may. Its
-# metrics name no schedule, so the description names all.
+# metrics name no schedule, so the description names all that fit into the
+# 1,024 characters of CloudWatch.
 resource "aws_cloudwatch_metric_alarm" "dropped" {
   alarm_name        = "${local.prefix}-schedules-dropped"
-  alarm_description = "EventBridge Scheduler has given up the start of a scheduled task: ${join(" or ", keys(var.schedules))}"
+  alarm_description = "EventBridge Scheduler has given up the start of a scheduled task: ${length(local.names) <= 900 ? local.names : "${substr(local.names, 0, 900)}… (${length(var.schedules)} in all)"}"
   namespace         = "AWS/Scheduler"
   metric_name       = "InvocationDroppedCount"
   dimensions = {

@@ -11,6 +11,7 @@ locals {
   # After how many seconds without a run the alarm of a task rings, for those
   # that have one.
   watched     = { for name, s in var.schedules : name => s.absent_after if s.absent_after != null }
+  names       = join(" or ", keys(var.schedules))
   cluster_arn = "arn:aws:ecs:${var.region}:${var.account}:cluster/${var.cluster_name}"
 }
 

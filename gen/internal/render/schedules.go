@@ -64,6 +64,7 @@ func schedulesMain() []node {
 			set("rules", cutNames("local.families", config.RuleFamily)),
 			comment("After how many seconds without a run the alarm of a task rings, for those that have one."),
 			set("watched", expr("{ for name, s in var.schedules : name => s.absent_after if s.absent_after != null }")),
+			set("names", expr(`join(" or ", keys(var.schedules))`)),
 			set("cluster_arn", expr(`"arn:aws:ecs:${var.region}:${var.account}:cluster/${var.cluster_name}"`)),
 		),
 		resource("aws_scheduler_schedule_group", "this",
@@ -204,10 +205,10 @@ func schedulesAlarms() []node {
 			set("insufficient_data_actions", row{expr("var.topic_arn")}),
 			set("ok_actions", row{expr("var.topic_arn")}),
 		),
-		comment("A run that does not begin: Scheduler has tried as often as it may. Its metrics name no schedule, so the description names all."),
+		comment("A run that does not begin: Scheduler has tried as often as it may. Its metrics name no schedule, so the description names all that fit into the 1,024 characters of CloudWatch."),
 		resource("aws_cloudwatch_metric_alarm", "dropped",
 			set("alarm_name", expr(`"${local.prefix}-schedules-dropped"`)),
-			set("alarm_description", expr(`"EventBridge Scheduler has given up the start of a scheduled task: ${join(" or ", keys(var.schedules))}"`)),
+			set("alarm_description", expr(`"EventBridge Scheduler has given up the start of a scheduled task: ${length(local.names) <= 900 ? local.names : "${substr(local.names, 0, 900)}… (${length(var.schedules)} in all)"}"`)),
 			set("namespace", "AWS/Scheduler"),
 			set("metric_name", "InvocationDroppedCount"),
 			set("dimensions", object{{"ScheduleGroup", expr("aws_scheduler_schedule_group.this.name")}}),
@@ -256,6 +257,19 @@ func schedulesTest() []node {
 			assert(`strcontains(aws_cloudwatch_event_target.failed["report"].input_transformer[0].input_template, "The scheduled run of report in test failed")`, "The message names the task."),
 			assert(`keys(aws_cloudwatch_metric_alarm.absent) == ["report"] && aws_cloudwatch_metric_alarm.absent["report"].evaluation_periods == 26 && aws_cloudwatch_metric_alarm.absent["report"].period == 3600`, "A day's task that has not run for 26 hours is told; one that runs less often than an alarm can wait has none."),
 			assert(`aws_cloudwatch_metric_alarm.absent["report"].dimensions.RuleName == aws_cloudwatch_event_rule.begun["report"].name && endswith(aws_cloudwatch_metric_alarm.dropped.alarm_description, "monthly or report")`, "Alarms name the task."),
+		),
+		labelled("run", "describes_many",
+			set("command", expr("plan")),
+			nested("variables", set("schedules", expr(`{ for i in range(60) : "recalculates-statistics-${i}" => {
+      expression        = "rate(7 days)"
+      maximum_age       = 3600
+      retries           = 3
+      security_group_id = "sg-1"
+      template_arn      = "arn:aws:ecs:us-west-2:123456789012:task-definition/platform-test-many:1"
+      time_zone         = "UTC"
+    } }`))),
+			assert("length(aws_cloudwatch_metric_alarm.dropped.alarm_description) <= 1024", "CloudWatch takes 1024 characters."),
+			assert(`endswith(aws_cloudwatch_metric_alarm.dropped.alarm_description, "… (60 in all)")`, "A cut list says how many there are."),
 		),
 	}
 }

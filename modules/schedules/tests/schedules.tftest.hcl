@@ -87,3 +87,28 @@ run "starts_its_own_task_alone" {
     error_message = "Alarms name the task."
   }
 }
+
+run "describes_many" {
+  command = plan
+
+  variables {
+    schedules = { for i in range(60) : "recalculates-statistics-${i}" => {
+      expression        = "rate(7 days)"
+      maximum_age       = 3600
+      retries           = 3
+      security_group_id = "sg-1"
+      template_arn      = "arn:aws:ecs:us-west-2:123456789012:task-definition/platform-test-many:1"
+      time_zone         = "UTC"
+    } }
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.dropped.alarm_description) <= 1024
+    error_message = "CloudWatch takes 1024 characters."
+  }
+
+  assert {
+    condition     = endswith(aws_cloudwatch_metric_alarm.dropped.alarm_description, "… (60 in all)")
+    error_message = "A cut list says how many there are."
+  }
+}
