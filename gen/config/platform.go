@@ -166,7 +166,11 @@ type Security struct {
 	// another user nor give files away, as that of nginx does, and a program whose
 	// file has a capability of its own does not start.
 	NoCapabilities bool
-	// ReadOnlyRoot lets the container write to no file but those in Writable. No
+	// OwnInit runs the image's own process as process 1, as s6-overlay demands it.
+	// Otherwise ECS's init process is, which reaps orphans. No environment with Exec may
+	// run such a service: the processes of its sessions could stay behind.
+	OwnInit bool
+	// ReadOnlyRoot lets the container write to Writable and /dev/shm alone. No
 	// environment with Exec may run such a service, since ECS Exec writes there.
 	ReadOnlyRoot bool
 	// Writable are folders that stay writable, such as "/tmp". They are on the task's

@@ -57,6 +57,8 @@ func (c *checker) entered(at string, e Environment) {
 	for _, s := range c.Services {
 		c.must(!e.Exec || !s.Security.ReadOnlyRoot, at+".exec", true,
 			"opens no session in service "+show(s.Name)+", whose root is read-only: ECS Exec writes there", false)
+		c.must(!e.Exec || !s.Security.OwnInit, at+".exec", true,
+			"leaves processes of sessions behind in service "+show(s.Name)+", which has no init process of ECS's (ownInit)", false)
 	}
 }
 

@@ -33,8 +33,13 @@ tasks["migrate"].security.writable[5]: "/tmp" is listed twice
 tasks["migrate"].security.writable[6]: "/dev/shm" is in a file system of the kernel's: /dev, /proc or /sys; for example "/tmp"
 tasks["migrate"].security.writable[7]: "/sys/fs/cgroup" is in a file system of the kernel's: /dev, /proc or /sys; for example "/tmp"
 `},
-		{"where people may enter", func(p *P) { p.Services[0].Security.ReadOnlyRoot = true },
-			`environments["staging"].exec: true opens no session in service "api", whose root is read-only: ECS Exec writes there; for example false`},
+		{"where people may enter", func(p *P) {
+			p.Services[0].Security.ReadOnlyRoot, p.Services[2].Security.OwnInit = true, true
+			p.Tasks[0].Security.ReadOnlyRoot, p.Tasks[0].Security.OwnInit = true, true
+		}, `
+environments["staging"].exec: true opens no session in service "api", whose root is read-only: ECS Exec writes there; for example false
+environments["staging"].exec: true leaves processes of sessions behind in service "mcp", which has no init process of ECS's (ownInit); for example false
+`},
 	})
 }
 

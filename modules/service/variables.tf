@@ -344,9 +344,10 @@ variable "secrets" {
 }
 
 variable "security" {
-  description = "What the container may do: the Linux capabilities that it lacks, whether it may write to its root file system, another user than the image's, and the folders that stay writable, on the task's disk."
+  description = "What the container may do: the Linux capabilities that it lacks, whether its own process is process 1 in place of an init process, whether it may write to its root file system, another user than the image's, and the folders that stay writable, on the task's disk."
   type = object({
     drop           = optional(list(string), ["MKNOD", "NET_RAW", "SETFCAP"])
+    own_init       = optional(bool, false)
     read_only_root = optional(bool, false)
     user           = optional(string)
     writable       = optional(list(string), [])
@@ -368,6 +369,11 @@ variable "session_log_arn" {
   validation {
     condition     = var.session_log_arn == null || !var.security.read_only_root
     error_message = "ECS Exec writes to the root file system."
+  }
+
+  validation {
+    condition     = var.session_log_arn == null || !var.security.own_init
+    error_message = "Sessions of ECS Exec leave processes behind, which an init process reaps."
   }
 }
 

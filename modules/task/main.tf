@@ -47,14 +47,14 @@ resource "aws_ecs_task_definition" "template" {
           awslogs-stream-prefix = var.name
         }
       }
-      # Processes that have lost their parent are reaped, and no capability is
-      # added.
+      # Processes that have lost their parent are reaped, by ECS or the image, and
+      # no capability is added.
       linuxParameters = {
         capabilities = {
           add  = []
           drop = var.security.drop
         }
-        initProcessEnabled = true
+        initProcessEnabled = var.security.own_init ? null : true
       }
       mountPoints            = [for i, folder in var.security.writable : { containerPath = folder, readOnly = false, sourceVolume = "writable-${i}" }]
       readonlyRootFilesystem = var.security.read_only_root ? true : null

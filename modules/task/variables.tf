@@ -159,9 +159,10 @@ variable "secrets" {
 }
 
 variable "security" {
-  description = "What the container may do: the Linux capabilities that it lacks, whether it may write to its root file system, another user than the image's, and the folders that stay writable, on the task's disk."
+  description = "What the container may do: the Linux capabilities that it lacks, whether its own process is process 1 in place of an init process, whether it may write to its root file system, another user than the image's, and the folders that stay writable, on the task's disk."
   type = object({
     drop           = optional(list(string), ["MKNOD", "NET_RAW", "SETFCAP"])
+    own_init       = optional(bool, false)
     read_only_root = optional(bool, false)
     user           = optional(string)
     writable       = optional(list(string), [])

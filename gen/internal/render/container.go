@@ -66,11 +66,12 @@ func containerVariables() []variable {
 			fallback:    object{}},
 		{name: "security", kind: optionalObject(
 			field{"drop", expr(fmt.Sprintf(`optional(list(string), ["%s"])`, strings.Join(config.Restricted(), `", "`)))},
+			field{"own_init", expr("optional(bool, false)")},
 			field{"read_only_root", expr("optional(bool, false)")},
 			field{"user", expr("optional(string)")},
 			field{"writable", expr("optional(list(string), [])")},
 		),
-			description: "What the container may do: the Linux capabilities that it lacks, whether it may write to its root file system, another user than the image's, and the folders that stay writable, on the task's disk.",
+			description: "What the container may do: the Linux capabilities that it lacks, whether its own process is process 1 in place of an init process, whether it may write to its root file system, another user than the image's, and the folders that stay writable, on the task's disk.",
 			fallback:    object{},
 			validations: []validation{{
 				`alltrue([for folder in var.security.writable : startswith(folder, "/")]) && (length(var.security.writable) == 0 || var.security.read_only_root)`,
@@ -322,10 +323,10 @@ func taskDefinition(log any, sidecars expr, definition ...field) []node {
 		field{"environment", expr("[for name, value in var.environment : { name = name, value = value }]")},
 		field{"secrets", expr("[for name, reference in var.secrets : { name = name, valueFrom = reference }]")},
 		field{"logConfiguration", log},
-		note("Processes that have lost their parent are reaped, and no capability is added."),
+		note("Processes that have lost their parent are reaped, by ECS or the image, and no capability is added."),
 		field{"linuxParameters", object{
 			{"capabilities", object{{"add", row{}}, {"drop", expr("var.security.drop")}}},
-			{"initProcessEnabled", true},
+			{"initProcessEnabled", expr("var.security.own_init ? null : true")},
 		}},
 		field{"mountPoints", expr(`[for i, folder in var.security.writable : { containerPath = folder, readOnly = false, sourceVolume = "writable-${i}" }]`)},
 		field{"readonlyRootFilesystem", expr("var.security.read_only_root ? true : null")},

@@ -274,6 +274,9 @@ func containerSecurity(s config.Security) (o object) {
 	if s.NoCapabilities {
 		o = append(o, field{"drop", row(strs(s.Dropped()))})
 	}
+	if s.OwnInit {
+		o = append(o, field{"own_init", true})
+	}
 	if s.ReadOnlyRoot {
 		o = append(o, field{"read_only_root", true})
 	}

@@ -93,6 +93,8 @@ func service() module {
 			fallback: expr("null"), nullable: true,
 			validations: []validation{{
 				"var.session_log_arn == null || !var.security.read_only_root", "ECS Exec writes to the root file system.",
+			}, {
+				"var.session_log_arn == null || !var.security.own_init", "Sessions of ECS Exec leave processes behind, which an init process reaps.",
 			}}},
 		variable{name: "spot", kind: "bool", description: "Run the tasks on Fargate Spot, from which AWS takes them away with two minutes' notice. A change replaces the service.", fallback: false},
 		variable{name: "subnet_ids", kind: "list(string)", description: "Private subnets of the tasks.", example: expr("module.network.private_subnet_ids")},

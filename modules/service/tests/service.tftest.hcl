@@ -123,6 +123,21 @@ run "entered_if_asked_for" {
   }
 }
 
+run "without_an_init_process_if_asked_for" {
+  command = plan
+
+  variables {
+    security = {
+      own_init = true
+    }
+  }
+
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.template.container_definitions)[0].linuxParameters.initProcessEnabled == null
+    error_message = "The image's own process is process 1."
+  }
+}
+
 run "confined_if_asked_for" {
   command = plan
 
