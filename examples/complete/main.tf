@@ -127,9 +127,10 @@ module "firewall" {
 module "mail" {
   source = "../../modules/mail"
 
-  dmarc   = "v=DMARC1; p=quarantine"
-  domain  = "staging.shop.io"
-  zone_id = data.aws_route53_zone.this.zone_id
+  dkim_domain = "dkim.amazonses.com"
+  dmarc       = "v=DMARC1; p=quarantine"
+  domain      = "staging.shop.io"
+  zone_id     = data.aws_route53_zone.this.zone_id
 }
 
 module "network" {

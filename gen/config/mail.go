@@ -19,6 +19,22 @@ func (p Platform) SendsMail() bool {
 		slices.ContainsFunc(p.Tasks, func(t Task) bool { return t.MailFrom != "" })
 }
 
+// DKIMDomain is the domain at which SES publishes the keys that it signs with in the
+// platform's region; "" where AWS offers no SES. From the tables "API endpoints" and "DKIM
+// domains" of https://docs.aws.amazon.com/general/latest/gr/ses.html.
+func (p Platform) DKIMDomain() string {
+	switch p.Region {
+	case "us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "sa-east-1",
+		"ap-northeast-1", "ap-northeast-2", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
+		"eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3", "me-south-1":
+		return "dkim.amazonses.com"
+	case "af-south-1", "ap-northeast-3", "ap-south-2", "ap-southeast-3", "ap-southeast-5",
+		"ca-west-1", "eu-central-2", "eu-south-1", "il-central-1", "me-central-1":
+		return "dkim." + p.Region + ".amazonses.com"
+	}
+	return ""
+}
+
 var mailboxPattern = regexp.MustCompile(`^[a-z0-9]+([._+-][a-z0-9]+)*$`)
 
 // mailFrom checks what stands before the @ of the address that a container sends from.
@@ -26,6 +42,8 @@ func (c *checker) mailFrom(path, from string) {
 	if from == "" || !c.absent(c.HasLoadBalancer(), true, path, from, noDomain, "") {
 		return
 	}
+	hasSES := c.DKIMDomain() != "" || !slices.Contains(regions(), c.Region) // the region is a problem of its own
+	c.absent(hasSES, true, path, from, "AWS offers no SES in "+c.Region, "")
 	c.must(mailboxPattern.MatchString(from) && len(from) <= 64, path, from,
 		"is not what stands before the @ of an address: up to 64 lower-case letters and digits, with single . _ + - between", "no-reply")
 }

@@ -21,7 +21,7 @@ resource "aws_route53_record" "dkim" {
   name    = "${aws_sesv2_email_identity.this.dkim_signing_attributes[0].tokens[count.index]}._domainkey.${var.domain}"
   type    = "CNAME"
   ttl     = 600
-  records = ["${aws_sesv2_email_identity.this.dkim_signing_attributes[0].tokens[count.index]}.dkim.amazonses.com"]
+  records = ["${aws_sesv2_email_identity.this.dkim_signing_attributes[0].tokens[count.index]}.${var.dkim_domain}"]
 }
 
 resource "aws_route53_record" "dmarc" {

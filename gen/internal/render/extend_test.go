@@ -248,8 +248,8 @@ func TestSchedulesAndQueues(t *testing.T) {
 		},
 		"envs/qa/tasks.tf":            {`STOCK_CHANGES_QUEUE_URL = module.queues.urls["stock-changes"]`},
 		"envs/live/services.tf":       {`backlog_queues = [module.queues.names["stock-changes"]]`, "target_backlog = 200"},
-		"envs/qa/mail.tf":             {`domain  = "qa.shop.example"`, `zone_id = "Z0ABCDEFGHIJKLMNOPQRS"`},
-		"envs/live/mail.tf":           {`dmarc   = "v=DMARC1; p=reject"`, `domain  = "shop.example"`},
+		"envs/qa/mail.tf":             {`dkim_domain = "dkim.amazonses.com"`, `domain      = "qa.shop.example"`, `zone_id     = "Z0ABCDEFGHIJKLMNOPQRS"`},
+		"envs/live/mail.tf":           {`dmarc       = "v=DMARC1; p=reject"`, `domain      = "shop.example"`},
 		"envs/rehearsal/schedules.tf": {`expression        = "rate(1 hour)"`},
 	} {
 		for _, w := range want {

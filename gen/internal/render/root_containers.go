@@ -373,10 +373,11 @@ func environmentMail(p config.Platform, e config.Environment) []node {
 	if !p.SendsMail() {
 		return nil
 	}
-	body := []node{set("domain", p.Host(e)), set("zone_id", environmentZone(p))}
+	body := []node{set("dkim_domain", p.DKIMDomain())}
 	if e.DMARC != "" {
-		body = append([]node{set("dmarc", e.DMARC)}, body...)
+		body = append(body, set("dmarc", e.DMARC))
 	}
+	body = append(body, set("domain", p.Host(e)), set("zone_id", environmentZone(p)))
 	return []node{moduleCall("mail_identity", "mail", body...)}
 }
 

@@ -16,15 +16,16 @@ mock_provider "aws" {
 }
 
 variables {
-  domain  = "staging.shop.io"
-  zone_id = "Z0123456789ABCDEFGHIJ"
+  dkim_domain = "dkim.eu-south-1.amazonses.com"
+  domain      = "staging.shop.io"
+  zone_id     = "Z0123456789ABCDEFGHIJ"
 }
 
 run "what_is_sent_is_signed" {
   command = apply
 
   assert {
-    condition     = aws_route53_record.dkim[2].name == "three._domainkey.staging.shop.io" && aws_route53_record.dkim[2].records == toset(["three.dkim.amazonses.com"])
+    condition     = aws_route53_record.dkim[2].name == "three._domainkey.staging.shop.io" && aws_route53_record.dkim[2].records == toset(["three.dkim.eu-south-1.amazonses.com"])
     error_message = "The keys are published."
   }
 
