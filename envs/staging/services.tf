@@ -58,9 +58,6 @@ module "api" {
     REDIS_URL      = module.cache.url_arn
     SESSION_SECRET = module.secrets.stored_arns["session-secret"]
   }
-  security = {
-    drop = ["ALL"]
-  }
   session_log_arn = "arn:aws:logs:us-west-2:123456789012:log-group:/doc-platform/staging/exec/sessions"
   subnet_ids      = module.network.private_subnet_ids
   vpc_id          = module.network.vpc_id
@@ -107,9 +104,6 @@ module "frontend" {
   repository_arn       = "arn:aws:ecr:us-west-2:123456789012:repository/doc-platform/frontend"
   secrets = {
     REDIS_URL = module.cache.url_arn
-  }
-  security = {
-    drop = ["ALL"]
   }
   session_log_arn = "arn:aws:logs:us-west-2:123456789012:log-group:/doc-platform/staging/exec/sessions"
   subnet_ids      = module.network.private_subnet_ids
@@ -170,9 +164,6 @@ module "mcp" {
   repository_arn       = "arn:aws:ecr:us-west-2:123456789012:repository/doc-platform/mcp"
   secrets = {
     DB_PASSWORD = "${module.secrets.stored_arns["db-credentials"]}:password::"
-  }
-  security = {
-    drop = ["ALL"]
   }
   session_log_arn = "arn:aws:logs:us-west-2:123456789012:log-group:/doc-platform/staging/exec/sessions"
   subnet_ids      = module.network.private_subnet_ids

@@ -33,7 +33,6 @@ func Default() Platform {
 				Database:   true,
 				Cache:      true,
 				Secrets:    []string{"session-secret", "invite-keys"},
-				Security:   Security{NoCapabilities: true},
 			},
 			{
 				Name:       "frontend",
@@ -42,7 +41,6 @@ func Default() Platform {
 				Default:    true,
 				HealthPath: "/health",
 				Cache:      true,
-				Security:   Security{NoCapabilities: true},
 			},
 			{
 				Name:       "mcp",
@@ -53,7 +51,6 @@ func Default() Platform {
 				HealthPath: "/health",
 				Database:   true,
 				Calls:      []string{"api"},
-				Security:   Security{NoCapabilities: true},
 			},
 		},
 
