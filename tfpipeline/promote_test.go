@@ -130,7 +130,7 @@ func TestPromotionOfABadRelease(t *testing.T) {
 	}
 	// The record has the end of the log too: the folder is on the machine that ran it.
 	inBucket, _ := w.must(console.ExitOK, "history", "-env", "staging", "-id", w.record().ID)
-	mentions(t, inBucket, "of mcp stopped at ", "container mcp: exit code 7", "events of mcp\n  ", "has reached a steady state")
+	mentions(t, inBucket, "of mcp stopped at ", "container mcp: exit code 7", "events of mcp\n  ", "(service mcp) has started 1 tasks")
 	written := []string{stdout, stderr, inBucket}
 	for _, f := range append(files, summary) {
 		content, err := os.ReadFile(f)
