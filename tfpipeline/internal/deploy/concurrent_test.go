@@ -339,8 +339,11 @@ func TestAllProblemsTogether(t *testing.T) {
 		p := w.start()
 		p.checkedOut = commitOf("v1.1")
 		_, err := p.promote(t.Context(), Request{Tag: "v1.2"})
-		wantError(t, err, Untouched, StepPreflight,
+		e := wantError(t, err, Untouched, StepPreflight,
 			"the checkout is at "+commitOf("v1.1"), "secret production/doc-platform/invite-keys has no value: store the invitation keys", "no proof for api")
+		if len(e.Next) == 0 || e.Next[0].Verb != VerbSetSecret || e.Next[0].Secret != "invite-keys" {
+			t.Errorf("next %+v", e.Next)
+		}
 	})
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorld().start()

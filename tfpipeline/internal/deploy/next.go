@@ -21,6 +21,8 @@ type Move struct {
 	// for another one that is to be chosen.
 	Release Release `json:"release,omitzero"`
 
+	// Secret is the struct's name of the one to store.
+	Secret         string `json:"secret,omitempty"`
 	Reviewed       string `json:"reviewed,omitempty"`
 	OverrideProof  string `json:"override_proof,omitempty"`
 	Force          bool   `json:"force,omitempty"`
@@ -37,6 +39,8 @@ const (
 	VerbStatus   Verb = "status"
 	VerbUnlock   Verb = "unlock"
 	VerbUnfreeze Verb = "unfreeze"
+	// VerbSetSecret stores the value of Move.Secret.
+	VerbSetSecret Verb = "secrets set"
 )
 
 // Advice is what a move is good for.
@@ -46,9 +50,11 @@ const (
 	// AdviceRepeat: ask for the same again. AdviceFix: after what is wrong has
 	// been fixed. AdviceWait: after the holder of the lock is done.
 	// AdviceRetry: to try this release again, though a better one is due.
+	// AdviceStore: stores what is missing.
 	// AdviceOverride: overrides the check that refused.
 	AdviceRepeat   Advice = "repeat"
 	AdviceFix      Advice = "fix"
+	AdviceStore    Advice = "store"
 	AdviceWait     Advice = "wait"
 	AdviceRetry    Advice = "retry"
 	AdviceOverride Advice = "override"
@@ -133,8 +139,14 @@ func (a *attempt) next(outcome Outcome) Next {
 	if _, frozen := errors.AsType[*FrozenError](a.refusal); frozen {
 		return Next{{Advice: AdviceLift, Verb: VerbUnfreeze}, inspect}
 	}
+	var next Next
+	if empty, ok := errors.AsType[*emptySecretsError](a.refusal); ok {
+		for _, n := range empty.provided {
+			next = append(next, Move{Advice: AdviceStore, Verb: VerbSetSecret, Secret: n})
+		}
+	}
 	again.Advice = AdviceFix
-	next := Next{again}
+	next = append(next, again)
 	if _, ok := errors.AsType[forcible](a.refusal); ok {
 		again.Advice, again.Force = AdviceOverride, true
 		next = append(next, again)

@@ -142,16 +142,29 @@ func (c *checks) checkSecrets(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look at the secrets: %w", err)
 	}
-	var problems []error
-	for _, n := range empty {
-		hint := ""
-		if s, ok := c.Platform.Secret(n); ok && s.Hint != "" {
-			hint = ": store " + s.Hint
-		}
-		problems = append(problems, fmt.Errorf("secret %s has no value%s", c.Platform.SecretName(c.Environment, n), hint))
+	if len(empty) == 0 {
+		return nil
 	}
-	return errors.Join(problems...)
+	e := &emptySecretsError{}
+	for _, n := range empty {
+		line := fmt.Sprintf("secret %s has no value", c.Platform.SecretName(c.Environment, n))
+		s, _ := c.Platform.Secret(n)
+		if s.Hint != "" {
+			line += ": store " + s.Hint
+		}
+		if s.Kind == config.Provided {
+			e.provided = append(e.provided, n)
+		}
+		e.lines = append(e.lines, line)
+	}
+	return e
 }
+
+// emptySecretsError has a line for each secret without a value, and the struct's names
+// of those that people provide.
+type emptySecretsError struct{ lines, provided []string }
+
+func (e *emptySecretsError) Error() string { return strings.Join(e.lines, "\n") }
 
 // checkTemplates needs what is applied already: migrate runs before apply.
 func (c *checks) checkTemplates(ctx context.Context) (err error) {

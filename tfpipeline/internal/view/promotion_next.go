@@ -11,6 +11,7 @@ import (
 var phrases = map[deploy.Advice]string{
 	deploy.AdviceRepeat:    "%s",
 	deploy.AdviceFix:       "fix that, then: %s",
+	deploy.AdviceStore:     "store its value: %s",
 	deploy.AdviceWait:      "wait for it, and then: %s",
 	deploy.AdviceRetry:     "to try this one again: %s",
 	deploy.AdviceOverride:  "to override that: %s",
@@ -65,6 +66,7 @@ func Command(environment string, m deploy.Move) string {
 	case m.Advice == deploy.AdviceElsewhere:
 		add(true, "-to", "RELEASE")
 	}
+	add(m.Secret != "", "-secret", m.Secret, "-file", "FILE")
 	add(m.WithMigrations, "-with-migrations")
 	add(m.Reviewed != "", "-reviewed", m.Reviewed)
 	add(m.OverrideProof != "", "-override-proof", quoted(m.OverrideProof))
