@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -15,6 +16,8 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/elasticache"
 	cachetypes "github.com/aws/aws-sdk-go-v2/service/elasticache/types"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
+	scheduletypes "github.com/aws/aws-sdk-go-v2/service/scheduler/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/specboard/platform/tfpipeline/internal/calls"
@@ -35,6 +38,9 @@ const (
 	acceptedLabel = "ACCEPTED-"
 	// tokenWithin bounds a change of the token in ElastiCache, which takes minutes.
 	tokenWithin = 20 * time.Minute
+	// toldWithin bounds how long a cache that is at nothing may take to say that its
+	// token has changed.
+	toldWithin = 2 * time.Minute
 )
 
 // tokenStep is what comes next for the cache's token.
@@ -54,7 +60,7 @@ type cacheToken struct {
 	stages   []string  // labels of the pending version; nil: no version is pending
 	created  time.Time // when Terraform stored it
 	modified time.Time // when ElastiCache last changed its tokens; zero: never
-	older    bool      // a task runs that started before it was current
+	older    bool      // a task may have another: it runs, or may be started
 }
 
 // next is the step after those that AWS tells of.
@@ -81,13 +87,19 @@ func acceptedAt(t time.Time) string { return acceptedLabel + t.UTC().Format(time
 
 // tokens works on the cache's token of one environment.
 type tokens struct {
-	cache   *elasticache.Client
-	secrets *secretsmanager.Client
-	tasks   *ecs.Client
-	// secret and group name the secret and the replication group, cluster that of ECS.
-	secret, group, cluster string
+	cloud     aws.Config
+	cache     *elasticache.Client
+	secrets   *secretsmanager.Client
+	tasks     *ecs.Client
+	schedules *scheduler.Client
+	// secret and group name the secret and the replication group, cluster that of ECS,
+	// scheduled the group of schedules.
+	secret, group, cluster, scheduled string
 	// families are those of the services and tasks that use the cache.
 	families []string
+	// services and repeating are the services that use the cache, and the tasks that do
+	// and run by themselves.
+	services, repeating []string
 }
 
 // tokens returns nil if the root has no cache with a token.
@@ -98,17 +110,23 @@ func (r *Root) tokens() *tokens {
 		return nil
 	}
 	t := &tokens{
-		cache: elasticache.NewFromConfig(cfg), secrets: secretsmanager.NewFromConfig(cfg), tasks: ecs.NewFromConfig(cfg),
-		secret: p.CacheSecret(e.Name), group: p.CacheGroup(e.Name), cluster: p.Cluster(e.Name),
+		cloud: cfg, cache: elasticache.NewFromConfig(cfg), secrets: secretsmanager.NewFromConfig(cfg),
+		tasks: ecs.NewFromConfig(cfg), schedules: scheduler.NewFromConfig(cfg),
+		secret: p.CacheSecret(e.Name), group: p.CacheGroup(e.Name), cluster: p.Cluster(e.Name), scheduled: p.ScheduleGroup(e.Name),
 	}
 	for _, s := range p.Services {
 		if s.Cache {
+			t.services = append(t.services, s.Name)
 			t.families = append(t.families, p.Family(e.Name, s.Name))
 		}
 	}
 	for _, task := range p.Tasks {
-		if task.Cache {
-			t.families = append(t.families, p.Family(e.Name, task.Name))
+		if !task.Cache {
+			continue
+		}
+		t.families = append(t.families, p.Family(e.Name, task.Name))
+		if _, ok := e.ScheduleOf(task); ok {
+			t.repeating = append(t.repeating, task.Name)
 		}
 	}
 	return t
@@ -158,6 +176,7 @@ func (r *Root) settleToken(ctx context.Context) error {
 }
 
 func (t *tokens) settle(ctx context.Context, progress func(string, ...any)) error {
+	rotated := false
 	for {
 		versions, changed, err := t.labels(ctx)
 		if err != nil {
@@ -171,40 +190,70 @@ func (t *tokens) settle(ctx context.Context, progress func(string, ...any)) erro
 		if err != nil {
 			return fmt.Errorf("read secret %s: %w", t.secret, err)
 		}
-		now := cacheToken{stages: versions[version], created: aws.ToTime(value.CreatedDate)}
-		if now.modified, err = t.available(ctx); err != nil {
+		cache, err := t.describe(ctx)
+		if err != nil {
 			return err
 		}
+		now := cacheToken{stages: versions[version], created: aws.ToTime(value.CreatedDate), modified: cache.modified}
 		if now.older, err = t.older(ctx, changed); err != nil {
 			return err
 		}
-		switch step := now.next(); step {
-		case tokenWait:
+		step := now.next()
+		switch {
+		case step == tokenWait:
 			progress("the cache accepts its token beside what tasks still have; the first apply after a promotion makes it the only one")
 			return nil
-		case tokenRotate, tokenSet:
-			progress("the cache's token: %s", step)
-			if err := t.modify(ctx, aws.ToString(value.SecretString), cachetypes.AuthTokenUpdateStrategyType(step)); err != nil {
-				return err
-			}
-			if step == tokenRotate {
-				continue
-			}
-			if _, err := t.available(ctx); err != nil {
-				return err
-			}
+		case step == tokenFinish:
 			return t.label(ctx, versions, pendingLabel, "")
-		case tokenPublish:
+		case cache.busy:
+			// What it is at may be the token that a killed run sent.
+			if err := t.wait(ctx, func(c cacheState) bool { return !c.busy }); err != nil {
+				return err
+			}
+		case step == tokenPublish:
 			if err := t.label(ctx, versions, currentLabel, version); err != nil {
 				return err
 			}
 			if err := t.label(ctx, versions, acceptedAt(now.modified), version); err != nil {
 				return err
 			}
+		case step == tokenRotate && rotated:
+			// A second one would have it forget the token that tasks have.
+			return fmt.Errorf("cache %s took its token, and does not say that it accepts it", t.group)
 		default:
-			return t.label(ctx, versions, pendingLabel, "")
+			if waits, err := t.waits(ctx); err != nil {
+				return err
+			} else if waits != "" && step == tokenSet {
+				progress("the cache accepts its token beside the one before until the first apply after its maintenance window: to change the token makes at once what waits for the window, %s", waits)
+				return nil
+			} else if waits != "" {
+				return fmt.Errorf("cache %s has changes that wait for its maintenance window (%s), and to change its token makes them at once: apply again after the window, or first have ElastiCache apply them immediately", t.group, waits)
+			}
+			progress("the cache's token: %s", step)
+			if err := t.modify(ctx, aws.ToString(value.SecretString), cachetypes.AuthTokenUpdateStrategyType(step)); err != nil {
+				return err
+			}
+			sent := time.Now()
+			if err := t.wait(ctx, func(c cacheState) bool {
+				return !c.busy && (!c.modified.Equal(now.modified) || time.Since(sent) >= toldWithin)
+			}); err != nil {
+				return err
+			}
+			if step == tokenSet {
+				return t.label(ctx, versions, pendingLabel, "")
+			}
+			rotated = true
 		}
 	}
+}
+
+// waits names the changes of the cache that wait for its maintenance window; "" is none.
+func (t *tokens) waits(ctx context.Context) (string, error) {
+	pending, err := pendingOfCache(ctx, t.cloud, t.group)
+	if err != nil {
+		return "", fmt.Errorf("ask what cache %s waits for: %w", t.group, err)
+	}
+	return strings.Join(slices.Sorted(maps.Keys(pending)), ", "), nil
 }
 
 // labels are the labels of the secret's versions, and when the secret last changed.
@@ -260,64 +309,136 @@ func (t *tokens) modify(ctx context.Context, address string, strategy cachetypes
 	return nil
 }
 
-// available waits until the cache has made its changes, and returns when its token
-// last changed.
-func (t *tokens) available(ctx context.Context) (time.Time, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, tokenWithin, fmt.Errorf("cache %s was not available within %s", t.group, tokenWithin))
+// cacheState is what ElastiCache says of the cache.
+type cacheState struct {
+	modified time.Time // when its token last changed; zero: never
+	busy     bool      // it makes a change
+}
+
+func (t *tokens) describe(ctx context.Context) (cacheState, error) {
+	out, err := t.cache.DescribeReplicationGroups(ctx, &elasticache.DescribeReplicationGroupsInput{ReplicationGroupId: &t.group})
+	if err == nil && len(out.ReplicationGroups) != 1 {
+		err = errors.New("there is none")
+	}
+	if err != nil {
+		return cacheState{}, fmt.Errorf("describe cache %s: %w", t.group, err)
+	}
+	g := out.ReplicationGroups[0]
+	changes := g.PendingModifiedValues != nil && g.PendingModifiedValues.AuthTokenStatus != ""
+	return cacheState{aws.ToTime(g.AuthTokenLastModifiedDate), changes || aws.ToString(g.Status) != "available"}, nil
+}
+
+// wait waits until the cache is in a state.
+func (t *tokens) wait(ctx context.Context, until func(cacheState) bool) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, tokenWithin, fmt.Errorf("cache %s did not change within %s", t.group, tokenWithin))
 	defer cancel()
 	for {
-		out, err := t.cache.DescribeReplicationGroups(ctx, &elasticache.DescribeReplicationGroupsInput{ReplicationGroupId: &t.group})
-		if err == nil && len(out.ReplicationGroups) != 1 {
-			err = errors.New("there is none")
-		}
-		if err != nil {
-			return time.Time{}, fmt.Errorf("describe cache %s: %w", t.group, err)
-		}
-		g := out.ReplicationGroups[0]
-		pending := g.PendingModifiedValues != nil && g.PendingModifiedValues.AuthTokenStatus != ""
-		if aws.ToString(g.Status) == "available" && !pending {
-			return aws.ToTime(g.AuthTokenLastModifiedDate), nil
+		cache, err := t.describe(ctx)
+		if err != nil || until(cache) {
+			return err
 		}
 		if !calls.Pause(ctx, 5*time.Second) {
-			return time.Time{}, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 	}
 }
 
 // older reports whether a task that uses the cache may have another token than the
-// secret's current one: it started before the secret changed, or has no token at all.
+// secret's current one: it started before the secret changed, or it has no token at all,
+// or a service or a schedule may start one that has none.
 func (t *tokens) older(ctx context.Context, changed time.Time) (bool, error) {
-	tokenless := map[string]bool{} // by task definition
+	known := map[string]bool{} // whether a task definition lacks the token
+	tokenless := func(definition string) (bool, error) {
+		if lacks, ok := known[definition]; ok {
+			return lacks, nil
+		}
+		out, err := t.tasks.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &definition})
+		if err != nil {
+			return false, fmt.Errorf("describe task definition %s: %w", definition, err)
+		}
+		known[definition] = !slices.ContainsFunc(out.TaskDefinition.ContainerDefinitions, func(c ecstypes.ContainerDefinition) bool {
+			return slices.ContainsFunc(c.Secrets, func(s ecstypes.Secret) bool { return aws.ToString(s.Name) == "REDIS_URL" })
+		})
+		return known[definition], nil
+	}
+	definitions, err := t.startable(ctx)
+	if err != nil {
+		return false, err
+	}
+	running, err := t.running(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, task := range running {
+		if !aws.ToTime(task.CreatedAt).After(changed) {
+			return true, nil
+		}
+		definitions = append(definitions, aws.ToString(task.TaskDefinitionArn))
+	}
+	for _, definition := range definitions {
+		if lacks, err := tokenless(definition); err != nil || lacks {
+			return lacks, err
+		}
+	}
+	return false, nil
+}
+
+// running are the tasks that use the cache and have not stopped, those that are about
+// to included.
+func (t *tokens) running(ctx context.Context) (tasks []ecstypes.Task, err error) {
 	for _, family := range t.families {
-		pages := ecs.NewListTasksPaginator(t.tasks, &ecs.ListTasksInput{Cluster: &t.cluster, Family: &family})
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx)
-			if err != nil {
-				return false, fmt.Errorf("list the tasks of %s: %w", family, err)
-			}
-			if len(page.TaskArns) == 0 {
-				continue
-			}
-			out, err := t.tasks.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &t.cluster, Tasks: page.TaskArns})
-			if err != nil {
-				return false, fmt.Errorf("describe the tasks of %s: %w", family, err)
-			}
-			for _, task := range out.Tasks {
-				definition := aws.ToString(task.TaskDefinitionArn)
-				if _, known := tokenless[definition]; !known {
-					d, err := t.tasks.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &definition})
-					if err != nil {
-						return false, fmt.Errorf("describe task definition %s: %w", definition, err)
-					}
-					tokenless[definition] = !slices.ContainsFunc(d.TaskDefinition.ContainerDefinitions, func(c ecstypes.ContainerDefinition) bool {
-						return slices.ContainsFunc(c.Secrets, func(s ecstypes.Secret) bool { return aws.ToString(s.Name) == "REDIS_URL" })
-					})
+		for _, desired := range []ecstypes.DesiredStatus{ecstypes.DesiredStatusRunning, ecstypes.DesiredStatusStopped} {
+			pages := ecs.NewListTasksPaginator(t.tasks, &ecs.ListTasksInput{Cluster: &t.cluster, Family: &family, DesiredStatus: desired})
+			for pages.HasMorePages() {
+				page, err := pages.NextPage(ctx)
+				if err != nil {
+					return nil, fmt.Errorf("list the tasks of %s: %w", family, err)
 				}
-				if tokenless[definition] || !aws.ToTime(task.CreatedAt).After(changed) {
-					return true, nil
+				if len(page.TaskArns) == 0 {
+					continue
+				}
+				out, err := t.tasks.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &t.cluster, Tasks: page.TaskArns})
+				if err != nil {
+					return nil, fmt.Errorf("describe the tasks of %s: %w", family, err)
+				}
+				for _, task := range out.Tasks {
+					if aws.ToString(task.LastStatus) != "STOPPED" {
+						tasks = append(tasks, task)
+					}
 				}
 			}
 		}
 	}
-	return false, nil
+	return tasks, nil
+}
+
+// startable are the task definitions from which services and schedules that use the
+// cache start tasks.
+func (t *tokens) startable(ctx context.Context) (definitions []string, err error) {
+	for names := range slices.Chunk(t.services, 10) { // ECS describes no more at once
+		out, err := t.tasks.DescribeServices(ctx, &ecs.DescribeServicesInput{Cluster: &t.cluster, Services: names})
+		if err != nil {
+			return nil, fmt.Errorf("describe the services of %s: %w", t.cluster, err)
+		}
+		for _, service := range out.Services {
+			for _, deployment := range service.Deployments {
+				if deployment.DesiredCount > 0 {
+					definitions = append(definitions, aws.ToString(deployment.TaskDefinition))
+				}
+			}
+		}
+	}
+	for _, name := range t.repeating {
+		out, err := t.schedules.GetSchedule(ctx, &scheduler.GetScheduleInput{GroupName: &t.scheduled, Name: &name})
+		if isType[*scheduletypes.ResourceNotFoundException](err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the schedule of %s: %w", name, err)
+		}
+		if out.State == scheduletypes.ScheduleStateEnabled && out.Target != nil && out.Target.EcsParameters != nil {
+			definitions = append(definitions, aws.ToString(out.Target.EcsParameters.TaskDefinitionArn))
+		}
+	}
+	return definitions, nil
 }
