@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	scheduletypes "github.com/aws/aws-sdk-go-v2/service/scheduler/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	secretstypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"github.com/specboard/platform/tfpipeline/internal/calls"
 	"github.com/specboard/platform/tfpipeline/internal/console"
@@ -257,8 +258,12 @@ func (t *tokens) waits(ctx context.Context) (string, error) {
 }
 
 // labels are the labels of the secret's versions, and when the secret last changed.
+// There are none while Terraform has not made the secret: no token waits then.
 func (t *tokens) labels(ctx context.Context) (map[string][]string, time.Time, error) {
 	out, err := t.secrets.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &t.secret})
+	if isType[*secretstypes.ResourceNotFoundException](err) {
+		return nil, time.Time{}, nil
+	}
 	if err != nil {
 		return nil, time.Time{}, fmt.Errorf("describe secret %s: %w", t.secret, err)
 	}
