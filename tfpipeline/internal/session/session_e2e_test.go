@@ -441,7 +441,7 @@ func (s *staging) ends(t *testing.T) {
 				}
 			}
 			until(t, "the tunnel is left", func() bool {
-				left, err := filepath.Glob(filepath.Join(folder, "*", "*.sock"))
+				left, err := filepath.Glob(filepath.Join(folder, "tfpipeline-tunnel-*"))
 				return err == nil && left == nil
 			})
 			until(t, "the command goes on", func() bool {

@@ -16,6 +16,9 @@ import (
 // opened is what the plugin prints once its port listens.
 var opened = regexp.MustCompile(`^Port ([0-9]+) opened for sessionId`)
 
+// tunnelFolder begins the name of the folder of a tunnel's socket.
+const tunnelFolder = "tfpipeline-tunnel-"
+
 // openWithin bounds the wait for that.
 const openWithin = time.Minute
 
@@ -33,7 +36,7 @@ func tunnel(ctx context.Context, channel Channel, env []string) (port string, en
 	if len(temporary) > 30 { // as on macOS, where the name of a socket has 103 bytes
 		temporary = "/tmp"
 	}
-	folder, err := os.MkdirTemp(temporary, "tfpipeline-tunnel-")
+	folder, err := os.MkdirTemp(temporary, tunnelFolder)
 	cancel := func() {
 		stop()
 		release()
