@@ -66,7 +66,7 @@ func RunPlugin(args []string) (code int, ok bool) {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGINT)                // a tunnel closes
 		terminate(args[1], response.SessionId)
 		// AWS's client may not have come to it yet.
-		if folder := os.TempDir(); strings.HasPrefix(filepath.Base(folder), tunnelFolder) {
+		if folder := os.Getenv("TMPDIR"); strings.HasPrefix(filepath.Base(folder), tunnelFolder) {
 			_ = os.RemoveAll(folder) // a socket alone
 		}
 		os.Exit(1)
