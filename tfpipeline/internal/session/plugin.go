@@ -63,12 +63,12 @@ func RunPlugin(args []string) (code int, ok bool) {
 	signal.Notify(make(chan os.Signal, 1), os.Interrupt)
 	go func() {
 		_, _ = io.Copy(io.Discard, os.NewFile(lifeline, "lifeline")) // nothing is ever written
-		_ = syscall.Kill(os.Getpid(), syscall.SIGINT)                // a tunnel closes
-		terminate(args[1], response.SessionId)
-		// AWS's client may not have come to it yet.
+		// First, since AWS's client may end this process as soon as it is interrupted.
 		if folder := os.Getenv("TMPDIR"); strings.HasPrefix(filepath.Base(folder), tunnelFolder) {
 			_ = os.RemoveAll(folder) // a socket alone
 		}
+		_ = syscall.Kill(os.Getpid(), syscall.SIGINT) // a tunnel closes
+		terminate(args[1], response.SessionId)
 		os.Exit(1)
 	}()
 	// Its own looks at the output, which goes through a pipe here.
