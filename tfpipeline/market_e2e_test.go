@@ -27,11 +27,11 @@ import (
 // market is the platform of that name on an endpoint of its own.
 type market struct{ *ownPlatform }
 
-// TestMarket runs a platform of another shape than Docs through its life, as the
-// roles: workers with queues, tasks with a schedule, an internal service that the
-// website asks. While releases come, one of which has a bad worker, every request is
-// answered, and each of 10,000 messages is handled one time. Then the database
-// is restored, and the environment destroyed.
+// TestMarket runs a platform of another shape than Docs through its life, with the
+// workflows' roles: workers with queues, scheduled tasks, an internal service that the
+// website calls. While it deploys releases, one with a bad worker, every request is
+// answered, and each of 10,000 messages handled exactly once. Then it restores the
+// database and destroys the environment.
 func TestMarket(t *testing.T) {
 	t.Parallel()
 	e2e(t)
@@ -202,8 +202,8 @@ func (m market) count(name string) (n int) {
 	return n
 }
 
-// restores loses the rows of a table, brings the database back to the second before,
-// and the services onto it, and then returns to the database of before.
+// restores deletes the rows of a table, restores the database to the second before,
+// moves the services onto it, and then returns to the previous instance.
 func (m market) restores(env string, sent int) {
 	m.t.Helper()
 	to := time.Now().Truncate(time.Second).Add(time.Second)

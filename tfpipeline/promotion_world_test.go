@@ -46,7 +46,7 @@ type promotions struct {
 func newPromotions(t *testing.T) *promotions {
 	t.Helper()
 	w, env := makePromotions(t)
-	// What the SDK and Terraform read is the process's own.
+	// The SDK and Terraform read the environment of this process.
 	for k, v := range env {
 		t.Setenv(k, v)
 	}
@@ -54,7 +54,7 @@ func newPromotions(t *testing.T) *promotions {
 	return w
 }
 
-// makePromotions is newPromotions for programs, which get the environment.
+// makePromotions is newPromotions, but returns the environment for programs it starts.
 func makePromotions(t *testing.T) (w *promotions, env map[string]string) {
 	t.Helper()
 	platform := configtest.Docs()
@@ -220,8 +220,8 @@ func (w *promotions) keys(prefix string) []string {
 	return keys
 }
 
-// leaveDead leaves what a promotion of a commit that was killed in its apply long
-// ago has left: nobody waits for such a lease to end.
+// leaveDead writes the lease and journal of a promotion that was killed in its apply
+// long ago. The lease has expired, so nobody waits for it.
 func (w *promotions) leaveDead(id, commit string) {
 	w.cloud.mu.Lock()
 	defer w.cloud.mu.Unlock()

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// ConnectionsAlarm is how many connections to the database ring the alarm: those of
-// Alarms, or four fifths of what PostgreSQL takes.
+// ConnectionsAlarm is the number of database connections at which the alarm rings:
+// Alarms.Connections, or four fifths of max_connections.
 func (e Environment) ConnectionsAlarm() int {
 	most, err := strconv.Atoi(e.Database.Parameters["max_connections"])
 	if err != nil {
@@ -16,9 +16,9 @@ func (e Environment) ConnectionsAlarm() int {
 	return cmp.Or(e.Alarms.Connections, max(1, most*4/5))
 }
 
-// defaultConnections is RDS's own max_connections on an instance class,
-// LEAST(DBInstanceClassMemory / 9531392, 5000). Of the memory that a class has by its
-// name, some 250 MiB are the system's.
+// defaultConnections is RDS's default max_connections on an instance class,
+// LEAST(DBInstanceClassMemory / 9531392, 5000). DBInstanceClassMemory is some 250 MiB
+// less than the class's nominal memory.
 func defaultConnections(class string) int {
 	parts := strings.Split(class, ".")
 	if len(parts) != 3 || parts[1] == "" {

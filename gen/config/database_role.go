@@ -44,8 +44,8 @@ func (p Platform) LoginSecret(secrets []string) (Secret, bool) {
 func (s Secret) RoleName() string { return strings.ReplaceAll(s.Name, "-", "_") }
 
 // LoginName is the role in PostgreSQL that containers log in as. Each version of the
-// secret has its own, so that a rotation leaves the containers alone that still run
-// with the version before.
+// secret has its own, so that after a rotation, containers that still use the previous
+// version keep working.
 func (s Secret) LoginName() string { return s.RoleName() + "_v" + strconv.Itoa(max(1, s.Version)) }
 
 // RoleVariable is the environment variable in which the task migrate finds the
@@ -62,7 +62,7 @@ func (p Platform) RoleGrants() string {
 	return "{" + strings.Join(grants, ",") + "}"
 }
 
-// mostRoleName leaves 63 bytes to a login's name with its version.
+// mostRoleName leaves room for "_v" and the version in the 63 bytes of a login's name.
 const mostRoleName = 50
 
 var loginSuffix = regexp.MustCompile(`-v[0-9]+$`)

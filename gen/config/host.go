@@ -21,7 +21,7 @@ const (
 	anyPath     = "/*"
 )
 
-// Site is the name at which the services answer that have no Hosts.
+// Site is the name at which services without Hosts answer.
 func (p Platform) Site(e Environment) string {
 	if e.WWW == WWWServes {
 		return p.HostBelow(e, www)
@@ -45,7 +45,7 @@ func (p Platform) FurtherHosts(e Environment) (all []string) {
 	return all
 }
 
-// furtherHosts are those names without the environment's own, sorted.
+// furtherHosts are the same names relative to the environment's own, sorted.
 func (p Platform) furtherHosts(e Environment) (all []string) {
 	for _, s := range p.Services {
 		all = append(all, s.Hosts...)
@@ -60,8 +60,8 @@ func (p Platform) furtherHosts(e Environment) (all []string) {
 	return slices.DeleteFunc(slices.Compact(all), func(host string) bool { return host == "" })
 }
 
-// HostsOf are the names that the listener rule of a service asks for. None: the
-// environment has one name only, and the rule holds for every request.
+// HostsOf are the hosts that a service's listener rule matches. None means every host:
+// the environment has one name only.
 func (p Platform) HostsOf(e Environment, s Service) (all []string) {
 	for _, host := range s.Hosts {
 		all = append(all, p.HostBelow(e, host))
@@ -97,8 +97,8 @@ func (p Platform) RedirectsIn(e Environment) (all []Redirect) {
 	return all
 }
 
-// Location is where a redirect leads, in the parts that a listener rule has; those
-// that are empty stay as they were asked for.
+// Location is the target of a redirect, in the parts that a listener rule has. Empty
+// parts stay as in the request.
 type Location struct{ Protocol, Host, Port, Path, Query string }
 
 var locationPattern = regexp.MustCompile(`^(?:(https?)://([a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?)?(/[^?]*)?(?:\?(.+))?$`)
@@ -106,7 +106,7 @@ var locationPattern = regexp.MustCompile(`^(?:(https?)://([a-z0-9.-]+)(?::([1-9]
 // Parts takes the Location of a redirect of an environment apart. ok is false for
 // what is neither a path nor a URL.
 func (r Redirect) Parts() (l Location, ok bool) {
-	// #{host} is the one thing in a host that no host has.
+	// locationPattern accepts no #{host}, so a valid host takes its place.
 	const host = "host.invalid"
 	m := locationPattern.FindStringSubmatch(strings.Replace(r.Location, "://#{host}", "://"+host, 1))
 	if m == nil || m[2] == "" && m[4] == "" {

@@ -105,13 +105,13 @@ func (e Environment) SizeOf(service string) Size {
 	return e.Size
 }
 
-// Spot reports whether a service runs on Fargate Spot in the environment.
+// Spot reports whether any service runs on Fargate Spot in the environment.
 func (p Platform) Spot(e Environment) bool {
 	return slices.ContainsFunc(p.Services, func(s Service) bool { return e.SizeOf(s.Name).Spot })
 }
 
-// VariablesOf are the variables of a service or task, by its name, whose own
-// Environment is fixed: the environment's count.
+// VariablesOf returns fixed, a service's or task's own Environment, overridden by the
+// environment's Variables of that name.
 func (e Environment) VariablesOf(name string, fixed map[string]string) map[string]string {
 	all := maps.Clone(fixed)
 	if all == nil {
@@ -148,8 +148,8 @@ func (p Platform) Host(e Environment) string {
 	return e.Subdomain + "." + p.Domain
 }
 
-// Prefix begins the AWS names of an environment: "shop-staging". It is
-// the ECS cluster, the load balancer, the database and the cache.
+// Prefix begins the AWS names of an environment, such as "shop-staging". It is itself
+// the name of the ECS cluster, the load balancer, the database and the cache.
 func (p Platform) Prefix(env string) string { return p.Name + "-" + env }
 
 // Cluster is the ECS cluster of an environment.
@@ -232,11 +232,11 @@ func (p Platform) RepositoryURL(service string) string {
 // DatabaseName is the PostgreSQL database: letters, digits and underscores.
 func (p Platform) DatabaseName() string { return strings.ReplaceAll(p.Name, "-", "_") }
 
-// RestoredDatabase and ReplacedDatabase are what the database of that identifier is
-// called until it takes the place of another, and from when another takes its.
+// RestoredDatabase is the name of a restored database until it takes over the
+// identifier.
 func RestoredDatabase(identifier string) string { return identifier + "-restored" }
 
-// ReplacedDatabase is that of before.
+// ReplacedDatabase is the name of a database that another one has replaced.
 func ReplacedDatabase(identifier string) string { return identifier + "-replaced" }
 
 // DatabaseUser is the PostgreSQL master user.

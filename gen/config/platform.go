@@ -33,23 +33,23 @@ type Platform struct {
 	// PostgresVersion is the engine's major version, such as "16". Empty: the
 	// platform has no database, and no task "migrate".
 	PostgresVersion string
-	// RedisVersion is the engine's major and minor version, such as "7.1".
-	// Empty, as ValkeyVersion is: the platform has no cache.
+	// RedisVersion is the engine's major and minor version, such as "7.1". If it and
+	// ValkeyVersion are empty, the platform has no cache.
 	RedisVersion string
-	// ValkeyVersion makes the cache Valkey, which Redis's clients speak to as
-	// well, such as "8.0"; RedisVersion is empty then. A Redis becomes a Valkey
-	// in place and keeps its data; the way back replaces it.
+	// ValkeyVersion, such as "8.0", makes the cache Valkey, which Redis's clients can
+	// use; RedisVersion is empty then. Redis becomes Valkey in place and keeps its
+	// data; changing back to Redis replaces the cache.
 	ValkeyVersion string
 	// CacheTokenVersion makes the cache ask for a password, its AUTH token, which is
 	// generated and comes to containers within REDIS_URL. Raise it to rotate the token.
-	// Zero: every client in the network may connect. A cache that has asked for a
-	// token does so for ever (docs/services.md).
+	// Zero: every client in the network may connect. A cache never stops asking for
+	// a token (docs/services.md).
 	CacheTokenVersion int
 
 	// Services run all the time.
 	Services []Service
-	// Tasks run to their end; the one named "migrate" is every promotion's, and
-	// a platform with a database has it.
+	// Tasks run to their end. Every promotion runs the one named "migrate", which a
+	// platform with a database must have.
 	Tasks []Task
 	// Secrets are those that containers receive by reference; one is the
 	// database's, if there is one.
@@ -90,11 +90,11 @@ type Service struct {
 	// EntryPoint and Command replace the image's own where they are set, word by
 	// word.
 	EntryPoint, Command []string
-	// Port is what the container listens on. 0: on none, as a worker does, which
-	// nobody calls and a HealthCommand checks.
+	// Port is what the container listens on. 0: none, for a worker: nobody calls it,
+	// and a HealthCommand checks it.
 	Port int
-	// Ports are further ones, for other services only: whoever Calls this one may
-	// open them all.
+	// Ports are further ports, for other services only: every service that Calls this
+	// one may connect to all of them.
 	Ports []Port
 	// Routes are the path patterns that the load balancer forwards here, such
 	// as "/api/*". Without Routes, Hosts and Default the service is internal.
@@ -102,7 +102,7 @@ type Service struct {
 	// Hosts are names below the environment's own at which the service answers its
 	// Routes, or every path if it has none: "admin" is admin.shop.io in one
 	// environment and admin.staging.shop.io in another. None: it answers at the
-	// environment's own name. Hosts and Routes are five together at most.
+	// environment's own name. Hosts and Routes are at most five together.
 	Hosts []string
 	// Priority is the listener rule's, 1 to 49999, unique among Redirects and
 	// services that have Routes or Hosts; the lowest is matched first.
@@ -111,15 +111,15 @@ type Service struct {
 	// no route matches. At most one service is the default; it has neither Routes nor
 	// Hosts nor Priority.
 	Default bool
-	// HealthPath is what the load balancer asks a public service for: GET
-	// answers 200 while the container can serve. Others have HealthCommand.
+	// HealthPath is what the load balancer requests of a public service. It answers
+	// GET with 200 while the container can serve. Other services have HealthCommand.
 	HealthPath string
 	// HealthCommand is what ECS runs in the container, in its own form: "CMD"
 	// and the words, or "CMD-SHELL" and one line. It exits with 0 while the
-	// container can serve. A service without routes needs one: ECS calls a task
-	// that nobody checks healthy as soon as it runs.
+	// container can serve. A service without routes needs one: without a check, ECS
+	// calls a task healthy as soon as it runs.
 	HealthCommand []string
-	// Health is how often, how long and how patiently both are asked.
+	// Health is the interval, timeout and retries of both checks.
 	Health Health
 	// Timeouts bound what the service's connections and tasks may take.
 	Timeouts Timeouts
@@ -141,8 +141,8 @@ type Service struct {
 	// delete.
 	Buckets []string
 	// MailFrom is what stands before the @ of the address that the service sends mail
-	// from with SES, such as "no-reply"; after it stands the environment's name. It
-	// finds the whole address in MAIL_FROM, and may send from no other.
+	// from with SES, such as "no-reply"; the environment's name follows the @. The
+	// service finds the whole address in MAIL_FROM, and may send from no other.
 	MailFrom string
 	// Environment holds further variables with fixed, public values.
 	Environment map[string]string
@@ -162,28 +162,28 @@ type Security struct {
 	// "1000", "1000:1000", or the image's names.
 	User string
 	// NoCapabilities takes all Linux capabilities away. An image that does not run as
-	// root has no use for them. One that starts as root can then neither become
-	// another user nor give files away, as that of nginx does, and a program whose
-	// file has a capability of its own does not start.
+	// root does not need them. One that starts as root can then neither become another
+	// user nor change owners of files, as nginx's does, and a program whose file has a
+	// capability of its own does not start.
 	NoCapabilities bool
-	// OwnInit runs the image's own process as process 1, as s6-overlay demands it.
-	// Otherwise ECS's init process is, which reaps orphans. No environment with Exec may
-	// run such a service: the processes of its sessions could stay behind.
+	// OwnInit runs the image's own process as process 1, as s6-overlay requires.
+	// Otherwise process 1 is ECS's init process, which reaps orphans. No environment
+	// with Exec may run such a service: processes of sessions could stay behind.
 	OwnInit bool
 	// ReadOnlyRoot lets the container write to Writable and /dev/shm alone. No
 	// environment with Exec may run such a service, since ECS Exec writes there.
 	ReadOnlyRoot bool
 	// Writable are folders that stay writable, such as "/tmp". They are on the task's
-	// disk, empty when it starts, and root's, unless the image's Dockerfile gives the
-	// folder to its user and names it in VOLUME.
+	// disk and empty when it starts. They belong to root, unless the image's Dockerfile
+	// gives the folder to its user and names it in VOLUME.
 	Writable []string
 }
 
 // Sidecar is a further container in every task of a service, such as an
 // OpenTelemetry collector or a log router. All containers of a task share its CPU
 // and memory, its roles and its network: they find each other at localhost. A
-// promotion changes the service's own image and keeps those of its sidecars, which
-// change by an edit here, with the next promotion. Its log is beside the service's.
+// promotion changes the service's own image and keeps its sidecars' images. To change
+// those, edit them here and promote. A sidecar's log is in the service's log group.
 type Sidecar struct {
 	// Name is the container's, such as "otel".
 	Name string
@@ -196,7 +196,7 @@ type Sidecar struct {
 	Optional bool
 	// EntryPoint and Command are as in Service.
 	EntryPoint, Command []string
-	// Ports are those that it listens on, each unlike all others of the task.
+	// Ports are those that it listens on; no two containers of a task share one.
 	Ports []int
 	// HealthCommand is as in Service; without one nobody checks the sidecar. It is run
 	// every 10 seconds, and three failures in a row after the first minute count: an
@@ -250,9 +250,9 @@ type Port struct {
 	Protocol string
 }
 
-// Permission allows actions on resources, to the service or task alone whose
-// role gets it. The shared root bounds every role of an environment by what its
-// services and tasks ask for, so a new permission is applied there first.
+// Permission allows actions on resources to one service or task, through its role.
+// The shared root limits every role of an environment to what its services and tasks
+// ask for, so apply the shared root first after you add one.
 type Permission struct {
 	// Actions are IAM's, such as "ses:SendEmail" or "s3:Get*".
 	Actions []string
@@ -295,16 +295,16 @@ func (i Image) Architecture() string {
 	return "X86_64"
 }
 
-// Health is when a container counts as able to serve, all in whole seconds. A
-// field that is zero has its default.
+// Health says when a container counts as healthy, in whole seconds. A field that is
+// zero has its default.
 type Health struct {
 	// Interval between two checks (5 s to 5 min; default 10 s) and Timeout of
 	// each, which is shorter (2 s to 1 min; default 5 s).
 	Interval, Timeout time.Duration
 	// Retries is how many failures in a row make it unhealthy (2 to 10; default 3).
 	Retries int
-	// StartPeriod is how long after its start failures do not count (up to
-	// 5 min; default 1 min).
+	// StartPeriod is how long after the container's start failed checks do not count
+	// (up to 5 min; default 1 min).
 	StartPeriod time.Duration
 	// Matcher is the codes with which HealthPath answers, such as "200-204" or
 	// "200,302" (default "200").
@@ -315,8 +315,8 @@ type Health struct {
 // default a response may stream for as long as something passes within
 // Environment.IdleTimeout and Idle.
 type Timeouts struct {
-	// Request is how long a whole response may take that another service asked
-	// for through Service Connect (default: no bound, where AWS's own is 15 s).
+	// Request limits how long a response to another service's request through Service
+	// Connect may take (default: no limit; AWS's own default is 15 s).
 	Request time.Duration
 	// Idle ends a connection through Service Connect on which nothing passes
 	// (up to 1 h; default 5 min). A TCP port has AWS's own bound, an hour.
@@ -342,8 +342,8 @@ type Task struct {
 	Service string
 	// Command replaces the image's command.
 	Command []string
-	// Schedule has the task run by itself, from a release's promotion on with that
-	// release's image. Without an Expression it runs when asked to.
+	// Schedule starts the task by the clock, with the deployed release's image. Without
+	// an Expression the task runs only when somebody starts it.
 	Schedule Schedule
 	// CPU is in units of 1/1024 vCPU, Memory in MiB; a Fargate pair.
 	CPU, Memory int
@@ -368,22 +368,22 @@ type Task struct {
 }
 
 // Schedule is when a task runs by itself. AWS starts it with EventBridge
-// Scheduler, in rare cases twice, and whether or not the run before has ended:
-// neither Scheduler nor ECS keeps runs of a task apart. A task that must not run
-// beside itself takes an advisory lock in the database, and ends at once if it is
-// held. Nothing ends a run that hangs; put `timeout 50m` in front of its Command.
+// Scheduler, in rare cases twice, and whether or not the previous run has ended:
+// neither Scheduler nor ECS keeps runs of a task apart. A task whose runs must not
+// overlap takes an advisory lock in the database, and ends at once if it is held.
+// Nothing ends a run that hangs; put `timeout 50m` in front of its Command.
 //
-// A run that fails sends a message with the task's name. An alarm of the task rings
-// when no run has begun for the longest time between two, MaximumAge and an hour,
-// unless that is more than seven days, for which CloudWatch does not look back.
+// A run that fails sends a message with the task's name. The task's alarm rings when
+// no run has begun for the longest gap between two runs plus MaximumAge plus an hour.
+// If that is more than seven days, there is no alarm: CloudWatch looks back no further.
 type Schedule struct {
 	// Expression is Scheduler's: "rate(15 minutes)", or
 	// "cron(30 2 * * ? *)" with minute, hour, day of the month, month, day of the
 	// week and year, where one of the two days is "?".
 	Expression string
 	// TimeZone is that of a cron expression, such as "Europe/Berlin" (default
-	// "UTC"). A time that the clock skips in spring does not come, one that comes
-	// twice in autumn runs the task one time.
+	// "UTC"). A time that the clock skips in spring starts no run; one that comes
+	// twice in autumn starts one run.
 	TimeZone string
 	// Retries is how often a start that failed is tried again within MaximumAge (up
 	// to 185; default 3; less than 0: never). A task that ran and failed is not.
@@ -394,9 +394,9 @@ type Schedule struct {
 }
 
 // Queue is a queue of SQS in each environment, with a dead-letter queue for the
-// messages that nobody could handle. SQS delivers every message, and now and then
-// one twice, also when a deployment stops the task that is at work on it: whoever
-// receives remembers what it has handled, or does no harm by doing it again.
+// messages that nobody could handle. SQS delivers every message at least once. One may
+// come twice, such as when a deployment stops the task that handles it. So a receiver
+// must remember what it has handled, or handle a message twice without harm.
 type Queue struct {
 	// Name is the last part of the queue's name, such as "mail". Containers find
 	// its URL in <NAME>_QUEUE_URL.
@@ -414,8 +414,8 @@ type Queue struct {
 }
 
 // Bucket is a bucket of S3 in each environment: private, encrypted, reached over
-// TLS only. What was overwritten or deleted stays for a month. The guard keeps it in
-// a protected environment, and a destroy of another one deletes what is in it.
+// TLS only. What was overwritten or deleted stays for a month. In a protected
+// environment the guard keeps the bucket; destroying another deletes its contents.
 type Bucket struct {
 	// Name is the part of the bucket's name between the environment's and the
 	// account, such as "uploads" (up to 17 characters). Containers find the whole
@@ -468,21 +468,21 @@ type Secret struct {
 	Name string
 	// Kind is where the value comes from.
 	Kind SecretKind
-	// Variable is the environment variable that containers receive it in. Empty for a
-	// database role, whose user is in DB_USER, and whose password is where the
-	// database's own would be.
+	// Variable is the environment variable in which containers receive the value. It
+	// is empty for a database role: its user is in DB_USER, and its password in the
+	// variable of the database's own.
 	Variable string
 	// Length is that of a generated value, in characters (8 to 4096).
 	Length int
 	// Version rotates a generated value: raise it, and the next apply stores a
-	// new one. Zero is 1. The database's password changes with its secret, and so does
-	// that of a database role.
+	// new one. Zero means 1. A new version also changes the password in the database,
+	// for DatabaseCredentials and DatabaseRole.
 	Version int
 	// Hint tells a person what to store in a provided secret.
 	Hint string
-	// Grants is what a database role may do with the tables that migrations make, also
-	// with those of later ones: "read", or "write", which is reading, inserting,
-	// updating and deleting. Neither changes a table, or sees the record of migrations.
+	// Grants is what a database role may do with the tables of all migrations, later
+	// ones too: "read"; or "write", which is reading, inserting, updating and deleting
+	// rows. Neither may alter a table, or read the record of migrations.
 	Grants string
 }
 
@@ -528,7 +528,7 @@ type Environment struct {
 	IdleTimeout time.Duration
 	// AllowedCIDRs are the IPv4 blocks whose clients may connect to the load
 	// balancer, such as an office's and a VPN's (up to 30; none: everybody). A
-	// promotion then judges by the targets' health and asks no page by HTTPS.
+	// promotion then judges by the targets' health and requests no page.
 	AllowedCIDRs []string
 	// Firewall is AWS WAF in front of the load balancer; empty: there is none. AWS takes
 	// some 5 dollars a month for it, one for each rule, and 0.60 for a million requests.
@@ -541,13 +541,13 @@ type Environment struct {
 	LogRetentionDays int
 	// Exec lets people who have the policy PLATFORM-ENV-operate run commands in the
 	// services' tasks (tfpipeline exec) and open a console of the database through
-	// them (tfpipeline db). ECS logs what they type and see. Tasks can be entered
-	// that started after it was set. No workflow may delete that log, so an
-	// administrator applies it when this is switched off again.
+	// them (tfpipeline db). ECS logs what they type and see. Only tasks that started
+	// after it was set can be entered. No workflow may delete that log, so only an
+	// administrator can apply switching Exec off.
 	Exec bool
-	// AccessLogDays is how long a bucket keeps a line for each request to the load
-	// balancer (0: none are made), which costs no more than the storage. Production of
-	// Default and of init has 30.
+	// AccessLogDays is how long a bucket keeps the load balancer's access logs (0: it
+	// writes none), which cost only their storage. The example's production, and that
+	// of init, have 30.
 	AccessLogDays int
 	// Proof, if set, is what a release must have done elsewhere before it may
 	// be promoted here.
@@ -561,8 +561,8 @@ type Environment struct {
 // Firewall is what AWS WAF does with requests.
 type Firewall struct {
 	// Rate is how many requests an address may make within five minutes (300 to
-	// 2000000000; 0: no bound). More of them are answered with 429, and an alarm rings
-	// when so many were.
+	// 2000000000; 0: no limit). WAF answers more with 429, and an alarm rings when it
+	// has refused more than Rate.
 	Rate int
 	// CommonRules is what AWS's common rule set does with requests that look like an
 	// attack: "count", to see in the metrics what it would block, or "block". It also
@@ -571,8 +571,8 @@ type Firewall struct {
 	CommonRules string
 }
 
-// MaxHealthWindow is the longest HealthWindow: a workflow's job has so much time
-// left beside a promotion and the wait for its lock.
+// MaxHealthWindow is the longest HealthWindow: a workflow's job has no more time left
+// after a promotion's other steps and the wait for its lock.
 const MaxHealthWindow = 20 * time.Minute
 
 // The health check of a service whose Health does not say otherwise.
@@ -663,9 +663,9 @@ type Size struct {
 	// MinTasks run at least; from MaxTasks > MinTasks the service scales.
 	MinTasks, MaxTasks int
 	// Spot runs the tasks on Fargate Spot, at some 30 % of the price: AWS takes one away
-	// with two minutes' notice when it needs the room, and starts another when it has
-	// some. Protected environments do without. To change it replaces the service, so
-	// that nothing runs from the apply until the promotion that it is a part of.
+	// with two minutes' notice when it needs the capacity, and ECS starts another when
+	// there is some. Protected environments refuse it. Changing Spot replaces the
+	// service: none of its tasks run from the apply until a promotion updates it.
 	Spot bool
 	// EphemeralStorageGiB is the disk of a task, 21 to 200 (0: the 20 GiB that
 	// Fargate includes). It is empty whenever a task starts.
@@ -675,22 +675,23 @@ type Size struct {
 	// percent, and of the requests that the load balancer sends to each task in
 	// a minute. The target that asks for the most tasks counts.
 	TargetCPUPercent, TargetMemoryPercent, TargetRequests int
-	// TargetBacklog is how many messages may wait for each task, in all of the up to
-	// eight queues that the service Receives from: a target as those above. A queue that
-	// is 600 long gets six tasks with 100.
+	// TargetBacklog is how many messages may wait for each task, counted over all
+	// queues (eight at most) that the service Receives from. It is a target as those
+	// above: with 100, a queue of 600 messages gets six tasks.
 	TargetBacklog int
 	// Minimums raise MinTasks at times, such as for the working day.
 	Minimums []Minimum
 }
 
-// Minimum has autoscaling keep more tasks from a time on, until another Minimum's
-// time. A promotion leaves what it finds set by one.
+// Minimum sets the least number of tasks from one time until the next Minimum's. A
+// promotion keeps a number that a Minimum has set.
 type Minimum struct {
 	// Name is such as "day".
 	Name string
 	// Expression is a cron expression as in Schedule, and TimeZone its own.
 	Expression, TimeZone string
-	// MinTasks is from the size's own MinTasks, which ends a longer one, to MaxTasks.
+	// MinTasks is a number from the Size's MinTasks to its MaxTasks. The Size's own
+	// ends a higher one.
 	MinTasks int
 }
 
@@ -712,8 +713,8 @@ type Alarms struct {
 	Connections int
 	// Period is a whole number of minutes.
 	Period time.Duration
-	// Emails receive what the alarms say, once they have confirmed by the link
-	// that AWS mails them; a protected environment has one.
+	// Emails receive the alarms, once their owners have followed the link that AWS
+	// sends them. A protected environment must have one.
 	Emails []string
 }
 
@@ -724,8 +725,8 @@ type Proof struct {
 	From string
 	// MinimumBake is how long they must have run there.
 	MinimumBake time.Duration
-	// ByHand: nobody approves releases on GitHub, so the role trusts no tag. A
-	// published release stops after its preview, and a person starts the workflow by
-	// hand on the branch.
+	// ByHand is for a repository in which GitHub enforces no reviewers: the role trusts
+	// no tag, a published release stops after its preview, and a person starts the
+	// workflow by hand on the branch.
 	ByHand bool
 }

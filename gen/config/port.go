@@ -11,8 +11,8 @@ const dnsLabel = 63 // characters
 
 const portRule = "is not a port, 1 to 65535"
 
-// isPort reports whether a container can listen on a port. Those below 1024 are for
-// images that run as root or may bind them, which only the image says.
+// isPort reports whether a number is a port. Whether the image may bind one below 1024
+// cannot be known here.
 func isPort(number int) bool { return number >= 1 && number <= 65535 }
 
 // OrDefault fills in what is empty.

@@ -54,9 +54,8 @@ func (s Service) AllSecrets() []string {
 	return slices.Compact(all)
 }
 
-// LogStream is the stream of a container of a service's or one-off task's in its
-// LogGroup, without the task's id at its end. What FireLens sends to CloudWatch it
-// names in its own way.
+// LogStream is the log stream of a service's or one-off task's container in its
+// LogGroup, without the task's id at the end. FireLens names its streams differently.
 func (p Platform) LogStream(name, container string) string {
 	if s, ok := p.Service(name); ok && container == name {
 		if _, routed := s.Router(); routed {
@@ -114,8 +113,7 @@ func (c *checker) sidecars(path string, s Service) {
 	c.circle(path, s)
 }
 
-// portsOf are the ports that a service's own container listens on, with whose they
-// are.
+// portsOf maps the ports of a service's own container to what a problem calls them.
 func portsOf(s Service) map[int]string {
 	ports := map[int]string{}
 	if s.Port != 0 {
@@ -238,8 +236,8 @@ func (c *checker) sidecarsFit(path string, e Environment) {
 	}
 }
 
-// sidecarBytes is about what sidecars add to a task definition: what they say
-// themselves, the ARN of each secret, and what every container has besides.
+// sidecarBytes estimates what sidecars add to a task definition: their own fields, the
+// ARN of each secret, and what every container has.
 func sidecarBytes(s Service) int {
 	text, err := json.Marshal(s.Sidecars)
 	if err != nil {

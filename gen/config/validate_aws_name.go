@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// The most characters that AWS allows in the names we derive. Longer ones are cut
-// (Cut), in the modules as here.
+// The most characters that AWS allows in the names we derive. Cut shortens longer
+// ones, here and in the modules.
 const (
 	// LoadBalancerName and CacheName are for an environment's own.
 	LoadBalancerName = 32
@@ -26,9 +26,9 @@ const (
 	// RuleFamily begins the rules of EventBridge for a task, and leaves room for
 	// -failed in the 64 of a rule.
 	RuleFamily = 57
-	// environmentPrefix keeps platform and environment in all of those that deploy
-	// roles tell by them: the rules' cut names begin with 50 characters of it and a
-	// hyphen. It also leaves room for -restored in the 63 of a database.
+	// environmentPrefix is short enough that every cut name by which deploy roles tell
+	// environments apart keeps it whole: a rule's cut name keeps 50 characters, the
+	// prefix and a hyphen. It also leaves room for -restored in the 63 of a database.
 	environmentPrefix = 49
 	// platformName is what the state bucket (63) leaves: -state- and the account.
 	platformName = 44
@@ -36,8 +36,8 @@ const (
 	partName = 63
 )
 
-// Cut is a name that fits AWS's most characters. A longer one is cut, and six
-// characters of its hash at the end keep it from being another's.
+// Cut shortens a name to at most so many characters. A name that it cuts ends in six
+// characters of the whole name's hash, so that two names stay different.
 func Cut(name string, most int) string {
 	if len(name) <= most {
 		return name
@@ -93,7 +93,7 @@ func reservedNames() []string {
 	return []string{"alarms", "buckets", "cache", "cluster", "database", "firewall", "load-balancer", "log-bucket", "network", "queues", "schedules", "secrets"}
 }
 
-// Reserved reports whether no service or task may have a name.
+// Reserved reports whether a name is forbidden for services and tasks.
 func Reserved(name string) bool { return slices.Contains(reservedNames(), name) }
 
 // connectPrefix begins the name of Service Connect's container in a task.
@@ -107,8 +107,8 @@ func (c *values) containerName(path, name, kind string) bool {
 			"is what an environment's own parts are called ("+strings.Join(reservedNames(), ", ")+"), so no "+kind+" may be", name+"-"+kind)
 }
 
-// ambiguousNames finds environments of which one's name begins another's: a
-// resource "staging-eu-api" could belong to "staging" or to "staging-eu".
+// ambiguousNames finds environments whose name is a prefix of another's: a resource
+// "staging-eu-api" could belong to "staging" or to "staging-eu".
 // Their resources would get equal names, and the deploy role of the first,
 // which may use whatever begins with its name, could change the second.
 func (c *checker) ambiguousNames() {

@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// Limits of AWS that a platform meets by having much of something.
+// AWS's limits that a large platform may exceed.
 const (
 	// groupRules is the most rules of a security group in one direction.
 	groupRules = 60
@@ -17,14 +17,13 @@ const (
 	// mailPolicy is the most characters of the policy that lets a container send mail.
 	mailPolicy = 500
 	// rolePolicies is the most characters of a role's inline policies together.
-	// roleOverhead is what those of a container's roles have at most, besides the ARNs
-	// that are counted.
+	// roleOverhead is the most that they take besides the ARNs that are counted.
 	rolePolicies, roleOverhead = 10240, 1000
 )
 
-// rules counts the security groups' rules: each public service is one of the
-// load balancer's, each client one of a data store's, each caller one of a
-// service's, and each peer one of its client's.
+// rules counts the security groups' rules. The load balancer's group has one for each
+// public service, a data store's for each client, and a service's for each caller and
+// each service, store and HTTPS that it calls.
 func (c *checker) rules() {
 	atMost := func(n int, path, what, whose string) {
 		c.must(n <= groupRules, path, literal(strconv.Itoa(n)+" "+what), "are more than 60, the most rules that "+whose+" security group has", nil)

@@ -44,7 +44,7 @@ func (c *checker) network(path string, i int, e Environment) {
 }
 
 // addresses checks that the private subnets, one a zone, have an address for each
-// task. AWS keeps five of a subnet's.
+// task. AWS reserves five addresses of each subnet.
 func (c *checker) addresses(path string, block netip.Prefix, e Environment) {
 	needs := len(c.Tasks)
 	for _, s := range c.Services {

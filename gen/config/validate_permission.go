@@ -60,8 +60,7 @@ func (c *checker) permissions(at string, permissions []Permission) {
 	}
 }
 
-// meansStates reports whether a resource takes in the bucket of the states, or an
-// object in it.
+// meansStates reports whether a resource matches the state bucket or an object in it.
 func (c *checker) meansStates(resource string) bool {
 	bucket := "arn:aws:s3:::" + c.StateBucket()
 	for _, name := range append([]string{""}, names(c.Environments, func(e Environment) string { return e.Name })...) {
@@ -75,7 +74,7 @@ func (c *checker) meansStates(resource string) bool {
 // meet reports whether some text fits both of two patterns of IAM, where * stands for
 // any text, slashes and colons among it, and ? for one character.
 func meet(a, b string) bool {
-	// next[j] says so of what follows a[i] and of b[j:].
+	// next[j] is the answer for a[i+1:] and b[j:].
 	next := make([]bool, len(b)+1)
 	for i := len(a); i >= 0; i-- {
 		here := make([]bool, len(b)+1)

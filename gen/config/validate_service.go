@@ -59,8 +59,8 @@ func (c *checker) stores(path string, database, cache bool) {
 	c.absent(c.HasCache(), cache, path+".cache", true, noCache, false)
 }
 
-// port checks what a service listens on, and that one which listens on nothing
-// has no field that only requests would use.
+// port checks a service's port, and that a service without one sets no field that
+// only requests would use.
 func (c *values) port(path string, s Service) {
 	if s.Port != 0 || s.Public() {
 		c.must(isPort(s.Port), path+".port", s.Port, portRule, 3000)
@@ -128,9 +128,8 @@ func names[E any](list []E, name func(E) string) []string {
 	return out
 }
 
-// mostAlike proposes the most alike of the names that exist; nil without any.
-// Beyond the length of a name only its beginning counts: the time grows with
-// the product of the lengths.
+// mostAlike returns the known name that is most like the wrong one; nil if there is
+// none. It compares only beginnings: the time grows with the product of the lengths.
 func mostAlike(wrong string, known []string) any {
 	var best any
 	fewest := 0

@@ -41,8 +41,8 @@ func (c *values) database(path string, e Environment) {
 
 var parameterPattern = regexp.MustCompile(`^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?$`)
 
-// StaticParameter reports whether RDS applies a parameter of PostgreSQL at a
-// reboot only, and refuses to be told otherwise. They are those that PostgreSQL
+// StaticParameter reports whether RDS applies a parameter of PostgreSQL only at a
+// reboot, and refuses apply_method immediate for it. Such are those that PostgreSQL
 // reads when it starts, and some of RDS's own:
 //
 //	SELECT name FROM pg_settings WHERE context = 'postmaster'

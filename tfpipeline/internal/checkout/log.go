@@ -23,8 +23,8 @@ func (c *Checkout) Subjects(ctx context.Context, since, commit string) ([]string
 	return lines(out), nil
 }
 
-// Migrations returns those of the checkout's migrations that one commit has and
-// another lacks; "" lacks all of them.
+// Migrations returns the checkout's migrations that are in commit and not in since. If
+// since is "", it returns all that are in commit.
 func (c *Checkout) Migrations(ctx context.Context, since, commit string) (deploy.Schema, error) {
 	schema, err := c.Schema(ctx)
 	if err != nil {

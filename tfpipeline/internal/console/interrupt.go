@@ -18,8 +18,8 @@ type InFlight struct {
 	Work []string
 	// Next is the command that continues the work.
 	Next string
-	// Environment is the one that tfpipeline settle must be run for after a
-	// kill; "" is none.
+	// Environment is where tfpipeline settle must run if this process is killed; ""
+	// for none.
 	Environment string
 }
 
@@ -27,7 +27,7 @@ type InFlight struct {
 type activities struct {
 	mu  sync.Mutex
 	all []*Activity
-	// passed says that an interrupt is meant for a program that has the terminal.
+	// passed is true while a program that has the terminal handles Ctrl-C itself.
 	passed bool
 	// insisted is closed by the second interrupt.
 	insisted chan struct{}
@@ -79,8 +79,8 @@ func (c *Console) Insisted() <-chan struct{} {
 	return c.doing.insisted
 }
 
-// Interrupts are the signals that interrupt a program, and others: Ctrl-C and the end of
-// the terminal, unless whoever started the program has it ignore that, as nohup does.
+// Interrupts returns others, SIGINT and SIGHUP. It leaves SIGHUP out if the program was
+// started with it ignored, as by nohup.
 func Interrupts(others ...os.Signal) []os.Signal {
 	others = append(others, os.Interrupt)
 	if !signal.Ignored(syscall.SIGHUP) {
@@ -123,8 +123,8 @@ func (c *Console) Interruptible(parent context.Context) (context.Context, func()
 	}
 }
 
-// Lend leaves interrupts to a program that has the terminal, until the function that
-// it returns is called: they reach that program by themselves.
+// Lend ignores Ctrl-C until the returned function is called: the program that has the
+// terminal receives it itself.
 func (c *Console) Lend() (end func()) {
 	set := func(passed bool) {
 		if c.doing != nil {
@@ -134,7 +134,7 @@ func (c *Console) Lend() (end func()) {
 		}
 	}
 	set(true)
-	// These reach that program too, which passes them on.
+	// That program receives these signals too, and passes them on.
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTSTP, syscall.SIGQUIT)
 	return func() {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Every phase, found by everybody who could want the lock: alive, dead, or marked
-// by the run that left it.
+// Every phase of a run that is alive, is dead, or has marked its lease, found by every
+// kind of run that could want the lock.
 func TestTakeover(t *testing.T) {
 	one, other := Release{Tag: "v1", Commit: "aaaaaaaaaa"}, Release{Tag: "v2", Commit: "bbbbbbbbbb"}
 	leases := map[string]Lease{"alive": {Age: time.Second}, "dead": {Age: time.Minute}, "interrupted": {Left: Interrupted}, "broken": {Left: Broken}}
@@ -75,7 +75,7 @@ func TestTakeover(t *testing.T) {
 	}
 }
 
-// What a run begins with that continues or replaces another one.
+// The journal with which a run begins that continues or replaces another.
 func TestAContinuationBegins(t *testing.T) {
 	inherited := map[Phase]Phase{PhaseWatching: PhaseUpdating, PhaseVerifying: PhaseUpdating, PhaseDeployed: PhaseUpdating}
 	own := Journal{Record: Record{ID: "two", Kind: KindPromote, Actor: "bob", Release: Release{Tag: "v1", Commit: "a"}}}

@@ -142,7 +142,7 @@ func (e *Error) action() string {
 func (e *Error) passes() bool {
 	switch {
 	case e.Code == "LimitExceededException":
-		// The SDK calls it a throttling. ECS and ECR mean a quota, which stays.
+		// The SDK calls it throttling. ECS and ECR mean a quota, so a retry fails too.
 		return false
 	case e.Status >= http.StatusInternalServerError && e.Status != http.StatusNotImplemented:
 		return true
@@ -152,18 +152,18 @@ func (e *Error) passes() bool {
 }
 
 const (
-	// attempts of one call. Whoever waits calls again after that, and can say
-	// meanwhile that AWS is not answering.
+	// attempts is the most attempts of one call. A waiting caller then calls again, and
+	// can report in between that AWS does not answer.
 	attempts = 5
-	// throttleWait is how often it is tried whether adaptive mode allows a call.
+	// throttleWait is the pause between two questions whether adaptive mode allows a call.
 	throttleWait = 50 * time.Millisecond
 	// answerWithin bounds one attempt, so that a connection on which nothing
 	// comes any more does not hold up a deployment.
 	answerWithin = 30 * time.Second
 )
 
-// newRetryer retries as AWS's adaptive mode does: after throttling it calls
-// more slowly, until there is none. It is used by one client.
+// newRetryer retries as the SDK's adaptive mode does: it slows down while AWS throttles.
+// Each client needs its own.
 func newRetryer() aws.Retryer {
 	return adaptive{retry.NewAdaptiveMode(func(o *retry.AdaptiveModeOptions) {
 		o.FailOnNoAttemptTokens = true
@@ -177,9 +177,8 @@ func newRetryer() aws.Retryer {
 	})}
 }
 
-// adaptive waits by itself for the next call to be allowed. The SDK rounds the
-// time until then down, to none at all in the end, and asks again at once and
-// again; where the clock stands still meanwhile, for ever.
+// adaptive itself waits until the next call is allowed. The SDK rounds this wait down
+// to zero in the end and asks again at once: for ever, under a virtual clock.
 type adaptive struct{ *retry.AdaptiveMode }
 
 func (a adaptive) GetAttemptToken(ctx context.Context) (func(error) error, error) {
@@ -199,8 +198,8 @@ func (a adaptive) GetAttemptToken(ctx context.Context) (func(error) error, error
 }
 
 // passing recognizes what goes away by itself though the SDK does not say so:
-// an answer that broke off, and what AWS refuses only because something else is
-// at work. Nothing that is called here does harm when it is repeated.
+// an answer that broke off, and a call that AWS refuses only while another is at work.
+// All calls of this package are safe to repeat.
 func passing(err error) aws.Ternary {
 	if _, broken := errors.AsType[*smithy.DeserializationError](err); broken {
 		answer, ok := errors.AsType[*awshttp.ResponseError](err)

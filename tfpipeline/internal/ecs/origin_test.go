@@ -74,8 +74,8 @@ func TestProofGoesByOneClock(t *testing.T) {
 	}
 }
 
-// AWS promises the digest only for a tag that it resolved, and at once it has
-// none: then what the image's reference itself says counts.
+// AWS reports a digest only once it has resolved the tag. Until then, the digest in the
+// image's reference counts.
 func TestADeploymentThatHasJustBegun(t *testing.T) {
 	inWorld(t, options{services: 1}, func(w *world) {
 		arn := w.promote("two")["s01"]

@@ -201,8 +201,8 @@ func TestDeployments(t *testing.T) {
 	}, f.statuses)
 }
 
-// The end of a run that died is told of its own deployment, or of the one that it
-// continues, until somebody has told it; and none is made for it.
+// UnfinishedDeployment finds the deployment of a dead run, or of the run that it
+// continued, until that has an end. It creates none.
 func TestUnfinishedDeployment(t *testing.T) {
 	f, c := newForge(t)
 	d := Deployment{Platform: "docs", Commit: "c0ffee", Environment: "production", Attempts: []string{"20261126T000000Z-aaaaaa", ""}}
@@ -231,9 +231,9 @@ func TestUnfinishedDeployment(t *testing.T) {
 	}
 }
 
-// Runs that died with their machines leave deployments without an end. The next
-// run that tells of its own end ends these too, back to one that has an end, and
-// neither those of another platform nor of a later attempt.
+// Runs that died with their machines leave deployments without an end. When the next
+// run ends, it ends these too, back to the first that has an end. It leaves those of
+// other platforms and of later attempts alone.
 func TestEarlierDeploymentsEnd(t *testing.T) {
 	f, c := newForge(t)
 	begin := func(platform, commit, attempt string, states ...DeploymentState) int64 {
@@ -270,8 +270,8 @@ func TestEarlierDeploymentsEnd(t *testing.T) {
 	expect(t, "statuses", 10, len(f.statuses))
 }
 
-// What GitHub refuses is an error within the time that there is: deployments,
-// issues and annotations end then, and change nothing.
+// When GitHub refuses, deployments, issues and annotations fail within their time
+// limit, and change nothing.
 func TestForgeRefuses(t *testing.T) {
 	const limit = "You have exceeded a secondary rate limit"
 	issue := Issue{Marker: "<!-- m -->", Title: "Drift", Body: "<!-- m -->\nx", Subject: "x", Closed: "clean"}

@@ -25,7 +25,7 @@ type Workflow struct {
 	SummaryPath string
 }
 
-// MissingError lists the variables that a run lacks for writing a comment.
+// MissingError lists what a run lacks for writing a comment.
 type MissingError struct{ Missing []string }
 
 func (e *MissingError) Error() string {

@@ -38,8 +38,8 @@ type CloudOptions struct {
 	// Lag is how long a load balancer still sends requests to a target that
 	// was deregistered; 100 ms if 0.
 	Lag time.Duration
-	// Second is how long a second takes of a time-out that load balancers and
-	// the proxies of Service Connect enforce; 1 s if 0.
+	// Second is how long one second of a timeout lasts in load balancers and Service
+	// Connect's proxies; 1 s if 0.
 	Second time.Duration
 	// Output receives every line that a container prints, from many
 	// goroutines; may be nil.
@@ -71,9 +71,9 @@ type Cloud struct {
 	detach    func() bool
 }
 
-// StartCloud starts an endpoint whose tasks run. Like an Endpoint it ends with
-// Close, with ctx, or with this process even if that is killed; nothing is
-// left running then.
+// StartCloud starts an endpoint whose tasks really run. Like an Endpoint it ends, and
+// leaves nothing running, at Close, when ctx ends, or when this process ends or is
+// killed.
 func StartCloud(ctx context.Context, o CloudOptions) (*Cloud, error) {
 	fillIn(&o.Options)
 	if o.Speed < 1 {

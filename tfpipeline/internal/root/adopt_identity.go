@@ -31,7 +31,7 @@ func (v planned) text(name string) string {
 	return ""
 }
 
-// join joins values; if one is unknown, so is the whole.
+// join joins values; it returns "" if one is unknown.
 func (v planned) join(separator string, names ...string) string {
 	var parts []string
 	for _, n := range names {

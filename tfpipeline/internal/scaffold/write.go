@@ -106,8 +106,7 @@ func owned(dir, module string) (bool, error) {
 	return bytes.Contains(content, []byte(written)), nil
 }
 
-// keep copies a platform file that will be replaced by another, and no older copy is
-// lost by that.
+// keep copies the platform file before another replaces it. It overwrites no older copy.
 func keep(root *os.Root, source []byte) (did []string, err error) {
 	content, err := root.ReadFile(platformFile)
 	if err != nil || bytes.Equal(content, source) {
@@ -150,9 +149,9 @@ func emptyMigrations(root *os.Root) (did []string, err error) {
 	return did, nil
 }
 
-// rename replaces the module's path in every text file, but not the paths of
-// modules that only begin with it. go.mod, which says whether that is still to be
-// done, is the last.
+// rename replaces the module's path in every text file, but not the paths of modules
+// that only begin with it. It writes go.mod last, so that an interrupted rename is done
+// again.
 func rename(root *os.Root, old, module string) (files int, err error) {
 	if old == module {
 		return 0, nil

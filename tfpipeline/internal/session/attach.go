@@ -12,8 +12,8 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/console"
 )
 
-// attach connects the console to a channel until the command at its other end has
-// ended. code is the exit code that the command has told, if it has.
+// attach connects the console to a channel until the command at its other end ends.
+// code is the command's exit code; told is false if it is unknown.
 func attach(ctx context.Context, c *console.Console, channel Channel, command Command) (code int, told bool, err error) {
 	cmd, release, err := channel.plugin(ctx, c.Env)
 	if err != nil {
@@ -36,9 +36,9 @@ func attach(ctx context.Context, c *console.Console, channel Channel, command Co
 			return 0, false, fmt.Errorf("open the session's input: %w", err)
 		}
 		defer in.Close()
-		// The plugin takes the end of its input for a failure, so the pipe stays open;
-		// the terminal at the other end makes an end of these characters: the first
-		// one ends a line that has not ended.
+		// The plugin treats the end of its input as a failure, so the pipe stays open.
+		// The terminal at the other end reads Ctrl-D as the end of input; after an
+		// unfinished line it needs two.
 		go func() {
 			_, _ = io.Copy(in, c.In)
 			_, _ = io.WriteString(in, "\x04\x04")

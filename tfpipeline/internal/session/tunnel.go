@@ -16,16 +16,16 @@ import (
 // opened is what the plugin prints once its port listens.
 var opened = regexp.MustCompile(`^Port ([0-9]+) opened for sessionId`)
 
-// tunnelFolder begins the name of the folder of a tunnel's socket.
+// tunnelFolder is the prefix of the name of a tunnel's socket folder.
 const tunnelFolder = "tfpipeline-tunnel-"
 
-// openWithin bounds the wait for that.
+// openWithin bounds the wait for the plugin's port to open.
 const openWithin = time.Minute
 
-// tunnel has connections to a port of this machine lead to the channel's other end,
-// until the function that it returns is called.
+// tunnel forwards a local port to the channel's other end, until the returned function
+// is called.
 func tunnel(ctx context.Context, channel Channel, env []string) (port string, end func(), err error) {
-	// What is interrupted is cancelled through the tunnel, which ends after that.
+	// An interrupted statement is cancelled through the tunnel, so the tunnel outlives ctx.
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	cmd, release, err := channel.plugin(life, env)
 	if err != nil {
@@ -40,7 +40,7 @@ func tunnel(ctx context.Context, channel Channel, env []string) (port string, en
 	cancel := func() {
 		stop()
 		release()
-		_ = os.RemoveAll(folder) // a socket alone
+		_ = os.RemoveAll(folder) // it holds only a socket
 	}
 	if err != nil {
 		cancel()

@@ -137,8 +137,8 @@ func (j tableJudge) addPrimaryKey(t *catalog.Relation, c *pg.Constraint) {
 	}
 }
 
-// provenNotNull reports whether SET NOT NULL on a column needs no look at the
-// rows: it is so already, or a validated check says so.
+// provenNotNull reports whether SET NOT NULL on a column reads no rows: the column is
+// NOT NULL already, or a validated check proves it.
 func (j tableJudge) provenNotNull(t *catalog.Relation, column string) bool {
 	if c := t.Column(column); c != nil && c.NotNull {
 		return true
@@ -166,8 +166,8 @@ func provesNotNull(expr *pg.Node, column string) bool {
 	return false
 }
 
-// requireNotNull is the safe way to SET NOT NULL, file by file. Before
-// PostgreSQL 12 the check stays: nothing spares the look at every row.
+// requireNotNull is the safe way to SET NOT NULL, file by file. Before PostgreSQL 12 a
+// check stays in its place: SET NOT NULL always reads every row there.
 func requireNotNull(t *catalog.Relation, column string, postgres int) []string {
 	name := catalog.Quote(t.Name.Name + "_" + column + "_not_null")
 	steps := []string{

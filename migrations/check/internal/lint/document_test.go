@@ -17,8 +17,8 @@ const documentHead = `# The rules for migrations
 
 What ` + "`go run ./migrations/check lint`" + ` looks for. Each rule says what happens if
 the statement runs, and shows a statement that it finds, judged as the next
-migration of a database that has rows, with what to write instead. A finding of
-one's own file shows the same for one's own statement.
+migration of a database that has rows, with what to write instead. A finding in
+your own file shows the same for your statement.
 
 A rule is waived for a file by a line of its header, with the reason:
 ` + "`-- waive: RULE the reason`" + `. What breaks the running release needs no waiver in

@@ -12,7 +12,7 @@ import (
 
 // https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-condition-types.html
 
-// find returns the first rule that a request meets.
+// find returns the first rule that matches a request.
 func (l Listener) find(r *http.Request) (Rule, bool) {
 	for _, rule := range l.Rules {
 		if rule.matches(r) {

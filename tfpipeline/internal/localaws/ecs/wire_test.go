@@ -19,7 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// whole gives bytes that must have come without an error.
+// whole returns the bytes, and fails the test on an error.
 func whole(t *testing.T) func([]byte, error) []byte {
 	return func(b []byte, err error) []byte {
 		t.Helper()
@@ -114,8 +114,8 @@ func TestInputsOfTheSDKAreRead(t *testing.T) {
 	}
 }
 
-// everything compares unexported members too, and times to the millisecond,
-// which the SDK rounds down from a floating point number.
+// everything compares unexported fields too. It compares times to the millisecond, since
+// the SDK rounds them down from a floating-point number.
 var everything = cmp.Options{
 	cmp.Exporter(func(reflect.Type) bool { return true }),
 	cmp.Comparer(func(a, b time.Time) bool { return a.Sub(b).Abs() <= time.Millisecond }),

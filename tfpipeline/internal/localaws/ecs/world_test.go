@@ -108,7 +108,7 @@ func (w *world) create(name, def string, desired int32, change ...func(*sdk.Crea
 	return must(w.client.CreateService(w.ctx, in))(w.t).Service
 }
 
-// plain takes a service off the load balancer.
+// plainService takes a service off the load balancer.
 func plainService(in *sdk.CreateServiceInput) { in.LoadBalancers = nil }
 
 func (w *world) update(name, def string, change ...func(*sdk.UpdateServiceInput)) *types.Service {

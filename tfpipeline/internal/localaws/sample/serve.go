@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// ends are why the application ends: it crashes as its flags say, or it is told to.
+// ends returns what ends the application: its crash by the flags, or SIGTERM.
 func (b behaviour) ends(ctx context.Context) (crash <-chan time.Time, told <-chan struct{}) {
 	if b.crash > 0 {
 		crash = time.After(b.crash)
@@ -114,9 +114,9 @@ func serve(ctx context.Context, b behaviour, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// crashing never answers the request with this number, nor one after it, and
-// closes the channel when it comes, without counting those that are spared. 0: it
-// answers all.
+// crashing closes the channel at request number at, and answers neither that one nor
+// any later one. It always answers spared requests, and does not count them. If at is
+// 0, it answers all.
 func crashing(at int, spared func(*http.Request) bool, next http.Handler) (http.Handler, <-chan struct{}) {
 	reached := make(chan struct{})
 	var requests atomic.Int64
