@@ -189,7 +189,7 @@ func names(services []Service) (names []string) {
 
 // question asks whether to write, and says what will be lost.
 func (i *Init) question() (string, error) {
-	own, err := owned(i.Dir, "github.com/"+i.Answers.Repository)
+	own, err := owned(i.Dir)
 	if err != nil {
 		return "", fmt.Errorf("init: %w", err)
 	}

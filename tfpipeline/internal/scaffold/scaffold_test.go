@@ -380,13 +380,13 @@ func clone(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range map[string]string{
-		"go.mod":                "module github.com/old/platform\n\ngo 1.26\n",
+		"go.mod":                "module " + upstream + "\n\ngo 1.26\n",
 		"gen/config/default.go": "package config\n",
-		"gen/main.go":           "import \"github.com/old/platform/gen/config\"\n",
-		".golangci.yml":         "local-prefixes: [github.com/old/platform]\n",
-		"docs/x.md":             "github.com/old/platform-two is another module; github.com/old/platform\n",
-		"picture.png":           "github.com/old/platform\x00",
-		".git/config":           "url = https://github.com/old/platform\n",
+		"gen/main.go":           "import \"" + upstream + "/gen/config\"\n",
+		".golangci.yml":         "local-prefixes: [" + upstream + "]\n",
+		"docs/x.md":             upstream + "-two is another module; " + upstream + "\n",
+		"picture.png":           upstream + "\x00",
+		".git/config":           "url = https://" + upstream + "\n",
 		"migrations/load.go":    "package migrations\n", "migrations/0001_create_a.sql": "SELECT 1;\n", "migrations/0002_b.sql": "SELECT 1;\n",
 	} {
 		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o755); err != nil {
@@ -439,9 +439,9 @@ func TestWrite(t *testing.T) {
 		"gen/config/default.go":                string(source),
 		"gen/main.go":                          "import \"github.com/FirstBank/ledger.core_2/gen/config\"\n",
 		".golangci.yml":                        "local-prefixes: [github.com/FirstBank/ledger.core_2]\n",
-		"docs/x.md":                            "github.com/old/platform-two is another module; github.com/FirstBank/ledger.core_2\n",
-		"picture.png":                          "github.com/old/platform\x00",
-		".git/config":                          "url = https://github.com/old/platform\n",
+		"docs/x.md":                            upstream + "-two is another module; github.com/FirstBank/ledger.core_2\n",
+		"picture.png":                          upstream + "\x00",
+		".git/config":                          "url = https://" + upstream + "\n",
 		"migrations/load.go":                   "package migrations\n",
 		"migrations/" + migrations.Placeholder: placeholder,
 	}, after); d != "" {
@@ -484,12 +484,13 @@ func TestWriteKeeps(t *testing.T) {
 		if after[keptFile] != edited || after[platformFile] != string(source) || after["migrations/0001_create_orders.sql"] == "" {
 			t.Errorf("%s: what was there is lost: %q", repository, after)
 		}
-		// So is an older copy.
-		write(platformFile, "package config // "+written)
+		// So is an older copy, whatever else its owner has removed from the file.
+		write(platformFile, "package config // mine")
+		answers.Repository += "-2"
 		if did, err := Write(dir, answers.Platform()); err != nil {
 			t.Errorf("it did %q, %v", did, err)
 		}
-		if after := contents(t, dir); after[keptFile] != edited || after[keptFile+"-2"] != "package config // "+written {
+		if after := contents(t, dir); after[keptFile] != edited || after[keptFile+"-2"] != "package config // mine" || after["migrations/0001_create_orders.sql"] == "" {
 			t.Errorf("%s: a copy is lost: %q", repository, after)
 		}
 	}

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 
 	"github.com/specboard/platform/gen/config"
@@ -31,8 +31,8 @@ const placeholder = "-- No migration: a Go program embeds this folder, and needs
 // Write turns the checkout in dir into the platform's: it removes the example's
 // migrations, replaces gen/config/default.go, and replaces the Go module's path by
 // the repository's wherever it occurs. It returns what it did, in sentences without a
-// full stop. If the platform is not valid, it changes nothing and returns Validate's
-// error. A second call changes nothing more. Of a checkout that is somebody's own
+// full stop, and what it could not read. If the platform is not valid, it changes nothing
+// and returns Validate's error. A second call changes nothing more. Of a checkout that is somebody's own
 // already, it keeps the migrations, and a copy of a default.go that differs.
 func Write(dir string, p config.Platform) (did []string, err error) {
 	if err := p.Validate(); err != nil {
@@ -47,7 +47,7 @@ func Write(dir string, p config.Platform) (did []string, err error) {
 		return nil, err
 	}
 	module := "github.com/" + p.Repository.Owner + "/" + p.Repository.Name
-	own, err := owned(dir, module)
+	own, err := owned(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -56,6 +56,28 @@ func Write(dir string, p config.Platform) (did []string, err error) {
 		return nil, fmt.Errorf("open the checkout: %w", err)
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
+	files, did, err := stageRename(root, old, module, func(p string) bool {
+		example, _ := path.Match(migrationFiles, p) // the pattern is well-formed
+		return p == platformFile || example && !own
+	})
+	if err != nil {
+		return nil, err
+	}
+	replaced, err := replacePlatform(root, own, source)
+	if did = append(did, replaced...); err != nil {
+		return did, err
+	}
+	if len(files) > 0 {
+		if err := putRename(root, files); err != nil {
+			return did, err
+		}
+		did = append(did, fmt.Sprintf("renamed the Go module to %s in %d files", module, len(files)))
+	}
+	return did, nil
+}
+
+// replacePlatform keeps or removes what was there, and writes the platform.
+func replacePlatform(root *os.Root, own bool, source []byte) (did []string, err error) {
 	if own {
 		did, err = keep(root, source)
 	} else {
@@ -67,15 +89,7 @@ func Write(dir string, p config.Platform) (did []string, err error) {
 	if err := root.WriteFile(platformFile, source, 0o644); err != nil {
 		return did, fmt.Errorf("write the platform: %w", err)
 	}
-	did = append(did, "wrote "+platformFile)
-	files, err := rename(root, old, module)
-	if err != nil {
-		return did, err
-	}
-	if files > 0 {
-		did = append(did, fmt.Sprintf("renamed the Go module to %s in %d files", module, files))
-	}
-	return did, nil
+	return append(did, "wrote "+platformFile), nil
 }
 
 var moduleLine = regexp.MustCompile(`(?m)^module\s+(\S+)`)
@@ -92,11 +106,15 @@ func modulePath(dir string) (string, error) {
 	return string(m[1]), nil
 }
 
-// owned reports whether a checkout is somebody's own already, and not the example:
-// an earlier run has written its platform, or it has the module's name.
-func owned(dir, module string) (bool, error) {
+// upstream is the module's path in this project's own repository. It is split, so that
+// init does not rename it.
+const upstream = "github.com/specboard" + "/platform"
+
+// owned reports whether a checkout is somebody's own already, and not the example: its
+// module has another name, or an earlier run has written its platform.
+func owned(dir string) (bool, error) {
 	old, err := modulePath(dir)
-	if err != nil || old == module {
+	if err != nil || old != upstream {
 		return err == nil, err
 	}
 	content, err := os.ReadFile(filepath.Join(dir, platformFile))
@@ -147,46 +165,4 @@ func emptyMigrations(root *os.Root) (did []string, err error) {
 		did = append(did, fmt.Sprintf("removed %d migrations of the example", len(names)))
 	}
 	return did, nil
-}
-
-// rename replaces the module's path in every text file, but not the paths of modules
-// that only begin with it. It writes go.mod last, so that an interrupted rename is done
-// again.
-func rename(root *os.Root, old, module string) (files int, err error) {
-	if old == module {
-		return 0, nil
-	}
-	last, mod := false, fs.DirEntry(nil)
-	named := regexp.MustCompile(regexp.QuoteMeta(old) + `($|[^A-Za-z0-9_-])`)
-	replace := func(p string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && slices.Contains([]string{".git", "bin", ".terraform", "node_modules"}, d.Name()):
-			return fs.SkipDir
-		case !d.Type().IsRegular():
-			return nil
-		case p == "go.mod" && !last:
-			mod = d
-			return nil
-		}
-		content, err := root.ReadFile(p)
-		if err != nil || bytes.IndexByte(content, 0) >= 0 || !named.Match(content) {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		files++
-		return root.WriteFile(p, named.ReplaceAll(content, []byte(module+"$1")), info.Mode().Perm())
-	}
-	if err = fs.WalkDir(root.FS(), ".", replace); err == nil {
-		last = true
-		err = replace("go.mod", mod, nil)
-	}
-	if err != nil {
-		return files, fmt.Errorf("rename the Go module in %s: %w", root.Name(), err)
-	}
-	return files, nil
 }
