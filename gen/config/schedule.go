@@ -82,16 +82,23 @@ func (s Schedule) Next(after, begun time.Time) (time.Time, error) {
 	// In UTC every time exists; the zone's clock is read into it and back.
 	local := after.In(zone)
 	_, offset := local.Zone()
-	next, err := gronx.NextTickAfter(expression, local.Add(time.Duration(offset)*time.Second).UTC(), false)
-	for err == nil {
+	clock := local.Add(time.Duration(offset) * time.Second).UTC()
+	for {
+		next, err := gronx.NextTickAfter(expression, clock, false)
+		// The library hands the last time back as the one after it.
+		if err != nil || !next.After(clock) || next.Year() > lastYear {
+			return time.Time{}, nil // there is no such day, or not any more
+		}
 		at := time.Date(next.Year(), next.Month(), next.Day(), next.Hour(), next.Minute(), 0, 0, zone)
 		if at.Hour() == next.Hour() && at.Minute() == next.Minute() && at.After(after) {
 			return at, nil
 		}
-		next, err = gronx.NextTickAfter(expression, next, false) // the clock skips it, or has shown it
+		clock = next // the clock skips it, or has shown it
 	}
-	return time.Time{}, nil // there is no such day, or not any more
 }
+
+// lastYear is the last that Scheduler knows.
+const lastYear = 2199
 
 // mostAbsent is the longest time without data after which an alarm of CloudWatch
 // rings, with periods of an hour:
