@@ -295,7 +295,7 @@ func (a Answers) environments() []config.Environment {
 		},
 		{
 			Name: "production", Protected: true,
-			Network: config.Network{CIDR: "10.20.0.0/16", NATGateways: 2, FlowLogDays: 14},
+			Network: config.Network{CIDR: "10.20.0.0/16", NATGateways: len(a.zones()), FlowLogDays: 14},
 			Database: config.Database{
 				InstanceClass: "db.t4g.small", StorageGiB: 20, MaxStorageGiB: 100, MultiAZ: true,
 				BackupRetentionDays: 7, DeletionProtection: true, PerformanceInsights: true,
