@@ -18,15 +18,25 @@ import (
 // application's.
 var ownFolders = []string{"bin", "docs", "envs", "examples", "gen", "migrations", "modules", "tfpipeline"}
 
+// Found is what Discover finds.
+type Found struct {
+	// Services are those whose last stage exposes a port or has a HEALTHCHECK, and
+	// Without those that have neither.
+	Services, Without []Service
+	// PassedOver are sentences about what cannot be a service's or could not be read.
+	PassedOver []string
+}
+
 // Discover finds the services of a checkout: every Dockerfile whose last stage
 // exposes a port, and every one that exposes none but has a HEALTHCHECK, which is a
-// worker's. They are named for their folders. without are those that have neither.
-func Discover(checkout fs.FS) (services, without []Service, err error) {
+// worker's. They are named for their folders. A folder or a Dockerfile that cannot be
+// read is passed over, and so is a path with a space, which no image has.
+func Discover(checkout fs.FS) (found Found, err error) {
 	names := map[string]bool{}
 	err = fs.WalkDir(checkout, ".", func(p string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
-			return err
+			return passOver(&found.PassedOver, p, err)
 		case d.IsDir():
 			if p != "." && (strings.HasPrefix(d.Name(), ".") || slices.Contains([]string{"node_modules", "vendor", "testdata"}, d.Name()) || slices.Contains(ownFolders, p)) {
 				return fs.SkipDir
@@ -34,32 +44,48 @@ func Discover(checkout fs.FS) (services, without []Service, err error) {
 			return nil
 		case !isDockerfile(d.Name()) || variant(checkout, p):
 			return nil
+		case strings.ContainsAny(p, " \\"):
+			found.PassedOver = append(found.PassedOver, "passed over "+strconv.Quote(p)+": the path of an image has no space and no backslash; rename the folder if it is a service")
+			return nil
 		}
 		content, err := fs.ReadFile(checkout, p)
 		if err != nil {
-			return err
+			found.PassedOver = append(found.PassedOver, fmt.Sprintf("passed over %s: %v", p, err))
+			return nil
 		}
 		last := lastStage(string(content))
-		s := Service{Name: serviceName(p, 1), Port: last.port}
-		for folders := 2; folders < 5 && names[s.Name]; folders++ {
-			s.Name = serviceName(p, folders)
-		}
+		s := Service{Name: freeName(p, names), Port: last.port}
 		names[s.Name] = true
 		s.buildFrom(path.Dir(p), p)
 		if s.Port == 0 {
 			s.HealthCommand = last.health
 		}
 		if s.Port == 0 && s.HealthCommand == nil {
-			without = append(without, s)
+			found.Without = append(found.Without, s)
 		} else {
-			services = append(services, s)
+			found.Services = append(found.Services, s)
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("look for Dockerfiles: %w", err)
+		return Found{}, fmt.Errorf("look for Dockerfiles: %w", err)
 	}
-	return services, without, nil
+	return found, nil
+}
+
+// freeName is the service's name, with as many folders or else the number that no other
+// service has.
+func freeName(p string, names map[string]bool) string {
+	for folders := 1; folders < 5; folders++ {
+		if name := serviceName(p, folders); !names[name] {
+			return name
+		}
+	}
+	for n := 2; ; n++ {
+		if name := serviceName(p, 1) + "-" + strconv.Itoa(n); !names[name] {
+			return name
+		}
+	}
 }
 
 // dockerfileName matches Dockerfile and Containerfile, with a suffix such as
@@ -122,15 +148,15 @@ func (a *Answers) readDockerfiles(checkout fs.FS) (missing []string, err error) 
 
 var notInName = regexp.MustCompile(`[^a-z0-9]+`)
 
-// serviceName returns a service's name: from the Dockerfile's own name, or
-// else from its last folders.
+// serviceName returns a service's name: from its last folders, where the Dockerfile's
+// own name counts as one.
 func serviceName(p string, folders int) string {
 	// A folder that is only for Docker says nothing of the service.
 	parts := strings.Split(strings.TrimSuffix(path.Dir(p), "/docker"), "/")
-	name := strings.Join(parts[max(0, len(parts)-folders):], "-")
 	if own := ownName(path.Base(p)); !slices.Contains(releases, own) {
-		name = own
+		parts = append(parts, own)
 	}
+	name := strings.Join(parts[max(0, len(parts)-folders):], "-")
 	name = cmp.Or(strings.Trim(notInName.ReplaceAllString(strings.ToLower(name), "-"), "-"), "app")
 	switch {
 	case name[0] < 'a':

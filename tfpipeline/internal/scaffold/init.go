@@ -143,9 +143,13 @@ func (i *Init) services(ctx context.Context) error {
 		return nil
 	}
 	a.Found = true
-	found, without, err := Discover(os.DirFS(i.Dir))
+	discovered, err := Discover(os.DirFS(i.Dir))
 	if err != nil {
 		return err
+	}
+	found, without := discovered.Services, discovered.Without
+	for _, line := range discovered.PassedOver {
+		c.Progress("%s", line)
 	}
 	for _, s := range found {
 		if s.Port == 0 {

@@ -245,7 +245,7 @@ func asJSON(t *testing.T, v any) string {
 
 func TestDiscover(t *testing.T) {
 	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
-	services, without, err := Discover(fstest.MapFS{
+	found, err := Discover(fstest.MapFS{
 		"Dockerfile":                         file("FROM golang AS build\nEXPOSE 1\nFROM scratch\nENV PORT=8080\nEXPOSE ${PORT}/tcp 9090\n"),
 		"services/Billing_API/Dockerfile":    file("from node\nARG P 3000\nexpose 53/udp $P\n"),
 		"services/worker/Dockerfile":         file("FROM node\nCMD [\"node\", \"worker.js\"]\n"),
@@ -269,24 +269,32 @@ func TestDiscover(t *testing.T) {
 		"3d/Dockerfile":                      file("FROM node\nEXPOSE 3600\n"),
 		"cache/Dockerfile":                   file("FROM node\nEXPOSE 3700\n"),
 		"queue/Dockerfile":                   file("FROM node\nHEALTHCHECK CMD [\"/live\"]\n"),
+		"two/Dockerfile.mailer":              file("FROM node\nEXPOSE 3800\n"),
+		"app/Dockerfile":                     file("FROM node\nEXPOSE 3900\n"),
+		"my app/Dockerfile":                  file("FROM node\nEXPOSE 4000\n"),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	services, without := found.Services, found.Without
 	want := []Service{
-		{Name: "app-3d", Port: 3600, Folder: "3d"}, {Name: "app", Port: 8080, Folder: "."}, {Name: "web", Port: 80, Folder: "a/web"}, {Name: "b-web", Port: 81, Folder: "b/web"},
+		{Name: "app-3d", Port: 3600, Folder: "3d"}, {Name: "app", Port: 8080, Folder: "."}, {Name: "web", Port: 80, Folder: "a/web"}, {Name: "app-2", Port: 3900, Folder: "app"}, {Name: "b-web", Port: 81, Folder: "b/web"},
 		{Name: "both", Port: 3500, Folder: "both"}, {Name: "cache-service", Port: 3700, Folder: "cache"},
 		{Name: "order-mgmt", Port: 9999, Folder: "jvm/Order_Mgmt/docker"},
 		{Name: "mailer", Port: 3100, Folder: "mono", Dockerfile: "mono/Dockerfile.mailer"}, {Name: "pages", Port: 3200, Folder: "mono", Dockerfile: "mono/Dockerfile.pages"},
 		{Name: "pod", Port: 3300, Folder: "pod", Dockerfile: "pod/Containerfile"}, {Name: "prod", Port: 3400, Folder: "prod", Dockerfile: "prod/Dockerfile.production"},
 		{Name: "queue", Folder: "queue", HealthCommand: []string{"CMD", "/live"}},
 		{Name: "billing-api", Port: 3000, Folder: "services/Billing_API"}, {Name: "search", Port: 7700, Folder: "tools", Dockerfile: "tools/search.Dockerfile"},
+		{Name: "two-mailer", Port: 3800, Folder: "two", Dockerfile: "two/Dockerfile.mailer"},
 	}
 	if d := cmp.Diff(want, services); d != "" {
 		t.Errorf("services (-want +got):\n%s", d)
 	}
 	if d := cmp.Diff([]Service{{Name: "worker", Folder: "services/worker"}}, without); d != "" {
 		t.Errorf("without a port (-want +got):\n%s", d)
+	}
+	if d := cmp.Diff([]string{`passed over "my app/Dockerfile": the path of an image has no space and no backslash; rename the folder if it is a service`}, found.PassedOver); d != "" {
+		t.Errorf("passed over (-want +got):\n%s", d)
 	}
 	// They are a platform, and flags that name them give the same one.
 	a := companies()["a bakery with one container"]
@@ -303,6 +311,40 @@ func TestDiscover(t *testing.T) {
 		}
 		if s.HealthCommand = nil; !cmp.Equal(s, given) {
 			t.Errorf("%s gives %+v, not %+v", s, given, s)
+		}
+	}
+}
+
+// A folder or a Dockerfile that cannot be read does not hide the others.
+func TestDiscoverPassesOver(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a", "data", "web"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("nowhere", filepath.Join(dir, "a/Dockerfile")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "web/Dockerfile"), []byte("FROM x\nEXPOSE 80\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	found, err := Discover(locked{os.DirFS(dir), "data"})
+	if err != nil || len(found.Services) != 1 || found.Services[0].Name != "web" {
+		t.Errorf("%+v, %v", found, err)
+	}
+	if d := cmp.Diff([]string{"passed over a/Dockerfile: open a/Dockerfile: no such file or directory", "passed over data, which may not be read"}, found.PassedOver); d != "" {
+		t.Errorf("passed over (-want +got):\n%s", d)
+	}
+}
+
+// Production has a NAT gateway in each availability zone, however many there are.
+func TestZones(t *testing.T) {
+	for _, zones := range []string{"a,b", "a,b,c"} {
+		a := companies()["a bakery with one container"]
+		a.Zones = zones
+		if err := a.Platform().Validate(); err != nil {
+			t.Errorf("%s: %v", zones, err)
 		}
 	}
 }
