@@ -84,6 +84,20 @@ run "load_is_recorded_if_asked_for" {
   }
 }
 
+run "a_large_volume_has_the_figures_that_gp3_starts_with" {
+  command = plan
+
+  variables {
+    max_storage_gib = 800
+    storage_gib     = 400
+  }
+
+  assert {
+    condition     = aws_db_instance.this.iops == 12000 && aws_db_instance.this.storage_throughput == 500
+    error_message = "A volume that grows past 400 GiB needs them."
+  }
+}
+
 run "unprotected_goes_without_a_trace" {
   command = plan
 
