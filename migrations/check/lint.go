@@ -20,8 +20,9 @@ import (
 	"github.com/specboard/platform/migrations/check/internal/report"
 )
 
-const lintHelp = `Lint reads migrations with PostgreSQL's own grammar and reports each statement
-that would stop readers or writers, break the running release, or fail.
+const lintHelp = `Lint reads migrations with PostgreSQL's own grammar and reports statements that
+would stop readers or writers or break the running release, and many that would
+fail. What else a server refuses, such as a name that is taken, prove finds.
 
 Usage: go run ./migrations/check lint [flags] [FILE.sql …]
 

@@ -40,6 +40,9 @@ func (s change) action(t *Relation, cmd *pg.AlterTableCmd) {
 		s.disinherit(t, s.Relation(cmd.GetDef().GetRangeVar()))
 	case pg.AlterTableType_AT_ChangeOwner:
 		s.Owners[relationKey(t.Name)] = cmd.GetNewowner().GetRolename()
+	case pg.AlterTableType_AT_ReplicaIdentity:
+		by := cmd.GetDef().GetReplicaIdentityStmt().GetIdentityType()
+		t.ReplicaIdentity = by == "f" || by == "i"
 	case pg.AlterTableType_AT_EnableRowSecurity:
 		t.RowSecurity = true
 	case pg.AlterTableType_AT_DisableRowSecurity:

@@ -71,6 +71,9 @@ type Relation struct {
 	// RowSecurity is set where row security is enabled.
 	RowSecurity bool
 	Policies    map[string]*pg.CreatePolicyStmt
+	// ReplicaIdentity is set where replication finds rows otherwise than by the
+	// primary key.
+	ReplicaIdentity bool
 }
 
 // Column is a column of a table.

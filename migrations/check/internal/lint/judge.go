@@ -30,6 +30,8 @@ type judge struct {
 	added []enumValue
 	// utc is set once the file sets its time zone to UTC.
 	utc bool
+	// made are the roles that the file makes.
+	made map[string]bool
 	// provisional are findings that the transaction's end may make up for.
 	provisional []provisional
 	// given are names that the file gave by RENAME.
@@ -184,9 +186,28 @@ func (j *judge) judge(node *pg.Node) {
 	case *pg.Node_VariableSetStmt:
 		j.set(n.VariableSetStmt)
 	case *pg.Node_AlterRoleSetStmt:
-		j.set(n.AlterRoleSetStmt.GetSetstmt())
+		of := "every role"
+		if r := n.AlterRoleSetStmt.GetRole(); r != nil {
+			of = roles([]*pg.Node{{Node: &pg.Node_RoleSpec{RoleSpec: r}}})
+		}
+		j.sessionDefault(of, n.AlterRoleSetStmt.GetSetstmt(), j.made[of])
 	case *pg.Node_AlterDatabaseSetStmt:
-		j.set(n.AlterDatabaseSetStmt.GetSetstmt())
+		j.sessionDefault("the database "+catalog.Quote(n.AlterDatabaseSetStmt.GetDbname()), n.AlterDatabaseSetStmt.GetSetstmt(), false)
+	case *pg.Node_CreateRoleStmt:
+		j.password(n.CreateRoleStmt.GetOptions())
+		j.made[catalog.Quote(n.CreateRoleStmt.GetRole())] = true
+	case *pg.Node_AlterRoleStmt:
+		j.alterRole(n.AlterRoleStmt)
+	case *pg.Node_CreateUserMappingStmt:
+		j.password(n.CreateUserMappingStmt.GetOptions())
+	case *pg.Node_AlterUserMappingStmt:
+		j.password(n.AlterUserMappingStmt.GetOptions())
+	case *pg.Node_CreatePublicationStmt:
+		j.publishes(n.CreatePublicationStmt.GetPubobjects(), n.CreatePublicationStmt.GetForAllTables(), n.CreatePublicationStmt.GetOptions())
+	case *pg.Node_AlterPublicationStmt:
+		if n.AlterPublicationStmt.GetAction() != pg.AlterPublicationAction_AP_DropObjects {
+			j.publishes(n.AlterPublicationStmt.GetPubobjects(), n.AlterPublicationStmt.GetForAllTables(), n.AlterPublicationStmt.GetOptions())
+		}
 	case *pg.Node_AlterFunctionStmt:
 		j.setOptions(n.AlterFunctionStmt.GetActions())
 	case *pg.Node_TransactionStmt:
@@ -213,11 +234,11 @@ func (j *judge) judge(node *pg.Node) {
 		*pg.Node_CreateRangeStmt, *pg.Node_DefineStmt, *pg.Node_CreateDomainStmt, *pg.Node_CreateSchemaStmt, *pg.Node_CreateSeqStmt,
 		*pg.Node_CreateExtensionStmt, *pg.Node_AlterExtensionStmt, *pg.Node_CommentStmt, *pg.Node_CreateStatsStmt,
 		*pg.Node_AlterStatsStmt, *pg.Node_AlterDefaultPrivilegesStmt,
-		*pg.Node_CreateRoleStmt, *pg.Node_AlterRoleStmt, *pg.Node_CreateCastStmt, *pg.Node_CreateOpClassStmt, *pg.Node_CreateOpFamilyStmt,
-		*pg.Node_CreatePublicationStmt, *pg.Node_AlterPublicationStmt, *pg.Node_VariableShowStmt, *pg.Node_NotifyStmt,
+		*pg.Node_CreateCastStmt, *pg.Node_CreateOpClassStmt, *pg.Node_CreateOpFamilyStmt,
+		*pg.Node_VariableShowStmt, *pg.Node_NotifyStmt,
 		*pg.Node_ConstraintsSetStmt, *pg.Node_CreatePlangStmt, *pg.Node_AlterTypeStmt, *pg.Node_CreateConversionStmt,
 		*pg.Node_SecLabelStmt, *pg.Node_ExplainStmt, *pg.Node_CreateEventTrigStmt, *pg.Node_AlterEventTrigStmt,
-		*pg.Node_CreateFdwStmt, *pg.Node_CreateForeignServerStmt, *pg.Node_CreateUserMappingStmt, *pg.Node_CreateTransformStmt,
+		*pg.Node_CreateFdwStmt, *pg.Node_CreateForeignServerStmt, *pg.Node_CreateTransformStmt,
 		*pg.Node_AlterTsconfigurationStmt, *pg.Node_AlterTsdictionaryStmt, *pg.Node_AlterExtensionContentsStmt, *pg.Node_CreateAmStmt,
 		*pg.Node_RuleStmt, *pg.Node_AlterObjectDependsStmt:
 		j.harmless(node)

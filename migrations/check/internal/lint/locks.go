@@ -48,6 +48,10 @@ func (j *judge) locks(node *pg.Node) []Lock {
 		l.add(j.schema.Relation(n.CreatePolicyStmt.GetTable()), catalog.AccessExclusive)
 	case *pg.Node_AlterPolicyStmt:
 		l.add(j.schema.Relation(n.AlterPolicyStmt.GetTable()), catalog.AccessExclusive)
+	case *pg.Node_CreatePublicationStmt:
+		l.published(n.CreatePublicationStmt.GetPubobjects())
+	case *pg.Node_AlterPublicationStmt:
+		l.published(n.AlterPublicationStmt.GetPubobjects())
 	case *pg.Node_TruncateStmt:
 		for _, r := range n.TruncateStmt.GetRelations() {
 			t := j.schema.Relation(r.GetRangeVar())
@@ -203,5 +207,13 @@ func (l *lockList) domain(n *pg.AlterDomainStmt) {
 	}
 	for _, r := range l.schema.DomainUsers(n) {
 		l.add(r, catalog.Share)
+	}
+}
+
+func (l *lockList) published(objects []*pg.Node) {
+	for _, o := range objects {
+		if v := o.GetPublicationObjSpec().GetPubtable().GetRelation(); v != nil {
+			l.family(l.schema.Relation(v), v.GetInh(), catalog.ShareUpdateExclusive)
+		}
 	}
 }

@@ -62,6 +62,9 @@ func (j tableJudge) defaultPartition(parent *catalog.Relation, bound *pg.Partiti
 }
 
 func (j tableJudge) detachPartition(parent *catalog.Relation, cmd *pg.PartitionCmd) {
+	if child := j.schema.Relation(cmd.GetName()); !j.schema.New(child) {
+		j.reportf(0, "partition-leaves", "rows of %s leave %s", child.Name, parent.Name)
+	}
 	if cmd.GetConcurrent() {
 		j.needs(14, "DETACH PARTITION CONCURRENTLY")
 		if parent.DefaultPartition() != nil {

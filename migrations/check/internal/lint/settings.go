@@ -19,8 +19,8 @@ var limits = map[string]time.Duration{
 	"idle_in_transaction_session_timeout": time.Hour, "transaction_timeout": time.Hour,
 }
 
-// set judges SET wherever it stands: a file's own SET lock_timeout is read by
-// the runner, those in bodies, roles and databases are not.
+// set judges SET wherever it stands: the runner reads a file's own SET lock_timeout,
+// and not those in bodies.
 func (j *judge) set(n *pg.VariableSetStmt) {
 	name := strings.ToLower(n.GetName())
 	if n.GetKind() == pg.VariableSetKind_VAR_RESET_ALL {
@@ -28,6 +28,9 @@ func (j *judge) set(n *pg.VariableSetStmt) {
 		return
 	}
 	if name == "timezone" {
+		if n.GetIsLocal() && j.alone() {
+			return // SET LOCAL ends with its own statement
+		}
 		value, _ := catalog.Text(firstNode(n.GetArgs()))
 		j.utc = strings.EqualFold(value, "utc") || strings.EqualFold(value, "gmt") || strings.EqualFold(value, "etc/utc")
 		return
@@ -86,8 +89,10 @@ func (j *judge) setConfig(f *pg.FuncCall) {
 	j.limitTo(name, value)
 }
 
-// setOptions judges the SET clauses of a function.
+// setOptions judges the SET clauses of a function, which last while that runs.
 func (j *judge) setOptions(options []*pg.Node) {
+	utc := j.utc
+	defer func() { j.utc = utc }()
 	for _, o := range options {
 		if e := o.GetDefElem(); e.GetDefname() == "set" && e.GetArg().GetVariableSetStmt() != nil {
 			j.set(e.GetArg().GetVariableSetStmt())

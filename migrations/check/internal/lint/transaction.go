@@ -80,6 +80,12 @@ func (j *judge) workUnderLock(node *pg.Node, held heldLock) {
 		if source := readsExisting(j.schema, node); source != nil {
 			j.reportf(0, "lock-held", "%s is read while the transaction holds %s", source.Name, held)
 		}
+		catalog.Walk(node, func(n *pg.Node) bool {
+			if names := catalog.Strings(n.GetFuncCall().GetFuncname()); len(names) > 0 && strings.HasPrefix(names[len(names)-1], "pg_sleep") {
+				j.reportf(0, "lock-held", "it sleeps while the transaction holds %s", held)
+			}
+			return true
+		})
 	case *pg.Node_RefreshMatViewStmt:
 		j.reportf(0, "lock-held", "the view's query runs while the transaction holds %s", held)
 	case *pg.Node_VacuumStmt:
