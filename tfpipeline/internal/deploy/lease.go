@@ -14,8 +14,8 @@ type Lock interface {
 	// Holder returns the lease that exists, of whoever; nil if there is none.
 	Holder(ctx context.Context) (*Lease, error)
 	// Take stores a lease: where there is none, or in place of over, which is
-	// what Holder returned. It returns ErrLockTaken if something else is there
-	// by then.
+	// what Holder returned. It returns ErrLockTaken if that is not what is there
+	// by then: whoever gave over back may have done more.
 	Take(ctx context.Context, l Lease, over *Lease) (Lease, error)
 	// Renew stores the lease that is held with what has changed in it, or
 	// returns ErrLockLost.
@@ -555,9 +555,6 @@ func (a *attempt) lock(ctx context.Context) error {
 
 // takeOver takes a lock that nobody is at work under.
 func (a *attempt) takeOver(ctx context.Context, holder *Lease) error {
-	if err := a.history.read(ctx); err != nil {
-		return err
-	}
 	if holder == nil {
 		return a.takeLock(ctx, continuation{how: howFree}, nil)
 	}
@@ -606,6 +603,10 @@ func (a *attempt) takeLock(ctx context.Context, c continuation, over *Lease) err
 	}
 	if over != nil {
 		a.warn("took over the lock: %s", LockError{Lease: *over, Dead: true})
+	}
+	// Only now does nobody else add to it.
+	if err := a.history.read(ctx); err != nil {
+		return err
 	}
 	return a.history.recordDead(ctx, c.leftover)
 }

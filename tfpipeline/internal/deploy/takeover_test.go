@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -102,4 +103,72 @@ func TestAContinuationBegins(t *testing.T) {
 			t.Errorf("%s, free: %s, want %s", left.Phase, got, want)
 		}
 	}
+}
+
+// whileTaking has another run do all of its work between p's look at the lock and
+// the store of p's lease.
+func (w *world) whileTaking(p *process, other func(*process)) {
+	p.inject[point{StepLock, "Take", 1}] = throttled
+	p.Pipeline.Observe = func(e Event) {
+		p.observe(e)
+		if other != nil && e.Kind == EventWarning && strings.Contains(e.Message, "trying again") {
+			run := other
+			other = nil
+			run(w.start())
+		}
+	}
+}
+
+// What a run decides, it decides on the history as it is under its lease.
+func TestTheHistoryChangesBeforeTheLockIsTaken(t *testing.T) {
+	rollback := func(t *testing.T) func(*process) {
+		return func(p *process) {
+			if _, err := p.rollback(t.Context(), Request{}); err != nil {
+				t.Errorf("the other: %v", err)
+			}
+		}
+	}
+	t.Run("the release is rejected", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			if _, err := w.start().promote(t.Context(), Request{Tag: "v1.2"}); err != nil {
+				t.Fatal(err)
+			}
+			p := w.start()
+			w.whileTaking(p, rollback(t))
+			_, err := p.promote(t.Context(), Request{Tag: "v1.2"})
+			wantError(t, err, Untouched, StepPreflight, "v1.2", "was rolled back")
+			wantRuns(t, w, "v1.1")
+		})
+	})
+	t.Run("another release is deployed", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			p := w.start()
+			w.whileTaking(p, func(other *process) {
+				if _, err := other.promote(t.Context(), Request{Tag: "v1.2"}); err != nil {
+					t.Errorf("the other: %v", err)
+				}
+			})
+			r, err := p.rollback(t.Context(), Request{})
+			if err != nil || r.Release.Tag != "v1.1" || r.Previous.Tag != "v1.2" || r.Rejected == nil || r.Rejected.Tag != "v1.2" {
+				t.Errorf("rolled back to %s from %s, rejected %v: %v", r.Release, r.Previous, r.Rejected, err)
+			}
+			wantRuns(t, w, "v1.1")
+		})
+	})
+	t.Run("what is to be continued is ended", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			dead := w.start()
+			dead.inject[point{StepUpdate, "UpdateService", 2}] = killed
+			dead.promote(t.Context(), Request{Tag: "v1.2"})
+			<-time.After(2 * time.Minute)
+			p := w.start()
+			w.whileTaking(p, rollback(t))
+			r, err := p.promote(t.Context(), Request{Tag: "v1.2"})
+			wantError(t, err, Untouched, StepPreflight, "v1.2", "was rolled back")
+			wantRuns(t, w, "v1.1")
+			if r.Resumes != "" || w.lease != nil {
+				t.Errorf("continues %q, lease %+v", r.Resumes, w.lease)
+			}
+		})
+	})
 }

@@ -209,7 +209,7 @@ func (p *process) Holder(ctx context.Context) (*Lease, error) {
 
 func (p *process) Take(ctx context.Context, l Lease, over *Lease) (Lease, error) {
 	return call(ctx, p, "Take", "", func() (Lease, error) {
-		if p.lease != nil && (over == nil || over.Version != p.lease.Version) {
+		if (p.lease == nil) != (over == nil) || over != nil && over.Version != p.lease.Version {
 			return Lease{}, ErrLockTaken
 		}
 		return p.put(l), nil

@@ -64,7 +64,7 @@ func (l *Lock) parse(there *object) (*deploy.Lease, error) {
 }
 
 // Take stores a lease where there is none, or in place of over. It returns
-// deploy.ErrLockTaken if another one is there by then.
+// deploy.ErrLockTaken if that is not what is there by then.
 func (l *Lock) Take(ctx context.Context, lease deploy.Lease, over *deploy.Lease) (deploy.Lease, error) {
 	version := ""
 	if over != nil {
@@ -72,8 +72,10 @@ func (l *Lock) Take(ctx context.Context, lease deploy.Lease, over *deploy.Lease)
 	}
 	return l.store(ctx, "take the lock", lease, version, func(there *deploy.Lease) (string, error) {
 		switch {
+		case there == nil && over == nil:
+			return "", nil
 		case there == nil:
-			return "", nil // what was to be replaced is gone, so nobody holds it
+			return "", deploy.ErrLockTaken // and given back since: over is no longer how things are
 		case there.RecordID == lease.RecordID:
 			return there.Version, nil
 		default:
