@@ -599,6 +599,13 @@ func (a *attempt) takeLock(ctx context.Context, c continuation, over *Lease) err
 	if err != nil {
 		a.journal, a.from = fresh, continuation{}
 		a.services = a.Platform.ServiceNames()
+		if c.attempt() != nil && errors.Is(err, ErrLockTaken) {
+			// What was to be taken over is another run's, and this run's journal must
+			// not tell of it.
+			if writeErr := a.write(ctx, fresh); writeErr != nil {
+				return fmt.Errorf("store the journal: %w", writeErr)
+			}
+		}
 		return err
 	}
 	if over != nil {

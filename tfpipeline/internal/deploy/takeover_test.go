@@ -172,3 +172,29 @@ func TestTheHistoryChangesBeforeTheLockIsTaken(t *testing.T) {
 		})
 	})
 }
+
+// A run that wanted to continue another one, and was too late, dies before it has
+// changed anything: it has left nothing that is to be continued.
+func TestTheLoserOfADeadLease(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		dead := w.start()
+		dead.inject[point{StepUpdate, "UpdateService", 2}] = killed
+		dead.promote(t.Context(), Request{Tag: "v1.2"})
+		<-time.After(2 * time.Minute)
+		p := w.start()
+		w.whileTaking(p, func(other *process) {
+			if _, err := other.rollback(t.Context(), Request{}); err != nil {
+				t.Errorf("the other: %v", err)
+			}
+		})
+		p.inject[point{StepLock, "Take", 5}] = killedLate // the fourth came too late
+		id := NewID(time.Now(), p.Random)
+		p.promote(t.Context(), Request{Tag: "v1.2", ID: id})
+		if w.lease == nil || w.lease.RecordID != id {
+			t.Fatalf("it has not taken the lock: %+v", w.lease)
+		}
+		if j := w.journals[id]; j.Phase != PhaseChecking || j.Record.Resumes != "" || j.Record.touched() {
+			t.Errorf("the journal says %s, continues %q: %+v", j.Phase, j.Record.Resumes, j.Record)
+		}
+	})
+}

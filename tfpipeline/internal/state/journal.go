@@ -104,7 +104,8 @@ func sameAttempt(a, b deploy.Record) bool {
 }
 
 // unfinished returns those journals of a list that have no record in it, the
-// oldest first.
+// oldest first; not those of runs that came too late to take over what another one
+// left, and have changed nothing.
 func (h *History) unfinished(ctx context.Context, listed []listing) ([]deploy.Journal, error) {
 	recorded := map[string]bool{}
 	for _, o := range listed {
@@ -125,7 +126,9 @@ func (h *History) unfinished(ctx context.Context, listed []listing) ([]deploy.Jo
 		if err != nil {
 			return nil, err
 		}
-		open = append(open, j)
+		if j.Phase != deploy.PhaseChecking {
+			open = append(open, j)
+		}
 	}
 	return open, nil
 }
