@@ -342,7 +342,7 @@ func (b *rollBack) known(name string, s Service) known {
 	written, changed := b.written[name]
 	k := known{
 		asked: b.asked[name], written: changed || b.continued, since: time.Since(b.began), same: b.so.since(name, true),
-		size: b.env.SizeOf(name), confirm: b.limits.Confirm,
+		size: b.sizeOf(name), confirm: b.limits.Confirm,
 	}
 	if changed {
 		k.since = time.Since(written)
@@ -364,7 +364,7 @@ func (b *rollBack) unfinished(ctx context.Context, err error) (Outcome, error) {
 // move does what a move says.
 func (b *rollBack) move(ctx context.Context, name string, s Service, m move) error {
 	own := b.of(name)
-	size := b.env.SizeOf(name)
+	size := b.sizeOf(name)
 	if least, ok := leastBefore(own, size); ok {
 		if err := b.setMinimum(ctx, name, least); err != nil {
 			return err
@@ -427,7 +427,7 @@ func (b *rollBack) restoreFloors(ctx context.Context) {
 		if own == nil || b.moves[name] != moveDone || b.written[name].IsZero() && !b.continued && own.Deployment == "" {
 			continue
 		}
-		least, ok := leastBefore(own, b.env.SizeOf(name))
+		least, ok := leastBefore(own, b.sizeOf(name))
 		if !ok {
 			continue
 		}

@@ -120,7 +120,7 @@ func (o *rollout) updateService(ctx context.Context, name, revision string, now 
 	if now.TaskDefinition == "" {
 		now.Desired = own.DesiredBefore // ECS does not show it at the moment
 	}
-	desired := tasksWanted(o.env.SizeOf(name), now.Desired)
+	desired := tasksWanted(o.sizeOf(name), now.Desired)
 	// A read that is older than the last deployment shows what is wanted, too.
 	certain := own.Before == revision || now.Deployment != nil && now.Deployment.ARN == own.Deployment
 	if now.TaskDefinition == revision && desired == now.Desired && certain {
@@ -181,6 +181,34 @@ func (o *rollout) requestUpdate(ctx context.Context, u Update) (string, error) {
 	return deployment, nil
 }
 
+// sizeOf is by what a service gets its tasks. A rollback applies nothing, and the
+// program's size may never have been applied: what autoscaling keeps stays, and so
+// does the number of tasks, unless there is none yet.
+func (o *rollout) sizeOf(name string) config.Size {
+	size, own := o.env.SizeOf(name), o.of(name)
+	if o.record.Kind != KindRollback || own == nil || own.DesiredBefore == 0 {
+		return size
+	}
+	if own.MinimumBefore == nil {
+		return config.Size{MinTasks: own.DesiredBefore, MaxTasks: own.DesiredBefore}
+	}
+	least := *own.MinimumBefore
+	if least == 0 { // it was never promoted to the end
+		least = min(size.MinTasks, own.DesiredBefore)
+	}
+	return config.Size{MinTasks: least, MaxTasks: max(least+1, size.MaxTasks)}
+}
+
+// leastTasks is how many tasks of a service have to run. One of the Minimums may
+// come meanwhile.
+func (o *rollout) leastTasks(name string) int {
+	least, size := o.sizeOf(name).MinTasks, o.env.SizeOf(name)
+	if len(size.Minimums) > 0 {
+		return min(least, size.MinTasks)
+	}
+	return least
+}
+
 // tasksWanted is how many tasks a service gets: as many as configured, or as
 // many as autoscaling has found necessary.
 func tasksWanted(size config.Size, now int) int {
@@ -199,7 +227,7 @@ func (o *rollout) raiseMinimums(ctx context.Context) error {
 		if own.MinimumBefore == nil {
 			continue
 		}
-		if least := o.env.SizeOf(name).Floor(*own.MinimumBefore); least != *own.MinimumBefore {
+		if least := o.sizeOf(name).Floor(*own.MinimumBefore); least != *own.MinimumBefore {
 			if err := o.setMinimum(ctx, name, least); err != nil {
 				return err
 			}
@@ -701,7 +729,7 @@ func (o *rollout) wrong(ctx context.Context, digests map[string]string) ([]defec
 		if own.Seen != nil {
 			own.Seen.Digests = Digests(running[name])
 		}
-		wrong = append(wrong, otherImages(name, Digests(running[name]), digests[name], o.env.SizeOf(name).MinTasks)...)
+		wrong = append(wrong, otherImages(name, Digests(running[name]), digests[name], o.leastTasks(name))...)
 		wrong = append(wrong, sick(name, running[name])...)
 	}
 	schedules, err := o.wrongSchedules(ctx)

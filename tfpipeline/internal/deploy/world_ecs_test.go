@@ -310,6 +310,10 @@ func (p *process) Minimums(ctx context.Context, services []string) (map[string]i
 
 func (p *process) SetMinimum(ctx context.Context, service string, tasks int) error {
 	return ignore(call(ctx, p, "SetMinimum", fmt.Sprintf("%s %d", service, tasks), func() (struct{}, error) {
+		env, _ := p.world.platform.Environment(p.env)
+		if most := env.SizeOf(service).MaxTasks; tasks > most {
+			return struct{}{}, fmt.Errorf("ValidationException: Maximum capacity cannot be less than minimum capacity (%d, %d)", most, tasks)
+		}
 		p.minimums[service] = tasks
 		if s := p.services[service]; s.desired < tasks {
 			p.write(s)
