@@ -3,6 +3,8 @@ package scaffold
 import (
 	"cmp"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -94,20 +96,27 @@ func (a *Answers) ports(found, without []Service, ask func(question string) (str
 	return found, nil
 }
 
-// Command returns the command line that gives these answers.
-func (a *Answers) Command() string {
+// Command returns the command line that gives these answers, except those that refused
+// names: these are left to write. It runs without a program that was built before.
+func (a *Answers) Command(refused ...string) string {
 	var b strings.Builder
-	b.WriteString("tfpipeline init")
+	b.WriteString("go run ./tfpipeline init")
+	add := func(flag, value string) {
+		if slices.Contains(refused, flag) {
+			value = ""
+		}
+		b.WriteString(" -" + flag + " " + cmp.Or(shellWord(value), "…"))
+	}
 	for _, q := range a.questions() {
 		if *q.value != "" || !q.optional {
-			fmt.Fprintf(&b, " -%s %s", q.flag, cmp.Or(*q.value, "…"))
+			add(q.flag, *q.value)
 		}
 	}
 	if a.Email != "" && !a.private() {
-		b.WriteString(" -email " + a.Email)
+		add("email", a.Email)
 	}
 	if a.HealthPath != "" {
-		b.WriteString(" -health " + a.HealthPath)
+		add("health", a.HealthPath)
 	}
 	for _, o := range []struct {
 		flag string
@@ -117,7 +126,7 @@ func (a *Answers) Command() string {
 			b.WriteString(" -" + o.flag)
 		}
 	}
-	if a.Found {
+	if a.Found && !slices.Contains(refused, "service") {
 		return b.String()
 	}
 	for _, s := range a.Services {
@@ -125,7 +134,18 @@ func (a *Answers) Command() string {
 		if s.Port == 0 {
 			kind = "worker"
 		}
-		fmt.Fprintf(&b, " -%s %s", kind, s)
+		b.WriteString(" -" + kind + " " + shellWord(s.String()))
 	}
 	return b.String()
+}
+
+// plainWord matches what no shell changes.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@,+-]*$`)
+
+// shellWord is the text as one word of a shell.
+func shellWord(text string) string {
+	if plainWord.MatchString(text) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }

@@ -75,16 +75,10 @@ func (i *Init) Run(ctx context.Context) (config.Platform, error) {
 	if err := a.Complete(ask); err != nil {
 		return config.Platform{}, err
 	}
-	if _, _, err := a.ids(); err != nil {
-		return config.Platform{}, console.WithNext(err, "%s", a.Command())
-	}
-	if len(a.Name) > longestName {
-		return config.Platform{}, console.Usage(fmt.Sprintf("-name %s has %d characters, where AWS's names leave %d to it", a.Name, len(a.Name), longestName), a.Command())
-	}
-	p := a.Platform()
-	if err := p.Validate(); err != nil {
+	p, flags, err := a.validate()
+	if err != nil {
 		return p, console.WithNext(fmt.Errorf("init: nothing was written, since this is no valid platform:\n  %s",
-			strings.ReplaceAll(err.Error(), "\n", "\n  ")), "%s", a.Command())
+			strings.ReplaceAll(err.Error(), "\n", "\n  ")), "%s", a.Command(flags...))
 	}
 	question, err := i.question()
 	if err != nil {

@@ -607,7 +607,7 @@ func TestQuestions(t *testing.T) {
 		t.Fatalf("%d questions, %v", asked, err)
 	}
 	a.Services = []Service{{Name: "web", Port: 80}}
-	const want = "tfpipeline init -name shop -account 111122223333 -region us-west-2 -domain shop.io -repository acme/shop -service web:80"
+	const want = "go run ./tfpipeline init -name shop -account 111122223333 -region us-west-2 -domain shop.io -repository acme/shop -service web:80"
 	if got := a.Command(); got != want {
 		t.Errorf("%s", got)
 	}
@@ -638,12 +638,20 @@ func TestQuestions(t *testing.T) {
 	if err := a.Complete(func(string) (string, error) { asked++; return answers[asked-1], nil }); err != nil || asked != len(answers) || a.Platform().Validate() != nil {
 		t.Fatalf("%d questions, %v, %v", asked, err, a.Platform().Validate())
 	}
-	if got := a.Command(); got != "tfpipeline init -name etl -account 111122223333 -region us-west-2 -email ops@etl.com.br -repository acme/etl -worker load" {
+	if got := a.Command(); got != "go run ./tfpipeline init -name etl -account 111122223333 -region us-west-2 -email ops@etl.com.br -repository acme/etl -worker load" {
 		t.Errorf("%s", got)
 	}
 	// Services that were found are found again.
 	if a.Found = true; strings.Contains(a.Command(), "-worker") {
 		t.Errorf("%s", a.Command())
+	}
+	// A shell takes the command as it is, and what was refused is left to write.
+	a = Answers{Name: "My Shop", Account: "1", Region: "eu-central-1", Domain: "shop.io.", Repository: "acme/it's", Found: true, Services: []Service{{Name: "web", Port: 80, Folder: "a;b"}}}
+	if got, want := a.Command("account", "service"), `go run ./tfpipeline init -name 'My Shop' -account … -region eu-central-1 -domain shop.io. -repository 'acme/it'\''s' -service 'web:80:a;b'`; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	if _, flags, err := a.validate(); err == nil || strings.Contains(err.Error(), "emails") || !slices.Equal(flags, []string{"name", "account", "domain", "repository"}) {
+		t.Errorf("%q, %v", flags, err)
 	}
 	stop := errors.New("stop")
 	if err := (&Answers{}).Complete(func(string) (string, error) { return "", stop }); !errors.Is(err, stop) {
