@@ -53,6 +53,27 @@ var (
 
 var units = map[string]time.Duration{"minute": time.Minute, "hour": time.Hour, "day": 24 * time.Hour}
 
+// cronFields are the forms that AWS's cron has for each part of a field's list, and for
+// a field that is no list. The library takes more.
+var cronFields = [...]struct {
+	name        string
+	part, alone *regexp.Regexp
+}{
+	{"minute", cronPart(`[0-9]{1,2}`), nil},
+	{"hour", cronPart(`[0-9]{1,2}`), nil},
+	{"day of the month", cronPart(`[0-9]{1,2}`), regexp.MustCompile(`^(\?|L|([1-9]|[12][0-9]|3[01])W)$`)},
+	{"month", cronPart(`([0-9]{1,2}|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)`), nil},
+	{"day of the week", cronPart(dayOfWeek), regexp.MustCompile(`^(\?|L|` + dayOfWeek + `(L|#[1-5]))$`)},
+	{"year", cronPart(`[0-9]{4}`), nil},
+}
+
+const dayOfWeek = `([0-9]|SUN|MON|TUE|WED|THU|FRI|SAT)`
+
+// cronPart is every value, one or a range, and steps from there.
+func cronPart(value string) *regexp.Regexp {
+	return regexp.MustCompile(`^(\*|` + value + `(-` + value + `)?)(/[0-9]{1,3})?$`)
+}
+
 // Next returns when a schedule comes after a time; for a rate, begun is when it
 // began. The zero time means never. Errors say what is wrong with the schedule.
 func (s Schedule) Next(after, begun time.Time) (time.Time, error) {
@@ -179,9 +200,11 @@ func standardCron(fields string) (string, error) {
 			return "", fmt.Errorf("has the year %s, where Scheduler knows 1970 to 2199", year)
 		}
 	}
-	for i, name := range []string{"minute", "hour", "", "month", "", "year"} {
-		if name != "" && strings.ContainsAny(f[i], "?LW#") {
-			return "", fmt.Errorf("has %q as its %s", f[i], name)
+	for i, known := range cronFields {
+		for part := range strings.SplitSeq(f[i], ",") {
+			if !known.part.MatchString(part) && (known.alone == nil || !known.alone.MatchString(f[i])) {
+				return "", fmt.Errorf("has %q as its %s", f[i], known.name)
+			}
 		}
 	}
 	// The library would count the steps from year 0.
