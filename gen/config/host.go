@@ -101,7 +101,9 @@ func (p Platform) RedirectsIn(e Environment) (all []Redirect) {
 // parts stay as in the request.
 type Location struct{ Protocol, Host, Port, Path, Query string }
 
-var locationPattern = regexp.MustCompile(`^(?:(https?)://([a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?)?(/[^?]*)?(?:\?(.+))?$`)
+// locationPattern takes no http: the rule is of the HTTPS listener, from which AWS
+// redirects to HTTPS alone.
+var locationPattern = regexp.MustCompile(`^(?:(https)://([a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?)?(/[^?]*)?(?:\?(.+))?$`)
 
 // Parts takes the Location of a redirect of an environment apart. ok is false for
 // what is neither a path nor a URL.
@@ -114,7 +116,7 @@ func (r Redirect) Parts() (l Location, ok bool) {
 	}
 	l = Location{strings.ToUpper(m[1]), strings.Replace(m[2], host, "#{host}", 1), m[3], m[4], m[5]}
 	if l.Host != "" {
-		l.Port = cmp.Or(l.Port, map[string]string{"HTTP": "80", "HTTPS": "443"}[l.Protocol])
+		l.Port = cmp.Or(l.Port, "443")
 		l.Path = cmp.Or(l.Path, "/")
 	}
 	return l, true

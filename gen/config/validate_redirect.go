@@ -48,7 +48,7 @@ func (r *router) location(path, location string) bool {
 	l, ok := Redirect{Location: plain}.Parts()
 	bare := placeholder.ReplaceAllString(plain, "")
 	if !r.must(ok && isPath("/"+bare) && !strings.ContainsAny(bare, "#{}"), path, location,
-		"is neither a path nor a URL of http or https, whose only placeholders are {domain}, #{host}, #{path}, #{port}, #{protocol} and #{query}", example) {
+		"is neither a path nor a URL of https, whose only placeholders are {domain}, #{host}, #{path}, #{port}, #{protocol} and #{query}", example) {
 		return false
 	}
 	port, err := strconv.Atoi(l.Port)
