@@ -90,7 +90,7 @@ func shorten(name string, room int) any {
 // modules, security groups and alarms; a container of that name would collide
 // with one.
 func reservedNames() []string {
-	return []string{"alarms", "buckets", "cache", "cluster", "database", "firewall", "load-balancer", "log-bucket", "network", "queues", "schedules", "secrets"}
+	return []string{"alarms", "buckets", "cache", "cluster", "database", "firewall", "load-balancer", "log-bucket", "mail-identity", "network", "queues", "schedules", "secrets"}
 }
 
 // Reserved reports whether a name is forbidden for services and tasks.

@@ -28,7 +28,7 @@ func TestInvalidService(t *testing.T) {
 		{"Dockerfile with a root", func(p *P) { p.Services[0].Image.Dockerfile = "/Dockerfile" }, `services["api"].image.dockerfile: "/Dockerfile" is not a path within the checkout: relative, with slashes, without spaces or ..; for example "services/api/Dockerfile"`},
 		{"platform that Fargate does not run", func(p *P) { p.Services[0].Image.Platform = "linux/riscv64" }, `services["api"].image.platform: "linux/riscv64" is not a platform of Fargate: linux/amd64 or linux/arm64; for example "linux/arm64"`},
 		{"service twice", add(internal("api")), `services[3].name: "api" is declared twice; for example "api-2"`},
-		{"service named like the environment's own parts", add(internal("database")), `services["database"].name: "database" is what an environment's own parts are called (alarms, buckets, cache, cluster, database, firewall, load-balancer, log-bucket, network, queues, schedules, secrets), so no service may be; for example "database-service"`},
+		{"service named like the environment's own parts", add(internal("database")), `services["database"].name: "database" is what an environment's own parts are called (alarms, buckets, cache, cluster, database, firewall, load-balancer, log-bucket, mail-identity, network, queues, schedules, secrets), so no service may be; for example "database-service"`},
 		{"more database clients than rules", func(p *P) {
 			for i := range 58 {
 				s := internal(fmt.Sprintf("s%d", i))
