@@ -78,6 +78,10 @@ func (t StoppedTask) Crashed() bool {
 	}
 }
 
+// Taken reports whether a task was stopped through no fault of its release: by Spot,
+// for maintenance of what it ran on, by a person, or because fewer are wanted.
+func (t StoppedTask) Taken() bool { return t.StopCode != "TaskFailedToStart" && !t.Crashed() }
+
 // Ended is the container whose end was the task's: a sidecar that is essential ends
 // its task as the service's own container does, an optional one never. The others get SIGTERM then, so
 // that they end with 143, with 137 if they do not heed it, or with 0. "" where the

@@ -274,9 +274,12 @@ type Targets struct {
 	Healthy int `json:"healthy"`
 	// Draining targets are on their way out, and neither good nor bad.
 	Draining int `json:"draining,omitempty"`
-	// Unhealthy are all others, with what is wrong in Reasons.
-	Unhealthy int      `json:"unhealthy"`
-	Reasons   []string `json:"reasons,omitempty"`
+	// Initial targets are new, and their first checks are not over.
+	Initial int `json:"initial,omitempty"`
+	// Unhealthy are all others.
+	Unhealthy int `json:"unhealthy"`
+	// Reasons say what is known of the initial and the unhealthy ones.
+	Reasons []string `json:"reasons,omitempty"`
 }
 
 // Notifier tells people how an attempt ended.

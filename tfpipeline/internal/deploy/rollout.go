@@ -37,7 +37,8 @@ type rollout struct {
 	told map[string]bool
 	// crashed are the tasks that were seen to stop by themselves.
 	crashed []StoppedTask
-	// interrupted is when Spot last took a service's task away.
+	// interrupted is when a service's task was last stopped through no fault of the
+	// release.
 	interrupted map[string]time.Time
 }
 
@@ -367,7 +368,8 @@ func (o *rollout) crashes(ctx context.Context) error {
 	var crashed []error
 	for _, t := range stopped {
 		own := o.of(t.Name)
-		if own != nil && t.StopCode == stopSpot && t.TaskDefinition == own.After {
+		replaced := own != nil && o.restart && t.Created.Before(own.Begun)
+		if own != nil && t.Taken() && !replaced && t.TaskDefinition == own.After {
 			if o.interrupted == nil {
 				o.interrupted = map[string]time.Time{}
 			}
@@ -376,12 +378,11 @@ func (o *rollout) crashes(ctx context.Context) error {
 			} else if at.After(o.interrupted[t.Name]) {
 				o.interrupted[t.Name] = at
 			}
-			if !o.told[t.ARN] {
+			if t.StopCode == stopSpot && !o.told[t.ARN] {
 				o.told[t.ARN] = true
 				o.note("Fargate Spot took task %s of service %s away; another one is awaited", short(t.ARN), t.Name)
 			}
 		}
-		replaced := own != nil && o.restart && t.Created.Before(own.Begun)
 		if own != nil && t.Crashed() && !replaced && t.TaskDefinition == own.After && !t.Stopped.Before(own.since()) {
 			own.Crashed++
 			o.crashed = append(o.crashed, t)
@@ -638,8 +639,8 @@ func (o *rollout) verify(ctx context.Context, digests map[string]string, window 
 	defer cancel()
 	refused := 0
 	// healthy is for how long all was right, from a look that found it so to the
-	// next one that did. What Spot took away says nothing of the release: the time
-	// until it is replaced does not count, and what came before it does.
+	// next one that did. A task that was taken away says nothing of the release: the
+	// time until it is replaced does not count, and what came before it does.
 	var healthy time.Duration
 	var looked time.Time // zero unless the last look found all right
 	if window > 0 {
@@ -696,8 +697,8 @@ type defect struct {
 	short   bool // tasks or healthy targets are missing
 }
 
-// excused reports whether all that is wrong is what services lack whose tasks Spot
-// has taken away within the time that a replacement has.
+// excused reports whether all that is wrong is what services lack whose tasks were
+// taken away within the time that a replacement has.
 func (o *rollout) excused(wrong []defect) bool {
 	return !slices.ContainsFunc(wrong, func(d defect) bool {
 		return !d.short || time.Since(o.interrupted[d.service]) >= o.limits.Verify
@@ -745,7 +746,7 @@ func (o *rollout) wrong(ctx context.Context, digests map[string]string) ([]defec
 			return nil, fmt.Errorf("look at the targets: %w", err)
 		}
 		for _, name := range public {
-			wrong = append(wrong, unhealthy(name, targets[name])...)
+			wrong = append(wrong, unhealthy(name, targets[name], o.env.SizeOf(name).MinTasks)...)
 		}
 	}
 	path := ""
@@ -816,7 +817,9 @@ func publicServices(p config.Platform, names []string) []string {
 	return public
 }
 
-func unhealthy(name string, t Targets) []defect {
+// unhealthy says what is wrong with a service's targets. Those of new tasks are no
+// defect while enough others are healthy: autoscaling may start tasks at any time.
+func unhealthy(name string, t Targets, least int) []defect {
 	reasons := ""
 	if len(t.Reasons) > 0 {
 		reasons = ": " + strings.Join(t.Reasons, ", ")
@@ -826,6 +829,8 @@ func unhealthy(name string, t Targets) []defect {
 		return []defect{{name, fmt.Sprintf("%d targets of service %s are not healthy%s", t.Unhealthy, name, reasons), true}}
 	case t.Healthy == 0:
 		return []defect{{name, fmt.Sprintf("service %s has no healthy target%s", name, reasons), true}}
+	case t.Healthy < least:
+		return []defect{{name, fmt.Sprintf("service %s has %d healthy targets of at least %d%s", name, t.Healthy, least, reasons), true}}
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ func (w *world) clone() *world {
 		records: slices.Clone(w.records), versions: w.versions, stateLock: w.stateLock, images: map[string][]string{}, kept: slices.Clone(w.kept),
 		schema: w.schema, planned: w.planned, applied: slices.Clone(w.applied), history: slices.Clone(w.history),
 		tags: maps.Clone(w.tags), empty: w.empty, former: map[string][]FormerDeployment{}, notified: slices.Clone(w.notified),
-		unhealthy: maps.Clone(w.unhealthy), sick: maps.Clone(w.sick), indexed: maps.Clone(w.indexed), templates: maps.Clone(w.templates), serves: maps.Clone(w.serves), onApply: w.onApply, behave: w.behave, taskEnds: w.taskEnds, serial: w.serial, started: w.started, consistency: w.consistency,
+		unhealthy: maps.Clone(w.unhealthy), targets: maps.Clone(w.targets), sick: maps.Clone(w.sick), indexed: maps.Clone(w.indexed), templates: maps.Clone(w.templates), serves: maps.Clone(w.serves), onApply: w.onApply, behave: w.behave, taskEnds: w.taskEnds, serial: w.serial, started: w.started, consistency: w.consistency,
 	}
 	if w.lease != nil {
 		c.lease = new(*w.lease)

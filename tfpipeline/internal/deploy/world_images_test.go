@@ -67,6 +67,9 @@ func (p *process) TargetHealth(ctx context.Context, services []string) (map[stri
 				continue
 			}
 			all[s] = Targets{Healthy: p.services[s].desired}
+			if t, ok := p.targets[s]; ok {
+				all[s] = t
+			}
 			if p.unhealthy[s] {
 				all[s] = Targets{Unhealthy: 2, Reasons: []string{"Target.ResponseCodeMismatch"}}
 			}

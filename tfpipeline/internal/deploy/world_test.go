@@ -49,9 +49,10 @@ type world struct {
 	empty     []string // secrets without a value
 	former    map[string][]FormerDeployment
 	notified  []Record
-	indexed   map[string]bool   // ids of records that the index has
-	unhealthy map[string]bool   // services whose targets fail
-	templates map[string]string // of Terraform, by name; others are the first revision
+	indexed   map[string]bool    // ids of records that the index has
+	unhealthy map[string]bool    // services whose targets fail
+	targets   map[string]Targets // of services, in place of as many healthy ones as tasks are wanted
+	templates map[string]string  // of Terraform, by name; others are the first revision
 	onApply   func()
 	// sick are services one of whose tasks fails its own health check.
 	sick map[string]bool
@@ -115,7 +116,7 @@ func worldOf(p config.Platform) *world {
 		platform: p, env: testEnv, latency: 10 * time.Millisecond,
 		services: map[string]*fakeService{}, schedules: map[string]*fakeSchedule{}, definitions: map[string]*fakeDefinition{}, deployments: map[string]*fakeDeployment{},
 		tasks: map[string]*fakeTask{}, minimums: map[string]int{}, journals: map[string]Journal{}, images: map[string][]string{},
-		tags: map[string]string{}, former: map[string][]FormerDeployment{}, unhealthy: map[string]bool{}, sick: map[string]bool{}, indexed: map[string]bool{}, templates: map[string]string{}, serves: map[string]string{},
+		tags: map[string]string{}, former: map[string][]FormerDeployment{}, unhealthy: map[string]bool{}, targets: map[string]Targets{}, sick: map[string]bool{}, indexed: map[string]bool{}, templates: map[string]string{}, serves: map[string]string{},
 		planned: Plan{Fingerprint: "fp-none", Empty: true},
 	}
 	w.create()

@@ -59,6 +59,9 @@ func counted(sum deploy.Targets, targets []types.TargetHealthDescription) deploy
 			sum.Healthy++
 		case types.TargetHealthStateEnumDraining, types.TargetHealthStateEnumUnhealthyDraining:
 			sum.Draining++
+		case types.TargetHealthStateEnumInitial:
+			sum.Initial++
+			sum.Reasons = append(sum.Reasons, whyUnhealthy(value(t.Target), health))
 		default:
 			sum.Unhealthy++
 			sum.Reasons = append(sum.Reasons, whyUnhealthy(value(t.Target), health))

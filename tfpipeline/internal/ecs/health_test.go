@@ -24,7 +24,7 @@ func TestTargetHealth(t *testing.T) {
 		got := ok(w.env.TargetHealth(w.ctx, w.services))(t)
 		for _, s := range w.services {
 			targets := got[s]
-			if targets.Healthy != 2 || targets.Unhealthy != 2 || targets.Draining != 0 || len(targets.Reasons) != 2 || !strings.Contains(targets.Reasons[0], " is initial") {
+			if targets.Healthy != 2 || targets.Initial != 2 || targets.Unhealthy != 0 || targets.Draining != 0 || len(targets.Reasons) != 2 || !strings.Contains(targets.Reasons[0], " is initial") {
 				t.Errorf("%s while it starts: %+v", s, targets)
 			}
 		}

@@ -37,9 +37,9 @@ func Dossier(e deploy.Evidence, r deploy.Record) string {
 		b := byARN[arn]
 		return []string{b.Service, short(arn), string(b.State), fmt.Sprintf("%d of %d", b.Failures, b.Threshold), b.Reason}
 	})
-	d.table("Targets of the load balancer", []string{"service", "healthy", "unhealthy", "draining", "reasons"}, sorted(e.Targets), func(name string) []string {
+	d.table("Targets of the load balancer", []string{"service", "healthy", "initial", "unhealthy", "draining", "reasons"}, sorted(e.Targets), func(name string) []string {
 		t := e.Targets[name]
-		return []string{name, fmt.Sprint(t.Healthy), fmt.Sprint(t.Unhealthy), fmt.Sprint(t.Draining), strings.Join(t.Reasons, "; ")}
+		return []string{name, fmt.Sprint(t.Healthy), fmt.Sprint(t.Initial), fmt.Sprint(t.Unhealthy), fmt.Sprint(t.Draining), strings.Join(t.Reasons, "; ")}
 	})
 	d.stopped(e.Stopped)
 	if len(e.Events) > 0 {
@@ -198,8 +198,12 @@ func findings(e *deploy.Evidence, withoutLogs bool) []Finding {
 		}
 	}
 	for _, name := range sorted(e.Targets) {
-		if t := e.Targets[name]; t.Unhealthy > 0 {
-			list = append(list, Finding{fmt.Sprintf("targets of %s: %d healthy, %d unhealthy", name, t.Healthy, t.Unhealthy), t.Reasons})
+		if t := e.Targets[name]; t.Unhealthy+t.Initial > 0 {
+			title := fmt.Sprintf("targets of %s: %d healthy, %d unhealthy", name, t.Healthy, t.Unhealthy)
+			if t.Initial > 0 {
+				title += fmt.Sprintf(", %d initial", t.Initial)
+			}
+			list = append(list, Finding{title, t.Reasons})
 		}
 	}
 	for _, name := range sorted(e.Events) {

@@ -298,8 +298,8 @@ func (s Status) row(v ServiceStatus) []string {
 	targets, runs := "-", "-"
 	if v.Targets != nil {
 		targets = fmt.Sprintf("%d healthy", v.Targets.Healthy)
-		if v.Targets.Unhealthy > 0 {
-			targets += fmt.Sprintf(", %d not", v.Targets.Unhealthy)
+		if not := v.Targets.Unhealthy + v.Targets.Initial; not > 0 {
+			targets += fmt.Sprintf(", %d not", not)
 		}
 	}
 	switch {
