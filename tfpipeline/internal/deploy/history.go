@@ -363,19 +363,39 @@ func (h *history) leftover(ctx context.Context, l Lease) (leftover, error) {
 }
 
 // recordDead stores the records that dead attempts could not store: the one
-// whose lock this was, and those that it continued in turn.
+// whose lock this was, and those that it continued in turn. The oldest comes first,
+// and each ends after what the history has: its machine's clock may have been behind.
 func (h *history) recordDead(ctx context.Context, left leftover) error {
+	var dead []Record // the newest first
 	for left.journal != nil {
 		if left.record != nil {
 			// Whoever stored it may have died before the index knew of it.
 			h.know(*left.record)
-			return nil
+			break
 		}
 		r := left.journal.Record.clone()
 		r.Outcome, r.Step, r.Ended = Interrupted, left.journal.Step, left.journal.Time
 		r.Error = "ended without a word"
 		if !left.journal.Phase.changed() {
 			r.Outcome = Untouched
+		}
+		dead = append(dead, r)
+		if r.Resumes == "" {
+			break
+		}
+		var err error
+		if left, err = h.leftover(ctx, Lease{RecordID: r.Resumes}); err != nil {
+			return err
+		}
+	}
+	if len(dead) > 0 && h.Version == 0 {
+		if err := h.read(ctx); err != nil {
+			return err
+		}
+	}
+	for _, r := range slices.Backward(dead) {
+		if !r.Ended.After(h.Latest) {
+			r.Ended = h.Latest.Add(time.Millisecond)
 		}
 		err := h.operation.retryCall(ctx, func(ctx context.Context) error { return h.operation.History.Record(ctx, r) })
 		switch {
@@ -387,12 +407,6 @@ func (h *history) recordDead(ctx context.Context, left leftover) error {
 			return fmt.Errorf("record the attempt %s, which died: %w", r.ID, err)
 		default:
 			h.know(r)
-		}
-		if r.Resumes == "" {
-			return nil
-		}
-		if left, err = h.leftover(ctx, Lease{RecordID: r.Resumes}); err != nil {
-			return err
 		}
 	}
 	return nil

@@ -703,6 +703,16 @@ func (p *Pipeline) settle(ctx context.Context, attemptID string) (*Lease, error)
 func (p *Pipeline) Unlock(ctx context.Context, l Lease) error {
 	o := p.begin(StepUnlock)
 	h := &history{operation: o}
+	// A holder at work has renewed it, and is not recorded as dead.
+	now, err := retry(ctx, o, o.Lock.Holder)
+	switch {
+	case err != nil:
+		return fmt.Errorf("read the lock: %w", err)
+	case now == nil:
+		return nil
+	case now.Version != l.Version:
+		return fmt.Errorf("remove the lock: it was renewed since it was shown: %s", heldBy(now))
+	}
 	left, err := h.leftover(ctx, l)
 	if err != nil {
 		return err

@@ -131,8 +131,36 @@ func TestUnlockTakesNoLockThatWasRenewed(t *testing.T) {
 		p.promote(t.Context(), Request{Tag: "v1.2"})
 		shown := *w.lease
 		w.lease.Version = "renewed"
+		records := len(w.records)
 		if err := w.start().Unlock(t.Context(), shown); err == nil || !strings.Contains(err.Error(), "renewed since it was shown") || w.lease == nil {
 			t.Errorf("unlock: %v, lease %+v", err, w.lease)
+		}
+		if len(w.records) != records {
+			t.Errorf("a run at work was recorded as %s", w.records[len(w.records)-1].Outcome)
+		}
+	})
+}
+
+// A dead run's machine may have had a clock that was behind.
+func TestUnlockKeepsTheOrderOfTheHistory(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		p := w.start()
+		p.inject[point{StepUpdate, "UpdateService", 2}] = killed
+		p.promote(t.Context(), Request{Tag: "v1.2"})
+		latest := w.records[0].Ended
+		for _, r := range w.records {
+			if r.Ended.After(latest) {
+				latest = r.Ended
+			}
+		}
+		j := w.journals[w.lease.RecordID]
+		j.Time = latest.Add(-time.Hour)
+		w.journals[w.lease.RecordID] = j
+		if err := w.start().Unlock(t.Context(), *w.lease); err != nil {
+			t.Fatal(err)
+		}
+		if r := w.records[len(w.records)-1]; r.Outcome != Interrupted || !r.Ended.After(latest) {
+			t.Errorf("recorded as %s, ended at %v, not after %v", r.Outcome, r.Ended, latest)
 		}
 	})
 }
