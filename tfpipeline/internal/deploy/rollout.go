@@ -746,7 +746,7 @@ func (o *rollout) wrong(ctx context.Context, digests map[string]string) ([]defec
 			return nil, fmt.Errorf("look at the targets: %w", err)
 		}
 		for _, name := range public {
-			wrong = append(wrong, unhealthy(name, targets[name], o.env.SizeOf(name).MinTasks)...)
+			wrong = append(wrong, unhealthy(name, targets[name], o.leastTasks(name))...)
 		}
 	}
 	path := ""
