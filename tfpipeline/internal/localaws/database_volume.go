@@ -30,8 +30,8 @@ func checkVolume(form url.Values, current func(element string) string) error {
 	if cmp.Or(form.Get("StorageType"), current("StorageType")) != "gp3" || engine != "postgres" {
 		return nil
 	}
-	gib, err := strconv.Atoi(cmp.Or(form.Get("AllocatedStorage"), current("AllocatedStorage")))
-	if err != nil {
+	gib, _ := strconv.Atoi(cmp.Or(form.Get("AllocatedStorage"), current("AllocatedStorage")))
+	if gib == 0 {
 		return nil // moto says what is wrong with it
 	}
 	iops, throughput := baseline(gib)
