@@ -231,7 +231,7 @@ func operates(r *runner) {
 	r.trusts(p)
 	for _, step := range []struct{ operation, answer string }{
 		{"status", "production"}, {"history", "rollback"}, {"unlock", "production: nothing is locked"},
-		{"settle", "production: no run left anything on this machine"}, {"apply -refresh-only", "production: the state knows all there is"},
+		{"apply -refresh-only", "production: the state knows all there is"},
 	} {
 		log := r.mustRun(true, r.dispatch("operate", map[string]string{"environment": "production", "operation": step.operation}))
 		summarizes(r.t, log, step.answer, "| [production](https://specboard.io) | `v1.4.0` |")
