@@ -4,8 +4,8 @@ resource "aws_sns_topic" "this" {
   name = "${var.name}-alarms"
 }
 
-# Only this account's alarms may publish, and EventBridge's rules: a topic's
-# policy may set them no condition.
+# Only this environment's alarms may publish, and EventBridge's rules: a
+# topic's policy may set them no condition.
 resource "aws_sns_topic_policy" "this" {
   arn = aws_sns_topic.this.arn
   policy = jsonencode({
@@ -27,6 +27,9 @@ locals {
       Condition = {
         StringEquals = {
           "aws:SourceAccount" = var.account
+        }
+        ArnLike = {
+          "aws:SourceArn" = "arn:aws:cloudwatch:${var.region}:${var.account}:alarm:${var.name}-*"
         }
       }
     },

@@ -78,7 +78,7 @@ func alarmsMain() []node {
 		resource("aws_sns_topic", "this",
 			set("name", expr(`"${var.name}-alarms"`)),
 		),
-		comment("Only this account's alarms may publish, and EventBridge's rules: a topic's policy may set them no condition."),
+		comment("Only this environment's alarms may publish, and EventBridge's rules: a topic's policy may set them no condition."),
 		resource("aws_sns_topic_policy", "this",
 			set("arn", expr("aws_sns_topic.this.arn")),
 			set("policy", call{"jsonencode", object{
@@ -93,7 +93,10 @@ func alarmsMain() []node {
 				{"Principal", object{{"Service", "cloudwatch.amazonaws.com"}}},
 				{"Action", "sns:Publish"},
 				{"Resource", expr("aws_sns_topic.this.arn")},
-				{"Condition", object{{"StringEquals", object{{"aws:SourceAccount", expr("var.account")}}}}},
+				{"Condition", object{
+					{"StringEquals", object{{"aws:SourceAccount", expr("var.account")}}},
+					{"ArnLike", object{{"aws:SourceArn", expr(`"arn:aws:cloudwatch:${var.region}:${var.account}:alarm:${var.name}-*"`)}}},
+				}},
 			}}),
 			set("event_statements", list{object{
 				{"Sid", "Events"},
