@@ -7,8 +7,8 @@ locals {
   names = { for key, name in local.full_names : key => length(name) <= 75 ? name : "${trimsuffix(substr(name, 0, 68), "-")}-${substr(sha256(name), 0, 6)}" }
 }
 
-# Two weeks, the longest that SQS keeps a message: time to look at it and send
-# it once more.
+# Two weeks, the longest that SQS keeps a message. They count from when it was
+# sent, so a message that waited four days first is kept for ten more.
 resource "aws_sqs_queue" "dead" {
   for_each = var.queues
 

@@ -7,7 +7,7 @@ func queues() module {
 	return module{
 		name: "queues",
 		about: []string{
-			"Queues of SQS, each with a dead-letter queue that takes the messages which were received too often, keeps them for two weeks and rings an alarm. Another alarm rings when messages wait for too long. Messages are encrypted with keys of SQS's own.",
+			"Queues of SQS, each with a dead-letter queue that takes the messages which were received too often, keeps them for at least ten days and rings an alarm. Another alarm rings when messages wait for too long. Messages are encrypted with keys of SQS's own.",
 			"Who may send and receive is said where services and tasks are declared: their roles get it.",
 		},
 		files: []source{
@@ -41,7 +41,7 @@ func queuesMain() []node {
 			comment("AWS allows 80 characters, and 5 are for -dead: what does not fit is cut and ends with a hash."),
 			set("names", cutNames("local.full_names", config.QueueName)),
 		),
-		comment("Two weeks, the longest that SQS keeps a message: time to look at it and send it once more."),
+		comment("Two weeks, the longest that SQS keeps a message. They count from when it was sent, so a message that waited four days first is kept for ten more."),
 		resource("aws_sqs_queue", "dead",
 			set("for_each", expr("var.queues")),
 			set("name", expr(`"${local.names[each.key]}-dead"`)),
@@ -102,7 +102,7 @@ func queuesTest() []node {
 			set("command", expr("apply")),
 			assert(`jsondecode(aws_sqs_queue.this["mail"].redrive_policy) == { deadLetterTargetArn = aws_sqs_queue.dead["mail"].arn, maxReceiveCount = 5 }`, "What cannot be handled goes to the dead-letter queue."),
 			assert(`aws_sqs_queue.this["mail"].sqs_managed_sse_enabled && aws_sqs_queue.dead["mail"].sqs_managed_sse_enabled`, "Messages are encrypted."),
-			assert(`aws_sqs_queue.dead["mail"].message_retention_seconds == 1209600`, "Dead letters are kept for two weeks."),
+			assert(`aws_sqs_queue.dead["mail"].message_retention_seconds == 1209600`, "Dead letters are kept as long as SQS can."),
 			assert(`aws_cloudwatch_metric_alarm.dead["mail"].dimensions.QueueName == "platform-test-mail-dead" && aws_cloudwatch_metric_alarm.age["mail"].threshold == 900`, "Both alarms look at the right queue."),
 		),
 	}

@@ -35,7 +35,7 @@ run "dead_letters_are_kept_and_told" {
 
   assert {
     condition     = aws_sqs_queue.dead["mail"].message_retention_seconds == 1209600
-    error_message = "Dead letters are kept for two weeks."
+    error_message = "Dead letters are kept as long as SQS can."
   }
 
   assert {
