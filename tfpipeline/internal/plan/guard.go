@@ -57,7 +57,8 @@ func (e *GuardError) Flags() string {
 }
 
 // Guard refuses changes that cannot be undone: those that lose data in a
-// protected root, and in every root those that open something to the world.
+// protected root, and in every root those that open something to the world or cut off
+// what runs.
 // allow names the addresses whose changes are intended.
 //
 // It works on the plan and not by prevent_destroy, which cannot differ between
@@ -73,6 +74,7 @@ func Guard(p *Plan, platform config.Platform, allow []string) error {
 		if cacheStays {
 			wrong = append(wrong, losesToken(c)...)
 		}
+		wrong = append(wrong, movesPort(p, c)...)
 		for _, what := range wrong {
 			address, _, _ := strings.Cut(c.Address, " (deposed")
 			if slices.Contains(allow, address) {
