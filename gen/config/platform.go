@@ -91,7 +91,8 @@ type Service struct {
 	// word.
 	EntryPoint, Command []string
 	// Port is what the container listens on. 0: none, for a worker: nobody calls it,
-	// and a HealthCommand checks it.
+	// and a HealthCommand checks it. It cannot change once the service is deployed
+	// (docs/services.md).
 	Port int
 	// Ports are further ports, for other services only: every service that Calls this
 	// one may connect to all of them.

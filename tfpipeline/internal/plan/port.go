@@ -24,7 +24,7 @@ func movesPort(p *Plan, c Change) []string {
 	for _, name := range slices.Sorted(maps.Keys(after)) {
 		if was, has := before[name]; has && was != after[name] {
 			out = append(out, fmt.Sprintf("moves port %s from %v to %v, while its tasks listen on %v: nobody would reach them. "+
-				"Add the new port under a new name, or the service, and remove the old one in a later release (docs/services.md)", name, was, after[name], was))
+				"Add a service of another name with the new port, move the routes to it, and remove this one in a later release (docs/services.md)", name, was, after[name], was))
 		}
 	}
 	if its == nil || its.Action != Update || len(out) > 0 {
@@ -34,7 +34,16 @@ func movesPort(p *Plan, c Change) []string {
 		port, known := asMap(balancer)["container_port"].(float64)
 		if known && !slices.Contains(slices.Collect(maps.Values(before)), port) {
 			out = append(out, fmt.Sprintf("has the load balancer forward to port %v, on which its tasks do not listen yet, and ECS refuses that. "+
-				"Promote a release that has the port first, and make the service public with the next", port))
+				"Add a service of another name, and remove this one in a later release (docs/services.md)", port))
+		}
+	}
+	for _, connect := range asList(asMap(its.Raw.After)["service_connect_configuration"]) {
+		for _, s := range asList(asMap(connect)["service"]) {
+			name, _ := asMap(s)["port_name"].(string)
+			if _, has := before[name]; name != "" && !has {
+				out = append(out, fmt.Sprintf("offers port %s to other services, which its tasks do not have yet, and ECS refuses that. "+
+					"Add a service of another name with the port, and remove this one in a later release (docs/services.md)", name))
+			}
 		}
 	}
 	return out
