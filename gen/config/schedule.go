@@ -107,7 +107,8 @@ func (s Schedule) Next(after, begun time.Time) (time.Time, error) {
 	for {
 		next, err := gronx.NextTickAfter(expression, clock, false)
 		// The library hands the last time back as the one after it.
-		if err != nil || !next.After(clock) || next.Year() > lastYear {
+		follows := err == nil && next.After(clock) && next.Year() <= lastYear
+		if !follows {
 			return time.Time{}, nil // there is no such day, or not any more
 		}
 		at := time.Date(next.Year(), next.Month(), next.Day(), next.Hour(), next.Minute(), 0, 0, zone)
