@@ -67,7 +67,7 @@ func (p Platform) LogStream(name, container string) string {
 
 var (
 	imagePattern   = regexp.MustCompile(`^([a-zA-Z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?$`)
-	privatePattern = regexp.MustCompile(`^[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com/`)
+	privatePattern = regexp.MustCompile(`^[0-9]{12}\.dkr[.-]ecr(-fips)?\.`)
 )
 
 // sidecars checks the further containers of a service's tasks.
@@ -85,6 +85,8 @@ func (c *checker) sidecars(path string, s Service) {
 		at := element(path+".sidecars", i, o.Name, used)
 		if c.name(at+".name", o.Name, "otel") && c.must(used[o.Name] == i, at+".name", o.Name, "is declared twice", o.Name+"-2") {
 			c.must(o.Name != s.Name, at+".name", o.Name, "is the service's own container", o.Name+"-sidecar")
+			c.must(len(o.Name) <= 255, at+".name", o.Name, "is longer than the 255 characters that ECS gives a container's name", "otel")
+			c.must(!strings.HasPrefix(o.Name, connectPrefix), at+".name", o.Name, "begins as the name of Service Connect's own container", "otel")
 		}
 		c.sidecarImage(at+".image", o.Image)
 		c.words(at+".entryPoint", o.EntryPoint, "/bin/sh")
@@ -200,6 +202,9 @@ func (c *checker) logRouter(path string, o Sidecar, first string) {
 	c.must(first == "", path+".type", r.Type, "makes a second router of the service's log, which "+show(first)+" routes", nil)
 	c.must(!o.Optional, path+".type", r.Type, "routes the service's log, so the sidecar may not be optional", literal("Optional: false"))
 	c.must(r.Type != fluentd || len(r.Options) > 0, path+".options", nil, "none, and only Fluent Bit sends to CloudWatch by itself", literal(`map[string]string{"@type": "…"}`))
+	key := map[string]string{fluentBit: "Name", fluentd: "@type"}[r.Type]
+	_, named := r.Options[key]
+	c.must(len(r.Options) == 0 || key == "" || named, path+".options", nil, "lack "+show(key)+", the name of the output, without which FireLens starts no task", literal(`map[string]string{"`+key+`": "…"}`))
 	c.must(len(r.Options) > 0 || len(r.Secrets) == 0, path+".secrets", nil, "have no effect: without options the log goes to CloudWatch", nil)
 	for _, option := range slices.Sorted(maps.Keys(r.Options)) {
 		c.must(option != "" && isPrintable(option) && isPrintable(r.Options[option]), keyed(path+".options", option), literal("it"), printableRule, "datadog")

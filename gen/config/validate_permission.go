@@ -9,7 +9,7 @@ import (
 )
 
 var (
-	actionPattern   = regexp.MustCompile(`^[a-z0-9-]+:([A-Za-z]+\*?|\*)$`)
+	actionPattern   = regexp.MustCompile(`^[a-z0-9-]+:([A-Za-z][A-Za-z0-9]*\*?|\*)$`)
 	resourcePattern = regexp.MustCompile(`^arn:aws:[a-z0-9-]+:([a-z0-9-]*|\*):([0-9]{12})?:[A-Za-z0-9_./:*+=@,-]+$`)
 )
 

@@ -60,7 +60,7 @@ func postgresVersions() []string { return []string{"13", "14", "15", "16", "17",
 // Redis 6.2 has another scheme of parameter groups, 7.2 is Valkey.
 func redisVersions() []string { return []string{"7.0", "7.1"} }
 
-func valkeyVersions() []string { return []string{"7.2", "8.0", "8.1"} }
+func valkeyVersions() []string { return []string{"7.2", "8.0", "8.1", "8.2"} }
 
 func (c *checker) platformName() {
 	name := c.Name

@@ -88,7 +88,25 @@ func TestInvalidShape(t *testing.T) {
 	type P = config.Platform
 	checkInvalid(t, []invalid{
 		{"two engines", func(p *P) { p.ValkeyVersion = "8.0" }, `valkeyVersion: "8.0" is a second engine of the one cache, whose redisVersion is "7.1"; for example RedisVersion: ""`},
-		{"no version of Valkey", func(p *P) { p.RedisVersion, p.ValkeyVersion = "", "9.0" }, `valkeyVersion: "9.0" is not a version of Valkey on ElastiCache, major and minor: 7.2, 8.0, 8.1; for example "8.0"`},
+		{"no version of Valkey", func(p *P) { p.RedisVersion, p.ValkeyVersion = "", "9.0" }, `valkeyVersion: "9.0" is not a version of Valkey on ElastiCache, major and minor: 7.2, 8.0, 8.1, 8.2; for example "8.0"`},
+		{"parameters that RDS sets itself, or takes without unit", func(p *P) {
+			p.Environments[0].Database.Parameters = map[string]string{"wal_level": "logical", "work_mem": "16MB", "rds.logical_replication": "1"}
+		}, `
+environments["staging"].database.parameters["wal_level"]: "logical" is one that RDS sets itself and lets nobody change
+environments["staging"].database.parameters["work_mem"]: "16MB" has a unit, and RDS takes a number of the parameter's own unit; for example "16384"`},
+		{"sidecars that ECS or the platform's roles refuse", func(p *P) {
+			p.Services[0].Sidecars = []config.Sidecar{
+				{Name: "ecs-service-connect-x", Image: "public.ecr.aws/x/a:1"},
+				{Name: "fips", Image: "999999999999.dkr.ecr-fips.us-east-1.amazonaws.com/a:1"},
+				{Name: "dual", Image: "999999999999.dkr-ecr.us-west-2.on.aws/a/b:1"},
+			}
+		}, `
+services["api"].sidecars["ecs-service-connect-x"].name: "ecs-service-connect-x" begins as the name of Service Connect's own container; for example "otel"
+services["api"].sidecars["fips"].image: "999999999999.dkr.ecr-fips.us-east-1.amazonaws.com/a:1" is in a private registry from which the service's role may not pull; the platform's own is 123456789012.dkr.ecr.us-west-2.amazonaws.com/doc-platform/; for example "public.ecr.aws/aws-observability/aws-otel-collector:v0.43.3"
+services["api"].sidecars["dual"].image: "999999999999.dkr-ecr.us-west-2.on.aws/a/b:1" is in a private registry from which the service's role may not pull; the platform's own is 123456789012.dkr.ecr.us-west-2.amazonaws.com/doc-platform/; for example "public.ecr.aws/aws-observability/aws-otel-collector:v0.43.3"`},
+		{"a log router whose output has no name", func(p *P) {
+			p.Services[0].Sidecars = []config.Sidecar{{Name: "router", Image: "public.ecr.aws/x/a:1", LogRouter: config.LogRouter{Type: "fluentbit", Options: map[string]string{"name": "datadog"}}}}
+		}, `services["api"].sidecars["router"].logRouter.options: lack "Name", the name of the output, without which FireLens starts no task; for example map[string]string{"Name": "…"}`},
 		{"disks that Fargate does not give", func(p *P) {
 			p.Environments[0].Size.EphemeralStorageGiB = 20
 			p.Tasks[0].EphemeralStorageGiB = 201
@@ -111,4 +129,14 @@ environments["production"].size.targetRequests: -1 is not a number of requests a
 			p.Environments[1].Size.TargetRequests = 500
 		}, `environments["production"].size.targetRequests: 500 has no effect on service "mcp", to which no load balancer sends requests: give it a size of its own in sizes`},
 	})
+}
+
+// Actions of AWS have digits, too.
+func TestActionsWithDigits(t *testing.T) {
+	t.Parallel()
+	p := configtest.Docs()
+	p.Services[0].Permissions = []config.Permission{{Actions: []string{"comprehendmedical:DetectEntitiesV2"}, Resources: []string{"*"}}}
+	if err := p.Validate(); err != nil {
+		t.Error(err)
+	}
 }

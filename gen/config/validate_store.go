@@ -23,6 +23,8 @@ func (c *values) database(path string, e Environment) {
 		at, value := keyed(path+".parameters", name), d.Parameters[name]
 		c.must(parameterPattern.MatchString(name) && len(name) <= 255, at, nil, "is not the name of a parameter of PostgreSQL", "work_mem")
 		c.must(name != "rds.force_ssl", at, value, "is the platform's own: connections without TLS are refused", nil)
+		c.must(!slices.Contains(fixedParameters(), name), at, value, "is one that RDS sets itself and lets nobody change", nil)
+		c.must(!unitPattern.MatchString(value), at, value, "has a unit, and RDS takes a number of the parameter's own unit", "16384")
 		c.must(value != "" && isPrintable(value) && len(value) <= 1024, at, value, "is not a value of a parameter, as RDS takes it: without unit, printable, up to 1024 characters", "16384")
 	}
 	if !e.Protected {
@@ -41,6 +43,17 @@ func (c *values) database(path string, e Environment) {
 
 var parameterPattern = regexp.MustCompile(`^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?$`)
 
+// unitPattern finds a size or a time with PostgreSQL's unit.
+var unitPattern = regexp.MustCompile(`^[0-9]+ *(B|kB|MB|GB|TB|us|ms|s|min|h|d)$`)
+
+// fixedParameters are parameters of PostgreSQL that no parameter group of RDS may
+// change, where somebody might try:
+// https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Appendix.PostgreSQL.CommonDBATasks.Parameters.html
+func fixedParameters() []string {
+	return []string{"archive_command", "archive_mode", "config_file", "data_directory", "fsync", "full_page_writes", "hba_file", "listen_addresses",
+		"port", "rds.extensions", "ssl_ca_file", "ssl_cert_file", "ssl_key_file", "unix_socket_directories", "wal_level"}
+}
+
 // StaticParameter reports whether RDS applies a parameter of PostgreSQL only at a
 // reboot, and refuses apply_method immediate for it. Such are those that PostgreSQL
 // reads when it starts, and some of RDS's own:
@@ -51,7 +64,7 @@ func StaticParameter(name string) bool {
 	return slices.Contains([]string{
 		"autovacuum_freeze_max_age", "autovacuum_max_workers", "autovacuum_multixact_freeze_max_age", "autovacuum_worker_slots", "commit_timestamp_buffers",
 		"cron.database_name", "cron.host", "cron.log_run", "cron.log_statement", "cron.max_running_jobs", "cron.use_background_workers",
-		"huge_page_size", "huge_pages", "io_max_concurrency", "io_method", "jit_provider", "max_active_replication_origins", "max_connections", "max_files_per_process", "max_locks_per_transaction",
+		"huge_page_size", "huge_pages", "io_max_combine_limit", "io_max_concurrency", "io_method", "jit_provider", "max_active_replication_origins", "max_connections", "max_files_per_process", "max_locks_per_transaction",
 		"max_logical_replication_workers", "max_notify_queue_pages", "max_pred_locks_per_transaction", "max_prepared_transactions", "max_replication_slots",
 		"max_wal_senders", "max_worker_processes", "min_dynamic_shared_memory", "multixact_member_buffers", "multixact_offset_buffers",
 		"notify_buffers", "old_snapshot_threshold", "pg_stat_statements.max", "rds.logical_replication", "rds.pg_stat_ramdisk_size",
