@@ -161,6 +161,9 @@ func (s *ServiceRecord) see(now Service) {
 type TaskRecord struct {
 	// Token was stored before the task was started.
 	Token          string    `json:"client_token"`
+	// Release is what the task is told, as RELEASE: a start that is repeated with its
+	// token may tell nothing else.
+	Release        string    `json:"release,omitempty"`
 	TaskDefinition string    `json:"task_definition"`
 	ARN            string    `json:"task,omitempty"`
 	Started        time.Time `json:"started"`

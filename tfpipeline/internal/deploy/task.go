@@ -171,7 +171,7 @@ func (o *oneOff) start(ctx context.Context) (Task, error) {
 		t.TaskDefinition = definition
 	}
 	if t.Token == "" {
-		err := o.starting(ctx, TaskRecord{Token: o.token(), TaskDefinition: t.TaskDefinition, Started: time.Now()})
+		err := o.starting(ctx, TaskRecord{Token: o.token(), Release: o.release.name(), TaskDefinition: t.TaskDefinition, Started: time.Now()})
 		if err != nil {
 			return Task{}, err
 		}
@@ -183,6 +183,9 @@ func (o *oneOff) start(ctx context.Context) (Task, error) {
 			command = nil // the task definition's own
 		}
 		run := taskRun(o.task, t.TaskDefinition, t.Token, command, o.release, o.placement)
+		if t.Release != "" {
+			run.Environment["RELEASE"] = t.Release
+		}
 		arn, err := retry(ctx, o.operation, func(ctx context.Context) (string, error) {
 			if err := o.lease.valid(); err != nil {
 				return "", err
