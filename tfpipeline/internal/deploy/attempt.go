@@ -552,6 +552,11 @@ func (a *attempt) resolveTarget(ctx context.Context, current *Record) error {
 		}
 		r.Services[s] = &ServiceRecord{Digest: was.Digest, After: was.After}
 	}
+	for _, s := range slices.Sorted(maps.Keys(current.Services)) {
+		if !slices.Contains(a.Platform.ServiceNames(), s) {
+			a.warn("service %s is in %s and not in the gen/config of this program, so it is left as it is: roll back with the program of %s to take it along", s, current.Release, current.Release)
+		}
+	}
 	r.Schedules = map[string]*ScheduleRecord{}
 	for name, was := range target.Schedules {
 		if !was.Off {
