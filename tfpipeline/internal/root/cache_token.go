@@ -154,7 +154,7 @@ func (r *Root) continueToken(ctx context.Context, c Choices) error {
 	}
 	// Only a lock with an id is taken over from a run that was killed.
 	return r.locked(ctx, cmp.Or(c.attempt, newAttempt()), c.LockTimeout, func(ctx context.Context, _ state.StateLock) error {
-		err := r.settleToken(ctx)
+		err := r.settleToken(ctx, c)
 		r.refresh(ctx)
 		return err
 	})
@@ -163,18 +163,27 @@ func (r *Root) continueToken(ctx context.Context, c Choices) error {
 // settleToken leads the cache's token as far as running tasks allow. It goes on from
 // whatever AWS tells, so a run that was killed leaves nothing to repair. A refresh of
 // the state follows, since it moves labels of the secret's versions.
-func (r *Root) settleToken(ctx context.Context) error {
+//
+// A promotion goes on if the token has to wait for the cache's maintenance window:
+// until then tasks and cache share the token before.
+func (r *Root) settleToken(ctx context.Context, c Choices) error {
 	t := r.tokens()
 	if t == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, 3*tokenWithin, errors.New("the cache's token was not changed in time"))
 	defer cancel()
-	if err := t.settle(ctx, r.Progress); err != nil {
+	switch err := t.settle(ctx, r.Progress); {
+	case c.promotes && errors.Is(err, errWindow):
+		r.Progress("%s: its new token waits, and everything keeps the one before: %v", r.Name, err)
+	case err != nil:
 		return console.WithNext(fmt.Errorf("%s: it is applied, but the cache's token is not settled: %w", r.Name, r.hide(err)), "tfpipeline apply -env %s", r.Name)
 	}
 	return nil
 }
+
+// errWindow is that the token cannot change before the cache's maintenance window.
+var errWindow = errors.New("apply again after the window, or first have ElastiCache apply them immediately")
 
 func (t *tokens) settle(ctx context.Context, progress func(string, ...any)) error {
 	rotated := false
@@ -228,7 +237,7 @@ func (t *tokens) settle(ctx context.Context, progress func(string, ...any)) erro
 				progress("the cache accepts its token beside the one before until the first apply after its maintenance window: to change the token makes at once what waits for the window, %s", waits)
 				return nil
 			} else if waits != "" {
-				return fmt.Errorf("cache %s has changes that wait for its maintenance window (%s), and to change its token makes them at once: apply again after the window, or first have ElastiCache apply them immediately", t.group, waits)
+				return fmt.Errorf("cache %s has changes that wait for its maintenance window (%s), and to change its token makes them at once: %w", t.group, waits, errWindow)
 			}
 			progress("the cache's token: %s", step)
 			if err := t.modify(ctx, aws.ToString(value.SecretString), cachetypes.AuthTokenUpdateStrategyType(step)); err != nil {

@@ -220,7 +220,7 @@ func (r *Root) Apply(ctx context.Context, p *plan.Plan, c Choices) error {
 		if err := r.applyLocked(ctx, c, held); err != nil || c.Operation != Apply {
 			return err
 		}
-		unsettled = r.settleToken(ctx)
+		unsettled = r.settleToken(ctx, c)
 		r.refresh(ctx)
 		return nil
 	})

@@ -49,7 +49,7 @@ func (i *Infrastructure) choices() Choices {
 	if i.DryRun {
 		return Choices{Operation: Plan, NoLock: true, Retry: i.Retry}
 	}
-	return Choices{Operation: Apply, Yes: true, LockTimeout: 5 * time.Minute, Retry: i.Retry}
+	return Choices{Operation: Apply, Yes: true, LockTimeout: 5 * time.Minute, Retry: i.Retry, promotes: true}
 }
 
 // Plan plans the root, shows the plan and guards it.

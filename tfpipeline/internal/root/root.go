@@ -161,6 +161,8 @@ type Choices struct {
 	Before func(context.Context) error
 	// attempt is the id of the lease under which the change is made.
 	attempt string
+	// promotes is set for a promotion, which does not fail for what may wait.
+	promotes bool
 }
 
 // Plan plans the root. A plan that failed half-way is returned together with
