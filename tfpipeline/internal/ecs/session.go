@@ -121,6 +121,9 @@ func (e *Environment) RecordSession(ctx context.Context, stream string, lines ..
 	for _, line := range lines {
 		events = append(events, logtypes.InputLogEvent{Message: &line, Timestamp: new(time.Now().UnixMilli())})
 	}
-	_, err = e.logs.PutLogEvents(ctx, &cloudwatchlogs.PutLogEventsInput{LogGroupName: &group, LogStreamName: &stream, LogEvents: events})
+	out, err := e.logs.PutLogEvents(ctx, &cloudwatchlogs.PutLogEventsInput{LogGroupName: &group, LogStreamName: &stream, LogEvents: events})
+	if err == nil && out.RejectedLogEventsInfo != nil {
+		return fmt.Errorf("record the session in %s: CloudWatch dropped it: is this machine's clock right? It says %s", group, time.Now().UTC().Format(time.RFC3339))
+	}
 	return failed(ctx, err, "record the session in %s", group)
 }
