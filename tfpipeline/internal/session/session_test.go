@@ -58,6 +58,7 @@ func TestCopies(t *testing.T) {
 		"copy t from stdin": true, "select 1; copy t (a) to stdout": true, "copy t from '/etc/x'": false, "select 'copy', 1 from stdin": false,
 		"--\n-- Data for Name: a; Type: TABLE DATA\n--\n\nCOPY public.a (id) FROM stdin;\n1\n\\.\n": true,
 		"/* note; */ copy t from stdin": true, "select '--'; copy t from stdin": true, "select 1 -- copy t from stdin": false,
+		`copy "a;b" from stdin`: true, `copy t from '/a;b'; select 1`: false,
 	} {
 		if got := isCopy(sql); got != want {
 			t.Errorf("%q: %v", sql, got)

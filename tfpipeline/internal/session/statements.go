@@ -87,7 +87,7 @@ func isCopy(sql string) bool {
 }
 
 var (
-	copies   = regexp.MustCompile(`(?is)(?:^|;)\s*copy\b[^;]*\b(?:from\s+stdin|to\s+stdout)\b`)
+	copies   = regexp.MustCompile(`(?is)(?:^|;)\s*copy\b(?:[^;"']|"[^"]*"|'[^']*')*\b(?:from\s+stdin|to\s+stdout)\b`)
 	comments = regexp.MustCompile(`(?s)--[^\n]*|/\*.*?\*/`)
 )
 
