@@ -104,7 +104,7 @@ func Logs(ctx context.Context, c *console.Console, p config.Platform, e *ecs.Env
 			failed = cmp.Or(failed, out.Encode(LogLine{l.Time.UTC(), o.Environment, l.Name, l.Task, message}))
 			return
 		}
-		fmt.Fprintf(c.Out, "%s %s/%s %s\n", l.Time.UTC().Format("2006-01-02T15:04:05.000Z"), l.Name, l.Task, message)
+		fmt.Fprintf(c.Out, "%s %s/%s %s\n", l.Time.UTC().Format("2006-01-02T15:04:05.000Z"), l.Name, l.Task, console.Printable(message))
 	}, func(err error) { c.Progress("trying again: %v", err) })
 	switch {
 	case errors.Is(err, ecs.ErrNoLogGroup):
