@@ -160,7 +160,7 @@ func (s *ServiceRecord) see(now Service) {
 // TaskRecord is a one-off task that an attempt ran.
 type TaskRecord struct {
 	// Token was stored before the task was started.
-	Token          string    `json:"client_token"`
+	Token string `json:"client_token"`
 	// Release is what the task is told, as RELEASE: a start that is repeated with its
 	// token may tell nothing else.
 	Release        string    `json:"release,omitempty"`

@@ -174,7 +174,7 @@ func (r *Root) settleToken(ctx context.Context, c Choices) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, 3*tokenWithin, errors.New("the cache's token was not changed in time"))
 	defer cancel()
 	switch err := t.settle(ctx, r.Progress); {
-	case c.promotes && errors.Is(err, errWindow):
+	case c.promotes && mayWait(err):
 		r.Progress("%s: its new token waits, and everything keeps the one before: %v", r.Name, err)
 	case err != nil:
 		return console.WithNext(fmt.Errorf("%s: it is applied, but the cache's token is not settled: %w", r.Name, r.hide(err)), "tfpipeline apply -env %s", r.Name)
@@ -182,8 +182,23 @@ func (r *Root) settleToken(ctx context.Context, c Choices) error {
 	return nil
 }
 
-// errWindow is that the token cannot change before the cache's maintenance window.
-var errWindow = errors.New("apply again after the window, or first have ElastiCache apply them immediately")
+// windowError is that a token has to wait for the cache's maintenance window.
+type windowError struct {
+	group, waits string
+	// first: tasks that start have the token already, since the first version of a
+	// secret is the current one at once, and the cache does not know it.
+	first bool
+}
+
+func (e *windowError) Error() string {
+	return fmt.Sprintf("cache %s has changes that wait for its maintenance window (%s), and to change its token makes them at once: apply again after the window, or first have ElastiCache apply them immediately", e.group, e.waits)
+}
+
+// mayWait reports whether all is well until then: tasks and cache have the token before.
+func mayWait(err error) bool {
+	e, ok := errors.AsType[*windowError](err)
+	return ok && !e.first
+}
 
 func (t *tokens) settle(ctx context.Context, progress func(string, ...any)) error {
 	rotated := false
@@ -237,7 +252,8 @@ func (t *tokens) settle(ctx context.Context, progress func(string, ...any)) erro
 				progress("the cache accepts its token beside the one before until the first apply after its maintenance window: to change the token makes at once what waits for the window, %s", waits)
 				return nil
 			} else if waits != "" {
-				return fmt.Errorf("cache %s has changes that wait for its maintenance window (%s), and to change its token makes them at once: %w", t.group, waits, errWindow)
+				current := labelled(versions, currentLabel)
+				return &windowError{t.group, waits, current == "" || current == version}
 			}
 			progress("the cache's token: %s", step)
 			if err := t.modify(ctx, aws.ToString(value.SecretString), cachetypes.AuthTokenUpdateStrategyType(step)); err != nil {

@@ -79,3 +79,15 @@ func TestContinuedTokenLock(t *testing.T) {
 		}
 	}
 }
+
+// Before the first token is accepted, no task may start that has it.
+func TestTheFirstTokenDoesNotWait(t *testing.T) {
+	t.Parallel()
+	for err, want := range map[error]bool{
+		&windowError{"g", "EngineVersion", false}: true, &windowError{"g", "EngineVersion", true}: false, io.EOF: false,
+	} {
+		if got := mayWait(err); got != want {
+			t.Errorf("%v: %v", err, got)
+		}
+	}
+}
