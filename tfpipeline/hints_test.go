@@ -193,7 +193,7 @@ func TestHintsAreCommands(t *testing.T) {
 
 // So is every command that view makes of a move.
 func TestMovesAreCommands(t *testing.T) {
-	for _, verb := range []deploy.Verb{deploy.VerbPromote, deploy.VerbRollback, deploy.VerbStatus, deploy.VerbUnlock} {
+	for _, verb := range []deploy.Verb{deploy.VerbPromote, deploy.VerbRollback, deploy.VerbStatus, deploy.VerbUnlock, deploy.VerbScale} {
 		m := deploy.Move{Verb: verb, Release: deploy.Release{Tag: "v1"}}
 		moves := []deploy.Move{m}
 		switch verb {
@@ -203,6 +203,8 @@ func TestMovesAreCommands(t *testing.T) {
 		case deploy.VerbRollback:
 			m.Force, m.ForceReason, m.WithMigrations = true, "search is down", true
 			moves = append(moves, m, deploy.Move{Verb: verb, Advice: deploy.AdviceElsewhere})
+		case deploy.VerbScale:
+			moves = []deploy.Move{{Verb: verb, Service: "api", Tasks: 3}}
 		}
 		for _, m := range moves {
 			line := view.Command("staging", m)

@@ -22,7 +22,10 @@ type Move struct {
 	Release Release `json:"release,omitzero"`
 
 	// Secret is the struct's name of the one to store.
-	Secret         string `json:"secret,omitempty"`
+	Secret string `json:"secret,omitempty"`
+	// Service is the one to give so many Tasks.
+	Service        string `json:"service,omitempty"`
+	Tasks          int    `json:"tasks,omitempty"`
 	Reviewed       string `json:"reviewed,omitempty"`
 	OverrideProof  string `json:"override_proof,omitempty"`
 	Force          bool   `json:"force,omitempty"`
@@ -41,6 +44,8 @@ const (
 	VerbUnfreeze Verb = "unfreeze"
 	// VerbSetSecret stores the value of Move.Secret.
 	VerbSetSecret Verb = "secrets set"
+	// VerbScale gives Move.Service a number of tasks.
+	VerbScale Verb = "scale"
 )
 
 // Advice is what a move is good for.
@@ -50,11 +55,12 @@ const (
 	// AdviceRepeat: ask for the same again. AdviceFix: after what is wrong has
 	// been fixed. AdviceWait: after the holder of the lock is done.
 	// AdviceRetry: to try this release again, though a better one is due.
-	// AdviceStore: stores what is missing.
+	// AdviceStore: stores what is missing. AdviceLower: lowers what autoscaling keeps.
 	// AdviceOverride: overrides the check that refused.
 	AdviceRepeat   Advice = "repeat"
 	AdviceFix      Advice = "fix"
 	AdviceStore    Advice = "store"
+	AdviceLower    Advice = "lower"
 	AdviceWait     Advice = "wait"
 	AdviceRetry    Advice = "retry"
 	AdviceOverride Advice = "override"
@@ -144,6 +150,9 @@ func (a *attempt) next(outcome Outcome) Next {
 		for _, n := range empty.provided {
 			next = append(next, Move{Advice: AdviceStore, Verb: VerbSetSecret, Secret: n})
 		}
+	}
+	if high, ok := errors.AsType[*highMinimumsError](a.refusal); ok {
+		next = append(next, high.lower...)
 	}
 	again.Advice = AdviceFix
 	next = append(next, again)

@@ -468,6 +468,11 @@ func (c *checks) readBefore(ctx context.Context, applied bool) (latest map[strin
 		return nil, fmt.Errorf("look at the autoscaling: %w", err)
 	}
 	r := &c.Record
+	if r.Kind == KindPromote && !applied {
+		if err := checkMaximums(c.env, c.names, minimums); err != nil {
+			return nil, err
+		}
+	}
 	if r.Services == nil {
 		r.Services = map[string]*ServiceRecord{}
 	}
@@ -514,6 +519,35 @@ func (c *checks) readBefore(ctx context.Context, applied bool) (latest map[strin
 	}
 	return latest, nil
 }
+
+// checkMaximums refuses sizes that allow fewer tasks than autoscaling keeps at the
+// moment, since somebody scaled the service or one of the Minimums has set that: AWS
+// would refuse the maximum during the apply, which leaves the minimum as it is.
+func checkMaximums(e config.Environment, names []string, minimums map[string]int) error {
+	refused := &highMinimumsError{}
+	for _, name := range names {
+		least, size := minimums[name], e.SizeOf(name)
+		if !size.Autoscaled() || least <= size.MaxTasks { // the apply may end the autoscaling
+			continue
+		}
+		refused.lines = append(refused.lines, fmt.Sprintf("service %s: autoscaling keeps at least %d tasks at the moment, and its Size in %s allows %d at most (MaxTasks in gen/config/default.go)",
+			name, least, e.Name, size.MaxTasks))
+		refused.lower = append(refused.lower, Move{Advice: AdviceLower, Verb: VerbScale, Service: name, Tasks: size.MaxTasks})
+	}
+	if len(refused.lines) == 0 {
+		return nil
+	}
+	return refused
+}
+
+// highMinimumsError has a line for each minimum that a maximum does not allow, and
+// what lowers it.
+type highMinimumsError struct {
+	lines []string
+	lower Next
+}
+
+func (e *highMinimumsError) Error() string { return strings.Join(e.lines, "\n") }
 
 // describeSettled looks at the services until ECS shows all that are expected:
 // those that the last release ran on, as it left them, and after the apply all

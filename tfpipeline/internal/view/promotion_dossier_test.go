@@ -85,6 +85,7 @@ func TestNext(t *testing.T) {
 		{deploy.Move{Advice: deploy.AdviceBack, Verb: deploy.VerbRollback, Release: v}, "tfpipeline rollback -env staging -to v1.2 goes back"},
 		{deploy.Move{Advice: deploy.AdviceElsewhere, Verb: deploy.VerbRollback, WithMigrations: true}, "go to another release: tfpipeline rollback -env staging -to RELEASE -with-migrations"},
 		{deploy.Move{Advice: deploy.AdviceEnd, Verb: deploy.VerbRollback}, "tfpipeline rollback -env staging ends it"},
+		{deploy.Move{Advice: deploy.AdviceLower, Verb: deploy.VerbScale, Service: "api", Tasks: 3}, "let it keep fewer: tfpipeline scale -env staging -service api -tasks 3"},
 		{deploy.Move{Advice: deploy.AdviceGiveUp, Verb: deploy.VerbUnlock}, "tfpipeline unlock -env staging gives it up"},
 	} {
 		if got := view.Next("staging", deploy.Next{c.move}); got != c.want {

@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
@@ -12,6 +13,7 @@ var phrases = map[deploy.Advice]string{
 	deploy.AdviceRepeat:    "%s",
 	deploy.AdviceFix:       "fix that, then: %s",
 	deploy.AdviceStore:     "store its value: %s",
+	deploy.AdviceLower:     "let it keep fewer: %s",
 	deploy.AdviceWait:      "wait for it, and then: %s",
 	deploy.AdviceRetry:     "to try this one again: %s",
 	deploy.AdviceOverride:  "to override that: %s",
@@ -67,6 +69,7 @@ func Command(environment string, m deploy.Move) string {
 		add(true, "-to", "RELEASE")
 	}
 	add(m.Secret != "", "-secret", m.Secret, "-file", "FILE")
+	add(m.Service != "", "-service", m.Service, "-tasks", strconv.Itoa(m.Tasks))
 	add(m.WithMigrations, "-with-migrations")
 	add(m.Reviewed != "", "-reviewed", m.Reviewed)
 	add(m.OverrideProof != "", "-override-proof", quoted(m.OverrideProof))
