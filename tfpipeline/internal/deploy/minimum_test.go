@@ -70,3 +70,66 @@ func TestRollbackWithALowerMaximum(t *testing.T) {
 		wantRuns(t, w, "v1.1")
 	})
 }
+
+// A release switches the autoscaling of a service off: the apply destroys what
+// SetMinimum would change, both on the way there and on the way back.
+func TestAutoscalingIsSwitchedOff(t *testing.T) {
+	for _, bad := range []bool{false, true} {
+		for _, most := range []int{2, 3} {
+			inWorld(t, func(t *testing.T, w *world) {
+				if _, err := w.start().Scale(t.Context(), AdjustRequest{Services: []string{"api"}, Tasks: 4}); err != nil {
+					t.Fatal(err)
+				}
+				w.planned = Plan{Fingerprint: "fp-size"}
+				w.onApply = func() { delete(w.minimums, "api") }
+				w.behave = func(service, digest string) behaviour {
+					return behaviour{after: 1, fails: bad && digest == digestOf("api", commitOf("v1.2"))}
+				}
+				p := w.start()
+				p.Pipeline.Platform = sized(w.platform, most, most)
+				r, err := p.promote(t.Context(), Request{Tag: "v1.2"})
+				if bad {
+					wantError(t, err, RolledBack, StepWatch, "service api is back")
+					wantRuns(t, w, "v1.1")
+				} else if err != nil || w.services["api"].desired != most {
+					t.Fatalf("%d: %v, %d tasks", most, err, w.services["api"].desired)
+				}
+				if bad && w.services["api"].desired != 4 {
+					t.Errorf("%d: back with %d tasks", most, w.services["api"].desired)
+				}
+				if _, ok := w.minimums["api"]; ok || r.Services["api"].MinimumBefore != nil {
+					t.Errorf("%d: minimums %v, recorded %+v", most, w.minimums, r.Services["api"])
+				}
+			})
+		}
+	}
+}
+
+// So it is where the run that applied it was killed, and another one goes on.
+func TestAutoscalingIsSwitchedOffByADeadRun(t *testing.T) {
+	for _, at := range []point{{StepApply, "Apply", 1}, {StepUpdate, "UpdateService", 2}, {StepWatch, "DescribeDeployments", 1}} {
+		for _, back := range []bool{false, true} {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.planned = Plan{Fingerprint: "fp-size"}
+				w.onApply = func() { delete(w.minimums, "api") }
+				p := w.start()
+				p.Pipeline.Platform = sized(w.platform, 3, 3)
+				p.inject[at] = killedLate
+				p.promote(t.Context(), Request{Tag: "v1.2"})
+				if w.lease == nil {
+					t.Fatal("it was not killed at work")
+				}
+				p = w.start()
+				p.Pipeline.Platform = sized(w.platform, 3, 3)
+				end, q, want := p.promote, Request{Tag: "v1.2"}, "v1.2"
+				if back {
+					end, q, want = p.rollback, Request{}, "v1.1"
+				}
+				if _, err := end(t.Context(), q); err != nil {
+					t.Errorf("%v, back %v: %v", at, back, err)
+				}
+				wantRuns(t, w, want)
+			})
+		}
+	}
+}

@@ -492,9 +492,12 @@ func (c *checks) readBefore(ctx context.Context, applied bool) (latest map[strin
 			own = &ServiceRecord{Digest: r.Release.Digests[name]}
 			r.Services[name] = own
 		}
-		// The apply may have begun to scale a service that ran before.
-		if m, ok := minimums[name]; ok && own.MinimumBefore == nil {
+		// The apply may have begun to scale a service that ran before, or ended that.
+		switch m, ok := minimums[name]; {
+		case ok && own.MinimumBefore == nil:
 			own.MinimumBefore = &m
+		case !ok && !c.env.SizeOf(name).Autoscaled():
+			own.MinimumBefore = nil
 		}
 		if own.Before != "" {
 			continue

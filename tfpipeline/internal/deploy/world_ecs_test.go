@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -310,6 +311,9 @@ func (p *process) Minimums(ctx context.Context, services []string) (map[string]i
 
 func (p *process) SetMinimum(ctx context.Context, service string, tasks int) error {
 	return ignore(call(ctx, p, "SetMinimum", fmt.Sprintf("%s %d", service, tasks), func() (struct{}, error) {
+		if _, ok := p.minimums[service]; !ok {
+			return struct{}{}, errors.New("ValidationException: You must specify a maximum capacity for a scalable target")
+		}
 		env, _ := p.world.platform.Environment(p.env)
 		if most := env.SizeOf(service).MaxTasks; tasks > most {
 			return struct{}{}, fmt.Errorf("ValidationException: Maximum capacity cannot be less than minimum capacity (%d, %d)", most, tasks)
