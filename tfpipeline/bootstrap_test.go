@@ -149,7 +149,7 @@ func TestZone(t *testing.T) {
 			p := configtest.Docs()
 			p.ZoneID = tt.zoneID
 			var said bytes.Buffer
-			id, err := account.New(p, cfg, &console.Console{Err: &said}).Zone(t.Context())
+			id, err := account.New(p, cfg, &console.Console{Err: &said}).FindZone(t.Context())
 			if err != nil {
 				id = "-"
 				said.WriteString(err.Error())

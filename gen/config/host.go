@@ -39,14 +39,15 @@ func (p Platform) HostBelow(e Environment, host string) string {
 
 // FurtherHosts are the DNS names of an environment besides its own, sorted.
 func (p Platform) FurtherHosts(e Environment) (all []string) {
-	for _, host := range p.furtherHosts(e) {
+	for _, host := range p.furtherLabels(e) {
 		all = append(all, p.HostBelow(e, host))
 	}
 	return all
 }
 
-// furtherHosts are the same names relative to the environment's own, sorted.
-func (p Platform) furtherHosts(e Environment) (all []string) {
+// furtherLabels are what stands before the environment's own name in its FurtherHosts,
+// sorted.
+func (p Platform) furtherLabels(e Environment) (all []string) {
 	for _, s := range p.Services {
 		all = append(all, s.Hosts...)
 	}
@@ -66,7 +67,7 @@ func (p Platform) HostsOf(e Environment, s Service) (all []string) {
 	for _, host := range s.Hosts {
 		all = append(all, p.HostBelow(e, host))
 	}
-	if len(all) == 0 && len(p.furtherHosts(e)) > 0 {
+	if len(all) == 0 && len(p.furtherLabels(e)) > 0 {
 		return []string{p.Site(e)}
 	}
 	return all
@@ -78,7 +79,7 @@ func (p Platform) RedirectsIn(e Environment) (all []Redirect) {
 	for _, r := range p.Redirects {
 		if r.Host != "" {
 			r.Host = p.HostBelow(e, r.Host)
-		} else if len(p.furtherHosts(e)) > 0 {
+		} else if len(p.furtherLabels(e)) > 0 {
 			r.Host = p.Site(e)
 		} else if r.Path == "" {
 			r.Path = anyPath

@@ -26,75 +26,69 @@ func (p Platform) Roots() []string { return append([]string{SharedRoot}, p.Envir
 
 // EnvironmentNames lists the environments' names, as declared.
 func (p Platform) EnvironmentNames() []string {
-	return named(p.Environments, func(e Environment) string { return e.Name })
+	return names(p.Environments, func(e Environment) string { return e.Name })
 }
 
 // ServiceNames lists the services' names, as declared.
 func (p Platform) ServiceNames() []string {
-	return named(p.Services, func(s Service) string { return s.Name })
+	return names(p.Services, func(s Service) string { return s.Name })
 }
 
 // TaskNames lists the one-off tasks' names, as declared.
 func (p Platform) TaskNames() []string {
-	return named(p.Tasks, func(t Task) string { return t.Name })
+	return names(p.Tasks, func(t Task) string { return t.Name })
 }
 
 // SecretNames lists the secrets' names, as declared.
 func (p Platform) SecretNames() []string {
-	return named(p.Secrets, func(s Secret) string { return s.Name })
+	return names(p.Secrets, func(s Secret) string { return s.Name })
 }
 
-func named[T any](list []T, name func(T) string) []string {
-	var names []string
+func names[E any](list []E, name func(E) string) []string {
+	var all []string
 	for _, one := range list {
-		names = append(names, name(one))
+		all = append(all, name(one))
 	}
-	return names
+	return all
 }
 
 // Environment returns the environment of that name.
 func (p Platform) Environment(name string) (Environment, bool) {
-	i := slices.IndexFunc(p.Environments, func(e Environment) bool { return e.Name == name })
-	if i < 0 {
-		return Environment{}, false
-	}
-	return p.Environments[i], true
+	return find(p.Environments, func(e Environment) bool { return e.Name == name })
 }
 
 // Service returns the service of that name.
 func (p Platform) Service(name string) (Service, bool) {
-	i := slices.IndexFunc(p.Services, func(s Service) bool { return s.Name == name })
-	if i < 0 {
-		return Service{}, false
-	}
-	return p.Services[i], true
+	return find(p.Services, func(s Service) bool { return s.Name == name })
 }
 
 // Task returns the one-off task of that name.
 func (p Platform) Task(name string) (Task, bool) {
-	i := slices.IndexFunc(p.Tasks, func(t Task) bool { return t.Name == name })
-	if i < 0 {
-		return Task{}, false
-	}
-	return p.Tasks[i], true
+	return find(p.Tasks, func(t Task) bool { return t.Name == name })
 }
 
 // Secret returns the secret of that name.
 func (p Platform) Secret(name string) (Secret, bool) {
-	i := slices.IndexFunc(p.Secrets, func(s Secret) bool { return s.Name == name })
-	if i < 0 {
-		return Secret{}, false
-	}
-	return p.Secrets[i], true
+	return find(p.Secrets, func(s Secret) bool { return s.Name == name })
 }
 
 // DatabaseSecret returns the secret that holds the database's credentials.
 func (p Platform) DatabaseSecret() (Secret, bool) {
-	i := slices.IndexFunc(p.Secrets, func(s Secret) bool { return s.Kind == DatabaseCredentials })
+	return find(p.Secrets, func(s Secret) bool { return s.Kind == DatabaseCredentials })
+}
+
+// Queue returns the queue of that name.
+func (p Platform) Queue(name string) (Queue, bool) {
+	return find(p.Queues, func(q Queue) bool { return q.Name == name })
+}
+
+// find returns the first element for which is holds.
+func find[E any](list []E, is func(E) bool) (found E, ok bool) {
+	i := slices.IndexFunc(list, is)
 	if i < 0 {
-		return Secret{}, false
+		return found, false
 	}
-	return p.Secrets[i], true
+	return list[i], true
 }
 
 // SizeOf returns the size of a service: the environment's, unless overridden.
@@ -105,8 +99,8 @@ func (e Environment) SizeOf(service string) Size {
 	return e.Size
 }
 
-// Spot reports whether any service runs on Fargate Spot in the environment.
-func (p Platform) Spot(e Environment) bool {
+// UsesSpot reports whether any service runs on Fargate Spot in the environment.
+func (p Platform) UsesSpot(e Environment) bool {
 	return slices.ContainsFunc(p.Services, func(s Service) bool { return e.SizeOf(s.Name).Spot })
 }
 

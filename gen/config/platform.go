@@ -405,9 +405,9 @@ type Queue struct {
 	// Visibility is how long a message that was received stays hidden from others:
 	// longer than handling it takes (1 s to 12 h, in whole seconds; default 5 min).
 	Visibility time.Duration
-	// Receives is how often a message is received before it goes to the dead-letter
+	// MaxReceives is how often a message is received before it goes to the dead-letter
 	// queue (1 to 1000; default 5).
-	Receives int
+	MaxReceives int
 	// AlarmAge is how old the oldest message gets before the alarm rings (1 min to
 	// 3 days, in whole seconds; default 15 min). A message in the dead-letter queue
 	// rings another.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,25 +10,10 @@ import (
 
 // OrDefault fills in what is empty.
 func (q Queue) OrDefault() Queue {
-	if q.Visibility == 0 {
-		q.Visibility = 5 * time.Minute
-	}
-	if q.Receives == 0 {
-		q.Receives = 5
-	}
-	if q.AlarmAge == 0 {
-		q.AlarmAge = 15 * time.Minute
-	}
+	q.Visibility = cmp.Or(q.Visibility, 5*time.Minute)
+	q.MaxReceives = cmp.Or(q.MaxReceives, 5)
+	q.AlarmAge = cmp.Or(q.AlarmAge, 15*time.Minute)
 	return q
-}
-
-// Queue returns the queue of that name.
-func (p Platform) Queue(name string) (Queue, bool) {
-	i := slices.IndexFunc(p.Queues, func(q Queue) bool { return q.Name == name })
-	if i < 0 {
-		return Queue{}, false
-	}
-	return p.Queues[i], true
 }
 
 // QueueVariable is the environment variable in which containers find a queue's
@@ -49,7 +35,7 @@ func (c *checker) queues() {
 			c.must(!strings.HasSuffix(q.Name, deadLetterSuffix), path+".name", q.Name, "ends as the names of dead-letter queues do", strings.TrimSuffix(q.Name, deadLetterSuffix))
 		}
 		c.seconds(path+".visibility", q.Visibility, time.Second, 12*time.Hour, 5*time.Minute)
-		c.must(q.Receives == 0 || q.Receives >= 1 && q.Receives <= 1000, path+".receives", q.Receives, "is not a number that SQS counts to, 1 to 1000", 5)
+		c.must(q.MaxReceives == 0 || q.MaxReceives >= 1 && q.MaxReceives <= 1000, path+".maxReceives", q.MaxReceives, "is not a number that SQS counts to, 1 to 1000", 5)
 		c.seconds(path+".alarmAge", q.AlarmAge, time.Minute, 3*24*time.Hour, 15*time.Minute)
 		received := slices.ContainsFunc(c.Services, func(s Service) bool { return slices.Contains(s.Receives, q.Name) })
 		c.must(received || q.Name == "", path, nil, "is received by no service, so its messages would stay there", literal("Receives: []string{"+show(q.Name)+"}"))

@@ -28,8 +28,8 @@ func TestValidateQueues(t *testing.T) {
 			p.Tasks[1].Sends = nil
 		}, []string{`queues[1].name: "mail" is declared twice`}},
 		{"limits", func(p *config.Platform) {
-			p.Queues[0].Visibility, p.Queues[0].Receives, p.Queues[0].AlarmAge = 13*time.Hour, 1001, time.Second
-		}, []string{`queues["mail"].visibility`, `queues["mail"].receives`, `queues["mail"].alarmAge`}},
+			p.Queues[0].Visibility, p.Queues[0].MaxReceives, p.Queues[0].AlarmAge = 13*time.Hour, 1001, time.Second
+		}, []string{`queues["mail"].visibility`, `queues["mail"].maxReceives`, `queues["mail"].alarmAge`}},
 		{"long name", func(p *config.Platform) {
 			long := strings.Repeat("m", 64)
 			p.Queues[0].Name, p.Services[4].Receives, p.Services[0].Sends, p.Tasks[1].Sends = long, []string{long}, nil, nil

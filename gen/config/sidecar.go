@@ -26,11 +26,7 @@ const (
 
 // Router is the sidecar that routes what the service's own container logs.
 func (s Service) Router() (Sidecar, bool) {
-	i := slices.IndexFunc(s.Sidecars, func(c Sidecar) bool { return c.LogRouter.Type != "" })
-	if i < 0 {
-		return Sidecar{}, false
-	}
-	return s.Sidecars[i], true
+	return find(s.Sidecars, func(c Sidecar) bool { return c.LogRouter.Type != "" })
 }
 
 // LogsElsewhere names the sidecar that sends the service's log to another place
@@ -217,7 +213,7 @@ func (c *checker) logRouter(path string, o Sidecar, first string) {
 		name := r.Secrets[option]
 		secret, ok := c.Secret(name)
 		if !ok {
-			c.must(false, at, name, "is not a secret", mostAlike(name, names(c.Secrets, func(s Secret) string { return s.Name })))
+			c.must(false, at, name, "is not a secret", mostAlike(name, c.SecretNames()))
 			continue
 		}
 		c.must(secret.Kind != DatabaseCredentials && secret.Kind != DatabaseRole, at, name, "holds the database's credentials, which no log router needs", nil)

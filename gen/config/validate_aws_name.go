@@ -53,7 +53,7 @@ func (c *checker) environmentNameFits(path, env string) {
 	if !isName(c.Name) || !isName(env) || len(c.Name) > platformName {
 		return
 	}
-	c.must(len(env) <= room, path, env, "makes "+tooLong("environment's name", c.Prefix(env), environmentPrefix), shorten(env, room))
+	c.must(len(env) <= room, path, env, "makes "+long("environment's name", c.Prefix(env))+", where the limits of AWS on the names that begin with it leave "+show(environmentPrefix), shorten(env, room))
 }
 
 // partNameFits checks the name of a service, one-off task or queue.
@@ -75,7 +75,11 @@ func (c *checker) longestEnvironment() string {
 }
 
 func tooLong(what, name string, most int) string {
-	return "the " + what + " " + show(name) + " " + plural(len(name), "character") + " long, where AWS allows " + show(most)
+	return long(what, name) + ", where AWS allows " + show(most)
+}
+
+func long(what, name string) string {
+	return "the " + what + " " + show(name) + " " + plural(len(name), "character") + " long"
 }
 
 // shorten cuts a name to so many characters; nil if nothing would be left.

@@ -39,14 +39,14 @@ func (c *checker) environments() {
 		for _, name := range slices.Sorted(maps.Keys(e.Sizes)) {
 			at := keyed(path+".sizes", name)
 			if _, ok := c.Service(name); !ok {
-				c.must(false, at, nil, "is the size of no service", mostAlike(name, c.serviceNames()))
+				c.must(false, at, nil, "is the size of no service", mostAlike(name, c.ServiceNames()))
 			}
 			c.size(at, e.Sizes[name], e.Protected)
 		}
 		for _, name := range slices.Sorted(maps.Keys(e.Schedules)) {
 			at := keyed(path+".schedules", name)
 			if _, ok := c.Task(name); !ok {
-				c.must(false, at, nil, "is the schedule of no task", mostAlike(name, names(c.Tasks, func(t Task) string { return t.Name })))
+				c.must(false, at, nil, "is the schedule of no task", mostAlike(name, c.TaskNames()))
 			}
 			c.schedule(at, name, e.Schedules[name])
 		}

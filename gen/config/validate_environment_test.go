@@ -60,7 +60,7 @@ environments["staging"].database.parameters["work_mem"]: "" is not a value of a 
 			e := preview()
 			e.Name = "preview-of-the-future-of-every-customer-we-have"
 			p.Environments = append(p.Environments, e)
-		}, `environments["preview-of-the-future-of-every-customer-we-have"].name: "preview-of-the-future-of-every-customer-we-have" makes the environment's name "doc-platform-preview-of-the-future-of-every-customer-we-have" 60 characters long, where AWS allows 49; for example "preview-of-the-future-of-every-custo"`},
+		}, `environments["preview-of-the-future-of-every-customer-we-have"].name: "preview-of-the-future-of-every-customer-we-have" makes the environment's name "doc-platform-preview-of-the-future-of-every-customer-we-have" 60 characters long, where the limits of AWS on the names that begin with it leave 49; for example "preview-of-the-future-of-every-custo"`},
 		{"environments whose names run together", func(p *P) {
 			e := preview()
 			e.Name = "staging-eu"

@@ -33,7 +33,7 @@ func (c *checker) sharedImage(at string, s Service) {
 	case s.Image.Service == s.Name:
 		c.must(false, at, s.Name, "is the service itself, whose image is its own anyway", literal("Image: config.Image{}"))
 	case !ok:
-		c.must(false, at, s.Image.Service, "is not a service whose image this one could run", mostAlike(s.Image.Service, c.serviceNames()))
+		c.must(false, at, s.Image.Service, "is not a service whose image this one could run", mostAlike(s.Image.Service, c.ServiceNames()))
 	default:
 		c.must(builder.Builds(), at, s.Image.Service, "has no image of its own: it runs that of "+show(builder.Image.Service), builder.Image.Service)
 	}

@@ -63,7 +63,7 @@ func (c *checker) permissions(at string, permissions []Permission) {
 // meansStates reports whether a resource matches the state bucket or an object in it.
 func (c *checker) meansStates(resource string) bool {
 	bucket := "arn:aws:s3:::" + c.StateBucket()
-	for _, name := range append([]string{""}, names(c.Environments, func(e Environment) string { return e.Name })...) {
+	for _, name := range append([]string{""}, c.EnvironmentNames()...) {
 		if here := inEnvironment(resource, name); meet(here, bucket) || meet(here, bucket+"/*") {
 			return true
 		}

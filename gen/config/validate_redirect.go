@@ -203,7 +203,7 @@ func (c *checker) hosts(path string, e Environment) {
 		}
 	}
 	c.must(e.WWW == "" || owners[www] == "", at, e.WWW, "makes the name www, which "+owners[www]+" has already", "")
-	for _, host := range c.furtherHosts(e) {
+	for _, host := range c.furtherLabels(e) {
 		name, from := c.HostBelow(e, host), owners[host]
 		if from == "" {
 			from = at
@@ -219,7 +219,7 @@ func (c *checker) hosts(path string, e Environment) {
 			}
 		}
 	}
-	n := 1 + len(c.furtherHosts(e))
+	n := 1 + len(c.furtherLabels(e))
 	c.must(n <= certificateNames, path, literal(plural(n, "name")), "are more than 10, the most that a certificate has: its own, those of Hosts and redirects, and www", nil)
 	rules := len(c.RedirectsIn(e))
 	for _, s := range c.Services {

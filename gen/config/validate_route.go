@@ -101,7 +101,7 @@ func (r *router) routesOf(path string, s Service) {
 	}
 	asked := len(s.Hosts) + len(s.Routes)
 	for _, e := range r.Environments {
-		if len(s.Hosts) == 0 && len(r.furtherHosts(e)) > 0 {
+		if len(s.Hosts) == 0 && len(r.furtherLabels(e)) > 0 {
 			asked = 1 + len(s.Routes)
 		}
 	}

@@ -92,7 +92,7 @@ func (c *checker) calls(path string, s Service) {
 		}
 		callee, ok := c.Service(name)
 		if !ok {
-			c.must(false, at, name, "is not a service", mostAlike(name, c.serviceNames()))
+			c.must(false, at, name, "is not a service", mostAlike(name, c.ServiceNames()))
 			continue
 		}
 		c.must(callee.Port != 0, at, name, "has no port, so nobody can call it", literal("Port: 3000"))
@@ -108,24 +108,12 @@ func (c *checker) secretReferences(path string, secrets []string) {
 		}
 		s, ok := c.Secret(name)
 		if !ok {
-			c.must(false, at, name, "is not a secret", mostAlike(name, names(c.Secrets, func(s Secret) string { return s.Name })))
+			c.must(false, at, name, "is not a secret", mostAlike(name, c.SecretNames()))
 			continue
 		}
 		c.must(s.Kind != DatabaseCredentials, at, name,
 			"holds the database's credentials, which a container receives by its field database", literal("Database: true"))
 	}
-}
-
-func (c *checker) serviceNames() []string {
-	return names(c.Services, func(s Service) string { return s.Name })
-}
-
-func names[E any](list []E, name func(E) string) []string {
-	out := make([]string, len(list))
-	for i, e := range list {
-		out[i] = name(e)
-	}
-	return out
 }
 
 // mostAlike returns the known name that is most like the wrong one; nil if there is

@@ -16,7 +16,7 @@ func (c *checker) tasks() {
 			c.partNameFits(path+".name", t.Name)
 		}
 		if _, ok := c.Service(t.Service); !ok {
-			c.must(false, path+".service", t.Service, "is not a service whose image the task could run", mostAlike(t.Service, c.serviceNames()))
+			c.must(false, path+".service", t.Service, "is not a service whose image the task could run", mostAlike(t.Service, c.ServiceNames()))
 		}
 		c.must(len(t.Command) > 0, path+".command", nil, "none, and the image's own command would start the service", literal(`{"migrate", "up"}`))
 		c.words(path+".command", t.Command, "migrate")

@@ -33,7 +33,7 @@ func (c *checker) variablesHere(path string, e Environment) {
 		at := keyed(path, name)
 		of, command, ok := c.containerOf(name)
 		if !ok {
-			known := append(c.serviceNames(), names(c.Tasks, func(t Task) string { return t.Name })...)
+			known := append(c.ServiceNames(), c.TaskNames()...)
 			c.must(false, at, nil, "are the variables of no service or task", mostAlike(name, known))
 			continue
 		}

@@ -85,8 +85,8 @@ func Market() config.Platform {
 		// A release that crashes receives messages without handling them, and they
 		// must not become dead letters by that.
 		Queues: []config.Queue{
-			{Name: "mail", Visibility: 15 * time.Second, Receives: 50},
-			{Name: "pages", Visibility: 15 * time.Second, Receives: 50},
+			{Name: "mail", Visibility: 15 * time.Second, MaxReceives: 50},
+			{Name: "pages", Visibility: 15 * time.Second, MaxReceives: 50},
 		},
 
 		Environments: []config.Environment{

@@ -130,7 +130,7 @@ func Shop() config.Platform {
 
 		Buckets: []config.Bucket{{Name: "invoices"}},
 		Queues: []config.Queue{
-			{Name: "mail", Visibility: time.Minute, Receives: 3, AlarmAge: 10 * time.Minute},
+			{Name: "mail", Visibility: time.Minute, MaxReceives: 3, AlarmAge: 10 * time.Minute},
 			{Name: "stock-changes"},
 		},
 

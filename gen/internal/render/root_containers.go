@@ -352,7 +352,7 @@ func environmentQueues(p config.Platform, e config.Environment) []node {
 		q = q.OrDefault()
 		all = append(all, field{q.Name, object{
 			{"alarm_age", int(q.AlarmAge.Seconds())},
-			{"receives", q.Receives},
+			{"receives", q.MaxReceives},
 			{"visibility", int(q.Visibility.Seconds())},
 		}})
 	}

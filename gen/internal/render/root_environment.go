@@ -33,7 +33,7 @@ func environmentRoot(p config.Platform, e config.Environment) (root, error) {
 		source{"load_balancer.tf", environmentLoadBalancer(p, e)},
 		source{"firewall.tf", environmentFirewall(p, e)},
 		source{"cluster.tf", []node{
-			moduleCall("cluster", "cluster", slices.Concat([]node{set("name", p.Cluster(e.Name))}, sessionLog(p, e), spot(p.Spot(e)))...),
+			moduleCall("cluster", "cluster", slices.Concat([]node{set("name", p.Cluster(e.Name))}, sessionLog(p, e), spot(p.UsesSpot(e)))...),
 		}},
 		source{"secrets.tf", environmentSecrets(p, e)},
 		source{"database.tf", environmentDatabase(p, e)},

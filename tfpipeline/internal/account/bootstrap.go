@@ -20,7 +20,7 @@ func (a *Account) Bootstrap(ctx context.Context, env, retry string, change func(
 	if err := a.Check(ctx); err != nil {
 		return false, nil, err
 	}
-	if _, err := a.Zone(ctx); err != nil {
+	if _, err := a.FindZone(ctx); err != nil {
 		return false, nil, err
 	}
 	shared := func(ctx context.Context) (bool, error) { return change(ctx, config.SharedRoot) }

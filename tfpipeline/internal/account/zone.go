@@ -12,13 +12,13 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/state"
 )
 
-// Zone returns the id of the public hosted zone of the platform's domain. It
+// FindZone returns the id of the public hosted zone of the platform's domain. It
 // tells the console which zone it is, and which others have that name. It
 // returns "" if the platform has no domain, or if the shared root has yet to
 // create the zone. It returns an error if ZoneID names no suitable zone. It
 // also returns one if ZoneID is empty and the account has a zone of that name
 // that the shared root did not create: DNS would ask only one of the two.
-func (a *Account) Zone(ctx context.Context) (id string, err error) {
+func (a *Account) FindZone(ctx context.Context) (id string, err error) {
 	if !a.platform.HasLoadBalancer() {
 		return "", nil
 	}
