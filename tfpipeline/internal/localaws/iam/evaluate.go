@@ -72,7 +72,8 @@ func (i Identity) Judge(q Question) Verdict {
 
 // concerns reports whether a statement applies to a question.
 func (s Statement) concerns(action, resource string, keys map[string][]string) bool {
-	return slices.ContainsFunc(s.Actions, func(p string) bool { return glob(p, action) }) != s.NotActions &&
+	s, ok := s.resolved(keys)
+	return ok && slices.ContainsFunc(s.Actions, func(p string) bool { return glob(p, action) }) != s.NotActions &&
 		slices.ContainsFunc(s.Resources, func(p string) bool { return matchesResource(p, resource) }) != s.NotResources &&
 		s.holds(keys)
 }
@@ -114,7 +115,8 @@ func (p Policy) trusts(action string, keys map[string][]string, principals func(
 	keys = lower(keys)
 	trusted := false
 	for _, s := range p.Statements {
-		if !slices.ContainsFunc(principals(s), func(p string) bool { return p == "*" || slices.Contains(names, p) }) || !s.holds(keys) ||
+		s, ok := s.resolved(keys)
+		if !ok || !slices.ContainsFunc(principals(s), func(p string) bool { return p == "*" || slices.Contains(names, p) }) || !s.holds(keys) ||
 			slices.ContainsFunc(s.Actions, func(p string) bool { return glob(p, action) }) == s.NotActions {
 			continue
 		}

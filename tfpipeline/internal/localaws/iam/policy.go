@@ -2,7 +2,7 @@
 // questions a call asks (an action on a resource, under condition keys), and
 // whether policies, a permissions boundary and a role's trust allow it.
 //
-// It knows the elements, operators and calls that this platform uses, and
+// It knows the elements, operators, variables and calls that this platform uses, and
 // refuses all others by name: what it does not understand it never allows.
 package iam
 
@@ -42,8 +42,8 @@ type Condition struct {
 	Values        []string
 }
 
-// Parse reads a policy document. It returns all problems at once: elements and
-// operators that this package does not know are problems.
+// Parse reads a policy document. It returns all problems at once: elements,
+// operators and variables that this package does not know are problems.
 func Parse(document []byte) (Policy, error) {
 	var d struct {
 		Version   string
@@ -73,6 +73,11 @@ func Parse(document []byte) (Policy, error) {
 	for i, in := range d.Statement {
 		problem := func(format string, args ...any) {
 			problems = append(problems, fmt.Errorf("statement %d (%s): %w", i+1, in.Sid, fmt.Errorf(format, args...)))
+		}
+		refuse := func(err error) {
+			if err != nil {
+				problem("%w", err)
+			}
 		}
 		s := Statement{
 			Sid: in.Sid, Deny: in.Effect == "Deny",
@@ -117,17 +122,21 @@ func Parse(document []byte) (Policy, error) {
 			problem("no resource")
 		}
 		for operator, keys := range in.Condition {
-			if _, _, err := operatorNamed(operator); err != nil {
-				problem("%w", err)
-			}
+			_, _, err := operatorNamed(operator)
+			refuse(err)
 			for key, values := range keys {
 				c := Condition{Operator: operator, Key: key}
 				for _, v := range values {
 					c.Values = append(c.Values, string(v))
 				}
+				refuse(noVariables("a condition key", key))
+				refuse(knownVariables(c.Values))
 				s.Conditions = append(s.Conditions, c)
 			}
 		}
+		refuse(noVariables("an action", s.Actions...))
+		refuse(noVariables("a principal", slices.Concat(s.Federated, s.Services, s.AWS)...))
+		refuse(knownVariables(s.Resources))
 		for i, a := range s.Actions {
 			s.Actions[i] = strings.ToLower(a)
 		}

@@ -24,6 +24,14 @@ func TestParseRefuses(t *testing.T) {
 		{`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Condtion": {}}}`, `unknown field "Condtion"`},
 		{`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"CanonicalUser": "x"}}}`, "principal CanonicalUser is not modelled"},
 		{`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "NotPrincipal": {"AWS": "x"}}}`, "NotPrincipal is not modelled"},
+		{`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::home/${aws:usrname}/*"}}`, "variable ${aws:usrname} is not modelled"},
+		{`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": ["*", "arn:aws:s3:::${aws:userid}/${aws:username}"]}}`, "variable ${aws:username} is not modelled"},
+		{`{"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "s3:*", "NotResource": "arn:aws:s3:::${*}"}}`, "variable ${*} is not modelled"},
+		{`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Condition": {"StringLike": {"s3:prefix": ["a", "${aws:userid, 'b'}"]}}}}`, "variable ${aws:userid, 'b'} is not modelled"},
+		{`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Condition": {"StringLike": {"aws:ResourceTag/${aws:userid}": "a"}}}}`, "no variable may be in a condition key"},
+		{`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:${aws:userid}", "Resource": "*"}}`, "no variable may be in an action"},
+		{`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "${aws:userid}"}}}`, "no variable may be in a principal"},
+		{`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::${aws:userid"}}`, "variable ${aws:userid is not modelled"},
 	} {
 		if _, err := Parse([]byte(c.document)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want %q", c.document, err, c.want)
@@ -75,6 +83,12 @@ func TestJudge(t *testing.T) {
 		{"all values", one(condition(`{"ForAllValues:StringEquals": {"k": ["a", "b"]}}`)), "ec2:DeleteVpc", vpc, key("k", "a", "c"), "because no identity"},
 		{"all values of none", one(condition(`{"ForAllValues:StringEquals": {"k": "a"}}`)), "ec2:DeleteVpc", vpc, nil, ""},
 		{"any value", one(condition(`{"ForAnyValue:StringEquals": {"k": "a"}}`)), "ec2:DeleteVpc", vpc, key("k", "c", "a"), ""},
+		{"a variable in a resource", one(`{"Effect": "Allow", "Action": "ec2:*", "Resource": "arn:aws:ec2:us-west-2:123456789012:vpc/${aws:UserId}-*"}`), "ec2:DeleteVpc", vpc, key("aws:userid", "vpc"), ""},
+		{"a variable of somebody else", one(`{"Effect": "Allow", "Action": "ec2:*", "Resource": "arn:aws:ec2:us-west-2:123456789012:vpc/${aws:userid}-*"}`), "ec2:DeleteVpc", vpc, key("aws:userid", "igw"), "because no identity"},
+		{"a variable without a value", one(`{"Effect": "Allow", "Action": "ec2:*", "Resource": "arn:aws:ec2:us-west-2:123456789012:vpc/${aws:userid}*"}`), "ec2:DeleteVpc", vpc, nil, "because no identity"},
+		{"a variable in a condition", one(condition(`{"StringEquals": {"k": "${aws:userid}"}}`)), "ec2:DeleteVpc", vpc, map[string][]string{"k": {"a"}, "aws:userid": {"a"}}, ""},
+		{"a variable that differs", one(condition(`{"StringEquals": {"k": "${aws:userid}"}}`)), "ec2:DeleteVpc", vpc, map[string][]string{"k": {"a"}, "aws:userid": {"b"}}, "because no identity"},
+		{"a variable without a value equals nothing", one(condition(`{"StringEquals": {"k": "${aws:userid}"}}`)), "ec2:DeleteVpc", vpc, key("k", "${aws:userid}"), "because no identity"},
 		{"any value of none", one(condition(`{"ForAnyValue:StringEquals": {"k": "a"}}`)), "ec2:DeleteVpc", vpc, nil, "because no identity"},
 	} {
 		v := c.identity.Judge(Question{c.action, c.resource, c.keys})
@@ -98,6 +112,8 @@ func TestTrustsCaller(t *testing.T) {
 		{`{"AWS": "` + session + `"}`, `{}`, true},
 		{`{"AWS": "` + own + `root"}`, `{"StringEquals": {"sts:ExternalId": "e"}}`, true},
 		{`{"AWS": "` + own + `root"}`, `{"StringEquals": {"sts:ExternalId": "other"}}`, false},
+		{`{"AWS": "` + own + `root"}`, `{"StringEquals": {"sts:RoleSessionName": "${aws:userid}"}}`, true},
+		{`{"AWS": "` + own + `root"}`, `{"StringEquals": {"sts:ExternalId": "${aws:userid}"}}`, false},
 		{`{"AWS": "` + own + `root"}`, `{"ArnLike": {"aws:PrincipalArn": "` + own + `role/y/*"}}`, false},
 		{`{"AWS": "arn:aws:iam::210987654321:root"}`, `{}`, false},
 		{`{"AWS": "` + own + `role/deploy"}`, `{}`, false},
@@ -105,7 +121,7 @@ func TestTrustsCaller(t *testing.T) {
 		{`{"Service": "ecs-tasks.amazonaws.com"}`, `{}`, false},
 	} {
 		p := policy(t, `{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": `+c.principal+`, "Condition": `+c.condition+`}`)
-		keys := map[string][]string{"sts:ExternalId": {"e"}, "aws:PrincipalArn": {role}}
+		keys := map[string][]string{"sts:ExternalId": {"e"}, "sts:RoleSessionName": {"AROA:s"}, "aws:userid": {"AROA:s"}, "aws:PrincipalArn": {role}}
 		if got := p.TrustsCaller("123456789012", []string{session, role}, keys); got != c.trusted {
 			t.Errorf("%s, %s: trusted %v", c.principal, c.condition, got)
 		}

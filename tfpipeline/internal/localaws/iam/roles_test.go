@@ -146,6 +146,7 @@ func TestOperators(t *testing.T) {
 			questions, err := iam.Questions(iam.Read(c.service, c.operation, a.Request(t, "http://localhost", "key", ""), []byte(c.body)), "us-west-2", "123456789012", nobody{}, false)
 			denied := err != nil // no role of the platform may, so the table does not know it
 			for _, q := range questions {
+				q.Keys["aws:userid"] = []string{operator}
 				denied = denied || !all["staging"].Judge(q).Allowed
 			}
 			if denied == c.allowed {
@@ -177,7 +178,7 @@ func TestOperatorsBeyondCalls(t *testing.T) {
 		{"s3:GetObject", bucket + "/terraform/staging.tfstate", false},
 		{"s3:PutObject", bucket + "/" + p.LockKey("staging"), false},
 	} {
-		if v := staging.Judge(iam.Question{Action: c.action, Resource: c.resource}); v.Allowed != c.allowed {
+		if v := staging.Judge(iam.Question{Action: c.action, Resource: c.resource, Keys: map[string][]string{"aws:userid": {operator}}}); v.Allowed != c.allowed {
 			t.Errorf("%s of %s: allowed %v, want %v", c.action, c.resource, v.Allowed, c.allowed)
 		}
 	}
@@ -187,6 +188,9 @@ func TestOperatorsBeyondCalls(t *testing.T) {
 		t.Error("a session needs no document that the policy names")
 	}
 }
+
+// operator is the id of somebody with the policy: of a role, and the name of the session.
+const operator = "AROAEXAMPLE:alice@example.com"
 
 // nobody is an account in which nothing can be looked up.
 type nobody struct{}
