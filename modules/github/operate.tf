@@ -57,19 +57,49 @@ resource "aws_iam_policy" "operate" {
         }
       },
       {
-        # The client opens the channel with its caller's credentials, and joins and
-        # ends its own sessions.
-        Sid    = "Channel"
+        # The client opens a channel with its caller's credentials, and with a token
+        # that only the start of the session or its resumption gives. AWS names no
+        # resource of this action.
+        Sid      = "Channel"
+        Effect   = "Allow"
+        Action   = "ssmmessages:OpenDataChannel"
+        Resource = "*"
+      },
+      {
+        # The client resumes and ends its caller's own tunnels, by the tags that
+        # Session Manager gives each session: who started it (AWS's examples have the
+        # id with and without an ending), and in which task.
+        Sid    = "OwnTunnels"
         Effect = "Allow"
         Action = [
           "ssm:ResumeSession",
           "ssm:TerminateSession",
-          "ssmmessages:OpenDataChannel",
+        ]
+        Resource = ["arn:aws:ssm:${var.region}:${var.account}:session/*"]
+        Condition = {
+          StringLike = {
+            "ssm:resourceTag/aws:ssmmessages:session-id" = ["$${aws:userid}", "$${aws:userid}-*"]
+            "ssm:resourceTag/aws:ssmmessages:target-id"  = "ecs:${var.platform}-${each.key}_*"
+          }
+        }
+      },
+      {
+        # ECS starts the sessions of commands, under its own role: so only the task
+        # says which environment they are of, and nothing says whose.
+        Sid    = "Commands"
+        Effect = "Allow"
+        Action = [
+          "ssm:ResumeSession",
+          "ssm:TerminateSession",
         ]
         Resource = [
-          "arn:aws:ssm:${var.region}:${var.account}:session/$${aws:userid}-*",
           "arn:aws:ssm:${var.region}:${var.account}:session/ecs-execute-command-*",
         ]
+        Condition = {
+          StringLike = {
+            "ssm:resourceTag/aws:ssmmessages:target-id" = "ecs:${var.platform}-${each.key}_*"
+          }
+        }
       },
       [for secret in each.value.database_secret[*] : {
         Sid    = "DatabasePassword"

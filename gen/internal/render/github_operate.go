@@ -4,6 +4,7 @@ package render
 // open a console of its database. No role of a workflow has it.
 func githubOperate() []node {
 	own := "${var.platform}-${each.key}"
+	target := expr(`"ecs:` + own + `_*"`) // ecs:CLUSTER_TASK_CONTAINER
 	return []node{
 		comment("For people, to be attached to a permission set, a group or a role of theirs: no workflow has it. A session is opened in the containers of the environment's tasks, and never in Service Connect's proxy, which sees the traffic of all."),
 		resource("aws_iam_policy", "operate",
@@ -32,11 +33,30 @@ func githubOperate() []node {
 					when("BoolIfExists", "ssm:SessionDocumentAccessCheck", "true"),
 				},
 				object{
-					note("The client opens the channel with its caller's credentials, and joins and ends its own sessions."),
+					note("The client opens a channel with its caller's credentials, and with a token that only the start of the session or its resumption gives. AWS names no resource of this action."),
 					{"Sid", "Channel"},
 					{"Effect", "Allow"},
-					{"Action", list{"ssm:ResumeSession", "ssm:TerminateSession", "ssmmessages:OpenDataChannel"}},
-					{"Resource", arns("ssm", "session/$${aws:userid}-*", "session/ecs-execute-command-*")},
+					{"Action", "ssmmessages:OpenDataChannel"},
+					{"Resource", "*"},
+				},
+				object{
+					note("The client resumes and ends its caller's own tunnels, by the tags that Session Manager gives each session: who started it (AWS's examples have the id with and without an ending), and in which task."),
+					{"Sid", "OwnTunnels"},
+					{"Effect", "Allow"},
+					{"Action", list{"ssm:ResumeSession", "ssm:TerminateSession"}},
+					{"Resource", arns("ssm", "session/*")},
+					{"Condition", object{{"StringLike", object{
+						{"ssm:resourceTag/aws:ssmmessages:session-id", row{"${aws:userid}", "${aws:userid}-*"}},
+						{"ssm:resourceTag/aws:ssmmessages:target-id", target},
+					}}}},
+				},
+				object{
+					note("ECS starts the sessions of commands, under its own role: so only the task says which environment they are of, and nothing says whose."),
+					{"Sid", "Commands"},
+					{"Effect", "Allow"},
+					{"Action", list{"ssm:ResumeSession", "ssm:TerminateSession"}},
+					{"Resource", arns("ssm", "session/ecs-execute-command-*")},
+					when("StringLike", "ssm:resourceTag/aws:ssmmessages:target-id", target),
 				},
 				loop{"secret", "each.value.database_secret[*]", allow("DatabasePassword", "secretsmanager:GetSecretValue", arns("secretsmanager", "secret:${secret}-??????"))},
 				object{

@@ -129,8 +129,18 @@ func TestOperators(t *testing.T) {
 		{"ssm", "StartSession", `{"Target":"ecs:doc-platform-staging_0_0-1","DocumentName":"` + tunnel + `"}`, true},
 		{"ssm", "StartSession", `{"Target":"ecs:doc-platform-staging_0_0-1"}`, false},
 		{"ssm", "StartSession", `{"Target":"ecs:doc-platform-production_0_0-1","DocumentName":"` + tunnel + `"}`, false},
-		{"ssm", "TerminateSession", `{"SessionId":"ecs-execute-command-4f1c"}`, true},
-		{"ssm", "TerminateSession", `{"SessionId":"bob-4f1c"}`, false},
+		{"ssm", "TerminateSession", `{"SessionId":"ecs-execute-command-staging"}`, true},
+		{"ssm", "ResumeSession", `{"SessionId":"ecs-execute-command-staging"}`, true},
+		{"ssm", "TerminateSession", `{"SessionId":"ecs-execute-command-staging-2"}`, false},
+		{"ssm", "TerminateSession", `{"SessionId":"ecs-execute-command-production"}`, false},
+		{"ssm", "ResumeSession", `{"SessionId":"ecs-execute-command-production"}`, false},
+		{"ssm", "ResumeSession", `{"SessionId":"ecs-execute-command-untagged"}`, false},
+		{"ssm", "TerminateSession", `{"SessionId":"alice@example.com-staging"}`, true},
+		{"ssm", "ResumeSession", `{"SessionId":"alice@example.com-staging"}`, true},
+		{"ssm", "ResumeSession", `{"SessionId":"alice@example.com-production"}`, false},
+		{"ssm", "TerminateSession", `{"SessionId":"bob@example.com-staging"}`, false},
+		{"ssm", "ResumeSession", `{"SessionId":"bob@example.com-staging"}`, false},
+		{"ssm", "ResumeSession", `{"SessionId":"untagged-4f1c"}`, false},
 		{"logs", "PutLogEvents", `{"logGroupName":"/doc-platform/staging/exec/sessions","logStreamName":"x"}`, true},
 		{"logs", "PutLogEvents", `{"logGroupName":"/doc-platform/staging/api","logStreamName":"x"}`, false},
 		{"logs", "DeleteLogStream", `{"logGroupName":"/doc-platform/staging/exec/sessions","logStreamName":"x"}`, false},
@@ -143,7 +153,7 @@ func TestOperators(t *testing.T) {
 	} {
 		t.Run(c.operation+" "+c.body, func(t *testing.T) {
 			a := iamtest.Attempt{Service: c.service, Operation: c.operation, Parameters: c.body}
-			questions, err := iam.Questions(iam.Read(c.service, c.operation, a.Request(t, "http://localhost", "key", ""), []byte(c.body)), "us-west-2", "123456789012", nobody{}, false)
+			questions, err := iam.Questions(iam.Read(c.service, c.operation, a.Request(t, "http://localhost", "key", ""), []byte(c.body)), "us-west-2", "123456789012", tagged{}, false)
 			denied := err != nil // no role of the platform may, so the table does not know it
 			for _, q := range questions {
 				q.Keys["aws:userid"] = []string{operator}
@@ -168,9 +178,11 @@ func TestOperatorsBeyondCalls(t *testing.T) {
 	}{
 		{"ssm:StartSession", "arn:aws:ecs:us-west-2:123456789012:task/doc-platform-staging/0", true},
 		{"ssm:StartSession", "arn:aws:ssm:us-west-2:123456789012:document/SSM-SessionManagerRunShell", false},
-		{"ssm:ResumeSession", "arn:aws:ssm:us-west-2:123456789012:session/ecs-execute-command-4f1c", true},
+		// AWS's reference knows no resource of it, and its guide that of a session.
+		{"ssmmessages:OpenDataChannel", "*", true},
 		{"ssmmessages:OpenDataChannel", "arn:aws:ssm:us-west-2:123456789012:session/ecs-execute-command-4f1c", true},
-		{"ssmmessages:OpenDataChannel", "arn:aws:ssm:us-west-2:123456789012:session/bob-4f1c", false},
+		{"ssmmessages:OpenDataChannel", "arn:aws:ssm:us-west-2:123456789012:session/alice@example.com-4f1c", true},
+		{"ssmmessages:CreateDataChannel", "*", false},
 		{"s3:ListBucket", bucket, true},
 		{"s3:GetObject", bucket + "/" + p.LockKey("staging"), true},
 		{"s3:GetObject", bucket + "/" + p.HistoryPrefix("staging") + "freeze.journal.json", true},
@@ -192,11 +204,21 @@ func TestOperatorsBeyondCalls(t *testing.T) {
 // operator is the id of somebody with the policy: of a role, and the name of the session.
 const operator = "AROAEXAMPLE:alice@example.com"
 
-// nobody is an account in which nothing can be looked up.
-type nobody struct{}
+// tagged is an account with sessions: of alice, of bob, and those that ECS starts under
+// its own role. Session Manager tags each with who started it, and with its target:
+// https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-restrict-access-examples.html
+type tagged struct{}
 
-func (nobody) Resolve(string, string) []string { return nil }
-func (nobody) Tags(string) map[string]string   { return nil }
+func (tagged) Resolve(string, string) []string { return nil }
+func (tagged) Tags(arn string) map[string]string {
+	_, id, ok := strings.Cut(arn, ":session/")
+	for name, owner := range map[string]string{"alice@example.com": operator, "bob@example.com": "AROAEXAMPLE:bob@example.com", "ecs-execute-command": "AROAOFECS:ecs-execute-command"} {
+		if env, its := strings.CutPrefix(id, name+"-"); ok && its && env != "untagged" {
+			return map[string]string{"aws:ssmmessages:session-id": owner, "aws:ssmmessages:target-id": "ecs:doc-platform-" + env + "_0_0-1"}
+		}
+	}
+	return nil
+}
 
 // TestNotHeld names what IAM cannot prevent within one account. Each is
 // explained in the README of modules/github.

@@ -141,6 +141,7 @@ var ec2Kinds = map[string]string{
 //
 //	request-tags   aws:RequestTag/… and aws:TagKeys
 //	resource-tags  aws:ResourceTag/…
+//	session-tags   ssm:resourceTag/…
 func (t templates) key(q Question, key string) {
 	switch name, template, _ := strings.Cut(key, "="); name {
 	case "request-tags":
@@ -153,6 +154,10 @@ func (t templates) key(q Question, key string) {
 	case "resource-tags":
 		for k, v := range t.lookup.Tags(q.Resource) {
 			q.Keys["aws:ResourceTag/"+k] = []string{v}
+		}
+	case "session-tags":
+		for k, v := range t.lookup.Tags(q.Resource) {
+			q.Keys["ssm:resourceTag/"+k] = []string{v}
 		}
 	case "ecs:cluster":
 		if values := t.resources("ecs", template); len(values) > 0 {
