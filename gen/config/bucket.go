@@ -2,7 +2,6 @@ package config
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -29,16 +28,5 @@ func (c *checker) buckets() {
 		uses := slices.ContainsFunc(c.Services, func(s Service) bool { return slices.Contains(s.Buckets, b.Name) }) ||
 			slices.ContainsFunc(c.Tasks, func(t Task) bool { return slices.Contains(t.Buckets, b.Name) })
 		c.must(uses || b.Name == "", path, nil, "is used by no service and no task", literal("Buckets: []string{"+show(b.Name)+"}"))
-	}
-}
-
-// bucketReferences checks the names of the buckets that a container uses.
-func (c *checker) bucketReferences(path string, buckets []string) {
-	for i, name := range buckets {
-		at := path + "[" + strconv.Itoa(i) + "]"
-		if c.must(slices.Index(buckets, name) == i, at, name, "is listed twice", nil) {
-			known := names(c.Buckets, func(b Bucket) string { return b.Name })
-			c.must(slices.Contains(known, name), at, name, "is not a bucket", mostAlike(name, known))
-		}
 	}
 }

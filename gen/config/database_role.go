@@ -88,7 +88,7 @@ func (c *checker) databaseLogin(path string, database bool, secrets []string) {
 		if !ok || s.Kind != DatabaseRole || slices.Index(secrets, name) != i {
 			continue
 		}
-		at := path + ".secrets[" + strconv.Itoa(i) + "]"
+		at := indexed(path+".secrets", i)
 		c.must(database, at, name, "is a role of the database, to which the container has no way: it lacks the field database", nil)
 		c.must(first == "", at, name, "is a second role of the database, and a container logs in with one: "+show(first), nil)
 		first = name

@@ -44,6 +44,11 @@ func (p Platform) SecretNames() []string {
 	return names(p.Secrets, func(s Secret) string { return s.Name })
 }
 
+// QueueNames lists the queues' names, as declared.
+func (p Platform) QueueNames() []string {
+	return names(p.Queues, func(q Queue) string { return q.Name })
+}
+
 func names[E any](list []E, name func(E) string) []string {
 	var all []string
 	for _, one := range list {

@@ -3,7 +3,6 @@ package config
 import (
 	"cmp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -39,19 +38,6 @@ func (c *checker) queues() {
 		c.seconds(path+".alarmAge", q.AlarmAge, time.Minute, 3*24*time.Hour, 15*time.Minute)
 		received := slices.ContainsFunc(c.Services, func(s Service) bool { return slices.Contains(s.Receives, q.Name) })
 		c.must(received || q.Name == "", path, nil, "is received by no service, so its messages would stay there", literal("Receives: []string{"+show(q.Name)+"}"))
-	}
-}
-
-// queueReferences checks the names of the queues that a container uses.
-func (c *checker) queueReferences(path string, queues []string) {
-	for i, name := range queues {
-		at := path + "[" + strconv.Itoa(i) + "]"
-		if !c.must(slices.Index(queues, name) == i, at, name, "is listed twice", nil) {
-			continue
-		}
-		if _, ok := c.Queue(name); !ok {
-			c.must(false, at, name, "is not a queue", mostAlike(name, names(c.Queues, func(q Queue) string { return q.Name })))
-		}
 	}
 }
 

@@ -41,7 +41,7 @@ var kernelPattern = regexp.MustCompile(`^/(dev|proc|sys)(/|$)`)
 func (c *checker) security(at string, s Security) {
 	c.must(s.User == "" || isUser(s.User), at+".user", s.User, "is neither a user nor a user and a group, each by name or by number up to 2147483647", "1000:1000")
 	for i, folder := range s.Writable {
-		of := at + ".writable[" + show(i) + "]"
+		of := indexed(at+".writable", i)
 		if !c.must(path.IsAbs(folder) && path.Clean(folder) == folder && folder != "/" && isPrintable(folder), of, folder, "is not the absolute path of a folder below the root", "/tmp") {
 			continue
 		}

@@ -89,7 +89,7 @@ func (c *checker) sidecars(path string, s Service) {
 		c.words(at+".command", o.Command, "--config=/etc/otel.yaml")
 		c.healthCommand(at+".healthCommand", o.HealthCommand)
 		for j, port := range o.Ports {
-			of := at + ".ports[" + strconv.Itoa(j) + "]"
+			of := indexed(at+".ports", j)
 			if c.must(isPort(port), of, port, portRule, 4317) {
 				first, taken := ports[port]
 				c.must(!taken, of, port, "is "+first+" already, and containers of a task share its ports", nil)
@@ -139,7 +139,7 @@ func (c *checker) sidecarImage(path, image string) {
 // dependencies checks what a container waits for.
 func (c *values) dependencies(path, name string, all []Dependency, s Service) {
 	for i, d := range all {
-		at := path + "[" + strconv.Itoa(i) + "]"
+		at := indexed(path, i)
 		if !c.must(!slices.ContainsFunc(all[:i], func(o Dependency) bool { return o.Container == d.Container }), at+".container", d.Container, "is listed twice", nil) {
 			continue
 		}

@@ -88,6 +88,11 @@ func (c *values) must(ok bool, path string, value any, rule string, example any)
 	return ok
 }
 
+// atMost checks how many elements there are. of says whose limit it is.
+func (c *values) atMost(path string, n int, noun string, most int, of string, example any) {
+	c.must(n <= most, path, literal(plural(n, noun)), "are more than "+show(most)+", the most that "+of, example)
+}
+
 // show writes a value as Go does; long text is cut, since one problem is one
 // line.
 func show(v any) string {
@@ -115,10 +120,13 @@ func show(v any) string {
 // name is missing or was used before.
 func element(list string, index int, name string, used map[string]int) string {
 	if first, ok := used[name]; name == "" || ok && first != index {
-		return list + "[" + strconv.Itoa(index) + "]"
+		return indexed(list, index)
 	}
 	return keyed(list, name)
 }
+
+// indexed is the path of what a list holds at an index.
+func indexed(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
 
 // keyed is the path of what a map or list holds under a name.
 func keyed(path, key string) string { return path + "[" + show(key) + "]" }

@@ -136,7 +136,7 @@ func (c *checker) alarms(path string, a Alarms) {
 	c.must(a.Period >= time.Minute && a.Period <= 24*time.Hour && a.Period%time.Minute == 0, path+".period", a.Period,
 		"is not a number of whole minutes, up to a day", 5*time.Minute)
 	for i, email := range a.Emails {
-		at := path + ".emails[" + show(i) + "]"
+		at := indexed(path+".emails", i)
 		domain := strings.ToLower(email[strings.LastIndex(email, "@")+1:])
 		if c.must(len(email) <= 254 && emailPattern.MatchString(email) && isDNS(domain, 2), at, email, "is not an e-mail address", "on-call@shop.io") {
 			c.must(slices.Index(a.Emails, email) == i, at, email, "is listed twice", nil)

@@ -59,7 +59,7 @@ func (c *values) healthCommand(path string, command []string) {
 	ok := command[0] == "CMD" && len(command) > 1 || command[0] == "CMD-SHELL" && len(command) == 2
 	c.must(ok, path, literal("it"), `is neither "CMD" and the words of a command nor "CMD-SHELL" and one line for a shell`, literal(`{"CMD", "/bin/check"}`))
 	for i, word := range command {
-		at := path + "[" + show(i) + "]"
+		at := indexed(path, i)
 		c.must(word != "" && isPrintable(word), at, word, printableRule, "/bin/check")
 	}
 }

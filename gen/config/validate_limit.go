@@ -26,7 +26,7 @@ const (
 // each service, store and HTTPS that it calls.
 func (c *checker) rules() {
 	atMost := func(n int, path, what, whose string) {
-		c.must(n <= groupRules, path, literal(strconv.Itoa(n)+" "+what), "are more than 60, the most rules that "+whose+" security group has", nil)
+		c.must(n <= groupRules, path, literal(strconv.Itoa(n)+" "+what), "are more than "+show(groupRules)+", the most rules that "+whose+" security group has", nil)
 	}
 	var public, database, cache int
 	callers := map[string]int{}
@@ -105,7 +105,7 @@ func (c *checker) definitionFits(path string, of container, command []string) {
 		}
 	}
 	c.must(size <= taskDefinition, path, literal("its variables, secrets and command"),
-		"make a task definition of about "+strconv.Itoa(size>>10)+" KiB, where ECS takes 64", nil)
+		"make a task definition of about "+strconv.Itoa(size>>10)+" KiB, where ECS takes "+show(taskDefinition>>10), nil)
 }
 
 // rolesFit counts the characters of the policies of a container's two roles: ECS reads
@@ -145,7 +145,7 @@ func (c *checker) rolesFit(path string, of container, secrets, queues []string, 
 		own += len(text) + 1
 	}
 	fits := func(size int, what, of string) {
-		c.must(size <= rolePolicies, path, literal(what), "make policies of about "+strconv.Itoa(size)+" characters for "+of+", where IAM takes 10240", nil)
+		c.must(size <= rolePolicies, path, literal(what), "make policies of about "+strconv.Itoa(size)+" characters for "+of+", where IAM takes "+show(rolePolicies), nil)
 	}
 	fits(execution, "its secrets", "the role that reads them")
 	fits(own, "its queues, buckets and permissions", "its role")

@@ -66,10 +66,11 @@ func (c *checker) allowedCIDRs(path string, blocks []string) {
 	if !c.absent(c.HasLoadBalancer(), len(blocks) > 0, path, nil, noDomain, literal("nil")) {
 		return
 	}
-	c.must(len(blocks) <= groupRules/2, path, literal(plural(len(blocks), "block")),
-		"are more than 30: each takes two of the 60 rules that a security group has", literal("larger blocks"))
+	const most = groupRules / 2
+	c.must(len(blocks) <= most, path, literal(plural(len(blocks), "block")),
+		"are more than "+show(most)+": each takes two of the "+show(groupRules)+" rules that a security group has", literal("larger blocks"))
 	for i, block := range blocks {
-		at := path + "[" + show(i) + "]"
+		at := indexed(path, i)
 		p, err := netip.ParsePrefix(block)
 		if c.must(err == nil && p.Addr().Is4(), at, block, "is not a block of IPv4 addresses", "203.0.113.7/32") &&
 			c.must(p == p.Masked(), at, block, "is not the address of a network: it has bits set behind the prefix", p.Masked().String()) &&

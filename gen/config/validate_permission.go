@@ -34,12 +34,12 @@ var ungranted = map[string]string{
 // permissions checks what a service or task may do in AWS.
 func (c *checker) permissions(at string, permissions []Permission) {
 	for i, p := range permissions {
-		of := at + "[" + strconv.Itoa(i) + "]"
+		of := indexed(at, i)
 		c.must(len(p.Actions) > 0, of+".actions", nil, "none, so nothing is allowed", literal(`{"ses:SendEmail"}`))
 		c.must(len(p.Resources) > 0, of+".resources", nil, "none, so nothing is allowed", literal(`{"arn:aws:ses:us-west-2:123456789012:identity/shop.io"}`))
 		buckets := false
 		for j, action := range p.Actions {
-			path := of + ".actions[" + strconv.Itoa(j) + "]"
+			path := indexed(of+".actions", j)
 			if !c.must(len(action) <= 128 && actionPattern.MatchString(action), path, action, "is not an action of IAM: a service in lower case, a colon and a name, which may end in *", "ses:SendEmail") ||
 				!c.must(slices.Index(p.Actions, action) == j, path, action, "is listed twice", nil) {
 				continue
@@ -49,7 +49,7 @@ func (c *checker) permissions(at string, permissions []Permission) {
 			c.must(ungranted[service] == "", path, action, ungranted[service], "ses:SendEmail")
 		}
 		for j, resource := range p.Resources {
-			path := of + ".resources[" + strconv.Itoa(j) + "]"
+			path := indexed(of+".resources", j)
 			if !c.must(resource == "*" || len(resource) <= 512 && resourcePattern.MatchString(inEnvironment(resource, "x")), path, resource,
 				"is neither * nor an ARN with a service, a region or none, an account or none, and a resource", "arn:aws:s3:::shop-uploads/*") {
 				continue

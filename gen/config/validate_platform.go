@@ -103,7 +103,7 @@ func (c *checker) region() {
 		literal(`"us-west-2a", "us-west-2b"`))
 	seen := firsts(c.AvailabilityZones, func(z string) string { return z })
 	for i, zone := range c.AvailabilityZones {
-		path := "availabilityZones[" + show(i) + "]"
+		path := indexed("availabilityZones", i)
 		letter, ok := strings.CutPrefix(zone, c.Region)
 		example := c.Region + "a"
 		if !known {

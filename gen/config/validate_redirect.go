@@ -2,7 +2,6 @@ package config
 
 import (
 	"cmp"
-	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -21,7 +20,7 @@ const (
 // redirects checks what the load balancer sends elsewhere.
 func (r *router) redirects() {
 	for i, d := range r.Redirects {
-		path := "redirects[" + strconv.Itoa(i) + "]"
+		path := indexed("redirects", i)
 		if !r.absent(r.HasLoadBalancer(), true, path, nil, noDomain, literal(`Domain: "shop.io"`)) {
 			continue
 		}
@@ -32,7 +31,7 @@ func (r *router) redirects() {
 		sound = r.priority(path, d.Priority, path) && sound
 		pattern := cmp.Or(d.Path, anyPath)
 		wildcards := strings.Count(d.Path, "*") + strings.Count(d.Path, "?")
-		r.must(wildcards <= ruleWildcards, path+".path", literal(plural(wildcards, "wildcard")), "are more than 5, the most that a listener rule takes", nil)
+		r.atMost(path+".path", wildcards, "wildcard", ruleWildcards, "a listener rule takes", nil)
 		if r.pattern(path+".path", pattern) && r.add(path+".path", path, d.Host, pattern, d.Priority) && sound {
 			r.sound[d.Priority] = true
 		}
@@ -91,7 +90,7 @@ func (r *router) circles() {
 				way, ends := follow(rule, request{host, strings.NewReplacer("*", fill, "?", "x").Replace(cmp.Or(d.Path, anyPath))}, len(r.Redirects)+2)
 				if !found[i] && !ends {
 					found[i] = true
-					r.must(false, "redirects["+strconv.Itoa(i)+"].location", d.Location, "leads in a circle in "+show(e.Name)+": "+strings.Join(way[:min(len(way), 4)], " → "), nil)
+					r.must(false, indexed("redirects", i)+".location", d.Location, "leads in a circle in "+show(e.Name)+": "+strings.Join(way[:min(len(way), 4)], " → "), nil)
 				}
 			}
 		}
@@ -113,7 +112,7 @@ func (r *router) health() {
 			}
 			if d, sent := rule(request{r.Site(e), path}); sent {
 				i := slices.IndexFunc(r.Redirects, func(o Redirect) bool { return o.Priority == d.Priority })
-				r.must(false, "redirects["+strconv.Itoa(i)+"].path", d.Path, "sends "+path+" elsewhere in "+show(e.Name)+", where a promotion asks whether "+show(s.Name)+" is healthy", "/old/*")
+				r.must(false, indexed("redirects", i)+".path", d.Path, "sends "+path+" elsewhere in "+show(e.Name)+", where a promotion asks whether "+show(s.Name)+" is healthy", "/old/*")
 				return
 			}
 		}
@@ -194,12 +193,12 @@ func (c *checker) hosts(path string, e Environment) {
 	owners := map[string]string{}
 	for i, s := range c.Services {
 		for j, host := range s.Hosts {
-			owners[host] = element("services", i, s.Name, firsts(c.Services, func(s Service) string { return s.Name })) + ".hosts[" + strconv.Itoa(j) + "]"
+			owners[host] = element("services", i, s.Name, firsts(c.Services, func(s Service) string { return s.Name })) + indexed(".hosts", j)
 		}
 	}
 	for i, d := range c.Redirects {
 		if d.Host != "" && owners[d.Host] == "" {
-			owners[d.Host] = "redirects[" + strconv.Itoa(i) + "].host"
+			owners[d.Host] = indexed("redirects", i) + ".host"
 		}
 	}
 	c.must(e.WWW == "" || owners[www] == "", at, e.WWW, "makes the name www, which "+owners[www]+" has already", "")
@@ -220,11 +219,10 @@ func (c *checker) hosts(path string, e Environment) {
 		}
 	}
 	n := 1 + len(c.furtherLabels(e))
-	c.must(n <= certificateNames, path, literal(plural(n, "name")), "are more than 10, the most that a certificate has: its own, those of Hosts and redirects, and www", nil)
+	c.atMost(path, n, "name", certificateNames, "a certificate has: its own, those of Hosts and redirects, and www", nil)
 	rules := len(c.RedirectsIn(e))
 	for _, s := range c.Services {
 		rules += one(s.Public())
 	}
-	c.must(rules <= listenerRules, path, literal(plural(rules, "listener rule")),
-		fmt.Sprintf("are more than %d, the most that a load balancer has: one for each public service, each redirect, and www", listenerRules), nil)
+	c.atMost(path, rules, "listener rule", listenerRules, "a load balancer has: one for each public service, each redirect, and www", nil)
 }

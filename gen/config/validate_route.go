@@ -90,11 +90,10 @@ func (r *router) priority(path string, n int, owner string) bool {
 }
 
 func (r *router) routesOf(path string, s Service) {
-	r.must(len(s.Routes) <= ruleValues, path+".routes", literal(plural(len(s.Routes), "route")),
-		"are more than 5, the most that a listener rule takes", literal("a pattern that covers several"))
+	r.atMost(path+".routes", len(s.Routes), "route", ruleValues, "a listener rule takes", literal("a pattern that covers several"))
 	hosts := s.Hosts
 	for i, host := range s.Hosts {
-		at := path + ".hosts[" + strconv.Itoa(i) + "]"
+		at := indexed(path+".hosts", i)
 		if r.host(at, host) {
 			r.must(slices.Index(s.Hosts, host) == i, at, host, "is listed twice", nil)
 		}
@@ -106,18 +105,18 @@ func (r *router) routesOf(path string, s Service) {
 		}
 	}
 	r.must(asked <= ruleValues || asked == len(s.Routes) || len(s.Routes) > ruleValues, path+".routes", literal(strconv.Itoa(asked)+" paths and hosts"),
-		"are more than 5, the most that a listener rule takes: it names the hosts too, and the environment's own where that has others", literal("a pattern that covers several"))
+		"are more than "+show(ruleValues)+", the most that a listener rule takes: it names the hosts too, and the environment's own where that has others", literal("a pattern that covers several"))
 	r.absent(r.HasLoadBalancer(), len(s.Hosts) > 0, path+".hosts", nil, noDomain, literal(`Domain: "shop.io"`))
 	if len(hosts) == 0 {
 		hosts = []string{""}
 	} else if len(s.Routes) == 0 && !s.Default {
 		for i, host := range hosts {
-			r.add(path+".hosts["+strconv.Itoa(i)+"]", show(s.Name), host, anyPath, s.Priority)
+			r.add(indexed(path+".hosts", i), show(s.Name), host, anyPath, s.Priority)
 		}
 	}
 	wildcards := 0
 	for i, pattern := range s.Routes {
-		at := path + ".routes[" + strconv.Itoa(i) + "]"
+		at := indexed(path+".routes", i)
 		wildcards += strings.Count(pattern, "*") + strings.Count(pattern, "?")
 		if !r.pattern(at, pattern) {
 			continue
@@ -128,8 +127,7 @@ func (r *router) routesOf(path string, s Service) {
 			}
 		}
 	}
-	r.must(wildcards <= ruleWildcards, path+".routes", literal(plural(wildcards, "wildcard")),
-		"are more than 5, the most that a listener rule takes", literal("fewer patterns"))
+	r.atMost(path+".routes", wildcards, "wildcard", ruleWildcards, "a listener rule takes", literal("fewer patterns"))
 }
 
 // pattern checks the form of a path pattern.

@@ -2,7 +2,6 @@ package config
 
 import (
 	"slices"
-	"strconv"
 
 	"github.com/agext/levenshtein"
 )
@@ -32,12 +31,8 @@ func (c *checker) services() {
 		router.service(path, s)
 		c.health(path, s)
 		c.calls(path, s)
-		c.secretReferences(path, s.Secrets)
-		c.databaseLogin(path, s.Database, s.Secrets)
+		c.uses(path, s.Database, s.Secrets, s.Receives, s.Sends, s.Buckets)
 		c.permissions(path+".permissions", s.Permissions)
-		c.queueReferences(path+".receives", s.Receives)
-		c.queueReferences(path+".sends", s.Sends)
-		c.bucketReferences(path+".buckets", s.Buckets)
 		c.mailFrom(path+".mailFrom", s.MailFrom)
 		of, command := s.container()
 		c.variables(path, of)
@@ -74,7 +69,7 @@ func (c *values) port(path string, s Service) {
 // words checks a command, word by word; none leaves the image's own.
 func (c *values) words(path string, command []string, example string) {
 	for i, word := range command {
-		at := path + "[" + show(i) + "]"
+		at := indexed(path, i)
 		if i == 0 {
 			c.must(word != "", at, word, "is not a command", example)
 		}
@@ -82,38 +77,49 @@ func (c *values) words(path string, command []string, example string) {
 	}
 }
 
+// references checks the names of what a container uses: each of them is known, and
+// listed once. It hands on those that are.
+func (c *values) references(path string, list, known []string, what string, each func(at, name string)) {
+	for i, name := range list {
+		at := indexed(path, i)
+		if !c.must(slices.Index(list, name) == i, at, name, "is listed twice", nil) {
+			continue
+		}
+		if !slices.Contains(known, name) {
+			c.must(false, at, name, "is not a "+what, mostAlike(name, known))
+			continue
+		}
+		each(at, name)
+	}
+}
+
 // calls checks the references to other services.
 func (c *checker) calls(path string, s Service) {
-	for i, name := range s.Calls {
-		at := path + ".calls[" + strconv.Itoa(i) + "]"
-		if !c.must(slices.Index(s.Calls, name) == i, at, name, "is listed twice", nil) ||
-			!c.must(name != s.Name, at, name, "is the service itself, which needs no way to itself", nil) {
-			continue
+	c.references(path+".calls", s.Calls, c.ServiceNames(), "service", func(at, name string) {
+		callee, _ := c.Service(name)
+		if c.must(name != s.Name, at, name, "is the service itself, which needs no way to itself", nil) {
+			c.must(callee.Port != 0, at, name, "has no port, so nobody can call it", literal("Port: 3000"))
 		}
-		callee, ok := c.Service(name)
-		if !ok {
-			c.must(false, at, name, "is not a service", mostAlike(name, c.ServiceNames()))
-			continue
-		}
-		c.must(callee.Port != 0, at, name, "has no port, so nobody can call it", literal("Port: 3000"))
-	}
+	})
+}
+
+// uses checks the references of a service or task to secrets, queues and buckets.
+func (c *checker) uses(path string, database bool, secrets, receives, sends, buckets []string) {
+	c.secretReferences(path, secrets)
+	c.databaseLogin(path, database, secrets)
+	none := func(string, string) {}
+	c.references(path+".receives", receives, c.QueueNames(), "queue", none)
+	c.references(path+".sends", sends, c.QueueNames(), "queue", none)
+	c.references(path+".buckets", buckets, names(c.Buckets, func(b Bucket) string { return b.Name }), "bucket", none)
 }
 
 // secretReferences checks the names of secrets that a container receives.
 func (c *checker) secretReferences(path string, secrets []string) {
-	for i, name := range secrets {
-		at := path + ".secrets[" + strconv.Itoa(i) + "]"
-		if !c.must(slices.Index(secrets, name) == i, at, name, "is listed twice", nil) {
-			continue
-		}
-		s, ok := c.Secret(name)
-		if !ok {
-			c.must(false, at, name, "is not a secret", mostAlike(name, c.SecretNames()))
-			continue
-		}
+	c.references(path+".secrets", secrets, c.SecretNames(), "secret", func(at, name string) {
+		s, _ := c.Secret(name)
 		c.must(s.Kind != DatabaseCredentials, at, name,
 			"holds the database's credentials, which a container receives by its field database", literal("Database: true"))
-	}
+	})
 }
 
 // mostAlike returns the known name that is most like the wrong one; nil if there is

@@ -3,7 +3,6 @@ package config
 import (
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -99,7 +98,7 @@ func (c *checker) owned(path string, of container) map[string]string {
 	}
 	for i, name := range of.calls {
 		if name != "" && slices.Index(of.calls, name) == i {
-			at := path + ".calls[" + strconv.Itoa(i) + "]"
+			at := indexed(path+".calls", i)
 			c.ownVariable(owners, at, name, URLVariable(name), "the way to service "+show(name))
 			callee, _ := c.Service(name)
 			used := firsts(callee.Ports, func(p Port) string { return p.Name })
@@ -124,7 +123,7 @@ func (c *checker) owned(path string, of container) map[string]string {
 	}
 	for i, name := range of.secrets {
 		if s, ok := c.Secret(name); ok && slices.Index(of.secrets, name) == i && s.Kind != DatabaseCredentials && s.Kind != DatabaseRole {
-			c.ownVariable(owners, path+".secrets["+strconv.Itoa(i)+"]", name, s.Variable, "secret "+show(name))
+			c.ownVariable(owners, indexed(path+".secrets", i), name, s.Variable, "secret "+show(name))
 		}
 	}
 	return owners
