@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,7 +20,8 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/console"
 )
 
-// answers is AWS: it answers an operation with a status and a body.
+// answers is AWS: it answers an operation with a status and a body. With status 0 the
+// answer is lost.
 type answers func(operation string, in map[string]any) (status int, body string)
 
 func (f answers) Do(r *http.Request) (*http.Response, error) {
@@ -37,6 +39,9 @@ func (f answers) Do(r *http.Request) (*http.Response, error) {
 		operation = form.Get("Action")
 	}
 	status, answer := f(operation, in)
+	if status == 0 {
+		return nil, fmt.Errorf("read the answer: %w", syscall.ECONNRESET)
+	}
 	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer)), Request: r}, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -13,10 +14,14 @@ import (
 	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/smithy-go/middleware"
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
+	"github.com/specboard/platform/tfpipeline/internal/state"
 )
 
 // maxSecret is how long a secret of Secrets Manager may be, in bytes.
@@ -157,22 +162,48 @@ func databaseSecret(env string, s config.Secret) error {
 // known of the secret then. Whatever runs goes on with the value from before.
 func (a *Account) SetSecret(ctx context.Context, env string, s config.Secret, value string) (Secret, error) {
 	path := a.platform.SecretName(env, s.Name)
+	reason := ""
 	switch {
 	case value == "":
-		return Secret{}, fmt.Errorf("store secret %s: the value is empty", path)
+		reason = "the value is empty"
 	case len(value) > maxSecret:
-		return Secret{}, fmt.Errorf("store secret %s: the value is longer than %d bytes, which Secrets Manager does not take", path, maxSecret)
+		reason = fmt.Sprintf("the value is longer than %d bytes, which Secrets Manager does not take", maxSecret)
 	case !utf8.ValidString(value):
-		return Secret{}, fmt.Errorf("store secret %s: the value is no UTF-8 text, which an environment variable has to be", path)
+		reason = "the value is no UTF-8 text, which an environment variable has to be"
 	}
-	if _, err := secretsmanager.NewFromConfig(a.cfg).PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: &path, SecretString: &value}); err != nil {
-		return Secret{}, console.WithNext(fmt.Errorf("store secret %s: %w", path, err), "tfpipeline secrets list -env %s", env)
+	if reason != "" {
+		return Secret{}, deploy.Unchanged(fmt.Errorf("store secret %s: %s", path, reason))
+	}
+	unanswered := false
+	_, err := secretsmanager.NewFromConfig(a.cfg).PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: &path, SecretString: &value}, func(o *secretsmanager.Options) {
+		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+			return stack.Deserialize.Add(noteUnanswered(&unanswered), middleware.Before)
+		})
+	})
+	if err != nil {
+		err = fmt.Errorf("store secret %s: %w", path, err)
+		if !unanswered {
+			err = deploy.Unchanged(err)
+		}
+		return Secret{}, console.WithNext(err, "tfpipeline secrets list -env %s", env)
 	}
 	known, err := a.secret(ctx, env, s)
 	if err != nil {
 		a.console.Progress("warning: secret %s has its new value; %v", path, err)
 	}
 	return known, nil
+}
+
+// noteUnanswered notes that a request was sent which AWS has not refused: it may have
+// had its effect. It sees each attempt, since a later one may be refused.
+func noteUnanswered(unanswered *bool) middleware.DeserializeMiddleware {
+	return middleware.DeserializeMiddlewareFunc("NoteUnanswered", func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+		out, metadata, err := next.HandleDeserialize(ctx, in)
+		answer, answered := errors.AsType[*awshttp.ResponseError](err)
+		refused := answered && state.Code(err) != "" && answer.HTTPStatusCode()/100 == 4
+		*unanswered = *unanswered || !refused
+		return out, metadata, err
+	})
 }
 
 // RotateSecret stores a random value as Terraform would, and returns what is known
@@ -182,7 +213,7 @@ func (a *Account) RotateSecret(ctx context.Context, env string, s config.Secret)
 		PasswordLength: aws.Int64(int64(s.Length)), ExcludePunctuation: aws.Bool(true),
 	})
 	if err != nil {
-		return Secret{}, fmt.Errorf("draw a random value: %w", err)
+		return Secret{}, deploy.Unchanged(fmt.Errorf("draw a random value: %w", err))
 	}
 	return a.SetSecret(ctx, env, s, aws.ToString(out.RandomPassword))
 }

@@ -3,8 +3,11 @@ package deploy
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/specboard/platform/tfpipeline/internal/console"
 )
 
 // A change holds the lease for as long as it takes: no promotion begins, and no
@@ -85,4 +88,35 @@ func TestChangeAfterTheDead(t *testing.T) {
 			t.Errorf("a promotion after a killed apply: %v", err)
 		}
 	})
+}
+
+// A secret is recorded as unchanged only if that is certain. Where nobody knows, the
+// record says so, and how to find out.
+func TestChangeOfASecretFails(t *testing.T) {
+	refused, lost := errors.New("ValidationException"), errors.New("connection reset by peer")
+	for _, test := range []struct {
+		name    string
+		err     error
+		outcome Outcome
+	}{
+		{"AWS refuses it", Unchanged(refused), Untouched},
+		{"the answer is lost", lost, Interrupted},
+		{"it is interrupted", context.Canceled, Interrupted},
+		{"the bucket's answer is lost", Transient(lost), Interrupted},
+	} {
+		inWorld(t, func(t *testing.T, w *world) {
+			err := w.start().ChangeSecret(t.Context(), ChangeRequest{Actor: "ada"}, "invite-keys", func(context.Context) error { return console.WithNext(test.err, "look") })
+			r := w.records[len(w.records)-1]
+			if !errors.Is(err, test.err) || console.NextOf(err) != "look" || r.Outcome != test.outcome || r.Secret != "invite-keys" || w.lease != nil {
+				t.Errorf("%s: %v, recorded %+v, lease %v", test.name, err, r, w.lease)
+			}
+			unknown := test.outcome != Untouched
+			if told := strings.Contains(err.Error(), "secret invite-keys may have its new value"); told != unknown || unknown != (len(r.Left) == 1) || unknown != (advised(r.Next) == "check: secrets list") {
+				t.Errorf("%s: %v; left %q, next %s", test.name, err, r.Left, advised(r.Next))
+			}
+			if _, err := w.start().promote(t.Context(), Request{Tag: "v1.2"}); err != nil {
+				t.Errorf("%s: a promotion after it: %v", test.name, err)
+			}
+		})
+	}
 }

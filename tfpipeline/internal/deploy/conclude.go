@@ -503,3 +503,18 @@ func IsTransient(err error) bool {
 	_, lost := errors.AsType[lostError](err)
 	return ok && !lost
 }
+
+// unchanged is the error of a change that has changed nothing.
+type unchanged struct{ error }
+
+func (u unchanged) Unwrap() error { return u.error }
+
+// Unchanged marks the error of a change that is certain to have changed nothing: it
+// failed before anything was asked for, or was refused.
+func Unchanged(err error) error { return unchanged{err} }
+
+// IsUnchanged reports whether an error was marked by Unchanged.
+func IsUnchanged(err error) bool {
+	_, ok := errors.AsType[unchanged](err)
+	return ok
+}

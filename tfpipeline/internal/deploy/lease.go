@@ -418,7 +418,8 @@ func (p *Pipeline) Change(ctx context.Context, q ChangeRequest, work func(contex
 }
 
 // ChangeSecret is Change for the storing of a secret's value, and records that it was
-// done, or tried, and by whom. The record has the secret's name and no value.
+// done, or tried, and by whom. The record has the secret's name and no value. Unless
+// the work's error is marked by Unchanged, the secret may have its new value.
 func (p *Pipeline) ChangeSecret(ctx context.Context, q ChangeRequest, secret string, work func(context.Context) error) error {
 	o := p.begin(StepLock)
 	h := &history{operation: o}
@@ -435,8 +436,14 @@ func (p *Pipeline) ChangeSecret(ctx context.Context, q ChangeRequest, secret str
 			r.Release, r.Previous = current.Release, current.Release
 		}
 		failure := work(ctx)
-		if r.Ended = h.clock(); failure != nil {
+		r.Ended = h.clock()
+		switch {
+		case IsUnchanged(failure):
 			r.Outcome, r.Step, r.Error = Untouched, StepUpdate, failure.Error()
+		case failure != nil:
+			failure = fmt.Errorf("secret %s may have its new value all the same: %w", secret, failure)
+			r.Outcome, r.Step, r.Error = Interrupted, StepUpdate, failure.Error()
+			r.unknownValue()
 		}
 		ctx, cancel := o.finishing(ctx)
 		defer cancel()
@@ -452,6 +459,13 @@ func (p *Pipeline) ChangeSecret(ctx context.Context, q ChangeRequest, secret str
 	})
 	h.updateIndex(ctx)
 	return err
+}
+
+// unknownValue says that a secret may have a new value, and how to find out.
+func (r *Record) unknownValue() {
+	r.Left = []string{fmt.Sprintf("secret %s has the new value if its current one was stored after %s, else the one from before: then store it again",
+		r.Secret, r.Started.UTC().Format(time.RFC3339))}
+	r.Next = Next{{Advice: AdviceCheck, Verb: VerbListSecrets}}
 }
 
 func (p *Pipeline) change(ctx context.Context, q ChangeRequest, work func(context.Context, *heldLease) error) (err error) {

@@ -46,6 +46,8 @@ const (
 	VerbSetSecret Verb = "secrets set"
 	// VerbScale gives Move.Service a number of tasks.
 	VerbScale Verb = "scale"
+	// VerbListSecrets shows when the values of secrets were stored.
+	VerbListSecrets Verb = "secrets list"
 )
 
 // Advice is what a move is good for.
@@ -79,10 +81,12 @@ const (
 	AdviceElsewhere Advice = "elsewhere"
 	AdviceEnd       Advice = "end"
 	// AdviceGiveUp leaves an attempt as it is. AdviceReplace: promote a release
-	// that does better. AdviceInspect shows what runs.
+	// that does better. AdviceInspect shows what runs. AdviceCheck shows whether a
+	// secret has its new value.
 	AdviceGiveUp  Advice = "give up"
 	AdviceReplace Advice = "replace"
 	AdviceInspect Advice = "inspect"
+	AdviceCheck   Advice = "check"
 	// AdviceLift lifts what keeps promotions away.
 	AdviceLift Advice = "lift"
 )

@@ -252,7 +252,7 @@ const (
 	// Superseded: another deployment took over.
 	Superseded Outcome = "superseded"
 	// Interrupted: stopped by a signal or killed; what is in flight goes on,
-	// and is recorded.
+	// and is recorded. Of a secret: it may have its new value or not.
 	Interrupted Outcome = "interrupted"
 )
 

@@ -79,7 +79,7 @@ func (l *Leases) under(ctx context.Context, root string, c Choices, change func(
 	}
 	return leaseNext(root, change(ctx, l.pipeline(root), q, func(ctx context.Context) error {
 		if err := forgetDead(l.Cache, root); err != nil {
-			return err
+			return deploy.Unchanged(err)
 		}
 		return work(ctx, attempt)
 	}))

@@ -86,6 +86,7 @@ func TestNext(t *testing.T) {
 		{deploy.Move{Advice: deploy.AdviceElsewhere, Verb: deploy.VerbRollback, WithMigrations: true}, "go to another release: tfpipeline rollback -env staging -to RELEASE -with-migrations"},
 		{deploy.Move{Advice: deploy.AdviceEnd, Verb: deploy.VerbRollback}, "tfpipeline rollback -env staging ends it"},
 		{deploy.Move{Advice: deploy.AdviceLower, Verb: deploy.VerbScale, Service: "api", Tasks: 3}, "let it keep fewer: tfpipeline scale -env staging -service api -tasks 3"},
+		{deploy.Move{Advice: deploy.AdviceCheck, Verb: deploy.VerbListSecrets}, "since when its value is the current one: tfpipeline secrets list -env staging"},
 		{deploy.Move{Advice: deploy.AdviceGiveUp, Verb: deploy.VerbUnlock}, "tfpipeline unlock -env staging gives it up"},
 	} {
 		if got := view.Next("staging", deploy.Next{c.move}); got != c.want {

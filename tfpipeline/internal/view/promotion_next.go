@@ -28,6 +28,7 @@ var phrases = map[deploy.Advice]string{
 	deploy.AdviceGiveUp:    "%s gives it up",
 	deploy.AdviceReplace:   "fix the release and promote the next one",
 	deploy.AdviceInspect:   "what runs: %s",
+	deploy.AdviceCheck:     "since when its value is the current one: %s",
 	deploy.AdviceLift:      "once it may be changed: %s",
 }
 
