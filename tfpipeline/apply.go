@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
 	"time"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
@@ -61,9 +60,9 @@ func runApply(ctx context.Context, a *app, env, reviewed string, refreshOnly boo
 	case err != nil:
 		return err
 	case changed:
-		fmt.Fprintf(a.console.Out, "%s: applied\n", env)
+		a.console.Answer("%s: applied", env)
 	default:
-		fmt.Fprintf(a.console.Out, "%s: no changes\n", env)
+		a.console.Answer("%s: no changes", env)
 	}
 	return nil
 }

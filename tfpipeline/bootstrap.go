@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
 	"strings"
 
 	"github.com/specboard/platform/tfpipeline/internal/account"
@@ -44,14 +43,14 @@ func runBootstrap(ctx context.Context, a *app, env string, o root.Choices) error
 	todo = append(todo, report.Unset(ctx, a.console, a.platform, env)...)
 	switch {
 	case changed:
-		fmt.Fprintf(a.console.Out, "%s: bootstrapped\n", env)
+		a.console.Answer("%s: bootstrapped", env)
 	default:
-		fmt.Fprintf(a.console.Out, "%s: nothing to do: bucket, shared and %s are as they should be\n", env, env)
+		a.console.Answer("%s: nothing to do: bucket, shared and %s are as they should be", env, env)
 	}
 	if len(todo) > 0 {
-		fmt.Fprintf(a.console.Out, "\nwhat a person must still do:\n")
+		a.console.Answer("\nwhat a person must still do:")
 		for _, t := range todo {
-			fmt.Fprintf(a.console.Out, "- %s\n", strings.ReplaceAll(t, "\n", "\n  "))
+			a.console.Answer("- %s", strings.ReplaceAll(t, "\n", "\n  "))
 		}
 	}
 	return nil

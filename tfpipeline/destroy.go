@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/root"
@@ -54,9 +53,9 @@ func runDestroy(ctx context.Context, a *app, env, name string, o root.Choices) e
 	case err != nil:
 		return err
 	case changed:
-		fmt.Fprintf(a.console.Out, "%s: destroyed; its history stays in %s/%s\n", env, a.platform.StateBucket(), a.platform.HistoryPrefix(env))
+		a.console.Answer("%s: destroyed; its history stays in %s/%s", env, a.platform.StateBucket(), a.platform.HistoryPrefix(env))
 	default:
-		fmt.Fprintf(a.console.Out, "%s: nothing to destroy\n", env)
+		a.console.Answer("%s: nothing to destroy", env)
 	}
 	return nil
 }

@@ -69,7 +69,7 @@ var allowed = map[string][]string{
 	"tfpipeline/internal/state":       {"gen/config", "tfpipeline/internal/calls", "tfpipeline/internal/deploy"},
 	"tfpipeline/internal/terraform":   {"gen/config", "tfpipeline/internal/process"},
 	"tfpipeline/internal/webidentity": {},
-	"tfpipeline/internal/view":        {"gen/config", "migrations", "tfpipeline/internal/deploy", "tfpipeline/internal/plan"},
+	"tfpipeline/internal/view":        {"gen/config", "migrations", "tfpipeline/internal/console", "tfpipeline/internal/deploy", "tfpipeline/internal/plan"},
 
 	// What is done with the adapters: the account, and one Terraform root.
 	"tfpipeline/internal/account": {"gen/config", "tfpipeline/internal/calls", "tfpipeline/internal/console", "tfpipeline/internal/deploy", "tfpipeline/internal/flags", "tfpipeline/internal/state"},

@@ -69,7 +69,7 @@ func runPlan(ctx context.Context, a *app, o planOptions) (err error) {
 	if !o.json && !o.markdown {
 		// The headline comes first, so that nobody takes an offline plan for a
 		// real one.
-		fmt.Fprintln(a.console.Out, cloud.Target.Headline(o.env, o.offline))
+		a.console.Answer("%s", cloud.Target.Headline(o.env, o.offline))
 	}
 	r, err := root.Open(ctx, a.rootOptions(cloud), o.env)
 	if err != nil {

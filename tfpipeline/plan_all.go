@@ -31,7 +31,7 @@ func runPlanAll(ctx context.Context, a *app, o planOptions) error {
 		return err
 	}
 	if !o.json {
-		fmt.Fprintln(a.console.Out, cloud.Target.Headline(allRoots, o.offline))
+		a.console.Answer("%s", cloud.Target.Headline(allRoots, o.offline))
 	}
 	sections, errs, err := root.PlanAll(ctx, a.rootOptions(cloud), o.choices())
 	if err != nil {

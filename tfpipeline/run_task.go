@@ -61,7 +61,7 @@ func runTask(ctx context.Context, a *app, o runOptions) error {
 	p.Observe = func(event deploy.Event) {
 		switch event.Kind {
 		case deploy.EventLog:
-			fmt.Fprintln(a.console.Out, console.Printable(event.Message))
+			a.console.Answer("%s", event.Message)
 		case deploy.EventWarning:
 			a.console.Progress("warning: %s", event.Message)
 		default:

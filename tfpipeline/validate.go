@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
 
 	"github.com/specboard/platform/tfpipeline/internal/root"
 )
@@ -19,7 +18,7 @@ func validateCommand() command {
 			return func(ctx context.Context, a *app, _ []string) error {
 				count, err := root.Validate(ctx, a.rootOptions(root.Cloud{}), *test)
 				if err == nil {
-					fmt.Fprintf(a.console.Out, "valid: %d roots, modules and examples\n", count)
+					a.console.Answer("valid: %d roots, modules and examples", count)
 				}
 				return err
 			}

@@ -594,7 +594,7 @@ func (r *Restoration) Discard(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	fmt.Fprintf(r.account.console.Out, "%s: %s is deleted%s\n", r.choices.Env, r.other, kept)
+	r.account.console.Answer("%s: %s is deleted%s", r.choices.Env, r.other, kept)
 	return nil
 }
 
@@ -634,7 +634,7 @@ func (r *Restoration) Print() {
 	case r.choices.back:
 		what, kept = "the data of before", r.other
 	}
-	fmt.Fprintf(r.account.console.Out, "%s: %s holds %s (%s); %s is kept\n", r.choices.Env, r.own, what, time.Since(r.began).Round(time.Second), kept)
+	r.account.console.Answer("%s: %s holds %s (%s); %s is kept", r.choices.Env, r.own, what, time.Since(r.began).Round(time.Second), kept)
 }
 
 // Suggest says how to go back, and how to delete what is kept.

@@ -23,7 +23,7 @@ func (c *Console) Actions() bool { return c.Getenv("GITHUB_ACTIONS") == "true" }
 // nothing. GitHub reads the line from either stream.
 func (c *Console) Annotate(kind Annotation, message string) {
 	if c.Actions() {
-		fmt.Fprintf(c.Err, "::%s::%s\n", kind, escapeCommand.Replace(strings.TrimSpace(message)))
+		fmt.Fprintf(c.Err, "::%s::%s\n", kind, escapeCommand.Replace(printableLines(strings.TrimSpace(message))))
 	}
 }
 
@@ -34,7 +34,7 @@ func (c *Console) Group(title string) (end func()) {
 	if !c.Actions() {
 		return func() {}
 	}
-	fmt.Fprintf(c.Err, "::group::%s\n", escapeCommand.Replace(title))
+	fmt.Fprintf(c.Err, "::group::%s\n", escapeCommand.Replace(Printable(title)))
 	return func() { fmt.Fprintln(c.Err, "::endgroup::") }
 }
 

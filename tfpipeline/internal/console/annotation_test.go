@@ -17,8 +17,8 @@ func TestAnnotations(t *testing.T) {
 	c.Annotate(console.Notice, "superseded by v1")
 	c.Fail(console.WithNext(errors.New("100%\r\n::set-output name=x::y"), "tfpipeline help"))
 	want := "::group::plan\n::endgroup::\n::notice::superseded by v1\n" +
-		"tfpipeline: 100%\r\n::set-output name=x::y\nnext: tfpipeline help\n" +
-		"::error::100%25%0D%0A::set-output name=x::y%0Anext: tfpipeline help\n"
+		"tfpipeline: 100%\\x0d\n\\x3a:set-output name=x::y\nnext: tfpipeline help\n" +
+		"::error::100%25\\x0d%0A\\x3a:set-output name=x::y%0Anext: tfpipeline help\n"
 	if b.String() != want {
 		t.Errorf("%q, want\n%q", b.String(), want)
 	}

@@ -70,9 +70,16 @@ func (c *Console) CI() bool {
 	return v != "" && v != "false" && v != "0"
 }
 
-// Progress tells a person what is going on; it is not the answer.
+// Answer prints a line of what the command was asked for. Nothing that others wrote, such
+// as the reason of a freeze, acts on the terminal.
+func (c *Console) Answer(format string, args ...any) {
+	fmt.Fprintln(c.Out, printableLines(fmt.Sprintf(format, args...)))
+}
+
+// Progress tells a person what is going on; it is not the answer. Nothing that others
+// wrote, such as an error of AWS, acts on the terminal.
 func (c *Console) Progress(format string, args ...any) {
-	fmt.Fprintf(c.Err, format+"\n", args...)
+	fmt.Fprintln(c.Err, printableLines(fmt.Sprintf(format, args...)))
 }
 
 // Terminal reports whether a stream is a terminal.
@@ -111,7 +118,7 @@ func (c *Console) CanAsk() bool { return Terminal(c.In) }
 // Ask prints a question and returns the answer without its line end. An
 // interrupt ends the wait for it.
 func (c *Console) Ask(ctx context.Context, question string) (string, error) {
-	fmt.Fprint(c.Err, question+" ")
+	fmt.Fprint(c.Err, printableLines(question)+" ")
 	type line struct {
 		text string
 		err  error

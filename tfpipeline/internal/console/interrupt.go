@@ -174,5 +174,5 @@ func (c *Console) answer(n int) {
 		fmt.Fprintf(&text, "; should this process be killed before it has ended, first on this machine: tfpipeline settle -env %s", environment)
 	}
 	text.WriteByte('\n')
-	fmt.Fprint(to.Err, text.String())
+	fmt.Fprint(to.Err, printableLines(text.String()))
 }

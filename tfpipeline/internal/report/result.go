@@ -60,14 +60,14 @@ func Result(c *console.Console, p config.Platform, r deploy.Record, dryRun, json
 	switch {
 	case json:
 	case r.SupersededBy != nil:
-		fmt.Fprintf(c.Out, "%s: %s was not promoted: superseded by %s, which runs and is newer; nothing was changed\n", r.Environment, r.Release, r.SupersededBy)
+		c.Answer("%s: %s was not promoted: superseded by %s, which runs and is newer; nothing was changed", r.Environment, r.Release, r.SupersededBy)
 	case dryRun:
-		fmt.Fprintf(c.Out, "%s: %s of %s passes every check; nothing was changed\n", r.Environment, r.Kind, r.Release)
+		c.Answer("%s: %s of %s passes every check; nothing was changed", r.Environment, r.Kind, r.Release)
 		c.Suggest("%s", view.Command(r.Environment, deploy.Move{Verb: deploy.Verb(r.Kind), Release: r.Release}))
 	default:
-		fmt.Fprintln(c.Out, view.Result(r))
+		c.Answer("%s", view.Result(r))
 		if e, ok := p.Environment(r.Environment); ok && p.HasLoadBalancer() && r.Outcome == deploy.Deployed {
-			fmt.Fprintf(c.Out, "%s: %s\n", e.Name, p.URL(e))
+			c.Answer("%s: %s", e.Name, p.URL(e))
 		}
 		c.Suggest("%s", afterSuccess(p, r))
 	}

@@ -138,7 +138,7 @@ func RefreshState(ctx context.Context, o Options, name string, c Choices) (err e
 	}
 	d := plan.Classify(p, config.AcceptedDrifts())
 	if len(d.Real)+len(d.Accepted) == 0 {
-		fmt.Fprintf(o.Console.Out, "%s: the state knows all there is\n", name)
+		o.Console.Answer("%s: the state knows all there is", name)
 		if abandoned {
 			return o.Leases.during(ctx, name, c, func(context.Context, string) error { return nil })
 		}
@@ -158,7 +158,7 @@ func RefreshState(ctx context.Context, o Options, name string, c Choices) (err e
 	}); err != nil {
 		return err
 	}
-	fmt.Fprintf(o.Console.Out, "%s: the state is refreshed\n", name)
+	o.Console.Answer("%s: the state is refreshed", name)
 	return nil
 }
 

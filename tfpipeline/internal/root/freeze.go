@@ -28,15 +28,15 @@ func (f Frozen) Print(c *console.Console, asJSON bool) error {
 		}
 		return nil
 	case f.Frozen == nil && f.Before == nil:
-		fmt.Fprintf(c.Out, "%s: it is not frozen\n", f.Environment)
+		c.Answer("%s: it is not frozen", f.Environment)
 		return nil
 	case f.Frozen == nil:
-		fmt.Fprintf(c.Out, "%s: no longer %s\n", f.Environment, f.Before)
+		c.Answer("%s: no longer %s", f.Environment, f.Before)
 		return nil
 	case f.Before != nil:
 		c.Progress("%s: before, it was %s", f.Environment, f.Before)
 	}
-	fmt.Fprintf(c.Out, "%s: frozen: %s\n", f.Environment, f.Frozen.Why)
+	c.Answer("%s: frozen: %s", f.Environment, f.Frozen.Why)
 	c.Suggest("tfpipeline unfreeze -env %s, when it may be changed again", f.Environment)
 	return nil
 }

@@ -43,10 +43,10 @@ func (s Settlement) Print(c *console.Console, asJSON bool) error {
 		return nil
 	}
 	for _, line := range s.Done {
-		fmt.Fprintf(c.Out, "%s: %s\n", s.Environment, line)
+		c.Answer("%s: %s", s.Environment, line)
 	}
 	if len(s.Done) == 0 {
-		fmt.Fprintf(c.Out, "%s: no run left anything on this machine\n", s.Environment)
+		c.Answer("%s: no run left anything on this machine", s.Environment)
 	}
 	if s.Next != "" {
 		c.Suggest("%s", s.Next)

@@ -40,7 +40,7 @@ func (l *Leases) Unlock(ctx context.Context, env, id string, yes bool) error {
 		locks = append(locks, l.stateLock(env, *held))
 	}
 	if len(locks) == 0 {
-		fmt.Fprintf(l.Console.Out, "%s: nothing is locked\n", env)
+		l.Console.Answer("%s: nothing is locked", env)
 		return nil
 	}
 	for _, lock := range locks {
@@ -89,7 +89,7 @@ func (l *Leases) stateLock(env string, held state.StateLock) heldLock {
 			if err := l.Bucket.RemoveStateLock(ctx, env, held); err != nil {
 				return err
 			}
-			fmt.Fprintf(l.Console.Out, "%s: lock %s is removed\n", env, held.ID)
+			l.Console.Answer("%s: lock %s is removed", env, held.ID)
 			if held.Operation == "OperationTypeApply" && held.Attempt() == "" {
 				l.Console.Progress("%s: that apply may have made what the state does not know", env)
 				l.Console.Suggest("tfpipeline apply -env %s -adopt", env)
@@ -124,7 +124,7 @@ func (l *Leases) environmentLock(ctx context.Context, env string, yes bool) ([]h
 		if err := remove(ctx); err != nil {
 			return err
 		}
-		fmt.Fprintf(l.Console.Out, "%s: the lock is removed\n", env)
+		l.Console.Answer("%s: the lock is removed", env)
 		return nil
 	}
 	return []heldLock{shown}, nil

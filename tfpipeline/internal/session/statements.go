@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strings"
 	"text/tabwriter"
-	"unicode"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -145,24 +144,9 @@ func (s *statements) print(rows *pgconn.ResultReader) error {
 }
 
 // printable is a value without what would act on a terminal or a table.
-func printable(value string) string {
-	var text strings.Builder
-	for _, r := range value {
-		switch {
-		case r == '\t':
-			text.WriteString(`\t`)
-		case r == '\n':
-			text.WriteString(`\n`)
-		case r == '\r':
-			text.WriteString(`\r`)
-		case unicode.IsControl(r):
-			fmt.Fprintf(&text, `\x%02x`, r)
-		default:
-			text.WriteRune(r)
-		}
-	}
-	return text.String()
-}
+func printable(value string) string { return console.Printable(blanks.Replace(value)) }
+
+var blanks = strings.NewReplacer("\t", `\t`, "\n", `\n`, "\r", `\r`)
 
 // table prints the result for people.
 func (r Result) table(out io.Writer) error {

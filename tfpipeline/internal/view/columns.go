@@ -11,6 +11,9 @@ import (
 func columns(rows [][]string) []string {
 	var widths []int
 	for _, row := range rows {
+		for i := range row {
+			row[i] = oneLine(row[i])
+		}
 		for i, cell := range row {
 			if i == len(widths) {
 				widths = append(widths, 0)

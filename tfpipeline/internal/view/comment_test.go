@@ -134,7 +134,7 @@ func TestCommentProperties(t *testing.T) {
 			t.Fatalf("run %d: a secret is shown", i)
 		}
 		for _, address := range destroyed {
-			if !strings.Contains(got, strings.NewReplacer("\xff\xfe", "�", "\u202e", "�").Replace(oneLine(address))) {
+			if !strings.Contains(got, strings.NewReplacer("\xff\xfe", "�", "\u202e", `\u202e`).Replace(oneLine(address))) {
 				t.Fatalf("run %d: %q is destroyed and not named in\n%s", i, address, got)
 			}
 		}

@@ -137,7 +137,7 @@ func (r *DriftReport) Issue(platform, root, runURL string) Issue {
 func (r *DriftReport) Text(w io.Writer) error {
 	var b strings.Builder
 	for _, d := range r.roots {
-		fmt.Fprintf(&b, "%s: %s\n", d.name, d.verdict())
+		putLine(&b, "%s: %s", d.name, d.verdict())
 		realOnes, pending, accepted := d.lines()
 		block(&b, "drift that nobody may have made:", realOnes)
 		block(&b, "configuration that was never applied:", pending)
@@ -153,7 +153,7 @@ func block(b *strings.Builder, title string, lines []string) {
 	}
 	b.WriteString("  " + title + "\n")
 	for _, l := range lines {
-		b.WriteString("    " + oneLine(l) + "\n")
+		putLine(b, "    %s", l)
 	}
 }
 

@@ -1,8 +1,10 @@
 package view
 
 import (
+	"fmt"
 	"strings"
-	"unicode"
+
+	"github.com/specboard/platform/tfpipeline/internal/console"
 )
 
 // Text from a plan is whatever somebody named a resource. In Markdown it stands
@@ -38,19 +40,16 @@ func fence(language string, lines []string) string {
 	return b.String()
 }
 
-// oneLine keeps text on its line and free of what turns it around.
+// oneLine keeps text on its line and free of what acts on whoever shows it.
 func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\r' || r == '\u2028' || r == '\u2029':
-			return '⏎'
-		case r == '\t':
-			return ' '
-		case unicode.IsControl(r), r >= '\u202a' && r <= '\u202e', r >= '\u2066' && r <= '\u2069':
-			return '�'
-		}
-		return r
-	}, strings.ToValidUTF8(s, "�"))
+	return console.Printable(onOne.Replace(strings.ToValidUTF8(s, "�")))
+}
+
+var onOne = strings.NewReplacer("\r\n", "⏎", "\n", "⏎", "\r", "⏎", "\u2028", "⏎", "\u2029", "⏎", "\t", " ")
+
+// putLine writes a line.
+func putLine(b *strings.Builder, format string, args ...any) {
+	b.WriteString(oneLine(fmt.Sprintf(format, args...)) + "\n")
 }
 
 func longestRun(s string, c byte) int {

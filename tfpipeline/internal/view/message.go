@@ -44,17 +44,17 @@ func (m Message) Text() string {
 		if !r.Previous.IsZero() {
 			head += ", after " + r.Previous.String()
 		}
-		head += ", by " + oneLine(r.Actor)
+		head += ", by " + r.Actor
 	} else if r.Outcome != deploy.Deployed && r.SupersededBy == nil {
 		lines = append(lines, fmt.Sprintf("exit code %d: %s", r.Outcome.ExitCode(), meanings[r.Outcome]))
 	}
 	for _, o := range r.Overrides {
-		lines = append(lines, "overridden: "+o.Check+": "+oneLine(o.Reason))
+		lines = append(lines, "overridden: "+o.Check+": "+o.Reason)
 	}
 	if n := len(m.Subjects); n > 0 {
 		lines = append(lines, counted(n, "commit")+":")
 		for _, s := range m.Subjects[:min(n, mostTold)] {
-			lines = append(lines, "• "+oneLine(s))
+			lines = append(lines, "• "+s)
 		}
 		if n > mostTold {
 			lines = append(lines, fmt.Sprintf("and %d more", n-mostTold))
@@ -66,10 +66,14 @@ func (m Message) Text() string {
 	case m.Moment == Started && r.RunURL != "":
 		lines = append(lines, r.RunURL)
 	}
+	lines = append([]string{head}, lines...)
+	for i, line := range lines {
+		lines[i] = oneLine(line)
+	}
 	if rest != "" {
 		lines = append(lines, rest)
 	}
-	return strings.Join(append([]string{head}, lines...), "\n")
+	return strings.Join(lines, "\n")
 }
 
 // meanings are those of the exit codes, for people.
@@ -92,24 +96,24 @@ func counted(n int, thing string) string {
 // Announcement is what people are told of an attempt.
 func Announcement(platform string, r deploy.Record) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s", platform, Result(r))
+	after := ""
 	if r.Outcome == deploy.Deployed && !r.Previous.IsZero() {
-		fmt.Fprintf(&b, ", after %s", r.Previous)
+		after = ", after " + r.Previous.String()
 	}
-	fmt.Fprintf(&b, ", by %s", oneLine(r.Actor))
+	putLine(&b, "%s %s%s, by %s", platform, Result(r), after, r.Actor)
 	if r.Outcome != deploy.Deployed && r.SupersededBy == nil {
-		fmt.Fprintf(&b, "\n%s: %s", r.Step, oneLine(r.Error))
+		putLine(&b, "%s: %s", r.Step, r.Error)
 		for _, l := range r.Left {
-			b.WriteString("\n• " + oneLine(l))
+			putLine(&b, "• %s", l)
 		}
 		if next := Next(r.Environment, r.Next); next != "" {
-			b.WriteString("\nnext: " + oneLine(next))
+			putLine(&b, "next: %s", next)
 		}
 	}
 	if r.RunURL != "" {
-		b.WriteString("\n" + r.RunURL)
+		putLine(&b, "%s", r.RunURL)
 	}
-	return b.String()
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // Deployed is what a release's own page says of its deployment, and the markers
@@ -132,5 +136,5 @@ func Deployed(platform string, r deploy.Record) (begin, end, text string) {
 
 // linkTarget is an address as the target of a Markdown link.
 func linkTarget(url string) string {
-	return strings.NewReplacer("(", "%28", ")", "%29", " ", "%20", "\n", "").Replace(url)
+	return strings.NewReplacer("(", "%28", ")", "%29", " ", "%20").Replace(oneLine(url))
 }

@@ -27,10 +27,10 @@ func (t Text) Plans(w io.Writer, sections []Section) error {
 			}
 		}
 		for _, v := range s.Refused {
-			fmt.Fprintf(&b, "%s: the guard would refuse this: %s %s\n", s.Root, oneLine(v.Address), v.What)
+			putLine(&b, "%s: the guard would refuse this: %s %s", s.Root, v.Address, v.What)
 		}
 		if s.Error != "" {
-			fmt.Fprintf(&b, "%s: failed: %s\n", s.Root, strings.Join(firstLines(strings.TrimPrefix(s.Error, s.Root+": "), 1), ""))
+			putLine(&b, "%s: failed: %s", s.Root, strings.Join(firstLines(strings.TrimPrefix(s.Error, s.Root+": "), 1), ""))
 		}
 	}
 	_, err := io.WriteString(w, b.String())

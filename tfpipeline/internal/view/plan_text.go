@@ -50,13 +50,13 @@ func (t Text) Plan(w io.Writer, p *plan.Plan) error {
 			created[moduleOf(c.Address)]++
 		case plan.Read:
 		default:
-			fmt.Fprintf(&b, "  %s %s%s", t.paint(c.Action, signs[c.Action]+" "+verb(c.Action)), c.Address, because(c))
+			fmt.Fprintf(&b, "  %s %s%s", t.paint(c.Action, signs[c.Action]+" "+verb(c.Action)), oneLine(c.Address), oneLine(because(c)))
 			if effect := c.Effect(); effect != "" {
 				b.WriteString(" — " + effect)
 			}
 			b.WriteByte('\n')
 			for _, a := range attributes(c) {
-				fmt.Fprintf(&b, "      %s\n", oneLine(attributeLine(a, full)))
+				putLine(&b, "      %s", attributeLine(a, full))
 			}
 		}
 	}
@@ -67,14 +67,14 @@ func (t Text) Plan(w io.Writer, p *plan.Plan) error {
 			width = max(width, len(m))
 		}
 		for _, m := range slices.Sorted(maps.Keys(created)) {
-			fmt.Fprintf(&b, "      %-*s %4d\n", width, m, created[m])
+			putLine(&b, "      %-*s %4d", width, m, created[m])
 		}
 	}
 	for _, c := range p.Unaccepted(config.AcceptedDrifts()) {
-		fmt.Fprintf(&b, "  ! changed outside of Terraform: %s\n", c.Address)
+		putLine(&b, "  ! changed outside of Terraform: %s", c.Address)
 	}
 	if len(p.Outputs) > 0 && len(p.Counts()) == 0 {
-		fmt.Fprintf(&b, "  outputs: %s\n", strings.Join(p.Outputs, ", "))
+		putLine(&b, "  outputs: %s", strings.Join(p.Outputs, ", "))
 	}
 	if b.Len() > 0 {
 		b.WriteByte('\n')

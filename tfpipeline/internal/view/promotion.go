@@ -45,7 +45,11 @@ func (p Promotion) stepsLine() string {
 
 // sentence is an event as a line, without its time; "" if it is not worth one.
 func sentence(e deploy.Event) string {
-	message := oneLine(e.Message)
+	return oneLine(told(e))
+}
+
+// told is an event in the words of whoever tells of it.
+func told(e deploy.Event) string {
 	switch e.Kind {
 	case deploy.EventStep:
 		return string(e.Step)
@@ -55,13 +59,13 @@ func sentence(e deploy.Event) string {
 		}
 		return fmt.Sprintf("%s: done (%s)", e.Step, brief(e.Elapsed))
 	case deploy.EventFailed:
-		return fmt.Sprintf("%s: failed after %s: %s", e.Step, brief(e.Elapsed), message)
+		return fmt.Sprintf("%s: failed after %s: %s", e.Step, brief(e.Elapsed), e.Message)
 	case deploy.EventNote:
-		return "  " + message
+		return "  " + e.Message
 	case deploy.EventWarning:
-		return "  warning: " + message
+		return "  warning: " + e.Message
 	case deploy.EventWait:
-		return "  " + message
+		return "  " + e.Message
 	case deploy.EventDeployment:
 		if e.Deployment == nil {
 			return ""
@@ -69,9 +73,9 @@ func sentence(e deploy.Event) string {
 		return "  " + e.Service + ": " + deploymentLine(*e.Deployment)
 	case deploy.EventService:
 		// ECS begins each line with what stands in the margin.
-		return "  " + e.Service + " | " + arns.ReplaceAllStringFunc(strings.TrimPrefix(message, "(service "+e.Service+") "), named)
+		return "  " + e.Service + " | " + arns.ReplaceAllStringFunc(strings.TrimPrefix(e.Message, "(service "+e.Service+") "), named)
 	case deploy.EventLog:
-		return "  " + e.Service + " | " + message
+		return "  " + e.Service + " | " + e.Message
 	default:
 		return ""
 	}
@@ -103,7 +107,7 @@ func deploymentLine(d deploy.Deployment) string {
 		parts = append(parts, failures(d.Failures, d.Threshold))
 	}
 	if d.Reason != "" {
-		parts = append(parts, oneLine(d.Reason))
+		parts = append(parts, d.Reason)
 	}
 	return strings.Join(parts, ", ")
 }

@@ -49,7 +49,7 @@ func (h History) Text(w io.Writer) error {
 		r := j.Record
 		rows = append(rows, []string{
 			stamp(r.Started), r.ID, string(r.Kind) + " " + r.Release.String(), r.Previous.String(),
-			"no end: " + string(j.Step), "-", oneLine(r.Actor),
+			"no end: " + string(j.Step), "-", r.Actor,
 		})
 	}
 	for _, r := range h.Records {
@@ -61,11 +61,11 @@ func (h History) Text(w io.Writer) error {
 		}
 		rows = append(rows, []string{
 			stamp(r.Started), r.ID, string(r.Kind) + " " + subject(r), r.Previous.String(),
-			outcome, brief(r.Ended.Sub(r.Started)), oneLine(r.Actor),
+			outcome, brief(r.Ended.Sub(r.Started)), r.Actor,
 		})
 	}
 	if len(rows) == 1 {
-		fmt.Fprintf(&b, "%s: nothing was ever promoted here\n", h.Environment)
+		putLine(&b, "%s: nothing was ever promoted here", h.Environment)
 	} else {
 		b.WriteString(strings.Join(columns(rows), "\n") + "\n")
 	}
@@ -73,7 +73,7 @@ func (h History) Text(w io.Writer) error {
 		fmt.Fprintf(&b, "and %d older\n", h.More)
 	}
 	for _, s := range h.Skipped {
-		fmt.Fprintf(&b, "left out: %s: %s\n", oneLine(s.Key), oneLine(s.Reason))
+		putLine(&b, "left out: %s: %s", s.Key, s.Reason)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -94,15 +94,19 @@ func Lease(l deploy.Lease) string {
 	if l.Kind == deploy.KindPromote || l.Kind == deploy.KindRollback {
 		what += " " + release
 	}
-	text := fmt.Sprintf("%s, by %s since %s (%s)\n  record %s\n  %s",
-		what, oneLine(l.Actor), stamp(l.Since), oneLine(l.Why), l.RecordID, state)
+	lines := []string{
+		fmt.Sprintf("%s, by %s since %s (%s)", what, l.Actor, stamp(l.Since), l.Why), "  record " + l.RecordID, "  " + state,
+	}
 	if l.Caller != "" {
-		text += "\n  as " + oneLine(l.Caller)
+		lines = append(lines, "  as "+l.Caller)
 	}
 	if l.RunURL != "" {
-		text += "\n  " + oneLine(l.RunURL)
+		lines = append(lines, "  "+l.RunURL)
 	}
-	return text
+	for i, line := range lines {
+		lines[i] = oneLine(line)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // RecordJSON writes one record as it is stored.

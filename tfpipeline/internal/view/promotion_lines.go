@@ -18,7 +18,7 @@ type PromotionLines struct {
 
 // NewPromotionLines begins with the title and the steps.
 func NewPromotionLines(w io.Writer, p Promotion) *PromotionLines {
-	fmt.Fprintln(w, p.title())
+	fmt.Fprintln(w, oneLine(p.title()))
 	if steps := p.stepsLine(); steps != "" {
 		fmt.Fprintln(w, "steps: "+steps)
 	}

@@ -11,7 +11,9 @@ import (
 )
 
 // Result is how an attempt ended, in one line.
-func Result(r deploy.Record) string {
+func Result(r deploy.Record) string { return oneLine(result(r)) }
+
+func result(r deploy.Record) string {
 	what := "promotion of " + r.Release.String()
 	switch r.Kind {
 	case deploy.KindRollback:
@@ -65,7 +67,7 @@ func Record(w io.Writer, r deploy.Record) error {
 	var b strings.Builder
 	line := func(name, format string, args ...any) {
 		if s := fmt.Sprintf(format, args...); s != "" {
-			fmt.Fprintf(&b, "%-10s %s\n", name, oneLine(s))
+			putLine(&b, "%-10s %s", name, s)
 		}
 	}
 	fmt.Fprintln(&b, Result(r))
@@ -135,12 +137,13 @@ func Record(w io.Writer, r deploy.Record) error {
 		}
 		s := r.Schedules[name]
 		after := deploy.Schedule{TaskDefinition: s.After, Enabled: !s.Off}
-		fmt.Fprintf(&b, "schedule %s: %s → %s\n", name, scheduleStarts(s.Before), scheduleStarts(after))
+		putLine(&b, "schedule %s: %s → %s", name, scheduleStarts(s.Before), scheduleStarts(after))
 	}
 	for _, f := range findings(r.Evidence, false) {
-		fmt.Fprintf(&b, "\n%s\n", oneLine(f.Title))
+		b.WriteByte('\n')
+		putLine(&b, "%s", f.Title)
 		for _, l := range f.Lines {
-			fmt.Fprintf(&b, "  %s\n", oneLine(l))
+			putLine(&b, "  %s", l)
 		}
 	}
 	_, err := io.WriteString(w, b.String())

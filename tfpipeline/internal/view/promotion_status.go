@@ -256,9 +256,9 @@ func (s Status) address() string { return strings.TrimRight("  "+s.URL, " ") }
 func (s Status) Text(w io.Writer) error {
 	var b strings.Builder
 	if s.Release == nil {
-		fmt.Fprintf(&b, "%s: no release yet%s\n", s.Environment, s.address())
+		putLine(&b, "%s: no release yet%s", s.Environment, s.address())
 	} else {
-		fmt.Fprintf(&b, "%s: %s (%s) since %s, by %s%s\n", s.Environment, s.Release, s.Release.Commit, stamp(s.Since), oneLine(s.By), s.address())
+		putLine(&b, "%s: %s (%s) since %s, by %s%s", s.Environment, s.Release, s.Release.Commit, stamp(s.Since), s.By, s.address())
 	}
 	rows := [][]string{{"SERVICE", "TASKS", "RESTARTS", "REVISION", "DEPLOYMENT", "TARGETS", "RUNS"}}
 	for _, v := range s.Services {
@@ -270,22 +270,22 @@ func (s Status) Text(w io.Writer) error {
 		}
 	}
 	for _, task := range sorted(s.Schedules) {
-		fmt.Fprintf(&b, "  schedule %s: %s\n", task, scheduleStarts(s.Schedules[task]))
+		putLine(&b, "  schedule %s: %s", task, scheduleStarts(s.Schedules[task]))
 	}
 	if s.Last != nil {
-		fmt.Fprintf(&b, "  last attempt: %s %s by %s at %s: %s\n", s.Last.Kind, subject(*s.Last), oneLine(s.Last.Actor), stamp(s.Last.Started), s.Last.Outcome)
+		putLine(&b, "  last attempt: %s %s by %s at %s: %s", s.Last.Kind, subject(*s.Last), s.Last.Actor, stamp(s.Last.Started), s.Last.Outcome)
 	}
 	if s.Lock != nil {
 		fmt.Fprintf(&b, "  lock: %s\n", strings.ReplaceAll(Lease(*s.Lock), "\n", "\n  "))
 	}
 	if s.Frozen != nil {
-		b.WriteString("  " + oneLine(s.Frozen.String()) + "\n")
+		putLine(&b, "  %s", s.Frozen)
 	}
 	for _, p := range s.Problems {
-		b.WriteString("  ! " + oneLine(p) + "\n")
+		putLine(&b, "  ! %s", p)
 	}
 	for _, a := range s.Ringing() {
-		fmt.Fprintf(&b, "  ! alarm %s since %s: %s\n", oneLine(a.Name), stamp(a.Since), oneLine(a.Reason))
+		putLine(&b, "  ! alarm %s since %s: %s", a.Name, stamp(a.Since), a.Reason)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -142,7 +142,7 @@ func (t *PromotionTable) above(text string) {
 // lines are the table. Should it not fit on the screen, services that are there
 // already are left out, and counted.
 func (t *PromotionTable) lines(now time.Time, width, height int) []string {
-	title := t.promotion.title()
+	title := oneLine(t.promotion.title())
 	if t.step != "" && !t.ended {
 		title += fmt.Sprintf("  %s %s", t.step, brief(now.Sub(t.stepped).Truncate(time.Second)))
 	}

@@ -84,7 +84,7 @@ func TestPromotionTable(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
 		want := `
-[    12s]   migrate | applied 0017�[2J
+[    12s]   migrate | applied 0017\x1b[2J
 [    12s] migrate: done (12s)
 production: [1/2] update module.api
 production: promote v1.3.0 → v1.4.0  watch 3s
