@@ -236,6 +236,11 @@ func (g registrar) revive(ctx context.Context, wanted map[string]string, release
 			continue
 		}
 		template, image := arn, definition.Image
+		_, service := g.Platform.Service(name)
+		_, task := g.Platform.Task(name)
+		if !known && !service && !task {
+			return nil, fmt.Errorf("task definition %s is gone, and this program's gen/config, which could make it once more, lacks %s: roll back with the program of %s", short(arn), name, release)
+		}
 		if !known {
 			if g.templates == nil {
 				outputs, err := g.outputs(ctx)

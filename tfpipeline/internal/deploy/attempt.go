@@ -500,7 +500,7 @@ func (o *operation) digests(ctx context.Context, release Release, services []str
 func (a *attempt) resolveTarget(ctx context.Context, current *Record) error {
 	r := a.record()
 	if a.from.how == howResume && r.Services != nil {
-		a.services = recorded(a.services, r)
+		a.services = inOrder(a.services, r)
 		return nil
 	}
 	if current == nil {
@@ -543,18 +543,20 @@ func (a *attempt) resolveTarget(ctx context.Context, current *Record) error {
 	}
 	r.Release, r.Previous = target.Release, current.Release
 	r.Rejected = rejects(target.Release, current.Release, left)
+	others, err := a.otherServices(ctx, target, current, left)
+	if err != nil {
+		return err
+	}
 	r.Services = map[string]*ServiceRecord{}
-	for _, s := range a.services {
+	for _, s := range slices.Concat(a.services, others) {
 		was, ok := target.Services[s]
 		if !ok || was.After == "" {
 			a.warn("service %s was no part of %s and is left as it is", s, target.Release)
 			continue
 		}
 		r.Services[s] = &ServiceRecord{Digest: was.Digest, After: was.After}
-	}
-	for _, s := range slices.Sorted(maps.Keys(current.Services)) {
-		if !slices.Contains(a.Platform.ServiceNames(), s) {
-			a.warn("service %s is in %s and not in the gen/config of this program, so it is left as it is: roll back with the program of %s to take it along", s, current.Release, current.Release)
+		if slices.Contains(others, s) {
+			a.note("service %s is not in the gen/config of this program, and is rolled back with the others", s)
 		}
 	}
 	r.Schedules = map[string]*ScheduleRecord{}
@@ -566,8 +568,59 @@ func (a *attempt) resolveTarget(ctx context.Context, current *Record) error {
 	if len(r.Services) == 0 {
 		return fmt.Errorf("the record of %s names no task definition", target.Release)
 	}
-	a.services = recorded(a.services, r)
+	a.services = inOrder(a.services, r)
 	return nil
+}
+
+// otherServices are those of the records that this program's platform has no more, or
+// not yet, as far as ECS shows them, which it may do late. A rollback takes them along,
+// or they would go on with the release that is rolled back from.
+func (a *attempt) otherServices(ctx context.Context, target *Record, records ...*Record) ([]string, error) {
+	var others []string
+	for _, r := range append(records, target) {
+		if r != nil {
+			others = slices.AppendSeq(others, maps.Keys(r.Services))
+		}
+	}
+	slices.Sort(others)
+	others = slices.DeleteFunc(slices.Compact(others), func(s string) bool { return slices.Contains(a.services, s) })
+	if len(others) == 0 {
+		return nil, nil
+	}
+	for began := time.Now(); ; {
+		services, err := a.describeServices(ctx, others)
+		if err != nil {
+			return nil, err
+		}
+		absent := slices.DeleteFunc(slices.Clone(others), func(name string) bool { s, shown := services[name]; return shown && !s.Gone })
+		switch {
+		case len(absent) == 0:
+			return others, nil
+		case time.Since(began) < a.limits.lag():
+			if !a.pause(ctx, a.limits.Tick) {
+				return nil, context.Cause(ctx)
+			}
+			continue
+		}
+		for _, name := range absent {
+			if target.Services[name] != nil {
+				a.warn("service %s was part of %s, and ECS shows it no longer: the others are rolled back without it", name, target.Release)
+			}
+		}
+		return slices.DeleteFunc(others, func(name string) bool { return slices.Contains(absent, name) }), nil
+	}
+}
+
+// inOrder are the services of a record: those of a list, in its order, and then the
+// others by name.
+func inOrder(names []string, r *Record) []string {
+	list := recorded(names, r)
+	for _, s := range slices.Sorted(maps.Keys(r.Services)) {
+		if !slices.Contains(names, s) {
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 // recorded leaves out the services that a record does not know: the target of a

@@ -598,7 +598,7 @@ func (a *attempt) takeLock(ctx context.Context, c continuation, over *Lease) err
 	fresh := a.journal
 	a.journal, a.from = c.begin(fresh), c
 	if a.journal.Phase == PhaseRollingBack {
-		a.services = recorded(a.services, a.record()) // no step comes that would
+		a.services = inOrder(a.services, a.record()) // no step comes that would
 	}
 	if c.attempt() != nil {
 		if err := a.write(ctx, a.journal); err != nil {

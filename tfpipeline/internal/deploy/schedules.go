@@ -84,15 +84,23 @@ func (o *operation) describeSchedules(ctx context.Context, tasks []string) (map[
 // readSchedules notes what every schedule starts before it is changed, as
 // readBefore does for services. A schedule that the apply creates is noted after
 // that. A rollback switches those off of which the release had none: they would
-// go on with the release that is rolled back from.
+// go on with the release that is rolled back from. It knows also those of which this
+// program's platform has none.
 func (c *checks) readSchedules(ctx context.Context, applied bool) error {
 	r := &c.Record
 	var tasks, off []string
 	for _, t := range c.Platform.Scheduled(c.env) {
-		if r.Kind == KindRollback && r.Schedules[t.Name] == nil {
-			off = append(off, t.Name)
-		}
 		tasks = append(tasks, t.Name)
+	}
+	if r.Kind == KindRollback {
+		for _, other := range []*Record{r, c.history.current(), c.history.unfinished(), c.from.attempt()} {
+			if other != nil {
+				tasks = append(tasks, other.schedules()...)
+			}
+		}
+		slices.Sort(tasks)
+		tasks = slices.Compact(tasks)
+		off = slices.DeleteFunc(slices.Clone(tasks), func(name string) bool { return r.Schedules[name] != nil })
 	}
 	for _, name := range r.schedules() {
 		if !slices.Contains(tasks, name) {

@@ -43,7 +43,7 @@ func (e *Environment) Digests(ctx context.Context, tag string, services []string
 
 // Missing returns the services whose repository does not hold the digest,
 // sorted. A service that the platform has no more misses nothing: an old release
-// still names it, and a rollback to that leaves it out.
+// still names it, and its repository may be another service's, or removed with it.
 func (e *Environment) Missing(ctx context.Context, digests map[string]string) ([]string, error) {
 	var mu sync.Mutex
 	var missing []string

@@ -85,6 +85,9 @@ func (t *PromotionTable) Observe(e deploy.Event) {
 	case deploy.EventDeployment:
 		if e.Deployment != nil {
 			t.deployments[e.Service] = *e.Deployment
+			if !slices.Contains(t.promotion.Services, e.Service) { // a rollback takes along what the platform has no more
+				t.promotion.Services = append(slices.Clip(t.promotion.Services), e.Service)
+			}
 		}
 	case deploy.EventEnd:
 		t.ended = true

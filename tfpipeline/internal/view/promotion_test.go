@@ -97,6 +97,10 @@ mcp       successful   2/2    7         0/3      1m3s
 		if d := cmp.Diff(want, s.String()); d != "" {
 			t.Errorf("screen (-want +got):\n%s", d)
 		}
+		table.Observe(moved("removed", deploy.DeploymentInProgress, 3, 0, 0))
+		if !strings.Contains(s.String(), "\nremoved   in progress") {
+			t.Errorf("a service that the platform has no more:%s", s)
+		}
 		table.Observe(deploy.Event{Time: time.Now(), Kind: deploy.EventEnd, Record: &deploy.Record{Kind: deploy.KindPromote, Release: deploy.Release{Tag: "v1.4.0"}}})
 		table.Close()
 		before := s.raw.Len()
