@@ -182,15 +182,15 @@ func (o *rollout) requestUpdate(ctx context.Context, u Update) (string, error) {
 	return deployment, nil
 }
 
-// sizeOf is by what a service gets its tasks. A rollback applies nothing, and the
-// program's size may never have been applied: what autoscaling keeps stays, and so
-// does the number of tasks, unless there is none yet.
+// sizeOf is by what a service gets its tasks. A rollback or restart applies nothing, and
+// the program's size may never have been applied: what autoscaling keeps stays, and so
+// does the number of tasks, unless a rollback finds none yet.
 func (o *rollout) sizeOf(name string) config.Size {
 	size, own := o.env.SizeOf(name), o.of(name)
-	if o.record.Kind != KindRollback || own == nil || own.DesiredBefore == 0 {
+	if !o.restart && (o.record.Kind != KindRollback || own == nil || own.DesiredBefore == 0) {
 		return size
 	}
-	if own.MinimumBefore == nil {
+	if own.MinimumBefore == nil || own.DesiredBefore == 0 {
 		return config.Size{MinTasks: own.DesiredBefore, MaxTasks: own.DesiredBefore}
 	}
 	least := *own.MinimumBefore
@@ -827,7 +827,7 @@ func unhealthy(name string, t Targets, least int) []defect {
 	switch {
 	case t.Unhealthy > 0:
 		return []defect{{name, fmt.Sprintf("%d targets of service %s are not healthy%s", t.Unhealthy, name, reasons), true}}
-	case t.Healthy == 0:
+	case t.Healthy == 0 && least > 0:
 		return []defect{{name, fmt.Sprintf("service %s has no healthy target%s", name, reasons), true}}
 	case t.Healthy < least:
 		return []defect{{name, fmt.Sprintf("service %s has %d healthy targets of at least %d%s", name, t.Healthy, least, reasons), true}}
