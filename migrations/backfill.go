@@ -43,10 +43,10 @@ func (e *BatchError) Error() string {
 // many.
 const maxWalks = 3
 
-// batched runs the file's statement along the key, one transaction a batch,
-// each with its cursor. It ends at the key that was the highest when the
-// backfill began. A release itself fills the rows that it
-// inserts behind the cursor later.
+// batched runs the file's statement along the key, one transaction a batch, each with
+// its cursor. It ends at the key that was the highest when the backfill began. Rows
+// that are inserted behind the cursor later are filled by the release that inserts
+// them.
 func (a *attempt) batched(ctx context.Context) error {
 	b := a.migration.Backfill
 	var body Statement

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// alone runs a statement that PostgreSQL refuses in a transaction. An earlier
-// run may have executed it, wholly or partly, and been killed before it could
-// record that. If Record.Executing names the statement, what is there is ours.
+// alone runs a statement that PostgreSQL refuses in a transaction. An earlier run may
+// have executed it, wholly or partly, and been killed before it could record that. If
+// Record.Executing names the statement, what it has made was made by us.
 func (a *attempt) alone(ctx context.Context, s Statement) (lost waits, err error) {
 	if err := a.limit(ctx, a.bounds(true)); err != nil {
 		return lost, err

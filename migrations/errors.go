@@ -198,8 +198,8 @@ func passing(err error) bool {
 	return false
 }
 
-// Pauses grow, so that a migration starts soon after a short transaction and
-// does not retry all the time during a long one.
+// Pauses grow from one try to the next: a migration then starts soon after a short
+// transaction, and does not try all the time during a long one.
 const (
 	firstPause = 200 * time.Millisecond
 	longPause  = 3 * time.Second

@@ -206,7 +206,7 @@ func planBackfill(m Migration) []Problem {
 	return problems
 }
 
-// What a file may set at most. Waiting longer for a lock would stop every
+// The highest limits that a file may set. A longer wait for a lock would stop every
 // client that queues behind the migration.
 const (
 	maxLockTimeout      = time.Second

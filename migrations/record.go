@@ -107,9 +107,9 @@ type Record struct {
 	// Executing is the hash of a statement that has no transaction and was
 	// about to run.
 	Executing string `json:"-"`
-	// Cursor is the last key that a backfill has passed, CursorOf the table
-	// and column it is of, and End the highest key when it began; Walked and
-	// Rows count what was passed and changed.
+	// Cursor is the last key that a backfill has passed, CursorOf the table and column
+	// that the key belongs to, and End the highest key when the backfill began; Walked
+	// and Rows count what was passed and changed.
 	Cursor   *string `json:"cursor,omitempty"`
 	CursorOf string  `json:"-"`
 	End      *string `json:"end,omitempty"`

@@ -10,9 +10,9 @@ type AcceptedDrift struct {
 	Owner string
 }
 
-// AcceptedDrifts lists what the drift command does not report. A day without
-// such a drift proves no rule superfluous: promotions and upgrades need them. A
-// rule of what no module has fails a test.
+// AcceptedDrifts lists what the drift command does not report. A rule may match nothing
+// for weeks, until a promotion or an upgrade needs it. A test fails on a rule for a
+// type or attribute that no module has.
 func AcceptedDrifts() []AcceptedDrift {
 	return []AcceptedDrift{
 		{"aws_ecs_service", "desired_count", "a promotion and autoscaling"},

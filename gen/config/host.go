@@ -102,12 +102,12 @@ func (p Platform) RedirectsIn(e Environment) (all []Redirect) {
 // parts stay as in the request.
 type Location struct{ Protocol, Host, Port, Path, Query string }
 
-// locationPattern takes no http: the rule is of the HTTPS listener, from which AWS
-// redirects to HTTPS alone.
+// locationPattern accepts no http URL: the rule belongs to the HTTPS listener, from
+// which AWS redirects to HTTPS only.
 var locationPattern = regexp.MustCompile(`^(?:(https)://([a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?)?(/[^?]*)?(?:\?(.+))?$`)
 
-// Parts takes the Location of a redirect of an environment apart. ok is false for
-// what is neither a path nor a URL.
+// Parts splits a redirect's Location into its parts, for one environment. ok is false
+// for what is neither a path nor a URL.
 func (r Redirect) Parts() (l Location, ok bool) {
 	// locationPattern accepts no #{host}, so a valid host takes its place.
 	const host = "host.invalid"

@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// mostBacklogs is how many queues fit into a metric of autoscaling, which has ten
-// parts: the number of tasks and the quotient are two.
+// mostBacklogs is how many queues fit into a metric of autoscaling: it has ten parts,
+// and the number of tasks and the quotient take two.
 const mostBacklogs = 8
 
-// Floor is what autoscaling may go down to, given what it may now: that stays if one
-// of the Minimums has set it.
+// Floor is the least number of tasks for autoscaling. now is the least number at
+// present, which Floor keeps if one of the Minimums has set it.
 func (s Size) Floor(now int) int {
 	if slices.ContainsFunc(s.Minimums, func(m Minimum) bool { return m.MinTasks == now }) {
 		return now

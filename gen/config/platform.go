@@ -192,8 +192,8 @@ type Sidecar struct {
 	// "public.ecr.aws/aws-observability/aws-otel-collector:v0.43.3". It comes from a
 	// registry that anybody may pull from, or from the platform's own.
 	Image string
-	// Optional lets the task run on when the sidecar ends. Otherwise its end is the
-	// task's, as that of the service's own container is.
+	// Optional lets the task run on when the sidecar ends. Otherwise the task ends with
+	// it, as it does with the service's own container.
 	Optional bool
 	// EntryPoint and Command are as in Service.
 	EntryPoint, Command []string
@@ -232,7 +232,7 @@ type LogRouter struct {
 	Type string
 	// Options are those of the program's output, such as {"Name": "datadog", …}. None:
 	// Fluent Bit sends to the service's log group in CloudWatch, where "logs" and
-	// failed promotions read it. What goes elsewhere they cannot read.
+	// failed promotions read it. They cannot read what goes elsewhere.
 	Options map[string]string
 	// Secrets are options with secret values: names of Secrets by option.
 	Secrets map[string]string
@@ -386,8 +386,9 @@ type Schedule struct {
 	// "UTC"). A time that the clock skips in spring starts no run; one that comes
 	// twice in autumn starts one run.
 	TimeZone string
-	// Retries is how often a start that failed is tried again within MaximumAge (up
-	// to 185; default 3; less than 0: never). A task that ran and failed is not.
+	// Retries is how often a start that failed is tried again within MaximumAge (up to
+	// 185; default 3; less than 0: never). A task that ran and failed is not started
+	// again.
 	Retries int
 	// MaximumAge is how late a task may start (1 min to 24 h, in whole seconds;
 	// default 1 h).
@@ -531,12 +532,13 @@ type Environment struct {
 	// balancer, such as an office's and a VPN's (up to 30; none: everybody). A
 	// promotion then judges by the targets' health and requests no page.
 	AllowedCIDRs []string
-	// Firewall is AWS WAF in front of the load balancer; empty: there is none. AWS takes
-	// some 5 dollars a month for it, one for each rule, and 0.60 for a million requests.
+	// Firewall is AWS WAF in front of the load balancer; empty: there is none. AWS
+	// charges about 5 dollars a month for it, one for each rule, and 0.60 for a million
+	// requests.
 	Firewall Firewall
 	// DMARC is the record that tells receivers what to do with mail that pretends to be
-	// from the environment's name: "v=DMARC1; p=quarantine". Empty: none is made, as
-	// where the domain has one by hand.
+	// from the environment's name: "v=DMARC1; p=quarantine". Empty: no record is made,
+	// for instance because somebody maintains the domain's own.
 	DMARC string
 	// LogRetentionDays is one of CloudWatch's retention periods.
 	LogRetentionDays int
@@ -605,7 +607,7 @@ type Network struct {
 	// NATGateways is 1, or one per availability zone.
 	NATGateways int
 	// FlowLogDays is how long a bucket keeps the network's flow logs (0: none are
-	// made): which addresses connected, and which were refused. AWS takes a quarter
+	// made): which addresses connected, and which were refused. AWS charges a quarter
 	// of a dollar for a gigabyte of them. Production of Default and of init has 14.
 	FlowLogDays int
 }
@@ -677,7 +679,7 @@ type Size struct {
 	// a minute. The target that asks for the most tasks counts.
 	TargetCPUPercent, TargetMemoryPercent, TargetRequests int
 	// TargetBacklog is how many messages may wait for each task, counted over all
-	// queues (eight at most) that the service Receives from. It is a target as those
+	// queues (eight at most) that the service Receives from. It is a target like those
 	// above: with 100, a queue of 600 messages gets six tasks.
 	TargetBacklog int
 	// Minimums raise MinTasks at times, such as for the working day.
@@ -689,7 +691,7 @@ type Size struct {
 type Minimum struct {
 	// Name is such as "day".
 	Name string
-	// Expression is a cron expression as in Schedule, and TimeZone its own.
+	// Expression is a cron expression, and TimeZone its time zone, both as in Schedule.
 	Expression, TimeZone string
 	// MinTasks is a number from the Size's MinTasks to its MaxTasks. The Size's own
 	// ends a higher one.

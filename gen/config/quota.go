@@ -20,7 +20,7 @@ type quota struct {
 // problem of Validate; so are the rules of security groups, which are met before
 // the 100 rules and target groups of a load balancer.
 func (p Platform) Quotas() (warnings []string) {
-	gateways, cpu := map[int]int{}, map[bool]int{} // by whether it is Spot's
+	gateways, cpu := map[int]int{}, map[bool]int{} // by whether they run on Spot
 	addresses, groups, roles, targets, rules := 0, 0, 2, 0, 0
 	containers := len(p.Services) + len(p.Tasks)
 	for _, e := range p.Environments {
@@ -28,7 +28,8 @@ func (p Platform) Quotas() (warnings []string) {
 		for zone := range e.Network.NATGateways {
 			gateways[zone]++
 		}
-		// Those of what is not a container; the role that deploys, and those that start tasks.
+		// Not of containers: the groups of the load balancer and of the data stores,
+		// the deploy role, and the roles that start tasks.
 		groups += containers + one(p.HasLoadBalancer()) + one(p.HasDatabase()) + one(p.HasCache())
 		roles += 2*containers + 1 + len(p.Scheduled(e))
 		rules += 1 + len(p.Scheduled(e)) // of deployments, and of each task that failed

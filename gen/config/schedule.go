@@ -45,16 +45,17 @@ func (p Platform) Scheduled(e Environment) []Task {
 var (
 	ratePattern = regexp.MustCompile(`^rate\(([1-9][0-9]{0,4}) (minute|hour|day)(s?)\)$`)
 	cronPattern = regexp.MustCompile(`^cron\(([^()]*)\)$`)
-	// yearPattern is a year by its number; what follows / is none.
+	// yearPattern matches the number of a year, and not a step, which follows a slash.
 	yearPattern = regexp.MustCompile(`/[0-9]+|[0-9]+`)
-	// digitOfDay is a day of the week by its number; what follows # or / is none.
+	// digitOfDay matches the number of a day of the week, and not a number behind # or
+	// /.
 	digitOfDay = regexp.MustCompile(`[#/][0-9]+|[0-9]+`)
 )
 
 var units = map[string]time.Duration{"minute": time.Minute, "hour": time.Hour, "day": 24 * time.Hour}
 
 // cronFields are the forms that AWS's cron has for each part of a field's list, and for
-// a field that is no list. The library takes more.
+// a field that is no list. The library accepts more.
 var cronFields = [...]struct {
 	name        string
 	part, alone *regexp.Regexp
@@ -100,13 +101,14 @@ func (s Schedule) Next(after, begun time.Time) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	// In UTC every time exists; the zone's clock is read into it and back.
+	// The library calculates in UTC, where every time exists, with what the zone's
+	// clock shows; the result is read as a time of the zone again.
 	local := after.In(zone)
 	_, offset := local.Zone()
 	clock := local.Add(time.Duration(offset) * time.Second).UTC()
 	for {
 		next, err := gronx.NextTickAfter(expression, clock, false)
-		// The library hands the last time back as the one after it.
+		// Behind the last time, the library returns that time again.
 		follows := err == nil && next.After(clock) && next.Year() <= lastYear
 		if !follows {
 			return time.Time{}, nil // there is no such day, or not any more
@@ -138,8 +140,8 @@ func (s Schedule) AbsentAfter() (time.Duration, bool) {
 
 // longestPause is the longest time between two runs in the year after the first,
 // without summer time; false if none follows, or the expression names years, after
-// which none follows. It stops once a pause exceeds the most. Every day that has runs
-// has those of the first.
+// which none follows. It stops once a pause exceeds the most. All days with runs have
+// the same times.
 func (s Schedule) longestPause(most time.Duration) (time.Duration, bool) {
 	s.TimeZone = "UTC"
 	begin := begin()
@@ -175,7 +177,8 @@ func (s Schedule) longestPause(most time.Duration) (time.Duration, bool) {
 func (s Schedule) zone() (*time.Location, error) {
 	name := cmp.Or(s.TimeZone, "UTC")
 	zone, err := time.LoadLocation(name)
-	// The last are files beside the zones, which Scheduler does not know.
+	// Local is this machine's zone; the other names are files that lie beside the
+	// zones.
 	if err != nil || name == "Local" || name == "Factory" || name == "localtime" || name == "posixrules" || strings.HasPrefix(name, "posix/") || strings.HasPrefix(name, "right/") {
 		return nil, fmt.Errorf("has time zone %q, which does not exist", name)
 	}
@@ -222,7 +225,8 @@ func standardCron(fields string) (string, error) {
 		wrong = wrong || n < 1 || n > 7
 		return strconv.Itoa(n - 1)
 	})
-	// Each part alone, since the library stops at the first that is due now.
+	// Every part is tried by itself, since the library stops at the first that is due
+	// now.
 	for i, field := range f {
 		for part := range strings.SplitSeq(field, ",") {
 			one := []string{"*", "*", "*", "*", "*", "*"}
@@ -237,7 +241,7 @@ func standardCron(fields string) (string, error) {
 	return standard, nil
 }
 
-// begin is before every time that a schedule may come.
+// begin is earlier than any run of a schedule.
 func begin() time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) }
 
 // scheduleExpression is the most characters of an expression of Scheduler's.

@@ -9,9 +9,9 @@ import (
 )
 
 // Restricted are the Linux capabilities that no container has: hardly any image needs
-// them, and with NET_RAW a process can forge packets. Those with which an image that
-// starts as root gives its files and itself to another user stay, as do ports below
-// 1024 and chroot.
+// them, and with NET_RAW a process can forge packets. It keeps those that an image
+// needs which starts as root: to change the owners of files, to become another user, to
+// listen on ports below 1024, and chroot.
 func Restricted() []string { return []string{"MKNOD", "NET_RAW", "SETFCAP"} }
 
 // Dropped are the Linux capabilities that a container does not have.
@@ -22,10 +22,10 @@ func (s Security) Dropped() []string {
 	return Restricted()
 }
 
-// userPattern is a user or a group, by name.
+// userPattern matches the name of a user or a group.
 var userPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,31}$`)
 
-// isUser says whether ECS takes it: a user, and perhaps a group.
+// isUser reports whether ECS accepts the text as a user, with or without a group.
 func isUser(text string) bool {
 	parts := strings.Split(text, ":")
 	return len(parts) <= 2 && !slices.ContainsFunc(parts, func(one string) bool {
@@ -34,7 +34,8 @@ func isUser(text string) bool {
 	})
 }
 
-// kernelPattern is what the container's runtime mounts itself, and what is below it.
+// kernelPattern matches the folders that the container's runtime mounts by itself, and
+// all below them.
 var kernelPattern = regexp.MustCompile(`^/(dev|proc|sys)(/|$)`)
 
 // security checks what a container may do.
@@ -52,7 +53,7 @@ func (c *checker) security(at string, s Security) {
 }
 
 // entered checks that ECS Exec, whose agent writes into the container, can work where
-// an environment opens it.
+// an environment allows it.
 func (c *checker) entered(at string, e Environment) {
 	for _, s := range c.Services {
 		c.must(!e.Exec || !s.Security.ReadOnlyRoot, at+".exec", true,
@@ -62,7 +63,7 @@ func (c *checker) entered(at string, e Environment) {
 	}
 }
 
-// bytes is about what the settings add to a task definition.
+// bytes estimates how many bytes the settings add to a task definition.
 func (s Security) bytes() int {
 	size := 160 + len(s.User)
 	for _, folder := range s.Writable {

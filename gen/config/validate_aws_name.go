@@ -30,7 +30,8 @@ const (
 	// environments apart keeps it whole: a rule's cut name keeps 50 characters, the
 	// prefix and a hyphen. It also leaves room for -restored in the 63 of a database.
 	environmentPrefix = 49
-	// platformName is what the state bucket (63) leaves: -state- and the account.
+	// platformName is what the 63 characters of the state bucket's name leave beside
+	// -state- and the account.
 	platformName = 44
 	// partName is what Scheduler (64) and host names (63) allow.
 	partName = 63

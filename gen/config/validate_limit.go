@@ -115,7 +115,7 @@ func (c *checker) rolesFit(path string, of container, secrets, queues []string, 
 	env := c.longestEnvironment()
 	execution, own := roleOverhead, roleOverhead
 	for _, image := range of.images {
-		execution += len(image) * one(privatePattern.MatchString(image)) // its repository's ARN is as long
+		execution += len(image) * one(privatePattern.MatchString(image)) // the ARN of its repository is about as long
 	}
 	read := func(name string) {
 		execution += len("arn:aws:secretsmanager:"+c.Region+":"+c.Account+":secret:"+c.SecretName(env, name)+"-abcdef") + len(`"",`)

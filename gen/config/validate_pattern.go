@@ -17,7 +17,7 @@ import (
 var namePattern = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 
 // forKeyword cannot be the key of a map in Terraform: { for = … } begins a for
-// expression. Names and variables all are keys of maps somewhere.
+// expression. Every name and every variable is a key of a map somewhere.
 const forKeyword = "for"
 
 const forRule = "is a keyword of Terraform wherever a map has it for a key"

@@ -72,7 +72,7 @@ func (c *checker) meansStates(resource string) bool {
 }
 
 // meet reports whether some text fits both of two patterns of IAM, where * stands for
-// any text, slashes and colons among it, and ? for one character.
+// any text, including slashes and colons, and ? for one character.
 func meet(a, b string) bool {
 	// next[j] is the answer for a[i+1:] and b[j:].
 	next := make([]bool, len(b)+1)

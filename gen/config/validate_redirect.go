@@ -119,8 +119,8 @@ func (r *router) health() {
 	}
 }
 
-// rules tells what the load balancer of an environment does with a request: ok is
-// false if it sends it nowhere else.
+// rules tells what the load balancer of an environment does with a request: ok is false
+// if it does not redirect it.
 func (r *router) rules(e Environment) func(request) (d Redirect, ok bool) {
 	redirects := map[int]Redirect{}
 	var routes []route
@@ -166,7 +166,7 @@ func follow(rule func(request) (Redirect, bool), at request, steps int) (way []s
 
 func (q request) String() string { return "https://" + q.host + q.path }
 
-// follow is the request that a client makes which is redirected. Both listeners end
+// follow is the request that a client makes when it is redirected. Both listeners end
 // at the same rules, so protocol and port make no difference.
 func (r Redirect) follow(at request) request {
 	l, _ := r.Parts()

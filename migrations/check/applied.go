@@ -14,8 +14,8 @@ import (
 	"github.com/specboard/platform/migrations/check/internal/lint"
 )
 
-// applied returns what the files hold in a commit, those of them that it has;
-// their names start from dir.
+// applied returns the contents of the files in a commit, without those that the commit
+// lacks. Names are relative to dir.
 func applied(ctx context.Context, dir, commit string, files []lint.File) (map[string][]byte, error) {
 	if commit == "" || strings.HasPrefix(commit, "-") {
 		return nil, fmt.Errorf("read what is applied: -base %q is no commit", commit)

@@ -40,7 +40,7 @@ type layout struct {
 	passed []string
 }
 
-// readLayout reads a folder; the names of its files are relative to it.
+// readLayout reads a folder. Names of files are relative to it.
 func readLayout(fsys fs.FS) (layout, error) {
 	var l layout
 	names, err := fs.Glob(fsys, "*.sql")

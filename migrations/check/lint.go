@@ -275,7 +275,7 @@ func (o lintOptions) rows(ctx context.Context) (map[string]int64, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the sizes: %w", err)
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // what it read is all that counts
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // only what was read counts, so an error of closing does not matter
 	// A table that was never analysed says -1: its size is not known.
 	list, err := conn.Query(ctx, `SELECT n.nspname || '.' || relname, reltuples::bigint FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
 		WHERE relkind IN ('r', 'm') AND reltuples >= 0 AND n.nspname NOT IN ('pg_catalog', 'information_schema')`)

@@ -91,7 +91,7 @@ func phase(r migrations.Record) string {
 	return string(r.Phase)
 }
 
-// state adds how far a migration has come that is applied in part.
+// state describes a migration's state, and how far a partly applied one has come.
 func state(r migrations.Record) string {
 	switch {
 	case r.Baseline:

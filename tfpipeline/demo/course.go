@@ -417,7 +417,7 @@ func (d *demo) pull(ctx context.Context, e config.Environment) (string, error) {
 // wait leaves everything up until an interrupt.
 func (d *demo) wait(ctx context.Context) error {
 	var lines strings.Builder
-	// Settings of an account of AWS must not mix with these.
+	// The user's settings of AWS must not mix with these.
 	lines.WriteString(`unset $(env | sed -nE 's/^((AWS_|TF_AWS_|BOTO_)[A-Za-z0-9_]*)=.*/\1/p')` + "\n")
 	for _, kv := range d.aws.env {
 		if !slices.Contains(d.env, kv) {

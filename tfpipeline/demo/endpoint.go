@@ -66,7 +66,7 @@ func (w *workspace) startEndpoint(ctx context.Context, report io.Writer) (*endpo
 // invocation is one run of the program.
 type invocation struct {
 	args []string
-	// folders are flags that tell nobody anything.
+	// folders are flags that name folders, and are not shown.
 	folders []string
 	// role is the workflow role that it runs as; "" is the administrator.
 	role string

@@ -69,7 +69,8 @@ func startLoad(ctx context.Context, endpoint string, urls []string) *load {
 				case <-pace.C:
 				}
 				began := time.Now()
-				// What is asked is answered, or it is a failure.
+				// A request that was sent must be answered; otherwise it counts as
+				// failed.
 				err := get(context.WithoutCancel(ctx), client, urls[n%len(urls)])
 				l.note(time.Since(began), err)
 			}

@@ -163,7 +163,7 @@ func progress(now, begun time.Time, at []*activity) string {
 	return fmt.Sprintf("  … %s  %s", seconds(now.Sub(begun)), strings.Join(parts, " | "))
 }
 
-// seconds is a time as people say it, such as "85 s".
+// seconds writes a time for people, such as "85 s".
 func seconds(d time.Duration) string {
 	if d < 10*time.Second {
 		return fmt.Sprintf("%.1f s", d.Seconds())

@@ -122,7 +122,8 @@ func copyFile(from, to string) error {
 // bakes finds the time of a proof in the configuration.
 const bakes = `(MinimumBake:\s*)[^,}\n]+`
 
-// edit replaces what matches in a file of the copy; something must.
+// edit replaces the matches of a pattern in a file of the copy. It fails if there is
+// none.
 func (w *workspace) edit(name, pattern, after string) error {
 	path := filepath.Join(w.checkout, name)
 	content, err := os.ReadFile(path)

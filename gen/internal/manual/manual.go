@@ -126,7 +126,7 @@ func (m *manual) section(name string) {
 	}
 }
 
-// kind is a field's type, which links to the section of one of ours.
+// kind is a field's type, with a link if the page has a section about it.
 func (m *manual) kind(e ast.Expr) (text, ours string) {
 	full := types.ExprString(e)
 	element := strings.TrimPrefix(strings.TrimPrefix(full, "*"), "[]")

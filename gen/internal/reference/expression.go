@@ -15,7 +15,7 @@ type resolver struct {
 	modules map[string]*module
 
 	container   string   // the block's type
-	each, count bool     // whether the block is repeated so
+	each, count bool     // whether it has for_each or count
 	self        string   // the block's own address: referring to itself does not count as use
 	iterators   []string // of the dynamic blocks around
 	scoped      []string // addresses that only this block knows
@@ -194,8 +194,8 @@ func (r *resolver) moduleReference(t hcl.Traversal, name string) {
 	}
 }
 
-// thing checks the address of a resource, data source or ephemeral resource,
-// which has so many names.
+// thing checks the address of a resource, data source or ephemeral resource, whose
+// address has count names.
 func (r *resolver) thing(names []string, count int) {
 	if len(names) < count {
 		r.report(r.at, strings.Join(names, ".")+" refers to nothing")

@@ -18,8 +18,8 @@ func Format(files map[string][]byte) {
 	}
 }
 
-// printer writes HCL as terraform fmt would, so that a tree that nothing changed can
-// be compared without Format. Tests hold that Format then changes nothing.
+// printer writes HCL as terraform fmt would, so that an unchanged tree can be compared
+// without Format. Tests prove that Format would change nothing.
 type printer struct {
 	source []byte // of all lines, without the spaces before them
 	lines  []line

@@ -1,7 +1,7 @@
 package render
 
-// terraform test proves with a mock provider what a module's users rely on,
-// and what a change could break without any error.
+// With a mock provider, terraform test proves what a module's users rely on: what a
+// change could break without an error.
 
 // run is one run block of a test: a plan, with variables and assertions.
 func run(name string, variables []node, assertions ...block) block {

@@ -180,8 +180,8 @@ func isWord(k string) bool {
 	return k != ""
 }
 
-// quote is a string's literal. Most strings need no escapes, and so not the
-// library either, which takes its time.
+// quote is a string's literal. The library is slow, and most strings need no escapes,
+// so only the others go through it.
 func quote(s string) string {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '$' || c == '%' {

@@ -19,8 +19,8 @@ import (
 
 // Account is the AWS account of a platform, seen with one set of credentials.
 type Account struct {
-	// LookupNS asks DNS for the name servers of a domain; nil on a local
-	// endpoint, whose zones nobody else knows.
+	// LookupNS asks DNS for the name servers of a domain; nil on a local endpoint,
+	// whose zones DNS does not know.
 	LookupNS func(context.Context, string) ([]*net.NS, error)
 
 	platform config.Platform

@@ -84,7 +84,7 @@ func (b bucket) ensure(ctx context.Context) (did []string, err error) {
 
 func (b bucket) create(ctx context.Context) error {
 	in := &s3.CreateBucketInput{Bucket: &b.name}
-	if b.region != "us-east-1" { // which is the one place that is never named
+	if b.region != "us-east-1" { // the only region that is never named as a location
 		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(b.region)}
 	}
 	_, err := b.client.CreateBucket(ctx, in)
@@ -116,7 +116,7 @@ func (b bucket) settings() []setting {
 			if state.Code(err) == "ServerSideEncryptionConfigurationNotFoundError" {
 				return false, nil
 			}
-			// A customer's own KMS key is as good.
+			// Encryption with a KMS key of the account is fine, too.
 			return err == nil && slices.ContainsFunc(out.ServerSideEncryptionConfiguration.Rules, func(r types.ServerSideEncryptionRule) bool {
 				return r.ApplyServerSideEncryptionByDefault != nil
 			}), err

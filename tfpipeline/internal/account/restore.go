@@ -21,15 +21,16 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/console"
 )
 
-// RDS restores into a new instance only. That one takes the old one's place by
+// RDS restores into a new instance only. The new instance takes the old one's place by
 // taking its name, and with it the address that the services know:
-// https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_RenameInstance.html
-// Which instances there are says how far an earlier run came, so that the next one
-// goes on from there.
+// https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_RenameInstance.html The
+// instances that exist show how far an earlier run came, and the next run goes on from
+// there.
 
-// restoredTag of an instance says to which time it was restored, or from which snapshot.
-// Terraform removes it from the one that bears the name as it adopts that one, so it is
-// there as long as that is to be done. The instance of before has it as well, and keeps it.
+// restoredTag is the tag that says to which time an instance was restored, or from
+// which snapshot. Terraform removes it when it adopts the restored instance, so while
+// the tag is there, that has yet to be done. The former instance gets the tag as well,
+// and keeps it.
 const restoredTag = "RestoredTo"
 
 // RestoreChoices are the choices of the command that restores a database.
@@ -53,7 +54,7 @@ func (o *RestoreChoices) Declare(set *flag.FlagSet) {
 	set.BoolVar(&o.Yes, "yes", false, "do not ask; needs -name")
 }
 
-// Check refuses choices that do not say what is to be done, and to what.
+// Check refuses choices that do not say what to do, or to which data.
 func (o *RestoreChoices) Check(p config.Platform, now time.Time) (err error) {
 	o.snapshot = strings.ToLower(o.snapshot) // as RDS writes them
 	given := 0
@@ -94,7 +95,7 @@ func (o RestoreChoices) action() string {
 	return flagOf(cmp.Or(o.snapshot, o.to))
 }
 
-// flagOf is the flag that asks for what a tag names: a time, or else a snapshot.
+// flagOf is the flag for the value of a tag: -to for a time, else -snapshot.
 func flagOf(wanted string) string {
 	if _, err := time.Parse(time.RFC3339, wanted); err == nil {
 		return "-to " + wanted
@@ -102,7 +103,7 @@ func flagOf(wanted string) string {
 	return "-snapshot " + wanted
 }
 
-// wanted is what the data is asked for by, as the tag has it: a snapshot or a time.
+// wanted is the value of the tag for these choices: the snapshot or the time.
 func (o RestoreChoices) wanted() string {
 	return cmp.Or(o.snapshot, o.at.UTC().Format(time.RFC3339))
 }
@@ -110,23 +111,23 @@ func (o RestoreChoices) wanted() string {
 // Line is the command that does the same.
 func (o RestoreChoices) Line() string { return "tfpipeline restore -env " + o.Env + " " + o.action() }
 
-// Discards reports whether nothing is to change but that an instance is deleted.
+// Discards reports whether the only change is that an instance is deleted.
 func (o RestoreChoices) Discards() bool { return o.discard }
 
-// Restoration is what is to be done to the instances of an environment's database.
+// Restoration is a plan for the instances of an environment's database.
 type Restoration struct {
-	// Steps says it, in order.
+	// Steps describes what is to be done, in order.
 	Steps []string
-	// Begun says that an earlier run has changed which instance bears the name, and
-	// Terraform has not adopted that one yet.
+	// Begun says that an earlier run has given the name to another instance, which
+	// Terraform has not adopted yet.
 	Begun bool
 
 	choices              RestoreChoices
 	account              *Account
 	client               *rds.Client
-	own, other, replaced string   // identifiers: the database's, the restored one's, that of before
+	own, other, replaced string   // identifiers: of the database, of the restored instance, of the former one
 	resources            []string // RDS's ids of these three; "" is none
-	restores             bool     // whether the restored one is to be made
+	restores             bool     // whether the restored instance has to be made
 	source               string   // of what
 	renames              []renaming
 	began                time.Time
@@ -163,8 +164,9 @@ func (a *Account) Restoration(ctx context.Context, o RestoreChoices) (*Restorati
 	return r, nil
 }
 
-// unchanged returns an error if the instances are not those any more whose steps were
-// confirmed: somebody may have done the same, or gone back, while the question was open.
+// unchanged returns an error if the instances have changed since the steps were
+// confirmed: while the question was open, somebody may have restored the database, or
+// gone back.
 func (r *Restoration) unchanged(ctx context.Context) error {
 	now, err := r.account.Restoration(ctx, r.choices)
 	if err != nil {
@@ -176,7 +178,8 @@ func (r *Restoration) unchanged(ctx context.Context) error {
 	return nil
 }
 
-// plan says what is to be done where these instances are there; nil is none.
+// plan returns what is to be done, given the instances that exist; nil stands for one
+// that does not.
 func (r *Restoration) plan(own, other, replaced *types.DBInstance) error {
 	line := "tfpipeline restore -env " + r.choices.Env
 	give := func(from, to string) string {
@@ -252,8 +255,8 @@ func (r *Restoration) plan(own, other, replaced *types.DBInstance) error {
 }
 
 // unrestorable says why RDS has no backup of an instance's data as of a time, and which
-// time may be meant; "" if it has one. Its backups begin with the instance, are kept for
-// some days, and follow what is written by some five minutes:
+// time may be meant; "" if it has one. Backups begin with the instance, are kept for
+// some days, and are about five minutes behind:
 // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIT.html
 func unrestorable(i *types.DBInstance, at, now time.Time) (why, to string) {
 	text := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
@@ -274,7 +277,8 @@ func unrestorable(i *types.DBInstance, at, now time.Time) (why, to string) {
 	return "", ""
 }
 
-// deleting returns an error while RDS deletes the instance, as its name is not free.
+// deleting returns an error while RDS is still deleting the instance, since its name is
+// not free yet.
 func (r *Restoration) deleting(i *types.DBInstance) error {
 	if i == nil || aws.ToString(i.DBInstanceStatus) != "deleting" {
 		return nil
@@ -304,8 +308,8 @@ func (r *Restoration) Confirm(ctx context.Context) error {
 	return r.account.console.ConfirmName(ctx, "Type the environment's name to do this:", r.choices.Env)
 }
 
-// Do gives the database's name to the other instance, and returns that one's
-// resource id, by which Terraform knows it.
+// Do gives the database's name to the other instance, and returns the resource id of
+// that instance, by which Terraform knows it.
 func (r *Restoration) Do(ctx context.Context) (id string, err error) {
 	if err := r.unchanged(ctx); err != nil {
 		return "", err
@@ -337,7 +341,7 @@ func (r *Restoration) Do(ctx context.Context) (id string, err error) {
 	return resourceOf(bears), nil
 }
 
-// restore has RDS make the restored instance, like the one that it is restored from.
+// restore has RDS make the restored instance, with the settings of its source.
 func (r *Restoration) restore(ctx context.Context) error {
 	i, err := r.find(ctx, r.own)
 	if err != nil {
@@ -391,9 +395,9 @@ const (
 	firstBackup = 15 * time.Minute
 )
 
-// ready waits until neither instance is busy, nor about to be, unless an earlier run has
-// renamed the first already: from when it loses its name until the second takes it,
-// nobody reaches the database, and RDS renames only what is available.
+// ready waits until neither instance is busy or about to be. From the first renaming to
+// the second nobody reaches the database, and RDS renames only an instance that is
+// available. It does not wait if an earlier run has made the first renaming.
 func (r *Restoration) ready(ctx context.Context, first, second string) error {
 	looks, since := 0, time.Time{}
 	return r.poll(ctx, second, func() (string, bool, error) {
@@ -419,8 +423,8 @@ func (r *Restoration) ready(ctx context.Context, first, second string) error {
 	})
 }
 
-// mark tags the instance of before, so that a later run knows what was restored once
-// Terraform has removed the tag from the one that took its place.
+// mark tags the former instance: once Terraform has removed the tag from the restored
+// one, a later run still knows what was restored.
 func (r *Restoration) mark(ctx context.Context, identifier string) error {
 	return r.poll(ctx, identifier, func() (string, bool, error) {
 		i, err := r.find(ctx, identifier)
@@ -435,9 +439,9 @@ func (r *Restoration) mark(ctx context.Context, identifier string) error {
 	})
 }
 
-// rename gives an instance another name, and returns when it has it and the old one
-// is free. An earlier run may have asked for it, and so may this one whose answer was
-// lost: RDS refuses to do again what it is at, for which a minute is enough to show.
+// rename gives an instance another name, and returns when it has that name and the old
+// one is free. RDS may be at it already, for an earlier run or for a call whose answer
+// was lost. It then refuses the call, and shows within a minute what it is doing.
 func (r *Restoration) rename(ctx context.Context, from, to string) error {
 	asked, refused := false, time.Time{}
 	return r.poll(ctx, from, func() (status string, done bool, err error) {
@@ -452,7 +456,8 @@ func (r *Restoration) rename(ctx context.Context, from, to string) error {
 		status = statusOf(old)
 		switch {
 		case old == nil && named != nil:
-			// It may go on with a backup for hours, but not under the old name.
+			// The renamed instance may be busy with a backup for hours, which does not
+			// matter.
 			return "", statusOf(named) != "renaming", nil
 		case old != nil && named != nil && resourceOf(old) != resourceOf(named):
 			return "", false, fmt.Errorf("rename %s to %s: there is another instance %s", from, to, to)
@@ -474,8 +479,8 @@ func (r *Restoration) rename(ctx context.Context, from, to string) error {
 	})
 }
 
-// underWay reports whether RDS may have refused a change because it makes that one
-// already.
+// underWay reports whether RDS may have refused a change because it is already making
+// that very change.
 func underWay(err error) bool {
 	_, state := errors.AsType[*types.InvalidDBInstanceStateFault](err)
 	_, gone := errors.AsType[*types.DBInstanceNotFoundFault](err)
@@ -483,8 +488,8 @@ func underWay(err error) bool {
 	return state || gone || exists
 }
 
-// transient reports whether a call may succeed when it is made anew: AWS did not answer,
-// or not for long.
+// transient reports whether the same call may succeed later: AWS did not answer, or
+// refuses it only for a while.
 func transient(err error) bool {
 	_, call := errors.AsType[*smithy.OperationError](err)
 	_, answered := errors.AsType[smithy.APIError](err)
@@ -521,12 +526,13 @@ func (r *Restoration) stuck(i *types.DBInstance) error {
 	return r.deleting(i)
 }
 
-// restorePoll is how often an instance is looked at, and restoreTold how often it is
-// told how it is.
+// restorePoll is the pause between two looks at an instance, and restoreTold the one
+// between two reports on it.
 const restorePoll, restoreTold = 10 * time.Second, time.Minute
 
-// poll looks at an instance until what is waited for is done. The lease bounds it; a call
-// that may succeed later does not end it, since a database may have no name meanwhile.
+// poll looks at an instance until done reports true. The lease bounds it. A failed call
+// that may succeed later does not end it, since the database may have no name
+// meanwhile.
 func (r *Restoration) poll(ctx context.Context, identifier string, look func() (status string, done bool, err error)) error {
 	failing := false
 	for told := time.Now(); ; {
@@ -572,8 +578,8 @@ func (r *Restoration) find(ctx context.Context, identifier string) (*types.DBIns
 	return &out.DBInstances[0], nil
 }
 
-// Discard deletes the instance that does not bear the name, and returns when it is
-// gone. A protected one leaves a snapshot and its backups.
+// Discard deletes the instance that does not have the database's name, and returns when
+// it is gone. In a protected environment a snapshot and its backups stay.
 func (r *Restoration) Discard(ctx context.Context) error {
 	if err := r.unchanged(ctx); err != nil {
 		return err
@@ -583,7 +589,7 @@ func (r *Restoration) Discard(ctx context.Context) error {
 		return err
 	}
 	kept := ""
-	if i != nil && r.deleting(i) == nil { // else an earlier run has asked for it
+	if i != nil && r.deleting(i) == nil { // otherwise an earlier run has asked for the deletion
 		if kept, err = r.delete(ctx); err != nil {
 			return err
 		}
@@ -598,7 +604,7 @@ func (r *Restoration) Discard(ctx context.Context) error {
 	return nil
 }
 
-// delete has RDS delete the instance, and says what it leaves.
+// delete has RDS delete the instance, and reports what is kept of it.
 func (r *Restoration) delete(ctx context.Context) (kept string, err error) {
 	in := &rds.DeleteDBInstanceInput{DBInstanceIdentifier: &r.other, SkipFinalSnapshot: aws.Bool(true)}
 	if r.account.platform.Protects(r.choices.Env) {
@@ -625,7 +631,7 @@ func (r *Restoration) delete(ctx context.Context) (kept string, err error) {
 	return kept, nil
 }
 
-// Print says what bears the name, what is kept, and how long it took.
+// Print says which instance has the name, what is kept, and how long it took.
 func (r *Restoration) Print() {
 	what, kept := "the data as of "+r.choices.to, r.replaced
 	switch {
@@ -651,7 +657,8 @@ func (r *Restoration) progress(format string, args ...any) {
 	r.account.console.Progress("%s: "+format, append([]any{r.choices.Env}, args...)...)
 }
 
-// DatabaseAddress is the database's in the root of every environment.
+// DatabaseAddress is the Terraform address of the database in the root of every
+// environment.
 const DatabaseAddress = "module.database.aws_db_instance.this"
 
 // DatabaseServices are the services that use the database.

@@ -17,7 +17,8 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/console"
 )
 
-// fromSnapshot asks for what a restore to a time asks for, with the data of a snapshot.
+// fromSnapshot is the same request as for a restore to a time, but with the data of a
+// snapshot.
 func fromSnapshot(id string, in *rds.RestoreDBInstanceToPointInTimeInput) *rds.RestoreDBInstanceFromDBSnapshotInput {
 	return &rds.RestoreDBInstanceFromDBSnapshotInput{
 		DBSnapshotIdentifier: &id, DBInstanceIdentifier: in.TargetDBInstanceIdentifier,
@@ -27,8 +28,8 @@ func fromSnapshot(id string, in *rds.RestoreDBInstanceToPointInTimeInput) *rds.R
 	}
 }
 
-// checkSnapshot refuses a snapshot that is not there, with those that are, and one that
-// cannot become the environment's database.
+// checkSnapshot refuses a snapshot that does not exist, and lists those that do. It
+// also refuses one that cannot become the environment's database.
 func (r *Restoration) checkSnapshot(ctx context.Context) error {
 	p := r.account.platform
 	e, ok := p.Environment(r.choices.Env)
@@ -49,8 +50,9 @@ func (r *Restoration) checkSnapshot(ctx context.Context) error {
 	return nil
 }
 
-// unfit says why a snapshot cannot become the database of an environment; "" if it can. What Terraform could not set back to the struct's value
-// in place it would replace.
+// unfit says why a snapshot cannot become the database of an environment; "" if it can.
+// Terraform would replace the instance to correct a property that it cannot change in
+// place.
 func unfit(p config.Platform, e config.Environment, s types.DBSnapshot) string {
 	platform := tagOf(s.TagList, "Platform")
 	source := aws.ToString(s.DBInstanceIdentifier)
@@ -75,9 +77,9 @@ func unfit(p config.Platform, e config.Environment, s types.DBSnapshot) string {
 	return unfitStorage(e.Database, s.AllocatedStorage)
 }
 
-// unfitStorage says why RDS would refuse to give what has this storage the struct's; ""
-// if it would not. It wants the end of autoscaling a tenth above what is allocated, and
-// grows that by a tenth at least:
+// unfitStorage says why RDS would refuse to change this storage to the struct's; "" if
+// it would not. The limit of autoscaling has to be a tenth above the allocated storage,
+// which grows by at least a tenth:
 // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.Autoscaling.html
 func unfitStorage(d config.Database, allocated *int32) string {
 	has := int(aws.ToInt32(allocated))
@@ -103,8 +105,8 @@ func tagOf(tags []types.Tag, key string) string {
 // mostSnapshots is how many snapshots are listed.
 const mostSnapshots = 20
 
-// listSnapshots returns an error with the latest snapshots of the environment's database
-// that fit: automated ones, final ones and those that people took.
+// listSnapshots returns an error that lists the latest suitable snapshots of the
+// environment's database: automated ones, final ones and those that people took.
 func (r *Restoration) listSnapshots(ctx context.Context, e config.Environment, why string) error {
 	var all []types.DBSnapshot
 	pages := rds.NewDescribeDBSnapshotsPaginator(r.client, &rds.DescribeDBSnapshotsInput{})

@@ -36,10 +36,10 @@ func (a *Account) MissingSecrets(ctx context.Context, env string) ([]string, err
 	return missing, nil
 }
 
-// DeleteSecrets deletes the environment's secrets that are in a recovery
-// window. Their names would stay in use, so that the environment could not be
-// created again. AWS's list may be some minutes behind, so that those of the
-// configuration are looked at one by one; the list has those that were there before.
+// DeleteSecrets deletes the environment's secrets that are in a recovery window. Their
+// names would stay in use, so that the environment could not be created again. AWS's
+// list may be some minutes behind, so secrets of the configuration are looked up one by
+// one. The list adds secrets that an earlier configuration had.
 func (a *Account) DeleteSecrets(ctx context.Context, env string) error {
 	client := secretsmanager.NewFromConfig(a.cfg)
 	prefix := a.platform.SecretPrefix(env) + "/"

@@ -133,7 +133,8 @@ func (a *Account) secret(ctx context.Context, env string, s config.Secret) (Secr
 	return secret, nil
 }
 
-// Settable returns an error that says the way if no value may be stored by hand.
+// Settable returns an error if no value may be stored by hand; it says what to do
+// instead.
 func Settable(env string, s config.Secret) error {
 	if s.Kind == config.DatabaseCredentials || s.Kind == config.DatabaseRole {
 		return databaseSecret(env, s)
@@ -141,7 +142,8 @@ func Settable(env string, s config.Secret) error {
 	return nil
 }
 
-// Rotatable returns an error that says the way if no random value may be stored.
+// Rotatable returns an error if no random value may be stored; it says what to do
+// instead.
 func Rotatable(env string, s config.Secret) error {
 	switch s.Kind {
 	case config.DatabaseCredentials, config.DatabaseRole:
@@ -158,8 +160,8 @@ func databaseSecret(env string, s config.Secret) error {
 		fmt.Sprintf("raise Version of secret %s in gen/config/default.go to %d, make gen, tfpipeline apply -env %s", s.Name, max(1, s.Version)+1, env))
 }
 
-// SetSecret stores a value, which becomes the current one, and returns what is
-// known of the secret then. Whatever runs goes on with the value from before.
+// SetSecret stores a value, which becomes the current one, and returns what is known of
+// the secret then. Running containers keep the previous value.
 func (a *Account) SetSecret(ctx context.Context, env string, s config.Secret, value string) (Secret, error) {
 	path := a.platform.SecretName(env, s.Name)
 	reason := ""

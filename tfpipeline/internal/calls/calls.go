@@ -54,8 +54,8 @@ func (b body) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// Tell makes the clients of a configuration call tell for each call that has
-// had no answer for a while, counting all its retries.
+// Tell has the clients of a configuration report, by tell, each call that has had no
+// answer for a while, all its retries included.
 func Tell(cfg *aws.Config, after time.Duration, tell func(string)) {
 	var mu sync.Mutex // several calls may wait at the same time
 	cfg.APIOptions = append(cfg.APIOptions, func(stack *middleware.Stack) error {

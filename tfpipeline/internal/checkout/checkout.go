@@ -84,8 +84,8 @@ func (c *Checkout) Head(ctx context.Context) (commit string, changed []string, e
 	return strings.TrimSpace(out), changed, nil
 }
 
-// Peel returns the commit that a release's tag means: an annotated tag points
-// at a tag object, and no image is named after that.
+// Peel returns the commit of a release's tag. An annotated tag points at a tag object,
+// which names no image.
 func (c *Checkout) Peel(ctx context.Context, tag string) (string, error) {
 	if c.ReleaseCommit != nil {
 		return c.ReleaseCommit(ctx, tag)

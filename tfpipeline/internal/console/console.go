@@ -140,10 +140,10 @@ func (c *Console) Ask(ctx context.Context, question string) (string, error) {
 	}
 }
 
-// Secret returns what stands in a file or, if that is "", on the input, without the
-// end of its last line. What a person types is not shown, and an interrupt ends the
-// wait for it. An argument of a command would be in the shell's history and in the
-// list of processes.
+// Secret returns the contents of a file or, if that is "", of the input, without the
+// end of the last line. What a person types is not shown, and an interrupt ends the
+// wait for it. An argument of a command would be in the shell's history and in the list
+// of processes.
 func (c *Console) Secret(ctx context.Context, prompt, file string) (string, error) {
 	type read struct {
 		text []byte

@@ -149,7 +149,7 @@ func (c *Console) lent() bool {
 	return c.doing.passed
 }
 
-// answer prints what is in flight to whoever has interrupted for the nth time.
+// answer prints what is in flight, after the nth interrupt.
 func (c *Console) answer(n int) {
 	c.doing.mu.Lock()
 	defer c.doing.mu.Unlock()

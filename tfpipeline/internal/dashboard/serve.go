@@ -1,5 +1,5 @@
-// Package dashboard serves a page that is made anew now and then, to the browsers
-// of this machine.
+// Package dashboard serves a page to the browsers of this machine, and makes it anew
+// now and then.
 package dashboard
 
 import (
@@ -83,7 +83,7 @@ func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Security-Policy", "frame-ancestors 'none'")
 	_, port, _ := net.SplitHostPort(p.host)
 	switch {
-	// A name that leads here by somebody's DNS is not ours.
+	// Another host name may lead here by somebody's DNS; its requests are refused.
 	case r.Host != p.host && r.Host != "localhost:"+port:
 		http.Error(w, "the dashboard is at http://"+p.host+"/", http.StatusMisdirectedRequest)
 	case r.URL.Path != "/":

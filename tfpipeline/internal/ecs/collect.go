@@ -52,8 +52,9 @@ func (c *collection) gap(format string, args ...any) {
 	c.put(func(e *deploy.Evidence) { e.Gaps = append(e.Gaps, fmt.Sprintf(format, args...)) })
 }
 
-// settle bounds how long reads are repeated that show less than must be there: those of
-// ECS and CloudWatch lag behind what happened, mostly by less. A rollback may be waiting.
+// settle bounds how long a read is repeated while something that must be there is
+// missing in it: reads of ECS and CloudWatch lag behind, mostly by less than this. A
+// rollback may be waiting.
 const settle = 5 * time.Second
 
 // look repeats a look until it shows the whole, or the time to settle is up.
@@ -95,8 +96,8 @@ func (c *collection) events(ctx context.Context) {
 	c.put(func(e *deploy.Evidence) { e.Events = events })
 }
 
-// breakers gathers the circuit breakers, and returns the services of which tasks
-// have failed.
+// breakers gathers the circuit breakers, and returns the services that have failed
+// tasks.
 func (c *collection) breakers(ctx context.Context) (failing []string) {
 	var deployments map[string]deploy.Deployment
 	var err error
@@ -139,12 +140,12 @@ const (
 	// tasksWithLog is how many tasks of a service have their last lines read:
 	// tasks that fail one after the other mostly say the same.
 	tasksWithLog = 3
-	// lastLinesOfTask is how many.
+	// lastLinesOfTask is how many lines of a task are read.
 	lastLinesOfTask = 50
 )
 
-// stopped gathers the tasks that ended, and the last that they wrote. Of each of the
-// services that are failing there must be one.
+// stopped gathers the tasks that ended, with their last lines. It repeats the look
+// until each failing service has one.
 func (c *collection) stopped(ctx context.Context, failing []string) {
 	var parts sync.WaitGroup
 	var ofServices, oneOff []deploy.StoppedTask
@@ -160,7 +161,7 @@ func (c *collection) stopped(ctx context.Context, failing []string) {
 			read = append(read, &all[i])
 		}
 	}
-	// Lines that cannot be read are a gap; the next task's may be.
+	// Lines that cannot be read are a gap; those of the next task may be readable.
 	_ = each(ctx, slices.Values(read), func(ctx context.Context, t *deploy.StoppedTask) error {
 		var err error
 		c.look(ctx, func() (whole bool) {
@@ -181,7 +182,7 @@ func (c *collection) serviceTasks(ctx context.Context, failing []string) []deplo
 	if len(c.scope.Services) == 0 {
 		return nil
 	}
-	seen := map[string]deploy.StoppedTask{} // by ARN; an end stays seen, whatever a later read shows
+	seen := map[string]deploy.StoppedTask{} // by ARN; once a read has shown an end, a later one cannot undo it
 	for _, t := range c.scope.Crashed {
 		seen[t.ARN] = t
 	}
@@ -289,8 +290,8 @@ func (e *Environment) stoppedOf(t types.Task) deploy.StoppedTask {
 	return s
 }
 
-// optional reports whether a container of a service is a sidecar whose end its tasks
-// outlast.
+// optional reports whether a container of a service is a sidecar whose end does not end
+// the task.
 func (e *Environment) optional(service, container string) bool {
 	return slices.ContainsFunc(e.platform.Services, func(s config.Service) bool {
 		return s.Name == service && slices.ContainsFunc(s.Sidecars, func(c config.Sidecar) bool { return c.Name == container && c.Optional })

@@ -15,8 +15,8 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
 
-// DescribeDeployments returns service deployments by ARN: one call for 20, and
-// one more for 20 of whose task definitions nothing is known yet.
+// DescribeDeployments returns service deployments by ARN: one call for each 20, and one
+// more for each 20 whose task definitions are not known yet.
 func (e *Environment) DescribeDeployments(ctx context.Context, arns []string) (map[string]deploy.Deployment, error) {
 	began := time.Now()
 	var mu sync.Mutex
@@ -61,7 +61,8 @@ func (e *Environment) StopDeployment(ctx context.Context, arn string) error {
 		StopType:             types.StopServiceDeploymentStopTypeRollback,
 	})
 	if is(err, "ConflictException") {
-		// It has ended, or goes back already. If neither, AWS's refusal holds.
+		// It may have ended, or may be rolling back already. Otherwise AWS's refusal
+		// stands.
 		now, lookErr := e.DescribeDeployments(ctx, []string{arn})
 		if lookErr != nil {
 			return lookErr
@@ -94,9 +95,9 @@ func deploymentOf(d types.ServiceDeployment, target revision) deploy.Deployment 
 	}
 }
 
-// stateOf counts what is requested to what it leads to. ECS has no state for
-// failed: what fails without a rollback is stopped. A state that this program
-// does not know counts as work in progress, which ends with the time for it.
+// stateOf takes a requested state for the state that it leads to. ECS has no state for
+// failed: a deployment that fails without a rollback is stopped. A state that this
+// program does not know counts as in progress, which a time limit ends.
 func stateOf(status types.ServiceDeploymentStatus) deploy.DeploymentState {
 	switch status {
 	case types.ServiceDeploymentStatusPending:
@@ -116,8 +117,8 @@ func stateOf(status types.ServiceDeploymentStatus) deploy.DeploymentState {
 	}
 }
 
-// reasonOf is why a deployment is where it is, as far as ECS says: its own
-// reason, and that of its rollback if that is another one.
+// reasonOf is ECS's reason for the state of a deployment, and that for its rollback if
+// the two differ.
 func reasonOf(d types.ServiceDeployment) string {
 	reasons := []string{value(d.StatusReason), value(value(d.Rollback).Reason)}
 	if reasons[0] == reasons[1] || reasons[1] == "" {
@@ -129,8 +130,7 @@ func reasonOf(d types.ServiceDeployment) string {
 	return strings.Join(reasons, " ")
 }
 
-// unexpected is an error for what a call could not look at for another reason
-// than that there is no such thing.
+// unexpected returns an error for the first failure in an answer that is not MISSING.
 func unexpected(failures []types.Failure, doing string) error {
 	for _, f := range failures {
 		if value(f.Reason) == "MISSING" {
@@ -155,12 +155,12 @@ type observation struct {
 	deployments map[string]deploy.Deployment
 }
 
-// fresh is how long a observation may stand for another look. Who looks at
-// deployments and then at their services means to see one moment, and would
-// otherwise ask twice for the same at every look.
+// fresh is how long an observation may take the place of another look. A look at the
+// deployments and then at their services is meant to show one moment; without this, it
+// would ask for the deployments twice.
 const fresh = 500 * time.Millisecond
 
-// see remembers a observation; an empty one has DescribeServices look again.
+// see remembers an observation; after an empty one DescribeServices looks again.
 func (e *Environment) see(s observation) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -198,8 +198,8 @@ func (r revision) complete() bool { return r.digest != "" }
 // there from the start, and stays.
 func (r revision) known() bool { return r.taskDefinition != "" }
 
-// describeRevisions returns service revisions by ARN, without those that ECS
-// does not know. Those that are remembered and enough are not asked for again.
+// describeRevisions returns service revisions by ARN, without those that ECS does not
+// know. It does not ask again for those that it remembers, if enough accepts them.
 func (e *Environment) describeRevisions(ctx context.Context, arns []string, enough func(revision) bool) (map[string]revision, error) {
 	found := map[string]revision{}
 	var ask []string
@@ -252,7 +252,7 @@ func digestOf(r types.ServiceRevision) string {
 		if digest := value(image.ImageDigest); digest != "" {
 			return digest
 		}
-		// AWS promises the field only for a tag that it resolved.
+		// AWS documents the digest only for an image given by its tag.
 		_, digest, _ := strings.Cut(value(image.Image), "@")
 		return digest
 	}

@@ -2,9 +2,9 @@
 // ECS and of the services around it (images, logs, targets, secrets,
 // autoscaling and schedules), through the AWS SDK.
 //
-// An Environment implements the ports of package deploy. It looks and acts,
-// and decides nothing: when to look again and what follows is deploy's. It
-// makes as few calls as the API allows, so that looking at fifty services
+// An Environment implements the ports of package deploy. It reads and changes AWS, and
+// decides nothing: when to look again, and what follows, is for package deploy to
+// decide. It makes as few calls as the API allows, so that looking at fifty services
 // costs what the API's limits require and no more.
 package ecs
 
@@ -52,9 +52,9 @@ type Environment struct {
 	web       *http.Client
 
 	mu        sync.Mutex
-	revisions map[string]revision // by ARN; what is known of one never changes
+	revisions map[string]revision // by ARN; they never change
 	last      observation         // of deployments
-	ahead     time.Duration       // how far AWS's clock is, as its last answer said
+	ahead     time.Duration       // how far AWS's clock is ahead, by its last answer
 }
 
 var (

@@ -60,7 +60,7 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// saidBy is AWS's code and message.
+// saidBy returns AWS's code and message.
 func saidBy(err error) (code, message string) {
 	if said, ok := errors.AsType[smithy.APIError](err); ok {
 		return said.ErrorCode(), said.ErrorMessage()
@@ -79,7 +79,7 @@ func is(err error, codes ...string) bool {
 	return false
 }
 
-// describe takes an error of the SDK apart.
+// describe turns an error of the SDK into an Error.
 func describe(err error) *Error {
 	e := &Error{Err: err}
 	if op, ok := errors.AsType[*smithy.OperationError](err); ok {
@@ -96,14 +96,14 @@ func describe(err error) *Error {
 		}
 	}
 	if e.Code == "" {
-		// Without the SDK's words around it, which say again what is known.
+		// The SDK's own words around it would only repeat what is known.
 		if answer, ok := errors.AsType[*awshttp.ResponseError](err); ok {
 			err = answer.Err
 		}
 		if send, ok := errors.AsType[*smithyhttp.RequestSendError](err); ok {
 			err = send.Err
 		}
-		e.Message = strings.Join(strings.Fields(err.Error()), " ") // the SDK has some of several lines
+		e.Message = strings.Join(strings.Fields(err.Error()), " ") // some messages of the SDK have several lines
 	}
 	return e
 }
@@ -142,7 +142,8 @@ func (e *Error) action() string {
 func (e *Error) passes() bool {
 	switch {
 	case e.Code == "LimitExceededException":
-		// The SDK calls it throttling. ECS and ECR mean a quota, so a retry fails too.
+		// The SDK takes this code for throttling, but ECS and ECR use it for a quota,
+		// so a retry would fail, too.
 		return false
 	case e.Status >= http.StatusInternalServerError && e.Status != http.StatusNotImplemented:
 		return true
@@ -155,7 +156,8 @@ const (
 	// attempts is the most attempts of one call. A waiting caller then calls again, and
 	// can report in between that AWS does not answer.
 	attempts = 5
-	// throttleWait is the pause between two questions whether adaptive mode allows a call.
+	// throttleWait is the pause before adaptive mode is asked again whether it allows a
+	// call.
 	throttleWait = 50 * time.Millisecond
 	// answerWithin bounds one attempt, so that a connection on which nothing
 	// comes any more does not hold up a deployment.
@@ -169,7 +171,7 @@ func newRetryer() aws.Retryer {
 		o.FailOnNoAttemptTokens = true
 		o.StandardOptions = append(o.StandardOptions, func(o *retry.StandardOptions) {
 			o.MaxAttempts = attempts
-			// The quota would end all retries after some hundred of them; a
+			// The SDK's quota of retries would be used up after about a hundred; a
 			// deployment has to get through a bad hour.
 			o.RateLimiter = ratelimit.None
 			o.Retryables = append(o.Retryables, retry.IsErrorRetryableFunc(passing))
@@ -197,9 +199,9 @@ func (a adaptive) GetAttemptToken(ctx context.Context) (func(error) error, error
 	}
 }
 
-// passing recognizes what goes away by itself though the SDK does not say so:
-// an answer that broke off, and a call that AWS refuses only while another is at work.
-// All calls of this package are safe to repeat.
+// passing recognizes failures that go away by themselves and that the SDK does not
+// retry: an answer that broke off, and a call that AWS refuses only while another one
+// is at work. All calls of this package are safe to repeat.
 func passing(err error) aws.Ternary {
 	if _, broken := errors.AsType[*smithy.DeserializationError](err); broken {
 		answer, ok := errors.AsType[*awshttp.ResponseError](err)

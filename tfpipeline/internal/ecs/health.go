@@ -87,8 +87,8 @@ func whyUnhealthy(t types.TargetDescription, health types.TargetHealth) string {
 // getWithin bounds one request for a URL.
 const getWithin = 10 * time.Second
 
-// Get requests a URL once, and returns the status. That nobody answers is
-// transient.
+// Get requests a URL once, and returns the status. An error is transient if nobody
+// answers.
 func (e *Environment) Get(ctx context.Context, url string) (int, error) {
 	bound, cancel := context.WithTimeout(ctx, getWithin)
 	defer cancel()
@@ -104,7 +104,7 @@ func (e *Environment) Get(ctx context.Context, url string) (int, error) {
 		return 0, deploy.Transient(err) // says the method and the URL itself
 	}
 	defer resp.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20)) // only so that the connection can serve again
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20)) // only so that the connection can be used again
 	return resp.StatusCode, nil
 }
 

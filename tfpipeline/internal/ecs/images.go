@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
 )
 
-// manifestTypes are those that images are pushed as. Asked for none, ECR may
-// give a manifest converted to an older format, which has another digest.
+// manifestTypes are those that images are pushed as. Without them, ECR may convert a
+// manifest to an older format, which has another digest.
 func manifestTypes() []string {
 	return []string{
 		"application/vnd.docker.distribution.manifest.v2+json",

@@ -37,7 +37,7 @@ func (e *Environment) TaskLog(ctx context.Context, t deploy.Task, cursor string)
 		}
 		lines = append(lines, linesOf(out.Events)...)
 		next := value(out.NextForwardToken)
-		// An empty page proves nothing; the end is where the token stays.
+		// An empty page is not the end of a log; a token that stays the same is.
 		if next == "" || next == cursor {
 			return lines, cursor, nil
 		}

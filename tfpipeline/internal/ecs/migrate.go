@@ -19,7 +19,7 @@ const (
 	// revisionsBack is how many revisions of a family are looked at for one that runs
 	// an image: Terraform's have none.
 	revisionsBack = 20
-	// linesOfFailure are shown of the log of a task that failed.
+	// linesOfFailure is how many lines of a failed task's log are shown.
 	linesOfFailure = 20
 )
 

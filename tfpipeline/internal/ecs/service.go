@@ -92,11 +92,10 @@ func eventsOf(s types.Service, since time.Time) []deploy.ServiceEvent {
 // UpdateService changes a service in one call, and returns the deployment that
 // this caused.
 //
-// The answer to an update names the service's current deployment, which may be
-// an earlier one: because nothing changed, or because ECS is not yet that far.
-// To follow that one would be to believe an old success. So the deployment is
-// looked at: it is the update's if it brings this task definition and began
-// after the call did, in the time of AWS's clock.
+// The answer to an update names the service's current deployment, which may be an
+// earlier one: because nothing changed, or because ECS is not yet that far. Its success
+// would prove nothing. So the deployment is looked up: the update has caused it if it
+// brings this task definition and began after the call did, by AWS's clock.
 func (e *Environment) UpdateService(ctx context.Context, u deploy.Update) (string, error) {
 	in := &sdk.UpdateServiceInput{Cluster: &e.cluster, Service: &u.Service}
 	if u.TaskDefinition != "" {
@@ -115,8 +114,8 @@ func (e *Environment) UpdateService(ctx context.Context, u deploy.Update) (strin
 	if u.TaskDefinition == "" || arn == "" {
 		return "", nil // another number of tasks is no deployment
 	}
-	// If it cannot be looked at, the update was made all the same, and whoever
-	// waits will find its deployment.
+	// If it cannot be looked up, the update was made nevertheless, and whoever waits
+	// for it finds its deployment.
 	deployments, err := e.DescribeDeployments(ctx, []string{arn})
 	d, shown := deployments[arn]
 	if err == nil && shown && d.TaskDefinition == u.TaskDefinition && !d.Created.Before(serverTime(out.ResultMetadata, began)) {
@@ -125,8 +124,8 @@ func (e *Environment) UpdateService(ctx context.Context, u deploy.Update) (strin
 	return "", nil
 }
 
-// serverTime is what AWS's clock said at a moment of ours during a call, or a
-// little less: the clock here may be wrong by minutes.
+// serverTime is the time by AWS's clock at a moment during a call, or a little earlier:
+// the clock here may be wrong by minutes.
 func serverTime(answer middleware.Metadata, then time.Time) time.Time {
 	// AWS's own clocks differ too, but not by much.
 	const slack = time.Second
@@ -150,8 +149,9 @@ func (e *Environment) compareClocks(answer middleware.Metadata) {
 	e.ahead = server.Sub(answered)
 }
 
-// onServer is a time of the clock here by AWS's, or a little less: the answers tell
-// AWS's to the second. It is the same as long as no answer has told it.
+// onServer converts a time of the clock here to AWS's clock, or to a little earlier,
+// since answers tell AWS's time in whole seconds. Before the first answer it returns
+// the time as it is.
 func (e *Environment) onServer(t time.Time) time.Time {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -161,8 +161,8 @@ func (e *Environment) onServer(t time.Time) time.Time {
 	return t.Add(e.ahead - time.Second)
 }
 
-// fromServer turns times of AWS's clock into those of the clock here, or a little
-// later, by what the last answer told. No time stays none.
+// fromServer returns a function that converts a time of AWS's clock to the clock here,
+// or to a little later, by the last answer. A zero time stays zero.
 func (e *Environment) fromServer() func(time.Time) time.Time {
 	e.mu.Lock()
 	ahead := e.ahead

@@ -19,7 +19,7 @@ import (
 // https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-working-with-sessions-start.html
 const tunnelDocument = "AWS-StartPortForwardingSessionToRemoteHost"
 
-// Container is a container of a running task, which a session may be opened in.
+// Container is a container of a running task, in which a session may be opened.
 type Container struct {
 	// Task is the task's ARN, Name the container's.
 	Task, Name string

@@ -18,10 +18,11 @@ import (
 // noCapacity is in every message by which Fargate says that it has no room.
 const noCapacity = "Capacity is unavailable"
 
-// RunTask starts a one-off task. That there is no room for it now is transient.
+// RunTask starts a one-off task. The error is transient if Fargate has no room for it.
 func (e *Environment) RunTask(ctx context.Context, t deploy.TaskRun) (string, error) {
 	if t.Token == "" {
-		// The SDK would draw one for each call, and a repetition run it twice.
+		// The SDK would make a new token for each call, so that a repeated call would
+		// start a second task.
 		return "", fmt.Errorf("run task %s: it has no client token", t.Name)
 	}
 	out, err := e.ecs.RunTask(ctx, e.runInput(t))
@@ -57,7 +58,7 @@ func (e *Environment) RunTask(ctx context.Context, t deploy.TaskRun) (string, er
 // that comes with another request.
 func (e *Environment) runInput(t deploy.TaskRun) *sdk.RunTaskInput {
 	override := types.ContainerOverride{Name: &t.Name}
-	if len(t.Command) > 0 { // an empty one would replace the task's own by the image's
+	if len(t.Command) > 0 { // an empty one would replace the task definition's command by the image's
 		override.Command = t.Command
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.Environment)) {

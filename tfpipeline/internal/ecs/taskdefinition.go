@@ -48,7 +48,7 @@ func clone(d *types.TaskDefinition) *sdk.RegisterTaskDefinitionInput {
 		EphemeralStorage:        d.EphemeralStorage,
 		ExecutionRoleArn:        d.ExecutionRoleArn,
 		Family:                  d.Family,
-		InferenceAccelerators:   d.InferenceAccelerators, //nolint:staticcheck // AWS has none any more, but a copy loses nothing
+		InferenceAccelerators:   d.InferenceAccelerators, //nolint:staticcheck // AWS no longer offers it, but a copy must lose nothing
 		IpcMode:                 d.IpcMode,
 		Memory:                  d.Memory,
 		NetworkMode:             d.NetworkMode,

@@ -21,8 +21,8 @@ func Offline(p config.Platform) http.Handler {
 	})
 }
 
-// offlineAnswers answers who calls, with a random password, and what the data
-// source of the hosted zone asks.
+// offlineAnswers are the fixed answers: the caller's identity, a random password, and
+// the hosted zone for its data source.
 func offlineAnswers(p config.Platform) Table {
 	const (
 		zoneID  = "Z0OFFLINE0PLAN00" // no zone has it

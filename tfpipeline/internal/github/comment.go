@@ -19,12 +19,11 @@ const (
 	perPage        = 100
 )
 
-// Upsert makes body the one comment of a pull request that begins with marker
-// and is ours, and returns its address. Somebody else's comment with the same
-// marker is left alone: anybody can write one. A comment that already says
-// this is not touched, and of several of ours, left by runs that met, the
-// oldest stays. One that tells of something newer than the text, as older says
-// of it, is left as it is: then the error is ErrNewer.
+// Upsert makes body the one comment of a pull request that begins with marker and is
+// ours, and returns its address. Somebody else's comment with the same marker is left
+// alone: anybody can write one. A comment that already says this is not touched, and of
+// several of ours, left by runs that met, the oldest stays. A comment about something
+// newer, as older reports, is left as it is, and the error is ErrNewer.
 func (c *Client) Upsert(ctx context.Context, pull int, marker, body string, older func(than string) bool) (string, error) {
 	if !strings.HasPrefix(body, marker) {
 		return "", fmt.Errorf("github: comment on #%d: the text does not begin with its marker", pull)
@@ -90,7 +89,7 @@ func (c *Client) findOrCreate(ctx context.Context, pull int, marker, author, bod
 			return err
 		})
 		if e, ok := errors.AsType[*Error](err); ok && e.limited {
-			return backoff.Permanent(err) // do has waited as long as it may
+			return backoff.Permanent(err) // do has already waited as long as it may
 		}
 		if err != nil {
 			return err

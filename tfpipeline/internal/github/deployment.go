@@ -13,7 +13,8 @@ import (
 
 // Deployment is what GitHub's own pages show of a release in an environment.
 type Deployment struct {
-	// Commit is the release's, which for a rollback is not the run's.
+	// Commit is the commit of the release. For a rollback, it is not the commit of the
+	// workflow's run.
 	Commit, Environment string
 	// Production marks an environment of users.
 	Production  bool
@@ -54,8 +55,8 @@ type payload struct {
 	Platform string `json:"platform"`
 }
 
-// Deploy returns the id of a deployment: that of its attempts or one of the same
-// release that came to no end, if there is one, else a new one.
+// Deploy returns the id of a deployment: the one of its attempts, or else one of the
+// same release that has not ended, or else a new one.
 func (c *Client) Deploy(ctx context.Context, d Deployment) (int64, error) {
 	id, err := c.findDeployment(ctx, d, true)
 	if err != nil || id != 0 {
@@ -63,8 +64,8 @@ func (c *Client) Deploy(ctx context.Context, d Deployment) (int64, error) {
 	}
 	request := &rest.DeploymentRequest{
 		Ref: &d.Commit, Task: new("deploy"), Environment: &d.Environment, Description: &d.Description,
-		// GitHub would merge the default branch into it, or refuse it because of
-		// a check: what is deployed was decided here.
+		// Otherwise GitHub could merge the default branch into it, or refuse it because
+		// of a check: this program has already decided what is deployed.
 		AutoMerge: new(false), RequiredContexts: &[]string{},
 		Payload:              payload{d.Attempts[0], d.Platform},
 		TransientEnvironment: new(false), ProductionEnvironment: &d.Production,
@@ -77,15 +78,15 @@ func (c *Client) Deploy(ctx context.Context, d Deployment) (int64, error) {
 	return id, wrap(err, "create the deployment of %s to %s", d.Commit, d.Environment)
 }
 
-// UnfinishedDeployment returns the id of the deployment that an attempt, or one
-// that it continues, began and that came to no end; 0 if there is none.
+// UnfinishedDeployment returns the id of the deployment that an attempt, or one that it
+// continues, began and that has not ended; 0 if there is none.
 func (c *Client) UnfinishedDeployment(ctx context.Context, d Deployment) (int64, error) {
 	return c.findDeployment(ctx, d, false)
 }
 
-// findDeployment is the id of the last deployment of a release, if it came to no
-// end, or, if ended, of one of the attempts that did; 0 if there is none. What a
-// later attempt began is not looked at.
+// findDeployment returns the id of the last deployment of a release that has not ended;
+// with ended, also of one of the attempts that has. It returns 0 if there is none, and
+// leaves out deployments of later attempts.
 func (c *Client) findDeployment(ctx context.Context, d Deployment, ended bool) (int64, error) {
 	list, err := c.deployments(ctx, rest.DeploymentsListOptions{SHA: d.Commit, Environment: d.Environment})
 	last := int64(0)

@@ -41,7 +41,8 @@ func newClient(api, repository, token string, transport http.RoundTripper) *Clie
 		c.rest = c.rest.WithAuthToken(token)
 	}
 	c.owner, c.repository, _ = strings.Cut(repository, "/")
-	// The library would refuse calls by its own clock; here GitHub decides.
+	// The library would refuse calls during a rate limit, by this machine's clock; here
+	// GitHub decides.
 	c.rest.DisableRateLimitCheck = true
 	c.rest.UserAgent = "tfpipeline"
 	base, err := url.Parse(strings.TrimSuffix(cmp.Or(api, DefaultAPI), "/") + "/")

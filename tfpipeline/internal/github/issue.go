@@ -22,7 +22,7 @@ const (
 
 // Issue is the one issue on a subject.
 type Issue struct {
-	// Marker is what its text begins with, and finds it by.
+	// Marker is the beginning of its text, by which it is found.
 	Marker string
 	Title  string
 	// Body is the text, which begins with the marker. Subject stands in it, and
@@ -32,10 +32,10 @@ type Issue struct {
 	Changed, Reopened, Closed string
 }
 
-// OpenIssue makes an issue say what it should, and returns its address: it is
-// made, its text is rewritten, and it is opened again if it was closed within
-// the last 30 days. Of several that are open, which runs made that did not see each
-// other's, the oldest stays, and the others are closed.
+// OpenIssue brings an issue up to date and returns its address. It creates the issue,
+// or rewrites its text; an issue that was closed within the last 30 days is opened
+// again. Runs that did not see each other's issue may have created several: the oldest
+// stays, and the others are closed.
 func (c *Client) OpenIssue(ctx context.Context, i Issue) (string, error) {
 	all, made, err := c.findOrCreateIssue(ctx, i)
 	switch {

@@ -90,8 +90,8 @@ func (c *Client) ReadSettings(ctx context.Context, environments, secrets []strin
 	return s, wrap(err, "read the rulesets")
 }
 
-// limited takes GitHub's answer that the plan does not offer what was asked for as
-// a fact, and returns any other error.
+// limited notes it if GitHub answers that the owner's plan does not offer what was
+// asked for, and returns any other error.
 func (s *Settings) limited(err error) error {
 	if status(err) != http.StatusForbidden || !strings.Contains(err.Error(), "Upgrade to GitHub") {
 		return err

@@ -55,7 +55,7 @@ func ReadWorkflow(getenv func(string) string) (Workflow, error) {
 		return w, err
 	}
 	if tokenless && w.Fork {
-		missing = missing[1:] // it could not comment with one
+		missing = missing[1:] // its token could not comment
 	}
 	if len(missing) > 0 {
 		return w, &MissingError{missing}

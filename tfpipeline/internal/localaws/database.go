@@ -211,9 +211,9 @@ func (d *databases) change(c *endpoint.Call, next endpoint.Next) (*endpoint.Repl
 	})
 }
 
-// restore makes an instance of what another one held. moto would make it a replica of
-// that one, so it is created: with what the request says, and with what RDS takes over
-// from the other one.
+// restore makes an instance of what another one held. moto would make a replica of the
+// other one, so the instance is created instead, with the settings of the request and
+// those that RDS takes over from the other one.
 func (d *databases) restore(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
 	from, to, at := c.Form.Get("SourceDBInstanceIdentifier"), c.Form.Get("TargetDBInstanceIdentifier"), time.Now()
 	if !endpoint.IsTrue(c.Form, "UseLatestRestorableTime") {
@@ -233,8 +233,8 @@ func (d *databases) restore(c *endpoint.Call, next endpoint.Next) (*endpoint.Rep
 	}, next)
 }
 
-// takenOver are the elements of an instance that one restored from it takes over; nil
-// with the answer of who refuses.
+// takenOver are the elements of an instance that a restored one takes over; nil with
+// the answer if that is a refusal.
 func (d *databases) takenOver(c *endpoint.Call, identifier string, next endpoint.Next) (map[string]string, *endpoint.Reply, error) {
 	described := c.WithForm(url.Values{"Action": {"DescribeDBInstances"}, "Version": c.Form["Version"], "DBInstanceIdentifier": {identifier}})
 	described.Operation = "DescribeDBInstances"
@@ -257,7 +257,8 @@ func (d *databases) takenOver(c *endpoint.Call, identifier string, next endpoint
 	return taken, rep, nil
 }
 
-// createLike creates an instance with what the request says, and with what it takes over.
+// createLike creates an instance with the settings of the request and those that it
+// takes over.
 func (d *databases) createLike(c *endpoint.Call, taken map[string]string, to string, made func(), next endpoint.Next) (*endpoint.Reply, error) {
 	form := maps.Clone(c.Form)
 	for _, own := range []string{"SourceDBInstanceIdentifier", "TargetDBInstanceIdentifier", "RestoreTime", "UseLatestRestorableTime", "DBSnapshotIdentifier"} {

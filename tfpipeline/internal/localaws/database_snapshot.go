@@ -9,7 +9,7 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
-// moto restores a snapshot with what its instance is like now, and with no data.
+// moto restores a snapshot with the present settings of its instance, and without data.
 
 // keep has the server of the call's instance keep its data for a snapshot, if the call
 // succeeds: one that is refused leaves the snapshot of that name as it is.

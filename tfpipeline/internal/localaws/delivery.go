@@ -12,10 +12,10 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
-// deliveries are the logs that AWS writes to buckets: the access logs of load
-// balancers and the flow logs of networks. AWS refuses a bucket whose policy does
-// not let it write, where moto asks only for the bucket, and takes none with a
-// folder. Nothing is ever written here.
+// deliveries are the logs that AWS writes to buckets: the access logs of load balancers
+// and the flow logs of networks. AWS refuses a bucket whose policy does not let it
+// write. moto only checks that the bucket exists, and accepts no folder in it. Nothing
+// is ever written here.
 type deliveries struct {
 	account  string
 	policies *bucketPolicies
@@ -113,7 +113,7 @@ func (p *bucketPolicies) lets(service, bucket, path string) bool {
 }
 
 // sent reports whether a service of AWS sends every key that a condition asks for. A
-// key that it does not send is true of nothing.
+// condition on a key that it does not send never holds.
 func sent(service string, condition map[string]map[string]json.RawMessage) bool {
 	keys := map[string][]string{
 		// https://docs.aws.amazon.com/elasticloadbalancing/latest/application/enable-access-logging.html

@@ -257,7 +257,7 @@ func (one sessionInTask) shell(ctx context.Context, w http.ResponseWriter, r *ht
 		_, err := io.Copy(io.MultiWriter(&transcript, c), terminal)
 		copied <- err
 	}()
-	_ = one.command.Wait() // how it ended nobody is told, as there
+	_ = one.command.Wait() // its exit code reaches nobody, as on AWS
 	close(stop)
 	// The watcher holds the terminal too. Where SIGHUP is ignored, as under nohup,
 	// the end of the command does not end it.

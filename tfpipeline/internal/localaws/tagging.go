@@ -38,7 +38,7 @@ func (e *Endpoint) taggedResources() endpoint.Table {
 				return nil, err
 			}
 			if out.PaginationToken != "" {
-				return rep, nil // the last page gets the missing ones
+				return rep, nil // the missing ones come on the last page
 			}
 			missing, err := e.missingTags(c.Request.Context())
 			if err != nil {

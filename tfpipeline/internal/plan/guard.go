@@ -106,8 +106,8 @@ func refused(c Change, protected bool) []string {
 }
 
 // losesToken refuses another token for the cache while it accepts two, since the next
-// would take away the one before, which running tasks may have; and none at all once
-// it has accepted one, which ElastiCache never forgets.
+// would take away the one before, which running tasks may have; and none at all once it
+// has accepted one, which ElastiCache cannot undo.
 func losesToken(c Change) []string {
 	if c.Type != "aws_secretsmanager_secret_version" || c.Raw == nil || !c.Action.Destructive() {
 		return nil

@@ -190,7 +190,7 @@ func change(c *tfjson.ResourceChange) (Change, bool) {
 	switch {
 	case has(tfjson.ActionCreate) && has(tfjson.ActionDelete) && staysRegistered(c):
 		out.Action, out.CreateBeforeDestroy = Revise, true
-		out.Reason = "" // that nothing of it changes in place is no news
+		out.Reason = "" // everybody knows that a task definition cannot change in place
 	case has(tfjson.ActionCreate) && has(tfjson.ActionDelete):
 		out.Action, out.CreateBeforeDestroy = Replace, a[0] == tfjson.ActionCreate
 	case has(tfjson.ActionCreate) && has(tfjson.ActionForget):

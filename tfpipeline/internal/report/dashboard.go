@@ -37,8 +37,8 @@ const (
 	shownCommits  = 50
 )
 
-// Dashboard looks at all sources at the same time. What cannot be read is said in
-// its panel and hides nothing of the others. drift is by root.
+// Dashboard looks at all sources at the same time. What cannot be read is named in its
+// environment's panel, and hides nothing of the others. drift is by root.
 func Dashboard(ctx context.Context, p config.Platform, at *checkout.Checkout, sources []Source, drift map[string]view.DriftSummary) view.Dashboard {
 	d := view.Dashboard{
 		Platform: p.Name, Repository: "https://github.com/" + p.Repository.Owner + "/" + p.Repository.Name,

@@ -28,7 +28,7 @@ func (t *Attempt) Preview(ctx context.Context, lock deploy.Lock, planned *plan.P
 	gap(err)
 	from, to := r.Previous.Commit, r.Release.Commit
 	if r.Kind == deploy.KindRollback {
-		from, to = to, from // the commits between them are taken back
+		from, to = to, from // a rollback takes back the commits between the two
 	}
 	if to != "" && r.SupersededBy == nil {
 		if from != "" {

@@ -161,9 +161,8 @@ func CheckSettings(ctx context.Context, client *github.Client, p config.Platform
 	return differ, nil
 }
 
-// Unset lists what a person still has to set on GitHub for an environment: what
-// differs there or, where nobody can ask, what it needs. It is nothing for the
-// shared root.
+// Unset lists what a person still has to set on GitHub for an environment: what differs
+// there or, where nobody can ask, what it needs. For the shared root it lists nothing.
 func Unset(ctx context.Context, c *console.Console, p config.Platform, env string) []string {
 	e, ok := p.Environment(env)
 	if !ok {

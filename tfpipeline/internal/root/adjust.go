@@ -106,9 +106,10 @@ func (l *Leases) Adjust(ctx context.Context, p *deploy.Pipeline, kind deploy.Kin
 	return nil
 }
 
-// RestartReaders asks whether the services that use what was changed restart, unless
-// restart says so already. The sentence effect says of them what a restart changes. It
-// reports whether they do, and says how to if they do not.
+// RestartReaders asks whether to restart the services that use what was changed, unless
+// restart has already decided it. effect is the sentence that says what a restart
+// changes for them. RestartReaders reports whether they are to restart; if not, it
+// prints the command that does it later.
 func (l *Leases) RestartReaders(ctx context.Context, env string, services []string, effect string, restart bool) (bool, error) {
 	records, _, err := l.Bucket.History(env).Recent(ctx)
 	if err != nil {

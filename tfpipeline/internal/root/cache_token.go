@@ -28,9 +28,10 @@ import (
 
 // The cache's token reaches ElastiCache in the way of AWS's own rotations. Terraform
 // stores it in a version of the secret that is labelled AWSPENDING; tasks read the one
-// labelled AWSCURRENT. ElastiCache accepts it beside the one before (ROTATE), then it
-// becomes AWSCURRENT, and once no task runs that started before, it is the only one
-// (SET), and AWSPENDING is removed. So no task ever has a token that the cache refuses.
+// labelled AWSCURRENT. ElastiCache first accepts it beside the previous token (ROTATE).
+// Then it becomes AWSCURRENT. Once no task runs that started before that, it becomes
+// the only token (SET), and AWSPENDING is removed. So no task ever has a token that the
+// cache refuses.
 const (
 	pendingLabel = "AWSPENDING"
 	currentLabel = "AWSCURRENT"
@@ -39,7 +40,7 @@ const (
 	acceptedLabel = "ACCEPTED-"
 	// tokenWithin bounds a change of the token in ElastiCache, which takes minutes.
 	tokenWithin = 20 * time.Minute
-	// toldWithin bounds how long a cache that is at nothing may take to say that its
+	// toldWithin bounds how long a cache that makes no change may take to show that its
 	// token has changed.
 	toldWithin = 2 * time.Minute
 )
@@ -61,10 +62,10 @@ type cacheToken struct {
 	stages   []string  // labels of the pending version; nil: no version is pending
 	created  time.Time // when Terraform stored it
 	modified time.Time // when ElastiCache last changed its tokens; zero: never
-	older    bool      // a task may have another: it runs, or may be started
+	older    bool      // a running task, or one that may be started, may have another token
 }
 
-// next is the step after those that AWS tells of.
+// next is the step that follows from the state in AWS.
 func (t cacheToken) next() tokenStep {
 	accepted := slices.IndexFunc(t.stages, func(s string) bool { return strings.HasPrefix(s, acceptedLabel) })
 	switch {
@@ -96,10 +97,11 @@ type tokens struct {
 	// secret and group name the secret and the replication group, cluster that of ECS,
 	// scheduled the group of schedules.
 	secret, group, cluster, scheduled string
-	// families are those of the services and tasks that use the cache.
+	// families are the task definition families of the services and tasks that use the
+	// cache.
 	families []string
-	// services and repeating are the services that use the cache, and the tasks that do
-	// and run by themselves.
+	// services are the services that use the cache, and repeating the tasks with a
+	// schedule that use it.
 	services, repeating []string
 }
 
@@ -133,7 +135,8 @@ func (r *Root) tokens() *tokens {
 	return t
 }
 
-// pendingToken reports whether a token is not the only one of the cache yet.
+// pendingToken reports whether the cache still accepts an older token, or not yet the
+// new one.
 func (r *Root) pendingToken(ctx context.Context) (bool, error) {
 	t := r.tokens()
 	if t == nil {
@@ -143,7 +146,7 @@ func (r *Root) pendingToken(ctx context.Context) (bool, error) {
 	return len(labelled(versions, pendingLabel)) > 0, err
 }
 
-// continueToken is settleToken where Terraform has nothing to apply.
+// continueToken is settleToken for a root in which Terraform has nothing to apply.
 func (r *Root) continueToken(ctx context.Context, c Choices) error {
 	if c.Operation != Apply {
 		return nil
@@ -161,8 +164,8 @@ func (r *Root) continueToken(ctx context.Context, c Choices) error {
 }
 
 // settleToken leads the cache's token as far as running tasks allow. It goes on from
-// whatever AWS tells, so a run that was killed leaves nothing to repair. A refresh of
-// the state follows, since it moves labels of the secret's versions.
+// the state in AWS, so a run that was killed leaves nothing to repair. A refresh of the
+// state follows, since it moves labels of the secret's versions.
 //
 // A promotion goes on if the token has to wait for the cache's maintenance window:
 // until then tasks and cache share the token before.
@@ -182,7 +185,7 @@ func (r *Root) settleToken(ctx context.Context, c Choices) error {
 	return nil
 }
 
-// windowError is that a token has to wait for the cache's maintenance window.
+// windowError says that a token has to wait for the cache's maintenance window.
 type windowError struct {
 	group, waits string
 	// first: tasks that start have the token already, since the first version of a
@@ -231,7 +234,7 @@ func (t *tokens) settle(ctx context.Context, progress func(string, ...any)) erro
 		case step == tokenFinish:
 			return t.label(ctx, versions, pendingLabel, "")
 		case cache.busy:
-			// What it is at may be the token that a killed run sent.
+			// The change under way may be the token that a killed run sent.
 			if err := t.wait(ctx, func(c cacheState) bool { return !c.busy }); err != nil {
 				return err
 			}
@@ -342,7 +345,7 @@ func (t *tokens) modify(ctx context.Context, address string, strategy cachetypes
 // cacheState is what ElastiCache says of the cache.
 type cacheState struct {
 	modified time.Time // when its token last changed; zero: never
-	busy     bool      // it makes a change
+	busy     bool      // it is making a change
 }
 
 func (t *tokens) describe(ctx context.Context) (cacheState, error) {

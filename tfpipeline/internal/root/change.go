@@ -226,7 +226,8 @@ func (r *Root) Apply(ctx context.Context, p *plan.Plan, c Choices) error {
 	})
 	switch {
 	case err == nil:
-		// The next plan does not tell of the roles any more, even if the token waits.
+		// The roles are made even if the token has to wait: the next plan would no
+		// longer show that they have changed.
 		return errors.Join(r.makeRoles(ctx, p, c), unsettled)
 	case console.NextOf(err) != "":
 		return err

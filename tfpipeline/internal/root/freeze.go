@@ -71,9 +71,9 @@ func (l *Leases) setFreeze(ctx context.Context, env string, kind deploy.Kind, f 
 	return before, err
 }
 
-// AskFrozen asks before a frozen environment is rolled back, or changed in another
-// way that leaves its infrastructure. Where nobody can be asked it says so and goes
-// on: that has to work in a bad hour.
+// AskFrozen asks before a frozen environment is rolled back, or changed in another way
+// that leaves its infrastructure. If nobody can be asked, it says so and goes on: these
+// commands have to work in a bad hour.
 func (l *Leases) AskFrozen(ctx context.Context, env string, kind deploy.Kind) error {
 	frozen, err := l.Bucket.History(env).Frozen(ctx)
 	if err != nil || frozen == nil {

@@ -94,14 +94,15 @@ var dockerfileName = regexp.MustCompile(`^(?:Docker|Container)file(?:\.([^/]+))?
 
 func isDockerfile(base string) bool { return dockerfileName.MatchString(base) }
 
-// ownName is what a Dockerfile's name says besides that; "" is nothing.
+// ownName is the rest of a Dockerfile's name, its suffix or its beginning; "" if it has
+// none.
 func ownName(base string) string {
 	m := dockerfileName.FindStringSubmatch(base)
 	return strings.ToLower(m[1] + m[2])
 }
 
-// releases are the own names of Dockerfiles that say nothing of the service, and
-// variants those of files that build nothing for production.
+// releases are own names that say nothing about the service, and variants those of
+// Dockerfiles that build nothing for production.
 var (
 	releases = []string{"", "prod", "production", "release"}
 	variants = []string{"dev", "development", "test", "tests", "testing", "ci", "local", "debug", "base", "build", "builder", "dockerignore", "bak", "orig", "tmpl", "template", "j2"}
@@ -184,8 +185,8 @@ var (
 	variable        = regexp.MustCompile(`\$\{?(\w+)(?::-([^}]*))?\}?`)
 )
 
-// lastStage reads a Dockerfile. A stage begins with what the one has that it is
-// made from; of its own, the first port and the last HEALTHCHECK count.
+// lastStage reads a Dockerfile. A stage inherits from the stage that it is made from.
+// Of its own lines, the first port and the last HEALTHCHECK count.
 func lastStage(dockerfile string) (last stage) {
 	values, stages := map[string]string{}, map[string]stage{}
 	expand := func(text string) string {

@@ -71,15 +71,15 @@ func RunPlugin(args []string) (code int, ok bool) {
 		terminate(args[1], response.SessionId)
 		os.Exit(1)
 	}()
-	// Its own looks at the output, which goes through a pipe here.
+	// The plugin's own check looks at the output, which is a pipe here.
 	shellsession.GetTerminalSizeCall = func(int) (width, height int, err error) { return term.GetSize(int(os.Stdin.Fd())) }
 	session.ValidateInputAndStartSession(append([]string{"session-manager-plugin"}, args...), os.Stderr)
 	terminate(args[1], response.SessionId)
 	return 1, true
 }
 
-// terminate has Session Manager end a session with all that runs in it. Where it
-// cannot, the session ends after 20 minutes in which nothing moves.
+// terminate has Session Manager end a session with all that runs in it. If that fails,
+// the session ends by itself after 20 minutes without traffic.
 func terminate(region, id string) {
 	ctx, cancel := context.WithTimeout(context.Background(), endWithin)
 	defer cancel()

@@ -36,7 +36,8 @@ type Result struct {
 	Done string `json:"done"`
 }
 
-// begin takes the role that cannot write, unless that is wanted, and says what holds.
+// begin takes the role that cannot write, unless writing is wanted, and says which it
+// is.
 func (s *statements) begin(ctx context.Context, write bool) error {
 	env := s.entrance.Environment.Name
 	if write {
@@ -79,8 +80,8 @@ func (s *statements) run(ctx context.Context, sql string) error {
 	return said(answers.Close())
 }
 
-// isCopy reports whether rows of a statement go over the connection in a way of their
-// own, which would wait for ever here. Comments may precede it.
+// isCopy reports whether a statement is a COPY to or from the client, which would wait
+// for ever here. Comments may precede it.
 func isCopy(sql string) bool {
 	return copies.MatchString(sql) || copies.MatchString(comments.ReplaceAllString(sql, " "))
 }

@@ -236,7 +236,7 @@ func clone(r reading) reading {
 // versionOf is the version of a record's format; 0 if the record names none.
 func versionOf(content []byte) int {
 	var r struct{ Version int }
-	_ = json.Unmarshal(content, &r) // what is no record, parse says
+	_ = json.Unmarshal(content, &r) // parse reports what is no record
 	return r.Version
 }
 

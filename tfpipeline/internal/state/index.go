@@ -100,17 +100,17 @@ func (h *History) complete(ctx context.Context, x *storedIndex) ([]deploy.Skippe
 	}
 	records, skipped, err := h.readAll(ctx, slices.DeleteFunc(listed, func(o listing) bool { return known[o.key] }))
 	slices.SortFunc(records, deploy.Record.Compare)
-	if x.Through != "" || x.Newest != nil { // an index that is new knows of nobody
+	if x.Through != "" || x.Newest != nil { // a new index does not know who was told
 		x.Unindexed = records
 	}
 	x.add(records)
 	return skipped, err
 }
 
-// UpdateIndex adds these records, and all others that the index lacks, and
-// stores it. What is in the index is taken to have been told to people, so where all
-// of these are of changes that tell nobody, and one that it lacks is not, it leaves
-// them to whoever tells next.
+// UpdateIndex adds these records, and all others that the index lacks, and stores it.
+// The attempts in the index count as reported to people. So if these records are all of
+// changes that are never reported, but the index lacks an attempt that is, nothing is
+// stored: the run that reports the attempt adds them all.
 func (h *History) UpdateIndex(ctx context.Context, stored ...deploy.Record) error {
 	for range attempts {
 		x, err := h.storedIndex(ctx)

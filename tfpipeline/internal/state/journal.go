@@ -37,7 +37,7 @@ func (h *History) Journal(ctx context.Context, id string) (deploy.Journal, error
 	return j, nil
 }
 
-// parseJournal reads a journal. If the content is none, it returns the reason.
+// parseJournal reads a journal. If the content is no journal, it returns the reason.
 func (h *History) parseJournal(id string, content []byte) (j deploy.Journal, reason string) {
 	if err := json.Unmarshal(content, &j); err != nil {
 		return j, "it is not a journal: " + err.Error()
@@ -103,9 +103,9 @@ func sameAttempt(a, b deploy.Record) bool {
 	return a.ID == b.ID && a.Actor == b.Actor && a.RunURL == b.RunURL && a.Started.Equal(b.Started)
 }
 
-// unfinished returns those journals of a list that have no record in it, the
-// oldest first; not those of runs that came too late to take over what another one
-// left, and have changed nothing.
+// unfinished returns those journals of a list that have no record in it, the oldest
+// first; without those of runs that came too late to take over another one's work, and
+// so have changed nothing.
 func (h *History) unfinished(ctx context.Context, listed []listing) ([]deploy.Journal, error) {
 	recorded := map[string]bool{}
 	for _, o := range listed {

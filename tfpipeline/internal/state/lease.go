@@ -75,7 +75,7 @@ func (l *Lock) Take(ctx context.Context, lease deploy.Lease, over *deploy.Lease)
 		case there == nil && over == nil:
 			return "", nil
 		case there == nil:
-			return "", deploy.ErrLockTaken // and given back since: over is no longer how things are
+			return "", deploy.ErrLockTaken // and has been given back since: over is out of date
 		case there.RecordID == lease.RecordID:
 			return there.Version, nil
 		default:

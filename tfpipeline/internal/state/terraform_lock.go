@@ -185,7 +185,7 @@ func (b *Bucket) Begun(ctx context.Context, root string, l StateLock) (*StateLoc
 		case conflict.there != nil:
 			return parseStateLock(key, conflict.there)
 		}
-		// Whoever ended removed the other note just now.
+		// The other note was removed just now, by a run that has ended.
 	}
 	return nil, err
 }

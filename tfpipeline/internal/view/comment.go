@@ -29,12 +29,12 @@ type Section struct {
 	Error string
 	// Refused is what the guard would not let through.
 	Refused []plan.Violation
-	// print is the plan's fingerprint as soon as somebody asked: a long plan takes
-	// seconds to read.
+	// print is the plan's fingerprint once it was asked for: computing it for a long
+	// plan takes seconds.
 	print string
 }
 
-// Comment is what stands around the sections.
+// Comment is the comment: its sections, and what stands around them.
 type Comment struct {
 	Sections []Section
 	// Note stands above the table, such as that the plans are offline.
@@ -59,8 +59,8 @@ const (
 	countsOnly               // nothing but what is destroyed, and the counts
 )
 
-// Markdown is the comment. Sections lose detail, the longest first, until all
-// of it fits; what is destroyed stays named to the last.
+// Markdown writes the comment. Sections lose detail, the longest first, until all of it
+// fits; the resources that are destroyed are left out last.
 func (c Comment) Markdown() string {
 	levels := make([]detail, len(c.Sections))
 	parts := make([]string, len(c.Sections))
@@ -210,8 +210,8 @@ func countWords(counts map[plan.Action]int) string {
 	return strings.Join(parts, ", ")
 }
 
-// markdown is one section. limit bounds the list of destroyed resources. Of a
-// section longer than room only so much is written that it is longer.
+// markdown is one section. limit bounds the list of destroyed resources. Of a section
+// that does not fit into room, only so much is written as shows that it does not.
 func (s Section) markdown(level detail, limit, room int) string {
 	var body string
 	if s.Error != "" {

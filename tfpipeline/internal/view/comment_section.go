@@ -71,7 +71,7 @@ func (s Section) body(level detail, limit, most int) string {
 		i := slices.IndexFunc(p.refused, func(c plan.Change) bool { return isOf(v, c) })
 		if i >= 0 {
 			c := p.refused[i]
-			p.refused = slices.Delete(p.refused, i, i+1) // and so once, whatever else is refused of it
+			p.refused = slices.Delete(p.refused, i, i+1) // only once, even if more about it is refused
 			bullet(&b, c, level)
 		} else {
 			b.WriteByte('\n')
@@ -224,7 +224,7 @@ func changeLines(changes []plan.Change, level detail, most int) []string {
 		line := fmt.Sprintf("%s %s %s", diffSigns[c.Action], verb(c.Action), c.Address)
 		if level < countsOnly {
 			if c.Action != plan.Delete || !strings.HasSuffix(c.Reason, "no longer in the configuration") {
-				line += because(c) // that it was taken out goes without saying
+				line += because(c) // its removal from the configuration goes without saying
 			}
 			if effect := c.Effect(); effect != "" {
 				line += " — " + effect
@@ -250,7 +250,8 @@ func attributes(c plan.Change) []plan.Attribute {
 	if c.Type != "aws_cloudwatch_dashboard" {
 		return list
 	}
-	// A dashboard is one document, of which every place moves with a service.
+	// A dashboard is a single JSON document, in which one more service moves
+	// everything.
 	const body = "dashboard_body"
 	places := 0
 	list = slices.DeleteFunc(list, func(a plan.Attribute) bool {

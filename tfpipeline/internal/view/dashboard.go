@@ -38,8 +38,8 @@ type Panel struct {
 	Unread bool
 	// History holds the latest attempts, the newest first.
 	History History
-	// Behind is what the environment that releases are proved in has more; nil
-	// if there is no such environment.
+	// Behind is what this environment lacks of the one in which releases are proved;
+	// nil if there is no such environment.
 	Behind *Behind
 	// Drift is what was found last; nil if nobody has looked.
 	Drift *DriftSummary
@@ -66,8 +66,8 @@ func (b Behind) More() int { return b.Count - len(b.Commits) }
 // DriftSummary is what differs in one root.
 type DriftSummary struct {
 	Time time.Time
-	// Real is what nobody of this program has changed; Accepted and Pending are
-	// counts.
+	// Real is what something else than this program has changed; Accepted and Pending
+	// are counts.
 	Real              []string
 	Pending, Accepted int
 }

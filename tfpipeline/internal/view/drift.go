@@ -87,9 +87,9 @@ type Issue struct {
 // IssueBudget is the most bytes of an issue's text.
 const IssueBudget = 60_000
 
-// Issue is the issue of one root: what somebody changed. Configuration that waits to
-// be applied opens none, since every merge makes some, and a root that was never
-// applied is all of it.
+// Issue is the issue of one root: what somebody changed. Configuration that waits to be
+// applied opens none, since every merge makes some, and in a root that was never
+// applied all of it waits.
 func (r *DriftReport) Issue(platform, root, runURL string) Issue {
 	i := slices.IndexFunc(r.roots, func(d rootDrift) bool { return d.name == root })
 	d := r.roots[i]

@@ -10,7 +10,7 @@ import (
 // Moment is when people are told of an attempt.
 type Moment string
 
-// The moments. How an attempt ended, its record says.
+// The moments. For the last one, the record says how the attempt ended.
 const (
 	AwaitingApproval Moment = "awaiting approval"
 	Started          Moment = "started"

@@ -72,7 +72,8 @@ func told(e deploy.Event) string {
 		}
 		return "  " + e.Service + ": " + deploymentLine(*e.Deployment)
 	case deploy.EventService:
-		// ECS begins each line with what stands in the margin.
+		// ECS begins each event with the service's name, which the margin shows
+		// already.
 		return "  " + e.Service + " | " + arns.ReplaceAllStringFunc(strings.TrimPrefix(e.Message, "(service "+e.Service+") "), named)
 	case deploy.EventLog:
 		return "  " + e.Service + " | " + e.Message
@@ -84,7 +85,7 @@ func told(e deploy.Event) string {
 // arns finds the ARNs in ECS's events.
 var arns = regexp.MustCompile(`arn:aws[a-z-]*:[^\s()\[\]",]+`)
 
-// named is what names the thing that an ARN is of: a target group's name, the id of
+// named is the part of an ARN that a person would use: a target group's name, the id of
 // a task.
 func named(arn string) string {
 	if _, group, ok := strings.Cut(arn, ":targetgroup/"); ok {
@@ -112,8 +113,8 @@ func deploymentLine(d deploy.Deployment) string {
 	return strings.Join(parts, ", ")
 }
 
-// over reports whether a deployment has ended and left no tasks: those that the
-// service runs now are another's, and "0/0" would look like an outage.
+// over reports whether a deployment has ended without tasks: the service's tasks belong
+// to another one, and "0/0" would look like an outage.
 func over(d deploy.Deployment) bool {
 	return d.State.Ended() && d.State != deploy.DeploymentSuccessful && d.Desired == 0 && d.Running == 0
 }

@@ -217,7 +217,7 @@ func (t *PromotionTable) row(name string, d deploy.Deployment, known bool, now t
 	change := revision(d.TaskDefinition)
 	switch {
 	case before != "" && d.State == deploy.DeploymentRolledBack:
-		change = before // which it runs again
+		change = before // which it is running again
 	case before != "" && before != change:
 		change = before + " → " + change
 	}

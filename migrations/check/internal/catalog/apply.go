@@ -113,8 +113,8 @@ func (s change) create(name Name, kind Kind, tolerant bool) *Relation {
 	return r
 }
 
-// maker is the file that made what is created: none if IF NOT EXISTS or OR
-// REPLACE tolerates that it was there, and nothing is known of that.
+// maker is the file that made the object; 0 if IF NOT EXISTS or OR REPLACE allows for
+// an older one of which nothing is known.
 func (s change) maker(tolerant bool) int {
 	if tolerant && !s.Complete {
 		return 0

@@ -45,7 +45,7 @@ func (s change) createFunction(n *pg.CreateFunctionStmt) {
 	s.Functions[f.Name] = append(list, f)
 }
 
-// Dropped reports whether a DROP FUNCTION means this one of its name.
+// Dropped reports whether a DROP FUNCTION means this function, among those of its name.
 func (f *Function) Dropped(o *pg.ObjectWithArgs) bool {
 	if o == nil || o.GetArgsUnspecified() {
 		return true

@@ -41,8 +41,8 @@ func (s *Schema) Find(schema, name string) *Relation {
 	return nil
 }
 
-// Resolve returns the whole name of a relation that is there, or that would be
-// made under these parts.
+// Resolve returns the full name of the relation that these parts name, or of the one
+// that would be made under them.
 func (s *Schema) Resolve(parts []string) Name {
 	schema, name := splitName(parts)
 	if r := s.Find(schema, name); r != nil {
@@ -54,13 +54,13 @@ func (s *Schema) Resolve(parts []string) Name {
 	return Name{schema, name}
 }
 
-// Relation returns what a statement names; one that was never seen is taken to
-// exist and kept as unknown.
+// Relation returns the relation that a statement names. One that was never seen is
+// assumed to exist, and noted as unknown.
 func (s *Schema) Relation(v *pg.RangeVar) *Relation {
 	return s.relation(v.GetSchemaname(), v.GetRelname(), Table)
 }
 
-// RelationAs is Relation for a kind that the statement tells.
+// RelationAs is Relation where the statement tells the kind.
 func (s *Schema) RelationAs(names []string, kind Kind) *Relation {
 	schema, name := splitName(names)
 	return s.relation(schema, name, kind)
@@ -109,7 +109,7 @@ func (s *Schema) ObjectName(parts []string) Name {
 	return s.inPath(name)
 }
 
-// FindFunctions returns the functions that a call may mean.
+// FindFunctions returns the functions to which a call may resolve.
 func (s *Schema) FindFunctions(parts []string, args int) []*Function {
 	var list []*Function
 	for _, f := range s.Functions[s.ObjectName(parts)] {
@@ -209,7 +209,7 @@ func (s *Schema) forget(r *Relation) {
 	}
 }
 
-// ForgetOpen forgets what only placeholders name.
+// ForgetOpen forgets the objects whose names are placeholders.
 func (s *Schema) ForgetOpen() {
 	for _, r := range s.Relations {
 		if Placeholder(r.Name.Name) || Placeholder(r.Name.Schema) {

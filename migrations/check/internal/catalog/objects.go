@@ -112,8 +112,8 @@ func renameColumn(r *Relation, old, name string) {
 	r.Key = swap(r.Key)
 }
 
-// renamed is an expression with another name for a column. The expression
-// itself belongs to a statement that may be applied again.
+// renamed returns a copy of an expression with another name for a column: the
+// expression itself belongs to a statement that may be applied again.
 func renamed(expr *pg.Node, old, name string) *pg.Node {
 	if expr == nil {
 		return nil

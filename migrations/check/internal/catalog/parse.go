@@ -113,9 +113,9 @@ func guard(sql string) error {
 	return nil
 }
 
-// tooDeep bounds the depth of a text's syntax tree from above: it counts the
-// tokens between two commas or semicolons, with those of the deepest
-// parentheses among them. Lists of any length are no depth.
+// tooDeep bounds the depth of a text's syntax tree from above: it counts the tokens
+// between two commas or semicolons, and adds those within the deepest parentheses
+// there. A long list adds no depth.
 func tooDeep(sql string) (offset int, deep bool) {
 	type group struct{ tokens, inner int }
 	open := []group{{}}

@@ -46,7 +46,7 @@ func (s *Schema) castKey(from, to *pg.TypeName) string {
 	return "cast " + s.ResolveType(from).String() + " " + s.ResolveType(to).String()
 }
 
-// Roles are the names in a list of roles, PUBLIC for what has none.
+// Roles returns the names in a list of roles; an entry without a name is PUBLIC.
 func Roles(list []*pg.Node) []string {
 	var names []string
 	for _, n := range list {

@@ -99,7 +99,8 @@ func (s *Schema) ResolveType(t *pg.TypeName) Type {
 		out.Mods = append(out.Mods, int(c.Ival.GetIval()))
 	}
 	if out.Builtin() == "interval" && len(out.Mods) > 0 {
-		// The first is a mask of fields; one that goes to seconds loses nothing.
+		// The first modifier of an interval is a mask of fields; one that includes
+		// seconds loses nothing.
 		const seconds = 1 << 12
 		if out.Mods[0]&seconds == 0 {
 			out.Fields = out.Mods[0]
@@ -136,15 +137,15 @@ func (s *Schema) UserType(t Type) *UserType {
 	return s.Types[t.Name]
 }
 
-// Constrained reports whether a type is a domain that demands something, itself
-// or by what it is based on; arrays of such count as well.
+// Constrained reports whether a type is a domain that demands something, by itself or
+// by a type that it is based on; arrays of such domains count as well.
 func (s *Schema) Constrained(t Type) bool {
 	u := s.Types[t.Name]
 	return u != nil && u.Kind == "domain" && (u.Constrained() || s.Constrained(u.Base))
 }
 
-// Default returns the default that a domain gives its columns, itself or by
-// what it is based on, or nil.
+// Default returns the default that a domain, or a type that it is based on, gives its
+// columns; nil if there is none.
 func (s *Schema) Default(t Type) *pg.Node {
 	for range 20 {
 		u := s.UserType(t)
@@ -159,7 +160,8 @@ func (s *Schema) Default(t Type) *pg.Node {
 	return nil
 }
 
-// Base returns what a domain is based on at last, or the type itself.
+// Base returns the type at the end of a domain's chain of base types; for any other
+// type, the type itself.
 func (s *Schema) Base(t Type) Type {
 	for range 20 {
 		u := s.UserType(t)

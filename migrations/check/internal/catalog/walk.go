@@ -117,7 +117,8 @@ type Word struct {
 	Offset int
 }
 
-// Names returns the identifiers in a text, whole, where the parser cuts them.
+// Names returns the identifiers in a text in full, where the parser would cut the long
+// ones.
 func Names(sql string) []Word {
 	if guard(sql) != nil {
 		return nil

@@ -139,7 +139,8 @@ func (j tableJudge) columnConstraints(t *catalog.Relation, c newColumn) {
 
 func (j tableJudge) columnForeignKey(t *catalog.Relation, c newColumn) {
 	target := j.schema.Relation(c.foreign.GetPktable())
-	// Even DEFAULT NULL makes PostgreSQL look; only without any does it not.
+	// PostgreSQL checks the rows even for DEFAULT NULL; only without any DEFAULT it
+	// does not.
 	if c.given || c.serial || c.identity || c.generate != nil {
 		name := constraintName(c.foreign.GetConname(), t, c.def.GetColname(), "fkey")
 		j.report(c.foreign.GetLocation(), "add-column-foreign-key", fmt.Sprintf("%s of every row of %s is looked up in %s", c.name, t.Name, target.Name),

@@ -85,7 +85,8 @@ func validated(t *catalog.Relation, name string) bool {
 	return c != nil && c.Valid
 }
 
-// newTableAction judges what an action means beyond a table that the file made.
+// newTableAction judges the effects of an action on a table that the file made, as far
+// as they reach beyond that table.
 func (j tableJudge) newTableAction(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 	if def := cmd.GetDef().GetColumnDef(); def != nil && cmd.GetSubtype() == pg.AlterTableType_AT_AddColumn {
 		j.columnDesign(def)
@@ -163,7 +164,7 @@ func (j tableJudge) action(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 		j.reportf(0, "set-access-method", "%s is rewritten", t.Name)
 		j.needs(15, "SET ACCESS METHOD")
 	case pg.AlterTableType_AT_EnableRowSecurity, pg.AlterTableType_AT_ForceRowSecurity:
-		if !t.RowSecurity && !j.given["row security "+t.Name.String()] || cmd.GetSubtype() == pg.AlterTableType_AT_ForceRowSecurity { // FORCE counts for the owner
+		if !t.RowSecurity && !j.given["row security "+t.Name.String()] || cmd.GetSubtype() == pg.AlterTableType_AT_ForceRowSecurity { // FORCE applies to the owner
 			j.reportf(0, "enable-row-security", "rows of %s are hidden from roles that no policy lets through", t.Name)
 		}
 	case pg.AlterTableType_AT_ChangeOwner:
@@ -265,8 +266,8 @@ func numbers(def *pg.Node) bool {
 	return len(names) > 0 && names[len(names)-1] == "nextval"
 }
 
-// numberedAnew reports an identity in place of a sequence's numbers, unless the
-// file tells it where to begin. That a sequence was dropped is another finding.
+// numberedAnew reports an identity that replaces the numbers of a sequence, unless the
+// file tells it where to begin. The dropped sequence is a finding of its own.
 func (j tableJudge) numberedAnew(t *catalog.Relation, column string) {
 	owned := func(ok func(*catalog.Relation) bool) bool {
 		for _, r := range j.schema.Relations {

@@ -20,8 +20,8 @@ type batch struct {
 	schema *catalog.Schema
 	table  *catalog.Relation // the walked table
 	key    string
-	// bounded are the common table expressions that yield rows of the batch
-	// only, with the name under which each gives the key on; "" if it does not.
+	// bounded are the common table expressions that yield only rows of the batch, each
+	// with the name of its column that holds the key; "" if none does.
 	bounded map[string]string
 }
 
@@ -73,7 +73,7 @@ func writes(node *pg.Node) bool {
 	return false
 }
 
-// returned is the name under which a statement's RETURNING gives the key on.
+// returned is the name of the column of RETURNING that holds the key.
 func returned(node *pg.Node, key string) string {
 	list := node.GetUpdateStmt().GetReturningList()
 	if d := node.GetDeleteStmt(); d != nil {
@@ -82,7 +82,7 @@ func returned(node *pg.Node, key string) string {
 	return outputs(list, func(c column) bool { return c.name == key || c.name == "*" }, key)
 }
 
-// outputs finds the result column that is the wanted one.
+// outputs returns the name of the result column that holds the wanted column.
 func outputs(targets []*pg.Node, want func(column) bool, key string) string {
 	for _, t := range targets {
 		r := t.GetResTarget()
@@ -100,7 +100,8 @@ func outputs(targets []*pg.Node, want func(column) bool, key string) string {
 	return ""
 }
 
-// column is one as an expression names it; the table is "" where it is not said.
+// column is a column as an expression names it; the table is "" where the expression
+// does not name it.
 type column struct{ table, name string }
 
 func columnOf(expr *pg.Node) (column, bool) {
@@ -122,8 +123,8 @@ func columnOf(expr *pg.Node) (column, bool) {
 type source struct {
 	alias    string
 	relation *catalog.Relation // nil for a query or a function
-	// key is the column that is the walked key; bounded that every row is one
-	// of the batch already.
+	// key is the column that holds the walked key. bounded says that every row is
+	// already known to be one of the batch.
 	key     string
 	bounded bool
 	linked  bool // by a natural join
@@ -215,7 +216,8 @@ func equality(a, b column) *pg.Node {
 	return &pg.Node{Node: &pg.Node_AExpr{AExpr: &pg.A_Expr{Kind: pg.A_Expr_Kind_AEXPR_OP, Name: []*pg.Node{pg.MakeStrNode("=")}, Lexpr: ref(a), Rexpr: ref(b)}}}
 }
 
-// resolve finds which source a column is of; -1 if that cannot be told.
+// resolve returns the index of the source that a column belongs to; -1 if that cannot
+// be told.
 func (s *scope) resolve(c column) int {
 	unknown, found := -1, -1
 	for i, x := range s.sources {
@@ -235,8 +237,8 @@ func (s *scope) resolve(c column) int {
 	return found
 }
 
-// walked returns the columns, of those that the terms equate, that stand for
-// the key of a row of the batch.
+// walked returns the columns that equal the key of a row of the batch, as the
+// equalities among the terms show.
 func (s *scope) walked() map[column]bool {
 	equal := map[column][]column{}
 	set := map[column]bool{}
@@ -325,7 +327,7 @@ func (s *scope) pinned(b *batch) string {
 	return fmt.Sprintf("nothing joins %s to the key of %s: every row may change in each batch", t.relation.Name, b.table.Name)
 }
 
-// joined says which table of FROM no term joins to the others.
+// joined names a table of FROM that no term joins to the others.
 func (s *scope) joined() string {
 	group := make([]int, len(s.sources))
 	for i := range group {
@@ -349,7 +351,7 @@ func (s *scope) joined() string {
 			return true
 		})
 	}
-	for _, t := range s.terms { // one row of a table may meet them all
+	for _, t := range s.terms { // a single row may match all the rows of such a table
 		if e := t.GetAExpr(); e.GetKind() == pg.A_Expr_Kind_AEXPR_OP && catalog.Constant(e.GetRexpr()) {
 			if c, ok := columnOf(e.GetLexpr()); ok && s.resolve(c) >= 0 {
 				s.sources[s.resolve(c)].linked = true

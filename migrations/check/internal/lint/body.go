@@ -10,7 +10,7 @@ import (
 	"github.com/specboard/platform/migrations/check/internal/catalog"
 )
 
-// Functions may call one another this deep before the linter gives up.
+// The linter follows calls of functions by functions to this depth.
 const maxCalls = 20
 
 // do judges the body of a DO block as if every branch ran.
@@ -61,10 +61,10 @@ func (j bodyJudge) steps(steps []catalog.Step, at func(catalog.Step) place) {
 	}
 }
 
-// execute judges EXECUTE of a text that can be computed here, but for names and
-// values: those that are known at run time only may be any that were there.
-// What an unknown part stands for must be one name or value, which holds if the
-// text parses with a name in its place.
+// execute judges EXECUTE of a text of which at most names and values are unknown until
+// run time. Such a name counts as that of any object that was there. The text must
+// parse with a name in the place of each unknown part, which shows that the part is one
+// name or value.
 func (j bodyJudge) execute(expression string) {
 	node, err := catalog.Expression(expression)
 	if err == nil {
@@ -79,9 +79,9 @@ func (j bodyJudge) execute(expression string) {
 	j.reportf(0, "not-judged", "EXECUTE %s: the text is made at run time", shorten(expression))
 }
 
-// openPlaces are where a name or value may be any without changing what a
-// statement does to others: relations, which then count as full of rows, what
-// is made, roles, databases, and constants.
+// openPlaces are the places in which an unknown name or value does not matter for what
+// the statement does to others: relations, which then count as full of rows, the names
+// of new objects, roles, databases, and constants.
 var openPlaces = map[string]bool{
 	"RangeVar.relname": true, "RangeVar.schemaname": true, "ColumnDef.colname": true, "Constraint.conname": true, "IndexStmt.idxname": true,
 	"RoleSpec.rolename": true, "AlterDatabaseSetStmt.dbname": true, "CreateTrigStmt.trigname": true, "CreatePolicyStmt.policy_name": true,
@@ -110,8 +110,8 @@ func (j bodyJudge) nestedOpen(sql string) bool {
 	return true
 }
 
-// setsOptions reports whether a statement does nothing but set storage
-// parameters, which do the same to others whatever their values.
+// setsOptions reports whether a statement only sets storage parameters: whatever their
+// values, its effect on others is the same.
 func setsOptions(node *pg.Node) bool {
 	commands := node.GetAlterTableStmt().GetCmds()
 	return len(commands) > 0 && !slices.ContainsFunc(commands, func(c *pg.Node) bool {
@@ -139,8 +139,8 @@ func (j bodyJudge) nested(sql string) {
 	}
 }
 
-// createFunction judges what a definition brings along; its body is judged
-// where the migration calls it.
+// createFunction judges the definition of a function. The body is judged where the
+// migration calls it.
 func (j bodyJudge) createFunction(n *pg.CreateFunctionStmt) {
 	j.setOptions(n.GetOptions())
 	language, body := "sql", ""
@@ -178,7 +178,7 @@ func (j bodyJudge) selectStatement(node *pg.Node, n *pg.SelectStmt) {
 	if slices.ContainsFunc(n.GetFromClause(), table) {
 		return
 	}
-	// It is written for what the functions do.
+	// The statement is written for the sake of what its functions do.
 	catalog.Walk(node, func(n *pg.Node) bool {
 		if f := n.GetFuncCall(); f != nil {
 			j.unknownFunction(f)

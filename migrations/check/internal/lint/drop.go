@@ -43,7 +43,7 @@ func (j nameJudge) drop(n *pg.DropStmt) {
 			}
 		case n.GetMissingOk() && j.unknown(n.GetRemoveType(), parts, o):
 			continue
-		case dropRules[n.GetRemoveType()] == "drop-type" && j.given[n.GetRemoveType().String()+" "+name]: // its name was the finding
+		case dropRules[n.GetRemoveType()] == "drop-type" && j.given[n.GetRemoveType().String()+" "+name]: // the finding was about the table's name
 			continue
 		case breaking:
 			j.unless(j.existsAtEnd(n.GetRemoveType(), rule, parts, o), func() { j.reportf(0, rule, "%s %s goes away", kind, name) })
@@ -152,7 +152,7 @@ func (j nameJudge) unknown(kind pg.ObjectType, parts []string, o *pg.Node) bool 
 		t := j.schema.RelationAs(parts[:len(parts)-1], catalog.Table)
 		return (t.Known || j.absent(t)) && t.Policies[parts[len(parts)-1]] == nil
 	}
-	// ours has just registered a relation that it did not know as a stub
+	// ours has just registered an unknown relation as a stub
 	if relation, ok := catalog.RelationKind(kind); ok {
 		r := j.schema.RelationAs(parts, relation)
 		return !r.Known && r.Columns == nil && r.File == 0 && j.schema.Stub(r)

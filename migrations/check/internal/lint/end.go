@@ -47,7 +47,7 @@ func (j *judge) endTransaction() {
 	j.at, j.provisional = at, nil
 }
 
-// warn is report for what is for a person to weigh.
+// warn reports what a person has to weigh.
 func (j *judge) warn(rule, format string, args ...any) {
 	n := len(j.findings)
 	j.reportf(0, rule, format, args...)
@@ -61,8 +61,8 @@ func (j *judge) absent(r *catalog.Relation) bool {
 	return j.schema.Complete && (r == nil || j.schema.Stub(r))
 }
 
-// replaced reports whether a relation's name means something afterwards that
-// offers what it offered; what differs is a finding of its own.
+// replaced reports whether another relation has the name afterwards and can stand in
+// for the old one. Each difference between the two is a finding of its own.
 func (j nameJudge) replaced(old *catalog.Relation, rule string) func() bool {
 	name, columns, rights := old.Name, columnsNow(old), j.rights("relation "+old.Name.String())
 	return func() bool {
@@ -104,7 +104,7 @@ func columnsNow(r *catalog.Relation) []catalog.Column {
 	return list
 }
 
-// lost says what a query that knows the old columns no longer finds.
+// lost names what a query written for the old columns no longer finds.
 func lost(old []catalog.Column, now []*catalog.Column) string {
 	at := -1
 	for _, o := range old {
@@ -143,7 +143,7 @@ func (j nameJudge) rights(key string) rights {
 	return rights{key, j.schema.Owners[key], maps.Clone(j.schema.Rights[key])}
 }
 
-// kept reports what a new object of the same name does not come with.
+// kept reports the owner and the grants that a new object of the same name lacks.
 func (r rights) kept(j *judge, name string) {
 	if r.owner != "" && j.schema.Owners[r.key] != r.owner && r.owner != usualOwner(j.schema) {
 		j.reportf(0, "change-owner", "%s is made again and no longer belongs to %s", name, catalog.Quote(r.owner))
@@ -160,8 +160,8 @@ func (r rights) kept(j *judge, name string) {
 	}
 }
 
-// usualOwner is the role that owns most of what has an owner: whoever runs the
-// migrations, as far as a dump tells.
+// usualOwner is the role that owns the most objects: as far as a dump can tell, the one
+// that runs the migrations.
 func usualOwner(schema *catalog.Schema) string {
 	count := map[string]int{}
 	best := ""
@@ -176,8 +176,8 @@ func usualOwner(schema *catalog.Schema) string {
 	return best
 }
 
-// retyped reports whether a type's name means, afterwards, one of the same kind
-// with every value that it had.
+// retyped reports whether the name belongs afterwards to a type of the same kind with
+// every value of the old one.
 func (j nameJudge) retyped(name catalog.Name, old *catalog.UserType) func() bool {
 	if old == nil {
 		return func() bool {

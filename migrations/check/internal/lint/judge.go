@@ -10,8 +10,8 @@ import (
 	"github.com/specboard/platform/migrations/check/internal/catalog"
 )
 
-// judge looks at one file, statement by statement. What belongs to one family of
-// statements alone is in the type of that family, which adds no state.
+// judge looks at one file, statement by statement. The methods for one family of
+// statements are those of a type for the family, which adds no state.
 type judge struct {
 	run       Run
 	schema    *catalog.Schema
@@ -247,8 +247,8 @@ func (j *judge) judge(node *pg.Node) {
 	}
 }
 
-// refusedOrUnknown reports what no case above knows, unless the file's reader
-// refuses it anyhow.
+// refusedOrUnknown reports a statement that no case above knows, unless the file's
+// reader has refused it already.
 func (j *judge) refusedOrUnknown(node *pg.Node) {
 	if j.at.line == 0 && reportedAt(j.refused, j.at.statement) {
 		return
@@ -257,8 +257,8 @@ func (j *judge) refusedOrUnknown(node *pg.Node) {
 	j.reportf(0, "not-judged", "%s: this linter does not know what the statement locks or breaks", kind)
 }
 
-// harmless looks at statements that create something new or change something
-// for a moment: only at what they bring along.
+// harmless looks at statements that create something new or have an effect only for a
+// moment. It judges only their parts, such as the functions that they call.
 func (j *judge) harmless(node *pg.Node) {
 	switch n := node.GetNode().(type) {
 	case *pg.Node_CreateSeqStmt:

@@ -45,11 +45,11 @@ type Run struct {
 	// Base is nil if nothing is known of the database.
 	Base     *Base
 	Postgres int
-	// Applied are the contents of files that were judged before, by name: one
-	// that still runs the same is applied to the schema and not judged again.
+	// Applied are the contents of files that were judged before, by name. A file that
+	// still runs the same statements is applied to the schema and not judged again.
 	Applied map[string][]byte
-	// Foreign is set for files that another tool runs: what only this project's
-	// runner asks of them is then no finding.
+	// Foreign is set for files that another tool runs. What only this project's runner
+	// demands of a file is then no finding.
 	Foreign bool
 	// Empty says that the first file is applied to an empty database.
 	Empty bool
@@ -81,9 +81,9 @@ func (r Run) Folder(fsys fs.FS) ([]Finding, error) {
 	return findings, err
 }
 
-// Files judges files in the order given, each as the next migration behind the
-// base and the files before it. Without a base nothing is known of the database,
-// and everything that no file creates is taken to be there and full of rows.
+// Files judges files in the order given, each as the next migration behind the base and
+// the files before it. Without a base nothing is known of the database, and everything
+// that no file creates is assumed to exist and to be full of rows.
 func (r Run) Files(files []File) ([]Finding, error) {
 	list, found := make([]migrations.Migration, len(files)), make([][]migrations.Problem, len(files))
 	var work errgroup.Group
@@ -104,8 +104,8 @@ type parsedStatement struct {
 	err   error
 }
 
-// parseAhead parses the statements of all files side by side. Each result can be
-// taken once, in the files' order, as soon as it is there; stop ends the work.
+// parseAhead parses the statements of all files in parallel. The channels are in the
+// order of the files, and each gets its file's result once; stop ends the work.
 func parseAhead(list []migrations.Migration) (files []<-chan []parsedStatement, stop func()) {
 	var next atomic.Int64
 	results := make([]chan []parsedStatement, len(list))
@@ -132,7 +132,8 @@ func parseAhead(list []migrations.Migration) (files []<-chan []parsedStatement, 
 	}
 }
 
-// parse reads a file; of another tool's it keeps what would stop any server.
+// parse reads a file. Of the problems in another tool's file it keeps those that would
+// stop any server.
 func (r Run) parse(name string, data []byte) (migrations.Migration, []migrations.Problem) {
 	if !r.Foreign {
 		return migrations.Parse(name, data)
@@ -178,8 +179,8 @@ func (r Run) applied(m migrations.Migration) bool {
 	return before.Checksum == m.Checksum
 }
 
-// ofApplied keeps what a person should know of a file that cannot be changed
-// any more: numbers that a new file takes, and waivers that waive nothing.
+// ofApplied keeps the findings that matter for a file which can no longer change: a
+// number that a new file uses again, and waivers that waive nothing.
 func ofApplied(found []Finding) []Finding {
 	var kept []Finding
 	for _, f := range found {

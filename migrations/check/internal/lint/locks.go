@@ -8,7 +8,7 @@ import (
 	"github.com/specboard/platform/migrations/check/internal/catalog"
 )
 
-// Lock is one that a statement takes until its transaction ends.
+// Lock is a lock that a statement takes; its transaction holds it to its end.
 type Lock struct {
 	Relation *catalog.Relation
 	Mode     catalog.Mode

@@ -18,8 +18,8 @@ func (l *lockList) alterTable(n *pg.AlterTableStmt) {
 	l.family(t, n.GetRelation().GetInh() && recurses(n), mode)
 }
 
-// recurses reports whether an ALTER TABLE reaches what inherits: all but what
-// stays with one table.
+// recurses reports whether an ALTER TABLE also changes the tables that inherit: all do,
+// except for a few that concern a single table.
 func recurses(n *pg.AlterTableStmt) bool {
 	for _, c := range n.GetCmds() {
 		switch c.GetAlterTableCmd().GetSubtype() {
@@ -97,8 +97,8 @@ func (l *lockList) action(t *catalog.Relation, cmd *pg.AlterTableCmd) catalog.Mo
 	return catalog.AccessExclusive
 }
 
-// storageMode: what only steers later work needs no strong lock; of tables it
-// is nearly everything.
+// storageMode is the lock for storage parameters: a weak one for those that only steer
+// later work, as nearly all parameters of tables do.
 func storageMode(t *catalog.Relation, cmd *pg.AlterTableCmd) catalog.Mode {
 	if t.Kind == catalog.View {
 		return catalog.AccessExclusive

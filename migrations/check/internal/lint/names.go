@@ -57,8 +57,8 @@ func sameColumns(a, b []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
-// uniqueStill reports whether the columns of a dropped constraint are unique in
-// the end; its name may be another thing.
+// uniqueStill reports whether the columns of a dropped constraint are still unique in
+// the end, by whatever name.
 func (j *judge) uniqueStill(t *catalog.Relation, was catalog.Constraint) func() bool {
 	return func() bool {
 		if was.Kind == catalog.Exclude {
@@ -130,7 +130,8 @@ func (j *judge) changeOwner(key, name string, to *pg.RoleSpec) {
 		})
 }
 
-// setBack judges what makes a sequence give numbers that it gave before.
+// setBack judges a statement after which a sequence may give numbers again that it gave
+// before.
 func (j *judge) setBack(name string, owner *catalog.Relation) {
 	if j.schema.New(owner) {
 		return

@@ -11,8 +11,8 @@ import (
 )
 
 // narrowingSettings are settings whose other default makes statements of the running
-// release fail, or mean something else, once it connects anew. A limit of time is
-// one only below shortLimit.
+// release fail, or mean something else, once it connects anew. A time limit is one of
+// them only if it is below shortLimit.
 var narrowingSettings = []string{
 	"default_transaction_read_only", "default_transaction_isolation", "default_transaction_deferrable", "search_path", "role",
 	"session_authorization", "session_replication_role", "row_security", "timezone", "datestyle", "intervalstyle", "bytea_output",
@@ -23,9 +23,9 @@ var narrowingSettings = []string{
 // shortLimit is in milliseconds: requests of an application take less.
 const shortLimit = 10_000
 
-// sessionDefault judges ALTER ROLE … SET and ALTER DATABASE … SET: defaults of
-// sessions that begin later, and none of the runner's own. made says that the file
-// makes the role, so that no release uses it.
+// sessionDefault judges ALTER ROLE … SET and ALTER DATABASE … SET: they are defaults of
+// sessions that begin later, and do not affect the runner's own. made says that the
+// file makes the role, so that no release uses it.
 func (j *judge) sessionDefault(of string, n *pg.VariableSetStmt, made bool) {
 	name := strings.ToLower(n.GetName())
 	set := n.GetKind() == pg.VariableSetKind_VAR_SET_VALUE
@@ -79,8 +79,8 @@ func (j *judge) password(options []*pg.Node) {
 	}
 }
 
-// publishes judges a publication that updates or deletes of tables go to: each needs a
-// key there, or PostgreSQL refuses them.
+// publishes judges a publication of updates or deletes: PostgreSQL refuses those on a
+// published table without a key.
 func (j *judge) publishes(objects []*pg.Node, all bool, options []*pg.Node) {
 	for _, o := range options {
 		e := o.GetDefElem()

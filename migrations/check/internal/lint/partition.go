@@ -83,8 +83,8 @@ func (j tableJudge) detachPartition(parent *catalog.Relation, cmd *pg.PartitionC
 	j.report(0, "detach-partition", fmt.Sprintf("%s and %s are locked for readers and writers", parent.Name, child.Name), steps...)
 }
 
-// provesBound reports whether validated checks and NOT NULL say what the bounds
-// of a partition demand: only then is it not read.
+// provesBound reports whether validated checks and NOT NULL imply the bounds of a
+// partition. Only then PostgreSQL does not read the table.
 func (j tableJudge) provesBound(parent, child *catalog.Relation, bound *pg.PartitionBoundSpec) bool {
 	if parent.Strategy == "hash" || len(parent.Key) != 1 || parent.Key[0] == "" {
 		return false
@@ -213,8 +213,8 @@ func textual(n *pg.Node) bool {
 	return text
 }
 
-// moment reads a date or a time as a server in UTC writes it, which pg_dump
-// completes: 2026-01-01 is 2026-01-01 00:00:00+00.
+// moment reads a date or a time as a server in UTC understands it. pg_dump writes it in
+// full: 2026-01-01 is 2026-01-01 00:00:00+00.
 func moment(text string) (time.Time, bool) {
 	for _, layout := range []string{"2006-01-02", "2006-01-02 15:04:05", "2006-01-02 15:04:05-07", "2006-01-02 15:04:05-07:00", time.RFC3339, "2006-01"} {
 		if t, err := time.Parse(layout, text); err == nil {

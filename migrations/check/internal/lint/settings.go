@@ -52,7 +52,7 @@ func firstNode(list []*pg.Node) *pg.Node {
 	return list[0]
 }
 
-// limit reports, unless the file's reader has said it already.
+// limit reports a limit that is too high, unless the file's reader has done so.
 func (j *judge) limit(rule, message string) {
 	if j.at.line == 0 && reportedAt(j.refused, j.at.statement) {
 		return

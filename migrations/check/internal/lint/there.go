@@ -9,12 +9,13 @@ import (
 	"github.com/specboard/platform/migrations/check/internal/catalog"
 )
 
-// IF NOT EXISTS asks only for the name. What has it may be another thing, or
-// have another shape, and then nothing is made and nobody is told.
+// IF NOT EXISTS looks only at the name. The object that has it may be of another kind
+// or shape; then nothing is made, without any error.
 
 const nothingMade = "; IF NOT EXISTS then makes nothing, without an error"
 
-// otherThing reports a name that something else has, and whether anything does.
+// otherThing reports a name that an object of another kind has. It returns whether any
+// object has the name.
 func (j *judge) otherThing(v *pg.RangeVar, kind catalog.Kind) (*catalog.Relation, bool) {
 	r := j.schema.Relations[j.schema.Resolve(rangeParts(v))]
 	if r == nil || j.schema.Stub(r) || v.GetRelpersistence() == "t" {
@@ -52,7 +53,7 @@ func (j tableJudge) tableThere(n *pg.CreateStmt) {
 	}
 }
 
-// constraintThere reports a constraint that the table that is there lacks.
+// constraintThere reports a constraint that the existing table lacks.
 func (j tableJudge) constraintThere(t *catalog.Relation, c *pg.Constraint, columns []string) {
 	lacks := func(what string) {
 		j.reportf(c.GetLocation(), "if-not-exists", "%s is there, and has no %s on (%s)%s", t.Name, what, quoteAll(columns), nothingMade)
@@ -83,8 +84,8 @@ func (j tableJudge) constraintThere(t *catalog.Relation, c *pg.Constraint, colum
 	}
 }
 
-// queryThere reports a column of a query's table or materialized view that the
-// one that is there lacks.
+// queryThere reports a column of the query that the existing table or materialized view
+// lacks.
 func (j *judge) queryThere(n *pg.CreateTableAsStmt) {
 	kind := catalog.Table
 	if n.GetObjtype() == pg.ObjectType_OBJECT_MATVIEW {
@@ -106,7 +107,7 @@ func (j *judge) queryThere(n *pg.CreateTableAsStmt) {
 	}
 }
 
-// columnThere compares a column that is there with the one that was wanted.
+// columnThere compares an existing column with the wanted one.
 func (j tableJudge) columnThere(t *catalog.Relation, c *catalog.Column, def *pg.ColumnDef) {
 	want := j.takeApart(def)
 	differs := ""
@@ -138,8 +139,8 @@ func constantText(n *pg.Node) string {
 	return text(n)
 }
 
-// indexThere reports whether an index of that name is there; another one than
-// was wanted is a finding.
+// indexThere reports whether an index of that name exists. If it is not the wanted one,
+// that is a finding.
 func (j indexJudge) indexThere(n *pg.IndexStmt, t *catalog.Relation) bool {
 	r := j.schema.Relations[catalog.Name{Schema: t.Name.Schema, Name: n.GetIdxname()}]
 	if r == nil || j.schema.Stub(r) {

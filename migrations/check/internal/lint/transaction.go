@@ -192,7 +192,7 @@ func related(a, b *catalog.Relation) bool {
 	return root(a) == root(b)
 }
 
-// enumValue is one that the transaction added and cannot use yet.
+// enumValue is a value that the transaction added to an enum and cannot use yet.
 type enumValue struct {
 	value string
 	line  int

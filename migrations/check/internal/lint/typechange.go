@@ -74,8 +74,8 @@ func lastPart(c *pg.CollateClause) string {
 	return names[len(names)-1]
 }
 
-// usingColumn reports whether a USING expression is the column, or a cast of it
-// that changes no more than the new type does by itself.
+// usingColumn reports whether a USING expression is the column itself, or a cast of it
+// that rewrites no more than the change of type does.
 func (j tableJudge) usingColumn(expr *pg.Node, column *catalog.Column, to catalog.Type) bool {
 	if expr == nil {
 		return true
@@ -90,7 +90,7 @@ func (j tableJudge) usingColumn(expr *pg.Node, column *catalog.Column, to catalo
 	return expr.GetColumnRef() != nil && len(names) == 1 && names[0] == column.Name
 }
 
-// rewrites reports whether values of one type must be stored anew as the other.
+// rewrites reports whether a change of type makes PostgreSQL rewrite the values.
 func (j tableJudge) rewrites(from, to catalog.Type) bool {
 	if j.schema.Constrained(to) && from.Name != to.Name {
 		return true
@@ -98,7 +98,7 @@ func (j tableJudge) rewrites(from, to catalog.Type) bool {
 	if from.Name != to.Name || from.Array != to.Array {
 		if base := j.schema.Base(from); base.Name != from.Name {
 			from = base
-			from.Mods = nil // the domain's length is not known of its values
+			from.Mods = nil // the length of a domain is not known for its values
 		}
 		to = j.schema.Base(to)
 	}

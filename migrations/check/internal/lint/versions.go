@@ -10,12 +10,12 @@ import (
 	"github.com/specboard/platform/migrations/check/internal/catalog"
 )
 
-// newWords are a cheap look for what versions looks at closely.
+// newWords are words that a statement must contain before versions looks at it closely.
 var newWords = append([]string{"json", "replace", "return", "nulls", "set null", "set default", "security_invoker", "merge", "compression", "include",
 	"procedure", "call", "hash", "expression", "default", "storage", "multirange", "statistics", "search", "cycle", "inherit"}, slices.Sorted(maps.Keys(newFunctions))...)
 
-// newFunctions are PostgreSQL's own that came after the oldest version, by the
-// one that brought them.
+// newFunctions are PostgreSQL's own functions that are newer than the oldest version,
+// each with the version that brought it.
 var newFunctions = map[string]int{
 	"gen_random_uuid": 13, "date_bin": 14, "string_to_table": 14, "unistr": 14, "trim_array": 14, "range_agg": 14, "bit_count": 14,
 	"regexp_count": 15, "regexp_instr": 15, "regexp_like": 15, "regexp_substr": 15,

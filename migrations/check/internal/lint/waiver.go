@@ -9,8 +9,8 @@ import (
 	"github.com/specboard/platform/migrations"
 )
 
-// settle takes out what the file waives, and reports waivers and contracts that
-// nothing needed.
+// settle removes the findings that the file waives, and reports waivers and contracts
+// that no finding needs.
 func (j *judge) settle() []Finding {
 	used := map[int]bool{}
 	kept := slices.DeleteFunc(slices.Clone(j.findings), func(f Finding) bool {

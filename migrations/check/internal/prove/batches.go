@@ -28,8 +28,8 @@ func (p *probe) batches(ctx context.Context, m migrations.Migration, s migration
 		worst.Error = fmt.Sprintf("look at %s.%s: %v", m.Backfill.Table, m.Backfill.Key, err)
 		return worst, ctx.Err()
 	}
-	// The end is where the table ends now: rows that come later, also those of
-	// the statement itself, are not walked.
+	// The walk ends at the key that is the last one now: rows that are added later, by
+	// the statement itself or by others, are not walked.
 	next := fmt.Sprintf(`WITH batch AS MATERIALIZED (SELECT %[1]s AS k FROM %[2]s WHERE ($1::text IS NULL OR %[1]s > ($1::text)::%[3]s) AND %[1]s <= ($2::text)::%[3]s ORDER BY 1 LIMIT %[4]d)
 		SELECT (SELECT k FROM batch ORDER BY k LIMIT 1)::text, (SELECT k FROM batch ORDER BY k DESC LIMIT 1)::text, (SELECT count(*) FROM batch)`, key, table, typ, m.Backfill.Batch)
 	var cursor, end *string

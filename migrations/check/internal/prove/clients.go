@@ -84,8 +84,8 @@ type client struct {
 	since   time.Time
 }
 
-// run asks until its context ends. What a migration took away is asked for no
-// more.
+// run sends queries until its context ends. It no longer queries what a migration has
+// removed.
 func (c *client) run(running context.Context, conn *pgx.Conn) error {
 	for running.Err() == nil && len(c.queries) > 0 {
 		var left []string
@@ -131,8 +131,8 @@ func (c *client) reset() time.Duration {
 	return worst
 }
 
-// apply runs a migration as its mode says, without looking. Its failures were
-// seen before.
+// apply runs a migration as its mode says, without measuring. The measured run has
+// already reported its failures.
 func apply(ctx context.Context, config *pgx.ConnConfig, m migrations.Migration) error {
 	return with(ctx, config, func(conn *pgx.Conn) error {
 		script := m.SQL
@@ -153,7 +153,7 @@ func apply(ctx context.Context, config *pgx.ConnConfig, m migrations.Migration) 
 	})
 }
 
-// onlyContext drops a refusal of the server, which the measured run has told.
+// onlyContext drops an error of the server, which the measured run has reported.
 func onlyContext(ctx context.Context, err error) error {
 	if _, refused := errors.AsType[*pgconn.PgError](err); refused {
 		return ctx.Err()

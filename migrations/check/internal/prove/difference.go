@@ -24,16 +24,15 @@ const (
 	Renamed  Kind = "renamed"
 	Narrowed Kind = "narrowed"
 	Required Kind = "newly required"
-	// Unique, Checked and Loosened only may break a release: it depends on the
-	// rows that it writes or reads.
+	// Whether Unique, Checked or Loosened breaks a release depends on the rows that it
+	// writes or reads.
 	Unique   Kind = "newly unique"
 	Checked  Kind = "newly checked"
 	Loosened Kind = "newly nullable"
 )
 
-// Certain reports whether any release that uses the object breaks, whatever
-// rows it writes. The other kinds are for a person, or for its own queries, to
-// judge.
+// Certain reports whether any release that uses the object breaks, whatever rows it
+// writes. The other kinds are judged by a person, or by the release's own queries.
 func (b Break) Certain() bool {
 	switch b.Kind {
 	case Dropped, Renamed, Narrowed:
@@ -68,7 +67,7 @@ func Difference(before, after *promises) []Break {
 
 type difference struct {
 	before, after *promises
-	// names finds what a name means afterwards.
+	// names finds which object has a name afterwards.
 	names map[string]uint32
 	list  []Break
 }
@@ -214,7 +213,7 @@ func (d *difference) others() {
 	}
 	for oid, was := range d.before.labels {
 		switch is, ok := d.after.labels[oid]; {
-		case named[was.Name]: // perhaps of a type that took the name
+		case named[was.Name]: // perhaps that of another type, which took the name
 		case !ok:
 			d.add(was.Name, Dropped, "the value is gone")
 		case is != was:
@@ -309,14 +308,14 @@ func (d *difference) access() {
 
 func always(condition string) bool { return condition == "" || condition == "true" }
 
-// covers reports whether a policy lets through what another one did, as far as
-// that can be told.
+// covers reports whether a policy lets every row through that another one did, as far
+// as that can be told.
 func (p policy) covers(was policy) bool {
 	return (p.Permissive || !was.Permissive) && (p.Command == was.Command || p.Permissive && p.Command == "*") && (p.Roles == was.Roles || p.Permissive && p.Roles == "PUBLIC") &&
 		(p.Using == was.Using || always(p.Using)) && (p.With == was.With || always(p.With))
 }
 
-// covered reports whether any policy of a table does so.
+// covered reports whether any policy of a table covers another one.
 func (d *difference) covered(table string, was policy) bool {
 	for at, is := range d.after.policies {
 		if at[0] == table && is.Permissive && is.covers(was) {

@@ -10,10 +10,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// A rewrite of an empty table takes no time, and so an empty database proves
-// nothing. Tables without rows get some, as well as their types and foreign
-// keys tell how; what else a table demands nobody can guess, and those that
-// stay empty are named.
+// A rewrite of an empty table takes no time, and so an empty database proves nothing.
+// Tables without rows get some, made from their types and foreign keys. What else a
+// table demands cannot be guessed; the report names the tables that stay empty.
 
 type table struct {
 	oid  uint32
@@ -55,7 +54,7 @@ func fill(ctx context.Context, conn *pgx.Conn, rows int) ([]string, error) {
 	if _, err := conn.Exec(ctx, `SELECT setval(seqrelid, greatest(seqmin, least(seqmax, seqstart + seqincrement * $1))) FROM pg_sequence WHERE pg_sequence_last_value(seqrelid) IS NULL`, int64(rows)); err != nil {
 		return nil, fmt.Errorf("advance the sequences of the scratch database: %w", err)
 	}
-	// The planner, and the counters, should know.
+	// ANALYZE tells the planner and the counters of the new rows.
 	if _, err := conn.Exec(ctx, "ANALYZE"); err != nil {
 		return nil, fmt.Errorf("analyze the scratch database: %w", err)
 	}

@@ -65,7 +65,8 @@ type Result struct {
 	Reader      time.Duration `json:"reader_ns"`
 	Writer      time.Duration `json:"writer_ns"`
 	Undisturbed time.Duration `json:"undisturbed_ns"`
-	// Empty are tables that no row could be made for: work on them is unseen.
+	// Empty are tables for which no row could be made, so that work on them takes no
+	// time and is not seen.
 	Empty []string `json:"empty,omitempty"`
 	// Waived are the linter's rules that the file waives.
 	Waived []string `json:"waived,omitempty"`
@@ -73,8 +74,9 @@ type Result struct {
 	blockingWaived, breakingWaived bool
 }
 
-// Problems says what is wrong, a line each; none if the file is proved. What a
-// contract takes away is declared, and the gate watches over it.
+// Problems returns what is wrong, one line each; none if the file is proved. What a
+// contract takes away is no problem: the file declares it, and Gate decides when it may
+// run.
 func (r Result) Problems() []string {
 	var list []string
 	for _, e := range r.Effects {
@@ -99,7 +101,8 @@ func (r Result) Problems() []string {
 	return list
 }
 
-// Run proves. An error means that nothing can be said.
+// Run proves the pending migrations. An error means that it could not measure, and says
+// nothing about them.
 func Run(ctx context.Context, server *scratch.Server, o Options) (Report, error) {
 	r := &run{Options: o, server: server}
 	report, err := r.prepare(ctx)

@@ -42,9 +42,9 @@ type Change struct {
 // Results are compared up to so many rows.
 const maxRows = 1000
 
-// Observe runs each query and undoes it. Parameters ($1, $2) get a value of
-// their type. The connection may be in a transaction, which stays open; the
-// sample values, if it has parameters, say little, but names and types hold.
+// Observe runs each query and undoes it. Parameters ($1, $2) get a value of their type.
+// The connection may be in a transaction, which stays open; the values of parameters
+// are made up, so the rows say little, but names and types count.
 func Observe(ctx context.Context, conn *pgx.Conn, queries []migrations.Statement) ([]Outcome, error) {
 	const idle = 'I'
 	own := conn.PgConn().TxStatus() == idle
@@ -80,7 +80,8 @@ func observe(ctx context.Context, conn *pgx.Conn, q migrations.Statement) Outcom
 		}
 		return o
 	}
-	// A name would be cached across the change that is to be seen.
+	// The server would cache a prepared query's names across the change that the query
+	// should notice.
 	d, err := conn.PgConn().Prepare(ctx, "", q.SQL, nil)
 	if err != nil {
 		return refuse(err)
@@ -141,8 +142,8 @@ func sample(m *pgtype.Map, oid uint32) []byte {
 	return nil
 }
 
-// Steady notes in before which columns had another value in a second run on the
-// same schema; they say nothing.
+// Steady marks in before the columns whose values differed in a second run on the same
+// schema: they prove nothing.
 func Steady(before, again []Outcome) {
 	for i := range before {
 		for r := range min(len(before[i].rows), len(again[i].rows)) {
@@ -155,11 +156,11 @@ func Steady(before, again []Outcome) {
 	}
 }
 
-// fresh takes what differs from run to run out of a message: keys and times.
+// fresh removes from a message what differs from run to run: keys and times.
 var fresh = regexp.MustCompile(`[0-9]+`)
 
-// Compare returns what the queries of before say otherwise in after. A column
-// that came in addition is no change; a query that failed before is no proof.
+// Compare returns the queries whose results in after differ from those in before. An
+// additional column is no difference, and a query that failed before is left out.
 func Compare(before, after []Outcome) []Change {
 	var list []Change
 	for i, b := range before {

@@ -25,8 +25,8 @@
 //   - The headers X-Forwarded-For, -Proto and -Port:
 //     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html
 //
-// AWS says of no figure how long its nodes take to learn that a target has
-// left. Options.Lag is our reading: for that long it still gets new requests.
+// AWS documents no time within which its nodes learn that a target has left.
+// Options.Lag is our reading: for that long it still gets new requests.
 //
 // # What it does not
 //

@@ -9,14 +9,14 @@ import (
 
 // The circuit breaker: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
 //
-// A failure is a task that cannot be placed, that stops before it is RUNNING,
-// or that fails a health check before it was ever healthy. The first healthy
-// task sets the count to zero for good. A service without health checks has a
-// healthy task as soon as one is RUNNING, so that tasks which crash a moment
-// later never trip its breaker: so it is at AWS.
+// A failure is a task that cannot be placed, that stops before it is RUNNING, or that
+// fails a health check before it was ever healthy. The first healthy task sets the
+// count to zero for good. A service without health checks has a healthy task as soon as
+// one is RUNNING, so that tasks which crash a moment later never trip its breaker, as
+// at AWS.
 //
-// Our reading: a task that ends by itself after RUNNING, and before its health
-// checks pass, is a failure too.
+// Our reading: a task that ends by itself after RUNNING, but before its health checks
+// pass, is a failure, too.
 
 const (
 	reasonRolledBack  = "Service deployment rolled back because the circuit breaker threshold was exceeded."

@@ -24,8 +24,8 @@ func encode(v any) ([]byte, error) {
 	return json.Marshal(tree)
 }
 
-// plain turns a value into maps, slices and scalars; ok is false for one to
-// leave out.
+// plain turns a value into maps, slices and scalars; ok is false for a value that is
+// left out.
 func plain(v reflect.Value) (tree any, ok bool) {
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:

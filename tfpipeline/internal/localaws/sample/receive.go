@@ -138,8 +138,8 @@ func (r *receiver) work(ctx context.Context) {
 	_ = os.Remove(r.alive) // a file in the temporary folder
 }
 
-// round receives some messages and handles them. It is not cut off: a message that
-// is on its way to a receiver that has gone stays hidden until its time is over.
+// round receives some messages and handles them. It is not interrupted: a message on
+// its way to a receiver that has gone would stay hidden until its visibility timeout.
 func (r *receiver) round(ctx context.Context, db **pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), receiveLimit)
 	defer cancel()

@@ -69,13 +69,13 @@ type Behaviour struct {
 	Exit *Exit
 	// Interrupted is how long after its start Spot takes the task away; 0 for never.
 	Interrupted time.Duration
-	// Healthy is how much later than at once it passes its health checks.
+	// Healthy is how long after its first health check it begins to pass them.
 	Healthy time.Duration
 	// Unhealthy tasks never pass one.
 	Unhealthy bool
-	// Sick is how long after it was healthy it no longer is; 0 for never.
+	// Sick is how long it stays healthy; 0 for ever.
 	Sick time.Duration
-	// Digest is what runs in all its containers in place of what should.
+	// Digest is the image that all its containers run instead of the right one.
 	Digest string
 	// Quit replaces Script.Quit, if not 0; a task that takes longer than its
 	// stop timeout is killed, with exit code 137.
@@ -156,7 +156,7 @@ func (s *Script) Place(l ecs.Launch) error {
 	return nil
 }
 
-// Launch lets the task take its course.
+// Launch starts the task, which then behaves as its rule says.
 func (s *Script) Launch(l ecs.Launch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -262,11 +262,12 @@ func (s *Script) Stop(arn string, at time.Time) {
 	t.exit("", at.Add(delay), code, "")
 }
 
-// Target groups as the script has them: a target is healthy, or not, when
-// Check has passed, and drains for Drain, whatever goes on.
+// The script's target groups: Check after its registration a target is healthy or
+// unhealthy, and after its deregistration it drains for Drain, whatever requests it
+// has.
 // https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
 
-// scriptedTarget is a target and all that will become of its state.
+// scriptedTarget is a target, with all future changes of its state.
 type scriptedTarget struct {
 	ecs.Target
 	changes []change // in the order of their times
