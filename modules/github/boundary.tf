@@ -110,7 +110,10 @@ resource "aws_iam_policy" "boundary" {
           "ses:SendEmail",
           "ses:SendRawEmail",
         ]
-        Resource = ["arn:aws:ses:${var.region}:${var.account}:identity/*"]
+        Resource = [
+          "arn:aws:ses:${var.region}:${var.account}:configuration-set/*",
+          "arn:aws:ses:${var.region}:${var.account}:identity/*",
+        ]
         Condition = {
           StringLike = {
             "ses:FromAddress" = "*@${domain}"

@@ -140,7 +140,8 @@ resource "aws_iam_role_policy" "mail" {
     Version = "2012-10-17"
     Statement = [
       # The address decides, not the identity: in its sandbox SES asks for that of
-      # the recipient too.
+      # the recipient too. It asks for a configuration set as well, the request's or
+      # the identity's default.
       {
         Sid    = "Send"
         Effect = "Allow"
@@ -148,7 +149,10 @@ resource "aws_iam_role_policy" "mail" {
           "ses:SendEmail",
           "ses:SendRawEmail",
         ]
-        Resource = "arn:aws:ses:${var.region}:${var.account}:identity/*"
+        Resource = [
+          "arn:aws:ses:${var.region}:${var.account}:configuration-set/*",
+          "arn:aws:ses:${var.region}:${var.account}:identity/*",
+        ]
         Condition = {
           StringEquals = {
             "ses:FromAddress" = var.mail_from

@@ -194,7 +194,7 @@ func containerIAM(repositories any) []node {
 		set("count", expr("var.mail_from == null ? 0 : 1")),
 		set("name", "mail"),
 		set("role", expr("aws_iam_role.task.id")),
-		set("policy", policy(comment("The address decides, not the identity: in its sandbox SES asks for that of the recipient too."), allow("Send", list{"ses:SendEmail", "ses:SendRawEmail"}, expr(`"arn:aws:ses:${var.region}:${var.account}:identity/*"`),
+		set("policy", policy(comment("The address decides, not the identity: in its sandbox SES asks for that of the recipient too. It asks for a configuration set as well, the request's or the identity's default."), allow("Send", list{"ses:SendEmail", "ses:SendRawEmail"}, arns("ses", "configuration-set/*", "identity/*"),
 			when("StringEquals", "ses:FromAddress", expr("var.mail_from"))))),
 	))
 	return append(nodes,

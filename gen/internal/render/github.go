@@ -375,7 +375,7 @@ func githubBoundary() []node {
 					when("ArnEquals", "ecs:cluster", expr(`"arn:aws:ecs:${var.region}:${var.account}:cluster/${var.platform}-${each.key}"`))),
 				allow("PassRoles", "iam:PassRole", expr(`"${local.arn_of_roles}/${each.key}/*"`),
 					when("StringEquals", "iam:PassedToService", "ecs-tasks.amazonaws.com")),
-				loop{"domain", "each.value.mail ? each.value.domain[*] : []", allow("Mail", list{"ses:SendEmail", "ses:SendRawEmail"}, arns("ses", "identity/*"),
+				loop{"domain", "each.value.mail ? each.value.domain[*] : []", allow("Mail", list{"ses:SendEmail", "ses:SendRawEmail"}, arns("ses", "configuration-set/*", "identity/*"),
 					when("StringLike", "ses:FromAddress", expr(`"*@${domain}"`)))},
 				loop{"permission", "each.value.permissions", granted("permission")},
 			)),

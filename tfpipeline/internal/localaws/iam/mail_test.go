@@ -32,6 +32,10 @@ func TestMail(t *testing.T) {
 		q.Keys = map[string][]string{"ses:FromAddress": {from}}
 		return q
 	}
+	// SES asks for the configuration set too: the request's, or the identity's default.
+	through := func(set, from string) iam.Question {
+		return iam.Question{Action: "ses:SendEmail", Resource: "arn:aws:ses:us-west-2:123456789012:configuration-set/" + set, Keys: map[string][]string{"ses:FromAddress": {from}}}
+	}
 	own, other := "doc-platform-staging-"+p.Services[0].Name+"-task", "doc-platform-staging-"+p.Services[1].Name+"-task"
 	for _, c := range []struct {
 		role     string
@@ -61,6 +65,9 @@ func TestMail(t *testing.T) {
 		{own, send("customer@example.com", "ceo@"+domain), false},
 		{own, send(domain, "ceo@"+domain), false},
 		{own, identity("SendEmail", domain), false},
+		{own, through("tracked", "no-reply@"+domain), true},
+		{own, through("tracked", "ceo@"+domain), false},
+		{other, through("tracked", "no-reply@"+domain), false},
 		{own, send(production, "no-reply@"+production), false},
 		{other, send(domain, "no-reply@"+domain), false},
 		{other, send("customer@example.com", "no-reply@"+domain), false},
@@ -84,17 +91,20 @@ func TestMailCalls(t *testing.T) {
 		{"PUT", "/v1/email/identities/shop.io/dkim/signing", `{"SigningAttributesOrigin":"AWS_SES"}`, "ses:PutEmailIdentityDkimSigningAttributes identity/shop.io"},
 		{"GET", "/v2/email/tags?ResourceArn=arn%3Aaws%3Ases%3Aus-west-2%3A123456789012%3Aidentity%2Fshop.io", "", "ses:ListTagsForResource identity/shop.io"},
 		{"POST", "/v2/email/outbound-emails", `{"FromEmailAddress":"no-reply@shop.io"}`, "ses:SendEmail identity/shop.io map[ses:FromAddress:[no-reply@shop.io]]"},
+		{"POST", "/v2/email/outbound-emails", `{"FromEmailAddress":"no-reply@shop.io","ConfigurationSetName":"tracked"}`,
+			"ses:SendEmail identity/shop.io map[ses:FromAddress:[no-reply@shop.io]], ses:SendEmail configuration-set/tracked map[ses:FromAddress:[no-reply@shop.io]]"},
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), c.method, c.path, strings.NewReader(c.body))
 		asked, err := iam.Questions(iam.Read("ses", "", r, []byte(c.body)), "us-west-2", "123456789012", nil, false)
-		got := ""
+		var got []string
 		for _, q := range asked {
-			got = q.Action + " " + strings.TrimPrefix(q.Resource, "arn:aws:ses:us-west-2:123456789012:")
+			one := q.Action + " " + strings.TrimPrefix(q.Resource, "arn:aws:ses:us-west-2:123456789012:")
 			if len(q.Keys["ses:FromAddress"]) > 0 {
-				got += fmt.Sprint(" ", q.Keys)
+				one += fmt.Sprint(" ", q.Keys)
 			}
+			got = append(got, one)
 		}
-		if err != nil || len(asked) != 1 || got != c.want {
+		if err != nil || strings.Join(got, ", ") != c.want {
 			t.Errorf("%s %s: %s, %v, want %s", c.method, c.path, got, err, c.want)
 		}
 	}
