@@ -892,6 +892,17 @@ resource "aws_iam_policy" "release" {
           }
         }
       }],
+      [for zone in length(local.foreign_names[each.key]) == 0 ? [] : var.zone_id[*] : {
+        Sid      = "ForeignNames"
+        Effect   = "Deny"
+        Action   = "route53:ChangeResourceRecordSets"
+        Resource = "arn:aws:route53:::hostedzone/${zone}"
+        Condition = {
+          "ForAnyValue:StringLike" = {
+            "route53:ChangeResourceRecordSetsNormalizedRecordNames" = local.foreign_names[each.key]
+          }
+        }
+      }],
       [for zone in each.value.mail ? var.zone_id[*] : [] : {
         Sid      = "MailPolicy"
         Effect   = "Allow"

@@ -32,11 +32,21 @@ locals {
   caches         = { for key, name in local.prefixes : key => length(name) <= 40 ? name : "${trimsuffix(substr(name, 0, 33), "-")}-${substr(sha256(name), 0, 6)}" }
   target_groups  = { for key, name in local.prefixes : key => length(name) <= 25 ? name : "${trimsuffix(substr(name, 0, 18), "-")}-${substr(sha256(name), 0, 6)}" }
   # Records that a deploy role may change: those of the environment's names, and
-  # ACM's validation records of them, which are an underscore and 32 digits, so
-  # not those of a subdomain; and the keys of its mail.
+  # ACM's validation records of them, which are an underscore and 32 digits; and
+  # the keys of its mail.
   names = { for name, e in var.environments : name => flatten([
     [for host in concat(e.domain[*], e.hosts) : [host, "_????????????????????????????????.${host}"]],
     e.mail ? ["*._domainkey.${e.domain}"] : [],
+  ]) }
+  # A ? is a dot as well. So these are the names among them that are below
+  # another environment's, by their length: nothing else.
+  foreign_names = { for name, e in var.environments : name => flatten([
+    for host in concat(e.domain[*], e.hosts) : [
+      for other in values(var.environments) : [
+        for domain in other.domain[*] : "_${substr("????????????????????????????????", 0, 32 + length(host) - length(domain))}.${domain}"
+        if endswith(domain, ".${host}") && length(domain) - length(host) < 32
+      ]
+    ]
   ]) }
 }
 

@@ -1,6 +1,14 @@
 package render
 
-import "github.com/specboard/platform/gen/config"
+import (
+	"strconv"
+	"strings"
+
+	"github.com/specboard/platform/gen/config"
+)
+
+// validationDigits are those of the name of a record by which ACM validates a name.
+const validationDigits = 32
 
 // github is the trust between GitHub's workflows and the account.
 func github() module {
@@ -30,10 +38,19 @@ func github() module {
 			set("load_balancers", cutNames("local.prefixes", config.LoadBalancerName)),
 			set("caches", cutNames("local.prefixes", config.CacheName)),
 			set("target_groups", cutNames("local.prefixes", config.TargetGroupPrefix)),
-			comment("Records that a deploy role may change: those of the environment's names, and ACM's validation records of them, which are an underscore and 32 digits, so not those of a subdomain; and the keys of its mail."),
+			comment("Records that a deploy role may change: those of the environment's names, and ACM's validation records of them, which are an underscore and 32 digits; and the keys of its mail."),
 			set("names", expr(`{ for name, e in var.environments : name => flatten([
-    [for host in concat(e.domain[*], e.hosts) : [host, "_????????????????????????????????.${host}"]],
+    [for host in concat(e.domain[*], e.hosts) : [host, "_`+strings.Repeat("?", validationDigits)+`.${host}"]],
     e.mail ? ["*._domainkey.${e.domain}"] : [],
+  ]) }`)),
+			comment("A ? is a dot as well. So these are the names among them that are below another environment's, by their length: nothing else."),
+			set("foreign_names", expr(`{ for name, e in var.environments : name => flatten([
+    for host in concat(e.domain[*], e.hosts) : [
+      for other in values(var.environments) : [
+        for domain in other.domain[*] : "_${substr("`+strings.Repeat("?", validationDigits)+`", 0, `+strconv.Itoa(validationDigits)+` + length(host) - length(domain))}.${domain}"
+        if endswith(domain, ".${host}") && length(domain) - length(host) < `+strconv.Itoa(validationDigits)+`
+      ]
+    ]
   ]) }`)),
 		),
 	}
@@ -50,7 +67,7 @@ func github() module {
 		about: []string{
 			"The roles that GitHub's workflows assume by OpenID Connect, without any stored key: plan (reads shapes), build (pushes images), and one deploy role per environment, which trusts only jobs of the GitHub environment of that name that run on one of the environment's refs.",
 			"A deploy role changes only what bears its environment's name or its tag `Environment`. It creates roles only below its environment's path, and only with the environment's permissions boundary, so it cannot hand out more than tasks may have. In a protected environment no workflow can delete the database, the cache or a secret; in none can it delete the record of people's sessions in tasks.",
-			"Some things IAM cannot prevent within one account. A deploy role can start its own tasks in subnets, security groups and target groups of another environment, since ECS attaches them under its own role; so the database and the cache ask for a credential of their environment, and not only for a network path. Roles that push images can move any tag, since IAM knows no tags of images; deployments name digests. A deploy role can tag a certificate or a scalable target that bears no tag `Environment`, and any Cloud Map namespace, since AWS asks for that permission when they are created and names no resource; it cannot delete namespaces. What Terraform has to set, it can also set to something harmful: it can turn off the backups of its own database, have the objects of its own buckets expire, shorten how long its queues keep messages and its log groups keep lines, delete the log group of a service, and let strangers into its own buckets, queues, topics and task roles, whose policies it writes. What must survive that belongs into another account.",
+			"Some things IAM cannot prevent within one account. A deploy role can start its own tasks in subnets, security groups and target groups of another environment, since ECS attaches them under its own role; so the database and the cache ask for a credential of their environment, and not only for a network path. Roles that push images can move any tag, since IAM knows no tags of images; deployments name digests. A deploy role can tag a certificate or a scalable target that bears no tag `Environment`, and any Cloud Map namespace, since AWS asks for that permission when they are created and names no resource; it cannot delete namespaces. It can change records below its names that begin with an underscore and are as long as those by which ACM validates them, except those below another environment's name. What Terraform has to set, it can also set to something harmful: it can turn off the backups of its own database, have the objects of its own buckets expire, shorten how long its queues keep messages and its log groups keep lines, delete the log group of a service, and let strangers into its own buckets, queues, topics and task roles, whose policies it writes. What must survive that belongs into another account.",
 			"A merge queue's refs can assume no role: require the plan on the pull request. GitHub's environments of these names need their own rules (reviewers, and which branches and tags may deploy): the role trusts the name alone.",
 		},
 		files: []source{

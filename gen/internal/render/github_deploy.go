@@ -433,6 +433,13 @@ func githubDeploy() []node {
 					{"ForAllValues:StringEquals", object{{"route53:ChangeResourceRecordSetsRecordTypes", row{"A", "AAAA", "CNAME"}}}},
 					{"Null", object{{"route53:ChangeResourceRecordSetsNormalizedRecordNames", "false"}, {"route53:ChangeResourceRecordSetsRecordTypes", "false"}}},
 				}})},
+			loop{"zone", "length(local.foreign_names[each.key]) == 0 ? [] : var.zone_id[*]", object{
+				{"Sid", "ForeignNames"},
+				{"Effect", "Deny"},
+				{"Action", "route53:ChangeResourceRecordSets"},
+				{"Resource", expr(`"arn:aws:route53:::hostedzone/${zone}"`)},
+				when("ForAnyValue:StringLike", "route53:ChangeResourceRecordSetsNormalizedRecordNames", expr("local.foreign_names[each.key]")),
+			}},
 			loop{"zone", "each.value.mail ? var.zone_id[*] : []", allow("MailPolicy", list{"route53:ChangeResourceRecordSets"}, expr(`"arn:aws:route53:::hostedzone/${zone}"`),
 				field{"Condition", object{
 					{"ForAllValues:StringEquals", object{

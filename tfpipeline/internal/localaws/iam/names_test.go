@@ -38,7 +38,7 @@ func named(staging, production []string) map[string]cty.Value {
 // A deploy role changes the records of the names that its environment has, of their
 // validation, and no others.
 func TestFurtherNames(t *testing.T) {
-	roles := iamtest.Identities(t, iamtest.Workflows(t, gentest.Tree(t, configtest.Docs()), named([]string{"admin.staging.specboard.io"}, []string{"admin.specboard.io", "www.specboard.io"})))
+	roles := iamtest.Identities(t, iamtest.Workflows(t, gentest.Tree(t, configtest.Docs()), named([]string{"admin.staging.specboard.io"}, []string{"admin.specboard.io", "www.specboard.io", "x.staging.specboard.io"})))
 	const validation = "_0123456789abcdef0123456789abcdef."
 	for _, c := range []struct {
 		role, name, kind string
@@ -49,12 +49,20 @@ func TestFurtherNames(t *testing.T) {
 		{"deploy-production", "www.specboard.io", "A", true},
 		{"deploy-production", validation + "www.specboard.io", "CNAME", true},
 		{"deploy-production", "specboard.io", "A", true},
+		{"deploy-production", validation + "specboard.io", "CNAME", true},
+		{"deploy-production", validation + "admin.specboard.io", "CNAME", true},
+		{"deploy-production", validation + "x.staging.specboard.io", "CNAME", true}, // a further name there
 		{"deploy-staging", "admin.specboard.io", "A", false},
 		{"deploy-staging", "www.specboard.io", "A", false},
 		{"deploy-staging", "x.admin.staging.specboard.io", "A", false},
 		{"deploy-production", "admin.staging.specboard.io", "A", false},
 		{"deploy-production", "admin.specboard.io", "TXT", false},
 		{"plan", "admin.specboard.io", "A", false},
+		// As long as a validation record of specboard.io, and below staging.
+		{"deploy-production", "_acme-challenge.shop-news.staging.specboard.io", "CNAME", false},
+		{"deploy-production", "_0123456789abcdef01234567.staging.specboard.io", "CNAME", false},
+		{"deploy-production", "_0123456789abcde.admin.staging.specboard.io", "A", false},
+		{"deploy-staging", "_acme-challenge.shop-news.staging.specboard.io", "CNAME", false},
 	} {
 		const key = "route53:ChangeResourceRecordSets"
 		q := iam.Question{Action: key, Resource: "arn:aws:route53:::hostedzone/" + iamtest.Zone, Keys: map[string][]string{

@@ -397,6 +397,17 @@ var length = function.New(&function.Spec{
 	},
 })
 
+// affix asks whether a text begins or ends with another.
+func affix(has func(text, affix string) bool) function.Function {
+	return function.New(&function.Spec{
+		Params: []function.Parameter{{Name: "text", Type: cty.String}, {Name: "affix", Type: cty.String}},
+		Type:   function.StaticReturnType(cty.Bool),
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			return cty.BoolVal(has(args[0].AsString(), args[1].AsString())), nil
+		},
+	})
+}
+
 var sha256Func = function.New(&function.Spec{
 	Params: []function.Parameter{{Name: "text", Type: cty.String}},
 	Type:   function.StaticReturnType(cty.String),
@@ -408,6 +419,7 @@ var sha256Func = function.New(&function.Spec{
 var functions = map[string]function.Function{
 	"concat":     stdlib.ConcatFunc,
 	"distinct":   stdlib.DistinctFunc,
+	"endswith":   affix(strings.HasSuffix),
 	"flatten":    stdlib.FlattenFunc,
 	"format":     stdlib.FormatFunc,
 	"join":       stdlib.JoinFunc,
@@ -421,13 +433,7 @@ var functions = map[string]function.Function{
 	"slice":      stdlib.SliceFunc,
 	"sort":       stdlib.SortFunc,
 	"split":      stdlib.SplitFunc,
-	"startswith": function.New(&function.Spec{
-		Params: []function.Parameter{{Name: "text", Type: cty.String}, {Name: "prefix", Type: cty.String}},
-		Type:   function.StaticReturnType(cty.Bool),
-		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-			return cty.BoolVal(strings.HasPrefix(args[0].AsString(), args[1].AsString())), nil
-		},
-	}),
+	"startswith": affix(strings.HasPrefix),
 	"substr":     stdlib.SubstrFunc,
 	"toset":      stdlib.MakeToFunc(cty.Set(cty.String)),
 	"tostring":   stdlib.MakeToFunc(cty.String),
