@@ -411,8 +411,9 @@ resource "aws_iam_policy" "services" {
         ]
       },
       {
-        # What people did in tasks no workflow deletes: who switches sessions off
-        # again is an administrator.
+        # The log of what people did in tasks no workflow deletes: who switches
+        # sessions off again is an administrator. IAM knows no condition on how long a
+        # log is kept, which whoever makes it sets.
         Sid    = "KeepSessions"
         Effect = "Deny"
         Action = [

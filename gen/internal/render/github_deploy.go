@@ -203,7 +203,7 @@ func githubDeploy() []node {
 				"log-group:/aws/rds/instance/"+own+"/*:*",
 			)),
 			object{
-				note("What people did in tasks no workflow deletes: who switches sessions off again is an administrator."),
+				note("The log of what people did in tasks no workflow deletes: who switches sessions off again is an administrator. IAM knows no condition on how long a log is kept, which whoever makes it sets."),
 				{"Sid", "KeepSessions"},
 				{"Effect", "Deny"},
 				{"Action", list{"logs:DeleteLogGroup", "logs:DeleteLogStream"}},

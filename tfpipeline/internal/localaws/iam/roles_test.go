@@ -237,6 +237,12 @@ func TestNotHeld(t *testing.T) {
 		// With a policy or trust for a stranger.
 		{Role: "deploy-staging", Question: iam.Question{Action: "sqs:SetQueueAttributes", Resource: "arn:aws:sqs:us-west-2:123456789012:doc-platform-staging-mail"}},
 		{Role: "deploy-staging", Question: iam.Question{Action: "iam:UpdateAssumeRolePolicy", Resource: "arn:aws:iam::123456789012:role/doc-platform/staging/doc-platform-staging-api-task"}},
+		// With retentionInDays=1.
+		{Role: "deploy-staging", Question: iam.Question{Action: "logs:PutRetentionPolicy", Resource: "arn:aws:logs:us-west-2:123456789012:log-group:/doc-platform/staging/exec/sessions:*"}},
+		// An underscore and what is as long as ACM's digits.
+		{Role: "deploy-production", Question: iam.Question{Action: "route53:ChangeResourceRecordSets", Resource: "arn:aws:route53:::hostedzone/" + iamtest.Zone, Keys: map[string][]string{
+			"route53:ChangeResourceRecordSetsNormalizedRecordNames": {"_acme-challenge.shop-newsletters1.specboard.io"}, "route53:ChangeResourceRecordSetsRecordTypes": {"CNAME"},
+		}}},
 		// With BackupRetentionPeriod=0.
 		{Role: "deploy-production", Question: iam.Question{Action: "rds:ModifyDBInstance", Resource: "arn:aws:rds:us-west-2:123456789012:db:doc-platform-production"}},
 	} {
