@@ -85,7 +85,7 @@ func (s change) statement(node *pg.Node) {
 	case *pg.Node_AlterDefaultPrivilegesStmt:
 		s.DefaultRights = true
 	case *pg.Node_CreateTrigStmt:
-		s.Relation(n.CreateTrigStmt.GetRelation()).trigger(n.CreateTrigStmt.GetTrigname(), Trigger{s.File, s.ObjectName(Strings(n.CreateTrigStmt.GetFuncname()))})
+		s.Relation(n.CreateTrigStmt.GetRelation()).trigger(n.CreateTrigStmt.GetTrigname(), Trigger{s.File, s.ObjectName(Strings(n.CreateTrigStmt.GetFuncname())), fills(n.CreateTrigStmt)})
 	case *pg.Node_RenameStmt:
 		s.renameObject(n.RenameStmt)
 	case *pg.Node_AlterObjectSchemaStmt:
@@ -95,6 +95,12 @@ func (s change) statement(node *pg.Node) {
 	case *pg.Node_VariableSetStmt:
 		s.setPath(n.VariableSetStmt)
 	}
+}
+
+// fills reports whether a trigger can change a row that is inserted.
+func fills(n *pg.CreateTrigStmt) bool {
+	const before, insert = 1 << 1, 1 << 2 // TRIGGER_TYPE_BEFORE and _INSERT of PostgreSQL
+	return n.GetRow() && n.GetTiming()&before != 0 && n.GetEvents()&insert != 0
 }
 
 func (r *Relation) trigger(name string, t Trigger) {

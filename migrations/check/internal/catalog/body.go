@@ -27,6 +27,29 @@ type Step struct {
 // Body reads the body of a PL/pgSQL function or DO block. The header is the
 // CREATE FUNCTION statement's text, or "" for a DO block's body.
 func Body(create, body string) ([]Step, error) {
+	tree, err := parseBody(create, body)
+	if err != nil {
+		return nil, err
+	}
+	w := &bodyWalker{}
+	w.node(tree, 0, false)
+	sort.SliceStable(w.steps, func(i, j int) bool { return w.steps[i].Line < w.steps[j].Line })
+	return w.steps, nil
+}
+
+// Raises reports whether the body of a PL/pgSQL function has a RAISE that is an error,
+// and not one that passes on another.
+func Raises(create, body string) bool {
+	tree, err := parseBody(create, body)
+	w := &bodyWalker{}
+	if err == nil {
+		w.node(tree, 0, false)
+	}
+	return w.raises
+}
+
+// parseBody returns the JSON form of the tree of a body; see Body.
+func parseBody(create, body string) (any, error) {
 	if create == "" {
 		tag := "$body$"
 		for strings.Contains(body, tag) {
@@ -48,13 +71,17 @@ func Body(create, body string) ([]Step, error) {
 	if err := json.Unmarshal([]byte(text), &tree); err != nil {
 		return nil, fmt.Errorf("read the parsed body: %w", err)
 	}
-	w := &bodyWalker{}
-	w.node(tree, 0, false)
-	sort.SliceStable(w.steps, func(i, j int) bool { return w.steps[i].Line < w.steps[j].Line })
-	return w.steps, nil
+	return tree, nil
 }
 
-type bodyWalker struct{ steps []Step }
+type bodyWalker struct {
+	steps []Step
+	// raises is set by a RAISE that is an error of its own.
+	raises bool
+}
+
+// raiseError is PostgreSQL's level ERROR.
+const raiseError = 21
 
 // node visits the JSON form of the tree: objects with one key that names the
 // kind of what the value holds.
@@ -98,6 +125,9 @@ func (w *bodyWalker) object(key string, fields map[string]any, line int, loop bo
 		loop = true
 	case "PLpgSQL_stmt_return_query", "PLpgSQL_stmt_open":
 		w.dynamic(fields, "dynquery", line, loop)
+	case "PLpgSQL_stmt_raise":
+		level, _ := fields["elog_level"].(float64)
+		w.raises = w.raises || level >= raiseError && (fields["message"] != nil || fields["condname"] != nil || fields["options"] != nil)
 	case "PLpgSQL_stmt_commit":
 		w.steps = append(w.steps, Step{Control: "COMMIT", Line: line, Loop: loop})
 	case "PLpgSQL_stmt_rollback":

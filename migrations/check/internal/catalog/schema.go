@@ -170,6 +170,8 @@ func (t *UserType) Constrained() bool {
 type Trigger struct {
 	File     int
 	Function Name
+	// Fills is set for one before INSERT, which can change the row.
+	Fills bool
 }
 
 // Function is a function or procedure that the database defines.

@@ -154,6 +154,7 @@ func (j bodyJudge) createFunction(n *pg.CreateFunctionStmt) {
 			}
 		}
 	}
+	j.refuseFunction(n, language, body)
 	switch {
 	case language == "plpgsql" && j.at.line == 0:
 		if _, err := catalog.Body(j.at.statement.SQL, body); err != nil {

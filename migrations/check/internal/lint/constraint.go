@@ -13,6 +13,7 @@ import (
 // addConstraint judges ADD CONSTRAINT on a table that was there before.
 func (j tableJudge) addConstraint(t *catalog.Relation, c *pg.Constraint) {
 	at := c.GetLocation()
+	j.refuseConstraint(t, c)
 	switch c.GetContype() {
 	case pg.ConstrType_CONSTR_CHECK:
 		if c.GetSkipValidation() {
@@ -182,6 +183,7 @@ func requireNotNull(t *catalog.Relation, column string, postgres int) []string {
 }
 
 func (j tableJudge) setNotNull(t *catalog.Relation, column string) {
+	j.refuseNull(t, 0, column, "")
 	if j.provenNotNull(t, column) {
 		return
 	}
@@ -197,6 +199,11 @@ func (j tableJudge) dropConstraint(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 	j.cascade(cmd.GetBehavior(), "constraint "+catalog.Quote(cmd.GetName()))
 	if c == nil || c.File == j.schema.File {
 		return
+	}
+	d := j.gone(t)
+	d.constraints = append(d.constraints, c)
+	if c.Index != nil {
+		d.indexes = append(d.indexes, c.Index)
 	}
 	switch c.Kind {
 	case catalog.Unique, catalog.Primary, catalog.Exclude:

@@ -35,6 +35,11 @@ func (j nameJudge) drop(n *pg.DropStmt) {
 		if j.ours(n.GetRemoveType(), parts) || j.uncalled(n.GetRemoveType(), parts) {
 			continue
 		}
+		if n.GetRemoveType() == pg.ObjectType_OBJECT_TRIGGER && len(parts) > 1 {
+			t := j.schema.RelationAs(parts[:len(parts)-1], catalog.Table)
+			d := j.gone(t)
+			d.triggers = append(d.triggers, t.Triggers[last(parts)].Function)
+		}
 		name := catalog.Name{Name: strings.Join(parts, ".")}.Name
 		switch rule, breaking := dropRules[n.GetRemoveType()]; {
 		case replaceable[n.GetRemoveType()] && len(parts) > 1 && j.recreated[partOf(j.schema, parts)]:

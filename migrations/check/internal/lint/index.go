@@ -17,6 +17,7 @@ func (j indexJudge) createIndex(node *pg.Node, n *pg.IndexStmt) {
 	if n.GetNullsNotDistinct() {
 		j.needs(15, "NULLS NOT DISTINCT")
 	}
+	j.refuseIndex(node, n, t)
 	if n.GetConcurrent() {
 		if t.Kind == catalog.Partitioned {
 			j.report(0, "concurrently-on-partitioned", fmt.Sprintf("%s is partitioned: PostgreSQL refuses CONCURRENTLY on it", t.Name), j.partitionedIndex(node, n, t)...)
@@ -122,6 +123,10 @@ func (j indexJudge) dropIndex(n *pg.DropStmt) {
 			continue
 		}
 		index := j.schema.IndexOf(r)
+		if index != nil {
+			d := j.gone(index.Table)
+			d.indexes = append(d.indexes, index)
+		}
 		if index != nil && index.Unique && index.Where == nil && !index.Table.UniqueOn(index.Columns, index) {
 			t, columns := index.Table, index.Columns
 			j.unless(func() bool { return t.UniqueOn(columns, nil) }, func() {
@@ -248,6 +253,7 @@ func (j *judge) alterDomain(n *pg.AlterDomainStmt) {
 	}
 	name := j.schema.ObjectName(catalog.Strings(n.GetTypeName()))
 	con := n.GetDef().GetConstraint()
+	j.refuseDomain(n, d, name)
 	what := ""
 	switch {
 	case n.GetSubtype() == "C" && con.GetContype() == pg.ConstrType_CONSTR_CHECK && !con.GetSkipValidation():

@@ -43,6 +43,8 @@ type judge struct {
 	// recreated are the triggers, policies, views and indexes that later
 	// statements of the file make.
 	recreated map[string]bool
+	// droppedOf is what the file took off tables.
+	droppedOf map[*catalog.Relation]*dropped
 	// calls is how deep functions call one another.
 	calls int
 	// last is the last statement that is no setting: that of a backfill.
@@ -230,7 +232,9 @@ func (j *judge) judge(node *pg.Node) {
 		j.alterPolicy(n.AlterPolicyStmt)
 	case *pg.Node_ViewStmt:
 		j.createView(n.ViewStmt)
-	case *pg.Node_CreateTrigStmt, *pg.Node_CreateEnumStmt, *pg.Node_CompositeTypeStmt,
+	case *pg.Node_CreateTrigStmt:
+		j.refuseTrigger(n.CreateTrigStmt)
+	case *pg.Node_CreateEnumStmt, *pg.Node_CompositeTypeStmt,
 		*pg.Node_CreateRangeStmt, *pg.Node_DefineStmt, *pg.Node_CreateDomainStmt, *pg.Node_CreateSchemaStmt, *pg.Node_CreateSeqStmt,
 		*pg.Node_CreateExtensionStmt, *pg.Node_AlterExtensionStmt, *pg.Node_CommentStmt, *pg.Node_CreateStatsStmt,
 		*pg.Node_AlterStatsStmt, *pg.Node_AlterDefaultPrivilegesStmt,

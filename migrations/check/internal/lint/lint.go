@@ -57,6 +57,9 @@ type Run struct {
 	// known; one of at most Small rows may be locked for as long as it takes.
 	Rows  map[string]int64
 	Small int64
+
+	// pending are the numbers of files that are known not to be deployed.
+	pending map[int]bool
 }
 
 // Folder judges the migrations at the top of fsys in their order, from an
@@ -158,10 +161,13 @@ func (r Run) judge(list []migrations.Migration, problems []migrations.Problem) (
 	var findings []Finding
 	parsed, stop := parseAhead(list)
 	defer stop()
+	r.pending = map[int]bool{}
 	for i, m := range list {
 		schema.File = i + 1
+		applied := r.applied(m)
+		r.pending[schema.File] = !applied && (r.Applied != nil || r.Base != nil)
 		found := r.judgeFile(schema, m, <-parsed[i], of[m.File])
-		if r.applied(m) {
+		if applied {
 			found = ofApplied(found)
 		}
 		findings = append(findings, found...)

@@ -146,12 +146,9 @@ func provesList(facts []*pg.Node, column string, values []*pg.Node) bool {
 		if e == nil || !isColumn(e.GetLexpr(), column) || len(e.GetName()) == 0 || e.GetName()[0].GetString_().GetSval() != "=" {
 			continue
 		}
-		given := []*pg.Node{e.GetRexpr()}
-		if l := e.GetRexpr().GetList(); l != nil {
-			given = l.GetItems()
-		}
-		if a := e.GetRexpr().GetAArrayExpr(); a != nil && e.GetKind() == pg.A_Expr_Kind_AEXPR_OP_ANY { // as pg_dump writes IN
-			given = a.GetElements()
+		given := listed(e)
+		if given == nil {
+			given = []*pg.Node{e.GetRexpr()}
 		}
 		all := true
 		for _, g := range given {
@@ -166,6 +163,18 @@ func provesList(facts []*pg.Node, column string, values []*pg.Node) bool {
 		}
 	}
 	return false
+}
+
+// listed returns the values of … IN (values) and … = ANY (ARRAY[values]), as pg_dump
+// writes it; nil for anything else.
+func listed(e *pg.A_Expr) []*pg.Node {
+	switch e.GetKind() {
+	case pg.A_Expr_Kind_AEXPR_IN:
+		return e.GetRexpr().GetList().GetItems()
+	case pg.A_Expr_Kind_AEXPR_OP_ANY:
+		return e.GetRexpr().GetAArrayExpr().GetElements()
+	}
+	return nil
 }
 
 func isColumn(n *pg.Node, column string) bool {

@@ -31,6 +31,7 @@ func (j tableJudge) changeType(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 	if column.File == j.schema.File && t.File == j.schema.File {
 		return
 	}
+	j.refuseType(t, column, to)
 	if j.rewrites(column.Type, to) {
 		j.report(0, "type-change-rewrite", fmt.Sprintf("from %s to %s every row of %s is rewritten", column.Type, to, t.Name), j.widen(t, name, to, def.GetRawDefault())...)
 		return

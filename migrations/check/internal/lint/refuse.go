@@ -1,0 +1,368 @@
+package lint
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/specboard/platform/migrations/check/internal/catalog"
+)
+
+// What this file judges is refused to the running release from the statement on,
+// whatever the table holds: NOT VALID spares only the rows that are there.
+
+// dropped is what the file took off a table. To demand the same again refuses nothing
+// that was not refused before.
+type dropped struct {
+	constraints []*catalog.Constraint
+	indexes     []*catalog.Index
+	triggers    []catalog.Name // the functions that they called
+}
+
+// gone returns what the file took off a table, to be added to.
+func (j *judge) gone(t *catalog.Relation) *dropped {
+	if j.droppedOf == nil {
+		j.droppedOf = map[*catalog.Relation]*dropped{}
+	}
+	if j.droppedOf[t] == nil {
+		j.droppedOf[t] = &dropped{}
+	}
+	return j.droppedOf[t]
+}
+
+// unwritten reports whether no release that runs can know what a file made: it is the
+// file at hand, or one that is known not to be deployed.
+func (j *judge) unwritten(file int) bool {
+	return file > 0 && (file == j.schema.File || j.run.pending[file])
+}
+
+// written reports whether a running release may write to a table.
+func (j *judge) written(t *catalog.Relation) bool {
+	return !t.Temporary && !j.unwritten(t.File) && (t.Kind == catalog.Table || t.Kind == catalog.Partitioned)
+}
+
+// unknownColumn reports whether no running release knows a column.
+func (j *judge) unknownColumn(t *catalog.Relation, name string) bool {
+	c := t.Column(name)
+	return c != nil && j.unwritten(c.File)
+}
+
+// filled reports whether a column gets a value if an INSERT leaves it out.
+func (j *judge) filled(t *catalog.Relation, name string) bool {
+	if c := t.Column(name); c != nil && (c.Identity || c.Generated || c.Default != nil && !catalog.IsNull(c.Default) || !catalog.IsNull(j.schema.Default(c.Type)) && j.schema.Default(c.Type) != nil) {
+		return true
+	}
+	return j.filledByTrigger(t, name)
+}
+
+// filledByTrigger reports whether a trigger before INSERT assigns a column.
+func (j *judge) filledByTrigger(t *catalog.Relation, name string) bool {
+	assigned := regexp.MustCompile(`(?i)\bnew\.(?:` + regexp.QuoteMeta(name) + `|` + regexp.QuoteMeta(catalog.Quote(name)) + `)\s*:?=`)
+	for _, trigger := range t.Triggers {
+		for _, f := range j.schema.Functions[trigger.Function] {
+			if trigger.Fills && assigned.MatchString(f.Body) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// refuses reports that rows are refused, with the statement for a contract, if there
+// is one that blocks nobody.
+func (j *judge) refuses(at int32, what, sql string) {
+	var instead []string
+	if sql != "" {
+		instead = []string{"-- phase: contract\n-- unused-since: v1.4.0\n\n" + sql}
+	}
+	j.report(at, "refuses-rows", what+": first let no running release write such, then do it in a contract", instead...)
+}
+
+// refuseConstraint judges ADD CONSTRAINT.
+func (j tableJudge) refuseConstraint(t *catalog.Relation, c *pg.Constraint) {
+	if !j.written(t) {
+		return
+	}
+	switch c.GetContype() {
+	case pg.ConstrType_CONSTR_CHECK:
+		j.refuseCheck(t, c)
+	case pg.ConstrType_CONSTR_FOREIGN:
+		j.refuseForeign(t, c)
+	case pg.ConstrType_CONSTR_UNIQUE:
+		if c.GetIndexname() == "" {
+			j.refuseUnique(t, c.GetLocation(), catalog.Strings(c.GetKeys()), nil, uniqueIndex(t, constraintName(c.GetConname(), t, strings.Join(catalog.Strings(c.GetKeys()), "_"), "key"), c))
+		}
+	case pg.ConstrType_CONSTR_PRIMARY:
+		columns := catalog.Strings(c.GetKeys())
+		if c.GetIndexname() == "" {
+			j.refuseUnique(t, c.GetLocation(), columns, nil, uniqueIndex(t, constraintName(c.GetConname(), t, "", "pkey"), c))
+		} else if i := slices.IndexFunc(t.Indexes, func(i *catalog.Index) bool { return i.Relation.Name.Name == c.GetIndexname() }); i >= 0 {
+			columns = t.Indexes[i].Columns
+		}
+		for _, column := range columns {
+			j.refuseNull(t, c.GetLocation(), column, "")
+		}
+	case pg.ConstrType_CONSTR_EXCLUSION:
+		if !slices.ContainsFunc(j.gone(t).constraints, func(o *catalog.Constraint) bool { return o.Kind == catalog.Exclude }) {
+			j.refuses(c.GetLocation(), fmt.Sprintf("rows of %s that exclude each other are refused", t.Name), "")
+		}
+	}
+}
+
+func (j tableJudge) refuseCheck(t *catalog.Relation, c *pg.Constraint) {
+	name := constraintName(c.GetConname(), t, strings.Join(only(catalog.Columns(c.GetRawExpr())), ""), "check")
+	sql := fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s)%s NOT VALID;", t.Name, name, expression(c.GetRawExpr()), when(c.GetIsNoInherit(), " NO INHERIT"))
+	var left []string
+	for _, part := range catalog.Conjuncts(c.GetRawExpr()) {
+		columns := catalog.Columns(part)
+		if len(columns) == 1 && provesNotNull(part, columns[0]) {
+			j.refuseNull(t, c.GetLocation(), columns[0], sql)
+			continue
+		}
+		known := func(column string) bool { return !j.unknownColumn(t, column) }
+		if slices.ContainsFunc(columns, known) && !j.demanded(t, part) {
+			left = append(left, expression(part))
+		}
+	}
+	if len(left) > 0 {
+		j.refuses(c.GetLocation(), fmt.Sprintf("rows of %s that fail CHECK (%s) are refused", t.Name, strings.Join(left, " AND ")), sql)
+	}
+}
+
+// only returns a list if it has one entry.
+func only(list []string) []string {
+	if len(list) == 1 {
+		return list
+	}
+	return nil
+}
+
+// expression writes an expression as SQL.
+func expression(n *pg.Node) string {
+	sql, err := catalog.DeparseExpression(n)
+	if err != nil {
+		return "…"
+	}
+	return sql
+}
+
+// demanded reports whether a check that is or was there demands as much as part of
+// another one.
+func (j tableJudge) demanded(t *catalog.Relation, part *pg.Node) bool {
+	for _, c := range slices.Concat(t.Constraints, j.gone(t).constraints) {
+		if c.Kind == catalog.Check && slices.ContainsFunc(catalog.Conjuncts(c.Expr), func(old *pg.Node) bool { return implies(old, part) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// implies reports whether one condition holds only where another one does: the same,
+// fewer values of a list, or a closer limit.
+func implies(a, b *pg.Node) bool {
+	if expression(a) == expression(b) {
+		return true
+	}
+	x, y := a.GetAExpr(), b.GetAExpr()
+	if x == nil || y == nil || expression(x.GetLexpr()) != expression(y.GetLexpr()) {
+		return false
+	}
+	if values := listed(y); values != nil {
+		return provesList([]*pg.Node{a}, last(catalog.Columns(x.GetLexpr())), values)
+	}
+	operator := last(catalog.Strings(x.GetName()))
+	by, ok := compareConstants(x.GetRexpr(), y.GetRexpr())
+	return ok && operator == last(catalog.Strings(y.GetName())) &&
+		(strings.HasPrefix(operator, "<") && operator != "<>" && by <= 0 || strings.HasPrefix(operator, ">") && by >= 0)
+}
+
+func last(list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return list[len(list)-1]
+}
+
+// refuseNull judges what makes a column NOT NULL. A column that has a default, or that
+// a trigger fills, is taken to be written by every release.
+func (j tableJudge) refuseNull(t *catalog.Relation, at int32, column, sql string) {
+	c := t.Column(column)
+	if !j.written(t) || c != nil && c.NotNull || j.filled(t, column) {
+		return
+	}
+	for _, o := range slices.Concat(t.Constraints, j.gone(t).constraints) {
+		if o.Kind == catalog.Check && provesNotNull(o.Expr, column) || o.Kind == catalog.Primary && slices.Contains(o.Columns, column) {
+			return
+		}
+	}
+	if sql == "" {
+		sql = requireNotNull(t, column, j.postgres)[0]
+	}
+	j.refuses(at, fmt.Sprintf("a NULL in %s of %s is refused", catalog.Quote(column), t.Name), sql)
+}
+
+func (j tableJudge) refuseForeign(t *catalog.Relation, c *pg.Constraint) {
+	columns, target := catalog.Strings(c.GetFkAttrs()), j.schema.Relation(c.GetPktable())
+	for _, o := range slices.Concat(t.Constraints, j.gone(t).constraints) {
+		if o.Kind == catalog.Foreign && o.Target == target && sameColumns(o.Columns, columns) {
+			return
+		}
+	}
+	if slices.ContainsFunc(columns, func(name string) bool { return j.unknownColumn(t, name) && !j.filled(t, name) }) {
+		return // NULL refers to nothing
+	}
+	what := fmt.Sprintf("rows of %s whose %s is not in %s are refused", t.Name, quoteAll(columns), target.Name)
+	if by := c.GetFkDelAction(); by == "a" || by == "r" {
+		what += fmt.Sprintf(", and so are deletes in %s of what rows refer to", target.Name)
+	}
+	sql := ""
+	if t.Kind != catalog.Partitioned || j.postgres >= 18 {
+		sql = fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s NOT VALID;",
+			t.Name, constraintName(c.GetConname(), t, strings.Join(columns, "_"), "fkey"), quoteAll(columns), references(target, c))
+	}
+	j.refuses(c.GetLocation(), what, sql)
+}
+
+// refuseIndex judges CREATE UNIQUE INDEX.
+func (j indexJudge) refuseIndex(node *pg.Node, n *pg.IndexStmt, t *catalog.Relation) {
+	if !n.GetUnique() || t.Kind == catalog.Partitioned && !n.GetRelation().GetInh() {
+		return // ON ONLY the parent refuses nothing
+	}
+	var keys []string
+	for _, p := range n.GetIndexParams() {
+		if e := p.GetIndexElem(); e.GetExpr() != nil {
+			keys = append(keys, expression(e.GetExpr()))
+		} else {
+			keys = append(keys, e.GetName())
+		}
+	}
+	sql := ""
+	if t.Kind != catalog.Partitioned {
+		sql = deparse(node, func(n *pg.Node) {
+			s := n.GetIndexStmt()
+			s.Concurrent, s.IfNotExists = true, false
+			if s.Idxname == "" {
+				s.Idxname = indexName(t, s)
+			}
+		})
+	}
+	tableJudge(j).refuseUnique(t, 0, keys, n.GetWhereClause(), sql)
+}
+
+// refuseUnique judges what makes keys unique, which are columns or expressions.
+func (j tableJudge) refuseUnique(t *catalog.Relation, at int32, keys []string, where *pg.Node, sql string) {
+	if !j.written(t) {
+		return
+	}
+	for _, i := range slices.Concat(t.Indexes, j.gone(t).indexes) {
+		unique := i.Unique && (i.Where == nil || where != nil && expression(i.Where) == expression(where))
+		if exprs := i.Exprs; unique && !slices.ContainsFunc(i.Columns, func(key string) bool {
+			if key == "" && len(exprs) > 0 {
+				key, exprs = expression(exprs[0]), exprs[1:]
+			}
+			return !slices.Contains(keys, key)
+		}) {
+			return
+		}
+	}
+	if slices.ContainsFunc(keys, func(key string) bool { return j.unknownColumn(t, key) && !j.filled(t, key) }) {
+		return // NULL equals nothing
+	}
+	condition := ""
+	if where != nil {
+		condition = " where " + expression(where)
+	}
+	j.refuses(at, fmt.Sprintf("rows of %s that agree in %s%s are refused", t.Name, strings.Join(keys, ", "), condition), sql)
+}
+
+// refuseType judges another type of a column.
+func (j tableJudge) refuseType(t *catalog.Relation, column *catalog.Column, to catalog.Type) {
+	if j.written(t) && !j.unwritten(column.File) && j.narrower(column.Type, to) {
+		j.refuses(0, fmt.Sprintf("values of %s in %s that %s does not hold are refused", catalog.Quote(column.Name), t.Name, to), "")
+	}
+}
+
+// ranks orders numbers by what they hold.
+var ranks = map[string]int{"int2": 1, "int4": 2, "int8": 3, "numeric": 4}
+
+// narrower reports whether a type is known to refuse values of another one.
+func (j tableJudge) narrower(from, to catalog.Type) bool {
+	if j.schema.Constrained(to) && from.Name != to.Name {
+		return true
+	}
+	from, to = j.schema.Base(from), j.schema.Base(to)
+	a, b := from.Builtin(), to.Builtin()
+	text := func(t catalog.Type) bool {
+		return t.Builtin() == "text" || t.Builtin() == "varchar" || t.Builtin() == "bpchar" || citext(t)
+	}
+	switch {
+	case from.Array || to.Array:
+		return false
+	case text(from) && text(to), a == b && (a == "bit" || a == "varbit"):
+		return len(to.Mods) > 0 && (len(from.Mods) == 0 || from.Mods[0] > to.Mods[0])
+	case text(from):
+		return true
+	case a == "numeric" && b == "numeric":
+		return len(to.Mods) == 2 && (len(from.Mods) < 2 || from.Mods[0]-from.Mods[1] > to.Mods[0]-to.Mods[1])
+	case ranks[a] > 0 && ranks[b] > 0:
+		return ranks[a] > ranks[b]
+	}
+	return a == "float8" && b == "float4"
+}
+
+// refuseTrigger judges a trigger that raises errors.
+func (j *judge) refuseTrigger(n *pg.CreateTrigStmt) {
+	t, name := j.schema.Relation(n.GetRelation()), j.schema.ObjectName(catalog.Strings(n.GetFuncname()))
+	if old, ok := t.Triggers[n.GetTrigname()]; !j.written(t) || ok && old.Function == name || slices.Contains(j.gone(t).triggers, name) {
+		return
+	}
+	for _, f := range j.schema.Functions[name] {
+		if raises(f.Language, f.SQL, f.Body) {
+			j.refuses(0, fmt.Sprintf("trigger %s refuses writes to %s for which %s() raises an error", catalog.Quote(n.GetTrigname()), t.Name, name), "")
+			return
+		}
+	}
+}
+
+// refuseFunction judges another body of a function that triggers call.
+func (j bodyJudge) refuseFunction(n *pg.CreateFunctionStmt, language, body string) {
+	name := j.schema.ObjectName(catalog.Strings(n.GetFuncname()))
+	if j.at.line > 0 || !raises(language, j.at.statement.SQL, body) {
+		return
+	}
+	for _, f := range j.schema.Functions[name] {
+		if raises(f.Language, f.SQL, f.Body) {
+			return
+		}
+	}
+	for _, t := range j.schema.Calling(name) {
+		if j.written(t) {
+			j.refuses(0, fmt.Sprintf("writes to %s for which %s() raises an error from now on are refused", t.Name, name), "")
+		}
+	}
+}
+
+// raises reports whether a function may raise an error of its own.
+func raises(language, create, body string) bool {
+	return language == "plpgsql" && catalog.Raises(create, body)
+}
+
+// refuseDomain judges a domain that demands more of its values.
+func (j *judge) refuseDomain(n *pg.AlterDomainStmt, d *catalog.UserType, name catalog.Name) {
+	con := n.GetDef().GetConstraint()
+	switch {
+	case d != nil && j.unwritten(d.File):
+	case n.GetSubtype() == "C" && con.GetContype() == pg.ConstrType_CONSTR_CHECK:
+		if d == nil || !slices.ContainsFunc(d.Checks, func(c *catalog.Constraint) bool { return implies(c.Expr, con.GetRawExpr()) }) {
+			j.refuses(0, fmt.Sprintf("values of domain %s that fail CHECK (%s) are refused", name, expression(con.GetRawExpr())),
+				fmt.Sprintf("ALTER DOMAIN %s ADD CONSTRAINT %s CHECK (%s) NOT VALID;", name, domainCheckName(con.GetConname(), name), expression(con.GetRawExpr())))
+		}
+	case n.GetSubtype() == "O" || n.GetSubtype() == "C" && con.GetContype() == pg.ConstrType_CONSTR_NOTNULL:
+		if d == nil || !d.NotNull {
+			j.refuses(0, fmt.Sprintf("a NULL of domain %s is refused", name), "")
+		}
+	}
+}
