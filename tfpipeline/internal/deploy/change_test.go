@@ -120,3 +120,93 @@ func TestChangeOfASecretFails(t *testing.T) {
 		})
 	}
 }
+
+// A restart, scale or change of a secret that was killed is recorded by whoever comes
+// upon its lease, as one that may have done what it was for.
+func TestKilledWithoutAJournal(t *testing.T) {
+	kill := point{StepUpdate, "UpdateService", 1}
+	runs := map[Kind]func(context.Context, *process){
+		KindRestart: func(ctx context.Context, p *process) { p.Restart(ctx, AdjustRequest{Actor: "ada"}) },
+		KindScale:   func(ctx context.Context, p *process) { p.Scale(ctx, AdjustRequest{Actor: "ada", Tasks: 4}) },
+		KindSecret: func(ctx context.Context, p *process) {
+			p.ChangeSecret(ctx, ChangeRequest{Actor: "ada"}, "invite-keys", func(context.Context) error {
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				p.dead = true
+				return errKilled
+			})
+		},
+	}
+	left := map[Kind]string{KindRestart: "services may have been restarted", KindScale: "services may have another number of tasks", KindSecret: "secret invite-keys has the new value if"}
+	next := map[Kind]string{KindRestart: "inspect: status", KindScale: "inspect: status", KindSecret: "check: secrets list"}
+	finders := map[string]func(context.Context, *process, Lease) error{
+		"a promotion": func(ctx context.Context, p *process, _ Lease) error {
+			_, err := p.promote(ctx, Request{Tag: "v1.2"})
+			return err
+		},
+		"an apply": func(ctx context.Context, p *process, _ Lease) error {
+			return p.Change(ctx, ChangeRequest{Kind: KindApply}, func(context.Context) error { return nil })
+		},
+		"a restart": func(ctx context.Context, p *process, _ Lease) error {
+			_, err := p.Restart(ctx, AdjustRequest{Services: []string{"api"}})
+			return err
+		},
+		"settle": func(ctx context.Context, p *process, l Lease) error {
+			_, err := p.Settle(ctx, l.RecordID)
+			return err
+		},
+		"unlock": func(ctx context.Context, p *process, l Lease) error { return p.Unlock(ctx, l) },
+	}
+	for kind, run := range runs {
+		for by, find := range finders {
+			inWorld(t, func(t *testing.T, w *world) {
+				before, told := len(w.records), len(w.notified)
+				dead := w.start()
+				dead.inject[kill] = killedLate
+				run(t.Context(), dead)
+				if w.lease == nil || len(w.records) != before {
+					t.Fatalf("%s: lease %v, %d records", kind, w.lease, len(w.records)-before)
+				}
+				w.behave = nil
+				last := w.putLease.at
+				<-time.After(2 * time.Minute)
+				lease := *w.lease
+				if err := find(t.Context(), w.start(), lease); err != nil || w.lease != nil {
+					t.Fatalf("%s after %s: %v, lease %v", by, kind, err, w.lease)
+				}
+				r := w.records[before]
+				if r.ID != lease.RecordID || r.Kind != kind || r.Outcome != Interrupted || r.Actor != "ada" || r.Release.Tag != "v1.1" || r.Previous.Tag != "v1.1" || r.Version != RecordVersion || r.Error == "" {
+					t.Errorf("%s after %s: recorded %+v", by, kind, r)
+				}
+				if r.Ended.Sub(last).Abs() > time.Second || r.Ended.Before(r.Started) || (r.Secret == "invite-keys") != (kind == KindSecret) {
+					t.Errorf("%s after %s: from %s to %s, seen last at %s, secret %q", by, kind, r.Started, r.Ended, last, r.Secret)
+				}
+				if len(r.Left) != 1 || !strings.HasPrefix(r.Left[0], left[kind]) || advised(r.Next) != next[kind] {
+					t.Errorf("%s after %s: left %q, next %s", by, kind, r.Left, advised(r.Next))
+				}
+				if _, err := w.start().rollback(t.Context(), Request{}); err != nil {
+					t.Errorf("%s after %s, and a rollback: %v", by, kind, err)
+				}
+				for _, n := range w.notified[told:] {
+					if n.ID == r.ID {
+						t.Errorf("%s after %s: people are told of it", by, kind)
+					}
+				}
+			})
+		}
+	}
+}
+
+// A lease of an earlier program names no secret.
+func TestKilledEarlier(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		before := len(w.records)
+		w.lease = &Lease{Environment: testEnv, RecordID: "20250101T000000Z-killed", Version: "1", Kind: KindSecret, Since: time.Now(), Until: time.Now().Add(time.Minute), Age: time.Hour}
+		if _, err := w.start().promote(t.Context(), Request{Tag: "v1.2"}); err != nil {
+			t.Fatal(err)
+		}
+		if r := w.records[before]; r.Outcome != Interrupted || r.Secret != "" || len(r.Left) != 1 || !strings.HasPrefix(r.Left[0], "a secret has the new value if") {
+			t.Errorf("%+v", r)
+		}
+	})
+}

@@ -375,7 +375,7 @@ func (h *history) recordDead(ctx context.Context, left leftover) error {
 		}
 		r := left.journal.Record.clone()
 		r.Outcome, r.Step, r.Ended = Interrupted, left.journal.Step, left.journal.Time
-		r.Error = "ended without a word"
+		r.Error = diedError
 		if !left.journal.Phase.changed() {
 			r.Outcome = Untouched
 		}
@@ -388,12 +388,20 @@ func (h *history) recordDead(ctx context.Context, left leftover) error {
 			return err
 		}
 	}
+	own, recorded := left.lease.died()
+	recorded = recorded && left.journal == nil && left.record == nil
+	if recorded {
+		dead = []Record{own}
+	}
 	if len(dead) > 0 && h.Version == 0 {
 		if err := h.read(ctx); err != nil {
 			return err
 		}
 	}
 	for _, r := range slices.Backward(dead) {
+		if current := h.current(); recorded && current != nil {
+			r.Release, r.Previous = current.Release, current.Release
+		}
 		if !r.Ended.After(h.Latest) {
 			r.Ended = h.Latest.Add(time.Millisecond)
 		}

@@ -85,6 +85,9 @@ type Lease struct {
 	Caller string `json:"caller,omitempty"`
 	RunURL string `json:"run_url,omitempty"`
 	Why    string `json:"why"`
+	// Secret is the name of the one that gets a new value; leases of earlier programs
+	// have none.
+	Secret string `json:"secret,omitempty"`
 	// Since is when it was taken, Until when it ends if it is not renewed, both
 	// by the holder's clock, which nobody else relies on.
 	Since time.Time `json:"since"`
@@ -109,6 +112,30 @@ func (l Lease) Remaining() time.Duration {
 
 // Expired reports whether the holder has not renewed it in time.
 func (l Lease) Expired() bool { return l.Remaining() <= 0 }
+
+// died is the record of a run that was killed and whose kind has no journal; false if
+// runs of its kind have no record either. It ends with the last sign of life.
+func (l Lease) died() (Record, bool) {
+	r := Record{
+		Version: RecordVersion, ID: l.RecordID, Kind: l.Kind, Environment: l.Environment, Actor: l.Actor, Caller: l.Caller, RunURL: l.RunURL,
+		Secret: l.Secret, Started: l.Since, Ended: l.Until.Add(-cmp.Or(l.Span, DefaultLimits().Lease)),
+		Outcome: Interrupted, Error: diedError, Next: Next{{Advice: AdviceInspect, Verb: VerbStatus}},
+	}
+	switch l.Kind {
+	case KindRestart:
+		r.Left = []string{"services may have been restarted: ECS goes on with the deployments that it has begun"}
+	case KindScale:
+		r.Left = []string{"services may have another number of tasks, until the next promotion"}
+	case KindSecret:
+		r.unknownValue()
+	default:
+		return Record{}, false
+	}
+	return r, true
+}
+
+// diedError is the error of a run that could not record its end.
+const diedError = "ended without a word"
 
 // AtWork reports whether somebody holds it and renews it.
 func (l Lease) AtWork() bool { return l.Left == "" && !l.Expired() }
@@ -363,8 +390,8 @@ func heldBy(l *Lease) string {
 	return s
 }
 
-// The kinds of changes that are no attempts: their leases have no record, but for
-// that of a secret.
+// The kinds of changes that are no attempts: they have no record, but for that of a
+// secret.
 const (
 	KindApply   Kind = "apply"
 	KindDestroy Kind = "destroy"
@@ -390,6 +417,8 @@ type ChangeRequest struct {
 	// LockWait is how long a lease that somebody holds is waited for; 0 is not at
 	// all. That of a killed change is free once nobody renewed it for its span.
 	LockWait time.Duration
+
+	secret string // that gets a new value
 }
 
 // changeTime bounds a change under a lease. An apply has no bound of its own,
@@ -423,7 +452,7 @@ func (p *Pipeline) Change(ctx context.Context, q ChangeRequest, work func(contex
 func (p *Pipeline) ChangeSecret(ctx context.Context, q ChangeRequest, secret string, work func(context.Context) error) error {
 	o := p.begin(StepLock)
 	h := &history{operation: o}
-	q.Kind, q.ID = KindSecret, o.newID(q.ID)
+	q.Kind, q.ID, q.secret = KindSecret, o.newID(q.ID), secret
 	err := p.change(ctx, q, func(ctx context.Context, _ *heldLease) error {
 		if err := h.read(ctx); err != nil {
 			return err
@@ -463,8 +492,12 @@ func (p *Pipeline) ChangeSecret(ctx context.Context, q ChangeRequest, secret str
 
 // unknownValue says that a secret may have a new value, and how to find out.
 func (r *Record) unknownValue() {
-	r.Left = []string{fmt.Sprintf("secret %s has the new value if its current one was stored after %s, else the one from before: then store it again",
-		r.Secret, r.Started.UTC().Format(time.RFC3339))}
+	which := "secret " + r.Secret
+	if r.Secret == "" {
+		which = "a secret"
+	}
+	r.Left = []string{fmt.Sprintf("%s has the new value if its current one was stored after %s, else the one from before: then store it again",
+		which, r.Started.UTC().Format(time.RFC3339))}
 	r.Next = Next{{Advice: AdviceCheck, Verb: VerbListSecrets}}
 }
 
@@ -484,7 +517,7 @@ func (p *Pipeline) change(ctx context.Context, q ChangeRequest, work func(contex
 			over = &left.lease
 		}
 		err = lease.take(ctx, Lease{
-			Environment: p.Environment, RecordID: id, Kind: q.Kind,
+			Environment: p.Environment, RecordID: id, Kind: q.Kind, Secret: q.secret,
 			Actor: q.Actor, Caller: q.Caller, RunURL: q.RunURL, Why: q.Why,
 		}, over)
 		if err != nil && !errors.Is(err, ErrLockTaken) {

@@ -21,7 +21,7 @@ func result(r deploy.Record) string {
 	case deploy.KindRestart, deploy.KindScale:
 		what = string(r.Kind) + " of " + subject(r)
 	case deploy.KindSecret:
-		what = "change of secret " + r.Secret
+		what = "change of secret " + subject(r)
 	}
 	took := ""
 	if !r.Ended.IsZero() {
@@ -47,7 +47,7 @@ func result(r deploy.Record) string {
 func subject(r deploy.Record) string {
 	switch r.Kind {
 	case deploy.KindSecret:
-		return r.Secret
+		return cmp.Or(r.Secret, "whose name is not recorded")
 	case deploy.KindRestart, deploy.KindScale:
 	default:
 		return r.Release.String()
@@ -59,7 +59,7 @@ func subject(r deploy.Record) string {
 		}
 		services = append(services, name)
 	}
-	return strings.Join(services, ", ")
+	return cmp.Or(strings.Join(services, ", "), "services")
 }
 
 // Record writes everything that a record tells, for people.

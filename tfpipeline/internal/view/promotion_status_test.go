@@ -190,3 +190,14 @@ left out: history/production/notes.txt: the key is not that of a record
 		t.Errorf("%v: %s", err, out.String())
 	}
 }
+
+// What died before it could say what it was about is shown all the same.
+func TestResultOfTheDead(t *testing.T) {
+	for kind, want := range map[deploy.Kind]string{
+		deploy.KindRestart: "staging: restart of services: interrupted", deploy.KindSecret: "staging: change of secret whose name is not recorded: interrupted",
+	} {
+		if got := view.Result(deploy.Record{Environment: "staging", Kind: kind, Outcome: deploy.Interrupted}); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
