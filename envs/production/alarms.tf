@@ -12,16 +12,16 @@ locals {
 module "alarms" {
   source = "../../modules/alarms"
 
-  account                    = "123456789012"
-  cache_replication_group_id = module.cache.replication_group_id
-  cluster_name               = module.cluster.name
-  database_connections       = 157
-  database_identifier        = module.database.identifier
-  database_storage_gib       = module.database.allocated_storage_gib
-  emails                     = ["on-call@specboard.io"]
-  load_balancer_arn_suffix   = module.load_balancer.arn_suffix
-  name                       = "doc-platform-production"
-  region                     = "us-west-2"
+  account                  = "123456789012"
+  cache_node_ids           = module.cache.node_ids
+  cluster_name             = module.cluster.name
+  database_connections     = 157
+  database_identifier      = module.database.identifier
+  database_storage_gib     = module.database.allocated_storage_gib
+  emails                   = ["on-call@specboard.io"]
+  load_balancer_arn_suffix = module.load_balancer.arn_suffix
+  name                     = "doc-platform-production"
+  region                   = "us-west-2"
   service_names = [
     "api",
     "frontend",

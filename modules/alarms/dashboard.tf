@@ -86,22 +86,19 @@ resource "aws_cloudwatch_dashboard" "this" {
           ]
         }
       }],
-      [for cache in var.cache_replication_group_id[*] : {
+      [for nodes in length(var.cache_node_ids) > 0 ? [var.cache_node_ids] : [] : {
         type   = "metric"
         x      = 12
         y      = 12
         width  = 12
         height = 6
         properties = {
-          title  = "Cache, percent"
-          region = var.region
-          view   = "timeSeries"
-          stat   = "Average"
-          period = 60
-          metrics = [
-            ["AWS/ElastiCache", "EngineCPUUtilization", "CacheClusterId", "${cache}-001"],
-            ["AWS/ElastiCache", "DatabaseMemoryUsagePercentage", "CacheClusterId", "${cache}-001"],
-          ]
+          title   = "Cache, percent"
+          region  = var.region
+          view    = "timeSeries"
+          stat    = "Average"
+          period  = 60
+          metrics = [for line in setproduct(["EngineCPUUtilization", "DatabaseMemoryUsagePercentage"], nodes) : ["AWS/ElastiCache", line[0], "CacheClusterId", line[1]]]
         }
       }],
     ])

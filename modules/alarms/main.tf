@@ -187,14 +187,14 @@ resource "aws_cloudwatch_metric_alarm" "database_credits" {
 # Redis does its work on one core: this metric is that core's, not the
 # machine's.
 resource "aws_cloudwatch_metric_alarm" "cache_cpu" {
-  count = var.cache_replication_group_id == null ? 0 : 1
+  count = length(var.cache_node_ids)
 
-  alarm_name        = "${var.name}-cache-cpu"
-  alarm_description = "The cache is short of CPU"
+  alarm_name        = "${var.name}-cache-cpu${count.index == 0 ? "" : "-${count.index + 1}"}"
+  alarm_description = "A node of the cache is short of CPU"
   namespace         = "AWS/ElastiCache"
   metric_name       = "EngineCPUUtilization"
   dimensions = {
-    CacheClusterId = "${var.cache_replication_group_id}-001"
+    CacheClusterId = var.cache_node_ids[count.index]
   }
   statistic           = "Average"
   period              = 60
@@ -206,16 +206,16 @@ resource "aws_cloudwatch_metric_alarm" "cache_cpu" {
   ok_actions          = [aws_sns_topic.this.arn]
 }
 
-# A cache that has failed reports nothing.
+# A node that has failed reports nothing.
 resource "aws_cloudwatch_metric_alarm" "cache_memory" {
-  count = var.cache_replication_group_id == null ? 0 : 1
+  count = length(var.cache_node_ids)
 
-  alarm_name        = "${var.name}-cache-memory"
-  alarm_description = "The cache is short of memory, or does not run"
+  alarm_name        = "${var.name}-cache-memory${count.index == 0 ? "" : "-${count.index + 1}"}"
+  alarm_description = "A node of the cache is short of memory, or does not run"
   namespace         = "AWS/ElastiCache"
   metric_name       = "DatabaseMemoryUsagePercentage"
   dimensions = {
-    CacheClusterId = "${var.cache_replication_group_id}-001"
+    CacheClusterId = var.cache_node_ids[count.index]
   }
   statistic           = "Average"
   period              = 60

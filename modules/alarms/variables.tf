@@ -6,10 +6,11 @@ variable "account" {
   nullable    = false
 }
 
-variable "cache_replication_group_id" {
-  description = "Replication group of the cache; null without one."
-  type        = string
-  default     = null
+variable "cache_node_ids" {
+  description = "Nodes of the cache, of which any may be the primary."
+  type        = list(string)
+  default     = []
+  nullable    = false
 }
 
 variable "cluster_name" {

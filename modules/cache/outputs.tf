@@ -5,14 +5,14 @@ output "address" {
   value       = aws_elasticache_replication_group.this.primary_endpoint_address
 }
 
+output "node_ids" {
+  description = "The nodes, of which any may be the primary: new ones have the group's id with -001 and so on."
+  value       = [for i in range(var.node_count) : try(sort(aws_elasticache_replication_group.this.member_clusters)[i], format("%s-%03d", aws_elasticache_replication_group.this.id, i + 1))]
+}
+
 output "port" {
   description = "TCP port."
   value       = aws_elasticache_replication_group.this.port
-}
-
-output "replication_group_id" {
-  description = "The replication group; its nodes are <id>-001 and so on."
-  value       = aws_elasticache_replication_group.this.replication_group_id
 }
 
 output "security_group_id" {

@@ -17,7 +17,7 @@ func alarms() module {
 		},
 		variables: []variable{
 			{name: "account", kind: "string", description: "AWS account whose alarms may notify.", example: "123456789012"},
-			{name: "cache_replication_group_id", kind: "string", description: "Replication group of the cache; null without one.", nullable: true, fallback: expr("null"), example: expr("module.cache.replication_group_id")},
+			{name: "cache_node_ids", kind: "list(string)", description: "Nodes of the cache, of which any may be the primary.", fallback: list{}, example: expr("module.cache.node_ids")},
 			{name: "cluster_name", kind: "string", description: "ECS cluster on the dashboard.", example: expr("module.cluster.name")},
 			{name: "database_connections", kind: "number", description: "Connections to the database, above which the alarm rings.", fallback: 60, example: 68},
 			{name: "database_identifier", kind: "string", description: "Instance of the database; null without one.", nullable: true, fallback: expr("null"), example: expr("module.database.identifier")},
@@ -45,9 +45,17 @@ func alarms() module {
 }
 
 func alarmsMain() []node {
-	// part is null on a platform that does without what is watched.
-	alarm := func(part expr, resourceName, about, namespace, metric, statistic, comparison string, dimensions object, threshold, period expr) block {
-		evaluations, missing := any(expr("var.thresholds.period_seconds / 60")), "notBreaching"
+	const (
+		ofBalancer = "var.thresholds.http_5xx == null ? 0 : 1"
+		ofDatabase = "var.database_identifier == null ? 0 : 1"
+		ofCache    = "length(var.cache_node_ids)"
+	)
+	// count is the number of alarms; the first is named as if there were no others.
+	alarm := func(count expr, resourceName, about, namespace, metric, statistic, comparison string, dimensions object, threshold, period expr) block {
+		evaluations, missing, number := any(expr("var.thresholds.period_seconds / 60")), "notBreaching", ""
+		if count == ofCache {
+			number = `${count.index == 0 ? "" : "-${count.index + 1}"}`
+		}
 		switch {
 		case statistic == "Sum":
 			evaluations = 1
@@ -55,8 +63,8 @@ func alarmsMain() []node {
 			missing = "breaching"
 		}
 		return resource("aws_cloudwatch_metric_alarm", resourceName,
-			set("count", part+" == null ? 0 : 1"),
-			set("alarm_name", expr(`"${var.name}-`+strings.ReplaceAll(resourceName, "_", "-")+`"`)),
+			set("count", count),
+			set("alarm_name", expr(`"${var.name}-`+strings.ReplaceAll(resourceName, "_", "-")+number+`"`)),
 			set("alarm_description", about),
 			set("namespace", namespace),
 			set("metric_name", metric),
@@ -71,9 +79,8 @@ func alarmsMain() []node {
 			set("ok_actions", row{expr("aws_sns_topic.this.arn")}),
 		)
 	}
-	const ofBalancer, ofDatabase, ofCache = "var.thresholds.http_5xx", "var.database_identifier", "var.cache_replication_group_id"
 	database := object{{"DBInstanceIdentifier", expr("var.database_identifier")}}
-	cache := object{{"CacheClusterId", expr(`"${var.cache_replication_group_id}-001"`)}}
+	cache := object{{"CacheClusterId", expr("var.cache_node_ids[count.index]")}}
 	return []node{
 		resource("aws_sns_topic", "this",
 			set("name", expr(`"${var.name}-alarms"`)),
@@ -129,10 +136,10 @@ func alarmsMain() []node {
 		alarm(ofDatabase, "database_credits", "The database uses more CPU than its credits pay for, which costs extra", "AWS/RDS", "CPUSurplusCreditsCharged", "Sum", "GreaterThanThreshold",
 			database, "0", "300"),
 		comment("Redis does its work on one core: this metric is that core's, not the machine's."),
-		alarm(ofCache, "cache_cpu", "The cache is short of CPU", "AWS/ElastiCache", "EngineCPUUtilization", "Average", "GreaterThanThreshold",
+		alarm(ofCache, "cache_cpu", "A node of the cache is short of CPU", "AWS/ElastiCache", "EngineCPUUtilization", "Average", "GreaterThanThreshold",
 			cache, "var.thresholds.cpu_percent", "60"),
-		comment("A cache that has failed reports nothing."),
-		alarm(ofCache, "cache_memory", "The cache is short of memory, or does not run", "AWS/ElastiCache", "DatabaseMemoryUsagePercentage", "Average", "GreaterThanThreshold",
+		comment("A node that has failed reports nothing."),
+		alarm(ofCache, "cache_memory", "A node of the cache is short of memory, or does not run", "AWS/ElastiCache", "DatabaseMemoryUsagePercentage", "Average", "GreaterThanThreshold",
 			cache, "var.thresholds.memory_percent", "60"),
 		comment("A deployment that ECS gives up and rolls back: its new tasks did not become healthy."),
 		resource("aws_cloudwatch_event_rule", "deployments",
@@ -174,6 +181,7 @@ func alarmsDashboard() []node {
 	perService := func(metric string) expr {
 		return expr(`[for service in var.service_names : ["AWS/ECS", "` + metric + `", "ClusterName", var.cluster_name, "ServiceName", service]]`)
 	}
+	perNode := expr(`[for line in setproduct(["EngineCPUUtilization", "DatabaseMemoryUsagePercentage"], nodes) : ["AWS/ElastiCache", line[0], "CacheClusterId", line[1]]]`)
 	tasks := expr(`[for service in var.service_names : ["ECS/ContainerInsights", "RunningTaskCount", "ClusterName", var.cluster_name, "ServiceName", service]]`)
 	loadBalancer := func(metrics ...string) list {
 		var l list
@@ -195,10 +203,7 @@ func alarmsDashboard() []node {
 						row{"AWS/RDS", "CPUUtilization", "DBInstanceIdentifier", expr("database")},
 						row{"AWS/RDS", "DatabaseConnections", "DBInstanceIdentifier", expr("database")},
 					})},
-					loop{"cache", "var.cache_replication_group_id[*]", widget("Cache, percent", "12", "12", list{
-						row{"AWS/ElastiCache", "EngineCPUUtilization", "CacheClusterId", expr(`"${cache}-001"`)},
-						row{"AWS/ElastiCache", "DatabaseMemoryUsagePercentage", "CacheClusterId", expr(`"${cache}-001"`)},
-					})},
+					loop{"nodes", "length(var.cache_node_ids) > 0 ? [var.cache_node_ids] : []", widget("Cache, percent", "12", "12", perNode)},
 				}}},
 			}}),
 		),

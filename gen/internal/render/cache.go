@@ -99,7 +99,7 @@ func cache() module {
 		outputs: []output{
 			{"address", "Host name of the primary.", "aws_elasticache_replication_group.this.primary_endpoint_address"},
 			{"port", "TCP port.", "aws_elasticache_replication_group.this.port"},
-			{"replication_group_id", "The replication group; its nodes are <id>-001 and so on.", "aws_elasticache_replication_group.this.replication_group_id"},
+			{"node_ids", "The nodes, of which any may be the primary: new ones have the group's id with -001 and so on.", `[for i in range(var.node_count) : try(sort(aws_elasticache_replication_group.this.member_clusters)[i], format("%s-%03d", aws_elasticache_replication_group.this.id, i + 1))]`},
 			{"url_arn", "The secret with address and token, once it is stored; null without a token.", "one(aws_secretsmanager_secret_version.url[*].secret_id)"},
 			{"security_group_id", "Security group that clients add their rules to.", "aws_security_group.this.id"},
 		},

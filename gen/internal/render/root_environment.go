@@ -341,7 +341,7 @@ func environmentAlarms(p config.Platform, e config.Environment) []node {
 		set("thresholds", expr("local.thresholds")),
 	}
 	if p.HasCache() {
-		body = append(body, set("cache_replication_group_id", expr("module.cache.replication_group_id")))
+		body = append(body, set("cache_node_ids", expr("module.cache.node_ids")))
 	}
 	if p.HasDatabase() {
 		body = append(body,

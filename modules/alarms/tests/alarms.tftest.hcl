@@ -4,16 +4,16 @@ mock_provider "aws" {
 }
 
 variables {
-  account                    = "123456789012"
-  cache_replication_group_id = "test"
-  cluster_name               = "test"
-  database_identifier        = "test"
-  database_storage_gib       = 20
-  emails                     = ["on-call@example.com"]
-  load_balancer_arn_suffix   = "app/test/0123456789abcdef"
-  name                       = "test"
-  region                     = "us-west-2"
-  service_names              = ["api"]
+  account                  = "123456789012"
+  cache_node_ids           = ["test-002", "test-003"]
+  cluster_name             = "test"
+  database_identifier      = "test"
+  database_storage_gib     = 20
+  emails                   = ["on-call@example.com"]
+  load_balancer_arn_suffix = "app/test/0123456789abcdef"
+  name                     = "test"
+  region                   = "us-west-2"
+  service_names            = ["api"]
   thresholds = {
     cpu_percent    = 80
     http_5xx       = 10
@@ -71,6 +71,16 @@ run "thresholds_reach_the_alarms" {
   }
 
   assert {
+    condition     = [for a in concat(aws_cloudwatch_metric_alarm.cache_cpu, aws_cloudwatch_metric_alarm.cache_memory) : [a.alarm_name, a.dimensions.CacheClusterId]] == [["test-cache-cpu", "test-002"], ["test-cache-cpu-2", "test-003"], ["test-cache-memory", "test-002"], ["test-cache-memory-2", "test-003"]]
+    error_message = "Every node is watched, since any may become the primary."
+  }
+
+  assert {
+    condition     = [for m in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets[5].properties.metrics : m[3]] == ["test-002", "test-003", "test-002", "test-003"]
+    error_message = "The dashboard shows every node."
+  }
+
+  assert {
     condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 6
     error_message = "The dashboard shows every part."
   }
@@ -80,9 +90,9 @@ run "only_what_there_is" {
   command = plan
 
   variables {
-    cache_replication_group_id = null
-    database_identifier        = null
-    load_balancer_arn_suffix   = null
+    cache_node_ids           = []
+    database_identifier      = null
+    load_balancer_arn_suffix = null
     thresholds = {
       cpu_percent    = 80
       memory_percent = 90

@@ -46,6 +46,11 @@ run "replicas_fail_over" {
     condition     = aws_elasticache_replication_group.this.automatic_failover_enabled && aws_elasticache_replication_group.this.multi_az_enabled
     error_message = "The replica takes over, from another zone."
   }
+
+  assert {
+    condition     = length(output.node_ids) == 2
+    error_message = "Both nodes can be watched before there are any."
+  }
 }
 
 run "valkey_has_its_own_parameters" {
