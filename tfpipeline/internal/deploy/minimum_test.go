@@ -55,6 +55,44 @@ func TestMaximumBelowTheMinimum(t *testing.T) {
 	})
 }
 
+// The scale needs the lock, which an attempt that is to be continued has left: that is
+// ended first.
+func TestMaximumBelowTheMinimumOfADeadRun(t *testing.T) {
+	for _, at := range []point{{StepMigrate, "RunTask", 1}, {StepApply, "Apply", 1}} {
+		inWorld(t, func(t *testing.T, w *world) {
+			start := func() *process {
+				p := w.start()
+				p.Pipeline.Platform = sized(w.platform, 2, 3)
+				return p
+			}
+			w.planned = Plan{Fingerprint: "fp-size"}
+			p := start()
+			p.inject[at] = killed
+			p.promote(t.Context(), Request{Tag: "v1.2"})
+			w.minimums["api"] = 5
+			_, err := start().promote(t.Context(), Request{Tag: "v1.2"})
+			e := wantError(t, err, Untouched, StepPreflight, "is as it was")
+			var verbs []Verb
+			for _, m := range e.Next {
+				verbs = append(verbs, m.Verb)
+			}
+			if !slices.Equal(verbs, []Verb{VerbRollback, VerbScale, VerbPromote, VerbStatus}) || w.lease == nil {
+				t.Fatalf("%v: next %v, lease %+v", at, verbs, w.lease)
+			}
+			if _, err := start().rollback(t.Context(), Request{}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := start().Scale(t.Context(), AdjustRequest{Services: []string{"api"}, Tasks: 3}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := start().promote(t.Context(), Request{Tag: "v1.2"}); err != nil {
+				t.Error(err)
+			}
+			wantRuns(t, w, "v1.2")
+		})
+	}
+}
+
 // A rollback applies nothing, so no maximum of the program matters to it.
 func TestRollbackWithALowerMaximum(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {

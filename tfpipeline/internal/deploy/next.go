@@ -156,6 +156,9 @@ func (a *attempt) next(outcome Outcome) Next {
 		}
 	}
 	if high, ok := errors.AsType[*highMinimumsError](a.refusal); ok {
+		if idle(a.journal.Phase, a.own) { // what it was to continue keeps the lock, which a scale needs
+			next = append(next, Move{Advice: AdviceEnd, Verb: VerbRollback})
+		}
 		next = append(next, high.lower...)
 	}
 	again.Advice = AdviceFix
