@@ -149,18 +149,8 @@ func containerIAM(repositories any) []node {
 					{"Action", "ecr:GetAuthorizationToken"},
 					{"Resource", "*"},
 				},
-				object{
-					{"Sid", "Image"},
-					{"Effect", "Allow"},
-					{"Action", list{"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"}},
-					{"Resource", repositories},
-				},
-				object{
-					{"Sid", "Log"},
-					{"Effect", "Allow"},
-					{"Action", list{"logs:CreateLogStream", "logs:PutLogEvents"}},
-					{"Resource", expr(`"${aws_cloudwatch_log_group.this.arn}:*"`)},
-				},
+				allow("Image", list{"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"}, repositories),
+				allow("Log", list{"logs:CreateLogStream", "logs:PutLogEvents"}, expr(`"${aws_cloudwatch_log_group.this.arn}:*"`)),
 			}),
 			comment("IAM takes no statement without a resource, so a container without secrets gets none."),
 			set("secret_statements", expr(`length(local.secret_references) == 0 ? [] : [{

@@ -136,6 +136,9 @@ func allow(sid string, actions, resources any, more ...field) object {
 	return append(object{{"Sid", sid}, {"Effect", "Allow"}, {"Action", actions}, {"Resource", resources}}, more...)
 }
 
+// noted is a statement with a comment in it.
+func noted(text string, statement object) object { return append(object{note(text)}, statement...) }
+
 // when is a statement's condition.
 func when(operator, key string, value any) field {
 	return field{"Condition", object{{operator, object{{key, value}}}}}
@@ -247,13 +250,8 @@ func githubLook() []node {
 					"wafv2:GetWebACLForResource",
 					"wafv2:ListTagsForResource",
 				}, "*"),
-				object{
-					note("A plan asks for a random value that it throws away; what Terraform stores it asks for again at apply."),
-					{"Sid", "RandomPassword"},
-					{"Effect", "Allow"},
-					{"Action", "secretsmanager:GetRandomPassword"},
-					{"Resource", "*"},
-				},
+				noted("A plan asks for a random value that it throws away; what Terraform stores it asks for again at apply.",
+					allow("RandomPassword", "secretsmanager:GetRandomPassword", "*")),
 				allow("LookAtSecrets", list{
 					"secretsmanager:DescribeSecret",
 					"secretsmanager:GetResourcePolicy",
@@ -274,11 +272,8 @@ func githubLook() []node {
 					expr("aws_iam_openid_connect_provider.this.arn"),
 				}),
 				allow("Bucket", "s3:ListBucket", expr("local.arn_of_bucket")),
-				object{
-					note("Their settings and the names of what is in them, never an object."),
-					{"Sid", "LookAtBuckets"},
-					{"Effect", "Allow"},
-					{"Action", list{
+				noted("Their settings and the names of what is in them, never an object.",
+					allow("LookAtBuckets", list{
 						"s3:GetAccelerateConfiguration",
 						"s3:GetBucketAcl",
 						"s3:GetBucketCORS",
@@ -294,9 +289,7 @@ func githubLook() []node {
 						"s3:GetLifecycleConfiguration",
 						"s3:GetReplicationConfiguration",
 						"s3:ListBucket",
-					}},
-					{"Resource", expr(`[for name in values(local.load_balancers) : "arn:aws:s3:::${name}-*-${var.account}"]`)},
-				},
+					}, expr(`[for name in values(local.load_balancers) : "arn:aws:s3:::${name}-*-${var.account}"]`))),
 			)),
 		),
 	}
@@ -312,24 +305,14 @@ func githubPlan() []node {
 			set("name", "plan"),
 			set("role", expr("aws_iam_role.plan.id")),
 			set("policy", policy(
-				object{
-					note("States, histories and locks hold no secret. A plan of a workflow takes no lock: it would have to write one."),
-					{"Sid", "State"},
-					{"Effect", "Allow"},
-					{"Action", "s3:GetObject"},
-					{"Resource", list{
+				noted("States, histories and locks hold no secret. A plan of a workflow takes no lock: it would have to write one.",
+					allow("State", "s3:GetObject", list{
 						expr(`"${local.arn_of_bucket}/terraform/*"`),
 						expr(`"${local.arn_of_bucket}/history/*"`),
 						expr(`"${local.arn_of_bucket}/locks/*"`),
-					}},
-				},
-				object{
-					note("Which digests a release would deploy."),
-					{"Sid", "Images"},
-					{"Effect", "Allow"},
-					{"Action", "ecr:DescribeImages"},
-					{"Resource", expr("local.arn_of_repositories")},
-				},
+					})),
+				noted("Which digests a release would deploy.",
+					allow("Images", "ecr:DescribeImages", expr("local.arn_of_repositories"))),
 			)),
 		),
 	}
@@ -341,13 +324,8 @@ func githubBuild() []node {
 			set("name", "build"),
 			set("role", expr("aws_iam_role.build.id")),
 			set("policy", policy(
-				object{
-					note("The one action that AWS does not limit to a repository."),
-					{"Sid", "Registry"},
-					{"Effect", "Allow"},
-					{"Action", "ecr:GetAuthorizationToken"},
-					{"Resource", "*"},
-				},
+				noted("The one action that AWS does not limit to a repository.",
+					allow("Registry", "ecr:GetAuthorizationToken", "*")),
 				allow("Push", list{
 					"ecr:BatchCheckLayerAvailability",
 					"ecr:BatchGetImage",

@@ -21,6 +21,18 @@ func githubDeploy() []node {
 	requested := object{{"aws:RequestTag/Environment", expr("each.key")}}
 	existing := object{{"aws:ResourceTag/Environment", expr("each.key")}}
 	created := field{"Condition", object{{"StringEquals", requested}, {"StringEqualsIfExists", existing}}}
+	changed := field{"Condition", object{{"StringEquals", existing}}}
+	retagged := field{"Condition", object{{"StringEquals", existing}, {"StringEqualsIfExists", requested}}}
+	// destroy is denied in a protected environment, and allowed in another.
+	destroy := func(about string, actions, resources any) object {
+		return object{
+			note(about),
+			{"Sid", "Destroy"},
+			{"Effect", expr(`each.value.protected ? "Deny" : "Allow"`)},
+			{"Action", actions},
+			{"Resource", resources},
+		}
+	}
 
 	return slices.Concat([]node{
 		comment("Trusts only jobs that run in the GitHub environment of the same name, where reviewers and branches are set, and on a ref that the environment is deployed from: a pull request's job may name any environment."),
@@ -55,11 +67,8 @@ func githubDeploy() []node {
 				{"StringEqualsIfExists", existing},
 				{"Null", object{{"ec2:CreateAction", "false"}}},
 			}}),
-			object{
-				note("Creations too: of a subnet in a VPC, or of a rule in a security group."),
-				{"Sid", "Change"},
-				{"Effect", "Allow"},
-				{"Action", list{
+			noted("Creations too: of a subnet in a VPC, or of a rule in a security group.",
+				allow("Change", list{
 					"ec2:AssociateRouteTable",
 					"ec2:AttachInternetGateway",
 					"ec2:AuthorizeSecurityGroupEgress",
@@ -93,32 +102,14 @@ func githubDeploy() []node {
 					"ec2:ReplaceRouteTableAssociation",
 					"ec2:RevokeSecurityGroupEgress",
 					"ec2:RevokeSecurityGroupIngress",
-				}},
-				{"Resource", tagged("/*")},
-				{"Condition", object{{"StringEquals", existing}}},
-			},
-			object{
-				note("Never to another environment's name."),
-				{"Sid", "Retag"},
-				{"Effect", "Allow"},
-				{"Action", list{"ec2:CreateTags"}},
-				{"Resource", tagged("/*")},
-				{"Condition", object{{"StringEquals", existing}, {"StringEqualsIfExists", requested}}},
-			},
-			object{
-				note("AWS names no resource when these are created. It asks for the tagging too, and tells a namespace's tags to nobody: so no workflow deletes a namespace."),
-				{"Sid", "CreateWithoutName"},
-				{"Effect", "Allow"},
-				{"Action", list{"acm:RequestCertificate", "servicediscovery:CreateHttpNamespace", "servicediscovery:TagResource"}},
-				{"Resource", "*"},
-				{"Condition", object{{"StringEquals", requested}}},
-			},
-			allow("TagCertificate", list{"acm:AddTagsToCertificate"}, arns("acm", "certificate/*"), field{"Condition", object{
-				{"StringEquals", requested},
-				{"StringEqualsIfExists", existing},
-			}}),
+				}, tagged("/*"), changed)),
+			noted("Never to another environment's name.",
+				allow("Retag", list{"ec2:CreateTags"}, tagged("/*"), retagged)),
+			noted("AWS names no resource when these are created. It asks for the tagging too, and tells a namespace's tags to nobody: so no workflow deletes a namespace.",
+				allow("CreateWithoutName", list{"acm:RequestCertificate", "servicediscovery:CreateHttpNamespace", "servicediscovery:TagResource"}, "*", field{"Condition", object{{"StringEquals", requested}}})),
+			allow("TagCertificate", list{"acm:AddTagsToCertificate"}, arns("acm", "certificate/*"), created),
 			allow("ChangeCertificate", list{"acm:DeleteCertificate", "acm:RemoveTagsFromCertificate"}, arns("acm", "certificate/*"),
-				field{"Condition", object{{"StringEquals", existing}}}),
+				changed),
 		),
 		deployPolicy("services", "Services, load balancer, alarms and logs of ${each.key}, by name",
 			allow("Cluster", list{
@@ -225,27 +216,12 @@ func githubDeploy() []node {
 				"rds:ResetDBParameterGroup",
 				"rds:RestoreDBInstanceToPointInTime",
 			}, arns("rds", "db:"+own, "db:"+own+"-replaced", "db:"+own+"-restored", "pg:"+own+"-*", "subgrp:"+own)),
-			object{
-				note("From its own snapshots alone: RDS names those that it takes rds:…."),
-				{"Sid", "Snapshots"},
-				{"Effect", "Allow"},
-				{"Action", "rds:RestoreDBInstanceFromDBSnapshot"},
-				{"Resource", arns("rds", "db:"+own+"-restored", "pg:"+own+"-*", "snapshot:"+own+"-*", "snapshot:rds:"+own+"-*", "subgrp:"+own)},
-			},
-			object{
-				note("Those that could be restored: RDS tells of all of them or of none."),
-				{"Sid", "LookAtSnapshots"},
-				{"Effect", "Allow"},
-				{"Action", "rds:DescribeDBSnapshots"},
-				{"Resource", "*"},
-			},
-			object{
-				note("RDS asks for the groups that it attaches by itself as well."),
-				{"Sid", "DefaultGroups"},
-				{"Effect", "Allow"},
-				{"Action", list{"rds:CreateDBInstance", "rds:ModifyDBInstance", "rds:RestoreDBInstanceFromDBSnapshot", "rds:RestoreDBInstanceToPointInTime"}},
-				{"Resource", arns("rds", "og:default:postgres-*", "pg:default.postgres*")},
-			},
+			noted("From its own snapshots alone: RDS names those that it takes rds:….",
+				allow("Snapshots", "rds:RestoreDBInstanceFromDBSnapshot", arns("rds", "db:"+own+"-restored", "pg:"+own+"-*", "snapshot:"+own+"-*", "snapshot:rds:"+own+"-*", "subgrp:"+own))),
+			noted("Those that could be restored: RDS tells of all of them or of none.",
+				allow("LookAtSnapshots", "rds:DescribeDBSnapshots", "*")),
+			noted("RDS asks for the groups that it attaches by itself as well.",
+				allow("DefaultGroups", list{"rds:CreateDBInstance", "rds:ModifyDBInstance", "rds:RestoreDBInstanceFromDBSnapshot", "rds:RestoreDBInstanceToPointInTime"}, arns("rds", "og:default:postgres-*", "pg:default.postgres*"))),
 			allow("Cache", list{
 				"elasticache:AddTagsToResource",
 				"elasticache:CreateCacheSubnetGroup",
@@ -266,11 +242,8 @@ func githubDeploy() []node {
 				"secretsmanager:UpdateSecret",
 				"secretsmanager:UpdateSecretVersionStage",
 			}, arns("secretsmanager", "secret:${each.key}/${var.platform}/*")),
-			object{
-				note("What a protected environment stores no workflow deletes, whatever is added above."),
-				{"Sid", "Destroy"},
-				{"Effect", expr(`each.value.protected ? "Deny" : "Allow"`)},
-				{"Action", list{
+			destroy("What a protected environment stores no workflow deletes, whatever is added above.",
+				list{
 					"elasticache:CreateSnapshot",
 					"elasticache:DeleteCacheSubnetGroup",
 					"elasticache:DeleteReplicationGroup",
@@ -278,13 +251,11 @@ func githubDeploy() []node {
 					"rds:DeleteDBInstance",
 					"rds:DeleteDBSubnetGroup",
 					"secretsmanager:DeleteSecret",
-				}},
-				{"Resource", slices.Concat(
+				}, slices.Concat(
 					arns("rds", "db:"+own, "db:"+own+"-replaced", "db:"+own+"-restored", "snapshot:"+own+"-*", "subgrp:"+own),
 					arns("elasticache", "cluster:${local.caches[each.key]}-*", "replicationgroup:${local.caches[each.key]}", "snapshot:"+own+"-*", "subnetgroup:"+own),
 					arns("secretsmanager", "secret:${each.key}/${var.platform}/*"),
-				)},
-			},
+				)),
 		),
 		deployPolicy("jobs", "Schedules and queues of ${each.key}", // IAM cannot change a description, so another one would replace the policy
 
@@ -298,13 +269,8 @@ func githubDeploy() []node {
 				"wafv2:UntagResource",
 				"wafv2:UpdateWebACL",
 			}, append(arns("wafv2", "regional/webacl/"+own+"/*"), arns("elasticloadbalancing", "loadbalancer/app/${local.load_balancers[each.key]}/*")...)),
-			object{
-				note("WAF asks for AWS's rules that a web ACL uses as well."),
-				{"Sid", "FirewallRules"},
-				{"Effect", "Allow"},
-				{"Action", list{"wafv2:CreateWebACL", "wafv2:UpdateWebACL"}},
-				{"Resource", arns("wafv2", "regional/managedruleset/*/*")},
-			},
+			noted("WAF asks for AWS's rules that a web ACL uses as well.",
+				allow("FirewallRules", list{"wafv2:CreateWebACL", "wafv2:UpdateWebACL"}, arns("wafv2", "regional/managedruleset/*/*"))),
 			allow("Schedules", list{
 				"scheduler:CreateSchedule",
 				"scheduler:CreateScheduleGroup",
@@ -335,20 +301,12 @@ func githubDeploy() []node {
 				"sqs:TagQueue",
 				"sqs:UntagQueue",
 			}, arns("sqs", own+"-*")),
-			object{
-				note("The messages of a protected environment no workflow deletes."),
-				{"Sid", "Destroy"},
-				{"Effect", expr(`each.value.protected ? "Deny" : "Allow"`)},
-				{"Action", "sqs:DeleteQueue"},
-				{"Resource", arns("sqs", own+"-*")},
-			},
+			destroy("The messages of a protected environment no workflow deletes.",
+				"sqs:DeleteQueue", arns("sqs", own+"-*")),
 		),
 		deployPolicy("scaling", "Scaling of ${each.key} by tag, its buckets, and what is delivered to them",
 			allow("RegisterScaling", list{"application-autoscaling:RegisterScalableTarget", "application-autoscaling:TagResource"},
-				arns("application-autoscaling", "scalable-target/*"), field{"Condition", object{
-					{"StringEquals", requested},
-					{"StringEqualsIfExists", existing},
-				}}),
+				arns("application-autoscaling", "scalable-target/*"), created),
 			allow("ChangeScaling", list{
 				"application-autoscaling:DeleteScalingPolicy",
 				"application-autoscaling:DeleteScheduledAction",
@@ -358,10 +316,7 @@ func githubDeploy() []node {
 				"application-autoscaling:RegisterScalableTarget",
 				"application-autoscaling:TagResource",
 				"application-autoscaling:UntagResource",
-			}, arns("application-autoscaling", "scalable-target/*"), field{"Condition", object{
-				{"StringEquals", existing},
-				{"StringEqualsIfExists", requested},
-			}}),
+			}, arns("application-autoscaling", "scalable-target/*"), retagged),
 			object{
 				note("Application Auto Scaling makes alarms, and asks whether its caller might."),
 				{"Sid", "ScalingAlarms"},
@@ -379,26 +334,16 @@ func githubDeploy() []node {
 				"s3:PutEncryptionConfiguration",
 				"s3:PutLifecycleConfiguration",
 			}, buckets),
-			object{
-				note("EC2 asks for it when flow logs are made and deleted, and names no resource."),
-				{"Sid", "Delivery"},
-				{"Effect", "Allow"},
-				{"Action", list{"logs:CreateLogDelivery", "logs:DeleteLogDelivery"}},
-				{"Resource", "*"},
-			},
-			object{
-				note("The objects of a protected environment no workflow deletes."),
-				{"Sid", "Destroy"},
-				{"Effect", expr(`each.value.protected ? "Deny" : "Allow"`)},
-				{"Action", list{
+			noted("EC2 asks for it when flow logs are made and deleted, and names no resource.",
+				allow("Delivery", list{"logs:CreateLogDelivery", "logs:DeleteLogDelivery"}, "*")),
+			destroy("The objects of a protected environment no workflow deletes.",
+				list{
 					"s3:DeleteBucket",
 					"s3:DeleteBucketPolicy",
 					"s3:DeleteObject",
 					"s3:DeleteObjectVersion",
 					"s3:ListBucketVersions",
-				}},
-				{"Resource", row{buckets, objects}},
-			},
+				}, row{buckets, objects}),
 		),
 		deployPolicy("release", "Roles, names, state and images of ${each.key}",
 			allow("BoundedRoles", list{"iam:CreateRole", "iam:PutRolePermissionsBoundary"}, roles,
@@ -414,19 +359,14 @@ func githubDeploy() []node {
 			}, roles),
 			allow("PassRoles", list{"iam:PassRole"}, roles,
 				when("StringEquals", "iam:PassedToService", row{"ecs-tasks.amazonaws.com", "scheduler.amazonaws.com"})),
-			object{
-				note("Each service makes its own role on first use, and asks whether its caller might."),
-				{"Sid", "ServiceLinkedRoles"},
-				{"Effect", "Allow"},
-				{"Action", list{"iam:CreateServiceLinkedRole"}},
-				{"Resource", linkedRoles(
+			noted("Each service makes its own role on first use, and asks whether its caller might.",
+				allow("ServiceLinkedRoles", list{"iam:CreateServiceLinkedRole"}, linkedRoles(
 					"ecs.amazonaws.com",
 					"ecs.application-autoscaling.amazonaws.com",
 					"elasticache.amazonaws.com",
 					"elasticloadbalancing.amazonaws.com",
 					"rds.amazonaws.com",
-				)},
-			},
+				))),
 			loop{"zone", "var.zone_id[*]", allow("Names", list{"route53:ChangeResourceRecordSets"}, expr(`"arn:aws:route53:::hostedzone/${zone}"`),
 				field{"Condition", object{
 					{"ForAllValues:StringLike", object{{"route53:ChangeResourceRecordSetsNormalizedRecordNames", expr("local.names[each.key]")}}},
@@ -454,29 +394,13 @@ func githubDeploy() []node {
 				expr(`"${local.arn_of_bucket}/terraform/${each.key}.tfstate.*"`),
 				expr(`"${local.arn_of_bucket}/locks/${each.key}.json"`),
 			}),
-			object{
-				note("The proof of a promotion lies in the history of the environment before."),
-				{"Sid", "ReadHistories"},
-				{"Effect", "Allow"},
-				{"Action", "s3:GetObject"},
-				{"Resource", expr(`[for name in each.value.histories : "${local.arn_of_bucket}/history/${name}/*"]`)},
-			},
-			object{
-				note("A record is written once and never changed."),
-				{"Sid", "Record"},
-				{"Effect", "Allow"},
-				{"Action", "s3:PutObject"},
-				{"Resource", expr(`"${local.arn_of_bucket}/history/${each.key}/*"`)},
-				when("Null", "s3:if-none-match", "false"),
-			},
+			noted("The proof of a promotion lies in the history of the environment before.",
+				allow("ReadHistories", "s3:GetObject", expr(`[for name in each.value.histories : "${local.arn_of_bucket}/history/${name}/*"]`))),
+			noted("A record is written once and never changed.",
+				allow("Record", "s3:PutObject", expr(`"${local.arn_of_bucket}/history/${each.key}/*"`), when("Null", "s3:if-none-match", "false"))),
 			allow("Journal", "s3:PutObject", expr(`"${local.arn_of_bucket}/history/${each.key}/*.journal.json"`)),
-			object{
-				note("A promotion tags the image it deploys, so that the lifecycle rule keeps it."),
-				{"Sid", "Images"},
-				{"Effect", "Allow"},
-				{"Action", list{"ecr:BatchGetImage", "ecr:DescribeImages", "ecr:PutImage"}},
-				{"Resource", expr("local.arn_of_repositories")},
-			},
+			noted("A promotion tags the image it deploys, so that the lifecycle rule keeps it.",
+				allow("Images", list{"ecr:BatchGetImage", "ecr:DescribeImages", "ecr:PutImage"}, expr("local.arn_of_repositories"))),
 		),
 		[]node{resource("aws_iam_role_policy_attachment", "look",
 			set("for_each", expr("var.environments")),

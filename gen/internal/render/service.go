@@ -256,19 +256,14 @@ func serviceExec() []node {
 			set("name", "exec"),
 			set("role", expr("aws_iam_role.task.id")),
 			set("policy", policy(
-				object{
-					note("AWS limits none of these to a resource."),
-					{"Sid", "Channel"},
-					{"Effect", "Allow"},
-					{"Action", list{
+				noted("AWS limits none of these to a resource.",
+					allow("Channel", list{
 						"logs:DescribeLogGroups",
 						"ssmmessages:CreateControlChannel",
 						"ssmmessages:CreateDataChannel",
 						"ssmmessages:OpenControlChannel",
 						"ssmmessages:OpenDataChannel",
-					}},
-					{"Resource", "*"},
-				},
+					}, "*")),
 				allow("Record", list{"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"}, expr(`"${var.session_log_arn}:*"`)),
 			)),
 		),
