@@ -51,8 +51,8 @@ func alarmsMain() []node {
 		ofCache    = "length(var.cache_node_ids)"
 	)
 	// count is the number of alarms; the first is named as if there were no others.
-	alarm := func(count expr, resourceName, about, namespace, metric, statistic, comparison string, dimensions object, threshold, period expr) block {
-		evaluations, missing, number := any(expr("var.thresholds.period_seconds / 60")), "notBreaching", ""
+	alarm := func(count expr, resourceName, about, namespace, metric, statistic string, below bool, dimensions object, threshold, period expr) block {
+		evaluations, missing, number := any(expr("var.thresholds.period_seconds / 60")), "", ""
 		if count == ofCache {
 			number = `${count.index == 0 ? "" : "-${count.index + 1}"}`
 		}
@@ -62,22 +62,12 @@ func alarmsMain() []node {
 		case strings.HasSuffix(resourceName, "_storage"), resourceName == "cache_memory":
 			missing = "breaching"
 		}
-		return resource("aws_cloudwatch_metric_alarm", resourceName,
-			set("count", count),
-			set("alarm_name", expr(`"${var.name}-`+strings.ReplaceAll(resourceName, "_", "-")+number+`"`)),
-			set("alarm_description", about),
-			set("namespace", namespace),
-			set("metric_name", metric),
-			set("dimensions", dimensions),
-			set("statistic", statistic),
-			set("period", period),
-			set("evaluation_periods", evaluations),
-			set("comparison_operator", comparison),
-			set("threshold", threshold),
-			set("treat_missing_data", missing),
-			set("alarm_actions", row{expr("aws_sns_topic.this.arn")}),
-			set("ok_actions", row{expr("aws_sns_topic.this.arn")}),
-		)
+		return metricAlarm{
+			resource: resourceName, where: set("count", count),
+			name: expr(`"${var.name}-` + strings.ReplaceAll(resourceName, "_", "-") + number + `"`), about: about,
+			namespace: namespace, metric: metric, dimensions: dimensions, statistic: statistic, period: period, evaluations: evaluations,
+			below: below, threshold: threshold, without: missing, topic: "aws_sns_topic.this.arn",
+		}.block()
 	}
 	database := object{{"DBInstanceIdentifier", expr("var.database_identifier")}}
 	cache := object{{"CacheClusterId", expr("var.cache_node_ids[count.index]")}}
@@ -120,26 +110,26 @@ func alarmsMain() []node {
 			set("endpoint", expr("each.value")),
 		),
 		comment("Responses of the load balancer itself: no healthy target, or none that answered."),
-		alarm(ofBalancer, "load_balancer_5xx", "The load balancer answers 5xx by itself", "AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", "Sum", "GreaterThanThreshold",
+		alarm(ofBalancer, "load_balancer_5xx", "The load balancer answers 5xx by itself", "AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", "Sum", false,
 			object{{"LoadBalancer", expr("var.load_balancer_arn_suffix")}}, "var.thresholds.http_5xx", "var.thresholds.period_seconds"),
-		alarm(ofDatabase, "database_cpu", "The database is short of CPU", "AWS/RDS", "CPUUtilization", "Average", "GreaterThanThreshold",
+		alarm(ofDatabase, "database_cpu", "The database is short of CPU", "AWS/RDS", "CPUUtilization", "Average", false,
 			database, "var.thresholds.cpu_percent", "60"),
 		comment("RDS adds storage when less than a tenth is free: half of that says that it has not. A database that is stopped or has failed reports nothing."),
-		alarm(ofDatabase, "database_storage", "Less than 5 % of the database's storage is free, or the database does not run", "AWS/RDS", "FreeStorageSpace", "Average", "LessThanThreshold",
+		alarm(ofDatabase, "database_storage", "Less than 5 % of the database's storage is free, or the database does not run", "AWS/RDS", "FreeStorageSpace", "Average", true,
 			database, "var.database_storage_gib * 1024 * 1024 * 1024 / 20", "60"),
-		alarm(ofDatabase, "database_connections", "The database has nearly as many connections as it takes", "AWS/RDS", "DatabaseConnections", "Average", "GreaterThanThreshold",
+		alarm(ofDatabase, "database_connections", "The database has nearly as many connections as it takes", "AWS/RDS", "DatabaseConnections", "Average", false,
 			database, "var.database_connections", "60"),
 		comment("The smallest instance has one gibibyte; with less than a tenth of it free the engine begins to swap."),
-		alarm(ofDatabase, "database_memory", "Less than 100 MiB of the database's memory is free", "AWS/RDS", "FreeableMemory", "Average", "LessThanThreshold",
+		alarm(ofDatabase, "database_memory", "Less than 100 MiB of the database's memory is free", "AWS/RDS", "FreeableMemory", "Average", true,
 			database, "100 * 1024 * 1024", "60"),
 		comment("Burstable instances alone have credits, told every five minutes; of others the metric is missing. A new instance has none, and RDS slows none down, but charges for more than a day's credits."),
-		alarm(ofDatabase, "database_credits", "The database uses more CPU than its credits pay for, which costs extra", "AWS/RDS", "CPUSurplusCreditsCharged", "Sum", "GreaterThanThreshold",
+		alarm(ofDatabase, "database_credits", "The database uses more CPU than its credits pay for, which costs extra", "AWS/RDS", "CPUSurplusCreditsCharged", "Sum", false,
 			database, "0", "300"),
 		comment("Redis does its work on one core: this metric is that core's, not the machine's."),
-		alarm(ofCache, "cache_cpu", "A node of the cache is short of CPU", "AWS/ElastiCache", "EngineCPUUtilization", "Average", "GreaterThanThreshold",
+		alarm(ofCache, "cache_cpu", "A node of the cache is short of CPU", "AWS/ElastiCache", "EngineCPUUtilization", "Average", false,
 			cache, "var.thresholds.cpu_percent", "60"),
 		comment("A node that has failed reports nothing."),
-		alarm(ofCache, "cache_memory", "A node of the cache is short of memory, or does not run", "AWS/ElastiCache", "DatabaseMemoryUsagePercentage", "Average", "GreaterThanThreshold",
+		alarm(ofCache, "cache_memory", "A node of the cache is short of memory, or does not run", "AWS/ElastiCache", "DatabaseMemoryUsagePercentage", "Average", false,
 			cache, "var.thresholds.memory_percent", "60"),
 		comment("A deployment that ECS gives up and rolls back: its new tasks did not become healthy."),
 		resource("aws_cloudwatch_event_rule", "deployments",

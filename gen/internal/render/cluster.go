@@ -24,10 +24,7 @@ func cluster() module {
 				comment("Always set: AWS keeps the old value of a block that is left out."),
 				nested("configuration", nested("execute_command_configuration",
 					set("logging", expr(`var.session_log == null ? "NONE" : "OVERRIDE"`)),
-					block{"dynamic", []string{"log_configuration"}, []node{
-						set("for_each", expr("aws_cloudwatch_log_group.sessions")),
-						nested("content", set("cloud_watch_log_group_name", expr("log_configuration.value.name"))),
-					}},
+					dynamic("log_configuration", expr("aws_cloudwatch_log_group.sessions"), set("cloud_watch_log_group_name", expr("log_configuration.value.name"))),
 				)),
 			),
 			comment("What people type and see in sessions in tasks, and who opened them."),

@@ -339,14 +339,8 @@ func taskDefinition(log any, sidecars expr, definition ...field) []node {
 			set("skip_destroy", true),
 			set("track_latest", false),
 			set("container_definitions", containers),
-			block{"dynamic", []string{"ephemeral_storage"}, []node{
-				set("for_each", expr("var.ephemeral_storage_gib[*]")),
-				nested("content", set("size_in_gib", expr("ephemeral_storage.value"))),
-			}},
-			block{"dynamic", []string{"volume"}, []node{
-				set("for_each", expr("var.security.writable")),
-				nested("content", set("name", expr(`"writable-${volume.key}"`))),
-			}},
+			dynamic("ephemeral_storage", expr("var.ephemeral_storage_gib[*]"), set("size_in_gib", expr("ephemeral_storage.value"))),
+			dynamic("volume", expr("var.security.writable"), set("name", expr(`"writable-${volume.key}"`))),
 			nested("runtime_platform",
 				set("operating_system_family", "LINUX"),
 				set("cpu_architecture", expr("var.cpu_architecture")),

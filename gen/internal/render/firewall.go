@@ -33,14 +33,8 @@ func firewallMain() []node {
 			set("sampled_requests_enabled", true),
 		)
 	}
-	rule := func(given expr, body ...node) block {
-		return block{"dynamic", []string{"rule"}, []node{set("for_each", given), nested("content", body...)}}
-	}
 	override := func(way, asked string) block {
-		return block{"dynamic", []string{way}, []node{
-			set("for_each", expr(`rule.value == "`+asked+`" ? [1] : []`)),
-			nested("content"),
-		}}
+		return dynamic(way, expr(`rule.value == "`+asked+`" ? [1] : []`))
 	}
 	return []node{
 		resource("aws_wafv2_web_acl", "this",
@@ -48,7 +42,7 @@ func firewallMain() []node {
 			set("description", expr(`"Requests to ${var.name}"`)),
 			set("scope", "REGIONAL"),
 			nested("default_action", nested("allow")),
-			rule("var.rate[*]",
+			dynamic("rule", expr("var.rate[*]"),
 				set("name", "rate"),
 				set("priority", 1),
 				nested("action", nested("block", nested("custom_response", set("response_code", 429)))),
@@ -59,7 +53,7 @@ func firewallMain() []node {
 				)),
 				metric("rate"),
 			),
-			rule("var.common_rules[*]",
+			dynamic("rule", expr("var.common_rules[*]"),
 				set("name", "common"),
 				set("priority", 2),
 				nested("override_action", override("count", "count"), override("none", "block")),

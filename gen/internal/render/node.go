@@ -55,6 +55,11 @@ func ephemeral(kind, name string, body ...node) block {
 }
 func labelled(kind, name string, body ...node) block { return block{kind, []string{name}, body} }
 
+// dynamic makes a nested block for each element of a collection.
+func dynamic(kind string, each any, content ...node) block {
+	return labelled("dynamic", kind, set("for_each", each), nested("content", content...))
+}
+
 // locals makes a locals block.
 func locals(body ...node) block { return nested("locals", body...) }
 

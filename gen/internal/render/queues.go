@@ -65,22 +65,12 @@ func queuesMain() []node {
 
 func queuesAlarms() []node {
 	alarm := func(name, about, queue, metric string, threshold any) block {
-		return resource("aws_cloudwatch_metric_alarm", name,
-			set("for_each", expr("var.queues")),
-			set("alarm_name", expr(`"${var.prefix}-${each.key}-`+name+`"`)),
-			set("alarm_description", expr(`"`+about+`"`)),
-			set("namespace", "AWS/SQS"),
-			set("metric_name", metric),
-			set("dimensions", object{{"QueueName", expr("aws_sqs_queue." + queue + "[each.key].name")}}),
-			set("statistic", "Maximum"),
-			set("period", 60),
-			set("evaluation_periods", 1),
-			set("comparison_operator", "GreaterThanThreshold"),
-			set("threshold", threshold),
-			set("treat_missing_data", "notBreaching"),
-			set("alarm_actions", row{expr("var.topic_arn")}),
-			set("ok_actions", row{expr("var.topic_arn")}),
-		)
+		return metricAlarm{
+			resource: name, where: set("for_each", expr("var.queues")),
+			name: expr(`"${var.prefix}-${each.key}-` + name + `"`), about: expr(`"` + about + `"`),
+			namespace: "AWS/SQS", metric: metric, dimensions: object{{"QueueName", expr("aws_sqs_queue." + queue + "[each.key].name")}},
+			statistic: "Maximum", threshold: threshold, topic: "var.topic_arn",
+		}.block()
 	}
 	return []node{
 		alarm("dead", "Messages of ${each.key} could not be handled", "dead", "ApproximateNumberOfMessagesVisible", 0),

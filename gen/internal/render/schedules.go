@@ -141,24 +141,27 @@ func schedulesIAM() []node {
 }
 
 func schedulesAlarms() []node {
+	// runs are the scheduled runs of a task that have come to a status.
+	runs := func(status row, more ...field) node {
+		return set("event_pattern", call{"jsonencode", object{
+			{"source", row{"aws.ecs"}},
+			{"detail-type", row{"ECS Task State Change"}},
+			{"detail", append(object{
+				{"clusterArn", row{expr("local.cluster_arn")}},
+				{"group", row{expr(`"schedule:${each.key}"`)}},
+				{"lastStatus", status},
+			}, more...)},
+		}})
+	}
 	return []node{
 		comment("A run that fails: its container exits with another code than 0, or never began. The message names the task."),
 		resource("aws_cloudwatch_event_rule", "failed",
 			set("for_each", expr("var.schedules")),
 			set("name", expr(`"${local.rules[each.key]}-failed"`)),
 			set("description", expr(`"Scheduled runs of ${each.key} that failed"`)),
-			set("event_pattern", call{"jsonencode", object{
-				{"source", row{"aws.ecs"}},
-				{"detail-type", row{"ECS Task State Change"}},
-				{"detail", object{
-					{"clusterArn", row{expr("local.cluster_arn")}},
-					{"group", row{expr(`"schedule:${each.key}"`)}},
-					{"lastStatus", row{"STOPPED"}},
-					{"$or", list{
-						object{{"containers", object{{"exitCode", list{object{{"anything-but", row{0}}}}}}}},
-						object{{"stopCode", row{"TaskFailedToStart"}}},
-					}},
-				}},
+			runs(row{"STOPPED"}, field{"$or", list{
+				object{{"containers", object{{"exitCode", list{object{{"anything-but", row{0}}}}}}}},
+				object{{"stopCode", row{"TaskFailedToStart"}}},
 			}}),
 		),
 		resource("aws_cloudwatch_event_target", "failed",
@@ -177,15 +180,7 @@ func schedulesAlarms() []node {
 			set("for_each", expr("local.watched")),
 			set("name", expr(`"${local.rules[each.key]}-begun"`)),
 			set("description", expr(`"Scheduled runs of ${each.key} that have begun"`)),
-			set("event_pattern", call{"jsonencode", object{
-				{"source", row{"aws.ecs"}},
-				{"detail-type", row{"ECS Task State Change"}},
-				{"detail", object{
-					{"clusterArn", row{expr("local.cluster_arn")}},
-					{"group", row{expr(`"schedule:${each.key}"`)}},
-					{"lastStatus", row{"PROVISIONING", "PENDING", "RUNNING"}},
-				}},
-			}}),
+			runs(row{"PROVISIONING", "PENDING", "RUNNING"}),
 		),
 		comment("No run has begun for longer than two may lie apart. CloudWatch takes periods below an hour for a day at most."),
 		resource("aws_cloudwatch_metric_alarm", "absent",
@@ -206,21 +201,12 @@ func schedulesAlarms() []node {
 			set("ok_actions", row{expr("var.topic_arn")}),
 		),
 		comment("A run that does not begin: Scheduler has tried as often as it may. Its metrics name no schedule, so the description names all that fit into the 1,024 characters of CloudWatch."),
-		resource("aws_cloudwatch_metric_alarm", "dropped",
-			set("alarm_name", expr(`"${local.prefix}-schedules-dropped"`)),
-			set("alarm_description", expr(`"EventBridge Scheduler has given up the start of a scheduled task: ${length(local.names) <= 900 ? local.names : "${substr(local.names, 0, 900)}… (${length(var.schedules)} in all)"}"`)),
-			set("namespace", "AWS/Scheduler"),
-			set("metric_name", "InvocationDroppedCount"),
-			set("dimensions", object{{"ScheduleGroup", expr("aws_scheduler_schedule_group.this.name")}}),
-			set("statistic", "Sum"),
-			set("period", 60),
-			set("evaluation_periods", 1),
-			set("comparison_operator", "GreaterThanThreshold"),
-			set("threshold", 0),
-			set("treat_missing_data", "notBreaching"),
-			set("alarm_actions", row{expr("var.topic_arn")}),
-			set("ok_actions", row{expr("var.topic_arn")}),
-		),
+		metricAlarm{
+			resource: "dropped", name: expr(`"${local.prefix}-schedules-dropped"`),
+			about:     expr(`"EventBridge Scheduler has given up the start of a scheduled task: ${length(local.names) <= 900 ? local.names : "${substr(local.names, 0, 900)}… (${length(var.schedules)} in all)"}"`),
+			namespace: "AWS/Scheduler", metric: "InvocationDroppedCount", dimensions: object{{"ScheduleGroup", expr("aws_scheduler_schedule_group.this.name")}},
+			statistic: "Sum", threshold: 0, topic: "var.topic_arn",
+		}.block(),
 	}
 }
 

@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/specboard/platform/gen/config"
 )
@@ -189,13 +190,10 @@ func serviceMain() []node {
 			set("enable_ecs_managed_tags", true),
 			set("enable_execute_command", expr("var.session_log_arn != null")),
 			set("propagate_tags", "SERVICE"),
-			block{"dynamic", []string{"capacity_provider_strategy"}, []node{
-				set("for_each", expr(`var.spot ? ["FARGATE_SPOT"] : []`)),
-				nested("content",
-					set("capacity_provider", expr("capacity_provider_strategy.value")),
-					set("weight", 1),
-				),
-			}},
+			dynamic("capacity_provider_strategy", expr(`var.spot ? ["FARGATE_SPOT"] : []`),
+				set("capacity_provider", expr("capacity_provider_strategy.value")),
+				set("weight", 1),
+			),
 			nested("deployment_circuit_breaker",
 				set("enable", true),
 				set("rollback", true),
@@ -209,34 +207,25 @@ func serviceMain() []node {
 				set("enabled", true),
 				set("namespace", expr("var.namespace_arn")),
 				comment("A worker has no name of its own; it calls others by theirs."),
-				block{"dynamic", []string{"service"}, []node{
-					set("for_each", expr("local.ports")),
-					nested("content",
-						set("port_name", expr("service.value.name")),
-						set("discovery_name", expr("service.value.name")),
-						nested("client_alias",
-							set("dns_name", expr("service.value.name")),
-							set("port", expr("service.value.number")),
-						),
-						comment("AWS's own bound is 15 seconds for a whole response, which ends every stream. TCP has no requests, and ECS refuses their bound."),
-						block{"dynamic", []string{"timeout"}, []node{
-							set("for_each", expr(`service.value.protocol == "tcp" ? [] : [var.timeouts]`)),
-							nested("content",
-								set("idle_timeout_seconds", expr("timeout.value.idle")),
-								set("per_request_timeout_seconds", expr("timeout.value.request")),
-							),
-						}},
+				dynamic("service", expr("local.ports"),
+					set("port_name", expr("service.value.name")),
+					set("discovery_name", expr("service.value.name")),
+					nested("client_alias",
+						set("dns_name", expr("service.value.name")),
+						set("port", expr("service.value.number")),
 					),
-				}},
-			),
-			block{"dynamic", []string{"load_balancer"}, []node{
-				set("for_each", expr("aws_lb_target_group.this")),
-				nested("content",
-					set("target_group_arn", expr("load_balancer.value.arn")),
-					set("container_name", expr("var.name")),
-					set("container_port", expr("var.port")),
+					comment("AWS's own bound is 15 seconds for a whole response, which ends every stream. TCP has no requests, and ECS refuses their bound."),
+					dynamic("timeout", expr(`service.value.protocol == "tcp" ? [] : [var.timeouts]`),
+						set("idle_timeout_seconds", expr("timeout.value.idle")),
+						set("per_request_timeout_seconds", expr("timeout.value.request")),
+					),
 				),
-			}},
+			),
+			dynamic("load_balancer", expr("aws_lb_target_group.this"),
+				set("target_group_arn", expr("load_balancer.value.arn")),
+				set("container_name", expr("var.name")),
+				set("container_port", expr("var.port")),
+			),
 			nested("lifecycle",
 				comment("A promotion and autoscaling own these two."),
 				set("ignore_changes", row{expr("task_definition"), expr("desired_count")}),
@@ -313,10 +302,7 @@ func serviceLoadBalancer() []node {
 
 // conditions are a listener rule's on one field: none while the list is empty.
 func conditions(field, values string) block {
-	return block{"dynamic", []string{"condition"}, []node{
-		set("for_each", expr("length("+values+") == 0 ? [] : ["+values+"]")),
-		nested("content", nested(field, set("values", expr("condition.value")))),
-	}}
+	return dynamic("condition", expr("length("+values+") == 0 ? [] : ["+values+"]"), nested(field, set("values", expr("condition.value"))))
 }
 
 // serviceNetwork is the way from the load balancer to the tasks.
@@ -394,14 +380,11 @@ func serviceAutoscaling() []node {
 			set("resource_label", expr(`"${var.load_balancer.arn_suffix}/${aws_lb_target_group.this[0].arn_suffix}"`)),
 		)),
 		policy("backlog", "target_backlog", nested("customized_metric_specification",
-			block{"dynamic", []string{"metrics"}, []node{
-				set("for_each", expr(`{ for i, queue in var.backlog_queues : "q${i}" => queue }`)),
-				nested("content",
-					set("id", expr("metrics.key")),
-					set("return_data", false),
-					stat("Average", "AWS/SQS", "ApproximateNumberOfMessagesVisible", dimension("QueueName", expr("metrics.value"))),
-				),
-			}},
+			dynamic("metrics", expr(`{ for i, queue in var.backlog_queues : "q${i}" => queue }`),
+				set("id", expr("metrics.key")),
+				set("return_data", false),
+				stat("Average", "AWS/SQS", "ApproximateNumberOfMessagesVisible", dimension("QueueName", expr("metrics.value"))),
+			),
 			nested("metrics",
 				set("id", "tasks"),
 				set("return_data", false),
@@ -429,101 +412,46 @@ func serviceAutoscaling() []node {
 }
 
 func serviceAlarms() []node {
-	// Five data points, so that a single slow minute raises no alarm.
-	utilization := func(name, metric, threshold string) block {
-		return resource("aws_cloudwatch_metric_alarm", name,
-			set("alarm_name", expr(`"${local.family}-`+name+`"`)),
-			set("alarm_description", expr(`"${var.name}: `+name+` above ${`+threshold+`} % for ${var.alarms.period_seconds / 60} minutes"`)),
-			set("namespace", "AWS/ECS"),
-			set("metric_name", metric),
-			set("dimensions", object{
-				{"ClusterName", expr("var.cluster_name")},
-				{"ServiceName", expr("aws_ecs_service.this.name")},
-			}),
-			set("statistic", "Average"),
-			set("period", 60),
-			set("evaluation_periods", expr("var.alarms.period_seconds / 60")),
-			set("comparison_operator", "GreaterThanThreshold"),
-			set("threshold", expr(threshold)),
-			set("treat_missing_data", "notBreaching"),
-			set("alarm_actions", row{expr("var.alarms.topic_arn")}),
-			set("ok_actions", row{expr("var.alarms.topic_arn")}),
-		)
-	}
-	group := object{
-		{"LoadBalancer", expr("var.load_balancer.arn_suffix")},
-		{"TargetGroup", expr("aws_lb_target_group.this[0].arn_suffix")},
+	const minutes = "${var.alarms.period_seconds / 60} minutes"
+	// So many data points, so that a single slow minute raises no alarm.
+	each := expr("var.alarms.period_seconds / 60")
+	service := func(a metricAlarm) block {
+		a.name = expr(`"${local.family}-` + strings.ReplaceAll(a.resource, "_", "-") + `"`)
+		a.about = expr(`"${var.name}: ` + a.about.(string) + minutes + `"`)
+		a.dimensions = object{{"ClusterName", expr("var.cluster_name")}, {"ServiceName", expr("aws_ecs_service.this.name")}}
+		if a.namespace == "AWS/ApplicationELB" {
+			a.where = set("count", expr("var.load_balancer == null ? 0 : 1"))
+			a.dimensions = object{{"LoadBalancer", expr("var.load_balancer.arn_suffix")}, {"TargetGroup", expr("aws_lb_target_group.this[0].arn_suffix")}}
+		}
+		a.topic = "var.alarms.topic_arn"
+		return a.block()
 	}
 	return []node{
-		resource("aws_cloudwatch_metric_alarm", "unhealthy",
-			set("count", expr("var.load_balancer == null ? 0 : 1")),
-			set("alarm_name", expr(`"${local.family}-unhealthy"`)),
-			set("alarm_description", expr(`"${var.name}: a task has been unhealthy for ${var.alarms.period_seconds / 60} minutes"`)),
-			set("namespace", "AWS/ApplicationELB"),
-			set("metric_name", "UnHealthyHostCount"),
-			set("dimensions", group),
-			set("statistic", "Maximum"),
-			set("period", 60),
-			set("evaluation_periods", expr("var.alarms.period_seconds / 60")),
-			set("comparison_operator", "GreaterThanThreshold"),
-			set("threshold", 0),
-			set("treat_missing_data", "notBreaching"),
-			set("alarm_actions", row{expr("var.alarms.topic_arn")}),
-			set("ok_actions", row{expr("var.alarms.topic_arn")}),
-		),
-		resource("aws_cloudwatch_metric_alarm", "tasks",
-			set("alarm_name", expr(`"${local.family}-tasks"`)),
-			set("alarm_description", expr(`"${var.name}: fewer tasks than ${var.min_tasks} for ${var.alarms.period_seconds / 60} minutes"`)),
-			set("namespace", "ECS/ContainerInsights"),
-			set("metric_name", "RunningTaskCount"),
-			set("dimensions", object{
-				{"ClusterName", expr("var.cluster_name")},
-				{"ServiceName", expr("aws_ecs_service.this.name")},
-			}),
-			set("statistic", "Maximum"),
-			set("period", 60),
-			set("evaluation_periods", expr("var.alarms.period_seconds / 60")),
-			set("comparison_operator", "LessThanThreshold"),
-			set("threshold", expr("var.min_tasks")),
-			comment("A service that is down reports nothing. Before the first promotion the alarm says so too."),
-			set("treat_missing_data", "breaching"),
-			set("alarm_actions", row{expr("var.alarms.topic_arn")}),
-			set("ok_actions", row{expr("var.alarms.topic_arn")}),
-		),
-		utilization("cpu", "CPUUtilization", "var.alarms.cpu_percent"),
-		utilization("memory", "MemoryUtilization", "var.alarms.memory_percent"),
-		resource("aws_cloudwatch_metric_alarm", "http_5xx",
-			set("count", expr("var.load_balancer == null ? 0 : 1")),
-			set("alarm_name", expr(`"${local.family}-http-5xx"`)),
-			set("alarm_description", expr(`"${var.name}: more than ${var.alarms.http_5xx} responses 5xx in ${var.alarms.period_seconds / 60} minutes"`)),
-			set("namespace", "AWS/ApplicationELB"),
-			set("metric_name", "HTTPCode_Target_5XX_Count"),
-			set("dimensions", group),
-			set("statistic", "Sum"),
-			set("period", expr("var.alarms.period_seconds")),
-			set("evaluation_periods", 1),
-			set("comparison_operator", "GreaterThanThreshold"),
-			set("threshold", expr("var.alarms.http_5xx")),
-			set("treat_missing_data", "notBreaching"),
-			set("alarm_actions", row{expr("var.alarms.topic_arn")}),
-			set("ok_actions", row{expr("var.alarms.topic_arn")}),
-		),
+		service(metricAlarm{
+			resource: "unhealthy", about: "a task has been unhealthy for ",
+			namespace: "AWS/ApplicationELB", metric: "UnHealthyHostCount", statistic: "Maximum", evaluations: each, threshold: 0,
+		}),
+		service(metricAlarm{
+			resource: "tasks", about: "fewer tasks than ${var.min_tasks} for ",
+			namespace: "ECS/ContainerInsights", metric: "RunningTaskCount", statistic: "Maximum", evaluations: each, below: true, threshold: expr("var.min_tasks"),
+			note: "A service that is down reports nothing. Before the first promotion the alarm says so too.", without: "breaching",
+		}),
+		service(metricAlarm{
+			resource: "cpu", about: "cpu above ${var.alarms.cpu_percent} % for ",
+			namespace: "AWS/ECS", metric: "CPUUtilization", statistic: "Average", evaluations: each, threshold: expr("var.alarms.cpu_percent"),
+		}),
+		service(metricAlarm{
+			resource: "memory", about: "memory above ${var.alarms.memory_percent} % for ",
+			namespace: "AWS/ECS", metric: "MemoryUtilization", statistic: "Average", evaluations: each, threshold: expr("var.alarms.memory_percent"),
+		}),
+		service(metricAlarm{
+			resource: "http_5xx", about: "more than ${var.alarms.http_5xx} responses 5xx in ",
+			namespace: "AWS/ApplicationELB", metric: "HTTPCode_Target_5XX_Count", statistic: "Sum", period: expr("var.alarms.period_seconds"), threshold: expr("var.alarms.http_5xx"),
+		}),
 		comment("Until the service begins to answer: a stream may last. Without requests there is no time."),
-		resource("aws_cloudwatch_metric_alarm", "response_time",
-			set("count", expr("var.load_balancer == null ? 0 : 1")),
-			set("alarm_name", expr(`"${local.family}-response-time"`)),
-			set("alarm_description", expr(`"${var.name}: answers take longer than ${var.alarms.response_seconds} s for ${var.alarms.period_seconds / 60} minutes"`)),
-			set("namespace", "AWS/ApplicationELB"),
-			set("metric_name", "TargetResponseTime"),
-			set("dimensions", group),
-			set("statistic", "Average"),
-			set("period", 60),
-			set("evaluation_periods", expr("var.alarms.period_seconds / 60")),
-			set("comparison_operator", "GreaterThanThreshold"),
-			set("threshold", expr("var.alarms.response_seconds")),
-			set("treat_missing_data", "notBreaching"),
-			set("alarm_actions", row{expr("var.alarms.topic_arn")}),
-			set("ok_actions", row{expr("var.alarms.topic_arn")}),
-		),
+		service(metricAlarm{
+			resource: "response_time", about: "answers take longer than ${var.alarms.response_seconds} s for ",
+			namespace: "AWS/ApplicationELB", metric: "TargetResponseTime", statistic: "Average", evaluations: each, threshold: expr("var.alarms.response_seconds"),
+		}),
 	}
 }
