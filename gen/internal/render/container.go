@@ -237,6 +237,7 @@ func keptGroup() block {
 // containerNetwork is the security group of a container, with rules for its
 // calls to AWS and to its peers.
 func containerNetwork() []node {
+	perPeer := set("for_each", expr("var.peers"))
 	return []node{
 		resource("aws_security_group", "this",
 			set("name", expr("local.family")),
@@ -255,27 +256,24 @@ func containerNetwork() []node {
 			set("to_port", 443),
 			named(expr(`"${var.name} HTTPS out"`)),
 		),
-		resource("aws_vpc_security_group_egress_rule", "to_peer",
-			set("for_each", expr("var.peers")),
-			set("security_group_id", expr("aws_security_group.this.id")),
-			set("description", expr(`"${var.name} to ${each.key}"`)),
-			set("referenced_security_group_id", expr("each.value.security_group_id")),
-			set("ip_protocol", "tcp"),
-			set("from_port", expr("each.value.port")),
-			set("to_port", expr("each.value.port")),
-			named(expr(`"${var.name} to ${each.key}"`)),
-		),
-		resource("aws_vpc_security_group_ingress_rule", "at_peer",
-			set("for_each", expr("var.peers")),
-			set("security_group_id", expr("each.value.security_group_id")),
-			set("description", expr(`"${each.key} from ${var.name}"`)),
-			set("referenced_security_group_id", expr("aws_security_group.this.id")),
-			set("ip_protocol", "tcp"),
-			set("from_port", expr("each.value.port")),
-			set("to_port", expr("each.value.port")),
-			named(expr(`"${each.key} from ${var.name}"`)),
-		),
+		tcpRule("egress", "to_peer", perPeer, "aws_security_group.this.id", "${var.name} to ${each.key}", "each.value.security_group_id", "each.value.port"),
+		tcpRule("ingress", "at_peer", perPeer, "each.value.security_group_id", "${each.key} from ${var.name}", "aws_security_group.this.id", "each.value.port"),
 	}
+}
+
+// tcpRule lets a security group's members connect to those of a peer (egress), or be
+// connected to by them (ingress), at one port.
+func tcpRule(direction, name string, where node, group expr, about string, peer, port expr) block {
+	return resource("aws_vpc_security_group_"+direction+"_rule", name,
+		where,
+		set("security_group_id", group),
+		set("description", expr(`"`+about+`"`)),
+		set("referenced_security_group_id", peer),
+		set("ip_protocol", "tcp"),
+		set("from_port", port),
+		set("to_port", port),
+		named(expr(`"`+about+`"`)),
+	)
 }
 
 // containerLog is the log group. Its name is derived, so that a promotion can

@@ -11,10 +11,10 @@ type metricAlarm struct {
 	namespace, metric string
 	dimensions        object
 	statistic         string
-	period            any    // in seconds; nil: 60
-	evaluations       any    // nil: one
-	below             bool   // it rings below the threshold instead of above it
-	threshold         any    //
+	period            any  // in seconds; nil: 60
+	evaluations       any  // nil: one
+	below             bool // it rings below the threshold instead of above it
+	threshold         any
 	without           string // what a missing value is; "": no reason to ring
 	note              comment
 	topic             expr

@@ -1,7 +1,6 @@
 package render
 
 import (
-	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -26,104 +25,118 @@ func environmentServices(p config.Platform, e config.Environment) []node {
 		body = append(body,
 			set("alarms", expr("merge(local.thresholds, { topic_arn = module.alarms.topic_arn })")),
 			set("cluster_name", expr("module.cluster.name")),
+			set("health_check", healthCheck(s)),
 			set("min_tasks", size.MinTasks),
 			set("namespace_arn", expr("module.cluster.namespace_arn")),
 			set("subnet_ids", expr("module.network.private_subnet_ids")),
 		)
-		if s.Port != 0 {
-			body = append(body, set("port", s.Port))
-		}
-		if len(s.Ports) > 0 {
-			var ports object
-			for _, port := range s.Ports {
-				ports = append(ports, field{port.Name, object{{"number", port.Number}, {"protocol", port.OrDefault().Protocol}}})
-			}
-			body = append(body, set("ports", ports))
-		}
-		if len(s.EntryPoint) > 0 {
-			body = append(body, set("entry_point", list(strs(s.EntryPoint))))
-		}
-		if len(s.Command) > 0 {
-			body = append(body, set("command", list(strs(s.Command))))
-		}
+		body = append(body, optional(
+			field{"command", list(strs(s.Command))},
+			field{"entry_point", list(strs(s.EntryPoint))},
+			field{"load_balancer", listenerRule(p, e, s)},
+			field{"port", s.Port},
+			field{"ports", furtherPorts(s)},
+			field{"spot", size.Spot},
+			field{"timeouts", timeouts(s)},
+		)...)
 		if e.Exec {
 			body = append(body, set("session_log_arn", "arn:aws:logs:"+p.Region+":"+p.Account+":log-group:"+p.SessionLog(e.Name)))
 		}
-		body = append(body, spot(size.Spot)...)
-		body = append(body, serviceTimes(s)...)
-		body = append(body, serviceSidecars(p, e, s)...)
 		if size.Autoscaled() {
-			body = append(body, set("autoscaling", append(object{
-				{"max_tasks", size.MaxTasks},
-				{"min_tasks", size.MinTasks},
-			}, given(
-				field{"target_backlog", size.TargetBacklog},
-				field{"target_cpu_percent", size.TargetCPUPercent},
-				field{"target_memory_percent", size.TargetMemoryPercent},
-				field{"target_requests", size.TargetRequests},
-			)...)))
-			if size.TargetBacklog != 0 {
-				var names list
-				for _, queue := range s.Receives {
-					names = append(names, expr(`module.queues.names["`+queue+`"]`))
-				}
-				body = append(body, set("backlog_queues", names))
-			}
-			if len(size.Minimums) > 0 {
-				var minimums object
-				for _, m := range size.Minimums {
-					at := config.Schedule{Expression: m.Expression, TimeZone: m.TimeZone}.OrDefault()
-					minimums = append(minimums, field{m.Name, object{{"expression", at.Expression}, {"min_tasks", m.MinTasks}, {"time_zone", at.TimeZone}}})
-				}
-				body = append(body, set("minimums", minimums))
-			}
+			body = append(body, scaling(s, size)...)
 		}
-		if s.Public() {
-			routes, priority := s.Routes, s.Priority
-			if s.Default {
-				routes, priority = []string{"/*"}, defaultPriority
-			}
-			rule := object{{"arn_suffix", expr("module.load_balancer.arn_suffix")}}
-			if hosts := p.HostsOf(e, s); len(hosts) > 0 {
-				rule = append(rule, field{"hosts", list(strs(hosts))})
-			}
-			rule = append(rule, field{"listener_arn", expr("module.load_balancer.listener_arn")}, field{"priority", priority})
-			if len(routes) > 0 {
-				rule = append(rule, field{"routes", list(strs(routes))})
-			}
-			body = append(body, set("load_balancer", append(rule, field{"security_group_id", expr("module.load_balancer.security_group_id")})))
-		}
+		body = append(body, serviceSidecars(p, e, s)...)
 		sortArguments(body)
 		nodes = append(nodes, moduleCall(identifier(s.Name), "service", body...))
 	}
 	return nodes
 }
 
-// spot is the argument for Fargate Spot, where it is wanted.
-func spot(wanted bool) []node {
-	if !wanted {
+// furtherPorts are a service's Ports.
+func furtherPorts(s config.Service) (all object) {
+	for _, port := range s.Ports {
+		all = append(all, field{port.Name, object{{"number", port.Number}, {"protocol", port.OrDefault().Protocol}}})
+	}
+	return all
+}
+
+// scaling are the arguments about how the number of a service's tasks follows the load.
+func scaling(s config.Service, size config.Size) []node {
+	var backlog list
+	if size.TargetBacklog != 0 {
+		for _, queue := range s.Receives {
+			backlog = append(backlog, expr(`module.queues.names["`+queue+`"]`))
+		}
+	}
+	var minimums object
+	for _, m := range size.Minimums {
+		at := config.Schedule{Expression: m.Expression, TimeZone: m.TimeZone}.OrDefault()
+		minimums = append(minimums, field{m.Name, object{{"expression", at.Expression}, {"min_tasks", m.MinTasks}, {"time_zone", at.TimeZone}}})
+	}
+	return optional(
+		field{"autoscaling", given(
+			field{"max_tasks", size.MaxTasks},
+			field{"min_tasks", size.MinTasks},
+			field{"target_backlog", size.TargetBacklog},
+			field{"target_cpu_percent", size.TargetCPUPercent},
+			field{"target_memory_percent", size.TargetMemoryPercent},
+			field{"target_requests", size.TargetRequests},
+		)},
+		field{"backlog_queues", backlog},
+		field{"minimums", minimums},
+	)
+}
+
+// listenerRule is where a public service hangs on the load balancer.
+func listenerRule(p config.Platform, e config.Environment, s config.Service) object {
+	if !s.Public() {
 		return nil
 	}
-	return []node{set("spot", true)}
+	routes, priority := s.Routes, s.Priority
+	if s.Default {
+		routes, priority = []string{"/*"}, defaultPriority
+	}
+	return given(
+		field{"arn_suffix", expr("module.load_balancer.arn_suffix")},
+		field{"hosts", list(strs(p.HostsOf(e, s)))},
+		field{"listener_arn", expr("module.load_balancer.listener_arn")},
+		field{"priority", priority},
+		field{"routes", list(strs(routes))},
+		field{"security_group_id", expr("module.load_balancer.security_group_id")},
+	)
 }
 
 // given are the fields that are set.
 func given(fields ...field) (o object) {
 	for _, f := range fields {
+		set := true
 		switch v := f.value.(type) {
 		case time.Duration:
-			f.value = int(v.Seconds())
+			f.value, set = int(v.Seconds()), v != 0
 		case []string:
-			f.value = row(strs(v))
-			if len(v) == 0 {
-				continue
-			}
+			f.value, set = row(strs(v)), len(v) > 0
+		case list:
+			set = len(v) > 0
+		case row:
+			set = len(v) > 0
+		case object:
+			set = len(v) > 0
+		default:
+			set = v != "" && v != 0 && v != false
 		}
-		if f.value != "" && f.value != 0 {
+		if set {
 			o = append(o, f)
 		}
 	}
 	return o
+}
+
+// optional are the arguments that are set.
+func optional(fields ...field) (nodes []node) {
+	for _, f := range given(fields...) {
+		nodes = append(nodes, set(f.key, f.value))
+	}
+	return nodes
 }
 
 // permissionList writes permissions as modules take them.
@@ -134,21 +147,21 @@ func permissionList(permissions []config.Permission) (all list) {
 	return all
 }
 
-// serviceTimes are the arguments for a service's health check and timeouts;
-// fields that are not set get the module's defaults.
-func serviceTimes(s config.Service) []node {
-	nodes := []node{set("health_check", given(
+// healthCheck and timeouts are those of a service; what is not set gets the module's
+// default.
+func healthCheck(s config.Service) object {
+	return given(
 		field{"command", s.HealthCommand}, field{"interval", s.Health.Interval}, field{"matcher", s.Health.Matcher},
 		field{"path", s.HealthPath}, field{"retries", s.Health.Retries}, field{"start_period", s.Health.StartPeriod},
 		field{"timeout", s.Health.Timeout},
-	))}
-	if times := given(
+	)
+}
+
+func timeouts(s config.Service) object {
+	return given(
 		field{"drain", s.Timeouts.Drain}, field{"idle", s.Timeouts.Idle},
 		field{"request", s.Timeouts.Request}, field{"stop", s.Timeouts.Stop},
-	); len(times) > 0 {
-		nodes = append(nodes, set("timeouts", times))
-	}
-	return nodes
+	)
 }
 
 func environmentTasks(p config.Platform, e config.Environment) []node {
@@ -171,11 +184,11 @@ func environmentSchedules(p config.Platform, e config.Environment) []node {
 	var all object
 	for _, t := range p.Scheduled(e) {
 		s, _ := e.ScheduleOf(t)
-		var one object
-		if after, ok := s.AbsentAfter(); ok {
-			one = append(one, field{"absent_after", int(after.Seconds())})
+		after, watched := s.AbsentAfter()
+		if !watched {
+			after = 0
 		}
-		all = append(all, field{t.Name, append(one, object{
+		all = append(all, field{t.Name, append(given(field{"absent_after", after}), object{
 			{"expression", s.Expression},
 			{"maximum_age", int(s.MaximumAge.Seconds())},
 			{"retries", s.Retries},
@@ -238,49 +251,31 @@ func containerArguments(p config.Platform, e config.Environment, c container) []
 	if s, _ := p.Service(p.Builder(c.image)); s.Image.Architecture() != "X86_64" {
 		body = append(body, set("cpu_architecture", s.Image.Architecture()))
 	}
-	if c.disk != 0 {
-		body = append(body, set("ephemeral_storage_gib", c.disk))
-	}
-	if granted := permissionList(config.PermissionsIn(e, c.permissions)); len(granted) > 0 {
-		body = append(body, set("permissions", granted))
-	}
-	if security := containerSecurity(c.security); len(security) > 0 {
-		body = append(body, set("security", security))
-	}
-	if len(c.buckets) > 0 {
-		var arns list
-		for _, name := range c.buckets {
-			arns = append(arns, expr(`module.buckets["`+name+`"].arn`))
-		}
-		body = append(body, set("buckets", arns))
-	}
 	if c.mailFrom != "" {
 		body = append(body, set("mail_from", p.MailAddress(e, c.mailFrom)))
 	}
-	if queues := containerQueues(c); len(queues) > 0 {
-		body = append(body, set("queues", queues))
+	var buckets list
+	for _, name := range c.buckets {
+		buckets = append(buckets, expr(`module.buckets["`+name+`"].arn`))
 	}
-	if peers := containerPeers(p, c); len(peers) > 0 {
-		body = append(body, set("peers", peers))
-	}
-	if secrets := containerSecrets(p, c); len(secrets) > 0 {
-		body = append(body, set("secrets", secrets))
-	}
-	return body
+	return append(body, optional(
+		field{"buckets", buckets},
+		field{"ephemeral_storage_gib", c.disk},
+		field{"peers", containerPeers(p, c)},
+		field{"permissions", permissionList(config.PermissionsIn(e, c.permissions))},
+		field{"queues", containerQueues(c)},
+		field{"secrets", containerSecrets(p, c)},
+		field{"security", containerSecurity(c.security)},
+	)...)
 }
 
 // containerSecurity is what differs from the module's defaults.
-func containerSecurity(s config.Security) (o object) {
+func containerSecurity(s config.Security) object {
+	var drop row
 	if s.NoCapabilities {
-		o = append(o, field{"drop", row(strs(s.Dropped()))})
+		drop = strs(s.Dropped())
 	}
-	if s.OwnInit {
-		o = append(o, field{"own_init", true})
-	}
-	if s.ReadOnlyRoot {
-		o = append(o, field{"read_only_root", true})
-	}
-	return append(o, given(field{"user", s.User}, field{"writable", s.Writable})...)
+	return given(field{"drop", drop}, field{"own_init", s.OwnInit}, field{"read_only_root", s.ReadOnlyRoot}, field{"user", s.User}, field{"writable", s.Writable})
 }
 
 // containerEnvironment are the variables that hold no secret.
@@ -325,24 +320,18 @@ func containerEnvironment(p config.Platform, e config.Environment, c container) 
 	for k, v := range e.VariablesOf(c.name, c.environment) {
 		values[k] = v
 	}
-	return fields(slices.Sorted(maps.Keys(values)), func(k string) any { return values[k] })
+	return sorted(values)
 }
 
 // containerQueues are the queues that the container's role may use.
-func containerQueues(c container) (o object) {
-	for _, of := range []struct {
-		use   string
-		names []string
-	}{{"receives", c.receives}, {"sends", c.sends}} {
-		var arns list
-		for _, name := range of.names {
-			arns = append(arns, expr(`module.queues.arns["`+name+`"]`))
+func containerQueues(c container) object {
+	arns := func(names []string) (all list) {
+		for _, name := range names {
+			all = append(all, expr(`module.queues.arns["`+name+`"]`))
 		}
-		if len(arns) > 0 {
-			o = append(o, field{of.use, arns})
-		}
+		return all
 	}
-	return o
+	return given(field{"receives", arns(c.receives)}, field{"sends", arns(c.sends)})
 }
 
 // environmentQueues declares the queues; none renders nothing.
@@ -373,12 +362,9 @@ func environmentMail(p config.Platform, e config.Environment) []node {
 	if !p.SendsMail() {
 		return nil
 	}
-	body := []node{set("dkim_domain", p.DKIMDomain())}
-	if e.DMARC != "" {
-		body = append(body, set("dmarc", e.DMARC))
-	}
-	body = append(body, set("domain", p.Host(e)), set("zone_id", environmentZone(p)))
-	return []node{moduleCall("mail_identity", "mail", body...)}
+	return []node{moduleCall("mail_identity", "mail", optional(
+		field{"dkim_domain", p.DKIMDomain()}, field{"dmarc", e.DMARC}, field{"domain", p.Host(e)}, field{"zone_id", environmentZone(p)},
+	)...)}
 }
 
 // environmentBuckets declares the buckets; none renders nothing.
@@ -428,7 +414,7 @@ func containerSecrets(p config.Platform, c container) object {
 			references[s.Variable] = secretReference(p, s.Name)
 		}
 	}
-	return fields(slices.Sorted(maps.Keys(references)), func(k string) any { return references[k] })
+	return sorted(references)
 }
 
 // containerPeers are the security groups that the container may connect to.

@@ -33,7 +33,7 @@ func environmentRoot(p config.Platform, e config.Environment) (root, error) {
 		source{"load_balancer.tf", environmentLoadBalancer(p, e)},
 		source{"firewall.tf", environmentFirewall(p, e)},
 		source{"cluster.tf", []node{
-			moduleCall("cluster", "cluster", slices.Concat([]node{set("name", p.Cluster(e.Name))}, sessionLog(p, e), spot(p.UsesSpot(e)))...),
+			moduleCall("cluster", "cluster", slices.Concat([]node{set("name", p.Cluster(e.Name))}, sessionLog(p, e), optional(field{"spot", p.UsesSpot(e)}))...),
 		}},
 		source{"secrets.tf", environmentSecrets(p, e)},
 		source{"database.tf", environmentDatabase(p, e)},
@@ -103,18 +103,12 @@ func environmentLoadBalancer(p config.Platform, e config.Environment) []node {
 		set("vpc_id", expr("module.network.vpc_id")),
 		set("zone_id", environmentZone(p)),
 	}
-	if hosts := p.FurtherHosts(e); len(hosts) > 0 {
-		body = append(body, set("hosts", list(strs(hosts))))
-	}
-	if redirects := environmentRedirects(p, e); len(redirects) > 0 {
-		body = append(body, set("redirects", redirects))
-	}
-	if e.IdleTimeout != 0 {
-		body = append(body, set("idle_timeout", int(e.IdleTimeout.Seconds())))
-	}
-	if len(e.AllowedCIDRs) > 0 {
-		body = append(body, set("allowed_cidrs", list(strs(e.AllowedCIDRs))))
-	}
+	body = append(body, optional(
+		field{"allowed_cidrs", list(strs(e.AllowedCIDRs))},
+		field{"hosts", list(strs(p.FurtherHosts(e)))},
+		field{"idle_timeout", e.IdleTimeout},
+		field{"redirects", environmentRedirects(p, e)},
+	)...)
 	if e.AccessLogDays > 0 {
 		body = append(body, set("access_logs", object{{"bucket", expr("module.log_bucket.name")}}))
 	}
@@ -127,11 +121,7 @@ func environmentFirewall(p config.Platform, e config.Environment) []node {
 	if e.Firewall == (config.Firewall{}) {
 		return nil
 	}
-	var body []node
-	for _, f := range given(field{"common_rules", e.Firewall.CommonRules}, field{"rate", e.Firewall.Rate}) {
-		body = append(body, set(f.key, f.value))
-	}
-	body = append(body,
+	body := append(optional(field{"common_rules", e.Firewall.CommonRules}, field{"rate", e.Firewall.Rate}),
 		set("load_balancer_arn", expr("module.load_balancer.arn")),
 		set("name", p.Prefix(e.Name)),
 		set("region", p.Region),
@@ -231,7 +221,6 @@ func environmentDatabase(p config.Platform, e config.Environment) []node {
 	if !ok {
 		return nil
 	}
-	var optional []node
 	var parameters object
 	for _, name := range slices.Sorted(maps.Keys(e.Database.Parameters)) {
 		value := object{{"value", e.Database.Parameters[name]}}
@@ -240,14 +229,8 @@ func environmentDatabase(p config.Platform, e config.Environment) []node {
 		}
 		parameters = append(parameters, field{name, value})
 	}
-	if len(parameters) > 0 {
-		optional = append(optional, set("parameters", parameters))
-	}
-	if e.Database.PerformanceInsights {
-		optional = append(optional, set("performance_insights", true))
-	}
 	return []node{
-		moduleCall("database", "database", withWindows(e, append(optional,
+		moduleCall("database", "database", withWindows(e, append(optional(field{"parameters", parameters}, field{"performance_insights", e.Database.PerformanceInsights}),
 			set("backup_retention_days", e.Database.BackupRetentionDays),
 			set("database_name", p.DatabaseName()),
 			set("deletion_protection", e.Database.DeletionProtection),
@@ -315,12 +298,7 @@ func recoveryWindow(e config.Environment) int {
 func withWindows(e config.Environment, body ...node) []node {
 	m := e.Maintenance
 	body = append(body, set("apply_immediately", m.ApplyImmediately))
-	if m.BackupWindow != "" {
-		body = append(body, set("backup_window", m.BackupWindow))
-	}
-	if m.Window != "" {
-		body = append(body, set("maintenance_window", m.Window))
-	}
+	body = append(body, optional(field{"backup_window", m.BackupWindow}, field{"maintenance_window", m.Window})...)
 	sortArguments(body)
 	return body
 }

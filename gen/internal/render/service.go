@@ -307,27 +307,10 @@ func conditions(field, values string) block {
 
 // serviceNetwork is the way from the load balancer to the tasks.
 func serviceNetwork() []node {
+	public := set("count", expr("var.load_balancer == null ? 0 : 1"))
 	return []node{
-		resource("aws_vpc_security_group_ingress_rule", "from_load_balancer",
-			set("count", expr("var.load_balancer == null ? 0 : 1")),
-			set("security_group_id", expr("aws_security_group.this.id")),
-			set("description", expr(`"${var.name} from the load balancer"`)),
-			set("referenced_security_group_id", expr("var.load_balancer.security_group_id")),
-			set("ip_protocol", "tcp"),
-			set("from_port", expr("var.port")),
-			set("to_port", expr("var.port")),
-			named(expr(`"${var.name} from the load balancer"`)),
-		),
-		resource("aws_vpc_security_group_egress_rule", "at_load_balancer",
-			set("count", expr("var.load_balancer == null ? 0 : 1")),
-			set("security_group_id", expr("var.load_balancer.security_group_id")),
-			set("description", expr(`"load balancer to ${var.name}"`)),
-			set("referenced_security_group_id", expr("aws_security_group.this.id")),
-			set("ip_protocol", "tcp"),
-			set("from_port", expr("var.port")),
-			set("to_port", expr("var.port")),
-			named(expr(`"load balancer to ${var.name}"`)),
-		),
+		tcpRule("ingress", "from_load_balancer", public, "aws_security_group.this.id", "${var.name} from the load balancer", "var.load_balancer.security_group_id", "var.port"),
+		tcpRule("egress", "at_load_balancer", public, "var.load_balancer.security_group_id", "load balancer to ${var.name}", "aws_security_group.this.id", "var.port"),
 	}
 }
 
@@ -413,7 +396,7 @@ func serviceAutoscaling() []node {
 
 func serviceAlarms() []node {
 	const minutes = "${var.alarms.period_seconds / 60} minutes"
-	// So many data points, so that a single slow minute raises no alarm.
+	// As many data points, so that a single slow minute raises no alarm.
 	each := expr("var.alarms.period_seconds / 60")
 	service := func(a metricAlarm) block {
 		a.name = expr(`"${local.family}-` + strings.ReplaceAll(a.resource, "_", "-") + `"`)

@@ -128,7 +128,7 @@ const serviceLog expr = `concat(
     )[0]`
 
 // serviceSidecars are a service's arguments about its sidecars.
-func serviceSidecars(p config.Platform, e config.Environment, s config.Service) (nodes []node) {
+func serviceSidecars(p config.Platform, e config.Environment, s config.Service) []node {
 	waits := func(all []config.Dependency) (o object) {
 		for _, d := range all {
 			o = append(o, field{d.Container, d.Condition})
@@ -136,32 +136,19 @@ func serviceSidecars(p config.Platform, e config.Environment, s config.Service) 
 		return o
 	}
 	references := func(byName map[string]string) object {
-		return fields(slices.Sorted(maps.Keys(byName)), func(k string) any { return secretReference(p, byName[k]) })
+		all := map[string]any{}
+		for k, name := range byName {
+			all[k] = secretReference(p, name)
+		}
+		return sorted(all)
 	}
 	var all object
 	for _, o := range s.Sidecars {
-		variables := maps.Clone(o.Environment)
-		if variables == nil {
-			variables = map[string]string{}
-		}
-		variables["APP_ENV"] = e.Name
-		one := append(given(
-			field{"command", o.Command}, field{"cpu", o.CPU}, field{"entry_point", o.EntryPoint}, field{"health_command", o.HealthCommand},
-			field{"memory", o.Memory},
-		), field{"environment", fields(slices.Sorted(maps.Keys(variables)), func(k string) any { return variables[k] })},
-			field{"image", o.Image})
-		if len(o.DependsOn) > 0 {
-			one = append(one, field{"depends_on", waits(o.DependsOn)})
-		}
-		if o.Optional {
-			one = append(one, field{"essential", false})
-		}
-		if len(o.Ports) > 0 {
-			var ports row
-			for _, port := range o.Ports {
-				ports = append(ports, port)
-			}
-			one = append(one, field{"ports", ports})
+		variables := map[string]string{"APP_ENV": e.Name}
+		maps.Copy(variables, o.Environment)
+		var ports row
+		for _, port := range o.Ports {
+			ports = append(ports, port)
 		}
 		secrets := map[string]string{}
 		for _, name := range o.Secrets {
@@ -169,29 +156,28 @@ func serviceSidecars(p config.Platform, e config.Environment, s config.Service) 
 				secrets[secret.Variable] = name
 			}
 		}
-		if len(secrets) > 0 {
-			one = append(one, field{"secrets", references(secrets)})
-		}
-		if r := o.LogRouter; r.Type != "" {
-			router := object{{"type", r.Type}}
-			if len(r.Options) > 0 {
-				router = append(router, field{"options", fields(slices.Sorted(maps.Keys(r.Options)), func(k string) any { return r.Options[k] })})
-			}
-			if len(r.Secrets) > 0 {
-				router = append(router, field{"secrets", references(r.Secrets)})
-			}
-			one = append(one, field{"log_router", router})
+		one := append(given(
+			field{"command", o.Command},
+			field{"cpu", o.CPU},
+			field{"depends_on", waits(o.DependsOn)},
+			field{"entry_point", o.EntryPoint},
+			field{"health_command", o.HealthCommand},
+			field{"log_router", given(
+				field{"type", o.LogRouter.Type},
+				field{"options", sorted(o.LogRouter.Options)},
+				field{"secrets", references(o.LogRouter.Secrets)},
+			)},
+			field{"memory", o.Memory},
+			field{"ports", ports},
+			field{"secrets", references(secrets)},
+		), field{"environment", sorted(variables)}, field{"image", o.Image})
+		if o.Optional {
+			one = append(one, field{"essential", false})
 		}
 		slices.SortFunc(one, func(a, b field) int { return strings.Compare(a.key, b.key) })
 		all = append(all, field{o.Name, one})
 	}
-	if len(all) > 0 {
-		nodes = append(nodes, set("sidecars", all))
-	}
-	if len(s.DependsOn) > 0 {
-		nodes = append(nodes, set("depends_on_sidecars", waits(s.DependsOn)))
-	}
-	return nodes
+	return optional(field{"sidecars", all}, field{"depends_on_sidecars", waits(s.DependsOn)})
 }
 
 // secretReference is where ECS finds the value of a secret, once it has one.

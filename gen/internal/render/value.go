@@ -2,6 +2,8 @@ package render
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -48,11 +50,10 @@ type field struct {
 // note is a comment between the fields of an object.
 func note(text string) field { return field{"", comment(text)} }
 
-// fields builds an object from sorted keys.
-func fields[V any](keys []string, value func(string) V) object {
-	o := make(object, 0, len(keys))
-	for _, k := range keys {
-		o = append(o, field{k, value(k)})
+// sorted is a map as an object, in the order of its keys.
+func sorted[V any](values map[string]V) (o object) {
+	for _, k := range slices.Sorted(maps.Keys(values)) {
+		o = append(o, field{k, values[k]})
 	}
 	return o
 }
