@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -26,6 +27,31 @@ var order = []string{
 
 // endless commands end when they are interrupted.
 var endless = []string{"dashboard", "-f"}
+
+// runShortly runs a command, and interrupts an endless one as soon as it has printed
+// something.
+func runShortly(w *promotions, endless bool, args []string) (stdout, stderr string, code int) {
+	if !endless {
+		return w.run(args...)
+	}
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	defer cancel()
+	var out, errs interrupting
+	out.cancel, errs.cancel = cancel, cancel
+	code = w.app(strings.NewReader(""), &out, &errs).run(ctx, args)
+	return out.String(), errs.String(), code
+}
+
+// interrupting is a buffer that ends a context when something is written to it.
+type interrupting struct {
+	bytes.Buffer
+	cancel context.CancelFunc
+}
+
+func (w *interrupting) Write(p []byte) (int, error) {
+	defer w.cancel()
+	return w.Buffer.Write(p)
+}
 
 // added are flags without which a command asks at a terminal, or takes a port that
 // others may have.
@@ -116,13 +142,8 @@ func runDocumented(t *testing.T, found []documented) map[string]string {
 			continue
 		}
 		args = append(args, added[args[0]]...)
-		ctx, cancel := context.WithCancel(t.Context())
-		if slices.ContainsFunc(endless, func(word string) bool { return slices.Contains(args, word) }) {
-			ctx, cancel = context.WithTimeout(t.Context(), 3*time.Second)
-		}
 		began := time.Now()
-		stdout, stderr, code := w.runIn(ctx, args...)
-		cancel()
+		stdout, stderr, code := runShortly(w, slices.ContainsFunc(endless, func(word string) bool { return slices.Contains(args, word) }), args)
 		if code != codes[line] {
 			t.Errorf("%s: tfpipeline %s: exit %d\n%s%s", d, strings.Join(args, " "), code, stdout, stderr)
 		}

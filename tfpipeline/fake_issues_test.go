@@ -32,6 +32,11 @@ func (f *fakeIssues) serve(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, answer)
 		return
 	}
+	if strings.HasPrefix(path, "/forbidden/") { // unlike an unreachable one, it is asked a single time
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(w, `{"message":"Resource not accessible by personal access token"}`)
+		return
+	}
 	if f.disabled && strings.HasPrefix(path, "/issues") {
 		w.WriteHeader(http.StatusGone)
 		fmt.Fprint(w, `{"message":"Issues are disabled for this repo"}`)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http/httptest"
@@ -43,6 +44,10 @@ type promotions struct {
 	dossiers string
 }
 
+// lagOfReads is how late reads of ECS may be: much less than a sixth of the world's
+// Limits.Confirm, which is what commands trust.
+const lagOfReads = 20 * time.Millisecond
+
 func newPromotions(t *testing.T) *promotions {
 	t.Helper()
 	w, env := makePromotions(t)
@@ -62,7 +67,7 @@ func makePromotions(t *testing.T) (w *promotions, env map[string]string) {
 	script.Start, script.Run, script.Quit = 20*time.Millisecond, 50*time.Millisecond, 10*time.Millisecond
 	script.Check, script.Drain = 20*time.Millisecond, 20*time.Millisecond
 	called := &ecstest.Calls{}
-	runtime := model.New(model.Options{Launcher: script, Called: called.Add, Consistency: lateReads(t, 200*time.Millisecond), Pace: model.Pace{
+	runtime := model.New(model.Options{Launcher: script, Called: called.Add, Consistency: lateReads(t, lagOfReads), Pace: model.Pace{
 		Schedule: 5 * time.Millisecond, Provision: 5 * time.Millisecond, Activate: 5 * time.Millisecond,
 		Deprovision: 5 * time.Millisecond, Steady: 20 * time.Millisecond, Backoff: 10 * time.Millisecond, Speed: 100,
 	}})
@@ -84,13 +89,11 @@ func makePromotions(t *testing.T) (w *promotions, env map[string]string) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"terraform", "tfpipeline"} {
-		if err := os.Symlink(self, filepath.Join(bin, name)); err != nil {
-			t.Fatal(err)
-		}
+	if err := errors.Join(os.Symlink(self, filepath.Join(bin, "tfpipeline")), linkTerraform(bin)); err != nil {
+		t.Fatal(err)
 	}
 	w.apply()
-	calls.Pause(t.Context(), time.Second) // by then reads show a new environment
+	calls.Pause(t.Context(), 2*lagOfReads) // by then reads show a new environment
 	return w, map[string]string{
 		"PATH": bin + string(filepath.ListSeparator) + os.Getenv("PATH"), "FAKE": w.fake, "HOME": home, "XDG_CACHE_HOME": "", "GORACE": endWithoutDelay,
 		"AWS_ENDPOINT_URL": server.URL, "AWS_ACCESS_KEY_ID": "canary-access-key", "AWS_SECRET_ACCESS_KEY": "canary-secret-key",
@@ -131,6 +134,7 @@ func (w *promotions) applyTo(env string) {
 	services, tasks := map[string]any{}, map[string]any{}
 	for _, s := range p.Services {
 		arn := template(s.Name, s.Port)
+		w.cloud.logs[p.LogGroup(env, s.Name)] = []string{s.Name + " listens"} // who collects evidence waits for lines
 		services[s.Name] = map[string]string{"template_arn": arn, "security_group_id": "sg-" + s.Name}
 		_, err := client.CreateService(ctx, &sdk.CreateServiceInput{
 			Cluster: &cluster, ServiceName: &s.Name, TaskDefinition: &arn, DesiredCount: aws.Int32(0), LaunchType: types.LaunchTypeFargate,
@@ -193,7 +197,7 @@ func (w *promotions) app(in io.Reader, out, errs io.Writer) *app {
 	return &app{
 		platform: w.cloud.platform, lookupNS: net.DefaultResolver.LookupNS, repository: w.repo.dir,
 		console: &console.Console{In: in, Out: out, Err: errs, Env: w.env},
-		limits:  deploy.Limits{Window: 100 * time.Millisecond, Tick: 20 * time.Millisecond, Backoff: 50 * time.Millisecond, Verify: 5 * time.Second, Lease: 10 * time.Second, Confirm: 2 * time.Second},
+		limits:  deploy.Limits{Window: 100 * time.Millisecond, Tick: 20 * time.Millisecond, Backoff: 50 * time.Millisecond, Verify: 5 * time.Second, Lease: 10 * time.Second, Confirm: time.Second},
 	}
 }
 

@@ -299,7 +299,7 @@ func (l *taskLog) read(ctx context.Context, t Task) bool {
 // a task that ended well are not worth that.
 func (l *taskLog) flush(ctx context.Context, t Task) {
 	if t.ExitCode != nil && *t.ExitCode == 0 {
-		l.pause(ctx, flushWithin)
+		l.pause(ctx, min(flushWithin, l.limits.Tick))
 		l.read(ctx, t)
 		return
 	}
