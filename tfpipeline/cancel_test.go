@@ -212,7 +212,7 @@ func newCancelled(t *testing.T, step deployingStep) *cancelled {
 	w.server.Config.Handler = c.gate
 	if err := errors.Join(
 		os.Remove(filepath.Join(c.bin, "terraform")),
-		os.Symlink("../bin/tfpipeline", filepath.Join(w.fake, "terraform")),
+		linkTerraform(w.fake),
 		os.WriteFile(filepath.Join(c.bin, "terraform"), []byte(quickTerraform), 0o700),
 		os.WriteFile(filepath.Join(w.fake, "show.out"), []byte(nothingToChange), 0o600),
 		os.Symlink(c.bin, filepath.Join(w.repo.dir, "bin")),

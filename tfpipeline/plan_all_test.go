@@ -44,11 +44,7 @@ func newPlanner(t *testing.T, files map[string]string) *planner {
 			t.Fatal(err)
 		}
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(self, filepath.Join(p.repository, "bin", "terraform")); err != nil {
+	if err := linkTerraform(filepath.Join(p.repository, "bin")); err != nil {
 		t.Fatal(err)
 	}
 	for name, content := range files {

@@ -19,14 +19,11 @@ import (
 	"github.com/specboard/platform/gen/config/configtest"
 )
 
-// TestMain makes the test binary tfpipeline, of a platform of the tests, and terraform for
-// the scripts, which call it by that name.
+// TestMain makes the test binary tfpipeline, of a platform of the tests, for
+// what calls it by that name.
 func TestMain(m *testing.M) {
 	if code, ok := relay(); ok {
 		os.Exit(code)
-	}
-	if filepath.Base(os.Args[0]) == "terraform" {
-		os.Exit(fakeTerraform(os.Args[1:]))
 	}
 	if code, ok := standIn(filepath.Base(os.Args[0]), os.Args[1:]); ok {
 		os.Exit(code)
@@ -34,7 +31,7 @@ func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) != "tfpipeline" {
 		forgetRunner()
 	}
-	testscript.Main(m, map[string]func(){"tfpipeline": func() { os.Exit(start(scriptPlatform(), scriptLimits())) }})
+	testscript.Main(suite{m}, map[string]func(){"tfpipeline": func() { os.Exit(start(scriptPlatform(), scriptLimits())) }})
 }
 
 // forgetRunner unsets what a GitHub runner tells of its own job: a test sets what it is
@@ -92,13 +89,9 @@ func prepareScript(env *testscript.Env) error {
 			return fmt.Errorf("prepare a script: %w", err)
 		}
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("prepare a script: %w", err)
-	}
 	bin := filepath.Join(env.WorkDir, "bin")
 	env.Setenv("PATH", bin+string(filepath.ListSeparator)+env.Getenv("PATH"))
-	return os.Symlink(self, filepath.Join(bin, "terraform"))
+	return linkTerraform(bin)
 }
 
 // exits runs a program that must end with an exit code: exits 1 program args.

@@ -191,10 +191,13 @@ func (r *runner) install() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	for _, name := range []string{"go", "terraform", "aws", "tfpipeline", "credentials", "push", "gh"} {
+	for _, name := range []string{"go", "aws", "tfpipeline", "credentials", "push", "gh"} {
 		if err := os.Symlink(self, filepath.Join(r.bin, name)); err != nil {
 			r.t.Fatal(err)
 		}
+	}
+	if err := linkTerraform(r.bin); err != nil {
+		r.t.Fatal(err)
 	}
 }
 
