@@ -316,6 +316,14 @@ func TestSteps(t *testing.T) {
 		case changing.MatchString(s.Run) && !execLine.MatchString(strings.TrimSpace(s.Run)):
 			t.Errorf("%s: run: exec bin/tfpipeline … and nothing else:\n%s", where, s.Run)
 		}
+		// Only promotions and rollbacks have a record whose end settle could tell of.
+		tells := "GITHUB_TOKEN NOTIFY_URL"
+		if j.Permissions["deployments"] != "write" {
+			tells = ""
+		}
+		if has := strings.Join(slices.Sorted(maps.Keys(s.Env)), " "); strings.Contains(s.Run, "tfpipeline settle ") && has != tells {
+			t.Errorf("%s: settle has %q, want %q", where, has, tells)
+		}
 		for name, value := range s.Env {
 			if name == "NOTIFY_URL" && !regexp.MustCompile(`tfpipeline (promote|rollback|settle) `).MatchString(s.Run) {
 				t.Errorf("%s tells nobody, and has NOTIFY_URL", where)
