@@ -10,7 +10,10 @@ import (
 
 var (
 	actionPattern   = regexp.MustCompile(`^[a-z0-9-]+:([A-Za-z][A-Za-z0-9]*\*?|\*)$`)
-	resourcePattern = regexp.MustCompile(`^arn:aws:[a-z0-9-]+:([a-z0-9-]*|\*):([0-9]{12})?:[A-Za-z0-9_./:*+=@,-]+$`)
+	resourcePattern = regexp.MustCompile(`^arn:aws:[a-z0-9-]+:([a-z0-9-]*|\*):([0-9]{12})?:[A-Za-z0-9_./:*?+=@,$#%!&'()~;-]+$`)
+	// namelessPattern are resources of which no name is given, but at most a type.
+	namelessPattern = regexp.MustCompile(`^(\*|arn:aws:[^:]+:[^:]*:[^:]*:([a-z-]+[/:])?[*?/:]*)$`)
+	readingPattern  = regexp.MustCompile(`^[a-z0-9-]+:(BatchCheck|BatchGet|Describe|Discover|Get|List|Search|Test)`)
 )
 
 // boundary is the most characters of a managed policy, of which the boundary
@@ -29,6 +32,12 @@ var ungranted = map[string]string{
 	"sso":            "would change who may do what",
 	"sso-directory":  "would change who may do what",
 	"sts":            "would act as somebody else",
+}
+
+// infrastructure are the services that environments are made of, or that act in their
+// tasks. A few of their changes take no name; no task needs those.
+var infrastructure = []string{
+	"application-autoscaling", "ec2", "ecr", "ecs", "elasticache", "elasticloadbalancing", "rds", "route53", "scheduler", "servicediscovery", "ssm", "wafv2",
 }
 
 // permissions checks what a service or task may do in AWS.
@@ -55,9 +64,31 @@ func (c *checker) permissions(at string, permissions []Permission) {
 				continue
 			}
 			c.must(slices.Index(p.Resources, resource) == j, path, resource, "is listed twice", nil)
-			c.must(!buckets || !c.meansStates(resource), path, resource, "takes in "+show(c.StateBucket())+", where states and histories are", "arn:aws:s3:::shop-uploads/*")
+			if c.must(!buckets || !c.meansStates(resource), path, resource, "takes in "+show(c.StateBucket())+", where states and histories are", "arn:aws:s3:::shop-uploads/*") {
+				rule := tooWide(p.Actions, resource)
+				c.must(rule == "", path, resource, rule, "arn:aws:s3:::shop-uploads/*")
+			}
 		}
 	}
+}
+
+// tooWide says why a task may not have actions on a resource that has no name; "" if it
+// may, or if no task has one of them anyway.
+func tooWide(actions []string, resource string) string {
+	if !namelessPattern.MatchString(resource) {
+		return ""
+	}
+	for _, action := range actions {
+		service, name, _ := strings.Cut(action, ":")
+		switch {
+		case ungranted[service] != "" || resource != "*" && !strings.HasPrefix(resource, "arn:aws:"+service+":"):
+		case slices.Contains(infrastructure, service) && !readingPattern.MatchString(action):
+			return "names nothing, so " + show(action) + " would change what other environments run on"
+		case name == "*":
+			return "names nothing, and " + show(action) + " is everything that the service does: name its actions, or what they are for"
+		}
+	}
+	return ""
 }
 
 // meansStates reports whether a resource matches the state bucket or an object in it.

@@ -46,6 +46,17 @@ services["api"].permissions[0].resources[4]: "arn:aws:s3:::doc*.tfstate" takes i
 services["api"].permissions[0].resources[5]: "arn:aws:s3:*::doc-platform-state-123456789012/*" takes in "doc-platform-state-123456789012", where states and histories are; for example "arn:aws:s3:::shop-uploads/*"
 services["api"].permissions[0].resources[6]: "arn:aws:s3:::*.json" takes in "doc-platform-state-123456789012", where states and histories are; for example "arn:aws:s3:::shop-uploads/*"
 `},
+		{"everything of a service", api([]string{"textract:*", "dynamodb:*"}, []string{"*", "arn:aws:dynamodb:us-west-2:123456789012:table/orders"}), `
+services["api"].permissions[0].resources[0]: "*" names nothing, and "textract:*" is everything that the service does: name its actions, or what they are for; for example "arn:aws:s3:::shop-uploads/*"
+`},
+		{"all environments", api([]string{"ecs:DescribeTasks", "ecs:ExecuteCommand", "ec2:D*"}, []string{"*", "arn:aws:ecs:*:123456789012:task/*", "arn:aws:ecs:*:123456789012:*", "arn:aws:ecs:us-west-2:123456789012:service/doc-platform-{environment}/*"}), `
+services["api"].permissions[0].resources[0]: "*" names nothing, so "ecs:ExecuteCommand" would change what other environments run on; for example "arn:aws:s3:::shop-uploads/*"
+services["api"].permissions[0].resources[1]: "arn:aws:ecs:*:123456789012:task/*" names nothing, so "ecs:ExecuteCommand" would change what other environments run on; for example "arn:aws:s3:::shop-uploads/*"
+services["api"].permissions[0].resources[2]: "arn:aws:ecs:*:123456789012:*" names nothing, so "ecs:ExecuteCommand" would change what other environments run on; for example "arn:aws:s3:::shop-uploads/*"
+`},
+		{"all databases", api([]string{"rds:Describe*", "ssm:SendCommand"}, []string{"*"}), `
+services["api"].permissions[0].resources[0]: "*" names nothing, so "ssm:SendCommand" would change what other environments run on; for example "arn:aws:s3:::shop-uploads/*"
+`},
 		{"more than a boundary holds", func(p *P) {
 			for _, letter := range "abcdefghij" {
 				p.Tasks[1].Permissions = append(p.Tasks[1].Permissions, config.Permission{Actions: []string{"sqs:SendMessage"}, Resources: []string{"arn:aws:sqs:us-west-2:123456789012:" + strings.Repeat(string(letter), 420)}})
@@ -131,11 +142,17 @@ environments["production"].size.targetRequests: -1 is not a number of requests a
 	})
 }
 
-// Actions of AWS have digits, too.
-func TestActionsWithDigits(t *testing.T) {
+// Actions of AWS have digits, too, and names of resources more than letters. What looks,
+// or belongs to no environment, may be for everything.
+func TestValidPermissions(t *testing.T) {
 	t.Parallel()
 	p := configtest.Docs()
-	p.Services[0].Permissions = []config.Permission{{Actions: []string{"comprehendmedical:DetectEntitiesV2"}, Resources: []string{"*"}}}
+	p.Services[0].Permissions = []config.Permission{
+		{Actions: []string{"comprehendmedical:DetectEntitiesV2", "ses:SendEmail", "cloudwatch:PutMetricData", "ecs:DescribeTasks", "ecs:List*", "ecr:GetAuthorizationToken"}, Resources: []string{"*"}},
+		{Actions: []string{"iot:Publish"}, Resources: []string{"arn:aws:iot:us-west-2:123456789012:topic/$aws/things/?amp-{environment}/shadow", "arn:aws:iot:us-west-2:123456789012:topicfilter/alarms/#"}},
+		{Actions: []string{"s3:*"}, Resources: []string{"arn:aws:s3:::uploads-{environment}/(new)!/*"}},
+		{Actions: []string{"ecs:*"}, Resources: []string{"arn:aws:ecs:us-west-2:123456789012:service/doc-platform-{environment}/mcp"}},
+	}
 	if err := p.Validate(); err != nil {
 		t.Error(err)
 	}
