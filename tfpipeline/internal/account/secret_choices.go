@@ -26,7 +26,7 @@ type SecretChoices struct {
 func (o *SecretChoices) Declare(set *flag.FlagSet) {
 	set.StringVar(&o.Env, "env", "", "environment")
 	set.StringVar(&o.Secret, "secret", "", "`name` of the secret")
-	set.StringVar(&o.file, "file", "", "`file` with the value (default: the standard input)")
+	set.StringVar(&o.file, "file", "", "`file` with the value; - is the standard input (default)")
 	set.BoolVar(&o.Restart, "restart", false, "restart the services that read it, without a question")
 	set.BoolVar(&o.JSON, "json", false, "print JSON, never a value; -restart adds an object for each event")
 }
@@ -54,7 +54,7 @@ func (a *Account) SecretChange(ctx context.Context, action string, o SecretChoic
 	if action == "rotate" {
 		return func(ctx context.Context) (Secret, error) { return a.RotateSecret(ctx, o.Env, secret) }, nil
 	}
-	value, err := a.console.Secret(ctx, "Value of "+o.Secret+":", o.file)
+	value, err := a.console.Secret(ctx, o.Secret, o.file)
 	if err != nil {
 		return nil, err
 	}

@@ -140,49 +140,6 @@ func (c *Console) Ask(ctx context.Context, question string) (string, error) {
 	}
 }
 
-// Secret returns the contents of a file or, if that is "", of the input, without the
-// end of the last line. What a person types is not shown, and an interrupt ends the
-// wait for it. An argument of a command would be in the shell's history and in the list
-// of processes.
-func (c *Console) Secret(ctx context.Context, prompt, file string) (string, error) {
-	type read struct {
-		text []byte
-		err  error
-	}
-	value := make(chan read, 1)
-	restore := func() {}
-	switch f, ok := c.In.(*os.File); {
-	case file != "":
-		text, err := os.ReadFile(file)
-		value <- read{text, err}
-	case ok && c.CanAsk():
-		if before, err := term.GetState(int(f.Fd())); err == nil {
-			restore = func() { _ = term.Restore(int(f.Fd()), before) }
-		}
-		fmt.Fprint(c.Err, prompt+" ")
-		defer fmt.Fprintln(c.Err)
-		go func() {
-			text, err := term.ReadPassword(int(f.Fd()))
-			value <- read{text, err}
-		}()
-	default:
-		go func() {
-			text, err := io.ReadAll(c.In)
-			value <- read{text, err}
-		}()
-	}
-	select {
-	case <-ctx.Done():
-		restore()
-		return "", context.Cause(ctx)
-	case v := <-value:
-		if v.err != nil {
-			return "", fmt.Errorf("read the value: %w", v.err)
-		}
-		return strings.TrimSuffix(strings.TrimSuffix(string(v.text), "\n"), "\r"), nil
-	}
-}
-
 // Confirm asks a question to which only "yes" agrees, unless the flag -yes has
 // answered it already. It returns ErrDeclined for any other answer, and if
 // there is nobody to ask.
