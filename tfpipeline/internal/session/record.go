@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
 )
@@ -29,7 +30,10 @@ type record struct {
 	Container   string    `json:"container,omitempty"`
 	Command     string    `json:"command,omitempty"`
 	Statement   string    `json:"statement,omitempty"`
-	Writes      bool      `json:"writes,omitempty"`
+	// Part and Parts count the lines of a statement that needs several.
+	Part   int  `json:"part,omitempty"`
+	Parts  int  `json:"parts,omitempty"`
+	Writes bool `json:"writes,omitempty"`
 	// Session is the id under which ECS records it, and CloudTrail knows it.
 	Session  string `json:"session,omitempty"`
 	ExitCode *int   `json:"exitCode,omitempty"`
@@ -53,6 +57,39 @@ func (r *record) begin(ctx context.Context) error {
 		return console.WithNext(fmt.Errorf("%w; nothing was run", err), "tfpipeline plan -env %s", r.Environment)
 	}
 	return nil
+}
+
+// statementBytes bounds a statement in one line, as JSON: CloudWatch took lines of 256 KB
+// for long, and now of 1 MB.
+const statementBytes = 200 << 10
+
+// statement writes down a statement that is about to be run, in as many lines as it needs.
+func (r *record) statement(ctx context.Context, sql string) error {
+	defer func() { r.Statement, r.Part, r.Parts = "", 0, 0 }()
+	parts := split(r.of.Hide(sql))
+	for i, part := range parts {
+		if r.Statement = part; len(parts) > 1 {
+			r.Part, r.Parts = i+1, len(parts)
+		}
+		if err := r.write(ctx, "statement"); err != nil {
+			return fmt.Errorf("%w; the statement was not run", err)
+		}
+	}
+	return nil
+}
+
+// split cuts a text into parts that fit into a line each.
+func split(text string) []string {
+	if quoted, err := json.Marshal(text); err == nil && len(quoted) <= statementBytes || len(text) < 2 {
+		return []string{text}
+	}
+	half := len(text) / 2
+	for range utf8.UTFMax - 1 { // not within a character
+		if half > 1 && !utf8.RuneStart(text[half]) {
+			half--
+		}
+	}
+	return append(split(text[:half]), split(text[half:])...)
 }
 
 // end writes down how it ended, also after an interrupt.

@@ -293,6 +293,10 @@ func (s *staging) db(t *testing.T) {
 	if err := os.WriteFile(file, []byte("insert into notes values (2, null); select count(*) from notes;"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	long := filepath.Join(t.TempDir(), "long.sql")
+	if err := os.WriteFile(long, []byte("select length('"+strings.Repeat("x", 1_500_000)+"')"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	empty := filepath.Join(t.TempDir(), "empty.sql")
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -308,9 +312,10 @@ func (s *staging) db(t *testing.T) {
 		{"no write by the role either", "set default_transaction_read_only = off;\ncreate table notes (id int);\n", nil, "SET\n", "permission denied"},
 		{"write", "", []string{"-write", "-command", "create table notes (id int, text text); insert into notes values (1, 'hush')"}, "CREATE TABLE\nINSERT 0 1\n", ""},
 		{"file", "", []string{"-write", "-file", file}, "INSERT 0 1\ncount\n2\nSELECT 1\n", ""},
+		{"long file", "", []string{"-file", long}, "length\n1500000\nSELECT 1\n", ""},
 		{"empty file", "select 'never'", []string{"-file", empty}, "", ""},
 		{"last statement", "select 7 as seven", nil, "seven\n7\nSELECT 1\n", ""},
-		{"line that is too long", "delete from notes\nwhere text = '" + strings.Repeat("x", 1<<20) + "'", []string{"-write"}, "", "token too long"},
+		{"line that is too long", "delete from notes\nwhere text = '" + strings.Repeat("x", 1<<20) + "'", []string{"-write"}, "", "a line has more than 1048576 bytes"},
 		{"what acts on a terminal", "", []string{"-command", `select E'\x1b[2J' as "a` + "\x1b" + `b"`}, `a\x1bb` + "\n" + `\x1b[2J` + "\nSELECT 1\n", ""},
 		{"twice", "", []string{"-write", "-command", "create unique index on notes (id); insert into notes values (1, 'hush')"}, "CREATE INDEX\n", "Key (id)=(1) already exists"},
 		{"dump", "", []string{"-write", "-command", "-- Data; for\nCOPY notes (id) FROM stdin;"}, "", "COPY from or to the client is not spoken here"},
@@ -370,7 +375,7 @@ func (s *staging) records(t *testing.T) {
 	if events["SQLSTATE 23505"] != 1 {
 		t.Errorf("a violation is recorded %d times by its code alone", events["SQLSTATE 23505"])
 	}
-	for event, want := range map[string]int{"exec begin": 10, "exec end": 10, "db begin": 15, "db statement": 15, "db end": 15} {
+	for event, want := range map[string]int{"exec begin": 10, "exec end": 10, "db begin": 16, "db statement": 23, "db end": 16} {
 		if events[event] != want {
 			t.Errorf("%d records %q, want %d", events[event], event, want)
 		}

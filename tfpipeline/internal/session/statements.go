@@ -64,11 +64,8 @@ func (s *statements) run(ctx context.Context, sql string) error {
 	if isCopy(sql) {
 		return console.WithNext(errors.New("COPY from or to the client is not spoken here, and nothing was run"), "tfpipeline help db, for what it takes instead")
 	}
-	s.record.Statement = s.entrance.Hide(sql)
-	err := s.record.write(ctx, "statement")
-	s.record.Statement = ""
-	if err != nil {
-		return fmt.Errorf("%w; the statement was not run", err)
+	if err := s.record.statement(ctx, sql); err != nil {
+		return err
 	}
 	answers := s.conn.Exec(ctx, sql)
 	for answers.NextResult() {
@@ -179,12 +176,21 @@ func (r Result) table(out io.Writer) error {
 	return nil
 }
 
+// longestLine bounds a line that is typed, in bytes.
+const longestLine = 1 << 20
+
 // converse runs what is typed, until its end. A statement that fails ends nothing on a
 // terminal, and everything where nobody can answer.
 func (s *statements) converse(ctx context.Context) error {
 	c, env := s.entrance.Console, s.entrance.Environment.Name
 	lines, typed := make(chan string), bufio.NewScanner(c.In)
-	typed.Buffer(nil, 1<<20)
+	typed.Buffer(nil, longestLine)
+	failed := func() error {
+		if errors.Is(typed.Err(), bufio.ErrTooLong) {
+			return console.WithNext(fmt.Errorf("a line has more than %d bytes, and was not run", longestLine), "give such statements with -file FILE; -file - is the standard input")
+		}
+		return typed.Err()
+	}
 	go func() {
 		defer close(lines)
 		for typed.Scan() {
@@ -211,11 +217,11 @@ func (s *statements) converse(ctx context.Context) error {
 		var sql string
 		switch {
 		case !more && (c.CanAsk() || typed.Err() != nil):
-			return typed.Err() // what is unfinished is not run
+			return failed() // what is unfinished is not run
 		case !more && strings.TrimSpace(text.String()) != "":
 			sql = text.String()
 		case !more, text.Len() == 0 && trimmed == `\q`:
-			return typed.Err()
+			return failed()
 		case text.Len() == 0 && (trimmed == `\d` || strings.HasPrefix(trimmed, `\d `)):
 			sql = describe(strings.TrimSpace(strings.TrimPrefix(trimmed, `\d`)))
 		default:
@@ -233,7 +239,7 @@ func (s *statements) converse(ctx context.Context) error {
 			c.Progress("%v", err)
 		}
 		if !more {
-			return typed.Err()
+			return failed()
 		}
 	}
 }
