@@ -40,7 +40,7 @@ func TestFreeze(t *testing.T) {
 	}
 	// A statement that writes is refused as well; who only looks is told.
 	_, stderr = w.must(console.ExitFailed, "db", "-env", "staging", "-write", "-command", "select 1")
-	mentions(t, stderr, "staging is frozen by ada since ", "tfpipeline unfreeze -env staging; if it must be now: -force")
+	mentions(t, stderr, "staging is frozen by ada since ", "tfpipeline unfreeze -env staging; if it must be now: tfpipeline db -env staging -write -force -command SQL")
 	for _, look := range [][]string{{"db", "-command", "select 1"}, {"db", "-write", "-force", "-command", "select 1"}, {"exec", "-service", "api"}} {
 		_, stderr, _ = w.run(append([]string{look[0], "-env", "staging"}, look[1:]...)...)
 		mentions(t, stderr, "warning: staging is frozen by ada since ")

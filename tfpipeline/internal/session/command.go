@@ -3,6 +3,7 @@ package session
 import (
 	"crypto/rand"
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -41,6 +42,17 @@ func (c Command) line() string {
 		quoted[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 	}
 	return strings.Join(quoted, " ")
+}
+
+// plain is a text that a shell takes as one word.
+var plain = regexp.MustCompile(`^[\w./:=@,+-]+$`)
+
+// word is a text as one word of a shell.
+func word(text string) string {
+	if plain.MatchString(text) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
 // String is the command as a person would type it.

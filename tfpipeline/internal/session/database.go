@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -44,19 +45,40 @@ func (o *DatabaseOptions) Declare(set *flag.FlagSet) {
 
 // Check refuses what the platform does not have or allow.
 func (o *DatabaseOptions) Check(p config.Platform) error {
-	line := "tfpipeline db -env " + o.Env
+	example := *o
+	if e, _ := p.Environment(o.Env); e.Protected {
+		example.why = cmp.Or(o.why, "REASON")
+	}
 	switch {
 	case !p.HasDatabase() || len(databaseServices(p)) == 0:
 		return console.Usage("this platform has no database that a service uses", "tfpipeline status -env "+o.Env)
 	case o.command != "" && o.file != "":
-		return console.Usage("db takes -command or -file", line+" -command 'select 1'")
+		example.command = ""
+		return console.Usage("db takes -command or -file", example.line())
 	case o.force && !o.write:
-		return console.Usage("db reads without -force: it goes with -write", line+" -write -force")
+		example.write = true
+		return console.Usage("db reads without -force: it goes with -write", example.line())
 	}
-	if o.write {
-		line += " -write"
+	return allowed(p, o.Env, "db", o.why != "", example.line())
+}
+
+// line is the command with these choices. A statement may hold a secret, and is left out.
+func (o *DatabaseOptions) line() string {
+	line := "tfpipeline db -env " + o.Env
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{{" -write", o.write}, {" -force", o.force}, {" -json", o.json}, {" -command SQL", o.command != ""}} {
+		if f.set {
+			line += f.name
+		}
 	}
-	return allowed(p, o.Env, "db", o.why != "", line+" -why REASON")
+	for _, f := range [][2]string{{" -file ", o.file}, {" -why ", o.why}} {
+		if f[1] != "" {
+			line += f[0] + word(f[1])
+		}
+	}
+	return line
 }
 
 // databaseServices are the services whose tasks can connect to the database.
@@ -77,7 +99,9 @@ func (n Entrance) Database(ctx context.Context, o DatabaseOptions) error {
 	}
 	if err := n.AtWork(ctx); err != nil {
 		if o.write && !o.force {
-			next := "if it must be now: -force"
+			forced := o
+			forced.force = true
+			next := "if it must be now: " + forced.line()
 			if first := console.NextOf(err); first != "" {
 				next = first + "; " + next
 			}
@@ -124,7 +148,7 @@ func (n Entrance) statements(o DatabaseOptions) (string, error) {
 func (n Entrance) way(ctx context.Context) (c ecs.Container, service string, err error) {
 	var first error
 	for _, service = range databaseServices(n.Platform) {
-		c, err = n.choose(ctx, service, service, "")
+		c, err = n.choose(ctx, ExecOptions{Env: n.Environment.Name, service: service, container: service})
 		if err == nil || ctx.Err() != nil {
 			return c, service, err
 		}

@@ -50,21 +50,43 @@ func (o *ExecOptions) Declare(set *flag.FlagSet) {
 
 // Check refuses what the platform does not have or allow.
 func (o *ExecOptions) Check(p config.Platform, command []string) error {
-	line := "tfpipeline exec -env " + o.Env
-	if err := flags.Named("service", o.service, p.ServiceNames(), line+" -service"); err != nil {
-		return err
+	o.command = command
+	example := *o
+	if e, _ := p.Environment(o.Env); e.Protected {
+		example.why = cmp.Or(o.why, "REASON")
 	}
-	o.command, o.container = command, cmp.Or(o.container, o.service)
+	if err := flags.Named("service", o.service, p.ServiceNames(), ""); err != nil {
+		if names := p.ServiceNames(); len(names) > 0 {
+			example.service, example.container = names[0], ""
+		}
+		return console.WithNext(err, "%s", example.line())
+	}
 	s, _ := p.Service(o.service)
 	names := []string{s.Name}
 	for _, c := range s.Sidecars {
 		names = append(names, c.Name)
 	}
-	line += " -service " + o.service
-	if err := flags.Named("container", o.container, names, line+" -container"); err != nil {
-		return err
+	if err := flags.Named("container", cmp.Or(o.container, o.service), names, ""); err != nil {
+		example.container = names[0]
+		return console.WithNext(err, "%s", example.line())
 	}
-	return allowed(p, o.Env, "exec", o.why != "", line+" -why REASON")
+	o.container = cmp.Or(o.container, o.service)
+	return allowed(p, o.Env, "exec", o.why != "", example.line())
+}
+
+// line is the command with these choices; what is run in the task may hold a secret, and
+// is left out.
+func (o *ExecOptions) line() string {
+	line := "tfpipeline exec -env " + o.Env + " -service " + o.service
+	for _, f := range [][2]string{{"-task", o.task}, {"-container", o.container}, {"-why", o.why}} {
+		if f[1] != "" && f[1] != o.service {
+			line += " " + f[0] + " " + word(f[1])
+		}
+	}
+	if len(o.command) > 0 {
+		line += " -- COMMAND"
+	}
+	return line
 }
 
 // allowed refuses an environment in which the platform's description allows no
@@ -86,7 +108,7 @@ func (n Entrance) Exec(ctx context.Context, o ExecOptions) error {
 	if err := n.AtWork(ctx); err != nil {
 		n.Console.Progress("warning: %v", err)
 	}
-	c, err := n.choose(ctx, o.service, o.container, o.task)
+	c, err := n.choose(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -128,27 +150,32 @@ func (n Entrance) channel(c ecs.Container, s ecs.Session) Channel {
 }
 
 // choose finds the container in which a session is opened.
-func (n Entrance) choose(ctx context.Context, service, container, task string) (ecs.Container, error) {
-	env := n.Environment.Name
-	all, err := n.ECS.Containers(ctx, service, container)
+func (n Entrance) choose(ctx context.Context, o ExecOptions) (ecs.Container, error) {
+	all, err := n.ECS.Containers(ctx, o.service, o.container)
 	if err != nil {
 		return ecs.Container{}, err
 	}
+	return o.choose(all)
+}
+
+// choose takes the newest of the containers that the choices fit.
+func (o ExecOptions) choose(all []ecs.Container) (ecs.Container, error) {
 	if len(all) == 0 {
-		return ecs.Container{}, console.WithNext(fmt.Errorf("no task of %s runs in %s", service, env), "tfpipeline status -env %s", env)
+		return ecs.Container{}, console.WithNext(fmt.Errorf("no task of %s runs in %s", o.service, o.Env), "tfpipeline status -env %s", o.Env)
 	}
-	fit := slices.DeleteFunc(slices.Clone(all), func(c ecs.Container) bool { return !strings.HasPrefix(c.ShortTask(), task) })
+	fit := slices.DeleteFunc(slices.Clone(all), func(c ecs.Container) bool { return !strings.HasPrefix(c.ShortTask(), o.task) })
 	if len(fit) == 0 {
 		var ids []string
 		for _, c := range all {
 			ids = append(ids, c.ShortTask())
 		}
-		return ecs.Container{}, console.WithNext(fmt.Errorf("no running task of %s begins with %q; there are %s", service, task, strings.Join(ids, ", ")),
-			"tfpipeline exec -env %s -service %s -task %s", env, service, ids[0])
+		err := fmt.Errorf("no running task of %s begins with %q; there are %s", o.service, o.task, strings.Join(ids, ", "))
+		o.task = ids[0]
+		return ecs.Container{}, console.WithNext(err, "%s", o.line())
 	}
 	if fit[0].Closed != "" {
-		return ecs.Container{}, console.WithNext(fmt.Errorf("no session can be opened in %s of task %s: %s", container, fit[0].ShortTask(), fit[0].Closed),
-			"tfpipeline restart -env %s -service %s", env, service)
+		return ecs.Container{}, console.WithNext(fmt.Errorf("no session can be opened in %s of task %s: %s", o.container, fit[0].ShortTask(), fit[0].Closed),
+			"tfpipeline restart -env %s -service %s", o.Env, o.service)
 	}
 	return fit[0], nil
 }
