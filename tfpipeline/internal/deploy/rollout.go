@@ -643,6 +643,7 @@ func (o *rollout) verify(ctx context.Context, digests map[string]string, window 
 	// time until it is replaced does not count, and what came before it does.
 	var healthy time.Duration
 	var looked time.Time // zero unless the last look found all right
+	var last []defect
 	if window > 0 {
 		o.note("every service is deployed; it has to stay healthy for %v", window)
 	}
@@ -673,7 +674,13 @@ func (o *rollout) verify(ctx context.Context, digests map[string]string, window 
 		if right {
 			pace = min(o.limits.Tick, window/4)
 		}
+		if err == nil {
+			last = wrong
+		}
 		if refused >= maxRefusals || !o.pause(ctx, pace) {
+			if ctx.Err() != nil && len(last) > 0 {
+				wrong, err = last, nil // the time ended in a look
+			}
 			switch {
 			case err != nil:
 			case len(wrong) == 0:
