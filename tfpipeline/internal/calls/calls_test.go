@@ -80,3 +80,22 @@ func TestBodyEnds(t *testing.T) {
 		}
 	})
 }
+
+// A pause ends by whichever clock is first.
+func TestPauseUntil(t *testing.T) {
+	for _, test := range []struct{ timer, wall, want time.Duration }{
+		{20 * time.Second, time.Hour, 20 * time.Second}, {20 * time.Second, 1500 * time.Millisecond, 1500 * time.Millisecond}, {20 * time.Second, -time.Hour, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			begun := time.Now()
+			if !calls.PauseUntil(t.Context(), test.timer, begun.Add(test.wall)) || time.Since(begun) != test.want {
+				t.Errorf("%v, want %v", time.Since(begun), test.want)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
+			defer cancel()
+			if calls.PauseUntil(ctx, time.Hour, time.Now().Add(time.Hour)) {
+				t.Error("it goes on when the context has ended")
+			}
+		})
+	}
+}

@@ -210,3 +210,43 @@ func TestKilledEarlier(t *testing.T) {
 		}
 	})
 }
+
+// A laptop slept: timers stood still, and the wall clock went on. A lease that still lives
+// is renewed at once; one that ran out ends the change at once, even while a renewal
+// hangs.
+func TestChangeAfterASleep(t *testing.T) {
+	for _, test := range []struct {
+		slept time.Duration
+		hangs bool
+		lost  bool
+	}{{25 * time.Second, false, false}, {2 * time.Minute, false, true}, {2 * time.Minute, true, true}} {
+		inWorld(t, func(t *testing.T, w *world) {
+			p := w.start()
+			err := p.change(t.Context(), ChangeRequest{Kind: KindApply}, func(ctx context.Context, h *heldLease) error {
+				<-time.After(10 * time.Second)
+				if test.hangs {
+					p.inject[point{StepLock, "Renew", 1}] = timesOut
+					<-time.After(11 * time.Second)
+				}
+				h.mu.Lock()
+				h.lease.Until = h.lease.Until.Add(-test.slept)
+				h.mu.Unlock()
+				woke := time.Now()
+				select {
+				case <-ctx.Done():
+				case <-time.After(1500 * time.Millisecond):
+				}
+				if _, lost := errors.AsType[lostError](context.Cause(ctx)); lost != test.lost || time.Since(woke) > 1100*time.Millisecond && test.lost {
+					t.Errorf("slept %v: after %v: %v", test.slept, time.Since(woke), context.Cause(ctx))
+				}
+				if !test.lost && w.putLease.at.Before(woke) {
+					t.Errorf("slept %v: not renewed since", test.slept)
+				}
+				return context.Cause(ctx)
+			})
+			if test.lost != (err != nil) {
+				t.Errorf("slept %v: %v", test.slept, err)
+			}
+		})
+	}
+}

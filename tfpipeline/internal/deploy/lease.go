@@ -206,9 +206,11 @@ func (h *heldLease) limit() {
 // failed, until it has run out.
 func (h *heldLease) keep(ctx context.Context) {
 	defer close(h.gone)
+	var watch sync.WaitGroup
+	watch.Go(func() { h.watch(ctx) })
+	defer watch.Wait()
 	span := h.limits.Lease
-	wait := span / 3
-	for h.pause(ctx, wait) {
+	for wait := span / 3; h.untilDue(ctx, wait); {
 		err := h.renew(ctx, func(*Lease) {})
 		switch {
 		case ctx.Err() != nil:
@@ -223,6 +225,49 @@ func (h *heldLease) keep(ctx context.Context) {
 				h.warn("the lock could not be renewed, trying again: %v", err)
 			}
 			wait = span / 12
+		}
+	}
+}
+
+// glance is how often the wall clock is looked at. Timers stand still while a laptop
+// sleeps, and a lease that ran out meanwhile may be somebody else's.
+const glance = time.Second
+
+// watch ends the attempt as soon as its lease is lost, also while a renewal hangs.
+func (h *heldLease) watch(ctx context.Context) {
+	tick := time.NewTicker(glance)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := h.valid(); err != nil {
+			h.end(err)
+			return
+		}
+	}
+}
+
+// untilDue waits before a renewal, by the wall clock too if the last one was stored;
+// false if the context ended first. Up to a tenth of the wait is left out at random.
+func (h *heldLease) untilDue(ctx context.Context, wait time.Duration) bool {
+	wait -= time.Duration(h.random() * float64(wait) / 10)
+	for began := time.Now(); ; {
+		left := wait - time.Since(began)
+		h.mu.Lock()
+		if h.trouble == nil {
+			left = min(left, time.Until(h.lease.Until)-h.limits.Lease+wait)
+		}
+		h.mu.Unlock()
+		if left <= 0 {
+			return ctx.Err() == nil
+		}
+		select {
+		case <-time.After(min(left, glance)):
+		case <-ctx.Done():
+			return false
 		}
 	}
 }

@@ -88,7 +88,7 @@ func (r *Root) awaitLock(ctx context.Context, most time.Duration) (*state.StateL
 }
 
 // locked does work while an attempt holds the state's lock. The work's context
-// ends with terraform.ErrStateTaken if the lock is lost.
+// ends with terraform.ErrStateTaken if the lock is lost, and Terraform is killed.
 func (r *Root) locked(ctx context.Context, attempt string, most time.Duration, work func(context.Context, state.StateLock) error) error {
 	began := time.Now()
 	var held state.StateLock
@@ -110,21 +110,25 @@ func (r *Root) locked(ctx context.Context, attempt string, most time.Duration, w
 		held = *taken
 		break
 	}
-	ctx, end := context.WithCancelCause(ctx)
-	defer end(nil)
+	ctx, lose := terraform.WithStateLock(ctx)
+	defer lose(nil)
+	var lost error
 	renewals, quit := context.WithCancel(context.WithoutCancel(ctx))
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		held = r.keepLock(renewals, held, end)
+		held, lost = r.keepLock(renewals, held)
+		if lost != nil {
+			lose(lost)
+		}
 	}()
 	err := work(ctx, held)
 	quit()
 	<-gone
 	release, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.span())
 	defer cancel()
-	if cause := context.Cause(ctx); errors.Is(cause, terraform.ErrStateTaken) {
-		return console.WithNext(fmt.Errorf("%s: %w; what this run was at is the other's now, and nothing of it is left to continue here", r.Name, cause),
+	if lost != nil {
+		return console.WithNext(fmt.Errorf("%s: %w; what this run was at is the other's now, and nothing of it is left to continue here", r.Name, lost),
 			"tfpipeline status -env %s", r.Name)
 	}
 	if releaseErr := r.bucket().RemoveStateLock(release, r.Name, held); releaseErr != nil {
@@ -133,27 +137,35 @@ func (r *Root) locked(ctx context.Context, attempt string, most time.Duration, w
 	return err
 }
 
-// keepLock renews a lock until ctx ends, and returns its last version. It
-// calls end if somebody else has taken the lock: a process that was suspended
-// for longer than the lock lives must not write an outdated state.
-func (r *Root) keepLock(ctx context.Context, held state.StateLock, end context.CancelCauseFunc) state.StateLock {
-	for wait := r.span() / 3; calls.Pause(ctx, wait); {
-		renewed, err := r.bucket().RenewStateLock(ctx, r.Name, held)
+// keepLock renews a lock until ctx ends, and returns its last version. It returns a
+// terraform.ErrStateTaken as soon as it knows that somebody else has taken the lock: a
+// process that was suspended for longer than the lock lives must not write an outdated
+// state. So it goes by the wall clock, and asks each second while the lock may be taken.
+func (r *Root) keepLock(ctx context.Context, held state.StateLock) (state.StateLock, error) {
+	span := r.span()
+	wait, due := span/3, held.Renewed.Add(span/3)
+	for calls.PauseUntil(ctx, wait, due) {
+		asked, cancel := context.WithTimeout(ctx, span/6)
+		renewed, err := r.bucket().RenewStateLock(asked, r.Name, held)
+		cancel()
 		switch {
 		case err == nil:
-			held, wait = renewed, r.span()/3
-		case ctx.Err() != nil:
+			held, wait = renewed, span/3
+			due = held.Renewed.Add(wait)
+			continue
+		case ctx.Err() != nil: // and the pause ends
 		case errors.Is(err, state.ErrStateLockLost):
-			end(fmt.Errorf("%w: %w", terraform.ErrStateTaken, err))
-			return held
-		default:
-			if wait != r.span()/12 {
-				r.Progress("the state lock could not be renewed, trying anew: %v", err)
-			}
-			wait = r.span() / 12
+			return held, fmt.Errorf("%w: %w", terraform.ErrStateTaken, err)
+		case wait == span/3:
+			r.Progress("the state lock could not be renewed, trying anew: %v", err)
 		}
+		wait = span / 12
+		if time.Since(held.Renewed.Round(0)) >= span {
+			wait = time.Second
+		}
+		due = time.Now().Add(wait)
 	}
-	return held
+	return held, nil
 }
 
 // newLock returns a lock in the name of an attempt.

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/terraform-exec/tfexec"
@@ -203,11 +204,20 @@ func (d *Driver) relay(ctx context.Context, env map[string]string, grace, orphan
 	if err := errors.Join(d.exec.SetEnv(env), d.exec.SetWaitDelay(grace+relayTimeout)); err != nil {
 		return err
 	}
-	defer context.AfterFunc(ctx, func() {
-		if group, err := process.Running(note); err == nil && group != 0 && errors.Is(context.Cause(ctx), ErrStateTaken) {
-			_ = process.Kill(group) // the interrupt ends it, only later
-		}
-	})()
+	if lost, ok := ctx.Value(lostKey{}).(<-chan struct{}); ok {
+		over := make(chan struct{})
+		defer close(over)
+		go func() {
+			select {
+			case <-over:
+				return
+			case <-lost:
+			}
+			if group, err := process.Running(note); err == nil && group != 0 {
+				_ = process.Kill(group) // an interrupt ends it, only later
+			}
+		}()
+	}
 	err = do()
 	if err != nil && ctx.Err() != nil {
 		// terraform-exec may return before the processes it started have
@@ -260,7 +270,22 @@ func signalled(err error) bool {
 	return ok && (exit.ExitCode() < 0 || exit.ExitCode() > 128)
 }
 
-// ErrStateTaken ends a context when somebody else has taken the state's lock:
-// Terraform is then killed, since the state that it would write at its end
-// would overwrite the other's.
+// ErrStateTaken ends a context when somebody else has taken the state's lock.
 var ErrStateTaken = errors.New("somebody else has taken the state lock")
+
+// lostKey is the key of a channel that is closed when the state's lock is lost.
+type lostKey struct{}
+
+// WithStateLock returns a context for work under the state's lock, and the function
+// that ends it when the lock is lost. Terraform is then killed, also if it has been
+// interrupted already: the state that it would write at its end would overwrite that of
+// the lock's new holder.
+func WithStateLock(ctx context.Context) (locked context.Context, lose context.CancelCauseFunc) {
+	lost := make(chan struct{})
+	locked, end := context.WithCancelCause(context.WithValue(ctx, lostKey{}, (<-chan struct{})(lost)))
+	once := sync.OnceFunc(func() { close(lost) })
+	return locked, func(cause error) {
+		once()
+		end(cause)
+	}
+}

@@ -102,31 +102,43 @@ func TestFailures(t *testing.T) {
 }
 
 // A plan that is interrupted is killed, since it leaves nothing; so is an apply
-// whose state somebody else has by now.
+// whose state somebody else has by now, also if it has been interrupted before.
 func TestKill(t *testing.T) {
+	interrupt := errors.New("interrupted")
+	apply := func(ctx context.Context, d *Driver) error { return d.Apply(ctx) }
 	for name, do := range map[string]func(context.Context, *Driver) error{
 		"plan": func(ctx context.Context, d *Driver) error {
 			_, err := d.Plan(ctx, PlanOptions{})
 			return err
 		},
-		"apply": func(ctx context.Context, d *Driver) error { return d.Apply(ctx) },
+		"apply":             apply,
+		"interrupted apply": apply,
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, log := fake(t, "wait")
-			ctx, cancel := context.WithCancelCause(t.Context())
+			parent, stop := context.WithCancelCause(t.Context())
+			defer stop(nil)
+			ctx, cancel := WithStateLock(parent)
+			want := ErrStateTaken
+			if name == "interrupted apply" {
+				want = interrupt
+			}
 			go func() {
 				for ; ; <-time.After(10 * time.Millisecond) {
 					if _, err := os.Stat(log + ".waiting"); err == nil || t.Context().Err() != nil {
+						if want == interrupt {
+							stop(interrupt)
+						}
 						cancel(ErrStateTaken)
 						return
 					}
 				}
 			}()
 			err := do(ctx, d)
-			if !errors.Is(err, ErrStateTaken) {
+			if !errors.Is(err, want) {
 				t.Errorf("%v", err)
 			}
-			if failure, ok := errors.AsType[*ApplyError](err); name == "apply" && (!ok || !failure.Killed) {
+			if failure, ok := errors.AsType[*ApplyError](err); name != "plan" && (!ok || !failure.Killed) {
 				t.Errorf("%v, which does not say that it was killed", err)
 			}
 			if _, err := os.Stat(log + ".released"); err == nil {
