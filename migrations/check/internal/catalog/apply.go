@@ -85,7 +85,7 @@ func (s change) statement(node *pg.Node) {
 	case *pg.Node_AlterDefaultPrivilegesStmt:
 		s.DefaultRights = true
 	case *pg.Node_CreateTrigStmt:
-		s.Relation(n.CreateTrigStmt.GetRelation()).trigger(n.CreateTrigStmt.GetTrigname(), Trigger{s.File, s.ObjectName(Strings(n.CreateTrigStmt.GetFuncname())), fills(n.CreateTrigStmt)})
+		s.Relation(n.CreateTrigStmt.GetRelation()).trigger(n.CreateTrigStmt.GetTrigname(), Trigger{s.File, s.ObjectName(Strings(n.CreateTrigStmt.GetFuncname())), fills(n.CreateTrigStmt), triggerColumns(n.CreateTrigStmt)})
 	case *pg.Node_RenameStmt:
 		s.renameObject(n.RenameStmt)
 	case *pg.Node_AlterObjectSchemaStmt:

@@ -37,6 +37,11 @@ func (s change) renameObject(n *pg.RenameStmt) {
 		if n.GetRelation() != nil {
 			for _, r := range s.Relation(n.GetRelation()).Family() {
 				renameColumn(r, n.GetSubname(), n.GetNewname())
+				for _, v := range s.Relations {
+					if at := slices.Index(v.Uses[r], n.GetSubname()); at >= 0 {
+						v.Uses[r][at] = n.GetNewname()
+					}
+				}
 			}
 		}
 	case pg.ObjectType_OBJECT_TABCONSTRAINT:
@@ -110,6 +115,10 @@ func renameColumn(r *Relation, old, name string) {
 		}
 	}
 	r.Key = swap(r.Key)
+	for at, t := range r.Triggers {
+		t.Columns = swap(t.Columns)
+		r.Triggers[at] = t
+	}
 }
 
 // renamed returns a copy of an expression with another name for a column: the

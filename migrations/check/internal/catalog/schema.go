@@ -66,6 +66,8 @@ type Relation struct {
 	Start bool
 	// Reads are the relations that a view's query names.
 	Reads []*Relation
+	// Uses are the columns of other relations that a view's query names.
+	Uses map[*Relation][]string
 	// stub is set for one that was only named.
 	stub bool
 	// RowSecurity is set where row security is enabled.
@@ -172,6 +174,8 @@ type Trigger struct {
 	Function Name
 	// Fills is set for one before INSERT, which can change the row.
 	Fills bool
+	// Columns are those that its definition names.
+	Columns []string
 }
 
 // Function is a function or procedure that the database defines.

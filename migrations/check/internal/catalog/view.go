@@ -37,7 +37,7 @@ func (s *Schema) shape(r *Relation, query *pg.Node, aliases []*pg.Node) {
 	if r.Columns = nil; ok {
 		r.Columns = columns
 	}
-	r.Reads = nil
+	r.Reads, r.Uses = nil, s.columnsUsed(query, nil)
 	Walk(query, func(n *pg.Node) bool {
 		if v := n.GetRangeVar(); v != nil {
 			if t := s.Find(v.GetSchemaname(), v.GetRelname()); t != nil && !slices.Contains(r.Reads, t) {

@@ -34,6 +34,7 @@ func (j tableJudge) alterTable(n *pg.AlterTableStmt) {
 			j.report(0, "validate-with-lock-held", fmt.Sprintf("VALIDATE CONSTRAINT %s reads all of %s under the lock that the other actions of this ALTER TABLE take",
 				catalog.Quote(cmd.GetName()), t.Name), withoutValidate(n), fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", t.Name, catalog.Quote(cmd.GetName())))
 		}
+		j.columnInUse(t, cmd)
 		if !isNew {
 			j.action(t, cmd)
 		} else {
@@ -205,6 +206,17 @@ func (j tableJudge) action(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 func (j tableJudge) foreignTableAction(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 	if cmd.GetSubtype() == pg.AlterTableType_AT_DropColumn {
 		j.reportf(0, "drop-column", "column %s of %s goes away", catalog.Quote(cmd.GetName()), t.Name)
+	}
+}
+
+// columnInUse reports ALTER COLUMN TYPE and DROP COLUMN that PostgreSQL refuses.
+func (j tableJudge) columnInUse(t *catalog.Relation, cmd *pg.AlterTableCmd) {
+	does := map[pg.AlterTableType]string{pg.AlterTableType_AT_AlterColumnType: "change the type of", pg.AlterTableType_AT_DropColumn: "drop"}[cmd.GetSubtype()]
+	if does == "" || cmd.GetBehavior() == pg.DropBehavior_DROP_CASCADE || t.Kind == catalog.Composite {
+		return
+	}
+	if list := j.schema.DependsOn(t, cmd.GetName()); len(list) > 0 {
+		j.reportf(0, "column-in-use", "PostgreSQL refuses to %s column %s of %s, which is used by %s", does, catalog.Quote(cmd.GetName()), t.Name, strings.Join(list, ", "))
 	}
 }
 
