@@ -174,6 +174,7 @@ func (j bodyJudge) selectStatement(node *pg.Node, n *pg.SelectStmt) {
 			j.write(q)
 		}
 	}
+	j.rowLocks(node)
 	j.calledFunctions(node)
 	table := func(from *pg.Node) bool { return from.GetRangeFunction() == nil }
 	if slices.ContainsFunc(n.GetFromClause(), table) {

@@ -53,9 +53,12 @@ func (t target) unique(column string) bool {
 // to some keys, to a short range of keys, or to a query with a small LIMIT. In a loop
 // such a query limits nothing, since all its runs are in one transaction.
 func (j *judge) bounded(node *pg.Node, relation *catalog.Relation) bool {
-	t := newTarget(node, relation)
+	return j.boundedBy(newTarget(node, relation), where(node))
+}
+
+func (j *judge) boundedBy(t target, condition *pg.Node) bool {
 	var fixed []string
-	for _, p := range catalog.Conjuncts(where(node)) {
+	for _, p := range catalog.Conjuncts(condition) {
 		if column, ok := t.fixed(p); ok {
 			fixed = append(fixed, column)
 		}
@@ -116,8 +119,7 @@ func (j *judge) limited(t target, p *pg.Node) bool {
 		return false
 	}
 	query := sub.GetSubselect().GetSelectStmt()
-	limit, ok := query.GetLimitCount().GetAConst().GetVal().(*pg.A_Const_Ival)
-	if !ok || limit.Ival.GetIval() > batchLimit {
+	if !fewRows(query) {
 		return false
 	}
 	if column, ok := t.column(test); ok && t.unique(column) {
@@ -128,6 +130,12 @@ func (j *judge) limited(t target, p *pg.Node) bool {
 	from := query.GetFromClause()
 	own := len(from) == 1 && from[0].GetRangeVar() != nil && j.schema.Relation(from[0].GetRangeVar()) == t.Relation
 	return own && (test.GetRowExpr() != nil || !t.Known)
+}
+
+// fewRows reports whether a query has a LIMIT of a batch at most.
+func fewRows(query *pg.SelectStmt) bool {
+	limit, ok := query.GetLimitCount().GetAConst().GetVal().(*pg.A_Const_Ival)
+	return ok && limit.Ival.GetIval() <= batchLimit
 }
 
 // shortRange recognises column BETWEEN a AND b for numbers close together.

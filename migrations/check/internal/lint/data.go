@@ -1,6 +1,9 @@
 package lint
 
 import (
+	"cmp"
+	"slices"
+
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/specboard/platform/migrations"
@@ -86,6 +89,55 @@ func (j *judge) write(node *pg.Node) {
 			j.reportf(0, "unbatched-insert", "all of %s is copied in one transaction", source.Name)
 		}
 	}
+}
+
+// rowLocks judges SELECT … FOR UPDATE and its kin, in a statement or inside one.
+func (j *judge) rowLocks(node *pg.Node) {
+	with := map[string]bool{}
+	catalog.Walk(node, func(n *pg.Node) bool {
+		if name := n.GetCommonTableExpr().GetCtename(); name != "" {
+			with[name] = true
+		}
+		return true
+	})
+	catalog.Walk(node, func(n *pg.Node) bool {
+		query := n.GetSelectStmt()
+		if fewRows(query) && !j.at.loop {
+			return true
+		}
+		for _, clause := range query.GetLockingClause() {
+			c := clause.GetLockingClause()
+			for _, v := range lockedTables(query, c) {
+				t := j.schema.Relation(v)
+				if with[v.GetRelname()] && v.GetSchemaname() == "" || j.schema.New(t) || migrations.RecordsMigrations(t.Name.Name) {
+					continue
+				}
+				as := target{Relation: t, name: cmp.Or(v.GetAlias().GetAliasname(), v.GetRelname()), joined: len(query.GetFromClause()) > 1 || query.GetFromClause()[0].GetJoinExpr() != nil}
+				if !j.boundedBy(as, query.GetWhereClause()) {
+					j.reportf(0, "row-locks", "it may lock every row of %s", t.Name)
+				}
+			}
+		}
+		return true
+	})
+}
+
+// lockedTables returns the tables whose rows a locking clause locks: those that it
+// names, or all that the query reads.
+func lockedTables(query *pg.SelectStmt, clause *pg.LockingClause) []*pg.RangeVar {
+	var list []*pg.RangeVar
+	for _, f := range query.GetFromClause() {
+		catalog.Walk(f, func(n *pg.Node) bool {
+			v := n.GetRangeVar()
+			if v != nil && (len(clause.GetLockedRels()) == 0 || slices.ContainsFunc(clause.GetLockedRels(), func(l *pg.Node) bool {
+				return l.GetRangeVar().GetRelname() == cmp.Or(v.GetAlias().GetAliasname(), v.GetRelname())
+			})) {
+				list = append(list, v)
+			}
+			return n.GetRangeSubselect() == nil // its own clause, or LIMIT, is another matter
+		})
+	}
+	return list
 }
 
 func (j *judge) truncate(n *pg.TruncateStmt) {

@@ -173,6 +173,9 @@ func (j *judge) judge(node *pg.Node) {
 		j.report(0, "set-tablespace", "it moves every table or index of a tablespace, one after the other")
 	case *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_InsertStmt, *pg.Node_MergeStmt:
 		j.write(node)
+		if j.migration.Backfill == nil || j.at.line > 0 {
+			j.rowLocks(node)
+		}
 		bodyJudge{j}.calledFunctions(node)
 	case *pg.Node_SelectStmt:
 		bodyJudge{j}.selectStatement(node, n.SelectStmt)

@@ -131,8 +131,7 @@ func systemSchema(v *pg.RangeVar) bool {
 const batchLimit = 10_000
 
 func smallLimit(s *pg.SelectStmt) bool {
-	limit, ok := s.GetLimitCount().GetAConst().GetVal().(*pg.A_Const_Ival)
-	return ok && limit.Ival.GetIval() <= batchLimit && len(s.GetSortClause()) == 0
+	return fewRows(s) && len(s.GetSortClause()) == 0
 }
 
 // endOfIndex reports whether a query reads only the first or last entry of an
