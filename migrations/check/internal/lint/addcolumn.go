@@ -96,11 +96,7 @@ func (j tableJudge) addColumn(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 }
 
 func (j tableJudge) columnDefault(t *catalog.Relation, c newColumn) {
-	expr, err := catalog.DeparseExpression(c.fallback)
-	if err != nil {
-		expr = "…"
-	}
-	at := c.def.GetLocation()
+	expr, at := text(c.fallback), c.def.GetLocation()
 	call, known, volatile := j.schema.Volatile(c.fallback)
 	switch {
 	case volatile && known:
@@ -114,10 +110,7 @@ func (j tableJudge) columnDefault(t *catalog.Relation, c newColumn) {
 
 func (j tableJudge) columnConstraints(t *catalog.Relation, c newColumn) {
 	for _, check := range c.checks {
-		expr, err := catalog.DeparseExpression(check.GetRawExpr())
-		if err != nil {
-			expr = "…"
-		}
+		expr := text(check.GetRawExpr())
 		name := constraintName(check.GetConname(), t, c.def.GetColname(), "check")
 		j.report(check.GetLocation(), "add-column-check", fmt.Sprintf("the check on %s is tested against every row of %s", c.name, t.Name),
 			c.plain(t), fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s) NOT VALID;", t.Name, name, expr),
@@ -195,12 +188,7 @@ func constraintName(given string, t *catalog.Relation, column, suffix string) st
 func (c newColumn) plain(t *catalog.Relation) string {
 	sql := fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s", t.Name, c.name, c.typeSQL)
 	if c.fallback != nil {
-		if expr, err := catalog.DeparseExpression(c.fallback); err == nil {
-			sql += " DEFAULT " + expr
-		}
-		if c.notNull {
-			sql += " NOT NULL"
-		}
+		sql += " DEFAULT " + text(c.fallback) + when(c.notNull, " NOT NULL")
 	}
 	return sql + ";"
 }
@@ -235,10 +223,7 @@ func (c newColumn) numbered(t *catalog.Relation) []string {
 
 // generated is the safe way to a column computed from others.
 func (c newColumn) generated(t *catalog.Relation) []string {
-	expr, err := catalog.DeparseExpression(c.generate)
-	if err != nil {
-		return nil
-	}
+	expr := text(c.generate)
 	function := catalog.Quote("fill_" + t.Name.Name + "_" + c.def.GetColname())
 	assigned := qualifyNew(c.generate)
 	return []string{
@@ -250,10 +235,7 @@ func (c newColumn) generated(t *catalog.Relation) []string {
 
 // qualifyNew writes an expression over a row's columns as a trigger sees them.
 func qualifyNew(expr *pg.Node) string {
-	sql, err := catalog.DeparseExpression(expr)
-	if err != nil {
-		return "…"
-	}
+	sql := text(expr)
 	copied, err := catalog.Expression(sql)
 	if err != nil {
 		return sql
@@ -264,9 +246,5 @@ func qualifyNew(expr *pg.Node) string {
 		}
 		return true
 	})
-	sql, err = catalog.DeparseExpression(copied)
-	if err != nil {
-		return "…"
-	}
-	return sql
+	return text(copied)
 }

@@ -225,13 +225,14 @@ func (j *judge) alterPolicy(n *pg.AlterPolicyStmt) {
 	j.reportf(0, "narrow-policy", "policy %s of %s lets through other rows, or other roles, than before", catalog.Quote(n.GetPolicyName()), t.Name)
 }
 
+// text writes an expression as SQL, "" for none.
 func text(n *pg.Node) string {
 	if n == nil {
 		return ""
 	}
 	sql, err := catalog.DeparseExpression(n)
 	if err != nil {
-		return "?"
+		return "…"
 	}
 	return sql
 }

@@ -238,17 +238,13 @@ func constant(n *pg.Node) string {
 	if c := n.GetTypeCast(); c != nil {
 		return constant(c.GetArg())
 	}
-	if text, ok := catalog.Text(n); ok {
-		return text
+	if given, ok := catalog.Text(n); ok {
+		return given
 	}
 	if !catalog.Constant(n) {
 		return ""
 	}
-	sql, err := catalog.DeparseExpression(n)
-	if err != nil {
-		return ""
-	}
-	return sql
+	return text(n)
 }
 
 // boundSteps is the safe way to attach: a check that says the same first.
@@ -259,13 +255,6 @@ func boundSteps(parent, child *catalog.Relation, bound *pg.PartitionBoundSpec) [
 	column := catalog.Quote(parent.Key[0])
 	parts := []string{column + " IS NOT NULL"}
 	var clause string
-	text := func(n *pg.Node) string {
-		sql, err := catalog.DeparseExpression(n)
-		if err != nil {
-			return "…"
-		}
-		return sql
-	}
 	if parent.Strategy == "list" {
 		values := make([]string, len(bound.GetListdatums()))
 		for i, d := range bound.GetListdatums() {

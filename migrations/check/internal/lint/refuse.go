@@ -114,7 +114,7 @@ func (j tableJudge) refuseConstraint(t *catalog.Relation, c *pg.Constraint) {
 
 func (j tableJudge) refuseCheck(t *catalog.Relation, c *pg.Constraint) {
 	name := constraintName(c.GetConname(), t, strings.Join(only(catalog.Columns(c.GetRawExpr())), ""), "check")
-	sql := fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s)%s NOT VALID;", t.Name, name, expression(c.GetRawExpr()), when(c.GetIsNoInherit(), " NO INHERIT"))
+	sql := fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s)%s NOT VALID;", t.Name, name, text(c.GetRawExpr()), when(c.GetIsNoInherit(), " NO INHERIT"))
 	var left []string
 	for _, part := range catalog.Conjuncts(c.GetRawExpr()) {
 		columns := catalog.Columns(part)
@@ -124,7 +124,7 @@ func (j tableJudge) refuseCheck(t *catalog.Relation, c *pg.Constraint) {
 		}
 		known := func(column string) bool { return !j.unknownColumn(t, column) }
 		if slices.ContainsFunc(columns, known) && !j.demanded(t, part) {
-			left = append(left, expression(part))
+			left = append(left, text(part))
 		}
 	}
 	if len(left) > 0 {
@@ -138,15 +138,6 @@ func only(list []string) []string {
 		return list
 	}
 	return nil
-}
-
-// expression writes an expression as SQL.
-func expression(n *pg.Node) string {
-	sql, err := catalog.DeparseExpression(n)
-	if err != nil {
-		return "…"
-	}
-	return sql
 }
 
 // demanded reports whether a check that is or was there demands as much as part of
@@ -163,11 +154,11 @@ func (j tableJudge) demanded(t *catalog.Relation, part *pg.Node) bool {
 // implies reports whether one condition holds only where another one does: the same,
 // fewer values of a list, or a closer limit.
 func implies(a, b *pg.Node) bool {
-	if expression(a) == expression(b) {
+	if text(a) == text(b) {
 		return true
 	}
 	x, y := a.GetAExpr(), b.GetAExpr()
-	if x == nil || y == nil || expression(x.GetLexpr()) != expression(y.GetLexpr()) {
+	if x == nil || y == nil || text(x.GetLexpr()) != text(y.GetLexpr()) {
 		return false
 	}
 	if values := listed(y); values != nil {
@@ -234,7 +225,7 @@ func (j indexJudge) refuseIndex(node *pg.Node, n *pg.IndexStmt, t *catalog.Relat
 	var keys []string
 	for _, p := range n.GetIndexParams() {
 		if e := p.GetIndexElem(); e.GetExpr() != nil {
-			keys = append(keys, expression(e.GetExpr()))
+			keys = append(keys, text(e.GetExpr()))
 		} else {
 			keys = append(keys, e.GetName())
 		}
@@ -258,10 +249,10 @@ func (j tableJudge) refuseUnique(t *catalog.Relation, at int32, keys []string, w
 		return
 	}
 	for _, i := range slices.Concat(t.Indexes, j.gone(t).indexes) {
-		unique := i.Unique && (i.Where == nil || where != nil && expression(i.Where) == expression(where))
+		unique := i.Unique && (i.Where == nil || where != nil && text(i.Where) == text(where))
 		if exprs := i.Exprs; unique && !slices.ContainsFunc(i.Columns, func(key string) bool {
 			if key == "" && len(exprs) > 0 {
-				key, exprs = expression(exprs[0]), exprs[1:]
+				key, exprs = text(exprs[0]), exprs[1:]
 			}
 			return !slices.Contains(keys, key)
 		}) {
@@ -273,7 +264,7 @@ func (j tableJudge) refuseUnique(t *catalog.Relation, at int32, keys []string, w
 	}
 	condition := ""
 	if where != nil {
-		condition = " where " + expression(where)
+		condition = " where " + text(where)
 	}
 	j.refuses(at, fmt.Sprintf("rows of %s that agree in %s%s are refused", t.Name, strings.Join(keys, ", "), condition), sql)
 }
@@ -357,8 +348,7 @@ func (j *judge) refuseDomain(n *pg.AlterDomainStmt, d *catalog.UserType, name ca
 	case d != nil && j.unwritten(d.File):
 	case n.GetSubtype() == "C" && con.GetContype() == pg.ConstrType_CONSTR_CHECK:
 		if d == nil || !slices.ContainsFunc(d.Checks, func(c *catalog.Constraint) bool { return implies(c.Expr, con.GetRawExpr()) }) {
-			j.refuses(0, fmt.Sprintf("values of domain %s that fail CHECK (%s) are refused", name, expression(con.GetRawExpr())),
-				fmt.Sprintf("ALTER DOMAIN %s ADD CONSTRAINT %s CHECK (%s) NOT VALID;", name, domainCheckName(con.GetConname(), name), expression(con.GetRawExpr())))
+			j.refuses(0, fmt.Sprintf("values of domain %s that fail CHECK (%s) are refused", name, text(con.GetRawExpr())), domainCheck(name, con))
 		}
 	case n.GetSubtype() == "O" || n.GetSubtype() == "C" && con.GetContype() == pg.ConstrType_CONSTR_NOTNULL:
 		if d == nil || !d.NotNull {

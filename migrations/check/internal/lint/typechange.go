@@ -204,10 +204,7 @@ func (j tableJudge) widen(t *catalog.Relation, name string, to catalog.Type, usi
 	old := catalog.Quote(name)
 	assigned := "NEW." + old
 	if using != nil {
-		assigned = qualifyNew(using)
-		if sql, err := catalog.DeparseExpression(using); err == nil {
-			old = sql
-		}
+		assigned, old = qualifyNew(using), text(using)
 	}
 	return []string{
 		fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s;\n\nCREATE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n    NEW.%s := %s;\n    RETURN NEW;\nEND\n$$;\n\nCREATE TRIGGER %s BEFORE INSERT OR UPDATE ON %s\n    FOR EACH ROW EXECUTE FUNCTION %s();",
@@ -218,10 +215,7 @@ func (j tableJudge) widen(t *catalog.Relation, name string, to catalog.Type, usi
 
 // recheck is the safe way to change a type under a check.
 func recheck(t *catalog.Relation, c *catalog.Constraint, column string, to catalog.Type) []string {
-	expr, err := catalog.DeparseExpression(c.Expr)
-	if err != nil {
-		return nil
-	}
+	expr := text(c.Expr)
 	name := catalog.Quote(c.Name)
 	return []string{
 		fmt.Sprintf("ALTER TABLE %s DROP CONSTRAINT %s;\nALTER TABLE %s ALTER COLUMN %s TYPE %s;\nALTER TABLE %s ADD CONSTRAINT %s CHECK (%s) NOT VALID;",
