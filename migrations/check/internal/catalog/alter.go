@@ -53,7 +53,7 @@ func (s change) action(t *Relation, cmd *pg.AlterTableCmd) {
 		t.Unlogged = true
 	default:
 		for _, r := range t.Family() {
-			if c := s.alteredColumn(r, cmd.GetName()); c != nil {
+			if c := r.Column(cmd.GetName()); c != nil {
 				if cmd.GetSubtype() == pg.AlterTableType_AT_AddIdentity && r == t {
 					s.ownSequence(t, c, cmd.GetDef().GetConstraint().GetOptions())
 				}
@@ -63,20 +63,9 @@ func (s change) action(t *Relation, cmd *pg.AlterTableCmd) {
 	}
 }
 
-// alteredColumn returns the column that an action names, making one for a
-// table whose columns were never seen.
-func (s change) alteredColumn(t *Relation, name string) *Column {
-	if c := t.Column(name); c != nil || t.Known || name == "" {
-		return c
-	}
-	return nil
-}
-
 func (s change) alterColumn(c *Column, cmd *pg.AlterTableCmd) {
 	switch cmd.GetSubtype() {
-	case pg.AlterTableType_AT_ColumnDefault:
-		c.Default = cmd.GetDef()
-	case pg.AlterTableType_AT_SetExpression:
+	case pg.AlterTableType_AT_ColumnDefault, pg.AlterTableType_AT_SetExpression:
 		c.Default = cmd.GetDef()
 	case pg.AlterTableType_AT_SetNotNull:
 		c.NotNull = true

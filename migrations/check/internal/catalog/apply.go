@@ -137,7 +137,7 @@ func (s change) selectStatement(n *pg.SelectStmt) {
 	for _, target := range n.GetTargetList() {
 		call := target.GetResTarget().GetVal().GetFuncCall()
 		names := Strings(call.GetFuncname())
-		if last(names) != "set_config" || len(call.GetArgs()) < 2 {
+		if Last(names) != "set_config" || len(call.GetArgs()) < 2 {
 			continue
 		}
 		setting, _ := Text(call.GetArgs()[0])

@@ -157,6 +157,13 @@ func (s change) addIndex(t *Relation, i *Index, name string) *Index {
 	return i
 }
 
+// copyIndex gives a table an index like another one's, under a name that PostgreSQL
+// makes.
+func (s change) copyIndex(t *Relation, i *Index) {
+	own := *i
+	s.addIndex(t, &own, s.indexName(t, named(i.Columns), "idx"))
+}
+
 func (s change) dropIndex(i *Index) {
 	delete(s.Relations, i.Relation.Name)
 	if i.Table != nil {
@@ -185,8 +192,8 @@ func (s change) createIndex(n *pg.IndexStmt) {
 	for _, p := range n.GetIndexParams() {
 		e := p.GetIndexElem()
 		i.Columns = append(i.Columns, e.GetName())
-		i.Opclasses = append(i.Opclasses, last(Strings(e.GetOpclass())))
-		i.Collations = append(i.Collations, last(Strings(e.GetCollation())))
+		i.Opclasses = append(i.Opclasses, Last(Strings(e.GetOpclass())))
+		i.Collations = append(i.Collations, Last(Strings(e.GetCollation())))
 		if e.GetExpr() != nil {
 			i.Exprs = append(i.Exprs, e.GetExpr())
 		}
@@ -201,15 +208,7 @@ func (s change) createIndex(n *pg.IndexStmt) {
 	s.addIndex(t, i, name)
 	if n.GetRelation().GetInh() && t.Kind == Partitioned {
 		for _, child := range t.Children {
-			own := *i
-			s.addIndex(child, &own, s.indexName(child, named(i.Columns), "idx"))
+			s.copyIndex(child, i)
 		}
 	}
-}
-
-func last(list []string) string {
-	if len(list) == 0 {
-		return ""
-	}
-	return list[len(list)-1]
 }

@@ -74,7 +74,7 @@ func (f *folder) known(node *pg.Node) (string, bool) {
 		return "", false
 	}
 	args := call.GetArgs()
-	switch name := last(Strings(call.GetFuncname())); {
+	switch name := Last(Strings(call.GetFuncname())); {
 	case name == "format" && len(args) > 0:
 		text, ok := (&folder{}).fold(args[0])
 		if !ok {

@@ -7,11 +7,11 @@ import (
 )
 
 func (s change) createFunction(n *pg.CreateFunctionStmt) {
-	f := &Function{Name: s.newObject(n.GetFuncname()), Volatile: true, Language: "sql", Create: n, File: s.maker(n.GetReplace()), SQL: s.source.sql, Line: s.source.line}
-	for _, p := range n.GetParameters() {
-		switch param := p.GetFunctionParameter(); param.GetMode() {
-		case pg.FunctionParameterMode_FUNC_PARAM_OUT, pg.FunctionParameterMode_FUNC_PARAM_TABLE:
-		case pg.FunctionParameterMode_FUNC_PARAM_VARIADIC:
+	f := &Function{Name: s.newObject(n.GetFuncname()), Volatile: true, Create: n, File: s.maker(n.GetReplace()), SQL: s.source.sql, Line: s.source.line}
+	in, _ := Parameters(n)
+	for _, param := range in {
+		switch {
+		case param.GetMode() == pg.FunctionParameterMode_FUNC_PARAM_VARIADIC:
 			f.Args = 1000
 		default:
 			f.Args++
@@ -21,18 +21,13 @@ func (s change) createFunction(n *pg.CreateFunctionStmt) {
 		}
 	}
 	for _, o := range n.GetOptions() {
-		e := o.GetDefElem()
-		switch e.GetDefname() {
-		case "volatility":
+		if e := o.GetDefElem(); e.GetDefname() == "volatility" {
 			f.Volatile = e.GetArg().GetString_().GetSval() == "volatile"
-		case "language":
-			f.Language = strings.ToLower(e.GetArg().GetString_().GetSval())
-		case "as":
-			f.Body = first(Strings(e.GetArg().GetList().GetItems()))
-			if at := strings.Index(f.SQL, f.Body); f.Body != "" && at >= 0 {
-				f.Line += strings.Count(f.SQL[:at], "\n")
-			}
 		}
+	}
+	f.Language, f.Body = FunctionSource(n)
+	if at := strings.Index(f.SQL, f.Body); f.Body != "" && at >= 0 {
+		f.Line += strings.Count(f.SQL[:at], "\n")
 	}
 	list := s.Functions[f.Name]
 	for i, old := range list {
@@ -52,7 +47,7 @@ func (f *Function) Dropped(o *pg.ObjectWithArgs) bool {
 	}
 	var b strings.Builder
 	for _, a := range o.GetObjargs() {
-		b.WriteString(last(Strings(a.GetTypeName().GetNames())) + strings.Repeat("[]", len(a.GetTypeName().GetArrayBounds())) + ",")
+		b.WriteString(written(a.GetTypeName()))
 	}
 	return b.String() == inputs(f.Create)
 }
@@ -63,16 +58,47 @@ func sameParameters(a, b *pg.CreateFunctionStmt) bool {
 }
 
 func inputs(n *pg.CreateFunctionStmt) string {
+	in, _ := Parameters(n)
 	var b strings.Builder
+	for _, param := range in {
+		b.WriteString(written(param.GetArgType()))
+	}
+	return b.String()
+}
+
+// written is a type as it is written, without its schema.
+func written(t *pg.TypeName) string {
+	return Last(Strings(t.GetNames())) + strings.Repeat("[]", len(t.GetArrayBounds())) + ","
+}
+
+// Parameters returns what a function takes and what it gives; INOUT is both.
+func Parameters(n *pg.CreateFunctionStmt) (in, out []*pg.FunctionParameter) {
 	for _, p := range n.GetParameters() {
 		switch param := p.GetFunctionParameter(); param.GetMode() {
 		case pg.FunctionParameterMode_FUNC_PARAM_OUT, pg.FunctionParameterMode_FUNC_PARAM_TABLE:
+			out = append(out, param)
+		case pg.FunctionParameterMode_FUNC_PARAM_INOUT:
+			in, out = append(in, param), append(out, param)
 		default:
-			names := Strings(param.GetArgType().GetNames())
-			b.WriteString(last(names) + strings.Repeat("[]", len(param.GetArgType().GetArrayBounds())) + ",")
+			in = append(in, param)
 		}
 	}
-	return b.String()
+	return in, out
+}
+
+// FunctionSource returns a function's language in lower case, and its body if that is
+// a string.
+func FunctionSource(n *pg.CreateFunctionStmt) (language, body string) {
+	language = "sql"
+	for _, o := range n.GetOptions() {
+		switch e := o.GetDefElem(); e.GetDefname() {
+		case "language":
+			language = strings.ToLower(e.GetArg().GetString_().GetSval())
+		case "as":
+			body = first(Strings(e.GetArg().GetList().GetItems()))
+		}
+	}
+	return language, body
 }
 
 // Volatile finds the first call in an expression whose value differs from row
@@ -113,7 +139,7 @@ func (s *Schema) ownVolatility(names []string, args int) Volatility {
 		v = Steady
 	}
 	if v == NotBuiltin {
-		return ExtensionVolatility(last(names))
+		return ExtensionVolatility(Last(names))
 	}
 	return v
 }

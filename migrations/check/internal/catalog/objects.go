@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"maps"
 	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -196,13 +197,13 @@ func (s change) drop(n *pg.DropStmt) {
 			s.forgetRights(s.ObjectKey(pg.ObjectType_OBJECT_FUNCTION, o))
 		case pg.ObjectType_OBJECT_POLICY:
 			if len(parts) > 1 {
-				delete(s.RelationAs(parts[:len(parts)-1], Table).Policies, last(parts))
+				delete(s.RelationAs(parts[:len(parts)-1], Table).Policies, Last(parts))
 			}
 		case pg.ObjectType_OBJECT_SCHEMA:
 			s.dropSchema(first(parts))
 		case pg.ObjectType_OBJECT_TRIGGER:
 			if len(parts) > 1 {
-				delete(s.RelationAs(parts[:len(parts)-1], Table).Triggers, last(parts))
+				delete(s.RelationAs(parts[:len(parts)-1], Table).Triggers, Last(parts))
 			}
 		default:
 			delete(s.Others, s.ObjectKey(n.GetRemoveType(), o))
@@ -218,21 +219,9 @@ func (s change) drop(n *pg.DropStmt) {
 
 func (s change) dropSchema(name string) {
 	delete(s.Schemas, name)
-	for n := range s.Relations {
-		if n.Schema == name {
-			delete(s.Relations, n)
-		}
-	}
-	for n := range s.Types {
-		if n.Schema == name {
-			delete(s.Types, n)
-		}
-	}
-	for n := range s.Functions {
-		if n.Schema == name {
-			delete(s.Functions, n)
-		}
-	}
+	maps.DeleteFunc(s.Relations, func(n Name, _ *Relation) bool { return n.Schema == name })
+	maps.DeleteFunc(s.Types, func(n Name, _ *UserType) bool { return n.Schema == name })
+	maps.DeleteFunc(s.Functions, func(n Name, _ []*Function) bool { return n.Schema == name })
 }
 
 // ObjectParts returns the parts of the name of an object in a DROP statement.

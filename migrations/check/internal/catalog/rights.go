@@ -22,7 +22,7 @@ func (s *Schema) ObjectKey(kind pg.ObjectType, object *pg.Node) string {
 		return "extension " + strings.Join(parts, "")
 	case pg.ObjectType_OBJECT_RULE:
 		if len(parts) > 1 {
-			return "rule " + s.Resolve(parts[:len(parts)-1]).String() + "." + last(parts)
+			return "rule " + s.Resolve(parts[:len(parts)-1]).String() + "." + Last(parts)
 		}
 	case pg.ObjectType_OBJECT_CAST:
 		if types := object.GetList().GetItems(); len(types) == 2 {

@@ -6,7 +6,7 @@
 package catalog
 
 import (
-	"strings"
+	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 )
@@ -133,19 +133,9 @@ type Index struct {
 // Uses reports whether an index has a column among its keys, expressions or
 // predicate.
 func (i *Index) Uses(column string) bool {
-	for _, c := range i.Columns {
-		if c == column {
-			return true
-		}
-	}
-	for _, e := range append([]*pg.Node{i.Where}, i.Exprs...) {
-		for _, c := range Columns(e) {
-			if c == column {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.Contains(i.Columns, column) || slices.ContainsFunc(append([]*pg.Node{i.Where}, i.Exprs...), func(e *pg.Node) bool {
+		return slices.Contains(Columns(e), column)
+	})
 }
 
 // UserType is a type that the database defines.
@@ -293,21 +283,14 @@ func (r *Relation) DefaultPartition() *Relation {
 // none partial; except is left out.
 func (r *Relation) UniqueOn(columns []string, except *Index) bool {
 	for _, i := range r.Indexes {
-		if i != except && i.Unique && i.Where == nil && sameSet(i.Columns, columns) {
+		if i != except && i.Unique && i.Where == nil && SameSet(i.Columns, columns) {
 			return true
 		}
 	}
 	return false
 }
 
-func sameSet(a, b []string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for _, x := range a {
-		if !strings.Contains("\x00"+strings.Join(b, "\x00")+"\x00", "\x00"+x+"\x00") {
-			return false
-		}
-	}
-	return true
+// SameSet reports whether two lists hold the same, in any order.
+func SameSet(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }

@@ -66,8 +66,7 @@ func (s change) inherit(child, parent *Relation) {
 func (s change) partitionIndexes(t *Relation) {
 	for _, p := range t.Parents {
 		for _, i := range p.Indexes {
-			s.addIndex(t, &Index{Unique: i.Unique, Method: i.Method, Columns: i.Columns, Opclasses: i.Opclasses,
-				Collations: i.Collations, Exprs: i.Exprs, Where: i.Where}, s.indexName(t, named(i.Columns), "idx"))
+			s.copyIndex(t, i)
 		}
 	}
 }
@@ -134,9 +133,7 @@ func (s change) like(t *Relation, l *pg.TableLikeClause) {
 	}
 	if options&likeIndexes != 0 {
 		for _, i := range source.Indexes {
-			suffix := "idx"
-			s.addIndex(t, &Index{Unique: i.Unique, Method: i.Method, Columns: i.Columns, Opclasses: i.Opclasses,
-				Collations: i.Collations, Exprs: i.Exprs, Where: i.Where}, s.indexName(t, named(i.Columns), suffix))
+			s.copyIndex(t, i)
 		}
 	}
 }
@@ -181,13 +178,7 @@ func (s change) ownSequence(t *Relation, c *Column, options []*pg.Node) {
 	s.Relations[name] = &Relation{Name: name, Kind: Sequence, File: s.File, Known: true, Owner: t, Temporary: t.Temporary, Start: starts(options)}
 }
 
-func collation(c *pg.CollateClause) string {
-	names := Strings(c.GetCollname())
-	if len(names) == 0 {
-		return ""
-	}
-	return names[len(names)-1]
-}
+func collation(c *pg.CollateClause) string { return Last(Strings(c.GetCollname())) }
 
 func (s change) columnConstraints(t *Relation, c *Column, list []*pg.Node) {
 	for _, n := range list {

@@ -168,7 +168,7 @@ func (s *Schema) typeOf(expr *pg.Node, from []item) Type {
 			continue
 		}
 		for _, c := range i.columns {
-			if c.Name == last(names) {
+			if c.Name == Last(names) {
 				return c.Type
 			}
 		}
@@ -180,14 +180,14 @@ func (s *Schema) typeOf(expr *pg.Node, from []item) Type {
 func resultName(expr *pg.Node) string {
 	switch n := expr.GetNode().(type) {
 	case *pg.Node_ColumnRef:
-		return last(Strings(n.ColumnRef.GetFields()))
+		return Last(Strings(n.ColumnRef.GetFields()))
 	case *pg.Node_FuncCall:
-		return last(Strings(n.FuncCall.GetFuncname()))
+		return Last(Strings(n.FuncCall.GetFuncname()))
 	case *pg.Node_TypeCast:
 		if name := resultName(n.TypeCast.GetArg()); name != "?column?" {
 			return name
 		}
-		return last(Strings(n.TypeCast.GetTypeName().GetNames()))
+		return Last(Strings(n.TypeCast.GetTypeName().GetNames()))
 	case *pg.Node_CoalesceExpr:
 		return "coalesce"
 	case *pg.Node_CaseExpr:

@@ -63,6 +63,14 @@ func Strings(list []*pg.Node) []string {
 	return parts
 }
 
+// Last returns the last part of a name, which is the name itself; "" for none.
+func Last(parts []string) string {
+	if len(parts) == 0 {
+		return ""
+	}
+	return parts[len(parts)-1]
+}
+
 // Text returns a string constant, looking through casts.
 func Text(node *pg.Node) (string, bool) {
 	if c := node.GetTypeCast(); c != nil {

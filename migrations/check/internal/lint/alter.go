@@ -274,8 +274,7 @@ func (j tableJudge) identity(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 
 // numbers reports whether a default takes the next number of a sequence.
 func numbers(def *pg.Node) bool {
-	names := catalog.Strings(def.GetFuncCall().GetFuncname())
-	return len(names) > 0 && names[len(names)-1] == "nextval"
+	return catalog.Last(catalog.Strings(def.GetFuncCall().GetFuncname())) == "nextval"
 }
 
 // numberedAnew reports an identity that replaces the numbers of a sequence, unless the

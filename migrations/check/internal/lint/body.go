@@ -143,17 +143,7 @@ func (j bodyJudge) nested(sql string) {
 // migration calls it.
 func (j bodyJudge) createFunction(n *pg.CreateFunctionStmt) {
 	j.setOptions(n.GetOptions())
-	language, body := "sql", ""
-	for _, o := range n.GetOptions() {
-		switch e := o.GetDefElem(); e.GetDefname() {
-		case "language":
-			language = strings.ToLower(e.GetArg().GetString_().GetSval())
-		case "as":
-			if parts := catalog.Strings(e.GetArg().GetList().GetItems()); len(parts) > 0 {
-				body = parts[0]
-			}
-		}
-	}
+	language, body := catalog.FunctionSource(n)
 	j.refuseFunction(n, language, body)
 	switch {
 	case language == "plpgsql" && j.at.line == 0:
@@ -169,8 +159,7 @@ func (j bodyJudge) createFunction(n *pg.CreateFunctionStmt) {
 
 func (j bodyJudge) selectStatement(node *pg.Node, n *pg.SelectStmt) {
 	for _, cte := range n.GetWithClause().GetCtes() {
-		switch q := cte.GetCommonTableExpr().GetCtequery(); q.GetNode().(type) {
-		case *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_InsertStmt, *pg.Node_MergeStmt:
+		if q := cte.GetCommonTableExpr().GetCtequery(); writes(q) {
 			j.write(q)
 		}
 	}

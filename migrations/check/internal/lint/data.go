@@ -58,8 +58,7 @@ func withClause(node *pg.Node) []*pg.Node {
 // write judges UPDATE, DELETE, INSERT and MERGE.
 func (j *judge) write(node *pg.Node) {
 	for _, cte := range withClause(node) {
-		switch q := cte.GetCommonTableExpr().GetCtequery(); q.GetNode().(type) {
-		case *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_InsertStmt, *pg.Node_MergeStmt:
+		if q := cte.GetCommonTableExpr().GetCtequery(); writes(q) {
 			j.write(q)
 		}
 	}
@@ -93,13 +92,7 @@ func (j *judge) write(node *pg.Node) {
 
 // rowLocks judges SELECT … FOR UPDATE and its kin, in a statement or inside one.
 func (j *judge) rowLocks(node *pg.Node) {
-	with := map[string]bool{}
-	catalog.Walk(node, func(n *pg.Node) bool {
-		if name := n.GetCommonTableExpr().GetCtename(); name != "" {
-			with[name] = true
-		}
-		return true
-	})
+	with := withNames(node)
 	catalog.Walk(node, func(n *pg.Node) bool {
 		query := n.GetSelectStmt()
 		if fewRows(query) && !j.at.loop {
@@ -120,6 +113,18 @@ func (j *judge) rowLocks(node *pg.Node) {
 		}
 		return true
 	})
+}
+
+// withNames returns the names of the common table expressions of a statement.
+func withNames(node *pg.Node) map[string]bool {
+	names := map[string]bool{}
+	catalog.Walk(node, func(n *pg.Node) bool {
+		if c := n.GetCommonTableExpr(); c != nil {
+			names[c.GetCtename()] = true
+		}
+		return true
+	})
+	return names
 }
 
 // lockedTables returns the tables whose rows a locking clause locks: those that it

@@ -38,7 +38,7 @@ func (j nameJudge) drop(n *pg.DropStmt) {
 		if n.GetRemoveType() == pg.ObjectType_OBJECT_TRIGGER && len(parts) > 1 {
 			t := j.schema.RelationAs(parts[:len(parts)-1], catalog.Table)
 			d := j.gone(t)
-			d.triggers = append(d.triggers, t.Triggers[last(parts)].Function)
+			d.triggers = append(d.triggers, t.Triggers[catalog.Last(parts)].Function)
 		}
 		name := catalog.Name{Name: strings.Join(parts, ".")}.Name
 		switch rule, breaking := dropRules[n.GetRemoveType()]; {
@@ -73,7 +73,7 @@ func (j nameJudge) uncalled(kind pg.ObjectType, parts []string) bool {
 		return false
 	}
 	for _, f := range list {
-		if types := catalog.Strings(f.Create.GetReturnType().GetNames()); len(types) == 0 || types[len(types)-1] != "trigger" {
+		if catalog.Last(catalog.Strings(f.Create.GetReturnType().GetNames())) != "trigger" {
 			return false
 		}
 	}

@@ -247,7 +247,8 @@ func (j nameJudge) recreatedFunction(parts []string, o *pg.ObjectWithArgs) func(
 
 // differs says why calls of one function fail on another; "" if they do not.
 func differs(old, now *catalog.Function) string {
-	was, is := inputs(old.Create), inputs(now.Create)
+	was, gave := catalog.Parameters(old.Create)
+	is, gives := catalog.Parameters(now.Create)
 	if len(is) < len(was) {
 		return "none takes the arguments that it took"
 	}
@@ -269,36 +270,12 @@ func differs(old, now *catalog.Function) string {
 	if a, b := typeText(old.Create.GetReturnType()), typeText(now.Create.GetReturnType()); a != b {
 		return fmt.Sprintf("it returns %s and returned %s", b, a)
 	}
-	for i, p := range results(old.Create) {
-		if list := results(now.Create); i >= len(list) || list[i].GetName() != p.GetName() || typeText(list[i].GetArgType()) != typeText(p.GetArgType()) {
+	for i, p := range gave {
+		if i >= len(gives) || gives[i].GetName() != p.GetName() || typeText(gives[i].GetArgType()) != typeText(p.GetArgType()) {
 			return "its result columns are others"
 		}
 	}
 	return ""
-}
-
-func inputs(n *pg.CreateFunctionStmt) []*pg.FunctionParameter {
-	in, _ := parameters(n)
-	return in
-}
-
-func results(n *pg.CreateFunctionStmt) []*pg.FunctionParameter {
-	_, out := parameters(n)
-	return out
-}
-
-func parameters(n *pg.CreateFunctionStmt) (in, out []*pg.FunctionParameter) {
-	for _, p := range n.GetParameters() {
-		switch param := p.GetFunctionParameter(); param.GetMode() {
-		case pg.FunctionParameterMode_FUNC_PARAM_OUT, pg.FunctionParameterMode_FUNC_PARAM_TABLE:
-			out = append(out, param)
-		case pg.FunctionParameterMode_FUNC_PARAM_INOUT:
-			in, out = append(in, param), append(out, param)
-		default:
-			in = append(in, param)
-		}
-	}
-	return in, out
 }
 
 func typeText(t *pg.TypeName) string {

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -68,7 +69,7 @@ func (l *lockList) action(t *catalog.Relation, cmd *pg.AlterTableCmd) catalog.Mo
 		l.dropConstraint(t, cmd.GetName())
 	case pg.AlterTableType_AT_DropColumn:
 		for _, c := range t.Constraints {
-			if c.Kind == catalog.Foreign && len(c.Columns) > 0 && contains(c.Columns, cmd.GetName()) {
+			if c.Kind == catalog.Foreign && slices.Contains(c.Columns, cmd.GetName()) {
 				l.put(Lock{Relation: c.Target, Mode: catalog.AccessExclusive, Second: true})
 			}
 		}
@@ -115,15 +116,6 @@ func (l *lockList) dropConstraint(t *catalog.Relation, name string) {
 	if c := t.Constraint(name); c != nil && c.Kind == catalog.Foreign {
 		l.put(Lock{Relation: c.Target, Mode: catalog.AccessExclusive, Second: true})
 	}
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 func (l *lockList) drop(n *pg.DropStmt) {

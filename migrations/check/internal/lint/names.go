@@ -46,15 +46,11 @@ func (j nameJudge) constraintRenamed(t *catalog.Relation, c *catalog.Constraint,
 	was := *c
 	j.unless(func() bool {
 		now := t.Constraint(was.Name)
-		return now != nil && now.Kind != catalog.Check && now.Kind != catalog.Foreign && sameColumns(now.Columns, was.Columns)
+		return now != nil && now.Kind != catalog.Check && now.Kind != catalog.Foreign && catalog.SameSet(now.Columns, was.Columns)
 	},
 		func() {
 			j.reportf(0, "rename-constraint", "%s %s of %s gets the name %s", was.Kind, catalog.Quote(was.Name), t.Name, catalog.Quote(to))
 		})
-}
-
-func sameColumns(a, b []string) bool {
-	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
 // uniqueStill reports whether the columns of a dropped constraint are still unique in
@@ -70,7 +66,7 @@ func (j *judge) uniqueStill(t *catalog.Relation, was catalog.Constraint) func() 
 		}
 		var now *catalog.Constraint
 		for _, c := range t.Constraints {
-			if (c.Kind == catalog.Unique || c.Kind == catalog.Primary) && sameColumns(c.Columns, was.Columns) && (now == nil || c.Name == was.Name) {
+			if (c.Kind == catalog.Unique || c.Kind == catalog.Primary) && catalog.SameSet(c.Columns, was.Columns) && (now == nil || c.Name == was.Name) {
 				now = c
 			}
 		}

@@ -31,7 +31,7 @@ func (j *judge) sessionDefault(of string, n *pg.VariableSetStmt, made bool) {
 	set := n.GetKind() == pg.VariableSetKind_VAR_SET_VALUE
 	narrows := slices.Contains(narrowingSettings, name)
 	if _, limit := limits[name]; limit && set {
-		d, ok := duration(constant(firstNode(n.GetArgs())))
+		d, ok := duration(constant(first(n.GetArgs())))
 		narrows = !ok || d > 0 && d.Milliseconds() < shortLimit
 	}
 	if name == "lock_timeout" && set && !made {

@@ -162,19 +162,12 @@ func implies(a, b *pg.Node) bool {
 		return false
 	}
 	if values := listed(y); values != nil {
-		return provesList([]*pg.Node{a}, last(catalog.Columns(x.GetLexpr())), values)
+		return provesList([]*pg.Node{a}, catalog.Last(catalog.Columns(x.GetLexpr())), values)
 	}
-	operator := last(catalog.Strings(x.GetName()))
+	operator := catalog.Last(catalog.Strings(x.GetName()))
 	by, ok := compareConstants(x.GetRexpr(), y.GetRexpr())
-	return ok && operator == last(catalog.Strings(y.GetName())) &&
+	return ok && operator == catalog.Last(catalog.Strings(y.GetName())) &&
 		(strings.HasPrefix(operator, "<") && operator != "<>" && by <= 0 || strings.HasPrefix(operator, ">") && by >= 0)
-}
-
-func last(list []string) string {
-	if len(list) == 0 {
-		return ""
-	}
-	return list[len(list)-1]
 }
 
 // refuseNull judges what makes a column NOT NULL. A column that has a default, or that
@@ -198,7 +191,7 @@ func (j tableJudge) refuseNull(t *catalog.Relation, at int32, column, sql string
 func (j tableJudge) refuseForeign(t *catalog.Relation, c *pg.Constraint) {
 	columns, target := catalog.Strings(c.GetFkAttrs()), j.schema.Relation(c.GetPktable())
 	for _, o := range slices.Concat(t.Constraints, j.gone(t).constraints) {
-		if o.Kind == catalog.Foreign && o.Target == target && sameColumns(o.Columns, columns) {
+		if o.Kind == catalog.Foreign && o.Target == target && catalog.SameSet(o.Columns, columns) {
 			return
 		}
 	}

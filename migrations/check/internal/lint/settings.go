@@ -31,7 +31,7 @@ func (j *judge) set(n *pg.VariableSetStmt) {
 		if n.GetIsLocal() && j.alone() {
 			return // SET LOCAL ends with its own statement
 		}
-		value, _ := catalog.Text(firstNode(n.GetArgs()))
+		value, _ := catalog.Text(first(n.GetArgs()))
 		j.utc = strings.EqualFold(value, "utc") || strings.EqualFold(value, "gmt") || strings.EqualFold(value, "etc/utc")
 		return
 	}
@@ -42,14 +42,7 @@ func (j *judge) set(n *pg.VariableSetStmt) {
 		j.limit(migrations.RuleTimeout, "the runner's "+name+" is given up")
 		return
 	}
-	j.limitTo(name, constant(firstNode(n.GetArgs())))
-}
-
-func firstNode(list []*pg.Node) *pg.Node {
-	if len(list) == 0 {
-		return nil
-	}
-	return list[0]
+	j.limitTo(name, constant(first(n.GetArgs())))
 }
 
 // limit reports a limit that is too high, unless the file's reader has done so.

@@ -59,7 +59,7 @@ func (j tableJudge) constraintThere(t *catalog.Relation, c *pg.Constraint, colum
 		j.reportf(c.GetLocation(), "if-not-exists", "%s is there, and has no %s on (%s)%s", t.Name, what, quoteAll(columns), nothingMade)
 	}
 	has := func(kind catalog.ConstraintKind) bool {
-		return slices.ContainsFunc(t.Constraints, func(x *catalog.Constraint) bool { return x.Kind == kind && sameColumns(x.Columns, columns) })
+		return slices.ContainsFunc(t.Constraints, func(x *catalog.Constraint) bool { return x.Kind == kind && catalog.SameSet(x.Columns, columns) })
 	}
 	switch c.GetContype() {
 	case pg.ConstrType_CONSTR_PRIMARY:

@@ -81,7 +81,7 @@ func (j *judge) workUnderLock(node *pg.Node, held heldLock) {
 			j.reportf(0, "lock-held", "%s is read while the transaction holds %s", source.Name, held)
 		}
 		catalog.Walk(node, func(n *pg.Node) bool {
-			if names := catalog.Strings(n.GetFuncCall().GetFuncname()); len(names) > 0 && strings.HasPrefix(names[len(names)-1], "pg_sleep") {
+			if strings.HasPrefix(catalog.Last(catalog.Strings(n.GetFuncCall().GetFuncname())), "pg_sleep") {
 				j.reportf(0, "lock-held", "it sleeps while the transaction holds %s", held)
 			}
 			return true
@@ -99,13 +99,7 @@ func (j *judge) workUnderLock(node *pg.Node, held heldLock) {
 // there before the file, or nil.
 func readsExisting(schema *catalog.Schema, query *pg.Node) *catalog.Relation {
 	var found *catalog.Relation
-	local := map[string]bool{}
-	catalog.Walk(query, func(n *pg.Node) bool {
-		if c := n.GetCommonTableExpr(); c != nil {
-			local[c.GetCtename()] = true
-		}
-		return true
-	})
+	local := withNames(query)
 	catalog.Walk(query, func(n *pg.Node) bool {
 		if select_ := n.GetSelectStmt(); select_ != nil && (smallLimit(select_) || endOfIndex(schema, select_)) {
 			return false

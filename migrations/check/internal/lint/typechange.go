@@ -27,7 +27,7 @@ func (j tableJudge) changeType(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 			j.reportf(0, "drop-default", "column %s of %s loses the default of %s and cannot be NULL: an INSERT that leaves it out fails", catalog.Quote(name), t.Name, column.Type)
 		})
 	}
-	collation := lastPart(def.GetCollClause())
+	collation := catalog.Last(catalog.Strings(def.GetCollClause().GetCollname()))
 	if column.File == j.schema.File && t.File == j.schema.File {
 		return
 	}
@@ -65,14 +65,6 @@ func (j tableJudge) changeType(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 	if quick {
 		j.reportf(0, "type-change", "column %s of %s changes from %s to %s", catalog.Quote(name), t.Name, column.Type, to)
 	}
-}
-
-func lastPart(c *pg.CollateClause) string {
-	names := catalog.Strings(c.GetCollname())
-	if len(names) == 0 {
-		return ""
-	}
-	return names[len(names)-1]
 }
 
 // usingColumn reports whether a USING expression is the column itself, or a cast of it
