@@ -173,7 +173,7 @@ func TestKilledInside(t *testing.T) {
 
 func until(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(90 * time.Second)
+	deadline := time.Now().Add(5 * time.Minute)
 	for !done() {
 		if time.Now().After(deadline) {
 			t.Fatalf("never happened: %s", what)

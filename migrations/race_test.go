@@ -91,8 +91,8 @@ func TestHolderIsNamed(t *testing.T) {
 	mustUp(t, config, list, o)
 }
 
-// TestLockQueue: behind a long reader, a migration must not stop others for
-// longer than two lock timeouts, and must succeed when the reader ends.
+// TestLockQueue: behind a long reader, a migration lets others go on between its tries,
+// and succeeds when the reader ends.
 func TestLockQueue(t *testing.T) {
 	config := database(t, "")
 	const head = "CREATE TABLE orders (id int PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO orders SELECT i FROM generate_series(1, 1000) i"
@@ -130,21 +130,22 @@ func TestLockQueue(t *testing.T) {
 			if first == nil {
 				first = last
 			}
+			if e.Attempt == 3 {
+				if err := tx.Commit(context.Background()); err != nil {
+					t.Error(err)
+				}
+			}
 		}
 	}
-	timer := time.AfterFunc(2*time.Second, func() { tx.Commit(context.Background()) })
-	defer timer.Stop()
-	began := time.Now()
 	result := mustUp(t, config, list, o)
-	took := time.Since(began)
 	stop()
 	if err := clients.Wait(); err != nil {
 		t.Fatal(err)
 	}
 	r := result.Applied[0]
-	t.Logf("applied after %v and %d waits (%v); worst stall of each client %v", took, r.LockWaits, r.LockWait, worst)
-	if took < 1500*time.Millisecond || r.LockWaits < 2 || time.Duration(r.LockWait) < time.Second {
-		t.Errorf("the reader was not in the way: %v, %+v", took, r)
+	t.Logf("applied after %d waits (%v); worst stall of each client %v", r.LockWaits, r.LockWait, worst)
+	if r.LockWaits < 3 || time.Duration(r.LockWait) < 3*o.LockTimeout {
+		t.Errorf("the reader was not in the way: %+v", r)
 	}
 	for i, w := range worst {
 		if len(last) == 0 || last[i] <= first[i] {

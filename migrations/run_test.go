@@ -269,14 +269,10 @@ func TestInterrupted(t *testing.T) {
 					}
 				}
 			}()
-			began := time.Now()
 			_, err := Up(ctx, config, files(t, head, tt.text), o)
 			partial, ok := errors.AsType[*PartialError](err)
 			if !ok || !partial.Interrupted() {
 				t.Fatalf("error: %v", err)
-			}
-			if took := time.Since(began); took > 30*time.Second {
-				t.Errorf("took %v", took)
 			}
 			tt.want.Applied, tt.want.Failed, tt.want.Err = []string{"0001_step_1"}, "0002_step_2", partial.Err
 			if diff := cmp.Diff(tt.want, *partial, cmp.Comparer(func(a, b error) bool { return a == b })); diff != "" {

@@ -48,7 +48,10 @@ func database(t *testing.T, template string) *pgx.ConnConfig {
 	if os.Getenv("E2E") != "1" {
 		t.Skip("needs PostgreSQL; run with E2E=1")
 	}
-	shared.start.Do(func() { shared.server, shared.err = scratch.Start(context.Background(), "autovacuum_naptime=1s") })
+	shared.start.Do(func() {
+		// PostgreSQL gives up a worker of autovacuum that has not started within the naptime.
+		shared.server, shared.err = scratch.Start(context.Background(), "autovacuum_naptime=5s")
+	})
 	if shared.err != nil {
 		t.Fatal(shared.err)
 	}
@@ -95,8 +98,8 @@ func value[T any](t *testing.T, conn *pgx.Conn, sql string, args ...any) T {
 func quick() Options {
 	o := DefaultOptions()
 	o.Release = "v1"
-	o.LockWait = 20 * time.Second
-	o.RunnerWait = 30 * time.Second
+	o.LockWait = 2 * time.Minute
+	o.RunnerWait = 2 * time.Minute
 	return o
 }
 

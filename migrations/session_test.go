@@ -105,9 +105,8 @@ func TestAutovacuumGivesWay(t *testing.T) {
 	until(t, "autovacuum works on the table", func() bool {
 		return value[int](t, conn, "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.backend_type = 'autovacuum worker' AND l.relation = 'a'::regclass AND l.mode = 'ShareUpdateExclusiveLock'") > 0
 	})
-	began := time.Now()
 	mustUp(t, config, list, quick())
-	if took := time.Since(began); took > 30*time.Second {
-		t.Errorf("took %v", took)
+	if ended := value[int](t, conn, "SELECT autovacuum_count FROM pg_stat_user_tables WHERE relname = 'a'"); ended != 0 {
+		t.Error("the migration waited for the end of the vacuum")
 	}
 }

@@ -69,9 +69,7 @@ func TestHealth(t *testing.T) {
 	eventually(t, "it is healthy", func() bool { return f.state(b) == "healthy" })
 	b.Server.Close()
 	eventually(t, "it is gone", func() bool { return f.state(b) == "unhealthy Target.FailedHealthChecks" })
-	if got := f.reported(); got != "unhealthy healthy unhealthy" {
-		t.Errorf("reported %s", got)
-	}
+	eventually(t, "all of it is reported", func() bool { return f.reported() == "unhealthy healthy unhealthy" })
 	if status, _ := f.get(t, "/x"); status != 502 {
 		t.Errorf("status %d of a closed target", status)
 	}
