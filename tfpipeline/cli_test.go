@@ -13,9 +13,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/spf13/pflag"
 
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/config/configtest"
@@ -219,5 +222,58 @@ func TestConfig(t *testing.T) {
 	}
 	if _, stderr, code := cli(t, "config"); code != console.ExitFailed || !strings.Contains(stderr, "next: tfpipeline config -json") {
 		t.Errorf("exit %d, %s", code, stderr)
+	}
+}
+
+// Every number and time of a command is refused below zero, and at zero where that would
+// mean nothing.
+func TestNumbers(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, folder := range []string{"envs/shared", "modules"} { // as in a checkout
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	zero := map[string]bool{ // whether it means something
+		"lock-timeout": true, "lock-wait": true, "limit": true, // not at all; not at all; all of them
+		"timeout": false, "since": false, "every": false, "tasks": false, "speed": false,
+	}
+	with := map[string][]string{
+		"run": {"-task", "migrate"}, "scale": {"-service", "api", "-tasks", "1"}, "promote": {"-release", "v1.0.0"},
+	}
+	a := &app{platform: configtest.Docs(), console: &console.Console{}}
+	tried := 0
+	for _, c := range a.program().Command().Commands() {
+		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			kind := f.Value.Type()
+			if kind != "int" && kind != "duration" {
+				if strings.ContainsAny(f.DefValue, "0123456789") && kind != "string" {
+					t.Errorf("%s -%s: a number of type %s is not checked", c.Name(), f.Name, kind)
+				}
+				return
+			}
+			tried++
+			sensible, known := zero[f.Name]
+			if !known {
+				t.Errorf("%s -%s: does zero mean something?", c.Name(), f.Name)
+			}
+			for _, value := range []string{"-1", "0"} {
+				if kind == "duration" {
+					value += "s"
+				}
+				line := slices.Concat([]string{c.Name()}, with[c.Name()], []string{"-" + f.Name, value})
+				if c.Flags().Lookup("env") != nil {
+					line = append(line, "-env", "staging")
+				}
+				_, stderr, code := cli(t, line...)
+				says := strings.Contains(stderr, "tfpipeline: -"+f.Name+" ") || strings.Contains(stderr, "tfpipeline: local: -"+f.Name+" ") || c.Name() == "scale" && strings.Contains(stderr, "0 tasks")
+				if want := value[0] == '-' || !sensible; says != want || code != console.ExitFailed {
+					t.Errorf("%s: exit %d, %s", strings.Join(line, " "), code, stderr)
+				}
+			}
+		})
+	}
+	if tried < 15 {
+		t.Errorf("only %d flags were tried", tried)
 	}
 }

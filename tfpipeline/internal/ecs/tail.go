@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -19,9 +20,18 @@ import (
 // it was never applied.
 var ErrNoLogGroup = errors.New("there is no log group")
 
-// logSlack is how late a line may come: CloudWatch sorts the lines of several
-// streams, and not at once.
-const logSlack = time.Minute
+// A line may come late: CloudWatch sorts the lines of several streams, and not at once,
+// and what sends them may have to try for minutes. Each read looks back logSlack, and
+// every lateEvery one looks back lateWithin.
+const (
+	logSlack   = time.Minute
+	lateEvery  = time.Minute
+	lateWithin = 15 * time.Minute
+)
+
+// tailMemory bounds how many lines a tail remembers. Of a log that has more within
+// lateWithin, later lines are given up sooner.
+const tailMemory = 200_000
 
 // Tail reads the logs of services and one-off tasks from a time on, and
 // returns no line twice.
@@ -29,10 +39,17 @@ type Tail struct {
 	environment *Environment
 	names       []string
 	grep        string
-	// from is, by name, the time from which its log is read next: logSlack before its
-	// newest line, by the clock of whoever wrote that.
-	from map[string]time.Time
-	// seen are the events that were returned, with their time.
+	logs        map[string]*tailed
+	// looked is when a read last looked back lateWithin.
+	looked time.Time
+}
+
+// tailed is one log. Its times are by the clock of whoever wrote the lines, unless that
+// is ahead.
+type tailed struct {
+	// from is the time before which nothing is returned any more.
+	from, newest time.Time
+	// seen are the lines from then on that were returned, by the event's id.
 	seen map[string]time.Time
 }
 
@@ -46,10 +63,11 @@ type TailLine struct {
 // Tail begins at a time. Of what is written it returns the lines that contain
 // grep, in upper or lower case.
 func (e *Environment) Tail(names []string, grep string, from time.Time) *Tail {
-	// CloudWatch counts milliseconds; what is finer would be read twice.
-	t := &Tail{e, names, strings.ToLower(grep), map[string]time.Time{}, map[string]time.Time{}}
+	// CloudWatch counts milliseconds, from 1970 on; what is finer would be read twice.
+	from = time.UnixMilli(max(from.UnixMilli(), 0))
+	t := &Tail{environment: e, names: names, grep: strings.ToLower(grep), logs: map[string]*tailed{}}
 	for _, name := range names {
-		t.from[name] = from.Truncate(time.Millisecond)
+		t.logs[name] = &tailed{from: from, newest: from, seen: map[string]time.Time{}}
 	}
 	return t
 }
@@ -79,70 +97,83 @@ func (t *Tail) Follow(ctx context.Context, pace time.Duration, print func(TailLi
 
 // Read returns what is new since the last time, in the order of time; where
 // it fails, what it has read until then.
-func (t *Tail) Read(ctx context.Context) ([]TailLine, error) {
-	lines, err := t.read(ctx)
+func (t *Tail) Read(ctx context.Context) (lines []TailLine, err error) {
+	now := time.Now()
+	back := now.Sub(t.looked) >= lateEvery
+	for _, name := range t.names {
+		if lines, err = t.read(ctx, name, back, lines); err != nil {
+			break
+		}
+	}
 	slices.SortStableFunc(lines, func(a, b TailLine) int { return cmp.Compare(a.Time.UnixMilli(), b.Time.UnixMilli()) })
-	if err != nil {
-		return lines, err
+	if err == nil && back {
+		t.looked = now
 	}
-	newest := map[string]time.Time{}
-	for id, at := range t.seen {
-		if name, _, _ := strings.Cut(id, " "); at.After(newest[name]) {
-			newest[name] = at
-		}
-	}
-	for name, at := range newest {
-		if from := at.Add(-logSlack); from.After(t.from[name]) {
-			t.from[name] = from
-		}
-	}
-	for id, at := range t.seen {
-		if name, _, _ := strings.Cut(id, " "); at.Before(t.from[name]) {
-			delete(t.seen, id) // it cannot come again
-		}
-	}
-	return lines, nil
+	return lines, err
 }
 
-func (t *Tail) read(ctx context.Context) (lines []TailLine, err error) {
-	for _, name := range t.names {
-		group := t.environment.platform.LogGroup(t.environment.name, name)
-		pages := cloudwatchlogs.NewFilterLogEventsPaginator(t.environment.logs, &cloudwatchlogs.FilterLogEventsInput{
-			LogGroupName: &group, StartTime: new(t.from[name].UnixMilli()),
-		})
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx)
-			if is(err, "ResourceNotFoundException") {
-				return lines, fmt.Errorf("read log of %s: %w %s", name, ErrNoLogGroup, group)
+// read adds to lines what is new in one log.
+func (t *Tail) read(ctx context.Context, name string, back bool, lines []TailLine) ([]TailLine, error) {
+	l := t.logs[name]
+	start, newest := l.from, l.newest
+	if near := newest.Add(-logSlack); !back && near.After(start) {
+		start = near
+	}
+	group := t.environment.platform.LogGroup(t.environment.name, name)
+	pages := cloudwatchlogs.NewFilterLogEventsPaginator(t.environment.logs, &cloudwatchlogs.FilterLogEventsInput{
+		LogGroupName: &group, StartTime: new(start.UnixMilli()),
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if is(err, "ResourceNotFoundException") {
+			return lines, fmt.Errorf("read log of %s: %w %s", name, ErrNoLogGroup, group)
+		}
+		if err != nil {
+			return lines, failed(ctx, err, "read log of %s", name)
+		}
+		for _, e := range page.Events {
+			at := value(e.Timestamp)
+			if e.IngestionTime != nil { // a clock may be ahead, of which others' lines know nothing
+				at = min(at, *e.IngestionTime)
 			}
-			if err != nil {
-				return lines, failed(ctx, err, "read log of %s", name)
+			if at := time.UnixMilli(at); at.After(newest) {
+				newest = at
 			}
-			for _, e := range page.Events {
-				if line, ok := t.take(name, e); ok {
-					lines = append(lines, line)
-				}
+			if line, ok := t.take(name, e); ok {
+				lines = append(lines, line)
 			}
 		}
 	}
+	l.newest = newest
+	l.forget(tailMemory / len(t.names))
 	return lines, nil
 }
 
 // take returns an event as a line, unless it was returned before or is not
 // asked for.
 func (t *Tail) take(name string, e types.FilteredLogEvent) (TailLine, bool) {
-	id := name + " " + value(e.EventId)
-	if _, known := t.seen[id]; known {
+	message := strings.TrimRight(value(e.Message), "\r\n")
+	seen, id := t.logs[name].seen, value(e.EventId)
+	if _, known := seen[id]; known || !strings.Contains(strings.ToLower(message), t.grep) {
 		return TailLine{}, false
 	}
 	at := time.UnixMilli(value(e.Timestamp))
-	t.seen[id] = at
-	message := strings.TrimRight(value(e.Message), "\r\n")
-	if !strings.Contains(strings.ToLower(message), t.grep) {
-		return TailLine{}, false
-	}
+	seen[id] = at
 	stream := value(e.LogStreamName)
 	task := stream[strings.LastIndexByte(stream, '/')+1:]
 	task = task[strings.LastIndexByte(task, '-')+1:] // FireLens puts the container in front
 	return TailLine{name, task[:min(len(task), 8)], message, at}, true
+}
+
+// forget gives up the lines that are older than lateWithin, and the oldest of more than
+// so many.
+func (l *tailed) forget(most int) {
+	if from := l.newest.Add(-lateWithin); from.After(l.from) {
+		l.from = from
+	}
+	if len(l.seen) > most {
+		times := slices.SortedFunc(maps.Values(l.seen), time.Time.Compare)
+		l.from = times[len(times)-most/2] // not with each line that follows
+	}
+	maps.DeleteFunc(l.seen, func(_ string, at time.Time) bool { return at.Before(l.from) })
 }

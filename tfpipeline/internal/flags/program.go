@@ -2,12 +2,14 @@ package flags
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -70,6 +72,22 @@ func (v Verb) CheckArgs(args []string) error {
 		example = "tfpipeline " + v.Name + " -env " + args[0]
 	}
 	return console.Usage(fmt.Sprintf("%s takes no argument %q", v.Name, args[0]), example)
+}
+
+// checkNumbers refuses numbers and times below zero, which mean nothing to any command.
+func checkNumbers(verb string, set *flag.FlagSet) (err error) {
+	set.VisitAll(func(f *flag.Flag) {
+		value, _ := f.Value.(flag.Getter)
+		if value == nil {
+			return
+		}
+		number, isNumber := value.Get().(int)
+		length, isLength := value.Get().(time.Duration)
+		if isNumber && number < 0 || isLength && length < 0 {
+			err = errors.Join(err, console.Usage(fmt.Sprintf("-%s %s: it is below 0", f.Name, f.Value), "tfpipeline help "+verb))
+		}
+	})
+	return err
 }
 
 // Named refuses a name that is not in a list, and says which there are. kind is
@@ -167,7 +185,7 @@ func (v Verb) command(set *flag.FlagSet) *cobra.Command {
 	c := &cobra.Command{
 		Use: v.Name, Short: v.Summary, Args: cobra.ArbitraryArgs, ValidArgsFunction: cobra.FixedCompletions(v.Actions, cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := v.CheckArgs(args); err != nil {
+			if err := errors.Join(v.CheckArgs(args), checkNumbers(v.Name, set)); err != nil {
 				return err
 			}
 			if f := set.Lookup("env"); f != nil {

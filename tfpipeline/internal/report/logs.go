@@ -52,6 +52,9 @@ func (o *LogOptions) Declare(set *flag.FlagSet) {
 
 // Check refuses services and one-off tasks that the platform does not have.
 func (o LogOptions) Check(p config.Platform) error {
+	if o.since <= 0 {
+		return console.Usage("-since must be more than 0, such as 10m: it says how far back to begin", "tfpipeline logs -env "+o.Environment+" -since 10m")
+	}
 	for _, s := range o.services {
 		if err := flags.Named("service", s, p.ServiceNames(), "tfpipeline logs -env "+o.Environment+" -service"); err != nil {
 			return err
