@@ -91,15 +91,15 @@ func shorten(name string, room int) any {
 	return strings.Trim(name[:min(room, len(name))], "-")
 }
 
-// reservedNames are names that every environment's root already uses for
+// ReservedNames are names that every environment's root already uses for
 // modules, security groups and alarms; a container of that name would collide
 // with one.
-func reservedNames() []string {
+func ReservedNames() []string {
 	return []string{"alarms", "buckets", "cache", "cluster", "database", "firewall", "load-balancer", "log-bucket", "mail-identity", "network", "queues", "schedules", "secrets"}
 }
 
 // Reserved reports whether a name is forbidden for services and tasks.
-func Reserved(name string) bool { return slices.Contains(reservedNames(), name) }
+func Reserved(name string) bool { return slices.Contains(ReservedNames(), name) }
 
 // connectPrefix begins the name of Service Connect's container in a task.
 const connectPrefix = "ecs-service-connect-"
@@ -109,7 +109,7 @@ func (c *values) containerName(path, name, kind string) bool {
 		c.must(name != "localhost" && !strings.HasPrefix(name, connectPrefix), path, name,
 			"is what every task calls itself, or Service Connect's proxy in it", "storage") &&
 		c.must(!Reserved(name), path, name,
-			"is what an environment's own parts are called ("+strings.Join(reservedNames(), ", ")+"), so no "+kind+" may be", name+"-"+kind)
+			"is what an environment's own parts are called ("+strings.Join(ReservedNames(), ", ")+"), so no "+kind+" may be", name+"-"+kind)
 }
 
 // ambiguousNames finds environments whose name is a prefix of another's: a resource
