@@ -49,7 +49,7 @@ func TestInvalidMail(t *testing.T) {
 			p.Services[0].MailFrom, p.Services[0].Environment["MAIL_FROM"] = "shop", "x"
 		}, `services["store"].environment["MAIL_FROM"]: "MAIL_FROM" is a variable that the platform sets`},
 		"another record": {shop, func(p *config.Platform) { p.Environments[0].DMARC = "v=spf1 -all" },
-			`environments["qa"].dmarc: "v=spf1 -all" is not a DMARC record of up to 255 characters, which begins with v=DMARC1; p=; for example "v=DMARC1; p=quarantine"`},
+			`environments["qa"].dmarc: "v=spf1 -all" is not a DMARC record of up to 255 characters: v=DMARC1, then p with none, quarantine or reject, then further tags, with semicolons between; for example "v=DMARC1; p=quarantine"`},
 		"a record of nobody's": {configtest.Docs, func(p *config.Platform) { p.Environments[0].DMARC = "v=DMARC1; p=none" }, `environments["staging"].dmarc: "v=DMARC1; p=none" has no effect: no service and no task has a mailFrom`},
 	} {
 		p := c.platform()

@@ -682,7 +682,7 @@ type Size struct {
 	// queues (eight at most) that the service Receives from. It is a target like those
 	// above: with 100, a queue of 600 messages gets six tasks.
 	TargetBacklog int
-	// Minimums raise MinTasks at times, such as for the working day.
+	// Minimums raise MinTasks at times, such as for the working day (up to 200).
 	Minimums []Minimum
 }
 

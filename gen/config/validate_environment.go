@@ -76,6 +76,7 @@ func (c *checker) environments() {
 				"is twice what the slowest health check takes to notice a failure, and more than a release may be watched for: "+MaxHealthWindow.String(), MaxHealthWindow)
 		}
 	}
+	c.lookFits()
 	if len(used) == len(c.Environments) {
 		c.ambiguousNames()
 	}
@@ -102,6 +103,7 @@ func (c *checker) subdomain(path string, i int, e Environment, hosts map[string]
 		"is not the labels of a DNS name in lower case, without the domain", "staging") {
 		return
 	}
+	c.must(isRegistrable(e.Subdomain), at, e.Subdomain, registrableRule, "staging")
 	if first := hosts[e.Subdomain]; first != i {
 		example := any(e.Name)
 		if !isName(e.Name) {
@@ -115,7 +117,15 @@ func (c *checker) subdomain(path string, i int, e Environment, hosts map[string]
 		"makes a name of "+plural(len(host), "character")+", and a certificate's may have 64", "staging")
 }
 
-var emailPattern = regexp.MustCompile(`^[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]+@[A-Za-z0-9.-]+$`)
+// emailPattern has no dots at the ends of what stands before the @, and no two in a row.
+var emailPattern = regexp.MustCompile(`^[A-Za-z0-9!#$%&'*+/=?^_{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_{|}~-]+)*@[A-Za-z0-9.-]*[A-Za-z][A-Za-z0-9-]*$`)
+
+// isEmail reports whether an address has the form that SNS and SES take, up to 64
+// characters before the @ and 254 in all.
+func isEmail(address string) bool {
+	at := strings.LastIndex(address, "@")
+	return at <= 64 && len(address) <= 254 && emailPattern.MatchString(address) && isDNS(strings.ToLower(address[at+1:]), 2)
+}
 
 func (c *checker) alarms(path string, a Alarms) {
 	percent := func(field string, n int) {
@@ -131,14 +141,14 @@ func (c *checker) alarms(path string, a Alarms) {
 			path+".responseTime", a.ResponseTime, "is not a number of whole milliseconds, 10ms to 1m0s", 2*time.Second)
 	}
 	if c.absent(c.HasDatabase(), a.Connections != 0, path+".connections", a.Connections, noDatabase, 0) {
-		c.must(a.Connections >= 0 && a.Connections <= 262143, path+".connections", a.Connections, "is not a number of connections that PostgreSQL takes, 1 to 262143, or 0 for 80 % of the instance's", 60)
+		c.must(a.Connections >= 0 && a.Connections <= mostConnections, path+".connections", a.Connections, "is not a number of connections that PostgreSQL takes, 1 to 262143, or 0 for 80 % of the instance's", 60)
 	}
 	c.must(a.Period >= time.Minute && a.Period <= 24*time.Hour && a.Period%time.Minute == 0, path+".period", a.Period,
 		"is not a number of whole minutes, up to a day", 5*time.Minute)
 	for i, email := range a.Emails {
 		at := indexed(path+".emails", i)
 		domain := strings.ToLower(email[strings.LastIndex(email, "@")+1:])
-		if c.must(len(email) <= 254 && emailPattern.MatchString(email) && isDNS(domain, 2), at, email, "is not an e-mail address", "on-call@shop.io") {
+		if c.must(isEmail(email), at, email, "is not an e-mail address", "on-call@shop.io") {
 			c.must(slices.Index(a.Emails, email) == i, at, email, "is listed twice", nil)
 			c.must(!reservedDomain(domain), at, email, "is an address that nobody can have: its domain is reserved for documents and tests", "on-call@shop.io")
 		}

@@ -14,6 +14,11 @@ const (
 	// taskDefinition is the most bytes of a task definition, of which some are
 	// not the container's own: roles, logs, ports.
 	taskDefinition, taskOverhead = 64 << 10, 4 << 10
+	// dashboardServices is how many metrics fit into a graph of a dashboard.
+	dashboardServices = 500
+	// look is the most characters of the policy with which plans read, which names the
+	// buckets of each environment, and lookOverhead what it has besides.
+	look, lookOverhead = 6144, 4500
 	// mailPolicy is the most characters of the policy that lets a container send mail.
 	mailPolicy = 500
 	// rolePolicies is the most characters of a role's inline policies together.
@@ -48,12 +53,23 @@ func (c *checker) rules() {
 		database += one(t.Database)
 		cache += one(t.Cache)
 	}
+	c.atMost("services", len(c.Services), "service", dashboardServices, "a graph of CloudWatch's dashboard shows", nil)
 	atMost(public, "services", "services behind the load balancer", "its")
 	atMost(database, "services", "services and tasks with the database", "its")
 	atMost(cache, "services", "services and tasks with the cache", "its")
 	for _, name := range slices.Sorted(maps.Keys(callers)) {
 		atMost(callers[name], keyed("services", name), "callers, with the load balancer,", "the service's")
 	}
+}
+
+// lookFits counts the characters of the policy with which plans read.
+func (c *checker) lookFits() {
+	size := lookOverhead
+	for _, e := range c.Environments {
+		size += len(c.Bucket(e.Name, "*")) + len(`"arn:aws:s3:::",`)
+	}
+	c.must(size <= look, "environments", literal(plural(len(c.Environments), "environment")),
+		"make the policy with which plans read about "+show(size)+" characters long, where IAM takes "+show(look), nil)
 }
 
 func one(yes bool) int {

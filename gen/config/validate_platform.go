@@ -16,6 +16,7 @@ func (c *checker) platform() {
 	apex := c.Domain[strings.LastIndex(c.Domain, ".")+1:]
 	if c.HasLoadBalancer() && c.must(isDNS(c.Domain, 2) && strings.Trim(apex, "0123456789") != "", "domain", c.Domain,
 		"is not a domain in lower case, without a dot at the end", "shop.io") {
+		c.must(isRegistrable(c.Domain), "domain", c.Domain, registrableRule, "shop.io")
 		c.must(len(c.Domain) <= certificateName, "domain", c.Domain,
 			"is longer than 64 characters, the most that a certificate's name may have", "shop.io")
 		for _, owned := range []string{"amazonaws.com", "cloudfront.net", "elasticbeanstalk.com", "arpa", "internal", "invalid", "local", "localhost", "onion", "test"} {
@@ -60,7 +61,8 @@ func postgresVersions() []string { return []string{"13", "14", "15", "16", "17",
 // Redis 6.2 has another scheme of parameter groups, 7.2 is Valkey.
 func redisVersions() []string { return []string{"7.0", "7.1"} }
 
-func valkeyVersions() []string { return []string{"7.2", "8.0", "8.1", "8.2"} }
+// https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/engine-versions.html
+func valkeyVersions() []string { return []string{"7.2", "8.0", "8.1", "8.2", "9.0", "9.1"} }
 
 func (c *checker) platformName() {
 	name := c.Name

@@ -99,7 +99,7 @@ func TestInvalidShape(t *testing.T) {
 	type P = config.Platform
 	checkInvalid(t, []invalid{
 		{"two engines", func(p *P) { p.ValkeyVersion = "8.0" }, `valkeyVersion: "8.0" is a second engine of the one cache, whose redisVersion is "7.1"; for example RedisVersion: ""`},
-		{"no version of Valkey", func(p *P) { p.RedisVersion, p.ValkeyVersion = "", "9.0" }, `valkeyVersion: "9.0" is not a version of Valkey on ElastiCache, major and minor: 7.2, 8.0, 8.1, 8.2; for example "8.0"`},
+		{"no version of Valkey", func(p *P) { p.RedisVersion, p.ValkeyVersion = "", "9.2" }, `valkeyVersion: "9.2" is not a version of Valkey on ElastiCache, major and minor: 7.2, 8.0, 8.1, 8.2, 9.0, 9.1; for example "8.0"`},
 		{"parameters that RDS sets itself, or takes without unit", func(p *P) {
 			p.Environments[0].Database.Parameters = map[string]string{"wal_level": "logical", "work_mem": "16MB", "rds.logical_replication": "1"}
 		}, `

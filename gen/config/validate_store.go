@@ -25,6 +25,9 @@ func (c *values) database(path string, e Environment) {
 		c.must(name != "rds.force_ssl", at, value, "is the platform's own: connections without TLS are refused", nil)
 		c.must(!slices.Contains(fixedParameters(), name), at, value, "is one that RDS sets itself and lets nobody change", nil)
 		c.must(!unitPattern.MatchString(value), at, value, "has a unit, and RDS takes a number of the parameter's own unit", "16384")
+		if n, err := strconv.Atoi(value); name == "max_connections" && err == nil {
+			c.must(n >= leastConnections && n <= mostConnections, at, value, "is not a number of connections that RDS takes, 6 to 262143", "200")
+		}
 		c.must(value != "" && isPrintable(value) && len(value) <= 1024, at, value, "is not a value of a parameter, as RDS takes it: without unit, printable, up to 1024 characters", "16384")
 	}
 	if !e.Protected {
@@ -54,6 +57,10 @@ func fixedParameters() []string {
 		"port", "rds.extensions", "ssl_ca_file", "ssl_cert_file", "ssl_key_file", "unix_socket_directories", "wal_level"}
 }
 
+// The bounds of max_connections: RDS's own least, and PostgreSQL's most, which is below
+// RDS's. RDS takes formulas too.
+const leastConnections, mostConnections = 6, 262143
+
 // StaticParameter reports whether RDS applies a parameter of PostgreSQL only at a
 // reboot, and refuses apply_method immediate for it. Such are those that PostgreSQL
 // reads when it starts, and some of RDS's own:
@@ -67,7 +74,7 @@ func StaticParameter(name string) bool {
 		"huge_page_size", "huge_pages", "io_max_combine_limit", "io_max_concurrency", "io_method", "jit_provider", "max_active_replication_origins", "max_connections", "max_files_per_process", "max_locks_per_transaction",
 		"max_logical_replication_workers", "max_notify_queue_pages", "max_pred_locks_per_transaction", "max_prepared_transactions", "max_replication_slots",
 		"max_wal_senders", "max_worker_processes", "min_dynamic_shared_memory", "multixact_member_buffers", "multixact_offset_buffers",
-		"notify_buffers", "old_snapshot_threshold", "pg_stat_statements.max", "rds.logical_replication", "rds.pg_stat_ramdisk_size",
+		"notify_buffers", "old_snapshot_threshold", "pg_stat_statements.max", "rds.custom_dns_resolution", "rds.enable_pgactive", "rds.logical_replication", "rds.pg_stat_ramdisk_size",
 		"rds.restrict_password_commands", "reserved_connections", "serializable_buffers", "shared_buffers", "shared_memory_type",
 		"shared_preload_libraries", "subtransaction_buffers", "superuser_reserved_connections", "track_activity_query_size",
 		"track_commit_timestamp", "transaction_buffers", "wal_buffers", "wal_decode_buffer_size",
