@@ -30,8 +30,6 @@ func TestInvalidBucket(t *testing.T) {
 	} {
 		p := configtest.Shop()
 		c.spoil(&p)
-		if err := p.Validate(); err == nil || !strings.HasPrefix(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: %v, want %s", name, err, c.want)
-		}
+		wantProblems(t, name, p, c.want)
 	}
 }

@@ -65,16 +65,6 @@ func TestValidateDatabaseRoles(t *testing.T) {
 	} {
 		p := configtest.Shop()
 		c.spoil(&p)
-		err := p.Validate()
-		problems, _ := err.(config.Problems)
-		if len(problems) != len(c.want) {
-			t.Errorf("%s: %d problems, want %d:\n%v", c.name, len(problems), len(c.want), err)
-			continue
-		}
-		for i, want := range c.want {
-			if !strings.HasPrefix(problems[i].String(), want) {
-				t.Errorf("%s: %s, want %s", c.name, problems[i], want)
-			}
-		}
+		wantProblems(t, c.name, p, c.want...)
 	}
 }

@@ -98,8 +98,7 @@ func (c *checker) sidecars(path string, s Service) {
 		}
 		c.must(o.CPU >= 0, at+".cpu", o.CPU, "is not a number of CPU units", 64)
 		c.must(o.Memory == 0 || o.Memory >= 6, at+".memory", o.Memory, "is not memory that ECS gives a container, 6 MiB or more, or 0 for what the others leave", 128)
-		c.secretReferences(at, o.Secrets)
-		c.databaseLogin(at, false, o.Secrets)
+		c.secretReferences(at, false, o.Secrets)
 		c.variables(at, container{secrets: o.Secrets, environment: o.Environment})
 		c.dependencies(at+".dependsOn", o.Name, o.DependsOn, s)
 		c.logRouter(at+".logRouter", o, router)
@@ -224,10 +223,7 @@ func (c *checker) logRouter(path string, o Sidecar, first string) {
 // size of its tasks in an environment.
 func (c *checker) sidecarsFit(path string, e Environment) {
 	for _, s := range c.Services {
-		at := path + ".size"
-		if _, ok := e.Sizes[s.Name]; ok {
-			at = keyed(path+".sizes", s.Name)
-		}
+		at := sizePath(path, e, s.Name)
 		size, cpu, memory := e.SizeOf(s.Name), 0, 0
 		for _, o := range s.Sidecars {
 			cpu, memory = cpu+o.CPU, memory+o.Memory

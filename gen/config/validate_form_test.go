@@ -103,7 +103,7 @@ func TestDMARC(t *testing.T) {
 		"v=DMARC1; p=quarantine": true,
 		"v=DMARC1;p=reject":      true,
 		"v=DMARC1; p=reject; sp=none; rua=mailto:dmarc@shop.io,mailto:b@shop.io!10m; adkim=s;": true,
-		"v=DMARC1; p = none ; pct = 20":         true,
+		"v=DMARC1; p = none ; pct = 20":          true,
 		"v=DMARC1":                               false,
 		"v=DMARC1; p=":                           false,
 		"v=DMARC1; p=refuse":                     false,

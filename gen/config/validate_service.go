@@ -31,8 +31,9 @@ func (c *checker) services() {
 		router.service(path, s)
 		c.health(path, s)
 		c.calls(path, s)
-		c.uses(path, s.Database, s.Secrets, s.Receives, s.Sends, s.Buckets)
+		c.secretReferences(path, s.Database, s.Secrets)
 		c.permissions(path+".permissions", s.Permissions)
+		c.uses(path, s.Receives, s.Sends, s.Buckets)
 		c.mailFrom(path+".mailFrom", s.MailFrom)
 		of, command := s.container()
 		c.variables(path, of)
@@ -103,23 +104,23 @@ func (c *checker) calls(path string, s Service) {
 	})
 }
 
-// uses checks the references of a service or task to secrets, queues and buckets.
-func (c *checker) uses(path string, database bool, secrets, receives, sends, buckets []string) {
-	c.secretReferences(path, secrets)
-	c.databaseLogin(path, database, secrets)
+// uses checks the references of a service or task to queues and buckets.
+func (c *checker) uses(path string, receives, sends, buckets []string) {
 	none := func(string, string) {}
 	c.references(path+".receives", receives, c.QueueNames(), "queue", none)
 	c.references(path+".sends", sends, c.QueueNames(), "queue", none)
 	c.references(path+".buckets", buckets, names(c.Buckets, func(b Bucket) string { return b.Name }), "bucket", none)
 }
 
-// secretReferences checks the names of secrets that a container receives.
-func (c *checker) secretReferences(path string, secrets []string) {
+// secretReferences checks the names of secrets that a container receives, which may
+// have a way to the database.
+func (c *checker) secretReferences(path string, database bool, secrets []string) {
 	c.references(path+".secrets", secrets, c.SecretNames(), "secret", func(at, name string) {
 		s, _ := c.Secret(name)
 		c.must(s.Kind != DatabaseCredentials, at, name,
 			"holds the database's credentials, which a container receives by its field database", literal("Database: true"))
 	})
+	c.databaseLogin(path, database, secrets)
 }
 
 // mostAlike returns the known name that is most like the wrong one; nil if there is

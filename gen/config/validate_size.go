@@ -94,13 +94,18 @@ func (c *checker) size(path string, s Size, protected bool) {
 	c.minimums(path+".minimums", s)
 }
 
+// sizePath leads to the size of a service in an environment.
+func sizePath(path string, e Environment, service string) string {
+	if _, ok := e.Sizes[service]; ok {
+		return keyed(path+".sizes", service)
+	}
+	return path + ".size"
+}
+
 // requests checks that a load balancer counts the requests that a service scales by.
 func (c *checker) requests(path string, e Environment) {
 	for _, s := range c.Services {
-		at := path + ".size"
-		if _, ok := e.Sizes[s.Name]; ok {
-			at = keyed(path+".sizes", s.Name)
-		}
+		at := sizePath(path, e, s.Name)
 		backlog := e.SizeOf(s.Name).TargetBacklog
 		c.must(backlog == 0 || len(s.Receives) > 0, at+".targetBacklog", backlog, "has no effect on service "+show(s.Name)+", which receives from no queue: give it a size of its own in sizes", nil)
 		c.must(backlog == 0 || len(s.Receives) <= mostBacklogs, at+".targetBacklog", backlog, "would add up the "+plural(len(s.Receives), "queue")+" of service "+show(s.Name)+", where autoscaling adds up 8", nil)

@@ -38,6 +38,21 @@ func checkInvalid(t *testing.T, cases []invalid) {
 	}
 }
 
+// wantProblems checks that a platform has these problems and no others, given how each
+// begins.
+func wantProblems(t *testing.T, name string, p config.Platform, want ...string) {
+	t.Helper()
+	err := p.Validate()
+	problems, _ := errors.AsType[config.Problems](err)
+	same := len(problems) == len(want)
+	for i := 0; same && i < len(want); i++ {
+		same = strings.HasPrefix(problems[i].String(), want[i])
+	}
+	if !same {
+		t.Errorf("%s: problems\n%v\nwant\n%s", name, err, strings.Join(want, "\n"))
+	}
+}
+
 func TestValid(t *testing.T) {
 	t.Parallel()
 	if err := config.Default().Validate(); err != nil {
