@@ -10,48 +10,36 @@ func network() module {
 		},
 		files: []source{{"main.tf", networkMain()}},
 		variables: []variable{
-			{
-				name: "availability_zones", kind: "list(string)",
+			{name: "availability_zones", kind: "list(string)",
 				description: "Availability zones to use, in order. Adding one at the end keeps the subnets of the others.",
 				example:     list{"us-west-2a", "us-west-2b"},
 				validations: []validation{{
 					"length(var.availability_zones) >= 2 && length(var.availability_zones) <= 5",
 					"Two to five availability zones: the load balancer and the database need two.",
-				}},
-			},
-			{
-				name: "cidr_block", kind: "string",
+				}}},
+			{name: "cidr_block", kind: "string",
 				description: "IPv4 block of the VPC, a /16 to /20. Every subnet gets 1/16 of it.",
 				example:     "10.10.0.0/16",
 				validations: []validation{{
 					`can(cidrnetmask(var.cidr_block)) && tonumber(split("/", var.cidr_block)[1]) >= 16 && tonumber(split("/", var.cidr_block)[1]) <= 20`,
 					"An IPv4 block from /16 to /20, such as 10.10.0.0/16.",
-				}},
-			},
-			{
-				name: "flow_logs", kind: "object({\n    bucket_arn = string\n  })", nullable: true, fallback: expr("null"),
+				}}},
+			{name: "flow_logs", kind: "object({\n    bucket_arn = string\n  })", nullable: true, fallback: expr("null"),
 				description: "Bucket that takes the flow logs: which addresses connected, and which were refused. Null: none are kept.",
-				example:     object{{"bucket_arn", expr("module.bucket.arn")}},
-			},
-			{
-				name: "name", kind: "string",
+				example:     object{{"bucket_arn", expr("module.bucket.arn")}}},
+			{name: "name", kind: "string",
 				description: "Prefix of the names of everything in the network.",
-				example:     "shop-staging",
-			},
-			{
-				name: "nat_gateway_count", kind: "number",
+				example:     "shop-staging"},
+			{name: "nat_gateway_count", kind: "number",
 				description: "Number of NAT gateways: 1, or one per availability zone.",
 				fallback:    1,
 				validations: []validation{{
 					"var.nat_gateway_count >= 1 && floor(var.nat_gateway_count) == var.nat_gateway_count",
 					"At least one NAT gateway: tasks pull their images through it.",
-				}},
-			},
-			{
-				name: "region", kind: "string",
+				}}},
+			{name: "region", kind: "string",
 				description: "AWS region, for the name of the S3 endpoint.",
-				example:     "us-west-2",
-			},
+				example:     "us-west-2"},
 		},
 		outputs: []output{
 			{"isolated_subnet_ids", "Subnets of the data stores, in the order of the zones.", "[for zone in var.availability_zones : aws_subnet.isolated[zone].id]"},
