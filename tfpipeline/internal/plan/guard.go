@@ -57,8 +57,8 @@ func (e *GuardError) Flags() string {
 }
 
 // Guard refuses changes that cannot be undone: those that lose data in a
-// protected root, and in every root those that open something to the world or cut off
-// what runs.
+// protected root, and in every root those that open something to the world, cut off
+// what runs, or would fail halfway.
 // allow names the addresses whose changes are intended.
 //
 // It works on the plan and not by prevent_destroy, which cannot differ between
@@ -69,12 +69,14 @@ func Guard(p *Plan, platform config.Platform, allow []string) error {
 	cacheStays := !slices.ContainsFunc(p.Changes, func(c Change) bool {
 		return c.Type == "aws_elasticache_replication_group" && c.Action.Destructive()
 	})
+	left := leftKeys(p)
 	for _, c := range p.Changes {
 		wrong := refused(c, platform.Protects(p.Root))
 		if cacheStays {
 			wrong = append(wrong, losesToken(c)...)
 		}
 		wrong = append(wrong, movesPort(p, c)...)
+		wrong = append(wrong, takesKey(c, left)...)
 		for _, what := range wrong {
 			address, _, _ := strings.Cut(c.Address, " (deposed")
 			if slices.Contains(allow, address) {
