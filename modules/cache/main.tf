@@ -52,8 +52,10 @@ resource "aws_secretsmanager_secret" "url" {
   recovery_window_in_days = var.recovery_window_days
 }
 
-# The version is AWSCURRENT once the cache accepts its token, and no longer
-# AWSPENDING once it accepts no other: labels that tfpipeline moves.
+# Tasks read the version that is AWSCURRENT: the first one is at once, which
+# no promotion uses before the cache accepts its token, and a later one from
+# then on. It is no longer AWSPENDING once the cache accepts no other token.
+# tfpipeline moves the labels.
 resource "aws_secretsmanager_secret_version" "url" {
   count = local.tokens
 

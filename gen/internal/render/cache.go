@@ -51,7 +51,7 @@ func cache() module {
 				set("description", "Address of the cache with its token; containers receive it as REDIS_URL"),
 				set("recovery_window_in_days", expr("var.recovery_window_days")),
 			),
-			comment("The version is AWSCURRENT once the cache accepts its token, and no longer AWSPENDING once it accepts no other: labels that tfpipeline moves."),
+			comment("Tasks read the version that is AWSCURRENT: the first one is at once, which no promotion uses before the cache accepts its token, and a later one from then on. It is no longer AWSPENDING once the cache accepts no other token. tfpipeline moves the labels."),
 			resource("aws_secretsmanager_secret_version", "url",
 				set("count", expr("local.tokens")),
 				set("secret_id", expr("aws_secretsmanager_secret.url[0].id")),

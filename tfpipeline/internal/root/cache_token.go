@@ -30,8 +30,10 @@ import (
 // stores it in a version of the secret that is labelled AWSPENDING; tasks read the one
 // labelled AWSCURRENT. ElastiCache first accepts it beside the previous token (ROTATE).
 // Then it becomes AWSCURRENT. Once no task runs that started before that, it becomes
-// the only token (SET), and AWSPENDING is removed. So no task ever has a token that the
-// cache refuses.
+// the only token (SET), and AWSPENDING is removed. Secrets Manager labels the very first
+// version AWSCURRENT at once: only task definitions that a promotion registers read it,
+// and no promotion goes on before ElastiCache accepts it. So no task ever has a token
+// that the cache refuses.
 const (
 	pendingLabel = "AWSPENDING"
 	currentLabel = "AWSCURRENT"
