@@ -100,7 +100,7 @@ func (c *checker) subdomain(path string, i int, e Environment, hosts map[string]
 		return
 	}
 	if !c.must(e.Subdomain == "" || isDNS(e.Subdomain, 1), at, e.Subdomain,
-		"is not the labels of a DNS name in lower case, without the domain", "staging") {
+		dnsRule(e.Subdomain, "is not the labels of a DNS name in lower case, without the domain"), "staging") {
 		return
 	}
 	c.must(isRegistrable(e.Subdomain), at, e.Subdomain, registrableRule, "staging")
@@ -148,7 +148,7 @@ func (c *checker) alarms(path string, a Alarms) {
 	for i, email := range a.Emails {
 		at := indexed(path+".emails", i)
 		domain := strings.ToLower(email[strings.LastIndex(email, "@")+1:])
-		if c.must(isEmail(email), at, email, "is not an e-mail address", "on-call@shop.io") {
+		if c.must(isEmail(email), at, email, dnsRule(domain, "is not an e-mail address"), "on-call@shop.io") {
 			c.must(slices.Index(a.Emails, email) == i, at, email, "is listed twice", nil)
 			c.must(!reservedDomain(domain), at, email, "is an address that nobody can have: its domain is reserved for documents and tests", "on-call@shop.io")
 		}

@@ -45,6 +45,14 @@ func isDNS(s string, labels int) bool {
 	return len(parts) >= labels && len(s) <= 253
 }
 
+// dnsRule is a rule for a DNS name, with what to write for letters beyond ASCII.
+func dnsRule(name, rule string) string {
+	if strings.IndexFunc(name, func(r rune) bool { return r > unicode.MaxASCII && unicode.IsLetter(r) }) < 0 {
+		return rule
+	}
+	return rule + ": letters beyond ASCII belong in the form that begins with xn--, which the registrar shows"
+}
+
 var variablePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 const variableRule = "is not the name of an environment variable: letters, digits and underscores, not beginning with a digit"

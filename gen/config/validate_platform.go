@@ -15,7 +15,7 @@ func (c *checker) platform() {
 
 	apex := c.Domain[strings.LastIndex(c.Domain, ".")+1:]
 	if c.HasLoadBalancer() && c.must(isDNS(c.Domain, 2) && strings.Trim(apex, "0123456789") != "", "domain", c.Domain,
-		"is not a domain in lower case, without a dot at the end", "shop.io") {
+		dnsRule(c.Domain, "is not a domain in lower case, without a dot at the end"), "shop.io") {
 		c.must(isRegistrable(c.Domain), "domain", c.Domain, registrableRule, "shop.io")
 		c.must(len(c.Domain) <= certificateName, "domain", c.Domain,
 			"is longer than 64 characters, the most that a certificate's name may have", "shop.io")

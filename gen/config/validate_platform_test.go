@@ -52,6 +52,7 @@ availabilityZones[4]: "us-east-1e" is no zone that has Fargate and NAT gateways;
 		{"domain without a dot", func(p *P) { p.Domain = "specboard" }, `domain: "specboard" is not a domain in lower case, without a dot at the end; for example "shop.io"`},
 		{"domain with a dot at the end", func(p *P) { p.Domain = "specboard.io." }, `domain: "specboard.io." is not a domain in lower case, without a dot at the end; for example "shop.io"`},
 		{"domain with an underscore", func(p *P) { p.Domain = "spec_board.io" }, `domain: "spec_board.io" is not a domain in lower case, without a dot at the end; for example "shop.io"`},
+		{"domain with an umlaut", func(p *P) { p.Domain = "bücher.io" }, `domain: "bücher.io" is not a domain in lower case, without a dot at the end: letters beyond ASCII belong in the form that begins with xn--, which the registrar shows; for example "shop.io"`},
 		{"domain that is an address", func(p *P) { p.Domain = "10.0.0.1" }, `domain: "10.0.0.1" is not a domain in lower case, without a dot at the end; for example "shop.io"`},
 		{"domain of AWS's", func(p *P) { p.Domain = "shop.amazonaws.com" }, `domain: "shop.amazonaws.com" is not yours to have a certificate for: nobody but AWS, or nobody at all, has amazonaws.com; for example "shop.io"`},
 		{"domain that nobody has", func(p *P) { p.Domain = "shop.local" }, `domain: "shop.local" is not yours to have a certificate for: nobody but AWS, or nobody at all, has local; for example "shop.io"`},

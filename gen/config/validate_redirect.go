@@ -63,7 +63,7 @@ func (r *router) location(path, location string) bool {
 func (c *checker) host(path, host string) bool {
 	label, whole := strings.CutSuffix(host, c.Domain)
 	return c.must(c.Domain == "" || !whole, path, host, "is a whole DNS name, where only its labels below the environment's own belong", cmp.Or(strings.TrimSuffix(label, "."), "www")) &&
-		c.must(isDNS(host, 1), path, host, "is not the labels of a DNS name in lower case, without the environment's", "admin") &&
+		c.must(isDNS(host, 1), path, host, dnsRule(host, "is not the labels of a DNS name in lower case, without the environment's"), "admin") &&
 		c.must(isRegistrable(host), path, host, registrableRule, "admin")
 }
 

@@ -116,7 +116,8 @@ var ErrDeclined = errors.New("not confirmed: nothing was changed")
 func (c *Console) CanAsk() bool { return Terminal(c.In) }
 
 // Ask prints a question and returns the answer without its line end. An
-// interrupt ends the wait for it.
+// interrupt ends the wait for it; the end of the input is no answer, and returns
+// ErrDeclined.
 func (c *Console) Ask(ctx context.Context, question string) (string, error) {
 	fmt.Fprint(c.Err, printableLines(question)+" ")
 	type line struct {
@@ -135,6 +136,10 @@ func (c *Console) Ask(ctx context.Context, question string) (string, error) {
 	case l := <-answered:
 		if l.err != nil && !errors.Is(l.err, io.EOF) {
 			return "", fmt.Errorf("read the answer: %w", l.err)
+		}
+		if l.err != nil && l.text == "" {
+			fmt.Fprintln(c.Err)
+			return "", ErrDeclined
 		}
 		return l.text, nil
 	}

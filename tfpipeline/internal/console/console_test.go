@@ -103,6 +103,13 @@ func TestQuestions(t *testing.T) {
 	if got, err := c.Ask(t.Context(), "Name?"); err != nil || got != "staging" {
 		t.Errorf("%q, %v", got, err)
 	}
+	c.In = strings.NewReader("staging")
+	if got, err := c.Ask(t.Context(), "Name?"); err != nil || got != "staging" {
+		t.Errorf("a last line without an end: %q, %v", got, err)
+	}
+	if got, err := c.Ask(t.Context(), "Name?"); !errors.Is(err, console.ErrDeclined) {
+		t.Errorf("the end of the input: %q, %v", got, err)
+	}
 }
 
 // Lines of parallel work do not mix, and nobody is asked.

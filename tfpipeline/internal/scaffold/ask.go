@@ -59,39 +59,58 @@ func (a *Answers) Complete(ask func(question string) (string, error)) error {
 			continue
 		}
 		proposal := q.proposal()
-		answer := ""
-		if ask != nil {
-			text := q.text
-			if proposal != "" {
-				text += " [" + proposal + "]"
-			}
-			var err error
-			if answer, err = ask(text); err != nil {
-				return err
-			}
+		if ask == nil {
+			*q.value = proposal
+			continue
 		}
-		*q.value = cmp.Or(answer, proposal)
+		text := q.text
+		if proposal != "" {
+			text += " [" + proposal + "]"
+		}
+		if err := askFor(ask, text, func(answer string) error {
+			*q.value = cmp.Or(answer, proposal)
+			return a.refusal(q)
+		}); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// askFor asks until an answer is accepted, three times at most. It tells what is wrong
+// with one before it asks again.
+func askFor(ask func(question string) (string, error), question string, accept func(answer string) error) error {
+	text := question
+	for try := 1; ; try++ {
+		answer, err := ask(text)
+		if err != nil {
+			return err
+		}
+		if err = accept(answer); err == nil || try == 3 {
+			return err
+		}
+		text = err.Error() + "\n" + question
+	}
 }
 
 // ports asks for the ports of services whose Dockerfiles expose none and have no
 // HEALTHCHECK, and returns the found services with those that have one.
 func (a *Answers) ports(found, without []Service, ask func(question string) (string, error)) ([]Service, error) {
 	for _, s := range without {
-		answer, err := ask(fmt.Sprintf("%s exposes no port. On which does service %s listen (empty: leave it out; a worker needs a HEALTHCHECK there)?", s.dockerfile(), s.Name))
-		if err != nil {
+		question := fmt.Sprintf("%s exposes no port. On which does service %s listen (empty: leave it out; a worker needs a HEALTHCHECK there)?", s.dockerfile(), s.Name)
+		if err := askFor(ask, question, func(answer string) error {
+			if answer == "" {
+				return nil
+			}
+			given, err := ParseService(s.Name + ":" + answer)
+			s.Port = given.Port
+			return err
+		}); err != nil {
 			return nil, err
 		}
-		if answer == "" {
-			continue
+		if s.Port != 0 {
+			a.Found, found = false, append(found, s)
 		}
-		given, err := ParseService(s.Name + ":" + answer)
-		if err != nil {
-			return nil, err
-		}
-		s.Port, a.Found = given.Port, false
-		found = append(found, s)
 	}
 	return found, nil
 }

@@ -73,6 +73,9 @@ func (i *Init) Run(ctx context.Context) (config.Platform, error) {
 		ask = nil
 	}
 	if err := a.Complete(ask); err != nil {
+		if p, ok := errors.AsType[problem](err); ok {
+			err = console.WithNext(fmt.Errorf("init: nothing was written: %w", err), "%s", a.Command(p.flag))
+		}
 		return config.Platform{}, err
 	}
 	p, flags, err := a.validate()

@@ -586,6 +586,14 @@ func TestPorts(t *testing.T) {
 	if got, err := a.ports([]Service{web}, []Service{tool}, ask); err != nil || !a.Found || !cmp.Equal(got, []Service{web}) {
 		t.Errorf("%v, %v", got, err)
 	}
+	tries := []string{"x", "70000", "80"}
+	if got, err := a.ports(nil, []Service{tool}, func(string) (answer string, err error) {
+		answer, tries = tries[0], tries[1:]
+		return answer, nil
+	}); err != nil || len(got) != 1 || got[0].Port != 80 {
+		t.Errorf("%v, %v", got, err)
+	}
+	a.Found = true
 	got, err := a.ports([]Service{web}, []Service{tool, api}, ask)
 	if err != nil || a.Found || len(got) != 2 || got[1].String() != "api:3000:api" {
 		t.Errorf("%v, %v", got, err)
@@ -652,6 +660,29 @@ func TestQuestions(t *testing.T) {
 	}
 	if _, flags, err := a.validate(); err == nil || strings.Contains(err.Error(), "emails") || !slices.Equal(flags, []string{"name", "account", "domain", "repository"}) {
 		t.Errorf("%q, %v", flags, err)
+	}
+	// A wrong answer is told and asked again, three times at most.
+	said := []string{}
+	replies := func(answers ...string) func(string) (string, error) {
+		return func(question string) (string, error) {
+			said = append(said, question)
+			return answers[len(said)-1], nil
+		}
+	}
+	web := []Service{{Name: "web", Port: 8080}}
+	a = Answers{Name: "shop", Account: "111122223333", Region: "eu-central-1", Services: web}
+	if err := a.Complete(replies("bücher.io", "shop.io", "acme", "acme/shop", "7", "7/8")); err != nil || len(said) != 6 || a.Platform().Validate() != nil {
+		t.Fatalf("%q, %v", said, err)
+	}
+	for i, want := range map[int]string{1: "xn--", 3: "repository.name", 5: "1234567/987654321"} {
+		if !strings.Contains(said[i], want) || !strings.HasSuffix(said[i], "\n"+said[i-1]) {
+			t.Errorf("%q, want %q and the question", said[i], want)
+		}
+	}
+	said, a = nil, Answers{Account: "111122223333", Services: web}
+	err := a.Complete(replies("My Shop", "", "Shop"))
+	if p, ok := errors.AsType[problem](err); !ok || p.flag != "name" || len(said) != 3 || !strings.Contains(said[2], "name: is needed") {
+		t.Errorf("%q, %v", said, err)
 	}
 	stop := errors.New("stop")
 	if err := (&Answers{}).Complete(func(string) (string, error) { return "", stop }); !errors.Is(err, stop) {
