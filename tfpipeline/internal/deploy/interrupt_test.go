@@ -31,6 +31,8 @@ func (s slowTerraform) Apply(ctx context.Context, _ string) error {
 func TestInterruptedApply(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.planned = Plan{Fingerprint: "fp-1", Summary: "1 to create"}
+		before := &w.records[len(w.records)-1]
+		before.Ended = time.Now().Add(time.Hour) // the clock of this machine is behind
 		p := w.start()
 		var said []InFlight
 		p.Pipeline.InFlight = func(f InFlight) { said = append(said, f) }
@@ -62,7 +64,7 @@ func TestInterruptedApply(t *testing.T) {
 				w.mu.Lock()
 				defer w.mu.Unlock()
 				stopped = true
-				if last := w.records[len(w.records)-1]; last.Outcome != Interrupted || last.Release.Tag != "v1.2" || last.Step != StepApply || len(last.Left) == 0 || len(last.Next) == 0 {
+				if last := w.records[len(w.records)-1]; last.Outcome != Interrupted || last.Release.Tag != "v1.2" || last.Step != StepApply || len(last.Left) == 0 || len(last.Next) == 0 || !last.Ended.After(before.Ended) {
 					t.Errorf("the last record as Terraform has stopped: %+v", last)
 				}
 			},

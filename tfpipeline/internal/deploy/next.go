@@ -223,8 +223,9 @@ type flight struct {
 
 	mu  sync.Mutex // guards what follows
 	now InFlight
-	// journal is the attempt's, as it was then.
+	// journal is the attempt's, as it was then, latest the last end that the history has.
 	journal Journal
+	latest  time.Time
 	// ends: the attempt has come to its outcome, which an interrupt leaves alone.
 	ends bool
 
@@ -252,7 +253,7 @@ func (a *attempt) tellInFlight() {
 	j := a.journal
 	j.Record = j.Record.clone()
 	a.flight.mu.Lock()
-	a.flight.now, a.flight.journal = now, j
+	a.flight.now, a.flight.journal, a.flight.latest = now, j, a.history.Latest
 	a.flight.mu.Unlock()
 	if a.InFlight != nil {
 		now.Left = each(now.Left, func(l *string) { *l = a.Redactor.Hide(*l) })
@@ -305,9 +306,9 @@ func (f *flight) mark(ctx context.Context) {
 // record records an attempt that has not ended.
 func (f *flight) record(ctx context.Context) {
 	f.mu.Lock()
-	r, now := f.journal.Record.clone(), f.now
+	r, now, ended := f.journal.Record.clone(), f.now, Index{Latest: f.latest}.clock()
 	f.mu.Unlock()
-	r.Outcome, r.Step, r.Ended, r.Left, r.Next = Interrupted, now.Step, time.Now(), now.Left, now.Next
+	r.Outcome, r.Step, r.Ended, r.Left, r.Next = Interrupted, now.Step, ended, now.Left, now.Next
 	r.Error = "interrupted, and recorded before all had ended"
 	r = hideRecord(f.Redactor, r)
 	err := f.retryCall(ctx, func(ctx context.Context) error { return f.History.Record(ctx, r) })
