@@ -248,7 +248,7 @@ func callsFrom(calls []string, at point) string {
 			last = last[1:]
 		}
 		lines = append(lines, "    "+c+"\n")
-		for round := 4; round <= 5; round++ { // calls of one look at everything
+		for round := 4; round <= 6; round++ { // calls of one look at everything
 			if n := len(lines) - round; n >= round && slices.Equal(lines[n-round:n], lines[n:]) {
 				lines = lines[:n]
 			}

@@ -634,67 +634,105 @@ func (a *attempt) verify(ctx context.Context, services *rollout, digests map[str
 // that the public address answers, and that all of this stays so for a window in
 // which no task stops by itself.
 func (o *rollout) verify(ctx context.Context, digests map[string]string, window time.Duration) error {
-	limit := o.limits.Verify + window
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, timeUp{after: limit})
-	defer cancel()
-	refused := 0
-	// healthy is for how long all was right, from a look that found it so to the
-	// next one that did. A task that was taken away says nothing of the release: the
-	// time until it is replaced does not count, and what came before it does.
-	var healthy time.Duration
-	var looked time.Time // zero unless the last look found all right
-	var last []defect
+	limit := timeUp{after: o.limits.Verify + window}
+	h := health{began: time.Now(), seen: time.Now()}
+	unanswered, refused := steady{}, 0
+	var reason error // why all was not right long enough, as far as was seen
 	if window > 0 {
 		o.note("every service is deployed; it has to stay healthy for %v", window)
 	}
 	for {
-		wrong, err := o.wrong(ctx, digests)
+		look, cancel := context.WithTimeout(ctx, lookTime)
+		wrong, err := o.wrong(look, digests)
 		if err == nil {
-			if crash := o.crashes(ctx); crash != nil && ctx.Err() == nil && !IsTransient(crash) {
-				return crash
+			if err = o.crashes(look); err != nil && !unseen(err) && ctx.Err() == nil {
+				cancel()
+				return err
 			}
 		}
-		right := err == nil && len(wrong) == 0
-		switch {
-		case !right && (err != nil || !o.excused(wrong)):
-			healthy = 0
-		case right && !looked.IsZero():
-			healthy += time.Since(looked)
-		}
-		looked = time.Time{}
-		switch {
-		case right && healthy >= window:
-			return nil
-		case right:
-			looked = time.Now()
-		case err != nil && !IsTransient(err):
-			refused++
+		cancel()
+		if silent := len(wrong) == 1 && wrong[0].silent; err == nil && unanswered.since("GET", silent) < o.limits.Confirm && silent {
+			err = Transient(errors.New(wrong[0].text)) // by this machine's network, or the release's fault
 		}
 		pace := o.limits.Tick / 2
-		if right {
-			pace = min(o.limits.Tick, window/4)
-		}
-		if err == nil {
-			last = wrong
-		}
-		if refused >= maxRefusals || !o.pause(ctx, pace) {
-			if ctx.Err() != nil && len(last) > 0 {
-				wrong, err = last, nil // the time ended in a look
+		switch right := err == nil && len(wrong) == 0; {
+		case err == nil:
+			h.saw(time.Now(), right, o.excused(wrong))
+			if right && h.healthy >= window {
+				return nil
 			}
-			switch {
-			case err != nil:
-			case len(wrong) == 0:
-				err = fmt.Errorf("it has not stayed healthy for %v", window)
-			default:
-				var texts []string
-				for _, w := range wrong {
-					texts = append(texts, w.text)
-				}
-				err = errors.New(strings.Join(texts, "; "))
+			if right {
+				pace = min(o.limits.Tick, window/4)
 			}
+			refused, reason = 0, wrongError(wrong, window)
+		case reason == nil, h.right && ctx.Err() == nil:
+			reason = err
+		}
+		if err != nil && !unseen(err) {
+			refused++
+		}
+		switch {
+		case refused >= maxRefusals:
 			return because(ctx, err)
+		case h.watched(time.Now()) >= limit.total():
+			return fmt.Errorf("%w: %w", limit, reason)
+		case !o.pause(ctx, pace):
+			return because(ctx, reason)
 		}
 	}
+}
+
+// lookTime bounds a look: one that takes longer has seen nothing.
+const lookTime = 30 * time.Second
+
+// unseen reports whether a look has failed for a reason that says nothing of the
+// release, such as throttling.
+func unseen(err error) bool { return IsTransient(err) || errors.Is(err, context.DeadlineExceeded) }
+
+// health adds up what looks say of a release. A look that failed is as if nobody had
+// looked: that time proves nothing, and is not held against the release.
+type health struct {
+	began time.Time
+	seen  time.Time     // when the last look was that did not fail
+	right bool          // it found all right
+	blind time.Duration // in which nobody looked, until seen
+	// healthy is for how long all was right, from a look that found it so to the
+	// next one that did. A task that was taken away says nothing of the release: the
+	// time until it is replaced does not count, and what came before it does.
+	healthy time.Duration
+}
+
+// sight is for how long two looks that follow each other speak of the time between them.
+const sight = 10 * time.Second
+
+// saw adds a look that did not fail. What it found wrong may be excused.
+func (h *health) saw(now time.Time, right, excused bool) {
+	since := now.Sub(h.seen)
+	h.blind += max(0, since-sight)
+	switch {
+	case right && h.right:
+		h.healthy += min(since, sight)
+	case !right && !excused:
+		h.healthy = 0
+	}
+	h.seen, h.right = now, right
+}
+
+// watched is for how long somebody has looked until now.
+func (h *health) watched(now time.Time) time.Duration {
+	return now.Sub(h.began) - h.blind - max(0, now.Sub(h.seen)-sight)
+}
+
+// wrongError says what is wrong, or that nothing is and was for too short a time.
+func wrongError(wrong []defect, window time.Duration) error {
+	if len(wrong) == 0 {
+		return fmt.Errorf("it has not stayed healthy for %v", window)
+	}
+	var texts []string
+	for _, w := range wrong {
+		texts = append(texts, w.text)
+	}
+	return errors.New(strings.Join(texts, "; "))
 }
 
 // defect is something that is not as it should be.
@@ -702,6 +740,7 @@ type defect struct {
 	service string // "" if it is not one service's
 	text    string
 	short   bool // tasks or healthy targets are missing
+	silent  bool // nobody answered
 }
 
 // excused reports whether all that is wrong is what services lack whose tasks were
@@ -727,10 +766,10 @@ func (o *rollout) wrong(ctx context.Context, digests map[string]string) ([]defec
 		own := o.of(name)
 		switch s, shown := services[name]; {
 		case !shown || s.Gone:
-			wrong = append(wrong, defect{name, unseenError(name, s, o.limits.Confirm).Error(), false})
+			wrong = append(wrong, defect{service: name, text: unseenError(name, s, o.limits.Confirm).Error()})
 			continue
 		case s.TaskDefinition != own.After:
-			wrong = append(wrong, defect{name, fmt.Sprintf("service %s is set to %s instead of %s", name, short(s.TaskDefinition), short(own.After)), false})
+			wrong = append(wrong, defect{service: name, text: fmt.Sprintf("service %s is set to %s instead of %s", name, short(s.TaskDefinition), short(own.After))})
 		default:
 			own.see(s)
 		}
@@ -771,7 +810,9 @@ func (o *rollout) wrong(ctx context.Context, digests map[string]string) ([]defec
 	case err != nil && ctx.Err() != nil:
 		return nil, err
 	case err != nil:
-		wrong = append(wrong, defect{text: fmt.Sprintf("GET %s: %v", url, err)})
+		wrong = append(wrong, defect{text: fmt.Sprintf("GET %s: %v", url, err), silent: IsTransient(err)})
+	case status == http.StatusTooManyRequests:
+		return nil, Transient(fmt.Errorf("GET %s answers %d", url, status))
 	case status != http.StatusOK:
 		wrong = append(wrong, defect{text: fmt.Sprintf("GET %s answers %d", url, status)})
 	}
@@ -783,14 +824,14 @@ func otherImages(name string, running []string, want string, least int) []defect
 	other := slices.DeleteFunc(slices.Clone(running), func(d string) bool { return d == want })
 	switch {
 	case len(running) == 0 && least > 0:
-		return []defect{{name, fmt.Sprintf("service %s has no running task", name), true}}
+		return []defect{{service: name, text: fmt.Sprintf("service %s has no running task", name), short: true}}
 	case len(running) < least:
-		return []defect{{name, fmt.Sprintf("service %s runs %d tasks of at least %d", name, len(running), least), true}}
+		return []defect{{service: name, text: fmt.Sprintf("service %s runs %d tasks of at least %d", name, len(running), least), short: true}}
 	case len(other) > 0:
 		if other[0] == "" {
 			other[0] = "an image whose digest ECS does not tell"
 		}
-		return []defect{{name, fmt.Sprintf("%d of %d tasks of service %s run %s instead of %s", len(other), len(running), name, other[0], want), false}}
+		return []defect{{service: name, text: fmt.Sprintf("%d of %d tasks of service %s run %s instead of %s", len(other), len(running), name, other[0], want)}}
 	}
 	return nil
 }
@@ -807,9 +848,9 @@ func sick(name string, running []RunningTask) []defect {
 	case 0:
 		return nil
 	case 1:
-		return []defect{{name, fmt.Sprintf("1 of %d tasks of service %s fails its health check", len(running), name), false}}
+		return []defect{{service: name, text: fmt.Sprintf("1 of %d tasks of service %s fails its health check", len(running), name)}}
 	default:
-		return []defect{{name, fmt.Sprintf("%d of %d tasks of service %s fail their health check", n, len(running), name), false}}
+		return []defect{{service: name, text: fmt.Sprintf("%d of %d tasks of service %s fail their health check", n, len(running), name)}}
 	}
 }
 
@@ -833,11 +874,11 @@ func unhealthy(name string, t Targets, least int) []defect {
 	}
 	switch {
 	case t.Unhealthy > 0:
-		return []defect{{name, fmt.Sprintf("%d targets of service %s are not healthy%s", t.Unhealthy, name, reasons), true}}
+		return []defect{{service: name, text: fmt.Sprintf("%d targets of service %s are not healthy%s", t.Unhealthy, name, reasons), short: true}}
 	case t.Healthy == 0 && least > 0:
-		return []defect{{name, fmt.Sprintf("service %s has no healthy target%s", name, reasons), true}}
+		return []defect{{service: name, text: fmt.Sprintf("service %s has no healthy target%s", name, reasons), short: true}}
 	case t.Healthy < least:
-		return []defect{{name, fmt.Sprintf("service %s has %d healthy targets of at least %d%s", name, t.Healthy, least, reasons), true}}
+		return []defect{{service: name, text: fmt.Sprintf("service %s has %d healthy targets of at least %d%s", name, t.Healthy, least, reasons), short: true}}
 	}
 	return nil
 }
