@@ -174,15 +174,7 @@ func rendered(p config.Platform) (map[string][]byte, error) {
 	if err := p.Validate(); err != nil {
 		return nil, fmt.Errorf("the platform in gen/config is not valid:\n%w", indented{err})
 	}
-	list, err := render.Render(p)
-	if err != nil {
-		return nil, err
-	}
-	files := make(map[string][]byte, len(list))
-	for _, f := range list {
-		files[f.Path] = f.Content
-	}
-	return files, nil
+	return render.Render(p)
 }
 
 // document adds docs/config.md, if the struct's source is there.

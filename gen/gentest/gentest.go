@@ -21,12 +21,12 @@ func Tree(t testing.TB, p config.Platform) (dir string) {
 		t.Fatal(err)
 	}
 	dir = t.TempDir()
-	for _, f := range files {
-		path := filepath.Join(dir, filepath.FromSlash(f.Path))
+	for name, content := range files {
+		path := filepath.Join(dir, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, f.Content, 0o644); err != nil {
+		if err := os.WriteFile(path, content, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -41,11 +41,7 @@ func Check(t testing.TB, p config.Platform) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	content := map[string][]byte{}
-	for _, f := range files {
-		content[f.Path] = f.Content
-	}
-	if err := reference.Check(content); err != nil {
+	if err := reference.Check(files); err != nil {
 		t.Error(err)
 	}
 }

@@ -23,10 +23,7 @@ var update = flag.Bool("update", false, "rewrite the goldens")
 // TestDifference states everything in which staging and production differ, as
 // a table. Names that merely contain the environment's own name count as equal.
 func TestDifference(t *testing.T) {
-	files, err := Render(configtest.Docs())
-	if err != nil {
-		t.Fatal(err)
-	}
+	files := renderTree(t, configtest.Docs())
 	staging, production := arguments(t, files, "staging"), arguments(t, files, "production")
 
 	keys := maps.Clone(staging)
@@ -63,14 +60,14 @@ func orNone(s string) string {
 
 // arguments maps every argument of a root, down to the fields of objects, to
 // its source, with the environment's own name replaced.
-func arguments(t *testing.T, files []File, environment string) map[string]string {
+func arguments(t *testing.T, files map[string][]byte, environment string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
-	for _, f := range files {
-		if path.Dir(f.Path) != "envs/"+environment {
+	for file, content := range files {
+		if path.Dir(file) != "envs/"+environment {
 			continue
 		}
-		parsed, diags := hclsyntax.ParseConfig(f.Content, f.Path, hcl.InitialPos)
+		parsed, diags := hclsyntax.ParseConfig(content, file, hcl.InitialPos)
 		if diags.HasErrors() {
 			t.Fatal(diags)
 		}
@@ -79,11 +76,11 @@ func arguments(t *testing.T, files []File, environment string) map[string]string
 		value = func(prefix string, e hclsyntax.Expression) {
 			if o, ok := e.(*hclsyntax.ObjectConsExpr); ok {
 				for _, item := range o.Items {
-					value(prefix+"."+strings.Trim(string(item.KeyExpr.Range().SliceBytes(f.Content)), `"`), item.ValueExpr)
+					value(prefix+"."+strings.Trim(string(item.KeyExpr.Range().SliceBytes(content)), `"`), item.ValueExpr)
 				}
 				return
 			}
-			text := string(e.Range().SliceBytes(f.Content))
+			text := string(e.Range().SliceBytes(content))
 			out[prefix] = strings.ReplaceAll(text, environment, "<environment>")
 		}
 		walk = func(prefix string, body *hclsyntax.Body) {

@@ -38,7 +38,7 @@ func (m module) resources(kind string) []string {
 // exampleFiles are examples/complete: the usage of every module, which
 // together make an environment, and a test that applies it against a provider
 // that only pretends to.
-func exampleFiles(all []module) ([]File, error) {
+func exampleFiles(all []module) (map[string][]byte, error) {
 	body := []node{
 		labelled("provider", "aws", set("region", "us-west-2")),
 		data("aws_route53_zone", "this", set("name", "shop.io")),

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"bytes"
 	"fmt"
 	"regexp"
 	"strings"
@@ -39,14 +40,7 @@ func TestExtend(t *testing.T) {
 	if err := p.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	files, err := Render(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tree := map[string][]byte{}
-	for _, f := range files {
-		tree[f.Path] = f.Content
-	}
+	tree := renderTree(t, p)
 	if err := reference.Check(tree); err != nil {
 		t.Error(err)
 	}
@@ -72,13 +66,9 @@ func TestExtend(t *testing.T) {
 		t.Errorf("ids of a repository that has none in the configuration:\n%s", s)
 	}
 	p.Repository.OwnerID, p.Repository.ID = 1234567, 987654321
-	if files, err = Render(p); err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range files {
-		if want := "repository_ids = {\n    owner      = \"1234567\"\n    repository = \"987654321\"\n  }"; f.Path == "envs/shared/github.tf" && !strings.Contains(string(f.Content), want) {
-			t.Errorf("the repository's ids are missing:\n%s", f.Content)
-		}
+	const want = "repository_ids = {\n    owner      = \"1234567\"\n    repository = \"987654321\"\n  }"
+	if s := string(renderTree(t, p)["envs/shared/github.tf"]); !strings.Contains(s, want) {
+		t.Errorf("the repository's ids are missing:\n%s", s)
 	}
 }
 
@@ -99,7 +89,7 @@ func manyServices(n int) config.Platform {
 // they are given with 3, so their policies stay as long as the tests of roles
 // measure them; and a service's own block does not grow with the others.
 func TestPoliciesDoNotGrowWithServices(t *testing.T) {
-	tree := func(n int) map[string]string {
+	tree := func(n int) map[string][]byte {
 		p := manyServices(n)
 		for i := range p.Services[3:] {
 			p.Services[3+i].Database, p.Services[3+i].Calls = false, nil // a security group has 60 rules
@@ -107,31 +97,23 @@ func TestPoliciesDoNotGrowWithServices(t *testing.T) {
 		if err := p.Validate(); err != nil {
 			t.Fatal(err)
 		}
-		files, err := Render(p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all := map[string]string{}
-		for _, f := range files {
-			all[f.Path] = string(f.Content)
-		}
-		return all
+		return renderTree(t, p)
 	}
 	few, many := tree(4), tree(300)
 	for path, content := range few {
-		if (strings.HasPrefix(path, "modules/") || path == "envs/shared/github.tf") && many[path] != content {
+		if (strings.HasPrefix(path, "modules/") || path == "envs/shared/github.tf") && !bytes.Equal(many[path], content) {
 			t.Errorf("%s is another one with 300 services", path)
 		}
 	}
-	own := func(of map[string]string) string {
-		_, block, _ := strings.Cut(of["envs/production/services.tf"], `module "s003" {`)
+	own := func(of map[string][]byte) string {
+		_, block, _ := strings.Cut(string(of["envs/production/services.tf"]), `module "s003" {`)
 		block, _, _ = strings.Cut(block, "\n}\n")
 		return block
 	}
 	if own(few) != own(many) || own(few) == "" {
 		t.Errorf("a service grows with the others:\n%s", own(many))
 	}
-	if n := strings.Count(many["envs/production/services.tf"], "\nmodule "); n != 300 {
+	if n := bytes.Count(many["envs/production/services.tf"], []byte("\nmodule ")); n != 300 {
 		t.Errorf("%d services, want 300", n)
 	}
 }
@@ -158,18 +140,14 @@ func TestVariablesOfAnEnvironment(t *testing.T) {
 	p := configtest.Docs()
 	p.Services[0].Environment = map[string]string{"LOG_LEVEL": "info"}
 	p.Environments[0].Variables = map[string]map[string]string{"api": {"LOG_LEVEL": "debug"}, "migrate": {"DRY": "no"}}
-	files, err := Render(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range files {
+	for file, content := range renderTree(t, p) {
 		for path, want := range map[string]map[string]int{
 			"envs/staging/":    {`= "debug"`: 1, `= "info"`: 0, "DRY ": 1},
 			"envs/production/": {`= "debug"`: 0, `= "info"`: 1, "DRY ": 0},
 		} {
 			for text, n := range want {
-				if name := strings.TrimPrefix(f.Path, path); (name == "services.tf" && text != "DRY " || name == "tasks.tf" && text == "DRY ") && strings.Count(string(f.Content), text) != n {
-					t.Errorf("%s has %s %d times, want %d:\n%s", f.Path, text, strings.Count(string(f.Content), text), n, f.Content)
+				if name := strings.TrimPrefix(file, path); (name == "services.tf" && text != "DRY " || name == "tasks.tf" && text == "DRY ") && strings.Count(string(content), text) != n {
+					t.Errorf("%s has %s %d times, want %d:\n%s", file, text, strings.Count(string(content), text), n, content)
 				}
 			}
 		}
@@ -178,26 +156,19 @@ func TestVariablesOfAnEnvironment(t *testing.T) {
 
 // TestContainersAreRendered looks for a service's sidecars and further ports.
 func TestContainersAreRendered(t *testing.T) {
-	files, err := Render(configtest.Mill())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range files {
-		if f.Path != "envs/test/services.tf" {
-			continue
-		}
-		for _, want := range []string{
-			"depends_on_sidecars = {\n    logs = \"START\"\n    otel = \"HEALTHY\"\n  }",
-			"log_router = {\n        type = \"fluentbit\"\n      }",
-			"cpu     = 32\n      depends_on = {\n        logs = \"START\"\n      }\n      environment = {\n        APP_ENV = \"test\"\n      }\n      essential      = false\n",
-			"SCALE_METRICS_URL     = \"http://scale-metrics:9090\"", "SCALE_WEIGHTS_ADDRESS = \"scale-weights:9000\"",
-			"scale-weights = {\n      port              = 9000\n      security_group_id = module.scale.security_group_id\n    }",
-			"metrics = {\n      number   = 9090\n      protocol = \"http\"\n    }",
-			"memory         = 128\n      ports          = [4317, 4318]",
-		} {
-			if !strings.Contains(string(f.Content), want) {
-				t.Errorf("%s lacks %s:\n%s", f.Path, want, f.Content)
-			}
+	const file = "envs/test/services.tf"
+	content := string(renderTree(t, configtest.Mill())[file])
+	for _, want := range []string{
+		"depends_on_sidecars = {\n    logs = \"START\"\n    otel = \"HEALTHY\"\n  }",
+		"log_router = {\n        type = \"fluentbit\"\n      }",
+		"cpu     = 32\n      depends_on = {\n        logs = \"START\"\n      }\n      environment = {\n        APP_ENV = \"test\"\n      }\n      essential      = false\n",
+		"SCALE_METRICS_URL     = \"http://scale-metrics:9090\"", "SCALE_WEIGHTS_ADDRESS = \"scale-weights:9000\"",
+		"scale-weights = {\n      port              = 9000\n      security_group_id = module.scale.security_group_id\n    }",
+		"metrics = {\n      number   = 9090\n      protocol = \"http\"\n    }",
+		"memory         = 128\n      ports          = [4317, 4318]",
+	} {
+		if !strings.Contains(content, want) {
+			t.Errorf("%s lacks %s:\n%s", file, want, content)
 		}
 	}
 }
@@ -205,14 +176,7 @@ func TestContainersAreRendered(t *testing.T) {
 // TestSchedulesAndQueues looks for the schedules of tasks where they run by
 // themselves, and for queues where messages are sent and received.
 func TestSchedulesAndQueues(t *testing.T) {
-	files, err := Render(configtest.Shop())
-	if err != nil {
-		t.Fatal(err)
-	}
-	tree := map[string]string{}
-	for _, f := range files {
-		tree[f.Path] = string(f.Content)
-	}
+	tree := renderTree(t, configtest.Shop())
 	for path, want := range map[string][]string{
 		"envs/qa/schedules.tf": {
 			`report = {
@@ -253,20 +217,17 @@ func TestSchedulesAndQueues(t *testing.T) {
 		"envs/rehearsal/schedules.tf": {`expression        = "rate(1 hour)"`},
 	} {
 		for _, w := range want {
-			if !strings.Contains(tree[path], w) {
+			if !strings.Contains(string(tree[path]), w) {
 				t.Errorf("%s lacks %s:\n%s", path, w, tree[path])
 			}
 		}
 	}
-	if s := tree["envs/rehearsal/schedules.tf"]; strings.Contains(s, "report") {
+	if s := string(tree["envs/rehearsal/schedules.tf"]); strings.Contains(s, "report") {
 		t.Errorf("rehearsal switched the report off:\n%s", s)
 	}
-	if files, err = Render(configtest.Docs()); err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range files {
-		if strings.HasSuffix(f.Path, "schedules.tf") || strings.HasSuffix(f.Path, "queues.tf") || strings.HasSuffix(f.Path, "buckets.tf") || strings.HasPrefix(f.Path, "envs/") && strings.Contains(string(f.Content), "queues") {
-			t.Errorf("a platform without schedules and queues has some:\n%s: %s", f.Path, f.Content)
+	for file, content := range renderTree(t, configtest.Docs()) {
+		if strings.HasSuffix(file, "schedules.tf") || strings.HasSuffix(file, "queues.tf") || strings.HasSuffix(file, "buckets.tf") || strings.HasPrefix(file, "envs/") && strings.Contains(string(content), "queues") {
+			t.Errorf("a platform without schedules and queues has some:\n%s: %s", file, content)
 		}
 	}
 }

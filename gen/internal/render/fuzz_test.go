@@ -91,11 +91,7 @@ func renderTree(t *testing.T, p config.Platform) map[string][]byte {
 	if err != nil {
 		t.Fatalf("render: %v", err)
 	}
-	tree := map[string][]byte{}
-	for _, f := range files {
-		tree[f.Path] = f.Content
-	}
-	return tree
+	return files
 }
 
 // Nothing in the tree follows the order of a map.

@@ -97,7 +97,7 @@ func (o output) block() block {
 }
 
 // render turns the module into its files, below modules/<name>/.
-func (m module) render() ([]File, error) {
+func (m module) render() (map[string][]byte, error) {
 	slices.SortFunc(m.variables, func(a, b variable) int { return strings.Compare(a.name, b.name) })
 	slices.SortFunc(m.outputs, func(a, b output) int { return strings.Compare(a.name, b.name) })
 
@@ -126,7 +126,8 @@ func (m module) render() ([]File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	return append(files, File{Path: path.Join(dir, "README.md"), Content: readme}), nil
+	files[path.Join(dir, "README.md")] = readme
+	return files, nil
 }
 
 // moduleProvider are the provider's versions that a module works with: a root
@@ -146,8 +147,8 @@ func versions(provider string) source {
 }
 
 // renderSources formats the sources that are not empty.
-func renderSources(dir string, sources []source) ([]File, error) {
-	var files []File
+func renderSources(dir string, sources []source) (map[string][]byte, error) {
+	files := map[string][]byte{}
 	for _, s := range sources {
 		if len(s.body) == 0 {
 			continue
@@ -157,7 +158,7 @@ func renderSources(dir string, sources []source) ([]File, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		files = append(files, File{Path: name, Content: content})
+		files[name] = content
 	}
 	return files, nil
 }

@@ -38,13 +38,9 @@ var comesAfter = [][3]string{
 // that each depends_on is needed: without it something comes too early.
 func TestOrder(t *testing.T) {
 	for name, p := range map[string]config.Platform{"docs": configtest.Docs(), "shop": configtest.Shop()} {
-		files, err := Render(p)
-		if err != nil {
-			t.Fatal(err)
-		}
 		tree := map[string]string{}
-		for _, f := range files {
-			tree[f.Path] = string(f.Content)
+		for file, content := range renderTree(t, p) {
+			tree[file] = string(content)
 		}
 		root := "envs/" + p.Environments[len(p.Environments)-1].Name
 		for _, early := range tooEarly(t, tree, root) {

@@ -4,28 +4,20 @@
 package render
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
+	"maps"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/specboard/platform/gen/config"
 )
 
-// File is one generated file.
-type File struct {
-	// Path is relative to the repository's root, with slashes.
-	Path    string
-	Content []byte
-}
-
-// Render returns every generated file, sorted by path. Equal platforms give
-// equal bytes. The platform should be valid (see config.Platform.Validate).
-func Render(p config.Platform) ([]File, error) {
-	jobs := []func() ([]File, error){sharedRoot(p).render}
+// Render returns every generated file by its path, which is relative to the
+// repository's root, with slashes. Equal platforms give equal bytes. The platform should be valid (see config.Platform.Validate).
+func Render(p config.Platform) (map[string][]byte, error) {
+	jobs := []func() (map[string][]byte, error){sharedRoot(p).render}
 	for _, e := range p.Environments {
-		jobs = append(jobs, func() ([]File, error) {
+		jobs = append(jobs, func() (map[string][]byte, error) {
 			r, err := environmentRoot(p, e)
 			if err != nil {
 				return nil, err
@@ -36,9 +28,9 @@ func Render(p config.Platform) ([]File, error) {
 	for _, m := range modules() {
 		jobs = append(jobs, m.render)
 	}
-	jobs = append(jobs, func() ([]File, error) { return exampleFiles(modules()) })
+	jobs = append(jobs, func() (map[string][]byte, error) { return exampleFiles(modules()) })
 
-	parts := make([][]File, len(jobs))
+	parts := make([]map[string][]byte, len(jobs))
 	var g errgroup.Group
 	for i, job := range jobs {
 		g.Go(func() (err error) {
@@ -49,8 +41,10 @@ func Render(p config.Platform) ([]File, error) {
 	if err := g.Wait(); err != nil {
 		return nil, fmt.Errorf("render: %w", err)
 	}
-	files := slices.Concat(parts...)
-	slices.SortFunc(files, func(a, b File) int { return cmp.Compare(a.Path, b.Path) })
+	files := map[string][]byte{}
+	for _, part := range parts {
+		maps.Copy(files, part)
+	}
 	return files, nil
 }
 

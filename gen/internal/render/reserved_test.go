@@ -18,16 +18,12 @@ func TestReservedNames(t *testing.T) {
 	called := regexp.MustCompile(`(?m)^module "([^"]+)"`)
 	var names []string
 	for _, p := range configtest.All() {
-		files, err := Render(p)
-		if err != nil {
-			t.Fatal(err)
-		}
 		containers := append(p.ServiceNames(), p.TaskNames()...)
-		for _, f := range files {
-			if !strings.HasPrefix(f.Path, "envs/") || strings.HasPrefix(f.Path, "envs/"+config.SharedRoot+"/") {
+		for file, content := range renderTree(t, p) {
+			if !strings.HasPrefix(file, "envs/") || strings.HasPrefix(file, "envs/"+config.SharedRoot+"/") {
 				continue
 			}
-			for _, m := range called.FindAllSubmatch(f.Content, -1) {
+			for _, m := range called.FindAllSubmatch(content, -1) {
 				if name := strings.ReplaceAll(string(m[1]), "_", "-"); !slices.Contains(containers, name) {
 					names = append(names, name)
 				}

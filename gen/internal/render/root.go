@@ -13,7 +13,9 @@ type root struct {
 	files []source
 }
 
-func (r root) render() ([]File, error) { return renderSources(path.Join("envs", r.name), r.files) }
+func (r root) render() (map[string][]byte, error) {
+	return renderSources(path.Join("envs", r.name), r.files)
+}
 
 // rootSettings are the files that every root begins with: versions, where the
 // state is, and which account and region this is about.

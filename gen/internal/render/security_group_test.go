@@ -14,18 +14,14 @@ import (
 // in use: another name here is a replacement that never ends.
 func TestSecurityGroupsAreKept(t *testing.T) {
 	t.Parallel()
-	files, err := Render(configtest.Docs())
-	if err != nil {
-		t.Fatal(err)
-	}
 	group := regexp.MustCompile(`(?s)resource "aws_security_group" "[a-z]+" \{\n(.*?)\n\}\n`)
 	name := regexp.MustCompile(`\n? +name +=( .*)`)
 	got := map[string]string{}
-	for _, f := range files {
-		for _, m := range group.FindAllStringSubmatch(string(f.Content), -1) {
-			got[f.Path] += strings.TrimSpace(name.FindStringSubmatch(m[1])[1])
+	for file, content := range renderTree(t, configtest.Docs()) {
+		for _, m := range group.FindAllStringSubmatch(string(content), -1) {
+			got[file] += strings.TrimSpace(name.FindStringSubmatch(m[1])[1])
 			if !strings.Contains(m[1], "ignore_changes = [description]") {
-				t.Errorf("%s: another description would replace the group:\n%s", f.Path, m[0])
+				t.Errorf("%s: another description would replace the group:\n%s", file, m[0])
 			}
 		}
 	}

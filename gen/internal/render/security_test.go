@@ -16,14 +16,10 @@ func TestSecurityIsRendered(t *testing.T) {
 	security := config.Security{User: "1000", NoCapabilities: true, OwnInit: true, ReadOnlyRoot: true, Writable: []string{"/tmp"}}
 	p.Environments[0].Exec = false
 	p.Services[0].Security, p.Tasks[0].Security = security, security
-	files, err := Render(p)
-	if err != nil {
-		t.Fatal(err)
-	}
 	want := `security = { drop = ["ALL"] own_init = true read_only_root = true user = "1000" writable = ["/tmp"] }`
 	found := 0
-	for _, f := range files {
-		found += strings.Count(regexp.MustCompile(`\s+`).ReplaceAllString(string(f.Content), " "), want)
+	for _, content := range renderTree(t, p) {
+		found += strings.Count(regexp.MustCompile(`\s+`).ReplaceAllString(string(content), " "), want)
 	}
 	if found != 4 { // a service and a task, in two environments
 		t.Errorf("%d modules receive %s, want 4", found, want)
