@@ -663,12 +663,13 @@ type Cache struct {
 type Size struct {
 	// CPU is in units of 1/1024 vCPU, Memory in MiB; a Fargate pair.
 	CPU, Memory int
-	// MinTasks run at least; from MaxTasks > MinTasks the service scales.
+	// At least MinTasks run. If MaxTasks is larger, the service scales.
 	MinTasks, MaxTasks int
-	// Spot runs the tasks on Fargate Spot, at some 30 % of the price: AWS takes one away
-	// with two minutes' notice when it needs the capacity, and ECS starts another when
-	// there is some. Protected environments refuse it. Changing Spot replaces the
-	// service: none of its tasks run from the apply until a promotion updates it.
+	// Spot runs the tasks on Fargate Spot, at about 30 % of the usual price: AWS takes
+	// one away with two minutes' notice when it needs the capacity, and ECS starts
+	// another when there is some. Protected environments refuse it. Changing Spot
+	// replaces the service: none of its tasks run from the apply until a promotion
+	// updates it.
 	Spot bool
 	// EphemeralStorageGiB is the disk of a task, 21 to 200 (0: the 20 GiB that
 	// Fargate includes). It is empty whenever a task starts.
