@@ -227,7 +227,8 @@ func (s *Status) Judge() {
 		if v.Unhealthy > 0 {
 			add("%s: the health check fails in %d of %d tasks", v.Name, v.Unhealthy, v.Running)
 		}
-		if v.Deployment.Failed() {
+		// One that ECS rolled back to the release stays the last until the next.
+		if v.Deployment.Failed() && (v.Deployment != deploy.DeploymentRolledBack || !v.Release) {
 			add("%s: its last deployment is %s", v.Name, v.Deployment)
 		}
 		if v.Targets != nil && v.Targets.Healthy == 0 {

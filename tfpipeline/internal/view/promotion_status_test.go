@@ -93,6 +93,15 @@ func TestStatusOfAHealthyEnvironmentHasNoProblems(t *testing.T) {
 	if got := out.String(); !strings.Contains(got, "| [production](https://specboard.io) | `v1.4.0` | 2026-11-23 07:00:00Z | `ada` | as released |") {
 		t.Errorf("%s", got)
 	}
+	// What ECS rolled back by itself stays its last deployment until the next one.
+	s.Services[0].Deployment = deploy.DeploymentRolledBack
+	if s.Judge(); len(s.Problems) != 0 {
+		t.Errorf("rolled back to the release: %v", s.Problems)
+	}
+	s.Services[0].Deployment = deploy.DeploymentRollbackFailed
+	if s.Judge(); len(s.Problems) != 1 {
+		t.Errorf("a rollback that failed: %v", s.Problems)
+	}
 }
 
 func record() deploy.Record {
