@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/specboard/platform/gen/config"
@@ -121,4 +122,22 @@ func TestNextMove(t *testing.T) {
 			t.Errorf("%s: move %d, want %d", tt.name, got, tt.want)
 		}
 	}
+}
+
+// What is so in two looks with a long pause between them was not seen to be so in the
+// pause.
+func TestSteady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		so := steady{}
+		for i, look := range []struct {
+			after time.Duration
+			so    bool
+			want  time.Duration
+		}{{0, true, 0}, {2 * time.Second, true, 2 * time.Second}, {5 * time.Minute, true, 12 * time.Second}, {time.Second, false, 0}, {time.Second, true, 0}, {3 * time.Second, true, 3 * time.Second}} {
+			<-time.After(look.after)
+			if got := so.since("it", look.so); got != look.want {
+				t.Errorf("look %d: so for %v, want %v", i, got, look.want)
+			}
+		}
+	})
 }

@@ -259,8 +259,14 @@ type supersededError struct{ why string }
 
 func (e supersededError) Error() string { return e.why }
 
-// steady remembers since when something is so.
-type steady map[string]time.Time
+// steady remembers for how long something is so.
+type steady map[string]stay
+
+// stay is when something was seen last, and for how long it was so until then.
+type stay struct {
+	seen time.Time
+	so   time.Duration
+}
 
 // since returns for how long something has been so, as far as was seen; it is
 // called at every look.
@@ -269,10 +275,12 @@ func (s steady) since(what string, so bool) time.Duration {
 		delete(s, what)
 		return 0
 	}
-	if s[what].IsZero() {
-		s[what] = time.Now()
+	now, before := time.Now(), s[what]
+	if !before.seen.IsZero() {
+		before.so += min(now.Sub(before.seen), sight)
 	}
-	return time.Since(s[what])
+	s[what] = stay{now, before.so}
+	return before.so
 }
 
 // watch follows deployments of all services to their end; the first that fails
