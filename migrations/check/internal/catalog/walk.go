@@ -96,6 +96,9 @@ func Constant(node *pg.Node) bool {
 	return false
 }
 
+// Given reports whether a default gives a value: it is there, and not NULL.
+func Given(expr *pg.Node) bool { return expr != nil && !IsNull(expr) }
+
 // IsNull reports whether an expression is the constant NULL.
 func IsNull(node *pg.Node) bool {
 	if c := node.GetTypeCast(); c != nil {

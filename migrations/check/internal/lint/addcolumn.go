@@ -57,7 +57,7 @@ func (j tableJudge) takeApart(def *pg.ColumnDef) newColumn {
 			c.foreign = con
 		}
 	}
-	if own := j.schema.Default(c.typ); !c.given && own != nil && !catalog.IsNull(own) {
+	if own := j.schema.Default(c.typ); !c.given && catalog.Given(own) {
 		c.given, c.domain, c.fallback = true, true, own
 	}
 	return c
@@ -110,11 +110,9 @@ func (j tableJudge) columnDefault(t *catalog.Relation, c newColumn) {
 
 func (j tableJudge) columnConstraints(t *catalog.Relation, c newColumn) {
 	for _, check := range c.checks {
-		expr := text(check.GetRawExpr())
 		name := constraintName(check.GetConname(), t, c.def.GetColname(), "check")
 		j.report(check.GetLocation(), "add-column-check", fmt.Sprintf("the check on %s is tested against every row of %s", c.name, t.Name),
-			c.plain(t), fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s) NOT VALID;", t.Name, name, expr),
-			fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", t.Name, name))
+			c.plain(t), addNotValid(t, name, "CHECK ("+text(check.GetRawExpr())+")"), validate(t, name))
 	}
 	if c.unique != nil {
 		name := constraintName(c.unique.GetConname(), t, c.def.GetColname(), "key")
@@ -135,10 +133,9 @@ func (j tableJudge) columnForeignKey(t *catalog.Relation, c newColumn) {
 	// PostgreSQL checks the rows even for DEFAULT NULL; only without any DEFAULT it
 	// does not.
 	if c.given || c.serial || c.identity || c.generate != nil {
-		name := constraintName(c.foreign.GetConname(), t, c.def.GetColname(), "fkey")
+		name, key := foreignNamed(t, target, []string{c.def.GetColname()}, c.foreign)
 		j.report(c.foreign.GetLocation(), "add-column-foreign-key", fmt.Sprintf("%s of every row of %s is looked up in %s", c.name, t.Name, target.Name),
-			c.plain(t), fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s NOT VALID;", t.Name, name, c.name, references(target, c.foreign)),
-			fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", t.Name, name))
+			c.plain(t), addNotValid(t, name, key), validate(t, name))
 	}
 	if c.unique == nil && c.primary == nil {
 		j.wantIndex(t, []string{c.def.GetColname()}, c.foreign.GetLocation())
@@ -225,10 +222,8 @@ func (c newColumn) numbered(t *catalog.Relation) []string {
 func (c newColumn) generated(t *catalog.Relation) []string {
 	expr := text(c.generate)
 	function := catalog.Quote("fill_" + t.Name.Name + "_" + c.def.GetColname())
-	assigned := qualifyNew(c.generate)
 	return []string{
-		fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s;\n\nCREATE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n    NEW.%s := %s;\n    RETURN NEW;\nEND\n$$;\n\nCREATE TRIGGER %s BEFORE INSERT OR UPDATE ON %s\n    FOR EACH ROW EXECUTE FUNCTION %s();",
-			t.Name, c.name, c.typeSQL, function, c.name, assigned, function, t.Name, function),
+		columnKept(t, c.name, c.typeSQL, function, fmt.Sprintf("    NEW.%s := %s;\n", c.name, qualifyNew(c.generate))),
 		fill(t, c.name, expr),
 	}
 }

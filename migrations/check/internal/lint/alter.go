@@ -32,7 +32,7 @@ func (j tableJudge) alterTable(n *pg.AlterTableStmt) {
 	for _, cmd := range inPasses(n.GetCmds()) {
 		if cmd.GetSubtype() == pg.AlterTableType_AT_ValidateConstraint && strong && !isNew && !validated(t, cmd.GetName()) {
 			j.report(0, "validate-with-lock-held", fmt.Sprintf("VALIDATE CONSTRAINT %s reads all of %s under the lock that the other actions of this ALTER TABLE take",
-				catalog.Quote(cmd.GetName()), t.Name), withoutValidate(n), fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", t.Name, catalog.Quote(cmd.GetName())))
+				catalog.Quote(cmd.GetName()), t.Name), withoutValidate(n), validate(t, catalog.Quote(cmd.GetName())))
 		}
 		j.columnInUse(t, cmd)
 		if !isNew {
@@ -131,7 +131,7 @@ func (j tableJudge) action(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 				})
 		}
 	case pg.AlterTableType_AT_ColumnDefault:
-		if cmd.GetDef() == nil || catalog.IsNull(cmd.GetDef()) {
+		if !catalog.Given(cmd.GetDef()) {
 			j.dropDefault(t, cmd.GetName(), "default", cmd.GetDef() != nil)
 		}
 	case pg.AlterTableType_AT_DropIdentity:
@@ -237,11 +237,10 @@ func (j tableJudge) cascade(behavior pg.DropBehavior, what string) {
 // written hides the default of a domain, too.
 func (j tableJudge) dropDefault(t *catalog.Relation, column, what string, written bool) {
 	c := t.Column(column)
-	none := func(d *pg.Node) bool { return d == nil || catalog.IsNull(d) }
 	if c != nil && numbers(c.Default) {
 		j.given["numbered "+t.Name.String()+"."+column] = true
 	}
-	if c != nil && (!c.NotNull || what == "default" && none(c.Default) && (!written || c.Default != nil || none(j.schema.Default(c.Type)))) {
+	if c != nil && (!c.NotNull || what == "default" && !catalog.Given(c.Default) && (!written || c.Default != nil || !catalog.Given(j.schema.Default(c.Type)))) {
 		return
 	}
 	if c == nil && t.Known || c != nil && what == "default" && (c.Identity || c.Generated) {
@@ -249,7 +248,7 @@ func (j tableJudge) dropDefault(t *catalog.Relation, column, what string, writte
 	}
 	j.unless(func() bool {
 		now := t.Column(column)
-		return c != nil && (now == nil || !now.NotNull || now.Identity || now.Generated || now.Default != nil && !catalog.IsNull(now.Default))
+		return c != nil && (now == nil || !now.NotNull || now.Identity || now.Generated || catalog.Given(now.Default))
 	}, func() {
 		j.reportf(0, "drop-default", "column %s of %s loses its %s and cannot be NULL: an INSERT that leaves it out fails", catalog.Quote(column), t.Name, what)
 	})

@@ -19,15 +19,8 @@ func (j tableJudge) addConstraint(t *catalog.Relation, c *pg.Constraint) {
 		if c.GetSkipValidation() {
 			return
 		}
-		column := ""
-		if columns := catalog.Columns(c.GetRawExpr()); len(columns) == 1 {
-			column = columns[0]
-		}
-		name := constraintName(c.GetConname(), t, column, "check")
-		expr := text(c.GetRawExpr())
-		j.report(at, "check-not-valid-missing", fmt.Sprintf("the check is tested against every row of %s", t.Name),
-			fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s)%s NOT VALID;", t.Name, name, expr, when(c.GetIsNoInherit(), " NO INHERIT")),
-			fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", t.Name, name))
+		name, check := checkNamed(t, c)
+		j.report(at, "check-not-valid-missing", fmt.Sprintf("the check is tested against every row of %s", t.Name), addNotValid(t, name, check), validate(t, name))
 	case pg.ConstrType_CONSTR_FOREIGN:
 		j.addForeignKey(t, c)
 	case pg.ConstrType_CONSTR_UNIQUE:
@@ -53,35 +46,25 @@ func (j tableJudge) addForeignKey(t *catalog.Relation, c *pg.Constraint) {
 		}
 		return
 	}
-	name := constraintName(c.GetConname(), t, strings.Join(columns, "_"), "fkey")
-	var steps []string
+	name, key := foreignNamed(t, target, columns, c)
+	steps := []string{addNotValid(t, name, key), validate(t, name)}
 	if t.Kind == catalog.Partitioned {
-		var add, validate []string
+		var add, then []string
 		for _, p := range t.Children {
-			add = append(add, fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s NOT VALID;", p.Name, name, quoteAll(columns), references(target, c)))
-			validate = append(validate, fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", p.Name, name))
+			add, then = append(add, addNotValid(p, name, key)), append(then, validate(p, name))
 		}
-		steps = append(append(add, validate...), fmt.Sprintf("-- waive: fk-not-valid-missing every partition has the same key, validated\nALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s;", t.Name, name, quoteAll(columns), references(target, c)))
-	} else {
-		steps = []string{
-			fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s NOT VALID;", t.Name, name, quoteAll(columns), references(target, c)),
-			fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", t.Name, name),
-		}
+		steps = append(append(add, then...), fmt.Sprintf("-- waive: fk-not-valid-missing every partition has the same key, validated\nALTER TABLE %s ADD CONSTRAINT %s %s;", t.Name, name, key))
 	}
 	j.report(c.GetLocation(), "fk-not-valid-missing", fmt.Sprintf("every row of %s is looked up in %s, and nobody writes to either meanwhile", t.Name, target.Name), steps...)
 }
 
 func (j tableJudge) addUnique(t *catalog.Relation, c *pg.Constraint) {
-	columns := catalog.Strings(c.GetKeys())
-	name := constraintName(c.GetConname(), t, strings.Join(columns, "_"), "key")
+	name, index := uniqueNamed(t, c)
 	var steps []string
 	if t.Kind != catalog.Partitioned {
-		steps = []string{
-			uniqueIndex(t, name, c),
-			fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s UNIQUE USING INDEX %s%s;", t.Name, name, name, deferral(c)),
-		}
+		steps = []string{index, fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s UNIQUE USING INDEX %s%s;", t.Name, name, name, deferral(c))}
 	}
-	j.report(c.GetLocation(), "unique-constraint", fmt.Sprintf("an index on (%s) is built while %s is locked", quoteAll(columns), t.Name), steps...)
+	j.report(c.GetLocation(), "unique-constraint", fmt.Sprintf("an index on (%s) is built while %s is locked", quoteAll(catalog.Strings(c.GetKeys())), t.Name), steps...)
 }
 
 // uniqueIndex writes the index that a constraint is to use.
@@ -169,8 +152,8 @@ func provesNotNull(expr *pg.Node, column string) bool {
 func requireNotNull(t *catalog.Relation, column string, postgres int) []string {
 	name := catalog.Quote(t.Name.Name + "_" + column + "_not_null")
 	steps := []string{
-		fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s IS NOT NULL) NOT VALID;", t.Name, name, catalog.Quote(column)),
-		fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", t.Name, name),
+		addNotValid(t, name, "CHECK ("+catalog.Quote(column)+" IS NOT NULL)"),
+		validate(t, name),
 		fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s SET NOT NULL;\nALTER TABLE %s DROP CONSTRAINT %s;", t.Name, catalog.Quote(column), t.Name, name),
 	}
 	if postgres < 12 {

@@ -281,10 +281,9 @@ func (j *judge) otherColumn(t *catalog.Relation, c *catalog.Column) func() bool 
 func (j nameJudge) reportRename(n *pg.RenameStmt, t *catalog.Relation, c *catalog.Column, from, to string) {
 	function := catalog.Quote("sync_" + t.Name.Name + "_" + n.GetNewname())
 	j.report(0, "rename-column", fmt.Sprintf("column %s of %s gets the name %s", from, t.Name, to),
-		fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s;\n\nCREATE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n    IF TG_OP = 'INSERT' THEN\n        NEW.%s := coalesce(NEW.%s, NEW.%s);\n    ELSIF NEW.%s IS DISTINCT FROM OLD.%s THEN\n        NEW.%s := NEW.%s;\n    END IF;\n    NEW.%s := NEW.%s;\n    RETURN NEW;\nEND\n$$;\n\nCREATE TRIGGER %s BEFORE INSERT OR UPDATE ON %s\n    FOR EACH ROW EXECUTE FUNCTION %s();",
-			t.Name, to, c.Type, function, to, to, from, from, from, to, from, from, to, function, t.Name, function),
+		columnKept(t, to, c.Type.String(), function, fmt.Sprintf("    IF TG_OP = 'INSERT' THEN\n        NEW.%s := coalesce(NEW.%s, NEW.%s);\n    ELSIF NEW.%s IS DISTINCT FROM OLD.%s THEN\n        NEW.%s := NEW.%s;\n    END IF;\n    NEW.%s := NEW.%s;\n", to, to, from, from, from, to, from, from, to)),
 		fill(t, to, from),
-		fmt.Sprintf("-- phase: contract\n-- unused-since: v1.4.0\n\nDROP TRIGGER %s ON %s;\nDROP FUNCTION %s();\nALTER TABLE %s DROP COLUMN %s;", function, t.Name, function, t.Name, from))
+		asContract(fmt.Sprintf("DROP TRIGGER %s ON %s;\nDROP FUNCTION %s();\nALTER TABLE %s DROP COLUMN %s;", function, t.Name, function, t.Name, from)))
 }
 
 func (j nameJudge) renameTable(n *pg.RenameStmt, t *catalog.Relation) {

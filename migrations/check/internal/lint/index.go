@@ -265,7 +265,7 @@ func (j *judge) alterDomain(n *pg.AlterDomainStmt) {
 		what = "the constraint is tested against"
 	case n.GetSubtype() == "N":
 		j.reportf(0, "drop-not-null", "values of domain %s may be NULL from now on", name)
-	case n.GetSubtype() == "T" && (n.GetDef() == nil || catalog.IsNull(n.GetDef())):
+	case n.GetSubtype() == "T" && !catalog.Given(n.GetDef()):
 		j.dropDomainDefault(n, d, name)
 	}
 	if what == "" {

@@ -83,7 +83,7 @@ func (j *judge) uniqueStill(t *catalog.Relation, was catalog.Constraint) func() 
 
 // dropDomainDefault judges a default that the columns of a domain lose.
 func (j *judge) dropDomainDefault(n *pg.AlterDomainStmt, d *catalog.UserType, name catalog.Name) {
-	if d != nil && (d.Default == nil || catalog.IsNull(d.Default)) && j.schema.Complete {
+	if d != nil && !catalog.Given(d.Default) && j.schema.Complete {
 		return
 	}
 	why := when(d == nil || d.NotNull, "cannot be NULL")
@@ -100,7 +100,7 @@ func (j *judge) dropDomainDefault(n *pg.AlterDomainStmt, d *catalog.UserType, na
 	if why == "" {
 		return
 	}
-	j.unless(func() bool { return d != nil && d.Default != nil && !catalog.IsNull(d.Default) },
+	j.unless(func() bool { return d != nil && catalog.Given(d.Default) },
 		func() {
 			j.reportf(0, "drop-default", "domain %s loses its default, and %s: an INSERT that leaves it out fails", name, why)
 		})

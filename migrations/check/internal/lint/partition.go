@@ -274,8 +274,8 @@ func boundSteps(parent, child *catalog.Relation, bound *pg.PartitionBoundSpec) [
 	}
 	name := catalog.Quote(child.Name.Name + "_bounds")
 	return []string{
-		fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s) NOT VALID;", child.Name, name, strings.Join(parts, " AND ")),
-		fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", child.Name, name),
+		addNotValid(child, name, "CHECK ("+strings.Join(parts, " AND ")+")"),
+		validate(child, name),
 		fmt.Sprintf("ALTER TABLE %s ATTACH PARTITION %s FOR VALUES %s;\nALTER TABLE %s DROP CONSTRAINT %s;", parent.Name, child.Name, clause, child.Name, name),
 	}
 }

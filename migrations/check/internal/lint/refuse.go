@@ -52,7 +52,7 @@ func (j *judge) unknownColumn(t *catalog.Relation, name string) bool {
 
 // filled reports whether a column gets a value if an INSERT leaves it out.
 func (j *judge) filled(t *catalog.Relation, name string) bool {
-	if c := t.Column(name); c != nil && (c.Identity || c.Generated || c.Default != nil && !catalog.IsNull(c.Default) || !catalog.IsNull(j.schema.Default(c.Type)) && j.schema.Default(c.Type) != nil) {
+	if c := t.Column(name); c != nil && (c.Identity || c.Generated || catalog.Given(c.Default) || catalog.Given(j.schema.Default(c.Type))) {
 		return true
 	}
 	return j.filledByTrigger(t, name)
@@ -76,7 +76,7 @@ func (j *judge) filledByTrigger(t *catalog.Relation, name string) bool {
 func (j *judge) refuses(at int32, what, sql string) {
 	var instead []string
 	if sql != "" {
-		instead = []string{"-- phase: contract\n-- unused-since: v1.4.0\n\n" + sql}
+		instead = []string{asContract(sql)}
 	}
 	j.report(at, "refuses-rows", what+": first let no running release write such, then do it in a contract", instead...)
 }
@@ -93,7 +93,8 @@ func (j tableJudge) refuseConstraint(t *catalog.Relation, c *pg.Constraint) {
 		j.refuseForeign(t, c)
 	case pg.ConstrType_CONSTR_UNIQUE:
 		if c.GetIndexname() == "" {
-			j.refuseUnique(t, c.GetLocation(), catalog.Strings(c.GetKeys()), nil, uniqueIndex(t, constraintName(c.GetConname(), t, strings.Join(catalog.Strings(c.GetKeys()), "_"), "key"), c))
+			_, index := uniqueNamed(t, c)
+			j.refuseUnique(t, c.GetLocation(), catalog.Strings(c.GetKeys()), nil, index)
 		}
 	case pg.ConstrType_CONSTR_PRIMARY:
 		columns := catalog.Strings(c.GetKeys())
@@ -113,8 +114,8 @@ func (j tableJudge) refuseConstraint(t *catalog.Relation, c *pg.Constraint) {
 }
 
 func (j tableJudge) refuseCheck(t *catalog.Relation, c *pg.Constraint) {
-	name := constraintName(c.GetConname(), t, strings.Join(only(catalog.Columns(c.GetRawExpr())), ""), "check")
-	sql := fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s)%s NOT VALID;", t.Name, name, text(c.GetRawExpr()), when(c.GetIsNoInherit(), " NO INHERIT"))
+	name, check := checkNamed(t, c)
+	sql := addNotValid(t, name, check)
 	var left []string
 	for _, part := range catalog.Conjuncts(c.GetRawExpr()) {
 		columns := catalog.Columns(part)
@@ -130,14 +131,6 @@ func (j tableJudge) refuseCheck(t *catalog.Relation, c *pg.Constraint) {
 	if len(left) > 0 {
 		j.refuses(c.GetLocation(), fmt.Sprintf("rows of %s that fail CHECK (%s) are refused", t.Name, strings.Join(left, " AND ")), sql)
 	}
-}
-
-// only returns a list if it has one entry.
-func only(list []string) []string {
-	if len(list) == 1 {
-		return list
-	}
-	return nil
 }
 
 // demanded reports whether a check that is or was there demands as much as part of
@@ -203,9 +196,8 @@ func (j tableJudge) refuseForeign(t *catalog.Relation, c *pg.Constraint) {
 		what += fmt.Sprintf(", and so are deletes in %s of what rows refer to", target.Name)
 	}
 	sql := ""
-	if t.Kind != catalog.Partitioned || j.postgres >= 18 {
-		sql = fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s NOT VALID;",
-			t.Name, constraintName(c.GetConname(), t, strings.Join(columns, "_"), "fkey"), quoteAll(columns), references(target, c))
+	if name, key := foreignNamed(t, target, columns, c); t.Kind != catalog.Partitioned || j.postgres >= 18 {
+		sql = addNotValid(t, name, key)
 	}
 	j.refuses(c.GetLocation(), what, sql)
 }

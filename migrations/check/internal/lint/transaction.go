@@ -64,7 +64,7 @@ func (j *judge) workUnderLock(node *pg.Node, held heldLock) {
 				t := j.schema.AlterTarget(n.AlterTableStmt)
 				if !j.schema.New(t) {
 					j.report(0, "validate-with-lock-held", fmt.Sprintf("VALIDATE CONSTRAINT %s reads all of %s while the transaction holds %s", catalog.Quote(cmd.GetName()), t.Name, held),
-						fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", t.Name, catalog.Quote(cmd.GetName())))
+						validate(t, catalog.Quote(cmd.GetName())))
 				}
 			}
 		}

@@ -19,10 +19,10 @@ func (j tableJudge) changeType(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 		j.report(0, "type-change-rewrite", fmt.Sprintf("nothing is known of the type that %s of %s has now: give the deployed schema with -schema, or every row may be rewritten", catalog.Quote(name), t.Name), j.widen(t, name, to, def.GetRawDefault())...)
 		return
 	}
-	if own := j.schema.Default(column.Type); column.NotNull && column.Default == nil && own != nil && !catalog.IsNull(own) && j.schema.Default(to) == nil {
+	if own := j.schema.Default(column.Type); column.NotNull && column.Default == nil && catalog.Given(own) && j.schema.Default(to) == nil {
 		j.unless(func() bool {
 			now := t.Column(name)
-			return now == nil || !now.NotNull || now.Default != nil && !catalog.IsNull(now.Default)
+			return now == nil || !now.NotNull || catalog.Given(now.Default)
 		}, func() {
 			j.reportf(0, "drop-default", "column %s of %s loses the default of %s and cannot be NULL: an INSERT that leaves it out fails", catalog.Quote(name), t.Name, column.Type)
 		})
@@ -199,19 +199,16 @@ func (j tableJudge) widen(t *catalog.Relation, name string, to catalog.Type, usi
 		assigned, old = qualifyNew(using), text(using)
 	}
 	return []string{
-		fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s;\n\nCREATE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n    NEW.%s := %s;\n    RETURN NEW;\nEND\n$$;\n\nCREATE TRIGGER %s BEFORE INSERT OR UPDATE ON %s\n    FOR EACH ROW EXECUTE FUNCTION %s();",
-			t.Name, second, to, function, second, assigned, function, t.Name, function),
+		columnKept(t, second, to.String(), function, fmt.Sprintf("    NEW.%s := %s;\n", second, assigned)),
 		fill(t, second, old),
 	}
 }
 
 // recheck is the safe way to change a type under a check.
 func recheck(t *catalog.Relation, c *catalog.Constraint, column string, to catalog.Type) []string {
-	expr := text(c.Expr)
 	name := catalog.Quote(c.Name)
 	return []string{
-		fmt.Sprintf("ALTER TABLE %s DROP CONSTRAINT %s;\nALTER TABLE %s ALTER COLUMN %s TYPE %s;\nALTER TABLE %s ADD CONSTRAINT %s CHECK (%s) NOT VALID;",
-			t.Name, name, t.Name, catalog.Quote(column), to, t.Name, name, expr),
-		fmt.Sprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", t.Name, name),
+		fmt.Sprintf("ALTER TABLE %s DROP CONSTRAINT %s;\nALTER TABLE %s ALTER COLUMN %s TYPE %s;\n%s", t.Name, name, t.Name, catalog.Quote(column), to, addNotValid(t, name, "CHECK ("+text(c.Expr)+")")),
+		validate(t, name),
 	}
 }
