@@ -66,6 +66,15 @@ func (s *Schema) RelationAs(names []string, kind Kind) *Relation {
 	return s.relation(schema, name, kind)
 }
 
+// PartOf returns the table and the name of a trigger, rule or policy; the table is nil
+// if the parts name none.
+func (s *Schema) PartOf(parts []string) (t *Relation, name string) {
+	if len(parts) < 2 {
+		return nil, ""
+	}
+	return s.RelationAs(parts[:len(parts)-1], Table), Last(parts)
+}
+
 func (s *Schema) relation(schema, name string, kind Kind) *Relation {
 	if r := s.Find(schema, name); r != nil {
 		return r

@@ -196,14 +196,14 @@ func (s change) drop(n *pg.DropStmt) {
 			}
 			s.forgetRights(s.ObjectKey(pg.ObjectType_OBJECT_FUNCTION, o))
 		case pg.ObjectType_OBJECT_POLICY:
-			if len(parts) > 1 {
-				delete(s.RelationAs(parts[:len(parts)-1], Table).Policies, Last(parts))
+			if t, name := s.PartOf(parts); t != nil {
+				delete(t.Policies, name)
 			}
 		case pg.ObjectType_OBJECT_SCHEMA:
 			s.dropSchema(first(parts))
 		case pg.ObjectType_OBJECT_TRIGGER:
-			if len(parts) > 1 {
-				delete(s.RelationAs(parts[:len(parts)-1], Table).Triggers, Last(parts))
+			if t, name := s.PartOf(parts); t != nil {
+				delete(t.Triggers, name)
 			}
 		default:
 			delete(s.Others, s.ObjectKey(n.GetRemoveType(), o))

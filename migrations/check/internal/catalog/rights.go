@@ -11,7 +11,7 @@ func relationKey(n Name) string { return "relation " + n.String() }
 // ObjectKey is an object's key in Owners and Rights; relations share theirs.
 func (s *Schema) ObjectKey(kind pg.ObjectType, object *pg.Node) string {
 	if v := object.GetRangeVar(); v != nil {
-		return relationKey(s.Resolve(rangeParts(v)))
+		return relationKey(s.Resolve(RangeParts(v)))
 	}
 	parts := ObjectParts(object)
 	if _, ok := relationKinds[kind]; ok {
@@ -111,7 +111,8 @@ func (s change) grant(n *pg.GrantStmt) {
 	}
 }
 
-func rangeParts(v *pg.RangeVar) []string {
+// RangeParts returns the parts of a relation's name.
+func RangeParts(v *pg.RangeVar) []string {
 	if v.GetSchemaname() != "" {
 		return []string{v.GetSchemaname(), v.GetRelname()}
 	}

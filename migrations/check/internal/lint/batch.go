@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -66,20 +67,12 @@ func (b *batch) unbound(node *pg.Node) string {
 }
 
 func writes(node *pg.Node) bool {
-	switch node.GetNode().(type) {
-	case *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_InsertStmt, *pg.Node_MergeStmt:
-		return true
-	}
-	return false
+	return node.GetUpdateStmt() != nil || node.GetDeleteStmt() != nil || node.GetInsertStmt() != nil || node.GetMergeStmt() != nil
 }
 
 // returned is the name of the column of RETURNING that holds the key.
 func returned(node *pg.Node, key string) string {
-	list := node.GetUpdateStmt().GetReturningList()
-	if d := node.GetDeleteStmt(); d != nil {
-		list = d.GetReturningList()
-	}
-	return outputs(list, func(c column) bool { return c.name == key || c.name == "*" }, key)
+	return outputs(slices.Concat(node.GetUpdateStmt().GetReturningList(), node.GetDeleteStmt().GetReturningList()), func(c column) bool { return c.name == key || c.name == "*" }, key)
 }
 
 // outputs returns the name of the result column that holds the wanted column.
@@ -149,10 +142,7 @@ func (b *batch) scope(target *pg.RangeVar, from []*pg.Node, where *pg.Node) *sco
 }
 
 func (b *batch) named(v *pg.RangeVar, expression bool) source {
-	x := source{alias: v.GetRelname()}
-	if a := v.GetAlias().GetAliasname(); a != "" {
-		x.alias = a
-	}
+	x := source{alias: calledAs(v)}
 	if key, ok := b.bounded[v.GetRelname()]; expression && ok && v.GetSchemaname() == "" {
 		x.key, x.bounded = key, true
 		return x
@@ -380,10 +370,7 @@ func (b *batch) selects(q *pg.SelectStmt) (key string, ok bool) {
 		}
 		return left, ok && also
 	}
-	inner := &batch{schema: b.schema, table: b.table, key: b.key, bounded: map[string]string{}}
-	for name, k := range b.bounded {
-		inner.bounded[name] = k
-	}
+	inner := &batch{schema: b.schema, table: b.table, key: b.key, bounded: maps.Clone(b.bounded)}
 	for _, c := range q.GetWithClause().GetCtes() {
 		e := c.GetCommonTableExpr()
 		if k, ok := inner.selects(e.GetCtequery().GetSelectStmt()); ok {

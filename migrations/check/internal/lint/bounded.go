@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"cmp"
 	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -19,15 +20,8 @@ type target struct {
 }
 
 func newTarget(node *pg.Node, t *catalog.Relation) target {
-	v, others := node.GetDeleteStmt().GetRelation(), node.GetDeleteStmt().GetUsingClause()
-	if u := node.GetUpdateStmt(); u != nil {
-		v, others = u.GetRelation(), u.GetFromClause()
-	}
-	x := target{Relation: t, name: v.GetRelname(), joined: len(others) > 0}
-	if alias := v.GetAlias().GetAliasname(); alias != "" {
-		x.name = alias
-	}
-	return x
+	u, d := node.GetUpdateStmt(), node.GetDeleteStmt()
+	return target{Relation: t, name: calledAs(cmp.Or(u.GetRelation(), d.GetRelation())), joined: len(u.GetFromClause())+len(d.GetUsingClause()) > 0}
 }
 
 // column returns the column of the target that an expression consists of; ok is
@@ -91,15 +85,11 @@ func (t target) fixed(p *pg.Node) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	values := []*pg.Node{e.GetRexpr()}
-	switch e.GetKind() {
-	case pg.A_Expr_Kind_AEXPR_OP:
-	case pg.A_Expr_Kind_AEXPR_IN:
-		values = e.GetRexpr().GetList().GetItems()
-	case pg.A_Expr_Kind_AEXPR_OP_ANY:
-		if array := e.GetRexpr().GetAArrayExpr(); array != nil {
-			values = array.GetElements()
-		}
+	values := listed(e)
+	switch kind := e.GetKind(); {
+	case values != nil:
+	case kind == pg.A_Expr_Kind_AEXPR_OP, kind == pg.A_Expr_Kind_AEXPR_OP_ANY:
+		values = []*pg.Node{e.GetRexpr()}
 	default:
 		return "", false
 	}

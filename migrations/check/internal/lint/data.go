@@ -12,17 +12,7 @@ import (
 
 // writeTarget returns the table that a statement writes to, or nil.
 func writeTarget(schema *catalog.Schema, node *pg.Node) *catalog.Relation {
-	var v *pg.RangeVar
-	switch n := node.GetNode().(type) {
-	case *pg.Node_UpdateStmt:
-		v = n.UpdateStmt.GetRelation()
-	case *pg.Node_DeleteStmt:
-		v = n.DeleteStmt.GetRelation()
-	case *pg.Node_InsertStmt:
-		v = n.InsertStmt.GetRelation()
-	case *pg.Node_MergeStmt:
-		v = n.MergeStmt.GetRelation()
-	}
+	v := cmp.Or(node.GetUpdateStmt().GetRelation(), node.GetDeleteStmt().GetRelation(), node.GetInsertStmt().GetRelation(), node.GetMergeStmt().GetRelation())
 	if v == nil {
 		return nil
 	}
@@ -30,30 +20,16 @@ func writeTarget(schema *catalog.Schema, node *pg.Node) *catalog.Relation {
 }
 
 func where(node *pg.Node) *pg.Node {
-	switch n := node.GetNode().(type) {
-	case *pg.Node_UpdateStmt:
-		return n.UpdateStmt.GetWhereClause()
-	case *pg.Node_DeleteStmt:
-		return n.DeleteStmt.GetWhereClause()
-	}
-	return nil
+	return cmp.Or(node.GetUpdateStmt().GetWhereClause(), node.GetDeleteStmt().GetWhereClause())
 }
 
 func withClause(node *pg.Node) []*pg.Node {
-	switch n := node.GetNode().(type) {
-	case *pg.Node_UpdateStmt:
-		return n.UpdateStmt.GetWithClause().GetCtes()
-	case *pg.Node_DeleteStmt:
-		return n.DeleteStmt.GetWithClause().GetCtes()
-	case *pg.Node_InsertStmt:
-		return n.InsertStmt.GetWithClause().GetCtes()
-	case *pg.Node_SelectStmt:
-		return n.SelectStmt.GetWithClause().GetCtes()
-	case *pg.Node_MergeStmt:
-		return n.MergeStmt.GetWithClause().GetCtes()
-	}
-	return nil
+	return cmp.Or(node.GetUpdateStmt().GetWithClause(), node.GetDeleteStmt().GetWithClause(), node.GetInsertStmt().GetWithClause(),
+		node.GetSelectStmt().GetWithClause(), node.GetMergeStmt().GetWithClause()).GetCtes()
 }
+
+// calledAs is the name that a statement has for a table: its alias or its own name.
+func calledAs(v *pg.RangeVar) string { return cmp.Or(v.GetAlias().GetAliasname(), v.GetRelname()) }
 
 // write judges UPDATE, DELETE, INSERT and MERGE.
 func (j *judge) write(node *pg.Node) {
@@ -105,7 +81,7 @@ func (j *judge) rowLocks(node *pg.Node) {
 				if with[v.GetRelname()] && v.GetSchemaname() == "" || j.schema.New(t) || migrations.RecordsMigrations(t.Name.Name) {
 					continue
 				}
-				as := target{Relation: t, name: cmp.Or(v.GetAlias().GetAliasname(), v.GetRelname()), joined: len(query.GetFromClause()) > 1 || query.GetFromClause()[0].GetJoinExpr() != nil}
+				as := target{Relation: t, name: calledAs(v), joined: len(query.GetFromClause()) > 1 || query.GetFromClause()[0].GetJoinExpr() != nil}
 				if !j.boundedBy(as, query.GetWhereClause()) {
 					j.reportf(0, "row-locks", "it may lock every row of %s", t.Name)
 				}
@@ -135,7 +111,7 @@ func lockedTables(query *pg.SelectStmt, clause *pg.LockingClause) []*pg.RangeVar
 		catalog.Walk(f, func(n *pg.Node) bool {
 			v := n.GetRangeVar()
 			if v != nil && (len(clause.GetLockedRels()) == 0 || slices.ContainsFunc(clause.GetLockedRels(), func(l *pg.Node) bool {
-				return l.GetRangeVar().GetRelname() == cmp.Or(v.GetAlias().GetAliasname(), v.GetRelname())
+				return l.GetRangeVar().GetRelname() == calledAs(v)
 			})) {
 				list = append(list, v)
 			}

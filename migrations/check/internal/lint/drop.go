@@ -35,10 +35,11 @@ func (j nameJudge) drop(n *pg.DropStmt) {
 		if j.ours(n.GetRemoveType(), parts) || j.uncalled(n.GetRemoveType(), parts) {
 			continue
 		}
-		if n.GetRemoveType() == pg.ObjectType_OBJECT_TRIGGER && len(parts) > 1 {
-			t := j.schema.RelationAs(parts[:len(parts)-1], catalog.Table)
-			d := j.gone(t)
-			d.triggers = append(d.triggers, t.Triggers[catalog.Last(parts)].Function)
+		if n.GetRemoveType() == pg.ObjectType_OBJECT_TRIGGER {
+			if t, name := j.schema.PartOf(parts); t != nil {
+				d := j.gone(t)
+				d.triggers = append(d.triggers, t.Triggers[name].Function)
+			}
 		}
 		name := catalog.Name{Name: strings.Join(parts, ".")}.Name
 		switch rule, breaking := dropRules[n.GetRemoveType()]; {
@@ -116,11 +117,11 @@ func (j *judge) ours(kind pg.ObjectType, parts []string) bool {
 		file, ok := j.schema.Schemas[strings.Join(parts, "")]
 		return ok && file == j.schema.File
 	case pg.ObjectType_OBJECT_TRIGGER, pg.ObjectType_OBJECT_RULE, pg.ObjectType_OBJECT_POLICY:
-		if len(parts) < 2 {
+		t, name := j.schema.PartOf(parts)
+		if t == nil {
 			return false
 		}
-		t := j.schema.RelationAs(parts[:len(parts)-1], catalog.Table)
-		trigger, ok := t.Triggers[parts[len(parts)-1]]
+		trigger, ok := t.Triggers[name]
 		return j.schema.New(t) || ok && trigger.File == j.schema.File
 	}
 	relation, ok := catalog.RelationKind(kind)
@@ -134,11 +135,11 @@ func (j nameJudge) unknown(kind pg.ObjectType, parts []string, o *pg.Node) bool 
 	}
 	switch kind {
 	case pg.ObjectType_OBJECT_TRIGGER:
-		if len(parts) < 2 {
+		t, name := j.schema.PartOf(parts)
+		if t == nil {
 			return false
 		}
-		t := j.schema.RelationAs(parts[:len(parts)-1], catalog.Table)
-		_, there := t.Triggers[parts[len(parts)-1]]
+		_, there := t.Triggers[name]
 		return (t.Known || j.absent(t)) && !there
 	case pg.ObjectType_OBJECT_FUNCTION, pg.ObjectType_OBJECT_PROCEDURE, pg.ObjectType_OBJECT_ROUTINE:
 		return !slices.ContainsFunc(j.schema.FindFunctions(parts, -1), func(f *catalog.Function) bool { return f.Dropped(o.GetObjectWithArgs()) })
@@ -151,11 +152,8 @@ func (j nameJudge) unknown(kind pg.ObjectType, parts []string, o *pg.Node) bool 
 		_, there := j.schema.Schemas[strings.Join(parts, "")]
 		return !there
 	case pg.ObjectType_OBJECT_POLICY:
-		if len(parts) < 2 {
-			return false
-		}
-		t := j.schema.RelationAs(parts[:len(parts)-1], catalog.Table)
-		return (t.Known || j.absent(t)) && t.Policies[parts[len(parts)-1]] == nil
+		t, name := j.schema.PartOf(parts)
+		return t != nil && (t.Known || j.absent(t)) && t.Policies[name] == nil
 	}
 	// ours has just registered an unknown relation as a stub
 	if relation, ok := catalog.RelationKind(kind); ok {
@@ -179,7 +177,7 @@ var renameRules = map[pg.ObjectType]string{
 func (j nameJudge) renamedHere(n *pg.RenameStmt) bool {
 	parts := catalog.ObjectParts(n.GetObject())
 	if n.GetRelation() != nil {
-		parts = rangeParts(n.GetRelation())
+		parts = catalog.RangeParts(n.GetRelation())
 	}
 	if n.GetSubname() != "" {
 		parts = append(parts, n.GetSubname())
@@ -217,7 +215,7 @@ func (j nameJudge) rename(n *pg.RenameStmt) {
 		if !ok {
 			kind = catalog.Table
 		}
-		t := j.schema.RelationAs(rangeParts(n.GetRelation()), kind)
+		t := j.schema.RelationAs(catalog.RangeParts(n.GetRelation()), kind)
 		if j.schema.New(t) || n.GetMissingOk() && j.absent(t) {
 			return
 		}
@@ -303,7 +301,7 @@ func (j nameJudge) setSchema(n *pg.AlterObjectSchemaStmt) {
 	if !ok {
 		kind = catalog.Table
 	}
-	t := j.schema.RelationAs(rangeParts(n.GetRelation()), kind)
+	t := j.schema.RelationAs(catalog.RangeParts(n.GetRelation()), kind)
 	moved := j.given["moved "+t.Name.String()]
 	j.given["moved "+catalog.Name{Schema: n.GetNewschema(), Name: t.Name.Name}.String()] = true
 	if !moved && !j.schema.New(t) && (!n.GetMissingOk() || !j.absent(t)) {

@@ -22,7 +22,7 @@ func Claims(file File, base *Base, postgres int) ([]AssumedLocks, error) {
 	apply(schema, statements)
 	schema.File = 1
 	m, _ := migrations.Parse(file.Name, file.Data)
-	j := &judge{schema: schema, migration: m, postgres: postgres, enabled: map[string]bool{}, setAhead: map[string]bool{}, given: map[string]bool{}, made: map[string]bool{}}
+	j := newJudge(Run{}, schema, m)
 	files, stop := parseAhead([]migrations.Migration{m})
 	defer stop()
 	parsed := <-files[0]

@@ -162,7 +162,7 @@ func (j indexJudge) reindex(n *pg.ReindexStmt) {
 	var instead string
 	switch n.GetKind() {
 	case pg.ReindexObjectType_REINDEX_OBJECT_INDEX:
-		index := j.schema.RelationAs(rangeParts(n.GetRelation()), catalog.IndexKind)
+		index := j.schema.RelationAs(catalog.RangeParts(n.GetRelation()), catalog.IndexKind)
 		if j.schema.New(index) || index.Owner != nil && j.schema.New(index.Owner) {
 			return
 		}
@@ -187,7 +187,7 @@ func (j indexJudge) reindex(n *pg.ReindexStmt) {
 }
 
 func (j *judge) refresh(n *pg.RefreshMatViewStmt) {
-	v := j.schema.RelationAs(rangeParts(n.GetRelation()), catalog.MaterializedView)
+	v := j.schema.RelationAs(catalog.RangeParts(n.GetRelation()), catalog.MaterializedView)
 	if j.schema.New(v) {
 		return
 	}

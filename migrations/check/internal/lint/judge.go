@@ -51,6 +51,11 @@ type judge struct {
 	last *pg.Node
 }
 
+func newJudge(r Run, schema *catalog.Schema, m migrations.Migration) *judge {
+	return &judge{run: r, schema: schema, migration: m, postgres: schema.Postgres,
+		enabled: map[string]bool{}, setAhead: map[string]bool{}, given: map[string]bool{}, made: map[string]bool{}, droppedOf: map[*catalog.Relation]*dropped{}}
+}
+
 type (
 	// tableJudge looks at tables, columns, constraints and partitions.
 	tableJudge struct{ *judge }

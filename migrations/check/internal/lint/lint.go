@@ -247,7 +247,7 @@ func fromProblem(p migrations.Problem) Finding {
 
 // judgeFile judges one migration and applies it to the schema.
 func (r Run) judgeFile(schema *catalog.Schema, m migrations.Migration, parsed []parsedStatement, problems []migrations.Problem) []Finding {
-	j := &judge{run: r, schema: schema, migration: m, postgres: schema.Postgres, enabled: map[string]bool{}, setAhead: map[string]bool{}, given: map[string]bool{}, made: map[string]bool{}}
+	j := newJudge(r, schema, m)
 	for _, p := range problems {
 		j.findings = append(j.findings, fromProblem(p))
 	}

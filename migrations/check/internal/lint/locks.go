@@ -38,7 +38,7 @@ func (j *judge) locks(node *pg.Node) []Lock {
 		l.rename(n.RenameStmt)
 	case *pg.Node_AlterObjectSchemaStmt:
 		if kind, ok := catalog.RelationKind(n.AlterObjectSchemaStmt.GetObjectType()); ok {
-			l.add(j.schema.RelationAs(rangeParts(n.AlterObjectSchemaStmt.GetRelation()), kind), catalog.AccessExclusive)
+			l.add(j.schema.RelationAs(catalog.RangeParts(n.AlterObjectSchemaStmt.GetRelation()), kind), catalog.AccessExclusive)
 		}
 	case *pg.Node_CreateTrigStmt:
 		l.family(j.schema.Relation(n.CreateTrigStmt.GetRelation()), n.CreateTrigStmt.GetRow(), catalog.ShareRowExclusive)
@@ -77,7 +77,7 @@ func (j *judge) locks(node *pg.Node) []Lock {
 		if n.RefreshMatViewStmt.GetConcurrent() {
 			mode = catalog.Exclusive
 		}
-		l.add(j.schema.RelationAs(rangeParts(n.RefreshMatViewStmt.GetRelation()), catalog.MaterializedView), mode)
+		l.add(j.schema.RelationAs(catalog.RangeParts(n.RefreshMatViewStmt.GetRelation()), catalog.MaterializedView), mode)
 	case *pg.Node_ViewStmt:
 		if r := j.schema.Find(n.ViewStmt.GetView().GetSchemaname(), n.ViewStmt.GetView().GetRelname()); r != nil {
 			l.add(r, catalog.AccessExclusive)
@@ -111,13 +111,6 @@ func (l *lockList) comment(n *pg.CommentStmt) {
 	if ok {
 		l.add(l.schema.RelationAs(parts, kind), catalog.ShareUpdateExclusive)
 	}
-}
-
-func rangeParts(v *pg.RangeVar) []string {
-	if v.GetSchemaname() != "" {
-		return []string{v.GetSchemaname(), v.GetRelname()}
-	}
-	return []string{v.GetRelname()}
 }
 
 type lockList struct {
@@ -188,7 +181,7 @@ func (l *lockList) reindex(n *pg.ReindexStmt) {
 		}
 		l.family(l.schema.Relation(n.GetRelation()), true, mode)
 	case pg.ReindexObjectType_REINDEX_OBJECT_INDEX:
-		index := l.schema.RelationAs(rangeParts(n.GetRelation()), catalog.IndexKind)
+		index := l.schema.RelationAs(catalog.RangeParts(n.GetRelation()), catalog.IndexKind)
 		if concurrent {
 			l.add(index.Owner, catalog.ShareUpdateExclusive)
 			return

@@ -136,10 +136,8 @@ func (l *lockList) drop(n *pg.DropStmt) {
 			}
 			l.add(r, mode)
 		case pg.ObjectType_OBJECT_TRIGGER, pg.ObjectType_OBJECT_RULE, pg.ObjectType_OBJECT_POLICY:
-			if len(parts) > 1 && !n.GetMissingOk() {
-				l.add(l.schema.RelationAs(parts[:len(parts)-1], catalog.Table), catalog.AccessExclusive)
-			} else if t := l.schema.RelationAs(parts[:max(len(parts)-1, 0)], catalog.Table); len(parts) > 1 {
-				if _, there := t.Triggers[parts[len(parts)-1]]; there || !t.Known || n.GetRemoveType() != pg.ObjectType_OBJECT_TRIGGER {
+			if t, name := l.schema.PartOf(parts); t != nil {
+				if _, there := t.Triggers[name]; there || !n.GetMissingOk() || !t.Known || n.GetRemoveType() != pg.ObjectType_OBJECT_TRIGGER {
 					l.add(t, catalog.AccessExclusive)
 				}
 			}
@@ -183,7 +181,7 @@ func (l *lockList) rename(n *pg.RenameStmt) {
 		if kind == catalog.IndexKind {
 			mode = catalog.ShareUpdateExclusive
 		}
-		l.add(l.schema.RelationAs(rangeParts(n.GetRelation()), kind), mode)
+		l.add(l.schema.RelationAs(catalog.RangeParts(n.GetRelation()), kind), mode)
 		return
 	}
 	switch n.GetRenameType() {

@@ -14,7 +14,7 @@ import (
 // it stands on: ON CONFLICT ON CONSTRAINT names those that make rows unique.
 func (j nameJudge) renameConstraint(n *pg.RenameStmt) {
 	if n.GetRenameType() == pg.ObjectType_OBJECT_INDEX {
-		r := j.schema.RelationAs(rangeParts(n.GetRelation()), catalog.IndexKind)
+		r := j.schema.RelationAs(catalog.RangeParts(n.GetRelation()), catalog.IndexKind)
 		index := j.schema.IndexOf(r)
 		if index == nil || j.schema.New(index.Table) {
 			return
@@ -148,7 +148,7 @@ func (j *judge) ahead(s *catalog.Relation) bool {
 }
 
 func (j *judge) alterSequence(n *pg.AlterSeqStmt) {
-	r := j.schema.RelationAs(rangeParts(n.GetSequence()), catalog.Sequence)
+	r := j.schema.RelationAs(catalog.RangeParts(n.GetSequence()), catalog.Sequence)
 	if j.schema.New(r) || r.Owner != nil && j.schema.New(r.Owner) || n.GetMissingOk() && j.absent(r) {
 		return
 	}
@@ -208,6 +208,9 @@ func always(n *pg.Node) bool {
 	return n.GetAConst().GetBoolval().GetBoolval()
 }
 
+// covers reports whether a condition lets through what another one did.
+func covers(now, was *pg.Node) bool { return always(now) || text(now) == text(was) }
+
 func (j *judge) alterPolicy(n *pg.AlterPolicyStmt) {
 	t := j.schema.Relation(n.GetTable())
 	if j.schema.New(t) || n.GetQual() == nil && n.GetWithCheck() == nil && len(n.GetRoles()) == 0 {
@@ -239,8 +242,7 @@ func everybody(roles []*pg.Node) bool {
 
 // replacePolicy compares a policy that the file drops and makes again.
 func (j *judge) replacePolicy(parts []string) {
-	t := j.schema.RelationAs(parts[:len(parts)-1], catalog.Table)
-	name := parts[len(parts)-1]
+	t, name := j.schema.PartOf(parts)
 	old := t.Policies[name]
 	if old == nil || j.schema.New(t) {
 		return
@@ -252,7 +254,7 @@ func (j *judge) replacePolicy(parts []string) {
 		now := t.Policies[name]
 		switch {
 		case now == nil || now == old:
-		case !always(now.GetQual()) && text(now.GetQual()) != text(old.GetQual()), !always(now.GetWithCheck()) && text(now.GetWithCheck()) != text(old.GetWithCheck()),
+		case !covers(now.GetQual(), old.GetQual()), !covers(now.GetWithCheck(), old.GetWithCheck()),
 			everybody(old.GetRoles()) && !everybody(now.GetRoles()), old.GetPermissive() && !now.GetPermissive(), now.GetCmdName() != old.GetCmdName() && now.GetCmdName() != "all":
 			j.reportf(0, "narrow-policy", "policy %s of %s is made again and lets through other rows, or other roles, than before", catalog.Quote(name), t.Name)
 		}
@@ -263,16 +265,15 @@ func (j *judge) replacePolicy(parts []string) {
 // otherPolicy reports whether another policy lets through, in the end, what a
 // dropped one did.
 func (j *judge) otherPolicy(parts []string) func() bool {
-	if len(parts) < 2 {
+	t, name := j.schema.PartOf(parts)
+	if t == nil {
 		return func() bool { return false }
 	}
-	t := j.schema.RelationAs(parts[:len(parts)-1], catalog.Table)
-	old := t.Policies[parts[len(parts)-1]]
+	old := t.Policies[name]
 	return func() bool {
 		for _, now := range t.Policies {
 			if old != nil && now != old && now.GetPermissive() && (everybody(now.GetRoles()) || roles(now.GetRoles()) == roles(old.GetRoles())) &&
-				(now.GetCmdName() == "all" || now.GetCmdName() == old.GetCmdName()) && (always(now.GetQual()) || text(now.GetQual()) == text(old.GetQual())) &&
-				(always(now.GetWithCheck()) || text(now.GetWithCheck()) == text(old.GetWithCheck())) {
+				(now.GetCmdName() == "all" || now.GetCmdName() == old.GetCmdName()) && covers(now.GetQual(), old.GetQual()) && covers(now.GetWithCheck(), old.GetWithCheck()) {
 				return true
 			}
 		}

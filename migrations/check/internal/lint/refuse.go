@@ -24,9 +24,6 @@ type dropped struct {
 
 // gone returns what the file took off a table, to be added to.
 func (j *judge) gone(t *catalog.Relation) *dropped {
-	if j.droppedOf == nil {
-		j.droppedOf = map[*catalog.Relation]*dropped{}
-	}
 	if j.droppedOf[t] == nil {
 		j.droppedOf[t] = &dropped{}
 	}

@@ -115,7 +115,7 @@ func (j *judge) grant(n *pg.GrantStmt) {
 	all := true
 	for _, o := range n.GetObjects() {
 		if v := o.GetRangeVar(); v == nil || !j.schema.New(j.schema.Relation(v)) {
-			all = all && j.ours(n.GetObjtype(), objectParts(o))
+			all = all && j.ours(n.GetObjtype(), catalog.ObjectParts(o))
 		}
 	}
 	if len(n.GetObjects()) > 0 && all {
@@ -153,14 +153,4 @@ func (j *judge) rightsKept(n *pg.GrantStmt) func() bool {
 			return !now[r.role+" "+r.what] && !now[r.role+" all"]
 		})
 	}
-}
-
-func objectParts(o *pg.Node) []string {
-	if f := o.GetObjectWithArgs(); f != nil {
-		return catalog.Strings(f.GetObjname())
-	}
-	if s := o.GetString_(); s != nil {
-		return []string{s.GetSval()}
-	}
-	return nil
 }

@@ -94,9 +94,9 @@ func (j *judge) lookAhead(parsed []parsedStatement) {
 		}
 		switch n := s.nodes[0].GetNode().(type) {
 		case *pg.Node_CreateTrigStmt:
-			j.recreated[partOf(j.schema, append(rangeParts(n.CreateTrigStmt.GetRelation()), n.CreateTrigStmt.GetTrigname()))] = true
+			j.recreated[partOf(j.schema, append(catalog.RangeParts(n.CreateTrigStmt.GetRelation()), n.CreateTrigStmt.GetTrigname()))] = true
 		case *pg.Node_CreatePolicyStmt:
-			j.recreated[partOf(j.schema, append(rangeParts(n.CreatePolicyStmt.GetTable()), n.CreatePolicyStmt.GetPolicyName()))] = true
+			j.recreated[partOf(j.schema, append(catalog.RangeParts(n.CreatePolicyStmt.GetTable()), n.CreatePolicyStmt.GetPolicyName()))] = true
 		case *pg.Node_IndexStmt:
 			if params := n.IndexStmt.GetIndexParams(); len(params) > 0 {
 				j.recreated["index "+n.IndexStmt.GetRelation().GetRelname()+" "+params[0].GetIndexElem().GetName()] = true

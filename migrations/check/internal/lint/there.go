@@ -17,7 +17,7 @@ const nothingMade = "; IF NOT EXISTS then makes nothing, without an error"
 // otherThing reports a name that an object of another kind has. It returns whether any
 // object has the name.
 func (j *judge) otherThing(v *pg.RangeVar, kind catalog.Kind) (*catalog.Relation, bool) {
-	r := j.schema.Relations[j.schema.Resolve(rangeParts(v))]
+	r := j.schema.Relations[j.schema.Resolve(catalog.RangeParts(v))]
 	if r == nil || j.schema.Stub(r) || v.GetRelpersistence() == "t" {
 		return nil, false
 	}
