@@ -227,6 +227,13 @@ func (j *judge) needs(version int, what string) {
 	}
 }
 
+// needsIf is needs for what a statement may use.
+func (j *judge) needsIf(used bool, version int, what string) {
+	if used {
+		j.needs(version, what)
+	}
+}
+
 func (j tableJudge) cascade(behavior pg.DropBehavior, what string) {
 	if behavior == pg.DropBehavior_DROP_CASCADE {
 		j.reportf(0, "drop-cascade", "whatever depends on %s is dropped as well", what)

@@ -1,20 +1,25 @@
 package lint
 
 const (
-	ae        = "ACCESS EXCLUSIVE on the table"
-	aeRewrite = "ACCESS EXCLUSIVE on the table while every row is rewritten"
-	aeScan    = "ACCESS EXCLUSIVE on the table while every row is read"
+	ae            = "ACCESS EXCLUSIVE on the table"
+	aeRewrite     = "ACCESS EXCLUSIVE on the table while every row is rewritten"
+	aeScan        = "ACCESS EXCLUSIVE on the table while every row is read"
+	aeIndex       = "ACCESS EXCLUSIVE on the table while an index is built"
+	indexBuilt    = "The index for it is built while nobody can read the table."
+	defaultLater  = "add the column without a default, then set the default for new rows, then fill the old ones in batches"
+	sequenceLater = "add a plain integer column, give it a sequence as default for new rows, and fill the old ones in batches"
+	validateLater = "add it as NOT VALID, then VALIDATE it in a later file, which stops nobody"
 )
 
 var blockingRules = []Rule{
 	{ID: "add-column-volatile-default", Class: Blocking, Severity: Error, Lock: aeRewrite,
 		Title:   "ADD COLUMN with a default whose value differs from row to row",
 		Why:     "PostgreSQL keeps one value for all old rows only if the default is the same for each; a volatile one, such as gen_random_uuid(), clock_timestamp() or nextval(), is computed and written row by row while nobody can read the table. now() is one value for the whole statement and harmless.",
-		Instead: "add the column without a default, then set the default for new rows, then fill the old ones in batches"},
+		Instead: defaultLater},
 	{ID: "add-column-default", Class: Blocking, Severity: Error, Lock: aeRewrite, Until: 10,
 		Title:   "ADD COLUMN with any default, before PostgreSQL 11",
 		Why:     "Until PostgreSQL 10 every default is written into every row.",
-		Instead: "add the column without a default, then set the default for new rows, then fill the old ones in batches"},
+		Instead: defaultLater},
 	{ID: "add-column-stored-generated", Class: Blocking, Severity: Error, Lock: aeRewrite,
 		Title:   "ADD COLUMN … GENERATED ALWAYS AS (…) STORED",
 		Why:     "The value is computed and written for every row while nobody can read the table.",
@@ -26,11 +31,11 @@ var blockingRules = []Rule{
 	{ID: "add-column-serial", Class: Blocking, Severity: Error, Lock: aeRewrite,
 		Title:   "ADD COLUMN of type serial or bigserial",
 		Why:     "Its default is nextval(), which differs from row to row: the table is rewritten.",
-		Instead: "add a plain integer column, give it a sequence as default for new rows, and fill the old ones in batches"},
+		Instead: sequenceLater},
 	{ID: "add-column-identity", Class: Blocking, Severity: Error, Lock: aeRewrite,
 		Title:   "ADD COLUMN … GENERATED … AS IDENTITY",
 		Why:     "Every row gets its own number: the table is rewritten.",
-		Instead: "add a plain integer column, give it a sequence as default for new rows, and fill the old ones in batches"},
+		Instead: sequenceLater},
 	{ID: "add-column-constrained-domain", Class: Blocking, Severity: Error, Lock: aeRewrite,
 		Title:   "ADD COLUMN whose type is a domain with NOT NULL or CHECK",
 		Why:     "PostgreSQL checks the domain for every row, even if all are NULL, and rewrites the table for it.",
@@ -39,13 +44,13 @@ var blockingRules = []Rule{
 		Title:   "ADD COLUMN with a CHECK in its definition",
 		Why:     "The check is tested against every row, although the new column is the same in all of them.",
 		Instead: "add the column, then the check as NOT VALID, then VALIDATE it in a later file"},
-	{ID: "add-column-unique", Class: Blocking, Severity: Error, Lock: "ACCESS EXCLUSIVE on the table while an index is built",
+	{ID: "add-column-unique", Class: Blocking, Severity: Error, Lock: aeIndex,
 		Title:   "ADD COLUMN … UNIQUE",
-		Why:     "The index for it is built while nobody can read the table.",
+		Why:     indexBuilt,
 		Instead: "add the column, then a unique index CONCURRENTLY, then the constraint USING INDEX"},
-	{ID: "add-column-primary-key", Class: Blocking, Severity: Error, Lock: "ACCESS EXCLUSIVE on the table while an index is built",
+	{ID: "add-column-primary-key", Class: Blocking, Severity: Error, Lock: aeIndex,
 		Title:   "ADD COLUMN … PRIMARY KEY",
-		Why:     "The index for it is built while nobody can read the table.",
+		Why:     indexBuilt,
 		Instead: "add the column, fill it, build a unique index CONCURRENTLY, prove NOT NULL by a validated check, then add the key USING INDEX"},
 	{ID: "add-column-foreign-key", Class: Blocking, Severity: Error, Lock: "ACCESS EXCLUSIVE on the table, SHARE ROW EXCLUSIVE on the other, while every row is looked up",
 		Title:   "ADD COLUMN with a foreign key and a default, even NULL",
@@ -70,28 +75,28 @@ var blockingRules = []Rule{
 	{ID: "check-not-valid-missing", Class: Blocking, Severity: Error, Lock: aeScan,
 		Title:   "ADD CONSTRAINT … CHECK without NOT VALID",
 		Why:     "Every row is tested while nobody can read the table.",
-		Instead: "add it as NOT VALID, then VALIDATE it in a later file, which stops nobody"},
+		Instead: validateLater},
 	{ID: "fk-not-valid-missing", Class: Blocking, Severity: Error, Lock: "SHARE ROW EXCLUSIVE on both tables while every row is looked up",
 		Title:   "ADD FOREIGN KEY without NOT VALID",
 		Why:     "Every row is looked up in the other table while nobody can write to either.",
-		Instead: "add it as NOT VALID, then VALIDATE it in a later file, which stops nobody"},
+		Instead: validateLater},
 	{ID: "validate-with-lock-held", Class: Blocking, Severity: Error, Lock: "whatever the transaction took before, until the end",
 		Title:   "VALIDATE CONSTRAINT in a transaction that holds a stronger lock",
 		Why:     "VALIDATE itself stops nobody, but it reads the whole table, and what the file locked before stays locked meanwhile.",
 		Instead: "put VALIDATE CONSTRAINT in a later file of its own"},
-	{ID: "unique-constraint", Class: Blocking, Severity: Error, Lock: "ACCESS EXCLUSIVE on the table while an index is built",
+	{ID: "unique-constraint", Class: Blocking, Severity: Error, Lock: aeIndex,
 		Title:   "ADD UNIQUE without USING INDEX",
-		Why:     "The index for it is built while nobody can read the table.",
+		Why:     indexBuilt,
 		Instead: "CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT … UNIQUE USING INDEX"},
-	{ID: "primary-key", Class: Blocking, Severity: Error, Lock: "ACCESS EXCLUSIVE on the table while an index is built",
+	{ID: "primary-key", Class: Blocking, Severity: Error, Lock: aeIndex,
 		Title:   "ADD PRIMARY KEY without USING INDEX",
-		Why:     "The index for it is built while nobody can read the table.",
+		Why:     indexBuilt,
 		Instead: "CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT … PRIMARY KEY USING INDEX"},
 	{ID: "primary-key-nullable", Class: Blocking, Severity: Error, Lock: aeScan,
 		Title:   "ADD PRIMARY KEY USING INDEX on a column that may be NULL",
 		Why:     "The key makes the column NOT NULL, and PostgreSQL reads every row to be sure.",
 		Instead: "prove NOT NULL first by a validated check, SET NOT NULL, then add the key"},
-	{ID: "exclusion-constraint", Class: Blocking, Severity: Error, Lock: "ACCESS EXCLUSIVE on the table while an index is built",
+	{ID: "exclusion-constraint", Class: Blocking, Severity: Error, Lock: aeIndex,
 		Title:   "ADD CONSTRAINT … EXCLUDE",
 		Why:     "Its index is built while nobody can read the table, and there is neither NOT VALID nor USING INDEX for it.",
 		Instead: "create a new table with the constraint, write both, fill it in batches, let the code change over"},

@@ -45,19 +45,21 @@ var transactionRules = []Rule{
 		Instead: "leave it out: the runner sets it"},
 }
 
+const inBackfill = "-- backfill: table=… in a file of its own, with the batch's keys as $1 and $2"
+
 var dataRules = []Rule{
 	{ID: "unbatched-update", Class: Data, Severity: Error, Lock: "every changed row, until the end",
 		Title:   "UPDATE (or MERGE) of a whole table in one statement",
 		Why:     "Every changed row stays locked until the end, is written anew, and goes to every replica at once.",
-		Instead: "-- backfill: table=… in a file of its own, with the batch's keys as $1 and $2"},
+		Instead: inBackfill},
 	{ID: "unbatched-delete", Class: Data, Severity: Error, Lock: "every deleted row, until the end",
 		Title:   "DELETE of a large part of a table in one statement",
 		Why:     "Every deleted row stays locked until the end, and goes to every replica at once.",
-		Instead: "-- backfill: table=… in a file of its own, with the batch's keys as $1 and $2"},
+		Instead: inBackfill},
 	{ID: "unbatched-insert", Class: Data, Severity: Warning,
 		Title:   "INSERT … SELECT from a whole table in one statement",
 		Why:     "It is one long transaction: dead rows pile up meanwhile, and a failure near the end loses all of it.",
-		Instead: "-- backfill: table=… in a file of its own, with the batch's keys as $1 and $2"},
+		Instead: inBackfill},
 	{ID: "row-locks", Class: Data, Severity: Error, Lock: "every row that it reads, until the end",
 		Title:   "SELECT … FOR UPDATE, FOR SHARE or their kin over a large part of a table",
 		Why:     "Every row stays locked until the transaction ends, and is written to for it: the running release waits to update any of them.",

@@ -55,13 +55,9 @@ func (j *judge) versions(node *pg.Node) {
 		case *pg.Node_FuncCall:
 			j.newFunction(n.FuncCall)
 		case *pg.Node_CommonTableExpr:
-			if n.CommonTableExpr.GetSearchClause() != nil || n.CommonTableExpr.GetCycleClause() != nil {
-				j.needs(14, "SEARCH and CYCLE")
-			}
+			j.needsIf(n.CommonTableExpr.GetSearchClause() != nil || n.CommonTableExpr.GetCycleClause() != nil, 14, "SEARCH and CYCLE")
 		case *pg.Node_StatsElem:
-			if n.StatsElem.GetExpr() != nil {
-				j.needs(14, "statistics of an expression")
-			}
+			j.needsIf(n.StatsElem.GetExpr() != nil, 14, "statistics of an expression")
 		case *pg.Node_GrantRoleStmt:
 			for _, o := range n.GrantRoleStmt.GetOpt() {
 				if name := o.GetDefElem().GetDefname(); name == "inherit" || name == "set" {
@@ -69,9 +65,7 @@ func (j *judge) versions(node *pg.Node) {
 				}
 			}
 		case *pg.Node_DefElem:
-			if n.DefElem.GetDefname() == "multirange_type_name" {
-				j.needs(14, "a multirange")
-			}
+			j.needsIf(n.DefElem.GetDefname() == "multirange_type_name", 14, "a multirange")
 		case *pg.Node_JsonTable:
 			j.needs(17, "JSON_TABLE")
 		case *pg.Node_JsonFuncExpr:
@@ -79,71 +73,35 @@ func (j *judge) versions(node *pg.Node) {
 		case *pg.Node_JsonObjectConstructor, *pg.Node_JsonArrayConstructor, *pg.Node_JsonIsPredicate:
 			j.needs(16, "JSON constructors and IS JSON")
 		case *pg.Node_MergeStmt:
-			if len(n.MergeStmt.GetReturningList()) > 0 {
-				j.needs(17, "MERGE … RETURNING")
-			}
+			j.needsIf(len(n.MergeStmt.GetReturningList()) > 0, 17, "MERGE … RETURNING")
 		case *pg.Node_MergeWhenClause:
-			if n.MergeWhenClause.GetMatchKind() == pg.MergeMatchKind_MERGE_WHEN_NOT_MATCHED_BY_SOURCE {
-				j.needs(17, "WHEN NOT MATCHED BY SOURCE")
-			}
+			j.needsIf(n.MergeWhenClause.GetMatchKind() == pg.MergeMatchKind_MERGE_WHEN_NOT_MATCHED_BY_SOURCE, 17, "WHEN NOT MATCHED BY SOURCE")
 		case *pg.Node_Constraint:
-			if n.Constraint.GetNullsNotDistinct() {
-				j.needs(15, "NULLS NOT DISTINCT")
-			}
-			if len(n.Constraint.GetFkDelSetCols()) > 0 {
-				j.needs(15, "ON DELETE SET NULL (columns)")
-			}
-			if len(n.Constraint.GetIncluding()) > 0 {
-				j.needs(11, "INCLUDE")
-			}
+			j.needsIf(n.Constraint.GetNullsNotDistinct(), 15, "NULLS NOT DISTINCT")
+			j.needsIf(len(n.Constraint.GetFkDelSetCols()) > 0, 15, "ON DELETE SET NULL (columns)")
+			j.needsIf(len(n.Constraint.GetIncluding()) > 0, 11, "INCLUDE")
 		case *pg.Node_IndexStmt:
-			if len(n.IndexStmt.GetIndexIncludingParams()) > 0 {
-				j.needs(11, "INCLUDE")
-			}
+			j.needsIf(len(n.IndexStmt.GetIndexIncludingParams()) > 0, 11, "INCLUDE")
 		case *pg.Node_ViewStmt:
 			for _, o := range n.ViewStmt.GetOptions() {
-				if o.GetDefElem().GetDefname() == "security_invoker" {
-					j.needs(15, "security_invoker")
-				}
+				j.needsIf(o.GetDefElem().GetDefname() == "security_invoker", 15, "security_invoker")
 			}
 		case *pg.Node_CreateTrigStmt:
-			if n.CreateTrigStmt.GetReplace() {
-				j.needs(14, "CREATE OR REPLACE TRIGGER")
-			}
+			j.needsIf(n.CreateTrigStmt.GetReplace(), 14, "CREATE OR REPLACE TRIGGER")
 		case *pg.Node_CreateFunctionStmt:
-			if n.CreateFunctionStmt.GetSqlBody() != nil {
-				j.needs(14, "a function's body without quotes")
-			}
-			if n.CreateFunctionStmt.GetIsProcedure() {
-				j.needs(11, "CREATE PROCEDURE")
-			}
+			j.needsIf(n.CreateFunctionStmt.GetSqlBody() != nil, 14, "a function's body without quotes")
+			j.needsIf(n.CreateFunctionStmt.GetIsProcedure(), 11, "CREATE PROCEDURE")
 		case *pg.Node_CallStmt:
 			j.needs(11, "CALL")
 		case *pg.Node_ColumnDef:
-			if strings.HasSuffix(typeText(n.ColumnDef.GetTypeName()), "multirange") {
-				j.needs(14, "a multirange")
-			}
-			if n.ColumnDef.GetCompression() != "" {
-				j.needs(14, "COMPRESSION")
-			}
-			if n.ColumnDef.GetStorageName() != "" {
-				j.needs(16, "STORAGE of a new column")
-			}
+			j.needsIf(strings.HasSuffix(typeText(n.ColumnDef.GetTypeName()), "multirange"), 14, "a multirange")
+			j.needsIf(n.ColumnDef.GetCompression() != "", 14, "COMPRESSION")
+			j.needsIf(n.ColumnDef.GetStorageName() != "", 16, "STORAGE of a new column")
 		case *pg.Node_AlterTableCmd:
-			if n.AlterTableCmd.GetSubtype() == pg.AlterTableType_AT_DropExpression {
-				j.needs(13, "DROP EXPRESSION")
-			}
-		case *pg.Node_PartitionSpec:
-			if n.PartitionSpec.GetStrategy() == pg.PartitionStrategy_PARTITION_STRATEGY_HASH {
-				j.needs(11, "PARTITION BY HASH")
-			}
+			j.needsIf(n.AlterTableCmd.GetSubtype() == pg.AlterTableType_AT_DropExpression, 13, "DROP EXPRESSION")
 		}
 		return true
 	})
-	if node.GetCreateStmt().GetPartbound().GetIsDefault() {
-		j.needs(11, "a default partition")
-	}
-	if node.GetCreateStmt().GetPartspec().GetStrategy() == pg.PartitionStrategy_PARTITION_STRATEGY_HASH {
-		j.needs(11, "PARTITION BY HASH")
-	}
+	j.needsIf(node.GetCreateStmt().GetPartbound().GetIsDefault(), 11, "a default partition")
+	j.needsIf(node.GetCreateStmt().GetPartspec().GetStrategy() == pg.PartitionStrategy_PARTITION_STRATEGY_HASH, 11, "PARTITION BY HASH")
 }
