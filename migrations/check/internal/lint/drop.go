@@ -210,6 +210,7 @@ func (j nameJudge) rename(n *pg.RenameStmt) {
 		}
 		return
 	}
+	settled := func() bool { return false }
 	if n.GetRelation() != nil {
 		kind, ok := catalog.RelationKind(n.GetRenameType())
 		if !ok {
@@ -229,8 +230,7 @@ func (j nameJudge) rename(n *pg.RenameStmt) {
 			return
 		}
 		if rule == "rename-view" || rule == "rename-sequence" {
-			j.unless(j.replaced(t, rule), func() { j.reportf(0, rule, "%s gets the name %s", old, catalog.Quote(n.GetNewname())) })
-			return
+			settled = j.replaced(t, rule)
 		}
 	} else if object := n.GetObject(); object != nil {
 		parts := catalog.ObjectParts(object)
@@ -240,17 +240,14 @@ func (j nameJudge) rename(n *pg.RenameStmt) {
 		old = strings.Join(parts, ".")
 		if rule == "rename-type" {
 			name := j.schema.ObjectName(parts)
-			j.unless(j.retyped(name, j.schema.Types[name]), func() { j.reportf(0, rule, "%s gets the name %s", old, catalog.Quote(n.GetNewname())) })
-			return
-		}
-		if f := object.GetObjectWithArgs(); f != nil {
-			j.unless(j.recreatedFunction(parts, f), func() { j.reportf(0, rule, "%s gets the name %s", old, catalog.Quote(n.GetNewname())) })
-			return
+			settled = j.retyped(name, j.schema.Types[name])
+		} else if f := object.GetObjectWithArgs(); f != nil {
+			settled = j.recreatedFunction(parts, f)
 		}
 	} else if n.GetRenameType() == pg.ObjectType_OBJECT_SCHEMA && j.ours(n.GetRenameType(), []string{old}) {
 		return
 	}
-	j.reportf(0, rule, "%s gets the name %s", old, catalog.Quote(n.GetNewname()))
+	j.unless(settled, func() { j.reportf(0, rule, "%s gets the name %s", old, catalog.Quote(n.GetNewname())) })
 }
 
 func (j nameJudge) renameColumn(n *pg.RenameStmt, t *catalog.Relation, old string) {
