@@ -78,10 +78,7 @@ func alarmsMain() []node {
 		comment("Only this environment's alarms may publish, and EventBridge's rules: a topic's policy may set them no condition."),
 		resource("aws_sns_topic_policy", "this",
 			set("arn", expr("aws_sns_topic.this.arn")),
-			set("policy", call{"jsonencode", object{
-				{"Version", "2012-10-17"},
-				{"Statement", expr("concat(local.alarm_statements, local.event_statements)")},
-			}}),
+			set("policy", document(expr("concat(local.alarm_statements, local.event_statements)"))),
 		),
 		locals(
 			set("alarm_statements", list{object{

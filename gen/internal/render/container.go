@@ -135,10 +135,7 @@ func containerIAM(repositories any) []node {
 		resource("aws_iam_role_policy", "execution",
 			set("name", "execution"),
 			set("role", expr("aws_iam_role.execution.id")),
-			set("policy", call{"jsonencode", object{
-				{"Version", "2012-10-17"},
-				{"Statement", expr("concat(local.execution_statements, local.secret_statements)")},
-			}}),
+			set("policy", document(expr("concat(local.execution_statements, local.secret_statements)"))),
 		),
 		locals(
 			set("execution_statements", list{
@@ -162,41 +159,18 @@ func containerIAM(repositories any) []node {
 		),
 	)
 	nodes = append(nodes, role("task", "The container's own role. It has no permissions but those that the application asks for, and those to use its queues and buckets and to send its mail.", "task")...)
-	nodes = append(nodes, resource("aws_iam_role_policy", "task",
-		set("count", expr("length(var.permissions) == 0 ? 0 : 1")),
-		set("name", "task"),
-		set("role", expr("aws_iam_role.task.id")),
-		set("policy", call{"jsonencode", object{
-			{"Version", "2012-10-17"},
-			{"Statement", loop{"permission", "var.permissions", granted("permission")}},
-		}}),
-	))
-	nodes = append(nodes, resource("aws_iam_role_policy", "buckets",
-		set("count", expr("length(var.buckets) == 0 ? 0 : 1")),
-		set("name", "buckets"),
-		set("role", expr("aws_iam_role.task.id")),
-		set("policy", policy(
+	return append(nodes,
+		taskPolicy("task", "length(var.permissions) == 0 ? 0 : 1", document(loop{"permission", "var.permissions", granted("permission")})),
+		taskPolicy("buckets", "length(var.buckets) == 0 ? 0 : 1", policy(
 			allow("Objects", list{"s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"}, expr(`[for arn in var.buckets : "${arn}/*"]`)),
 			allow("List", "s3:ListBucket", expr("var.buckets")),
 		)),
-	))
-	nodes = append(nodes, resource("aws_iam_role_policy", "mail",
-		set("count", expr("var.mail_from == null ? 0 : 1")),
-		set("name", "mail"),
-		set("role", expr("aws_iam_role.task.id")),
-		set("policy", policy(comment("The address decides, not the identity: in its sandbox SES asks for that of the recipient too. It asks for a configuration set as well, the request's or the identity's default."), allow("Send", list{"ses:SendEmail", "ses:SendRawEmail"}, arns("ses", "configuration-set/*", "identity/*"),
-			when("StringEquals", "ses:FromAddress", expr("var.mail_from"))))),
-	))
-	return append(nodes,
-		resource("aws_iam_role_policy", "queues",
-			set("count", expr("length(local.queue_statements) == 0 ? 0 : 1")),
-			set("name", "queues"),
-			set("role", expr("aws_iam_role.task.id")),
-			set("policy", call{"jsonencode", object{
-				{"Version", "2012-10-17"},
-				{"Statement", expr("local.queue_statements")},
-			}}),
-		),
+		taskPolicy("mail", "var.mail_from == null ? 0 : 1", policy(
+			comment("The address decides, not the identity: in its sandbox SES asks for that of the recipient too. It asks for a configuration set as well, the request's or the identity's default."),
+			allow("Send", list{"ses:SendEmail", "ses:SendRawEmail"}, arns("ses", "configuration-set/*", "identity/*"),
+				when("StringEquals", "ses:FromAddress", expr("var.mail_from"))),
+		)),
+		taskPolicy("queues", "length(local.queue_statements) == 0 ? 0 : 1", document(expr("local.queue_statements"))),
 		locals(
 			set("queue_statements", expr(`concat(
     length(var.queues.receives) == 0 ? [] : [{
@@ -223,7 +197,22 @@ func policy(statements ...any) call {
 	if slices.ContainsFunc(statements, func(s any) bool { _, ok := s.(loop); return ok }) {
 		all = call{"flatten", all}
 	}
-	return call{"jsonencode", object{{"Version", "2012-10-17"}, {"Statement", all}}}
+	return document(all)
+}
+
+// document is an IAM policy document of statements.
+func document(statements any) call {
+	return call{"jsonencode", object{{"Version", "2012-10-17"}, {"Statement", statements}}}
+}
+
+// taskPolicy is a policy of the container's own role.
+func taskPolicy(name string, count expr, policy call) block {
+	return resource("aws_iam_role_policy", name,
+		set("count", count),
+		set("name", strings.ReplaceAll(name, "_", "-")),
+		set("role", expr("aws_iam_role.task.id")),
+		set("policy", policy),
+	)
 }
 
 // keptGroup keeps a security group, whose name never changes, when its description does.

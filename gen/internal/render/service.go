@@ -240,22 +240,17 @@ func serviceMain() []node {
 // task and to record them.
 func serviceExec() []node {
 	return []node{
-		resource("aws_iam_role_policy", "exec",
-			set("count", expr("var.session_log_arn == null ? 0 : 1")),
-			set("name", "exec"),
-			set("role", expr("aws_iam_role.task.id")),
-			set("policy", policy(
-				noted("AWS limits none of these to a resource.",
-					allow("Channel", list{
-						"logs:DescribeLogGroups",
-						"ssmmessages:CreateControlChannel",
-						"ssmmessages:CreateDataChannel",
-						"ssmmessages:OpenControlChannel",
-						"ssmmessages:OpenDataChannel",
-					}, "*")),
-				allow("Record", list{"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"}, expr(`"${var.session_log_arn}:*"`)),
-			)),
-		),
+		taskPolicy("exec", "var.session_log_arn == null ? 0 : 1", policy(
+			noted("AWS limits none of these to a resource.",
+				allow("Channel", list{
+					"logs:DescribeLogGroups",
+					"ssmmessages:CreateControlChannel",
+					"ssmmessages:CreateDataChannel",
+					"ssmmessages:OpenControlChannel",
+					"ssmmessages:OpenDataChannel",
+				}, "*")),
+			allow("Record", list{"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"}, expr(`"${var.session_log_arn}:*"`)),
+		)),
 	}
 }
 

@@ -95,17 +95,8 @@ func sidecarNodes() []node {
   ])`)),
 		),
 		comment("Fluent Bit writes to the log group with the role of the task."),
-		resource("aws_iam_role_policy", "log_router",
-			set("count", expr("length([for router in local.log_routers : router if length(router.options) == 0])")),
-			set("name", "log-router"),
-			set("role", expr("aws_iam_role.task.id")),
-			set("policy", policy(object{
-				{"Sid", "Log"},
-				{"Effect", "Allow"},
-				{"Action", list{"logs:CreateLogStream", "logs:PutLogEvents"}},
-				{"Resource", expr(`"${aws_cloudwatch_log_group.this.arn}:*"`)},
-			})),
-		),
+		taskPolicy("log_router", "length([for router in local.log_routers : router if length(router.options) == 0])",
+			policy(allow("Log", list{"logs:CreateLogStream", "logs:PutLogEvents"}, expr(`"${aws_cloudwatch_log_group.this.arn}:*"`)))),
 	}
 }
 

@@ -131,30 +131,38 @@ func secretsTest() []node {
 	}
 }
 
+// containerTestVariables are variables for tests of a service or task, with its own.
+func containerTestVariables(own ...node) block {
+	all := append(own,
+		set("account", "123456789012"),
+		set("cpu", 256),
+		set("environment_name", "test"),
+		set("image", "123456789012.dkr.ecr.us-west-2.amazonaws.com/platform/api:template"),
+		set("memory", 512),
+		set("platform", "platform"),
+		set("region", "us-west-2"),
+		set("repository_arn", "arn:aws:ecr:us-west-2:123456789012:repository/platform/api"),
+		set("vpc_id", "vpc-1"),
+	)
+	sortArguments(all)
+	return nested("variables", all...)
+}
+
 func serviceTest() []node {
 	return []node{
 		labelled("mock_provider", "aws"),
-		nested("variables",
-			set("account", "123456789012"),
+		containerTestVariables(
 			set("alarms", object{
 				{"cpu_percent", 80}, {"http_5xx", 10}, {"memory_percent", 80}, {"period_seconds", 300},
 				{"topic_arn", "arn:aws:sns:us-west-2:123456789012:test"},
 			}),
 			set("cluster_name", "test"),
-			set("cpu", 256),
-			set("environment_name", "test"),
 			set("health_check", object{{"command", row{"CMD", "/bin/check"}}}),
-			set("image", "123456789012.dkr.ecr.us-west-2.amazonaws.com/platform/api:template"),
-			set("memory", 512),
 			set("name", "api"),
 			set("namespace_arn", "arn:aws:servicediscovery:us-west-2:123456789012:namespace/ns-1"),
 			set("permissions_boundary", "arn:aws:iam::123456789012:policy/test-boundary"),
-			set("platform", "platform"),
 			set("port", 3001),
-			set("region", "us-west-2"),
-			set("repository_arn", "arn:aws:ecr:us-west-2:123456789012:repository/platform/api"),
 			set("subnet_ids", row{"subnet-1", "subnet-2"}),
-			set("vpc_id", "vpc-1"),
 		),
 		run("internal_and_fixed_by_default", nil,
 			assert("length(aws_lb_target_group.this) == 0", "An internal service has no target group."),
@@ -507,19 +515,10 @@ func clusterTest() []node {
 func taskTest() []node {
 	return []node{
 		labelled("mock_provider", "aws"),
-		nested("variables",
-			set("account", "123456789012"),
+		containerTestVariables(
 			set("command", row{"migrate", "up"}),
-			set("cpu", 256),
-			set("environment_name", "test"),
-			set("image", "123456789012.dkr.ecr.us-west-2.amazonaws.com/platform/api:template"),
-			set("memory", 512),
 			set("name", "migrate"),
 			set("permissions_boundary", "arn:aws:iam::123456789012:policy/platform/test-boundary"),
-			set("platform", "platform"),
-			set("region", "us-west-2"),
-			set("repository_arn", "arn:aws:ecr:us-west-2:123456789012:repository/platform/api"),
-			set("vpc_id", "vpc-1"),
 		),
 		run("bounded_and_closed", nil,
 			assert(`alltrue([for role in [aws_iam_role.execution, aws_iam_role.task] : role.permissions_boundary == var.permissions_boundary && role.path == "/platform/test/"])`, "Both roles are bounded and lie below the environment's path."),
