@@ -109,22 +109,22 @@ func listenerRule(p config.Platform, e config.Environment, s config.Service) obj
 // given are the fields that are set.
 func given(fields ...field) (o object) {
 	for _, f := range fields {
-		set := true
+		var isSet bool
 		switch v := f.value.(type) {
 		case time.Duration:
-			f.value, set = int(v.Seconds()), v != 0
+			f.value, isSet = int(v.Seconds()), v != 0
 		case []string:
-			f.value, set = row(strs(v)), len(v) > 0
+			f.value, isSet = row(strs(v)), len(v) > 0
 		case list:
-			set = len(v) > 0
+			isSet = len(v) > 0
 		case row:
-			set = len(v) > 0
+			isSet = len(v) > 0
 		case object:
-			set = len(v) > 0
+			isSet = len(v) > 0
 		default:
-			set = v != "" && v != 0 && v != false
+			isSet = v != "" && v != 0 && v != false
 		}
-		if set {
+		if isSet {
 			o = append(o, f)
 		}
 	}
