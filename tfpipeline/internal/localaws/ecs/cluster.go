@@ -41,7 +41,7 @@ func (r *Runtime) createCluster(in *sdk.CreateClusterInput) (*sdk.CreateClusterO
 		name = "default"
 	}
 	if !nameRule.MatchString(name) {
-		return nil, invalid("Cluster name %q: up to 255 letters, numbers, underscores and hyphens", name)
+		return nil, refuse(invalidParameter, "Cluster name %q: up to 255 letters, numbers, underscores and hyphens", name)
 	}
 	if c := r.clusters[name]; c != nil && c.active() {
 		// Creating an existing cluster returns it.
@@ -110,7 +110,7 @@ func (m *model) describeCluster(c *cluster) *types.Cluster {
 
 func (r *Runtime) describeClusters(in *sdk.DescribeClustersInput) (*sdk.DescribeClustersOutput, error) {
 	if len(in.Clusters) > 100 {
-		return nil, invalid("Clusters cannot exceed 100 entries.")
+		return nil, refuse(invalidParameter, "Clusters cannot exceed 100 entries.")
 	}
 	if len(in.Clusters) == 0 {
 		in.Clusters = []string{"default"}
@@ -196,7 +196,7 @@ func (r *Runtime) putClusterCapacityProviders(in *sdk.PutClusterCapacityProvider
 func checkStrategy(providers []string, strategy []types.CapacityProviderStrategyItem) error {
 	for _, item := range strategy {
 		if !slices.Contains(providers, value(item.CapacityProvider)) {
-			return invalid("The specified capacity provider strategy cannot contain a capacity provider that is not associated with the cluster. Associate the capacity provider with the cluster and try again.")
+			return refuse(invalidParameter, "The specified capacity provider strategy cannot contain a capacity provider that is not associated with the cluster. Associate the capacity provider with the cluster and try again.")
 		}
 	}
 	return nil

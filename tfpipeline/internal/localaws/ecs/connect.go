@@ -97,15 +97,15 @@ func checkConnect(def *taskDefinition, connect *types.ServiceConnectConfiguratio
 		}
 		switch {
 		case port == nil:
-			return invalid("The port name '%s' does not exist in the task definition.", value(s.PortName))
+			return refuse(invalidParameter, "The port name '%s' does not exist in the task definition.", value(s.PortName))
 		case len(s.ClientAliases) > 1:
-			return invalid("A Service Connect service can have one client alias.")
+			return refuse(invalidParameter, "A Service Connect service can have one client alias.")
 		case len(s.ClientAliases) == 1 && (value(s.ClientAliases[0].Port) < 1 || *s.ClientAliases[0].Port > 65535):
-			return invalid("A client alias needs a port between 1 and 65535.")
+			return refuse(invalidParameter, "A client alias needs a port between 1 and 65535.")
 		case len(s.ClientAliases) == 1 && value(s.ClientAliases[0].DnsName) == "":
 			return unmodelled("a client alias without a dnsName")
 		case port.AppProtocol == "" && s.Timeout != nil && s.Timeout.PerRequestTimeoutSeconds != nil:
-			return invalid("perRequestTimeout can only be set if Service Connect appProtocol isn't TCP.")
+			return refuse(invalidParameter, "perRequestTimeout can only be set if Service Connect appProtocol isn't TCP.")
 		}
 	}
 	return nil

@@ -17,20 +17,20 @@ func (r *Runtime) executeCommand(in *sdk.ExecuteCommandInput) (*sdk.ExecuteComma
 	t := r.task(c, value(in.Task))
 	switch {
 	case !in.Interactive:
-		return nil, invalid("Interactive is the only mode supported currently.")
+		return nil, refuse(invalidParameter, "Interactive is the only mode supported currently.")
 	case value(in.Command) == "":
-		return nil, invalid("Command cannot be empty.")
+		return nil, refuse(invalidParameter, "Command cannot be empty.")
 	case t == nil || !t.running() || !t.wanted():
-		return nil, invalid("The specified task is not running. Run a new task and try again.")
+		return nil, refuse(invalidParameter, "The specified task is not running. Run a new task and try again.")
 	case !t.api.EnableExecuteCommand:
-		return nil, invalid("The execute command failed because execute command was not enabled when the task was run or the execute command agent isn’t running. Wait and try again or run a new task with execute command enabled and try again.")
+		return nil, refuse(invalidParameter, "The execute command failed because execute command was not enabled when the task was run or the execute command agent isn’t running. Wait and try again or run a new task with execute command enabled and try again.")
 	}
 	name := value(in.Container)
 	if name == "" && len(t.def.api.ContainerDefinitions) == 1 {
 		name = *t.def.api.ContainerDefinitions[0].Name
 	}
 	if t.def.container(name) == nil {
-		return nil, invalid("Unable to find container %q in the task.", name)
+		return nil, refuse(invalidParameter, "Unable to find container %q in the task.", name)
 	}
 	if value(t.def.container(name).ReadonlyRootFilesystem) {
 		return nil, refuse("TargetNotConnectedException", "The execute command failed due to an internal error. Try again later: the agent cannot write to the root file system of %s", name)

@@ -13,18 +13,14 @@ type failure struct {
 
 func (f *failure) Error() string { return f.code + ": " + f.message }
 
+// The codes of most refusals.
+const (
+	clientException  = "ClientException"           // a request that AWS cannot fulfil
+	invalidParameter = "InvalidParameterException" // a request with invalid parameters
+)
+
 func refuse(code, format string, args ...any) *failure {
 	return &failure{http.StatusBadRequest, code, fmt.Sprintf(format, args...)}
-}
-
-// client is the failure of a request that AWS cannot fulfil.
-func client(format string, args ...any) *failure {
-	return refuse("ClientException", format, args...)
-}
-
-// invalid is the failure of a request with invalid parameters.
-func invalid(format string, args ...any) *failure {
-	return refuse("InvalidParameterException", format, args...)
 }
 
 // unmodelled is the answer to a request that this package does not model. It

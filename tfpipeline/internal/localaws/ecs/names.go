@@ -61,14 +61,14 @@ func page[T any](all []T, limit *int32, standard, most int, token *string) ([]T,
 	if limit != nil {
 		n = int(*limit)
 		if n < 1 || n > most {
-			return nil, nil, invalid("maxResults must be between 1 and %d", most)
+			return nil, nil, refuse(invalidParameter, "maxResults must be between 1 and %d", most)
 		}
 	}
 	start := 0
 	if token != nil && *token != "" {
 		raw, err := hex.DecodeString(*token)
 		if _, scan := fmt.Sscanf(string(raw), "next:%d", &start); err != nil || scan != nil || start > len(all) {
-			return nil, nil, invalid("Invalid token %s.", *token)
+			return nil, nil, refuse(invalidParameter, "Invalid token %s.", *token)
 		}
 	}
 	end := min(start+n, len(all))

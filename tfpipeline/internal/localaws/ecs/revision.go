@@ -107,7 +107,7 @@ func anyImage(reference string) (string, error) {
 
 func (r *Runtime) describeServiceRevisions(in *sdk.DescribeServiceRevisionsInput) (*sdk.DescribeServiceRevisionsOutput, error) {
 	if n := len(in.ServiceRevisionArns); n == 0 || n > 20 {
-		return nil, invalid("serviceRevisionArns must have between 1 and 20 entries.")
+		return nil, refuse(invalidParameter, "serviceRevisionArns must have between 1 and 20 entries.")
 	}
 	out := &sdk.DescribeServiceRevisionsOutput{ServiceRevisions: []types.ServiceRevision{}, Failures: []types.Failure{}}
 	for _, arn := range in.ServiceRevisionArns {

@@ -16,16 +16,16 @@ func (r *Runtime) createService(in *sdk.CreateServiceInput) (*sdk.CreateServiceO
 	}
 	name := value(in.ServiceName)
 	if !nameRule.MatchString(name) {
-		return nil, invalid("Service name %q: up to 255 letters, numbers, underscores, and hyphens are allowed.", name)
+		return nil, refuse(invalidParameter, "Service name %q: up to 255 letters, numbers, underscores, and hyphens are allowed.", name)
 	}
 	if old := r.service(c, name); old != nil {
 		switch {
 		case old.status() == "DRAINING":
-			return nil, invalid("Unable to Start a service that is still Draining.")
+			return nil, refuse(invalidParameter, "Unable to Start a service that is still Draining.")
 		case old.status() == "ACTIVE" && old.token != "" && old.token == value(in.ClientToken):
 			return &sdk.CreateServiceOutput{Service: new(r.describeService(old, true))}, nil
 		case old.status() == "ACTIVE":
-			return nil, invalid("Creation of service was not idempotent.")
+			return nil, refuse(invalidParameter, "Creation of service was not idempotent.")
 		}
 	}
 	def, err := r.usable(in.TaskDefinition)
@@ -124,15 +124,15 @@ func (m *model) checkService(in *sdk.CreateServiceInput, def *taskDefinition) er
 	case in.LaunchType != "" && in.LaunchType != types.LaunchTypeFargate:
 		return unmodelled("launch type %s", in.LaunchType)
 	case in.LaunchType != "" && len(in.CapacityProviderStrategy) > 0:
-		return invalid("Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.")
+		return refuse(invalidParameter, "Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.")
 	case len(in.VolumeConfigurations) > 0 || len(in.VpcLatticeConfigurations) > 0 || len(in.GatewayConnectors) > 0 || len(in.ServiceRegistries) > 0:
 		return unmodelled("a service with volumes, VPC Lattice, gateways or service registries")
 	case in.DesiredCount == nil:
-		return invalid("DesiredCount cannot be empty for a service with scheduling strategy REPLICA.")
+		return refuse(invalidParameter, "DesiredCount cannot be empty for a service with scheduling strategy REPLICA.")
 	case *in.DesiredCount < 0:
-		return invalid("DesiredCount cannot be negative.")
+		return refuse(invalidParameter, "DesiredCount cannot be negative.")
 	case in.HealthCheckGracePeriodSeconds != nil && len(in.LoadBalancers) == 0:
-		return invalid("Health check grace period is only valid for services configured to use load balancers")
+		return refuse(invalidParameter, "Health check grace period is only valid for services configured to use load balancers")
 	}
 	if err := validateTags(in.Tags); err != nil {
 		return err
@@ -157,7 +157,7 @@ func checkDeploymentConfiguration(c *types.DeploymentConfiguration) error {
 		return unmodelled("a circuit breaker with a threshold of its own")
 	}
 	if c.MaximumPercent != nil && c.MinimumHealthyPercent != nil && *c.MaximumPercent <= 100 && *c.MinimumHealthyPercent >= 100 {
-		return invalid("Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments.")
+		return refuse(invalidParameter, "Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments.")
 	}
 	return nil
 }
@@ -168,10 +168,10 @@ func (m *model) checkAttachments(def *taskDefinition, network *types.NetworkConf
 	if def.api.NetworkMode == types.NetworkModeAwsvpc {
 		vpc := value(network).AwsvpcConfiguration
 		if vpc == nil {
-			return invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified.")
+			return refuse(invalidParameter, "Network Configuration must be provided when networkMode 'awsvpc' is specified.")
 		}
 		if len(vpc.Subnets) == 0 {
-			return invalid("subnets can not be empty.")
+			return refuse(invalidParameter, "subnets can not be empty.")
 		}
 	}
 	if len(balancers) > 0 && m.options.Targets == nil {
@@ -181,10 +181,10 @@ func (m *model) checkAttachments(def *taskDefinition, network *types.NetworkConf
 		name, port := value(b.ContainerName), value(b.ContainerPort)
 		c := def.container(name)
 		if c == nil {
-			return invalid("The container %s does not exist in the task definition.", name)
+			return refuse(invalidParameter, "The container %s does not exist in the task definition.", name)
 		}
 		if !slices.ContainsFunc(c.PortMappings, func(p types.PortMapping) bool { return value(p.ContainerPort) == port }) {
-			return invalid("The container %s did not have a container port %d defined.", name, port)
+			return refuse(invalidParameter, "The container %s did not have a container port %d defined.", name, port)
 		}
 	}
 	return checkConnect(def, connect)

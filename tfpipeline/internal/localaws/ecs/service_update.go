@@ -96,7 +96,7 @@ func (s *service) updateQuietly(in *sdk.UpdateServiceInput) {
 
 func (m *model) checkUpdate(s *service, in *sdk.UpdateServiceInput, def *taskDefinition) error {
 	if in.DesiredCount != nil && *in.DesiredCount < 0 {
-		return invalid("DesiredCount cannot be negative.")
+		return refuse(invalidParameter, "DesiredCount cannot be negative.")
 	}
 	if value(in.DeploymentController).Type != "" && in.DeploymentController.Type != types.DeploymentControllerTypeEcs {
 		return unmodelled("a service with deployment controller %s", in.DeploymentController.Type)
@@ -118,7 +118,7 @@ func (m *model) checkUpdate(s *service, in *sdk.UpdateServiceInput, def *taskDef
 		connect = in.ServiceConnectConfiguration
 	}
 	if in.HealthCheckGracePeriodSeconds != nil && len(balancers) == 0 {
-		return invalid("Health check grace period is only valid for services configured to use load balancers")
+		return refuse(invalidParameter, "Health check grace period is only valid for services configured to use load balancers")
 	}
 	return m.checkAttachments(def, network, balancers, connect)
 }
@@ -155,7 +155,7 @@ func (r *Runtime) deleteService(in *sdk.DeleteServiceInput) (*sdk.DeleteServiceO
 		return &sdk.DeleteServiceOutput{Service: new(r.describeService(s, true))}, nil
 	}
 	if s.desired() > 0 && !value(in.Force) {
-		return nil, invalid("The service cannot be stopped while it is scaled above 0.")
+		return nil, refuse(invalidParameter, "The service cannot be stopped while it is scaled above 0.")
 	}
 	r.changing(s)
 	s.api.Status = new("DRAINING")
@@ -175,10 +175,10 @@ func (r *Runtime) describeServices(in *sdk.DescribeServicesInput) (*sdk.Describe
 		return nil, err
 	}
 	if len(in.Services) == 0 {
-		return nil, invalid("Services cannot be empty.")
+		return nil, refuse(invalidParameter, "Services cannot be empty.")
 	}
 	if len(in.Services) > 10 {
-		return nil, invalid("Services cannot have more than 10 entries.")
+		return nil, refuse(invalidParameter, "Services cannot have more than 10 entries.")
 	}
 	out := &sdk.DescribeServicesOutput{Services: []types.Service{}, Failures: []types.Failure{}}
 	for _, reference := range in.Services {

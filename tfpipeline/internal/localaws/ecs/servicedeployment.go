@@ -148,7 +148,7 @@ func (r *Runtime) listServiceDeployments(in *sdk.ListServiceDeploymentsInput) (*
 
 func (r *Runtime) describeServiceDeployments(in *sdk.DescribeServiceDeploymentsInput) (*sdk.DescribeServiceDeploymentsOutput, error) {
 	if n := len(in.ServiceDeploymentArns); n == 0 || n > 20 {
-		return nil, invalid("serviceDeploymentArns must have between 1 and 20 entries.")
+		return nil, refuse(invalidParameter, "serviceDeploymentArns must have between 1 and 20 entries.")
 	}
 	out := &sdk.DescribeServiceDeploymentsOutput{ServiceDeployments: []types.ServiceDeployment{}, Failures: []types.Failure{}}
 	for _, arn := range in.ServiceDeploymentArns {

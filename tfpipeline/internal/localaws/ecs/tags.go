@@ -12,20 +12,20 @@ import (
 
 func validateTags(tags []types.Tag) error {
 	if len(tags) > 50 {
-		return invalid("Resources can have at most 50 tags.")
+		return refuse(invalidParameter, "Resources can have at most 50 tags.")
 	}
 	seen := map[string]bool{}
 	for _, t := range tags {
 		key := value(t.Key)
 		switch {
 		case key == "" || len(key) > 128 || len(value(t.Value)) > 256:
-			return invalid("Tag %q: a key has 1 to 128 characters, a value at most 256.", key)
+			return refuse(invalidParameter, "Tag %q: a key has 1 to 128 characters, a value at most 256.", key)
 		case strings.HasPrefix(strings.ToLower(key), "aws:"):
-			return invalid("Tag %q: aws: is reserved.", key)
+			return refuse(invalidParameter, "Tag %q: aws: is reserved.", key)
 		case !tagRule.MatchString(key) || !tagRule.MatchString(value(t.Value)):
-			return invalid("Tag '%s=%s' contains invalid characters: letters, numbers, spaces and + - = . _ : / @ are allowed.", key, value(t.Value))
+			return refuse(invalidParameter, "Tag '%s=%s' contains invalid characters: letters, numbers, spaces and + - = . _ : / @ are allowed.", key, value(t.Value))
 		case seen[key]:
-			return invalid("Tag %q: is given twice.", key)
+			return refuse(invalidParameter, "Tag %q: is given twice.", key)
 		}
 		seen[key] = true
 	}
@@ -34,7 +34,7 @@ func validateTags(tags []types.Tag) error {
 
 // tagged finds the tags of a resource by its ARN.
 func (m *model) tagged(arn *string) (*[]types.Tag, error) {
-	gone := invalid("The specified resource does not exist: %s", value(arn))
+	gone := refuse(invalidParameter, "The specified resource does not exist: %s", value(arn))
 	_, resource, _ := strings.Cut(value(arn), ":ecs:")
 	parts := strings.SplitN(resource, ":", 3)
 	if len(parts) < 3 {

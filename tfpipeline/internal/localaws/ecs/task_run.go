@@ -86,28 +86,28 @@ func tasksStarted(tasks []*task, failures []types.Failure) *sdk.RunTaskOutput {
 
 func checkRun(in *sdk.RunTaskInput, def *taskDefinition) error {
 	if in.Count != nil && (*in.Count < 1 || *in.Count > 10) {
-		return invalid("Count must be between 1 and 10.")
+		return refuse(invalidParameter, "Count must be between 1 and 10.")
 	}
 	if in.LaunchType != "" && in.LaunchType != types.LaunchTypeFargate {
 		return unmodelled("launch type %s", in.LaunchType)
 	}
 	if in.LaunchType != "" && len(in.CapacityProviderStrategy) > 0 {
-		return invalid("Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.")
+		return refuse(invalidParameter, "Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.")
 	}
 	if !startedByRule.MatchString(value(in.StartedBy)) {
-		return invalid("startedBy: up to 128 letters, numbers, hyphens, forward slashes and underscores are allowed.")
+		return refuse(invalidParameter, "startedBy: up to 128 letters, numbers, hyphens, forward slashes and underscores are allowed.")
 	}
 	if !tokenRule.MatchString(value(in.ClientToken)) {
-		return invalid("clientToken: up to 64 ASCII characters in the range of 33-126 are allowed.")
+		return refuse(invalidParameter, "clientToken: up to 64 ASCII characters in the range of 33-126 are allowed.")
 	}
 	vpc := value(in.NetworkConfiguration).AwsvpcConfiguration
 	if def.api.NetworkMode == types.NetworkModeAwsvpc && (vpc == nil || len(vpc.Subnets) == 0) {
-		return invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified.")
+		return refuse(invalidParameter, "Network Configuration must be provided when networkMode 'awsvpc' is specified.")
 	}
 	if in.Overrides != nil {
 		for _, o := range in.Overrides.ContainerOverrides {
 			if def.container(value(o.Name)) == nil {
-				return invalid("Override for container named %s is not a container in the TaskDefinition.", value(o.Name))
+				return refuse(invalidParameter, "Override for container named %s is not a container in the TaskDefinition.", value(o.Name))
 			}
 		}
 	}
@@ -165,7 +165,7 @@ func (r *Runtime) describeTasks(in *sdk.DescribeTasksInput) (*sdk.DescribeTasksO
 		return nil, err
 	}
 	if n := len(in.Tasks); n == 0 || n > 100 {
-		return nil, invalid("Tasks must have between 1 and 100 entries.")
+		return nil, refuse(invalidParameter, "Tasks must have between 1 and 100 entries.")
 	}
 	out := &sdk.DescribeTasksOutput{Tasks: []types.Task{}, Failures: []types.Failure{}}
 	for _, reference := range in.Tasks {

@@ -111,14 +111,14 @@ func (r *Runtime) stopTask(in *sdk.StopTaskInput) (*sdk.StopTaskOutput, error) {
 	}
 	t := r.task(c, value(in.Task))
 	if t == nil {
-		return nil, invalid("The referenced task was not found.")
+		return nil, refuse(invalidParameter, "The referenced task was not found.")
 	}
 	reason := value(in.Reason)
 	if reason == "" {
 		reason = "Task stopped by user"
 	}
 	if len(reason) > 1024 {
-		return nil, invalid("Reason must not be longer than 1024 characters.")
+		return nil, refuse(invalidParameter, "Reason must not be longer than 1024 characters.")
 	}
 	r.stop(t, types.TaskStopCodeUserInitiated, reason)
 	return &sdk.StopTaskOutput{Task: &t.api}, nil

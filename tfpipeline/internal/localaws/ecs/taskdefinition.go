@@ -66,7 +66,7 @@ func (d *taskDefinition) checksHealth() bool {
 // taskDefinition finds a revision in any state, by family (its latest ACTIVE
 // revision), family:revision, or ARN.
 func (m *model) taskDefinition(reference *string) (*taskDefinition, error) {
-	unable := client("Unable to describe task definition.")
+	unable := refuse(clientException, "Unable to describe task definition.")
 	name, revision, numbered := strings.Cut(lastPart(value(reference)), ":")
 	f := m.families[name]
 	if f == nil {
@@ -90,14 +90,14 @@ func (m *model) taskDefinition(reference *string) (*taskDefinition, error) {
 // usable finds a revision from which tasks may be started.
 func (m *model) usable(reference *string) (*taskDefinition, error) {
 	if value(reference) == "" {
-		return nil, invalid("TaskDefinition cannot be empty.")
+		return nil, refuse(invalidParameter, "TaskDefinition cannot be empty.")
 	}
 	d, err := m.taskDefinition(reference)
 	if err != nil {
-		return nil, client("TaskDefinition not found.")
+		return nil, refuse(clientException, "TaskDefinition not found.")
 	}
 	if !d.active() {
-		return nil, client("TaskDefinition is inactive")
+		return nil, refuse(clientException, "TaskDefinition is inactive")
 	}
 	return d, nil
 }
@@ -183,11 +183,11 @@ func (r *Runtime) describeTaskDefinition(in *sdk.DescribeTaskDefinitionInput) (*
 
 func (r *Runtime) deregisterTaskDefinition(in *sdk.DeregisterTaskDefinitionInput) (*sdk.DeregisterTaskDefinitionOutput, error) {
 	if !strings.Contains(lastPart(value(in.TaskDefinition)), ":") {
-		return nil, invalid("Invalid revision number. Revision is required to deregister a task definition")
+		return nil, refuse(invalidParameter, "Invalid revision number. Revision is required to deregister a task definition")
 	}
 	d, err := r.taskDefinition(in.TaskDefinition)
 	if err != nil {
-		return nil, client("The specified task definition does not exist. Specify a valid account, family, revision and try again.")
+		return nil, refuse(clientException, "The specified task definition does not exist. Specify a valid account, family, revision and try again.")
 	}
 	if d.active() {
 		d.api.Status = types.TaskDefinitionStatusInactive
@@ -201,7 +201,7 @@ func (r *Runtime) deregisterTaskDefinition(in *sdk.DeregisterTaskDefinitionInput
 // does not say when).
 func (r *Runtime) deleteTaskDefinitions(in *sdk.DeleteTaskDefinitionsInput) (*sdk.DeleteTaskDefinitionsOutput, error) {
 	if len(in.TaskDefinitions) == 0 || len(in.TaskDefinitions) > 10 {
-		return nil, invalid("TaskDefinitions must have between 1 and 10 entries.")
+		return nil, refuse(invalidParameter, "TaskDefinitions must have between 1 and 10 entries.")
 	}
 	out := &sdk.DeleteTaskDefinitionsOutput{TaskDefinitions: []types.TaskDefinition{}, Failures: []types.Failure{}}
 	for _, reference := range in.TaskDefinitions {

@@ -15,13 +15,13 @@ import (
 // validate refuses what RegisterTaskDefinition refuses.
 func validate(in *sdk.RegisterTaskDefinitionInput) error {
 	if !familyRule.MatchString(value(in.Family)) {
-		return client("Family %q: up to 255 letters, numbers, underscores and hyphens are allowed.", value(in.Family))
+		return refuse(clientException, "Family %q: up to 255 letters, numbers, underscores and hyphens are allowed.", value(in.Family))
 	}
 	switch n := len(in.ContainerDefinitions); {
 	case n == 0:
-		return client("Container list cannot be empty.")
+		return refuse(clientException, "Container list cannot be empty.")
 	case n > 10:
-		return client("Too many containers: a task definition has 10 at most, not %d.", n)
+		return refuse(clientException, "Too many containers: a task definition has 10 at most, not %d.", n)
 	}
 	fargate := slices.Contains(in.RequiresCompatibilities, types.CompatibilityFargate)
 	if fargate {
@@ -35,15 +35,15 @@ func validate(in *sdk.RegisterTaskDefinitionInput) error {
 		name := value(c.Name)
 		switch {
 		case !nameRule.MatchString(name):
-			return client("Container.name contains invalid characters: %q", name)
+			return refuse(clientException, "Container.name contains invalid characters: %q", name)
 		case names[name]:
-			return client("Container names must be unique: %s", name)
+			return refuse(clientException, "Container names must be unique: %s", name)
 		case strings.TrimSpace(value(c.Image)) == "":
-			return client("Container.image should not be null or empty.")
+			return refuse(clientException, "Container.image should not be null or empty.")
 		case !fargate && in.Memory == nil && c.Memory == nil && c.MemoryReservation == nil:
-			return client("Invalid setting for container '%s'. At least one of 'memory' or 'memoryReservation' must be specified.", name)
+			return refuse(clientException, "Invalid setting for container '%s'. At least one of 'memory' or 'memoryReservation' must be specified.", name)
 		case len(c.Secrets) > 0 && in.ExecutionRoleArn == nil:
-			return client("When you are specifying container secrets, you must also specify a value for 'executionRoleArn'.")
+			return refuse(clientException, "When you are specifying container secrets, you must also specify a value for 'executionRoleArn'.")
 		}
 		names[name] = true
 		essential = essential || c.Essential == nil || *c.Essential
@@ -55,10 +55,10 @@ func validate(in *sdk.RegisterTaskDefinitionInput) error {
 		return err
 	}
 	if !essential {
-		return client("A task definition must have at least one essential container.")
+		return refuse(clientException, "A task definition must have at least one essential container.")
 	}
 	if document, err := encode(in); err != nil || len(document) > maxTaskDefinition {
-		return client("Actual length: '%d'. Max allowed length is '%d' bytes.", len(document), maxTaskDefinition)
+		return refuse(clientException, "Actual length: '%d'. Max allowed length is '%d' bytes.", len(document), maxTaskDefinition)
 	}
 	return validateTags(in.Tags)
 }
@@ -73,17 +73,17 @@ func validateTogether(in *sdk.RegisterTaskDefinitionInput) error {
 	}
 	for _, c := range in.ContainerDefinitions {
 		if l := c.LogConfiguration; l != nil && l.LogDriver == types.LogDriverAwsfirelens && !router {
-			return client("Container '%s' uses log driver awsfirelens, and no container has a firelensConfiguration.", *c.Name)
+			return refuse(clientException, "Container '%s' uses log driver awsfirelens, and no container has a firelensConfiguration.", *c.Name)
 		}
 		for _, d := range c.DependsOn {
 			of, ok := all[value(d.ContainerName)]
 			switch essential := of.Essential == nil || *of.Essential; {
 			case !ok || *of.Name == *c.Name:
-				return client("Container '%s' depends on container '%s', which is no other container of the task definition.", *c.Name, value(d.ContainerName))
+				return refuse(clientException, "Container '%s' depends on container '%s', which is no other container of the task definition.", *c.Name, value(d.ContainerName))
 			case d.Condition == types.ContainerConditionHealthy && of.HealthCheck == nil:
-				return client("Container '%s' depends on the health of container '%s', which has no health check.", *c.Name, *of.Name)
+				return refuse(clientException, "Container '%s' depends on the health of container '%s', which has no health check.", *c.Name, *of.Name)
 			case (d.Condition == types.ContainerConditionComplete || d.Condition == types.ContainerConditionSuccess) && essential:
-				return client("Container '%s' depends on the end of container '%s', which is essential.", *c.Name, *of.Name)
+				return refuse(clientException, "Container '%s' depends on the end of container '%s', which is essential.", *c.Name, *of.Name)
 			}
 		}
 	}
@@ -97,7 +97,7 @@ func validateTogether(in *sdk.RegisterTaskDefinitionInput) error {
 			}
 		}
 		if len(all) == n {
-			return client("The dependencies of the containers form a cycle.")
+			return refuse(clientException, "The dependencies of the containers form a cycle.")
 		}
 	}
 	return nil
@@ -109,35 +109,35 @@ const maxTaskDefinition = 64 << 10
 func validateContainer(in *sdk.RegisterTaskDefinitionInput, c types.ContainerDefinition, fargate bool) error {
 	for _, m := range c.MountPoints {
 		if !slices.ContainsFunc(in.Volumes, func(v types.Volume) bool { return value(v.Name) == value(m.SourceVolume) }) {
-			return client("Unknown volume '%s'.", value(m.SourceVolume))
+			return refuse(clientException, "Unknown volume '%s'.", value(m.SourceVolume))
 		}
 	}
 	for _, p := range c.PortMappings {
 		if in.NetworkMode == types.NetworkModeAwsvpc && p.HostPort != nil && *p.HostPort != value(p.ContainerPort) {
-			return client("When networkMode=awsvpc, the host ports and container ports in port mappings must match.")
+			return refuse(clientException, "When networkMode=awsvpc, the host ports and container ports in port mappings must match.")
 		}
 	}
 	for _, s := range c.Secrets {
 		if value(s.Name) == "" || value(s.ValueFrom) == "" {
-			return client("The secret name and value must not be empty.")
+			return refuse(clientException, "The secret name and value must not be empty.")
 		}
 		if slices.ContainsFunc(c.Environment, func(e types.KeyValuePair) bool { return value(e.Name) == *s.Name }) {
-			return client("The secret name must be unique and not shared with any new or existing environment variables set on the container, such as '%s'.", *s.Name)
+			return refuse(clientException, "The secret name must be unique and not shared with any new or existing environment variables set on the container, such as '%s'.", *s.Name)
 		}
 	}
 	if t := value(c.StopTimeout); fargate && (t < 0 || t > 120) {
-		return client("stopTimeout must be between 0 and 120 seconds for Fargate tasks.")
+		return refuse(clientException, "stopTimeout must be between 0 and 120 seconds for Fargate tasks.")
 	}
 	if log := c.LogConfiguration; log != nil {
 		drivers := []types.LogDriver{types.LogDriverAwslogs, types.LogDriverSplunk, types.LogDriverAwsfirelens}
 		if fargate && !slices.Contains(drivers, log.LogDriver) {
-			return client("Log driver '%s' is not supported for Fargate tasks.", log.LogDriver)
+			return refuse(clientException, "Log driver '%s' is not supported for Fargate tasks.", log.LogDriver)
 		}
 		if fargate && log.LogDriver == types.LogDriverAwslogs && in.ExecutionRoleArn == nil {
-			return client("Fargate requires task definition to have execution role ARN to support log driver awslogs.")
+			return refuse(clientException, "Fargate requires task definition to have execution role ARN to support log driver awslogs.")
 		}
 		if log.LogDriver == types.LogDriverAwslogs && (log.Options["awslogs-group"] == "" || log.Options["awslogs-region"] == "") {
-			return client("Log driver awslogs requires options: awslogs-region, awslogs-group")
+			return refuse(clientException, "Log driver awslogs requires options: awslogs-region, awslogs-group")
 		}
 	}
 	return nil
@@ -145,40 +145,40 @@ func validateContainer(in *sdk.RegisterTaskDefinitionInput, c types.ContainerDef
 
 func validateFargate(in *sdk.RegisterTaskDefinitionInput) error {
 	if in.NetworkMode != types.NetworkModeAwsvpc {
-		return client("Fargate only supports network mode ‘awsvpc’.")
+		return refuse(clientException, "Fargate only supports network mode ‘awsvpc’.")
 	}
 	if in.Cpu == nil || in.Memory == nil {
-		return client("Fargate requires that 'cpu' be defined at the task level.")
+		return refuse(clientException, "Fargate requires that 'cpu' be defined at the task level.")
 	}
 	cpu, errCPU := strconv.Atoi(*in.Cpu)
 	memory, errMemory := strconv.Atoi(*in.Memory)
 	if errCPU != nil || errMemory != nil || !fargateSize(cpu, memory) {
-		return client("No Fargate configuration exists for given values: %s CPU, %s memory. See the Amazon ECS documentation for the valid values.", *in.Cpu, *in.Memory)
+		return refuse(clientException, "No Fargate configuration exists for given values: %s CPU, %s memory. See the Amazon ECS documentation for the valid values.", *in.Cpu, *in.Memory)
 	}
 	switch {
 	case in.IpcMode != "":
-		return client("Fargate does not support 'ipcMode'.")
+		return refuse(clientException, "Fargate does not support 'ipcMode'.")
 	case len(in.PlacementConstraints) > 0:
-		return client("Fargate does not support 'placementConstraints'.")
+		return refuse(clientException, "Fargate does not support 'placementConstraints'.")
 	}
 	for _, v := range in.Volumes {
 		if v.DockerVolumeConfiguration != nil || value(value(v.Host).SourcePath) != "" {
-			return client("Fargate does not support volume '%s': it has neither Docker's volumes nor a path of the host.", value(v.Name))
+			return refuse(clientException, "Fargate does not support volume '%s': it has neither Docker's volumes nor a path of the host.", value(v.Name))
 		}
 	}
 	var usedCPU, usedMemory int32
 	for _, c := range in.ContainerDefinitions {
 		if parameter := unsupported(c); parameter != "" {
-			return client("Fargate does not support '%s' of container '%s'.", parameter, value(c.Name))
+			return refuse(clientException, "Fargate does not support '%s' of container '%s'.", parameter, value(c.Name))
 		}
 		usedCPU += c.Cpu
 		usedMemory += max(value(c.Memory), value(c.MemoryReservation))
 		if value(c.Memory) > int32(memory) {
-			return client("Invalid setting for container '%s'. 'memory' is higher than the task's.", value(c.Name))
+			return refuse(clientException, "Invalid setting for container '%s'. 'memory' is higher than the task's.", value(c.Name))
 		}
 	}
 	if usedCPU > int32(cpu) || usedMemory > int32(memory) {
-		return client("The containers of the task definition need more cpu or memory than the task has.")
+		return refuse(clientException, "The containers of the task definition need more cpu or memory than the task has.")
 	}
 	return nil
 }
