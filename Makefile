@@ -123,9 +123,10 @@ race-sample: ## The race detector where goroutines are, on a sample of the long 
 race: ## The race detector on every package, nightly
 	@go test -race -shuffle=on -timeout 40m ./...
 
+# Tests that run in parallel mostly wait for something.
 .PHONY: quick
 quick: ## Between two edits: no race detector, no long matrices, unchanged packages from the cache
-	@$(GATE_TEST) -short $$(if [ "$$(go env CGO_ENABLED)" = 1 ] && command -v $$(go env CC) >/dev/null; then go list ./...; else go list ./... | grep -v /migrations/check; fi)
+	@$(GATE_TEST) -short -parallel 8 $$(if [ "$$(go env CGO_ENABLED)" = 1 ] && command -v $$(go env CC) >/dev/null; then go list ./...; else go list ./... | grep -v /migrations/check; fi)
 
 # The edit is a new file that only the compiler sees.
 .PHONY: quick-edited

@@ -16,6 +16,7 @@ import (
 // A restart replaces the tasks, of one service or of all, and stands in history and
 // status with the caller's ARN; a bad one exits with how the services were left.
 func TestRestartCommand(t *testing.T) {
+	t.Parallel()
 	w := newPromotions(t)
 	_, stderr := w.must(console.ExitFailed, "restart", "-env", "staging")
 	mentions(t, stderr, "staging: no release is deployed", "next: tfpipeline promote -env staging -release TAG")
@@ -80,6 +81,7 @@ func TestRestartCommand(t *testing.T) {
 // Scale keeps to the bounds of the platform, tells autoscaling, and says that the
 // next promotion sets the number back, which it does.
 func TestScaleCommand(t *testing.T) {
+	t.Parallel()
 	w := newPromotions(t)
 	size := &w.cloud.platform.Environments[0].Size
 	size.MaxTasks, size.TargetCPUPercent = 3, 60

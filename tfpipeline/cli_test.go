@@ -29,7 +29,7 @@ import (
 // run is the program in this process.
 func run(ctx context.Context, platform config.Platform, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{
-		platform: platform, lookupNS: net.DefaultResolver.LookupNS,
+		platform: platform, lookupNS: net.DefaultResolver.LookupNS, cache: cacheDir(),
 		console: &console.Console{In: stdin, Out: stdout, Err: stderr, Env: env},
 	}
 	return a.run(ctx, args)

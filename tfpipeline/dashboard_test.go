@@ -10,6 +10,7 @@ import (
 
 // The page tells what the terminal does, and besides what has been promoted.
 func TestDashboard(t *testing.T) {
+	t.Parallel()
 	w := newPromotions(t)
 	file := filepath.Join(t.TempDir(), "dashboard.html")
 	page := func() string {

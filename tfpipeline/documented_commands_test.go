@@ -91,6 +91,7 @@ func documentedCommands(t *testing.T, page string) (found []documented) {
 // run by another test, which has the verb with all of its flags on one line, or bear
 // a mark.
 func TestDocsCommands(t *testing.T) {
+	t.Parallel()
 	pages, err := filepath.Glob("../docs/*.md")
 	if err != nil {
 		t.Fatal(err)

@@ -75,7 +75,7 @@ var spaced = regexp.MustCompile(`[^=]* .*`)
 func runDocumented(t *testing.T, found []documented) map[string]string {
 	t.Helper()
 	w := newPromotions(t)
-	t.Chdir(t.TempDir())
+	dir := t.TempDir()
 	platform := &w.cloud.platform
 	for i, e := range platform.Environments {
 		if e.Proof != nil {
@@ -91,15 +91,12 @@ func runDocumented(t *testing.T, found []documented) map[string]string {
 		w.must(console.ExitOK, "promote", "-env", "staging", "-release", tag)
 		w.must(console.ExitOK, "promote", "-env", "production", "-release", tag)
 	}
-	writeFile(t, "value", "invited")
-	value, err := filepath.Abs("value")
-	if err != nil {
-		t.Fatal(err)
-	}
+	value := filepath.Join(dir, "value")
+	writeFile(t, value, "invited")
 	records := slices.DeleteFunc(w.keys("history/production/"), func(key string) bool { return strings.HasSuffix(key, ".journal.json") })
 	record := strings.TrimSuffix(filepath.Base(records[0]), ".json")
 	forms := strings.NewReplacer("$(git rev-parse HEAD)", w.releases["v1.4.0"], "RECORD", record, "20261123T080000Z-abcdef", record,
-		"v1.2.2", "v1.3.0", "v1.4.1", "v1.4.0", "keys.json", value,
+		"v1.2.2", "v1.3.0", "v1.4.1", "v1.4.0", "keys.json", value, "dashboard.html", filepath.Join(dir, "dashboard.html"), "drift.json", filepath.Join(dir, "drift.json"), "plan.json", filepath.Join(dir, "plan.json"),
 		"FILE", value, "ADDRESS", "aws_thing.this", "NAME", "migrate", "ENV", "production", "COMMAND", "help", "REASON", "sale")
 
 	var commands []documented
@@ -148,7 +145,7 @@ func runDocumented(t *testing.T, found []documented) map[string]string {
 			t.Errorf("%s: tfpipeline %s: exit %d\n%s%s", d, strings.Join(args, " "), code, stdout, stderr)
 		}
 		if _, file, ok := strings.Cut(d.text, " > "); ok { // for the command that reads it
-			writeFile(t, strings.TrimSpace(file), stdout)
+			writeFile(t, filepath.Join(dir, strings.TrimSpace(file)), stdout)
 		}
 		results[d.text] = fmt.Sprintf("exit %d after %s", code, time.Since(began).Round(time.Millisecond))
 		if more := added[args[0]]; more != nil {

@@ -98,6 +98,7 @@ func (g *roleGate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // A dry run needs no right that the role of plans lacks: the approver sees it
 // before anybody may change anything.
 func TestDryRunHasTheRightsOfPlans(t *testing.T) {
+	t.Parallel()
 	roles := iamtest.Identities(t, iamtest.Workflows(t, gentest.Tree(t, configtest.Docs()), rolesOf(configtest.Docs())))
 	identity, ok := roles["doc-platform-plan"]
 	if !ok {

@@ -9,6 +9,7 @@ import (
 // A freeze refuses every change with its reason until it is lifted, and a rollback
 // where nobody can be asked goes on.
 func TestFreeze(t *testing.T) {
+	t.Parallel()
 	w := newPromotions(t)
 	w.release("v1.0.0")
 	w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.0.0")

@@ -65,6 +65,7 @@ func (w *promotions) reads(args ...string) map[string]int {
 // What a verb asks of S3 does not depend on how many records there are, or on
 // whether old ones were moved away.
 func TestALongHistoryCostsNoMoreThanAShortOne(t *testing.T) {
+	t.Parallel()
 	costs, long := map[int]map[string]map[string]int{}, 20_000
 	if testing.Short() {
 		long = 2_000
@@ -116,6 +117,7 @@ func TestALongHistoryCostsNoMoreThanAShortOne(t *testing.T) {
 // A rollback that takes over the lease of a killed apply removes its state lock
 // too, and nobody else's.
 func TestARollbackRemovesTheStateLockOfAKilledApply(t *testing.T) {
+	t.Parallel()
 	const dead, another = "20261123T080000Z-abcdef", "20261123T080000Z-zzzzzz"
 	w := newPromotions(t)
 	w.release("v1.0")
@@ -145,13 +147,14 @@ func TestARollbackRemovesTheStateLockOfAKilledApply(t *testing.T) {
 // A run that is killed between the end of its work and the message to people
 // loses no message: settle sends it, and sends it once.
 func TestSettleTellsWhatADeadRunCouldNot(t *testing.T) {
+	t.Parallel()
 	w := newPromotions(t)
 	w.env = append(w.env, "NOTIFY_URL="+w.cloud.url+"/hook")
 	w.release("v1.0")
 	w.must(0, "promote", "-env", "staging", "-release", "v1.0")
 	id := w.record().ID
 	died := func() {
-		if err := os.WriteFile(filepath.Join(cacheDir(), "runs", id+".json"), []byte(`{"Environment":"staging","Attempt":"`+id+`"}`), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(w.cache, "runs", id+".json"), []byte(`{"Environment":"staging","Attempt":"`+id+`"}`), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -179,6 +182,7 @@ func TestSettleTellsWhatADeadRunCouldNot(t *testing.T) {
 // The program of an old tag, which a re-run of its workflow uses, leaves alone
 // what a newer one has written.
 func TestARecordOfANewerFormatIsRefused(t *testing.T) {
+	t.Parallel()
 	w := newPromotions(t)
 	w.release("v1.0")
 	w.must(0, "promote", "-env", "staging", "-release", "v1.0")

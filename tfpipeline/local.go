@@ -18,7 +18,7 @@ func localCommand() command {
 			o.Declare(set)
 			return func(ctx context.Context, a *app, args []string) error {
 				find := func() (string, error) { return a.repository, a.findRepository() }
-				return o.Run(ctx, a.platform, a.console, find, cacheDir(), args)
+				return o.Run(ctx, a.platform, a.console, find, a.cache, args)
 			}
 		},
 	}

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/signal"
 
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
@@ -43,7 +45,7 @@ func start(platform config.Platform, limits deploy.Limits) int {
 		}
 	}
 	c.Env = os.Environ()
-	a := &app{platform: platform, lookupNS: net.DefaultResolver.LookupNS, limits: limits, console: c}
+	a := &app{platform: platform, lookupNS: net.DefaultResolver.LookupNS, limits: limits, cache: cacheDir(), console: c}
 	return a.run(ctx, os.Args[1:])
 }
 
@@ -67,8 +69,14 @@ type app struct {
 	lookupNS func(context.Context, string) ([]*net.NS, error)
 	// limits bound the waits of promotions; a zero field means deploy's
 	// default.
-	limits  deploy.Limits
-	console *console.Console
+	limits deploy.Limits
+	// cache is the folder for files that are kept between runs.
+	cache string
+	// terraform is the program to run; "" finds or installs one. aws are options of the
+	// SDK besides this process's environment. Tests set them, since many run at a time.
+	terraform string
+	aws       []func(*awsconfig.LoadOptions) error
+	console   *console.Console
 }
 
 // run dispatches a command line and ends with its exit code.

@@ -63,7 +63,7 @@ func runAdjust(ctx context.Context, a *app, kind deploy.Kind, o root.Adjust) err
 		return err
 	}
 	return a.leases(e.cloud).Adjust(ctx, p, kind, o, func(title view.Promotion, run func(func(deploy.Event)) (deploy.Record, error)) error {
-		return report.Adjust(a.console, a.platform, title, o.JSON, filepath.Join(cacheDir(), "dossiers"), run)
+		return report.Adjust(a.console, a.platform, title, o.JSON, filepath.Join(a.cache, "dossiers"), run)
 	})
 }
 

@@ -64,14 +64,14 @@ func (a *app) environmentOf(name string, cloud root.Cloud) (*environment, error)
 
 // requireCloud finds the credentials for a command that needs AWS.
 func (a *app) requireCloud(ctx context.Context, command string) (root.Cloud, error) {
-	return root.RequireCloud(ctx, a.platform, a.console, command)
+	return root.RequireCloud(ctx, a.platform, a.console, command, a.aws...)
 }
 
 // rootOptions returns the options with which every command opens Terraform
 // roots.
 func (a *app) rootOptions(cloud root.Cloud) root.Options {
 	return root.Options{
-		Platform: a.platform, Repository: a.repository, Cache: cacheDir(),
+		Platform: a.platform, Repository: a.repository, Cache: a.cache, Terraform: a.terraform,
 		Console: a.console, Redactor: redact.FromEnvironment(a.console.Getenv), Cloud: cloud, Leases: a.leases(cloud),
 		MakeRoles: func(ctx context.Context, env string) error { return a.makeRoles(ctx, env, cloud) },
 	}
@@ -107,7 +107,7 @@ func cacheDir() string {
 func (a *app) leases(cloud root.Cloud) *root.Leases {
 	return &root.Leases{
 		Platform: a.platform, Bucket: state.New(cloud.Config, a.platform), Console: a.console, Redactor: redact.FromEnvironment(a.console.Getenv),
-		Limits: a.limits, Cache: cacheDir(), Identify: a.identify(cloud), Why: a.why(), RunURL: github.ReadRun(a.console.Getenv).URL,
+		Limits: a.limits, Cache: a.cache, Identify: a.identify(cloud), Why: a.why(), RunURL: github.ReadRun(a.console.Getenv).URL,
 	}
 }
 

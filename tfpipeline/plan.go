@@ -62,7 +62,7 @@ type planOptions struct {
 }
 
 func runPlan(ctx context.Context, a *app, o planOptions) (err error) {
-	cloud, err := root.FindCloud(ctx, a.platform, a.console, o.offline)
+	cloud, err := root.FindCloud(ctx, a.platform, a.console, o.offline, a.aws...)
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func runPlanAll(ctx context.Context, a *app, o planOptions) error {
 			return err
 		}
 	}
-	cloud, err := root.FindCloud(ctx, a.platform, a.console, o.offline)
+	cloud, err := root.FindCloud(ctx, a.platform, a.console, o.offline, a.aws...)
 	if err != nil {
 		return err
 	}

@@ -38,22 +38,19 @@ type planner struct {
 
 func newPlanner(t *testing.T, files map[string]string) *planner {
 	t.Helper()
+	t.Parallel()
 	p := &planner{t: t, repository: t.TempDir()}
-	for _, d := range []string{"bin", "home", "fake", "modules", "envs/shared", "envs/staging", "envs/production"} {
+	for _, d := range []string{"home", "fake", "modules", "envs/shared", "envs/staging", "envs/production"} {
 		if err := os.MkdirAll(filepath.Join(p.repository, d), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := linkTerraform(filepath.Join(p.repository, "bin")); err != nil {
+	if err := buildTerraform(); err != nil {
 		t.Fatal(err)
 	}
 	for name, content := range files {
 		p.write(filepath.Join("fake", name), content)
 	}
-	// The program looks for Terraform on the process's own PATH.
-	t.Setenv("PATH", filepath.Join(p.repository, "bin")+string(filepath.ListSeparator)+os.Getenv("PATH"))
-	t.Setenv("HOME", filepath.Join(p.repository, "home"))
-	t.Setenv("XDG_CACHE_HOME", "")
 	p.env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Join(p.repository, "home"), "FAKE=" + filepath.Join(p.repository, "fake"), "GORACE=" + endWithoutDelay}
 	return p
 }
@@ -69,7 +66,11 @@ func (p *planner) write(name, content string) string {
 
 func (p *planner) run(args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	code = run(p.t.Context(), configtest.Docs(), append([]string{"plan", "-C", p.repository, "-all"}, args...), p.env, strings.NewReader(""), &out, &errs)
+	a := &app{
+		platform: configtest.Docs(), cache: filepath.Join(p.repository, "home", "cache"), terraform: builtTerraform,
+		console: &console.Console{In: strings.NewReader(""), Out: &out, Err: &errs, Env: p.env},
+	}
+	code = a.run(p.t.Context(), append([]string{"plan", "-C", p.repository, "-all"}, args...))
 	return code, out.String(), errs.String()
 }
 

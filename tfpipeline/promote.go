@@ -58,7 +58,7 @@ func runAttempt(ctx context.Context, a *app, o root.Attempt) (err error) {
 			return err
 		}
 	}
-	id, end, err := root.Note(cacheDir(), o.Env)
+	id, end, err := root.Note(a.cache, o.Env)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func runAttempt(ctx context.Context, a *app, o root.Attempt) (err error) {
 	if failed {
 		// A dossier that cannot be written is a warning: it must not hide the
 		// failure itself.
-		if dossierErr := report.Dossier(a.console, failure, o.Dossier, filepath.Join(cacheDir(), "dossiers")); dossierErr != nil {
+		if dossierErr := report.Dossier(a.console, failure, o.Dossier, filepath.Join(a.cache, "dossiers")); dossierErr != nil {
 			a.console.Progress("warning: %v", dossierErr)
 		}
 	}

@@ -21,6 +21,7 @@ import (
 // The life of an environment, by its commands: a first release, a second one,
 // the way back, and what is refused after that.
 func TestPromoteAndRollBack(t *testing.T) {
+	t.Parallel()
 	w := newPromotions(t)
 	w.release("v1.0.0")
 	stdout, _ := w.must(console.ExitOK, "status", "-env", "staging")
@@ -111,6 +112,7 @@ func TestPromoteAndRollBack(t *testing.T) {
 
 // A release that crashes is taken back; a dossier says why, in every place.
 func TestPromotionOfABadRelease(t *testing.T) {
+	t.Parallel()
 	w := newPromotions(t)
 	summary := filepath.Join(t.TempDir(), "summary.md")
 	w.env = append(w.env, "NOTIFY_URL="+w.cloud.url+"/hook", "GITHUB_STEP_SUMMARY="+summary)
@@ -164,6 +166,7 @@ func TestPromotionOfABadRelease(t *testing.T) {
 // A webhook that refuses every message changes nothing about a promotion but two
 // warnings, and nobody reads its address.
 func TestPromotionWithARefusingWebhook(t *testing.T) {
+	t.Parallel()
 	w := newPromotions(t)
 	summary := filepath.Join(t.TempDir(), "summary.md")
 	w.env = append(w.env, "NOTIFY_URL="+w.cloud.url+"/hook", "GITHUB_STEP_SUMMARY="+summary, "GITHUB_ACTIONS=true")
@@ -200,6 +203,7 @@ func TestPromotionWithARefusingWebhook(t *testing.T) {
 // An interrupt stops the waiting. The lease, the record and the error say what
 // is in flight, and the same command continues.
 func TestInterruptedPromotion(t *testing.T) {
+	t.Parallel()
 	w := newPromotions(t)
 	w.release("v1.0.0")
 	w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.0.0")
@@ -243,6 +247,7 @@ func TestInterruptedPromotion(t *testing.T) {
 }
 
 func TestPromotionAsEvents(t *testing.T) {
+	t.Parallel()
 	w := newPromotions(t)
 	commit := w.release("v1.0.0")
 	stdout, stderr := w.must(console.ExitOK, "promote", "-env", "staging", "-commit", commit[:9], "-json")
@@ -269,6 +274,7 @@ func TestPromotionAsEvents(t *testing.T) {
 
 // A dry run walks every check, and leaves no trace.
 func TestDryRun(t *testing.T) {
+	t.Parallel()
 	w := newPromotions(t)
 	w.release("v1.0.0")
 	objects := len(w.cloud.objects)
@@ -290,6 +296,7 @@ const lossOfData = `{"format_version":"1.2","terraform_version":"1.11.4","applya
 
 // What is applied is what was reviewed, and nothing else.
 func TestPromotionAppliesTheReviewedPlan(t *testing.T) {
+	t.Parallel()
 	w := newPromotions(t)
 	w.release("v1.0.0")
 	if err := os.WriteFile(filepath.Join(w.fake, "show.out"), []byte(lossOfData), 0o644); err != nil {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -42,6 +43,7 @@ type promotions struct {
 	releases map[string]string
 	fake     string
 	dossiers string
+	cache    string
 }
 
 // lagOfReads is how late reads of ECS may be: much less than a sixth of the world's
@@ -51,11 +53,10 @@ const lagOfReads = 20 * time.Millisecond
 func newPromotions(t *testing.T) *promotions {
 	t.Helper()
 	w, env := makePromotions(t)
-	// The SDK and Terraform read the environment of this process.
-	for k, v := range env {
-		t.Setenv(k, v)
-	}
 	w.env = os.Environ()
+	for k, v := range env {
+		w.env = append(w.env, k+"="+v)
+	}
 	return w
 }
 
@@ -78,7 +79,7 @@ func makePromotions(t *testing.T) (w *promotions, env map[string]string) {
 	w.cloud.url, w.server = server.URL, server
 
 	home := t.TempDir()
-	w.fake, w.dossiers = filepath.Join(home, "fake"), filepath.Join(home, "dossiers")
+	w.fake, w.dossiers, w.cache = filepath.Join(home, "fake"), filepath.Join(home, "dossiers"), filepath.Join(home, "cache")
 	bin := filepath.Join(home, "bin")
 	self, err := os.Executable()
 	if err != nil {
@@ -195,7 +196,10 @@ func (w *promotions) runIn(ctx context.Context, args ...string) (stdout, stderr 
 // app is the program with streams.
 func (w *promotions) app(in io.Reader, out, errs io.Writer) *app {
 	return &app{
-		platform: w.cloud.platform, lookupNS: net.DefaultResolver.LookupNS, repository: w.repo.dir,
+		platform: w.cloud.platform, lookupNS: net.DefaultResolver.LookupNS, repository: w.repo.dir, cache: w.cache, terraform: builtTerraform,
+		aws: []func(*awsconfig.LoadOptions) error{
+			awsconfig.WithBaseEndpoint(w.cloud.url), awsconfig.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("canary-access-key", "canary-secret-key", "")),
+		},
 		console: &console.Console{In: in, Out: out, Err: errs, Env: w.env},
 		limits:  deploy.Limits{Window: 100 * time.Millisecond, Tick: 20 * time.Millisecond, Backoff: 50 * time.Millisecond, Verify: 5 * time.Second, Lease: 10 * time.Second, Confirm: time.Second},
 	}

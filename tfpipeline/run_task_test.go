@@ -20,6 +20,7 @@ import (
 )
 
 func TestRunTask(t *testing.T) {
+	t.Parallel()
 	w := newPromotions(t)
 	_, stderr := w.must(console.ExitFailed, "run", "-env", "staging", "-task", "migrate")
 	mentions(t, stderr, "staging: task migrate: no release is deployed", "next: tfpipeline promote -env staging")
@@ -75,7 +76,7 @@ func taskImage(t *testing.T, w *promotions, calls []model.Call) string {
 	if len(calls) == 0 {
 		t.Fatal("nothing was registered")
 	}
-	e, err := (&app{platform: w.cloud.platform, console: &console.Console{Env: w.env}}).openEnvironment(t.Context(), "staging", "run")
+	e, err := w.app(nil, nil, nil).openEnvironment(t.Context(), "staging", "run")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,6 +97,7 @@ func taskImage(t *testing.T, w *promotions, calls []model.Call) string {
 }
 
 func TestLogs(t *testing.T) {
+	t.Parallel()
 	w := newPromotions(t)
 	now := time.Now().UnixMilli()
 	line := func(at int64, text string) string { return fmt.Sprintf("%d %s", at, text) }
@@ -167,6 +169,7 @@ func TestLogs(t *testing.T) {
 
 // Unlock shows who holds which lock, and removes what its holder has left.
 func TestUnlock(t *testing.T) {
+	t.Parallel()
 	w := newPromotions(t)
 	w.release("v1.0.0")
 	stdout, _ := w.must(console.ExitOK, "unlock", "-env", "staging", "-yes")
@@ -176,7 +179,7 @@ func TestUnlock(t *testing.T) {
 		Environment: "staging", RecordID: "20261123T080000Z-abcdef", Kind: deploy.KindPromote, Actor: "bob", Why: "workflow Deploy",
 		Release: deploy.Release{Tag: "v1.0.0", Commit: "c0ffee"}, Since: time.Now(), Until: time.Now().Add(time.Minute), RunURL: "https://example.org/run/1",
 	}
-	e, err := (&app{platform: w.cloud.platform, console: &console.Console{Env: w.env}}).openEnvironment(t.Context(), "staging", "unlock")
+	e, err := w.app(nil, nil, nil).openEnvironment(t.Context(), "staging", "unlock")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,6 +54,7 @@ const endWithoutDelay = "atexit_sleep_ms=0"
 // TestScripts holds the promises of the commands: what they print, how they
 // exit, what they run. Terraform is a fake that the files in $FAKE control.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,

@@ -17,6 +17,7 @@ import (
 // where nobody else has to learn the value; the services that read one restart if
 // that is asked for.
 func TestSecretsCommand(t *testing.T) {
+	t.Parallel()
 	w := newPromotions(t)
 	p := w.cloud.platform
 	const value = "canary-invite-keys"

@@ -98,6 +98,7 @@ func (h *hub) take() []string {
 // GitHub's own page shows which release is where: a deployment of the release's
 // commit for each attempt, and of a failed one that it failed.
 func TestWorkflowTellsGitHub(t *testing.T) {
+	t.Parallel()
 	w := newPromotions(t)
 	h := &hub{w: w, body: "Notes"}
 	server := httptest.NewServer(h)
@@ -171,6 +172,7 @@ func TestWorkflowTellsGitHub(t *testing.T) {
 // A run that is killed does not stay in progress on GitHub's page: settle tells
 // how it ended, also if no webhook is there to be told, and tells it once.
 func TestSettleTellsGitHubOfAKilledRun(t *testing.T) {
+	t.Parallel()
 	w := newPromotions(t)
 	h := &hub{w: w}
 	server := httptest.NewServer(h)
@@ -185,7 +187,7 @@ func TestSettleTellsGitHubOfAKilledRun(t *testing.T) {
 	})
 	died := func() {
 		w.leaveDead(dead, killed)
-		if err := os.WriteFile(filepath.Join(cacheDir(), "runs", dead+".json"), []byte(`{"Environment":"staging","Attempt":"`+dead+`"}`), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(w.cache, "runs", dead+".json"), []byte(`{"Environment":"staging","Attempt":"`+dead+`"}`), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

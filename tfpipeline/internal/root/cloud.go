@@ -90,14 +90,16 @@ func unconfigured(p aws.CredentialsProvider) bool {
 // FindCloud decides what a plan talks to. Only a person's machine without
 // credentials falls back to an offline plan; a workflow has to ask for it. Credentials
 // that are configured and do not work, such as a sign-in that has expired, are an error.
-func FindCloud(ctx context.Context, p config.Platform, c *console.Console, offline bool) (Cloud, error) {
+// The SDK reads the environment of this process; more are options besides.
+func FindCloud(ctx context.Context, p config.Platform, c *console.Console, offline bool, more ...func(*awsconfig.LoadOptions) error) (Cloud, error) {
 	if offline {
 		return Cloud{Target: Offline}, nil
 	}
-	cfg, err := awsconfig.LoadDefaultConfig(ctx,
+	cfg, err := awsconfig.LoadDefaultConfig(ctx, append([]func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRegion(p.Region),
 		// A laptop has no instance role, and asking for one takes seconds.
-		awsconfig.WithEC2IMDSClientEnableState(imds.ClientDisabled))
+		awsconfig.WithEC2IMDSClientEnableState(imds.ClientDisabled),
+	}, more...)...)
 	if err != nil {
 		return Cloud{}, fmt.Errorf("read the AWS configuration: %w", err)
 	}
@@ -127,8 +129,8 @@ func FindCloud(ctx context.Context, p config.Platform, c *console.Console, offli
 
 // RequireCloud is FindCloud for a command that changes things: without
 // credentials there is nothing to change.
-func RequireCloud(ctx context.Context, p config.Platform, c *console.Console, command string) (Cloud, error) {
-	cloud, err := FindCloud(ctx, p, c, false)
+func RequireCloud(ctx context.Context, p config.Platform, c *console.Console, command string, more ...func(*awsconfig.LoadOptions) error) (Cloud, error) {
+	cloud, err := FindCloud(ctx, p, c, false, more...)
 	if err == nil && cloud.Target == Offline {
 		err = console.WithNext(fmt.Errorf("%s needs AWS credentials, and there are none", command), "aws sso login, or export AWS_PROFILE")
 	}

@@ -29,6 +29,8 @@ type Options struct {
 	// Cache is the folder for files that are kept between runs: Terraform,
 	// providers, and states that could not be saved.
 	Cache string
+	// Terraform is the program to run; "" finds one, or installs it in Cache.
+	Terraform string
 	// Console shows progress and asks questions.
 	Console  *console.Console
 	Redactor redact.Redactor
@@ -79,9 +81,7 @@ const localOverride = "provider \"aws\" {\n  max_retries = 4\n}\n"
 // Prepare starts what the roots of a target need; Close stops it.
 func Prepare(ctx context.Context, o Options) (*Roots, error) {
 	s := &Roots{Options: o}
-	s.program = sync.OnceValues(func() (string, error) {
-		return terraform.DefaultInstallation(o.Cache).Find(ctx, func(line string) { o.Console.Progress("%s", line) })
-	})
+	s.program = sync.OnceValues(func() (string, error) { return o.findTerraform(ctx) })
 	handler, inherited := endpoint.Offline(o.Platform), o.Console.Env
 	if o.Cloud.Target != Offline {
 		var err error
@@ -105,6 +105,14 @@ func Prepare(ctx context.Context, o Options) (*Roots, error) {
 		s.env["GOGC"] = garbageCollection
 	}
 	return s, nil
+}
+
+// findTerraform returns the path of the program.
+func (o Options) findTerraform(ctx context.Context) (string, error) {
+	if o.Terraform != "" {
+		return o.Terraform, nil
+	}
+	return terraform.DefaultInstallation(o.Cache).Find(ctx, func(line string) { o.Console.Progress("%s", line) })
 }
 
 // Close stops what Prepare started.

@@ -20,7 +20,7 @@ import (
 // have tests, which validates them, too. It returns how many there are, and an
 // error that names all that fail.
 func Validate(ctx context.Context, o Options, test bool) (count int, err error) {
-	program, err := terraform.DefaultInstallation(o.Cache).Find(ctx, func(s string) { o.Console.Progress("%s", s) })
+	program, err := o.findTerraform(ctx)
 	if err != nil {
 		return 0, err
 	}
