@@ -64,17 +64,6 @@ func (o *Attempt) Complete(ctx context.Context, expand func(context.Context, str
 		return console.Usage("which release? Name its tag, or a commit", o.Line+" -release TAG")
 	case promote && o.Tag != "" && o.Commit != "":
 		return console.Usage("-release and -commit name the same thing twice; choose one", o.Line+" -release "+o.Tag)
-	case o.timeout <= 0:
-		return console.Usage("-timeout must be more than 0, such as 45m", o.Line+" -timeout 1h")
-	case o.Markdown && !o.DryRun:
-		return console.Usage("-markdown is for whoever approves, before anything is changed: it needs -dry-run", o.Line+" -dry-run -markdown")
-	case o.Markdown && o.JSON:
-		return console.Usage("-json and -markdown are two answers; choose one", o.Line+" -dry-run -markdown")
-	}
-	if o.reviewed != "" {
-		if o.Approved, err = ReadReview(o.reviewed, o.Env); err != nil {
-			return err
-		}
 	}
 	switch {
 	case o.Commit != "":
@@ -86,6 +75,19 @@ func (o *Attempt) Complete(ctx context.Context, expand func(context.Context, str
 		o.Line += " -release " + o.Tag
 	case o.Tag != "":
 		o.Line += " -to " + o.Tag
+	}
+	switch {
+	case o.timeout <= 0:
+		return console.Usage("-timeout must be more than 0, such as 45m", o.Line+" -timeout 1h")
+	case o.Markdown && !o.DryRun:
+		return console.Usage("-markdown is for whoever approves, before anything is changed: it needs -dry-run", o.Line+" -dry-run -markdown")
+	case o.Markdown && o.JSON:
+		return console.Usage("-json and -markdown are two answers; choose one", o.Line+" -dry-run -markdown")
+	}
+	if o.reviewed != "" {
+		if o.Approved, err = ReadReview(o.reviewed, o.Env); err != nil {
+			return err
+		}
 	}
 	return nil
 }
