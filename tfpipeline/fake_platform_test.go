@@ -260,7 +260,7 @@ func (f *fakePlatform) json(w http.ResponseWriter, operation string, in map[stri
 	case "GetLogEvents":
 		f.logEvents(answer, text("logGroupName"), text("nextToken"))
 	case "FilterLogEvents":
-		f.filterLogs(w, answer, text("logGroupName"))
+		f.filterLogs(w, answer, text("logGroupName"), in["startTime"], in["endTime"])
 	default:
 		http.Error(w, "the fake platform does not know "+operation, http.StatusNotImplemented)
 	}
@@ -278,7 +278,7 @@ func (f *fakePlatform) logEvents(answer func(any), group, token string) {
 	answer(map[string]any{"events": events, "nextForwardToken": "end"})
 }
 
-func (f *fakePlatform) filterLogs(w http.ResponseWriter, answer func(any), group string) {
+func (f *fakePlatform) filterLogs(w http.ResponseWriter, answer func(any), group string, from, until any) {
 	f.tails++
 	lines, ok := f.logs[group]
 	if !ok {
@@ -291,8 +291,15 @@ func (f *fakePlatform) filterLogs(w http.ResponseWriter, answer func(any), group
 		at, message, _ := strings.Cut(line, " ")
 		var n int64
 		fmt.Sscan(at, &n)
+		message, task, _ := strings.Cut(message, "\x00") // an ECS task's id
+		if start, ok := from.(float64); ok && n < int64(start) {
+			continue
+		}
+		if end, ok := until.(float64); ok && n > int64(end) {
+			continue
+		}
 		events = append(events, map[string]any{
-			"eventId": fmt.Sprint(i), "timestamp": n, "message": message + "\n", "logStreamName": "x/x/0123456789abcdef",
+			"eventId": fmt.Sprint(i), "timestamp": n, "message": message + "\n", "logStreamName": "x/x/" + cmp.Or(task, "0123456789abcdef"),
 		})
 	}
 	answer(map[string]any{"events": events})

@@ -11,7 +11,7 @@ func logsCommand() command {
 	return command{
 		name:    "logs",
 		summary: "show what services and one-off tasks write",
-		usage:   "-env ENV [-service NAME | -task NAME]... [-since 10m] [-f] [-json]",
+		usage:   "-env ENV [-service NAME | -task NAME]... [-since 10m | -id ID] [-f] [-json]",
 		env:     environments, refusal: noServices,
 		flags: func(set *flag.FlagSet) func(context.Context, *app, []string) error {
 			var o report.LogOptions
@@ -25,7 +25,7 @@ func logsCommand() command {
 					return err
 				}
 				o.Pace = a.limits.Tick
-				return report.Logs(ctx, a.console, a.platform, e.ecs, o)
+				return report.Logs(ctx, a.console, a.platform, e.ecs, e.history, o)
 			}
 		},
 	}

@@ -167,6 +167,51 @@ func TestLogs(t *testing.T) {
 	mentions(t, stderr, "there is no log group /doc-platform/production/api", "next: tfpipeline bootstrap -env production")
 }
 
+// An attempt's own log lines are those of its time, of its services, and of the one-off
+// tasks that it ran.
+func TestLogsOfAnAttempt(t *testing.T) {
+	w := newPromotions(t)
+	p := w.cloud.platform
+	w.release("v1.0.0")
+	w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.0.0")
+	r := w.record()
+	migrate := r.Migration.ARN[strings.LastIndexByte(r.Migration.ARN, '/')+1:]
+	line := func(at time.Time, text, task string) string {
+		return fmt.Sprintf("%d %s\x00%s", at.UnixMilli(), text, task)
+	}
+	for _, name := range p.ServiceNames() {
+		w.cloud.logs[p.LogGroup("staging", name)] = []string{
+			line(r.Started.Add(-time.Second), "before", ""), line(r.Started, name+" begins", ""), line(r.Ended, name+" ends", ""), line(r.Ended.Add(time.Second), "after", ""),
+		}
+	}
+	w.cloud.logs[p.LogGroup("staging", "migrate")] = []string{line(r.Started, "its migration", migrate), line(r.Started, "another", "ffffffffffffffff")}
+	stdout, stderr := w.must(console.ExitOK, "logs", "-env", "staging", "-id", r.ID)
+	mentions(t, stdout, "api begins", "frontend ends", "its migration")
+	if n := strings.Count(stdout, "\n"); n != 2*len(p.ServiceNames())+1 {
+		t.Errorf("%d lines:\n%s", n, stdout)
+	}
+	mentions(t, stderr, "staging: api, frontend, mcp, migrate", "from "+r.Started.UTC().Format(time.RFC3339))
+	stdout, _ = w.must(console.ExitOK, "logs", "-env", "staging", "-id", r.ID, "-task", "migrate")
+	if !strings.HasSuffix(stdout, " migrate/"+migrate[:8]+" its migration\n") || strings.Count(stdout, "\n") != 1 {
+		t.Errorf("%s", stdout)
+	}
+	for _, refused := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"-id", "nope"}, "staging has no record nope"},
+		{[]string{"-id", r.ID, "-f"}, "it goes without -since and -f"},
+		{[]string{"-id", r.ID, "-since", "1h"}, "it goes without -since and -f"},
+		{[]string{"-id", r.ID, "-since", "0s"}, "-since must be more than 0"},
+	} {
+		_, stderr = w.must(console.ExitFailed, append([]string{"logs", "-env", "staging"}, refused.args...)...)
+		mentions(t, stderr, refused.says)
+	}
+	w.must(console.ExitOK, "restart", "-env", "staging", "-service", "api")
+	_, stderr = w.must(console.ExitFailed, "logs", "-env", "staging", "-id", w.record().ID, "-service", "mcp")
+	mentions(t, stderr, "has no tasks of what was asked for", "next: tfpipeline history -env staging -id ")
+}
+
 // Unlock shows who holds which lock, and removes what its holder has left.
 func TestUnlock(t *testing.T) {
 	t.Parallel()

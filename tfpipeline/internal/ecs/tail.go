@@ -40,6 +40,8 @@ type Tail struct {
 	names       []string
 	grep        string
 	logs        map[string]*tailed
+	// until is the time after which no line is read; zero: there is none.
+	until time.Time
 	// looked is when a read last looked back lateWithin.
 	looked time.Time
 }
@@ -60,12 +62,12 @@ type TailLine struct {
 	Time                time.Time
 }
 
-// Tail begins at a time. Of what is written it returns the lines that contain
-// grep, in upper or lower case.
-func (e *Environment) Tail(names []string, grep string, from time.Time) *Tail {
+// Tail begins at a time, and ends after another unless that is zero. Of what is written it
+// returns the lines that contain grep, in upper or lower case.
+func (e *Environment) Tail(names []string, grep string, from, until time.Time) *Tail {
 	// CloudWatch counts milliseconds, from 1970 on; what is finer would be read twice.
 	from = time.UnixMilli(max(from.UnixMilli(), 0))
-	t := &Tail{environment: e, names: names, grep: strings.ToLower(grep), logs: map[string]*tailed{}}
+	t := &Tail{environment: e, names: names, grep: strings.ToLower(grep), until: until, logs: map[string]*tailed{}}
 	for _, name := range names {
 		t.logs[name] = &tailed{from: from, newest: from, seen: map[string]time.Time{}}
 	}
@@ -120,9 +122,11 @@ func (t *Tail) read(ctx context.Context, name string, back bool, lines []TailLin
 		start = near
 	}
 	group := t.environment.platform.LogGroup(t.environment.name, name)
-	pages := cloudwatchlogs.NewFilterLogEventsPaginator(t.environment.logs, &cloudwatchlogs.FilterLogEventsInput{
-		LogGroupName: &group, StartTime: new(start.UnixMilli()),
-	})
+	in := &cloudwatchlogs.FilterLogEventsInput{LogGroupName: &group, StartTime: new(start.UnixMilli())}
+	if !t.until.IsZero() {
+		in.EndTime = new(t.until.UnixMilli())
+	}
+	pages := cloudwatchlogs.NewFilterLogEventsPaginator(t.environment.logs, in)
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if is(err, "ResourceNotFoundException") {

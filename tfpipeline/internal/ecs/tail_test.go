@@ -42,7 +42,7 @@ func TestTailGoesByTheLinesOwnTime(t *testing.T) {
 		behind := time.Now().Add(-time.Hour) // the clock of what writes
 		log := newWritten(w)
 		log.line("first", behind)
-		tail := w.env.Tail([]string{"api"}, "", behind.Add(-time.Minute))
+		tail := w.env.Tail([]string{"api"}, "", behind.Add(-time.Minute), time.Time{})
 		var got []string
 		read := func() {
 			for _, l := range ok(tail.Read(w.ctx))(t) {
@@ -72,7 +72,7 @@ func TestTailGoesByTheLinesOwnTime(t *testing.T) {
 // A task whose clock is ahead hides nothing of what others write.
 func TestTailOfAClockThatIsAhead(t *testing.T) {
 	inWorld(t, options{}, func(w *world) {
-		log, tail, got := newWritten(w), w.env.Tail([]string{"api"}, "", time.Now()), 0
+		log, tail, got := newWritten(w), w.env.Tail([]string{"api"}, "", time.Now(), time.Time{}), 0
 		for range 40 {
 			log.line("ahead "+time.Now().String(), time.Now().Add(time.Hour))
 			log.line("right "+time.Now().String(), time.Now())
@@ -90,7 +90,7 @@ func TestTailLooksBack(t *testing.T) {
 	inWorld(t, options{}, func(w *world) {
 		log := newWritten(w)
 		begun := time.Now()
-		tail := w.env.Tail([]string{"api"}, "", begun.AddDate(-250, 0, 0))
+		tail := w.env.Tail([]string{"api"}, "", begun.AddDate(-250, 0, 0), time.Time{})
 		late := 0
 		for range 150 { // five minutes
 			log.line(time.Now().String(), time.Now())

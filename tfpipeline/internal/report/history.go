@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/specboard/platform/tfpipeline/internal/console"
+	"github.com/specboard/platform/tfpipeline/internal/deploy"
 	"github.com/specboard/platform/tfpipeline/internal/state"
 	"github.com/specboard/platform/tfpipeline/internal/view"
 )
@@ -29,14 +30,20 @@ func History(ctx context.Context, c *console.Console, h *state.History, env stri
 	return nil
 }
 
+// recordOf returns the record of an attempt.
+func recordOf(ctx context.Context, h *state.History, env, id string) (*deploy.Record, error) {
+	r, err := h.Find(ctx, id)
+	if err == nil && r == nil {
+		err = console.WithNext(fmt.Errorf("%s has no record %s", env, id), "tfpipeline history -env %s -limit 0", env)
+	}
+	return r, err
+}
+
 // Record prints one attempt.
 func Record(ctx context.Context, c *console.Console, h *state.History, env, id string, json bool) error {
-	r, err := h.Find(ctx, id)
-	switch {
-	case err != nil:
+	r, err := recordOf(ctx, h, env, id)
+	if err != nil {
 		return err
-	case r == nil:
-		return console.WithNext(fmt.Errorf("%s has no record %s", env, id), "tfpipeline history -env %s -limit 0", env)
 	}
 	write := view.Record
 	if json {
