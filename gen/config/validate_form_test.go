@@ -89,7 +89,7 @@ func TestAcceptedForms(t *testing.T) {
 // TestStaticParameters: RDS refuses apply_method immediate for those.
 func TestStaticParameters(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]bool{"max_connections": true, "rds.enable_pgactive": true, "rds.custom_dns_resolution": true, "work_mem": false} {
+	for name, want := range map[string]bool{"max_connections": true, "rds.enable_pgactive": true, "rds.custom_dns_resolution": true, "temp_file_limit": true, "work_mem": false} {
 		if got := config.StaticParameter(name); got != want {
 			t.Errorf("%s is static: %v, want %v", name, got, want)
 		}

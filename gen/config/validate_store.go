@@ -63,20 +63,20 @@ const leastConnections, mostConnections = 6, 262143
 
 // StaticParameter reports whether RDS applies a parameter of PostgreSQL only at a
 // reboot, and refuses apply_method immediate for it. Such are those that PostgreSQL
-// reads when it starts, and some of RDS's own:
+// reads when it starts, and those that RDS calls static (see fixedParameters):
 //
 //	SELECT name FROM pg_settings WHERE context = 'postmaster'
 //	aws rds describe-engine-default-parameters --db-parameter-group-family postgres17
 func StaticParameter(name string) bool {
 	return slices.Contains([]string{
 		"autovacuum_freeze_max_age", "autovacuum_max_workers", "autovacuum_multixact_freeze_max_age", "autovacuum_worker_slots", "commit_timestamp_buffers",
-		"cron.database_name", "cron.host", "cron.log_run", "cron.log_statement", "cron.max_running_jobs", "cron.use_background_workers",
-		"huge_page_size", "huge_pages", "io_max_combine_limit", "io_max_concurrency", "io_method", "jit_provider", "max_active_replication_origins", "max_connections", "max_files_per_process", "max_locks_per_transaction",
+		"cron.database_name", "cron.host", "cron.log_run", "cron.log_statement", "cron.max_running_jobs", "cron.timezone", "cron.use_background_workers",
+		"huge_page_size", "huge_pages", "io_max_combine_limit", "io_max_concurrency", "io_method", "jit_provider", "logging_collector", "max_active_replication_origins", "max_connections", "max_files_per_process", "max_locks_per_transaction",
 		"max_logical_replication_workers", "max_notify_queue_pages", "max_pred_locks_per_transaction", "max_prepared_transactions", "max_replication_slots",
 		"max_wal_senders", "max_worker_processes", "min_dynamic_shared_memory", "multixact_member_buffers", "multixact_offset_buffers",
 		"notify_buffers", "old_snapshot_threshold", "pg_stat_statements.max", "rds.custom_dns_resolution", "rds.enable_pgactive", "rds.logical_replication", "rds.pg_stat_ramdisk_size",
 		"rds.restrict_password_commands", "reserved_connections", "serializable_buffers", "shared_buffers", "shared_memory_type",
-		"shared_preload_libraries", "subtransaction_buffers", "superuser_reserved_connections", "track_activity_query_size",
+		"shared_preload_libraries", "ssl", "subtransaction_buffers", "superuser_reserved_connections", "temp_file_limit", "track_activity_query_size",
 		"track_commit_timestamp", "transaction_buffers", "wal_buffers", "wal_decode_buffer_size",
 	}, name)
 }
