@@ -96,7 +96,7 @@ func wrap(sql string, err error) error {
 }
 
 // The parser's C code walks a tree by recursion and dies on a very deep one;
-// 100,000 levels are too many for a stack of 8 MB, this bound keeps well below.
+// 100,000 levels are too many for a stack of 8 MB, and this bound is well below.
 const maxDepth = 10_000
 
 // guard refuses what the parser's C code cannot take.

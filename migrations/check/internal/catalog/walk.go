@@ -128,8 +128,7 @@ type Word struct {
 	Offset int
 }
 
-// Names returns the identifiers in a text in full, where the parser would cut the long
-// ones.
+// Names returns the identifiers in a text in full. The parser would cut the long ones.
 func Names(sql string) []Word {
 	if guard(sql) != nil {
 		return nil

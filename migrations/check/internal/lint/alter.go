@@ -271,7 +271,7 @@ func (j tableJudge) identity(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 		}
 	}
 	if c := t.Column(cmd.GetName()); always && (c == nil || c.File != j.schema.File) {
-		j.reportf(0, "identity-always", "column %s of %s takes no value from an INSERT any more", catalog.Quote(cmd.GetName()), t.Name)
+		j.reportf(0, "identity-always", "column %s of %s no longer takes a value from an INSERT", catalog.Quote(cmd.GetName()), t.Name)
 	}
 	if cmd.GetSubtype() == pg.AlterTableType_AT_AddIdentity && j.given["numbered "+t.Name.String()+"."+cmd.GetName()] {
 		j.numberedAnew(t, cmd.GetName())

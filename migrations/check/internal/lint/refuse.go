@@ -11,18 +11,18 @@ import (
 	"github.com/specboard/platform/migrations/check/internal/catalog"
 )
 
-// What this file judges is refused to the running release from the statement on,
-// whatever the table holds: NOT VALID spares only the rows that are there.
+// This file judges statements after which PostgreSQL refuses writes of the running
+// release, whatever the table holds: NOT VALID spares only the rows that are there.
 
-// dropped is what the file took off a table. To demand the same again refuses nothing
-// that was not refused before.
+// dropped is what the migration took off a table. If it then demands the same again,
+// PostgreSQL refuses no more than before.
 type dropped struct {
 	constraints []*catalog.Constraint
 	indexes     []*catalog.Index
 	triggers    []catalog.Name // the functions that they called
 }
 
-// gone returns what the file took off a table, to be added to.
+// gone returns what the migration took off a table; callers add to it.
 func (j *judge) gone(t *catalog.Relation) *dropped {
 	if j.droppedOf[t] == nil {
 		j.droppedOf[t] = &dropped{}
@@ -30,8 +30,8 @@ func (j *judge) gone(t *catalog.Relation) *dropped {
 	return j.droppedOf[t]
 }
 
-// unwritten reports whether no release that runs can know what a file made: it is the
-// file at hand, or one that is known not to be deployed.
+// unwritten reports whether a migration is too new for a running release to know what it
+// made: it is the one at hand, or one that is known not to be deployed.
 func (j *judge) unwritten(file int) bool {
 	return file > 0 && (file == j.schema.File || j.run.pending[file])
 }
@@ -68,14 +68,14 @@ func (j *judge) filledByTrigger(t *catalog.Relation, name string) bool {
 	return false
 }
 
-// refuses reports that rows are refused, with the statement for a contract, if there
-// is one that blocks nobody.
+// refuses reports that rows are refused. sql is a statement for a contract that blocks
+// nobody; "" if there is none.
 func (j *judge) refuses(at int32, what, sql string) {
 	var instead []string
 	if sql != "" {
 		instead = []string{asContract(sql)}
 	}
-	j.report(at, "refuses-rows", what+": first let no running release write such, then do it in a contract", instead...)
+	j.report(at, "refuses-rows", what+": first make sure that no running release writes such data, then do this in a contract", instead...)
 }
 
 // refuseConstraint judges ADD CONSTRAINT.
@@ -141,8 +141,8 @@ func (j tableJudge) demanded(t *catalog.Relation, part *pg.Node) bool {
 	return false
 }
 
-// implies reports whether one condition holds only where another one does: the same,
-// fewer values of a list, or a closer limit.
+// implies reports whether b holds wherever a does: a is the same condition, allows fewer
+// values of a list, or has a closer limit.
 func implies(a, b *pg.Node) bool {
 	if text(a) == text(b) {
 		return true
@@ -160,8 +160,8 @@ func implies(a, b *pg.Node) bool {
 		(strings.HasPrefix(operator, "<") && operator != "<>" && by <= 0 || strings.HasPrefix(operator, ">") && by >= 0)
 }
 
-// refuseNull judges what makes a column NOT NULL. A column that has a default, or that
-// a trigger fills, is taken to be written by every release.
+// refuseNull judges what makes a column NOT NULL. It assumes that no release writes NULL
+// into a column that has a default, or that a trigger fills.
 func (j tableJudge) refuseNull(t *catalog.Relation, at int32, column, sql string) {
 	c := t.Column(column)
 	if !j.written(t) || c != nil && c.NotNull || j.filled(t, column) {
@@ -225,7 +225,7 @@ func (j indexJudge) refuseIndex(node *pg.Node, n *pg.IndexStmt, t *catalog.Relat
 	tableJudge(j).refuseUnique(t, 0, keys, n.GetWhereClause(), sql)
 }
 
-// refuseUnique judges what makes keys unique, which are columns or expressions.
+// refuseUnique judges what makes keys unique. keys are columns or expressions.
 func (j tableJudge) refuseUnique(t *catalog.Relation, at int32, keys []string, where *pg.Node, sql string) {
 	if !j.written(t) {
 		return
@@ -251,7 +251,7 @@ func (j tableJudge) refuseUnique(t *catalog.Relation, at int32, keys []string, w
 	j.refuses(at, fmt.Sprintf("rows of %s that agree in %s%s are refused", t.Name, strings.Join(keys, ", "), condition), sql)
 }
 
-// refuseType judges another type of a column.
+// refuseType judges a change of a column's type.
 func (j tableJudge) refuseType(t *catalog.Relation, column *catalog.Column, to catalog.Type) {
 	if j.written(t) && !j.unwritten(column.File) && j.narrower(column.Type, to) {
 		j.refuses(0, fmt.Sprintf("values of %s in %s that %s does not hold are refused", catalog.Quote(column.Name), t.Name, to), "")
@@ -300,7 +300,7 @@ func (j *judge) refuseTrigger(n *pg.CreateTrigStmt) {
 	}
 }
 
-// refuseFunction judges another body of a function that triggers call.
+// refuseFunction judges a new body of a function that triggers call.
 func (j bodyJudge) refuseFunction(n *pg.CreateFunctionStmt, language, body string) {
 	name := j.schema.ObjectName(catalog.Strings(n.GetFuncname()))
 	if j.at.line > 0 || !raises(language, j.at.statement.SQL, body) {
