@@ -9,7 +9,7 @@ import (
 
 // alone runs a statement that PostgreSQL refuses in a transaction. An earlier run may
 // have executed it, wholly or partly, and been killed before it could record that. If
-// Record.Executing names the statement, what it has made was made by us.
+// Record.Executing names the statement, what the statement makes was made by us.
 func (a *attempt) alone(ctx context.Context, s Statement) (lost waits, err error) {
 	if err := a.limit(ctx, a.bounds(true)); err != nil {
 		return lost, err
@@ -86,9 +86,9 @@ func (a *attempt) clear(ctx context.Context, s Statement) error {
 	return nil
 }
 
-// recover repairs what an earlier try has left, and reports whether the thing
-// that the statement makes exists. ours says that our own run was killed at
-// this statement; if the thing exists then, the statement's work is done.
+// recover repairs what an earlier try has left, and reports whether the effect of
+// the statement is there. ours says that our own run was killed at this statement;
+// if the effect is there then, the statement's work is done.
 func (a *attempt) recover(ctx context.Context, s Statement, ours bool) (there bool, err error) {
 	switch s.work() {
 	case buildIndex:
@@ -149,8 +149,8 @@ func (a *attempt) dropInvalid(ctx context.Context, s Statement) (valid bool, err
 	return false, nil
 }
 
-// confirm makes sure that a statement did what it says: IF NOT EXISTS would
-// pass over an index that is there and serves nobody.
+// confirm makes sure that a statement did what it says: with IF NOT EXISTS,
+// PostgreSQL accepts any index of that name, even an invalid one.
 func (a *attempt) confirm(ctx context.Context, s Statement) error {
 	if s.work() != buildIndex {
 		return nil
@@ -160,7 +160,7 @@ func (a *attempt) confirm(ctx context.Context, s Statement) error {
 	case err != nil:
 		return err
 	case !exists:
-		return fmt.Errorf("index %s is not on %s though its statement succeeded: another relation bears its name", s.target().Index, s.target().Table)
+		return fmt.Errorf("index %s is not on %s though its statement succeeded: another relation has its name", s.target().Index, s.target().Table)
 	case !valid:
 		return fmt.Errorf("index %s is invalid though its statement succeeded; drop it and run migrate up again", s.target().Index)
 	}

@@ -15,16 +15,16 @@ type Status struct {
 	Database string `json:"database"`
 	// Server is PostgreSQL's version, such as "16.4".
 	Server string `json:"server"`
-	// Migrations are those of the list, and of the database beyond it.
+	// Migrations are those of the list, then those of the database with higher numbers.
 	Migrations []Record `json:"migrations"`
-	// Mismatch is what Up would refuse to run for.
+	// Mismatch says why Up would refuse to run.
 	Mismatch []string `json:"mismatch,omitempty"`
-	// Holder is a run that is at work.
+	// Holder is the run that is at work.
 	Holder *Backend `json:"holder,omitempty"`
 	// Foreign are the tables of other tools, if these migrations have no
 	// record here.
 	Foreign []Foreign `json:"foreign,omitempty"`
-	// InvalidIndexes serve no query and slow every write.
+	// InvalidIndexes are indexes that serve no query and slow every write.
 	InvalidIndexes []string `json:"invalid_indexes,omitempty"`
 }
 
@@ -79,7 +79,9 @@ func Look(ctx context.Context, config *pgx.ConnConfig, list []Migration) (status
 	return status, nil
 }
 
-// merge lists every migration of the files and of the database once, in order.
+// merge lists the migrations of the files, then those of the database with higher
+// numbers, in order. It leaves out an applied migration with a lower number whose file is
+// missing: Mismatch names that.
 func merge(list []Migration, records []Record) []Record {
 	var all []Record
 	for _, m := range list {
@@ -155,7 +157,7 @@ func verify(list []Migration, records []Record, allowAhead bool) ([]Migration, e
 		if release != "" {
 			by = " by release " + release
 		}
-		fail("the database is ahead: %s applied%s, and the last file here is %04d; run the migrations of the newer release, or bring a file that vanished back (for an older release on purpose: -allow-ahead)",
+		fail("the database is ahead: %s applied%s, and the last file here is %04d; run the migrations of the newer release, or bring the missing file back; to run an older release on purpose, use -allow-ahead",
 			several(ahead)+map[bool]string{true: " is", false: " are"}[len(ahead) == 1], by, last)
 	}
 	var pending []Migration
@@ -186,14 +188,14 @@ func compare(m Migration, r Record) []string {
 	case m.Mode == Batched && r.Cursor != nil && r.CursorOf != m.Backfill.walks():
 		return []string{fmt.Sprintf("%s stopped inside %s and now walks %s.%s; its table and key must stay until it is applied", m.File, r.CursorOf, m.Backfill.Table, m.Backfill.Key)}
 	case (m.Mode == Single) != (len(r.Hashes) > 0) || (m.Mode == Batched) != (r.Cursor != nil):
-		return []string{fmt.Sprintf("%s is applied in part and has become a file of another kind (%s); put what is applied back", m.File, m.Mode)}
+		return []string{fmt.Sprintf("%s is applied in part and has become a file of another kind (%s); restore the part that is applied", m.File, m.Mode)}
 	}
 	for i, hash := range r.Hashes {
 		if i >= len(m.Statements) {
-			return []string{fmt.Sprintf("%s has %d statements, and %d of it are applied; put them back, and change only what comes behind", m.File, len(m.Statements), len(r.Hashes))}
+			return []string{fmt.Sprintf("%s has %d statements, but %d are applied; put those back, and change only what follows them", m.File, len(m.Statements), len(r.Hashes))}
 		}
 		if !m.Statements[i].ran(hash) {
-			return []string{fmt.Sprintf("%s:%d: statement %d is applied and was edited; put it back, and change only what comes behind the first %d", m.File, m.Statements[i].Line, i+1, len(r.Hashes))}
+			return []string{fmt.Sprintf("%s:%d: statement %d is applied and was edited; put it back, and change only what follows the first %d", m.File, m.Statements[i].Line, i+1, len(r.Hashes))}
 		}
 	}
 	return nil
