@@ -45,10 +45,10 @@ func (p Platform) Scheduled(e Environment) []Task {
 var (
 	ratePattern = regexp.MustCompile(`^rate\(([1-9][0-9]{0,4}) (minute|hour|day)(s?)\)$`)
 	cronPattern = regexp.MustCompile(`^cron\(([^()]*)\)$`)
-	// yearPattern matches the number of a year, and not a step, which follows a slash.
+	// yearPattern matches a year, or a step with the slash before it, which is skipped.
 	yearPattern = regexp.MustCompile(`/[0-9]+|[0-9]+`)
-	// digitOfDay matches the number of a day of the week, and not a number behind # or
-	// /.
+	// digitOfDay matches the number of a day of the week, or a number with the # or / before
+	// it, which is kept.
 	digitOfDay = regexp.MustCompile(`[#/][0-9]+|[0-9]+`)
 )
 
@@ -75,8 +75,8 @@ func cronPart(value string) *regexp.Regexp {
 	return regexp.MustCompile(`^(\*|` + value + `(-` + value + `)?)(/[0-9]{1,3})?$`)
 }
 
-// Next returns when a schedule comes after a time; for a rate, begun is when it
-// began. The zero time means never. Errors say what is wrong with the schedule.
+// Next returns the first run of a schedule after a time; for a rate, begun is when the
+// rate began. The zero time means never. Errors say what is wrong with the schedule.
 func (s Schedule) Next(after, begun time.Time) (time.Time, error) {
 	zone, err := s.zone()
 	if err != nil {
@@ -108,10 +108,10 @@ func (s Schedule) Next(after, begun time.Time) (time.Time, error) {
 	clock := local.Add(time.Duration(offset) * time.Second).UTC()
 	for {
 		next, err := gronx.NextTickAfter(expression, clock, false)
-		// Behind the last time, the library returns that time again.
+		// After the last run, the library returns the time of that run again.
 		follows := err == nil && next.After(clock) && next.Year() <= lastYear
 		if !follows {
-			return time.Time{}, nil // there is no such day, or not any more
+			return time.Time{}, nil // there is no such day, or none that is left
 		}
 		at := time.Date(next.Year(), next.Month(), next.Day(), next.Hour(), next.Minute(), 0, 0, zone)
 		if at.Hour() == next.Hour() && at.Minute() == next.Minute() && at.After(after) {
@@ -138,10 +138,10 @@ func (s Schedule) AbsentAfter() (time.Duration, bool) {
 	return pause + s.MaximumAge + time.Hour, ok && pause <= most
 }
 
-// longestPause is the longest time between two runs in the year after the first,
-// without summer time; false if none follows, or the expression names years, after
-// which none follows. It stops once a pause exceeds the most. All days with runs have
-// the same times.
+// longestPause is the longest time between two runs in the year after the first, without
+// summer time. It is false if no second run follows, or if the expression names years,
+// since the runs then end. It stops once a pause is longer than most. It relies on all
+// days with runs having the same times.
 func (s Schedule) longestPause(most time.Duration) (time.Duration, bool) {
 	s.TimeZone = "UTC"
 	begin := begin()
@@ -194,7 +194,7 @@ func standardCron(fields string) (string, error) {
 		return "", fmt.Errorf("has %d fields of 6: minute, hour, day of the month, month, day of the week, year, with one space between", len(f))
 	}
 	if (f[2] == "?") == (f[4] == "?") {
-		return "", errors.New(`needs "?" as the day of the month or as the day of the week, and as one of them alone`)
+		return "", errors.New(`needs "?" as the day of the month or as the day of the week, but not as both`)
 	}
 	if strings.Contains(","+strings.ReplaceAll(fields, " ", ",")+",", ",,") {
 		return "", errors.New("has an empty element in a list")
@@ -225,8 +225,8 @@ func standardCron(fields string) (string, error) {
 		wrong = wrong || n < 1 || n > 7
 		return strconv.Itoa(n - 1)
 	})
-	// Every part is tried by itself, since the library stops at the first that is due
-	// now.
+	// Each part is checked by itself, since the library stops at the first part that is
+	// due now.
 	for i, field := range f {
 		for part := range strings.SplitSeq(field, ",") {
 			one := []string{"*", "*", "*", "*", "*", "*"}
@@ -241,10 +241,11 @@ func standardCron(fields string) (string, error) {
 	return standard, nil
 }
 
-// begin is earlier than any run of a schedule.
+// begin is the fixed time from which schedules are judged, so that the verdict is the
+// same on every day.
 func begin() time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) }
 
-// scheduleExpression is the most characters of an expression of Scheduler's.
+// scheduleExpression is how many characters Scheduler takes in an expression.
 const scheduleExpression = 256
 
 // schedule checks when a task runs by itself.

@@ -10,17 +10,17 @@ import (
 // Lengths are checked apart from patterns: a count such as {1,200} makes a
 // pattern that takes longer to compile than everything else here to run.
 
-// Every name of ours is of this form, which is what all AWS names allow that
-// are derived from it: ALB, target groups and S3 want no hyphen at an end, RDS
-// and ElastiCache no two in a row and a letter first, ECR and S3 no capitals.
-// What is left to check of a derived name is its length.
+// Every name of ours has this form. All AWS names that are derived from it allow the
+// form: load balancers, target groups and S3 take no hyphen at either end, RDS and
+// ElastiCache no two hyphens in a row and only a letter first, ECR and S3 no capitals.
+// So only the length of a derived name is left to check.
 var namePattern = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 
 // forKeyword cannot be the key of a map in Terraform: { for = … } begins a for
 // expression. Every name and every variable is a key of a map somewhere.
 const forKeyword = "for"
 
-const forRule = "is a keyword of Terraform wherever a map has it for a key"
+const forRule = "is a keyword of Terraform, which cannot be the key of a map"
 
 // isName reports whether s is a name.
 func isName(s string) bool { return s != forKeyword && namePattern.MatchString(s) }

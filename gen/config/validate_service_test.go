@@ -22,8 +22,8 @@ func TestInvalidService(t *testing.T) {
 	checkInvalid(t, []invalid{
 		{"service without a name", add(internal("")), `services[3].name: "" is not lower-case letters, digits and single hyphens between them, beginning with a letter; for example "storage"`},
 		{"service with an underscore", add(internal("file_store")), `services["file_store"].name: "file_store" is not lower-case letters, digits and single hyphens between them, beginning with a letter; for example "storage"`},
-		{"service named like a keyword of Terraform", add(internal("for")), `services["for"].name: "for" is a keyword of Terraform wherever a map has it for a key; for example "storage"`},
-		{"variable named like a keyword of Terraform", func(p *P) { p.Services[1].Environment = map[string]string{"for": "x"} }, `services["frontend"].environment["for"]: "for" is a keyword of Terraform wherever a map has it for a key; for example "FOR"`},
+		{"service named like a keyword of Terraform", add(internal("for")), `services["for"].name: "for" is a keyword of Terraform, which cannot be the key of a map; for example "storage"`},
+		{"variable named like a keyword of Terraform", func(p *P) { p.Services[1].Environment = map[string]string{"for": "x"} }, `services["frontend"].environment["for"]: "for" is a keyword of Terraform, which cannot be the key of a map; for example "FOR"`},
 		{"context outside of the checkout", func(p *P) { p.Services[0].Image.Context = "../api" }, `services["api"].image.context: "../api" is not a path within the checkout: relative, with slashes, without spaces or ..; for example "services/api"`},
 		{"Dockerfile with a root", func(p *P) { p.Services[0].Image.Dockerfile = "/Dockerfile" }, `services["api"].image.dockerfile: "/Dockerfile" is not a path within the checkout: relative, with slashes, without spaces or ..; for example "services/api/Dockerfile"`},
 		{"platform that Fargate does not run", func(p *P) { p.Services[0].Image.Platform = "linux/riscv64" }, `services["api"].image.platform: "linux/riscv64" is not a platform of Fargate: linux/amd64 or linux/arm64; for example "linux/arm64"`},

@@ -14,7 +14,7 @@ resource "aws_ecr_repository" "this" {
   }
 }
 
-# An image that matches a rule is never expired by a rule of lower priority.
+# If an image matches a rule, no rule of lower priority expires it.
 resource "aws_ecr_lifecycle_policy" "this" {
   repository = aws_ecr_repository.this.name
   policy = jsonencode({

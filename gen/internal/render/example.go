@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// usage is a call of the module, as its documentation shows it: what is
-// required, and what else has an example.
+// usage is a call of the module, as its documentation shows it: the required
+// variables, and the others that have an example.
 func (m module) usage() (block, error) {
 	var call []node
 	for _, v := range m.variables {
@@ -35,9 +35,8 @@ func (m module) resources(kind string) []string {
 	return slices.Compact(types)
 }
 
-// exampleFiles are examples/complete: the usage of every module, which
-// together make an environment, and a test that applies it against a provider
-// that only pretends to.
+// exampleFiles are examples/complete: the usage of every module, which together make
+// an environment, and a test that applies it with a mock provider.
 func exampleFiles(all []module) (map[string][]byte, error) {
 	body := []node{
 		labelled("provider", "aws", set("region", "us-west-2")),
@@ -53,7 +52,7 @@ func exampleFiles(all []module) (map[string][]byte, error) {
 		kinds = append(kinds, m.resources("resource")...)
 	}
 	slices.Sort(kinds)
-	mock := []node{comment("The provider still checks the arguments, and takes no word that was made up where an ARN belongs.")}
+	mock := []node{comment("The provider still checks the arguments, and refuses a made-up word where an ARN belongs.")}
 	for _, kind := range slices.Compact(kinds) {
 		if defaults := mocked()[kind]; defaults != nil {
 			mock = append(mock, labelled("mock_resource", kind, set("defaults", defaults)))

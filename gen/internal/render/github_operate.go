@@ -6,7 +6,7 @@ func githubOperate() []node {
 	own := "${var.platform}-${each.key}"
 	target := expr(`"ecs:` + own + `_*"`) // ecs:CLUSTER_TASK_CONTAINER
 	return []node{
-		comment("For people, to be attached to a permission set, a group or a role of theirs: no workflow has it. A session is opened in the containers of the environment's tasks, and never in Service Connect's proxy, which sees the traffic of all."),
+		comment("For people: attach it to a permission set, a group or a role of theirs. No workflow has it. It opens sessions in the containers of the environment's tasks, but not in Service Connect's proxy, which sees the traffic of all of them."),
 		resource("aws_iam_policy", "operate",
 			set("for_each", expr("{ for name, environment in var.environments : name => environment if environment.exec }")),
 			set("name", expr(`"`+own+`-operate"`)),
@@ -29,7 +29,7 @@ func githubOperate() []node {
 					{"Action", "ssm:StartSession"},
 					{"Resource", append(arns("ecs", "task/"+own+"/*"),
 						expr(`"arn:aws:ssm:${var.region}::document/AWS-StartPortForwardingSessionToRemoteHost"`))},
-					note("Whoever names no document gets a shell, and AWS asks for no permission to use that one unless a policy says so."),
+					note("A session without a document is a shell. AWS checks the permission for that default document only if a policy asks for the check."),
 					when("BoolIfExists", "ssm:SessionDocumentAccessCheck", "true"),
 				},
 				noted("The client opens a channel with its caller's credentials, and with a token that only the start of the session or its resumption gives. AWS names no resource of this action.",
@@ -39,16 +39,16 @@ func githubOperate() []node {
 						{"ssm:resourceTag/aws:ssmmessages:session-id", row{"${aws:userid}", "${aws:userid}-*"}},
 						{"ssm:resourceTag/aws:ssmmessages:target-id", target},
 					}}}})),
-				noted("ECS starts the sessions of commands, under its own role: so only the task says which environment they are of, and nothing says whose.",
+				noted("ECS starts the sessions of commands under its own role. So the task alone tells which environment a session belongs to, and nothing tells who asked for it.",
 					allow("Commands", list{"ssm:ResumeSession", "ssm:TerminateSession"}, arns("ssm", "session/ecs-execute-command-*"), when("StringLike", "ssm:resourceTag/aws:ssmmessages:target-id", target))),
 				loop{"secret", "each.value.database_secret[*]", allow("DatabasePassword", "secretsmanager:GetSecretValue", arns("secretsmanager", "secret:${secret}-??????"))},
-				noted("Whether somebody is at work there, or it is frozen: without the list, what is absent would be denied.",
+				noted("To see whether somebody holds the lock, or has frozen the environment. Without s3:ListBucket, S3 would deny a request for an absent object instead of saying that it is absent.",
 					allow("Lock", "s3:GetObject", list{
 						expr(`"${local.arn_of_bucket}/locks/${each.key}.json"`),
 						expr(`"${local.arn_of_bucket}/history/${each.key}/freeze.journal.json"`),
 					})),
 				allow("Bucket", "s3:ListBucket", expr("local.arn_of_bucket")),
-				noted("Who runs what is written before it is run.",
+				noted("Who runs which command is recorded before it runs.",
 					allow("Record", list{"logs:CreateLogStream", "logs:FilterLogEvents", "logs:GetLogEvents", "logs:PutLogEvents"}, arns("logs", "log-group:/${var.platform}/${each.key}/exec/sessions:*"))),
 			)),
 		),

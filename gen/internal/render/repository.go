@@ -6,7 +6,7 @@ func repository() module {
 		name: "repository",
 		about: []string{
 			"The ECR repository of one service's images, shared by all environments, since a promotion deploys the very images that staging ran.",
-			"Images that were promoted bear a tag release-*. Of these the last ten are kept whatever else is pushed, and of all other tagged images the last fifty. A push may add manifests without a tag, such as attestations: these count in neither, live as long as the image they belong to, and go a week after it was pushed once it is gone.",
+			"Promoted images have a tag release-*. The last ten of them are kept whatever else is pushed. Of all other tagged images, at least the last fifty are kept. A push may add manifests without a tag, such as attestations. They do not count as images, and stay as long as the image they belong to. Once that is gone, they go too, a week after their push at the earliest.",
 		},
 		files: []source{{"main.tf", []node{
 			resource("aws_ecr_repository", "this",
@@ -16,7 +16,7 @@ func repository() module {
 				nested("encryption_configuration", set("encryption_type", "AES256")),
 				nested("image_scanning_configuration", set("scan_on_push", true)),
 			),
-			comment("An image that matches a rule is never expired by a rule of lower priority."),
+			comment("If an image matches a rule, no rule of lower priority expires it."),
 			resource("aws_ecr_lifecycle_policy", "this",
 				set("repository", expr("aws_ecr_repository.this.name")),
 				set("policy", call{"jsonencode", object{{"rules", list{
