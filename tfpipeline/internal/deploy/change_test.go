@@ -225,7 +225,9 @@ func TestChangeAfterASleep(t *testing.T) {
 			err := p.change(t.Context(), ChangeRequest{Kind: KindApply}, func(ctx context.Context, h *heldLease) error {
 				<-time.After(10 * time.Second)
 				if test.hangs {
+					w.mu.Lock()
 					p.inject[point{StepLock, "Renew", 1}] = timesOut
+					w.mu.Unlock()
 					<-time.After(11 * time.Second)
 				}
 				h.mu.Lock()
@@ -239,7 +241,10 @@ func TestChangeAfterASleep(t *testing.T) {
 				if _, lost := errors.AsType[lostError](context.Cause(ctx)); lost != test.lost || time.Since(woke) > 1100*time.Millisecond && test.lost {
 					t.Errorf("slept %v: after %v: %v", test.slept, time.Since(woke), context.Cause(ctx))
 				}
-				if !test.lost && w.putLease.at.Before(woke) {
+				w.mu.Lock()
+				renewed := w.putLease.at
+				w.mu.Unlock()
+				if !test.lost && renewed.Before(woke) {
 					t.Errorf("slept %v: not renewed since", test.slept)
 				}
 				return context.Cause(ctx)
