@@ -2,7 +2,6 @@ package report
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/github"
+	"github.com/specboard/platform/tfpipeline/internal/view"
 )
 
 // Setting is one thing that a repository on GitHub needs for its workflows.
@@ -262,10 +262,7 @@ func differs(p config.Platform, s github.Settings, name string) string {
 // checked, those that differ.
 func WriteSettings(w io.Writer, list []Setting, checked, asJSON bool) error {
 	if asJSON {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		enc.SetEscapeHTML(false)
-		return enc.Encode(map[string]any{"checked": checked, "settings": list})
+		return view.WriteJSON(w, map[string]any{"checked": checked, "settings": list})
 	}
 	var b strings.Builder
 	for _, s := range list {

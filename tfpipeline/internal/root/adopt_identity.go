@@ -56,7 +56,8 @@ func identity(p config.Platform, kind string, v planned) (id string, ok bool) {
 	}
 	switch kind {
 	case "aws_cloudwatch_log_group", "aws_iam_role", "aws_ecr_repository", "aws_ecs_cluster",
-		"aws_db_subnet_group", "aws_db_parameter_group", "aws_elasticache_subnet_group":
+		"aws_db_subnet_group", "aws_db_parameter_group", "aws_elasticache_subnet_group",
+		"aws_scheduler_schedule_group", "aws_cloudwatch_event_rule":
 		return v.text("name"), true
 	case "aws_s3_bucket", "aws_s3_bucket_lifecycle_configuration", "aws_s3_bucket_policy", "aws_s3_bucket_public_access_block",
 		"aws_s3_bucket_server_side_encryption_configuration", "aws_s3_bucket_versioning":
@@ -81,8 +82,6 @@ func identity(p config.Platform, kind string, v planned) (id string, ok bool) {
 		return prefixed("arn:aws:iam::"+p.Account+":policy", v.join("", "path", "name")), true
 	case "aws_sns_topic":
 		return prefixed("arn:aws:sns:"+p.Region+":"+p.Account+":", v.text("name")), true
-	case "aws_scheduler_schedule_group", "aws_cloudwatch_event_rule":
-		return v.text("name"), true
 	case "aws_scheduler_schedule":
 		return v.join("/", "group_name", "name"), true
 	case "aws_cloudwatch_event_target":

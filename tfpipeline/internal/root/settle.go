@@ -114,13 +114,16 @@ func (l *Leases) settleWorkspaces(ctx context.Context, env string, dead []note, 
 			return fmt.Errorf("%s: %w", env, err)
 		}
 		if content != nil {
-			save := keepState // it does no harm there, whoever holds the lock
-			if free, err := l.stateFree(ctx, env, dead); err != nil {
+			free, err := l.stateFree(ctx, env, dead)
+			if err != nil {
 				l.Console.Progress("%s: %v", env, err)
-			} else if free {
-				save = saveState
 			}
-			kept, err := save(ctx, l.Bucket, env, content)
+			var kept string
+			if free {
+				kept, err = saveState(ctx, l.Bucket, env, content)
+			} else { // where it does no harm, whoever holds the lock
+				kept, err = l.Bucket.KeepState(ctx, env, content)
+			}
 			switch {
 			case isType[*state.SupersededError](err):
 				did("the state that Terraform could not save is kept at %s, and not saved: %v", kept, err)
@@ -138,11 +141,6 @@ func (l *Leases) settleWorkspaces(ctx context.Context, env string, dead []note, 
 		did("the folder that Terraform worked in is removed")
 	}
 	return nil
-}
-
-// keepState stores a state next to the state in the bucket and says where.
-func keepState(ctx context.Context, bucket *state.Bucket, root string, content []byte) (kept string, err error) {
-	return bucket.KeepState(ctx, root, content)
 }
 
 // stateFree reports whether the state's lock is held by nobody but runs that died.

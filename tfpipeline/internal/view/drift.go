@@ -3,7 +3,6 @@ package view
 import (
 	"cmp"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -206,10 +205,7 @@ func (r *DriftReport) JSON(w io.Writer) error {
 	for _, d := range r.roots {
 		out.Roots = append(out.Roots, rootDriftJSON{d.name, driftedOnes(d.Real), changesJSON(d.Pending), driftedOnes(d.Accepted)})
 	}
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(out)
+	return WriteJSON(w, out)
 }
 
 func driftedOnes(list []plan.DriftedResource) []driftedJSON {

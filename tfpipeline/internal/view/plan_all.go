@@ -1,7 +1,6 @@
 package view
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -83,8 +82,5 @@ func PlansJSON(w io.Writer, target string, sections []Section) error {
 		}
 		out.Roots = append(out.Roots, j)
 	}
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(out)
+	return WriteJSON(w, out)
 }

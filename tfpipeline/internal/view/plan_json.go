@@ -1,7 +1,6 @@
 package view
 
 import (
-	"encoding/json"
 	"io"
 
 	"github.com/specboard/platform/gen/config"
@@ -37,10 +36,7 @@ type changeJSON struct {
 
 // PlanJSON writes one object.
 func PlanJSON(w io.Writer, target string, p *plan.Plan) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(newPlanJSON(target, p))
+	return WriteJSON(w, newPlanJSON(target, p))
 }
 
 func newPlanJSON(target string, p *plan.Plan) planJSON {

@@ -11,7 +11,7 @@ import (
 // DossierJSON writes what explains a failure, for programs.
 func DossierJSON(w io.Writer, e deploy.Evidence, r deploy.Record) error {
 	r.Evidence = nil // a part of the evidence beside it
-	return writeJSON(w, struct {
+	return WriteJSON(w, struct {
 		Record   deploy.Record   `json:"record"`
 		Evidence deploy.Evidence `json:"evidence"`
 	}{r, e})

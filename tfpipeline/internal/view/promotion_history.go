@@ -31,10 +31,11 @@ func (h History) JSON(w io.Writer) error {
 	h.Records = append([]deploy.Record{}, h.Records...)
 	h.Unfinished = append([]deploy.Journal{}, h.Unfinished...)
 	h.Skipped = append([]deploy.Skipped{}, h.Skipped...)
-	return writeJSON(w, h)
+	return WriteJSON(w, h)
 }
 
-func writeJSON(w io.Writer, v any) error {
+// WriteJSON writes a value over several lines, with its characters as they are.
+func WriteJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
@@ -110,4 +111,4 @@ func Lease(l deploy.Lease) string {
 }
 
 // RecordJSON writes one record as it is stored.
-func RecordJSON(w io.Writer, r deploy.Record) error { return writeJSON(w, r) }
+func RecordJSON(w io.Writer, r deploy.Record) error { return WriteJSON(w, r) }

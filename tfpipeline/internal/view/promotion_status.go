@@ -335,7 +335,7 @@ func (s Statuses) Text(w io.Writer) error {
 
 // JSON writes one object.
 func (s Statuses) JSON(w io.Writer) error {
-	return writeJSON(w, struct {
+	return WriteJSON(w, struct {
 		Environments Statuses `json:"environments"`
 	}{s})
 }
