@@ -12,7 +12,7 @@ var (
 	actionPattern   = regexp.MustCompile(`^[a-z0-9-]+:([A-Za-z][A-Za-z0-9]*\*?|\*)$`)
 	resourcePattern = regexp.MustCompile(`^arn:aws:[a-z0-9-]+:([a-z0-9-]*|\*):([0-9]{12})?:[A-Za-z0-9_./:*?+=@,$#%!&'()~;-]+$`)
 	// namelessPattern are resources of which no name is given, but at most a type.
-	namelessPattern = regexp.MustCompile(`^(\*|arn:aws:[^:]+:[^:]*:[^:]*:([a-z-]+[/:])?[*?/:]*)$`)
+	namelessPattern = regexp.MustCompile(`^(?:\*|arn:aws:([^:]+):[^:]*:[^:]*:([a-z-]+[/:])?[*?/:]*)$`)
 	readingPattern  = regexp.MustCompile(`^[a-z0-9-]+:(BatchCheck|BatchGet|Describe|Discover|Get|List|Search|Test)`)
 )
 
@@ -39,6 +39,9 @@ var ungranted = map[string]string{
 var infrastructure = []string{
 	"application-autoscaling", "ec2", "ecr", "ecs", "elasticache", "elasticloadbalancing", "rds", "route53", "scheduler", "servicediscovery", "ssm", "wafv2",
 }
+
+// nameFirst are services whose resources have no type: what comes first is a name.
+var nameFirst = []string{"s3", "sns"}
 
 // permissions checks what a service or task may do in AWS.
 func (c *checker) permissions(at string, permissions []Permission) {
@@ -75,7 +78,8 @@ func (c *checker) permissions(at string, permissions []Permission) {
 // tooWide says why a task may not have actions on a resource that has no name; "" if it
 // may, or if no task has one of them anyway.
 func tooWide(actions []string, resource string) string {
-	if !namelessPattern.MatchString(resource) {
+	parts := namelessPattern.FindStringSubmatch(resource)
+	if parts == nil || parts[2] != "" && slices.Contains(nameFirst, parts[1]) {
 		return ""
 	}
 	for _, action := range actions {

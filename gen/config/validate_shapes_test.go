@@ -49,6 +49,10 @@ services["api"].permissions[0].resources[6]: "arn:aws:s3:::*.json" takes in "doc
 		{"everything of a service", api([]string{"textract:*", "dynamodb:*"}, []string{"*", "arn:aws:dynamodb:us-west-2:123456789012:table/orders"}), `
 services["api"].permissions[0].resources[0]: "*" names nothing, and "textract:*" is everything that the service does: name its actions, or what they are for; for example "arn:aws:s3:::shop-uploads/*"
 `},
+		{"everything of what has a name", api([]string{"s3:*", "sns:*", "dynamodb:*"}, []string{"arn:aws:s3:::shop-uploads", "arn:aws:s3:::shop-uploads/*", "arn:aws:sns:us-west-2:123456789012:orders:*", "arn:aws:sns:us-west-2:123456789012:*", "arn:aws:dynamodb:us-west-2:123456789012:table/*"}), `
+services["api"].permissions[0].resources[3]: "arn:aws:sns:us-west-2:123456789012:*" names nothing, and "sns:*" is everything that the service does: name its actions, or what they are for; for example "arn:aws:s3:::shop-uploads/*"
+services["api"].permissions[0].resources[4]: "arn:aws:dynamodb:us-west-2:123456789012:table/*" names nothing, and "dynamodb:*" is everything that the service does: name its actions, or what they are for; for example "arn:aws:s3:::shop-uploads/*"
+`},
 		{"all environments", api([]string{"ecs:DescribeTasks", "ecs:ExecuteCommand", "ec2:D*"}, []string{"*", "arn:aws:ecs:*:123456789012:task/*", "arn:aws:ecs:*:123456789012:*", "arn:aws:ecs:us-west-2:123456789012:service/doc-platform-{environment}/*"}), `
 services["api"].permissions[0].resources[0]: "*" names nothing, so "ecs:ExecuteCommand" would change what other environments run on; for example "arn:aws:s3:::shop-uploads/*"
 services["api"].permissions[0].resources[1]: "arn:aws:ecs:*:123456789012:task/*" names nothing, so "ecs:ExecuteCommand" would change what other environments run on; for example "arn:aws:s3:::shop-uploads/*"
