@@ -179,6 +179,33 @@ func TestSettleTellsWhatADeadRunCouldNot(t *testing.T) {
 	}
 }
 
+// Nobody is told of a restart, scale or change of a secret, however it ended: settle
+// records one that was killed, and sends nothing.
+func TestSettleTellsNobodyOfAKilledRestart(t *testing.T) {
+	w := newPromotions(t)
+	w.env = append(w.env, "NOTIFY_URL="+w.cloud.url+"/hook")
+	w.release("v1.0")
+	w.must(0, "promote", "-env", "staging", "-release", "v1.0")
+	sent := len(w.cloud.posts)
+	for i, kind := range []deploy.Kind{deploy.KindRestart, deploy.KindScale, deploy.KindSecret} {
+		now := time.Now().UTC()
+		id := now.Format("20060102T150405Z") + "-zzzzz" + string(rune('a'+i))
+		w.cloud.mu.Lock()
+		w.cloud.objects["locks/staging.json"] = `{"environment":"staging","record_id":"` + id + `","kind":"` + string(kind) + `","since":"` + now.Format(time.RFC3339Nano) + `","until":"` + now.Add(time.Minute).Format(time.RFC3339Nano) + `"}`
+		w.cloud.mu.Unlock()
+		if err := os.WriteFile(filepath.Join(cacheDir(), "runs", id+".json"), []byte(`{"Environment":"staging","Attempt":"`+id+`"}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, _ := w.must(0, "settle", "-env", "staging")
+		if len(w.keys("history/staging/"+id)) != 1 || len(w.keys("locks/")) != 0 {
+			t.Errorf("%s: records %v, locks %v", kind, w.keys("history/staging/"), w.keys("locks/"))
+		}
+		if len(w.cloud.posts) != sent || strings.Contains(out, "people are told") {
+			t.Errorf("%s: told %q: %s", kind, w.cloud.posts[sent:], out)
+		}
+	}
+}
+
 // The program of an old tag, which a re-run of its workflow uses, leaves alone
 // what a newer one has written.
 func TestARecordOfANewerFormatIsRefused(t *testing.T) {

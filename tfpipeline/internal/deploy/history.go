@@ -447,7 +447,7 @@ func (h *history) died(ctx context.Context, own string) ([]Record, error) {
 	stored := func(id string) bool { return slices.ContainsFunc(h.stored, func(r Record) bool { return r.ID == id }) }
 	others := func(all []Record) []Record {
 		return slices.DeleteFunc(slices.Clone(all), func(r Record) bool {
-			return r.ID == own || r.Kind == KindRestart || r.Kind == KindScale || r.Kind == KindSecret // which tell nobody
+			return r.ID == own || !r.Kind.Told()
 		})
 	}
 	if len(others(h.Unindexed)) == 0 && len(others(h.stored)) == 0 {

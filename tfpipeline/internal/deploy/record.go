@@ -20,6 +20,9 @@ const (
 	KindRollback Kind = "rollback"
 )
 
+// Told reports whether people are told how attempts of a kind end.
+func (k Kind) Told() bool { return k != KindRestart && k != KindScale && k != KindSecret }
+
 // RecordVersion is what Record.Version is now; earlier ones are read too. A
 // journal has that of its record: since version 3 a journal has a phase, which
 // earlier programs would take for an attempt that has changed nothing.

@@ -235,8 +235,8 @@ func (l *Leases) tellEnd(ctx context.Context, n note, did func(string, ...any)) 
 	}
 	history := l.Bucket.History(n.Environment)
 	r, err := history.Find(ctx, n.Attempt)
-	if errors.Is(err, state.ErrNoBucket) || isType[*state.ForeignError](err) || err == nil && r == nil {
-		return nil // the run was no attempt, or has no record
+	if errors.Is(err, state.ErrNoBucket) || isType[*state.ForeignError](err) || err == nil && (r == nil || !r.Kind.Told()) {
+		return nil // the run was no attempt, has no record, or nobody is told of its kind
 	}
 	if err != nil {
 		return err

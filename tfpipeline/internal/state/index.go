@@ -140,9 +140,7 @@ func (h *History) UpdateIndex(ctx context.Context, stored ...deploy.Record) erro
 }
 
 // tells reports whether people are told of an attempt's end.
-func tells(r deploy.Record) bool {
-	return r.Kind != deploy.KindRestart && r.Kind != deploy.KindScale && r.Kind != deploy.KindSecret
-}
+func tells(r deploy.Record) bool { return r.Kind.Told() }
 
 // Indexed reports whether an attempt is in the index. An attempt that ends in
 // good order adds itself as its last act.
