@@ -216,16 +216,23 @@ func (g registrar) register(ctx context.Context, release Release, revision Revis
 	return arn, nil
 }
 
+func (o *operation) describeTaskDefinitions(ctx context.Context, arns []string, release Release) (map[string]TaskDefinition, error) {
+	found, err := retry(ctx, o, func(ctx context.Context) (map[string]TaskDefinition, error) {
+		return o.TaskDefinitions.DescribeTaskDefinitions(ctx, arns)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look at the task definitions of %s: %w", release, err)
+	}
+	return found, nil
+}
+
 // revive returns task definitions that services can be set to, given those of a
 // release by service: the same where they are ACTIVE, or else copies that run
 // the same image.
 func (g registrar) revive(ctx context.Context, wanted map[string]string, release Release) (map[string]string, error) {
-	arns := slices.Sorted(maps.Values(wanted))
-	found, err := retry(ctx, g.operation, func(ctx context.Context) (map[string]TaskDefinition, error) {
-		return g.TaskDefinitions.DescribeTaskDefinitions(ctx, arns)
-	})
+	found, err := g.describeTaskDefinitions(ctx, slices.Sorted(maps.Values(wanted)), release)
 	if err != nil {
-		return nil, fmt.Errorf("look at the task definitions of %s: %w", release, err)
+		return nil, err
 	}
 	active := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {

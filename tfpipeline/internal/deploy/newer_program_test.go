@@ -135,6 +135,28 @@ func TestRollbackByANewerProgramWithoutATaskDefinition(t *testing.T) {
 	})
 }
 
+// A service whose last deployment ECS gave up needs another task definition of the same
+// content, whose image may be another service's: the program need not know whose.
+func TestRollbackByANewerProgramAfterAFailedRollback(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		platform := scheduled()
+		for i := range platform.Services {
+			if s := &platform.Services[i]; s.Name == "mcp" {
+				s.Image = config.Image{Service: "api"}
+			}
+		}
+		w := deployedIn(t, worldOf(platform), "v1.0", "v1.1")
+		s, was := w.services["mcp"], w.records[0].Services["mcp"].After
+		s.definition, s.latest.State = was, DeploymentRollbackFailed
+		if _, err := w.startNewer("mcp").rollback(t.Context(), Request{}); err != nil {
+			t.Fatal(err)
+		}
+		if now := w.definitions[s.definition].image; s.definition == was || now != w.definitions[was].image {
+			t.Errorf("mcp runs %s of %s, ran %s", s.definition, now, w.definitions[was].image)
+		}
+	})
+}
+
 // A promotion that a newer program left is ended by the one before, which lacks the
 // services that it added: they are named.
 func TestRollbackByAnOlderProgram(t *testing.T) {

@@ -109,9 +109,14 @@ func (o *rollout) updateService(ctx context.Context, name, revision string, now 
 	own := o.of(name)
 	if d := now.Deployment; d != nil && d.State == DeploymentRollbackFailed && now.TaskDefinition == revision {
 		// ECS tried to bring this very task definition back and gave up. It
-		// begins a deployment of it only under another name.
-		release := o.record.Release
-		revision, err = o.register(ctx, release, Revision{Name: name, Template: revision, Image: o.image(release, name)})
+		// begins a deployment of it only under another name. The platform may lack the
+		// service, and so not tell whose image it runs.
+		found, err := o.describeTaskDefinitions(ctx, []string{revision}, o.record.Release)
+		if err != nil {
+			return "", err
+		}
+		image := cmp.Or(found[revision].Image, o.image(o.record.Release, name))
+		revision, err = o.register(ctx, o.record.Release, Revision{Name: name, Template: revision, Image: image})
 		if err != nil {
 			return "", err
 		}
