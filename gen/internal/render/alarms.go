@@ -45,32 +45,27 @@ func alarms() module {
 }
 
 func alarmsMain() []node {
-	const (
-		ofBalancer = "var.thresholds.http_5xx == null ? 0 : 1"
-		ofDatabase = "var.database_identifier == null ? 0 : 1"
-		ofCache    = "length(var.cache_node_ids)"
-	)
-	// count is the number of alarms; the first is named as if there were no others.
-	alarm := func(count expr, resourceName, about, namespace, metric, statistic string, below bool, dimensions object, threshold, period expr) block {
-		evaluations, missing, number := any(expr("var.thresholds.period_seconds / 60")), "", ""
-		if count == ofCache {
+	alarm := func(a metricAlarm) block {
+		number := "" // of the cache's node; the first is named as if there were no others
+		switch a.namespace {
+		case "AWS/ApplicationELB":
+			a.where = set("count", expr("var.thresholds.http_5xx == null ? 0 : 1"))
+			a.dimensions = object{{"LoadBalancer", expr("var.load_balancer_arn_suffix")}}
+		case "AWS/RDS":
+			a.where = set("count", expr("var.database_identifier == null ? 0 : 1"))
+			a.dimensions = object{{"DBInstanceIdentifier", expr("var.database_identifier")}}
+		case "AWS/ElastiCache":
 			number = `${count.index == 0 ? "" : "-${count.index + 1}"}`
+			a.where = set("count", expr("length(var.cache_node_ids)"))
+			a.dimensions = object{{"CacheClusterId", expr("var.cache_node_ids[count.index]")}}
 		}
-		switch {
-		case statistic == "Sum":
-			evaluations = 1
-		case strings.HasSuffix(resourceName, "_storage"), resourceName == "cache_memory":
-			missing = "breaching"
+		if a.statistic != "Sum" {
+			a.evaluations = expr("var.thresholds.period_seconds / 60")
 		}
-		return metricAlarm{
-			resource: resourceName, where: set("count", count),
-			name: expr(`"${var.name}-` + strings.ReplaceAll(resourceName, "_", "-") + number + `"`), about: about,
-			namespace: namespace, metric: metric, dimensions: dimensions, statistic: statistic, period: period, evaluations: evaluations,
-			below: below, threshold: threshold, without: missing, topic: "aws_sns_topic.this.arn",
-		}.block()
+		a.name = expr(`"${var.name}-` + strings.ReplaceAll(a.resource, "_", "-") + number + `"`)
+		a.topic = "aws_sns_topic.this.arn"
+		return a.block()
 	}
-	database := object{{"DBInstanceIdentifier", expr("var.database_identifier")}}
-	cache := object{{"CacheClusterId", expr("var.cache_node_ids[count.index]")}}
 	return []node{
 		resource("aws_sns_topic", "this",
 			set("name", expr(`"${var.name}-alarms"`)),
@@ -107,27 +102,43 @@ func alarmsMain() []node {
 			set("endpoint", expr("each.value")),
 		),
 		comment("Responses of the load balancer itself: no healthy target, or none that answered."),
-		alarm(ofBalancer, "load_balancer_5xx", "The load balancer answers 5xx by itself", "AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", "Sum", false,
-			object{{"LoadBalancer", expr("var.load_balancer_arn_suffix")}}, "var.thresholds.http_5xx", "var.thresholds.period_seconds"),
-		alarm(ofDatabase, "database_cpu", "The database is short of CPU", "AWS/RDS", "CPUUtilization", "Average", false,
-			database, "var.thresholds.cpu_percent", "60"),
+		alarm(metricAlarm{
+			resource: "load_balancer_5xx", about: "The load balancer answers 5xx by itself",
+			namespace: "AWS/ApplicationELB", metric: "HTTPCode_ELB_5XX_Count", statistic: "Sum", period: expr("var.thresholds.period_seconds"), threshold: expr("var.thresholds.http_5xx"),
+		}),
+		alarm(metricAlarm{
+			resource: "database_cpu", about: "The database is short of CPU",
+			namespace: "AWS/RDS", metric: "CPUUtilization", statistic: "Average", threshold: expr("var.thresholds.cpu_percent"),
+		}),
 		comment("RDS adds storage when less than a tenth is free: half of that says that it has not. A database that is stopped or has failed reports nothing."),
-		alarm(ofDatabase, "database_storage", "Less than 5 % of the database's storage is free, or the database does not run", "AWS/RDS", "FreeStorageSpace", "Average", true,
-			database, "var.database_storage_gib * 1024 * 1024 * 1024 / 20", "60"),
-		alarm(ofDatabase, "database_connections", "The database has nearly as many connections as it takes", "AWS/RDS", "DatabaseConnections", "Average", false,
-			database, "var.database_connections", "60"),
+		alarm(metricAlarm{
+			resource: "database_storage", about: "Less than 5 % of the database's storage is free, or the database does not run",
+			namespace: "AWS/RDS", metric: "FreeStorageSpace", statistic: "Average", below: true, threshold: expr("var.database_storage_gib * 1024 * 1024 * 1024 / 20"), without: "breaching",
+		}),
+		alarm(metricAlarm{
+			resource: "database_connections", about: "The database has nearly as many connections as it takes",
+			namespace: "AWS/RDS", metric: "DatabaseConnections", statistic: "Average", threshold: expr("var.database_connections"),
+		}),
 		comment("The smallest instance has one gibibyte; with less than a tenth of it free the engine begins to swap."),
-		alarm(ofDatabase, "database_memory", "Less than 100 MiB of the database's memory is free", "AWS/RDS", "FreeableMemory", "Average", true,
-			database, "100 * 1024 * 1024", "60"),
+		alarm(metricAlarm{
+			resource: "database_memory", about: "Less than 100 MiB of the database's memory is free",
+			namespace: "AWS/RDS", metric: "FreeableMemory", statistic: "Average", below: true, threshold: expr("100 * 1024 * 1024"),
+		}),
 		comment("Burstable instances alone have credits, told every five minutes; of others the metric is missing. A new instance has none, and RDS slows none down, but charges for more than a day's credits."),
-		alarm(ofDatabase, "database_credits", "The database uses more CPU than its credits pay for, which costs extra", "AWS/RDS", "CPUSurplusCreditsCharged", "Sum", false,
-			database, "0", "300"),
+		alarm(metricAlarm{
+			resource: "database_credits", about: "The database uses more CPU than its credits pay for, which costs extra",
+			namespace: "AWS/RDS", metric: "CPUSurplusCreditsCharged", statistic: "Sum", period: 300, threshold: 0,
+		}),
 		comment("Redis does its work on one core: this metric is that core's, not the machine's."),
-		alarm(ofCache, "cache_cpu", "A node of the cache is short of CPU", "AWS/ElastiCache", "EngineCPUUtilization", "Average", false,
-			cache, "var.thresholds.cpu_percent", "60"),
+		alarm(metricAlarm{
+			resource: "cache_cpu", about: "A node of the cache is short of CPU",
+			namespace: "AWS/ElastiCache", metric: "EngineCPUUtilization", statistic: "Average", threshold: expr("var.thresholds.cpu_percent"),
+		}),
 		comment("A node that has failed reports nothing."),
-		alarm(ofCache, "cache_memory", "A node of the cache is short of memory, or does not run", "AWS/ElastiCache", "DatabaseMemoryUsagePercentage", "Average", false,
-			cache, "var.thresholds.memory_percent", "60"),
+		alarm(metricAlarm{
+			resource: "cache_memory", about: "A node of the cache is short of memory, or does not run",
+			namespace: "AWS/ElastiCache", metric: "DatabaseMemoryUsagePercentage", statistic: "Average", threshold: expr("var.thresholds.memory_percent"), without: "breaching",
+		}),
 		comment("A deployment that ECS gives up and rolls back: its new tasks did not become healthy."),
 		resource("aws_cloudwatch_event_rule", "deployments",
 			set("name", expr(`"${var.name}-deployments"`)),

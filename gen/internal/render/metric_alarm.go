@@ -15,8 +15,8 @@ type metricAlarm struct {
 	evaluations       any  // nil: one
 	below             bool // it rings below the threshold instead of above it
 	threshold         any
-	without           string // what a missing value is; "": no reason to ring
-	note              comment
+	without           string  // what a missing value is; "": no reason to ring
+	note              comment // above treat_missing_data
 	topic             expr
 }
 
