@@ -18,6 +18,7 @@ import (
 // default they end after 15 s, of 20 ms each, and with the platform's fields
 // they do not.
 func TestServiceConnect(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 20*time.Millisecond)
 	open := &types.TimeoutConfiguration{IdleTimeoutSeconds: new(int32(300)), PerRequestTimeoutSeconds: new(int32(0))}
 	s.timeouts = map[string]*types.TimeoutConfiguration{"frontend": open}

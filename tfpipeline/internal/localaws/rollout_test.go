@@ -19,6 +19,7 @@ import (
 // TestRollout deploys three services of real processes under constant load on
 // a real load balancer, well and badly: not one request may fail.
 func TestRollout(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, time.Second)
 	s.create("v1")
 
