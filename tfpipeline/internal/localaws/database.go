@@ -38,12 +38,25 @@ type databases struct {
 	snapshot     func(identifier, id string)
 	fromSnapshot func(id, to string)
 
-	mu       sync.Mutex
-	settings map[string]map[string]string // identifier → element → text
-	resource map[string]string            // identifier → DbiResourceId
-	waiting  map[string]url.Values        // identifier → what the maintenance window will change
-	taken    map[string]map[string]string // snapshot → element of its instance → text
-	backups  map[string][]string          // identifier → automated snapshots made under an earlier one
+	mu      sync.Mutex
+	records map[string]*databaseRecord   // by identifier
+	taken   map[string]map[string]string // snapshot → element of its instance → text
+}
+
+// databaseRecord is what moto does not know of an instance.
+type databaseRecord struct {
+	settings map[string]string // element → text
+	resource string            // DbiResourceId
+	waiting  url.Values        // what the maintenance window will change
+	backups  []string          // automated snapshots made under an earlier identifier
+}
+
+// record returns the record of an instance. The caller holds the lock.
+func (d *databases) record(identifier string) *databaseRecord {
+	if d.records[identifier] == nil {
+		d.records[identifier] = &databaseRecord{settings: map[string]string{}}
+	}
+	return d.records[identifier]
 }
 
 // remembered maps the parameters that moto forgets to the elements that show
@@ -61,12 +74,9 @@ func newDatabases(address func(string) (string, int, bool)) *databases {
 		address = func(string) (string, int, bool) { return "", 0, false }
 	}
 	return &databases{
-		address:  address,
-		settings: map[string]map[string]string{},
-		resource: map[string]string{},
-		waiting:  map[string]url.Values{},
-		taken:    map[string]map[string]string{},
-		backups:  map[string][]string{},
+		address: address,
+		records: map[string]*databaseRecord{},
+		taken:   map[string]map[string]string{},
 	}
 }
 
@@ -97,15 +107,9 @@ func (d *databases) create(c *endpoint.Call, next endpoint.Next) (*endpoint.Repl
 // modify makes the changes that do not wait for the maintenance window.
 func (d *databases) modify(c *endpoint.Call, next endpoint.Next) (*endpoint.Reply, error) {
 	identifier := c.Form.Get("DBInstanceIdentifier")
-	described := c.WithForm(url.Values{"Action": {"DescribeDBInstances"}, "Version": c.Form["Version"], "DBInstanceIdentifier": {identifier}})
-	described.Operation = "DescribeDBInstances"
-	rep, err := next(described)
-	if err != nil || rep.Status != http.StatusOK {
+	root, rep, err := another(c, next, "DescribeDBInstances", url.Values{"DBInstanceIdentifier": {identifier}})
+	if root == nil {
 		return rep, err // the instance does not exist
-	}
-	root, err := endpoint.ParseXML(rep.Body)
-	if err != nil {
-		return nil, err
 	}
 	instance := endpoint.Every(root, "DBInstance")
 	current := func(element string) string {
@@ -119,18 +123,17 @@ func (d *databases) modify(c *endpoint.Call, next endpoint.Next) (*endpoint.Repl
 	}
 	now, later := postpone(c.Form, deferredOfInstance, current)
 	d.mu.Lock()
-	switch {
+	switch r := d.record(identifier); {
 	case endpoint.IsTrue(c.Form, "ApplyImmediately"):
 		// An immediate change also makes the changes that were waiting.
 		all := url.Values{}
-		maps.Copy(all, d.waiting[identifier])
+		maps.Copy(all, r.waiting)
 		maps.Copy(all, now)
-		now = all
-		delete(d.waiting, identifier)
-	case d.waiting[identifier] == nil:
-		d.waiting[identifier] = later
+		now, r.waiting = all, nil
+	case r.waiting == nil:
+		r.waiting = later
 	default:
-		maps.Copy(d.waiting[identifier], later)
+		maps.Copy(r.waiting, later)
 	}
 	d.mu.Unlock()
 	if renamed := now.Get("NewDBInstanceIdentifier"); renamed != "" && renamed != identifier {
@@ -143,25 +146,42 @@ func (d *databases) modify(c *endpoint.Call, next endpoint.Next) (*endpoint.Repl
 
 // keepBackups notes the automated snapshots of an instance that gets another name.
 func (d *databases) keepBackups(c *endpoint.Call, next endpoint.Next, identifier string) error {
-	listed := c.WithForm(url.Values{"Action": {"DescribeDBSnapshots"}, "Version": c.Form["Version"], "DBInstanceIdentifier": {identifier}, "SnapshotType": {"automated"}})
-	listed.Operation = "DescribeDBSnapshots"
-	rep, err := next(listed)
-	if err != nil || rep.Status != http.StatusOK {
-		return err
-	}
-	root, err := endpoint.ParseXML(rep.Body)
-	if err != nil {
+	root, _, err := another(c, next, "DescribeDBSnapshots", url.Values{"DBInstanceIdentifier": {identifier}, "SnapshotType": {"automated"}})
+	if root == nil {
 		return err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	others := slices.Concat(slices.Collect(maps.Values(d.backups))...)
+	var others []string
+	for _, r := range d.records {
+		others = append(others, r.backups...)
+	}
+	r := d.record(identifier)
 	for _, snapshot := range endpoint.Every(root, "DBSnapshot") {
 		if id := endpoint.Text(snapshot, "DBSnapshotIdentifier"); !slices.Contains(others, id) {
-			d.backups[identifier] = append(d.backups[identifier], id)
+			r.backups = append(r.backups, id)
 		}
 	}
 	return nil
+}
+
+// another makes another call of RDS for the one that is being answered. The element is
+// nil if the call is refused, which the answer says.
+func another(c *endpoint.Call, next endpoint.Next, operation string, form url.Values) (*etree.Element, *endpoint.Reply, error) {
+	rep, err := next(asOperation(c, operation, form))
+	if err != nil || rep.Status != http.StatusOK {
+		return nil, rep, err
+	}
+	root, err := endpoint.ParseXML(rep.Body)
+	return root, rep, err
+}
+
+// asOperation is the call as another operation of RDS.
+func asOperation(c *endpoint.Call, operation string, form url.Values) *endpoint.Call {
+	form["Action"], form["Version"] = []string{operation}, c.Form["Version"]
+	d := c.WithForm(form)
+	d.Operation = operation
+	return d
 }
 
 // takeWaiting returns and forgets the changes that wait for the maintenance
@@ -169,8 +189,12 @@ func (d *databases) keepBackups(c *endpoint.Call, next endpoint.Next, identifier
 func (d *databases) takeWaiting() map[string]url.Values {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	all := d.waiting
-	d.waiting = map[string]url.Values{}
+	all := map[string]url.Values{}
+	for identifier, r := range d.records {
+		if r.waiting != nil {
+			all[identifier], r.waiting = r.waiting, nil
+		}
+	}
 	return all
 }
 
@@ -181,31 +205,24 @@ func (d *databases) change(c *endpoint.Call, next endpoint.Next) (*endpoint.Repl
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if renamed := c.Form.Get("NewDBInstanceIdentifier"); renamed != "" && renamed != identifier {
-			d.settings[renamed], d.resource[renamed] = d.settings[identifier], d.resource[identifier]
-			delete(d.settings, identifier)
-			delete(d.resource, identifier)
-			d.waiting[renamed] = d.waiting[identifier]
-			delete(d.waiting, identifier)
-			d.backups[renamed] = d.backups[identifier]
-			delete(d.backups, identifier)
+			d.records[renamed] = d.record(identifier)
+			delete(d.records, identifier)
 			if d.renamed != nil {
 				d.renamed(identifier, renamed)
 			}
 			identifier = renamed
 		}
-		if d.settings[identifier] == nil {
-			d.settings[identifier] = map[string]string{}
-		}
+		settings := d.record(identifier).settings
 		for parameter, element := range remembered {
 			if c.Form.Has(parameter) {
-				d.settings[identifier][element] = c.Form.Get(parameter)
+				settings[element] = c.Form.Get(parameter)
 			}
 		}
-		if d.settings[identifier]["MonitoringInterval"] == "0" {
-			delete(d.settings[identifier], "MonitoringRoleArn")
+		if settings["MonitoringInterval"] == "0" {
+			delete(settings, "MonitoringRoleArn")
 		}
-		if d.settings[identifier]["PerformanceInsightsEnabled"] == "true" && d.settings[identifier]["PerformanceInsightsRetentionPeriod"] == "" {
-			d.settings[identifier]["PerformanceInsightsRetentionPeriod"] = "7" // AWS's default, in days
+		if settings["PerformanceInsightsEnabled"] == "true" && settings["PerformanceInsightsRetentionPeriod"] == "" {
+			settings["PerformanceInsightsRetentionPeriod"] = "7" // AWS's default, in days
 		}
 		d.complete(root)
 	})
@@ -236,15 +253,9 @@ func (d *databases) restore(c *endpoint.Call, next endpoint.Next) (*endpoint.Rep
 // takenOver are the elements of an instance that a restored one takes over; nil with
 // the answer if that is a refusal.
 func (d *databases) takenOver(c *endpoint.Call, identifier string, next endpoint.Next) (map[string]string, *endpoint.Reply, error) {
-	described := c.WithForm(url.Values{"Action": {"DescribeDBInstances"}, "Version": c.Form["Version"], "DBInstanceIdentifier": {identifier}})
-	described.Operation = "DescribeDBInstances"
-	rep, err := next(described)
-	if err != nil || rep.Status != http.StatusOK {
+	source, rep, err := another(c, next, "DescribeDBInstances", url.Values{"DBInstanceIdentifier": {identifier}})
+	if source == nil {
 		return nil, rep, err
-	}
-	source, err := endpoint.ParseXML(rep.Body)
-	if err != nil {
-		return nil, nil, err
 	}
 	taken := map[string]string{}
 	for _, instance := range endpoint.Every(source, "DBInstance") {
@@ -267,12 +278,9 @@ func (d *databases) createLike(c *endpoint.Call, taken map[string]string, to str
 	for element, text := range taken {
 		form.Set(element, text)
 	}
-	form.Set("Action", "CreateDBInstance")
 	form.Set("DBInstanceIdentifier", to)
 	form.Set("MasterUserPassword", "that-of-the-source")
-	create := c.WithForm(form)
-	create.Operation = "CreateDBInstance"
-	rep, err := repair(create, next, func(root *etree.Element) {
+	rep, err := repair(asOperation(c, "CreateDBInstance", form), next, func(root *etree.Element) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		made()
@@ -307,19 +315,14 @@ func (d *databases) remove(c *endpoint.Call, next endpoint.Next) (*endpoint.Repl
 		defer d.mu.Unlock()
 		d.complete(root)
 		identifier := c.Form.Get("DBInstanceIdentifier")
-		backups = d.backups[identifier]
-		delete(d.settings, identifier)
-		delete(d.resource, identifier)
-		delete(d.waiting, identifier)
-		delete(d.backups, identifier)
+		backups = d.record(identifier).backups
+		delete(d.records, identifier)
 	})
 	if c.Form.Has("DeleteAutomatedBackups") && !endpoint.IsTrue(c.Form, "DeleteAutomatedBackups") {
 		return rep, err
 	}
 	for _, id := range backups {
-		deleted := c.WithForm(url.Values{"Action": {"DeleteDBSnapshot"}, "Version": c.Form["Version"], "DBSnapshotIdentifier": {id}})
-		deleted.Operation = "DeleteDBSnapshot"
-		if _, err := next(deleted); err != nil {
+		if _, err := next(asOperation(c, "DeleteDBSnapshot", url.Values{"DBSnapshotIdentifier": {id}})); err != nil {
 			return nil, err
 		}
 	}
@@ -339,9 +342,7 @@ func (d *databases) describe(c *endpoint.Call, next endpoint.Next) (*endpoint.Re
 		if identifier == "" {
 			return endpoint.Query(c, rdsNamespace, endpoint.Branch("DBInstances")), nil
 		}
-		c = c.WithForm(url.Values{
-			"Action": {c.Operation}, "Version": c.Form["Version"], "DBInstanceIdentifier": {identifier},
-		})
+		c = asOperation(c, c.Operation, url.Values{"DBInstanceIdentifier": {identifier}})
 	}
 	rep, err := d.show(c, next)
 	if err == nil && asked != "" && rep.Status == http.StatusNotFound {
@@ -354,8 +355,8 @@ func (d *databases) describe(c *endpoint.Call, next endpoint.Next) (*endpoint.Re
 func (d *databases) identifier(resourceID string) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for identifier, id := range d.resource {
-		if id == resourceID {
+	for identifier, r := range d.records {
+		if r.resource == resourceID {
 			return identifier
 		}
 	}
@@ -370,18 +371,19 @@ func (d *databases) complete(root *etree.Element) {
 		if identifier == "" {
 			continue
 		}
-		if d.resource[identifier] == "" {
-			d.resource[identifier] = resourceID(endpoint.Text(instance, "DBInstanceArn"), endpoint.Text(instance, "InstanceCreateTime"))
+		r := d.record(identifier)
+		if r.resource == "" {
+			r.resource = resourceID(endpoint.Text(instance, "DBInstanceArn"), endpoint.Text(instance, "InstanceCreateTime"))
 		}
-		endpoint.Set(instance, "DbiResourceId", d.resource[identifier])
+		endpoint.Set(instance, "DbiResourceId", r.resource)
 		showVolume(instance)
-		if waiting := d.waiting[identifier]; len(waiting) > 0 {
+		if len(r.waiting) > 0 {
 			if old := instance.SelectElement("PendingModifiedValues"); old != nil {
 				instance.RemoveChild(old)
 			}
-			instance.AddChild(pendingElement(waiting, deferredOfInstance))
+			instance.AddChild(pendingElement(r.waiting, deferredOfInstance))
 		}
-		for element, text := range d.settings[identifier] {
+		for element, text := range r.settings {
 			endpoint.Set(instance, element, text)
 		}
 		if host, port, ok := d.address(identifier); ok {
