@@ -11,8 +11,8 @@ import (
 	"github.com/specboard/platform/gen/config"
 )
 
-// The kinds of attempts that leave every service with its release. They have a
-// record and no journal: nothing of them has to be continued.
+// The kinds of attempts that do not change the release of any service. They have a
+// record and no journal, since nothing of them has to be continued.
 const (
 	KindRestart Kind = "restart"
 	KindScale   Kind = "scale"
@@ -30,8 +30,8 @@ type AdjustRequest struct {
 	// Actor is who asks, Caller the ARN of the credentials, RunURL where the log is,
 	// Why is told to whoever finds the lock held.
 	Actor, Caller, RunURL, Why string
-	// LockWait is how long a lease that somebody holds is waited for; 0 is not at
-	// all. Timeout bounds the work under it, besides the health window; 0 means
+	// LockWait is how long to wait for a lease that somebody holds; 0 means not at all.
+	// Timeout bounds the work under it, besides the health window; 0 means
 	// Limits.Total.
 	LockWait, Timeout time.Duration
 }
@@ -177,8 +177,8 @@ func (a *adjustment) look(ctx context.Context, h *history) error {
 	return nil
 }
 
-// choose leaves the services to adjust that the release which runs has. Any other
-// may never have been promoted, and would start the placeholder's image.
+// choose keeps those services that the deployed release has. Any other may never have
+// been promoted, and would start the placeholder's image.
 func (a *adjustment) choose(current *Record) error {
 	names := recorded(a.names, current)
 	if len(names) == len(a.names) {
@@ -193,9 +193,9 @@ func (a *adjustment) choose(current *Record) error {
 	return nil
 }
 
-// steadyServices are the services, none of which is being deployed. What ECS goes
-// on showing for a while is how it is: a deployment from before that is shown only
-// later would be taken for the restart's.
+// steadyServices are the services, none of which is being deployed. It waits until ECS
+// has shown the same for a while: an earlier deployment that appears only later would
+// be taken for the restart's.
 func (a *adjustment) steadyServices(ctx context.Context) (map[string]Service, error) {
 	last, so := "", steady{}
 	for began := time.Now(); ; {
@@ -268,7 +268,7 @@ func (a *adjustment) run(ctx context.Context) *Error {
 	return f
 }
 
-// do makes a step of an event, or several.
+// do runs one or several steps, and tells the observer.
 func (a *adjustment) do(ctx context.Context, s StepName, f func(context.Context) error) error {
 	began := time.Now()
 	a.enter(s)
@@ -370,8 +370,8 @@ func (a *adjustment) scale(ctx context.Context) (StepName, error) {
 	return StepVerify, a.do(ctx, StepVerify, func(ctx context.Context) error { return a.verify(ctx, a.digests, 0) })
 }
 
-// await waits until services run as many tasks as they are to. Autoscaling may
-// want other numbers meanwhile, and is right.
+// await waits until services run as many tasks as they are to. Autoscaling may set
+// another number meanwhile, which is accepted.
 func (a *adjustment) await(ctx context.Context, wanted map[string]int) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, runWithin, timeUp{after: runWithin})
 	defer cancel()
@@ -415,8 +415,8 @@ func (a *adjustment) undo(ctx context.Context) (outcome Outcome, err error) {
 }
 
 // scaleBack sets the numbers of tasks to what they were: of a service that is
-// autoscaled the least. Autoscaling may have found more necessary meanwhile, and
-// ends by itself what is not.
+// autoscaled the least. Autoscaling may have started more meanwhile; it stops by itself
+// those that are not needed.
 func (a *adjustment) scaleBack(ctx context.Context) (Outcome, error) {
 	var problems []error
 	for _, name := range a.names {
@@ -443,7 +443,8 @@ func (a *adjustment) scaleBack(ctx context.Context) (Outcome, error) {
 }
 
 // stopRestart has ECS go back to the tasks of before wherever the new ones are not
-// there yet, and waits for that. Where they are, nothing can be gone back to.
+// there yet, and waits for that. Where they have replaced the others, there is nothing
+// left to go back to.
 func (a *adjustment) stopRestart(ctx context.Context) (Outcome, error) {
 	a.findWritten(ctx)
 	var arns []string

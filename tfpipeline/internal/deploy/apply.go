@@ -24,7 +24,7 @@ func (a *attempt) plan(ctx context.Context) (Plan, error) {
 	switch {
 	case reviewed == "" || plan.Fingerprint == reviewed:
 	case r.Applied && plan.Empty:
-		// All of it was applied before the attempt that this one continues died.
+		// The attempt that this one continues applied the whole plan before it died.
 	case r.Applied:
 		return Plan{}, fmt.Errorf("the reviewed plan %s was applied in part by %s, and the rest (%s) is plan %s: review that", reviewed, r.Resumes, plan.Summary, plan.Fingerprint)
 	case plan.Unreviewed != nil:
@@ -53,7 +53,7 @@ func (a *attempt) apply(ctx context.Context, plan Plan, found *checks) error {
 		if err != nil {
 			return err
 		}
-		// Not tried again here: what a transient error left is for a new plan.
+		// A failed apply is not repeated here: what it left needs a new plan.
 		apply, end := a.flight.afterMark(ctx)
 		err = a.Infrastructure.Apply(apply, a.record().ID)
 		end()
@@ -63,7 +63,7 @@ func (a *attempt) apply(ctx context.Context, plan Plan, found *checks) error {
 		a.enterPhase(PhaseApplied)
 		a.changed(ctx)
 	} else if a.record().Applied {
-		// The attempt that this one continues has applied all of it.
+		// The attempt that this one continues has applied the whole plan.
 		a.journal.Phase = max(a.journal.Phase, PhaseApplied)
 	}
 	atLeast := time.Duration(0)
@@ -77,9 +77,9 @@ func (a *attempt) apply(ctx context.Context, plan Plan, found *checks) error {
 	return checkApplied(a.services, services, found.latest, a.record().Services)
 }
 
-// checkApplied makes sure that what an apply changed about the services came to be: ECS
-// goes back to the shape that ran before if tasks of the new one fail, and the
-// release would be deployed on that.
+// checkApplied makes sure that the services have the settings that were applied: ECS
+// goes back to the earlier ones if tasks with the new ones fail, and the release would
+// be deployed on those.
 func checkApplied(names []string, services map[string]Service, latest map[string]string, records map[string]*ServiceRecord) error {
 	var failures []error
 	for _, name := range names {

@@ -12,10 +12,10 @@ import (
 	"github.com/specboard/platform/gen/config"
 )
 
-// Promote brings a release to every service, or leaves all of them with what
-// they ran. A release older than the current one is rolled back to, which the
-// record's Kind tells. A promotion that was killed or interrupted is continued
-// by the same request.
+// Promote brings a release to every service, or leaves all of them with what they ran.
+// If the release is older than the current one, this is a rollback, as the record's
+// Kind says. A promotion that was killed or interrupted is continued by the same
+// request.
 //
 // The error, if any, is an *Error. The record is complete in either case.
 func (p *Pipeline) Promote(ctx context.Context, q Request) (Record, error) {
@@ -96,8 +96,8 @@ func (a *attempt) check() error {
 	return errors.Join(problems...)
 }
 
-// run walks the steps. Those that follow from resolve on may be another list
-// than it began with.
+// run goes through the steps. From resolve on, they may be those of a rollback instead
+// of a promotion.
 func (a *attempt) run(ctx context.Context) (Record, error) {
 	work, end := context.WithCancelCause(ctx)
 	defer end(nil)
@@ -224,8 +224,8 @@ const (
 	StepRollBack StepName = "roll back"
 )
 
-// step is one part of an attempt. It finds in the journal what an attempt that
-// it continues has done of it, and does the rest.
+// step is one part of an attempt. It finds in the journal what an earlier attempt,
+// which it continues, has done of it, and does the rest.
 type step struct {
 	name StepName
 	run  func(context.Context) error
@@ -376,8 +376,8 @@ func (a *attempt) changing(ctx context.Context, p Phase, tell func(*Journal)) er
 	return a.lease.valid()
 }
 
-// changed stores what has come of a change. Should that fail, a later run finds
-// it out by looking.
+// changed stores the result of a change. If that fails, a later run finds the result by
+// looking at AWS.
 func (a *attempt) changed(ctx context.Context) {
 	ctx, cancel := a.finishing(ctx)
 	defer cancel()
@@ -466,7 +466,7 @@ func (a *attempt) resolve(ctx context.Context) (digests map[string]string, err e
 	if a.request.DryRun {
 		return digests, nil
 	}
-	// Whoever finds the lock held reads what for.
+	// The lease says what for, to whoever finds the lock held.
 	err = a.retryCall(ctx, func(ctx context.Context) error {
 		return a.lease.renew(ctx, func(l *Lease) { l.Release, l.Kind = a.record().Release, a.record().Kind })
 	})
@@ -527,7 +527,7 @@ func (a *attempt) resolveTarget(ctx context.Context, current *Record) error {
 	case left != nil && left.Kind == KindRollback && left.Release.Commit != "":
 		of = a.history.deployed(left.Release.Commit) // it is continued
 	case left != nil:
-		// To what ran before the attempt that did not finish.
+		// Go back to what ran before the attempt that did not finish.
 	default:
 		before := a.history.before(current.Release)
 		if before.IsZero() {
@@ -641,9 +641,9 @@ func names(releases []Release) string {
 	return strings.Join(list, ", ")
 }
 
-// rejects returns the release that a rollback marks: the one that an attempt
-// which did not finish was bringing to the services, or the current one. A
-// return to what runs marks nothing.
+// rejects returns the release that a rollback marks as rejected: the one of an
+// unfinished attempt, or else the current one. A rollback to the current release marks
+// none.
 func rejects(target, current Release, left *Record) *Release {
 	rejected := &current
 	if left != nil && left.touched() {

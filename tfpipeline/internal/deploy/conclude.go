@@ -93,8 +93,8 @@ func (e interruptedError) Error() string {
 }
 func (e interruptedError) Unwrap() error { return e.err }
 
-// leaveAsItWas hands back the lock of an attempt that was to be continued or
-// ended, before anything was changed: it can be still.
+// leaveAsItWas gives back the lock of an earlier attempt, which this one was to
+// continue or end but failed before it changed anything. That can still be done later.
 func (a *attempt) leaveAsItWas(ctx context.Context) Outcome {
 	outcome := Untouched
 	touched := a.from.attempt().touched()
@@ -102,14 +102,16 @@ func (a *attempt) leaveAsItWas(ctx context.Context) Outcome {
 	case touched && a.from.lease.Left == Broken:
 		outcome = Broken
 	case ctx.Err() != nil, touched:
-		// What that attempt left may be mixed, whatever this one did not do.
+		// The earlier attempt may have left mixed services, although this one has
+		// changed nothing.
 		outcome = Interrupted
 	}
 	ctx, cancel := a.finishing(ctx)
 	defer cancel()
 	if err := a.lease.handBack(ctx, a.from.lease); err != nil {
 		a.warn("the lock: %v", err)
-		// Whoever comes finds this attempt's journal, which says the same.
+		// If this fails, the next run finds this attempt's journal, which says the
+		// same.
 		return Interrupted
 	}
 	return outcome
@@ -147,7 +149,7 @@ func (a *attempt) closeUp(ctx context.Context) []string {
 		}
 	}
 	if a.flight.marked {
-		a.changed(ctx) // what has come since
+		a.changed(ctx) // records that were stored since
 	}
 	if kept == "" && !idle {
 		undone = append(undone, a.settleLock(ctx, "")...)
@@ -255,7 +257,7 @@ func (a *attempt) tell(ctx context.Context, notify func(context.Context, Record)
 	}
 }
 
-// leftBehind says what an attempt that ends so has changed all the same.
+// leftBehind says what an attempt has changed, however it ended.
 func (a *attempt) leftBehind(outcome Outcome) []string {
 	r := a.record()
 	var left []string
@@ -404,8 +406,8 @@ var (
 	ErrRecorded = errors.New("the attempt is recorded already")
 )
 
-// AccessError is a call that AWS refused for who asked, whatever was asked for:
-// it says nothing about a release.
+// AccessError is a call that AWS refused because of the caller's permissions or
+// credentials. It says nothing about a release.
 type AccessError struct {
 	// Permission is what the credentials lack, such as "ecs:ListTasks on
 	// arn:…"; empty if they are valid no longer.

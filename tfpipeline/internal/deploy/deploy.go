@@ -99,7 +99,7 @@ type Request struct {
 	// migration. What it overrode is recorded, with ForceReason if there is one.
 	Force       bool
 	ForceReason string
-	// Forward leaves a promotion at nothing if a newer release runs, in place of
+	// Forward makes a promotion change nothing if a newer release runs, instead of
 	// rolling back to the older one.
 	Forward bool
 	// WithMigrations makes a rollback run the target's migrations.
@@ -109,9 +109,8 @@ type Request struct {
 	// Timeout bounds everything from the lock to the verification, besides the
 	// health window; 0 means Limits.Total.
 	Timeout time.Duration
-	// CredentialsEnd is when the credentials are valid no longer; zero if they
-	// are renewed, or if nobody knows. An attempt does not begin whose time is
-	// longer.
+	// CredentialsEnd is when the credentials are valid no longer; zero if they are
+	// renewed, or if nobody knows. An attempt whose time limit is later does not begin.
 	CredentialsEnd time.Time
 	// LockWait is how long to wait for a lock that somebody holds; 0 means
 	// Limits.LockWait, less than 0 not at all.
@@ -134,8 +133,8 @@ type Limits struct {
 	// Settle bounds the wait for services that another run, an apply or an
 	// earlier attempt set in motion.
 	Settle time.Duration
-	// Confirm is how long ECS has to show the same before something is concluded
-	// that no deployment proves: longer than a read of ECS lags behind a write.
+	// Confirm is how long ECS has to show the same before that counts as a fact without
+	// a deployment to prove it. It is longer than a read of ECS lags behind a write.
 	Confirm time.Duration
 	// Verify bounds how long digests, targets and the URL may take to be right
 	// once ECS calls every deployment successful.
@@ -213,8 +212,8 @@ func (o *operation) window(env config.Environment) time.Duration {
 	return cmp.Or(o.limits.Window, o.Platform.Window(env))
 }
 
-// most bounds what ends with a health window: the window comes on top of the time
-// that was asked for, however long it is.
+// most is the time limit of work that ends with a health window: the window is added to
+// the time that was asked for.
 func (o *operation) most(asked time.Duration, env config.Environment) timeUp {
 	return timeUp{o.within(asked), o.window(env)}
 }
@@ -291,8 +290,8 @@ func (b *backoff) next() time.Duration {
 	return b.last
 }
 
-// retry calls f until it succeeds, fails for good, or the context ends.
-// Everything that is called so can be called twice.
+// retry calls f until it succeeds, fails for good, or the context ends. Every function
+// that is passed to it can be called twice.
 func retry[T any](ctx context.Context, o *operation, f func(context.Context) (T, error)) (T, error) {
 	b := backoff{most: o.limits.Backoff}
 	for {
@@ -321,7 +320,7 @@ func (o *operation) finishing(ctx context.Context) (context.Context, context.Can
 	return context.WithTimeoutCause(context.WithoutCancel(ctx), o.limits.Finish, timeUp{after: o.limits.Finish})
 }
 
-// timeUp is why a context ended that had a bound.
+// timeUp is the cause of a context that a time limit ended.
 type timeUp struct {
 	after  time.Duration
 	window time.Duration // a health window, which comes on top

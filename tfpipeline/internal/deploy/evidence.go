@@ -82,10 +82,10 @@ func (t StoppedTask) Crashed() bool {
 // for maintenance of what it ran on, by a person, or because fewer are wanted.
 func (t StoppedTask) Taken() bool { return t.StopCode != "TaskFailedToStart" && !t.Crashed() }
 
-// Ended is the container whose end was the task's: a sidecar that is essential ends
-// its task as the service's own container does, an optional one never. The others get SIGTERM then, so
-// that they end with 143, with 137 if they do not heed it, or with 0. "" where the
-// ends of several containers could be it, or ECS gives another reason.
+// Ended is the container whose end ended the task: the service's own one or an
+// essential sidecar, never an optional one. The others then get SIGTERM, and end with
+// 143, with 0, or with 137 if they ignore it. It is "" if several containers come into
+// question, or if ECS gives another reason.
 func (t StoppedTask) Ended() string {
 	if t.StopCode != "EssentialContainerExited" {
 		return ""
@@ -132,7 +132,7 @@ func (e Evidence) crashed() []StoppedTask {
 	return crashed
 }
 
-// A record keeps so much of the evidence: with a dozen services some 100 kB.
+// How much of the evidence a record keeps: about 100 kB with a dozen services.
 const (
 	keptTasks, keptEvents, keptLines = 8, 10, 20 // tasks in all, events of a service, lines of a log
 	keptText                         = 400       // bytes of a message

@@ -173,9 +173,8 @@ func (x Index) Known() []Record {
 	return known
 }
 
-// clock is the time for the end of an attempt: now, or just after the last one
-// that is known. The history is in that order, also where the clocks of two
-// machines differ.
+// clock is the time for the end of an attempt: now, or just after the last known one.
+// So the history is in order even if the clocks of two machines differ.
 func (x Index) clock() time.Time {
 	now := time.Now()
 	if !now.After(x.Latest) {
@@ -336,7 +335,7 @@ func (h *history) read(ctx context.Context) error {
 	return nil
 }
 
-// leftover is a lock that exists, and what is known of its holder's attempt.
+// leftover is an existing lock, with what is known of its holder's attempt.
 type leftover struct {
 	lease Lease
 	// journal and record are the attempt's; nil if it has none.
@@ -544,9 +543,9 @@ func (h *history) named(ctx context.Context, name string) *DeployedRelease {
 	return of
 }
 
-// free returns the lease that may be taken over, and what is known of its
-// holder: nil if there is none. It waits as long for one that is held, and a
-// change of a kind asks for it.
+// free returns the lease that a change of a kind may take over, with what is known of
+// its holder; nil if there is none. It waits for a lease that is held, for as long as
+// it is told.
 func (h *history) free(ctx context.Context, kind Kind, wait time.Duration) (*leftover, error) {
 	var holder *Lease
 	for said := ""; ; {

@@ -193,8 +193,8 @@ func (h *heldLease) take(ctx context.Context, l Lease, over *Lease) error {
 	return nil
 }
 
-// until is the end of a lease that is stored now, by the wall clock: the other
-// one stands still while a laptop sleeps.
+// until is the end of a lease that is stored now, by the wall clock: the monotonic
+// clock stands still while a laptop sleeps.
 func (o *operation) until() time.Time { return time.Now().Round(0).Add(o.limits.Lease) }
 
 // limit ends the attempt when its time is up.
@@ -404,7 +404,7 @@ func (h *heldLease) leave(ctx context.Context, left Outcome) error {
 	})
 }
 
-// handBack leaves a lease that was taken over as it was, to be continued.
+// handBack leaves a lease that was taken over as it was, for another run to continue.
 func (h *heldLease) handBack(ctx context.Context, over Lease) error {
 	h.stop()
 	return h.retryCall(ctx, func(ctx context.Context) error {
@@ -602,7 +602,7 @@ func (a *attempt) lock(ctx context.Context) error {
 	most := max(wait, 0) + a.limits.Finish
 	ctx, cancel := context.WithTimeoutCause(ctx, most, timeUp{after: most})
 	defer cancel()
-	// A rollback knows its release only from the history.
+	// A rollback learns its release only from the history.
 	if q := a.request; a.record().Kind == KindPromote && q.Tag != "" {
 		commit, err := a.peel(ctx, q.Tag)
 		switch {
@@ -692,8 +692,8 @@ func (a *attempt) takeLock(ctx context.Context, c continuation, over *Lease) err
 		a.journal, a.from = fresh, continuation{}
 		a.services = a.Platform.ServiceNames()
 		if c.attempt() != nil && errors.Is(err, ErrLockTaken) {
-			// What was to be taken over is another run's, and this run's journal must
-			// not tell of it.
+			// Another run has taken the lease over, and this run's journal must not
+			// claim its attempt.
 			if writeErr := a.write(ctx, fresh); writeErr != nil {
 				return fmt.Errorf("store the journal: %w", writeErr)
 			}
@@ -703,7 +703,7 @@ func (a *attempt) takeLock(ctx context.Context, c continuation, over *Lease) err
 	if over != nil {
 		a.warn("took over the lock: %s", LockError{Lease: *over, Dead: true})
 	}
-	// Only now does nobody else add to it.
+	// Only from now on does nobody else add to the history.
 	if err := a.history.read(ctx); err != nil {
 		return err
 	}
@@ -817,7 +817,7 @@ func (p *Pipeline) Unlock(ctx context.Context, l Lease) error {
 		if !errors.Is(err, ErrLockLost) {
 			return err
 		}
-		// It was shown to a person, who took its holder for gone.
+		// The lease was shown to a person, who decided that its holder is gone.
 		now, err := o.Lock.Holder(ctx)
 		if err != nil || now == nil {
 			return err

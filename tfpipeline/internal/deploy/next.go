@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Next is what can be done after an attempt, the best first. Whoever prints it
-// knows how a verb is spelled.
+// Next is what can be done after an attempt, the best first. The package that prints it
+// knows the commands.
 type Next []Move
 
 // Move is one thing that somebody can ask for.
@@ -184,7 +184,7 @@ func (l Lease) Next() Next {
 	}
 }
 
-// repeat asks for the same again.
+// repeat is the move that asks for the same again.
 func repeat(r Record, q Request) Move {
 	m := Move{Advice: AdviceRepeat, Verb: VerbPromote, Release: r.Release.bare(), Reviewed: q.Reviewed, OverrideProof: q.OverrideProof, Force: q.Force, ForceReason: q.ForceReason}
 	if r.Kind == KindRollback {

@@ -147,7 +147,7 @@ func idle(p, own Phase) bool {
 	return own == PhaseChecking && p.changed() && p != PhaseRollingBack
 }
 
-// continuation is what a run may make of a lock that it finds.
+// continuation is how a run goes on from a lock that it finds, and from what.
 type continuation struct {
 	how how
 	leftover

@@ -166,7 +166,7 @@ type emptySecretsError struct{ lines, provided []string }
 
 func (e *emptySecretsError) Error() string { return strings.Join(e.lines, "\n") }
 
-// checkTemplates needs what is applied already: migrate runs before apply.
+// checkTemplates looks at what is already applied, since migrate runs before apply.
 func (c *checks) checkTemplates(ctx context.Context) (err error) {
 	if c.outputs, err = c.operation.outputs(ctx); err != nil {
 		return err
@@ -242,10 +242,10 @@ func (c *checks) override(check, reason string) {
 	c.warn("%s overridden: %s", check, reason)
 }
 
-// checkAccess makes the calls that only the steps after the first change make:
-// what may not be asked then could not be told from a failure. A rollback has to
-// work in a bad hour, and is only warned. A dry run has the rights of plans, and
-// gets no further.
+// checkAccess makes the calls that otherwise only the steps after the first change
+// make: there, a missing permission would look like a failure of the release. A
+// rollback has to work in a bad hour, so it is only warned. A dry run has only the
+// permissions of plans, and makes none of these calls.
 func (c *checks) checkAccess(ctx context.Context) error {
 	if c.request.DryRun {
 		return nil
@@ -492,7 +492,8 @@ func (c *checks) readBefore(ctx context.Context, applied bool) (latest map[strin
 			own = &ServiceRecord{Digest: r.Release.Digests[name]}
 			r.Services[name] = own
 		}
-		// The apply may have begun to scale a service that ran before, or ended that.
+		// The apply may have switched autoscaling on or off for a service that ran
+		// before.
 		switch m, ok := minimums[name]; {
 		case ok && own.MinimumBefore == nil:
 			own.MinimumBefore = &m
@@ -612,8 +613,8 @@ func (r *Record) mixed(names []string, services map[string]Service) bool {
 	return !all(func(s *ServiceRecord) string { return s.Before }) && !all(func(s *ServiceRecord) string { return s.After })
 }
 
-// short is the last part of an ARN: "family:revision", or an id. ECS may not
-// show yet what it is, and no name in a message is empty.
+// short is the last part of an ARN: "family:revision", or an id. For an empty ARN,
+// which ECS may not show yet, it is a word, so that no message has an empty name.
 func short(arn string) string {
 	if arn == "" {
 		return "(unknown)"

@@ -72,7 +72,7 @@ func spansOf(digest string, past []FormerDeployment, now time.Time) ([]span, err
 	for i, d := range past {
 		switch {
 		case d.Digest == digest && d.State.Failed():
-			// It may have run before, and yet it has shown that it can fail.
+			// Even if it ran well before, it has shown that it can fail.
 			spans, failed, running = nil, &past[i], false
 		case d.Digest == digest && d.State == DeploymentSuccessful && !running:
 			// A task that stopped by itself ends what was proven until then.
@@ -103,8 +103,8 @@ func spansOf(digest string, past []FormerDeployment, now time.Time) ([]span, err
 // that do so for long enough, or else those that do so the longest; none if
 // there are none.
 func together(spans map[string][]span, bake time.Duration) map[string]span {
-	// Whenever all run together, the common time begins where one of them
-	// begins, so that those times are all there is to try.
+	// A common time always begins where one of the spans begins, so it is enough to try
+	// those times.
 	var begins []time.Time
 	for _, list := range spans {
 		for _, s := range list {

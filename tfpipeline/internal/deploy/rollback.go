@@ -68,7 +68,7 @@ func nextMove(own ServiceRecord, s Service, deployments map[string]Deployment, k
 	set := tasksWanted(k.size, own.DesiredBefore)
 	scaled := s.Desired == set && set != own.DesiredBefore && k.written
 	switch {
-	case s.Desired < own.DesiredBefore || scaled: // autoscaling may have found more, and knows better
+	case s.Desired < own.DesiredBefore || scaled: // autoscaling may have started more, which stays
 		if k.asked == moveScale && k.since < k.confirm {
 			return moveWait
 		}
@@ -269,8 +269,8 @@ func (b *rollBack) deployments() map[string]string {
 	return arns
 }
 
-// next does the next thing about one service, and reports whether it has to be
-// looked at once more. An error ends the way of all.
+// next makes the next move for one service, and reports whether the service has to be
+// looked at again. An error ends the rollback of all services.
 func (b *rollBack) next(ctx context.Context, w *watch, name string, found look) (waits bool, err error) {
 	own := b.of(name)
 	if own == nil || !own.Updated {
@@ -350,7 +350,7 @@ func (b *rollBack) known(name string, s Service) known {
 	return k
 }
 
-// unfinished says how a way back ended that did not come to its end.
+// unfinished returns the error of a rollback that was cut short.
 func (b *rollBack) unfinished(ctx context.Context, err error) (Outcome, error) {
 	err = because(ctx, fmt.Errorf("roll the services back: %w", err))
 	_, late := errors.AsType[timeUp](context.Cause(ctx))
@@ -361,7 +361,7 @@ func (b *rollBack) unfinished(ctx context.Context, err error) (Outcome, error) {
 	return Broken, err
 }
 
-// move does what a move says.
+// move carries out a move.
 func (b *rollBack) move(ctx context.Context, name string, s Service, m move) error {
 	own := b.of(name)
 	size := b.sizeOf(name)
@@ -405,9 +405,9 @@ func (b *rollBack) move(ctx context.Context, name string, s Service, m move) err
 	return err
 }
 
-// leastBefore is what autoscaling may go down to once a service is back; false
-// if that is as it is. A service that ran before the apply began to scale it has
-// a least number of none, and must not get it.
+// leastBefore is the least number of tasks for autoscaling that a service had before;
+// false if it needs no change. A service that had no autoscaling before has no such
+// number, and gets none.
 func leastBefore(own *ServiceRecord, size config.Size) (least int, ok bool) {
 	if own.MinimumBefore == nil {
 		return 0, false

@@ -51,7 +51,7 @@ func (a *attempt) rollout() *rollout {
 	}
 }
 
-// of is what the attempt did to a service; nil if the attempt does not know it.
+// of is the record of a service; nil if the attempt does not know the service.
 func (o *rollout) of(name string) *ServiceRecord { return o.record.Services[name] }
 
 // update has every service run its new task definition. It returns the
@@ -127,7 +127,7 @@ func (o *rollout) updateService(ctx context.Context, name, revision string, now 
 		now.Desired = own.DesiredBefore // ECS does not show it at the moment
 	}
 	desired := tasksWanted(o.sizeOf(name), now.Desired)
-	// A read that is older than the last deployment shows what is wanted, too.
+	// A read from before the last deployment may show the wanted state, too.
 	certain := own.Before == revision || now.Deployment != nil && now.Deployment.ARN == own.Deployment
 	if now.TaskDefinition == revision && desired == now.Desired && certain {
 		// An attempt that this one continues has done it, or nothing changes.
@@ -187,9 +187,9 @@ func (o *rollout) requestUpdate(ctx context.Context, u Update) (string, error) {
 	return deployment, nil
 }
 
-// sizeOf is by what a service gets its tasks. A rollback or restart applies nothing, and
-// the program's size may never have been applied: what autoscaling keeps stays, and so
-// does the number of tasks, unless a rollback finds none yet.
+// sizeOf is the size that decides how many tasks a service gets. A rollback or restart
+// applies nothing, and the program's size may never have been applied: what autoscaling
+// keeps stays, and so does the number of tasks, unless a rollback finds none yet.
 func (o *rollout) sizeOf(name string) config.Size {
 	size, own := o.env.SizeOf(name), o.of(name)
 	if !o.restart && (o.record.Kind != KindRollback || own == nil || own.DesiredBefore == 0) {
@@ -429,8 +429,8 @@ func (s *ServiceRecord) note(d Deployment) {
 	s.Failures, s.Threshold, s.Begun, s.Ended = d.Failures, d.Threshold, d.Created, d.Finished
 }
 
-// stoppedHere says of a deployment that this attempt stopped that it did: to ECS
-// whoever asks is a user.
+// stoppedHere says that this attempt stopped a deployment: in ECS's own reason it was a
+// user.
 func stoppedHere(reason string, kind Kind) string {
 	by := "promotion"
 	if kind != KindPromote {
@@ -439,7 +439,7 @@ func stoppedHere(reason string, kind Kind) string {
 	return strings.Replace(reason, "stopped by a user", "stopped by this "+by, 1)
 }
 
-// standing says where every service is.
+// standing describes the state of every service.
 func (o *rollout) standing() string {
 	text := ""
 	for i, name := range o.names {
@@ -756,8 +756,9 @@ type defect struct {
 	silent  bool // nobody answered
 }
 
-// excused reports whether all that is wrong is what services lack whose tasks were
-// taken away within the time that a replacement has.
+// excused reports whether the only defects are missing tasks and targets of services
+// whose tasks were taken away a short time ago, so that a replacement may still be
+// starting.
 func (o *rollout) excused(wrong []defect) bool {
 	return !slices.ContainsFunc(wrong, func(d defect) bool {
 		return !d.short || time.Since(o.interrupted[d.service]) >= o.limits.Verify
@@ -814,7 +815,7 @@ func (o *rollout) wrong(ctx context.Context, digests map[string]string) ([]defec
 			path = s.HealthPath
 		}
 	}
-	if path == "" || len(wrong) > 0 || len(o.env.AllowedCIDRs) > 0 { // the load balancer lets not everybody in
+	if path == "" || len(wrong) > 0 || len(o.env.AllowedCIDRs) > 0 { // the load balancer does not let everybody in
 		return wrong, nil
 	}
 	url := o.Platform.URL(o.env) + path

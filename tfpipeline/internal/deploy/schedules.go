@@ -216,11 +216,11 @@ func (o *rollout) wrongSchedules(ctx context.Context) ([]string, error) {
 // schedulesWithin is how long the schedules of one round of the way back may take.
 const schedulesWithin = 10 * time.Second
 
-// restoreSchedules goes on with the way back of the schedules, and reports how
-// many have to be looked at once more. What shows neither what was before nor the
-// release for long enough is somebody else's. Trouble with them holds up no service:
-// it is tried again in the next round, and what is refused is given up only when
-// the schedules are alone, with every service at its end.
+// restoreSchedules goes on with the way back of the schedules, and reports how many
+// have to be looked at once more. What shows neither what was before nor the release
+// for long enough is somebody else's. Trouble with schedules delays no service: they
+// are tried again in the next round, and a refused call is given up only once every
+// service is done.
 func (b *rollBack) restoreSchedules(ctx context.Context, alone bool) (waiting int) {
 	var names []string
 	for _, name := range b.record.schedules() {
@@ -276,7 +276,7 @@ func (b *rollBack) restoreSchedules(ctx context.Context, alone bool) (waiting in
 		case strange:
 			b.moves[at] = moveLeave
 		case b.asked[at] == moveSet && s == own.Before:
-			b.moves[at] = moveDone // no read from before our write can come to matter
+			b.moves[at] = moveDone // from here on, no read can be from before our write
 		case b.asked[at] == moveSet && time.Since(b.written[at]) < b.limits.Confirm:
 			b.moves[at] = moveWait
 		default:

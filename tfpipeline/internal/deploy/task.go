@@ -54,7 +54,7 @@ func (a *attempt) migrate(ctx context.Context, outputs Outputs, contracts []migr
 	return a.oneOff(seed, seed.Command, outputs, func(r *Record) *TaskRecord { return r.Seed }).run(ctx)
 }
 
-// oneOff is a task of the attempt. at finds where a record tells of it.
+// oneOff is a task of the attempt. at returns its place in a record.
 func (a *attempt) oneOff(task config.Task, command []string, outputs Outputs, at func(*Record) *TaskRecord) *oneOff {
 	return &oneOff{
 		registrar: registrar{a.operation, a.lease, outputs.Templates}, task: task, command: command,
@@ -133,7 +133,7 @@ func (o *oneOff) run(ctx context.Context) error {
 				return fmt.Errorf("task %s found no room: %s: %w", name, ended.Reason, context.Cause(ctx))
 			}
 		case !ended.Known && name == taskMigrate:
-			// Its own table makes it safe to run again.
+			// Its own table of records makes it safe to run the task again.
 			o.warn("ECS no longer knows task %s, so nobody can tell how it ended: running it again", short(t.ARN))
 			*t = TaskRecord{TaskDefinition: t.TaskDefinition}
 			if !o.pause(ctx, b.next()) {
