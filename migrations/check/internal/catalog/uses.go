@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -9,68 +10,109 @@ import (
 // columnsUsed returns the columns of relations that SQL uses, as far as its names tell
 // without doubt. The expression of a policy stands beside its table, which is of then.
 func (s *Schema) columnsUsed(sql *pg.Node, of *Relation) map[*Relation][]string {
-	reads := map[string]*Relation{} // by alias; nil for a name of two
+	u := &uses{schema: s, used: map[*Relation][]string{}}
+	var outer []fromNames
 	if of != nil {
-		reads[of.Name.Name] = of
+		outer = append(outer, fromNames{of.Name.Name: of})
 	}
-	Walk(sql, func(n *pg.Node) bool {
-		v := n.GetRangeVar()
-		if v == nil {
-			return true
+	u.statement(sql, outer)
+	return u.used
+}
+
+// fromNames are the relations of a statement by the names that it has for them; nil
+// stands for a query, a function or a relation that is not known.
+type fromNames map[string]*Relation
+
+// uses collects the columns that statements use.
+type uses struct {
+	schema *Schema
+	used   map[*Relation][]string
+}
+
+func (u *uses) use(r *Relation, column string) {
+	if r != nil && r.Column(column) != nil && !slices.Contains(u.used[r], column) {
+		u.used[r] = append(u.used[r], column)
+	}
+}
+
+// statement reads a statement or expression; outer are the names of the statements that
+// it is part of, the nearest last.
+func (u *uses) statement(sql *pg.Node, outer []fromNames) {
+	if q := sql.GetSelectStmt(); q.GetLarg() != nil {
+		for _, part := range []*pg.SelectStmt{q.GetLarg(), q.GetRarg()} {
+			u.statement(&pg.Node{Node: &pg.Node_SelectStmt{SelectStmt: part}}, outer)
 		}
-		alias := v.GetAlias().GetAliasname()
-		if alias == "" {
-			alias = v.GetRelname()
+		for _, c := range q.GetWithClause().GetCtes() {
+			u.statement(c.GetCommonTableExpr().GetCtequery(), outer)
 		}
-		r := s.Find(v.GetSchemaname(), v.GetRelname())
-		if old, twice := reads[alias]; twice && old != r {
-			r = nil
+		return
+	}
+	own := fromNames{}
+	inside := func(visit func(*pg.Node)) {
+		Walk(sql, func(n *pg.Node) bool {
+			visit(n)
+			return n == sql || n.GetSelectStmt() == nil
+		})
+	}
+	inside(func(n *pg.Node) {
+		if v := n.GetRangeVar(); v != nil {
+			own[cmp.Or(v.GetAlias().GetAliasname(), v.GetRelname())] = u.schema.Find(v.GetSchemaname(), v.GetRelname())
 		}
-		reads[alias] = r
-		return true
+		if q := n.GetRangeSubselect(); q != nil {
+			own[q.GetAlias().GetAliasname()] = nil
+		}
+		if f := n.GetRangeFunction(); f != nil {
+			own[f.GetAlias().GetAliasname()] = nil
+		}
 	})
-	used := map[*Relation][]string{}
-	use := func(r *Relation, column string) {
-		if r != nil && r.Column(column) != nil && !slices.Contains(used[r], column) {
-			used[r] = append(used[r], column)
-		}
-	}
-	Walk(sql, func(n *pg.Node) bool {
+	all := append(slices.Clone(outer), own)
+	inside(func(n *pg.Node) {
 		for _, name := range Strings(n.GetJoinExpr().GetUsingClause()) {
-			for _, r := range reads {
-				use(r, name)
+			for _, r := range own {
+				u.use(r, name)
 			}
 		}
-		fields := n.GetColumnRef().GetFields()
-		if len(fields) == 0 {
-			return true
+		if fields := n.GetColumnRef().GetFields(); len(fields) > 0 {
+			u.column(fields, all)
 		}
-		var from []*Relation
-		if names := Strings(fields); len(fields) > 1 {
-			from = append(from, reads[names[len(names)-2]])
-		} else {
-			for _, r := range reads {
-				from = append(from, r)
+		if n != sql && n.GetSelectStmt() != nil {
+			u.statement(n, all)
+		}
+	})
+}
+
+// column finds what a column's name means in the nearest statement that has it.
+func (u *uses) column(fields []*pg.Node, from []fromNames) {
+	names, star := Strings(fields), fields[len(fields)-1].GetAStar() != nil
+	for _, scope := range slices.Backward(from) {
+		var candidates []*Relation
+		for as, r := range scope {
+			if len(names) > 1 && as != names[len(names)-2] || !star && r != nil && r.known() && r.Column(Last(names)) == nil {
+				continue
 			}
+			candidates = append(candidates, r)
 		}
-		if fields[len(fields)-1].GetAStar() != nil {
-			for _, r := range from {
-				if r != nil {
-					for _, c := range r.Columns {
-						use(r, c.Name)
-					}
+		switch {
+		case star:
+			for _, r := range candidates {
+				for _, c := range r.columns() {
+					u.use(r, c.Name)
 				}
 			}
-			return true
+		case len(candidates) == 1: // else any of them may be meant
+			u.use(candidates[0], Last(names))
 		}
-		name := fields[len(fields)-1].GetString_().GetSval()
-		from = slices.DeleteFunc(from, func(r *Relation) bool { return r != nil && r.known() && r.Column(name) == nil })
-		if len(from) == 1 { // else any of them may be meant
-			use(from[0], name)
+		if len(candidates) > 0 || star && len(names) == 1 {
+			return
 		}
-		return true
-	})
-	return used
+	}
+}
+
+func (r *Relation) columns() []*Column {
+	if r == nil {
+		return nil
+	}
+	return r.Columns
 }
 
 // known reports whether all columns of a relation are known.
