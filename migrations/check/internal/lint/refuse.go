@@ -55,6 +55,13 @@ func (j *judge) filled(t *catalog.Relation, name string) bool {
 	return j.filledByTrigger(t, name)
 }
 
+// numbered reports whether rows get a value of their own in a column.
+func (j *judge) numbered(t *catalog.Relation, name string) bool {
+	c := t.Column(name)
+	_, _, volatile := j.schema.Volatile(c.Default)
+	return c.Identity || volatile
+}
+
 // filledByTrigger reports whether a trigger before INSERT assigns a column.
 func (j *judge) filledByTrigger(t *catalog.Relation, name string) bool {
 	assigned := regexp.MustCompile(`(?i)\bnew\.(?:` + regexp.QuoteMeta(name) + `|` + regexp.QuoteMeta(catalog.Quote(name)) + `)\s*:?=`)
@@ -141,9 +148,34 @@ func (j tableJudge) demanded(t *catalog.Relation, part *pg.Node) bool {
 	return false
 }
 
-// implies reports whether b holds wherever a does: a is the same condition, allows fewer
-// values of a list, or has a closer limit.
+// implies reports whether b is known to hold wherever a does.
 func implies(a, b *pg.Node) bool {
+	from := func(c *pg.Node) bool { return implies(c, b) }
+	to := func(c *pg.Node) bool { return implies(a, c) }
+	switch ors, ands := parts(a, pg.BoolExprType_OR_EXPR), parts(b, pg.BoolExprType_AND_EXPR); {
+	case ors != nil:
+		return every(ors, from)
+	case ands != nil:
+		return every(ands, to)
+	}
+	return slices.ContainsFunc(parts(a, pg.BoolExprType_AND_EXPR), from) || slices.ContainsFunc(parts(b, pg.BoolExprType_OR_EXPR), to) || impliesOne(a, b)
+}
+
+// parts returns what AND or OR joins; nil for anything else.
+func parts(n *pg.Node, by pg.BoolExprType) []*pg.Node {
+	if b := n.GetBoolExpr(); b != nil && b.GetBoolop() == by {
+		return b.GetArgs()
+	}
+	return nil
+}
+
+func every(list []*pg.Node, holds func(*pg.Node) bool) bool {
+	return !slices.ContainsFunc(list, func(n *pg.Node) bool { return !holds(n) })
+}
+
+// impliesOne is implies for conditions without AND and OR: a is the same condition, allows
+// fewer values of a list, or has a closer limit.
+func impliesOne(a, b *pg.Node) bool {
 	if text(a) == text(b) {
 		return true
 	}
@@ -164,7 +196,7 @@ func implies(a, b *pg.Node) bool {
 // into a column that has a default, or that a trigger fills.
 func (j tableJudge) refuseNull(t *catalog.Relation, at int32, column, sql string) {
 	c := t.Column(column)
-	if !j.written(t) || c != nil && c.NotNull || j.filled(t, column) {
+	if !j.written(t) || c != nil && c.NotNull {
 		return
 	}
 	for _, o := range slices.Concat(t.Constraints, j.gone(t).constraints) {
@@ -175,7 +207,9 @@ func (j tableJudge) refuseNull(t *catalog.Relation, at int32, column, sql string
 	if sql == "" {
 		sql = requireNotNull(t, column, j.postgres)[0]
 	}
-	j.refuses(at, fmt.Sprintf("a NULL in %s of %s is refused", catalog.Quote(column), t.Name), sql)
+	j.unless(func() bool { return j.filled(t, column) }, func() {
+		j.refuses(at, fmt.Sprintf("a NULL in %s of %s is refused", catalog.Quote(column), t.Name), sql)
+	})
 }
 
 func (j tableJudge) refuseForeign(t *catalog.Relation, c *pg.Constraint) {
@@ -241,8 +275,8 @@ func (j tableJudge) refuseUnique(t *catalog.Relation, at int32, keys []string, w
 			return
 		}
 	}
-	if slices.ContainsFunc(keys, func(key string) bool { return j.unknownColumn(t, key) && !j.filled(t, key) }) {
-		return // NULL equals nothing
+	if slices.ContainsFunc(keys, func(key string) bool { return j.unknownColumn(t, key) && (!j.filled(t, key) || j.numbered(t, key)) }) {
+		return // NULL equals nothing, and no two rows get the same number
 	}
 	condition := ""
 	if where != nil {
