@@ -125,6 +125,8 @@ func (j tableJudge) action(t *catalog.Relation, cmd *pg.AlterTableCmd) {
 		j.setNotNull(t, cmd.GetName())
 	case pg.AlterTableType_AT_DropNotNull:
 		if c := t.Column(cmd.GetName()); c == nil || c.NotNull && c.File != j.schema.File {
+			d := j.gone(t)
+			d.notNull = append(d.notNull, cmd.GetName())
 			j.unless(func() bool { now := t.Column(cmd.GetName()); return c != nil && (now == nil || now.NotNull) },
 				func() {
 					j.reportf(0, "drop-not-null", "column %s of %s may be NULL from now on", catalog.Quote(cmd.GetName()), t.Name)

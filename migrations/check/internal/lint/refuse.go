@@ -20,6 +20,7 @@ type dropped struct {
 	constraints []*catalog.Constraint
 	indexes     []*catalog.Index
 	triggers    []catalog.Name // the functions that they called
+	notNull     []string       // the columns that it loosened
 }
 
 // gone returns what the migration took off a table; callers add to it.
@@ -196,7 +197,7 @@ func impliesOne(a, b *pg.Node) bool {
 // into a column that has a default, or that a trigger fills.
 func (j tableJudge) refuseNull(t *catalog.Relation, at int32, column, sql string) {
 	c := t.Column(column)
-	if !j.written(t) || c != nil && c.NotNull {
+	if !j.written(t) || c != nil && c.NotNull || slices.Contains(j.gone(t).notNull, column) {
 		return
 	}
 	for _, o := range slices.Concat(t.Constraints, j.gone(t).constraints) {
