@@ -11,8 +11,9 @@ import (
 var (
 	actionPattern   = regexp.MustCompile(`^[a-z0-9-]+:([A-Za-z][A-Za-z0-9]*\*?|\*)$`)
 	resourcePattern = regexp.MustCompile(`^arn:aws:[a-z0-9-]+:([a-z0-9-]*|\*):([0-9]{12})?:[A-Za-z0-9_./:*?+=@,$#%!&'()~;-]+$`)
-	// namelessPattern are resources of which no name is given, but at most a type.
-	namelessPattern = regexp.MustCompile(`^(?:\*|arn:aws:([^:]+):[^:]*:[^:]*:([a-z-]+[/:])?[*?/:]*)$`)
+	// namelessPattern are resources of which no name is given, but at most a type, the
+	// kind of a load balancer or of a web ACL, and the beginning of an id of EC2's.
+	namelessPattern = regexp.MustCompile(`^(?:\*|arn:aws:([^:]+):[^:]*:[^:]*:([a-z-]+[/:])?(?:(?:app|net|gwy)/|(?:regional|global)/(?:[a-z-]+/)?|(?:acl|ami|eipalloc|eni|i|igw|lt|nat|rtb|sg|sgr|snap|subnet|vol|vpc|vpce)-)?[*?/:]*)$`)
 	readingPattern  = regexp.MustCompile(`^[a-z0-9-]+:(BatchCheck|BatchGet|Describe|Discover|Get|List|Search|Test)`)
 )
 

@@ -46,7 +46,7 @@ services["api"].permissions[0].resources[4]: "arn:aws:s3:::doc*.tfstate" takes i
 services["api"].permissions[0].resources[5]: "arn:aws:s3:*::doc-platform-state-123456789012/*" takes in "doc-platform-state-123456789012", where states and histories are; for example "arn:aws:s3:::shop-uploads/*"
 services["api"].permissions[0].resources[6]: "arn:aws:s3:::*.json" takes in "doc-platform-state-123456789012", where states and histories are; for example "arn:aws:s3:::shop-uploads/*"
 `},
-		{"everything of a service", api([]string{"textract:*", "dynamodb:*"}, []string{"*", "arn:aws:dynamodb:us-west-2:123456789012:table/orders"}), `
+		{"everything of a service", api([]string{"textract:*", "dynamodb:*"}, []string{"*", "arn:aws:dynamodb:us-west-2:123456789012:table/orders-*"}), `
 services["api"].permissions[0].resources[0]: "*" names nothing, and "textract:*" is everything that the service does: name its actions, or what they are for; for example "arn:aws:s3:::shop-uploads/*"
 `},
 		{"everything of what has a name", api([]string{"s3:*", "sns:*", "dynamodb:*"}, []string{"arn:aws:s3:::shop-uploads", "arn:aws:s3:::shop-uploads/*", "arn:aws:sns:us-west-2:123456789012:orders:*", "arn:aws:sns:us-west-2:123456789012:*", "arn:aws:dynamodb:us-west-2:123456789012:table/*"}), `
@@ -57,6 +57,15 @@ services["api"].permissions[0].resources[4]: "arn:aws:dynamodb:us-west-2:1234567
 services["api"].permissions[0].resources[0]: "*" names nothing, so "ecs:ExecuteCommand" would change what other environments run on; for example "arn:aws:s3:::shop-uploads/*"
 services["api"].permissions[0].resources[1]: "arn:aws:ecs:*:123456789012:task/*" names nothing, so "ecs:ExecuteCommand" would change what other environments run on; for example "arn:aws:s3:::shop-uploads/*"
 services["api"].permissions[0].resources[2]: "arn:aws:ecs:*:123456789012:*" names nothing, so "ecs:ExecuteCommand" would change what other environments run on; for example "arn:aws:s3:::shop-uploads/*"
+`},
+		{"all load balancers", api([]string{"elasticloadbalancing:DeleteLoadBalancer", "wafv2:DeleteWebACL", "ec2:TerminateInstances"}, []string{
+			"arn:aws:elasticloadbalancing:us-west-2:123456789012:loadbalancer/app/*", "arn:aws:elasticloadbalancing:us-west-2:123456789012:loadbalancer/app/doc-platform-{environment}/*",
+			"arn:aws:elasticloadbalancing:us-west-2:123456789012:listener-rule/app/*/*", "arn:aws:wafv2:us-west-2:123456789012:regional/webacl/*", "arn:aws:wafv2:us-west-2:123456789012:regional/webacl/doc-platform-{environment}/*",
+			"arn:aws:ec2:us-west-2:123456789012:instance/i-*", "arn:aws:ec2:us-west-2:123456789012:instance/i-0123456789abcdef0"}), `
+services["api"].permissions[0].resources[0]: "arn:aws:elasticloadbalancing:us-west-2:123456789012:loadbalancer/app/*" names nothing, so "elasticloadbalancing:DeleteLoadBalancer" would change what other environments run on; for example "arn:aws:s3:::shop-uploads/*"
+services["api"].permissions[0].resources[2]: "arn:aws:elasticloadbalancing:us-west-2:123456789012:listener-rule/app/*/*" names nothing, so "elasticloadbalancing:DeleteLoadBalancer" would change what other environments run on; for example "arn:aws:s3:::shop-uploads/*"
+services["api"].permissions[0].resources[3]: "arn:aws:wafv2:us-west-2:123456789012:regional/webacl/*" names nothing, so "wafv2:DeleteWebACL" would change what other environments run on; for example "arn:aws:s3:::shop-uploads/*"
+services["api"].permissions[0].resources[5]: "arn:aws:ec2:us-west-2:123456789012:instance/i-*" names nothing, so "ec2:TerminateInstances" would change what other environments run on; for example "arn:aws:s3:::shop-uploads/*"
 `},
 		{"all databases", api([]string{"rds:Describe*", "ssm:SendCommand"}, []string{"*"}), `
 services["api"].permissions[0].resources[0]: "*" names nothing, so "ssm:SendCommand" would change what other environments run on; for example "arn:aws:s3:::shop-uploads/*"
