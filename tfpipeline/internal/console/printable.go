@@ -1,7 +1,9 @@
 package console
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"unicode"
 )
@@ -18,13 +20,44 @@ func Printable(line string) string {
 		switch {
 		case i == start && strings.HasPrefix(rest, "::"), strings.HasPrefix(rest, "##["), unicode.IsControl(r) && r != '\t':
 			fmt.Fprintf(&text, `\x%02x`, r)
-		case r == '\u2028' || r == '\u2029' || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069':
+		case turns(r):
 			fmt.Fprintf(&text, `\u%04x`, r)
 		default:
 			text.WriteRune(r)
 		}
 	}
 	return text.String()
+}
+
+// turns reports whether a character ends a line or turns text around.
+func turns(r rune) bool {
+	return r == '\u2028' || r == '\u2029' || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
+}
+
+// NewEncoder writes values as JSON, each on a line, that is as harmless as Printable
+// and means the same.
+func NewEncoder(w io.Writer) *json.Encoder {
+	out := json.NewEncoder(escaped{w})
+	out.SetEscapeHTML(false)
+	return out
+}
+
+// escaped escapes characters that only a string of JSON can hold. It is given whole values.
+type escaped struct{ w io.Writer }
+
+func (e escaped) Write(p []byte) (int, error) {
+	var text strings.Builder
+	for i, r := range string(p) {
+		if r >= '\x7f' && unicode.IsControl(r) || turns(r) || strings.HasPrefix(string(p[i:min(i+3, len(p))]), "##[") {
+			fmt.Fprintf(&text, `\u%04x`, r)
+		} else {
+			text.WriteRune(r)
+		}
+	}
+	if _, err := io.WriteString(e.w, text.String()); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // printableLines is a text of several lines, each of them Printable.

@@ -3,7 +3,6 @@ package report
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -141,7 +140,7 @@ func Logs(ctx context.Context, c *console.Console, p config.Platform, e *ecs.Env
 		}
 	}
 	redactor := redact.FromEnvironment(c.Getenv)
-	out := json.NewEncoder(c.Out)
+	out := console.NewEncoder(c.Out)
 	var failed error
 	pace := cmp.Or(o.Pace, logPace)
 	if !o.follow {

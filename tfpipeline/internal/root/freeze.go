@@ -2,7 +2,6 @@ package root
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -23,7 +22,7 @@ type Frozen struct {
 func (f Frozen) Print(c *console.Console, asJSON bool) error {
 	switch {
 	case asJSON:
-		if err := json.NewEncoder(c.Out).Encode(f); err != nil {
+		if err := console.NewEncoder(c.Out).Encode(f); err != nil {
 			return fmt.Errorf("print the freeze: %w", err)
 		}
 		return nil

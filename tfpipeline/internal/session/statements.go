@@ -3,7 +3,6 @@ package session
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -136,7 +135,7 @@ func (s *statements) print(rows *pgconn.ResultReader) error {
 	}
 	r.Done = done.String()
 	if s.json {
-		return json.NewEncoder(s.entrance.Console.Out).Encode(r)
+		return console.NewEncoder(s.entrance.Console.Out).Encode(r)
 	}
 	return r.table(s.entrance.Console.Out)
 }

@@ -1,6 +1,7 @@
 package view_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -115,6 +116,37 @@ func TestHostileText(t *testing.T) {
 			for _, moment := range []view.Moment{view.AwaitingApproval, view.Started, view.Ended} {
 				harmless(t, "message of "+what, view.Message{Platform: "docs", Moment: moment, Record: r, Subjects: []string{hostile}}.Text())
 			}
+		}
+	}
+}
+
+// Nor does JSON, which means the same all the same.
+func TestHostileJSON(t *testing.T) {
+	record, event, status := filled[deploy.Record](), filled[deploy.Event](), filled[view.Status]()
+	for what, c := range map[string]struct {
+		write func(io.Writer) error
+		holds func(text string) bool
+	}{
+		"record": {func(w io.Writer) error { return view.RecordJSON(w, record) }, func(text string) bool {
+			var r deploy.Record
+			return json.Unmarshal([]byte(text), &r) == nil && r.Actor == hostile && r.Error == hostile
+		}},
+		"events": {func(w io.Writer) error { view.NewPromotionJSON(w).Observe(event); return nil }, func(text string) bool {
+			var e deploy.Event
+			return json.Unmarshal([]byte(text), &e) == nil && e.Message == hostile
+		}},
+		"status": {view.Statuses{status}.JSON, func(text string) bool {
+			var list struct{ Environments []view.Status }
+			return json.Unmarshal([]byte(text), &list) == nil && list.Environments[0].By == hostile
+		}},
+	} {
+		var b strings.Builder
+		if err := c.write(&b); err != nil {
+			t.Error(err)
+		}
+		harmless(t, what, b.String())
+		if !c.holds(b.String()) {
+			t.Errorf("%s means something else: %s", what, b.String())
 		}
 	}
 }

@@ -2,13 +2,13 @@ package view
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
 
@@ -34,11 +34,11 @@ func (h History) JSON(w io.Writer) error {
 	return WriteJSON(w, h)
 }
 
-// WriteJSON writes a value over several lines, with its characters as they are.
+// WriteJSON writes a value over several lines. As console.NewEncoder says, no character of
+// it acts on a terminal.
 func WriteJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
+	enc := console.NewEncoder(w)
 	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/deploy"
 )
 
@@ -50,9 +51,7 @@ type PromotionJSON struct{ enc *json.Encoder }
 
 // NewPromotionJSON returns a stream to w.
 func NewPromotionJSON(w io.Writer) *PromotionJSON {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	return &PromotionJSON{enc}
+	return &PromotionJSON{console.NewEncoder(w)}
 }
 
 // Observe writes an event.
