@@ -22,9 +22,9 @@ func manifestTypes() []string {
 	}
 }
 
-// Digests returns what a tag means in the repository of each service: one call
-// a repository, which is all that ECR has. It asks for the images' descriptions
-// and not for their manifests, which the role of plans may not read.
+// Digests returns the digest that a tag names in the repository of each service. ECR
+// needs one call for each repository. It asks for the images' descriptions and not for
+// their manifests, which the role of plans may not read.
 func (e *Environment) Digests(ctx context.Context, tag string, services []string) (map[string]string, error) {
 	var mu sync.Mutex
 	digests := map[string]string{}
@@ -42,8 +42,8 @@ func (e *Environment) Digests(ctx context.Context, tag string, services []string
 }
 
 // Missing returns the services whose repository does not hold the digest,
-// sorted. A service that the platform has no more misses nothing: an old release
-// still names it, and its repository may be another service's, or removed with it.
+// sorted. It leaves out a service that the platform no longer has: an old release still
+// names it, but its repository may be another service's, or removed with it.
 func (e *Environment) Missing(ctx context.Context, digests map[string]string) ([]string, error) {
 	var mu sync.Mutex
 	var missing []string
@@ -65,7 +65,7 @@ func (e *Environment) Missing(ctx context.Context, digests map[string]string) ([
 	return missing, err
 }
 
-// Tag gives the very manifests a further tag, without a rebuild.
+// Tag adds a tag to exactly these manifests, without a rebuild.
 func (e *Environment) Tag(ctx context.Context, digests map[string]string, tag string) error {
 	return each(ctx, maps.Keys(digests), func(ctx context.Context, service string) error {
 		digest, repository := digests[service], e.platform.RepositoryName(service)

@@ -20,10 +20,11 @@ const (
 )
 
 // Upsert makes body the one comment of a pull request that begins with marker and is
-// ours, and returns its address. Somebody else's comment with the same marker is left
-// alone: anybody can write one. A comment that already says this is not touched, and of
-// several of ours, left by runs that met, the oldest stays. A comment about something
-// newer, as older reports, is left as it is, and the error is ErrNewer.
+// ours, and returns its address. It leaves alone somebody else's comment with the same
+// marker, since anybody can write one, and a comment that already has this text. If
+// several runs at once have left several of ours, the oldest stays. If older reports
+// that a comment of ours is about something newer, that comment stays, and the error is
+// ErrNewer.
 func (c *Client) Upsert(ctx context.Context, pull int, marker, body string, older func(than string) bool) (string, error) {
 	if !strings.HasPrefix(body, marker) {
 		return "", fmt.Errorf("github: comment on #%d: the text does not begin with its marker", pull)

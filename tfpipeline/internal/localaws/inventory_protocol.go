@@ -14,8 +14,8 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
-// listQuery lists by the Query protocol. operation may have parameters behind
-// it: "ListPolicies&Scope=Local". where is the list and the name in each of its
+// listQuery lists by the Query protocol. Parameters may follow the operation:
+// "ListPolicies&Scope=Local". where is the list and the name in each of its
 // elements: "vpcSet/vpcId".
 func listQuery(kind, service, version, operation, where string, skip func(*etree.Element) bool) listing {
 	list, name, _ := strings.Cut(where, "/")

@@ -14,9 +14,8 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/endpoint"
 )
 
-// RDS and ElastiCache make some changes in the maintenance window, unless they
-// are told to apply them immediately; until then they describe them as
-// pending:
+// RDS and ElastiCache make some changes in the maintenance window, unless a call
+// asks for them immediately; until then they show these changes as pending:
 // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.DBInstance.Modifying.html
 // Here a window opens only when Maintain is called.
 
@@ -47,7 +46,7 @@ func postpone(form url.Values, deferred map[string]string, current func(element 
 	return now, later
 }
 
-// pendingElement describes the changes that wait.
+// pendingElement shows the changes that wait.
 func pendingElement(waiting url.Values, deferred map[string]string) *etree.Element {
 	e := endpoint.Branch("PendingModifiedValues")
 	for name := range waiting {

@@ -33,8 +33,8 @@ type Attempt struct {
 	// GitHub is nil outside a workflow, Webhook if no webhook is configured.
 	GitHub  *github.Client
 	Webhook *notify.Webhook
-	// died: another process made the attempt, and died before it could tell of its
-	// end.
+	// died: another process made the attempt, and died before it could report how the
+	// attempt ended.
 	died bool
 
 	// begun is closed when the messages about the beginning have been sent; it
@@ -189,7 +189,7 @@ func (t *Attempt) end(ctx context.Context, r deploy.Record) (err error) {
 		}
 	}
 	if t.deployment == 0 {
-		return nil // there is none, which was warned of if one should be
+		return nil // there is none; if creating it failed, a warning has said so
 	}
 	state := github.DeploymentFailure
 	if r.Outcome == deploy.Deployed {

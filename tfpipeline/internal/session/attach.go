@@ -24,8 +24,8 @@ func attach(ctx context.Context, c *console.Console, channel Channel, command Co
 	cmd.Stdout, cmd.Stderr = output, c.Err
 	if f, ok := c.In.(*os.File); ok && c.CanAsk() {
 		cmd.Stdin = f
-		// The plugin changes the terminal and passes Ctrl-C on to the command, which
-		// is not meant for this program.
+		// The plugin changes the terminal. It passes Ctrl-C on to the command: Ctrl-C
+		// is not for this program.
 		if state, err := term.GetState(int(f.Fd())); err == nil {
 			defer func() { _ = term.Restore(int(f.Fd()), state) }() // the terminal has gone
 		}

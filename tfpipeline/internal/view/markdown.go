@@ -7,9 +7,9 @@ import (
 	"github.com/specboard/platform/tfpipeline/internal/console"
 )
 
-// Text from a plan is whatever somebody named a resource. In Markdown it stands
-// in code only, behind more backticks than it has itself: there it cannot end
-// a fence, mention a person or close a tag.
+// Text from a plan is whatever somebody named a resource. Markdown gets it only as
+// code, between more backticks than it contains: there it cannot end a fence, mention
+// a person or close a tag.
 
 // code is text as a code span.
 func code(s string) string {
@@ -40,7 +40,7 @@ func fence(language string, lines []string) string {
 	return b.String()
 }
 
-// oneLine keeps text on its line and free of what acts on whoever shows it.
+// oneLine keeps text on its line, and removes what a terminal or page would act on.
 func oneLine(s string) string {
 	return console.Printable(onOne.Replace(strings.ToValidUTF8(s, "�")))
 }

@@ -17,7 +17,7 @@
 //     delay to end, and are cut off then; the state is draining for the whole
 //     delay:
 //     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html#deregistration-delay
-//   - The idle time-out, also in the midst of a response:
+//   - The idle time-out, even in the middle of a response:
 //     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-load-balancer-attributes.html
 //   - Errors: 502 for a target that closes or refuses the connection, 503
 //     without a target, 504 without an answer in time. Nothing is tried twice:
@@ -25,17 +25,16 @@
 //   - The headers X-Forwarded-For, -Proto and -Port:
 //     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html
 //
-// AWS documents no time within which its nodes learn that a target has left.
-// Options.Lag is our reading: for that long it still gets new requests.
+// AWS does not document how soon its nodes learn that a target has left.
+// Options.Lag is our guess: for that long, the target still gets new requests.
 //
 // # What it does not
 //
-// TLS: an HTTPS listener answers plain HTTP on its loopback port, as its own
-// target sees it (X-Forwarded-Proto says https). Authentication, Lambda and
-// instance targets, stickiness, slow start, other conditions (such a rule
-// answers 501, by name), access logs, HTTP/2 and gRPC to targets, zones, and
-// security groups; of WAF only the limit of an address's requests is modelled,
-// which each listener counts for itself.
+// TLS: an HTTPS listener answers plain HTTP on its loopback port; to its targets,
+// X-Forwarded-Proto says https. Authentication, Lambda and instance targets,
+// stickiness, slow start, other conditions (a rule with one answers 501 and names
+// it), access logs, HTTP/2 and gRPC to targets, zones, and security groups. Of WAF,
+// only the limit of an address's requests is modelled; each listener counts by itself.
 package balancer
 
 import (
@@ -52,8 +51,8 @@ type Options struct {
 	// after Refresh, from one goroutine.
 	Read func(context.Context) (Configuration, error)
 	// Speed divides the intervals between health checks and the deregistration
-	// delays, so that a deployment does not take minutes on a laptop; 1 is as
-	// on AWS, and so is 0. Time-outs are not divided.
+	// delays, so that a deployment does not take minutes on a laptop; 0 and 1 are
+	// as on AWS. Time-outs are not divided.
 	Speed int
 	// Second is how long a second of the idle time-out takes; 1 s if 0.
 	Second time.Duration
@@ -88,9 +87,9 @@ const standardIdle = 60
 // keepAlive is how long a connection stays open that carries no request.
 const keepAlive = 60 * time.Second
 
-// settleTime collects changes that come together into one read. A read that
-// fails, because something is being deleted, is repeated; after so many
-// failures Warn is called.
+// Changes within settleTime lead to one read. A read that fails, because something
+// is being deleted, is repeated after retryTime; when that many retries have failed,
+// Warn is called.
 const (
 	settleTime = 50 * time.Millisecond
 	retryTime  = 200 * time.Millisecond

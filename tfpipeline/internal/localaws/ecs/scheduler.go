@@ -8,8 +8,8 @@ import (
 )
 
 // The service scheduler: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service_concepts.html
-// and, for starting again what fails to start,
-// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-throttle-logic.html.
+// How it retries tasks that fail to start:
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-throttle-logic.html
 
 // wake makes the scheduler look at a service soon.
 func (m *model) wake(s *service) {
@@ -51,9 +51,9 @@ func (m *model) drain(s *service) {
 	}
 }
 
-// stopUnhealthy stops the tasks whose health checks fail after their grace
-// period, and returns for how many others are to be started. Such a task runs until
-// its replacement is healthy, unless there may be no more tasks:
+// stopUnhealthy stops the tasks whose health checks fail after their grace period, and
+// returns how many such tasks there are: each needs a replacement. A task runs until its
+// replacement is healthy, unless the maximum leaves no room for one:
 // https://aws.amazon.com/about-aws/whats-new/2023/10/amazon-ecs-applications-resiliency-unpredictable-load-spikes/
 func (m *model) stopUnhealthy(s *service) int {
 	grace := time.Duration(value(s.api.HealthCheckGracePeriodSeconds)) * time.Second / time.Duration(max(1, m.options.Pace.Speed))

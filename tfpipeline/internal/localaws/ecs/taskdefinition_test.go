@@ -64,7 +64,7 @@ func TestTaskDefinitionsAreValidated(t *testing.T) {
 		{func(in *input) { in.ContainerDefinitions = append(in.ContainerDefinitions, in.ContainerDefinitions[0]) }, "unique"},
 		{func(in *input) { in.Tags = []types.Tag{{Key: new("aws:x")}} }, "reserved"},
 		{sidecars(10), "10 at most"},
-		{sidecars(1, types.ContainerDependency{ContainerName: new("s9"), Condition: types.ContainerConditionStart}), "no other container"},
+		{sidecars(1, types.ContainerDependency{ContainerName: new("s9"), Condition: types.ContainerConditionStart}), "not another container"},
 		{sidecars(1, types.ContainerDependency{ContainerName: new("s0"), Condition: types.ContainerConditionHealthy}), "no health check"},
 		{sidecars(1, types.ContainerDependency{ContainerName: new("s0"), Condition: types.ContainerConditionSuccess}), "essential"},
 		{func(in *input) {

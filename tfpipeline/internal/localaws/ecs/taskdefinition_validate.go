@@ -79,7 +79,7 @@ func validateTogether(in *sdk.RegisterTaskDefinitionInput) error {
 			of, ok := all[value(d.ContainerName)]
 			switch essential := of.Essential == nil || *of.Essential; {
 			case !ok || *of.Name == *c.Name:
-				return refuse(clientException, "Container '%s' depends on container '%s', which is no other container of the task definition.", *c.Name, value(d.ContainerName))
+				return refuse(clientException, "Container '%s' depends on container '%s', which is not another container of the task definition.", *c.Name, value(d.ContainerName))
 			case d.Condition == types.ContainerConditionHealthy && of.HealthCheck == nil:
 				return refuse(clientException, "Container '%s' depends on the health of container '%s', which has no health check.", *c.Name, *of.Name)
 			case (d.Condition == types.ContainerConditionComplete || d.Condition == types.ContainerConditionSuccess) && essential:
@@ -183,10 +183,10 @@ func validateFargate(in *sdk.RegisterTaskDefinitionInput) error {
 	return nil
 }
 
-// unsupported names a parameter of a container that Fargate does not support, in
-// words of our own:
-// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html.
-// It supports tmpfs since January 2026:
+// unsupported names a parameter of a container that Fargate does not support; "" if there
+// is none:
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html
+// Fargate has supported tmpfs since January 2026:
 // https://aws.amazon.com/about-aws/whats-new/2026/01/amazon-ecs-tmpfs-mounts-aws-fargate-managed-instances/
 func unsupported(c types.ContainerDefinition) string {
 	linux := value(c.LinuxParameters)

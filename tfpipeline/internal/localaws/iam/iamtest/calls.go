@@ -139,7 +139,7 @@ var patterns = []struct {
 	{regexp.MustCompile(`(:snapshot:doc-platform-[a-z]+-).*$`), "${1}0"},
 }
 
-// kept are the condition keys that policies here ask for.
+// kept are the condition keys that the policies here use.
 var kept = []string{
 	"aws:RequestTag/Environment", "aws:ResourceTag/Environment", "ec2:CreateAction", "ecs:cluster", "iam:AWSServiceName",
 	"iam:PassedToService", "iam:PermissionsBoundary", "route53:ChangeResourceRecordSetsNormalizedRecordNames",
@@ -174,8 +174,8 @@ func Pattern(a Asked) string {
 }
 
 // kind is what a line of the list asks: the role and the action, the resource's type
-// and the names of the keys. What a deploy role reads depends on how a run goes, so
-// there the roles of all environments are one.
+// and the names of the keys. What a deploy role reads depends on how a run goes, so for
+// reads the deploy roles of all environments count as one.
 func kind(line string) string {
 	columns := append(strings.Split(line, "\t"), "", "", "")
 	role, action, resource := columns[0], columns[1], columns[2]
