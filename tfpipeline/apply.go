@@ -71,7 +71,7 @@ func runApply(ctx context.Context, a *app, env, reviewed string, refreshOnly boo
 func declareChoices(set *flag.FlagSet, o *root.Choices) {
 	set.BoolVar(&o.Yes, "yes", false, "do not ask; needed where there is no terminal")
 	if o.Operation != root.Destroy {
-		set.BoolVar(&o.Adopt, "adopt", false, "look first for what exists and is not in the state, and adopt it; done by itself after a run that was killed")
+		set.BoolVar(&o.Adopt, "adopt", false, "first look for what exists but is not in the state, and adopt it; the first run after a killed one does so by itself")
 	}
 	set.DurationVar(&o.LockTimeout, "lock-timeout", 5*time.Minute, "how long to wait for a lock that somebody holds")
 }

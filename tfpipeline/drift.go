@@ -28,7 +28,7 @@ func driftCommand() command {
 			return func(ctx context.Context, a *app, args []string) error {
 				switch {
 				case o.json && o.markdown:
-					return console.Usage("-json and -markdown are two answers; choose one", "tfpipeline drift -json")
+					return console.Usage("-json and -markdown are two forms of the output; choose one", "tfpipeline drift -json")
 				}
 				return runDrift(ctx, a, o)
 			}

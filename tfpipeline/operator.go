@@ -102,7 +102,7 @@ func runSecrets(ctx context.Context, a *app, action string, o account.SecretChoi
 	if err := stored.PrintStored(a.console.Out, o.Env, o.JSON); err != nil {
 		return err
 	}
-	restart, err := l.RestartReaders(ctx, o.Env, stored.Services, "read it when they start, and go on with the value from before until then", o.Restart)
+	restart, err := l.RestartReaders(ctx, o.Env, stored.Services, "will keep the previous value until restarted", o.Restart)
 	if err != nil || !restart {
 		return err
 	}

@@ -122,8 +122,8 @@ func (a *app) pipeline(e *environment, i *root.Infrastructure) (*deploy.Pipeline
 		Redactor: redact.FromEnvironment(a.console.Getenv), Limits: a.limits,
 	}
 	if e.cloud.Target == root.Local && p.Limits.Window == 0 {
-		// The local endpoint runs health checks faster than AWS by this
-		// factor.
+		// By default, the local endpoint runs health checks this many times as
+		// fast as AWS.
 		p.Limits.Window = a.platform.Window(e.Environment) / localaws.DefaultSpeed
 	}
 	if e.Proof != nil {

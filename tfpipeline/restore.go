@@ -59,10 +59,10 @@ func runRestore(ctx context.Context, a *app, o account.RestoreChoices) error {
 	}
 	r.Print()
 	if len(a.platform.DatabaseRoles()) > 0 {
-		a.console.Progress("%s: the database has the roles of that time; tfpipeline run -env %s -task %s makes today's, and applies the migrations since; in a frozen environment it needs -force", o.Env, o.Env, config.MigrateTask)
+		a.console.Progress("%s: the database has the roles that it had at that time; tfpipeline run -env %s -task %s creates today's roles, and applies the migrations since then; in a frozen environment it needs -force", o.Env, o.Env, config.MigrateTask)
 	}
 	services := acc.DatabaseServices()
-	restart, err := l.RestartReaders(ctx, o.Env, services, "reach the database by its name once they have restarted", true)
+	restart, err := l.RestartReaders(ctx, o.Env, services, "will reach the database by its name once restarted", true)
 	if err == nil && restart {
 		err = runAdjust(ctx, a, deploy.KindRestart, root.RestartOf(o.Env, services, false))
 	}

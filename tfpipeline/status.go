@@ -41,7 +41,7 @@ func statusCommand() command {
 			return func(ctx context.Context, a *app, args []string) error {
 				switch {
 				case o.json && o.markdown, o.html != "" && (o.json || o.markdown):
-					return console.Usage("-json, -markdown and -html are different answers; choose one", "tfpipeline status -json")
+					return console.Usage("-json, -markdown and -html are three forms of the output; choose one", "tfpipeline status -json")
 				case o.html == "" && o.withoutLogs:
 					return console.Usage("-without-logs is for -html", "tfpipeline status -html dashboard.html -without-logs")
 				case o.html == "" && o.drift != "":
@@ -142,14 +142,14 @@ func dashboardCommand() command {
 			drift := set.String("drift", "", "`file` that tfpipeline drift -json wrote")
 			return func(ctx context.Context, a *app, args []string) error {
 				if *every < time.Second {
-					return console.Usage(fmt.Sprintf("-every %v: a second is the least", *every), "tfpipeline dashboard -every 15s")
+					return console.Usage(fmt.Sprintf("-every %v is too short: it must be a second or more", *every), "tfpipeline dashboard -every 15s")
 				}
 				sources, err := a.sources(ctx, "dashboard", "")
 				if err != nil {
 					return err
 				}
 				return dashboard.Serve(ctx, dashboard.Options{
-					Address: *address, Every: *every - time.Second/2, // the page that asks is a moment early
+					Address: *address, Every: *every - time.Second/2, // a page may ask a moment early
 					Render: func(ctx context.Context) ([]byte, error) {
 						return renderDashboard(ctx, a, sources, *drift, false, int(every.Seconds()))
 					},

@@ -30,15 +30,15 @@ func (o *Adjust) Declare(set *flag.FlagSet, scale bool) {
 	service := "`name` of a service; may be repeated (default: all)"
 	if scale {
 		service = "`name` of a service; may be repeated"
-		set.IntVar(&o.tasks, "tasks", 0, "how many tasks; of a service that is autoscaled the least number")
+		set.IntVar(&o.tasks, "tasks", 0, "how many tasks; for an autoscaled service, the least number")
 	}
 	set.StringVar(&o.Env, "env", "", "environment")
 	set.Func("service", service, func(s string) error {
 		o.services = append(o.services, s)
 		return nil
 	})
-	set.DurationVar(&o.timeout, "timeout", 30*time.Minute, "bound on the work under the lock, besides the health window")
-	set.DurationVar(&o.lockWait, "lock-wait", 0, "how long to wait for somebody at work")
+	set.DurationVar(&o.timeout, "timeout", 30*time.Minute, "time limit for the work under the lock, not counting the health window")
+	set.DurationVar(&o.lockWait, "lock-wait", 0, "how long to wait if somebody else holds the lock (default: do not wait)")
 	set.BoolVar(&o.JSON, "json", false, "print one JSON object for each event")
 }
 

@@ -189,8 +189,8 @@ func (r *Root) Drift(ctx context.Context) (plan.Drift, error) {
 	return plan.Classify(p, config.AcceptedDrifts()), nil
 }
 
-// settledState returns the version of a state that has in it all that was made. It waits
-// for an apply that is under way, most at the longest.
+// settledState returns the version of a state that has everything that was made. It waits
+// for an apply that is under way, but no longer than most.
 func (r *Root) settledState(ctx context.Context, most time.Duration) (version string, err error) {
 	if _, err := r.awaitLock(ctx, most); err != nil {
 		return "", err
@@ -247,8 +247,8 @@ func (r *Root) Apply(ctx context.Context, p *plan.Plan, c Choices) error {
 // anything, it notes the apply in the bucket. It removes the note once
 // everything that was created is in the state; if an earlier apply did not
 // finish, it removes the note only after an apply that did everything it had
-// planned. It refuses a plan that is older than an apply which did not finish: only a
-// new one adopts what that apply created.
+// planned. It refuses a plan that is older than an unfinished apply: only a new plan
+// adopts what that apply created.
 func (r *Root) applyLocked(ctx context.Context, c Choices, held state.StateLock) error {
 	var note *state.StateLock
 	if c.Operation == Apply {
@@ -266,7 +266,7 @@ func (r *Root) applyLocked(ctx context.Context, c Choices, held state.StateLock)
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.span())
 		defer cancel()
 		if endErr := r.bucket().Ended(end, r.Name, *note); endErr != nil {
-			r.Progress("the next apply will look for what this one made, since it could not be noted that it ended: %v", endErr)
+			r.Progress("the end of this apply could not be recorded, so the next one will look for what it made: %v", endErr)
 		}
 		r.unfinished = nil
 	}
@@ -316,7 +316,7 @@ func (r *Root) refresh(ctx context.Context) {
 	}
 }
 
-// PrintOutputs prints the root's outputs; of sensitive ones only the names.
+// PrintOutputs prints the root's outputs, but of sensitive outputs only the names.
 func (r *Root) PrintOutputs(ctx context.Context) error {
 	document, err := r.driver.Outputs(context.WithoutCancel(ctx))
 	if err != nil {

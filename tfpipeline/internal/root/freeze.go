@@ -70,14 +70,14 @@ func (l *Leases) setFreeze(ctx context.Context, env string, kind deploy.Kind, f 
 	return before, err
 }
 
-// AskFrozen asks before a frozen environment is rolled back, or changed in another way
-// that leaves its infrastructure. If nobody can be asked, it says so and goes on: these
-// commands have to work in a bad hour.
+// AskFrozen asks before a command changes a frozen environment but not its
+// infrastructure, such as a rollback. If nobody can be asked, it says so and goes on:
+// these commands have to work in a bad hour.
 func (l *Leases) AskFrozen(ctx context.Context, env string, kind deploy.Kind) error {
 	frozen, err := l.Bucket.History(env).Frozen(ctx)
 	if err != nil || frozen == nil {
 		if err != nil {
-			l.Console.Progress("warning: whether %s is frozen: %v", env, err)
+			l.Console.Progress("warning: nobody knows whether %s is frozen: %v", env, err)
 		}
 		return nil
 	}

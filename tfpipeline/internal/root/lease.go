@@ -144,8 +144,8 @@ func Explain(environment string, err error) error {
 	return err
 }
 
-// AdjustNext adds to the error of a restart or scale that does not say it what to do
-// next.
+// AdjustNext adds what to do next to the error of a restart or scale, unless the error
+// says it.
 func AdjustNext(env string, err error) error {
 	if console.NextOf(err) != "" {
 		return err
