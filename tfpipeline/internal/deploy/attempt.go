@@ -573,30 +573,45 @@ func (a *attempt) resolveTarget(ctx context.Context, current *Record) error {
 }
 
 // otherServices are those of the records that this program's platform has no more, or
-// not yet, as far as ECS shows them, which it may do late. A rollback takes them along,
-// or they would go on with the release that is rolled back from.
+// not yet, as far as ECS shows them. A rollback takes them along, or they would go on
+// with the release that is rolled back from. Those that ran ECS may show late; one that
+// it goes on showing as gone, or that only the target has, does not hold up the others.
 func (a *attempt) otherServices(ctx context.Context, target *Record, records ...*Record) ([]string, error) {
-	var others []string
-	for _, r := range append(records, target) {
+	var ran []string
+	for _, r := range records {
 		if r != nil {
-			others = slices.AppendSeq(others, maps.Keys(r.Services))
+			ran = slices.AppendSeq(ran, maps.Keys(r.Services))
 		}
 	}
+	others := slices.AppendSeq(slices.Clone(ran), maps.Keys(target.Services))
 	slices.Sort(others)
 	others = slices.DeleteFunc(slices.Compact(others), func(s string) bool { return slices.Contains(a.services, s) })
 	if len(others) == 0 {
 		return nil, nil
 	}
+	gone := steady{}
 	for began := time.Now(); ; {
 		services, err := a.describeServices(ctx, others)
 		if err != nil {
 			return nil, err
 		}
-		absent := slices.DeleteFunc(slices.Clone(others), func(name string) bool { s, shown := services[name]; return shown && !s.Gone })
+		var absent []string
+		limit := a.limits.lag()
+		for _, name := range others {
+			s, shown := services[name]
+			isGone := gone.since(name, s.Gone) >= a.limits.lag()
+			if shown && !s.Gone {
+				continue
+			}
+			absent = append(absent, name)
+			if slices.Contains(ran, name) && !isGone {
+				limit = a.limits.Confirm
+			}
+		}
 		switch {
 		case len(absent) == 0:
 			return others, nil
-		case time.Since(began) < a.limits.lag():
+		case time.Since(began) < limit:
 			if !a.pause(ctx, a.limits.Tick) {
 				return nil, context.Cause(ctx)
 			}

@@ -120,6 +120,51 @@ func TestRollbackByANewerProgramAfterItsApply(t *testing.T) {
 	}
 }
 
+// What the current release has, ECS may show later than other reads lag; what it shows
+// as gone, or what only the target has, is not waited for as long.
+func TestRollbackByANewerProgramWaitsForECS(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		hide  func(w *world, s *fakeService)
+		takes bool
+		most  time.Duration // of the wait
+	}{
+		{"shown after 40 s", func(w *world, s *fakeService) { w.hide(s, 40*time.Second) }, true, DefaultLimits().Confirm},
+		{"no more", func(w *world, s *fakeService) { w.hide(s, time.Hour) }, false, 2 * DefaultLimits().Confirm},
+		{"gone", func(_ *world, s *fakeService) { s.deleted = true }, false, 2 * DefaultLimits().lag()},
+		{"once in the target", func(w *world, s *fakeService) {
+			delete(w.records[1].Services, s.name)
+			w.hide(s, time.Hour)
+		}, false, 2 * DefaultLimits().lag()},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := deployed(t, "v1.0", "v1.1")
+			mcp := w.services["mcp"]
+			test.hide(w, mcp)
+			p := w.startNewer("mcp")
+			r, err := p.rollback(t.Context(), Request{})
+			if took := r.Services["mcp"] != nil; err != nil || took != test.takes || took != (w.digestIn(mcp.definition) == digestOf("mcp", commitOf("v1.0"))) {
+				t.Errorf("%s: %v, took it along: %v, it is set to %s", test.name, err, took, mcp.definition)
+			}
+			for _, e := range p.events {
+				if e.Kind == EventDone && e.Step == StepResolve && e.Elapsed > test.most {
+					t.Errorf("%s: resolve took %v, at most %v are needed", test.name, e.Elapsed, test.most)
+				}
+			}
+		})
+	}
+}
+
+// hide has no call show a service for a while.
+func (w *world) hide(s *fakeService, during time.Duration) {
+	delete(w.services, s.name)
+	time.AfterFunc(during, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.services[s.name] = s
+	})
+}
+
 // Without its task definition such a service could be made only from what the program
 // does not know, such as whose image it runs: nothing is changed.
 func TestRollbackByANewerProgramWithoutATaskDefinition(t *testing.T) {
