@@ -5,6 +5,7 @@ import (
 	"flag"
 	"strings"
 
+	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/tfpipeline/internal/account"
 	"github.com/specboard/platform/tfpipeline/internal/report"
 	"github.com/specboard/platform/tfpipeline/internal/root"
@@ -45,7 +46,11 @@ func runBootstrap(ctx context.Context, a *app, env string, o root.Choices) error
 	case changed:
 		a.console.Answer("%s: bootstrapped", env)
 	default:
-		a.console.Answer("%s: nothing to do: bucket, shared and %s are as they should be", env, env)
+		all := "bucket and shared"
+		if env != config.SharedRoot {
+			all = "bucket, shared and " + env
+		}
+		a.console.Answer("%s: nothing to do: %s are as they should be", env, all)
 	}
 	if len(todo) > 0 {
 		a.console.Answer("\nwhat a person must still do:")
