@@ -165,6 +165,29 @@ func (w *world) hide(s *fakeService, during time.Duration) {
 	})
 }
 
+// The targets of such a service are looked at as all others are, if it has any.
+func TestRollbackByANewerProgramLooksAtTargets(t *testing.T) {
+	for _, public := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			platform := scheduled()
+			for i := range platform.Services {
+				if s := &platform.Services[i]; s.Name == "mcp" && !public {
+					s.Routes = nil
+				}
+			}
+			w := deployedIn(t, worldOf(platform), "v1.0", "v1.1")
+			w.unhealthy["mcp"] = true
+			_, err := w.startNewer("mcp").rollback(t.Context(), Request{})
+			if !public && err == nil {
+				wantRuns(t, w, "v1.0")
+				return
+			}
+			wantError(t, err, RolledBack, StepVerify, "2 targets of service mcp are not healthy")
+			wantRuns(t, w, "v1.1")
+		})
+	}
+}
+
 // Without its task definition such a service could be made only from what the program
 // does not know, such as whose image it runs: nothing is changed.
 func TestRollbackByANewerProgramWithoutATaskDefinition(t *testing.T) {

@@ -263,7 +263,8 @@ type LogLine struct {
 
 // Health is what users would notice.
 type Health interface {
-	// TargetHealth returns the health of each public service's targets.
+	// TargetHealth returns the health of each public service's targets; one that
+	// no load balancer finds is absent.
 	TargetHealth(ctx context.Context, services []string) (map[string]Targets, error)
 	// Get requests a URL once, and returns the status. It follows no redirect.
 	Get(ctx context.Context, url string) (status int, err error)

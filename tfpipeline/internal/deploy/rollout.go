@@ -806,6 +806,10 @@ func (o *rollout) wrong(ctx context.Context, digests map[string]string) ([]defec
 			return nil, fmt.Errorf("look at the targets: %w", err)
 		}
 		for _, name := range public {
+			_, known := o.Platform.Service(name)
+			if _, registers := targets[name]; !known && !registers {
+				continue
+			}
 			wrong = append(wrong, unhealthy(name, targets[name], o.leastTasks(name))...)
 		}
 	}
@@ -868,15 +872,13 @@ func sick(name string, running []RunningTask) []defect {
 	}
 }
 
-// publicServices are those of some services that a load balancer finds.
+// publicServices are those of some services that a load balancer finds. It may find
+// those that the platform lacks: only ECS knows that.
 func publicServices(p config.Platform, names []string) []string {
-	var public []string
-	for _, s := range p.Services {
-		if s.Public() && slices.Contains(names, s.Name) {
-			public = append(public, s.Name)
-		}
-	}
-	return public
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		s, known := p.Service(name)
+		return known && !s.Public()
+	})
 }
 
 // unhealthy says what is wrong with a service's targets. Those of new tasks are no

@@ -63,7 +63,7 @@ func (p *process) TargetHealth(ctx context.Context, services []string) (map[stri
 	return call(ctx, p, "TargetHealth", "", func() (map[string]Targets, error) {
 		all := map[string]Targets{}
 		for _, s := range services {
-			if p.services[s] == nil {
+			if known, _ := p.world.platform.Service(s); p.services[s] == nil || !known.Public() {
 				continue
 			}
 			all[s] = Targets{Healthy: p.services[s].desired}
