@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -275,5 +276,16 @@ func TestNumbers(t *testing.T) {
 	}
 	if tried < 15 {
 		t.Errorf("only %d flags were tried", tried)
+	}
+}
+
+// writeFile writes a file for a test, its folder included.
+func writeFile(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -82,7 +82,7 @@ func runDocumented(t *testing.T, found []documented) map[string]string {
 			platform.Environments[i].Proof = &config.Proof{From: e.Proof.From, MinimumBake: time.Millisecond}
 		}
 		for _, s := range platform.Services {
-			w.cloud.logs[platform.LogGroup(e.Name, s.Name)] = []string{"listens"}
+			w.cloud.logs[platform.LogGroup(e.Name, s.Name)] = []string{fmt.Sprintf("%d listens", time.Now().UnixMilli())}
 		}
 	}
 	w.applyTo("production")

@@ -16,6 +16,7 @@ import (
 
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/gen/gentest"
+	"github.com/specboard/platform/tfpipeline/internal/account/accounttest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam/iamtest"
@@ -60,12 +61,12 @@ func (g *roleGate) Tags(arn string) map[string]string {
 }
 
 func (g *roleGate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	scope := credentialScope.FindStringSubmatch(r.Header.Get("Authorization"))
+	scope := accounttest.CredentialScope.FindStringSubmatch(r.Header.Get("Authorization"))
 	if scope == nil {
 		g.next.ServeHTTP(w, r) // a browser's, or the webhook's
 		return
 	}
-	body := whole(r)
+	body := accounttest.Whole(r)
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	if strings.HasPrefix(r.URL.Path, "/service/") { // Smithy's RPC protocol

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/specboard/platform/gen/config"
+	"github.com/specboard/platform/tfpipeline/internal/account/accounttest"
 	model "github.com/specboard/platform/tfpipeline/internal/localaws/ecs"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
@@ -82,14 +83,14 @@ func (f *fakePlatform) build(commit string) {
 
 func (f *fakePlatform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	service := ""
-	if m := credentialScope.FindStringSubmatch(r.Header.Get("Authorization")); m != nil {
+	if m := accounttest.CredentialScope.FindStringSubmatch(r.Header.Get("Authorization")); m != nil {
 		service = m[1]
 	}
 	if service == "ecs" || service == "elasticloadbalancing" {
 		f.ecs(w, r)
 		return
 	}
-	body := whole(r)
+	body := accounttest.Whole(r)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
@@ -98,7 +99,7 @@ func (f *fakePlatform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case service == "monitoring":
 		fmt.Fprint(w, `<DescribeAlarmsResponse><DescribeAlarmsResult><MetricAlarms/></DescribeAlarmsResult></DescribeAlarmsResponse>`)
 	case service == "sts":
-		callerIdentity(w, f.platform.Account)
+		accounttest.CallerIdentity(w, f.platform.Account)
 	case service != "":
 		var in map[string]any
 		_ = json.Unmarshal(body, &in)
@@ -170,18 +171,18 @@ func (f *fakePlatform) s3(w http.ResponseWriter, r *http.Request, body []byte) {
 	switch {
 	case match != "" && !exists, r.Method == http.MethodGet && !exists:
 		s3Error(w, http.StatusNotFound, "NoSuchKey")
-	case match != "" && match != etag([]byte(content)), exists && r.Header.Get("If-None-Match") == "*":
+	case match != "" && match != accounttest.ETag([]byte(content)), exists && r.Header.Get("If-None-Match") == "*":
 		s3Error(w, http.StatusPreconditionFailed, "PreconditionFailed")
 	case r.Method == http.MethodPut && f.refused != "" && strings.HasPrefix(key, f.refused):
 		s3Error(w, http.StatusForbidden, "AccessDenied")
 	case r.Method == http.MethodPut:
-		f.objects[key], f.written[key] = string(unchunked(r, body)), time.Now()
-		w.Header().Set("ETag", etag([]byte(f.objects[key])))
+		f.objects[key], f.written[key] = string(accounttest.Unchunked(r, body)), time.Now()
+		w.Header().Set("ETag", accounttest.ETag([]byte(f.objects[key])))
 	case r.Method == http.MethodDelete:
 		delete(f.objects, key)
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		w.Header().Set("ETag", etag([]byte(content)))
+		w.Header().Set("ETag", accounttest.ETag([]byte(content)))
 		w.Header().Set("Last-Modified", f.written[key].UTC().Format(http.TimeFormat))
 		fmt.Fprint(w, content)
 	}
@@ -200,7 +201,7 @@ func (f *fakePlatform) list(w io.Writer, q url.Values) {
 			break
 		}
 		content := f.objects[key]
-		fmt.Fprintf(w, `<Contents><Key>%s</Key><ETag>%s</ETag><Size>%d</Size></Contents>`, key, html.EscapeString(etag([]byte(content))), len(content))
+		fmt.Fprintf(w, `<Contents><Key>%s</Key><ETag>%s</ETag><Size>%d</Size></Contents>`, key, html.EscapeString(accounttest.ETag([]byte(content))), len(content))
 		after = key
 	}
 	fmt.Fprint(w, `</ListBucketResult>`)

@@ -182,6 +182,7 @@ func TestSettleTellsWhatADeadRunCouldNot(t *testing.T) {
 // Nobody is told of a restart, scale or change of a secret, however it ended: settle
 // records one that was killed, and sends nothing.
 func TestSettleTellsNobodyOfAKilledRestart(t *testing.T) {
+	t.Parallel()
 	w := newPromotions(t)
 	w.env = append(w.env, "NOTIFY_URL="+w.cloud.url+"/hook")
 	w.release("v1.0")
@@ -193,7 +194,7 @@ func TestSettleTellsNobodyOfAKilledRestart(t *testing.T) {
 		w.cloud.mu.Lock()
 		w.cloud.objects["locks/staging.json"] = `{"environment":"staging","record_id":"` + id + `","kind":"` + string(kind) + `","since":"` + now.Format(time.RFC3339Nano) + `","until":"` + now.Add(time.Minute).Format(time.RFC3339Nano) + `"}`
 		w.cloud.mu.Unlock()
-		if err := os.WriteFile(filepath.Join(cacheDir(), "runs", id+".json"), []byte(`{"Environment":"staging","Attempt":"`+id+`"}`), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(w.cache, "runs", id+".json"), []byte(`{"Environment":"staging","Attempt":"`+id+`"}`), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		out, _ := w.must(0, "settle", "-env", "staging")

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/specboard/platform/gen/config/configtest"
+	"github.com/specboard/platform/tfpipeline/internal/account/accounttest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/github"
 	"github.com/specboard/platform/tfpipeline/internal/plan"
@@ -187,7 +188,7 @@ func (g *pullRequest) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer g.mu.Unlock()
 	g.calls = append(g.calls, r.Method+" "+r.URL.Path)
 	var in struct{ Body string }
-	body := whole(r)
+	body := accounttest.Whole(r)
 	_ = json.Unmarshal(body, &in)
 	type login struct {
 		Login string `json:"login"`

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/specboard/platform/gen/config/configtest"
+	"github.com/specboard/platform/tfpipeline/internal/account/accounttest"
 )
 
 // fixture is a repository whose staging root needs no provider, so that the
@@ -23,7 +24,7 @@ type fixture struct {
 	t     *testing.T
 	dir   string
 	env   []string
-	cloud *fakeCloud
+	cloud *accounttest.Cloud
 }
 
 // newFixture writes the repository and makes its bucket, which holds the state
@@ -33,8 +34,8 @@ func newFixture(t *testing.T, resources string) *fixture {
 	e2e(t)
 	dir := t.TempDir()
 	t.Cleanup(func() { killBelow(dir) })
-	f := &fixture{t: t, dir: dir, cloud: newFakeCloud(configtest.Docs())}
-	f.cloud.bucket = map[string]string{}
+	f := &fixture{t: t, dir: dir, cloud: accounttest.New(configtest.Docs())}
+	f.cloud.Bucket = map[string]string{}
 	server := httptest.NewServer(f.cloud)
 	t.Cleanup(server.Close)
 	for _, r := range configtest.Docs().Roots() {
@@ -81,26 +82,26 @@ terraform {
 
 // object is what the bucket holds under a key.
 func (f *fixture) object(key string) (string, bool) {
-	f.cloud.mu.Lock()
-	defer f.cloud.mu.Unlock()
-	content, ok := f.cloud.objects.content[key]
+	f.cloud.Lock()
+	defer f.cloud.Unlock()
+	content, ok := f.cloud.Objects.Content[key]
 	return string(content), ok
 }
 
 // endLocks does what the end of their span does to the locks of a killed run:
 // nobody has renewed them.
 func (f *fixture) endLocks(root string) {
-	f.cloud.mu.Lock()
-	defer f.cloud.mu.Unlock()
-	delete(f.cloud.objects.written, configtest.Docs().LockKey(root))
-	delete(f.cloud.objects.written, configtest.Docs().StateLockKey(root))
+	f.cloud.Lock()
+	defer f.cloud.Unlock()
+	delete(f.cloud.Objects.Written, configtest.Docs().LockKey(root))
+	delete(f.cloud.Objects.Written, configtest.Docs().StateLockKey(root))
 }
 
 // refuse makes the bucket refuse writes of keys with this ending.
 func (f *fixture) refuse(ending string) {
-	f.cloud.mu.Lock()
-	defer f.cloud.mu.Unlock()
-	f.cloud.objects.refuse = ending
+	f.cloud.Lock()
+	defer f.cloud.Unlock()
+	f.cloud.Objects.Refuse = ending
 }
 
 // command is tfpipeline, ready to start.
@@ -429,7 +430,7 @@ resource "terraform_data" "fails" {
 
 func TestRealBucketThatDoesNotExist(t *testing.T) {
 	f := newFixture(t, "")
-	f.cloud.bucket = nil
+	f.cloud.Bucket = nil
 	_, stderr := f.run(1, "apply", "-env", "staging", "-yes")
 	contains(t, "stderr", stderr, "the state bucket doc-platform-state-123456789012 does not exist yet", "next: tfpipeline bootstrap -env staging")
 }

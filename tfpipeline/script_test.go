@@ -17,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/specboard/platform/gen/config/configtest"
+	"github.com/specboard/platform/tfpipeline/internal/account/accounttest"
 )
 
 // TestMain makes the test binary tfpipeline, of a platform of the tests, for
@@ -65,7 +66,7 @@ func TestScripts(t *testing.T) {
 			"changed": cloudChanged, "leftovers": cloudLeftovers, "issues": cloudIssues,
 		},
 		Setup: func(env *testscript.Env) error {
-			cloud := newFakeCloud(configtest.Docs())
+			cloud := accounttest.New(configtest.Docs())
 			server := httptest.NewServer(cloud)
 			env.Defer(server.Close)
 			env.Values["cloud"] = cloud
@@ -116,21 +117,21 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 
 // cloudBucket makes the state bucket, as bootstrap would: bucket.
 func cloudBucket(ts *testscript.TestScript, _ bool, _ []string) {
-	cloud := ts.Value("cloud").(*fakeCloud)
-	cloud.mu.Lock()
-	defer cloud.mu.Unlock()
-	cloud.bucket = map[string]string{}
+	cloud := ts.Value("cloud").(*accounttest.Cloud)
+	cloud.Lock()
+	defer cloud.Unlock()
+	cloud.Bucket = map[string]string{}
 }
 
 // cloudObject puts a file into the fake cloud's bucket: object KEY FILE [now].
 // It is an old object unless it is written now. With a negation it fails if there
 // is such a key: ! object KEY.
 func cloudObject(ts *testscript.TestScript, neg bool, args []string) {
-	cloud := ts.Value("cloud").(*fakeCloud)
-	cloud.mu.Lock()
-	defer cloud.mu.Unlock()
+	cloud := ts.Value("cloud").(*accounttest.Cloud)
+	cloud.Lock()
+	defer cloud.Unlock()
 	if neg {
-		if content, ok := cloud.objects.content[args[0]]; ok {
+		if content, ok := cloud.Objects.Content[args[0]]; ok {
 			ts.Fatalf("%s is there: %s", args[0], content)
 		}
 		return
@@ -138,19 +139,19 @@ func cloudObject(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: object KEY FILE [now]")
 	}
-	if cloud.bucket == nil {
-		cloud.bucket = map[string]string{}
+	if cloud.Bucket == nil {
+		cloud.Bucket = map[string]string{}
 	}
-	if cloud.objects.content == nil {
-		cloud.objects.content = map[string][]byte{}
+	if cloud.Objects.Content == nil {
+		cloud.Objects.Content = map[string][]byte{}
 	}
-	cloud.objects.content[args[0]] = []byte(ts.ReadFile(args[1]))
-	delete(cloud.objects.written, args[0])
+	cloud.Objects.Content[args[0]] = []byte(ts.ReadFile(args[1]))
+	delete(cloud.Objects.Written, args[0])
 	if len(args) == 3 {
-		if cloud.objects.written == nil {
-			cloud.objects.written = map[string]time.Time{}
+		if cloud.Objects.Written == nil {
+			cloud.Objects.Written = map[string]time.Time{}
 		}
-		cloud.objects.written[args[0]] = time.Now()
+		cloud.Objects.Written[args[0]] = time.Now()
 	}
 }
 
@@ -159,10 +160,10 @@ func cloudSecret(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: secret NAME empty|stored")
 	}
-	cloud := ts.Value("cloud").(*fakeCloud)
-	cloud.mu.Lock()
-	defer cloud.mu.Unlock()
-	cloud.secrets[args[0]] = args[1] == "stored"
+	cloud := ts.Value("cloud").(*accounttest.Cloud)
+	cloud.Lock()
+	defer cloud.Unlock()
+	cloud.Secrets[args[0]] = args[1] == "stored"
 }
 
 // cloudAccount changes whose credentials are used: account NUMBER.
@@ -170,18 +171,18 @@ func cloudAccount(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: account NUMBER")
 	}
-	cloud := ts.Value("cloud").(*fakeCloud)
-	cloud.mu.Lock()
-	defer cloud.mu.Unlock()
-	cloud.account = args[0]
+	cloud := ts.Value("cloud").(*accounttest.Cloud)
+	cloud.Lock()
+	defer cloud.Unlock()
+	cloud.Account = args[0]
 }
 
 // cloudUnconfirmed changes who has not confirmed yet: unconfirmed [ADDRESS].
 func cloudUnconfirmed(ts *testscript.TestScript, _ bool, args []string) {
-	cloud := ts.Value("cloud").(*fakeCloud)
-	cloud.mu.Lock()
-	defer cloud.mu.Unlock()
-	cloud.unconfirmed = strings.Join(args, "")
+	cloud := ts.Value("cloud").(*accounttest.Cloud)
+	cloud.Lock()
+	defer cloud.Unlock()
+	cloud.Unconfirmed = strings.Join(args, "")
 }
 
 // cloudChanged compares what has been changed in the fake cloud since the last
@@ -190,18 +191,42 @@ func cloudChanged(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("changed knows no negation")
 	}
-	if d := cmp.Diff(args, ts.Value("cloud").(*fakeCloud).takeChanges(), cmpopts.EquateEmpty()); d != "" {
+	if d := cmp.Diff(args, ts.Value("cloud").(*accounttest.Cloud).TakeChanges(), cmpopts.EquateEmpty()); d != "" {
 		ts.Fatalf("changes (-want +got):\n%s", d)
 	}
 }
 
 // cloudLeftovers fills the fake cloud with what Terraform does not remove.
 func cloudLeftovers(ts *testscript.TestScript, _ bool, _ []string) {
-	cloud := ts.Value("cloud").(*fakeCloud)
-	cloud.mu.Lock()
-	defer cloud.mu.Unlock()
+	cloud := ts.Value("cloud").(*accounttest.Cloud)
+	cloud.Lock()
+	defer cloud.Unlock()
 	const arn = "arn:aws:ecs:us-west-2:1:task-definition/doc-platform-"
-	cloud.taskDefinitions = []string{arn + "staging-api:3", arn + "staging-migrate:1", arn + "production-api:9", arn + "staging-api-old:1"}
-	cloud.tasks = []string{"task-1"}
-	cloud.deletedSecrets = []string{"staging/doc-platform/session-secret", "staging/doc-platform-two/x", "production/doc-platform/y"}
+	cloud.TaskDefinitions = []string{arn + "staging-api:3", arn + "staging-migrate:1", arn + "production-api:9", arn + "staging-api-old:1"}
+	cloud.Tasks = []string{"task-1"}
+	cloud.DeletedSecrets = []string{"staging/doc-platform/session-secret", "staging/doc-platform-two/x", "production/doc-platform/y"}
+}
+
+// cloudIssues compares the issues on GitHub: issues CHANGES [STATE TITLE]...,
+// where CHANGES is how many requests have changed something since the last time; or
+// disables them: issues disabled.
+func cloudIssues(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: issues CHANGES [STATE TITLE]...")
+	}
+	cloud := ts.Value("cloud").(*accounttest.Cloud)
+	cloud.Lock()
+	defer cloud.Unlock()
+	if args[0] == "disabled" {
+		cloud.Issues.Disabled = true
+		return
+	}
+	got := []string{fmt.Sprint(cloud.Issues.Changes)}
+	for _, x := range cloud.Issues.List {
+		got = append(got, fmt.Sprint(x["state"]), fmt.Sprint(x["title"]))
+	}
+	cloud.Issues.Changes = 0
+	if strings.Join(got, "|") != strings.Join(args, "|") {
+		ts.Fatalf("issues: %q, want %q; comments %q", got, args, cloud.Issues.Comments)
+	}
 }

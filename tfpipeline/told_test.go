@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/specboard/platform/tfpipeline/internal/account/accounttest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/ecs/ecstest"
 )
@@ -38,7 +39,7 @@ func (h *hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var in map[string]any
-	body := whole(r)
+	body := accounttest.Whole(r)
 	_ = json.Unmarshal(body, &in)
 	path := strings.TrimPrefix(r.URL.Path, "/api/v3/repos/o/r")
 	var out any

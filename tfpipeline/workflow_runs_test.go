@@ -25,6 +25,7 @@ import (
 	"github.com/specboard/platform/gen/config"
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/gen/gentest"
+	"github.com/specboard/platform/tfpipeline/internal/account/accounttest"
 	"github.com/specboard/platform/tfpipeline/internal/localaws"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam"
 	"github.com/specboard/platform/tfpipeline/internal/localaws/iam/iamtest"
@@ -492,7 +493,7 @@ func (r *runner) token(w http.ResponseWriter, q *http.Request) {
 
 // assume is STS.
 func (r *runner) assume(w http.ResponseWriter, q *http.Request) {
-	body := whole(q)
+	body := accounttest.Whole(q)
 	q.Body = io.NopCloser(bytes.NewReader(body))
 	arn, claims := q.PostFormValue("RoleArn"), map[string][]string{}
 	parts := strings.Split(q.PostFormValue("WebIdentityToken"), ".")
@@ -611,7 +612,7 @@ func (h *fakeHub) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		answer(http.StatusForbidden, map[string]string{"message": "Resource not accessible by integration"})
 		return
 	}
-	body := whole(q)
+	body := accounttest.Whole(q)
 	var in map[string]any
 	_ = json.Unmarshal(body, &in)
 	r := h.runner.repo

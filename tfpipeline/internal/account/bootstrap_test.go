@@ -1,4 +1,4 @@
-package main
+package account_test
 
 import (
 	"bytes"
@@ -6,8 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -17,13 +15,14 @@ import (
 
 	"github.com/specboard/platform/gen/config/configtest"
 	"github.com/specboard/platform/tfpipeline/internal/account"
+	"github.com/specboard/platform/tfpipeline/internal/account/accounttest"
 	"github.com/specboard/platform/tfpipeline/internal/console"
 )
 
 // cloud serves a fake cloud and returns the SDK's configuration for it.
-func cloud(t *testing.T) (*fakeCloud, aws.Config) {
+func cloud(t *testing.T) (*accounttest.Cloud, aws.Config) {
 	t.Helper()
-	fake := newFakeCloud(configtest.Docs())
+	fake := accounttest.New(configtest.Docs())
 	server := httptest.NewServer(fake)
 	t.Cleanup(server.Close)
 	return fake, aws.Config{
@@ -58,22 +57,22 @@ func TestBucket(t *testing.T) {
 		"versioning": "Enabled", "encryption": "AES256", "publicAccessBlock": "<RestrictPublicBuckets>true<",
 		"policy": `"aws:SecureTransport":"false"`, "lifecycle": "<Prefix>terraform/production.tfstate.tflock<",
 	} {
-		if got := fake.bucket[setting]; !strings.Contains(got, fragment) {
+		if got := fake.Bucket[setting]; !strings.Contains(got, fragment) {
 			t.Errorf("%s lacks %s: %s", setting, fragment, got)
 		}
 	}
-	fake.takeChanges()
+	fake.TakeChanges()
 
 	if did := ensure(); len(did) > 0 {
 		t.Errorf("second run did %v, want nothing", did)
 	}
-	if changes := fake.takeChanges(); len(changes) > 0 {
+	if changes := fake.TakeChanges(); len(changes) > 0 {
 		t.Errorf("second run changed %v", changes)
 	}
 
 	// A run that was killed half-way left the rest undone.
-	delete(fake.bucket, "policy")
-	fake.bucket["versioning"] = `<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>`
+	delete(fake.Bucket, "policy")
+	fake.Bucket["versioning"] = `<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>`
 	if d := cmp.Diff([]string{"set its versioning", "set its TLS-only policy"}, ensure()); d != "" {
 		t.Errorf("third run (-want +got):\n%s", d)
 	}
@@ -81,15 +80,15 @@ func TestBucket(t *testing.T) {
 
 func TestServiceRoles(t *testing.T) {
 	fake, cfg := cloud(t)
-	fake.serviceRoles = []string{"trustedadvisor.amazonaws.com", "rds.amazonaws.com"}
-	fake.lateServiceRoles = []string{"ecs.amazonaws.com"}
+	fake.ServiceRoles = []string{"trustedadvisor.amazonaws.com", "rds.amazonaws.com"}
+	fake.LateServiceRoles = []string{"ecs.amazonaws.com"}
 	ensure := func() (bool, []string) {
 		t.Helper()
 		changed, err := account.New(configtest.Docs(), cfg, &console.Console{Err: io.Discard}).EnsureServiceRoles(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		return changed, fake.takeChanges()
+		return changed, fake.TakeChanges()
 	}
 	changed, did := ensure()
 	if d := cmp.Diff([]string{
@@ -109,12 +108,12 @@ func TestAudience(t *testing.T) {
 		{"theirs", "GitHub's identity provider: it lacked the audience sts.amazonaws.com, without which no workflow can assume a role, and has it now beside theirs\n"},
 	} {
 		fake, cfg := cloud(t)
-		fake.audience = tt.has
+		fake.Audience = tt.has
 		var said bytes.Buffer
 		for _, says := range []string{tt.says, ""} { // the second time there is nothing to do
 			said.Reset()
 			changed, err := account.New(configtest.Docs(), cfg, &console.Console{Err: &said}).EnsureAudience(t.Context())
-			if err != nil || changed != (says != "") || said.String() != says || (len(fake.takeChanges()) > 0) != changed {
+			if err != nil || changed != (says != "") || said.String() != says || (len(fake.TakeChanges()) > 0) != changed {
 				t.Errorf("%q: changed is %t, said %q, %v", tt.has, changed, said.String(), err)
 			}
 		}
@@ -123,29 +122,29 @@ func TestAudience(t *testing.T) {
 
 func TestZone(t *testing.T) {
 	const domain, foreign, remedy = "specboard.io", "find the zone of specboard.io: the account has ", ", and shared would make a second public one; nothing was changed"
-	ours := fakeZone{id: "Z1", name: domain, comment: "doc-platform"}
-	public, private := fakeZone{id: "Z2", name: domain, comment: "HostedZone created by Route53 Registrar"}, fakeZone{id: "Z3", name: domain, comment: "doc-platform", private: true}
-	other := fakeZone{id: "Z4", name: "specboard.io.example", comment: "doc-platform"}
+	ours := accounttest.Zone{ID: "Z1", Name: domain, Comment: "doc-platform"}
+	public, private := accounttest.Zone{ID: "Z2", Name: domain, Comment: "HostedZone created by Route53 Registrar"}, accounttest.Zone{ID: "Z3", Name: domain, Comment: "doc-platform", Private: true}
+	other := accounttest.Zone{ID: "Z4", Name: "specboard.io.example", Comment: "doc-platform"}
 	for _, tt := range []struct {
 		name, zoneID string
-		zones        []fakeZone
+		zones        []accounttest.Zone
 		id, says     string // with an id "-" an error
 		next         string
 	}{
-		{"none", "", []fakeZone{other}, "", "zone of specboard.io: none yet, shared makes it", ""},
-		{"ours", "", []fakeZone{ours, other}, "Z1", "zone of specboard.io: Z1", ""},
-		{"a private one first", "", []fakeZone{private, ours}, "Z1", "zone of specboard.io: Z1; left alone: Z3 (private)", ""},
-		{"a private one alone", "", []fakeZone{private}, "", "zone of specboard.io: none yet, shared makes it; left alone: Z3 (private)", ""},
-		{"two public ones", "", []fakeZone{public, ours, private}, "Z1", "zone of specboard.io: Z1; left alone: Z2 (public, 7 records), Z3 (private)", ""},
-		{"the registrar's alone", "", []fakeZone{public, private}, "-", foreign + "Z2 (public, 7 records), Z3 (private)" + remedy, `set ZoneID: "Z2" in gen/config/default.go to use that zone, and make gen; or delete it, if nobody uses it`},
-		{"the registrar's by its id", "Z2", []fakeZone{public, private}, "Z2", "zone of specboard.io: Z2", ""},
-		{"a private one by its id", "Z3", []fakeZone{public, private}, "-", "find the zone of specboard.io: ZoneID Z3 is private: nobody outside of its networks sees it; nothing was changed", "set ZoneID in gen/config/default.go to the public zone of specboard.io, and make gen: aws route53 list-hosted-zones-by-name --dns-name specboard.io"},
-		{"another domain's by its id", "Z4", []fakeZone{public, other}, "-", "find the zone of specboard.io: ZoneID Z4 is that of specboard.io.example; nothing was changed", "set ZoneID in"},
-		{"an id of nothing", "Z9", []fakeZone{public}, "-", "find the zone of specboard.io: ZoneID Z9 does not exist in account 123456789012; nothing was changed", "set ZoneID in"},
+		{"none", "", []accounttest.Zone{other}, "", "zone of specboard.io: none yet, shared makes it", ""},
+		{"ours", "", []accounttest.Zone{ours, other}, "Z1", "zone of specboard.io: Z1", ""},
+		{"a private one first", "", []accounttest.Zone{private, ours}, "Z1", "zone of specboard.io: Z1; left alone: Z3 (private)", ""},
+		{"a private one alone", "", []accounttest.Zone{private}, "", "zone of specboard.io: none yet, shared makes it; left alone: Z3 (private)", ""},
+		{"two public ones", "", []accounttest.Zone{public, ours, private}, "Z1", "zone of specboard.io: Z1; left alone: Z2 (public, 7 records), Z3 (private)", ""},
+		{"the registrar's alone", "", []accounttest.Zone{public, private}, "-", foreign + "Z2 (public, 7 records), Z3 (private)" + remedy, `set ZoneID: "Z2" in gen/config/default.go to use that zone, and make gen; or delete it, if nobody uses it`},
+		{"the registrar's by its id", "Z2", []accounttest.Zone{public, private}, "Z2", "zone of specboard.io: Z2", ""},
+		{"a private one by its id", "Z3", []accounttest.Zone{public, private}, "-", "find the zone of specboard.io: ZoneID Z3 is private: nobody outside of its networks sees it; nothing was changed", "set ZoneID in gen/config/default.go to the public zone of specboard.io, and make gen: aws route53 list-hosted-zones-by-name --dns-name specboard.io"},
+		{"another domain's by its id", "Z4", []accounttest.Zone{public, other}, "-", "find the zone of specboard.io: ZoneID Z4 is that of specboard.io.example; nothing was changed", "set ZoneID in"},
+		{"an id of nothing", "Z9", []accounttest.Zone{public}, "-", "find the zone of specboard.io: ZoneID Z9 does not exist in account 123456789012; nothing was changed", "set ZoneID in"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			fake, cfg := cloud(t)
-			fake.zones = tt.zones
+			fake.Zones = tt.zones
 			p := configtest.Docs()
 			p.ZoneID = tt.zoneID
 			var said bytes.Buffer
@@ -211,15 +210,4 @@ func TestDelegation(t *testing.T) {
 			t.Error("a question without an answer was taken for one")
 		}
 	})
-}
-
-// writeFile writes a file for a test, its folder included.
-func writeFile(t *testing.T, path, content string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-		t.Fatal(err)
-	}
 }

@@ -1,4 +1,4 @@
-package main
+package accounttest
 
 import (
 	"bufio"
@@ -15,16 +15,16 @@ import (
 // objects is the content of the fake cloud's bucket, with the conditional
 // writes that locks are made of.
 type objects struct {
-	content map[string][]byte
-	// written is when a key was written; one without is old.
-	written map[string]time.Time
-	// refuse makes writes of keys with this ending fail; "" is none.
-	refuse string
+	Content map[string][]byte
+	// Written is when a key was written; one without is old.
+	Written map[string]time.Time
+	// Refuse makes writes of keys with this ending fail; "" is none.
+	Refuse string
 }
 
-// whole reads the body of a request. A sender that was killed in the middle of it
+// Whole reads the body of a request. A sender that was killed in the middle of it
 // has sent nothing, as at S3: its request has no effect and no answer.
-func whole(r *http.Request) []byte {
+func Whole(r *http.Request) []byte {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		panic(http.ErrAbortHandler)
@@ -32,18 +32,18 @@ func whole(r *http.Request) []byte {
 	return body
 }
 
-func (o *objects) serve(c *fakeCloud, w http.ResponseWriter, r *http.Request, key string, body []byte) {
-	if o.content == nil {
-		o.content = map[string][]byte{}
+func (o *objects) serve(c *Cloud, w http.ResponseWriter, r *http.Request, key string, body []byte) {
+	if o.Content == nil {
+		o.Content = map[string][]byte{}
 	}
-	if o.written == nil {
-		o.written = map[string]time.Time{}
+	if o.Written == nil {
+		o.Written = map[string]time.Time{}
 	}
-	content, exists := o.content[key]
+	content, exists := o.Content[key]
 	switch r.Method {
 	case http.MethodPut:
 		switch {
-		case o.refuse != "" && strings.HasSuffix(key, o.refuse):
+		case o.Refuse != "" && strings.HasSuffix(key, o.Refuse):
 			c.fail(w, http.StatusForbidden, "AccessDenied")
 			return
 		case exists && r.Header.Get("If-None-Match") == "*", exists && differs(r, content):
@@ -53,22 +53,22 @@ func (o *objects) serve(c *fakeCloud, w http.ResponseWriter, r *http.Request, ke
 			c.fail(w, http.StatusNotFound, "NoSuchKey")
 			return
 		}
-		o.content[key], o.written[key] = unchunked(r, body), time.Now()
-		w.Header().Set("ETag", etag(o.content[key]))
+		o.Content[key], o.Written[key] = Unchunked(r, body), time.Now()
+		w.Header().Set("ETag", ETag(o.Content[key]))
 	case http.MethodDelete:
 		if differs(r, content) {
 			c.fail(w, http.StatusPreconditionFailed, "PreconditionFailed")
 			return
 		}
-		delete(o.content, key)
+		delete(o.Content, key)
 		w.WriteHeader(http.StatusNoContent)
 	case http.MethodGet, http.MethodHead:
 		if !exists {
 			c.fail(w, http.StatusNotFound, "NoSuchKey")
 			return
 		}
-		w.Header().Set("ETag", etag(content))
-		w.Header().Set("Last-Modified", o.written[key].UTC().Format(http.TimeFormat))
+		w.Header().Set("ETag", ETag(content))
+		w.Header().Set("Last-Modified", o.Written[key].UTC().Format(http.TimeFormat))
 		w.Header().Set("Content-Length", fmt.Sprint(len(content)))
 		if r.Method == http.MethodGet {
 			_, _ = w.Write(content)
@@ -78,7 +78,7 @@ func (o *objects) serve(c *fakeCloud, w http.ResponseWriter, r *http.Request, ke
 
 func (o *objects) list(w http.ResponseWriter, prefix, after string) {
 	var keys []string
-	for k := range o.content {
+	for k := range o.Content {
 		if strings.HasPrefix(k, prefix) && k > after {
 			keys = append(keys, k)
 		}
@@ -94,14 +94,15 @@ func (o *objects) list(w http.ResponseWriter, prefix, after string) {
 // differs reports whether a request asks for a version that is not this one.
 func differs(r *http.Request, content []byte) bool {
 	match := r.Header.Get("If-Match")
-	return match != "" && match != etag(content)
+	return match != "" && match != ETag(content)
 }
 
-func etag(content []byte) string { return fmt.Sprintf(`"%x"`, md5.Sum(content)) }
+// ETag is that of an object with a content.
+func ETag(content []byte) string { return fmt.Sprintf(`"%x"`, md5.Sum(content)) }
 
-// unchunked undoes the encoding in which the SDK streams a body with a
+// Unchunked undoes the encoding in which the SDK streams a body with a
 // checksum behind it.
-func unchunked(r *http.Request, body []byte) []byte {
+func Unchunked(r *http.Request, body []byte) []byte {
 	if !strings.HasPrefix(r.Header.Get("X-Amz-Content-Sha256"), "STREAMING-") {
 		return body
 	}

@@ -1,4 +1,4 @@
-package main
+package accounttest
 
 import (
 	"encoding/json"
@@ -6,27 +6,25 @@ import (
 	"net/http"
 	"strings"
 	"time"
-
-	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// fakeIssues are the issues of a repository on GitHub, for the scripts.
-type fakeIssues struct {
-	list     []map[string]any
-	comments []string
-	changes  int
-	// disabled: the repository has no issues.
-	disabled bool
+// issues are the issues of a repository on GitHub, for the scripts.
+type issues struct {
+	List     []map[string]any
+	Comments []string
+	Changes  int
+	// Disabled: the repository has no issues.
+	Disabled bool
 }
 
-func (f *fakeIssues) serve(w http.ResponseWriter, r *http.Request) {
+func (f *issues) serve(w http.ResponseWriter, r *http.Request) {
 	var in map[string]any
-	body := whole(r)
+	body := Whole(r)
 	_ = json.Unmarshal(body, &in)
 	var out any
 	path := strings.TrimPrefix(r.URL.Path, "/repos/o/r")
 	if r.Method != http.MethodGet {
-		f.changes++
+		f.Changes++
 	}
 	if answer, ok := fakeSettings[path]; ok {
 		fmt.Fprint(w, answer)
@@ -37,7 +35,7 @@ func (f *fakeIssues) serve(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, `{"message":"Resource not accessible by personal access token"}`)
 		return
 	}
-	if f.disabled && strings.HasPrefix(path, "/issues") {
+	if f.Disabled && strings.HasPrefix(path, "/issues") {
 		w.WriteHeader(http.StatusGone)
 		fmt.Fprint(w, `{"message":"Issues are disabled for this repo"}`)
 		return
@@ -53,22 +51,22 @@ func (f *fakeIssues) serve(w http.ResponseWriter, r *http.Request) {
 		out = map[string]any{"message": "Resource not accessible by integration"}
 	case r.Method == http.MethodGet:
 		found := []any{}
-		for _, x := range f.list {
+		for _, x := range f.List {
 			if x["state"] == r.URL.Query().Get("state") {
 				found = append(found, x)
 			}
 		}
 		out = found
 	case isComment:
-		f.comments = append(f.comments, number+" "+in["body"].(string))
+		f.Comments = append(f.Comments, number+" "+in["body"].(string))
 		out = in
 	case path == "/issues":
-		in["number"], in["state"], in["user"] = len(f.list)+1, "open", map[string]any{"login": "github-actions[bot]"}
-		in["html_url"] = fmt.Sprintf("https://github.test/o/r/issues/%d", len(f.list)+1)
-		f.list = append(f.list, in)
+		in["number"], in["state"], in["user"] = len(f.List)+1, "open", map[string]any{"login": "github-actions[bot]"}
+		in["html_url"] = fmt.Sprintf("https://github.test/o/r/issues/%d", len(f.List)+1)
+		f.List = append(f.List, in)
 		out = in
 	default:
-		for _, x := range f.list {
+		for _, x := range f.List {
 			if path == fmt.Sprintf("/issues/%v", x["number"]) {
 				for k, v := range in {
 					x[k] = v
@@ -90,28 +88,4 @@ var fakeSettings = map[string]string{
 	"/branches/main/protection":                        `{"required_status_checks":{"contexts":["checks"]}}`,
 	"/rulesets":                                        `[{"id":1,"name":"releases","target":"tag","enforcement":"active"}]`,
 	"/rulesets/1":                                      `{"id":1,"name":"releases","target":"tag","enforcement":"active","conditions":{"ref_name":{"include":["refs/tags/v*"],"exclude":[]}},"rules":[{"type":"creation"},{"type":"update"}]}`,
-}
-
-// cloudIssues compares the issues on GitHub: issues CHANGES [STATE TITLE]...,
-// where CHANGES is how many requests have changed something since the last time; or
-// disables them: issues disabled.
-func cloudIssues(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) == 0 {
-		ts.Fatalf("usage: issues CHANGES [STATE TITLE]...")
-	}
-	cloud := ts.Value("cloud").(*fakeCloud)
-	cloud.mu.Lock()
-	defer cloud.mu.Unlock()
-	if args[0] == "disabled" {
-		cloud.issues.disabled = true
-		return
-	}
-	got := []string{fmt.Sprint(cloud.issues.changes)}
-	for _, x := range cloud.issues.list {
-		got = append(got, fmt.Sprint(x["state"]), fmt.Sprint(x["title"]))
-	}
-	cloud.issues.changes = 0
-	if strings.Join(got, "|") != strings.Join(args, "|") {
-		ts.Fatalf("issues: %q, want %q; comments %q", got, args, cloud.issues.comments)
-	}
 }
