@@ -76,6 +76,7 @@ func runDocumented(t *testing.T, found []documented) map[string]string {
 	t.Helper()
 	w := newPromotions(t)
 	dir := t.TempDir()
+	w.applyTo("production")
 	platform := &w.cloud.platform
 	for i, e := range platform.Environments {
 		if e.Proof != nil {
@@ -85,7 +86,6 @@ func runDocumented(t *testing.T, found []documented) map[string]string {
 			w.cloud.logs[platform.LogGroup(e.Name, s.Name)] = []string{fmt.Sprintf("%d listens", time.Now().UnixMilli())}
 		}
 	}
-	w.applyTo("production")
 	for _, tag := range []string{"v1.3.0", "v1.4.0"} {
 		w.release(tag)
 		w.must(console.ExitOK, "promote", "-env", "staging", "-release", tag)
