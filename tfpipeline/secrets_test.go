@@ -47,7 +47,7 @@ func TestSecretsCommand(t *testing.T) {
 	if code != console.ExitOK || !slices.Equal(stored("invite-keys"), []string{value, value + "-2"}) {
 		t.Errorf("exit %d, stored %q, %s", code, stored("invite-keys"), stderr)
 	}
-	mentions(t, stderr, "staging: api read it when they start", "next: tfpipeline restart -env staging -service api")
+	mentions(t, stderr, "staging: api will keep the previous value until restarted", "next: tfpipeline restart -env staging -service api")
 
 	for _, refused := range []struct{ in, name, says string }{
 		{"", "invite-keys", "the value is empty"},
