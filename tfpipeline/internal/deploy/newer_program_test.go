@@ -165,6 +165,31 @@ func (w *world) hide(s *fakeService, during time.Duration) {
 	})
 }
 
+// The image of such a service may be another one's: its task definition says which. If
+// it is gone, nothing is changed.
+func TestRollbackByANewerProgramWithoutAnImage(t *testing.T) {
+	for _, builder := range []string{"mcp", "api"} {
+		synctest.Test(t, func(t *testing.T) {
+			platform := scheduled()
+			for i := range platform.Services {
+				if s := &platform.Services[i]; s.Name == "mcp" && builder != s.Name {
+					s.Image = config.Image{Service: builder}
+				}
+			}
+			w := deployedIn(t, worldOf(platform), "v1.0", "v1.1")
+			before := w.snapshot()
+			w.images["mcp"] = w.images["mcp"][1:]
+			_, err := w.startNewer("mcp").rollback(t.Context(), Request{})
+			wantError(t, err, Untouched, StepPreflight, "the registry no longer holds the image of v1.0 for mcp")
+			wantRuns(t, w, "v1.1")
+			w = before.restore()
+			if _, err := w.startNewer("mcp").rollback(t.Context(), Request{}); err != nil {
+				t.Errorf("with the image: %v", err)
+			}
+		})
+	}
+}
+
 // The targets of such a service are looked at as all others are, if it has any.
 func TestRollbackByANewerProgramLooksAtTargets(t *testing.T) {
 	for _, public := range []bool{true, false} {

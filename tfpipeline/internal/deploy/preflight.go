@@ -103,10 +103,34 @@ func firstFew(list []string) []string {
 	return append(slices.Clone(list[:few]), fmt.Sprintf("%d more", len(list)-few))
 }
 
+// checkImages refuses a release whose images the registry has no more. The image of a
+// service that the platform lacks may be another one's: its task definition names it.
+// If that is gone too, register refuses.
 func (c *checks) checkImages(ctx context.Context) error {
 	release := c.Record.Release
+	images := map[string]string{}
+	for name := range release.Digests {
+		if _, known := c.Platform.Service(name); known {
+			images[name] = c.image(release, name)
+		}
+	}
+	others := map[string]string{} // services, by task definition
+	for _, name := range c.names {
+		if _, known := c.Platform.Service(name); !known {
+			others[c.Record.Services[name].After] = name
+		}
+	}
+	if len(others) > 0 {
+		found, err := c.describeTaskDefinitions(ctx, slices.Sorted(maps.Keys(others)), release)
+		if err != nil {
+			return err
+		}
+		for arn, d := range found {
+			images[others[arn]] = d.Image
+		}
+	}
 	missing, err := retry(ctx, c.operation, func(ctx context.Context) ([]string, error) {
-		return c.Images.Missing(ctx, release.Digests)
+		return c.Images.Missing(ctx, images)
 	})
 	switch {
 	case err != nil:

@@ -40,11 +40,17 @@ func (p *process) Digests(ctx context.Context, tag string, services []string) (m
 	})
 }
 
-func (p *process) Missing(ctx context.Context, digests map[string]string) ([]string, error) {
+func (p *process) Missing(ctx context.Context, images map[string]string) ([]string, error) {
 	return call(ctx, p, "Missing", "", func() ([]string, error) {
+		held := map[string]bool{}
+		for s, digests := range p.images {
+			for _, d := range digests {
+				held[p.world.platform.RepositoryURL(s)+"@"+d] = true
+			}
+		}
 		var missing []string
-		for s, d := range digests {
-			if !slices.Contains(p.images[s], d) {
+		for s, image := range images {
+			if !held[image] {
 				missing = append(missing, s)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
@@ -29,7 +30,7 @@ func (e *Environment) Digests(ctx context.Context, tag string, services []string
 	var mu sync.Mutex
 	digests := map[string]string{}
 	err := each(ctx, slices.Values(services), func(ctx context.Context, service string) error {
-		digest, err := e.describeImage(ctx, service, types.ImageIdentifier{ImageTag: &tag})
+		digest, err := e.describeImage(ctx, e.platform.RepositoryName(service), types.ImageIdentifier{ImageTag: &tag})
 		if err != nil || digest == "" {
 			return err
 		}
@@ -41,18 +42,21 @@ func (e *Environment) Digests(ctx context.Context, tag string, services []string
 	return digests, err
 }
 
-// Missing returns the services whose repository does not hold the digest,
-// sorted. It leaves out a service that the platform no longer has: an old release still
-// names it, but its repository may be another service's, or removed with it.
-func (e *Environment) Missing(ctx context.Context, digests map[string]string) ([]string, error) {
+// Missing returns the services whose image the registry does not hold, sorted. It leaves
+// out references to other registries, and those without a digest.
+func (e *Environment) Missing(ctx context.Context, images map[string]string) ([]string, error) {
 	var mu sync.Mutex
 	var missing []string
-	err := each(ctx, maps.Keys(digests), func(ctx context.Context, service string) error {
-		if _, ok := e.platform.Service(service); !ok {
+	err := each(ctx, maps.Keys(images), func(ctx context.Context, service string) error {
+		path, ours := strings.CutPrefix(images[service], e.platform.Registry()+"/")
+		repository, digest, exact := strings.Cut(path, "@")
+		if !ours || !exact {
 			return nil
 		}
-		digest := digests[service]
-		found, err := e.describeImage(ctx, service, types.ImageIdentifier{ImageDigest: &digest})
+		found, err := e.describeImage(ctx, repository, types.ImageIdentifier{ImageDigest: &digest})
+		if is(err, "RepositoryNotFoundException") {
+			err = nil // it was removed with its images
+		}
 		if err != nil || found != "" {
 			return err
 		}
@@ -94,8 +98,7 @@ func (e *Environment) Tag(ctx context.Context, digests map[string]string, tag st
 
 // describeImage is the digest of what a repository has under a tag or digest;
 // "" if nothing.
-func (e *Environment) describeImage(ctx context.Context, service string, id types.ImageIdentifier) (digest string, err error) {
-	repository := e.platform.RepositoryName(service)
+func (e *Environment) describeImage(ctx context.Context, repository string, id types.ImageIdentifier) (digest string, err error) {
 	reference := imageReference(repository, id)
 	out, err := e.ecr.DescribeImages(ctx, &ecr.DescribeImagesInput{
 		RegistryId:     &e.platform.Account,

@@ -117,16 +117,19 @@ func TestDigestsOfATag(t *testing.T) {
 func TestMissingImages(t *testing.T) {
 	inWorld(t, options{}, func(w *world) {
 		r := newRegistry(w.wire)
-		digests := map[string]string{
-			"api": r.push("doc-platform/api", "api"), "frontend": "sha256:gone", "mcp": "sha256:gone",
-			"removed": "sha256:gone", // from the platform, and its repository with it
+		images := map[string]string{
+			"api": w.platform.RepositoryURL("api") + "@" + r.push("doc-platform/api", "api"), "frontend": w.platform.RepositoryURL("frontend") + "@sha256:gone",
+			// No services of the platform any more: one ran the image of another one, of
+			// one the repository was removed with it.
+			"copy": w.platform.RepositoryURL("mcp") + "@sha256:gone", "removed": w.platform.RepositoryURL("none") + "@sha256:gone",
+			"public": "public.ecr.aws/nginx/nginx@sha256:gone", "unborn": w.platform.RepositoryURL("mcp") + ":template", "unknown": "",
 		}
-		got := ok(w.env.Missing(w.ctx, digests))(t)
-		if diff := cmp.Diff([]string{"frontend", "mcp"}, got); diff != "" {
+		got := ok(w.env.Missing(w.ctx, images))(t)
+		if diff := cmp.Diff([]string{"copy", "frontend", "removed"}, got); diff != "" {
 			t.Errorf("missing (- want, + got):\n%s", diff)
 		}
 		// What cannot be pulled for another reason is not called missing.
-		if _, err := w.env.Missing(w.ctx, map[string]string{"api": "archived"}); err == nil ||
+		if _, err := w.env.Missing(w.ctx, map[string]string{"api": w.platform.RepositoryURL("api") + "@archived"}); err == nil ||
 			!strings.Contains(err.Error(), "look up image doc-platform/api@archived: nobody can pull it: ECR calls it ARCHIVED") {
 			t.Errorf("archived: %v", err)
 		}

@@ -107,7 +107,7 @@ func TestPain04RollbackTargetGone(t *testing.T) {
 		if err := w.env.Tag(w.ctx, map[string]string{"s01": kept}, "release-v1"); err != nil || r.tags["doc-platform/s01:release-v1"] != kept {
 			t.Errorf("release-v1 is %s: %v", r.tags["doc-platform/s01:release-v1"], err)
 		}
-		if missing := ok(w.env.Missing(w.ctx, map[string]string{"s01": digest("s01", "one")}))(t); !slices.Equal(missing, []string{"s01"}) {
+		if missing := ok(w.env.Missing(w.ctx, map[string]string{"s01": w.image("s01", "one")}))(t); !slices.Equal(missing, []string{"s01"}) {
 			t.Errorf("missing %v", missing)
 		}
 	})
