@@ -59,7 +59,7 @@ func TestRestartCommand(t *testing.T) {
 	// New tasks that never run.
 	w.script.On(imageDigest("mcp", commit), ecstest.Behaviour{Stuck: true})
 	_, stderr = w.must(console.ExitRolledBack, "restart", "-env", "staging", "-service", "mcp", "-timeout", "8s")
-	mentions(t, stderr, "tfpipeline: watch: ", "not done within 8s", "service mcp: ECS brought the tasks of before back", "dossier: ", "next: what runs: tfpipeline status -env staging")
+	mentions(t, stderr, "tfpipeline: watch: ", "not done within 8s", "service mcp: ECS brought the earlier tasks back", "dossier: ", "next: what runs: tfpipeline status -env staging")
 	if left := w.keys("locks/"); left != nil {
 		t.Errorf("locks: %v", left)
 	}

@@ -233,7 +233,7 @@ func TestInterruptedPromotion(t *testing.T) {
 	stdout, _ = w.must(console.ExitOK, "status", "-env", "staging")
 	mentions(t, stdout, "lock: promote v1.1.0, by ada since", "not at work: it was left interrupted", "! an attempt was left interrupted")
 	_, stderr = w.must(console.ExitFailed, "run", "-env", "staging", "-task", "migrate")
-	mentions(t, stderr, "ada holds it since", "for promote v1.1.0")
+	mentions(t, stderr, "ada has held it since", "for promote v1.1.0")
 
 	stdout, stderr = w.must(console.ExitOK, "promote", "-env", "staging", "-release", "v1.1.0")
 	mentions(t, stdout, "staging: v1.1.0 is deployed to every service")

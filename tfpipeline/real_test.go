@@ -279,7 +279,7 @@ func TestRealHeldLock(t *testing.T) {
 	// One that waits too little is refused, with the holder's name: an apply by
 	// the environment's lease, a plan by the state lock.
 	_, stderr := f.run(1, "apply", "-env", "staging", "-yes", "-lock-timeout", "1s")
-	contains(t, "stderr", stderr, "waiting for the lock", "holds it since", "for apply", "next: wait for it, and see tfpipeline status -env staging")
+	contains(t, "stderr", stderr, "waiting for the lock", "has held it since", "for apply", "next: wait for it, and see tfpipeline status -env staging")
 	_, stderr = f.run(1, "plan", "-env", "staging", "-lock-timeout", "1s")
 	contains(t, "stderr", stderr, "of tfpipeline, holds the state lock since", "the state is locked by", "next: wait for it: its lock ends by itself")
 

@@ -30,9 +30,9 @@ func TestAccess(t *testing.T) {
 		{"S3 to a stranger", errors.New("Access Denied"), "AccessDenied", ": the credentials lack s3:PutObject"},
 		{"HEAD", errors.New("Forbidden"), "Forbidden", ": the credentials lack s3:PutObject"},
 		{"errors common to all", errors.New("no"), "NotAuthorized", ": the credentials lack s3:PutObject"},
-		{"JSON", errors.New("The security token included in the request is expired"), "ExpiredTokenException", ": the credentials do not last"},
-		{"Query of EC2", errors.New("AWS was not able to validate the provided access credentials"), "AuthFailure", ": the credentials do not last"},
-		{"no answer", errors.New("get identity: get credentials: failed to refresh cached credentials, no EC2 IMDS role found"), "", ": the credentials do not last"},
+		{"JSON", errors.New("The security token included in the request is expired"), "ExpiredTokenException", ": the credentials are not valid, or not for long enough"},
+		{"Query of EC2", errors.New("AWS was not able to validate the provided access credentials"), "AuthFailure", ": the credentials are not valid, or not for long enough"},
+		{"no answer", errors.New("get identity: get credentials: failed to refresh cached credentials, no EC2 IMDS role found"), "", ": the credentials are not valid, or not for long enough"},
 		{"JSON", errors.New("Rate exceeded"), "ThrottlingException", ""},
 		{"no answer", errors.New("connection reset"), "", ""},
 	} {
@@ -50,7 +50,7 @@ func TestCredentialsThatEndTooSoon(t *testing.T) {
 		p := w.start()
 		q := Request{Tag: "v1.2", Timeout: 30 * time.Minute, CredentialsEnd: time.Now().Add(20 * time.Minute)}
 		_, err := p.promote(t.Context(), q)
-		e := wantError(t, err, Untouched, StepLock, "they are valid until", "the credentials do not last")
+		e := wantError(t, err, Untouched, StepLock, "they are valid until", "the credentials are not valid, or not for long enough")
 		if e.Next[0].Advice != AdviceRenew || len(p.calls) > 0 {
 			t.Errorf("next %s after calls %q", advised(e.Next), p.calls)
 		}

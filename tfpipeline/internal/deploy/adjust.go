@@ -24,8 +24,8 @@ type AdjustRequest struct {
 	ID string
 	// Services are names; none means all of the platform's.
 	Services []string
-	// Tasks is the number that Scale gives each service: of one that is autoscaled
-	// the least.
+	// Tasks is the number of tasks that Scale gives each service; for an autoscaled
+	// service, the minimum.
 	Tasks int
 	// Actor is who asks, Caller the ARN of the credentials, RunURL where the log is,
 	// Why is told to whoever finds the lock held.
@@ -186,9 +186,9 @@ func (a *adjustment) choose(current *Record) error {
 	}
 	lacks := strings.Join(slices.DeleteFunc(slices.Clone(a.names), func(name string) bool { return slices.Contains(names, name) }), ", ")
 	if a.named || len(names) == 0 {
-		return fmt.Errorf("%s is no part of %s, which runs, and may have a placeholder only: promote first", lacks, current.Release)
+		return fmt.Errorf("%s is no part of %s, the current release, and may only have a placeholder image: promote first", lacks, current.Release)
 	}
-	a.warn("%s is no part of %s, which runs, and is left as it is: promote first", lacks, current.Release)
+	a.warn("%s is no part of %s, the current release, and is left as it is: promote first", lacks, current.Release)
 	a.names = names
 	return nil
 }
@@ -268,7 +268,7 @@ func (a *adjustment) run(ctx context.Context) *Error {
 	return f
 }
 
-// do runs one or several steps, and tells the observer.
+// do runs one step, and tells the observer.
 func (a *adjustment) do(ctx context.Context, s StepName, f func(context.Context) error) error {
 	began := time.Now()
 	a.enter(s)
@@ -307,8 +307,9 @@ func (a *adjustment) restart(ctx context.Context) (StepName, error) {
 	return StepVerify, a.do(ctx, StepVerify, func(ctx context.Context) error { return a.verify(ctx, a.digests, a.window(a.env)) })
 }
 
-// findDeployments waits until ECS shows the deployments of a restart: what it
-// showed before brings the same task definitions, and has succeeded long ago.
+// findDeployments waits until ECS shows the deployments of a restart. The deployment
+// that it showed before does not count: it has the same task definition, and has
+// succeeded.
 func (a *adjustment) findDeployments(ctx context.Context, names []string, deployments map[string]string) error {
 	for began := time.Now(); ; {
 		services, err := a.describeServices(ctx, names)
@@ -414,9 +415,9 @@ func (a *adjustment) undo(ctx context.Context) (outcome Outcome, err error) {
 	return outcome, err
 }
 
-// scaleBack sets the numbers of tasks to what they were: of a service that is
-// autoscaled the least. Autoscaling may have started more meanwhile; it stops by itself
-// those that are not needed.
+// scaleBack sets the numbers of tasks to what they were; for an autoscaled service, the
+// minimum. Autoscaling may have started more tasks meanwhile. By itself it stops those
+// that are not needed.
 func (a *adjustment) scaleBack(ctx context.Context) (Outcome, error) {
 	var problems []error
 	for _, name := range a.names {
@@ -442,9 +443,9 @@ func (a *adjustment) scaleBack(ctx context.Context) (Outcome, error) {
 	return RolledBack, nil
 }
 
-// stopRestart has ECS go back to the tasks of before wherever the new ones are not
-// there yet, and waits for that. Where they have replaced the others, there is nothing
-// left to go back to.
+// stopRestart has ECS go back to the earlier tasks of each service whose new tasks have
+// not replaced them yet, and waits for that. A service whose tasks are all new has
+// nothing left to go back to.
 func (a *adjustment) stopRestart(ctx context.Context) (Outcome, error) {
 	a.findWritten(ctx)
 	var arns []string
@@ -560,7 +561,7 @@ func (a *adjustment) left() []string {
 		case own.Outcome == RolledBack && a.record.Kind == KindScale:
 			left = append(left, fmt.Sprintf("service %s was set back to %d tasks", name, own.DesiredBefore))
 		case own.Outcome == RolledBack:
-			left = append(left, fmt.Sprintf("service %s: ECS brought the tasks of before back", name))
+			left = append(left, fmt.Sprintf("service %s: ECS brought the earlier tasks back", name))
 		case own.Started.IsZero() || own.Outcome == Untouched:
 			left = append(left, fmt.Sprintf("service %s was not changed", name))
 		case own.Deployment != "":

@@ -61,8 +61,8 @@ func TestRestartFails(t *testing.T) {
 		code      int
 		says      []string
 	}{
-		{"the circuit breaker brings the tasks of before back", behaviour{after: 30 * time.Second, fails: true, reason: "exit code 1"},
-			RolledBack, StepWatch, console.ExitRolledBack, []string{"service api: deployment", "service api: ECS brought the tasks of before back"}},
+		{"the circuit breaker brings the earlier tasks back", behaviour{after: 30 * time.Second, fails: true, reason: "exit code 1"},
+			RolledBack, StepWatch, console.ExitRolledBack, []string{"service api: deployment", "service api: ECS brought the earlier tasks back"}},
 		{"which fails", behaviour{after: 30 * time.Second, fails: true, rollbackFails: true},
 			Broken, StepWatch, console.ExitBroken, []string{"1 of 1 services could not be rolled back", "rollback failed"}},
 		{"nothing is brought back", behaviour{after: 30 * time.Second, fails: true, noRollback: true}, Broken, StepWatch, console.ExitBroken, []string{"its deployment is stopped"}},
@@ -113,7 +113,7 @@ func TestRestartFailsHalfWay(t *testing.T) {
 		outcome Outcome
 		says    []string
 	}{
-		{"it is gone back", fails, false, RolledBack, []string{"service api: ECS brought the tasks of before back", "service mcp was not changed"}},
+		{"it is gone back", fails, false, RolledBack, []string{"service api: ECS brought the earlier tasks back", "service mcp was not changed"}},
 		{"ECS shows nothing", fails, true, Broken, []string{"1 of 2 services could not be rolled back (api: it was restarted, and ECS may be replacing its tasks)", "service api may have been changed", "service mcp was not changed"}},
 		{"nobody knows of the second", timesOut, true, Broken, []string{"2 of 2 services", "service mcp may have been changed"}},
 	} {
@@ -185,7 +185,7 @@ func TestAdjustRefused(t *testing.T) {
 		refused("1 task", err, "allows 2 to 6")
 		w.lease = &Lease{Environment: testEnv, RecordID: "other", Actor: "bob", Kind: KindPromote}
 		_, err = w.start().Restart(t.Context(), AdjustRequest{})
-		refused("a held lock", err, "bob holds it")
+		refused("a held lock", err, "bob has held it")
 		w.lease = nil
 		api := w.services["api"]
 		api.latest.State = DeploymentInProgress

@@ -43,7 +43,8 @@ func (a *attempt) plan(ctx context.Context) (Plan, error) {
 	return plan, nil
 }
 
-// apply applies that very plan, and waits for the deployments that it causes.
+// apply applies the plan that the step plan made, and waits for the deployments that it
+// causes.
 func (a *attempt) apply(ctx context.Context, plan Plan, found *checks) error {
 	if a.journal.Phase.applied() {
 		return nil
@@ -226,9 +227,8 @@ func (o *operation) describeTaskDefinitions(ctx context.Context, arns []string, 
 	return found, nil
 }
 
-// revive returns task definitions that services can be set to, given those of a
-// release by service: the same where they are ACTIVE, or else copies that run
-// the same image.
+// revive returns a task definition that each service can be set to: the release's own,
+// which wanted gives by service, if it is ACTIVE, or else a copy with the same image.
 func (g registrar) revive(ctx context.Context, wanted map[string]string, release Release) (map[string]string, error) {
 	found, err := g.describeTaskDefinitions(ctx, slices.Sorted(maps.Values(wanted)), release)
 	if err != nil {
@@ -246,7 +246,7 @@ func (g registrar) revive(ctx context.Context, wanted map[string]string, release
 		_, service := g.Platform.Service(name)
 		_, task := g.Platform.Task(name)
 		if !known && !service && !task {
-			return nil, fmt.Errorf("task definition %s is gone, and this program's gen/config, which could make it once more, lacks %s: roll back with the program of %s", short(arn), name, release)
+			return nil, fmt.Errorf("task definition %s is gone and cannot be made again, since this program's gen/config lacks %s: roll back with the program of %s", short(arn), name, release)
 		}
 		if !known {
 			if g.templates == nil {
@@ -261,7 +261,7 @@ func (g registrar) revive(ctx context.Context, wanted map[string]string, release
 				return nil, fmt.Errorf("task definition %s of %s is gone, and there is no template to make it from", short(arn), name)
 			}
 		}
-		g.warn("task definition %s of %s is no longer active: registering it once more from %s", short(arn), name, short(template))
+		g.warn("task definition %s of %s is no longer active: registering it again from %s", short(arn), name, short(template))
 		if active[name], err = g.register(ctx, release, Revision{Name: name, Template: template, Image: image}); err != nil {
 			return nil, err
 		}

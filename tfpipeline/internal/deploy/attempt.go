@@ -51,12 +51,12 @@ type attempt struct {
 	lease    *heldLease
 	flight   *flight
 	evidence Evidence
-	refusal  error // why it failed
+	refusal  error // why the attempt failed
 	// unrecorded: the request named no release, so there is nothing to record.
 	unrecorded bool
 }
 
-// record is the attempt's, so far.
+// record is the attempt's record so far.
 func (a *attempt) record() *Record { return &a.journal.Record }
 
 func (p *Pipeline) attempt(ctx context.Context, kind Kind, q Request) (Record, error) {
@@ -106,7 +106,7 @@ func (a *attempt) run(ctx context.Context) (Record, error) {
 	a.flight = newFlight(a.operation, a.lease)
 	defer context.AfterFunc(ctx, func() { a.flight.mark(ctx) })()
 	if a.request.DryRun {
-		a.lease.limit() // there is no lock that it would begin with
+		a.lease.limit() // a dry run takes no lock, which would start the limit
 	}
 	promotion, rollback := a.steps()
 	for i := 0; ; i++ {
@@ -157,7 +157,7 @@ func (a *attempt) do(ctx context.Context, s step) error {
 	a.tellInFlight()
 	a.emit(Event{Kind: EventStep})
 	err := s.run(ctx)
-	if !s.name.ends() { // from record on it is stored as it is
+	if !s.name.ends() { // the step record stores the record, so later steps are not in it
 		a.timed(s.name, began)
 	}
 	kind := EventDone
@@ -180,7 +180,7 @@ func (a *attempt) timed(s StepName, began time.Time) {
 	a.record().Steps = append(slices.Clip(a.record().Steps), StepTime{s, began, time.Now()})
 }
 
-// because adds what ended a context to the error that this led to.
+// because adds the cause that ended a context to the error that followed from it.
 func because(ctx context.Context, err error) error {
 	cause := context.Cause(ctx)
 	if cause == nil || errors.Is(err, cause) {
@@ -195,7 +195,7 @@ func (a *attempt) enterPhase(p Phase) {
 	a.own, a.journal.Phase = p, max(a.journal.Phase, p)
 }
 
-// ended tells the observer how it ended.
+// ended tells the observer how the attempt ended.
 func (a *attempt) ended() {
 	r := hideRecord(a.Redactor, *a.record())
 	a.emit(Event{Kind: EventEnd, Message: string(r.Outcome), Elapsed: time.Since(a.begun), Record: &r})
@@ -224,8 +224,8 @@ const (
 	StepRollBack StepName = "roll back"
 )
 
-// step is one part of an attempt. It finds in the journal what an earlier attempt,
-// which it continues, has done of it, and does the rest.
+// step is one part of an attempt. If the attempt continues an earlier one, the step
+// finds in the journal what that one has done of it, and does the rest.
 type step struct {
 	name StepName
 	run  func(context.Context) error
@@ -234,8 +234,8 @@ type step struct {
 // steps are those of a promotion and of a rollback, in order, with what they hand
 // on to one another. No service changes its release before update. The first two
 // are the same, since the promotion of an older release becomes a rollback in
-// resolve. A dry run ends with plan, that of a rollback with preflight: it knows
-// neither Terraform nor a build.
+// resolve. A dry run ends with plan. That of a rollback ends with preflight, since a
+// rollback uses neither Terraform nor a build.
 func (a *attempt) steps() (promotion, rollback []step) {
 	var (
 		digests     map[string]string // by service, as are those below
@@ -260,7 +260,7 @@ func (a *attempt) steps() (promotion, rollback []step) {
 		}},
 		{StepVerify, func(ctx context.Context) error { return a.verify(ctx, services, digests) }},
 		{StepRecord, a.store},
-		{StepUnlock, func(ctx context.Context) error { a.settleLock(ctx, ""); return nil }}, // or it ends by itself
+		{StepUnlock, func(ctx context.Context) error { a.settleLock(ctx, ""); return nil }}, // if this fails, the lease expires
 		{StepNotify, a.notify},
 	}
 	promotion = append([]step{
@@ -277,8 +277,8 @@ func (a *attempt) steps() (promotion, rollback []step) {
 	return promotion, rollback
 }
 
-// Steps are the names of the steps of an attempt, in their order. None is known
-// before a restart or scale.
+// Steps returns the names of the steps of an attempt, in their order; none for a
+// restart or a scale.
 func Steps(kind Kind) []StepName {
 	if kind != KindPromote && kind != KindRollback {
 		return nil
@@ -315,16 +315,16 @@ type Event struct {
 	Kind        EventKind `json:"kind"`
 	// Step is the one at work; StepRollBack while services are rolled back.
 	Step StepName `json:"step,omitempty"`
-	// Service is set if it is about one, or about a one-off task.
+	// Service is the service or one-off task that the event is about, if any.
 	Service string `json:"service,omitempty"`
 	// Message is a sentence without a full stop.
 	Message string `json:"message,omitempty"`
-	// Elapsed is how long the step took, at its end.
+	// Elapsed is how long a step that ended took; for EventEnd, the whole attempt.
 	Elapsed time.Duration `json:"elapsed_ns,omitempty"`
-	// Deployment is a service's, as last seen, for EventDeployment.
+	// Deployment is a service's deployment as last seen, for EventDeployment.
 	Deployment *Deployment `json:"deployment,omitempty"`
-	// Record is the attempt's so far, without its events; set for EventEnd, and
-	// once it is resolved what is deployed.
+	// Record is the attempt's record so far; set for EventEnd, and at the end of the
+	// step resolve.
 	Record *Record `json:"record,omitempty"`
 }
 
@@ -341,7 +341,7 @@ const (
 	EventWarning EventKind = "warning"
 	// EventWait: waiting for a lock or for somebody else's deployment.
 	EventWait EventKind = "wait"
-	// EventDeployment: a deployment has moved.
+	// EventDeployment: a deployment has changed.
 	EventDeployment EventKind = "deployment"
 	// EventService is a line of a service's event log, EventLog one that a
 	// one-off task wrote.
@@ -466,7 +466,7 @@ func (a *attempt) resolve(ctx context.Context) (digests map[string]string, err e
 	if a.request.DryRun {
 		return digests, nil
 	}
-	// The lease says what for, to whoever finds the lock held.
+	// The lease tells whoever finds the lock held what it is held for.
 	err = a.retryCall(ctx, func(ctx context.Context) error {
 		return a.lease.renew(ctx, func(l *Lease) { l.Release, l.Kind = a.record().Release, a.record().Kind })
 	})
@@ -476,7 +476,7 @@ func (a *attempt) resolve(ctx context.Context) (digests map[string]string, err e
 	return digests, nil
 }
 
-// digests finds those of a release's images, by service.
+// digests finds the digests of a release's images, by service.
 func (o *operation) digests(ctx context.Context, release Release, services []string) (map[string]string, error) {
 	digests, err := retry(ctx, o, func(ctx context.Context) (map[string]string, error) {
 		return o.Images.Digests(ctx, release.Commit, services)
@@ -572,10 +572,11 @@ func (a *attempt) resolveTarget(ctx context.Context, current *Record) error {
 	return nil
 }
 
-// otherServices are those of the records that this program's platform has no more, or
-// not yet, as far as ECS shows them. A rollback takes them along, or they would go on
-// with the release that is rolled back from. Those that ran ECS may show late; one that
-// it goes on showing as gone, or that only the target has, does not hold up the others.
+// otherServices are the services in the records that this program's platform no longer
+// has, or does not have yet, and that ECS shows. A rollback includes them, or they
+// would keep the release that is rolled back from. ECS may show a service that ran only
+// after a while, so this waits for it. It does not wait as long for a service that ECS
+// keeps showing as gone, or that only the target has.
 func (a *attempt) otherServices(ctx context.Context, target *Record, records ...*Record) ([]string, error) {
 	var ran []string
 	for _, r := range records {
@@ -638,8 +639,8 @@ func inOrder(names []string, r *Record) []string {
 	return list
 }
 
-// recorded leaves out the services that a record does not know: the target of a
-// rollback had none of them, or the attempt that is continued.
+// recorded leaves out the services that a record lacks: the target of a rollback, or
+// the attempt that is continued, did not have them.
 func recorded(names []string, r *Record) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(s string) bool { return r.Services[s] == nil })
 }

@@ -25,7 +25,7 @@ func TestChange(t *testing.T) {
 				t.Errorf("the lease is not kept: %v, %+v", context.Cause(ctx), lease)
 			}
 			_, err := w.start().promote(t.Context(), Request{Tag: "v1.2", LockWait: -1})
-			wantError(t, err, Untouched, StepLock, "ada holds it since", "for apply (by hand)")
+			wantError(t, err, Untouched, StepLock, "ada has held it since", "for apply (by hand)")
 			other := w.start()
 			_, notFree := other.Pipeline.Free(t.Context(), ChangeRequest{Kind: KindDestroy})
 			for _, err := range []error{
@@ -137,7 +137,7 @@ func TestKilledWithoutAJournal(t *testing.T) {
 			})
 		},
 	}
-	left := map[Kind]string{KindRestart: "services may have been restarted", KindScale: "services may have another number of tasks", KindSecret: "secret invite-keys has the new value if"}
+	left := map[Kind]string{KindRestart: "services may have been restarted", KindScale: "services may have another number of tasks", KindSecret: "if the current value of secret invite-keys was stored after"}
 	next := map[Kind]string{KindRestart: "inspect: status", KindScale: "inspect: status", KindSecret: "check: secrets list"}
 	finders := map[string]func(context.Context, *process, Lease) error{
 		"a promotion": func(ctx context.Context, p *process, _ Lease) error {
@@ -205,7 +205,7 @@ func TestKilledEarlier(t *testing.T) {
 		if _, err := w.start().promote(t.Context(), Request{Tag: "v1.2"}); err != nil {
 			t.Fatal(err)
 		}
-		if r := w.records[before]; r.Outcome != Interrupted || r.Secret != "" || len(r.Left) != 1 || !strings.HasPrefix(r.Left[0], "a secret has the new value if") {
+		if r := w.records[before]; r.Outcome != Interrupted || r.Secret != "" || len(r.Left) != 1 || !strings.HasPrefix(r.Left[0], "if the current value of a secret was stored after") {
 			t.Errorf("%+v", r)
 		}
 	})

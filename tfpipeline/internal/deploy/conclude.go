@@ -22,9 +22,9 @@ func (a *attempt) refuse(_ context.Context, err error) (Record, error) {
 	return told, &Error{Step: StepLock, Outcome: Untouched, Next: r.Next, Record: told, Err: a.Redactor.Error(err)}
 }
 
-// fail ends an attempt that failed: it leaves the services well, says how they
-// were left, and keeps or gives back the lock accordingly. ctx is the caller's,
-// which an interrupt ends.
+// fail ends an attempt that failed: it rolls the services back where that is needed,
+// says how they were left, and keeps the lock or gives it back accordingly. ctx is the
+// caller's, which an interrupt ends.
 func (a *attempt) fail(ctx context.Context, step StepName, err error) (Record, error) {
 	a.lease.inTime()
 	if ctx.Err() != nil {
@@ -93,8 +93,8 @@ func (e interruptedError) Error() string {
 }
 func (e interruptedError) Unwrap() error { return e.err }
 
-// leaveAsItWas gives back the lock of an earlier attempt, which this one was to
-// continue or end but failed before it changed anything. That can still be done later.
+// leaveAsItWas hands back the lock of an earlier attempt. This run was to continue or
+// end that attempt, but failed before it changed anything. A later run can still do so.
 func (a *attempt) leaveAsItWas(ctx context.Context) Outcome {
 	outcome := Untouched
 	touched := a.from.attempt().touched()
@@ -154,7 +154,7 @@ func (a *attempt) closeUp(ctx context.Context) []string {
 	if kept == "" && !idle {
 		undone = append(undone, a.settleLock(ctx, "")...)
 	}
-	if err := a.notify(ctx); err != nil { // nobody waits for a webhook with the lock in hand
+	if err := a.notify(ctx); err != nil { // last: a slow webhook does not keep others waiting for the lock
 		a.warn("%v", err)
 	}
 	return undone
@@ -201,7 +201,7 @@ func (o *operation) forgetDead(ctx context.Context, dead string) {
 	}
 	ctx, cancel := o.finishing(ctx)
 	defer cancel()
-	for range 3 { // a lock that is renewed all the same is left
+	for range 3 { // a lock that goes on being renewed is left alone
 		after, err := retry(ctx, o, func(ctx context.Context) (time.Duration, error) { return o.Infrastructure.ForgetDead(ctx, dead) })
 		if err != nil {
 			o.warn("remove the state lock of %s, which died: %v", dead, err)
@@ -222,7 +222,7 @@ func (a *attempt) notify(ctx context.Context) error {
 	if a.Notifier == nil {
 		return nil
 	}
-	if ctx.Err() != nil { // whoever was interrupted may soon be killed
+	if ctx.Err() != nil { // an interrupted process may soon be killed
 		defer a.notifyDied(ctx)
 	} else {
 		a.notifyDied(ctx)
@@ -241,7 +241,7 @@ func (a *attempt) notifyDied(ctx context.Context) {
 	}
 	died, err := a.history.died(ctx, own)
 	if err != nil {
-		a.warn("find out whose end nobody was told of: %v", err)
+		a.warn("look for attempts whose end nobody was told of: %v", err)
 	}
 	for _, r := range died {
 		a.tell(ctx, a.Notifier.NotifyDied, r)
@@ -342,14 +342,14 @@ func tellService(name string, s *ServiceRecord, outcome Outcome) string {
 
 // Error is how every attempt fails.
 type Error struct {
-	// Step is where.
+	// Step is the one that failed.
 	Step StepName
 	// Outcome is how the services were left.
 	Outcome Outcome
 	// Left are sentences on what the attempt left behind: migrations that ran,
 	// infrastructure that was applied, deployments in flight.
 	Left []string
-	// Next is what to do about it.
+	// Next is what somebody can do about it.
 	Next Next
 	// Record is the attempt's, complete even if it could not be stored.
 	Record Record
@@ -410,14 +410,14 @@ var (
 // credentials. It says nothing about a release.
 type AccessError struct {
 	// Permission is what the credentials lack, such as "ecs:ListTasks on
-	// arn:…"; empty if they are valid no longer.
+	// arn:…"; empty if they are not valid, or not for long enough.
 	Permission string
 	Err        error
 }
 
 func (e *AccessError) Error() string {
 	if e.Permission == "" {
-		return fmt.Sprintf("%v: the credentials do not last", e.Err)
+		return fmt.Sprintf("%v: the credentials are not valid, or not for long enough", e.Err)
 	}
 	return fmt.Sprintf("%v: the credentials lack %s", e.Err, e.Permission)
 }
@@ -449,8 +449,8 @@ var invalid = []string{
 	"InvalidToken", "RequestExpired", "TokenRefreshRequired", "UnrecognizedClientException",
 }
 
-// Denies reports whether a code is one by which AWS refuses what the caller has no
-// permission for. Services differ.
+// Denies reports whether AWS says with a code that the caller lacks a permission. Each
+// service has its own codes.
 func Denies(code string) bool {
 	switch code {
 	case "AccessDenied", "AccessDeniedException", // nearly all
@@ -466,7 +466,7 @@ func Denies(code string) bool {
 
 // Access makes an error an *AccessError if that is what AWS's code means; code
 // is empty if no answer came. action is the permission that the call needs, such
-// as "ecs:ListTasks", for where AWS does not name it.
+// as "ecs:ListTasks". It is used if AWS's message does not name one.
 func Access(err error, code, action string) error {
 	switch {
 	case slices.Contains(invalid, code):
@@ -498,8 +498,8 @@ func Transient(err error) error {
 	return transient{err}
 }
 
-// IsTransient reports whether an error was marked by Transient. That the lock
-// was lost for such a reason does not bring it back.
+// IsTransient reports whether an error was marked by Transient. The loss of the lock is
+// never transient, even if a transient error led to it.
 func IsTransient(err error) bool {
 	_, ok := errors.AsType[transient](err)
 	_, lost := errors.AsType[lostError](err)

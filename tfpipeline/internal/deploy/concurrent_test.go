@@ -26,7 +26,7 @@ func TestASecondAttemptWaitsForTheFirst(t *testing.T) {
 		}()
 		<-time.After(5 * time.Second)
 		_, err := w.start().promote(t.Context(), Request{Tag: "v1.3", LockWait: -1})
-		e := wantError(t, err, Untouched, StepLock, "the lock of production: grace holds it since", "promote v1.2 (release v1.2)")
+		e := wantError(t, err, Untouched, StepLock, "the lock of production: grace has held it since", "promote v1.2 (release v1.2)")
 		if !strings.HasPrefix(advised(e.Next), "wait: promote v1.3") {
 			t.Errorf("next %v", e.Next)
 		}
@@ -141,7 +141,7 @@ func TestALostLockStopsBeforeTheNextChange(t *testing.T) {
 			}
 		}
 		_, err := p.promote(t.Context(), Request{Tag: "v1.2"})
-		e := wantError(t, err, Interrupted, StepMigrate, "the lock was lost", "grace holds it", "task migrate goes on")
+		e := wantError(t, err, Interrupted, StepMigrate, "the lock was lost", "grace has held it", "task migrate goes on")
 		if e.ExitCode() != 130 || w.lease.RecordID != "other" {
 			t.Errorf("exit %d, lease %+v", e.ExitCode(), w.lease)
 		}

@@ -31,8 +31,8 @@ import (
 )
 
 // Pipeline is an environment with everything that a promotion needs of the
-// world. All fields but Freezer, Origin, Notifier, Observe, InFlight and Insisted are
-// required; Origin is required if the environment asks for a proof.
+// world. All fields are required but those whose comment says what nil or the zero
+// value means; Origin is required only if the environment asks for a proof.
 type Pipeline struct {
 	Platform    config.Platform
 	Environment string
@@ -55,7 +55,7 @@ type Pipeline struct {
 	Freezer Freezer
 	// Origin is the environment that a proof comes from.
 	Origin Origin
-	// Notifier tells people how it ended; nil tells nobody.
+	// Notifier tells people how an attempt ended; nil tells nobody.
 	Notifier Notifier
 	// Observe is told what happens, from one goroutine at a time; nil: nobody.
 	Observe func(Event)
@@ -95,7 +95,7 @@ type Request struct {
 	Reviewed string
 	// OverrideProof is the reason for promoting without a proof.
 	OverrideProof string
-	// Force promotes a rejected release, or rolls back behind a contract
+	// Force promotes a rejected release, or rolls back past a contract
 	// migration. What it overrode is recorded, with ForceReason if there is one.
 	Force       bool
 	ForceReason string
@@ -109,7 +109,7 @@ type Request struct {
 	// Timeout bounds everything from the lock to the verification, besides the
 	// health window; 0 means Limits.Total.
 	Timeout time.Duration
-	// CredentialsEnd is when the credentials are valid no longer; zero if they are
+	// CredentialsEnd is when the credentials expire; zero if they are
 	// renewed, or if nobody knows. An attempt whose time limit is later does not begin.
 	CredentialsEnd time.Time
 	// LockWait is how long to wait for a lock that somebody holds; 0 means
@@ -121,7 +121,7 @@ type Request struct {
 type Limits struct {
 	// Total bounds a promotion from lock to verification, besides the health window.
 	Total time.Duration
-	// LockWait is how long a held lock is waited for.
+	// LockWait is how long an attempt waits for a lock that somebody holds.
 	LockWait time.Duration
 	// Lease is how long a lock lives without being renewed; it is renewed
 	// three times in that span.
@@ -133,8 +133,8 @@ type Limits struct {
 	// Settle bounds the wait for services that another run, an apply or an
 	// earlier attempt set in motion.
 	Settle time.Duration
-	// Confirm is how long ECS has to show the same before that counts as a fact without
-	// a deployment to prove it. It is longer than a read of ECS lags behind a write.
+	// Confirm is how long ECS has to show the same thing before it counts as a fact, if
+	// no deployment proves it. A read of ECS lags behind a write by less than this.
 	Confirm time.Duration
 	// Verify bounds how long digests, targets and the URL may take to be right
 	// once ECS calls every deployment successful.
@@ -151,7 +151,7 @@ type Limits struct {
 	Collect time.Duration
 }
 
-// lag is longer than one read of ECS lags behind a write, mostly.
+// lag is the time by which a read of ECS may lag behind a write, in most cases.
 func (l Limits) lag() time.Duration { return l.Confirm / 6 }
 
 // DefaultLimits suit AWS.

@@ -35,8 +35,8 @@ type Scope struct {
 	Since time.Time
 }
 
-// Evidence is what was gathered. It may hold secrets until a Dossier is made
-// of it.
+// Evidence is what was gathered. It may hold secrets until hideEvidence has hidden
+// them.
 type Evidence struct {
 	Collected   time.Time                 `json:"collected"`
 	Events      map[string][]ServiceEvent `json:"events,omitempty"`
@@ -58,7 +58,7 @@ type StoppedTask struct {
 	Created        time.Time          `json:"created,omitzero"`
 	Stopped        time.Time          `json:"stopped,omitzero"`
 	Containers     []StoppedContainer `json:"containers,omitempty"`
-	// Log is the last it wrote.
+	// Log is the last lines that it wrote.
 	Log []LogLine `json:"log,omitempty"`
 }
 
@@ -113,8 +113,8 @@ func (t StoppedTask) Ended() string {
 	return ""
 }
 
-// crashed are the tasks that stopped by themselves: of each service the first, or
-// the first whose log is known, in the order in which the services failed.
+// crashed returns one task of each service that stopped by itself: the first whose log
+// is known, or else the first. They are in the order in which the services failed.
 func (e Evidence) crashed() []StoppedTask {
 	var crashed []StoppedTask
 	for _, t := range slices.SortedStableFunc(slices.Values(e.Stopped), func(a, b StoppedTask) int { return a.Stopped.Compare(b.Stopped) }) {
@@ -138,9 +138,9 @@ const (
 	keptText                         = 400       // bytes of a message
 )
 
-// kept is as much of evidence as a record keeps: the latest events of each service,
-// and the ends of the tasks that stopped, of each name the first. nil if there is
-// nothing.
+// kept is the part of the evidence that a record keeps: the latest events of each
+// service, and one stopped task of each name, which is the one that crashed returns, or
+// else the first. nil if there is nothing.
 func (e Evidence) kept() *Evidence {
 	short := func(text *string) { *text = clip(*text) }
 	events := map[string][]ServiceEvent{}

@@ -20,6 +20,6 @@ func ExampleProve() {
 	proof, err := deploy.Prove("staging", digests, past, 3*time.Minute, now)
 	fmt.Println(proof.Environment, proof.Baked, err)
 	// Output:
-	// no proof from staging: it has run this release for 4m0s, and 10m0s are asked for; at 2026-03-02T12:06:00Z that will be so
+	// no proof from staging: it has run this release for 4m0s, and 10m0s are required, which it will reach at 2026-03-02T12:06:00Z
 	// staging 4m0s <nil>
 }

@@ -52,8 +52,8 @@ type Index struct {
 	// Contracts are the contract migrations that were applied, or may have been.
 	Contracts []IndexedContract `json:"contracts,omitempty"`
 
-	// Unindexed are the records that the stored index lacked: an attempt sees to it
-	// last, after it has told people how it ended.
+	// Unindexed are the records that the stored index lacked: an attempt updates the
+	// index last, after it has told people how it ended.
 	Unindexed []Record `json:"-"`
 }
 
@@ -313,7 +313,7 @@ type history struct {
 	stored []Record
 }
 
-// read reads the history, and says what lies in it and is no record.
+// read reads the history, and warns of everything in it that is not a record.
 func (h *history) read(ctx context.Context) error {
 	type read struct {
 		index   Index
@@ -406,7 +406,7 @@ func (h *history) recordDead(ctx context.Context, left leftover) error {
 		}
 		err := h.operation.retryCall(ctx, func(ctx context.Context) error { return h.operation.History.Record(ctx, r) })
 		switch {
-		case errors.Is(err, ErrRecorded): // by itself, just now
+		case errors.Is(err, ErrRecorded): // the dead run's last request has just stored it
 			if err := h.read(ctx); err != nil {
 				return err
 			}
@@ -434,14 +434,14 @@ func (h *history) updateIndex(ctx context.Context) {
 	ctx, cancel := h.operation.finishing(ctx)
 	defer cancel()
 	if err := h.operation.retryCall(ctx, func(ctx context.Context) error { return h.operation.History.UpdateIndex(ctx, h.stored...) }); err != nil {
-		h.operation.warn("store the index of the history, which the next attempt does: %v", err)
+		h.operation.warn("the index of the history could not be stored, and the next attempt will store it: %v", err)
 	}
 }
 
 // died returns the records of attempts that ended without telling people, the
-// oldest first: all that the index lacks by now, without that of the attempt that
-// asks. Such an attempt may still be about to tell, unless its lease was taken
-// over; it is given the time that it has for that, if ctx lasts.
+// oldest first: all that the index still lacks, except the one of the attempt that
+// asks. An attempt whose lease was not taken over may still be about to tell people.
+// died waits for as long as that may take, unless ctx ends.
 func (h *history) died(ctx context.Context, own string) ([]Record, error) {
 	stored := func(id string) bool { return slices.ContainsFunc(h.stored, func(r Record) bool { return r.ID == id }) }
 	others := func(all []Record) []Record {
@@ -523,7 +523,7 @@ func (h *history) recordOf(ctx context.Context, d DeployedRelease) (*Record, err
 
 // named is the last deployment of a release that ran here, by a name that a
 // person gave. A tag is peeled: it may be younger than the deployment of its
-// commit, or have been moved since. Without a checkout what is recorded counts.
+// commit, or have been moved since. If that fails, the recorded tag counts.
 func (h *history) named(ctx context.Context, name string) *DeployedRelease {
 	of := h.deployed(name)
 	if of != nil && of.release.Tag != name {
@@ -544,8 +544,8 @@ func (h *history) named(ctx context.Context, name string) *DeployedRelease {
 }
 
 // free returns the lease that a change of a kind may take over, with what is known of
-// its holder; nil if there is none. It waits for a lease that is held, for as long as
-// it is told.
+// its holder; nil if there is none. It waits up to wait for a lease that somebody
+// holds.
 func (h *history) free(ctx context.Context, kind Kind, wait time.Duration) (*leftover, error) {
 	var holder *Lease
 	for said := ""; ; {

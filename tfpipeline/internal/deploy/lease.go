@@ -11,19 +11,18 @@ import (
 
 // Lock lets one attempt at a time work on an environment.
 type Lock interface {
-	// Holder returns the lease that exists, of whoever; nil if there is none.
+	// Holder returns the current lease, whoever holds it; nil if there is none.
 	Holder(ctx context.Context) (*Lease, error)
 	// Take stores a lease: where there is none, or in place of over, which is
-	// what Holder returned. It returns ErrLockTaken if that is not what is there
-	// by then: whoever gave over back may have done more.
+	// what Holder returned. It returns ErrLockTaken if the stored lease has changed
+	// since then, as its holder may have done more before giving it back.
 	Take(ctx context.Context, l Lease, over *Lease) (Lease, error)
-	// Renew stores the lease that is held with what has changed in it, or
-	// returns ErrLockLost.
+	// Renew stores the held lease with its changes, or returns ErrLockLost.
 	Renew(ctx context.Context, l Lease) (Lease, error)
 	// Release removes the lease that is held, or returns ErrLockLost.
 	Release(ctx context.Context, l Lease) error
-	// Remove removes the lease of somebody else, in this version of Holder's, or
-	// returns ErrLockLost if that is not there any more.
+	// Remove removes somebody else's lease if it still has this version, as Holder
+	// returned it, and otherwise returns ErrLockLost.
 	Remove(ctx context.Context, version string) error
 }
 
@@ -80,13 +79,13 @@ type Lease struct {
 	// empty until that is known.
 	Release Release `json:"release"`
 	// Actor is who holds it, Caller the ARN of the credentials if it is known, RunURL
-	// where its log is, Why what for.
+	// where its log is, Why what it is held for.
 	Actor  string `json:"actor"`
 	Caller string `json:"caller,omitempty"`
 	RunURL string `json:"run_url,omitempty"`
 	Why    string `json:"why"`
-	// Secret is the name of the one that gets a new value; leases of earlier programs
-	// have none.
+	// Secret is the name of the secret that gets a new value; leases of earlier
+	// programs have none.
 	Secret string `json:"secret,omitempty"`
 	// Since is when it was taken, Until when it ends if it is not renewed, both
 	// by the holder's clock, which nobody else relies on.
@@ -97,9 +96,9 @@ type Lease struct {
 	// Left is the outcome of a run that ended and left something to be
 	// continued: interrupted or broken. Such a lease does not end by itself.
 	Left Outcome `json:"left,omitempty"`
-	// Version is the stored object's, for the adapter. Age is how long before it
-	// was read it was stored, by the store's clock: the only one that all
-	// machines share.
+	// Version is the stored object's, for the adapter. Age is how old the lease was
+	// when it was read, by the store's clock, which is the only one that all machines
+	// share.
 	Version string        `json:"-"`
 	Age     time.Duration `json:"-"`
 }
@@ -123,7 +122,7 @@ func (l Lease) died() (Record, bool) {
 	}
 	switch l.Kind {
 	case KindRestart:
-		r.Left = []string{"services may have been restarted: ECS goes on with the deployments that it has begun"}
+		r.Left = []string{"services may have been restarted: ECS continues the deployments that it has begun"}
 	case KindScale:
 		r.Left = []string{"services may have another number of tasks, until the next promotion"}
 	case KindSecret:
@@ -388,16 +387,16 @@ func (h *heldLease) release(ctx context.Context) error {
 	})
 }
 
-// mark says in the lease that it has to be continued, and goes on keeping it.
+// mark says in the lease that the attempt has to be continued, and keeps the lease.
 func (h *heldLease) mark(ctx context.Context, left Outcome) error {
 	return h.renew(ctx, func(l *Lease) { l.Left = left })
 }
 
-// leave stops the renewals, and says in the lease that it has to be continued.
+// leave stops the renewals, and says in the lease that the attempt has to be continued.
 func (h *heldLease) leave(ctx context.Context, left Outcome) error {
 	h.stop()
 	if h.valid() == nil && h.stored().Left == left {
-		return nil // it is marked
+		return nil // mark has said so already
 	}
 	return h.retryCall(ctx, func(ctx context.Context) error {
 		return h.renew(ctx, func(l *Lease) { l.Left, l.Until = left, time.Now() })
@@ -428,7 +427,7 @@ func heldBy(l *Lease) string {
 	if l.Kind == KindPromote || l.Kind == KindRollback {
 		what += " " + l.Release.String()
 	}
-	s := fmt.Sprintf("%s holds it since %s for %s (%s)", l.Actor, l.Since.UTC().Format(time.RFC3339), what, l.Why)
+	s := fmt.Sprintf("%s has held it since %s for %s (%s)", l.Actor, l.Since.UTC().Format(time.RFC3339), what, l.Why)
 	if l.RunURL != "" {
 		s += ", see " + l.RunURL
 	}
@@ -459,8 +458,8 @@ type ChangeRequest struct {
 	// ID is the change's, made by NewID; "" has one made.
 	ID                         string
 	Actor, Caller, Why, RunURL string
-	// LockWait is how long a lease that somebody holds is waited for; 0 is not at
-	// all. That of a killed change is free once nobody renewed it for its span.
+	// LockWait is how long to wait for a lease that somebody holds; 0 means not at all.
+	// The lease of a killed change is free once nobody has renewed it for its span.
 	LockWait time.Duration
 
 	secret string // that gets a new value
@@ -541,7 +540,7 @@ func (r *Record) unknownValue() {
 	if r.Secret == "" {
 		which = "a secret"
 	}
-	r.Left = []string{fmt.Sprintf("%s has the new value if its current one was stored after %s, else the one from before: then store it again",
+	r.Left = []string{fmt.Sprintf("if the current value of %s was stored after %s, it is the new one; otherwise it is the old one, and the new one has to be stored again",
 		which, r.Started.UTC().Format(time.RFC3339))}
 	r.Next = Next{{Advice: AdviceCheck, Verb: VerbListSecrets}}
 }
@@ -589,9 +588,8 @@ func (p *Pipeline) change(ctx context.Context, q ChangeRequest, work func(contex
 	return err
 }
 
-// lock takes the environment's lock: at once if it is free, after waiting if
-// somebody is at work, and from an attempt that did not finish only to continue
-// or to end that.
+// lock takes the environment's lock. It waits for a holder that is at work. It takes
+// the lock from an attempt that did not finish only to continue or to end that attempt.
 func (a *attempt) lock(ctx context.Context) error {
 	began := time.Now()
 	wait := a.request.LockWait
@@ -670,13 +668,13 @@ func (o *operation) peel(ctx context.Context, tag string) (string, error) {
 	return commit, nil
 }
 
-// takeLock stores the lease. What a later run has to know is stored before: as
-// soon as the lease is ours, nothing else leads to the attempt that left it.
+// takeLock stores the lease. It stores the journal first: once the lease is ours, only
+// our journal leads a later run to the attempt that left the lease.
 func (a *attempt) takeLock(ctx context.Context, c continuation, over *Lease) error {
 	fresh := a.journal
 	a.journal, a.from = c.begin(fresh), c
 	if a.journal.Phase == PhaseRollingBack {
-		a.services = inOrder(a.services, a.record()) // no step comes that would
+		a.services = inOrder(a.services, a.record()) // no later step sets them
 	}
 	if c.attempt() != nil {
 		if err := a.write(ctx, a.journal); err != nil {
@@ -703,7 +701,7 @@ func (a *attempt) takeLock(ctx context.Context, c continuation, over *Lease) err
 	if over != nil {
 		a.warn("took over the lock: %s", LockError{Lease: *over, Dead: true})
 	}
-	// Only from now on does nobody else add to the history.
+	// From now on, nobody else adds to the history.
 	if err := a.history.read(ctx); err != nil {
 		return err
 	}
@@ -723,9 +721,9 @@ func (e LockError) Error() string {
 	text := fmt.Sprintf("the lock of %s: %s", e.Lease.Environment, heldBy(&e.Lease))
 	switch {
 	case e.Lease.Left != "":
-		text += fmt.Sprintf("; that was left %s", e.Lease.Left)
+		text += fmt.Sprintf("; that attempt was left %s", e.Lease.Left)
 	case e.Dead:
-		text += fmt.Sprintf("; that died at about %s", e.Lease.Until.UTC().Format(time.RFC3339))
+		text += fmt.Sprintf("; that run died at about %s", e.Lease.Until.UTC().Format(time.RFC3339))
 	}
 	if e.Waited > 0 {
 		text += fmt.Sprintf(" (waited %v)", e.Waited.Round(time.Second))
@@ -738,8 +736,8 @@ func (e LockError) Error() string {
 // that is to be continued, and records the attempt. It returns the lease as it
 // is left; nil if there is none of that attempt. It needs Lock and History.
 //
-// The last request of a run that was killed may take effect afterwards: what it
-// changes in the lease is looked at anew.
+// The last request of a killed run may take effect late. If it changes the lease,
+// Settle looks at the lease again.
 func (p *Pipeline) Settle(ctx context.Context, attemptID string) (l *Lease, err error) {
 	for range lateRequests {
 		if l, err = p.settle(ctx, attemptID); !errors.Is(err, ErrLockLost) {
@@ -749,7 +747,7 @@ func (p *Pipeline) Settle(ctx context.Context, attemptID string) (l *Lease, err 
 	return l, err
 }
 
-// lateRequests is how often a lease is looked at that somebody else changes.
+// lateRequests is how often Settle looks at a lease that somebody else changes.
 const lateRequests = 5
 
 func (p *Pipeline) settle(ctx context.Context, attemptID string) (*Lease, error) {

@@ -21,9 +21,9 @@ type Move struct {
 	// for another one that is to be chosen.
 	Release Release `json:"release,omitzero"`
 
-	// Secret is the struct's name of the one to store.
+	// Secret is the name, in the struct, of the secret to store.
 	Secret string `json:"secret,omitempty"`
-	// Service is the one to give so many Tasks.
+	// Service is the one that is to get this number of Tasks.
 	Service        string `json:"service,omitempty"`
 	Tasks          int    `json:"tasks,omitempty"`
 	Reviewed       string `json:"reviewed,omitempty"`
@@ -91,7 +91,7 @@ const (
 	AdviceLift Advice = "lift"
 )
 
-// next is what to do after the attempt, once it has ended so.
+// next is what to do after an attempt that ended with this outcome.
 func (a *attempt) next(outcome Outcome) Next {
 	r := a.record()
 	again := repeat(*r, a.request)
@@ -156,7 +156,7 @@ func (a *attempt) next(outcome Outcome) Next {
 		}
 	}
 	if high, ok := errors.AsType[*highMinimumsError](a.refusal); ok {
-		if idle(a.journal.Phase, a.own) { // what it was to continue keeps the lock, which a scale needs
+		if idle(a.journal.Phase, a.own) { // a scale needs the lock, which the attempt to be continued keeps
 			next = append(next, Move{Advice: AdviceEnd, Verb: VerbRollback})
 		}
 		next = append(next, high.lower...)
@@ -214,7 +214,7 @@ type InFlight struct {
 	Next Next
 }
 
-// flight is what an interrupt finds, which comes in a goroutine of its own.
+// flight is what an interrupt finds. An interrupt is handled in its own goroutine.
 type flight struct {
 	*operation
 	lease *heldLease
@@ -229,11 +229,13 @@ type flight struct {
 	// ends: the attempt has come to its outcome, which an interrupt leaves alone.
 	ends bool
 
-	// interrupted is closed when lease and journal say so, ending when the attempt
-	// comes to its own last writes, and idle when an interrupt stores nothing more.
+	// interrupted is closed when lease and journal say that the attempt was
+	// interrupted, or cannot, ending when the attempt comes to its own last writes, and
+	// idle when an interrupt stores nothing more.
 	interrupted, ending, idle chan struct{}
 	end                       func()
-	// marked: lease and journal do say so. recorded: the record is stored too.
+	// marked: lease and journal say that it was interrupted. recorded: the record is
+	// stored too.
 	marked, recorded bool
 }
 
@@ -309,7 +311,7 @@ func (f *flight) record(ctx context.Context) {
 	r, now, ended := f.journal.Record.clone(), f.now, Index{Latest: f.latest}.clock()
 	f.mu.Unlock()
 	r.Outcome, r.Step, r.Ended, r.Left, r.Next = Interrupted, now.Step, ended, now.Left, now.Next
-	r.Error = "interrupted, and recorded before all had ended"
+	r.Error = "interrupted, and recorded before everything had ended"
 	r = hideRecord(f.Redactor, r)
 	err := f.retryCall(ctx, func(ctx context.Context) error { return f.History.Record(ctx, r) })
 	if err != nil {
@@ -332,8 +334,8 @@ func (f *flight) land(ctx context.Context) {
 	}
 }
 
-// afterMark returns a context that ends with another one; by an interrupt only
-// once that is marked, or could not be for a while.
+// afterMark returns a context that ends when another one does. If an interrupt ends
+// that one, it first waits until the interrupt is marked, up to markTime.
 func (f *flight) afterMark(ctx context.Context) (context.Context, context.CancelFunc) {
 	late, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {

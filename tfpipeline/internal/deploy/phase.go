@@ -68,8 +68,8 @@ func (p Phase) applied() bool { return p >= PhaseApplied }
 func (p Phase) updated() bool { return p >= PhaseUpdating }
 
 // inherited is the phase in which an attempt begins that continues another one:
-// services are watched and verified from the beginning, and services that are
-// being rolled back are rolled back.
+// services are watched and verified from the beginning, and a rollback that has begun
+// goes on.
 func (p Phase) inherited() Phase {
 	if p > PhaseUpdating && p != PhaseRollingBack {
 		return PhaseUpdating
@@ -77,7 +77,7 @@ func (p Phase) inherited() Phase {
 	return p
 }
 
-// earlierPhase is the phase of a journal of format 1, which had flags instead.
+// earlierPhase is the phase of a journal from before format 3, which had flags instead.
 func earlierPhase(changed, updated, applied, rollingBack bool, r Record) Phase {
 	switch {
 	case rollingBack:
@@ -140,14 +140,14 @@ func conclude(p, own Phase, c cause) (Outcome, follow) {
 	}
 }
 
-// idle reports whether an attempt that was to continue or end another one has
-// changed nothing itself, so that it can leave everything as it was. A roll back
-// is gone on with before anything else.
+// idle reports whether an attempt that was to continue or end another one has changed
+// nothing itself, so that it can leave everything as it was. A rollback that has begun
+// is continued before anything else.
 func idle(p, own Phase) bool {
 	return own == PhaseChecking && p.changed() && p != PhaseRollingBack
 }
 
-// continuation is how a run goes on from a lock that it finds, and from what.
+// continuation is how a run goes on from a lock that it finds, and what is left there.
 type continuation struct {
 	how how
 	leftover
@@ -198,7 +198,7 @@ func takeover(l Lease, j *Journal, r *Record, kind Kind, release Release) contin
 	return c
 }
 
-// asked reports whether an attempt was for the same as another one is asked.
+// asked reports whether an attempt was for what a request asks for.
 func asked(r *Record, kind Kind, release Release) bool {
 	if kind == KindPromote {
 		return r.Release.Same(release)

@@ -13,8 +13,8 @@ type Images interface {
 	// Missing returns the services whose image the registry does not hold, given full
 	// references by digest. It leaves out what other registries hold.
 	Missing(ctx context.Context, images map[string]string) ([]string, error)
-	// Tag gives the very manifests a further tag, without a rebuild. That they
-	// have it already is no error.
+	// Tag gives the same manifests a further tag, without a rebuild. It is no error if
+	// they have the tag already.
 	Tag(ctx context.Context, digests map[string]string, tag string) error
 }
 
@@ -65,7 +65,8 @@ type Services interface {
 	// AWS's clock, the newest first, without their logs. ECS forgets a task
 	// within the hour.
 	StoppedTasks(ctx context.Context, services []string, since time.Time) ([]StoppedTask, error)
-	// RunningTasks returns those of each service; one without is absent.
+	// RunningTasks returns the running tasks of each service; a service without any is
+	// absent.
 	RunningTasks(ctx context.Context, services []string) (map[string][]RunningTask, error)
 }
 
@@ -89,7 +90,7 @@ func Digests(tasks []RunningTask) []string {
 }
 
 // Service is an ECS service as it is shown. A read may be older than the last
-// write, and then shows what was before, or not at all.
+// write, and then shows the earlier state, or no service.
 type Service struct {
 	Name string
 	// Gone: ECS shows it as deleted, or as being deleted.
@@ -126,7 +127,7 @@ type Update struct {
 type Scaling interface {
 	// Minimums returns the least number of tasks of each autoscaled service.
 	Minimums(ctx context.Context, services []string) (map[string]int, error)
-	// SetMinimum sets that of one.
+	// SetMinimum sets it for one service.
 	SetMinimum(ctx context.Context, service string, tasks int) error
 }
 
@@ -135,8 +136,8 @@ type Deployments interface {
 	// DescribeDeployments returns them by ARN, in as few calls as the API
 	// allows; what ECS does not know (yet) is absent.
 	DescribeDeployments(ctx context.Context, arns []string) (map[string]Deployment, error)
-	// StopDeployment asks for its rollback. That it has ended already is no
-	// error.
+	// StopDeployment asks for the rollback of a deployment. It is no error if the
+	// deployment has already ended.
 	StopDeployment(ctx context.Context, arn string) error
 }
 
@@ -156,8 +157,8 @@ type Deployment struct {
 	Created, Finished         time.Time
 }
 
-// DeploymentState is one of ECS's states, with the requested ones counted to
-// what they lead to.
+// DeploymentState is one of ECS's states. A state in which something is only requested
+// counts as the state that it leads to.
 type DeploymentState string
 
 const (
@@ -166,8 +167,8 @@ const (
 	DeploymentInProgress DeploymentState = "in progress"
 	// DeploymentSuccessful has ended well.
 	DeploymentSuccessful DeploymentState = "successful"
-	// DeploymentStopped has ended without a rollback: by the circuit breaker
-	// without one, or by a later deployment.
+	// DeploymentStopped has ended without a rollback: a circuit breaker that rolls
+	// nothing back, or a later deployment, has ended it.
 	DeploymentStopped DeploymentState = "stopped"
 	// DeploymentRollingBack has failed, and ECS brings back what ran before.
 	DeploymentRollingBack DeploymentState = "rolling back"
@@ -197,9 +198,9 @@ type Tasks interface {
 	// RunTask starts a task and returns its ARN. Two calls with one token are
 	// one task.
 	RunTask(ctx context.Context, t TaskRun) (arn string, err error)
-	// DescribeTask looks at it.
+	// DescribeTask returns the task as it is now.
 	DescribeTask(ctx context.Context, arn string) (Task, error)
-	// StopTask asks it to end. That it has ended already is no error.
+	// StopTask asks a task to end. It is no error if the task has already ended.
 	StopTask(ctx context.Context, arn, reason string) error
 	// TaskLog returns what the task has logged since cursor, and the cursor to
 	// go on from; "" begins at the beginning.
@@ -287,8 +288,8 @@ type Targets struct {
 // Notifier tells people how an attempt ended.
 type Notifier interface {
 	Notify(ctx context.Context, r Record) error
-	// NotifyDied tells it of an attempt that another process made, and died before
-	// it could tell.
+	// NotifyDied tells people of an attempt of another process, which died before it
+	// could tell them.
 	NotifyDied(ctx context.Context, r Record) error
 }
 
@@ -301,8 +302,9 @@ type Infrastructure interface {
 	Apply(ctx context.Context, attempt string) error
 	// Outputs reads those of the state: what was applied last.
 	Outputs(ctx context.Context) (Outputs, error)
-	// ForgetDead removes the state lock that an attempt left which died. If the lock
-	// may still be renewed, it returns after how long that is certain.
+	// ForgetDead removes the state lock of an attempt that died. While the lock may
+	// still be renewed, it returns how long to wait until the attempt is known to be
+	// dead.
 	ForgetDead(ctx context.Context, attempt string) (after time.Duration, err error)
 }
 
@@ -367,12 +369,12 @@ type FormerDeployment struct {
 
 // Proof is the evidence that a release ran elsewhere.
 type Proof struct {
-	// Environment is where.
+	// Environment is where it ran.
 	Environment string `json:"environment"`
 	// MinimumBake is what was asked for, Baked how long the whole release ran.
 	MinimumBake time.Duration `json:"minimum_bake_ns"`
 	Baked       time.Duration `json:"baked_ns"`
-	// Since and Until are when it did; Until is when it was replaced, or when
+	// Since and Until are when it ran; Until is when it was replaced, or when
 	// the proof was taken.
 	Since    time.Time               `json:"since"`
 	Until    time.Time               `json:"until"`

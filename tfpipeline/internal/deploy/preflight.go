@@ -41,8 +41,8 @@ func (a *attempt) preflight(ctx context.Context) (*checks, error) {
 // checks are what preflight asks of the world, and what it has found.
 type checks struct {
 	*operation
-	// Journal is the attempt's: what is overridden, proven and run before is noted
-	// there.
+	// Journal is the attempt's. The checks note there what was overridden, what was
+	// proven and what ran before.
 	*Journal
 	request Request
 	env     config.Environment
@@ -64,7 +64,7 @@ func all(ctx context.Context, checks ...func(context.Context) error) error {
 		err := check(ctx)
 		access, refused := errors.AsType[*AccessError](err)
 		if err != nil && ctx.Err() != nil || refused && access.Permission == "" {
-			return err // as all others would
+			return err // the other checks would fail in the same way
 		}
 		problems = append(problems, err)
 	}
@@ -386,8 +386,8 @@ func refused(refusals []migrations.Refusal) error {
 	return errors.Join(problems...)
 }
 
-// place puts a release that this environment passed over where its commit
-// belongs. One that cannot be placed is left out, and the gate says so.
+// place inserts a release that never ran in this environment into the order, where its
+// commit belongs. It leaves out a release that it cannot place, and the gate says so.
 func (c *checks) place(ctx context.Context, order []Release, name string) []Release {
 	if slices.ContainsFunc(order, func(r Release) bool { return r.Named(name) }) {
 		return order
@@ -426,9 +426,9 @@ func (r Release) name() string {
 	return r.Commit
 }
 
-// settle waits until no deployment is in flight but this attempt's own: another
-// tool's, an apply's, or one that a person began. It returns the services then.
-// For atLeast, ECS may not show them yet.
+// settle waits while a deployment is in flight that is not this attempt's own, such as
+// one of another tool, of an apply or of a person. It then returns the services. It
+// waits at least atLeast, in which ECS may not show a deployment yet.
 func (c *checks) settle(ctx context.Context, when string, atLeast time.Duration) (map[string]Service, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.limits.Settle, timeUp{after: c.limits.Settle})
 	defer cancel()
@@ -476,9 +476,9 @@ func (o *operation) describeServices(ctx context.Context, names []string) (map[s
 	return services, nil
 }
 
-// readBefore notes what every service runs before it is changed; for those that
-// an attempt which this one continues has noted, what it noted. A service that
-// the apply creates is noted after that. It returns the latest deployments, by
+// readBefore notes what every service runs before it is changed. If an earlier attempt,
+// which this one continues, has noted it for a service, that stays. A service that the
+// apply creates is noted after the apply. It returns the latest deployments, by
 // service.
 func (c *checks) readBefore(ctx context.Context, applied bool) (latest map[string]string, err error) {
 	services, err := c.describeSettled(ctx, applied)
@@ -579,7 +579,7 @@ func (e *highMinimumsError) Error() string { return strings.Join(e.lines, "\n") 
 
 // describeSettled looks at the services until ECS shows all that are expected:
 // those that the last release ran on, as it left them, and after the apply all
-// of them. What ECS goes on showing for a while is how it is.
+// of them. It accepts what ECS keeps showing for a while.
 func (c *checks) describeSettled(ctx context.Context, applied bool) (map[string]Service, error) {
 	began, so := time.Now(), steady{}
 	current := c.history.current()

@@ -11,7 +11,7 @@ import (
 // span is a time in which one deployment's image ran.
 type span struct {
 	from, to   time.Time
-	open       bool // it runs still
+	open       bool // it still runs
 	deployment FormerDeployment
 }
 
@@ -54,9 +54,9 @@ func Prove(environment string, digests map[string]string, past map[string][]Form
 				crashes += fmt.Sprintf(" since a task of %s stopped by itself at %s,", service, at.UTC().Format(time.RFC3339))
 			}
 		}
-		err := fmt.Errorf("no proof from %s: it has run this release for %v,%s and %v are asked for", environment, p.Baked.Round(time.Second), crashes, bake)
+		err := fmt.Errorf("no proof from %s: it has run this release for %v,%s and %v are required", environment, p.Baked.Round(time.Second), crashes, bake)
 		if open {
-			err = fmt.Errorf("%w; at %s that will be so", err, since.Add(bake).UTC().Format(time.RFC3339))
+			err = fmt.Errorf("%w, which it will reach at %s", err, since.Add(bake).UTC().Format(time.RFC3339))
 		}
 		return p, err
 	}
@@ -99,9 +99,9 @@ func spansOf(digest string, past []FormerDeployment, now time.Time) ([]span, err
 	}
 }
 
-// together picks one span of each service so that they overlap: the latest
-// that do so for long enough, or else those that do so the longest; none if
-// there are none.
+// together picks one span of each service so that they all overlap: the latest ones
+// that overlap for at least bake, or else those that overlap the longest. It returns
+// none if no spans overlap.
 func together(spans map[string][]span, bake time.Duration) map[string]span {
 	// A common time always begins where one of the spans begins, so it is enough to try
 	// those times.
@@ -137,7 +137,7 @@ func together(spans map[string][]span, bake time.Duration) map[string]span {
 	return best
 }
 
-// bounds are the time in which all spans overlap, and whether it goes on.
+// bounds returns the time in which all spans overlap, and whether that time goes on.
 func bounds(spans map[string]span) (since, until time.Time, open bool) {
 	open = true
 	for _, s := range spans {

@@ -32,9 +32,9 @@ func TestProve(t *testing.T) {
 	}{
 		{name: "both ran long enough", api: []FormerDeployment{ran("a1", -99), ran("a2", -30)}, mcp: []FormerDeployment{ran("m2", -20)}, baked: 20 * time.Minute},
 		{name: "one ran too short", api: []FormerDeployment{ran("a2", -30)}, mcp: []FormerDeployment{ran("m2", -7)},
-			err: "has run this release for 7m0s, and 10m0s are asked for; at 2026-11-23T12:03:00Z that will be so"},
+			err: "has run this release for 7m0s, and 10m0s are required, which it will reach at 2026-11-23T12:03:00Z"},
 		{name: "one crashed until a minute ago", api: []FormerDeployment{crashed("a2", -180, -1)}, mcp: []FormerDeployment{ran("m2", -60)},
-			err: "has run this release for 1m0s, since a task of api stopped by itself at 2026-11-23T11:59:00Z, and 10m0s are asked for"},
+			err: "has run this release for 1m0s, since a task of api stopped by itself at 2026-11-23T11:59:00Z, and 10m0s are required"},
 		{name: "one crashed, and then ran long enough", api: []FormerDeployment{crashed("a2", -60, -20)}, mcp: []FormerDeployment{ran("m2", -60)}, baked: 20 * time.Minute},
 		{name: "one never ran", api: []FormerDeployment{ran("a2", -30)}, mcp: []FormerDeployment{ran("m1", -30)}, err: "no proof for mcp from staging: m2 never ran there"},
 		{name: "nothing is known", err: "no proof for api from staging: a2 never ran there\nno proof for mcp"},
@@ -47,7 +47,7 @@ func TestProve(t *testing.T) {
 		{name: "the next failed", api: []FormerDeployment{ran("a2", -60), ended("a3", -20, DeploymentRolledBack)}, mcp: []FormerDeployment{ran("m2", -60)}, baked: time.Hour},
 		{name: "deployed twice", api: []FormerDeployment{ran("a2", -60), ran("a2", -1)}, mcp: []FormerDeployment{ran("m2", -60)}, baked: time.Hour},
 		{name: "never at the same time", api: []FormerDeployment{ran("a2", -60), ran("a3", -48)}, mcp: []FormerDeployment{ran("m2", -30)}, err: "its services never ran this release at the same time"},
-		{name: "together for a short time only", api: []FormerDeployment{ran("a2", -60), ran("a3", -24)}, mcp: []FormerDeployment{ran("m2", -30)}, err: "for 4m0s, and 10m0s are asked for"},
+		{name: "together for a short time only", api: []FormerDeployment{ran("a2", -60), ran("a3", -24)}, mcp: []FormerDeployment{ran("m2", -30)}, err: "for 4m0s, and 10m0s are required"},
 		{name: "a second time", api: []FormerDeployment{ran("a2", -90), ran("a3", -80), ran("a2", -30)}, mcp: []FormerDeployment{ran("m2", -90)}, baked: 30 * time.Minute},
 		{name: "the first time was long enough", api: []FormerDeployment{ran("a2", -90), ran("a3", -60), ran("a2", -3)}, mcp: []FormerDeployment{ran("m2", -90)}, baked: 28 * time.Minute},
 	} {

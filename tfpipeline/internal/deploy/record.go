@@ -28,8 +28,8 @@ func (k Kind) Told() bool { return k != KindRestart && k != KindScale && k != Ki
 // earlier programs would take for an attempt that has changed nothing.
 const RecordVersion = 3
 
-// Record is one attempt, told for good. Every attempt that took the lock has
-// one.
+// Record is one attempt, kept for good. Every attempt that took the lock has one,
+// except a request for a release that never ran here.
 type Record struct {
 	// Version is the format's.
 	Version int `json:"version"`
@@ -57,7 +57,7 @@ type Record struct {
 	// First: nothing was ever deployed before.
 	First bool `json:"first,omitempty"`
 
-	// Secret is the name of the one that got a new value; no record has a value.
+	// Secret is the name of the secret that got a new value; no record has a value.
 	Secret   string                    `json:"secret,omitempty"`
 	Services map[string]*ServiceRecord `json:"services,omitempty"`
 	// Schedules are those of tasks that run by themselves, by task.
@@ -290,8 +290,8 @@ func (o Outcome) ExitCode() int {
 
 // History is what was done to an environment.
 type History interface {
-	// Index returns what all records come to, and what lies among them and is
-	// none, which is not fatal.
+	// Index returns the index of all records, and the objects among the records that
+	// are not records themselves. Such an object is no error.
 	Index(ctx context.Context) (Index, []Skipped, error)
 	// UpdateIndex stores the index with these records in it. Until then, Index
 	// looks for them.
@@ -301,21 +301,21 @@ type History interface {
 	// Record stores a record for good. It returns ErrRecorded if the attempt
 	// has a record with another content.
 	Record(ctx context.Context, r Record) error
-	// Journal returns that of an attempt, or ErrNoJournal.
+	// Journal returns the journal of an attempt, or ErrNoJournal.
 	Journal(ctx context.Context, id string) (Journal, error)
 	// WriteJournal stores the journal of an attempt, in place of the one
 	// before.
 	WriteJournal(ctx context.Context, j Journal) error
 }
 
-// Skipped is an object among the records that is none.
+// Skipped is an object among the records that is not a record.
 type Skipped struct {
 	Key    string `json:"key"`
 	Reason string `json:"reason"`
 }
 
 // Journal is an attempt that goes on: what a later run needs to know of it if
-// it is killed now. It is written before and after whatever it tells of.
+// it is killed now. It is written before and after each change.
 type Journal struct {
 	// Phase is how far the attempt has come.
 	Phase Phase `json:"phase"`

@@ -39,9 +39,9 @@ type known struct {
 	asked move
 	// written: the attempt may have changed the service.
 	written bool
-	// since is how long ago its last change was, or this run began to look.
+	// since is the time since its last change, or since this run began to look.
 	since time.Duration
-	// same is for how long ECS has shown what it shows: the service's task
+	// same is for how long ECS has shown the present state: the service's task
 	// definition and number of tasks, or that there is no such service.
 	same time.Duration
 	// size is the configured one.
@@ -50,10 +50,10 @@ type known struct {
 	confirm time.Duration
 }
 
-// nextMove decides about one service from what ECS shows: the service, the zero
-// value if it shows none, and the deployments by ARN. A read that may be older
-// than the last change of the service says nothing: that it is back is proven by
-// a deployment, or by its standing so for long enough.
+// nextMove decides about one service from what ECS shows: the service, the zero value
+// if it shows none, and the deployments by ARN. A read that may be older than the last
+// change of the service says nothing. A deployment proves that the service is back, or
+// ECS has to show it so for long enough.
 func nextMove(own ServiceRecord, s Service, deployments map[string]Deployment, k known) move {
 	if s.Name == "" || s.Gone {
 		if k.same >= k.confirm {
@@ -118,7 +118,7 @@ func wayBack(own ServiceRecord, s Service, deployments map[string]Deployment, k 
 		}
 		return moveDone
 	case s.TaskDefinition == own.Before:
-		return moveWait // that may be how it was before the last change
+		return moveWait // this read may be older than the last change
 	case s.TaskDefinition == own.After && returning && back.State.Failed():
 		return moveStuck // what ran before does not start, and ECS went back to the release
 	case s.TaskDefinition != own.After && later && known:
@@ -206,14 +206,14 @@ type rollBack struct {
 	// so is since when ECS has shown what it shows, which is in showed.
 	so     steady
 	showed map[string]string
-	// trouble is why the last round did not get on with the schedules, refusals how
-	// many in a row could not look at them for another reason than a transient one.
+	// trouble is why the last round made no progress with the schedules. refusals is
+	// how many rounds in a row could not read them, for a reason that is not transient.
 	trouble  error
 	refusals int
 }
 
-// run goes on until nothing moves any more; ended tells that it came so far.
-// collect is called after the first look, before ECS forgets why it failed.
+// run goes on until no service needs another move; ended reports whether it got there.
+// It calls collect after the first look, before ECS forgets why the release failed.
 func (b *rollBack) run(ctx context.Context, collect func(context.Context)) (outcome Outcome, ended bool, err error) {
 	w := newWatch(b.rollout)
 	for first := true; ; first = false {
@@ -258,7 +258,7 @@ func (b *rollBack) run(ctx context.Context, collect func(context.Context)) (outc
 	return outcome, true, err
 }
 
-// deployments are those that the way back is seen in, by service.
+// deployments are those that show how far each service is on its way back, by service.
 func (b *rollBack) deployments() map[string]string {
 	arns := map[string]string{}
 	for _, name := range b.names {
@@ -285,7 +285,7 @@ func (b *rollBack) next(ctx context.Context, w *watch, name string, found look) 
 		own.see(s)
 	}
 	if d := s.Deployment; d != nil && own.After != own.Before {
-		// UpdateService need not have named what it caused.
+		// UpdateService may not have returned the deployment that it caused.
 		switch {
 		case own.Deployment == "" && d.TaskDefinition == own.After:
 			own.Deployment = d.ARN
@@ -310,7 +310,7 @@ func (b *rollBack) next(ctx context.Context, w *watch, name string, found look) 
 		b.asked[name] = m
 		err := b.move(ctx, name, s, m)
 		if _, lost := errors.AsType[lostError](err); err != nil && m == moveStop && !lost && ctx.Err() == nil {
-			// A deployment that does not stop ends with the next one.
+			// A deployment that cannot be stopped ends when the next one begins.
 			b.warn("%v", err)
 			m, b.asked[name] = moveSet, moveSet
 			err = b.move(ctx, name, s, m)
@@ -393,7 +393,7 @@ func (b *rollBack) move(ctx context.Context, name string, s Service, m move) err
 	}
 	var err error
 	if own.RollBack, err = b.requestUpdate(ctx, u); err != nil {
-		// Somebody may have deregistered it meanwhile.
+		// Somebody may have deregistered the task definition meanwhile.
 		active, reviveErr := b.revive(ctx, map[string]string{name: own.Before}, b.previous)
 		if reviveErr != nil || active[name] == own.Before {
 			return errors.Join(err, reviveErr)
@@ -419,8 +419,8 @@ func leastBefore(own *ServiceRecord, size config.Size) (least int, ok bool) {
 	return least, least != size.Floor(least)
 }
 
-// restoreFloors makes sure that autoscaling goes no lower than before with the
-// services that are back.
+// restoreFloors sets the least number of tasks that autoscaling keeps, for each service
+// that is back, to what it was before.
 func (b *rollBack) restoreFloors(ctx context.Context) {
 	for _, name := range b.names {
 		own := b.of(name)

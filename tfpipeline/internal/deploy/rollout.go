@@ -25,15 +25,15 @@ type rollout struct {
 	tell   func()
 	// continued: a run before this one may have changed services.
 	continued bool
-	// restart: every service deploys what it runs. before are the services as they
-	// were then; of a promotion or rollback nil.
+	// restart: every service deploys again what it runs. before are the services as
+	// they were before that; nil for a promotion or rollback.
 	restart bool
 	before  map[string]Service
 
 	// written is when this run last changed a service, or may have.
 	written map[string]time.Time
-	// told are the lines of the services' event logs that were passed on, by id;
-	// the way back goes on where the watching ended.
+	// told are the lines of the services' event logs that were passed on, by id. The
+	// rollback passes on only those that come after them.
 	told map[string]bool
 	// crashed are the tasks that were seen to stop by themselves.
 	crashed []StoppedTask
@@ -76,8 +76,8 @@ func (a *attempt) update(ctx context.Context, revisions map[string]string) (serv
 	return a.rolling, deployments, err
 }
 
-// update asks ECS for all of them, one call each and one right after the other:
-// they are deployed together.
+// update asks ECS to update every service, one call right after the other, so that they
+// are deployed together.
 func (o *rollout) update(ctx context.Context, revisions map[string]string) (deployments map[string]string, err error) {
 	services, err := o.describeServices(ctx, o.names)
 	if err != nil {
@@ -151,9 +151,9 @@ func (o *rollout) begun(name string, d *Deployment) bool {
 	return d != nil && (before == nil || d.ARN != before.ARN && d.Created.After(before.Created))
 }
 
-// requestUpdate asks ECS for a change of a service. Asked twice for the same ECS does
-// nothing more, but for a restart, which replaces the tasks each time: that is asked
-// for once more only if ECS shows no deployment of it, which it may do late.
+// requestUpdate asks ECS for a change of a service. It may repeat a request, which ECS
+// then ignores. Only a restart would replace the tasks each time, so it is requested
+// again only if ECS shows no deployment of it, which ECS may show late.
 func (o *rollout) requestUpdate(ctx context.Context, u Update) (string, error) {
 	asked := false
 	deployment, err := retry(ctx, o.operation, func(ctx context.Context) (string, error) {
@@ -259,7 +259,7 @@ func (o *rollout) setMinimum(ctx context.Context, name string, tasks int) error 
 // transient one.
 const maxRefusals = 3
 
-// supersededError is why an attempt ends that somebody else's deployment ended.
+// supersededError is the error of an attempt that somebody else's deployment ended.
 type supersededError struct{ why string }
 
 func (e supersededError) Error() string { return e.why }
@@ -359,7 +359,7 @@ func unseenError(name string, s Service, unseen time.Duration) error {
 	return fmt.Errorf("ECS has not shown service %s for %v", name, unseen)
 }
 
-// crashes fails if a task of what was deployed stopped by itself since.
+// crashes fails if a task of the new revision has stopped by itself.
 func (o *rollout) crashes(ctx context.Context) error {
 	since := time.Now()
 	for _, name := range o.names {
@@ -429,8 +429,8 @@ func (s *ServiceRecord) note(d Deployment) {
 	s.Failures, s.Threshold, s.Begun, s.Ended = d.Failures, d.Threshold, d.Created, d.Finished
 }
 
-// stoppedHere says that this attempt stopped a deployment: in ECS's own reason it was a
-// user.
+// stoppedHere says that this attempt stopped a deployment, where ECS's own reason says
+// that a user did.
 func stoppedHere(reason string, kind Kind) string {
 	by := "promotion"
 	if kind != KindPromote {
@@ -537,8 +537,8 @@ func (w *watch) show(d Deployment) {
 	w.emit(Event{Kind: EventDeployment, Service: d.Service, Message: string(d.State), Deployment: &d})
 }
 
-// pace is the pause until the next look: short while something is about to
-// happen, and the longer the longer nothing has.
+// pace is the pause until the next look: shorter while something is about to happen, or
+// has happened in the last ten seconds.
 func (w *watch) pace(deployments map[string]string) time.Duration {
 	soon := slices.ContainsFunc(w.names, func(name string) bool {
 		d := w.shown[deployments[name]]
@@ -597,14 +597,14 @@ func judge(s Service, d Deployment, known, old bool, own ServiceRecord) judgemen
 	case known && d.State != DeploymentSuccessful:
 		return judgement{verdict: goesOn, deployment: d}
 	case elsewhere:
-		return other // or a read from before
+		return other // or this read is older than the update
 	case !old:
 		return judgement{verdict: goesOn}
 	case latest != nil && latest.State == DeploymentRollbackFailed:
 		return judgement{verdict: failed, deployment: *latest, why: fmt.Sprintf("service %s: deployment %s is %s%s", s.Name, short(latest.ARN), latest.State, explain(*latest))}
 	case latest == nil || latest.State.Ended():
-		// It was set to it before: ECS begins no deployment then, nor does it
-		// when it brings a service back by itself.
+		// The service was already set to this task definition, or ECS itself has set it
+		// back. ECS begins no deployment in either case.
 		return judgement{verdict: succeeded}
 	default:
 		return judgement{verdict: goesOn}
@@ -709,13 +709,13 @@ type health struct {
 	seen  time.Time     // when the last look was that did not fail
 	right bool          // it found all right
 	blind time.Duration // in which nobody looked, until seen
-	// healthy is for how long all was right, from a look that found it so to the
+	// healthy is the time for which all was right, from a look that found it so to the
 	// next one that did. A task that was taken away says nothing of the release: the
 	// time until it is replaced does not count, and what came before it does.
 	healthy time.Duration
 }
 
-// sight is for how long two looks that follow each other speak of the time between them.
+// sight bounds how much of the time between two looks counts as seen.
 const sight = 10 * time.Second
 
 // saw adds a look that did not fail. What it found wrong may be excused.
@@ -872,8 +872,8 @@ func sick(name string, running []RunningTask) []defect {
 	}
 }
 
-// publicServices are those of some services that a load balancer finds. It may find
-// those that the platform lacks: only ECS knows that.
+// publicServices are those of the named services that may be behind the load balancer.
+// A service that the platform lacks is one of them, since only ECS knows.
 func publicServices(p config.Platform, names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 		s, known := p.Service(name)

@@ -83,9 +83,9 @@ func (o *operation) describeSchedules(ctx context.Context, tasks []string) (map[
 
 // readSchedules notes what every schedule starts before it is changed, as
 // readBefore does for services. A schedule that the apply creates is noted after
-// that. A rollback switches those off of which the release had none: they would
-// go on with the release that is rolled back from. It knows also those of which this
-// program's platform has none.
+// that. A rollback switches off each schedule that its target did not have, which would
+// otherwise go on with the release that is rolled back from. It finds those that this
+// program's platform lacks in the records.
 func (c *checks) readSchedules(ctx context.Context, applied bool) error {
 	r := &c.Record
 	var tasks, off []string
@@ -216,11 +216,11 @@ func (o *rollout) wrongSchedules(ctx context.Context) ([]string, error) {
 // schedulesWithin is how long the schedules of one round of the way back may take.
 const schedulesWithin = 10 * time.Second
 
-// restoreSchedules goes on with the way back of the schedules, and reports how many
-// have to be looked at once more. What shows neither what was before nor the release
-// for long enough is somebody else's. Trouble with schedules delays no service: they
-// are tried again in the next round, and a refused call is given up only once every
-// service is done.
+// restoreSchedules makes the next move for each schedule, and reports how many have to
+// be looked at again. A schedule that for long enough starts neither what it started
+// before nor the release was set by somebody else. Trouble with schedules delays no
+// service: they are tried again in the next round, and refused reads are given up only
+// once every service is done.
 func (b *rollBack) restoreSchedules(ctx context.Context, alone bool) (waiting int) {
 	var names []string
 	for _, name := range b.record.schedules() {
@@ -298,8 +298,8 @@ func (b *rollBack) restoreSchedules(ctx context.Context, alone bool) (waiting in
 	return waiting
 }
 
-// restoreSchedule sets a schedule to what it started before. Scheduler takes a task
-// definition that somebody has deregistered, and would start nothing.
+// restoreSchedule sets a schedule to what it started before. Scheduler would accept a
+// deregistered task definition, and then start nothing, so revive replaces it.
 func (b *rollBack) restoreSchedule(ctx context.Context, name string, own *ScheduleRecord) error {
 	if own.Before.Enabled {
 		active, err := b.revive(ctx, map[string]string{name: own.Before.TaskDefinition}, b.previous)

@@ -77,9 +77,9 @@ type oneOff struct {
 	attempt   string // its id
 	starts    int
 
-	// record is what the attempt's record tells of the task, also what an attempt
-	// that this one continues has started. starting stores a task before it is
-	// started, and save what has come of it.
+	// record is the task in the attempt's record. An attempt that this one continues
+	// may have started it. starting stores a task before it is started, and save stores
+	// what has come of it.
 	record   func() *TaskRecord
 	starting func(context.Context, TaskRecord) error
 	save     func(context.Context)
@@ -111,8 +111,8 @@ const (
 	flushWithin = time.Second / 2
 )
 
-// run runs the task to its end. One that an attempt which this one continues has
-// started is followed, and no other is started.
+// run runs the task to its end. If an earlier attempt, which this one continues, has
+// started the task, run follows that one and starts no other.
 func (o *oneOff) run(ctx context.Context) error {
 	name := o.task.Name
 	if o.record().Succeeded() {
@@ -133,7 +133,8 @@ func (o *oneOff) run(ctx context.Context) error {
 				return fmt.Errorf("task %s found no room: %s: %w", name, ended.Reason, context.Cause(ctx))
 			}
 		case !ended.Known && name == taskMigrate:
-			// Its own table of records makes it safe to run the task again.
+			// The database records what was applied, so it is safe to run the task
+			// again.
 			o.warn("ECS no longer knows task %s, so nobody can tell how it ended: running it again", short(t.ARN))
 			*t = TaskRecord{TaskDefinition: t.TaskDefinition}
 			if !o.pause(ctx, b.next()) {
@@ -218,8 +219,8 @@ func (o *oneOff) token() string {
 	return token[:min(len(token), 64)]
 }
 
-// abandon stops a task that took too long. One that an interrupt left goes on:
-// whoever continues follows it.
+// abandon stops a task that took too long. After an interrupt it lets the task go on:
+// the run that continues the attempt follows it.
 func (o *oneOff) abandon(ctx context.Context, t *TaskRecord, because error) error {
 	if _, late := errors.AsType[timeUp](because); !late {
 		return because
@@ -277,8 +278,8 @@ type taskLog struct {
 	warned bool
 }
 
-// read passes on what is new, and reports whether anything was. A log that
-// cannot be read fails no migration.
+// read passes on what is new, and reports whether anything was. A migration does not
+// fail because its log cannot be read.
 func (l *taskLog) read(ctx context.Context, t Task) bool {
 	lines, next, err := l.Tasks.TaskLog(ctx, t, l.cursor)
 	if err != nil {
@@ -295,8 +296,8 @@ func (l *taskLog) read(ctx context.Context, t Task) bool {
 	return len(lines) > 0
 }
 
-// flush reads on after the end: the last lines come some seconds late. Those of
-// a task that ended well are not worth that.
+// flush reads on after the end, since the last lines come some seconds late. After a
+// task that ended well it waits for flushWithin only.
 func (l *taskLog) flush(ctx context.Context, t Task) {
 	if t.ExitCode != nil && *t.ExitCode == 0 {
 		l.pause(ctx, min(flushWithin, l.limits.Tick))
@@ -352,11 +353,11 @@ func (e *TaskError) Error() string {
 
 func (e *TaskError) Unwrap() error { return e.Cause }
 
-// Run runs a one-off task with the image of the release that is deployed, and
-// follows its log to its end; the log's lines are observed. It takes no lock and
-// leaves no record. While somebody holds the lock, it returns a LockError, and
-// while the environment is frozen a FrozenError, unless forced. Other errors are a *TaskError; the task itself is left alone
-// if ctx ends.
+// Run runs a one-off task with the image of the release that is deployed, and follows
+// its log to its end; the log's lines are observed. It takes no lock and leaves no
+// record. Unless forced, it returns a LockError while somebody holds the lock, and a
+// FrozenError while the environment is frozen. The error of a task that failed says how
+// it ended; all others are a *TaskError. If ctx ends, the task itself goes on.
 func (p *Pipeline) Run(ctx context.Context, q TaskRequest) (Task, error) {
 	o := p.begin("")
 	arn, err := o.startTask(ctx, q)

@@ -113,7 +113,7 @@ func (b *Bucket) RenewStateLock(ctx context.Context, root string, l StateLock) (
 		case instead == nil:
 			return l, fmt.Errorf("renew the state lock: %w: somebody removed it", ErrStateLockLost)
 		case instead.ID != l.ID:
-			return l, fmt.Errorf("renew the state lock: %w: %s holds it since %s (%s)", ErrStateLockLost, instead.Who, instead.Created, instead.Operation)
+			return l, fmt.Errorf("renew the state lock: %w: %s has held it since %s (%s)", ErrStateLockLost, instead.Who, instead.Created, instead.Operation)
 		}
 		// The previous renewal happened, and its answer was lost.
 		l.ObjectVersion = instead.ObjectVersion

@@ -83,7 +83,7 @@ func TestStateLockIsJudgedByOneClock(t *testing.T) {
 			}
 			// Whoever wakes up learns who has it, and cannot take it away.
 			_, err = open(b).RenewStateLock(ctx, "staging", *held)
-			if !errors.Is(err, state.ErrStateLockLost) || !strings.Contains(err.Error(), "ada@runner holds it") {
+			if !errors.Is(err, state.ErrStateLockLost) || !strings.Contains(err.Error(), "ada@runner has held it") {
 				t.Errorf("renew: %v", err)
 			}
 			if err := open(b).RemoveStateLock(ctx, "staging", *held); err == nil {
