@@ -55,6 +55,49 @@ func TestMaximumBelowTheMinimum(t *testing.T) {
 	})
 }
 
+// A service that is no part of what runs cannot be scaled before it is promoted, with a
+// maximum that AWS takes.
+func TestMaximumBelowTheMinimumOfANewService(t *testing.T) {
+	for _, begin := range []func(t *testing.T, w *world){
+		func(_ *testing.T, w *world) { delete(w.records[1].Services, "api") },
+		func(_ *testing.T, w *world) { w.records, w.indexed = nil, map[string]bool{} },
+		func(t *testing.T, w *world) { // and there is nothing to roll back to
+			w.records, w.indexed = nil, map[string]bool{}
+			p := w.start()
+			p.inject[point{StepMigrate, "RunTask", 1}] = killed
+			p.promote(t.Context(), Request{Tag: "v1.2"})
+		},
+	} {
+		inWorld(t, func(t *testing.T, w *world) {
+			begin(t, w)
+			w.minimums["api"] = 5
+			w.planned = Plan{Fingerprint: "fp-size"}
+			start := func(most int) *process {
+				p := w.start()
+				p.Pipeline.Platform = sized(w.platform, 2, most)
+				return p
+			}
+			_, err := start(3).promote(t.Context(), Request{Tag: "v1.2"})
+			e := wantError(t, err, Untouched, StepPreflight, "service api: autoscaling keeps at least 5 tasks", "promote it with a MaxTasks of 5 first")
+			if slices.ContainsFunc(e.Next, func(m Move) bool { return m.Verb == VerbScale || m.Verb == VerbRollback }) {
+				t.Errorf("next: %+v", e.Next)
+			}
+			if _, err := start(3).Scale(t.Context(), AdjustRequest{Services: []string{"api"}, Tasks: 3}); err == nil {
+				t.Error("it was scaled")
+			}
+			if _, err := start(5).promote(t.Context(), Request{Tag: "v1.2"}); err != nil {
+				t.Errorf("with a MaxTasks of 5: %v", err)
+			}
+			if _, err := start(3).Scale(t.Context(), AdjustRequest{Services: []string{"api"}, Tasks: 3}); err != nil {
+				t.Errorf("after that: %v", err)
+			}
+			if _, err := start(3).promote(t.Context(), Request{Tag: "v1.2"}); err != nil || w.minimums["api"] != 2 {
+				t.Errorf("with a MaxTasks of 3: %v, minimums %v", err, w.minimums)
+			}
+		})
+	}
+}
+
 // The scale needs the lock, which an attempt that is to be continued has left: that is
 // ended first.
 func TestMaximumBelowTheMinimumOfADeadRun(t *testing.T) {

@@ -156,7 +156,8 @@ func (a *attempt) next(outcome Outcome) Next {
 		}
 	}
 	if high, ok := errors.AsType[*highMinimumsError](a.refusal); ok {
-		if idle(a.journal.Phase, a.own) { // a scale needs the lock, which the attempt to be continued keeps
+		// A scale needs the lock, which the attempt to be continued keeps.
+		if idle(a.journal.Phase, a.own) && !r.Previous.IsZero() {
 			next = append(next, Move{Advice: AdviceEnd, Verb: VerbRollback})
 		}
 		next = append(next, high.lower...)

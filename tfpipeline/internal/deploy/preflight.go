@@ -493,7 +493,7 @@ func (c *checks) readBefore(ctx context.Context, applied bool) (latest map[strin
 	}
 	r := &c.Record
 	if r.Kind == KindPromote && !applied {
-		if err := checkMaximums(c.env, c.names, minimums); err != nil {
+		if err := checkMaximums(c.env, c.names, minimums, c.history.current()); err != nil {
 			return nil, err
 		}
 	}
@@ -550,16 +550,22 @@ func (c *checks) readBefore(ctx context.Context, applied bool) (latest map[strin
 
 // checkMaximums refuses sizes that allow fewer tasks than autoscaling keeps at the
 // moment, since somebody scaled the service or one of the Minimums has set that: AWS
-// would refuse the maximum during the apply, which leaves the minimum as it is.
-func checkMaximums(e config.Environment, names []string, minimums map[string]int) error {
+// would refuse the maximum during the apply, which leaves the minimum as it is. A scale
+// lowers it, which takes only services that are part of the current release.
+func checkMaximums(e config.Environment, names []string, minimums map[string]int, current *Record) error {
 	refused := &highMinimumsError{}
 	for _, name := range names {
 		least, size := minimums[name], e.SizeOf(name)
 		if !size.Autoscaled() || least <= size.MaxTasks { // the apply may end the autoscaling
 			continue
 		}
-		refused.lines = append(refused.lines, fmt.Sprintf("service %s: autoscaling keeps at least %d tasks at the moment, and its Size in %s allows %d at most (MaxTasks in gen/config/default.go)",
-			name, least, e.Name, size.MaxTasks))
+		line := fmt.Sprintf("service %s: autoscaling keeps at least %d tasks at the moment, and its Size in %s allows %d at most (MaxTasks in gen/config/default.go)",
+			name, least, e.Name, size.MaxTasks)
+		if current == nil || current.Services[name] == nil {
+			refused.lines = append(refused.lines, fmt.Sprintf("%s; it is no part of the current release and cannot be scaled: promote it with a MaxTasks of %d first", line, least))
+			continue
+		}
+		refused.lines = append(refused.lines, line)
 		refused.lower = append(refused.lower, Move{Advice: AdviceLower, Verb: VerbScale, Service: name, Tasks: size.MaxTasks})
 	}
 	if len(refused.lines) == 0 {
@@ -569,7 +575,7 @@ func checkMaximums(e config.Environment, names []string, minimums map[string]int
 }
 
 // highMinimumsError has a line for each minimum that a maximum does not allow, and
-// what lowers it.
+// the scales that lower it.
 type highMinimumsError struct {
 	lines []string
 	lower Next
