@@ -17,7 +17,7 @@ var headerLine = regexp.MustCompile(`^--\s*([A-Za-z][A-Za-z_-]*)\s*:(?:\s+(.*?))
 
 var headerKeys = []string{"phase", "unused-since", "waive", "backfill", "transaction"}
 
-// parseHeader reads the headers among a file's comments. Those behind first,
+// parseHeader reads the headers among a file's comments. Those after first,
 // where the statements begin, are refused: nobody would look for them there,
 // and passing over "-- phase: contract" would be dangerous.
 func parseHeader(comments []Comment, first int) (Header, []Problem) {
@@ -38,7 +38,7 @@ func parseHeader(comments []Comment, first int) (Header, []Problem) {
 		case known:
 			p.set(c.Line, key, value)
 		case c.Offset < first && meant(key, value):
-			p.fail(c.Line, "unknown header %q; there are %s (write prose without the colon)", key, strings.Join(headerKeys, ", "))
+			p.fail(c.Line, "unknown header %q; the headers are %s (write prose without the colon)", key, strings.Join(headerKeys, ", "))
 		}
 	}
 	switch {
@@ -83,7 +83,7 @@ func (p *headerParser) set(line int, key, value string) {
 		case Expand, Contract:
 			p.header.Phase = Phase(value)
 		default:
-			p.fail(line, "phase %q; it is expand or contract", value)
+			p.fail(line, "phase %q is unknown: write expand or contract", value)
 		}
 	case "unused-since":
 		if !releaseName.MatchString(value) {
@@ -103,7 +103,7 @@ func (p *headerParser) set(line int, key, value string) {
 		p.header.Backfill = p.backfill(line, value)
 	case "transaction":
 		if value != "none" {
-			p.fail(line, "transaction %q; the only choice is none, the default is one for the file", value)
+			p.fail(line, "transaction %q is unknown: write none, or leave the line out to run the file in one transaction", value)
 			return
 		}
 		p.header.NoTransaction = true

@@ -102,7 +102,7 @@ func TestLoadReportsAllProblems(t *testing.T) {
 		"0000_zero.sql: file-name:", "00011_long.sql: file-name:", "0011_Upper.sql: file-name:", "0011_dash-a.sql: file-name:", "addUsers.sql: file-name:",
 		"0001_again.sql: numbering: number 0001 is taken by 0001_a.sql; the next free one is 0011",
 		"0004_c.sql: numbering: 0002 to 0003 are missing before it",
-		`0004_c.sql:1: header: phase "shrink"; it is expand or contract`,
+		`0004_c.sql:1: header: phase "shrink" is unknown: write expand or contract`,
 		`0004_c.sql:2: header: unknown header "waived"`,
 		"0005_d.sql:1: header: a contract needs the first release",
 		"0007_e.sql: numbering: 0006 is missing before it",

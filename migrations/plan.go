@@ -46,7 +46,7 @@ func (s Statement) has(keyword string) bool {
 	return slices.ContainsFunc(s.tokens, func(t token) bool { return t.is(keyword) })
 }
 
-// sequence returns the index behind the first place where the keywords follow
+// sequence returns the index after the first place where the keywords follow
 // one another, or -1.
 func (s Statement) sequence(keywords ...string) int {
 	for i := range s.tokens {
@@ -106,7 +106,7 @@ func (s Statement) onlyValidates() bool {
 	return s.sequence("validate", "constraint") > 0 && !s.has(",")
 }
 
-const resetRefused = "the runner sets the limits of a session and resets them behind each file; take RESET out"
+const resetRefused = "the runner sets the limits of a session and resets them after each file; take RESET out"
 
 // refused names what no migration may hold, by the words it begins with.
 var refused = []struct{ begin, rule, message string }{
@@ -225,7 +225,7 @@ func (s Statement) limit() (setting string, value time.Duration, err error) {
 	if setting == "statement_timeout" {
 		most = maxStatementTimeout
 	}
-	refuse := fmt.Errorf("a file may lower %s, up to %v, and not switch it off: SET %s = '100ms'", setting, most, setting)
+	refuse := fmt.Errorf("a file may set %s to at most %v, and may not switch it off: SET %s = '100ms'", setting, most, setting)
 	tokens = tokens[1:]
 	if len(tokens) < 2 || !tokens[0].is("=") && !tokens[0].is("to") {
 		return setting, 0, refuse
@@ -254,7 +254,7 @@ func parseSetting(text string) (time.Duration, bool) {
 		return 0, false
 	}
 	value := time.Duration(n * float64(unit))
-	// PostgreSQL rounds to whole milliseconds, and nought switches off.
+	// PostgreSQL rounds to whole milliseconds, and zero switches the limit off.
 	return value.Round(time.Millisecond), true
 }
 
@@ -296,7 +296,7 @@ func (s Statement) skip(i int, keywords ...string) int {
 }
 
 // name reads a name with optional schema at token i, quoted for SQL, and
-// returns the index behind it.
+// returns the index after it.
 func (s Statement) name(i int) (string, int) {
 	var parts []string
 	for i < len(s.tokens) && (s.tokens[i].kind == wordToken || s.tokens[i].kind == quotedToken) {

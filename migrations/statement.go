@@ -7,7 +7,7 @@ import (
 
 // Statement is one statement of a file.
 type Statement struct {
-	// SQL is the statement without the semicolon and without comments around.
+	// SQL is the statement without its semicolon and the comments around it.
 	SQL string
 	// Offset is where it begins, in bytes from 0; Line counts from 1.
 	Offset, Line int
@@ -71,7 +71,7 @@ func Split(sql string) ([]Statement, []Comment, *SyntaxError) {
 	}
 }
 
-// body counts the BEGIN ATOMIC and CASE blocks that are open behind the last
+// body counts the BEGIN ATOMIC and CASE blocks that are open after the last
 // token: only routines have them, and only there do they hold semicolons.
 func body(tokens []token, open int) int {
 	last := tokens[len(tokens)-1].text
@@ -119,7 +119,7 @@ type token struct {
 	kind   tokenKind
 	text   string
 	offset int
-	end    int // behind it, as written
+	end    int // the offset after it, as written
 }
 
 // is reports whether the token is that keyword or character.
@@ -279,7 +279,7 @@ func (l *lexer) blockComment() *SyntaxError {
 	return l.fail(start, "this /* comment has no end")
 }
 
-// quoted passes over a string or a quoted identifier. A string goes on behind
+// quoted passes over a string or a quoted identifier. A string goes on after
 // white space that holds a line feed, in the same mode.
 func (l *lexer) quoted(quote byte, escapes bool) *SyntaxError {
 	start := l.pos

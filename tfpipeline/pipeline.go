@@ -32,8 +32,8 @@ type environment struct {
 	lock    *state.Lock
 }
 
-// openEnvironment finds the credentials for an environment. It makes no call
-// to it.
+// openEnvironment finds the credentials for an environment. It calls nothing in the
+// environment.
 func (a *app) openEnvironment(ctx context.Context, name, command string) (*environment, error) {
 	cloud, err := a.requireCloud(ctx, command)
 	if err != nil {

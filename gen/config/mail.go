@@ -9,7 +9,7 @@ import (
 // it sends mail from.
 const MailVariable = "MAIL_FROM"
 
-// MailAddress is what a container with that MailFrom sends from in an environment.
+// MailAddress is the address that a container with MailFrom from sends mail from.
 func (p Platform) MailAddress(e Environment, from string) string { return from + "@" + p.Host(e) }
 
 // SendsMail reports whether a service or task of the platform sends mail.
@@ -41,7 +41,7 @@ func (c *checker) mailFrom(path, from string) {
 	if from == "" || !c.absent(c.HasLoadBalancer(), true, path, from, noDomain, "") {
 		return
 	}
-	hasSES := c.DKIMDomain() != "" || !slices.Contains(regions(), c.Region) // the region is a problem of its own
+	hasSES := c.DKIMDomain() != "" || !slices.Contains(regions(), c.Region) // an unknown region is reported as such
 	c.absent(hasSES, true, path, from, "AWS offers no SES in "+c.Region, "")
 	c.must(mailboxPattern.MatchString(from) && len(from) <= 64, path, from,
 		"is not what stands before the @ of an address: up to 64 lower-case letters and digits, with single . _ + - between", "no-reply")

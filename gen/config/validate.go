@@ -49,8 +49,8 @@ func (ps Problems) Error() string {
 }
 
 // Validate checks everything that can be known without asking AWS. It returns
-// nil or Problems, all of them at once: what passes renders, and what renders
-// is refused neither by terraform validate nor by AWS for its form.
+// nil or Problems, all of them at once. A platform that passes can be rendered, and
+// neither terraform validate nor AWS refuses the form of the result.
 func (p Platform) Validate() error {
 	c := &checker{Platform: p}
 	c.platform()

@@ -112,8 +112,8 @@ func (c *checker) uses(path string, receives, sends, buckets []string) {
 	c.references(path+".buckets", buckets, names(c.Buckets, func(b Bucket) string { return b.Name }), "bucket", none)
 }
 
-// secretReferences checks the names of secrets that a container receives, which may
-// have a way to the database.
+// secretReferences checks the names of the secrets that a container receives. database
+// says whether the container has a way to the database.
 func (c *checker) secretReferences(path string, database bool, secrets []string) {
 	c.references(path+".secrets", secrets, c.SecretNames(), "secret", func(at, name string) {
 		s, _ := c.Secret(name)

@@ -32,7 +32,7 @@ import (
 // server to use instead, as a role that may create databases.
 const URLVariable = "SCRATCH_POSTGRES_URL"
 
-// startTimeout is how long initdb, and then the server, may take to start.
+// startTimeout is how long initdb and the start of the server may take together.
 const startTimeout = 60 * time.Second
 
 // Server is a running PostgreSQL whose databases may all be lost.
@@ -257,8 +257,8 @@ func freePort(ctx context.Context) (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
-// unprivileged returns whom to run the server as if this is root, which
-// PostgreSQL refuses; else nil.
+// unprivileged returns the user to run the server as if this process is root, since
+// PostgreSQL refuses to run as root; otherwise nil.
 func unprivileged() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil

@@ -4,8 +4,8 @@ resource "aws_sns_topic" "this" {
   name = "${var.name}-alarms"
 }
 
-# Only this environment's alarms may publish, and EventBridge's rules: a
-# topic's policy may set them no condition.
+# Only this environment's alarms and EventBridge's rules may publish. For the
+# rules, the policy of a topic can set no condition.
 resource "aws_sns_topic_policy" "this" {
   arn = aws_sns_topic.this.arn
   policy = jsonencode({
@@ -97,8 +97,9 @@ resource "aws_cloudwatch_metric_alarm" "database_cpu" {
   ok_actions          = [aws_sns_topic.this.arn]
 }
 
-# RDS adds storage when less than a tenth is free: half of that says that it
-# has not. A database that is stopped or has failed reports nothing.
+# RDS adds storage when less than a tenth is free. If less than half of that
+# is free, RDS has not done so. A database that is stopped or has failed
+# reports nothing.
 resource "aws_cloudwatch_metric_alarm" "database_storage" {
   count = var.database_identifier == null ? 0 : 1
 
@@ -161,9 +162,9 @@ resource "aws_cloudwatch_metric_alarm" "database_memory" {
   ok_actions          = [aws_sns_topic.this.arn]
 }
 
-# Burstable instances alone have credits, told every five minutes; of others
-# the metric is missing. A new instance has none, and RDS slows none down, but
-# charges for more than a day's credits.
+# Only burstable instances have credits, and report them every five minutes. A
+# new instance has no credits. RDS slows no instance down, but charges for
+# more than a day's credits.
 resource "aws_cloudwatch_metric_alarm" "database_credits" {
   count = var.database_identifier == null ? 0 : 1
 

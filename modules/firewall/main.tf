@@ -91,8 +91,8 @@ resource "aws_wafv2_web_acl_association" "this" {
   web_acl_arn  = aws_wafv2_web_acl.this.arn
 }
 
-# As many requests were refused as one address may make: somebody asks twice
-# as often as that, or several do.
+# More requests were refused than one address may make: one address makes more
+# than twice as many, or several make too many.
 resource "aws_cloudwatch_metric_alarm" "rate" {
   count = length(var.rate[*])
 

@@ -12,7 +12,7 @@ variable "common_rules" {
 }
 
 variable "load_balancer_arn" {
-  description = "Load balancer that requests pass it before."
+  description = "Load balancer whose requests the firewall checks."
   type        = string
   nullable    = false
 }
@@ -24,7 +24,7 @@ variable "name" {
 }
 
 variable "rate" {
-  description = "Requests of one address within five minutes from which on they are answered with 429. Null: there is no bound."
+  description = "How many requests one address may make within five minutes. Further ones are answered with 429. Null: there is no limit."
   type        = number
   default     = null
 

@@ -35,8 +35,8 @@ resource "aws_cloudwatch_metric_alarm" "tasks" {
   evaluation_periods  = var.alarms.period_seconds / 60
   comparison_operator = "LessThanThreshold"
   threshold           = var.min_tasks
-  # A service that is down reports nothing. Before the first promotion the alarm
-  # says so too.
+  # A service that is down reports nothing. So the alarm also rings before the
+  # first promotion.
   treat_missing_data = "breaching"
   alarm_actions      = [var.alarms.topic_arn]
   ok_actions         = [var.alarms.topic_arn]
@@ -101,8 +101,8 @@ resource "aws_cloudwatch_metric_alarm" "http_5xx" {
   ok_actions          = [var.alarms.topic_arn]
 }
 
-# Until the service begins to answer: a stream may last. Without requests
-# there is no time.
+# The time until the service begins to answer, since a stream may last.
+# Without requests the metric is missing.
 resource "aws_cloudwatch_metric_alarm" "response_time" {
   count = var.load_balancer == null ? 0 : 1
 

@@ -6,7 +6,8 @@ resource "aws_appautoscaling_target" "this" {
   service_namespace  = "ecs"
   scalable_dimension = "ecs:service:DesiredCount"
   resource_id        = "service/${var.cluster_name}/${aws_ecs_service.this.name}"
-  # No more than run: none before the first promotion, which sets both.
+  # No more tasks than run: before the first promotion, none. The promotion sets
+  # both numbers.
   min_capacity = min(var.autoscaling.min_tasks, aws_ecs_service.this.desired_count)
   max_capacity = var.autoscaling.max_tasks
 

@@ -165,7 +165,7 @@ variable "image" {
 }
 
 variable "load_balancer" {
-  description = "Where the service hangs on the load balancer, and the hosts and path patterns it answers, of which an empty list is all; null makes it internal."
+  description = "The listener that sends requests to the service, and the hosts and path patterns that it answers, where an empty list means all; null makes it internal."
   type = object({
     arn_suffix        = string
     hosts             = optional(list(string), [])
@@ -207,7 +207,7 @@ variable "memory" {
 }
 
 variable "min_tasks" {
-  description = "Tasks that run at least; an alarm rings when fewer do."
+  description = "Least number of running tasks; an alarm rings when fewer run."
   type        = number
   default     = 1
   nullable    = false
@@ -219,7 +219,7 @@ variable "min_tasks" {
 }
 
 variable "minimums" {
-  description = "Times, as cron expressions, from which on autoscaling keeps other numbers of tasks at least."
+  description = "Times, as cron expressions, at which autoscaling gets another least number of tasks."
   type = map(object({
     expression = string
     min_tasks  = number

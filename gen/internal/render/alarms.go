@@ -70,7 +70,7 @@ func alarmsMain() []node {
 		resource("aws_sns_topic", "this",
 			set("name", expr(`"${var.name}-alarms"`)),
 		),
-		comment("Only this environment's alarms may publish, and EventBridge's rules: a topic's policy may set them no condition."),
+		comment("Only this environment's alarms and EventBridge's rules may publish. For the rules, the policy of a topic can set no condition."),
 		resource("aws_sns_topic_policy", "this",
 			set("arn", expr("aws_sns_topic.this.arn")),
 			set("policy", document(expr("concat(local.alarm_statements, local.event_statements)"))),
@@ -110,7 +110,7 @@ func alarmsMain() []node {
 			resource: "database_cpu", about: "The database is short of CPU",
 			namespace: "AWS/RDS", metric: "CPUUtilization", statistic: "Average", threshold: expr("var.thresholds.cpu_percent"),
 		}),
-		comment("RDS adds storage when less than a tenth is free: half of that says that it has not. A database that is stopped or has failed reports nothing."),
+		comment("RDS adds storage when less than a tenth is free. If less than half of that is free, RDS has not done so. A database that is stopped or has failed reports nothing."),
 		alarm(metricAlarm{
 			resource: "database_storage", about: "Less than 5 % of the database's storage is free, or the database does not run",
 			namespace: "AWS/RDS", metric: "FreeStorageSpace", statistic: "Average", below: true, threshold: expr("var.database_storage_gib * 1024 * 1024 * 1024 / 20"), without: "breaching",
@@ -124,7 +124,7 @@ func alarmsMain() []node {
 			resource: "database_memory", about: "Less than 100 MiB of the database's memory is free",
 			namespace: "AWS/RDS", metric: "FreeableMemory", statistic: "Average", below: true, threshold: expr("100 * 1024 * 1024"),
 		}),
-		comment("Burstable instances alone have credits, told every five minutes; of others the metric is missing. A new instance has none, and RDS slows none down, but charges for more than a day's credits."),
+		comment("Only burstable instances have credits, and report them every five minutes. A new instance has no credits. RDS slows no instance down, but charges for more than a day's credits."),
 		alarm(metricAlarm{
 			resource: "database_credits", about: "The database uses more CPU than its credits pay for, which costs extra",
 			namespace: "AWS/RDS", metric: "CPUSurplusCreditsCharged", statistic: "Sum", period: 300, threshold: 0,

@@ -5,16 +5,16 @@ func firewall() module {
 	return module{
 		name: "firewall",
 		about: []string{
-			"AWS WAF in front of an environment's load balancer: a limit to the requests of an address, and AWS's common rules, which block or only count. What it blocks and counts is in CloudWatch's metrics, with samples of the requests in AWS's console.",
+			"AWS WAF in front of an environment's load balancer: a limit on the requests of one address, and AWS's common rules, which block or only count. What it blocks and counts is in CloudWatch's metrics, with samples of the requests in AWS's console.",
 		},
 		files: []source{{"main.tf", firewallMain()}},
 		variables: []variable{
 			{name: "common_rules", kind: "string", description: "What AWS's common rule set does with a request that looks like an attack: count or block. Null: it is not used.",
 				nullable: true, fallback: expr("null"), example: "count",
 				validations: []validation{{`var.common_rules == null ? true : contains(["count", "block"], var.common_rules)`, "count or block."}}},
-			{name: "load_balancer_arn", kind: "string", description: "Load balancer that requests pass it before.", example: expr("module.load_balancer.arn")},
+			{name: "load_balancer_arn", kind: "string", description: "Load balancer whose requests the firewall checks.", example: expr("module.load_balancer.arn")},
 			{name: "name", kind: "string", description: "Name of the web ACL, and prefix of its alarm.", example: "shop-staging"},
-			{name: "rate", kind: "number", description: "Requests of one address within five minutes from which on they are answered with 429. Null: there is no bound.",
+			{name: "rate", kind: "number", description: "How many requests one address may make within five minutes. Further ones are answered with 429. Null: there is no limit.",
 				nullable: true, fallback: expr("null"), example: 2000,
 				validations: []validation{{"var.rate == null ? true : var.rate >= 10 && var.rate <= 2000000000", "10 to 2000000000."}}},
 			{name: "region", kind: "string", description: "AWS region.", example: "us-west-2"},
@@ -69,7 +69,7 @@ func firewallMain() []node {
 			set("resource_arn", expr("var.load_balancer_arn")),
 			set("web_acl_arn", expr("aws_wafv2_web_acl.this.arn")),
 		),
-		comment("As many requests were refused as one address may make: somebody asks twice as often as that, or several do."),
+		comment("More requests were refused than one address may make: one address makes more than twice as many, or several make too many."),
 		resource("aws_cloudwatch_metric_alarm", "rate",
 			set("count", expr("length(var.rate[*])")),
 			set("alarm_name", expr(`"${var.name}-firewall-rate"`)),

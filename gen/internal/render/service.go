@@ -59,16 +59,16 @@ func service() module {
 				"The timeout of a check is shorter than the interval between two.",
 			}}},
 		variable{name: "load_balancer", kind: "object({\n    arn_suffix        = string\n    hosts             = optional(list(string), [])\n    listener_arn      = string\n    priority          = number\n    routes            = optional(list(string), [])\n    security_group_id = string\n  })",
-			description: "Where the service hangs on the load balancer, and the hosts and path patterns it answers, of which an empty list is all; null makes it internal.",
+			description: "The listener that sends requests to the service, and the hosts and path patterns that it answers, where an empty list means all; null makes it internal.",
 			fallback:    expr("null"), nullable: true,
 			validations: []validation{{
 				"var.load_balancer == null ? true : length(concat(var.load_balancer.hosts, var.load_balancer.routes)) >= 1 && length(concat(var.load_balancer.hosts, var.load_balancer.routes)) <= 5",
 				"One to five hosts and path patterns: a listener rule takes no more.",
 			}}},
-		variable{name: "min_tasks", kind: "number", description: "Tasks that run at least; an alarm rings when fewer do.", fallback: 1,
+		variable{name: "min_tasks", kind: "number", description: "Least number of running tasks; an alarm rings when fewer run.", fallback: 1,
 			validations: []validation{{"var.min_tasks >= 1", "One task or more."}}},
 		variable{name: "minimums", kind: "map(object({\n    expression = string\n    min_tasks  = number\n    time_zone  = optional(string, \"UTC\")\n  }))",
-			description: "Times, as cron expressions, from which on autoscaling keeps other numbers of tasks at least.",
+			description: "Times, as cron expressions, at which autoscaling gets another least number of tasks.",
 			fallback:    object{},
 			validations: []validation{{
 				"length(var.minimums) == 0 || var.autoscaling != null", "Only an autoscaled service has minimums.",
@@ -343,7 +343,7 @@ func serviceAutoscaling() []node {
 			set("service_namespace", "ecs"),
 			set("scalable_dimension", "ecs:service:DesiredCount"),
 			set("resource_id", expr(`"service/${var.cluster_name}/${aws_ecs_service.this.name}"`)),
-			comment("No more than run: none before the first promotion, which sets both."),
+			comment("No more tasks than run: before the first promotion, none. The promotion sets both numbers."),
 			set("min_capacity", expr("min(var.autoscaling.min_tasks, aws_ecs_service.this.desired_count)")),
 			set("max_capacity", expr("var.autoscaling.max_tasks")),
 			nested("lifecycle",
@@ -391,7 +391,7 @@ func serviceAutoscaling() []node {
 
 func serviceAlarms() []node {
 	const minutes = "${var.alarms.period_seconds / 60} minutes"
-	// As many data points, so that a single slow minute raises no alarm.
+	// As many data points as minutes, so that a single slow minute raises no alarm.
 	each := expr("var.alarms.period_seconds / 60")
 	service := func(a metricAlarm) block {
 		a.name = expr(`"${local.family}-` + strings.ReplaceAll(a.resource, "_", "-") + `"`)
@@ -412,7 +412,7 @@ func serviceAlarms() []node {
 		service(metricAlarm{
 			resource: "tasks", about: "fewer tasks than ${var.min_tasks} for ",
 			namespace: "ECS/ContainerInsights", metric: "RunningTaskCount", statistic: "Maximum", evaluations: each, below: true, threshold: expr("var.min_tasks"),
-			note: "A service that is down reports nothing. Before the first promotion the alarm says so too.", without: "breaching",
+			note: "A service that is down reports nothing. So the alarm also rings before the first promotion.", without: "breaching",
 		}),
 		service(metricAlarm{
 			resource: "cpu", about: "cpu above ${var.alarms.cpu_percent} % for ",
@@ -426,7 +426,7 @@ func serviceAlarms() []node {
 			resource: "http_5xx", about: "more than ${var.alarms.http_5xx} responses 5xx in ",
 			namespace: "AWS/ApplicationELB", metric: "HTTPCode_Target_5XX_Count", statistic: "Sum", period: expr("var.alarms.period_seconds"), threshold: expr("var.alarms.http_5xx"),
 		}),
-		comment("Until the service begins to answer: a stream may last. Without requests there is no time."),
+		comment("The time until the service begins to answer, since a stream may last. Without requests the metric is missing."),
 		service(metricAlarm{
 			resource: "response_time", about: "answers take longer than ${var.alarms.response_seconds} s for ",
 			namespace: "AWS/ApplicationELB", metric: "TargetResponseTime", statistic: "Average", evaluations: each, threshold: expr("var.alarms.response_seconds"),

@@ -16,8 +16,8 @@ import (
 )
 
 // Collect gathers what explains a failure: events, stopped tasks with their
-// last lines, circuit breakers and targets. What could not be had is a gap,
-// with AWS's reason, and keeps nothing else from being gathered.
+// last lines, circuit breakers and targets. What it cannot get it notes as a gap, with
+// AWS's reason, and gathers the rest.
 func (e *Environment) Collect(ctx context.Context, s deploy.Scope) deploy.Evidence {
 	s.Since = e.onServer(s.Since)
 	c := &collection{environment: e, scope: s, until: time.Now().Add(settle)}

@@ -16,8 +16,8 @@ const (
 	migrateTick = 2 * time.Second
 	// migrateWithin bounds its run, which finds nothing to migrate.
 	migrateWithin = 15 * time.Minute
-	// revisionsBack is how many revisions of a family are looked at for one that runs
-	// an image: Terraform's have none.
+	// revisionsBack is how many revisions of a family are looked at for one that has an
+	// image by digest. Terraform's revisions have none.
 	revisionsBack = 20
 	// linesOfFailure is how many lines of a failed task's log are shown.
 	linesOfFailure = 20

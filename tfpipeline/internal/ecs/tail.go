@@ -20,8 +20,8 @@ import (
 // it was never applied.
 var ErrNoLogGroup = errors.New("there is no log group")
 
-// A line may come late: CloudWatch sorts the lines of several streams, and not at once,
-// and what sends them may have to try for minutes. Each read looks back logSlack, and
+// A line may come late: CloudWatch needs time to sort the lines of several streams, and
+// whatever sends a line may have to try for minutes. Each read looks back logSlack, and
 // every lateEvery one looks back lateWithin.
 const (
 	logSlack   = time.Minute
@@ -29,8 +29,8 @@ const (
 	lateWithin = 15 * time.Minute
 )
 
-// tailMemory bounds how many lines a tail remembers. Of a log that has more within
-// lateWithin, later lines are given up sooner.
+// tailMemory bounds how many lines a tail remembers. For a log that has more of them
+// within lateWithin, the tail waits less long for late lines.
 const tailMemory = 200_000
 
 // Tail reads the logs of services and one-off tasks from a time on, and
@@ -137,7 +137,7 @@ func (t *Tail) read(ctx context.Context, name string, back bool, lines []TailLin
 		}
 		for _, e := range page.Events {
 			at := value(e.Timestamp)
-			if e.IngestionTime != nil { // a clock may be ahead, of which others' lines know nothing
+			if e.IngestionTime != nil { // a writer's clock that is ahead must not hide the lines of others
 				at = min(at, *e.IngestionTime)
 			}
 			if at := time.UnixMilli(at); at.After(newest) {
@@ -169,15 +169,15 @@ func (t *Tail) take(name string, e types.FilteredLogEvent) (TailLine, bool) {
 	return TailLine{name, task[:min(len(task), 8)], message, at}, true
 }
 
-// forget gives up the lines that are older than lateWithin, and the oldest of more than
-// so many.
+// forget forgets the lines that are older than lateWithin. If more than most are left,
+// it forgets the oldest of them too.
 func (l *tailed) forget(most int) {
 	if from := l.newest.Add(-lateWithin); from.After(l.from) {
 		l.from = from
 	}
 	if len(l.seen) > most {
 		times := slices.SortedFunc(maps.Values(l.seen), time.Time.Compare)
-		l.from = times[len(times)-most/2] // not with each line that follows
+		l.from = times[len(times)-most/2] // half of them, so that the next line does not cause this again
 	}
 	maps.DeleteFunc(l.seen, func(_ string, at time.Time) bool { return at.Before(l.from) })
 }

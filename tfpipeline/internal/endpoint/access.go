@@ -92,11 +92,10 @@ func (a Access) Config() aws.Config {
 	}
 }
 
-// SecretsOnly returns the variables to add to a process's environment, so that
-// its calls of Secrets Manager go to url. All other calls go where they went
-// before, which cfg says; cfg was loaded from the same environment. If the
-// process would ignore configured endpoints, the variables make it heed them,
-// and switch off those of all other services.
+// SecretsOnly returns the variables to add to a process's environment, so that its
+// calls to Secrets Manager go to url, and all others where they went before. inherited
+// is that environment, and cfg was loaded from it. If cfg says that the process ignores
+// configured endpoints, the variables make it heed them, and clear all in inherited.
 func SecretsOnly(ctx context.Context, url string, cfg aws.Config, inherited []string) map[string]string {
 	env := map[string]string{}
 	for _, kv := range inherited {

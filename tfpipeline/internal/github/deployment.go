@@ -16,13 +16,13 @@ type Deployment struct {
 	// Commit is the commit of the release. For a rollback, it is not the commit of the
 	// workflow's run.
 	Commit, Environment string
-	// Production marks an environment of users.
+	// Production marks an environment that users see.
 	Production  bool
 	Description string
 	// Platform tells the deployments of several platforms in one repository apart.
 	Platform string
-	// Attempts are the ids of the attempt and of the one that it continues, or "":
-	// one deployment is theirs together. The first is the attempt's own.
+	// Attempts are the id of the attempt, and then that of the attempt that it
+	// continues, or "". They share one deployment.
 	Attempts []string
 }
 
@@ -37,7 +37,7 @@ const (
 	DeploymentFailure    DeploymentState = "failure"
 )
 
-// DeploymentStatus is a state with where to read on. A success makes the
+// DeploymentStatus is a state, and where to read more. A success makes the
 // deployments before it in that environment inactive; a failure leaves them.
 type DeploymentStatus struct {
 	State DeploymentState
@@ -84,9 +84,9 @@ func (c *Client) UnfinishedDeployment(ctx context.Context, d Deployment) (int64,
 	return c.findDeployment(ctx, d, false)
 }
 
-// findDeployment returns the id of the last deployment of a release that has not ended;
-// with ended, also of one of the attempts that has. It returns 0 if there is none, and
-// leaves out deployments of later attempts.
+// findDeployment returns the id of the last deployment of a release, unless it has
+// ended. With ended, it returns one of d.Attempts even if that has ended. It leaves out
+// deployments of later attempts, and returns 0 if there is none.
 func (c *Client) findDeployment(ctx context.Context, d Deployment, ended bool) (int64, error) {
 	list, err := c.deployments(ctx, rest.DeploymentsListOptions{SHA: d.Commit, Environment: d.Environment})
 	last := int64(0)
@@ -109,13 +109,14 @@ func (c *Client) findDeployment(ctx context.Context, d Deployment, ended bool) (
 	return last, wrap(err, "look for the deployment of %s to %s", d.Commit, d.Environment)
 }
 
-// EndEarlier says of deployments before that of d, whose id is given, that they
-// failed: their runs died, with their machines, before they could say how they
-// ended. The newest one that came to an end has done this for those before it.
+// EndEarlier says of deployments before that of d, whose id is given, that they failed:
+// their runs died, with their machines, before they could say how they ended. It stops
+// at the newest deployment that has ended, since that one's run has done this for those
+// before it.
 func (c *Client) EndEarlier(ctx context.Context, d Deployment, id int64) error {
 	list, err := c.deployments(ctx, rest.DeploymentsListOptions{Environment: d.Environment})
-	// The newest first: GitHub knows which are earlier. The ids of two attempts do not, as
-	// each has the time of its own machine.
+	// The newest first: GitHub knows which are earlier. The ids of attempts do not
+	// tell, since each has the time of its own machine.
 	own := slices.IndexFunc(list, func(x *rest.Deployment) bool { return x.GetID() == id })
 	if own < 0 {
 		own = len(list) - 1
@@ -135,8 +136,8 @@ func (c *Client) EndEarlier(ctx context.Context, d Deployment, id int64) error {
 	return wrap(err, "end earlier deployments to %s", d.Environment)
 }
 
-// attempt is what began a deployment of the same platform; "" if that is another's,
-// or a later attempt's.
+// attempt is the id of the attempt that began a deployment; "" if that was an attempt
+// of another platform, or a later one.
 func (d Deployment) attempt(x *rest.Deployment) string {
 	if of := d.ours(x); of.Attempt <= d.Attempts[0] {
 		return of.Attempt

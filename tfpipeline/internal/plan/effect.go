@@ -44,7 +44,7 @@ func Bears(kind string) string {
 	return ""
 }
 
-// restarts are arguments whose change restarts what has them.
+// restarts are the arguments whose change restarts the resource.
 var restarts = []struct {
 	kind, what string
 	arguments  []string
@@ -69,7 +69,7 @@ func (c Change) Effect() string {
 	case c.Action == Replace && c.Type == "aws_lb_target_group" && c.CreateBeforeDestroy:
 		return "its targets register anew with the new one before the old one goes"
 	case c.Action == Replace && c.Type == "aws_lb_target_group":
-		return "no target answers until they have registered anew and are healthy"
+		return "requests fail until its targets have registered with the new one and are healthy"
 	case c.Action == Replace && c.Type == "aws_ecs_service":
 		return "its tasks stop, and others start"
 	case c.Action == Replace && c.Type == "aws_nat_gateway":

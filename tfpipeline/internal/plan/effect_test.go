@@ -21,7 +21,7 @@ func TestEffect(t *testing.T) {
 		{"a service's network", "aws_ecs_service", update, object{"platform_version": "1.3.0"}, object{"platform_version": "1.4.0"}, "starts a deployment: its tasks are replaced one after the other"},
 		{"a service's tags", "aws_ecs_service", update, object{"tags": "a"}, object{"tags": "b"}, ""},
 		{"another service", "aws_ecs_service", replace, object{"name": "a"}, object{"name": "b"}, "its tasks stop, and others start"},
-		{"another target group", "aws_lb_target_group", replace, object{"port": 1}, object{"port": 2}, "no target answers until they have registered anew and are healthy"},
+		{"another target group", "aws_lb_target_group", replace, object{"port": 1}, object{"port": 2}, "requests fail until its targets have registered with the new one and are healthy"},
 		{"another target group first", "aws_lb_target_group", createFirst, object{"port": 1}, object{"port": 2}, "its targets register anew with the new one before the old one goes"},
 		{"another NAT gateway", "aws_nat_gateway", replace, object{"subnet_id": "a"}, object{"subnet_id": "b"}, "open connections to the outside end"},
 		{"a new database", "aws_db_instance", []string{"create"}, nil, object{"instance_class": "m"}, ""},

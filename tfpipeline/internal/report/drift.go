@@ -14,8 +14,8 @@ import (
 const issueWithin = 5 * time.Minute
 
 // Issues keeps one issue for each root: open while the root drifts, closed
-// when it is clean. The errors are in the order of the roots: nothing else tells people
-// of drift.
+// when it is clean. It returns an error for each root, in their order; nil if it
+// succeeded. Nothing else tells people of drift.
 func Issues(ctx context.Context, c *console.Console, client *github.Client, platform string, roots []string, drift *view.DriftReport) []error {
 	errs := make([]error, len(roots))
 	runURL := github.ReadRun(c.Getenv).URL

@@ -15,8 +15,8 @@ import (
 // stagedSuffix ends the name of a file's new content, until it takes the file's place.
 const stagedSuffix = ".tfpipeline-init"
 
-// largest is the most bytes of a file that may name the module: no source is as large,
-// where a dump of a database may be.
+// largest is the most bytes of a file that may name the module. No source is larger,
+// but a dump of a database may be.
 const largest = 32 << 20
 
 // stageRename writes, for every text file that names the old module, what it will hold, into
@@ -33,7 +33,7 @@ func stageRename(root *os.Root, old, module string, skip func(p string) bool) (f
 			return nil
 		}
 		files = append(files, p)
-		// What a killed run left keeps its mode.
+		// WriteFile would keep the mode of a file that a killed run left.
 		if err := root.Remove(p + stagedSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

@@ -17,10 +17,10 @@ type parts struct {
 	// refused are those that the guard does not let through, weighty those that
 	// end or disturb what holds data or serves traffic.
 	refused, weighty []plan.Change
-	// ended are all others that are destroyed, those of modules that go included.
+	// ended are all others that are destroyed, including those of removed modules.
 	ended, changed, created []plan.Change
-	// gone counts what is deleted by the modules that go, bearing are the types
-	// among it that serve traffic.
+	// gone counts, by removed module, what is deleted with it; bearing are the types
+	// among that which serve traffic.
 	gone    map[string]int
 	bearing map[string][]string
 }
@@ -54,7 +54,7 @@ func (s Section) parts() parts {
 	return p
 }
 
-// isOf reports whether a violation is a change's.
+// isOf reports whether a violation is about a change.
 func isOf(v plan.Violation, c plan.Change) bool {
 	address, _, _ := strings.Cut(c.Address, " (deposed")
 	return v.Address == address

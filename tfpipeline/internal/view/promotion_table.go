@@ -85,7 +85,7 @@ func (t *PromotionTable) Observe(e deploy.Event) {
 	case deploy.EventDeployment:
 		if e.Deployment != nil {
 			t.deployments[e.Service] = *e.Deployment
-			if !slices.Contains(t.promotion.Services, e.Service) { // a rollback takes along what the platform has no more
+			if !slices.Contains(t.promotion.Services, e.Service) { // a rollback includes services that the platform no longer has
 				t.promotion.Services = append(slices.Clip(t.promotion.Services), e.Service)
 			}
 		}
@@ -142,8 +142,8 @@ func (t *PromotionTable) above(text string) {
 	_, _ = io.WriteString(t.w, b.String())
 }
 
-// lines are the table. Should it not fit on the screen, services that are there
-// already are left out, and counted.
+// lines are the table. If it does not fit on the screen, it leaves out services whose
+// deployment is done, and counts them.
 func (t *PromotionTable) lines(now time.Time, width, height int) []string {
 	title := oneLine(t.promotion.title())
 	if t.step != "" && !t.ended {
@@ -217,7 +217,7 @@ func (t *PromotionTable) row(name string, d deploy.Deployment, known bool, now t
 	change := revision(d.TaskDefinition)
 	switch {
 	case before != "" && d.State == deploy.DeploymentRolledBack:
-		change = before // which it is running again
+		change = before // the service runs it again
 	case before != "" && before != change:
 		change = before + " → " + change
 	}

@@ -48,7 +48,7 @@ func (t *Trigger) UnmarshalYAML(n *yaml.Node) error {
 	return err
 }
 
-// Input is asked of who starts a workflow by hand.
+// Input is what a workflow asks of whoever starts it by hand.
 type Input struct {
 	Description, Type, Default string
 	Required                   bool

@@ -263,8 +263,9 @@ func (j nameJudge) renameColumn(n *pg.RenameStmt, t *catalog.Relation, old strin
 	j.unless(j.otherColumn(t, c), func() { j.reportRename(n, t, c, from, to) })
 }
 
-// otherColumn reports whether another column, which was there before the file,
-// has a column's name in the end and holds what it held.
+// otherColumn returns a function that reports, at the end of the transaction, whether a
+// column that is older than the file has a column's name and can hold what that one
+// held.
 func (j *judge) otherColumn(t *catalog.Relation, c *catalog.Column) func() bool {
 	was := *c
 	return func() bool {

@@ -62,9 +62,9 @@ type Run struct {
 	pending map[int]bool
 }
 
-// Folder judges the migrations at the top of fsys in their order, from an
-// empty database on, or behind the base if there is one. The error is that of
-// reading.
+// Folder judges the migrations at the top of fsys in their order, from an empty
+// database on, or after the base if there is one. The error says what could not be
+// read.
 func (r Run) Folder(fsys fs.FS) ([]Finding, error) {
 	list, problems, err := migrations.Read(fsys)
 	if err != nil {
@@ -84,7 +84,7 @@ func (r Run) Folder(fsys fs.FS) ([]Finding, error) {
 	return findings, err
 }
 
-// Files judges files in the order given, each as the next migration behind the base and
+// Files judges files in the order given, each as the next migration after the base and
 // the files before it. Without a base nothing is known of the database, and everything
 // that no file creates is assumed to exist and to be full of rows.
 func (r Run) Files(files []File) ([]Finding, error) {
@@ -175,7 +175,7 @@ func (r Run) judge(list []migrations.Migration, problems []migrations.Problem) (
 	return findings, nil
 }
 
-// applied reports whether a file was judged before and runs the same still.
+// applied reports whether a file was judged before and still runs the same statements.
 func (r Run) applied(m migrations.Migration) bool {
 	data, ok := r.Applied[m.File]
 	if !ok {
@@ -207,7 +207,7 @@ type baseStatement struct {
 	line int
 }
 
-// baseSchema parses the deployed state once; it is applied for each file anew.
+// baseSchema parses the deployed state, and returns an empty schema to apply it to.
 func baseSchema(base *Base, postgres int) (*catalog.Schema, []baseStatement, error) {
 	schema := catalog.New(postgres, base != nil)
 	if base == nil {

@@ -53,8 +53,8 @@ func (j nameJudge) constraintRenamed(t *catalog.Relation, c *catalog.Constraint,
 		})
 }
 
-// uniqueStill reports whether the columns of a dropped constraint are still unique in
-// the end, by whatever name.
+// uniqueStill returns a function that reports whether the columns of a dropped
+// constraint are still unique at the end of the transaction, by whatever name.
 func (j *judge) uniqueStill(t *catalog.Relation, was catalog.Constraint) func() bool {
 	return func() bool {
 		if was.Kind == catalog.Exclude {
@@ -262,8 +262,8 @@ func (j *judge) replacePolicy(parts []string) {
 	}
 }
 
-// otherPolicy reports whether another policy lets through, in the end, what a
-// dropped one did.
+// otherPolicy returns a function that reports whether another policy lets through, at
+// the end of the transaction, what a dropped one did.
 func (j *judge) otherPolicy(parts []string) func() bool {
 	t, name := j.schema.PartOf(parts)
 	if t == nil {

@@ -56,7 +56,7 @@ func (j *judge) limit(rule, message string) {
 func (j *judge) limitTo(name, value string) {
 	d, ok := duration(value)
 	if most := limits[name]; !ok || d <= 0 || d > most {
-		j.limit(migrations.RuleTimeout, fmt.Sprintf("a file may lower %s, up to %v, and not switch it off; this sets it to %q", name, most, value))
+		j.limit(migrations.RuleTimeout, fmt.Sprintf("a file may set %s to at most %v, and may not switch it off; this sets it to %q", name, most, value))
 	}
 }
 

@@ -162,8 +162,7 @@ func checkDeploymentConfiguration(c *types.DeploymentConfiguration) error {
 	return nil
 }
 
-// checkAttachments checks the service's network, load balancers and
-// registries.
+// checkAttachments checks the service's network, load balancers and Service Connect.
 func (m *model) checkAttachments(def *taskDefinition, network *types.NetworkConfiguration, balancers []types.LoadBalancer, connect *types.ServiceConnectConfiguration) error {
 	if def.api.NetworkMode == types.NetworkModeAwsvpc {
 		vpc := value(network).AwsvpcConfiguration
@@ -175,7 +174,7 @@ func (m *model) checkAttachments(def *taskDefinition, network *types.NetworkConf
 		}
 	}
 	if len(balancers) > 0 && m.options.Targets == nil {
-		return unmodelled("a service with a load balancer where no target groups are")
+		return unmodelled("a service with a load balancer, without target groups")
 	}
 	for _, b := range balancers {
 		name, port := value(b.ContainerName), value(b.ContainerPort)

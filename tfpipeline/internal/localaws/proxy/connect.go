@@ -4,8 +4,8 @@
 //
 // # What it models
 //
-//   - Names: what a task asks of a name of its namespace goes to the tasks of
-//     the service in turn. A connection that fails is tried at up to two other
+//   - Names: a task's requests to a name of its namespace go to the tasks of the
+//     service in turn. If a connection fails, the request goes to up to two other
 //     tasks:
 //     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-connect-concepts-deploy.html
 //   - The time for a whole response, 15 s by default, and for silence, 5 min:

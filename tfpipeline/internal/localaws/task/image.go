@@ -25,7 +25,7 @@ type Image struct {
 	Command    []string `json:"command,omitempty"`
 	// Environ is NAME=value.
 	Environ []string `json:"environ,omitempty"`
-	// standIn is whether nothing of the image is here to be run.
+	// standIn: the image is not on this machine, and a stand-in runs in its place.
 	standIn bool
 }
 
@@ -80,7 +80,7 @@ func ParseManifest(text string) (Image, error) {
 	}
 	content, ok := m.Annotations[Annotation]
 	if !ok {
-		return Image{}, fmt.Errorf("the manifest has no annotation %q, so it is not known what to run; layers are not stored locally", Annotation)
+		return Image{}, fmt.Errorf("the manifest has no annotation %q, which says what to run; layers are not stored locally", Annotation)
 	}
 	var i Image
 	if err := json.Unmarshal([]byte(content), &i); err != nil {

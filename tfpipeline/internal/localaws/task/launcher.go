@@ -3,8 +3,8 @@
 //
 // # What it models
 //
-//   - A container is what its image's entry point and command make, with the
-//     environment of image and definition, and with secrets by reference:
+//   - A container is the process that its image's entry point and command start,
+//     with the environment of image and definition, and with secrets by reference:
 //     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html
 //   - Logs go to CloudWatch, stream prefix/container/task:
 //     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html
@@ -17,24 +17,23 @@
 //     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
 //   - Network mode awsvpc, as near as a process can come to it: each task has a
 //     loopback address of its own (where the system has more than one) and a
-//     port of its own for each port of the definition. A container is told by
-//     HOST and PORT; PORT is changed if the definition sets it to one of its
-//     ports, and LOCAL_PORT_3001 is the port that stands for 3001.
+//     port of its own for each port of the definition. HOST and PORT tell them to
+//     a container; PORT is changed if the definition sets it to one of its ports,
+//     and LOCAL_PORT_3001 is the port that stands for 3001.
 //   - The Service Connect proxy (package proxy), which stands before a task's
-//     ports; HTTP_PROXY leads there what a container asks by HTTP, so that
+//     ports; HTTP_PROXY sends a container's HTTP requests there, so that
 //     http://api:3001 reaches the tasks of api.
 //
-// Whatever way the process that starts them ends, also by SIGKILL, the tasks
-// end with it.
+// The tasks end with the process that starts them, even if SIGKILL ends it.
 //
 // # What it does not
 //
 // Containers: a task sees the files, users and networks of this machine, and
-// has no limits of memory or processor. Layers: an image is what its manifest
-// says is to be run, and of a public registry nothing: a stand-in runs until it is
+// has no limits of memory or processor. Layers: an image is the command line in its
+// manifest. In place of an image of a public registry, a stand-in runs until it is
 // stopped, and is healthy. The order of dependsOn: all containers start at once. What
 // a log router sends elsewhere than to CloudWatch. Volumes, ulimits, secrets in the
-// Parameter Store, task metadata. A command that is executed in a task is a process of
+// Parameter Store, task metadata. ECS Exec in a container: the command is a process of
 // its own with the container's environment and folder.
 package task
 
@@ -159,7 +158,7 @@ func (l *Launcher) Launch(launch ecs.Launch) {
 	})
 }
 
-// Stop ends a task; it reports one that has ended, or never began, as ended.
+// Stop ends a task. It does nothing about one that has ended.
 func (l *Launcher) Stop(arn string, _ time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
