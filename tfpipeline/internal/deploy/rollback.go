@@ -468,15 +468,15 @@ func (b *rollBack) judge() (Outcome, error) {
 	schedules := b.record.schedules()
 	leftSchedules, backSchedules, changedSchedules := b.judgeSchedules(&stuck)
 	left, back, changed = append(left, leftSchedules...), back+backSchedules, changed+changedSchedules
+	stuck.of, stuck.what = len(b.names)+len(schedules), "services"
+	if len(schedules) > 0 {
+		stuck.what = "services and schedules"
+	}
 	switch {
 	case len(stuck.services) > 0:
-		stuck.of, stuck.what = len(b.names)+len(schedules), "services"
-		if len(schedules) > 0 {
-			stuck.what = "services and schedules"
-		}
 		return Broken, stuck
 	case len(left) > 0 && back > 0:
-		return Broken, fmt.Errorf("%d of %d services were set to something else by somebody else (%s), and the others are back", len(left), len(b.names), strings.Join(left, ", "))
+		return Broken, fmt.Errorf("%d of %d %s were set to something else by somebody else (%s), and the others are back", len(left), stuck.of, stuck.what, strings.Join(left, ", "))
 	case len(left) > 0:
 		return Superseded, nil
 	case b.mixed:
