@@ -71,7 +71,7 @@ func TestOfflinePlans(t *testing.T) {
 	platform := config.Default()
 	for _, name := range platform.Roots() {
 		t.Run(name, func(t *testing.T) {
-			a := &app{platform: platform, console: &console.Console{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Env: withoutAWS()}}
+			a := &app{platform: platform, cache: cacheDir(), console: &console.Console{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Env: withoutAWS()}}
 			if err := a.findRepository(); err != nil {
 				t.Fatal(err)
 			}

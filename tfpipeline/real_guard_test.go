@@ -162,7 +162,7 @@ func TestRealDangers(t *testing.T) {
 	}
 
 	// Each is refused alone when all others are named.
-	a := &app{platform: configtest.Docs(), repository: f.dir, console: &console.Console{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Env: f.env}}
+	a := &app{platform: configtest.Docs(), repository: f.dir, cache: cacheDir(), console: &console.Console{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Env: f.env}}
 	p := productionPlan(t, a, cfg)
 	var all []string
 	for _, d := range list {
