@@ -248,9 +248,15 @@ func (s *session) inTransaction(ctx context.Context, do func() error) error {
 	return nil
 }
 
+// close gives the lock back and ends the session. By itself the server would give it
+// back a moment after the connection has closed, and whoever looks in that moment would
+// see a runner at work.
 func (s *session) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
+	if !s.IsClosed() {
+		_ = s.run(ctx, "SELECT pg_advisory_unlock_all()") // the end of the session does it as well
+	}
 	return s.Close(ctx)
 }
 
